@@ -1,0 +1,58 @@
+/**
+ * The three ways in which work ends other than well. A door (action or CLI) turns them into a verdict and an exit code:
+ * `PolicyViolation` is verdict `fail` (exit 1); `UserError` and `InfrastructureError` are verdict `error` (exit 2), as is anything unexpected.
+ */
+export interface ErrorDetails {
+  /** Stable, kebab-case, for scripts and tests: `policy-invalid`, `registry-unreachable`, … */
+  code: string;
+  /** What to do about it, one imperative sentence. */
+  wayOut?: string;
+  cause?: unknown;
+}
+
+abstract class GoldenpathError extends Error {
+  readonly code: string;
+  readonly wayOut: string | undefined;
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = new.target.name;
+    this.code = details.code;
+    this.wayOut = details.wayOut;
+  }
+}
+
+/** Bad input: names the input, the value and what is allowed. The caller has to change something; trying again does not help. */
+export class UserError extends GoldenpathError {}
+
+/** A rule of the policy says no. Thrown only where there is no stage result to carry the violation. */
+export class PolicyViolation extends GoldenpathError {
+  readonly rule: string;
+
+  constructor(message: string, details: ErrorDetails & { rule: string }) {
+    super(message, details);
+    this.rule = details.rule;
+  }
+}
+
+/** The surroundings failed: a registry, a network, a tool. Says what was tried, how often, and whether running again is safe. */
+export class InfrastructureError extends GoldenpathError {
+  readonly attempts: number;
+  readonly safeToRetry: boolean;
+
+  constructor(message: string, details: ErrorDetails & { attempts?: number; safeToRetry?: boolean }) {
+    super(message, details);
+    this.attempts = details.attempts ?? 1;
+    this.safeToRetry = details.safeToRetry ?? true;
+  }
+}
+
+export function isKnownError(error: unknown): error is UserError | PolicyViolation | InfrastructureError {
+  return error instanceof GoldenpathError;
+}
+
+/** One readable line for any thrown value, with its way out when it has one. */
+export function describeError(error: unknown): string {
+  if (isKnownError(error)) return error.wayOut === undefined ? error.message : `${error.message}\n  → ${error.wayOut}`;
+  return error instanceof Error ? error.message : String(error);
+}

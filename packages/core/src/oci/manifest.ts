@@ -1,0 +1,154 @@
+import { z } from "zod";
+import { InfrastructureError } from "../errors.ts";
+import { type Digest, digestOf, isDigest } from "./digest.ts";
+
+/** Media types by the OCI image specification 1.1, and Docker's equivalents, which registries still hold most of. */
+export const mediaTypes = {
+  ociManifest: "application/vnd.oci.image.manifest.v1+json",
+  ociIndex: "application/vnd.oci.image.index.v1+json",
+  ociConfig: "application/vnd.oci.image.config.v1+json",
+  ociLayerTarGzip: "application/vnd.oci.image.layer.v1.tar+gzip",
+  ociLayerTar: "application/vnd.oci.image.layer.v1.tar",
+  ociEmpty: "application/vnd.oci.empty.v1+json",
+  dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
+  dockerManifestList: "application/vnd.docker.distribution.manifest.list.v2+json",
+  dockerConfig: "application/vnd.docker.container.image.v1+json",
+  sigstoreBundle: "application/vnd.dev.sigstore.bundle.v0.3+json",
+} as const;
+
+/** Registries must take manifests of 4 MiB; goldenpath reads none larger. */
+export const maxManifestBytes = 4 * 1024 * 1024;
+
+/** The two bytes `{}`, by the specification's guidance for artifacts without a config. */
+export const emptyBlob = { bytes: new TextEncoder().encode("{}"), digest: digestOf("{}"), size: 2 } as const;
+
+const digestSchema = z.custom<Digest>(isDigest, "expected a sha256 or sha512 digest");
+
+export const platformSchema = z.looseObject({
+  os: z.string(),
+  architecture: z.string(),
+  variant: z.string().optional(),
+  "os.version": z.string().optional(),
+  "os.features": z.array(z.string()).optional(),
+});
+export type Platform = z.infer<typeof platformSchema>;
+
+export const descriptorSchema = z.looseObject({
+  mediaType: z.string().min(1),
+  digest: digestSchema,
+  size: z.number().int().nonnegative(),
+  urls: z.array(z.string()).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  artifactType: z.string().optional(),
+  platform: platformSchema.optional(),
+  data: z.string().optional(),
+});
+export type Descriptor = z.infer<typeof descriptorSchema>;
+
+export const imageManifestSchema = z.looseObject({
+  schemaVersion: z.literal(2),
+  mediaType: z.string().optional(),
+  artifactType: z.string().optional(),
+  config: descriptorSchema,
+  layers: z.array(descriptorSchema),
+  subject: descriptorSchema.optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+});
+export type ImageManifest = z.infer<typeof imageManifestSchema>;
+
+export const imageIndexSchema = z.looseObject({
+  schemaVersion: z.literal(2),
+  mediaType: z.string().optional(),
+  artifactType: z.string().optional(),
+  manifests: z.array(descriptorSchema),
+  subject: descriptorSchema.optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+});
+export type ImageIndex = z.infer<typeof imageIndexSchema>;
+
+/** The parts of an image's config that goldenpath decides on. */
+export const imageConfigSchema = z.looseObject({
+  architecture: z.string(),
+  os: z.string(),
+  variant: z.string().optional(),
+  created: z.string().optional(),
+  config: z
+    .looseObject({
+      User: z.string().optional(),
+      Env: z.array(z.string()).nullish(),
+      Labels: z.record(z.string(), z.string()).nullish(),
+    })
+    .nullish(),
+  rootfs: z.looseObject({ type: z.literal("layers"), diff_ids: z.array(digestSchema) }),
+  history: z
+    .array(z.looseObject({ created_by: z.string().optional(), comment: z.string().optional(), empty_layer: z.boolean().optional() }))
+    .nullish(),
+});
+export type ImageConfig = z.infer<typeof imageConfigSchema>;
+
+/** What a manifest's own bytes say it is. Never taken from a descriptor or a Content-Type alone. */
+export type Manifest =
+  | { kind: "image"; mediaType: string; digest: Digest; bytes: Uint8Array; manifest: ImageManifest }
+  | { kind: "index"; mediaType: string; digest: Digest; bytes: Uint8Array; manifest: ImageIndex };
+
+const imageTypes: readonly string[] = [mediaTypes.ociManifest, mediaTypes.dockerManifest];
+const indexTypes: readonly string[] = [mediaTypes.ociIndex, mediaTypes.dockerManifestList];
+
+/**
+ * Bytes → manifest. `contentType` only fills in a missing `mediaType`; where both are there and differ, or where the content has the fields of both kinds,
+ * the manifest is refused: clients that disagree on what a digest is can be shown different images (CVE-2021-41190).
+ * @throws InfrastructureError `manifest-invalid`
+ */
+export function parseManifest(bytes: Uint8Array, contentType: string | undefined, where: string): Manifest {
+  const invalid = (why: string, cause?: unknown): never => {
+    throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, { code: "manifest-invalid", cause, safeToRetry: false });
+  };
+  if (bytes.byteLength > maxManifestBytes) return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
+  const json = parseJson(bytes, invalid);
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return invalid("it is not a JSON object");
+  if ("manifests" in json && ("layers" in json || "config" in json)) return invalid("it has the fields of an image and of an index");
+  const declared = "mediaType" in json && typeof json.mediaType === "string" ? json.mediaType : undefined;
+  const served = contentType?.split(";")[0]?.trim().toLowerCase();
+  const known = served !== undefined && [...imageTypes, ...indexTypes].includes(served) ? served : undefined;
+  if (declared !== undefined && known !== undefined && declared !== known)
+    return invalid(`it says it is ${declared}, and was served as ${known}`);
+  const mediaType = declared ?? known ?? ("manifests" in json ? mediaTypes.ociIndex : mediaTypes.ociManifest);
+  const digest = digestOf(bytes);
+  if (imageTypes.includes(mediaType)) {
+    const parsed = imageManifestSchema.safeParse(json);
+    if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+    return { kind: "image", mediaType, digest, bytes, manifest: parsed.data };
+  }
+  if (indexTypes.includes(mediaType)) {
+    const parsed = imageIndexSchema.safeParse(json);
+    if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+    return { kind: "index", mediaType, digest, bytes, manifest: parsed.data };
+  }
+  return invalid(`media type ${mediaType} is neither an image nor an index`);
+}
+
+/** @throws InfrastructureError `config-invalid` */
+export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig {
+  const invalid = (why: string, cause?: unknown): never => {
+    throw new InfrastructureError(`image config ${where} is malformed: ${why}`, { code: "config-invalid", cause, safeToRetry: false });
+  };
+  const parsed = imageConfigSchema.safeParse(parseJson(bytes, invalid));
+  return parsed.success ? parsed.data : invalid(z.prettifyError(parsed.error));
+}
+
+function parseJson(bytes: Uint8Array, invalid: (why: string, cause?: unknown) => never): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    return invalid("it is not JSON", error);
+  }
+}
+
+export function formatPlatform(platform: Platform): string {
+  return [platform.os, platform.architecture, ...(platform.variant === undefined ? [] : [platform.variant])].join("/");
+}
+
+/** BuildKit's provenance rides in an index as a child of platform `unknown/unknown`: not something that runs. */
+export function isRunnable(descriptor: Descriptor): boolean {
+  return !(descriptor.platform?.os === "unknown" && descriptor.platform.architecture === "unknown");
+}

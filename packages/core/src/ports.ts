@@ -1,0 +1,73 @@
+/** What core asks of its surroundings. The runner and the terminal each have an implementation; tests use {@link silentPorts}. */
+export interface Ports {
+  log: Log;
+  progress: Progress;
+  /** From now on this value must not be readable in any output. Call it before the value can reach one. */
+  mask(secret: string): void;
+  /** Runs `body` under a heading that a log can fold. */
+  group<T>(title: string, body: () => Promise<T>): Promise<T>;
+}
+
+export interface Log {
+  debug(message: string): void;
+  info(message: string): void;
+  notice(message: string): void;
+  warning(message: string): void;
+  error(message: string): void;
+}
+
+/** Long work reports here; an implementation decides how often that becomes visible. */
+export interface Progress {
+  start(label: string, total?: ProgressTotal): ProgressTask;
+}
+
+export interface ProgressTotal {
+  amount?: number;
+  unit: "bytes" | "items";
+}
+
+export interface ProgressTask {
+  /** `amount` is what has been done since the last call, not since the start. */
+  advance(amount: number): void;
+  done(summary?: string): void;
+  failed(summary?: string): void;
+}
+
+/** The facts about the run that only its surroundings know: on GitHub from `GITHUB_*`, elsewhere from the checkout or from flags. */
+export interface RunFacts {
+  /** `https://github.com/acme/shop`; absent where the source is not known. */
+  sourceRepository?: string;
+  /** 40 hex digits. */
+  sourceCommit?: string;
+  sourceRef?: string;
+  /** Who runs this: the URI of the workflow (`https://github.com/acme/platform/.github/workflows/x.yml@refs/…`) or `local`. */
+  builderId: string;
+  runId?: string;
+  runAttempt?: number;
+  runUrl?: string;
+}
+
+/** Everything a verb gets besides its inputs. */
+export interface Context {
+  ports: Ports;
+  run: RunFacts;
+  /** Where relative paths of inputs start. */
+  workingDirectory: string;
+  /** A private, existing directory for this invocation; removed by the door. */
+  temporaryDirectory: string;
+  /** What the process was started with; the only environment core reads. */
+  env: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+  now(): Date;
+}
+
+const nothing = (): void => undefined;
+
+export function silentPorts(): Ports {
+  return {
+    log: { debug: nothing, info: nothing, notice: nothing, warning: nothing, error: nothing },
+    progress: { start: () => ({ advance: nothing, done: nothing, failed: nothing }) },
+    mask: nothing,
+    group: (_title, body) => body(),
+  };
+}

@@ -1,0 +1,53 @@
+import type { Digest } from "../oci/digest.ts";
+import type { Descriptor, Manifest } from "../oci/manifest.ts";
+import type { Reference, Repository } from "../oci/reference.ts";
+import type { Ports } from "../ports.ts";
+
+/**
+ * The registry client: a small surface that base, scan, signing and promote share. Whatever it returns has been checked against the digest asked for.
+ * Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized` (401/403); `InfrastructureError` `registry-unreachable`,
+ * `registry-error` (5xx, after the retries), `digest-mismatch`, `manifest-invalid`, `too-large`.
+ */
+export interface RegistryClient {
+  /** Tag or digest → the manifest, its digest computed from the bytes. */
+  fetchManifest(reference: Reference): Promise<Manifest>;
+  /** The digest behind a tag or digest, or undefined when there is none. Never trusts a digest header alone for anything but "does it exist". */
+  resolve(reference: Reference): Promise<Digest | undefined>;
+  /** A whole blob, verified, refused over `maxBytes`. */
+  fetchBlob(repository: Repository, descriptor: Descriptor, maxBytes?: number): Promise<Uint8Array>;
+  /** A blob as a stream; its end fails when the digest or the size is wrong. */
+  openBlob(repository: Repository, descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>>;
+  hasBlob(repository: Repository, digest: Digest): Promise<boolean>;
+  pushBlob(repository: Repository, descriptor: Descriptor, content: () => AsyncIterable<Uint8Array> | Uint8Array): Promise<void>;
+  /** True when the registry mounted the blob; false when it wants the bytes. */
+  mountBlob(repository: Repository, digest: Digest, from: Repository): Promise<boolean>;
+  /** Puts a manifest under its digest, or under a tag; where it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag. */
+  pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest>;
+  /**
+   * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag where the API is missing or empty.
+   * `artifactType` is the server's word: fetch each manifest before believing it.
+   */
+  listReferrers(repository: Repository, subject: Digest): Promise<Descriptor[]>;
+  listTags(repository: Repository): Promise<string[]>;
+  /** What went over the wire so far; reports and benchmarks print it. */
+  readonly traffic: Readonly<Traffic>;
+  close(): Promise<void>;
+}
+
+export interface Traffic {
+  requests: number;
+  bytesReceived: number;
+  bytesSent: number;
+}
+
+export interface RegistryClientOptions {
+  ports: Ports;
+  env: Readonly<Record<string, string | undefined>>;
+  signal?: AbortSignal;
+  /** Hosts (`host[:port]`) spoken to over plain http besides localhost: the policy's `registries.plainHttp`. */
+  plainHttp?: readonly string[];
+  /** How often one request is tried in all. */
+  attempts?: number;
+  /** A connection or a body on which nothing moves for so long is given up. Milliseconds. */
+  stallTimeout?: number;
+}

@@ -68,7 +68,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     const lines = { stdout: createLineReader("stdout", options.onLine), stderr: createLineReader("stderr", options.onLine) };
     const timers = new Set<NodeJS.Timeout>();
     const after = (milliseconds: number, action: () => void): void => void timers.add(setTimeout(action, milliseconds));
-    let failure: InfrastructureError | undefined;
+    let failure: Error | undefined;
     let ending: { code: number | null; signal: NodeJS.Signals | null } | undefined;
     let settled = false;
     watchGroup(child);
@@ -80,12 +80,26 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       options.signal?.removeEventListener("abort", onAbort);
       forgetGroup(child);
       if (failure === undefined && ending?.signal != null) failure = killedError(name, ending.signal, stderr.text());
-      if (failure !== undefined) return reject(failure);
-      lines.stdout.end();
-      lines.stderr.end();
-      resolve({ exitCode: ending?.code ?? -1, stdout: stdout.text(), stderr: stderr.text() });
+      if (failure === undefined) {
+        guarded(() => {
+          lines.stdout.end();
+          lines.stderr.end();
+        });
+      }
+      if (failure !== undefined) reject(failure);
+      else resolve({ exitCode: ending?.code ?? -1, stdout: stdout.text(), stderr: stderr.text() });
     };
-    const stop = (reason: InfrastructureError): void => {
+    // An error of the caller's own `onLine` belongs to the caller, not to this process' uncaught ones.
+    const guarded = (body: () => void): void => {
+      try {
+        body();
+      } catch (error) {
+        const reason = error instanceof Error ? error : new Error(String(error));
+        if (settled) failure ??= reason;
+        else stop(reason);
+      }
+    };
+    const stop = (reason: Error): void => {
       if (failure !== undefined || settled) return;
       failure = reason;
       killGroup(child, "SIGTERM");
@@ -104,16 +118,14 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     child.on("exit", (code, signal) => {
       ending = { code, signal };
       // A descendant may hold the pipes open, and then "close" would never come. One that left the group can't be ended: its pipe is let go.
-      const letGo = (): void => {
+      after(drainTime, () => {
         killGroup(child, "SIGKILL");
         after(drainTime, () => {
           child.stdout?.destroy();
           child.stderr?.destroy();
           settle();
         });
-      };
-      if (failure === undefined) after(drainTime, letGo);
-      else letGo();
+      });
     });
     child.on("close", () => {
       if (ending === undefined) return;
@@ -123,19 +135,12 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     });
     child.stdout?.on("data", (chunk: Buffer) => {
       if (failure !== undefined) return;
-      if (!stdout.add(chunk)) {
-        return stop(
-          new InfrastructureError(`${name} wrote more than ${options.maxOutputBytes ?? defaultMaxOutput} bytes and was ended`, {
-            code: "output-too-large",
-            safeToRetry: false,
-          }),
-        );
-      }
-      lines.stdout.add(chunk);
+      if (stdout.add(chunk)) guarded(() => lines.stdout.add(chunk));
+      else stop(outputError(name, options.maxOutputBytes ?? defaultMaxOutput));
     });
     child.stderr?.on("data", (chunk: Buffer) => {
       stderr.add(chunk);
-      if (failure === undefined) lines.stderr.add(chunk);
+      if (failure === undefined) guarded(() => lines.stderr.add(chunk));
     });
     // A program that doesn't read its input to the end (EPIPE) is no error: its exit code says what it thought of it.
     child.stdin?.on("error", () => undefined);
@@ -249,6 +254,10 @@ function killGroup(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): void {
 
 function abortedError(name: string, signal: AbortSignal): InfrastructureError {
   return new InfrastructureError(`${name} was stopped because the run was cancelled`, { code: "process-aborted", cause: signal.reason });
+}
+
+function outputError(name: string, limit: number): InfrastructureError {
+  return new InfrastructureError(`${name} wrote more than ${limit} bytes and was ended`, { code: "output-too-large", safeToRetry: false });
 }
 
 function killedError(name: string, signal: string, stderr: string): InfrastructureError {

@@ -1,0 +1,208 @@
+import { z } from "zod";
+import { type Digest, isDigest } from "../oci/digest.ts";
+import { parseReference, parseRepository } from "../oci/reference.ts";
+
+/** The stages that leave evidence, in the order of the path. */
+export const stages = ["build", "base", "scan", "promote"] as const;
+export type Stage = (typeof stages)[number];
+
+export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
+export type Severity = (typeof severities)[number];
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, "expected lower case letters, digits and single hyphens")
+  .max(63);
+
+const repositoryText = z
+  .string()
+  .refine((text) => isParsable(() => parseRepository(text)), "expected a repository, HOST/NAME, without tag or digest");
+
+const pinnedReference = z.string().refine((text) => {
+  try {
+    return parseReference(text).digest !== undefined;
+  } catch {
+    return false;
+  }
+}, "expected an image pinned by digest, HOST/NAME@sha256:…");
+
+const prefixText = z
+  .string()
+  .refine(
+    (text) => /^[A-Za-z0-9.-]+(?::\d+)?$/.test(text) || isParsable(() => parseRepository(text)),
+    "expected a registry host or HOST/NAME, without tag or digest",
+  );
+
+const digestText = z.custom<Digest>(isDigest, "expected sha256: and 64, or sha512: and 128, lowercase hexadecimal digits");
+
+/** `90m`, `12h`, `30d` → milliseconds. */
+const duration = z
+  .string()
+  .regex(/^[1-9]\d{0,4}[mhd]$/, "expected a duration such as 90m, 12h or 30d")
+  .transform((text) => Number(text.slice(0, -1)) * { m: 60_000, h: 3_600_000, d: 86_400_000 }[text.slice(-1) as "m" | "h" | "d"]);
+
+/** The last day on which something holds, in UTC, both ends included. */
+const day = z.iso.date("expected a day, YYYY-MM-DD");
+
+const text = z.string().trim().min(1, "must not be empty");
+
+export const signerSchema = z.strictObject({
+  publicKey: z
+    .string()
+    .regex(
+      /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n?$/,
+      "expected a public key in PEM (-----BEGIN PUBLIC KEY-----)",
+    )
+    .describe("The public key, in PEM (SPKI). One key per stage keeps one stage from speaking for another."),
+});
+
+export const baseSchema = z.strictObject({
+  name: name.describe("How results, exceptions and builders call this base."),
+  image: repositoryText.describe("The repository in which the base is kept."),
+  digests: z
+    .array(digestText)
+    .min(1)
+    .describe("The approved versions, by digest (of an index or of one platform's image). Nothing else counts as this base."),
+  until: day.optional().describe("The last day (UTC) on which images may stand on this base."),
+});
+
+export const builderSchema = z.strictObject({
+  name,
+  buildpacks: z
+    .array(pinnedReference)
+    .min(1)
+    .describe("Buildpacks as images (buildpackages), by digest, in the order in which they are tried together."),
+  runImage: name.describe("The name of the approved base that the application is put on."),
+});
+
+export const exceptionSchema = z.strictObject({
+  rule: z.enum(["base.approved", "scan.severity"]).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
+  thing: text.describe("What it is set aside for: a vulnerability's id for scan.severity, an image's repository for base.approved."),
+  package: text.optional().describe("For scan.severity: only in this package (its name)."),
+  reason: text,
+  owner: text.describe("Who answers for it."),
+  expires: day.describe("The last day (UTC) on which it holds."),
+});
+export type Exception = z.infer<typeof exceptionSchema>;
+
+export const requirementSchema = z.strictObject({
+  stage: z.enum(stages),
+  signers: z.array(name).min(1).describe("The signers whose word counts for this stage."),
+  maxAge: duration.optional().describe("How old the newest verdict may be, such as 7d."),
+});
+
+export const environmentSchema = z.strictObject({
+  from: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may come from."),
+  to: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may be promoted to."),
+  requires: z.array(requirementSchema).min(1).describe("The evidence that must be there, all of it."),
+  promoter: name.describe("The signer of the promotion's own statement."),
+});
+
+export const policySchema = z
+  .strictObject({
+    version: z.literal(1).describe("The version of this format."),
+    name,
+    serial: z
+      .number()
+      .int()
+      .positive()
+      .describe("Rises with every change. Evidence made under another serial does not count, unless acceptsFrom says so."),
+    acceptsFrom: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .describe("The oldest serial whose evidence still counts. Without it only the current one does."),
+    registries: z
+      .strictObject({
+        plainHttp: z
+          .array(z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"))
+          .default([])
+          .describe("Hosts that are spoken to without TLS, besides localhost."),
+      })
+      .default({ plainHttp: [] }),
+    signers: z.record(name, signerSchema),
+    bases: z.array(baseSchema).min(1),
+    build: z.strictObject({
+      strategies: z
+        .array(z.enum(["buildpacks"]))
+        .min(1)
+        .describe("The build strategies that are allowed, the preferred one first."),
+      environments: z
+        .array(z.enum(["container", "host"]))
+        .min(1)
+        .describe("Where builds may run: in a governed build image, or on the bare host."),
+      sources: z
+        .array(text)
+        .min(1)
+        .describe("Source repositories whose builds are accepted; * stands for one path component: https://github.com/acme/*"),
+      builders: z.array(builderSchema).min(1),
+    }),
+    scan: z.strictObject({
+      failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
+      onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
+      databaseMaxAge: z
+        .union([duration, z.literal("unlimited")])
+        .default(5 * 86_400_000)
+        .describe("How old the vulnerability data may be. Default 5d."),
+    }),
+    exceptions: z.array(exceptionSchema).default([]),
+    environments: z.record(name, environmentSchema),
+  })
+  .superRefine((policy, context) => {
+    const bases = new Set(policy.bases.map((base) => base.name));
+    const signers = new Set(Object.keys(policy.signers));
+    const unknown = (path: PropertyKey[], value: string, what: string, known: Iterable<string>): void => {
+      context.addIssue({
+        code: "custom",
+        path,
+        message: `'${value}' is not a ${what} of this policy (there is: ${[...known].join(", ") || "none"})`,
+      });
+    };
+    if (bases.size !== policy.bases.length) context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
+    policy.build.builders.forEach((builder, index) => {
+      if (!bases.has(builder.runImage)) unknown(["build", "builders", index, "runImage"], builder.runImage, "base", bases);
+    });
+    for (const [environmentName, environment] of Object.entries(policy.environments)) {
+      const path = ["environments", environmentName];
+      if (!signers.has(environment.promoter)) unknown([...path, "promoter"], environment.promoter, "signer", signers);
+      environment.requires.forEach((requirement, index) => {
+        requirement.signers.forEach((signer, position) => {
+          if (!signers.has(signer)) unknown([...path, "requires", index, "signers", position], signer, "signer", signers);
+        });
+      });
+      const required = environment.requires.map((requirement) => requirement.stage);
+      if (new Set(required).size !== required.length)
+        context.addIssue({
+          code: "custom",
+          path: [...path, "requires"],
+          message: "a stage is required twice; list its signers in one entry",
+        });
+    }
+    if (policy.acceptsFrom !== undefined && policy.acceptsFrom > policy.serial) {
+      context.addIssue({ code: "custom", path: ["acceptsFrom"], message: `must not be above the serial, ${policy.serial}` });
+    }
+  });
+
+export type Policy = z.infer<typeof policySchema>;
+export type PolicyBase = Policy["bases"][number];
+export type PolicyBuilder = Policy["build"]["builders"][number];
+export type PolicyEnvironment = Policy["environments"][string];
+
+/** A policy as loaded: what it says, and which bytes said it. */
+export interface LoadedPolicy {
+  policy: Policy;
+  /** Where it came from, as given: a path, `OWNER/REPO//path@commit` or `oci://…@sha256:…`. */
+  uri: string;
+  /** Of the file's bytes. */
+  digest: Digest;
+}
+
+function isParsable(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,132 @@
+import { z } from "zod";
+import { UserError } from "./errors.ts";
+import { type Digest, isDigest } from "./oci/digest.ts";
+import { platformSchema } from "./oci/manifest.ts";
+
+/** `major.minor`: an unknown major version is an error, a newer minor one may have fields that this version passes over. */
+export const resultSchemaVersion = "1.0";
+
+export const verdicts = ["pass", "fail", "error"] as const;
+export type Verdict = (typeof verdicts)[number];
+
+export const resultStages = ["build", "base", "scan", "sign", "verify", "promote", "report"] as const;
+export type ResultStage = (typeof resultStages)[number];
+
+const digest = z
+  .custom<Digest>(isDigest, "expected a digest")
+  .meta({ type: "string", pattern: "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
+
+export const appliedExceptionSchema = z.object({ reason: z.string(), owner: z.string(), expires: z.string() });
+
+export const violationSchema = z.object({
+  rule: z.string().describe("The rule's name: base.approved, scan.severity, gate.missing, …"),
+  thing: z.string().describe("What breaks it: an image, a package with its version, a stage."),
+  problem: z.string().describe("What is wrong, one sentence."),
+  wayOut: z.string().describe("What to do about it, one sentence."),
+  platform: z.string().optional().describe("Where it holds for one platform of an index only."),
+  exception: appliedExceptionSchema.optional().describe("The policy's exception that applied: the violation is listed and does not count."),
+});
+export type Violation = z.infer<typeof violationSchema>;
+
+export const resultChildSchema = z.object({
+  platform: platformSchema.optional(),
+  digest,
+  mediaType: z.string(),
+  verdict: z.enum(verdicts),
+});
+
+export const resultSubjectSchema = z.object({
+  repository: z.string().describe("HOST/NAME"),
+  digest,
+  mediaType: z.string(),
+  children: z
+    .array(resultChildSchema)
+    .describe("For an index every runnable child, each with its own verdict; for a single image that image."),
+});
+export type ResultSubject = z.infer<typeof resultSubjectSchema>;
+
+export const toolUseSchema = z.object({ name: z.string(), version: z.string(), sha256: z.string().optional() });
+
+const resultShape = z.object({
+  schemaVersion: z.string().regex(/^\d+\.\d+$/),
+  stage: z.enum(resultStages),
+  verdict: z.enum(verdicts),
+  subject: resultSubjectSchema.optional().describe("The image that was judged. Missing only where an error came before it was known."),
+  violations: z.array(violationSchema),
+  error: z
+    .object({ code: z.string(), message: z.string(), wayOut: z.string().optional() })
+    .optional()
+    .describe("With verdict error: what went wrong."),
+  predicateType: z.string().optional().describe("The type of what the stage found."),
+  predicate: z.record(z.string(), z.unknown()).optional().describe("What the stage found; signed as it stands."),
+  policy: z.object({ uri: z.string(), digest, serial: z.number().int().positive() }).optional(),
+  source: z.object({ repository: z.string(), commit: z.string() }).optional(),
+  run: z.object({ builderId: z.string(), id: z.string().optional(), attempt: z.number().int().optional(), url: z.string().optional() }),
+  tools: z.array(toolUseSchema),
+  notes: z.array(z.string()).default([]).describe("What a reader should know and no rule asks for."),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+});
+
+/** What a stage leaves behind. A result that contradicts itself (a pass with a violation that counts, an error without its cause) does not parse. */
+export const stageResultSchema = resultShape.superRefine((result, context) => {
+  const counted = result.violations.filter((violation) => violation.exception === undefined);
+  const problem = (message: string): void => context.addIssue({ code: "custom", message });
+  if (result.verdict === "pass" && counted.length > 0) problem("verdict is pass, and there are violations that count");
+  if (result.verdict === "fail" && counted.length === 0) problem("verdict is fail, and no violation says why");
+  if (result.verdict === "error" && result.error === undefined) problem("verdict is error, and no error says why");
+  if (result.verdict !== "error" && result.subject === undefined) problem("there is a verdict, and no subject that it is about");
+  if (result.verdict === "pass" && (result.subject?.children.length ?? 0) === 0) problem("verdict is pass, and nothing was judged");
+  if (result.verdict === "pass" && result.subject?.children.some((child) => child.verdict !== "pass"))
+    problem("verdict is pass, and a child has another");
+});
+export type StageResult = z.infer<typeof stageResultSchema>;
+
+/** The published JSON Schema (`schemas/stage-result.v1.json` is this, and a test holds it to it). */
+export function stageResultJsonSchema(): object {
+  return z.toJSONSchema(resultShape, { target: "draft-2020-12", unrepresentable: "any", io: "input" });
+}
+
+/**
+ * Text of a result file → result.
+ * @throws UserError `result-invalid` (not JSON, cut off, contradicts itself), `result-version` (an unknown major version)
+ */
+export function parseStageResult(text: string, where: string): StageResult {
+  const again = "Run the stage again; a result is never edited by hand.";
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    const cut =
+      text.trim().length === 0
+        ? "it is empty"
+        : text.trimEnd().endsWith("}")
+          ? "it is not JSON"
+          : "it ends in the middle (was the file cut off?)";
+    throw new UserError(`result ${where} cannot be read: ${cut}`, { code: "result-invalid", cause: error, wayOut: again });
+  }
+  const version = typeof json === "object" && json !== null && "schemaVersion" in json ? json.schemaVersion : undefined;
+  if (typeof version === "string" && !version.startsWith("1.")) {
+    throw new UserError(`result ${where} has schema version ${version}; this goldenpath reads 1.x`, {
+      code: "result-version",
+      wayOut: "Use the same goldenpath version for all stages of a path.",
+    });
+  }
+  const parsed = stageResultSchema.safeParse(json);
+  if (!parsed.success) {
+    throw new UserError(`result ${where} is not a stage result: ${z.prettifyError(parsed.error)}`, {
+      code: "result-invalid",
+      wayOut: again,
+    });
+  }
+  return parsed.data;
+}
+
+export function formatStageResult(result: StageResult): string {
+  return `${JSON.stringify(result, null, 2)}\n`;
+}
+
+/** The verdict that violations amount to; an exception that applied keeps its violation from counting. */
+export function verdictOf(violations: readonly Violation[]): "pass" | "fail" {
+  return violations.some((violation) => violation.exception === undefined) ? "fail" : "pass";
+}

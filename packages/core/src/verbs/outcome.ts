@@ -1,0 +1,95 @@
+import { describeError, isKnownError } from "../errors.ts";
+import { formatRepository } from "../oci/reference.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import type { Context } from "../ports.ts";
+import type { ImageFacts } from "../registry/subject.ts";
+import {
+  type ResultStage,
+  type ResultSubject,
+  resultSchemaVersion,
+  type StageResult,
+  stageResultSchema,
+  type Verdict,
+  type Violation,
+  verdictOf,
+} from "../result.ts";
+
+export interface ResultFields {
+  stage: ResultStage;
+  startedAt: Date;
+  subject: ResultSubject;
+  violations: Violation[];
+  policy: LoadedPolicy;
+  predicateType?: string;
+  predicate?: Record<string, unknown>;
+  tools?: StageResult["tools"];
+  notes?: string[];
+}
+
+/** A stage's result with its verdict worked out from the violations, and the run's facts filled in. Throws where it contradicts itself: a bug, not input. */
+export function buildResult(context: Context, fields: ResultFields): StageResult {
+  return stageResultSchema.parse({
+    schemaVersion: resultSchemaVersion,
+    stage: fields.stage,
+    verdict: verdictOf(fields.violations),
+    subject: fields.subject,
+    violations: fields.violations,
+    ...(fields.predicateType === undefined ? {} : { predicateType: fields.predicateType, predicate: fields.predicate }),
+    policy: { uri: fields.policy.uri, digest: fields.policy.digest, serial: fields.policy.policy.serial },
+    ...runFields(context),
+    tools: fields.tools ?? [],
+    notes: fields.notes ?? [],
+    startedAt: fields.startedAt.toISOString(),
+    finishedAt: context.now().toISOString(),
+  });
+}
+
+/** The result of work that ended in an error: verdict `error`, with what went wrong. */
+export function buildErrorResult(context: Context, stage: ResultStage, startedAt: Date, error: unknown): StageResult {
+  const known = isKnownError(error);
+  return stageResultSchema.parse({
+    schemaVersion: resultSchemaVersion,
+    stage,
+    verdict: "error",
+    violations: [],
+    error: {
+      code: known ? error.code : "unexpected",
+      message: known ? error.message : describeError(error),
+      ...(known && error.wayOut !== undefined ? { wayOut: error.wayOut } : {}),
+    },
+    ...runFields(context),
+    tools: [],
+    startedAt: startedAt.toISOString(),
+    finishedAt: context.now().toISOString(),
+  });
+}
+
+function runFields(context: Context): Pick<StageResult, "run" | "source"> {
+  const { run } = context;
+  return {
+    run: {
+      builderId: run.builderId,
+      ...(run.runId === undefined ? {} : { id: run.runId }),
+      ...(run.runAttempt === undefined ? {} : { attempt: run.runAttempt }),
+      ...(run.runUrl === undefined ? {} : { url: run.runUrl }),
+    },
+    ...(run.sourceRepository === undefined || run.sourceCommit === undefined
+      ? {}
+      : { source: { repository: run.sourceRepository, commit: run.sourceCommit } }),
+  };
+}
+
+/** The subject of a result, each child with the verdict that `verdictFor` gives it. */
+export function resultSubject(image: ImageFacts, verdictFor: (childDigest: string) => Verdict): ResultSubject {
+  return {
+    repository: formatRepository(image.reference),
+    digest: image.reference.digest,
+    mediaType: image.mediaType,
+    children: image.children.map((child) => ({
+      platform: child.platform,
+      digest: child.digest,
+      mediaType: child.descriptor.mediaType,
+      verdict: verdictFor(child.digest),
+    })),
+  };
+}

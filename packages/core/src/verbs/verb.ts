@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import type { Context } from "../ports.ts";
+import type { StageResult, Verdict } from "../result.ts";
+
+/** What both doors (action and command line) have of a verb: its inputs, by the action's names, and the work. */
+export interface Verb<Inputs extends z.ZodObject = z.ZodObject> {
+  /** The action's folder: `enforce-golden-base`. */
+  name: string;
+  /** The command line's word: `enforce`. */
+  command: string;
+  inputs: Inputs;
+  /** Names of outputs besides `verdict` and `result`. */
+  outputs: readonly string[];
+  run(inputs: z.infer<Inputs>, context: Context): Promise<VerbOutcome>;
+}
+
+export interface VerbOutcome {
+  verdict: Verdict;
+  result: StageResult;
+  /** Values of the verb's `outputs`; an output without a value is the empty string. */
+  outputs: Record<string, string>;
+  /** Markdown for the job summary. */
+  summary: string;
+  /** False where the verdict must not fail the step (`mode: audit`). Default true. */
+  enforced?: boolean;
+}
+
+/** Inputs arrive as text, as the runner and a shell have them; these turn text into values. The empty string is "not given". */
+export const text = () => z.string().trim();
+export const optionalText = () =>
+  z
+    .string()
+    .trim()
+    .optional()
+    .transform((value) => (value === undefined || value === "" ? undefined : value));
+export const requiredText = () => z.string().trim().min(1, "is required and was not given");
+/** One value a line; empty lines and lines that start with # are passed over. */
+export const lines = () =>
+  z
+    .string()
+    .default("")
+    .transform((value) =>
+      value
+        .split(/\r?\n/)
+        .map((line) => line.trim())
+        .filter((line) => line !== "" && !line.startsWith("#")),
+    );
+/** `key=value` lines, as in the docker actions. */
+export const keyValues = () =>
+  lines().transform((entries, context) => {
+    const map: Record<string, string> = {};
+    for (const entry of entries) {
+      const at = entry.indexOf("=");
+      if (at <= 0) {
+        context.addIssue({ code: "custom", message: `'${entry}' is not KEY=VALUE` });
+        continue;
+      }
+      map[entry.slice(0, at)] = entry.slice(at + 1);
+    }
+    return map;
+  });
+/** YAML 1.2's booleans, as @actions/core reads them. */
+export const flag = (fallback: boolean) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((value, context) => {
+      const trimmed = value.trim();
+      if (trimmed === "") return fallback;
+      if (/^(?:true|True|TRUE)$/.test(trimmed)) return true;
+      if (/^(?:false|False|FALSE)$/.test(trimmed)) return false;
+      context.addIssue({ code: "custom", message: "expected true or false" });
+      return z.NEVER;
+    });
+export const choice = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((value, context): T[number] => {
+      const trimmed = value.trim();
+      if (trimmed === "") return fallback;
+      if ((values as readonly string[]).includes(trimmed)) return trimmed;
+      context.addIssue({ code: "custom", message: `expected one of ${values.join(", ")}` });
+      return z.NEVER;
+    });
+
+/** Inputs that every verb has. */
+export const commonInputs = {
+  policy: requiredText(),
+  "result-dir": optionalText(),
+};
+
+/**
+ * Raw text by input name → one typed, frozen object.
+ * @throws UserError `input-invalid` that names each input, its value and what is allowed
+ */
+export function parseInputs<Inputs extends z.ZodObject>(
+  schema: Inputs,
+  raw: Readonly<Record<string, string | undefined>>,
+): Readonly<z.infer<Inputs>> {
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const problems = parsed.error.issues.map((issue) => {
+    const name = String(issue.path[0] ?? "");
+    const value = raw[name];
+    if (value === undefined || value.trim() === "")
+      return `input '${name}' ${issue.message.startsWith("is required") ? issue.message : "is required and was not given"}`;
+    return `input '${name}' is '${/key|password|token|secret/.test(name) ? "***" : value}': ${issue.message}`;
+  });
+  throw new UserError(problems.join("\n"), { code: "input-invalid", wayOut: "The action's README lists its inputs and what they take." });
+}

@@ -1,0 +1,62 @@
+import { formatRepository, parseRepository } from "../oci/reference.ts";
+import type { Violation } from "../result.ts";
+import type { Exception } from "./schema.ts";
+
+/** What a rule found wrong, as far as an exception can be granted for it. */
+export interface ExceptionQuery {
+  rule: string;
+  /** Every name that the thing goes by: a vulnerability's id and its aliases, an image's repository. One that matches is enough. */
+  things: readonly string[];
+  /** The package that it was found in, for rules that know one. An exception that names a package holds in no other. */
+  package?: string;
+}
+
+export interface ExceptionMatch {
+  /** Holds today. */
+  applied?: Exception;
+  /** Would have held, and is over. Only where none holds. */
+  expired?: Exception;
+}
+
+/**
+ * The exception that sets a rule aside for a thing, or the one that did until it expired. Where several match, the one that ends last, and of those the first
+ * in the policy.
+ */
+export function findException(exceptions: readonly Exception[], query: ExceptionQuery, now: Date): ExceptionMatch {
+  const things = new Set(query.things.map((thing) => canonicalThing(query.rule, thing)));
+  const [latest] = exceptions
+    .filter((exception) => exception.rule === query.rule)
+    .filter((exception) => things.has(canonicalThing(exception.rule, exception.thing)))
+    .filter((exception) => exception.package === undefined || exception.package === query.package)
+    .toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
+  if (latest === undefined) return {};
+  return isDayOver(latest.expires, now) ? { expired: latest } : { applied: latest };
+}
+
+/** The violation with the exception that sets it aside, or with a word about the one that no longer does. */
+export function exceptViolation(violation: Violation, match: ExceptionMatch): Violation {
+  if (match.applied !== undefined) {
+    const { reason, owner, expires } = match.applied;
+    return { ...violation, exception: { reason, owner, expires } };
+  }
+  if (match.expired !== undefined) {
+    return { ...violation, problem: `${violation.problem} (its exception by ${match.expired.owner} expired on ${match.expired.expires})` };
+  }
+  return violation;
+}
+
+/** True once the UTC day `YYYY-MM-DD`, which counts to its end, has passed. What is not a day is over: it can't keep anything open. */
+export function isDayOver(day: string, now: Date): boolean {
+  const start = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  return !(now.getTime() < start + 86_400_000);
+}
+
+/** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */
+function canonicalThing(rule: string, thing: string): string {
+  if (rule !== "base.approved") return thing;
+  try {
+    return formatRepository(parseRepository(thing));
+  } catch {
+    return thing;
+  }
+}

@@ -1,0 +1,102 @@
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import { describeError, UserError } from "../errors.ts";
+import { digestHex } from "../oci/digest.ts";
+import type { Context, Ports, RunFacts } from "../ports.ts";
+import { formatStageResult, type ResultStage, type StageResult } from "../result.ts";
+import { buildErrorResult } from "./outcome.ts";
+import { verbStages } from "./stages.ts";
+import { parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
+
+/** What a door knows before it calls a verb. */
+export interface Surroundings {
+  ports: Ports;
+  run: RunFacts;
+  workingDirectory: string;
+  /** Where the private directory of this invocation is made. */
+  temporaryRoot: string;
+  /** Where results go when `result-dir` is not given. */
+  defaultResultDirectory: string;
+  env: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+  now?: () => Date;
+}
+
+export interface Execution {
+  outcome: VerbOutcome;
+  /** The result file's absolute path; empty where not even that could be written. */
+  resultFile: string;
+  /** The error behind verdict `error`, with its stack. */
+  error?: unknown;
+}
+
+/**
+ * Runs a verb for a door: raw inputs in, an outcome with a written result file out. Never throws for what a verb does: an error becomes verdict `error`,
+ * so that no door can mistake it for a pass.
+ */
+export async function executeVerb(
+  verb: Verb,
+  raw: Readonly<Record<string, string | undefined>>,
+  surroundings: Surroundings,
+): Promise<Execution> {
+  const now = surroundings.now ?? (() => new Date());
+  const startedAt = now();
+  const stage = verbStages[verb.name] ?? "report";
+  maskSecrets(raw, surroundings.ports);
+  let temporaryDirectory = "";
+  let context = contextOf(surroundings, surroundings.temporaryRoot, now);
+  let directory = surroundings.defaultResultDirectory;
+  try {
+    const given = raw["result-dir"]?.trim();
+    if (given !== undefined && given !== "") directory = isAbsolute(given) ? given : resolve(surroundings.workingDirectory, given);
+    await mkdir(surroundings.temporaryRoot, { recursive: true });
+    temporaryDirectory = await mkdtemp(join(surroundings.temporaryRoot, `goldenpath-${verb.command}-`));
+    context = contextOf(surroundings, temporaryDirectory, now);
+    await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+      throw new UserError(`input 'result-dir' is '${directory}': it cannot be made (${describeError(error)})`, {
+        code: "input-invalid",
+        cause: error,
+      });
+    });
+    const inputs = parseInputs(verb.inputs, { ...raw, "result-dir": directory });
+    const outcome = await verb.run(inputs, context);
+    return { outcome, resultFile: await writeResult(outcome.result, stage, directory) };
+  } catch (error) {
+    const result = buildErrorResult(context, stage, startedAt, error);
+    const outcome: VerbOutcome = { verdict: "error", result, outputs: {}, summary: renderErrorSummary(verb.name, result) };
+    const resultFile = await writeResult(result, stage, directory).catch(() => "");
+    return { outcome, resultFile, error };
+  } finally {
+    if (temporaryDirectory !== "") await rm(temporaryDirectory, { recursive: true, force: true });
+  }
+}
+
+function contextOf(surroundings: Surroundings, temporaryDirectory: string, now: () => Date): Context {
+  const { ports, run, workingDirectory, env, signal } = surroundings;
+  return { ports, run, workingDirectory, temporaryDirectory, env, signal, now };
+}
+
+/** Named so that results of several images can lie in one directory. Written under another name first: a result file is whole or not there. */
+async function writeResult(result: StageResult, stage: ResultStage, directory: string): Promise<string> {
+  const suffix = result.subject === undefined ? "" : `-${digestHex(result.subject.digest).slice(0, 12)}`;
+  const file = join(directory, `${stage}${suffix}.json`);
+  await mkdir(directory, { recursive: true });
+  await writeFile(`${file}.${process.pid}.tmp`, formatStageResult(result));
+  await rename(`${file}.${process.pid}.tmp`, file);
+  return file;
+}
+
+/** Inputs that carry secrets by their contract: their values are masked before anything can print them. */
+function maskSecrets(raw: Readonly<Record<string, string | undefined>>, ports: Ports): void {
+  for (const name of ["key", "key-passphrase", "github-token", "secrets"]) {
+    for (const line of (raw[name] ?? "").split(/\r?\n/)) {
+      // PEM armour and short or path-like words are no secrets, and masking them would black out half the log.
+      if (line.length >= 8 && !line.startsWith("-----") && !line.startsWith("env://") && !/^[./~]/.test(line)) ports.mask(line);
+    }
+  }
+}
+
+function renderErrorSummary(name: string, result: StageResult): string {
+  const wayOut = result.error?.wayOut === undefined ? "" : `\n\n**What to do:** ${result.error.wayOut}`;
+  return `### ⚠️ ${name}: error\n\nThis says nothing about the image: the work could not be done (\`${result.error?.code}\`).\n\n\`\`\`text\n${result.error?.message.replaceAll("```", "'''")}\n\`\`\`${wayOut}\n`;
+}

@@ -1,0 +1,82 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as core from "@actions/core";
+import { describeError, isKnownError } from "@goldenpath/core/errors";
+import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
+import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { createRunnerPorts } from "./ports.ts";
+
+/** Annotations that a step may leave; GitHub shows ten of each kind and drops the rest without a word. */
+const maxAnnotations = 9;
+/** A job summary holds 1 MiB a step; GitHub refuses the whole of a longer one. */
+const maxSummaryBytes = 1024 * 1024 - 1024;
+
+/** An action's whole life: inputs from the environment, one verb, outputs and result by file, summary, annotations, exit code. */
+export async function runAction(verb: Verb): Promise<void> {
+  const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
+  const execution = await executeVerb(verb, readInputs(verb), {
+    ports: createRunnerPorts(),
+    run: runFactsFromGitHub(process.env),
+    workingDirectory: process.env["GITHUB_WORKSPACE"] || process.cwd(),
+    temporaryRoot,
+    defaultResultDirectory: join(temporaryRoot, "goldenpath"),
+    env: { ...process.env },
+    signal: abortOnTermination(),
+  });
+  writeOutputs(verb, execution);
+  await writeSummary(execution.outcome.summary);
+  reportVerdict(verb, execution);
+}
+
+function readInputs(verb: Verb): Record<string, string> {
+  return Object.fromEntries(Object.keys(verb.inputs.shape).map((name) => [name, core.getInput(name)]));
+}
+
+function writeOutputs(verb: Verb, { outcome, resultFile }: Execution): void {
+  core.setOutput("verdict", outcome.verdict);
+  core.setOutput("result", resultFile);
+  for (const name of verb.outputs) core.setOutput(name, outcome.outputs[name] ?? "");
+}
+
+async function writeSummary(markdown: string): Promise<void> {
+  if (!process.env["GITHUB_STEP_SUMMARY"] || markdown === "") return;
+  const bytes = Buffer.from(markdown, "utf8");
+  const cut =
+    bytes.length <= maxSummaryBytes
+      ? markdown
+      : `${bytes.subarray(0, maxSummaryBytes).toString("utf8")}\n\n… cut off: the result file has it all.\n`;
+  try {
+    await core.summary.addRaw(cut, true).write();
+  } catch (error) {
+    core.warning(`the job summary could not be written: ${describeError(error)}`);
+  }
+}
+
+function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
+  if (outcome.verdict === "error") {
+    // A known error says all that helps; anything else is ours to find, by its stack.
+    if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(error.stack);
+    core.setFailed(`${verb.name}: ${describeError(error)}`);
+    return;
+  }
+  const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);
+  const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
+  for (const violation of counted.slice(0, maxAnnotations)) {
+    annotate(`${violation.thing}: ${violation.problem}\n→ ${violation.wayOut}`, { title: violation.rule });
+  }
+  if (outcome.verdict === "pass") {
+    core.info(`${verb.name}: pass`);
+    return;
+  }
+  const count = `${counted.length} ${counted.length === 1 ? "violation" : "violations"} of the policy`;
+  if (outcome.enforced === false) core.warning(`${verb.name}: fail, ${count}; not enforced here (mode: audit)`);
+  else core.setFailed(`${verb.name}: fail, ${count}`);
+}
+
+/** The runner sends SIGINT, then SIGTERM, and kills 10 s later: enough to stop children and remove what is half done. */
+function abortOnTermination(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+  return controller.signal;
+}

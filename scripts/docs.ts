@@ -1,0 +1,72 @@
+// Writes the input and output tables of each action's README from its action.yml (`--write`), or says where they differ.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+
+export interface ActionMetadata {
+  name: string;
+  description: string;
+  inputs: Record<string, { description: string; required?: boolean; default?: string }>;
+  outputs: Record<string, { description: string }>;
+  runs: { using: string; main: string };
+}
+
+const root = join(import.meta.dirname, "..");
+
+export function listActions(): string[] {
+  return readdirSync(join(root, "actions")).sort();
+}
+
+export function readAction(name: string): ActionMetadata {
+  return parse(readFileSync(join(root, "actions", name, "action.yml"), "utf8")) as ActionMetadata;
+}
+
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+
+export function renderTables(action: ActionMetadata): string {
+  const inputs = Object.entries(action.inputs).map(([name, input]) => {
+    const fallback = input.required === true ? "**required**" : input.default === undefined ? "" : `\`${input.default}\``;
+    return `| \`${name}\` | ${fallback} | ${cell(input.description)} |`;
+  });
+  const outputs = Object.entries(action.outputs).map(([name, output]) => `| \`${name}\` | ${cell(output.description)} |`);
+  return [
+    "### Inputs",
+    "",
+    "| Input | Default | What it is |",
+    "| --- | --- | --- |",
+    ...inputs,
+    "",
+    "### Outputs",
+    "",
+    "| Output | What it is |",
+    "| --- | --- |",
+    ...outputs,
+  ].join("\n");
+}
+
+const begin = "<!-- generated from action.yml: npm run docs -->";
+const end = "<!-- end of the generated part -->";
+
+/** The README with its tables as action.yml has them now. */
+export function refreshReadme(readme: string, action: ActionMetadata): string {
+  const from = readme.indexOf(begin);
+  const to = readme.indexOf(end);
+  if (from === -1 || to === -1) throw new Error(`the README of ${action.name} has no generated part (${begin} … ${end})`);
+  return `${readme.slice(0, from + begin.length)}\n${renderTables(action)}\n${readme.slice(to)}`;
+}
+
+if (import.meta.main) {
+  let stale = 0;
+  for (const name of listActions()) {
+    const file = join(root, "actions", name, "README.md");
+    const current = existsSync(file) ? readFileSync(file, "utf8") : `# ${name}\n\n${begin}\n${end}\n`;
+    const fresh = refreshReadme(current, readAction(name));
+    if (fresh === current && existsSync(file)) continue;
+    if (process.argv.includes("--write")) writeFileSync(file, fresh);
+    else {
+      stale += 1;
+      console.error(`actions/${name}/README.md differs from its action.yml: npm run docs`);
+    }
+  }
+  process.exitCode = stale === 0 ? 0 : 1;
+}

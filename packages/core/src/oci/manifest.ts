@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { InfrastructureError } from "../errors.ts";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
+import { findDuplicateKey, findMisspelledField, type KnownFields } from "./strict-json.ts";
 
 /** Media types by the OCI image specification 1.1, and Docker's equivalents, which registries still hold most of. */
 export const mediaTypes = {
@@ -86,6 +87,21 @@ export const imageConfigSchema = z.looseObject({
 });
 export type ImageConfig = z.infer<typeof imageConfigSchema>;
 
+const platformFields: KnownFields = { names: Object.keys(platformSchema.shape) };
+const descriptorFields: KnownFields = { names: Object.keys(descriptorSchema.shape), inside: { platform: platformFields } };
+const manifestFields: KnownFields = {
+  names: [...Object.keys(imageManifestSchema.shape), ...Object.keys(imageIndexSchema.shape)],
+  inside: { config: descriptorFields, layers: descriptorFields, manifests: descriptorFields, subject: descriptorFields },
+};
+const configFields: KnownFields = {
+  names: Object.keys(imageConfigSchema.shape),
+  inside: {
+    config: { names: ["User", "Env", "Labels", "Entrypoint", "Cmd", "WorkingDir"] },
+    rootfs: { names: ["type", "diff_ids"] },
+    history: { names: ["created", "created_by", "author", "comment", "empty_layer"] },
+  },
+};
+
 /** What a manifest's own bytes say it is. Never taken from a descriptor or a Content-Type alone. */
 export type Manifest =
   | { kind: "image"; mediaType: string; digest: Digest; bytes: Uint8Array; manifest: ImageManifest }
@@ -104,7 +120,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, { code: "manifest-invalid", cause, safeToRetry: false });
   };
   if (bytes.byteLength > maxManifestBytes) return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
-  const json = parseJson(bytes, invalid);
+  const json = parseJson(bytes, manifestFields, invalid);
   if (typeof json !== "object" || json === null || Array.isArray(json)) return invalid("it is not a JSON object");
   if ("manifests" in json && ("layers" in json || "config" in json)) return invalid("it has the fields of an image and of an index");
   const declared = "mediaType" in json && typeof json.mediaType === "string" ? json.mediaType : undefined;
@@ -132,16 +148,28 @@ export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig 
   const invalid = (why: string, cause?: unknown): never => {
     throw new InfrastructureError(`image config ${where} is malformed: ${why}`, { code: "config-invalid", cause, safeToRetry: false });
   };
-  const parsed = imageConfigSchema.safeParse(parseJson(bytes, invalid));
+  const parsed = imageConfigSchema.safeParse(parseJson(bytes, configFields, invalid));
   return parsed.success ? parsed.data : invalid(z.prettifyError(parsed.error));
 }
 
-function parseJson(bytes: Uint8Array, invalid: (why: string, cause?: unknown) => never): unknown {
+/**
+ * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no byte order mark, no key twice, and no
+ * known field in another case.
+ */
+function parseJson(bytes: Uint8Array, fields: KnownFields, invalid: (why: string, cause?: unknown) => never): unknown {
+  let text: string;
+  let json: unknown;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    json = JSON.parse(text);
   } catch (error) {
     return invalid("it is not JSON", error);
   }
+  const duplicate = findDuplicateKey(text);
+  if (duplicate !== undefined) return invalid(`it has the key ${JSON.stringify(duplicate)} twice in one object`);
+  const misspelled = findMisspelledField(json, fields);
+  if (misspelled !== undefined) return invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);
+  return json;
 }
 
 export function formatPlatform(platform: Platform): string {

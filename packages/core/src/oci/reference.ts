@@ -17,10 +17,12 @@ export interface Reference extends Repository {
 const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 const namePattern = new RegExp(`^${component}(?:/${component})*$`);
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-const hostPattern = /^(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?$/;
+const label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
+const hostPattern = new RegExp(`^(?:\\[[0-9a-f:]+\\]|${label}(?:\\.${label})*)(?::[0-9]{1,5})?$`);
 
 /**
  * Parses `host/name[:tag][@digest]` by the grammar of distribution/reference. A first component without dot, colon or `localhost` is a path on Docker Hub.
+ * The host comes out in lower case, since `GHCR.io` and `ghcr.io` are one registry and must not count as two where a policy names it.
  * @throws UserError `reference-invalid`
  */
 export function parseReference(text: string, what = "image"): Reference {
@@ -46,13 +48,21 @@ export function parseReference(text: string, what = "image"): Reference {
   const slash = rest.indexOf("/");
   const first = slash === -1 ? "" : rest.slice(0, slash);
   const hasHost = first.includes(".") || first.includes(":") || first === "localhost";
-  const registry = hasHost ? (first === "index.docker.io" || first === "registry-1.docker.io" ? "docker.io" : first) : "docker.io";
+  const host = hasHost ? first.toLowerCase() : "docker.io";
+  const registry = host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
   let name = hasHost ? rest.slice(slash + 1) : rest;
   if (registry === "docker.io" && !name.includes("/")) name = `library/${name}`;
-  if (!hostPattern.test(registry)) return fail(`'${registry}' is not a host`);
+  if (!isHost(registry)) return fail(`'${registry}' is not a host`);
   if (name.length > 255 || !namePattern.test(name))
     return fail(`'${name}' is not a repository name (lower case letters, digits, . _ - and /)`);
   return { registry, name, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+}
+
+function isHost(host: string): boolean {
+  if (host.length > 255 || !hostPattern.test(host)) return false;
+  const url = URL.parse(`https://${host}/`);
+  // Numbers that a URL reads as an address (`0x7f.1` is 127.0.0.1) would go elsewhere than what was written.
+  return url !== null && (url.hostname === host.replace(/:[0-9]+$/, "") || host.startsWith("["));
 }
 
 /** A repository without tag or digest. */

@@ -1,0 +1,60 @@
+/**
+ * Looks for what JSON readers disagree about, in text that JSON.parse has accepted: a key that an object has twice. JavaScript keeps the last one; Go, in
+ * which the container runtimes are written, merges both into one value.
+ */
+export function findDuplicateKey(text: string): string | undefined {
+  // One set of keys per open object, undefined per open array. A string is a key where the last significant character before it was `{` or `,` of an object.
+  const open: (Set<string> | undefined)[] = [];
+  let expectsKey = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charAt(at);
+    if (character === '"') {
+      const start = at;
+      for (at++; text.charAt(at) !== '"' && at < text.length; at++) if (text.charAt(at) === "\\") at++;
+      const keys = open.at(-1);
+      if (!expectsKey || keys === undefined) continue;
+      const key = JSON.parse(text.slice(start, at + 1)) as string;
+      if (keys.has(key)) return key;
+      keys.add(key);
+      expectsKey = false;
+    } else if (character === "{") {
+      open.push(new Set());
+      expectsKey = true;
+    } else if (character === "[") {
+      open.push(undefined);
+      expectsKey = false;
+    } else if (character === "}" || character === "]") {
+      open.pop();
+      expectsKey = false;
+    } else if (character === ",") {
+      expectsKey = open.at(-1) !== undefined;
+    }
+  }
+  return undefined;
+}
+
+/** The fields that are decided on, per object; `*` stands for each element of a list. */
+export interface KnownFields {
+  names: readonly string[];
+  inside?: Readonly<Record<string, KnownFields>>;
+}
+
+/**
+ * A key that is a known field in another case (`Layers`): Go's decoder takes it for the field, JavaScript does not see it, and each would then judge another
+ * image under the same digest. Returns the key, or undefined. Go folds two letters beyond ASCII as well: the long s and the Kelvin sign.
+ */
+export function findMisspelledField(value: unknown, fields: KnownFields): string | undefined {
+  if (Array.isArray(value)) return value.map((each) => findMisspelledField(each, fields)).find((found) => found !== undefined);
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (!fields.names.includes(key) && fields.names.some((name) => foldCase(name) === foldCase(key))) return key;
+    const within = fields.inside?.[key];
+    const found = within === undefined ? undefined : findMisspelledField(inner, within);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function foldCase(key: string): string {
+  return key.replaceAll("\u017f", "s").toLowerCase();
+}

@@ -1,0 +1,128 @@
+import type { Readable } from "node:stream";
+import type { Digest } from "./grammar.ts";
+import { createRepositoryState, type ManifestRecord, type RepositoryState, type Store, type Upload } from "./store.ts";
+
+/** Per repository, sorted; two of them are equal exactly when nothing that a client can see has changed. */
+export type Snapshot = Record<string, { manifests: string[]; tags: Record<string, string>; blobs: string[] }>;
+
+/** The registry's contents: what is in which repository. Changes happen one after another, and are stored before they are seen. */
+export interface Repositories {
+  find(name: string): Readonly<RepositoryState> | undefined;
+  /** Sorted. */
+  names(): string[];
+  addUpload(name: string, digest: Digest, upload: Upload): Promise<void>;
+  /** False when `from` doesn't have the blob. */
+  mountBlob(name: string, digest: Digest, from: string): Promise<boolean>;
+  /** False when it wasn't there. */
+  deleteBlob(name: string, digest: Digest): Promise<boolean>;
+  /**
+   * Stores a manifest and points tags to it. `check` sees the repository as it is when the change takes place, with no other change between; what it throws
+   * refuses the change.
+   */
+  putManifest(
+    name: string,
+    digest: Digest,
+    bytes: Uint8Array,
+    record: ManifestRecord,
+    tags: readonly string[],
+    check: (state: Readonly<RepositoryState>) => void,
+  ): Promise<void>;
+  /** Deletes a manifest with every tag that points to it, or one tag. False when it wasn't there. */
+  deleteManifest(name: string, digest: Digest, check: (state: Readonly<RepositoryState>) => void): Promise<boolean>;
+  deleteTag(name: string, tag: string, check: (state: Readonly<RepositoryState>) => void): Promise<boolean>;
+  openContent(digest: Digest, start: number, end: number): Promise<Readable | undefined>;
+  readContent(digest: Digest): Promise<Uint8Array | undefined>;
+  snapshot(): Snapshot;
+}
+
+export async function openRepositories(store: Store): Promise<Repositories> {
+  const states = await store.loadRepositories();
+  let last: Promise<unknown> = Promise.resolve();
+  const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+  const change = async <T>(name: string, edit: (draft: RepositoryState) => T): Promise<T> => {
+    const current = states.get(name) ?? createRepositoryState();
+    const draft = { blobs: new Map(current.blobs), manifests: new Map(current.manifests), tags: new Map(current.tags) };
+    const result = edit(draft);
+    await store.saveRepository(name, draft);
+    states.set(name, draft);
+    return result;
+  };
+  const releaseContent = async (digest: Digest) => {
+    for (const state of states.values()) if (state.blobs.has(digest) || state.manifests.has(digest)) return;
+    await store.removeContent(digest);
+  };
+
+  return {
+    find: (name) => states.get(name),
+    names: () => [...states.keys()].sort(),
+    addUpload: (name, digest, upload) =>
+      exclusively(async () => {
+        const { size } = upload;
+        await upload.commit(digest);
+        await change(name, (draft) => void draft.blobs.set(digest, size));
+      }),
+    mountBlob: (name, digest, from) =>
+      exclusively(async () => {
+        const size = states.get(from)?.blobs.get(digest);
+        if (size === undefined) return false;
+        await change(name, (draft) => void draft.blobs.set(digest, size));
+        return true;
+      }),
+    deleteBlob: (name, digest) =>
+      exclusively(async () => {
+        if (states.get(name)?.blobs.has(digest) !== true) return false;
+        await change(name, (draft) => void draft.blobs.delete(digest));
+        await releaseContent(digest);
+        return true;
+      }),
+    putManifest: (name, digest, bytes, record, tags, check) =>
+      exclusively(async () => {
+        check(states.get(name) ?? createRepositoryState());
+        await store.writeContent(digest, bytes);
+        await change(name, (draft) => {
+          draft.manifests.set(digest, record);
+          for (const tag of tags) draft.tags.set(tag, digest);
+        });
+      }),
+    deleteManifest: (name, digest, check) =>
+      exclusively(async () => {
+        const state = states.get(name);
+        if (state?.manifests.has(digest) !== true) return false;
+        check(state);
+        await change(name, (draft) => {
+          draft.manifests.delete(digest);
+          for (const [tag, target] of draft.tags) if (target === digest) draft.tags.delete(tag);
+        });
+        await releaseContent(digest);
+        return true;
+      }),
+    deleteTag: (name, tag, check) =>
+      exclusively(async () => {
+        const state = states.get(name);
+        if (state?.tags.has(tag) !== true) return false;
+        check(state);
+        return change(name, (draft) => draft.tags.delete(tag));
+      }),
+    openContent: store.openContent,
+    readContent: store.readContent,
+    snapshot: () =>
+      Object.fromEntries(
+        [...states.entries()].sort(byKey).map(([name, state]) => [
+          name,
+          {
+            manifests: [...state.manifests.keys()].sort(),
+            tags: Object.fromEntries([...state.tags].sort(byKey)),
+            blobs: [...state.blobs.keys()].sort(),
+          },
+        ]),
+      ),
+  };
+}
+
+function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,191 @@
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AuthOptions, createAuthorizer } from "./auth.ts";
+import { alterReply, deliver, limitBody, replaceReply } from "./delivery.ts";
+import { RegistryError, renderError } from "./errors.ts";
+import { createFaultSelector, type Fault, type FaultAction } from "./faults.ts";
+import type { Exchange, Reply } from "./reply.ts";
+import { openRepositories, type Snapshot } from "./repositories.ts";
+import { handleExchange, type RouteOptions } from "./routes.ts";
+import { createUploads } from "./routes-uploads.ts";
+import { createDirectoryStore } from "./store-directory.ts";
+import { createMemoryStore } from "./store-memory.ts";
+
+export type { AuthOptions } from "./auth.ts";
+export type { Fault, FaultAction } from "./faults.ts";
+export type { Snapshot } from "./repositories.ts";
+
+export interface RegistryOptions {
+  /** 0 or absent: any free one. */
+  port?: number;
+  /** Default 127.0.0.1. */
+  hostname?: string;
+  /** Where the contents live, which then survive a restart; one server at a time. Absent: in memory. */
+  directory?: string;
+  /** Default true. False: no referrers API and no `OCI-Subject`, so clients use the fallback tag (as with CNCF distribution). */
+  referrers?: boolean;
+  auth?: AuthOptions;
+  /** Repositories, and what is under them, that are read-only: 403 DENIED. */
+  readOnlyPrefixes?: string[];
+  faults?: Fault[];
+  /** The most entries on one page of tags, repositories and referrers. Absent: as many as the client wants. */
+  pageSize?: number;
+  /** Sent as `OCI-Chunk-Min-Length`. Bytes. */
+  chunkMinLength?: number;
+  /** One line for each request, without its headers. */
+  log?: (line: string) => void;
+}
+
+export interface RecordedRequest {
+  method: string;
+  /** Decoded, without the query. */
+  path: string;
+  /** As it came, without the question mark. */
+  query: string;
+  /** 0 until there is an answer, and when there was none. */
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Body bytes that came in. */
+  bytesIn: number;
+  /** Body bytes that went out. */
+  bytesOut: number;
+  /** The scripted fault that it met. */
+  fault?: FaultAction["kind"];
+}
+
+export interface RegistryServer {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string;
+  /** `localhost:PORT`: what goes into image references. */
+  readonly host: string;
+  /** Every request since the start, in the order in which they came; clear it with `length = 0`. */
+  readonly requests: RecordedRequest[];
+  faults: Fault[];
+  /** What every repository holds. */
+  snapshot(): Promise<Snapshot>;
+  /** Ends open connections, too. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a registry by the OCI distribution specification 1.1 in this process.
+ * @throws Error when the port is taken, or when the folder can't be used or was not written by this registry
+ */
+export async function startRegistry(options: RegistryOptions = {}): Promise<RegistryServer> {
+  const store = options.directory === undefined ? createMemoryStore() : await createDirectoryStore(options.directory);
+  const repositories = await openRepositories(store);
+  const routes: RouteOptions = {
+    repositories,
+    uploads: createUploads(store, repositories, options.chunkMinLength),
+    authorizer: createAuthorizer(options.auth),
+    referrers: options.referrers ?? true,
+    readOnlyPrefixes: options.readOnlyPrefixes ?? [],
+    pageSize: options.pageSize,
+  };
+  const selector = createFaultSelector(options.faults);
+  const requests: RecordedRequest[] = [];
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const method = request.method ?? "GET";
+    const target = request.url ?? "/";
+    const { path, query } = splitTarget(target);
+    const recorded: RecordedRequest = { method, path, query, status: 0, headers: request.headers, bytesIn: 0, bytesOut: 0 };
+    requests.push(recorded);
+    response.once("close", () => options.log?.(describeRequest(recorded)));
+    const action = selector.select({ method, path, query })?.action;
+    if (action !== undefined) recorded.fault = action.kind;
+    const countIn = (bytes: number) => {
+      recorded.bytesIn += bytes;
+    };
+    // Not destroyed with its reader: after a refusal the rest of the body is read away, so that the client gets to see the answer.
+    const body = request.iterator({ destroyOnReturn: false });
+    const exchange: Exchange = {
+      method,
+      path,
+      query: new URLSearchParams(query),
+      headers: request.headers,
+      body:
+        action?.kind === "reset-request"
+          ? limitBody(body, countIn, action.afterBytes, () => request.socket.resetAndDestroy())
+          : limitBody(body, countIn),
+    };
+    if (action?.kind === "delay") await sleep(action.milliseconds, undefined, { ref: false });
+    let delivery = action === undefined ? undefined : replaceReply(action, target);
+    if (delivery === undefined) {
+      const reply = await handle(routes, exchange, options.log);
+      delivery = alterReply(reply, action, { method, path });
+    }
+    if (delivery.reset === undefined) recorded.status = delivery.reply.status;
+    response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
+    await deliver(delivery, response, method, (bytes) => {
+      recorded.bytesOut += bytes;
+    });
+    request.resume();
+  };
+
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      options.log?.(`the answer broke off: ${String(error)}`);
+      response.destroy();
+    });
+  });
+  const hostname = options.hostname ?? "127.0.0.1";
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, hostname, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const listensLocally = ["127.0.0.1", "localhost", "0.0.0.0", "::"].includes(hostname);
+  const authority = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return {
+    url: `http://${listensLocally ? "127.0.0.1" : authority}:${port}`,
+    host: `${listensLocally ? "localhost" : authority}:${port}`,
+    requests,
+    get faults() {
+      return selector.faults;
+    },
+    set faults(faults) {
+      selector.faults = faults;
+    },
+    snapshot: async () => repositories.snapshot(),
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function handle(routes: RouteOptions, exchange: Exchange, log: ((line: string) => void) | undefined): Promise<Reply> {
+  try {
+    return await handleExchange(routes, exchange);
+  } catch (error) {
+    if (error instanceof RegistryError) return renderError(error);
+    log?.(`${exchange.method} ${exchange.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return renderError(new RegistryError(500, { code: "UNKNOWN", message: "the registry failed" }));
+  }
+}
+
+/** The request's target → its decoded path and raw query. Decoded once and never normalised: the grammar of names refuses what is not one. */
+function splitTarget(target: string): { path: string; query: string } {
+  const question = target.indexOf("?");
+  const raw = question === -1 ? target : target.slice(0, question);
+  return { path: decode(raw), query: question === -1 ? "" : target.slice(question + 1) };
+}
+
+function decode(raw: string): string {
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    return raw;
+  }
+}
+
+function describeRequest({ method, path, query, status, bytesIn, bytesOut, fault }: RecordedRequest): string {
+  const target = query === "" ? path : `${path}?${query}`;
+  return `${method} ${target} ${status === 0 ? "no answer" : status} in=${bytesIn} out=${bytesOut}${fault === undefined ? "" : ` fault=${fault}`}`;
+}

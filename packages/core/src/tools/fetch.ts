@@ -1,0 +1,144 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EnvHttpProxyAgent, fetch } from "undici";
+import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
+import type { Ports } from "../ports.ts";
+import type { LockedTool, ToolPlatform } from "./lock.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const attempts = 3;
+const stallTimeout = 60_000;
+/** The largest tool so far has 100 MB. */
+const maxToolBytes = 512 * 1024 * 1024;
+
+export interface ToolLocation {
+  /** Without credentials, so that it may be printed. */
+  url: string;
+  authorization?: string;
+}
+
+/**
+ * Where the mirror named by `GOLDENPATH_TOOL_MIRROR` has the tool: MIRROR/NAME/VERSION/OS-ARCH/NAME. Undefined where no mirror is set.
+ * @throws UserError `tool-mirror-invalid`
+ */
+export function locateOnMirror(tool: LockedTool, platform: ToolPlatform, env: Env, mask: Ports["mask"]): ToolLocation | undefined {
+  const value = env["GOLDENPATH_TOOL_MIRROR"];
+  if (!value) return undefined;
+  const base = URL.parse(value);
+  if (base === null || !["http:", "https:"].includes(base.protocol) || base.search !== "" || base.hash !== "") {
+    // Not printed: what can't be parsed can't be stripped of a password either.
+    throw new UserError("GOLDENPATH_TOOL_MIRROR is not a base URL: expected http(s)://HOST[:PORT][/PATH] without a query", {
+      code: "tool-mirror-invalid",
+    });
+  }
+  const user = decodeURIComponent(base.username);
+  const password = decodeURIComponent(base.password);
+  base.username = "";
+  base.password = "";
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
+  const url = new URL([tool.name, tool.version, platform, tool.name].map(encodeURIComponent).join("/"), base).href;
+  if (user === "" && password === "") return { url };
+  const authorization = Buffer.from(`${user}:${password}`).toString("base64");
+  if (password !== "") mask(password);
+  mask(authorization);
+  return { url, authorization: `Basic ${authorization}` };
+}
+
+/**
+ * Downloads one file and verifies it before anybody else can see it.
+ * @throws InfrastructureError `tool-download-failed`; `tool-mismatch` when the bytes are not one of `sha256s`
+ */
+export async function downloadTool(
+  location: ToolLocation,
+  target: string,
+  options: { label: string; sha256s: readonly string[]; ports: Ports; env: Env; signal?: AbortSignal },
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const actual = await downloadOnce(location, target, options);
+      if (options.sha256s.includes(actual)) return;
+      throw new InfrastructureError(
+        `${location.url} is not ${options.label}: its SHA-256 is ${actual}, expected ${options.sha256s.join(" or ")}. It was not run.`,
+        { code: "tool-mismatch", wayOut: "Find out who changed that file, and put the right one there.", safeToRetry: false },
+      );
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (isKnownError(error) && (attempt >= attempts || !isTransient(error))) throw error;
+      if (attempt >= attempts) {
+        throw new InfrastructureError(`${location.url} can't be downloaded: ${reasonOf(error)}`, {
+          code: "tool-download-failed",
+          attempts: attempt,
+          cause: error,
+        });
+      }
+      await sleep(250 * 2 ** attempt * (1 + Math.random()), undefined, options.signal === undefined ? {} : { signal: options.signal });
+    }
+  }
+}
+
+async function downloadOnce(location: ToolLocation, target: string, options: Parameters<typeof downloadTool>[2]): Promise<string> {
+  const { env, signal } = options;
+  // Node's own fetch ignores the proxy variables, and undici's agent reads process.env where it is not told.
+  const dispatcher = new EnvHttpProxyAgent({
+    httpProxy: env["http_proxy"] ?? env["HTTP_PROXY"] ?? "",
+    httpsProxy: env["https_proxy"] ?? env["HTTPS_PROXY"] ?? "",
+    noProxy: env["no_proxy"] ?? env["NO_PROXY"] ?? "",
+    headersTimeout: stallTimeout,
+    bodyTimeout: stallTimeout,
+  });
+  try {
+    const response = await fetch(location.url, {
+      dispatcher,
+      headers: location.authorization === undefined ? {} : { authorization: location.authorization },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (!response.ok || response.body === null) {
+      await response.body?.cancel();
+      throw new InfrastructureError(`${location.url} answered ${response.status}`, {
+        code: "tool-download-failed",
+        safeToRetry: response.status >= 500 || response.status === 429 || response.status === 408,
+      });
+    }
+    const length = Number(response.headers.get("content-length") ?? Number.NaN);
+    const task = options.ports.progress.start(`Downloading ${options.label}`, {
+      unit: "bytes",
+      ...(Number.isSafeInteger(length) && length > 0 ? { amount: length } : {}),
+    });
+    try {
+      const hash = createHash("sha256");
+      let size = 0;
+      const meter = new Transform({
+        transform(chunk: Buffer, _encoding, done) {
+          size += chunk.length;
+          hash.update(chunk);
+          task.advance(chunk.length);
+          done(
+            size > maxToolBytes ? new InfrastructureError(`${location.url} is larger than any tool`, { code: "tool-mismatch" }) : null,
+            chunk,
+          );
+        },
+      });
+      await pipeline(Readable.fromWeb(response.body), meter, createWriteStream(target), signal === undefined ? {} : { signal });
+      task.done();
+      return hash.digest("hex");
+    } catch (error) {
+      task.failed();
+      throw error;
+    }
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  return error instanceof InfrastructureError && error.code === "tool-download-failed" && error.safeToRetry;
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,48 @@
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
+import { isKnownError } from "../errors.ts";
+import { runProcess } from "../exec/run.ts";
+import type { LockedTool } from "./lock.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const versionTimeout = 20_000;
+
+/** The program of this name in PATH. Relative entries are passed over: a checkout must not be able to bring its own tools. */
+export async function findInPath(name: string, env: Env): Promise<string | undefined> {
+  for (const directory of (env["PATH"] ?? "").split(delimiter)) {
+    if (!isAbsolute(directory)) continue;
+    const path = join(directory, name);
+    if (await isProgram(path)) return path;
+  }
+  return undefined;
+}
+
+export async function isProgram(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** What the program at `path` says its version is; undefined where it has no way to say so, or says nothing that can be read. */
+export async function readToolVersion(tool: LockedTool, path: string, env: Env, signal?: AbortSignal): Promise<string | undefined> {
+  if (tool.versionCommand === undefined) return undefined;
+  const { args, pattern, env: own } = tool.versionCommand;
+  try {
+    const result = await runProcess(path, args, {
+      // Nothing of the run's environment, which may hold credentials, is needed to print a version.
+      env: { PATH: env["PATH"], HOME: env["HOME"], ...own },
+      timeoutMs: versionTimeout,
+      maxOutputBytes: 64 * 1024,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return result.exitCode === 0 ? new RegExp(pattern, "m").exec(result.stdout)?.[1] : undefined;
+  } catch (error) {
+    if (isKnownError(error) && error.code !== "process-aborted") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,110 @@
+import type { StageResult, Violation } from "../result.ts";
+import { type Chain, type ChainStage, shortDigest } from "./chain.ts";
+import { formatTime } from "./terminal.ts";
+
+/** Rows of a table that a person still reads; the rest is counted. */
+const maxRows = 20;
+
+const verdictMarks = { pass: "✅ pass", fail: "❌ fail", error: "⚠️ error" } as const;
+const stateMarks: Record<ChainStage["state"], string> = {
+  pass: "✅ pass",
+  attested: "✅ attested",
+  fail: "❌ fail",
+  missing: "➖ missing",
+};
+
+/**
+ * Text from images, scanners and registries is a stranger's: it goes into Markdown only through here, so that it can neither break a table nor
+ * bring links, HTML or mentions of its own.
+ */
+export function escapeMarkdown(text: string): string {
+  return text
+    .replaceAll(/\s+/g, " ")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll(/[\\`*_[\]|#!~]/g, (character) => `\\${character}`)
+    .replaceAll("@", "&#64;");
+}
+
+/** As code in a table cell: shown to the letter. */
+export function code(text: string): string {
+  return `<code>${text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("|", "&#124;").replaceAll(/\s+/g, " ")}</code>`;
+}
+
+export function renderChainMarkdown(chain: Chain): string {
+  const rows = chain.stages.map((stage) => {
+    const facts = stage.facts.map((fact) => escapeMarkdown(fact)).join("<br>");
+    return `| ${stage.stage} | ${stateMarks[stage.state]} | ${stage.signers.map(code).join(", ")} | ${formatTime(stage.time)} | ${facts} |`;
+  });
+  const rejected = chain.rejected.map(
+    ({ digest, reason }) => `- ${code(shortDigest(digest))} counts for nothing: ${escapeMarkdown(reason)}`,
+  );
+  return [
+    `**Image** ${code(`${chain.repository}@${chain.digest}`)}`,
+    "",
+    "| Stage | State | Signed by | When | What was found |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows,
+    ...(rejected.length === 0 ? [] : ["", ...rejected]),
+    "",
+  ].join("\n");
+}
+
+/** A result as a section of a job summary. */
+export function renderResultMarkdown(result: StageResult, title: string = result.stage): string {
+  const image = result.subject === undefined ? [] : [`**Image** ${code(`${result.subject.repository}@${result.subject.digest}`)}`, ""];
+  const error = result.error === undefined ? [] : renderError(result.error);
+  return [
+    `### ${verdictMarks[result.verdict]} · ${escapeMarkdown(title)}`,
+    "",
+    ...image,
+    ...error,
+    ...renderViolations(result.violations),
+    ...renderNotes(result.notes),
+  ].join("\n");
+}
+
+function renderError(error: NonNullable<StageResult["error"]>): string[] {
+  const wayOut = error.wayOut === undefined ? [] : [`**What to do:** ${escapeMarkdown(error.wayOut)}`, ""];
+  return [
+    `The work could not be done, which says nothing about the image (${code(error.code)}): ${escapeMarkdown(error.message)}`,
+    "",
+    ...wayOut,
+  ];
+}
+
+/** Violations that count as a table with the way out; those with an exception folded below it. */
+export function renderViolations(violations: readonly Violation[]): string[] {
+  const counted = violations.filter((violation) => violation.exception === undefined);
+  const excepted = violations.filter((violation) => violation.exception !== undefined);
+  const out: string[] = [];
+  if (counted.length > 0) {
+    out.push("| Rule | What | Problem | What to do |", "| --- | --- | --- | --- |");
+    for (const { rule, thing, problem, wayOut, platform } of counted.slice(0, maxRows)) {
+      const where = platform === undefined ? "" : ` (${escapeMarkdown(platform)})`;
+      out.push(`| ${code(rule)} | ${escapeMarkdown(thing)}${where} | ${escapeMarkdown(problem)} | ${escapeMarkdown(wayOut)} |`);
+    }
+    if (counted.length > maxRows) out.push("", `… and ${counted.length - maxRows} more, in the result file.`);
+    out.push("");
+  }
+  if (excepted.length > 0) {
+    out.push(
+      `<details><summary>${excepted.length} with an exception</summary>`,
+      "",
+      "| Rule | What | Until | Owner | Reason |",
+      "| --- | --- | --- | --- | --- |",
+    );
+    for (const { rule, thing, exception } of excepted) {
+      out.push(
+        `| ${code(rule)} | ${escapeMarkdown(thing)} | ${exception?.expires} | ${escapeMarkdown(exception?.owner ?? "")} | ${escapeMarkdown(exception?.reason ?? "")} |`,
+      );
+    }
+    out.push("", "</details>", "");
+  }
+  return out;
+}
+
+function renderNotes(notes: readonly string[]): string[] {
+  return notes.length === 0 ? [] : [...notes.map((note) => `- ${escapeMarkdown(note)}`), ""];
+}

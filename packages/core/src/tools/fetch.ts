@@ -55,7 +55,7 @@ export function locateOnMirror(tool: LockedTool, platform: ToolPlatform, env: En
 export async function downloadTool(
   location: ToolLocation,
   target: string,
-  options: { label: string; sha256s: readonly string[]; ports: Ports; env: Env; signal?: AbortSignal },
+  options: { label: string; sha256s: readonly string[]; ports: Ports; env: Env; signal?: AbortSignal; maxBytes?: number },
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -117,7 +117,9 @@ async function downloadOnce(location: ToolLocation, target: string, options: Par
           hash.update(chunk);
           task.advance(chunk.length);
           done(
-            size > maxToolBytes ? new InfrastructureError(`${location.url} is larger than any tool`, { code: "tool-mismatch" }) : null,
+            size > (options.maxBytes ?? maxToolBytes)
+              ? new InfrastructureError(`${location.url} is larger than any tool`, { code: "tool-mismatch" })
+              : null,
             chunk,
           );
         },

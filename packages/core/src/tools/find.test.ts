@@ -132,7 +132,7 @@ describe("what is not run", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  it("what a mirror serves in half, or without end", async () => {
+  it("what a mirror serves in half", async () => {
     const half = await serve((_request, response) => {
       response.writeHead(200, { "content-length": String(genuine().length) });
       response.write(genuine().slice(0, 10), () => response.destroy());

@@ -1,0 +1,92 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { UserError } from "@goldenpath/core/errors";
+import { renderResultText } from "@goldenpath/core/report/terminal";
+import { executeVerb } from "@goldenpath/core/verbs/execute";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { gatherRunFacts } from "../facts.ts";
+import { exitCodes, type Output } from "../output.ts";
+import { createTerminalPorts } from "../ports.ts";
+
+/** The verbs, each loaded only when it is called. */
+export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = {
+  build: async () => (await import("@goldenpath/core/verbs/build")).buildVerb,
+  enforce: async () => (await import("@goldenpath/core/verbs/enforce")).enforceVerb,
+  scan: async () => (await import("@goldenpath/core/verbs/scan")).scanVerb,
+  sign: async () => (await import("@goldenpath/core/verbs/sign")).signVerb,
+  verify: async () => (await import("@goldenpath/core/verbs/verify")).verifyVerb,
+  promote: async () => (await import("@goldenpath/core/verbs/promote")).promoteVerb,
+  report: async () => (await import("@goldenpath/core/verbs/report")).reportVerb,
+};
+
+/** Options of the command line that are not a verb's inputs. */
+const ownOptions = { json: { type: "boolean" }, verbose: { type: "boolean" }, quiet: { type: "boolean" } } as const;
+
+/**
+ * Runs one verb: its inputs are options of the same names (`--image …`); an option that is given more than once is a list, one a line in the action.
+ * Exits 0 on pass, 1 on fail, 2 on error. `--json` prints the result and the outputs as JSON.
+ */
+export async function runVerbCommand(verb: Verb, args: readonly string[], output: Output): Promise<number> {
+  const { raw, json, verbose, quiet } = parseVerbArguments(verb, args);
+  const env = { ...process.env };
+  const { outcome, resultFile, error } = await executeVerb(verb, raw, {
+    ports: createTerminalPorts({ out: process.stderr, verbose, quiet }),
+    run: await gatherRunFacts(raw["context"] ?? process.cwd(), env),
+    workingDirectory: process.cwd(),
+    temporaryRoot: tmpdir(),
+    defaultResultDirectory: join(process.cwd(), "goldenpath-results"),
+    env,
+    signal: abortOnInterrupt(),
+  });
+  if (json)
+    output.out(`${JSON.stringify({ verdict: outcome.verdict, resultFile, outputs: outcome.outputs, result: outcome.result }, null, 2)}\n`);
+  else {
+    output.out(renderResultText(outcome.result, { color: output.color }));
+    for (const [name, value] of Object.entries(outcome.outputs))
+      if (value !== "" && !value.includes("\n")) output.out(`  ${name}: ${value}\n`);
+    if (resultFile !== "") output.out(`  result: ${resultFile}\n`);
+  }
+  if (outcome.result.error?.code === "unexpected" && error instanceof Error) output.err(`${error.stack}\n`);
+  if (outcome.verdict === "fail" && outcome.enforced === false) return exitCodes.pass;
+  return exitCodes[outcome.verdict];
+}
+
+interface VerbArguments {
+  raw: Record<string, string>;
+  json: boolean;
+  verbose: boolean;
+  quiet: boolean;
+}
+
+/** @throws UserError `arguments-invalid` */
+export function parseVerbArguments(verb: Verb, args: readonly string[]): VerbArguments {
+  const names = Object.keys(verb.inputs.shape);
+  const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const, multiple: true }]));
+  // `--dry-run` alone means yes, as everywhere else on a command line; the action's input has a value.
+  const expanded = args.flatMap((argument, index) =>
+    argument === "--dry-run" && !/^(?:true|false)$/i.test(args[index + 1] ?? "") ? ["--dry-run=true"] : [argument],
+  );
+  try {
+    const { values } = parseArgs({ args: expanded, options: { ...options, ...ownOptions }, strict: true, allowPositionals: false });
+    const given = values as Record<string, string[] | boolean | undefined>;
+    const raw: Record<string, string> = {};
+    for (const name of names) {
+      const value = given[name];
+      if (Array.isArray(value)) raw[name] = value.join("\n");
+    }
+    return { raw, json: given["json"] === true, verbose: given["verbose"] === true, quiet: given["quiet"] === true };
+  } catch (error) {
+    throw new UserError(`goldenpath ${verb.command}: ${error instanceof Error ? error.message : String(error)}`, {
+      code: "arguments-invalid",
+      cause: error,
+      wayOut: `It takes ${names.map((name) => `--${name}`).join(", ")}, --json, --verbose and --quiet.`,
+    });
+  }
+}
+
+export function abortOnInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+  return controller.signal;
+}

@@ -1,0 +1,77 @@
+import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
+
+export interface TerminalPortsOptions {
+  /** Where everything but results goes: standard error. */
+  out: NodeJS.WriteStream | { write(text: string): unknown; isTTY?: boolean };
+  verbose?: boolean;
+  quiet?: boolean;
+}
+
+/** A terminal's side of core's ports. Progress is one line that redraws itself on a terminal, and a line a while where it is not. */
+export function createTerminalPorts(options: TerminalPortsOptions): Ports {
+  const secrets = new Set<string>();
+  const clean = (text: string): string => {
+    let masked = text;
+    for (const secret of secrets) masked = masked.replaceAll(secret, "***");
+    return masked;
+  };
+  const write = (text: string): void => void options.out.write(clean(text));
+  const line = (mark: string) => (message: string) => write(`${mark}${message.replaceAll("\n", `\n${" ".repeat(mark.length)}`)}\n`);
+  const info = options.quiet === true ? () => undefined : line("");
+  return {
+    log: {
+      debug: options.verbose === true ? line("  ") : () => undefined,
+      info,
+      notice: info,
+      warning: line("warning: "),
+      error: line("error: "),
+    },
+    progress: { start: (label, total) => startProgress(label, total, write, options.out.isTTY === true, options.quiet === true) },
+    mask: (secret) => {
+      if (secret.length > 0) secrets.add(secret);
+    },
+    async group(title, body) {
+      info(title);
+      return await body();
+    },
+  };
+}
+
+/** Milliseconds between two redraws on a terminal, and between two lines elsewhere. */
+const redrawInterval = 100;
+const lineInterval = 15_000;
+
+function startProgress(
+  label: string,
+  total: ProgressTotal | undefined,
+  write: (text: string) => void,
+  isTerminal: boolean,
+  quiet: boolean,
+): ProgressTask {
+  const started = Date.now();
+  let last = isTerminal ? 0 : started;
+  let amount = 0;
+  const elapsed = (): number => (Date.now() - started) / 1000;
+  const describe = (): string => `${label}: ${describeAmount(amount, total, elapsed())}`;
+  const finish = (summary: string): void => {
+    if (!quiet) write(`${isTerminal ? "\r\u001b[K" : ""}${label}: ${summary} (${elapsed().toFixed(1)} s)\n`);
+  };
+  return {
+    advance(more) {
+      amount += more;
+      if (quiet || Date.now() - last < (isTerminal ? redrawInterval : lineInterval)) return;
+      last = Date.now();
+      write(isTerminal ? `\r\u001b[K${describe()}` : `${describe()}, ${elapsed().toFixed(0)} s\n`);
+    },
+    done: (summary) => finish(summary ?? "done"),
+    failed: (summary) => finish(summary ?? "failed"),
+  };
+}
+
+function describeAmount(amount: number, total: ProgressTotal | undefined, seconds: number): string {
+  const unit = total?.unit ?? "items";
+  const show = (value: number): string => (unit === "bytes" ? `${(value / 1e6).toFixed(1)} MB` : String(value));
+  const of = total?.amount === undefined ? "" : ` of ${show(total.amount)}`;
+  const rate = unit === "bytes" && seconds > 0 ? `, ${show(amount / seconds)}/s` : "";
+  return `${show(amount)}${of}${rate}`;
+}

@@ -1,6 +1,6 @@
-import { isAbsolute, join, parse } from "node:path";
+import { delimiter, isAbsolute, join, parse } from "node:path";
 import { InfrastructureError, isKnownError } from "../errors.ts";
-import { type ProcessOptions, runChecked, runProcess } from "../exec/run.ts";
+import { type ProcessOptions, type ProcessResult, runChecked, runProcess } from "../exec/run.ts";
 import type { Ports } from "../ports.ts";
 import { ensureWritableDirectory, sha256OfFile } from "./cache.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
@@ -84,7 +84,7 @@ async function prepareGo(tool: LockedTool, options: BuildOptions): Promise<GoCom
     });
   }
   const kept = Object.fromEntries(keptVariables.map((key) => [key, env[key]]));
-  const asked = Object.fromEntries([...keptSettings, "GOPATH", "GOENV"].map((key) => [key, env[key]]));
+  const asked = Object.fromEntries([...keptSettings, "GOENV"].map((key) => [key, env[key]]));
   // Outside any module, so that no go.mod of a checkout has a say.
   const cwd = parse(process.execPath).root;
   const bounds = { cwd, timeoutMs: fetchTimeout, ...(options.signal === undefined ? {} : { signal: options.signal }) };
@@ -97,7 +97,7 @@ async function prepareGo(tool: LockedTool, options: BuildOptions): Promise<GoCom
   const settled = {
     ...kept,
     ...settings,
-    ...(await usableGoCaches(settings, options.cacheDirectory)),
+    ...(await usableGoFolders(settings, options.cacheDirectory)),
     // Everything that decides about the bytes, so that neither `go env -w` nor the environment does.
     GOENV: "off",
     GOTOOLCHAIN: tool.toolchain,
@@ -131,11 +131,14 @@ async function fetchToolchain(tool: LockedTool, installed: string, go: GoCommand
   );
 }
 
-/** Go's module and build cache: the user's where they can be written, else folders below the tool cache. */
-export async function usableGoCaches(
+/**
+ * Where Go keeps modules, compiled packages and (in GOPATH) what it knows of the checksum database: the user's folders where they can be written, else
+ * folders below the tool cache.
+ */
+export async function usableGoFolders(
   settings: Readonly<Record<string, string>>,
   cacheDirectory: string,
-): Promise<{ GOMODCACHE: string; GOCACHE: string }> {
+): Promise<{ GOPATH: string; GOMODCACHE: string; GOCACHE: string }> {
   const usable = async (wanted: string | undefined, name: string): Promise<string> => {
     if (wanted !== undefined && isAbsolute(wanted)) {
       try {
@@ -149,7 +152,12 @@ export async function usableGoCaches(
     await ensureWritableDirectory(own);
     return own;
   };
-  return { GOMODCACHE: await usable(settings["GOMODCACHE"], "mod"), GOCACHE: await usable(settings["GOCACHE"], "build") };
+  return {
+    // It may be a list, of which Go writes to the first.
+    GOPATH: await usable(settings["GOPATH"]?.split(delimiter)[0], "path"),
+    GOMODCACHE: await usable(settings["GOMODCACHE"], "mod"),
+    GOCACHE: await usable(settings["GOCACHE"], "build"),
+  };
 }
 
 /** Downloads the tool's module, checks it against the lock, and downloads what its main package needs. */
@@ -189,7 +197,7 @@ async function downloadModule(tool: LockedTool, label: string, go: GoCommand): P
   const result = await retried(async () => {
     const run = await runProcess(go.file, ["mod", "download", "-json", `${path}@${version}`], go.options);
     if (run.exitCode === 0) return run;
-    throw new InfrastructureError(`go mod download ${path}@${version}: ${run.stderr.trim() || run.stdout.trim()}`, {
+    throw new InfrastructureError(`go mod download ${path}@${version}: ${moduleError(run)}`, {
       code: "process-failed",
     });
   }).catch((error: unknown) => {
@@ -235,6 +243,17 @@ async function compile(
     task.failed();
     throw asToolError(error, "tool-build-failed", `${label} can't be built`);
   }
+}
+
+/** With -json the reason is in the answer, and standard error is empty. */
+function moduleError(run: ProcessResult): string {
+  try {
+    const { Error: reason } = JSON.parse(run.stdout) as { Error?: unknown };
+    if (typeof reason === "string") return reason;
+  } catch {
+    // Not even JSON: what it printed is all there is.
+  }
+  return run.stderr.trim() || run.stdout.trim();
 }
 
 /** The module proxy is the network: Go itself tries only once. */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { usableGoCaches } from "./build.ts";
+import { usableGoFolders } from "./build.ts";
 import { storeTool, toolCacheDirectory } from "./cache.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "goldenpath-cache-"));
@@ -48,18 +48,26 @@ describe("storeTool", () => {
   });
 });
 
-describe("usableGoCaches", () => {
+describe("usableGoFolders", () => {
   it("keeps the user's where they can be written, and makes them", async () => {
-    const mine = { GOMODCACHE: join(folder, "home/go/pkg/mod"), GOCACHE: join(folder, "home/.cache/go-build") };
-    expect(await usableGoCaches(mine, join(folder, "tools"))).toEqual(mine);
+    const mine = {
+      GOPATH: join(folder, "home/go"),
+      GOMODCACHE: join(folder, "home/go/pkg/mod"),
+      GOCACHE: join(folder, "home/.cache/go-build"),
+    };
+    expect(await usableGoFolders(mine, join(folder, "tools"))).toEqual(mine);
+    expect(await usableGoFolders({ ...mine, GOPATH: `${mine.GOPATH}:/elsewhere` }, join(folder, "tools"))).toEqual(mine);
     expect(existsSync(mine.GOMODCACHE)).toBe(true);
   });
 
   it("falls back below the tool cache where they can't, or are not known", async () => {
     const file = join(folder, "a-file");
     writeFileSync(file, "");
-    const expected = { GOMODCACHE: join(folder, "tools/go/mod"), GOCACHE: join(folder, "tools/go/build") };
-    expect(await usableGoCaches({ GOMODCACHE: join(file, "mod"), GOCACHE: "off" }, join(folder, "tools"))).toEqual(expected);
-    expect(await usableGoCaches({}, join(folder, "tools"))).toEqual(expected);
+    const own = join(folder, "tools", "go");
+    const expected = { GOPATH: join(own, "path"), GOMODCACHE: join(own, "mod"), GOCACHE: join(own, "build") };
+    expect(await usableGoFolders({ GOPATH: "relative", GOMODCACHE: join(file, "mod"), GOCACHE: "off" }, join(folder, "tools"))).toEqual(
+      expected,
+    );
+    expect(await usableGoFolders({}, join(folder, "tools"))).toEqual(expected);
   });
 });

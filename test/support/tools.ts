@@ -1,0 +1,135 @@
+import { delimiter } from "node:path";
+import { describeError } from "@goldenpath/core/errors";
+import { type Ports, silentPorts } from "@goldenpath/core/ports";
+import { findTool } from "@goldenpath/core/tools/find";
+import { type LockedTool, productionTools } from "@goldenpath/core/tools/lock";
+import { findInPath } from "@goldenpath/core/tools/path";
+import { type RunnerTestSuite, TestRunner } from "vitest";
+
+const toolchain = "go1.26.8";
+
+/** The field's tools that only tests use: as peers, as second opinions, and to run the workflows. */
+export const testTools: readonly LockedTool[] = [
+  {
+    name: "crane",
+    version: "0.22.1",
+    module: { path: "github.com/google/go-containerregistry", version: "v0.22.1", sum: "h1:RZuuSYhTvlDvtsK+NkutoCZ//C0X2ebLK8X8l3ULs84=" },
+    toolchain,
+    package: "./cmd/crane",
+    ldflags: "-s -w -X github.com/google/go-containerregistry/cmd/crane/cmd.Version=0.22.1",
+    builds: { "linux-amd64": "7dd755e16828d41477c5d7263e7a11d50d7d0b352fb685cd5b4003604d3dbcfc" },
+    versionCommand: { args: ["version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)$" },
+  },
+  {
+    name: "cosign",
+    version: "3.1.3",
+    module: { path: "github.com/sigstore/cosign/v3", version: "v3.1.3", sum: "h1:001JQRI/PJ/5T+g/kJ1KTvKFbb322+fomc+pHDZ/6sg=" },
+    toolchain,
+    package: "./cmd/cosign",
+    ldflags: "-s -w -X sigs.k8s.io/release-utils/version.gitVersion=v3.1.3",
+    builds: { "linux-amd64": "8844bc4b45a895a2c7fb96af2f6df9ddad1d15a1f0e5a7bb2279c5bcf8a2b0d2" },
+    versionCommand: { args: ["version", "--json"], pattern: '"gitVersion":\\s*"v?(\\d+\\.\\d+\\.\\d+)"' },
+  },
+  {
+    // A build from the module proxy knows no version of its own, so a copy in PATH counts by its bytes only.
+    name: "olareg",
+    version: "0.1.2",
+    module: { path: "github.com/olareg/olareg", version: "v0.1.2", sum: "h1:75G8X6E9FUlzL/CSjgFcYfMgNzlc7CxULpUUNsZBIvI=" },
+    toolchain,
+    package: "./cmd/olareg",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "54cb87f3d1b96c225c2f64265e54c22eb80b952d20bc7d38ac9d4eddf200dad1" },
+  },
+  {
+    name: "act",
+    version: "0.2.89",
+    module: { path: "github.com/nektos/act", version: "v0.2.89", sum: "h1:d9oFeJ6jUkaVExuG+XzAaMPDqoDrNHaGeiRb8IU+N5w=" },
+    toolchain,
+    package: ".",
+    ldflags: "-s -w -X main.version=0.2.89",
+    builds: { "linux-amd64": "a0682b9aa7179ccf6262e59581e0781294e7e0b8174c04a6ba55ed218e94d761" },
+    versionCommand: { args: ["--version"], pattern: "^act version v?(\\d+\\.\\d+\\.\\d+)$" },
+  },
+  {
+    name: "actionlint",
+    version: "1.7.12",
+    module: { path: "github.com/rhysd/actionlint", version: "v1.7.12", sum: "h1:vQ4GeJN86C0QH+gTUQcs8McmK62OLT3kmakPMtEWYnY=" },
+    toolchain,
+    package: "./cmd/actionlint",
+    ldflags: "-s -w -X github.com/rhysd/actionlint.version=1.7.12",
+    builds: { "linux-amd64": "0e8a79291ae15baec75678b65f71543f96e41936c000f8a2c1c7f8141db2ecc9" },
+    versionCommand: { args: ["-version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)$" },
+  },
+];
+
+/** Everything that a test may ask for. */
+export const allTools: readonly LockedTool[] = [...productionTools, ...testTools];
+
+const missingIsFailure = (): boolean => (process.env["CI"] ?? "") !== "" || process.env["GOLDENPATH_REQUIRE_TOOLS"] === "1";
+
+/**
+ * The path of a tool of {@link allTools}, found, downloaded or built like production's own. Where it can't be had, the test that asks is skipped with the
+ * reason; with `CI` or `GOLDENPATH_REQUIRE_TOOLS=1` it fails. A `beforeAll` hands over the suite that it is called with, else it fails as well:
+ * `beforeAll(async (suite) => { crane = await requireTool("crane", suite); })`.
+ */
+export async function requireTool(name: string, suite?: Readonly<RunnerTestSuite>): Promise<string> {
+  try {
+    return (await findTool(name, { ports: visiblePorts(), env: process.env, lock: allTools })).path;
+  } catch (error) {
+    // A name that is in no lock, or a mirror that is none, is a mistake and not a missing tool.
+    if (!(error instanceof Error) || error.name !== "InfrastructureError") throw error;
+    return giveUp(describeError(error), suite);
+  }
+}
+
+/** Debian's packages of the programs that tests start. */
+const debianPackages: Readonly<Record<string, string>> = {
+  dockerd: "docker.io",
+  docker: "docker.io",
+  "docker-registry": "docker-registry",
+  "apt-get": "apt",
+  "dpkg-deb": "dpkg",
+  git: "git",
+  strace: "strace",
+};
+
+/** The path of a program of the machine, by the rule of {@link requireTool}. System directories count even where PATH lacks them. */
+export async function requireCommand(name: string, suite?: Readonly<RunnerTestSuite>): Promise<string> {
+  const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean).join(delimiter);
+  const found = await findInPath(name, { PATH: path });
+  return found ?? giveUp(`${name} is not on this machine: apt-get install ${debianPackages[name] ?? name}`, suite);
+}
+
+function giveUp(message: string, suite: Readonly<RunnerTestSuite> | undefined): never {
+  const test = TestRunner.getCurrentTest() ?? (suite === undefined ? undefined : firstTest(suite));
+  if (missingIsFailure() || test === undefined) throw new Error(message);
+  console.warn(`skipped: ${message}`);
+  test.context.skip(message);
+  throw new Error(message);
+}
+
+type AnyTest = NonNullable<ReturnType<typeof TestRunner.getCurrentTest>>;
+
+/** In a suite's hook no test is running; what skips its first test, thrown there, skips all of them. */
+function firstTest(suite: Readonly<RunnerTestSuite>): AnyTest | undefined {
+  for (const task of suite.tasks) {
+    const test = task.type === "suite" ? firstTest(task) : task;
+    if (test !== undefined) return test;
+  }
+  return undefined;
+}
+
+/** A build takes minutes: it must not look like a test that hangs. */
+function visiblePorts(): Ports {
+  const silent = silentPorts();
+  return {
+    ...silent,
+    log: { ...silent.log, warning: (message) => console.warn(message) },
+    progress: {
+      start(label) {
+        console.warn(`${label} …`);
+        return { advance: () => undefined, done: () => undefined, failed: () => undefined };
+      },
+    },
+  };
+}

@@ -37,3 +37,6 @@ export function stageVerifierId(stage: Stage): string {
 
 /** The `buildType` of goldenpath's provenance; docs/build-type.md says what its parameters mean. */
 export const buildTypeBuildpacks = "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1";
+
+/** Why a statement's signature counts for nothing; the gate looks for it among the rejected, to tell "signed by somebody else" from "not there". */
+export const unknownKeyReason = "it is signed with a key that is not in this policy, or was changed after it was signed";

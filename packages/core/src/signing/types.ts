@@ -3,7 +3,8 @@ import type { Descriptor } from "../oci/manifest.ts";
 
 /** An in-toto Statement v1. */
 export interface Statement {
-  _type: "https://in-toto.io/Statement/v1";
+  /** Written as v1; v0.1 has the same fields, and is what cosign 3 writes. */
+  _type: "https://in-toto.io/Statement/v1" | "https://in-toto.io/Statement/v0.1";
   subject: StatementSubject[];
   predicateType: string;
   predicate: Record<string, unknown>;

@@ -1,0 +1,88 @@
+import { buildTypeBuildpacks, predicateTypes } from "../signing/predicates.ts";
+import { type Provenance, readProvenance } from "../signing/provenance.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import type { Problem, StageDecision, StageScope } from "./facts.ts";
+import { explainAbsence, isByAllowedSigner, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+import { matchesSource } from "./source.ts";
+
+/** The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM must be there besides. */
+export function decideBuildStage(scope: StageScope): StageDecision {
+  const provenance = decideProvenance(scope);
+  const sbom = decideSbom(scope, provenance);
+  const problems = [...provenance.problems, ...sbom.problems];
+  return { accepted: problems.length > 0 ? [] : [...provenance.accepted, ...sbom.accepted], problems };
+}
+
+function decideProvenance(scope: StageScope): StageDecision {
+  const of = scope.evidence.statements.filter((signed) => signed.statement.predicateType === predicateTypes.provenance);
+  const allowed = of.filter((signed) => isByAllowedSigner(scope, signed));
+  const refuse = (...problems: Problem[]): StageDecision => ({ accepted: [], problems });
+  if (allowed.length === 0) {
+    const claims = (each: { claimedPredicateType?: string }): boolean => each.claimedPredicateType === predicateTypes.provenance;
+    return refuse(explainAbsence(scope, "the build's provenance", of, claims, "gate.missing"));
+  }
+  const read: { signed: VerifiedStatement; provenance: Provenance }[] = [];
+  for (const signed of allowed) {
+    const provenance = readProvenance(signed.statement);
+    if ("problem" in provenance) return refuse(malformed(scope, "a provenance", provenance.problem));
+    read.push({ signed, provenance });
+  }
+  const latest = Math.max(...read.map(({ provenance }) => provenance.finishedOn.getTime()));
+  // Of several that are equally new each one must do: which of them came last cannot be told.
+  const newest = read.filter(({ provenance }) => provenance.finishedOn.getTime() === latest);
+  const problems = newest.flatMap(({ provenance }) => judgeProvenance(scope, provenance));
+  return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
+}
+
+function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
+  const { build } = scope.facts.policy.policy;
+  const again = wayToRunAgain(scope);
+  const problems: Problem[] = [];
+  const known = new Set(build.builders.map((builder) => builder.name));
+  const foreign = provenance.builders.filter((name) => !known.has(name));
+  if (provenance.buildType !== buildTypeBuildpacks) {
+    problems.push({
+      rule: "gate.builder",
+      problem: `the build is of type ${provenance.buildType}, which this gate does not know`,
+      wayOut: again,
+    });
+  } else if (provenance.builders.length === 0 || foreign.length > 0) {
+    const found = foreign.length > 0 ? `builder '${foreign.join("', '")}'` : "no builder of the policy";
+    const wayOut = `Build with a builder of the policy (${[...known].join(", ")}). ${again}`;
+    problems.push({ rule: "gate.builder", problem: `the provenance names ${found}`, wayOut });
+  }
+  if (!build.sources.some((pattern) => matchesSource(provenance.sourceRepository, pattern))) {
+    problems.push({
+      rule: "gate.source",
+      problem: `the image was built from ${provenance.sourceRepository}, and the policy accepts builds from ${build.sources.join(", ")}`,
+      wayOut: "Build from one of those repositories, or have the policy's owners add this one to build.sources.",
+    });
+  }
+  if (provenance.sourceCommit === undefined) {
+    problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
+  }
+  if (!(build.environments as readonly string[]).includes(provenance.buildEnvironment)) {
+    problems.push({
+      rule: "gate.build-environment",
+      problem: `the image was built in '${provenance.buildEnvironment}', and the policy accepts ${build.environments.join(", ")}`,
+      wayOut: `Build in ${build.environments.join(" or ")}, or have the policy's owners add it to build.environments.`,
+    });
+  }
+  return [...problems, ...judgeTime(scope, "the provenance", provenance.finishedOn)];
+}
+
+function decideSbom(scope: StageScope, provenance: StageDecision): StageDecision {
+  const type = predicateTypes.cyclonedx;
+  const of = scope.evidence.statements.filter((signed) => signed.statement.predicateType === type);
+  const allowed = of.filter((signed) => isByAllowedSigner(scope, signed));
+  if (allowed.length === 0) {
+    // Where there is nothing of the build at all, one violation says so.
+    if (provenance.problems.some((problem) => problem.rule === "gate.missing")) return { accepted: [], problems: [] };
+    const claims = (each: { claimedPredicateType?: string }): boolean => each.claimedPredicateType === type;
+    return { accepted: [], problems: [explainAbsence(scope, "the SBOM", of, claims, "gate.incomplete")] };
+  }
+  const whole = allowed.filter((signed) => signed.statement.predicate["bomFormat"] === "CycloneDX");
+  return whole.length > 0
+    ? { accepted: whole, problems: [] }
+    : { accepted: [], problems: [malformed(scope, "the SBOM", "it is not a CycloneDX document")] };
+}

@@ -1,0 +1,76 @@
+import { formatRepository, isWithin } from "../oci/reference.ts";
+import type { Violation } from "../result.ts";
+import { hasVerdict } from "../signing/predicates.ts";
+import { namesSubject } from "../signing/statement.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { decideBuildStage } from "./build.ts";
+import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
+import { decideVerdictStage } from "./verdict.ts";
+
+/**
+ * The gate: for the image and for each of its children, the evidence of every stage that the environment requires, by signers whose word counts for that stage,
+ * about that digest, under this policy, and fresh. Whatever is not there, or not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`,
+ * `gate.stale`, `gate.future`, `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.build-environment`,
+ * `gate.origin`.
+ */
+export function decideGate(facts: GateFacts): GateDecision {
+  const accepted = new Map<string, VerifiedStatement>();
+  const missing: MissingEvidence[] = [];
+  const violations: Violation[] = judgeOrigin(facts);
+  if (facts.image.children.length === 0) {
+    violations.push({
+      rule: "gate.missing",
+      thing: `${formatRepository(facts.image.repository)}@${facts.image.digest}`,
+      problem: "the index has no image that runs, so there is nothing that evidence could be about",
+      wayOut: "Build an image for at least one platform.",
+    });
+  }
+  for (const digest of new Set([facts.image.digest, ...facts.image.children])) {
+    const evidence = evidenceAbout(facts, digest);
+    const platform = facts.image.platforms?.get(digest);
+    for (const requirement of facts.environment.requires) {
+      const scope: StageScope = { facts, digest, stage: requirement.stage, requirement, evidence };
+      const decision = hasVerdict(scope.stage) ? decideVerdictStage(scope) : decideBuildStage(scope);
+      for (const statement of decision.accepted) accepted.set(`${digest} ${statement.referrer.digest}`, statement);
+      if (decision.problems.length === 0) continue;
+      const place = platform === undefined ? {} : { platform };
+      for (const { rule, problem, wayOut } of decision.problems) {
+        violations.push({ rule, thing: `${scope.stage} of ${digest}`, problem, wayOut, ...place });
+      }
+      missing.push({
+        stage: scope.stage,
+        digest,
+        ...place,
+        rules: [...new Set(decision.problems.map((problem) => problem.rule))],
+        signers: [...requirement.signers],
+        problem: decision.problems.map((problem) => problem.problem).join("; "),
+      });
+    }
+  }
+  return { verdict: violations.length === 0 ? "pass" : "fail", accepted: [...accepted.values()], missing, violations };
+}
+
+/** What was collected for a digest and is about it: a statement that lies with another digest counts for nothing, whoever put it there. */
+function evidenceAbout(facts: GateFacts, digest: GateFacts["image"]["digest"]): CollectedEvidence {
+  const collected = facts.evidence.get(digest) ?? { statements: [], rejected: [] };
+  const statements = collected.statements.filter((signed) => signed.subject === digest && namesSubject(signed.statement, digest));
+  return { statements, rejected: collected.rejected };
+}
+
+function judgeOrigin(facts: GateFacts): Violation[] {
+  const allowed = facts.environment[facts.place];
+  if (allowed.some((prefix) => isWithin(facts.image.repository, prefix))) return [];
+  const repository = formatRepository(facts.image.repository);
+  const direction = facts.place === "from" ? "takes images from" : "puts images in";
+  return [
+    {
+      rule: "gate.origin",
+      thing: repository,
+      problem: `environment '${facts.environmentName}' ${direction} ${allowed.join(", ")}, and the image is in ${repository}`,
+      wayOut:
+        facts.place === "from"
+          ? `Push the image to ${allowed.join(" or ")}, and take it along the path there.`
+          : `Promote to ${allowed.join(" or ")}.`,
+    },
+  ];
+}

@@ -1,0 +1,66 @@
+import type { Digest } from "../oci/digest.ts";
+import type { Repository } from "../oci/reference.ts";
+import type { LoadedPolicy, PolicyEnvironment, Stage } from "../policy/schema.ts";
+import type { Verdict, Violation } from "../result.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+
+/** Everything that the gate decides on. */
+export interface GateFacts {
+  environmentName: string;
+  environment: PolicyEnvironment;
+  policy: LoadedPolicy;
+  now: Date;
+  /** Which of the environment's lists the image's repository must be in: `from` before a promotion, `to` at its destination. */
+  place: "from" | "to";
+  image: {
+    repository: Repository;
+    digest: Digest;
+    /** What runs: for an index every runnable child, for a single image that image. Never empty for an image that may pass. */
+    children: readonly Digest[];
+    /** `linux/amd64`, by child: for messages only. */
+    platforms?: ReadonlyMap<Digest, string>;
+  };
+  /** What was collected, for the image's digest and for each child's. */
+  evidence: ReadonlyMap<Digest, CollectedEvidence>;
+}
+
+/** One stage whose evidence about one digest is not accepted, and why. */
+export interface MissingEvidence {
+  stage: Stage;
+  digest: Digest;
+  platform?: string;
+  /** The rules that refuse it: `gate.missing`, `gate.failed`, … */
+  rules: string[];
+  /** Whose word would count. */
+  signers: string[];
+  problem: string;
+}
+
+export interface GateDecision {
+  verdict: Exclude<Verdict, "error">;
+  /** What the answer rests on: each statement once, of the stages that are accepted. */
+  accepted: VerifiedStatement[];
+  missing: MissingEvidence[];
+  violations: Violation[];
+}
+
+/** A reason against a stage's evidence about one digest. */
+export interface Problem {
+  rule: string;
+  problem: string;
+  wayOut: string;
+}
+
+/** One required stage, about one digest. */
+export interface StageScope {
+  facts: GateFacts;
+  digest: Digest;
+  stage: Stage;
+  requirement: PolicyEnvironment["requires"][number];
+  evidence: CollectedEvidence;
+}
+
+export interface StageDecision {
+  accepted: VerifiedStatement[];
+  problems: Problem[];
+}

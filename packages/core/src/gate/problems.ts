@@ -1,0 +1,80 @@
+import { formatRepository } from "../oci/reference.ts";
+import type { Stage } from "../policy/schema.ts";
+import { unknownKeyReason } from "../signing/predicates.ts";
+import type { RejectedReferrer, VerifiedStatement } from "../signing/types.ts";
+import type { Problem, StageScope } from "./facts.ts";
+
+/** Times of other machines may be ahead of ours by so much. */
+const clockSkew = 5 * 60_000;
+
+export function isByAllowedSigner(scope: StageScope, statement: VerifiedStatement): boolean {
+  return statement.signers.some((signer) => scope.requirement.signers.includes(signer));
+}
+
+const how: Readonly<Record<Stage, string>> = {
+  build: "Attest the build again: sign with `stage: build`",
+  base: "Run enforce-golden-base again and sign its result",
+  scan: "Run scan again and sign its result",
+  promote: "Promote the image again",
+};
+
+/** Which stage to run again, on what, and with whose signature. */
+export function wayToRunAgain(scope: StageScope): string {
+  const { repository, digest } = scope.facts.image;
+  const signers = scope.requirement.signers.map((signer) => `'${signer}'`).join(" or ");
+  return `${how[scope.stage]}, as signer ${signers}, on ${formatRepository(repository)}@${digest}.`;
+}
+
+/**
+ * Nothing by a signer whose word counts: `gate.signer` where somebody else said it, `absentRule` where nobody did.
+ * `others` are verified statements of that kind, by other signers of the policy; `claims` finds unverified ones among the rejected.
+ */
+export function explainAbsence(
+  scope: StageScope,
+  what: string,
+  others: readonly VerifiedStatement[],
+  claims: (rejected: RejectedReferrer) => boolean,
+  absentRule: string,
+): Problem {
+  const wayOut = wayToRunAgain(scope);
+  const allowed = scope.requirement.signers.map((signer) => `'${signer}'`).join(", ");
+  const names = [...new Set(others.flatMap((other) => other.signers))].map((name) => `'${name}'`);
+  if (names.length > 0) {
+    const verb = names.length === 1 ? "does" : "do";
+    const problem = `${what} is signed by ${names.join(", ")}, which ${verb} not speak for ${scope.stage} in environment '${scope.facts.environmentName}' (${allowed} would)`;
+    return { rule: "gate.signer", problem, wayOut };
+  }
+  const rejected = scope.evidence.rejected.filter(claims);
+  if (rejected.some((each) => each.reason === unknownKeyReason)) {
+    return { rule: "gate.signer", problem: `${what} is there, and counts for nothing: ${unknownKeyReason} (wanted: ${allowed})`, wayOut };
+  }
+  const [first] = rejected;
+  const hint = first === undefined ? "" : ` (one is there, and counts for nothing: ${first.reason})`;
+  return { rule: absentRule, problem: `${what} is not there${hint}`, wayOut };
+}
+
+/** Not from the future, and not older than the requirement allows. */
+export function judgeTime(scope: StageScope, what: string, time: Date): Problem[] {
+  const { now } = scope.facts;
+  const age = now.getTime() - time.getTime();
+  const maxAge = scope.requirement.maxAge;
+  if (age < -clockSkew) {
+    const problem = `${what} is of ${time.toISOString()}, which is in the future (it is ${now.toISOString()})`;
+    return [{ rule: "gate.future", problem, wayOut: `Set the clock of the machine that runs ${scope.stage}. ${wayToRunAgain(scope)}` }];
+  }
+  if (maxAge !== undefined && age > maxAge) {
+    const problem = `${what} is of ${time.toISOString()}, ${formatAge(age)} ago; environment '${scope.facts.environmentName}' accepts ${formatAge(maxAge)}`;
+    return [{ rule: "gate.stale", problem, wayOut: wayToRunAgain(scope) }];
+  }
+  return [];
+}
+
+function formatAge(milliseconds: number): string {
+  const minutes = Math.ceil(milliseconds / 60_000);
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 2880 ? `${Math.ceil(minutes / 60)} h` : `${Math.ceil(minutes / 1440)} days`;
+}
+
+export function malformed(scope: StageScope, what: string, why: string): Problem {
+  return { rule: "gate.malformed", problem: `${what} is signed by its stage and is malformed: ${why}`, wayOut: wayToRunAgain(scope) };
+}

@@ -1,0 +1,111 @@
+import { stageFindings, stageLevel, stageVerifierId } from "../signing/predicates.ts";
+import { isDigestIn } from "../signing/statement.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import { readVerificationSummary, summaryVerifierId, type VerificationSummary } from "../signing/verification-summary.ts";
+import type { Problem, StageDecision, StageScope } from "./facts.ts";
+import { explainAbsence, isByAllowedSigner, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+
+interface Judged {
+  signed: VerifiedStatement;
+  summary: VerificationSummary;
+}
+
+/**
+ * A stage that judges: its newest verification summary by an allowed signer decides, and it must rest on a finding that is there, by an allowed signer too.
+ * Newest of all, whatever policy it was made under: an older pass never outweighs a newer failure.
+ */
+export function decideVerdictStage(scope: StageScope): StageDecision {
+  const { stage, evidence } = scope;
+  const verifierId = stageVerifierId(stage);
+  const summaries = evidence.statements.filter((signed) => summaryVerifierId(signed.statement) === verifierId);
+  const allowed = summaries.filter((signed) => isByAllowedSigner(scope, signed));
+  const refuse = (...problems: Problem[]): StageDecision => ({ accepted: [], problems });
+  if (allowed.length === 0) {
+    return refuse(
+      explainAbsence(scope, `the verdict of ${stage}`, summaries, (each) => each.claimedVerifierId === verifierId, "gate.missing"),
+    );
+  }
+  const judged: Judged[] = [];
+  for (const signed of allowed) {
+    const summary = readVerificationSummary(signed.statement);
+    // Its time cannot be told, so it may be the newest, and a failure.
+    if ("problem" in summary) return refuse(malformed(scope, `a verdict of ${stage}`, summary.problem));
+    judged.push({ signed, summary });
+  }
+  const [newest] = judged.toSorted(
+    (a, b) => b.summary.timeVerified.getTime() - a.summary.timeVerified.getTime() || rank(a.summary.result) - rank(b.summary.result),
+  );
+  if (newest === undefined) throw new TypeError("no newest of some");
+  const problems = judgeSummary(scope, newest.summary);
+  if (problems.length > 0) return refuse(...problems);
+  const rested = collectFindings(scope, newest);
+  return rested.problems.length > 0 ? refuse(...rested.problems) : { accepted: [newest.signed, ...rested.accepted], problems: [] };
+}
+
+/** Of two verdicts of the same time the failure counts. */
+function rank(result: VerificationSummary["result"]): number {
+  return result === "FAILED" ? 0 : 1;
+}
+
+function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[] {
+  const { stage } = scope;
+  if (summary.result === "FAILED") {
+    return [
+      {
+        rule: "gate.failed",
+        problem: `the newest verdict of ${stage}, of ${summary.timeVerified.toISOString()}, is FAILED`,
+        wayOut: `Put right what ${stage} found (its result and the report say what), build again, and take the new image along the path.`,
+      },
+    ];
+  }
+  if (!summary.levels.includes(stageLevel(stage))) {
+    return [malformed(scope, `the newest verdict of ${stage}`, `it passes without the level ${stageLevel(stage)}`)];
+  }
+  return [...judgePolicy(scope, summary), ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified)];
+}
+
+/** A serial that the policy accepts; and at the policy's own serial, the policy itself: two policies with one serial are two policies. */
+function judgePolicy(scope: StageScope, summary: VerificationSummary): Problem[] {
+  const { policy, digest } = scope.facts.policy;
+  const what = `the newest verdict of ${scope.stage} was made under`;
+  const oldest = policy.acceptsFrom ?? policy.serial;
+  const wayOut = wayToRunAgain(scope);
+  if (summary.policySerial < oldest || summary.policySerial > policy.serial) {
+    const accepted = oldest === policy.serial ? `serial ${policy.serial} counts` : `serials ${oldest} to ${policy.serial} count`;
+    return [{ rule: "gate.policy-serial", problem: `${what} serial ${summary.policySerial} of the policy; ${accepted}`, wayOut }];
+  }
+  if (summary.policySerial === policy.serial && !isDigestIn(summary.policyDigest, digest)) {
+    const problem = `${what} another policy that has serial ${policy.serial} as well`;
+    return [{ rule: "gate.policy-serial", problem, wayOut: `Raise the policy's serial with every change. ${wayOut}` }];
+  }
+  return [];
+}
+
+/** What the verdict rests on: of each kind of finding, one that is there, by an allowed signer, and named among the verdict's inputs. */
+function collectFindings(scope: StageScope, newest: Judged): StageDecision {
+  const { stage, evidence } = scope;
+  const isInput = (signed: VerifiedStatement): boolean => newest.summary.inputs.some((input) => isDigestIn(input, signed.bundle.digest));
+  const types = stageFindings[stage];
+  if (types.length === 0) {
+    // A stage without findings of its own answers for others': the evidence that it accepted must still be there.
+    const rests = evidence.statements.some((signed) => signed !== newest.signed && isInput(signed));
+    const problem = `the verdict of ${stage} rests on nothing that is there`;
+    return { accepted: [], problems: rests ? [] : [{ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) }] };
+  }
+  const decision: StageDecision = { accepted: [], problems: [] };
+  for (const type of types) {
+    const findings = evidence.statements.filter((signed) => signed.statement.predicateType === type);
+    const allowed = findings.filter((signed) => isByAllowedSigner(scope, signed));
+    const named = allowed.filter(isInput);
+    decision.accepted.push(...named);
+    if (named.length > 0) continue;
+    if (allowed.length > 0) {
+      const problem = `the verdict of ${stage} rests on another finding than the ones that are there (${type})`;
+      decision.problems.push({ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) });
+    } else {
+      const what = `what ${stage} found (${type})`;
+      decision.problems.push(explainAbsence(scope, what, findings, (each) => each.claimedPredicateType === type, "gate.incomplete"));
+    }
+  }
+  return decision;
+}

@@ -1,0 +1,149 @@
+import { UserError } from "../errors.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
+import { type Descriptor, emptyBlob, mediaTypes } from "../oci/manifest.ts";
+import type { Repository } from "../oci/reference.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { fetchBundle, maxBundleBytes } from "./collect.ts";
+import { parsePublicKey } from "./keys.ts";
+import { openBundle, signStatement, verifyBundle } from "./sigstore.ts";
+import { encodeStatement, namesSubject } from "./statement.ts";
+import type { Signer, Statement } from "./types.ts";
+
+const createdAnnotation = "org.opencontainers.image.created";
+const predicateAnnotation = "dev.sigstore.bundle.predicateType";
+
+export interface AttachTarget {
+  repository: Repository;
+  /** The image's own manifest: what the statement's first subject names. */
+  image: Descriptor;
+  /** For an index, each child that the statement covers. */
+  children: readonly Descriptor[];
+}
+
+export interface Attachment {
+  bundle: Descriptor;
+  /** The referrer of the image itself. */
+  referrer: Descriptor;
+  /** The referrers of the children, in their order. */
+  childReferrers: Descriptor[];
+  /** The same statement, signed with the same key, was there already: nothing new was signed. */
+  existed: boolean;
+}
+
+/**
+ * Signs a statement and attaches it to the image and to each child, as referrers like cosign's. The bundle is one; the image's own referrer comes last, so that
+ * where it is, the others are. A statement of the same bytes and key that the image has already is not signed again (an ECDSA signature differs each time, and
+ * every attempt would leave another referrer); what is missing of it is added.
+ * @throws UserError `statement-mismatch` where the statement does not name each of them; the client's errors
+ */
+export async function attachStatement(
+  client: RegistryClient,
+  target: AttachTarget,
+  statement: Statement,
+  signer: Signer,
+  now: Date,
+): Promise<Attachment> {
+  const subjects = [...target.children.filter((child) => child.digest !== target.image.digest), target.image];
+  for (const { digest } of subjects) {
+    if (!namesSubject(statement, digest)) {
+      throw new UserError(`a statement of type ${statement.predicateType} does not name ${digest}, which it is to be attached to`, {
+        code: "statement-mismatch",
+      });
+    }
+  }
+  const existing = await findExisting(client, target, statement, signer);
+  const bytes = existing?.bytes ?? (await signStatement(statement, signer));
+  const created = existing?.created ?? now.toISOString().replace(/\.\d+Z$/, "Z");
+  const bundle: Descriptor = { mediaType: mediaTypes.sigstoreBundle, digest: digestOf(bytes), size: bytes.byteLength };
+  if (bundle.size > maxBundleBytes) {
+    throw new UserError(
+      `a statement of type ${statement.predicateType} makes a bundle of ${bundle.size} bytes; the gate reads ${maxBundleBytes} at most`,
+      {
+        code: "statement-too-large",
+      },
+    );
+  }
+  await pushMissingBlob(
+    client,
+    target.repository,
+    { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
+    emptyBlob.bytes,
+  );
+  await pushMissingBlob(client, target.repository, bundle, bytes);
+  const referrers: Descriptor[] = [];
+  for (const subject of subjects) {
+    const manifest = encodeReferrer(subject, bundle, statement.predicateType, created);
+    const digest = await client.pushManifest(target.repository, manifest, mediaTypes.ociManifest);
+    referrers.push({ mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength, artifactType: mediaTypes.sigstoreBundle });
+  }
+  const referrer = referrers.pop();
+  if (referrer === undefined) throw new TypeError("an attachment without a subject");
+  return { bundle, referrer, childReferrers: referrers, existed: existing !== undefined };
+}
+
+/** The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided on them. */
+function encodeReferrer(subject: Descriptor, bundle: Descriptor, predicateType: string, created: string): Uint8Array {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: mediaTypes.sigstoreBundle,
+    config: { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
+    layers: [bundle],
+    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    annotations: {
+      [createdAnnotation]: created,
+      "dev.sigstore.bundle.content": "dsse-envelope",
+      [predicateAnnotation]: predicateType,
+    },
+  };
+  return new TextEncoder().encode(JSON.stringify(manifest));
+}
+
+/**
+ * The bundle on the image with the same payload and a signature of this key. Told cheaply: of what the list shows, only what does not say that it is of another
+ * predicate type is fetched, the last ones first, and not more than some. Not found means signed once more, which is harmless.
+ */
+async function findExisting(
+  client: RegistryClient,
+  target: AttachTarget,
+  statement: Statement,
+  signer: Signer,
+): Promise<{ bytes: Uint8Array; created: string } | undefined> {
+  const key = parsePublicKey(signer.publicKeyPem, "the signer's key");
+  const payload = encodeStatement(statement);
+  const listed = await client.listReferrers(target.repository, target.image.digest);
+  const likely = listed.filter(
+    (descriptor) => (descriptor.annotations?.[predicateAnnotation] ?? statement.predicateType) === statement.predicateType,
+  );
+  for (const { digest } of likely.slice(-maxCandidates).reverse()) {
+    const found = await readExisting(client, target.repository, target.image.digest, digest);
+    if (found === undefined) continue;
+    const opened = openBundle(found.bytes);
+    if (Buffer.compare(opened.payload, payload) === 0 && verifyBundle(opened, key)) return found;
+  }
+  return undefined;
+}
+
+const maxCandidates = 20;
+
+async function readExisting(
+  client: RegistryClient,
+  repository: Repository,
+  subject: Digest,
+  digest: Digest,
+): Promise<{ bytes: Uint8Array; created: string } | undefined> {
+  try {
+    const found = await fetchBundle(client, repository, subject, digest);
+    if ("reason" in found) return undefined;
+    openBundle(found.bytes);
+    const created = found.referrer.annotations?.[createdAnnotation];
+    return created === undefined ? undefined : { bytes: found.bytes, created };
+  } catch {
+    // Somebody's broken referrer must not keep a stage from speaking; a registry that is down fails at the push.
+    return undefined;
+  }
+}
+
+async function pushMissingBlob(client: RegistryClient, repository: Repository, descriptor: Descriptor, bytes: Uint8Array): Promise<void> {
+  if (!(await client.hasBlob(repository, descriptor.digest))) await client.pushBlob(repository, descriptor, () => bytes);
+}

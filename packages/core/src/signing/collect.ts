@@ -1,0 +1,153 @@
+import type { KeyObject } from "node:crypto";
+import { describeError, InfrastructureError, isKnownError, UserError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import { type Descriptor, type ImageManifest, mediaTypes } from "../oci/manifest.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { Policy } from "../policy/schema.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { parsePublicKey } from "./keys.ts";
+import { unknownKeyReason } from "./predicates.ts";
+import { openBundle, verifyBundle } from "./sigstore.ts";
+import { namesSubject, parseStatement } from "./statement.ts";
+import type { CollectedEvidence, RejectedReferrer, Statement, VerifiedStatement } from "./types.ts";
+import { summaryVerifierId } from "./verification-summary.ts";
+
+/** More referrers on one image than any path leaves: the list is then somebody's, and a part of it is no answer. */
+export const maxReferrers = 500;
+/** An SBOM of ten thousand packages has some 10 MB. */
+export const maxBundleBytes = 16 * 1024 * 1024;
+/** Of all bundles of one image together: what is held in memory at once. */
+export const maxEvidenceBytes = 256 * 1024 * 1024;
+
+const concurrency = 4;
+
+/**
+ * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts for nothing. No descriptor of the list is
+ * believed: each manifest is fetched, must name `subject` itself, and must hold one bundle. That the registry cannot be asked is an error, never "not there".
+ * @throws InfrastructureError as the client's, and `too-much-evidence`; UserError `key-invalid` or `key-unsupported` for a key of the policy
+ */
+export async function collectEvidence(
+  client: Pick<RegistryClient, "listReferrers" | "fetchManifest" | "fetchBlob">,
+  repository: Repository,
+  subject: Digest,
+  signers: Policy["signers"],
+): Promise<CollectedEvidence> {
+  const keys = parseSignerKeys(signers);
+  const digests = [...new Set((await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest))];
+  const where = `${formatRepository(repository)}@${subject}`;
+  if (digests.length > maxReferrers) throw tooMuch(where, `${digests.length} referrers, and ${maxReferrers} are read at most`);
+  const evidence: CollectedEvidence = { statements: [], rejected: [] };
+  let bytes = 0;
+  for (let at = 0; at < digests.length; at += concurrency) {
+    const part = digests.slice(at, at + concurrency);
+    for (const found of await Promise.all(part.map((digest) => readReferrer(client, repository, subject, digest, keys)))) {
+      if ("statement" in found) {
+        bytes += found.bundle.size;
+        evidence.statements.push(found);
+      } else evidence.rejected.push(found);
+    }
+    if (bytes > maxEvidenceBytes) throw tooMuch(where, `more than ${maxEvidenceBytes} bytes of bundles`);
+  }
+  return evidence;
+}
+
+/** The policy's signers as keys to verify with, by name. */
+export function parseSignerKeys(signers: Policy["signers"]): ReadonlyMap<string, KeyObject> {
+  return new Map(
+    Object.entries(signers).map(([name, signer]) => [
+      name,
+      parsePublicKey(signer.publicKey, `the public key of signer '${name}' in the policy`),
+    ]),
+  );
+}
+
+async function readReferrer(
+  client: Pick<RegistryClient, "fetchManifest" | "fetchBlob">,
+  repository: Repository,
+  subject: Digest,
+  digest: Digest,
+  keys: ReadonlyMap<string, KeyObject>,
+): Promise<VerifiedStatement | RejectedReferrer> {
+  const rejected = (reason: string, claims: Partial<RejectedReferrer> = {}): RejectedReferrer => ({
+    subject,
+    referrer: digest,
+    reason,
+    ...claims,
+  });
+  let found: FoundBundle;
+  try {
+    found = await fetchBundle(client, repository, subject, digest);
+  } catch (error) {
+    if (isAboutContent(error)) return rejected(describeReason(error));
+    throw error;
+  }
+  if ("reason" in found) return rejected(found.reason);
+  try {
+    const opened = openBundle(found.bytes);
+    const holding = [...keys].filter(([, key]) => verifyBundle(opened, key)).map(([name]) => name);
+    const statement = parseStatement(opened.payload);
+    if (holding.length === 0) return rejected(unknownKeyReason, readClaims(statement));
+    if (!namesSubject(statement, subject)) return rejected("its statement is about another image", readClaims(statement));
+    return { subject, signers: holding, statement, bundle: found.bundle, referrer: found.referrer };
+  } catch (error) {
+    if (error instanceof UserError) return rejected(error.message);
+    throw error;
+  }
+}
+
+type FoundBundle = { bytes: Uint8Array; bundle: Descriptor; referrer: Descriptor } | { reason: string };
+
+/** A referrer by digest → the bundle in it. A reason where it is something else; what the client throws, where it cannot be had. */
+export async function fetchBundle(
+  client: Pick<RegistryClient, "fetchManifest" | "fetchBlob">,
+  repository: Repository,
+  subject: Digest,
+  digest: Digest,
+): Promise<FoundBundle> {
+  const manifest = await client.fetchManifest({ ...repository, digest });
+  if (manifest.kind !== "image") return { reason: "it is an index" };
+  const layer = findBundleLayer(manifest.manifest, subject);
+  if (typeof layer === "string") return { reason: layer };
+  const bundle: Descriptor = { mediaType: layer.mediaType, digest: layer.digest, size: layer.size };
+  const referrer: Descriptor = {
+    mediaType: manifest.mediaType,
+    digest: manifest.digest,
+    size: manifest.bytes.byteLength,
+    artifactType: mediaTypes.sigstoreBundle,
+    ...(manifest.manifest.annotations === undefined ? {} : { annotations: manifest.manifest.annotations }),
+  };
+  return { bytes: await client.fetchBlob(repository, bundle, maxBundleBytes), bundle, referrer };
+}
+
+function findBundleLayer(manifest: ImageManifest, subject: Digest): Descriptor | string {
+  if (manifest.subject?.digest !== subject) return "its manifest refers to another image";
+  if (manifest.artifactType !== mediaTypes.sigstoreBundle)
+    return `it is of type ${manifest.artifactType ?? manifest.config.mediaType}, not a Sigstore bundle`;
+  const [layer, ...more] = manifest.layers;
+  if (layer === undefined || more.length > 0) return `it has ${manifest.layers.length} layers; a bundle is one`;
+  if (layer.mediaType !== mediaTypes.sigstoreBundle) return `its layer is ${layer.mediaType}, not a Sigstore bundle`;
+  if (layer.size > maxBundleBytes) return `its bundle has ${layer.size} bytes, and ${maxBundleBytes} are read at most`;
+  return layer;
+}
+
+/** Errors that say what the referrer is, and would say it again at every try: it is listed and gone, or malformed. The others say that nothing is known. */
+function isAboutContent(error: unknown): boolean {
+  return isKnownError(error) && ["image-not-found", "blob-not-found", "manifest-invalid"].includes(error.code);
+}
+
+function describeReason(error: unknown): string {
+  return isKnownError(error) ? error.message : describeError(error);
+}
+
+function readClaims(statement: Statement): Pick<RejectedReferrer, "claimedPredicateType" | "claimedVerifierId"> {
+  const verifierId = summaryVerifierId(statement);
+  return { claimedPredicateType: statement.predicateType, ...(verifierId === undefined ? {} : { claimedVerifierId: verifierId }) };
+}
+
+function tooMuch(where: string, what: string): InfrastructureError {
+  return new InfrastructureError(`${where} has ${what}`, {
+    code: "too-much-evidence",
+    safeToRetry: false,
+    wayOut: "Look at what refers to the image (`oras discover`), and build it again into a repository where only the path's stages write.",
+  });
+}

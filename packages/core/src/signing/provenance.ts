@@ -1,0 +1,109 @@
+import { z } from "zod";
+import type { Digest } from "../oci/digest.ts";
+import { formatRepository, parseReference, type Repository } from "../oci/reference.ts";
+import type { PolicyBuilder } from "../policy/schema.ts";
+import { buildTypeBuildpacks, predicateTypes } from "./predicates.ts";
+import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
+import type { Statement } from "./types.ts";
+import { imageUri } from "./verification-summary.ts";
+
+export const buildEnvironments = ["host", "container"] as const;
+export type BuildEnvironment = (typeof buildEnvironments)[number];
+
+/** What the attesting job sees for itself: its own context, the image's layers, and the policy. docs/build-type.md says where each comes from. */
+export interface ProvenanceFacts {
+  image: { repository: Repository; digest: Digest; children: readonly Digest[] };
+  source: { repository: string; commit: string; ref?: string | undefined };
+  buildEnvironment: BuildEnvironment;
+  /** The policy's builders that put applications on the base that was found: several where the image cannot tell them apart, none on a foreign base. */
+  builders: readonly PolicyBuilder[];
+  /** The approved bases that the image's layers start with. */
+  bases: readonly { repository: Repository; digest: Digest }[];
+  builderId: string;
+  invocationId?: string | undefined;
+  startedOn: Date;
+  finishedOn: Date;
+}
+
+/** SLSA provenance v1 of build type {@link buildTypeBuildpacks}: https://slsa.dev/spec/v1.1/provenance. */
+export function buildProvenance(facts: ProvenanceFacts): Statement {
+  const { source } = facts;
+  const buildpacks = new Set(facts.builders.flatMap((builder) => builder.buildpacks));
+  const predicate = {
+    buildDefinition: {
+      buildType: buildTypeBuildpacks,
+      externalParameters: { source: { repository: source.repository, ...(source.ref === undefined ? {} : { ref: source.ref }) } },
+      internalParameters: { buildEnvironment: facts.buildEnvironment, builders: facts.builders.map((builder) => builder.name) },
+      resolvedDependencies: [
+        { uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`, digest: { gitCommit: source.commit } },
+        ...facts.bases.map((base) => ({ uri: imageUri(base.repository, base.digest), digest: digestSet(base.digest), name: "run-image" })),
+        ...[...buildpacks].map((text) => describeBuildpack(text)),
+      ],
+    },
+    runDetails: {
+      builder: { id: facts.builderId },
+      metadata: {
+        ...(facts.invocationId === undefined ? {} : { invocationId: facts.invocationId }),
+        startedOn: facts.startedOn.toISOString(),
+        finishedOn: facts.finishedOn.toISOString(),
+      },
+    },
+  };
+  return buildStatement(
+    buildSubjects(facts.image.repository, [facts.image.digest, ...facts.image.children]),
+    predicateTypes.provenance,
+    predicate,
+  );
+}
+
+function describeBuildpack(text: string): Record<string, unknown> {
+  const reference = parseReference(text, "buildpack");
+  // The policy's schema lets no buildpack through that is not pinned.
+  if (reference.digest === undefined) throw new TypeError(`buildpack ${formatRepository(reference)} is not pinned`);
+  return { uri: imageUri(reference, reference.digest), digest: digestSet(reference.digest), name: "buildpack" };
+}
+
+const provenanceSchema = z.object({
+  buildDefinition: z.object({
+    buildType: z.string(),
+    // SLSA asks verifiers to refuse external parameters that they do not know.
+    externalParameters: z.strictObject({ source: z.strictObject({ repository: z.string(), ref: z.string().optional() }) }),
+    internalParameters: z.object({ buildEnvironment: z.string(), builders: z.array(z.string()) }),
+    resolvedDependencies: z.array(z.object({ uri: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })),
+  }),
+  runDetails: z.object({
+    builder: z.object({ id: z.string().min(1) }),
+    metadata: z.object({ finishedOn: z.iso.datetime({ offset: true }).transform((text) => new Date(text)) }),
+  }),
+});
+
+/** What the gate decides on. */
+export interface Provenance {
+  buildType: string;
+  builderId: string;
+  sourceRepository: string;
+  /** 40 (or, with SHA-256, 64) hex digits; undefined where no dependency names a commit of the source. */
+  sourceCommit: string | undefined;
+  buildEnvironment: string;
+  builders: readonly string[];
+  finishedOn: Date;
+}
+
+/** A provenance statement of our build type → what the gate decides on, or what is wrong with it. */
+export function readProvenance(statement: Statement): Provenance | { problem: string } {
+  const parsed = provenanceSchema.safeParse(statement.predicate);
+  if (!parsed.success) return { problem: z.prettifyError(parsed.error).replaceAll("\n", " ") };
+  const { buildDefinition, runDetails } = parsed.data;
+  const { source } = buildDefinition.externalParameters;
+  const uri = `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`;
+  const commit = buildDefinition.resolvedDependencies.find((dependency) => dependency.uri === uri)?.digest?.["gitCommit"];
+  return {
+    buildType: buildDefinition.buildType,
+    builderId: runDetails.builder.id,
+    sourceRepository: source.repository,
+    sourceCommit: commit !== undefined && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit) ? commit : undefined,
+    buildEnvironment: buildDefinition.internalParameters.buildEnvironment,
+    builders: buildDefinition.internalParameters.builders,
+    finishedOn: runDetails.metadata.finishedOn,
+  };
+}

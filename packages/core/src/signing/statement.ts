@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { type Digest, digestAlgorithm, digestHex } from "../oci/digest.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import { findDuplicateKey } from "../oci/strict-json.ts";
+import { statementType } from "./predicates.ts";
+import type { Statement, StatementSubject } from "./types.ts";
+
+/**
+ * In-toto's type of version 0.1, which has the same fields: cosign 3 still writes it. Read, never written.
+ * https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+ */
+export const statementTypeV01 = "https://in-toto.io/Statement/v0.1";
+
+const hex = z.string().regex(/^[0-9a-f]+$/, "expected lowercase hexadecimal digits");
+
+const statementSchema = z.object({
+  _type: z.enum([statementType, statementTypeV01]),
+  subject: z
+    .array(
+      z.object({
+        name: z.string().default(""),
+        digest: z.record(z.string().min(1), hex).refine((digest) => Object.keys(digest).length > 0, "is empty"),
+      }),
+    )
+    .min(1),
+  predicateType: z.string().min(1),
+  predicate: z.record(z.string(), z.unknown()),
+});
+
+/**
+ * The payload of an envelope → statement. What two readers could read differently is refused: a key twice in one object, a subject twice.
+ * @throws UserError `statement-invalid`
+ */
+export function parseStatement(payload: Uint8Array): Statement {
+  const invalid = (why: string): UserError =>
+    new UserError(`the payload is not an in-toto statement: ${why}`, { code: "statement-invalid" });
+  const json = parseStrictJson(payload);
+  if ("problem" in json) throw invalid(json.problem);
+  const parsed = statementSchema.safeParse(json.value);
+  if (!parsed.success) throw invalid(z.prettifyError(parsed.error).replaceAll("\n", " "));
+  const digests = parsed.data.subject.flatMap((subject) =>
+    Object.entries(subject.digest).map(([algorithm, value]) => `${algorithm}:${value}`),
+  );
+  const twice = digests.find((digest, index) => digests.indexOf(digest) !== index);
+  if (twice !== undefined) throw invalid(`it names the subject ${twice} twice`);
+  return parsed.data as Statement;
+}
+
+/** UTF-8 without a byte order mark, JSON, and no key twice in one object: the only JSON that every reader understands alike. */
+export function parseStrictJson(bytes: Uint8Array): { value: unknown } | { problem: string } {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    const duplicate = findDuplicateKey(text);
+    return duplicate === undefined ? { value } : { problem: `the key ${JSON.stringify(duplicate)} is there twice in one object` };
+  } catch {
+    return { problem: "it is not JSON" };
+  }
+}
+
+/** @throws UserError `statement-invalid`: what goldenpath signs is held to what it reads. */
+export function buildStatement(subject: StatementSubject[], predicateType: string, predicate: Record<string, unknown>): Statement {
+  return parseStatement(encodeStatement({ _type: statementType, subject, predicateType, predicate }));
+}
+
+/** The bytes that are signed. */
+export function encodeStatement(statement: Statement): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(statement));
+}
+
+/** One subject per digest, each once: the image, and each child that the statement covers. */
+export function buildSubjects(repository: Repository, digests: readonly Digest[]): StatementSubject[] {
+  return [...new Set(digests)].map((digest) => ({ name: formatRepository(repository), digest: digestSet(digest) }));
+}
+
+export function namesSubject(statement: Statement, digest: Digest): boolean {
+  return statement.subject.some((subject) => isDigestIn(subject.digest, digest));
+}
+
+/** True where the set has the digest under its own algorithm. */
+export function isDigestIn(set: Readonly<Record<string, string>>, digest: Digest): boolean {
+  const algorithm = digestAlgorithm(digest);
+  return Object.hasOwn(set, algorithm) && set[algorithm] === digestHex(digest);
+}
+
+/** In-toto's way to write a digest: algorithm → hex. */
+export function digestSet(digest: Digest): Record<string, string> {
+  return { [digestAlgorithm(digest)]: digestHex(digest) };
+}

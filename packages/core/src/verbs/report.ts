@@ -1,0 +1,142 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatPlatform } from "../oci/manifest.ts";
+import { formatRepository, parseReference } from "../oci/reference.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import type { Context } from "../ports.ts";
+import { createRegistryClient } from "../registry/create.ts";
+import { fetchImageFacts } from "../registry/subject.ts";
+import { type Chain, deriveChain } from "../report/chain.ts";
+import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
+import { renderChainText } from "../report/terminal.ts";
+import { parseStageResult, resultSchemaVersion, type StageResult, type Verdict, type Violation } from "../result.ts";
+import { collectEvidence } from "../signing/collect.ts";
+import { buildResult, resultSubject } from "./outcome.ts";
+import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
+
+/** A result file larger than this is none of ours. Bytes. */
+const maxResultBytes = 64 * 1024 * 1024;
+
+const inputs = z.object({ ...commonInputs, image: optionalText(), results: lines() });
+type Inputs = z.infer<typeof inputs>;
+
+/**
+ * Shows the path of an image from its signed evidence, or what this job's result files say. It decides nothing and fails no step; its verdict is the worst of
+ * what it shows.
+ */
+export const reportVerb: Verb<typeof inputs> = { name: "report", command: "report", inputs, outputs: ["markdown"], run: runReport };
+
+async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> {
+  if ((given.image === undefined) === (given.results.length === 0)) {
+    throw new UserError("input 'image' or input 'results' is required, one of them and not both", {
+      code: "input-invalid",
+      wayOut: "Give image to show its signed evidence, or results to show the result files of this job.",
+    });
+  }
+  const startedAt = context.now();
+  const policy = await loadPolicy(given.policy, context);
+  const outcome =
+    given.image === undefined
+      ? await reportResults(given.results, policy, context, startedAt)
+      : await reportImage(given.image, policy, context, startedAt);
+  const file = join(given["result-dir"] ?? context.temporaryDirectory, "report.md");
+  await writeFile(file, outcome.summary);
+  return { ...outcome, outputs: { markdown: file }, enforced: false };
+}
+
+type Report = Pick<VerbOutcome, "verdict" | "result" | "summary">;
+
+async function reportImage(image: string, policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
+  const client = createRegistryClient({
+    ports: context.ports,
+    env: context.env,
+    signal: context.signal,
+    plainHttp: policy.policy.registries.plainHttp,
+  });
+  try {
+    const facts = await fetchImageFacts(client, parseReference(image));
+    const repository = { registry: facts.reference.registry, name: facts.reference.name };
+    const chains: { title: string; chain: Chain }[] = [];
+    const digests = new Map<Digest, string>([[facts.reference.digest, "image"]]);
+    for (const child of facts.children) if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
+    for (const [digest, title] of digests) {
+      const evidence = await collectEvidence(client, repository, digest, policy.policy.signers);
+      chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence) });
+    }
+    for (const { chain } of chains) context.ports.log.info(renderChainText(chain, { color: false }));
+    const violations = chains.flatMap(({ title, chain }) =>
+      chainViolations(chain, digests.size > 1 && title !== "image" ? title : undefined),
+    );
+    const failed = new Set(
+      chains.filter(({ chain }) => chain.stages.some((stage) => stage.state === "fail")).map(({ chain }) => chain.digest),
+    );
+    const verdictFor = (digest: string): Verdict => (failed.has(digest as Digest) || failed.has(facts.reference.digest) ? "fail" : "pass");
+    const result = buildResult(context, { stage: "report", startedAt, subject: resultSubject(facts, verdictFor), violations, policy });
+    const sections = chains.map(({ title, chain }) => `${chains.length > 1 ? `#### ${title}\n\n` : ""}${renderChainMarkdown(chain)}`);
+    return { verdict: result.verdict, result, summary: `### The path of the image\n\n${sections.join("\n")}` };
+  } finally {
+    await client.close();
+  }
+}
+
+/** A stage that failed, by its newest signed verdict. What is missing is shown, and judged by the gate alone. */
+function chainViolations(chain: Chain, platform: string | undefined): Violation[] {
+  return chain.stages
+    .filter((stage) => stage.state === "fail")
+    .map((stage) => ({
+      rule: "report.failed",
+      thing: `stage ${stage.stage}`,
+      problem: `its newest signed verdict is FAILED (${stage.time ?? "no time"}).`,
+      wayOut: `See the result of the ${stage.stage} stage for what to change, then build again.`,
+      ...(platform === undefined ? {} : { platform }),
+    }));
+}
+
+async function reportResults(files: readonly string[], policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
+  const results = await Promise.all(files.map((file) => readResult(resolve(context.workingDirectory, file))));
+  const verdict = worst(results.map((result) => result.verdict));
+  const first = results.find((result) => result.subject !== undefined)?.subject;
+  const errored = results.find((result) => result.verdict === "error");
+  const result: StageResult = {
+    schemaVersion: resultSchemaVersion,
+    stage: "report",
+    verdict,
+    ...(first === undefined ? {} : { subject: first }),
+    violations: results.flatMap((entry) => entry.violations),
+    ...(errored === undefined
+      ? {}
+      : { error: { code: "stage-error", message: `stage ${errored.stage} ended in an error: ${errored.error?.message ?? "unknown"}` } }),
+    policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
+    run: { builderId: context.run.builderId },
+    tools: [],
+    notes: [],
+    startedAt: startedAt.toISOString(),
+    finishedAt: context.now().toISOString(),
+  };
+  return { verdict, result, summary: results.map((entry) => renderResultMarkdown(entry)).join("\n") };
+}
+
+async function readResult(file: string): Promise<StageResult> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new UserError(`input 'results' names ${file}, which cannot be read`, {
+      code: "result-missing",
+      cause: error,
+      wayOut: "Name the `result` outputs of this job's stages.",
+    });
+  }
+  if (text.length > maxResultBytes)
+    throw new UserError(`${file} has ${text.length} characters: not a stage result`, { code: "result-invalid" });
+  return parseStageResult(text, file);
+}
+
+function worst(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.includes("error")) return "error";
+  return verdicts.includes("fail") ? "fail" : "pass";
+}

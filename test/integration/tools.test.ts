@@ -146,6 +146,8 @@ describe("a build from the module proxy", () => {
     expect(built).toMatchObject({ name: "olareg", version: "0.1.2", source: "build", sha256: locked("olareg").builds["linux-amd64"] });
     expect(built.path).toBe(cachedToolPath(join(folder, "cache"), locked("olareg"), toolPlatform()));
     expect(filesInCache()).toEqual(["olareg"]);
+    // Go's own folders are the user's.
+    expect(readdirSync(join(folder, "cache"))).toEqual(["olareg"]);
     expect(await findTool("olareg", settings)).toEqual({ ...built, source: "cache" });
   });
 

@@ -4,7 +4,7 @@ import { type Ports, silentPorts } from "@goldenpath/core/ports";
 import { findTool } from "@goldenpath/core/tools/find";
 import { type LockedTool, productionTools } from "@goldenpath/core/tools/lock";
 import { findInPath } from "@goldenpath/core/tools/path";
-import { type RunnerTestSuite, TestRunner } from "vitest";
+import { beforeAll, type RunnerTestSuite, TestRunner } from "vitest";
 
 const toolchain = "go1.26.8";
 
@@ -69,8 +69,8 @@ const missingIsFailure = (): boolean => (process.env["CI"] ?? "") !== "" || proc
 
 /**
  * The path of a tool of {@link allTools}, found, downloaded or built like production's own. Where it can't be had, the test that asks is skipped with the
- * reason; with `CI` or `GOLDENPATH_REQUIRE_TOOLS=1` it fails. A `beforeAll` hands over the suite that it is called with, else it fails as well:
- * `beforeAll(async (suite) => { crane = await requireTool("crane", suite); })`.
+ * reason; with `CI` or `GOLDENPATH_REQUIRE_TOOLS=1` it fails. In a hook there is no test to skip, so it fails there too, unless the hook hands over its
+ * suite: {@link useTools} does.
  */
 export async function requireTool(name: string, suite?: Readonly<RunnerTestSuite>): Promise<string> {
   try {
@@ -80,6 +80,16 @@ export async function requireTool(name: string, suite?: Readonly<RunnerTestSuite
     if (!(error instanceof Error) || error.name !== "InfrastructureError") throw error;
     return giveUp(describeError(error), suite);
   }
+}
+
+/** For tools that a whole `describe` (or file) needs: gets them in a `beforeAll` of it, and skips all of it by the rule of {@link requireTool}. */
+export function useTools<Name extends string>(...names: Name[]): Readonly<Record<Name, string>> {
+  const paths = {} as Record<Name, string>;
+  // biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
+  beforeAll(async ({}, suite) => {
+    for (const name of names) paths[name] = await requireTool(name, suite);
+  });
+  return paths;
 }
 
 /** Debian's packages of the programs that tests start. */

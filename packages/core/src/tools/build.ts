@@ -33,6 +33,7 @@ const keptSettings = [
   "GOINSECURE",
   "GOVCS",
   "GOAUTH",
+  "GOPATH",
   "GOMODCACHE",
   "GOCACHE",
 ] as const;

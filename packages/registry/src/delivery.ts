@@ -43,6 +43,7 @@ export function alterReply(reply: Reply, action: FaultAction | undefined, reques
     case "status":
       return { reply: renderStatus(action) };
     case "reset":
+    case "reset-request": // The body was shorter, or nobody read it.
       return { reply, reset: "before" };
     case "reset-headers":
       return { reply, reset: "headers" };
@@ -210,22 +211,28 @@ function corrupt(chunk: Uint8Array, offset: number, at: number | undefined): Uin
   return copy;
 }
 
-/** A request's body, counted; broken off by `reset` once it has more than `most` bytes. */
+/** A request's body, counted; with `most`, `reset` is called and the body breaks off once so many bytes have passed. */
 export async function* limitBody(
   body: AsyncIterable<Uint8Array>,
   count: (bytes: number) => void,
-  most?: number,
-  reset?: () => void,
+  most: number = Number.POSITIVE_INFINITY,
+  reset: () => void = () => {},
 ): AsyncGenerator<Uint8Array> {
-  let room = most ?? Number.POSITIVE_INFINITY;
-  for await (const chunk of body) {
-    const piece = chunk.byteLength > room ? chunk.subarray(0, room) : chunk;
-    count(piece.byteLength);
-    room -= piece.byteLength;
-    if (piece.byteLength > 0) yield piece;
-    if (room <= 0 && most !== undefined) {
-      reset?.();
-      refuse(400, "BLOB_UPLOAD_INVALID", "the connection was reset by a scripted fault");
+  let room = most;
+  const breakOff = (): never => refuse(400, "BLOB_UPLOAD_INVALID", "the request broke off");
+  try {
+    for await (const chunk of body) {
+      const piece = chunk.byteLength > room ? chunk.subarray(0, room) : chunk;
+      count(piece.byteLength);
+      room -= piece.byteLength;
+      if (piece.byteLength > 0) yield piece;
+      if (room > 0) continue;
+      reset();
+      breakOff();
     }
+  } catch (error) {
+    // The client has gone away: nobody will read this, and it is no failure of the registry.
+    if (error instanceof Error && "code" in error && error.code === "ECONNRESET") breakOff();
+    throw error;
   }
 }

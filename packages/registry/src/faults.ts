@@ -29,7 +29,7 @@ export type FaultAction =
   /** The connection is reset once so many bytes of the request's body came in; the registry keeps those of an upload. */
   | { kind: "reset-request"; afterBytes: number }
   /** The connection is reset inside the status line and headers. */
-  | { kind: "reset-headers"; processed?: boolean }
+  | { kind: "reset-headers" }
   /** The connection is reset after so many bytes of the body. */
   | { kind: "reset-body"; afterBytes: number }
   /** The right Content-Length, so many bytes, and then an orderly end of the connection. */

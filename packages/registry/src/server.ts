@@ -116,7 +116,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
       const reply = await handle(routes, exchange, options.log);
       delivery = alterReply(reply, action, { method, path });
     }
-    if (delivery.reset === undefined) recorded.status = delivery.reply.status;
+    if (delivery.reset === undefined && !request.socket.destroyed) recorded.status = delivery.reply.status;
     response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
     await deliver(delivery, response, method, (bytes) => {
       recorded.bytesOut += bytes;

@@ -1,0 +1,81 @@
+import { InfrastructureError, UserError } from "../errors.ts";
+import type { Repository } from "../oci/reference.ts";
+import { formatRepository } from "../oci/reference.ts";
+import type { TransportResponse } from "./transport.ts";
+
+/** One entry of the distribution specification's error body. */
+export interface RegistryProblem {
+  /** `MANIFEST_UNKNOWN`, `DENIED`, … */
+  code: string;
+  message: string;
+}
+
+/** `{"errors":[{"code","message"}]}` → its entries, in the printable characters alone; none for anything else. Never throws: it only serves messages. */
+export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return [];
+  }
+  const errors =
+    typeof json === "object" && json !== null && "errors" in json && Array.isArray(json.errors) ? (json.errors as unknown[]) : [];
+  return errors.slice(0, 5).flatMap((error) => {
+    if (typeof error !== "object" || error === null) return [];
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    return [{ code: printable(code), message: printable(message) }];
+  });
+}
+
+/** A server's text goes into logs that a runner reads commands from, line by line: one line, no control characters, not long. */
+function printable(value: unknown): string {
+  return typeof value === "string"
+    ? value
+        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
+        .slice(0, 200)
+        .trim()
+    : "";
+}
+
+export function hasProblem(response: TransportResponse, code: string): boolean {
+  return parseProblems(response.bytes).some((problem) => problem.code === code);
+}
+
+/** ` (404: MANIFEST_UNKNOWN manifest unknown)`, for the end of a sentence. */
+function describeAnswer(response: TransportResponse): string {
+  const problems = parseProblems(response.bytes).map((problem) => `${problem.code} ${problem.message}`.trim());
+  return `(${[String(response.status), ...problems].join(": ")})`;
+}
+
+export function unauthorizedError(repository: Repository, action: string, why: string): UserError {
+  return new UserError(`${repository.registry} does not allow to ${action} ${formatRepository(repository)} ${why}`, {
+    code: "registry-unauthorized",
+    wayOut: `Log in with an account that may: docker login ${repository.registry}`,
+  });
+}
+
+/**
+ * An answer that is not the one hoped for → the error to throw. `action` reads after "allow to": `pull from`, `push to`.
+ */
+export function answerError(
+  response: TransportResponse,
+  repository: Repository,
+  action: string,
+  thing: string,
+): UserError | InfrastructureError {
+  const answer = describeAnswer(response);
+  if (response.status === 401 || response.status === 403) return unauthorizedError(repository, action, answer);
+  if (response.status === 413) {
+    return new InfrastructureError(`${repository.registry} refuses ${thing} as too large ${answer}`, {
+      code: "too-large",
+      safeToRetry: false,
+    });
+  }
+  return new InfrastructureError(
+    `${repository.registry} gives an unexpected answer for ${thing} in ${formatRepository(repository)} ${answer}`,
+    {
+      code: "registry-error",
+      attempts: response.attempts,
+    },
+  );
+}

@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { InfrastructureError } from "../errors.ts";
+import { type Digest, digestAlgorithm, digestOf, isDigest } from "../oci/digest.ts";
+import { parseManifest } from "../oci/manifest.ts";
+import { formatReference, formatRepository, type Reference, type Repository } from "../oci/reference.ts";
+import { answerError } from "./answers.ts";
+import { createAuthorizedTransport } from "./auth.ts";
+import type { RegistryClient, RegistryClientOptions } from "./client.ts";
+import { createCredentialStore } from "./credentials.ts";
+import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
+import { registryEndpoint } from "./endpoint.ts";
+import { getManifest, hasManifest, imageNotFound, putManifest } from "./manifests.ts";
+import { fetchPages } from "./pages.ts";
+import { createReferrers } from "./referrers.ts";
+import { createTransport } from "./transport.ts";
+import { headBlob, requestMount, uploadBlob } from "./upload.ts";
+
+/** What {@link RegistryClient.fetchBlob} holds in memory unless told otherwise. Bytes. */
+const defaultMaxBlob = 64 * 1024 * 1024;
+
+const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
+
+/** A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections. */
+export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+  const transport = createTransport(options);
+  const authorized = createAuthorizedTransport(transport, createCredentialStore(options), options);
+  const context: DownloadContext = {
+    transport,
+    authorized,
+    plainHttp: options.plainHttp ?? [],
+    debug: (message) => options.ports.log.debug(message),
+  };
+  const referrers = createReferrers(context);
+
+  async function fetchManifest(reference: Reference) {
+    const fetched = await getManifest(context, reference);
+    if (fetched === undefined) throw imageNotFound(reference);
+    return fetched.manifest;
+  }
+
+  async function resolve(reference: Reference): Promise<Digest | undefined> {
+    if (reference.digest !== undefined) return (await hasManifest(context, reference, reference.digest)) ? reference.digest : undefined;
+    // A tag's digest is computed from its manifest, which costs one request as well: a HEAD would give the registry's word for it.
+    return (await getManifest(context, reference))?.manifest.digest;
+  }
+
+  async function pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest> {
+    const parsed = parseManifest(bytes, mediaType, `for ${formatRepository(repository)}`);
+    const digest = isDigest(tag) ? tag : parsed.digest;
+    if (digestOf(bytes, digestAlgorithm(digest)) !== digest) {
+      throw new InfrastructureError(`the manifest to be pushed as ${digest} has the digest ${parsed.digest}`, {
+        code: "digest-mismatch",
+        safeToRetry: false,
+      });
+    }
+    const response = await putManifest(context, repository, tag ?? digest, { bytes, mediaType: parsed.mediaType, digest });
+    if (response.status === 412) throw answerError(response, repository, "push to", `manifest ${tag ?? digest}`);
+    const subject = parsed.manifest.subject;
+    if (subject !== undefined) {
+      const acknowledged = response.header("oci-subject") !== undefined;
+      await referrers.announce(repository, subject.digest, { ...parsed, digest }, acknowledged);
+    }
+    return digest;
+  }
+
+  async function listTags(repository: Repository): Promise<string[]> {
+    const tags: string[] = [];
+    const url = new URL(`${repository.name}/tags/list?n=1000`, registryEndpoint(repository.registry, context.plainHttp));
+    await fetchPages(context, repository, url, "application/json", (response) => {
+      // A repository without anything in it does not exist for most registries.
+      if (response.status === 404) return false;
+      if (response.status !== 200) throw answerError(response, repository, "pull from", "the list of tags");
+      tags.push(...parseTags(response.bytes, repository));
+      return true;
+    });
+    return [...new Set(tags)];
+  }
+
+  return {
+    fetchManifest,
+    resolve,
+    fetchBlob: (repository, descriptor, maxBytes = defaultMaxBlob) => readVerifiedBlob(context, repository, descriptor, maxBytes),
+    openBlob: (repository, descriptor) => openVerifiedBlob(context, repository, descriptor),
+    hasBlob: (repository, digest) => headBlob(context, repository, digest),
+    pushBlob: (repository, descriptor, content) => uploadBlob(context, repository, descriptor, content),
+    mountBlob: (repository, digest, from) => requestMount(context, repository, digest, from),
+    pushManifest,
+    listReferrers: (repository, subject) => referrers.list(repository, subject),
+    listTags,
+    traffic: transport.traffic,
+    close: () => transport.close(),
+  };
+}
+
+function parseTags(bytes: Uint8Array, repository: Repository): string[] {
+  try {
+    return tagsSchema.parse(JSON.parse(new TextDecoder().decode(bytes))).tags ?? [];
+  } catch (error) {
+    throw new InfrastructureError(`the list of tags of ${formatReference(repository)} is malformed`, {
+      code: "registry-error",
+      cause: error,
+    });
+  }
+}

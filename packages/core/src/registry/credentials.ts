@@ -1,0 +1,126 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InfrastructureError, UserError } from "../errors.ts";
+import { runProcess } from "../exec/run.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { RegistryClientOptions } from "./client.ts";
+import {
+  type Credential,
+  type DockerConfig,
+  findAuth,
+  findHelper,
+  helperServer,
+  invalidConfig,
+  loginCredential,
+  parseDockerConfig,
+  secretsOf,
+} from "./docker-config.ts";
+
+export interface CredentialStore {
+  /**
+   * The login for a repository, as `docker login` or `podman login` left it, masked in all output from then on; undefined for nobody.
+   * @throws UserError `docker-config-invalid`, `credential-helper-failed`
+   */
+  find(repository: Repository): Promise<Credential | undefined>;
+}
+
+/** How long a credential helper may think; some ask a cloud. Milliseconds. */
+const helperTimeout = 60_000;
+
+/** Reads files and asks helpers on first use, and remembers. */
+export function createCredentialStore({ env, ports, signal }: Pick<RegistryClientOptions, "env" | "ports" | "signal">): CredentialStore {
+  let configs: Promise<DockerConfig[]> | undefined;
+  const helped = new Map<string, Promise<Credential | undefined>>();
+
+  async function askHelper(config: DockerConfig, name: string, registry: string): Promise<Credential | undefined> {
+    const program = `docker-credential-${name}`;
+    const failed = (why: string, cause?: unknown): UserError =>
+      new UserError(`${program}, which ${config.file} names for ${registry}, gives no login: ${why}`, {
+        code: "credential-helper-failed",
+        cause,
+        wayOut: `Install or repair ${program}, or take it out of ${config.file}.`,
+      });
+    let result: Awaited<ReturnType<typeof runProcess>>;
+    try {
+      result = await runProcess(program, ["get"], {
+        env,
+        input: helperServer(registry),
+        timeoutMs: helperTimeout,
+        maxOutputBytes: 1024 * 1024,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      throw failed(
+        error instanceof InfrastructureError && error.code === "tool-missing" ? "it is not on the PATH" : "it could not be run",
+        error,
+      );
+    }
+    if (result.exitCode !== 0) {
+      // The helpers' protocol: this very sentence, on standard output, is "nobody is logged in".
+      if (`${result.stdout}\n${result.stderr}`.includes("credentials not found in native keychain")) return undefined;
+      throw failed(`it ended with code ${result.exitCode}`);
+    }
+    let answer: unknown;
+    try {
+      answer = JSON.parse(result.stdout);
+    } catch {
+      throw failed("what it writes is not JSON");
+    }
+    const { Username, Secret } = (typeof answer === "object" && answer !== null ? answer : {}) as { Username?: unknown; Secret?: unknown };
+    if (typeof Username !== "string" || typeof Secret !== "string") throw failed("what it writes has no Username and Secret");
+    return Username === "" && Secret === "" ? undefined : loginCredential(Username, Secret);
+  }
+
+  async function find(repository: Repository): Promise<Credential | undefined> {
+    configs ??= readConfigs(env);
+    for (const config of await configs) {
+      const helper = findHelper(config, repository.registry);
+      if (helper !== undefined) {
+        const key = `${helper} ${repository.registry}`;
+        const asked = helped.get(key) ?? askHelper(config, helper, repository.registry);
+        helped.set(key, asked);
+        const credential = await asked;
+        if (credential !== undefined) return credential;
+      }
+      const credential = findAuth(config, repository);
+      if (credential !== undefined) return credential;
+    }
+    return undefined;
+  }
+
+  return {
+    async find(repository) {
+      const credential = await find(repository);
+      for (const secret of credential === undefined ? [] : secretsOf(credential)) ports.mask(secret);
+      ports.log.debug(`${formatRepository(repository)}: ${credential === undefined ? "no login" : "found a login"}`);
+      return credential;
+    },
+  };
+}
+
+async function readConfigs(env: Readonly<Record<string, string | undefined>>): Promise<DockerConfig[]> {
+  const configs: DockerConfig[] = [];
+  for (const file of loginFiles(env)) {
+    let text: string;
+    try {
+      text = await readFile(file, "utf8");
+    } catch (error) {
+      // ENOTDIR: a component of the path is a file. Anything but a missing file is a login that somebody counts on and that cannot be seen.
+      if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) continue;
+      throw invalidConfig(file, (error as Error).message);
+    }
+    configs.push(parseDockerConfig(text, file));
+  }
+  return configs;
+}
+
+/** Where logins are, in the order in which they are asked: Docker's file, then podman's. */
+export function loginFiles(env: Readonly<Record<string, string | undefined>>): string[] {
+  const set = (name: string): string | undefined => (env[name] === "" ? undefined : env[name]);
+  const home = set("HOME") ?? set("USERPROFILE");
+  const docker = set("DOCKER_CONFIG") ?? (home === undefined ? undefined : join(home, ".docker"));
+  const runtime = set("XDG_RUNTIME_DIR");
+  const podman = set("REGISTRY_AUTH_FILE") ?? (runtime === undefined ? undefined : join(runtime, "containers", "auth.json"));
+  return [...(docker === undefined ? [] : [join(docker, "config.json")]), ...(podman === undefined ? [] : [podman])];
+}

@@ -1,0 +1,144 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import type { Repository } from "../oci/reference.ts";
+import { formatRepository } from "../oci/reference.ts";
+
+/** What a registry is shown: a name and a password, a refresh token for its token service, or a ready bearer token. */
+export type Credential =
+  | { kind: "basic"; username: string; password: string }
+  | { kind: "identity-token"; token: string }
+  | { kind: "registry-token"; token: string };
+
+const authEntrySchema = z.looseObject({
+  auth: z.string().optional(),
+  username: z.string().optional(),
+  password: z.string().optional(),
+  identitytoken: z.string().optional(),
+  registrytoken: z.string().optional(),
+});
+type AuthEntry = z.infer<typeof authEntrySchema>;
+
+const dockerConfigSchema = z.looseObject({
+  auths: z.record(z.string(), authEntrySchema).nullish(),
+  credHelpers: z.record(z.string(), z.string()).nullish(),
+  credsStore: z.string().optional(),
+});
+
+/** Docker's config.json, or podman's auth.json, as far as logins go, with the file that it came from. */
+export type DockerConfig = z.infer<typeof dockerConfigSchema> & { file: string };
+
+/** @throws UserError `docker-config-invalid`, which names the file and never repeats a value of it */
+export function parseDockerConfig(text: string, file: string): DockerConfig {
+  if (text.trim() === "") return { file };
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text, which holds passwords.
+    throw invalidConfig(file, "it is not JSON");
+  }
+  const parsed = dockerConfigSchema.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw invalidConfig(file, `${issue?.path.join(".") || "it"}: ${issue?.message ?? "is not as expected"}`);
+  }
+  return { ...parsed.data, file };
+}
+
+export function invalidConfig(file: string, why: string): UserError {
+  return new UserError(`the registry logins in ${file} cannot be read: ${why}`, {
+    code: "docker-config-invalid",
+    wayOut: "Repair the file, or remove it and log in again with docker login.",
+  });
+}
+
+/** Docker Hub's logins are kept under the address of its old index. */
+const hubServer = "https://index.docker.io/v1/";
+const hubHosts: readonly string[] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+
+/** The name under which credential helpers keep a registry's login. */
+export function helperServer(registry: string): string {
+  return registry === "docker.io" ? hubServer : registry;
+}
+
+/** Which of `credHelpers` is for this registry, and else `credsStore`: the NAME of `docker-credential-NAME`. */
+export function findHelper(config: DockerConfig, registry: string): string | undefined {
+  const own = Object.entries(config.credHelpers ?? {}).find(([key]) => hostOfKey(key) === registry)?.[1];
+  const name = own ?? (config.credsStore === "" ? undefined : config.credsStore);
+  if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    throw invalidConfig(config.file, `'${name.replace(/[^ -~]/g, "?").slice(0, 60)}' is not the name of a credential helper`);
+  }
+  return name;
+}
+
+/**
+ * The login for a repository among `auths`: the key that names most of it. Docker's keys are hosts (with a scheme, or a path `/v1/`, in older ones); podman's
+ * may go on with the path of a namespace or repository.
+ * @throws UserError `docker-config-invalid`
+ */
+export function findAuth(config: DockerConfig, repository: Repository): Credential | undefined {
+  const full = formatRepository(repository);
+  let best: { length: number; credential: Credential } | undefined;
+  for (const [key, entry] of Object.entries(config.auths ?? {})) {
+    const scope = scopeOfKey(key);
+    if (scope !== full && !full.startsWith(`${scope}/`)) continue;
+    if (best !== undefined && best.length >= scope.length) continue;
+    const credential = toCredential(entry, key, config.file);
+    if (credential !== undefined) best = { length: scope.length, credential };
+  }
+  return best?.credential;
+}
+
+function scopeOfKey(key: string): string {
+  const bare = key
+    .replace(/^https?:\/\//i, "")
+    .replace(/\/v[12]\/?$/, "")
+    .replace(/\/+$/, "");
+  const slash = bare.indexOf("/");
+  const host = (slash === -1 ? bare : bare.slice(0, slash)).toLowerCase();
+  return (hubHosts.includes(host) ? "docker.io" : host) + (slash === -1 ? "" : bare.slice(slash));
+}
+
+function hostOfKey(key: string): string {
+  return scopeOfKey(key).split("/")[0] ?? "";
+}
+
+/** An entry without anything in it is what Docker leaves beside a credential store: no login. */
+function toCredential(entry: AuthEntry, key: string, file: string): Credential | undefined {
+  if (filled(entry.registrytoken)) return { kind: "registry-token", token: entry.registrytoken };
+  if (filled(entry.identitytoken)) return { kind: "identity-token", token: entry.identitytoken };
+  if (filled(entry.auth)) {
+    const text = decodeBase64(entry.auth);
+    const colon = text?.indexOf(":") ?? -1;
+    if (text === undefined || colon < 1) throw invalidConfig(file, `auths.${key}.auth is not the base64 of NAME:PASSWORD`);
+    // Docker pads what it writes with NUL bytes at times, and takes them off again.
+    return loginCredential(text.slice(0, colon), text.slice(colon + 1).replace(/\0+$/, ""));
+  }
+  if (filled(entry.username) && entry.password !== undefined) return loginCredential(entry.username, entry.password);
+  return undefined;
+}
+
+/** The name `<token>` says that the password is an identity token, by the protocol of the credential helpers. */
+export function loginCredential(username: string, password: string): Credential {
+  return username === "<token>" ? { kind: "identity-token", token: password } : { kind: "basic", username, password };
+}
+
+export function encodeBasic(username: string, password: string): string {
+  return Buffer.from(`${username}:${password}`).toString("base64");
+}
+
+/** Everything in a credential that must not be readable in any output. */
+export function secretsOf(credential: Credential): string[] {
+  const secrets =
+    credential.kind === "basic" ? [credential.password, encodeBasic(credential.username, credential.password)] : [credential.token];
+  return secrets.filter((secret) => secret !== "");
+}
+
+function filled(value: string | undefined): value is string {
+  return value !== undefined && value !== "";
+}
+
+function decodeBase64(text: string): string | undefined {
+  const trimmed = text.trim();
+  return /^[A-Za-z0-9+/_-]*={0,2}$/.test(trimmed) ? Buffer.from(trimmed, "base64").toString("utf8") : undefined;
+}

@@ -1,0 +1,111 @@
+import { InfrastructureError, UserError } from "../errors.ts";
+import { type Digest, digestAlgorithm, digestOf, isDigest } from "../oci/digest.ts";
+import { type Manifest, maxManifestBytes, mediaTypes, parseManifest } from "../oci/manifest.ts";
+import { formatReference, formatRepository, type Reference, type Repository } from "../oci/reference.ts";
+import { answerError } from "./answers.ts";
+import type { DownloadContext } from "./download.ts";
+import { registryEndpoint } from "./endpoint.ts";
+import type { TransportResponse } from "./transport.ts";
+
+/** A manifest with what the registry said about it besides. */
+export interface FetchedManifest {
+  manifest: Manifest;
+  etag: string | undefined;
+}
+
+const accept = [mediaTypes.ociIndex, mediaTypes.ociManifest, mediaTypes.dockerManifestList, mediaTypes.dockerManifest].join(", ");
+
+export function manifestUrl(context: Pick<DownloadContext, "plainHttp">, repository: Repository, target: string): URL {
+  return new URL(`${repository.name}/manifests/${target}`, registryEndpoint(repository.registry, context.plainHttp));
+}
+
+function targetOf(reference: Reference): string {
+  const target = reference.digest ?? reference.tag;
+  if (target !== undefined) return target;
+  throw new UserError(`'${formatReference(reference)}' names neither a tag nor a digest`, {
+    code: "reference-invalid",
+    wayOut: "Say which one is meant: HOST/NAME:TAG or HOST/NAME@sha256:DIGEST.",
+  });
+}
+
+/**
+ * The manifest behind a tag or digest, or undefined when the registry has none. Its digest is computed from its bytes, by the algorithm of the digest asked
+ * for; a digest that the registry states has to agree.
+ * @throws InfrastructureError `digest-mismatch`, `manifest-invalid`, `too-large`, `registry-error`, `registry-unreachable`; UserError `registry-unauthorized`
+ */
+export async function getManifest(context: DownloadContext, reference: Reference): Promise<FetchedManifest | undefined> {
+  const response = await context.authorized.send(
+    { method: "GET", url: manifestUrl(context, reference, targetOf(reference)), headers: { accept }, readUpTo: maxManifestBytes },
+    { repository: reference, action: "pull" },
+  );
+  if (response.status === 404) return undefined;
+  const where = formatReference(reference);
+  if (response.status !== 200) throw answerError(response, reference, "pull from", `manifest ${where}`);
+  const mismatch = (why: string): InfrastructureError =>
+    new InfrastructureError(`manifest ${where} is not what its digest says: ${why}`, {
+      code: "digest-mismatch",
+      attempts: response.attempts,
+    });
+  if (reference.digest !== undefined) {
+    const actual = digestOf(response.bytes, digestAlgorithm(reference.digest));
+    if (actual !== reference.digest) throw mismatch(`its bytes have the digest ${actual}`);
+  } else {
+    const stated = response.header("docker-content-digest");
+    if (isDigest(stated) && digestOf(response.bytes, digestAlgorithm(stated)) !== stated) {
+      throw mismatch(`${reference.registry} says ${stated}, and sends other bytes`);
+    }
+  }
+  const manifest = parseManifest(response.bytes, response.header("content-type"), where);
+  return { manifest: reference.digest === undefined ? manifest : { ...manifest, digest: reference.digest }, etag: response.header("etag") };
+}
+
+export function imageNotFound(reference: Reference): UserError {
+  return new UserError(`image ${formatReference(reference)} does not exist`, {
+    code: "image-not-found",
+    wayOut: `Check the name, tag and digest; if ${reference.registry} hides images from those who may not see them, log in first: docker login ${reference.registry}`,
+  });
+}
+
+/** Whether a manifest with this digest is there; only its head is asked for. */
+export async function hasManifest(context: DownloadContext, repository: Repository, digest: Digest): Promise<boolean> {
+  const response = await context.authorized.send(
+    { method: "HEAD", url: manifestUrl(context, repository, digest), headers: { accept } },
+    { repository, action: "pull" },
+  );
+  if (response.status < 400) await response.discard();
+  if (response.status === 200) return true;
+  if (response.status === 404) return false;
+  throw answerError(response, repository, "pull from", `manifest ${digest}`);
+}
+
+/**
+ * Puts a manifest at a tag or digest.
+ * @throws InfrastructureError `digest-mismatch` (the registry stored something else), `registry-error`, `too-large`; UserError `registry-unauthorized`
+ */
+export async function putManifest(
+  context: DownloadContext,
+  repository: Repository,
+  target: string,
+  manifest: { bytes: Uint8Array; mediaType: string; digest: Digest },
+  headers: Readonly<Record<string, string>> = {},
+): Promise<TransportResponse> {
+  const response = await context.authorized.send(
+    {
+      method: "PUT",
+      url: manifestUrl(context, repository, target),
+      headers: { "content-type": manifest.mediaType, ...headers },
+      body: manifest.bytes,
+      readUpTo: maxManifestBytes,
+    },
+    { repository, action: "push" },
+  );
+  if (response.status === 412) return response;
+  if (![200, 201, 202].includes(response.status)) throw answerError(response, repository, "push to", `manifest ${target}`);
+  const stated = response.header("docker-content-digest");
+  if (isDigest(stated) && stated !== digestOf(manifest.bytes, digestAlgorithm(stated))) {
+    throw new InfrastructureError(`${formatRepository(repository)} stored manifest ${manifest.digest} as ${stated}`, {
+      code: "digest-mismatch",
+    });
+  }
+  return response;
+}

@@ -1,0 +1,33 @@
+import { type Agent, EnvHttpProxyAgent } from "undici";
+import { UserError } from "../errors.ts";
+import type { RegistryClientOptions } from "./client.ts";
+
+/**
+ * Connections through HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by `env` alone. The settings are given, all of them, since undici would otherwise take them from its own process's environment. An empty text means none.
+ * @throws UserError `proxy-invalid`
+ */
+export function createProxyAgent(
+  { env, ports }: Pick<RegistryClientOptions, "env" | "ports">,
+  agentOptions: Agent.Options,
+): EnvHttpProxyAgent {
+  const pick = (name: string): string => {
+    const value = env[name] ?? env[name.toUpperCase()] ?? "";
+    if (value === "") return value;
+    const url = URL.parse(value);
+    if (url === null || !["http:", "https:"].includes(url.protocol)) {
+      // The value is not repeated: it may well have a password in it.
+      throw new UserError(`the environment variable ${name.toUpperCase()} is not the http or https URL of a proxy`, {
+        code: "proxy-invalid",
+        wayOut: "Write it as http://HOST:PORT, or unset it.",
+      });
+    }
+    if (url.password !== "") for (const secret of new Set([url.password, decodeURIComponent(url.password)])) ports.mask(secret);
+    return value;
+  };
+  return new EnvHttpProxyAgent({
+    ...agentOptions,
+    httpProxy: pick("http_proxy"),
+    httpsProxy: pick("https_proxy"),
+    noProxy: env.no_proxy ?? env.NO_PROXY ?? "",
+  });
+}

@@ -1,0 +1,21 @@
+/** Bytes `start` to `end`, both included, of a whole of `size` bytes (undefined where the server does not say). */
+export interface ContentRange {
+  start: number;
+  end: number;
+  size: number | undefined;
+}
+
+/** `bytes 10-19/100`, `bytes 10-19/*` (RFC 9110 section 14.4) → its numbers; undefined for anything else, also for a range that ends before it starts. */
+export function parseContentRange(header: string): ContentRange | undefined {
+  const match = /^\s*bytes\s+(\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)\s*$/i.exec(header);
+  if (match === null) return undefined;
+  const start = Number(match[1]);
+  const end = Number(match[2]);
+  const size = match[3] === "*" ? undefined : Number(match[3]);
+  return end < start || (size !== undefined && end >= size) ? undefined : { start, end, size };
+}
+
+/** A Content-Length header → bytes; undefined when it is missing or not a number. */
+export function parseContentLength(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,15}$/.test(header.trim()) ? Number(header) : undefined;
+}

@@ -1,0 +1,99 @@
+import { InfrastructureError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import {
+  type Descriptor,
+  type ImageConfig,
+  type ImageManifest,
+  isRunnable,
+  type Manifest,
+  type Platform,
+  parseImageConfig,
+} from "../oci/manifest.ts";
+import { formatReference, type Reference, type Repository } from "../oci/reference.ts";
+import type { RegistryClient } from "./client.ts";
+
+/** An image as the stages decide on it. What was behind a tag has become a digest, and the tag plays no part any more. */
+export interface ImageFacts {
+  reference: Reference & { digest: Digest };
+  mediaType: string;
+  /** Of the manifest or index itself, in bytes. */
+  size: number;
+  /** What runs: the image itself, or each runnable child of an index, in its order. Never empty. */
+  children: ChildFacts[];
+}
+
+export interface ChildFacts {
+  platform: Platform;
+  /** As the index has it; for a single image, made from its own bytes. */
+  descriptor: Descriptor;
+  digest: Digest;
+  manifest: ImageManifest;
+  config: ImageConfig;
+}
+
+/** Far more than a config with large labels has. Bytes. */
+const maxConfigBytes = 8 * 1024 * 1024;
+
+/**
+ * Fetches what is to be known about an image, all of it verified by digest: a tag is resolved once, and an index is followed to each child that runs
+ * (BuildKit's `unknown/unknown` attestations do not).
+ * @throws UserError `image-not-found`, `registry-unauthorized`; InfrastructureError `manifest-invalid` (nothing in it runs, an index inside an index, more or
+ *   fewer diffIDs than layers), `config-invalid`, `digest-mismatch`, and as {@link RegistryClient} has them
+ */
+export async function fetchImageFacts(client: RegistryClient, reference: Reference): Promise<ImageFacts> {
+  const root = await client.fetchManifest(reference);
+  const repository: Repository = { registry: reference.registry, name: reference.name };
+  const facts = {
+    reference: { ...reference, digest: root.digest },
+    mediaType: root.mediaType,
+    size: root.bytes.byteLength,
+  };
+  if (root.kind === "image") {
+    const descriptor: Descriptor = { mediaType: root.mediaType, digest: root.digest, size: root.bytes.byteLength };
+    return { ...facts, children: [await fetchChild(client, repository, descriptor, root)] };
+  }
+  const runnable = root.manifest.manifests.filter(isRunnable);
+  if (runnable.length === 0) throw invalid(facts.reference, "it is an index, and nothing in it runs");
+  const children: ChildFacts[] = [];
+  for (const descriptor of runnable) {
+    const child = await client.fetchManifest({ ...repository, digest: descriptor.digest });
+    if (child.kind !== "image") throw invalid(facts.reference, `its child ${descriptor.digest} is an index again`);
+    if (child.bytes.byteLength !== descriptor.size) {
+      throw invalid(
+        facts.reference,
+        `its child ${descriptor.digest} has ${child.bytes.byteLength} bytes, not the ${descriptor.size} that it says`,
+      );
+    }
+    children.push(await fetchChild(client, repository, descriptor, child));
+  }
+  return { ...facts, children };
+}
+
+async function fetchChild(
+  client: RegistryClient,
+  repository: Repository,
+  descriptor: Descriptor,
+  child: Manifest & { kind: "image" },
+): Promise<ChildFacts> {
+  const { manifest, digest } = child;
+  const where = formatReference({ ...repository, digest });
+  const config = parseImageConfig(await client.fetchBlob(repository, manifest.config, maxConfigBytes), `of ${where}`);
+  if (config.rootfs.diff_ids.length !== manifest.layers.length) {
+    throw invalid(
+      { ...repository, digest },
+      `it has ${manifest.layers.length} layers, and its config has ${config.rootfs.diff_ids.length} diffIDs`,
+    );
+  }
+  return { platform: descriptor.platform ?? platformOf(config), descriptor, digest, manifest, config };
+}
+
+function platformOf(config: ImageConfig): Platform {
+  return { os: config.os, architecture: config.architecture, ...(config.variant === undefined ? {} : { variant: config.variant }) };
+}
+
+function invalid(reference: Reference, why: string): InfrastructureError {
+  return new InfrastructureError(`image ${formatReference(reference)} cannot be judged: ${why}`, {
+    code: "manifest-invalid",
+    safeToRetry: false,
+  });
+}

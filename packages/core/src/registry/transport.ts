@@ -1,0 +1,345 @@
+import { Readable } from "node:stream";
+import { Agent, type Dispatcher } from "undici";
+import { InfrastructureError, isKnownError } from "../errors.ts";
+import type { RegistryClientOptions, Traffic } from "./client.ts";
+import { isLoopback, isSameOrigin, resolveServerUrl } from "./endpoint.ts";
+import { createProxyAgent } from "./proxy.ts";
+import { parseContentLength } from "./ranges.ts";
+import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "./retry.ts";
+import { type StallWatch, watchForStall } from "./stall.ts";
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+
+/** What is sent, of a known length in bytes; `open` starts it from the beginning each time it is called. */
+export interface RequestBody {
+  length: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface TransportRequest {
+  method: Method;
+  url: URL;
+  /** Names in lower case. An `authorization` goes to this URL's scheme, host and port only, whatever redirects say. */
+  headers?: Readonly<Record<string, string>>;
+  body?: Uint8Array | RequestBody;
+  /** How often this request is tried in all; the transport's own number unless told. */
+  attempts?: number;
+  /** The answer's body is read whole, up to so many bytes, and a body that breaks off counts as a failed try. */
+  readUpTo?: number;
+}
+
+export interface TransportResponse {
+  status: number;
+  /** Where the answer came from, after redirects. */
+  url: URL;
+  /** How often the request was sent to get it. */
+  attempts: number;
+  header(name: string): string | undefined;
+  headers(name: string): string[];
+  /** The body, where `readUpTo` asked for it; its start, where the status is 400 or more; empty otherwise. */
+  bytes: Uint8Array;
+  /** The body as it comes, counted, given up when nothing comes for too long. Where `bytes` does not have it: to be read to the end, or discarded. */
+  stream(): AsyncIterable<Uint8Array>;
+  discard(): Promise<void>;
+}
+
+export interface Transport {
+  /**
+   * Sends a request until it has an answer that is not worth another try, following redirects. An answer with a status of 400 or more is an answer.
+   * @throws InfrastructureError `registry-unreachable`, `registry-error` (still 408, 429 or 5xx after all tries), `redirect-refused`, `too-large`, `aborted`;
+   *   what the body's source throws
+   */
+  send(request: TransportRequest): Promise<TransportResponse>;
+  readonly traffic: Traffic;
+  readonly attempts: number;
+  /** Waits, unless the caller gives up first. @throws InfrastructureError `aborted` */
+  wait(milliseconds: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type TransportOptions = Pick<RegistryClientOptions, "ports" | "env" | "signal" | "plainHttp" | "attempts" | "stallTimeout"> & {
+  /** Stands in for the clock, so that tests see how long would be waited instead of waiting. */
+  sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
+  random?: () => number;
+};
+
+const maxRedirects = 10;
+/** As much of an error's body as can be of use in a message. */
+const maxErrorBytes = 16 * 1024;
+const userAgent = "goldenpath";
+
+export function createTransport(options: TransportOptions): Transport {
+  const { ports, signal, plainHttp = [] } = options;
+  const attempts = Math.max(1, options.attempts ?? 5);
+  const stallTimeout = options.stallTimeout ?? 60_000;
+  const random = options.random ?? Math.random;
+  const sleep = options.sleep ?? sleepFor;
+  const agentOptions = {
+    // Own timers watch for standstill, since undici's do not tell a slow reader from a silent server.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: Math.min(stallTimeout, 15_000) },
+    allowH2: false,
+  };
+  // Loopback never goes through a proxy, as in Go's and curl's reading of the variables.
+  const direct = new Agent(agentOptions);
+  const proxied = createProxyAgent(options, agentOptions);
+  const traffic: Traffic = { requests: 0, bytesReceived: 0, bytesSent: 0 };
+  // Until when a host does not want to be asked, by its own Retry-After: it holds for every request, not only for the one that was told.
+  const parkedUntil = new Map<string, number>();
+
+  async function wait(milliseconds: number): Promise<void> {
+    throwIfAborted(signal);
+    await sleep(milliseconds, signal);
+    throwIfAborted(signal);
+  }
+
+  async function send(request: TransportRequest): Promise<TransportResponse> {
+    const most = request.attempts ?? attempts;
+    for (let attempt = 1; ; attempt++) {
+      throwIfAborted(signal);
+      const parked = (parkedUntil.get(request.url.host) ?? 0) - Date.now();
+      if (parked > 0) await wait(parked);
+      let retryAfter: number | undefined;
+      let why: string;
+      try {
+        const response = await followRedirects(request, attempt);
+        if (!isRetryStatus(response.status)) {
+          if (request.readUpTo !== undefined || response.status >= 400) response.bytes = await readBody(response, request.readUpTo ?? 0);
+          return response;
+        }
+        retryAfter = parseRetryAfter(response.header("retry-after"), new Date());
+        why = `it answers ${response.status}${response.status === 429 ? " (too many requests)" : ""}`;
+        if (retryAfter !== undefined) parkedUntil.set(request.url.host, Date.now() + retryAfter);
+        await response.discard();
+        if (attempt >= most) throw exhausted(request, response, attempt);
+      } catch (error) {
+        throwIfAborted(signal);
+        if (error instanceof SourceFailure) throw error.cause;
+        if (isKnownError(error)) throw error;
+        if (attempt >= most || !isRetryError(error)) throw unreachable(request, error, attempt);
+        why = describeCause(error);
+      }
+      const delay = retryDelay(attempt, retryAfter, random());
+      ports.log.debug(`${request.url.host}: ${why}; trying again in ${delay} ms (try ${attempt} of ${most})`);
+      await wait(delay);
+    }
+  }
+
+  async function followRedirects(request: TransportRequest, attempt: number): Promise<TransportResponse> {
+    let { url, method, body } = request;
+    const headers = { ...request.headers };
+    for (let hop = 0; ; hop++) {
+      const response = await exchange({ method, url, headers, ...(body === undefined ? {} : { body }) }, attempt);
+      const location = response.header("location");
+      if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
+      await response.discard();
+      if (hop === maxRedirects) {
+        throw new InfrastructureError(`${request.url.host} redirects more than ${maxRedirects} times`, {
+          code: "redirect-refused",
+          attempts: attempt,
+        });
+      }
+      const next = resolveServerUrl(location, url, plainHttp, "a redirect");
+      if (!isSameOrigin(next, request.url)) {
+        delete headers.authorization;
+        // The body of a POST can be a secret (an identity token); a PUT's is content that the registry wants to have there.
+        if (method === "POST" && body !== undefined) {
+          throw new InfrastructureError(`${url.host} redirects a POST to ${next.host}`, { code: "redirect-refused", safeToRetry: false });
+        }
+      }
+      // 303 asks for a GET. 301 and 302 do not keep the method reliably, so only what has no effect follows them.
+      if (response.status === 303 && method !== "HEAD") {
+        method = "GET";
+        body = undefined;
+        delete headers["content-type"];
+      } else if (response.status < 303 && method !== "GET" && method !== "HEAD") {
+        throw new InfrastructureError(`${url.host} redirects a ${method} with status ${response.status}`, { code: "redirect-refused" });
+      }
+      url = next;
+    }
+  }
+
+  async function exchange(request: TransportRequest, attempt: number): Promise<TransportResponse> {
+    traffic.requests++;
+    const watch = watchForStall(stallTimeout, signal);
+    const content = request.body === undefined ? undefined : Readable.from(countBody(request.body, traffic, watch));
+    const length = request.body instanceof Uint8Array ? request.body.byteLength : request.body?.length;
+    watch.arm();
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await (isLoopback(request.url.hostname) ? direct : proxied).request({
+        origin: request.url.origin,
+        path: `${request.url.pathname}${request.url.search}`,
+        method: request.method,
+        headers: {
+          "user-agent": userAgent,
+          ...request.headers,
+          // A POST without a body needs its length of 0, which some servers insist on.
+          ...(length !== undefined ? { "content-length": String(length) } : request.method === "POST" ? { "content-length": "0" } : {}),
+        },
+        body: content ?? null,
+        signal: watch.signal,
+      });
+    } catch (error) {
+      watch.end();
+      throw content?.errored instanceof SourceFailure ? content.errored : (watch.reason() ?? error);
+    }
+    watch.disarm();
+    return toResponse(request.url, answer, attempt, watch);
+  }
+
+  function toResponse(url: URL, answer: Dispatcher.ResponseData, attempt: number, watch: StallWatch): TransportResponse {
+    const headers = (name: string): string[] => {
+      const value = answer.headers[name];
+      return value === undefined ? [] : Array.isArray(value) ? value : [value];
+    };
+    async function* stream(): AsyncGenerator<Uint8Array> {
+      const chunks = answer.body[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          // Only the time spent waiting for the server counts; the one who reads may be as slow as it likes.
+          watch.arm();
+          const next = await chunks.next().catch((error: unknown) => {
+            throwIfAborted(signal);
+            throw watch.reason() ?? error;
+          });
+          watch.disarm();
+          if (next.done === true) return;
+          const chunk = next.value as Uint8Array;
+          traffic.bytesReceived += chunk.byteLength;
+          yield chunk;
+        }
+      } finally {
+        watch.end();
+        answer.body.on("error", () => undefined);
+        answer.body.destroy();
+      }
+    }
+    return {
+      status: answer.statusCode,
+      url,
+      attempts: attempt,
+      headers,
+      header: (name) => headers(name)[0],
+      bytes: new Uint8Array(),
+      stream,
+      async discard() {
+        // A short rest is read, so that the connection can be used again; a long one is cut off. Neither may fail what was asked.
+        watch.arm();
+        await answer.body.dump({ limit: 64 * 1024 }).catch(() => undefined);
+        watch.end();
+      },
+    };
+  }
+
+  return {
+    send,
+    traffic,
+    attempts,
+    wait,
+    async close() {
+      await Promise.all([direct.destroy(), proxied.destroy()]);
+    },
+  };
+}
+
+/** What failed was not the connection but where the content comes from, whose own error this carries. */
+class SourceFailure extends Error {}
+
+/** Counts what is sent, and keeps the watch: while the source thinks, it is not the server that is silent. */
+async function* countBody(body: Uint8Array | RequestBody, traffic: Traffic, watch: StallWatch): AsyncGenerator<Uint8Array> {
+  watch.disarm();
+  try {
+    for await (const chunk of body instanceof Uint8Array ? [body] : body.open()) {
+      if (chunk.byteLength === 0) continue;
+      traffic.bytesSent += chunk.byteLength;
+      watch.arm();
+      yield chunk;
+      watch.disarm();
+    }
+  } catch (error) {
+    throw new SourceFailure("the content could not be read", { cause: error });
+  }
+  watch.arm();
+}
+
+async function readBody(response: TransportResponse, maxBytes: number): Promise<Uint8Array> {
+  const isError = response.status >= 400;
+  const most = isError ? maxErrorBytes : maxBytes;
+  const tooLarge = (size: string): never => {
+    throw new InfrastructureError(
+      `the answer of ${response.url.host} for ${response.url.pathname} is too large: ${size}, at most ${most} are read`,
+      {
+        code: "too-large",
+        safeToRetry: false,
+      },
+    );
+  };
+  const declared = parseContentLength(response.header("content-length"));
+  if (!isError && declared !== undefined && declared > most) {
+    await response.discard();
+    return tooLarge(`${declared} bytes`);
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.stream()) {
+    size += chunk.byteLength;
+    if (size > most && !isError) return tooLarge(`more than ${most} bytes`);
+    chunks.push(chunk);
+    if (size > most) break;
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+function exhausted(request: TransportRequest, response: TransportResponse, attempts: number): InfrastructureError {
+  const throttled = response.status === 429;
+  return new InfrastructureError(
+    `registry ${request.url.host} answers ${response.status} to ${request.method} ${request.url.pathname} (tried ${times(attempts)})`,
+    {
+      code: "registry-error",
+      attempts,
+      wayOut: throttled
+        ? "The registry limits how often it is asked: log in for a higher limit, or run again later."
+        : "Look at the registry's own status, and run again when it is well.",
+    },
+  );
+}
+
+function unreachable(request: TransportRequest, error: unknown, attempts: number): InfrastructureError {
+  return new InfrastructureError(`registry ${request.url.host} cannot be reached: ${describeCause(error)} (tried ${times(attempts)})`, {
+    code: "registry-unreachable",
+    attempts,
+    cause: error,
+    wayOut:
+      "Check its name, that it runs, and that this machine may reach it (HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS); then run again.",
+  });
+}
+
+function times(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
+}
+
+/** The innermost cause says most: undici wraps the system's error, and Node.js bundles one per address. */
+export function describeCause(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0 && error.message === "") return describeCause(error.errors[0]);
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? describeCause(error.cause) : error.message || error.name;
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new InfrastructureError("the work was given up", { code: "aborted", cause: signal.reason });
+}
+
+async function sleepFor(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}

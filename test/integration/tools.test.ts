@@ -15,6 +15,8 @@ let folder: string;
 
 beforeEach(async () => {
   await requireCommand("go");
+  // Where the lock has no hashes for this platform, nothing can be built.
+  await requireTool("olareg");
   folder = mkdtempSync(join(tmpdir(), "goldenpath-tools-"));
 });
 afterEach(async () => {

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { type Ports, silentPorts } from "../ports.ts";
 import { cachedToolPath } from "./cache.ts";
-import { type FindToolOptions, findTool, listTools, planTools, prefetchTools } from "./find.ts";
+import { type FindToolOptions, findTool, prefetchTools } from "./find.ts";
 import { type LockedTool, toolPlatform } from "./lock.ts";
 
 const platform = toolPlatform();
@@ -378,49 +378,5 @@ describe("prefetchTools", () => {
     const error = await failureOf(prefetchTools(["hammer", "mallet"], settings));
     expect(error.message).toContain("mallet 1.2.3");
     expect(filesInCache()).toEqual([]);
-  });
-});
-
-describe("planTools", () => {
-  const go = () => install(join(folder, "bin", "go"), "#!/bin/sh\nexit 1\n");
-
-  it("names the build when nothing else has the tool, and changes nothing", async () => {
-    go();
-    install(cached(), "changed");
-    const [plan] = await planTools(["hammer"], options());
-    expect(plan).toMatchObject({ name: "hammer", version: "1.2.3", source: "build", origin: "example.com/hammer@v1.2.3" });
-    expect(plan?.rejected.map(({ source }) => source)).toEqual(["path", "cache", "mirror", "release"]);
-    expect(readFileSync(cached(), "utf8")).toBe("changed");
-    expect(warnings).toEqual([]);
-  });
-
-  it("names the mirror without asking it, and without its credentials", async () => {
-    const [plan] = await planTools(["hammer"], options({ env: { GOLDENPATH_TOOL_MIRROR: "https://me:hunter2@tools.example/x/" } }));
-    expect(plan).toMatchObject({ source: "mirror", origin: `https://tools.example/x/hammer/1.2.3/${platform}/hammer` });
-  });
-
-  it("names the release, the cache, and PATH", async () => {
-    const tool = hammer({ releases: { [platform]: { url: "https://example.com/hammer", sha256: sha256("x") } } });
-    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({ source: "release", origin: "https://example.com/hammer" });
-    install(cached(), genuine());
-    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({ source: "cache", path: cached() });
-    install(inPath(), genuine());
-    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({ source: "path", path: inPath(), rejected: [] });
-  });
-
-  it("names no source where there is none, and why", async () => {
-    const [withoutGo] = await planTools(["hammer"], options());
-    expect(withoutGo?.source).toBeUndefined();
-    expect(withoutGo?.rejected.at(-1)).toEqual({ source: "build", reason: "no go in PATH" });
-    go();
-    install(cached(), genuine());
-    const [unknownPlatform] = await planTools(["hammer"], { ...options(), platform: "plan9-mips" });
-    expect(unknownPlatform?.source).toBeUndefined();
-    expect(unknownPlatform?.rejected.at(-1)?.reason).toContain("plan9-mips");
-  });
-
-  it("lists the whole lock", async () => {
-    const plans = await listTools({ ...options(), lock: [hammer(), hammer({ name: "mallet" })] });
-    expect(plans.map((plan) => plan.name)).toEqual(["hammer", "mallet"]);
   });
 });

@@ -1,0 +1,118 @@
+import { exceptViolation, findException } from "../policy/exceptions.ts";
+import type { Exception, Policy } from "../policy/schema.ts";
+import type { Violation } from "../result.ts";
+import { type Finding, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
+
+export interface ScanGateFacts {
+  findings: readonly Finding[];
+  policy: Pick<Policy["scan"], "failOn" | "onlyFixed">;
+  exceptions: readonly Exception[];
+  now: Date;
+  /** What the base is called, for the way out of what comes with it. */
+  base?: string;
+  /** Set where this is one platform of an index. */
+  platform?: string;
+}
+
+export interface RefusedFinding {
+  finding: Finding;
+  violation: Violation;
+}
+
+/**
+ * The findings that the policy refuses, the worst first; those that an exception sets aside carry it and do not count. Everything else stays a finding: it is
+ * reported, and breaks no rule.
+ */
+export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
+  return sortFindings(facts.findings)
+    .filter((finding) => isRefused(finding, facts.policy))
+    .map((finding) => {
+      const query = { rule: "scan.severity", things: [finding.id, ...finding.aliases], package: finding.package.name };
+      const exception = findException(facts.exceptions, query, facts.now);
+      return { finding, violation: exceptViolation(describeRefusal(finding, facts), exception) };
+    });
+}
+
+/** True where a finding is at or above the policy's threshold and, where the policy asks for that, can be fixed. */
+export function isRefused(finding: Finding, policy: ScanGateFacts["policy"]): boolean {
+  return isAtLeast(gateSeverity(finding), policy.failOn) && (!policy.onlyFixed || hasFix(finding));
+}
+
+/** True where a fixed version exists, by the advisory's word or by its list of versions. */
+export function hasFix(finding: Finding): boolean {
+  return finding.fixState === "fixed" || finding.fixedVersions.length > 0;
+}
+
+function describeRefusal(finding: Finding, { policy, base, platform }: ScanGateFacts): Violation {
+  const severity = finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
+  const exploited = finding.kev === true ? " It is known to be exploited." : "";
+  return {
+    rule: "scan.severity",
+    thing: `${finding.id} in ${finding.package.name} ${finding.package.version}`,
+    problem: `It is a vulnerability of ${severity}; the policy refuses ${policy.failOn} and above.${exploited}`,
+    wayOut: describeWayOut(finding, base),
+    ...(platform === undefined ? {} : { platform }),
+  };
+}
+
+function describeWayOut(finding: Finding, base: string | undefined): string {
+  const { name, type } = finding.package;
+  const [version, ...others] = finding.fixedVersions;
+  if (!hasFix(finding)) {
+    const state = finding.fixState === "wont-fix" ? "The publisher does not fix it" : "There is no fixed version yet";
+    const except = "ask for an exception in the policy, with an owner and an end date";
+    return finding.origin === "base"
+      ? `${state}, and it comes with the base image${base === undefined ? "" : ` ${base}`}: ${except}.`
+      : `${state}: do without ${name}, or ${except}.`;
+  }
+  const target = version === undefined ? "a fixed version" : [version, ...others].join(" or ");
+  if (finding.origin === "base") {
+    return `It comes with the base image${base === undefined ? "" : ` ${base}`}: take the base's next version, with ${name} ${target}.`;
+  }
+  return `Update ${name} to ${target} (${type}).`;
+}
+
+/** Facts about the vulnerability data, as the scanner states them. */
+export interface DatabaseFacts {
+  /** When the data was put together. */
+  built?: Date;
+  schema?: string;
+  /** Of the database's file, as the scanner checks it (`xxh64:…`). */
+  digest?: string;
+  /** Where the scanner got it from. */
+  from?: string;
+}
+
+/** A clock may be behind that of the machine that built the data. */
+const clockSkew = 60 * 60 * 1000;
+
+/** The violations of the data's own age. Data that does not say when it was made is as old as it could be; data from the future says nothing true. */
+export function judgeDatabase(database: DatabaseFacts, maxAge: number | "unlimited", now: Date): Violation[] {
+  if (maxAge === "unlimited") return [];
+  const violation = (problem: string): Violation[] => [
+    {
+      rule: "scan.database-age",
+      thing: "the vulnerability data",
+      problem,
+      wayOut: "Update the database (`grype db update`, or a newer one in the input 'database') and scan again.",
+    },
+  ];
+  const built = database.built?.getTime();
+  const limit = `the policy accepts ${formatDuration(maxAge)}`;
+  if (built === undefined || Number.isNaN(built)) return violation(`It does not say when it was made, and ${limit}.`);
+  const age = now.getTime() - built;
+  if (age < -clockSkew) return violation(`It says that it was made in the future, on ${new Date(built).toISOString()}.`);
+  if (age > maxAge) return violation(`It is of ${new Date(built).toISOString()}, ${formatDuration(age)} old, and ${limit}.`);
+  return [];
+}
+
+/** Milliseconds in the largest of days, hours and minutes that they fill, rounded down. */
+function formatDuration(milliseconds: number): string {
+  const units = [
+    [86_400_000, "d"],
+    [3_600_000, "h"],
+    [60_000, "min"],
+  ] as const;
+  const [size, unit] = units.find(([length]) => milliseconds >= length) ?? [60_000, "min"];
+  return `${Math.floor(milliseconds / size)} ${unit}`;
+}

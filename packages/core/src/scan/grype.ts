@@ -1,0 +1,272 @@
+import { access, mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { describeError, InfrastructureError, UserError } from "../errors.ts";
+import { runProcess } from "../exec/run.ts";
+import type { Context } from "../ports.ts";
+import type { StageResult } from "../result.ts";
+import { findTool } from "../tools/find.ts";
+import { type Finding, type FindingSeverity, findingKey, originOf, sortFindings } from "./finding.ts";
+import type { DatabaseFacts } from "./gate.ts";
+
+/** Milliseconds: the first run of a machine downloads a database of hundreds of megabytes. */
+const timeout = 15 * 60 * 1000;
+const maxReportBytes = 256 * 1024 * 1024;
+
+const cvssSchema = z.looseObject({ metrics: z.looseObject({ baseScore: z.number().optional() }).optional() });
+const related = z.looseObject({ id: z.string().min(1) });
+
+const matchSchema = z.looseObject({
+  vulnerability: z.looseObject({
+    id: z.string().min(1),
+    dataSource: z.string().optional(),
+    severity: z.string().nullish(),
+    urls: z.array(z.string()).nullish(),
+    description: z.string().optional(),
+    cvss: z.array(cvssSchema).nullish(),
+    fix: z.looseObject({ versions: z.array(z.string()).nullish(), state: z.string().nullish() }).nullish(),
+    epss: z.array(z.looseObject({ epss: z.number() })).nullish(),
+    knownExploited: z.array(z.unknown()).nullish(),
+  }),
+  relatedVulnerabilities: z.array(related).nullish(),
+  artifact: z.looseObject({
+    name: z.string().min(1),
+    version: z.string(),
+    type: z.string(),
+    purl: z.string().optional(),
+    locations: z.array(z.looseObject({ path: z.string().optional(), layerID: z.string().optional() })).nullish(),
+  }),
+});
+
+/** What goldenpath reads of `grype -o json` (grype 0.121; the fields are stable since 0.80). The rest is kept as it is. */
+const reportSchema = z.looseObject({
+  matches: z.array(matchSchema),
+  ignoredMatches: z.array(z.unknown()).nullish(),
+  descriptor: z.looseObject({
+    name: z.literal("grype"),
+    version: z.string().min(1),
+    db: z
+      .looseObject({
+        status: z
+          .looseObject({
+            schemaVersion: z.string().optional(),
+            built: z.string().optional(),
+            path: z.string().optional(),
+            from: z.string().optional(),
+            valid: z.boolean().optional(),
+            error: z.string().nullish(),
+          })
+          .optional(),
+      })
+      .optional(),
+  }),
+});
+export type GrypeReport = z.infer<typeof reportSchema>;
+
+export interface GrypeScan {
+  report: GrypeReport;
+  database: DatabaseFacts;
+  /** grype's arguments, without paths of this machine. */
+  parameters: string[];
+  tool: StageResult["tools"][number];
+}
+
+export interface GrypeOptions {
+  /** The directory of a database (that which has `6/`; see {@link requireDatabase}), absolute: it is used as it is and not updated. */
+  database?: string;
+}
+
+/**
+ * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no `.grype.yaml` of the checkout can add ignore
+ * rules, and an explicit environment, so that no `GRYPE_*` variable can.
+ * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running the tool
+ */
+export async function runGrype(sbomFile: string, context: Context, options: GrypeOptions = {}): Promise<GrypeScan> {
+  const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
+  const home = join(context.temporaryDirectory, "grype-home");
+  await mkdir(home, { recursive: true });
+  const { exitCode, stdout, stderr } = await runProcess(tool.path, [`sbom:${sbomFile}`, "--output", "json"], {
+    env: grypeEnvironment(context.env, home, options.database),
+    cwd: home,
+    signal: context.signal,
+    timeoutMs: timeout,
+    maxOutputBytes: maxReportBytes,
+    onLine: (line, stream) => {
+      if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`grype: ${line}`);
+    },
+  });
+  // No --fail-on is passed, so every other exit code means that grype did not do its work.
+  if (exitCode !== 0) {
+    throw new InfrastructureError(`grype ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`, {
+      code: "scanner-failed",
+      wayOut: /vulnerability db/i.test(stderr)
+        ? "Let grype reach its database's server (or a mirror, GRYPE_DB_UPDATE_URL), or give a directory with a database in the input 'database'."
+        : "Run the step again with debug logging on to see all that grype says.",
+    });
+  }
+  const report = parseGrypeReport(stdout);
+  return {
+    report,
+    database: await readDatabaseFacts(report),
+    parameters: ["sbom:CycloneDX", "--output", "json"],
+    tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) },
+  };
+}
+
+/** What grype gets to see: the database's place and how to reach its server, its own judgement of age off (the policy judges it), and nothing else. */
+export function grypeEnvironment(env: Context["env"], home: string, database: string | undefined): Record<string, string | undefined> {
+  const passed = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+  // grype's own default, so that a database that is there already is used.
+  const userCache = env["XDG_CACHE_HOME"] || (env["HOME"] ? join(env["HOME"], ".cache") : home);
+  return {
+    ...Object.fromEntries(passed.map((name) => [name, env[name]])),
+    HOME: home,
+    XDG_CONFIG_HOME: home,
+    TMPDIR: home,
+    NO_COLOR: "1",
+    GRYPE_CHECK_FOR_APP_UPDATE: "false",
+    GRYPE_DB_VALIDATE_AGE: "false",
+    GRYPE_DB_VALIDATE_BY_HASH_ON_START: "true",
+    GRYPE_DB_CACHE_DIR: database ?? (env["GRYPE_DB_CACHE_DIR"] || join(userCache, "grype", "db")),
+    GRYPE_DB_AUTO_UPDATE: database === undefined ? env["GRYPE_DB_AUTO_UPDATE"] || "true" : "false",
+    GRYPE_DB_UPDATE_URL: env["GRYPE_DB_UPDATE_URL"],
+    GRYPE_DB_CA_CERT: env["GRYPE_DB_CA_CERT"],
+  };
+}
+
+/**
+ * The text of a report → the report.
+ * @throws InfrastructureError `scanner-report-invalid`: empty, cut off, or not grype's
+ */
+export function parseGrypeReport(text: string): GrypeReport {
+  const invalid = (why: string, cause?: unknown): never => {
+    throw new InfrastructureError(`grype's report can't be read: ${why}`, { code: "scanner-report-invalid", cause });
+  };
+  if (text.trim() === "") return invalid("it is empty");
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return invalid(text.trimEnd().endsWith("}") ? "it is not JSON" : "it ends in the middle", error);
+  }
+  const parsed = reportSchema.safeParse(json);
+  if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+  const status = parsed.data.descriptor.db?.status;
+  if (status?.valid === false || (status?.error ?? "") !== "")
+    return invalid(`its database is not valid (${status?.error ?? "no reason"})`);
+  return parsed.data;
+}
+
+/** A report's findings in the one model, each vulnerability of a package once, the worst first. `baseDiffIds` are the diffIDs of the base's layers. */
+export function readGrypeFindings(report: GrypeReport, baseDiffIds?: readonly string[]): Finding[] {
+  const findings = new Map<string, Finding>();
+  for (const match of report.matches) {
+    const finding = readMatch(match);
+    const same = findings.get(findingKey(finding));
+    if (same === undefined) {
+      findings.set(findingKey(finding), finding);
+      continue;
+    }
+    same.paths = unique([...same.paths, ...finding.paths]);
+    same.layers = unique([...same.layers, ...finding.layers]);
+    same.aliases = unique([...same.aliases, ...finding.aliases]);
+    same.fixedVersions = unique([...same.fixedVersions, ...finding.fixedVersions]);
+  }
+  return sortFindings([...findings.values()].map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })));
+}
+
+function readMatch({ vulnerability, relatedVulnerabilities, artifact }: GrypeReport["matches"][number]): Finding {
+  const locations = artifact.locations ?? [];
+  const scores = (vulnerability.cvss ?? []).flatMap(({ metrics }) => metrics?.baseScore ?? []);
+  const probabilities = (vulnerability.epss ?? []).map(({ epss }) => epss);
+  const urls = [vulnerability.dataSource, ...(vulnerability.urls ?? [])].filter((url) => url !== undefined && /^https?:\/\//.test(url));
+  return {
+    id: vulnerability.id,
+    aliases: unique((relatedVulnerabilities ?? []).map(({ id }) => id)).filter((id) => id !== vulnerability.id),
+    severity: readSeverity(vulnerability.severity),
+    package: {
+      name: artifact.name,
+      version: artifact.version,
+      type: artifact.type,
+      ...(artifact.purl === undefined || artifact.purl === "" ? {} : { purl: artifact.purl }),
+    },
+    fixedVersions: unique(vulnerability.fix?.versions ?? []).filter((version) => version !== ""),
+    fixState: readFixState(vulnerability.fix?.state),
+    layers: unique(locations.flatMap(({ layerID }) => layerID || [])),
+    paths: unique(locations.flatMap(({ path }) => path || [])),
+    origin: "unknown",
+    urls: unique(urls as string[]),
+    ...(vulnerability.description ? { description: vulnerability.description } : {}),
+    ...(scores.length === 0 ? {} : { cvss: Math.max(...scores) }),
+    ...(probabilities.length === 0 ? {} : { epss: Math.max(...probabilities) }),
+    ...((vulnerability.knownExploited ?? []).length === 0 ? {} : { kev: true }),
+    source: "grype",
+  };
+}
+
+/** grype writes `High`, `Unknown`, or nothing; a word that it did not have when this was written is unknown as well. */
+function readSeverity(text: string | null | undefined): FindingSeverity {
+  const word = text?.trim().toLowerCase();
+  switch (word) {
+    case "critical":
+    case "high":
+    case "medium":
+    case "low":
+    case "negligible":
+      return word;
+    default:
+      return "unknown";
+  }
+}
+
+function readFixState(text: string | null | undefined): Finding["fixState"] {
+  return text === "fixed" || text === "not-fixed" || text === "wont-fix" ? text : "unknown";
+}
+
+/** Known before an image is fetched. @throws UserError `input-invalid`: there is no database in the directory */
+export async function requireDatabase(directory: string): Promise<void> {
+  try {
+    await Promise.all(["vulnerability.db", "import.json"].map((name) => access(join(directory, "6", name))));
+  } catch (error) {
+    throw new UserError(`input 'database' is '${directory}': there is no grype database in it (6/vulnerability.db and 6/import.json)`, {
+      code: "input-invalid",
+      cause: error,
+      wayOut: "Give the directory that has the folder `6`: what GRYPE_DB_CACHE_DIR is for grype.",
+    });
+  }
+}
+
+async function readDatabaseFacts(report: GrypeReport): Promise<DatabaseFacts> {
+  const status = report.descriptor.db?.status;
+  if (status === undefined) return {};
+  const built = status.built === undefined ? undefined : new Date(status.built);
+  const digest = status.path === undefined ? undefined : await readImportDigest(dirname(status.path));
+  return {
+    ...(built === undefined || Number.isNaN(built.getTime()) ? {} : { built }),
+    ...(status.schemaVersion === undefined ? {} : { schema: status.schemaVersion }),
+    ...(status.from === undefined ? {} : { from: status.from }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+/** The checksum beside the database, which grype has compared with the file before it scanned. */
+async function readImportDigest(directory: string): Promise<string | undefined> {
+  try {
+    const parsed = z.looseObject({ digest: z.string().regex(/^xxh64:[0-9a-f]{1,16}$/) });
+    return parsed.parse(JSON.parse(await readFile(join(directory, "import.json"), "utf8"))).digest;
+  } catch (error) {
+    throw new InfrastructureError(`the checksum of grype's database can't be read: ${describeError(error)}`, {
+      code: "scanner-report-invalid",
+      cause: error,
+    });
+  }
+}
+
+function lastLines(text: string): string {
+  const lines = text.trim().split(/\r?\n/).slice(-5).join("\n");
+  return lines === "" ? "it said nothing" : lines;
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

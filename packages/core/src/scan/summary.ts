@@ -1,0 +1,58 @@
+import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
+import type { StageResult } from "../result.ts";
+import { type Finding, type FindingCounts, findingKey, findingSeverities, sortFindings } from "./finding.ts";
+import { isRefused, type ScanGateFacts } from "./gate.ts";
+
+/** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
+const maxOthers = 100;
+
+export interface ScanSummaryFacts {
+  result: StageResult;
+  findings: readonly Finding[];
+  counts: FindingCounts;
+  policy: ScanGateFacts["policy"];
+  audit: boolean;
+}
+
+/** The scan as a section of a job summary: verdict, numbers, what is refused with the way out, and the rest folded. */
+export function renderScanSummary(facts: ScanSummaryFacts): string {
+  const { result, counts } = facts;
+  const total = findingSeverities.reduce((sum, severity) => sum + counts[severity], 0);
+  const numbers = findingSeverities.filter((severity) => counts[severity] > 0).map((severity) => `${counts[severity]} ${severity}`);
+  return [
+    renderResultMarkdown(result, "scan").trimEnd(),
+    "",
+    total === 0
+      ? "No known vulnerabilities."
+      : `**${total} ${total === 1 ? "vulnerability" : "vulnerabilities"}**: ${numbers.join(", ")}. ${describeRule(facts.policy)}`,
+    ...(facts.audit && result.verdict === "fail" ? ["", "`mode: audit`: the step does not fail, the verdict stays."] : []),
+    "",
+    ...renderOthers(facts),
+  ].join("\n");
+}
+
+function describeRule({ failOn, onlyFixed }: ScanGateFacts["policy"]): string {
+  return `The policy refuses ${failOn} and above${onlyFixed ? " where a fixed version exists" : ""}; unknown counts as high.`;
+}
+
+function renderOthers({ findings, policy }: ScanSummaryFacts): string[] {
+  const different = [...new Map(findings.map((finding) => [findingKey(finding), finding])).values()];
+  const others = sortFindings(different.filter((finding) => !isRefused(finding, policy)));
+  if (others.length === 0) return [];
+  const rows = others.slice(0, maxOthers).map((finding) => {
+    const { name, version, type } = finding.package;
+    const fixed = finding.fixedVersions.length === 0 ? finding.fixState.replace("unknown", "") : finding.fixedVersions.join(", ");
+    return `| ${finding.severity} | ${code(finding.id)} | ${escapeMarkdown(`${name} ${version} (${type})`)} | ${escapeMarkdown(fixed)} | ${finding.origin === "unknown" ? "" : finding.origin} |`;
+  });
+  return [
+    `<details><summary>${others.length} that the policy does not refuse</summary>`,
+    "",
+    "| Severity | Id | Package | Fixed in | Comes with |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows,
+    ...(others.length > maxOthers ? ["", `… and ${others.length - maxOthers} more, in the SARIF file.`] : []),
+    "",
+    "</details>",
+    "",
+  ];
+}

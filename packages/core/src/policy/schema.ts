@@ -33,7 +33,9 @@ const prefixText = z
     "expected a registry host or HOST/NAME, without tag or digest",
   );
 
-const digestText = z.custom<Digest>(isDigest, "expected sha256: and 64, or sha512: and 128, lowercase hexadecimal digits");
+const digestText = z
+  .custom<Digest>(isDigest, "expected sha256: and 64, or sha512: and 128, lowercase hexadecimal digits")
+  .meta({ type: "string", pattern: "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
 
 /** `90m`, `12h`, `30d` → milliseconds. */
 const duration = z
@@ -67,7 +69,7 @@ export const baseSchema = z.strictObject({
 });
 
 export const builderSchema = z.strictObject({
-  name,
+  name: name.describe("How messages call this builder."),
   buildpacks: z
     .array(pinnedReference)
     .min(1)
@@ -75,18 +77,27 @@ export const builderSchema = z.strictObject({
   runImage: name.describe("The name of the approved base that the application is put on."),
 });
 
-export const exceptionSchema = z.strictObject({
-  rule: z.enum(["base.approved", "scan.severity"]).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
-  thing: text.describe("What it is set aside for: a vulnerability's id for scan.severity, an image's repository for base.approved."),
-  package: text.optional().describe("For scan.severity: only in this package (its name)."),
-  reason: text,
-  owner: text.describe("Who answers for it."),
-  expires: day.describe("The last day (UTC) on which it holds."),
-});
+export const exceptionSchema = z
+  .strictObject({
+    rule: z.enum(["base.approved", "scan.severity"]).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
+    thing: text.describe("What it is set aside for: a vulnerability's id for scan.severity, an image's repository for base.approved."),
+    package: text.optional().describe("For scan.severity: only in this package (its name)."),
+    reason: text.describe("Why it is granted; results and reports repeat it."),
+    owner: text.describe("Who answers for it."),
+    expires: day.describe("The last day (UTC) on which it holds."),
+  })
+  .superRefine((exception, context) => {
+    // An exception that can never match anything is a mistake that nobody would see until it is needed.
+    if (exception.rule !== "base.approved") return;
+    if (!isParsable(() => parseRepository(exception.thing)))
+      context.addIssue({ code: "custom", path: ["thing"], message: "expected the image's repository, HOST/NAME, without tag or digest" });
+    if (exception.package !== undefined)
+      context.addIssue({ code: "custom", path: ["package"], message: "only scan.severity knows packages" });
+  });
 export type Exception = z.infer<typeof exceptionSchema>;
 
 export const requirementSchema = z.strictObject({
-  stage: z.enum(stages),
+  stage: z.enum(stages).describe("The stage that must have spoken."),
   signers: z.array(name).min(1).describe("The signers whose word counts for this stage."),
   maxAge: duration.optional().describe("How old the newest verdict may be, such as 7d."),
 });
@@ -101,7 +112,7 @@ export const environmentSchema = z.strictObject({
 export const policySchema = z
   .strictObject({
     version: z.literal(1).describe("The version of this format."),
-    name,
+    name: name.describe("The policy's name, such as the organisation's."),
     serial: z
       .number()
       .int()
@@ -120,34 +131,42 @@ export const policySchema = z
           .default([])
           .describe("Hosts that are spoken to without TLS, besides localhost."),
       })
-      .default({ plainHttp: [] }),
-    signers: z.record(name, signerSchema),
-    bases: z.array(baseSchema).min(1),
-    build: z.strictObject({
-      strategies: z
-        .array(z.enum(["buildpacks"]))
-        .min(1)
-        .describe("The build strategies that are allowed, the preferred one first."),
-      environments: z
-        .array(z.enum(["container", "host"]))
-        .min(1)
-        .describe("Where builds may run: in a governed build image, or on the bare host."),
-      sources: z
-        .array(text)
-        .min(1)
-        .describe("Source repositories whose builds are accepted; * stands for one path component: https://github.com/acme/*"),
-      builders: z.array(builderSchema).min(1),
-    }),
-    scan: z.strictObject({
-      failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
-      onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
-      databaseMaxAge: z
-        .union([duration, z.literal("unlimited")])
-        .default(5 * 86_400_000)
-        .describe("How old the vulnerability data may be. Default 5d."),
-    }),
-    exceptions: z.array(exceptionSchema).default([]),
-    environments: z.record(name, environmentSchema),
+      .default({ plainHttp: [] })
+      .describe("How registries are spoken to."),
+    signers: z.record(name, signerSchema).describe("Who signs, by name. Each stage should have a signer of its own."),
+    bases: z.array(baseSchema).min(1).describe("The golden bases: what an image may stand on."),
+    build: z
+      .strictObject({
+        strategies: z
+          .array(z.enum(["buildpacks"]))
+          .min(1)
+          .describe("The build strategies that are allowed, the preferred one first."),
+        environments: z
+          .array(z.enum(["container", "host"]))
+          .min(1)
+          .describe("Where builds may run: in a governed build image, or on the bare host."),
+        sources: z
+          .array(text)
+          .min(1)
+          .describe("Source repositories whose builds are accepted; * stands for one path component: https://github.com/acme/*"),
+        builders: z
+          .array(builderSchema)
+          .min(1)
+          .describe("The builders to choose from; the first whose buildpacks want the application builds it."),
+      })
+      .describe("How images may be made."),
+    scan: z
+      .strictObject({
+        failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
+        onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
+        databaseMaxAge: z
+          .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
+          .prefault("5d")
+          .describe("How old the vulnerability data may be."),
+      })
+      .describe("Which findings are refused."),
+    exceptions: z.array(exceptionSchema).default([]).describe("What is let through for a while although a rule refuses it."),
+    environments: z.record(name, environmentSchema).describe("Where images are promoted to, by name, and what that takes."),
   })
   .superRefine((policy, context) => {
     const bases = new Set(policy.bases.map((base) => base.name));
@@ -160,6 +179,8 @@ export const policySchema = z
       });
     };
     if (bases.size !== policy.bases.length) context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
+    if (new Set(policy.build.builders.map((builder) => builder.name)).size !== policy.build.builders.length)
+      context.addIssue({ code: "custom", path: ["build", "builders"], message: "two builders have the same name" });
     policy.build.builders.forEach((builder, index) => {
       if (!bases.has(builder.runImage)) unknown(["build", "builders", index, "runImage"], builder.runImage, "base", bases);
     });

@@ -1,0 +1,345 @@
+import { describe, expect, test } from "vitest";
+import { fakeDigest, samplePolicyText } from "../../../../test/support/policy.ts";
+import { UserError } from "../errors.ts";
+import { maxPolicyBytes, parsePolicy } from "./parse.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const parse = (text: string) => parsePolicy(bytes(text), "p.yaml");
+
+/** The sample with one part replaced; a part that is not there would make the test prove nothing. */
+function sampleWith(from: string, to: string): string {
+  if (!samplePolicyText.includes(from)) throw new Error(`the sample has no '${from}'`);
+  return samplePolicyText.replace(from, to);
+}
+
+function refusal(text: string | Uint8Array): UserError {
+  try {
+    parsePolicy(typeof text === "string" ? bytes(text) : text, "p.yaml");
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  throw new Error("the policy was accepted");
+}
+
+/** `LINE:COLUMN` of a text in another, both from 1. */
+function position(text: string, part: string): string {
+  const before = text.slice(0, text.indexOf(part));
+  return `${before.split("\n").length}:${before.length - before.lastIndexOf("\n")}`;
+}
+
+const pem = "-----BEGIN PUBLIC KEY-----";
+const builder = "    - name: node";
+
+describe("a policy that is refused, with the place and the reason", () => {
+  // [what, the sample's part, what stands there instead, where the message points (a part of the new text), the message]
+  const cases: [string, string, string, string, string][] = [
+    ["a typo in a key", "failOn: high", "failsOn: high", "failsOn", "scan.failsOn: unknown key; did you mean `failOn`?"],
+    ["a key in another style", "failOn: high", "fail-on: high", "fail-on", "scan.fail-on: unknown key; did you mean `failOn`?"],
+    ["a typo at the top", "serial: 7", "sreial: 7", "sreial", "sreial: unknown key; did you mean `serial`?"],
+    ["a typo inside a list", "    until: 2026", "    untill: 2026", "untill", "bases[0].untill: unknown key; did you mean `until`?"],
+    [
+      "a typo under a name",
+      "    promoter:",
+      "    promotor:",
+      "promotor",
+      "environments.production.promotor: unknown key; did you mean `promoter`?",
+    ],
+    ["a typo under a default", "plainHttp:", "plainHtpp:", "plainHtpp", "registries.plainHtpp: unknown key; did you mean `plainHttp`?"],
+    [
+      "a key like no other",
+      "failOn: high",
+      "failOn: high\n  colour: red",
+      "colour",
+      "scan.colour: unknown key (known here: failOn, onlyFixed, databaseMaxAge)",
+    ],
+    ["a missing key", "  failOn: high", "  onlyFixed: true", "scan:", "scan.failOn: is missing"],
+    ["a missing key at the top", "serial: 7\n", "", "version", "serial: is missing"],
+    ["a missing key in a list", "    image: registry.test:5000/bases/run\n", "", "name: golden-run", "bases[0].image: is missing"],
+    [
+      "a value that is no option",
+      "failOn: high",
+      "failOn: hihg",
+      "hihg",
+      "scan.failOn: expected one of negligible, low, medium, high, critical, found 'hihg'; did you mean `high`?",
+    ],
+    ["a value of another kind", "serial: 7", 'serial: "7"', '"7"', "serial: expected a number, found '7'"],
+    ["a broken number", "serial: 7", "serial: 7.5", "7.5", "serial: expected a whole number, found 7.5"],
+    ["a serial of nought", "serial: 7", "serial: 0", "serial: 0".slice(8), "serial: must be above 0"],
+    ["an empty value", "failOn: high", "failOn:", "", "scan.failOn: expected one of"],
+    [
+      "a list instead of a map",
+      "registries:\n  plainHttp: [registry.test:5000]",
+      "registries: []",
+      "registries",
+      "registries: expected a map, found a list",
+    ],
+    [
+      "an empty list",
+      `    digests:\n      - ${fakeDigest("a")}`,
+      "    digests: []",
+      "digests: []",
+      "bases[0].digests: must have at least one entry",
+    ],
+    ["a tag instead of a digest", fakeDigest("a"), "latest", "latest", "bases[0].digests[0]: expected sha256: and 64"],
+    ["a digest that is too short", fakeDigest("a"), "sha256:aaaa", "sha256:aaaa", "bases[0].digests[0]: expected sha256: and 64"],
+    ["a base with a tag", "bases/run\n", "bases/run:1\n", "registry.test:5000/bases/run:1", "bases[0].image: expected a repository"],
+    [
+      "a buildpack without digest",
+      `node@${fakeDigest("b")}`,
+      "node:1",
+      "registry.test:5000/buildpacks/node:1",
+      "build.builders[0].buildpacks[0]: expected an image pinned by digest",
+    ],
+    [
+      "an unknown base",
+      "runImage: golden-run",
+      "runImage: golden-rum",
+      "golden-rum",
+      "build.builders[0].runImage: 'golden-rum' is not a base of this policy (there is: golden-run)",
+    ],
+    [
+      "an unknown signer",
+      "signers: [build]",
+      "signers: [built]",
+      "built]",
+      "environments.production.requires[0].signers[0]: 'built' is not a signer of this policy (there is: build, promote)",
+    ],
+    [
+      "an unknown promoter",
+      "promoter: promote",
+      "promoter: nobody",
+      "nobody",
+      "environments.production.promoter: 'nobody' is not a signer of this policy",
+    ],
+    [
+      "two bases of one name",
+      "build:\n  strategies",
+      `  - name: golden-run\n    image: a.example/b\n    digests: [${fakeDigest("c")}]\nbuild:\n  strategies`,
+      "bases:",
+      "bases: two bases have the same name",
+    ],
+    [
+      "two builders of one name",
+      builder,
+      `    - name: node\n      buildpacks: [a.example/b@${fakeDigest("c")}]\n      runImage: golden-run\n${builder}`,
+      "builders:",
+      "build.builders: two builders have the same name",
+    ],
+    [
+      "a stage required twice",
+      "        maxAge: 7d",
+      "        maxAge: 7d\n      - stage: build\n        signers: [promote]",
+      "requires:",
+      "environments.production.requires: a stage is required twice",
+    ],
+    ["evidence from the future", "acceptsFrom: 6", "acceptsFrom: 8", "8", "acceptsFrom: must not be above the serial, 7"],
+    [
+      "a name with capitals",
+      "  production:",
+      "  Production:",
+      "Production",
+      "environments.Production: `Production` cannot be a name here: expected lower case",
+    ],
+    ["a name that is too long", "name: acme", `name: ${"a".repeat(64)}`, "a".repeat(64), "name: must not be longer than 63 characters"],
+    [
+      "a private key",
+      pem,
+      "-----BEGIN PRIVATE KEY-----",
+      "|\n      -----BEGIN PRIVATE",
+      "signers.build.publicKey: expected a public key in PEM",
+    ],
+    [
+      "a day that is none",
+      "until: 2026-12-31",
+      "until: 2026-13-31",
+      "2026-13-31",
+      "bases[0].until: expected a day, YYYY-MM-DD, found '2026-13-31'",
+    ],
+    [
+      "an age that is none",
+      "maxAge: 7d",
+      "maxAge: 7 days",
+      "7 days",
+      "environments.production.requires[0].maxAge: expected a duration such as 90m, 12h or 30d, found '7 days'",
+    ],
+    [
+      "an age of the database that is none",
+      "failOn: high",
+      "failOn: high\n  databaseMaxAge: forever",
+      "forever",
+      "scan.databaseMaxAge: expected a duration such as 90m, 12h or 30d, or unlimited, found 'forever'",
+    ],
+    [
+      "an exception for a rule that has none",
+      "rule: scan.severity",
+      "rule: gate.missing",
+      "gate.missing",
+      "exceptions[0].rule: expected one of base.approved, scan.severity",
+    ],
+    ["an exception without an owner", "    owner: team-shop\n", "", "rule: scan.severity", "exceptions[0].owner: is missing"],
+    ["an exception with an empty reason", "reason: not reachable", 'reason: "  "', '"  "', "exceptions[0].reason: must not be empty"],
+    ["an exception without an end", "    expires: 2026-05-31\n", "", "rule: scan.severity", "exceptions[0].expires: is missing"],
+    [
+      "an exception for a base, of a tag",
+      "rule: scan.severity\n    thing: CVE-2026-0001\n    package: lodash",
+      "rule: base.approved\n    thing: a.example/b:1",
+      "a.example/b:1",
+      "exceptions[0].thing: expected the image's repository",
+    ],
+    [
+      "an exception for a base, in a package",
+      "rule: scan.severity\n    thing: CVE-2026-0001",
+      "rule: base.approved\n    thing: a.example/b",
+      "lodash",
+      "exceptions[0].package: only scan.severity knows packages",
+    ],
+    [
+      "a host with a path",
+      "plainHttp: [registry.test:5000]",
+      "plainHttp: [registry.test/x]",
+      "registry.test/x",
+      "registries.plainHttp[0]: expected HOST or HOST:PORT",
+    ],
+    [
+      "a repository prefix with a tag",
+      "to: [registry.test:5000/vetted]",
+      "to: ['registry.test/vetted:1']",
+      "'registry.test/vetted:1'",
+      "environments.production.to[0]: expected a registry host or HOST/NAME",
+    ],
+    ["a version that is text", "version: 1", 'version: "1"', '"1"', "version: expected 1, found '1'"],
+    // YAML itself.
+    ["a key that is there twice", "serial: 7", "serial: 7\nserial: 9", "serial: 9", "the key `serial` is there twice, first on line 3"],
+    ["a name that is there twice", "  promote:\n", "  build:\n", "build:", "the key `build` is there twice"],
+    ["a key that is a number", "  production:", "  1:", "1:\n    from", "a key must be text"],
+    ["a key that is a list", "  production:", "  [a]:", "[a]", "a key must be text"],
+    ["a tab as indentation", "  failOn: high", "\tfailOn: high", "\tfailOn", "a tab is used as indentation"],
+    ["an anchor", "serial: 7", "serial: &x 7", "&x", "anchors are not allowed (&x)"],
+    ["an alias", "serial: 7", "serial: *x", "*x", "aliases are not allowed (*x)"],
+    ["a tag", "serial: 7", "serial: !!int 7", "!!int", "tags are not allowed (!!int)"],
+    ["an explicit key", "serial: 7", "? serial\n: 7", "? serial", "keys with ? are not allowed"],
+    ["a second document", "signers:\n", "---\nsigners:\n", "---", "a second document starts here"],
+    ["an open bracket", "plainHttp: [registry.test:5000]", "plainHttp: [registry.test:5000", "signers:", ""],
+    ["a merge key", "failOn: high", "failOn: high\n  <<: {}", "<<", "scan.<<: unknown key"],
+    ["a prototype", "failOn: high", "failOn: high\n  __proto__: {}", "__proto__", "scan.__proto__: unknown key"],
+  ];
+
+  test.each(cases)("%s", (_what, from, to, place, message) => {
+    const text = sampleWith(from, to);
+    const error = refusal(text);
+    expect(error.code).toBe("policy-invalid");
+    const problem = error.message.split("\n")[1] ?? "";
+    expect(problem).toContain(message);
+    if (place !== "") expect(problem).toMatch(new RegExp(`^p\\.yaml:${placeOf(text, from, to, place)}: `));
+    expect(error.wayOut).toContain("docs/policy.md");
+  });
+
+  /** Where `place` stands in the new text: in the replaced part if it is there, else at its last place before that part. */
+  function placeOf(text: string, from: string, to: string, place: string): string {
+    const start = samplePolicyText.indexOf(from);
+    const inside = to.indexOf(place) === -1 ? -1 : start + to.lastIndexOf(place);
+    const offset =
+      inside !== -1 ? inside : text.slice(0, start).includes(place) ? text.slice(0, start).lastIndexOf(place) : text.indexOf(place);
+    if (offset === -1) throw new Error(`'${place}' is nowhere`);
+    return `${position(text, text.slice(offset))}`;
+  }
+
+  test("with every problem, in order, each with its line", () => {
+    const text = sampleWith("serial: 7", "serial: x").replace("failOn: high", "failsOn: high").replace("until: 2026-12-31", "until: soon");
+    expect(refusal(text).message).toBe(
+      [
+        "policy p.yaml is not valid, 3 problems:",
+        "p.yaml:3:9: serial: expected a number, found 'x'",
+        "    3 | serial: x",
+        "p.yaml:23:12: bases[0].until: expected a day, YYYY-MM-DD, found 'soon'",
+        "    23 |     until: soon",
+        "p.yaml:33:3: scan.failsOn: unknown key; did you mean `failOn`?",
+        "    33 |   failsOn: high",
+      ].join("\n"),
+    );
+  });
+
+  test("of a version that is not known: that alone, whatever else is in it", () => {
+    for (const version of ["2", "1.1", "v2", '"2"']) {
+      const error = refusal(sampleWith("version: 1", `version: ${version}\nnovelty: true`));
+      expect(error.code).toBe("policy-version");
+      expect(error.message).toBe(`policy p.yaml is of version ${version.replaceAll('"', "")}; this goldenpath reads version 1`);
+    }
+  });
+
+  test.each([
+    ["", "policy p.yaml is empty"],
+    ["  \n\n", "policy p.yaml is empty"],
+    ["# only a comment\n", "expected a map with `version: 1`, found nothing"],
+    ["- a\n", "expected a map with `version: 1`, found a list"],
+    ["just text", "expected a map with `version: 1`, found 'just text'"],
+    ["%YAML 1.1\n---\na: 1\n", "directives are not allowed"],
+    ["a: 1\n...\nb: 1\n", "a second document starts here"],
+  ])("%j", (text, message) => {
+    expect(refusal(text).message).toContain(message);
+  });
+
+  test("that is not UTF-8", () => {
+    expect(refusal(Uint8Array.of(0x61, 0x3a, 0xff)).message).toBe("policy p.yaml is not UTF-8 text");
+  });
+
+  test("that is too large, and not that is just not", () => {
+    const filler = (size: number): string => `${samplePolicyText}#${"x".repeat(size - samplePolicyText.length - 1)}`;
+    expect(refusal(filler(maxPolicyBytes + 1)).message).toContain("larger than 1048576 bytes");
+    expect(parse(filler(maxPolicyBytes)).serial).toBe(7);
+  });
+
+  // A composer that went down into these would end the process, not throw.
+  test.each([
+    ["lists in brackets", `a: ${"[".repeat(500_000)}`],
+    ["lists in brackets, over lines", `a:\n${"[\n".repeat(300_000)}`],
+    ["maps in brackets", "{a: ".repeat(200_000)],
+    ["lists in lists", "- ".repeat(500_000)],
+    ["explicit keys", "? ".repeat(500_000)],
+    ["anchors", "&a ".repeat(300_000)],
+    ["indentation", Array.from({ length: 1_400 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n")],
+  ])("that is a bomb of %s", (_what, text) => {
+    expect(refusal(text).message).toMatch(/nested too deeply|not allowed/);
+  });
+
+  test("that has more keys than anybody could compare with each other", () => {
+    const text = Array.from({ length: 80_000 }, (_, index) => `k${index}: 1`).join("\n");
+    expect(refusal(text).message).toMatch(/many problems:\n[\s\S]*\nand more$/);
+  });
+
+  test("without letting the file write to the log", () => {
+    const message = refusal(sampleWith("failOn: high", 'failOn: "\\e[31m\\n::error::x"\n  "b\\n::error::y": 1')).message;
+    expect(message).not.toContain("\u001b");
+    expect(message).not.toMatch(/^::error/m);
+  });
+});
+
+describe("a policy that is accepted", () => {
+  test("is data, with defaults filled in and durations in milliseconds", () => {
+    const policy = parse(samplePolicyText);
+    expect(policy.scan).toEqual({ failOn: "high", onlyFixed: false, databaseMaxAge: 432_000_000 });
+    expect(policy.environments.production?.requires).toEqual([{ stage: "build", signers: ["build"], maxAge: 604_800_000 }]);
+    expect(policy.registries).toEqual({ plainHttp: ["registry.test:5000"] });
+    expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({ plainHttp: [] });
+  });
+
+  test.each([
+    ["with a byte order mark", `\ufeff${samplePolicyText}`],
+    ["with Windows line ends", samplePolicyText.replaceAll("\n", "\r\n")],
+    ["with a start mark", `---\n${samplePolicyText}`],
+    ["in JSON", JSON.stringify({ a: 1 }).replace('{"a":1}', samplePolicyText)],
+  ])("%s", (_what, text) => {
+    expect(parse(text)).toEqual(parse(samplePolicyText));
+  });
+
+  test("with an unlimited age of the database", () => {
+    expect(parse(sampleWith("failOn: high", "failOn: high\n  databaseMaxAge: unlimited")).scan.databaseMaxAge).toBe("unlimited");
+  });
+
+  test("has no names but its own", () => {
+    const policy = parse(samplePolicyText);
+    expect(policy.environments["constructor"]).toBeUndefined();
+    expect(policy.signers["constructor"]).toBeUndefined();
+  });
+});

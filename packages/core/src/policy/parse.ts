@@ -1,0 +1,205 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { type Policy, policySchema } from "./schema.ts";
+import { suggestWord } from "./suggest.ts";
+import { readStrictYaml, type YamlProblem, type YamlText } from "./yaml.ts";
+
+/** A policy is read by people: what is larger than this is something else. */
+export const maxPolicyBytes = 1024 * 1024;
+
+const maxProblems = 50;
+const maxQuotedLine = 120;
+
+/**
+ * Bytes of a policy file → policy. `where` is what messages call the file.
+ * @throws UserError `policy-invalid` with every problem found, each as `FILE:LINE:COLUMN: path.to.key: message` and the line itself;
+ *   `policy-version` where the file is of a version that this goldenpath does not know
+ */
+export function parsePolicy(bytes: Uint8Array, where: string): Policy {
+  if (bytes.byteLength > maxPolicyBytes) {
+    throw invalid(`policy ${where} is larger than ${maxPolicyBytes} bytes`);
+  }
+  const text = decode(bytes, where);
+  if (text.trim() === "") throw invalid(`policy ${where} is empty`);
+  const read = readStrictYaml(text);
+  if ("problems" in read) throw invalidWith(read.problems, text, where);
+  const { yaml } = read;
+  if (typeof yaml.value !== "object" || yaml.value === null || Array.isArray(yaml.value)) {
+    throw invalidWith(
+      [{ line: 1, column: 1, message: `expected a map with \`version: 1\`, found ${describeValue(yaml.value)}` }],
+      text,
+      where,
+    );
+  }
+  refuseUnknownVersion(yaml.value, where);
+  const parsed = policySchema.safeParse(yaml.value, { reportInput: true });
+  if (!parsed.success) throw invalidWith(describeIssues(parsed.error.issues, yaml), text, where);
+  // Names are looked up in these: `constructor` must not be found where nobody wrote it.
+  return { ...parsed.data, signers: withoutPrototype(parsed.data.signers), environments: withoutPrototype(parsed.data.environments) };
+}
+
+function decode(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw invalid(`policy ${where} is not UTF-8 text`, error);
+  }
+}
+
+function refuseUnknownVersion(value: object, where: string): void {
+  const version = Object.hasOwn(value, "version") ? (value as { version: unknown }).version : undefined;
+  const isOther =
+    (typeof version === "number" && version !== 1) || (typeof version === "string" && /\d/.test(version) && version.trim() !== "1");
+  if (!isOther) return;
+  throw new UserError(`policy ${where} is of version ${quote(String(version))}; this goldenpath reads version 1`, {
+    code: "policy-version",
+    wayOut: "Use a goldenpath release that knows this version of the policy format, or write the policy in version 1.",
+  });
+}
+
+interface LocatedProblem extends YamlProblem {
+  path?: readonly PropertyKey[];
+}
+
+function describeIssues(issues: readonly z.core.$ZodIssue[], yaml: YamlText): LocatedProblem[] {
+  const problems: LocatedProblem[] = [];
+  // A mistyped key is missing under its right name as well: one problem, not two.
+  const mistyped = new Set<string>();
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const known = knownKeys(issue.path);
+    for (const key of issue.keys.slice(0, maxProblems)) {
+      const path = [...issue.path, key];
+      const meant = suggestWord(key, known);
+      if (meant !== undefined) mistyped.add(formatPath([...issue.path, meant]));
+      const message = meant === undefined ? `unknown key (known here: ${known.join(", ")})` : `unknown key; did you mean \`${meant}\`?`;
+      problems.push({ ...yaml.locate(path, "key"), path, message });
+    }
+  }
+  for (const issue of issues) {
+    const { path } = issue;
+    if (issue.code === "unrecognized_keys") continue;
+    if (issue.code === "invalid_key") {
+      const message = `\`${quote(String(path.at(-1)))}\` cannot be a name here: ${issue.issues[0]?.message ?? issue.message}`;
+      problems.push({ ...yaml.locate(path, "key"), path, message });
+      continue;
+    }
+    const found = valueAt(yaml.value, path);
+    if (!found.exists && mistyped.has(formatPath(path))) continue;
+    problems.push({ ...yaml.locate(path, "value"), path, message: describeIssue(issue, found) });
+  }
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+function describeIssue(issue: z.core.$ZodIssue, found: Found): string {
+  if (!found.exists) return "is missing";
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${typeNames[issue.expected] ?? issue.expected}, found ${describeValue(found.value)}`;
+    case "invalid_value": {
+      const values = issue.values.map(String);
+      const meant = typeof found.value === "string" ? suggestWord(found.value, values) : undefined;
+      const expected = values.length === 1 ? `expected ${values[0]}` : `expected one of ${values.join(", ")}`;
+      return `${expected}, found ${describeValue(found.value)}${meant === undefined ? "" : `; did you mean \`${meant}\`?`}`;
+    }
+    case "too_small":
+      if (issue.origin === "array") return "must have at least one entry";
+      return issue.origin === "number" ? `must be ${issue.inclusive ? "at least" : "above"} ${issue.minimum}` : issue.message;
+    case "too_big":
+      return `must not be ${issue.origin === "string" ? "longer" : "more"} than ${issue.maximum}${issue.origin === "string" ? " characters" : ""}`;
+    case "invalid_format":
+    case "invalid_union":
+      return `${issue.message}, found ${describeValue(found.value)}`;
+    default:
+      return typeof found.value === "string" && issue.message.startsWith("expected ")
+        ? `${issue.message}, found ${describeValue(found.value)}`
+        : issue.message;
+  }
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a map",
+  record: "a map",
+};
+
+function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a map";
+  return typeof value === "string" ? `'${quote(value)}'` : String(value);
+}
+
+interface Found {
+  exists: boolean;
+  value?: unknown;
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): Found {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return { exists: false };
+    value = (value as Record<PropertyKey, unknown>)[part];
+  }
+  return { exists: true, value };
+}
+
+/** The keys that the schema has at a path of the data. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = policySchema;
+  for (const part of path) {
+    schema = unwrap(schema);
+    if (schema instanceof z.ZodObject) schema = schema.shape[String(part)];
+    else if (schema instanceof z.ZodArray) schema = schema.element;
+    else if (schema instanceof z.ZodRecord) schema = schema.valueType;
+    else return [];
+  }
+  schema = unwrap(schema);
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function unwrap(schema: unknown): unknown {
+  let inner = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) inner = inner.unwrap();
+  return inner;
+}
+
+function invalidWith(problems: readonly LocatedProblem[], text: string, where: string): UserError {
+  const lines = text.split(/\r?\n/);
+  const listed = problems.slice(0, maxProblems).map((problem) => {
+    const path = problem.path === undefined || problem.path.length === 0 ? "" : `${formatPath(problem.path)}: `;
+    const line = quote(lines[problem.line - 1] ?? "");
+    return `${where}:${problem.line}:${problem.column}: ${path}${problem.message}${line.trim() === "" ? "" : `\n    ${problem.line} | ${line}`}`;
+  });
+  const more = problems.length > maxProblems ? ["and more"] : [];
+  const count = problems.length === 1 ? "1 problem" : problems.length > maxProblems ? "many problems" : `${problems.length} problems`;
+  return invalid([`policy ${where} is not valid, ${count}:`, ...listed, ...more].join("\n"));
+}
+
+/** `bases[0].digests[1]` */
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${quote(String(part))}`)).join("");
+}
+
+/** Text of the file as it may stand in a message: in one line, without control characters, cut where it is long. */
+function quote(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
+  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => (character === "\t" ? "→" : "�"));
+  return plain.length > maxQuotedLine ? `${plain.slice(0, maxQuotedLine)}…` : plain;
+}
+
+function invalid(message: string, cause?: unknown): UserError {
+  return new UserError(message, {
+    code: "policy-invalid",
+    cause,
+    wayOut: "Correct the policy; docs/policy.md says what each key means, and schemas/policy.v1.json checks it in an editor.",
+  });
+}
+
+function withoutPrototype<T>(record: Record<string, T>): Record<string, T> {
+  return Object.assign(Object.create(null) as Record<string, T>, record);
+}

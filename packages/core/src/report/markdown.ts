@@ -18,13 +18,18 @@ const stateMarks: Record<ChainStage["state"], string> = {
  * bring links, HTML or mentions of its own.
  */
 export function escapeMarkdown(text: string): string {
-  return text
-    .replaceAll(/\s+/g, " ")
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll(/[\\`*_[\]|#!~]/g, (character) => `\\${character}`)
-    .replaceAll("@", "&#64;");
+  return (
+    text
+      .replaceAll(/\s+/g, " ")
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+      .replaceAll(/[\\`*_[\]|#!~]/g, (character) => `\\${character}`)
+      .replaceAll("@", "&#64;")
+      // GitHub links bare addresses by themselves.
+      .replaceAll("://", "&#58;//")
+      .replaceAll(/www\./gi, "www&#46;")
+  );
 }
 
 /** As code in a table cell: shown to the letter. */

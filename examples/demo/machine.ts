@@ -1,0 +1,142 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "@goldenpath/core/errors";
+import { runProcess } from "@goldenpath/core/exec/run";
+import type { Ports } from "@goldenpath/core/ports";
+import type { RegistryClient } from "@goldenpath/core/registry/client";
+import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { paint, type TerminalOptions } from "@goldenpath/core/report/terminal";
+import { prefetchTools } from "@goldenpath/core/tools/find";
+import { productionTools, toolPlatform } from "@goldenpath/core/tools/lock";
+import { findInPath } from "@goldenpath/core/tools/path";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
+import { buildPlatformImages, installPlatform, type Platform } from "../golden-platform/platform.ts";
+import { type BundleRun, runBundle } from "./bundle.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything that the demo's parts share. */
+export interface Demo {
+  directory: string;
+  registry: RegistryServer;
+  client: RegistryClient;
+  platform: Platform;
+  ports: Ports;
+  style: TerminalOptions;
+  /** To the terminal. */
+  say(line: string): void;
+  /** Runs an action's bundle under a name of this step; says how it ended. */
+  step(name: string, action: string, inputs: Readonly<Record<string, string>>): Promise<BundleRun>;
+  close(): Promise<void>;
+}
+
+const elsewhere =
+  'On another machine, run it in a container of Debian or Ubuntu with Node.js, npm, git and Go (docker run -it -v "$PWD:/src" -w /src debian:12), or read examples/demo to see what it does.';
+
+/** @throws UserError `demo-machine`: what this machine lacks, and what to do instead */
+export async function checkMachine(env: Environment): Promise<void> {
+  const lacks = (what: string): UserError =>
+    new UserError(`the demo cannot run here: ${what}`, { code: "demo-machine", wayOut: elsewhere });
+  if (process.platform !== "linux") throw lacks(`it needs Linux, and this is ${process.platform}`);
+  const [os, arch] = toolPlatform().split("-");
+  if (!productionTools.every((tool) => tool.builds[toolPlatform()] !== undefined))
+    throw lacks(`the tools' lock knows no builds for ${os} on ${arch}`);
+  for (const program of ["apt-get", "dpkg-deb", "npm"]) {
+    if ((await findInPath(program, env)) === undefined) throw lacks(`there is no ${program} in PATH (it needs Debian or Ubuntu)`);
+  }
+}
+
+export async function openDemo(options: { directory: string; verbose: boolean; port?: number }): Promise<Demo> {
+  const { directory, verbose } = options;
+  const env: Environment = { ...process.env };
+  const ports = createTerminalPorts({ out: process.stderr });
+  const style: TerminalOptions = { color: process.stdout.isTTY === true && !env["NO_COLOR"] };
+  const say = (line: string): void => console.log(line);
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
+  const { signal } = controller;
+
+  say(paint(style, "bold", "▸ The machine: external tools, golden base, buildpack, registry"));
+  // The tools compile on every core; the base is mostly waiting for the archive.
+  const [, images] = await Promise.all([
+    prefetchTools(
+      productionTools.map((tool) => tool.name),
+      { ports, env, signal },
+    ),
+    buildPlatformImages({ directory, ports, env, signal }),
+  ]);
+  const registry = await openRegistry(directory, options.port);
+  const client = createRegistryClient({ ports, env, signal });
+  const platform = await installPlatform(images, { directory, registry: registry.host, client, ports, env, signal });
+  const commit = await readCommit(env);
+  say(`  registry  ${registry.host}`);
+  say(`  base      ${platform.base}`);
+  say(`  policy    ${platform.policy}`);
+  await rm(join(directory, "steps"), { recursive: true, force: true });
+
+  return {
+    directory,
+    registry,
+    client,
+    platform,
+    ports,
+    style,
+    say,
+    async step(name, action, inputs) {
+      const run = await runBundle({
+        action,
+        inputs: { policy: platform.policy, ...inputs },
+        directory: join(directory, "steps", name),
+        commit,
+        env,
+        signal,
+        ...(verbose ? { onLine: (line: string) => say(paint(style, "dim", `    ${line}`)) } : {}),
+      });
+      const { verdict } = run.result;
+      const mark =
+        verdict === "pass"
+          ? paint(style, "green", "✔ pass")
+          : verdict === "fail"
+            ? paint(style, "red", "✘ fail")
+            : paint(style, "yellow", "! error");
+      say(`  ${mark.padEnd(style.color ? 17 : 8)}${action.padEnd(21)}${run.seconds.toFixed(1).padStart(5)} s`);
+      return run;
+    },
+    async close() {
+      await client.close();
+      await registry.close();
+    },
+  };
+}
+
+/** The registry keeps its port from run to run where it can: the policy names it, and a new name is a new policy. */
+async function openRegistry(directory: string, wanted: number | undefined): Promise<RegistryServer> {
+  const file = join(directory, "port");
+  const storage = join(directory, "registry");
+  await mkdir(storage, { recursive: true });
+  const last = wanted ?? Number(await readFile(file, "utf8").catch(() => "0"));
+  const registry = await startRegistry({ port: last, directory: storage }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EADDRINUSE") throw error;
+    if (wanted !== undefined)
+      throw new UserError(`port ${wanted} is in use`, {
+        code: "port-in-use",
+        cause: error,
+        wayOut: "Choose another with --port, or leave it out.",
+      });
+    return startRegistry({ directory: storage });
+  });
+  await writeFile(file, new URL(registry.url).port);
+  return registry;
+}
+
+/** What the provenance names as the source's commit; outside a checkout there is none, and the demo says so by zeros. */
+async function readCommit(env: Environment): Promise<string> {
+  const none = "0".repeat(40);
+  try {
+    const { exitCode, stdout } = await runProcess("git", ["-C", import.meta.dirname, "rev-parse", "HEAD"], { env, timeoutMs: 10_000 });
+    return exitCode === 0 ? stdout.trim() : none;
+  } catch {
+    return none;
+  }
+}

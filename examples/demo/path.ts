@@ -1,0 +1,100 @@
+import { join } from "node:path";
+import { type Digest, parseDigest } from "@goldenpath/core/oci/digest";
+import { parseReference, parseRepository, type Repository } from "@goldenpath/core/oci/reference";
+import { loadPolicy } from "@goldenpath/core/policy/load";
+import { deriveChain } from "@goldenpath/core/report/chain";
+import { paint, renderChainText, renderResultText } from "@goldenpath/core/report/terminal";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
+import type { BundleRun } from "./bundle.ts";
+import type { Demo } from "./machine.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+export interface Promoted {
+  /** In quarantine, HOST/NAME@sha256:… */
+  quarantine: string;
+  /** In vetted. */
+  image: string;
+  digest: Digest;
+  results: { base: string; scan: string };
+}
+
+export const vulnerabilityData = join(root, "examples/vulnerability-data/grype-db");
+
+export function application(name: string): string {
+  return join(root, "examples/apps", name);
+}
+
+/** Runs a step that has to pass; otherwise shows why it did not, and stops the demo. */
+export async function mustPass(demo: Demo, run: Promise<BundleRun>): Promise<BundleRun> {
+  const done = await run;
+  if (done.result.verdict === "pass") return done;
+  demo.say(renderResultText(done.result, demo.style));
+  throw new Error(`${done.action} was expected to pass and did not; its log:\n${done.log.split("\n").slice(-25).join("\n")}`);
+}
+
+/** Evidence of earlier demo runs goes, so that this run's chain is this run's: quarantine keeps its images (their layers are reused), vetted starts empty. */
+async function clearEarlierRuns(demo: Demo): Promise<void> {
+  for (const [name, contents] of Object.entries(await demo.registry.snapshot())) {
+    const keepTagged = name.startsWith("quarantine/");
+    if (!keepTagged && !name.startsWith("vetted/")) continue;
+    const kept = new Set(keepTagged ? Object.values(contents.tags) : []);
+    for (const digest of contents.manifests) {
+      if (!kept.has(digest)) await fetch(`${demo.registry.url}/v2/${name}/manifests/${digest}`, { method: "DELETE" });
+    }
+  }
+}
+
+/** Commit → vetted image, one way through each stage. */
+export async function walkPath(demo: Demo): Promise<Promoted> {
+  const { platform, registry } = demo;
+  await clearEarlierRuns(demo);
+  demo.say(paint(demo.style, "bold", "\n▸ The path of examples/apps/web"));
+  const built = await mustPass(
+    demo,
+    demo.step("web-build", "detect-and-build", { context: application("web"), tags: `${registry.host}/quarantine/web:demo` }),
+  );
+  const quarantine = built.outputs["image"] ?? "";
+  await mustPass(demo, demo.step("web-attest", "sign", { image: quarantine, stage: "build", key: platform.keys.build.file }));
+  // Base and scan know nothing of each other; in the workflow they are two jobs side by side.
+  const [base, scan] = await Promise.all([
+    mustPass(demo, demo.step("web-base", "enforce-golden-base", { image: quarantine })),
+    mustPass(demo, demo.step("web-scan", "scan", { image: quarantine, database: vulnerabilityData })),
+  ]);
+  const results = { base: base.outputs["result"] ?? "", scan: scan.outputs["result"] ?? "" };
+  await mustPass(demo, demo.step("web-base-sign", "sign", { image: quarantine, results: results.base, key: platform.keys.base.file }));
+  await mustPass(demo, demo.step("web-scan-sign", "sign", { image: quarantine, results: results.scan, key: platform.keys.scan.file }));
+  await mustPass(demo, demo.step("web-verify", "verify", { image: quarantine, environment: "production" }));
+  const promoted = await mustPass(
+    demo,
+    demo.step("web-promote", "promote", {
+      image: quarantine,
+      to: `${registry.host}/vetted/web`,
+      tags: "1.0.0",
+      environment: "production",
+      key: platform.keys.promote.file,
+    }),
+  );
+  const image = promoted.outputs["image"] ?? "";
+  await mustPass(demo, demo.step("web-report", "report", { image }));
+  demo.say("");
+  demo.say(await renderChain(demo, image));
+  return { quarantine, image, digest: parseDigest(promoted.outputs["digest"] ?? ""), results };
+}
+
+async function renderChain(demo: Demo, image: string): Promise<string> {
+  const reference = parseReference(image);
+  const repository: Repository = parseRepository(`${reference.registry}/${reference.name}`);
+  const loaded = await loadPolicy(demo.platform.policyFile, {
+    ports: demo.ports,
+    run: { builderId: "local" },
+    workingDirectory: root,
+    temporaryDirectory: demo.directory,
+    env: process.env,
+    signal: new AbortController().signal,
+    now: () => new Date(),
+  });
+  const digest = parseDigest(reference.digest ?? "");
+  const evidence = await collectEvidence(demo.client, repository, digest, loaded.policy.signers);
+  return renderChainText(deriveChain(`${repository.registry}/${repository.name}`, digest, evidence), demo.style);
+}

@@ -1,0 +1,132 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Digest } from "@goldenpath/core/oci/digest";
+import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
+import { publishPolicy } from "@goldenpath/core/policy/publish";
+import { type Stage, stages } from "@goldenpath/core/policy/schema";
+import type { Ports } from "@goldenpath/core/ports";
+import type { RegistryClient } from "@goldenpath/core/registry/client";
+import { generateKeyPair } from "@goldenpath/core/signing/keys";
+import { parseDocument } from "yaml";
+import { type BaseVariant, buildGoldenBase } from "./base.ts";
+import { packageBuildpack } from "./buildpackage.ts";
+import { type BuiltImage, pushImage } from "./image.ts";
+
+export interface PlatformOptions {
+  /** Keys, built images and the policy are kept here from one run to the next. */
+  directory: string;
+  /** `localhost:PORT`: where the platform's images and its quarantine and vetted repositories are. */
+  registry: string;
+  client: RegistryClient;
+  ports: Ports;
+  env: Readonly<Record<string, string | undefined>>;
+  signal?: AbortSignal;
+}
+
+export interface StageKey {
+  /** Path of the private key (PKCS#8 PEM, readable by its owner alone). */
+  file: string;
+  publicKeyFile: string;
+  publicKey: string;
+}
+
+export interface Platform {
+  /** `oci://HOST/platform/policy@sha256:…`: what the actions' `policy` input takes. */
+  policy: string;
+  policyFile: string;
+  /** A policy of somebody else, who approves a base that the organisation does not. */
+  foreignPolicy: string;
+  keys: Record<Stage, StageKey>;
+  base: string;
+  foreignBase: string;
+  buildpack: string;
+}
+
+/** What takes time and needs no registry: the two bases and the buildpack as images on disk. */
+export interface PlatformImages {
+  golden: BuiltImage;
+  other: BuiltImage;
+  buildpack: BuiltImage;
+}
+
+export async function buildPlatformImages(options: Omit<PlatformOptions, "registry" | "client">): Promise<PlatformImages> {
+  const outputDirectory = join(options.directory, "images");
+  const build = (variant: BaseVariant): Promise<BuiltImage> => buildGoldenBase({ ...options, outputDirectory, variant });
+  const golden = await build("golden");
+  const other = await build("other");
+  const buildpack = await packageBuildpack(join(import.meta.dirname, "buildpack-node"), { outputDirectory, env: options.env });
+  return { golden, other, buildpack };
+}
+
+/** An organisation's side of the path: pushes the bases and the buildpack, makes the stages' keys on first use, and publishes the policy that names them all. */
+export async function installPlatform(images: PlatformImages, options: PlatformOptions): Promise<Platform> {
+  const { client, registry, directory } = options;
+  const push = async (name: string, image: BuiltImage): Promise<string> => {
+    const repository = parseRepository(`${registry}/platform/${name}`);
+    const digest = await pushImage(client, repository, image, "latest");
+    return formatReference({ ...repository, digest });
+  };
+  const [base, foreignBase, buildpack] = [
+    await push("base", images.golden),
+    await push("base-other", images.other),
+    await push("buildpack-node", images.buildpack),
+  ];
+  const keys = await makeKeys(join(directory, "keys"));
+  const own = { registry, keys, base, buildpack };
+  const policy = await writePolicy(join(directory, "policy.yaml"), own);
+  const foreign = await writePolicy(join(directory, "policy-of-others.yaml"), { ...own, base: foreignBase });
+  const publish = async (file: string): Promise<string> => {
+    const reference = await publishPolicy(client, parseRepository(`${registry}/platform/policy`), await readFile(file));
+    return `oci://${formatReference(reference)}`;
+  };
+  return { policy: await publish(policy), policyFile: policy, foreignPolicy: await publish(foreign), keys, base, foreignBase, buildpack };
+}
+
+async function makeKeys(directory: string): Promise<Record<Stage, StageKey>> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const made: [Stage, StageKey][] = [];
+  for (const stage of stages) {
+    const [file, publicKeyFile] = [join(directory, `${stage}.key`), join(directory, `${stage}.pub`)];
+    const known = await readFile(publicKeyFile, "utf8").catch(() => undefined);
+    if (known !== undefined) {
+      made.push([stage, { file, publicKeyFile, publicKey: known }]);
+      continue;
+    }
+    const { privateKeyPem, publicKeyPem } = generateKeyPair();
+    await writeFile(file, privateKeyPem, { mode: 0o600 });
+    // The public half last: where it is, the pair is whole.
+    await writeFile(publicKeyFile, publicKeyPem);
+    made.push([stage, { file, publicKeyFile, publicKey: publicKeyPem }]);
+  }
+  return Object.fromEntries(made) as Record<Stage, StageKey>;
+}
+
+interface PolicyFacts {
+  registry: string;
+  keys: Record<Stage, StageKey>;
+  base: string;
+  buildpack: string;
+}
+
+/** policy.yaml with what was made filled in. The serial rises when the content changes, and only then. */
+async function writePolicy(file: string, facts: PolicyFacts): Promise<string> {
+  const template = await readFile(join(import.meta.dirname, "policy.yaml"), "utf8");
+  const render = (serial: number): string => {
+    const document = parseDocument(template);
+    const [image = "", digest = ""] = facts.base.split("@") as [string, Digest];
+    document.setIn(["serial"], serial);
+    for (const stage of stages) document.setIn(["signers", stage, "publicKey"], facts.keys[stage].publicKey);
+    document.setIn(["bases", 0, "image"], image);
+    document.setIn(["bases", 0, "digests", 0], digest);
+    document.setIn(["build", "builders", 0, "buildpacks", 0], facts.buildpack);
+    document.setIn(["environments", "production", "from", 0], `${facts.registry}/quarantine`);
+    document.setIn(["environments", "production", "to", 0], `${facts.registry}/vetted`);
+    return document.toString({ lineWidth: 0 });
+  };
+  const earlier = await readFile(file, "utf8").catch(() => undefined);
+  const serial = Number(/^serial: (\d+)$/m.exec(earlier ?? "")?.[1] ?? "1");
+  if (earlier === render(serial)) return file;
+  await writeFile(`${file}.partial`, render(earlier === undefined ? serial : serial + 1));
+  await rename(`${file}.partial`, file);
+  return file;
+}

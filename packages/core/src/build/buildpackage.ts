@@ -1,0 +1,155 @@
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Platform } from "../oci/manifest.ts";
+import { formatReference, type Reference } from "../oci/reference.ts";
+import type { Ports } from "../ports.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { fetchImageFacts } from "../registry/subject.ts";
+import { selectPlatform } from "./images.ts";
+import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
+
+/** Labels of a buildpackage, by the CNB Distribution specification. */
+const metadataLabel = "io.buildpacks.buildpackage.metadata";
+const layersLabel = "io.buildpacks.buildpack.layers";
+
+/** By the Buildpack API: letters, digits, `/`, `.` and `-`; an id becomes one path component with `_` for `/`. */
+const buildpackId = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9./-]*$/)
+  .max(200)
+  .refine((id) => !id.split("/").some((part) => /^\.*$/.test(part)), "has an empty part");
+const buildpackVersion = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]*$/)
+  .max(100);
+
+const metadataSchema = z.looseObject({ id: buildpackId, version: buildpackVersion });
+const layersSchema = z.record(buildpackId, z.record(buildpackVersion, z.looseObject({ layerDiffID: z.string() })));
+
+export interface Buildpack {
+  id: string;
+  version: string;
+}
+
+export interface Buildpackage extends Buildpack {
+  /** Itself and, of a composite one, those that it is made of. */
+  members: Buildpack[];
+}
+
+/**
+ * A buildpackage's labels → which buildpack it is, and which it holds.
+ * @throws UserError `buildpackage-malformed`
+ */
+export function parseBuildpackage(labels: Readonly<Record<string, string>>, where: string): Buildpackage {
+  const metadata = readLabel(labels, metadataLabel, metadataSchema, where);
+  const layers = readLabel(labels, layersLabel, layersSchema, where);
+  const members = Object.entries(layers).flatMap(([id, versions]) => Object.keys(versions).map((version) => ({ id, version })));
+  if (!members.some((member) => member.id === metadata.id && member.version === metadata.version)) {
+    throw invalid(where, `its label ${layersLabel} does not have the buildpack that it is, ${formatBuildpack(metadata)}`);
+  }
+  return { id: metadata.id, version: metadata.version, members };
+}
+
+function readLabel<T>(labels: Readonly<Record<string, string>>, name: string, schema: z.ZodType<T>, where: string): T {
+  const text = labels[name];
+  if (text === undefined) throw invalid(where, `it has no label ${name}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw invalid(where, `its label ${name} is not JSON`, error);
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) throw invalid(where, `its label ${name}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+function invalid(where: string, why: string, cause?: unknown): UserError {
+  return new UserError(`${where} is not a buildpack that can be used: ${why}`, {
+    code: "buildpackage-malformed",
+    cause,
+    wayOut: "Package the buildpack as an image (pack buildpack package), and put its digest into the policy.",
+  });
+}
+
+export function formatBuildpack({ id, version }: Buildpack): string {
+  return `${id}@${version}`;
+}
+
+/** The folder of a buildpack below `/cnb/buildpacks`. */
+export function buildpackFolder({ id, version }: Buildpack): string {
+  return join(id.replaceAll("/", "_"), version);
+}
+
+/** `order.toml` with one group: all of them together, in this order. */
+export function renderOrder(buildpacks: readonly Buildpack[]): string {
+  return `${stringify({ order: [{ group: buildpacks.map(({ id, version }) => ({ id, version })) }] })}\n`;
+}
+
+export interface FetchBuildpacksOptions {
+  client: RegistryClient;
+  ports: Ports;
+  signal: AbortSignal;
+  platform: Platform;
+  limits?: UnpackLimits;
+}
+
+/**
+ * Fetches pinned buildpackages and unpacks them below `directory`, which exists, is empty and is nobody else's to write.
+ * @throws UserError `buildpackage-malformed`, `buildpackage-unsafe`, `buildpackage-too-large`, `platform-missing`, and what the client throws
+ */
+export async function fetchBuildpacks(
+  references: readonly (Reference & { digest: Digest })[],
+  directory: string,
+  options: FetchBuildpacksOptions,
+): Promise<Buildpackage[]> {
+  const { client, ports, signal, platform } = options;
+  const tree = createTree(directory, options.limits);
+  const packages: Buildpackage[] = [];
+  const unpacked = new Set<string>();
+  for (const reference of references) {
+    const where = `buildpack ${formatReference(reference)}`;
+    const { manifest, config } = selectPlatform(await fetchImageFacts(client, reference), platform, "buildpack");
+    const buildpackage = parseBuildpackage(config.config?.Labels ?? {}, where);
+    const diffIds = config.rootfs.diff_ids;
+    const total = manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
+    const task = ports.progress.start(`fetch buildpack ${formatBuildpack(buildpackage)}`, { amount: total, unit: "bytes" });
+    try {
+      for (const [index, layer] of manifest.layers.entries()) {
+        const diffId = diffIds[index];
+        // Composite buildpacks share members: the same layer again is not a second buildpack.
+        if (diffId === undefined || unpacked.has(diffId)) continue;
+        unpacked.add(diffId);
+        const content = countBytes(await client.openBlob(reference, layer), (bytes) => task.advance(bytes));
+        await unpackBuildpackLayer(tree, { content, mediaType: layer.mediaType, diffId, where }, signal);
+      }
+      for (const member of buildpackage.members) await requireMember(directory, member, where);
+      task.done(`${formatBuildpack(buildpackage)}, ${reference.digest}`);
+    } catch (error) {
+      task.failed();
+      throw error;
+    }
+    packages.push(buildpackage);
+  }
+  return packages;
+}
+
+async function requireMember(directory: string, member: Buildpack, where: string): Promise<void> {
+  const file = join(directory, buildpackFolder(member), "buildpack.toml");
+  const isFile = await lstat(file).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
+  if (!isFile) throw invalid(where, `its layers do not have ${join("/cnb/buildpacks", buildpackFolder(member), "buildpack.toml")}`);
+}
+
+async function* countBytes(content: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncIterable<Uint8Array> {
+  for await (const chunk of content) {
+    count(chunk.byteLength);
+    yield chunk;
+  }
+}

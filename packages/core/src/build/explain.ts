@@ -1,0 +1,90 @@
+import { InfrastructureError, UserError } from "../errors.ts";
+
+export const phases = ["analyze", "detect", "build", "export"] as const;
+export type Phase = (typeof phases)[number];
+
+/** How many lines of a phase's output a message repeats. */
+const shownLines = 20;
+
+/** What one buildpack said in detection. */
+export interface DetectAnswer {
+  buildpack: string;
+  answer: "fail" | "skip" | "err" | "pass";
+  output: string[];
+}
+
+/** The lifecycle's account of a detection that failed: `======== Output: id@version ========`, lines, and `fail: id@version` under `Results`. */
+export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
+  const outputs = new Map<string, string[]>();
+  const answers = new Map<string, DetectAnswer["answer"]>();
+  let current: string[] | undefined;
+  for (const line of lines) {
+    const heading = /^======== (Output|Error|Results)(?:: (\S+))? ========$/.exec(line.trim());
+    if (heading !== null) {
+      const buildpack = heading[2];
+      current = buildpack === undefined ? undefined : (outputs.get(buildpack) ?? []);
+      if (buildpack !== undefined && current !== undefined) outputs.set(buildpack, current);
+      continue;
+    }
+    const answer = /^(pass|fail|skip|err): +(\S+@\S+)(?: \(\d+\))?$/.exec(line.trim());
+    if (answer !== null && answer[2] !== undefined) {
+      current = undefined;
+      answers.set(answer[2], answer[1] as DetectAnswer["answer"]);
+    } else if (current !== undefined && line.trim() !== "") current.push(line.trim());
+  }
+  return [...answers].map(([buildpack, answer]) => ({ buildpack, answer, output: outputs.get(buildpack) ?? [] }));
+}
+
+/**
+ * A phase that ended with another exit code than 0 → the error to throw. The codes are the Platform API's: 11 and 12 an API that is not supported, 20–29
+ * detect, 30–39 analyze, 50–59 build, 60–69 export. Detection and the buildpacks are about the application, so those are its author's to act on.
+ */
+export function explainFailure(phase: Phase, exitCode: number, lines: readonly string[]): UserError | InfrastructureError {
+  const output = lines.slice(-shownLines).join("\n");
+  const tail = output === "" ? "" : `:\n${output}`;
+  const code = `lifecycle-${phase}`;
+  if (exitCode === 20 || exitCode === 21) return explainDetection(exitCode, lines, tail);
+  if (exitCode === 51) {
+    return new UserError(`a buildpack failed to build the application${tail}`, {
+      code: "buildpack-failed",
+      wayOut: "The whole output is in the log above. What a buildpack needs beyond the files is given by the input 'env'.",
+    });
+  }
+  if (exitCode === 11 || exitCode === 12) {
+    return new UserError(`the lifecycle does not support the ${exitCode === 11 ? "platform" : "buildpack"} API that is asked for${tail}`, {
+      code: "lifecycle-api",
+      wayOut: "Have the policy name a version of the buildpack that this goldenpath's lifecycle can run.",
+    });
+  }
+  if (/\b(?:UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden)\b/.test(output)) {
+    return new UserError(`the registry does not let the build ${phase === "export" ? "push" : "in"}${tail}`, {
+      code: "registry-unauthorized",
+      wayOut: "Log in (docker login) with an account that may push to this repository in quarantine.",
+    });
+  }
+  return new InfrastructureError(`the lifecycle could not ${phase} (exit code ${exitCode})${tail}`, {
+    code,
+    // Nothing is pushed before export, and an export that is repeated pushes the same bytes.
+    safeToRetry: true,
+  });
+}
+
+function explainDetection(exitCode: 20 | 21, lines: readonly string[], tail: string): UserError {
+  const answers = parseDetectAnswers(lines);
+  const listed = answers.map(({ buildpack, answer, output }) => {
+    const verdict = { fail: "does not fit", skip: "does not fit, and is not needed", err: "failed", pass: "fits" }[answer];
+    const reasons = output.slice(-shownLines);
+    return `  ${buildpack} ${verdict}${reasons.length === 0 ? " (and gives no reason)" : `: ${reasons.join("\n    ")}`}`;
+  });
+  const details = listed.length === 0 ? tail : `:\n${listed.join("\n")}`;
+  if (exitCode === 21) {
+    return new UserError(`a buildpack failed while it looked at the application${details}`, {
+      code: "detect-failed",
+      wayOut: "The whole output is in the log above.",
+    });
+  }
+  return new UserError(`the builder's buildpacks do not fit the application${details}`, {
+    code: "nothing-detected",
+    wayOut: "Check the input 'context', add what the buildpack looks for, or name another builder of the policy.",
+  });
+}

@@ -1,0 +1,173 @@
+import { join } from "node:path";
+import { parse, stringify } from "smol-toml";
+import { z } from "zod";
+import { InfrastructureError } from "../errors.ts";
+import { type ProcessResult, runProcess } from "../exec/run.ts";
+import { type Digest, isDigest } from "../oci/digest.ts";
+import { formatReference, formatRepository, type Reference } from "../oci/reference.ts";
+import type { Context } from "../ports.ts";
+import { explainFailure, type Phase } from "./explain.ts";
+import { quoteLine } from "./log.ts";
+import { readHandedOver, type Workspace, writeControlFile } from "./workspace.ts";
+
+/** The newest Platform API of the locked lifecycle (0.20). */
+const platformApi = "0.14";
+
+/** How much of a phase's output is kept for messages, in lines. */
+const keptLines = 400;
+
+export interface LifecycleRun {
+  workspace: Workspace;
+  context: Context;
+  /** Paths that the build user can reach. */
+  lifecycle: string;
+  launcher: string;
+  /** For each phase's process, without any login. */
+  environment: Readonly<Record<string, string>>;
+  /** `CNB_REGISTRY_AUTH`; see {@link renderRegistryAuth}. */
+  registryAuth: string;
+  /** Hosts that are spoken to without TLS. */
+  insecureRegistries: readonly string[];
+  order: string;
+  /** One platform's image, by its own digest. */
+  runImage: Reference & { digest: Digest };
+  tags: readonly [Reference, ...Reference[]];
+}
+
+/**
+ * Runs the real lifecycle phase by phase, without a daemon, and returns the digest that it pushed.
+ *
+ * Why phases and not `creator`: the buildpacks run strangers' code (an application's install scripts), and creator runs them as children of a process that
+ * has the registry's login in its environment. Here `detect` and `build` get none; `analyze`, before them, and `export`, after them, do. As root those two
+ * start as root and give it up by themselves after they have read the login, and the kernel then hides their environment from others of that user, so
+ * that not even something that the build left running sees it. An ordinary user has nobody to drop to: what such a build leaves running in a session of its
+ * own can look at this user's processes and files. So the job that builds holds quarantine's login and nothing else; that is what is relied on.
+ *
+ * `restore` is left out: there is no cache, and nothing of an earlier image is used. A launch cache that builds share is a way for one build to change
+ * another; a buildpack could also take over a layer of the image that is under the tag now, whoever made that.
+ * @throws UserError `nothing-detected`, `detect-failed`, `buildpack-failed`, `lifecycle-api`, `registry-unauthorized`
+ * @throws InfrastructureError `lifecycle-analyze` … `lifecycle-export`, `lifecycle-output-invalid`
+ */
+export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
+  const { workspace } = run;
+  const file = (name: string): string => join(workspace.handover, name);
+  const order = await writeControlFile(workspace, "order.toml", run.order);
+  const runToml = await writeControlFile(workspace, "run.toml", `${stringify({ images: [{ image: formatRepository(run.runImage) }] })}\n`);
+  // From a default place below the layers buildpacks could write it themselves.
+  const projectMetadata = await writeControlFile(workspace, "project-metadata.toml", "");
+  const user = ["-uid", String(workspace.user.uid), "-gid", String(workspace.user.gid)];
+  const insecure = run.insecureRegistries.flatMap((host) => ["-insecure-registry", host]);
+  const [first, ...others] = run.tags.map(formatReference);
+  if (first === undefined) throw new TypeError("a build has at least one tag");
+
+  await runPhase(run, "analyze", [
+    ...["-analyzed", file("analyzed.toml"), "-layers", workspace.layers, "-run", runToml, "-run-image", formatReference(run.runImage)],
+    ...["-skip-layers", ...user, ...insecure, ...others.flatMap((tag) => ["-tag", tag]), first],
+  ]);
+  // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and with that choose another run image.
+  const analyzedText = keepRunImage(await readHandedOver(file("analyzed.toml")), formatReference(run.runImage));
+  const analyzed = await writeControlFile(workspace, "analyzed.toml", analyzedText);
+
+  await runPhase(run, "detect", [
+    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform, "-buildpacks", workspace.buildpacks],
+    ...["-order", order, "-run", runToml, "-analyzed", analyzed, "-group", file("group.toml"), "-plan", file("plan.toml")],
+    ...["-generated", workspace.empty, "-extensions", workspace.empty, "-build-config", workspace.empty],
+  ]);
+  const group = await writeControlFile(workspace, "group.toml", await readHandedOver(file("group.toml")));
+  const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(file("plan.toml")));
+
+  await runPhase(run, "build", [
+    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform, "-buildpacks", workspace.buildpacks],
+    ...["-group", group, "-plan", plan, "-analyzed", analyzed, "-build-config", workspace.empty],
+  ]);
+
+  await runPhase(run, "export", [
+    ...["-app", workspace.app, "-layers", workspace.layers, "-group", group],
+    ...["-analyzed", await writeControlFile(workspace, "analyzed.toml", analyzedText)],
+    // The default, below the layers, is a way for a buildpack to add any layer to the image as if an extension of the builder had.
+    ...["-extended", workspace.empty],
+    ...["-launcher", run.launcher, "-launcher-sbom", workspace.empty, "-project-metadata", projectMetadata],
+    ...["-run", runToml, "-report", file("report.toml"), ...user, ...insecure, first, ...others],
+  ]);
+  return parseReport(await readHandedOver(file("report.toml")));
+}
+
+async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]): Promise<void> {
+  const { workspace, context } = run;
+  const isTrusted = phase === "analyze" || phase === "export";
+  const lines: string[] = [];
+  const env = {
+    ...run.environment,
+    HOME: workspace.home,
+    TMPDIR: workspace.temporary,
+    CNB_PLATFORM_API: platformApi,
+    CNB_NO_COLOR: "true",
+    // The lifecycle would ask the clouds' own credential services as well; logins come from Docker's configuration alone.
+    ...(isTrusted
+      ? {
+          CNB_REGISTRY_AUTH: run.registryAuth,
+          CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AMAZON: "true",
+          CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AZURE: "true",
+        }
+      : {}),
+  };
+  // An inherited umask of 077 would make layers that the image's user can't read; Node can't set it for a child alone.
+  const command = ["-c", 'umask 022; exec "$@"', "sh", run.lifecycle, phase, ...args];
+  const result: ProcessResult = await context.ports.group(`lifecycle ${phase}`, () =>
+    runProcess("/bin/sh", command, {
+      env,
+      cwd: workspace.app,
+      signal: context.signal,
+      // Output is shown as it comes; only its end is kept.
+      maxOutputBytes: maxPhaseOutput,
+      onLine: (line) => {
+        context.ports.log.info(quoteLine(line));
+        lines.push(quoteLine(line).slice(2));
+        if (lines.length > keptLines) lines.shift();
+      },
+      // analyze and export drop by themselves, after they have read the login.
+      ...(isTrusted || workspace.dropsTo === undefined ? {} : { uid: workspace.dropsTo.uid, gid: workspace.dropsTo.gid }),
+    }),
+  );
+  if (result.exitCode !== 0) throw explainFailure(phase, result.exitCode, lines);
+}
+
+/** A build may print a lot; a log of this size is something gone wrong. */
+const maxPhaseOutput = 256 * 1024 * 1024;
+
+const analyzedSchema = z.looseObject({
+  "run-image": z.looseObject({ reference: z.string(), image: z.string().optional(), target: z.record(z.string(), z.unknown()).optional() }),
+});
+
+/**
+ * `analyzed.toml` with nothing in it but the run image, which must be the one that was asked for.
+ * @throws InfrastructureError `lifecycle-output-invalid`
+ */
+export function keepRunImage(text: string, expected: string): string {
+  const parsed = analyzedSchema.safeParse(parseOutput(text, "analyzed.toml"));
+  if (!parsed.success) throw invalidOutput("analyzed.toml", z.prettifyError(parsed.error));
+  const { reference, image, target } = parsed.data["run-image"];
+  if (reference !== expected) throw invalidOutput("analyzed.toml", `its run image is '${reference}', not ${expected}`);
+  return `${stringify({ "run-image": { reference, ...(image === undefined ? {} : { image }), ...(target === undefined ? {} : { target }) } })}\n`;
+}
+
+const reportSchema = z.looseObject({ image: z.looseObject({ digest: z.custom<Digest>(isDigest, "expected a digest") }) });
+
+/** @throws InfrastructureError `lifecycle-output-invalid` */
+export function parseReport(text: string): Digest {
+  const parsed = reportSchema.safeParse(parseOutput(text, "report.toml"));
+  if (!parsed.success) throw invalidOutput("report.toml", z.prettifyError(parsed.error));
+  return parsed.data.image.digest;
+}
+
+function parseOutput(text: string, name: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw invalidOutput(name, "it is not TOML", error);
+  }
+}
+
+function invalidOutput(name: string, why: string, cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`the lifecycle's ${name} can't be used: ${why}`, { code: "lifecycle-output-invalid", cause });
+}

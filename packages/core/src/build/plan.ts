@@ -1,0 +1,181 @@
+import { PolicyViolation, UserError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import {
+  formatReference,
+  formatRepository,
+  isSameRepository,
+  isWithin,
+  parseReference,
+  type Reference,
+  type Repository,
+} from "../oci/reference.ts";
+import type { Policy, PolicyBuilder } from "../policy/schema.ts";
+import { type BuildStrategy, chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
+
+export interface BuildRequest {
+  tags: readonly string[];
+  strategy: "auto" | BuildStrategy;
+  builder: string | undefined;
+  /** Names in the application's top folder. */
+  files: readonly string[];
+  /** Where this process would run the build. */
+  environment: "container" | "host";
+  now: Date;
+}
+
+export interface BuildPlan {
+  strategy: StrategyChoice;
+  builder: PolicyBuilder;
+  /** Where the image goes. */
+  repository: Repository;
+  /** At least one, each with its tag and without a digest, all in `repository`. */
+  tags: [Reference, ...Reference[]];
+  runImage: { base: string; reference: Reference & { digest: Digest } };
+  /** Pinned, in the order in which they are tried together. */
+  buildpacks: (Reference & { digest: Digest })[];
+  /** What a reader of the log should know and no rule forbids. */
+  remarks: string[];
+}
+
+/**
+ * Decides what is built, with what, on what and where to, before anything runs.
+ * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `builder-unknown`
+ * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.approved`
+ */
+export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
+  requireEnvironment(policy, request.environment);
+  const { repository, tags } = planTags(request.tags);
+  const remarks = requireQuarantine(policy, repository);
+  const strategy = planStrategy(policy, request);
+  const builder = findBuilder(policy, request.builder);
+  return {
+    strategy,
+    builder,
+    repository,
+    tags,
+    runImage: planRunImage(policy, builder, request.now),
+    buildpacks: builder.buildpacks.map((text) => pinned(text, `buildpack of builder '${builder.name}'`)),
+    remarks,
+  };
+}
+
+/** A build image is governed by the policy, the bare host is not: a policy says whether that is good enough. */
+function requireEnvironment(policy: Policy, environment: BuildRequest["environment"]): void {
+  if ((policy.build.environments as readonly string[]).includes(environment)) return;
+  throw new PolicyViolation(
+    `this build would run on the ${environment}, and policy '${policy.name}' allows builds only in: ${policy.build.environments.join(", ")}`,
+    {
+      code: "build-environment-not-allowed",
+      rule: "build.environment",
+      wayOut: `Run the build where the policy allows it, or have '${environment}' added to its build.environments.`,
+    },
+  );
+}
+
+function planTags(texts: readonly string[]): { repository: Repository; tags: [Reference, ...Reference[]] } {
+  const references = [...new Set(texts)].map((text) => {
+    const reference = parseReference(text, "input 'tags':");
+    if (reference.digest !== undefined || reference.tag === undefined) {
+      throw new UserError(
+        `input 'tags': '${text}' ${reference.digest === undefined ? "has no tag" : "has a digest, which is what the build comes up with"}`,
+        { code: "tag-invalid", wayOut: "Write each line as HOST/NAME:TAG." },
+      );
+    }
+    return reference;
+  });
+  const [first, ...rest] = references;
+  if (first === undefined) {
+    throw new UserError("input 'tags' is empty: it says where the image goes", {
+      code: "tags-missing",
+      wayOut: "Give at least one line HOST/NAME:TAG, in quarantine.",
+    });
+  }
+  const repository = { registry: first.registry, name: first.name };
+  const stray = rest.find((reference) => !isSameRepository(reference, repository));
+  if (stray !== undefined) {
+    // A result is about one digest in one repository; a copy elsewhere would have none of the evidence.
+    throw new UserError(
+      `input 'tags': '${formatReference(stray)}' is not in the repository of the first, ${formatRepository(repository)}`,
+      {
+        code: "tags-differ",
+        wayOut: "Put all tags in one repository; promote copies an image to others, with its evidence.",
+      },
+    );
+  }
+  return { repository, tags: [first, ...rest] };
+}
+
+/** What strangers' code made goes into quarantine: a repository that the policy promotes *to* is for promote alone. */
+function requireQuarantine(policy: Policy, repository: Repository): string[] {
+  const environments = Object.entries(policy.environments);
+  const vetted = environments.find(([, environment]) => environment.to.some((prefix) => isWithin(repository, prefix)));
+  if (vetted !== undefined) {
+    throw new PolicyViolation(
+      `${formatRepository(repository)} is where policy '${policy.name}' promotes to for '${vetted[0]}': a build must not push there`,
+      {
+        code: "build-not-in-quarantine",
+        rule: "build.quarantine",
+        wayOut: `Push to a repository under ${[...new Set(environments.flatMap(([, environment]) => environment.from))].join(" or ")}.`,
+      },
+    );
+  }
+  if (environments.some(([, environment]) => environment.from.some((prefix) => isWithin(repository, prefix)))) return [];
+  return [
+    `no environment of policy '${policy.name}' takes images from ${formatRepository(repository)}: this one can't be promoted from there`,
+  ];
+}
+
+function planStrategy(policy: Policy, request: BuildRequest): StrategyChoice {
+  const choice = chooseStrategy(request.strategy, policy.build.strategies, detectStrategies(request.files));
+  if (choice !== undefined) return choice;
+  throw new PolicyViolation(
+    `strategy '${request.strategy}' is not one that policy '${policy.name}' allows: ${policy.build.strategies.join(", ") || "it allows none"}`,
+    {
+      code: "build-strategy-not-allowed",
+      rule: "build.strategy",
+      wayOut: "Use 'strategy: auto', or have the strategy added to the policy's build.strategies.",
+    },
+  );
+}
+
+function findBuilder(policy: Policy, name: string | undefined): PolicyBuilder {
+  const { builders } = policy.build;
+  const builder = name === undefined ? builders[0] : builders.find((each) => each.name === name);
+  if (builder !== undefined) return builder;
+  throw new UserError(
+    `input 'builder' is '${name ?? ""}': policy '${policy.name}' has the builders ${builders.map((each) => each.name).join(", ")}`,
+    {
+      code: "builder-unknown",
+      wayOut: "Name one of them, or leave the input out for the first.",
+    },
+  );
+}
+
+function planRunImage(policy: Policy, builder: PolicyBuilder, now: Date): BuildPlan["runImage"] {
+  const base = policy.bases.find((each) => each.name === builder.runImage);
+  // Appended to by whoever approves a new version: the last one is the one to build on.
+  const digest = base?.digests.at(-1);
+  if (base === undefined || digest === undefined) {
+    throw new UserError(
+      `builder '${builder.name}' of policy '${policy.name}' names the base '${builder.runImage}', which the policy does not have`,
+      {
+        code: "policy-invalid",
+      },
+    );
+  }
+  if (base.until !== undefined && now.toISOString().slice(0, 10) > base.until) {
+    throw new PolicyViolation(`base '${base.name}' was approved until ${base.until}: nothing new is built on it`, {
+      code: "base-expired",
+      rule: "base.approved",
+      wayOut: "Use a builder that stands on another base, or have the approval extended in the policy.",
+    });
+  }
+  return { base: base.name, reference: pinned(`${base.image}@${digest}`, `base '${base.name}'`) };
+}
+
+function pinned(text: string, what: string): Reference & { digest: Digest } {
+  const { registry, name, digest } = parseReference(text, what);
+  if (digest === undefined) throw new UserError(`${what} '${text}' is not pinned by a digest`, { code: "policy-invalid" });
+  // A tag beside the digest is for people; what is asked for is the digest.
+  return { registry, name, digest };
+}

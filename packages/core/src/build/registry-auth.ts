@@ -1,0 +1,30 @@
+import type { Repository } from "../oci/reference.ts";
+import type { CredentialStore } from "../registry/credentials.ts";
+import { type Credential, encodeBasic } from "../registry/docker-config.ts";
+
+/**
+ * The logins for these repositories, the first one's host first, as the lifecycle takes them: a JSON object host → header (Platform API,
+ * `CNB_REGISTRY_AUTH`). It knows one login a host, so where several repositories of a host have different ones, the first repository's is taken.
+ */
+export async function renderRegistryAuth(store: CredentialStore, repositories: readonly Repository[]): Promise<string> {
+  const headers: Record<string, string> = {};
+  for (const repository of repositories) {
+    // go-containerregistry, in the lifecycle, calls Docker Hub so.
+    const host = repository.registry === "docker.io" ? "index.docker.io" : repository.registry;
+    if (Object.hasOwn(headers, host)) continue;
+    const credential = await store.find(repository);
+    if (credential !== undefined) headers[host] = formatHeader(credential);
+  }
+  return JSON.stringify(headers);
+}
+
+function formatHeader(credential: Credential): string {
+  switch (credential.kind) {
+    case "basic":
+      return `Basic ${encodeBasic(credential.username, credential.password)}`;
+    case "registry-token":
+      return `Bearer ${credential.token}`;
+    case "identity-token":
+      return `X-Identity ${credential.token}`;
+  }
+}

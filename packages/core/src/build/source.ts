@@ -1,0 +1,133 @@
+import { constants, type Dirent } from "node:fs";
+import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, symlink } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { describeError, UserError } from "../errors.ts";
+import { createMatcher, emptyProject, type Project, parseProject } from "./project.ts";
+
+export interface Source {
+  /** Absolute, without links in it. */
+  directory: string;
+  /** Names in the top folder. */
+  files: string[];
+  project: Project;
+}
+
+/**
+ * Reads what there is to know of an application before it is copied.
+ * @throws UserError `context-invalid`, `project-invalid`
+ */
+export async function readSource(context: string, workingDirectory: string): Promise<Source> {
+  const given = resolve(workingDirectory, context);
+  let directory: string;
+  let files: string[];
+  try {
+    directory = await realpath(given);
+    files = await readdir(directory);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const why =
+      { ENOENT: "there is no such directory", ENOTDIR: "it is not a directory", EACCES: "it may not be read" }[code] ??
+      describeError(error);
+    throw new UserError(`input 'context' is '${context}': ${why} (${given})`, {
+      code: "context-invalid",
+      cause: error,
+      wayOut: "Give the directory of the application, and check the repository out before this step.",
+    });
+  }
+  if (files.filter((name) => name !== ".git").length === 0) {
+    throw new UserError(`input 'context' is '${context}': there is nothing in it (${directory})`, {
+      code: "context-invalid",
+      wayOut: "Check the repository out before this step.",
+    });
+  }
+  return { directory, files, project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject };
+}
+
+async function readProject(file: string): Promise<Project> {
+  const stats = await lstat(file);
+  if (!stats.isFile()) throw new UserError("project.toml is not a file", { code: "project-invalid" });
+  if (stats.size > 1024 * 1024) throw new UserError("project.toml is larger than a megabyte", { code: "project-invalid" });
+  return parseProject(await readFile(file, "utf8"));
+}
+
+export interface CopiedSource {
+  files: number;
+  bytes: number;
+}
+
+/**
+ * Copies an application into an existing, empty folder: the build changes what it works on, and a caller's checkout is not its to change. Left out are what
+ * project.toml leaves out, and every `.git`: it is no part of an application, and actions/checkout leaves a token in it. Modes become 0755 and 0644, since
+ * they end up in the image and a checkout's depend on the umask of the machine.
+ * @throws UserError `context-unreadable`, `context-invalid` (a device or a socket in it)
+ */
+export async function copySource(source: Source, target: string, signal?: AbortSignal): Promise<CopiedSource> {
+  const { include, exclude } = source.project;
+  const excluded = exclude === undefined ? undefined : createMatcher(exclude);
+  const included = include === undefined ? undefined : createMatcher(include);
+  const copied: CopiedSource = { files: 0, bytes: 0 };
+
+  async function copyDirectory(path: string): Promise<void> {
+    signal?.throwIfAborted();
+    for (const entry of await readdir(join(source.directory, path), { withFileTypes: true })) {
+      const inner = path === "" ? entry.name : `${path}/${entry.name}`;
+      if (entry.name === ".git" || excluded?.(inner, entry.isDirectory()) === true) continue;
+      await copyEntry(entry, inner);
+    }
+  }
+
+  async function copyEntry(entry: Dirent, path: string): Promise<void> {
+    const from = join(source.directory, path);
+    const to = join(target, path);
+    if (entry.isDirectory()) {
+      // A folder that isn't included itself may still hold what is; it is made when the first such thing comes.
+      if (included === undefined || included(path, true)) await mkdir(to, { recursive: true });
+      await copyDirectory(path);
+      return;
+    }
+    if (included !== undefined && !included(path, false)) return;
+    if (included !== undefined) await mkdir(join(to, ".."), { recursive: true });
+    if (entry.isSymbolicLink()) {
+      await symlink(await readlink(from), to);
+    } else if (entry.isFile()) {
+      const { mode, size } = await lstat(from);
+      await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await chmod(to, (mode & 0o111) === 0 ? 0o644 : 0o755);
+      copied.bytes += size;
+    } else {
+      throw new UserError(`'${path}' in the application is neither a file, nor a folder, nor a link`, {
+        code: "context-invalid",
+        wayOut: "Remove it, or exclude it in project.toml.",
+      });
+    }
+    copied.files += 1;
+  }
+
+  try {
+    await copyDirectory("");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM")) {
+      throw new UserError(`the application in '${source.directory}' cannot be read: ${error.message}`, {
+        code: "context-unreadable",
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  if (copied.files === 0) {
+    throw new UserError("project.toml leaves nothing of the application to build", {
+      code: "context-invalid",
+      wayOut: "Check its include and exclude.",
+    });
+  }
+  await setDirectoryModes(target);
+  return copied;
+}
+
+/** mkdir's mode goes through the umask. */
+async function setDirectoryModes(directory: string): Promise<void> {
+  await chmod(directory, 0o755);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) await setDirectoryModes(join(directory, entry.name));
+  }
+}

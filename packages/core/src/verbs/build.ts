@@ -1,0 +1,208 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { fetchBuildpacks, formatBuildpack, renderOrder } from "../build/buildpackage.ts";
+import { checkBuildVariables, selectBuildEnvironment } from "../build/environment.ts";
+import { hostPlatform, selectPlatform } from "../build/images.ts";
+import { runLifecycle } from "../build/lifecycle.ts";
+import { type BuildPlan, planBuild } from "../build/plan.ts";
+import { renderRegistryAuth } from "../build/registry-auth.ts";
+import { fetchBuildSboms, mergeSboms } from "../build/sbom.ts";
+import { copySource, readSource, type Source } from "../build/source.ts";
+import { openWorkspace, writePlatformVariables } from "../build/workspace.ts";
+import { describeError, UserError } from "../errors.ts";
+import { type Digest, digestHex } from "../oci/digest.ts";
+import { formatReference, formatRepository } from "../oci/reference.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { Context } from "../ports.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { createRegistryClient } from "../registry/create.ts";
+import { createCredentialStore } from "../registry/credentials.ts";
+import { isPlainHttpHost } from "../registry/endpoint.ts";
+import { fetchImageFacts } from "../registry/subject.ts";
+import type { StageResult } from "../result.ts";
+import { type FoundTool, prefetchTools } from "../tools/find.ts";
+import { buildResult, resultSubject } from "./outcome.ts";
+import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
+
+const inputs = z.object({
+  ...commonInputs,
+  context: optionalText(),
+  tags: lines(),
+  strategy: choice(["auto", "buildpacks"], "auto"),
+  engine: choice(["auto", "lifecycle"], "auto"),
+  builder: optionalText(),
+  env: keyValues(),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/**
+ * Builds an application into an image in quarantine. The one verb that runs strangers' code: its job has no signing key, no identity token and no login that
+ * writes to vetted, and what it says about the image is the build's own word, which later stages check for themselves.
+ */
+export const buildVerb: Verb<typeof inputs> = {
+  name: "detect-and-build",
+  command: "build",
+  inputs,
+  outputs: ["image", "digest", "strategy", "sbom"],
+  run: runBuild,
+};
+
+async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
+  const startedAt = context.now();
+  if (process.platform !== "linux") {
+    throw new UserError(`images are built on Linux, and this machine runs ${process.platform}`, {
+      code: "platform-unsupported",
+      wayOut: "Run the build on a Linux runner; the other verbs run here, too.",
+    });
+  }
+  checkBuildVariables(given.env, "input 'env'");
+  const policy = await loadPolicy(given.policy, context);
+  const source = await readSource(given.context ?? ".", context.workingDirectory);
+  const plan = planBuild(policy.policy, {
+    tags: given.tags,
+    strategy: given.strategy,
+    builder: given.builder,
+    files: source.files,
+    environment: "host",
+    now: startedAt,
+  });
+  explainPlan(plan, source, context);
+  const { plainHttp } = policy.policy.registries;
+  const client = createRegistryClient({ ports: context.ports, env: context.env, signal: context.signal, plainHttp });
+  try {
+    const built = await build(given, plan, source, { context, client, plainHttp });
+    const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
+    const child = selectPlatform(image, hostPlatform(), "the built image");
+    const sbom = mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log);
+    const result = buildResult(context, {
+      stage: "build",
+      startedAt,
+      subject: resultSubject(image, () => "pass"),
+      violations: [],
+      policy,
+      tools: built.tools,
+      notes: [
+        "buildEnvironment: host",
+        ...built.notes,
+        ...plan.remarks,
+        ...(sbom === undefined ? ["the buildpacks made no CycloneDX SBOM"] : []),
+      ],
+    });
+    const outputs = {
+      image: formatReference(image.reference),
+      digest: built.digest,
+      strategy: plan.strategy.strategy,
+      sbom: sbom === undefined ? "" : await writeSbom(sbom, built.digest, given["result-dir"] ?? context.temporaryDirectory),
+    };
+    context.ports.log.info(`built ${outputs.image}`);
+    return { verdict: "pass", result, outputs, summary: renderSummary(plan, outputs.image, result) };
+  } finally {
+    await client.close();
+  }
+}
+
+function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void {
+  ports.log.info(`strategy ${plan.strategy.strategy}: ${plan.strategy.reason}`);
+  for (const each of plan.strategy.notTaken) ports.log.info(each);
+  ports.log.info(`builder ${plan.builder.name}, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`);
+  for (const each of source.project.passedOver)
+    ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
+  for (const remark of plan.remarks) ports.log.warning(remark);
+}
+
+interface Built {
+  digest: Digest;
+  tools: StageResult["tools"];
+  notes: string[];
+}
+
+async function build(
+  given: Inputs,
+  plan: BuildPlan,
+  source: Source,
+  surroundings: { context: Context; client: RegistryClient; plainHttp: readonly string[] },
+): Promise<Built> {
+  const { context, client, plainHttp } = surroundings;
+  const { ports, env, signal } = context;
+  const platform = hostPlatform();
+  // Before minutes of work: are both registries there, and do they let us in?
+  const runImage = selectPlatform(await fetchImageFacts(client, plan.runImage.reference), platform, `base '${plan.runImage.base}'`);
+  await client.resolve(plan.tags[0]);
+  const [lifecycle, launcher] = await prefetchTools(["lifecycle", "launcher"], { ports, env, signal });
+  if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
+
+  const workspace = await openWorkspace({ repository: plan.repository, ports, env });
+  try {
+    const copied = await copySource(source, workspace.app, signal);
+    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
+    const environment = selectBuildEnvironment(env, { ...source.project.env, ...given.env });
+    await writePlatformVariables(workspace, { TMPDIR: workspace.temporary, ...environment.platform });
+    await workspace.handOver(workspace.app, workspace.layers, workspace.home, workspace.temporary, workspace.handover);
+    const digest = await runLifecycle({
+      workspace,
+      context,
+      lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
+      launcher: await workspace.placeProgram(launcher.path, "launcher"),
+      environment: environment.process,
+      registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), [plan.repository, plan.runImage.reference]),
+      insecureRegistries: [plan.repository.registry, plan.runImage.reference.registry].filter(
+        (host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index,
+      ),
+      order: renderOrder(packages),
+      runImage: { registry: plan.runImage.reference.registry, name: plan.runImage.reference.name, digest: runImage.digest },
+      tags: plan.tags,
+    });
+    return {
+      digest,
+      tools: [lifecycle, launcher].map(describeTool).concat(
+        packages.map((each, index) => ({
+          name: `buildpack ${each.id}`,
+          version: each.version,
+          ...sha256Of(plan.buildpacks[index]?.digest),
+        })),
+      ),
+      notes: [
+        `builder ${plan.builder.name}: ${packages.map(formatBuildpack).join(", ")}`,
+        ...(workspace.isUsualPath
+          ? []
+          : ["built beside another build of this repository: a rebuild has other paths in it, and another digest"]),
+      ],
+    };
+  } finally {
+    // What is left behind is removed by the next build of this repository; the outcome of this one stands.
+    await workspace
+      .remove()
+      .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
+  }
+}
+
+function describeTool({ name, version, sha256 }: FoundTool): StageResult["tools"][number] {
+  return { name, version, ...(sha256 === undefined ? {} : { sha256 }) };
+}
+
+function sha256Of(digest: Digest | undefined): { sha256?: string } {
+  return digest?.startsWith("sha256:") === true ? { sha256: digestHex(digest) } : {};
+}
+
+async function writeSbom(text: string, digest: Digest, directory: string): Promise<string> {
+  const file = join(directory, `build-${digestHex(digest).slice(0, 12)}.cdx.json`);
+  await writeFile(file, text);
+  return file;
+}
+
+function renderSummary(plan: BuildPlan, image: string, result: StageResult): string {
+  const rows = [
+    ["Image", `\`${image}\``],
+    ["Tags", plan.tags.map((tag) => `\`${tag.tag}\``).join(" ")],
+    ["Repository", `\`${formatRepository(plan.repository)}\``],
+    ["Strategy", `${plan.strategy.strategy}: ${plan.strategy.reason}`],
+    ["Builder", plan.builder.name],
+    ["Base", `${plan.runImage.base}, \`${plan.runImage.reference.digest}\``],
+    ["Tools", result.tools.map((tool) => `${tool.name} ${tool.version}`).join(", ")],
+  ];
+  const cell = (text: string | undefined): string => (text ?? "").replaceAll("|", "\\|").replaceAll("\n", " ");
+  const table = rows.map(([name, value]) => `| ${name} | ${cell(value)} |`).join("\n");
+  return `### Built\n\n| | |\n| --- | --- |\n${table}\n\n${result.notes.map((note) => `- ${note}`).join("\n")}\n`;
+}

@@ -67,7 +67,7 @@ export const elsewhere =
 
 /**
  * An apt of one's own: the machine's sources, keys and proxies, but lists, cache and status in `directory`, so that no right of root is needed and nothing of
- * the machine changes. Only the distribution's own archives count: another vendor's repository on this machine may not put its packages into a base.
+ * the machine changes. Only archives that call themselves the distribution's count: another vendor's source on this machine puts no package into a base.
  */
 export async function openApt(options: AptOptions): Promise<Apt> {
   const { directory, distribution } = options;
@@ -137,10 +137,17 @@ export function explainMissingTool(error: unknown): never {
   throw error;
 }
 
-/** Pins by apt_preferences(5): the first stanza that fits a version gives its priority; a negative one keeps it out. */
+/**
+ * Pins by apt_preferences(5): the first stanza that fits a version gives its priority; a negative one keeps it out. The last one has to be `origin *`:
+ * `release o=*` does not fit an archive without a Release file.
+ */
 function renderPreferences(distribution: Distribution): string {
-  const pin = (what: string, priority: number): string => `Package: *\nPin: release ${what}\nPin-Priority: ${priority}\n`;
-  return [pin("a=*-backports", -1), pin(`o=${origins[distribution.id]}, n=${distribution.codename}*`, 500), pin("o=*", -1)].join("\n");
+  const pin = (what: string, priority: number): string => `Package: *\nPin: ${what}\nPin-Priority: ${priority}\n`;
+  return [
+    pin("release a=*-backports", -1),
+    pin(`release o=${origins[distribution.id]}, n=${distribution.codename}*`, 500),
+    pin("origin *", -1),
+  ].join("\n");
 }
 
 /** Stanzas of apt-cache(8). Versions in dependencies are left out: one archive's newest versions fit each other. */

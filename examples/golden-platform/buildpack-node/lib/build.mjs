@@ -31,12 +31,7 @@ export function build(environment, directory) {
   try {
     const { manifest, lock } = readApplication(directory);
     const command = readStartCommand(manifest, directory);
-    const linked = Object.entries(lock.packages).find(([, entry]) => entry.link === true);
-    if (linked !== undefined) {
-      throw new ApplicationError(
-        `package-lock.json links ${linked[0]} to another folder. Workspaces and \`file:\` dependencies are not supported here.`,
-      );
-    }
+    checkSources(lock);
     const descriptor = readFileSync(join(env.CNB_BUILDPACK_DIR, "buildpack.toml"), "utf8");
     const version = readTable(descriptor, "buildpack").version;
     const runtime = readTable(descriptor, "metadata.node");
@@ -56,6 +51,8 @@ export function build(environment, directory) {
     contributeLayer(layers, "modules", key, "dependencies from package-lock.json", (layer) =>
       installDependencies(layer, directory, inputs, architecture, target.cpu, env),
     );
+    // With a credential in it, it must not be in the image; nothing needs it there.
+    rmSync(join(directory, ".npmrc"), { force: true });
     writeJson(join(layers, "modules.sbom.cdx.json"), renderSbom(manifest, lock, target));
     linkModules(directory, join(layers, "modules", "node_modules"));
     writeFileSync(
@@ -69,6 +66,26 @@ export function build(environment, directory) {
     return 1;
   } finally {
     release();
+  }
+}
+
+/**
+ * Only what a registry sends and the lock file knows the hash of is installed: npm takes an entry without `integrity` as it comes.
+ * What lies inside another package's tarball (`inBundle`) is covered by that one's hash.
+ */
+function checkSources(lock) {
+  for (const [path, entry] of Object.entries(lock.packages)) {
+    if (path === "" || entry.inBundle === true) continue;
+    if (entry.link === true || !path.startsWith("node_modules/")) {
+      throw new ApplicationError(
+        `package-lock.json has ${path} from another folder. Workspaces and \`file:\` dependencies are not supported here.`,
+      );
+    }
+    if (typeof entry.integrity !== "string") {
+      throw new ApplicationError(
+        `package-lock.json has no integrity for ${path}, so what is downloaded could not be checked. Depend on a registry's release of it, and write the lock file anew.`,
+      );
+    }
   }
 }
 
@@ -131,7 +148,7 @@ function installDependencies(layer, directory, inputs, architecture, cpu, env) {
     const failure = `The dependencies of package-lock.json could not be installed for linux/${architecture}.`;
     runNpm(["ci", "--omit=dev", `--cpu=${cpu}`, "--os=linux"], layer, env, failure);
   } finally {
-    // .npmrc may hold a credential, and must not be in the image.
+    // .npmrc may hold a credential.
     for (const name of inputs) rmSync(join(layer, name));
   }
   // An application without dependencies gets no folder, and the link to it has to lead somewhere.

@@ -90,13 +90,11 @@ export async function deleteManifest(repositories: Repositories, exchange: Excha
 }
 
 async function readManifest(exchange: Exchange): Promise<Buffer> {
-  const tooLarge = (): never => refuse(413, "SIZE_INVALID", `a manifest has at most ${maxManifestBytes} bytes`);
-  if (Number(exchange.headers["content-length"] ?? 0) > maxManifestBytes) return tooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of exchange.body) {
     size += chunk.byteLength;
-    if (size > maxManifestBytes) return tooLarge();
+    if (size > maxManifestBytes) return refuse(413, "SIZE_INVALID", `a manifest has at most ${maxManifestBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

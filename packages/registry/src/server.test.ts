@@ -1,3 +1,4 @@
+import { Agent, request } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { type RegistryOptions, type RegistryServer, startRegistry } from "./server.ts";
 import {
@@ -46,6 +47,27 @@ describe("startRegistry", () => {
     await expect
       .poll(() => lines)
       .toEqual([`POST /v2/shop/blobs/uploads/?digest=${digest} 201 in=7 out=0`, `GET /v2/shop/blobs/${digest}?ns=a%20b 200 in=0 out=7`]);
+  });
+});
+
+describe("a body that is refused early", () => {
+  it("is read to its end, so that the connection is good for the next request", async () => {
+    const { url } = await start();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const send = (method: string, path: string, body: Uint8Array): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const outgoing = request(`${url}${path}`, { method, agent }, (answer) => {
+          answer.resume();
+          answer.on("end", () => resolve(answer.statusCode));
+        });
+        outgoing.on("error", reject);
+        outgoing.end(body);
+      });
+    const large = Buffer.alloc(40_000_000, " ");
+    expect(await send("PUT", "/v2/shop/manifests/v1", large)).toBe(413);
+    expect(await send("PUT", "/v2/UPPER/manifests/v1", large)).toBe(400);
+    expect(await send("GET", "/v2/", Buffer.alloc(0))).toBe(200);
+    agent.destroy();
   });
 });
 

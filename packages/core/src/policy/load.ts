@@ -1,0 +1,92 @@
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { UserError } from "../errors.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
+import type { Context } from "../ports.ts";
+import { createRegistryClient } from "../registry/create.ts";
+import { fetchPolicyArtifact } from "./artifact.ts";
+import { fetchGithubFile, type GithubFile } from "./github.ts";
+import { maxPolicyBytes, parsePolicy } from "./parse.ts";
+import type { LoadedPolicy } from "./schema.ts";
+
+/** Where a policy is. Anything that is not a file on this machine is pinned to one content. */
+export type PolicySource =
+  | { kind: "file"; path: string }
+  | { kind: "github"; file: GithubFile }
+  | { kind: "oci"; reference: Reference & { digest: Digest } };
+
+const forms = "Write a path, OWNER/REPO//PATH@COMMIT (all 40 hexadecimal digits), or oci://HOST/NAME@sha256:DIGEST.";
+
+/**
+ * The text of a `policy` input → where the policy is.
+ * @throws UserError `policy-uri-invalid`; `policy-not-pinned` where it names something that can be another tomorrow (a branch, a tag, a short commit)
+ */
+export function parsePolicyUri(uri: string): PolicySource {
+  const invalid = (why: string): UserError => new UserError(`policy '${uri}' ${why}`, { code: "policy-uri-invalid", wayOut: forms });
+  const notPinned = (why: string, wayOut: string): UserError =>
+    new UserError(`policy '${uri}' ${why}`, { code: "policy-not-pinned", wayOut });
+  if (uri.trim() === "") throw invalid("is empty");
+  if (uri.startsWith("oci://")) {
+    const reference = parseReference(uri.slice("oci://".length), "policy");
+    if (reference.digest === undefined) {
+      throw notPinned(
+        "names no digest, and what is behind a tag can change",
+        "Write oci://HOST/NAME@sha256:DIGEST; `crane digest` prints the digest.",
+      );
+    }
+    return { kind: "oci", reference: { registry: reference.registry, name: reference.name, digest: reference.digest } };
+  }
+  if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(uri)) throw invalid("is a URL of a kind that no policy is read from");
+  const github = /^(?<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)\/(?<repository>[A-Za-z0-9._-]+)\/\/(?<rest>.+)$/.exec(uri)?.groups;
+  if (github === undefined) return { kind: "file", path: uri };
+  const { owner = "", repository = "", rest = "" } = github;
+  const at = rest.lastIndexOf("@");
+  const [path, commit] = at === -1 ? [rest, ""] : [rest.slice(0, at), rest.slice(at + 1)];
+  if (!/^[0-9a-f]{40}$/.test(commit)) {
+    const what = commit === "" ? "names no commit" : `names '${commit}', which is not a full commit SHA`;
+    throw notPinned(`${what}: branches, tags and short SHAs can come to mean something else`, forms);
+  }
+  if (path.split("/").some((part) => part === "" || part === "." || part === "..")) throw invalid(`has a path that is none: '${path}'`);
+  return { kind: "github", file: { owner, repository, path, commit } };
+}
+
+/**
+ * Loads the policy that `uri` names: a file (relative to the working directory), a file of a GitHub repository at a commit, or an OCI artifact by digest.
+ * @throws UserError `policy-uri-invalid`, `policy-not-pinned`, `policy-not-found`, `policy-invalid`, `policy-version` and others by where it comes from;
+ *   InfrastructureError where that place cannot be reached
+ */
+export async function loadPolicy(uri: string, context: Context): Promise<LoadedPolicy> {
+  const bytes = await fetchPolicyBytes(parsePolicyUri(uri), uri, context);
+  return { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
+}
+
+async function fetchPolicyBytes(source: PolicySource, uri: string, context: Context): Promise<Uint8Array> {
+  if (source.kind === "file") return readPolicyFile(resolve(context.workingDirectory, source.path), uri);
+  if (source.kind === "github") return fetchGithubFile(source.file, context);
+  const { ports, env, signal } = context;
+  // Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine.
+  const client = createRegistryClient({ ports, env, signal });
+  try {
+    return await fetchPolicyArtifact(client, source.reference);
+  } finally {
+    await client.close();
+  }
+}
+
+async function readPolicyFile(path: string, uri: string): Promise<Uint8Array> {
+  try {
+    // Looked at before it is opened: to open a pipe is to wait for someone who writes into it.
+    const facts = await stat(path);
+    if (!facts.isFile()) throw new UserError(`policy '${uri}' is not a file`, { code: "policy-not-found", wayOut: forms });
+    if (facts.size > maxPolicyBytes)
+      throw new UserError(`policy '${uri}' is larger than ${maxPolicyBytes} bytes`, { code: "policy-invalid" });
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    const why =
+      code === "ENOENT" || code === "ENOTDIR" ? "there is no such file" : code === "EACCES" ? "it may not be read" : String(error);
+    throw new UserError(`policy '${uri}' cannot be read: ${why} (${path})`, { code: "policy-not-found", cause: error, wayOut: forms });
+  }
+}

@@ -1,0 +1,57 @@
+import { UserError } from "../errors.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
+import { type Descriptor, emptyBlob, mediaTypes } from "../oci/manifest.ts";
+import { formatRepository, type Reference, type Repository } from "../oci/reference.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { policyMediaType } from "./artifact.ts";
+import { parsePolicy } from "./parse.ts";
+import type { LoadedPolicy } from "./schema.ts";
+
+/**
+ * Pushes a policy as an OCI artifact (image specification 1.1: an artifactType, and the empty config) and gives its reference by digest. The same bytes
+ * always get the same digest. What does not parse is not pushed.
+ * @throws UserError `policy-invalid`, `policy-version`, and the registry client's errors
+ */
+export async function publishPolicy(
+  client: RegistryClient,
+  repository: Repository,
+  bytes: Uint8Array,
+): Promise<Reference & { digest: Digest }> {
+  parsePolicy(bytes, `for ${formatRepository(repository)}`);
+  const config: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
+  const layer: Descriptor = {
+    mediaType: policyMediaType,
+    digest: digestOf(bytes),
+    size: bytes.byteLength,
+    // By this name, `oras pull` writes the file.
+    annotations: { "org.opencontainers.image.title": "policy.yaml" },
+  };
+  await client.pushBlob(repository, config, () => emptyBlob.bytes);
+  await client.pushBlob(repository, layer, () => bytes);
+  const manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: policyMediaType, config, layers: [layer] };
+  const digest = await client.pushManifest(repository, new TextEncoder().encode(JSON.stringify(manifest)), mediaTypes.ociManifest);
+  return { registry: repository.registry, name: repository.name, digest };
+}
+
+/**
+ * May `next` take the place of `previous`? Evidence names the serial that it was made under, so two contents must never share one.
+ * @throws UserError `policy-serial` where the content differs and the serial does not rise; `policy-name` where it is another policy
+ */
+export function checkPolicyChange(previous: LoadedPolicy, next: LoadedPolicy): void {
+  if (previous.digest === next.digest) return;
+  if (previous.policy.name !== next.policy.name) {
+    throw new UserError(
+      `policy ${next.uri} is '${next.policy.name}', and the one before it, ${previous.uri}, is '${previous.policy.name}'`,
+      {
+        code: "policy-name",
+        wayOut: "Keep the name as it is; a policy of another name starts a line of its own.",
+      },
+    );
+  }
+  if (next.policy.serial <= previous.policy.serial) {
+    throw new UserError(
+      `policy ${next.uri} differs from ${previous.uri}, and its serial is ${next.policy.serial}, not above ${previous.policy.serial}`,
+      { code: "policy-serial", wayOut: `Set serial to ${previous.policy.serial + 1} or more.` },
+    );
+  }
+}

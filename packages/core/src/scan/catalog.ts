@@ -20,13 +20,11 @@ export type Sbom = Record<string, unknown>;
 const timeout = 20 * 60 * 1000;
 const maxSbomBytes = 256 * 1024 * 1024;
 
-const propertySchema = z.looseObject({ name: z.string(), value: z.string().optional() });
 const componentSchema = z.looseObject({
   type: z.string(),
   name: z.string(),
   version: z.string().optional(),
   purl: z.string().optional(),
-  properties: z.array(propertySchema).optional(),
 });
 export type SbomComponent = z.infer<typeof componentSchema>;
 
@@ -114,12 +112,6 @@ export function parseSbom(text: string, what: string): Sbom {
 export function sbomPackages(sbom: Sbom): SbomComponent[] {
   const components = z.array(componentSchema).safeParse(sbom["components"]);
   return components.success ? components.data.filter(({ type }) => type !== "file" && type !== "operating-system") : [];
-}
-
-/** diffIDs of the layers in which syft saw a component. */
-export function componentLayers(component: SbomComponent): string[] {
-  const layers = (component.properties ?? []).filter(({ name }) => /^syft:location:\d+:layerID$/.test(name));
-  return [...new Set(layers.flatMap(({ value }) => value ?? []))];
 }
 
 /** An image of whose packages nothing is visible is not an image without vulnerabilities. */

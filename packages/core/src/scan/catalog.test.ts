@@ -1,0 +1,39 @@
+import { describe, expect, test } from "vitest";
+import { parseSbom, sbomPackages } from "./catalog.ts";
+
+const component = (type: string, name = "x") => ({ type, name, version: "1" });
+const document = (components?: object[]) =>
+  JSON.stringify({
+    bomFormat: "CycloneDX",
+    specVersion: "1.7",
+    metadata: { component: { type: "container", name: "oci" } },
+    components,
+    extra: 1,
+  });
+
+describe("an SBOM that can't be read is an error", () => {
+  const whole = document([component("library")]);
+  test.each([
+    ["empty", "", /is empty/],
+    ["cut off", whole.slice(0, -20), /ends in the middle/],
+    ["not JSON", "{]}", /is not JSON/],
+    ["another format", JSON.stringify({ spdxVersion: "SPDX-2.3" }), /is not CycloneDX JSON/],
+    ["no metadata", JSON.stringify({ bomFormat: "CycloneDX", specVersion: "1.7" }), /metadata/],
+    ["components that are no list", JSON.stringify({ ...JSON.parse(whole), components: {} }), /components/],
+    ["a component without a name", document([{ type: "library" }]), /components\[0\]\.name/],
+  ])("%s", (_name, text, message) => {
+    expect(() => parseSbom(text, "the SBOM")).toThrow(message);
+    expect(() => parseSbom(text, "the SBOM")).toThrow(expect.objectContaining({ code: "sbom-invalid", name: "InfrastructureError" }));
+  });
+});
+
+test("files and the operating system are no packages", () => {
+  const sbom = parseSbom(
+    document([component("file"), component("operating-system"), component("library", "a"), component("application", "b")]),
+    "",
+  );
+  expect(sbomPackages(sbom).map(({ name }) => name)).toEqual(["a", "b"]);
+  expect(sbomPackages(parseSbom(document([component("file")]), ""))).toEqual([]);
+  expect(sbomPackages(parseSbom(document(), ""))).toEqual([]);
+  expect(sbom["extra"]).toBe(1);
+});

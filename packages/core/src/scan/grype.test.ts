@@ -1,0 +1,229 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Context, silentPorts } from "../ports.ts";
+import { grypeEnvironment, parseGrypeReport, readGrypeFindings, requireDatabase, runGrype } from "./grype.ts";
+
+const match = (fields: { vulnerability?: object; artifact?: object; related?: object[] } = {}) => ({
+  vulnerability: {
+    id: "GHSA-35jh-r3h4-6jhm",
+    dataSource: "https://github.com/advisories/GHSA-35jh-r3h4-6jhm",
+    severity: "High",
+    urls: [],
+    description: "about templates",
+    cvss: [{ metrics: { baseScore: 7.2 } }, { metrics: {} }, { metrics: { baseScore: 6.1 } }],
+    fix: { versions: ["4.17.21"], state: "fixed" },
+    ...fields.vulnerability,
+  },
+  relatedVulnerabilities: fields.related ?? [{ id: "CVE-2021-23337", severity: "High" }],
+  matchDetails: [],
+  artifact: {
+    name: "lodash",
+    version: "4.17.20",
+    type: "npm",
+    purl: "pkg:npm/lodash@4.17.20",
+    locations: [{ path: "/workspace/node_modules/lodash/package.json", layerID: "sha256:app" }],
+    ...fields.artifact,
+  },
+});
+const descriptor = {
+  name: "grype",
+  version: "0.121.2",
+  db: { status: { schemaVersion: "v6.1.10", built: "2026-05-01T00:00:00Z", valid: true } },
+};
+const report = (matches: object[], more: object = {}) => JSON.stringify({ matches, descriptor, ...more });
+
+describe("a report that can't be read is an error and not a pass", () => {
+  const whole = report([match()]);
+  const cases: [string, string, RegExp][] = [
+    ["empty", "", /it is empty/],
+    ["white space", " \n", /it is empty/],
+    ["cut in half", whole.slice(0, whole.length / 2), /it ends in the middle/],
+    ["text", "no vulnerabilities found", /it ends in the middle/],
+    ["braces and no JSON", "{matches}", /it is not JSON/],
+    ["null", "null", /Invalid input/],
+    ["an empty object", "{}", /matches/],
+    ["without matches", JSON.stringify({ descriptor }), /matches/],
+    ["matches null", JSON.stringify({ matches: null, descriptor }), /matches/],
+    ["of another tool", JSON.stringify({ matches: [], descriptor: { ...descriptor, name: "trivy" } }), /grype/],
+    ["without its tool", JSON.stringify({ matches: [] }), /descriptor/],
+    ["a match without an id", report([match({ vulnerability: { id: "" } })]), /matches\[0\]\.vulnerability\.id/],
+    ["a match without a package", report([{ vulnerability: { id: "CVE-1" } }]), /matches\[0\]\.artifact/],
+    [
+      "its database not valid",
+      JSON.stringify({ matches: [], descriptor: { ...descriptor, db: { status: { valid: false, error: "checksum" } } } }),
+      /database is not valid \(checksum\)/,
+    ],
+  ];
+  test.each(cases)("%s", (_name, text, message) => {
+    expect(() => parseGrypeReport(text)).toThrow(expect.objectContaining({ code: "scanner-report-invalid", name: "InfrastructureError" }));
+    expect(() => parseGrypeReport(text)).toThrow(message);
+  });
+});
+
+describe("findings", () => {
+  const read = (matches: object[], base?: string[]) => readGrypeFindings(parseGrypeReport(report(matches)), base);
+
+  test("in the one model", () => {
+    expect(
+      read(
+        [match({ vulnerability: { epss: [{ epss: 0.02 }, { epss: 0.5 }], knownExploited: [{ cve: "CVE-2021-23337" }] } })],
+        ["sha256:base"],
+      ),
+    ).toEqual([
+      {
+        id: "GHSA-35jh-r3h4-6jhm",
+        aliases: ["CVE-2021-23337"],
+        severity: "high",
+        package: { name: "lodash", version: "4.17.20", type: "npm", purl: "pkg:npm/lodash@4.17.20" },
+        fixedVersions: ["4.17.21"],
+        fixState: "fixed",
+        layers: ["sha256:app"],
+        paths: ["/workspace/node_modules/lodash/package.json"],
+        origin: "application",
+        urls: ["https://github.com/advisories/GHSA-35jh-r3h4-6jhm"],
+        description: "about templates",
+        cvss: 7.2,
+        epss: 0.5,
+        kev: true,
+        source: "grype",
+      },
+    ]);
+  });
+
+  test.each([
+    ["Critical", "critical"],
+    ["HIGH", "high"],
+    ["Medium", "medium"],
+    ["low", "low"],
+    ["Negligible", "negligible"],
+    ["Unknown", "unknown"],
+    ["", "unknown"],
+    [null, "unknown"],
+    [undefined, "unknown"],
+    ["Catastrophic", "unknown"],
+  ])("severity %s is %s", (severity, expected) => {
+    expect(read([match({ vulnerability: { severity } })])[0]?.severity).toBe(expected);
+  });
+
+  test("a fix that nobody describes is unknown, and empty versions are none", () => {
+    expect(read([match({ vulnerability: { fix: { versions: [""], state: "maybe" } } })])).toMatchObject([
+      { fixedVersions: [], fixState: "unknown" },
+    ]);
+    expect(read([match({ vulnerability: { fix: null } })])).toMatchObject([{ fixedVersions: [], fixState: "unknown" }]);
+  });
+
+  test("one package in two places is one finding, and the application's where one place is", () => {
+    const twice = [
+      match({ artifact: { locations: [{ path: "/a", layerID: "sha256:base" }] } }),
+      match({ artifact: { locations: [{ path: "/b", layerID: "sha256:app" }] } }),
+    ];
+    expect(read(twice, ["sha256:base"])).toMatchObject([
+      { paths: ["/a", "/b"], layers: ["sha256:base", "sha256:app"], origin: "application" },
+    ]);
+    expect(read(twice.slice(0, 1), ["sha256:base"])).toMatchObject([{ origin: "base" }]);
+    expect(read(twice.slice(0, 1))).toMatchObject([{ origin: "unknown" }]);
+  });
+
+  test("two versions of a package are two findings", () => {
+    expect(read([match(), match({ artifact: { version: "4.17.19" } })])).toHaveLength(2);
+  });
+
+  test("a source that is no address gives no link", () => {
+    expect(read([match({ vulnerability: { dataSource: "nvd", urls: ["javascript:alert(1)"] } })])[0]?.urls).toEqual([]);
+  });
+});
+
+describe("what grype gets to see", () => {
+  const env = {
+    HOME: "/home/runner",
+    GRYPE_IGNORE: "x",
+    GRYPE_ONLY_FIXED: "true",
+    GRYPE_CONFIG: "/evil.yaml",
+    GITHUB_TOKEN: "t",
+    PATH: "/bin",
+  };
+
+  test("nothing of the environment that could change or leak a thing", () => {
+    const seen = grypeEnvironment({ ...env, HTTPS_PROXY: "http://proxy.test:3128" }, "/private", undefined);
+    expect(Object.keys(seen).filter((name) => seen[name] !== undefined && name in env)).toEqual(["HOME"]);
+    expect(seen).toMatchObject({ HOME: "/private", XDG_CONFIG_HOME: "/private", HTTPS_PROXY: "http://proxy.test:3128" });
+  });
+
+  test.each([
+    ["a directory given is used as it is", "/data/db", {}, "/data/db", "false"],
+    [
+      "a directory given beats the environment's",
+      "/data/db",
+      { GRYPE_DB_CACHE_DIR: "/cache", GRYPE_DB_AUTO_UPDATE: "true" },
+      "/data/db",
+      "false",
+    ],
+    ["the environment's directory is kept up to date", undefined, { GRYPE_DB_CACHE_DIR: "/cache" }, "/cache", "true"],
+    ["unless it says otherwise", undefined, { GRYPE_DB_CACHE_DIR: "/cache", GRYPE_DB_AUTO_UPDATE: "false" }, "/cache", "false"],
+    ["else grype's own", undefined, {}, "/home/runner/.cache/grype/db", "true"],
+    ["else grype's own, by XDG", undefined, { XDG_CACHE_HOME: "/xdg" }, "/xdg/grype/db", "true"],
+  ])("%s", (_name, database, more, directory, update) => {
+    const seen = grypeEnvironment({ ...env, ...more }, "/private", database);
+    expect(seen).toMatchObject({ GRYPE_DB_CACHE_DIR: directory, GRYPE_DB_AUTO_UPDATE: update, GRYPE_DB_VALIDATE_AGE: "false" });
+  });
+});
+
+// A stand-in for grype, since the real one does not cut its report off when asked to.
+describe("a scanner that fails", () => {
+  let root = "";
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), "goldenpath-grype-"));
+  });
+  afterAll(() => rm(root, { recursive: true, force: true }));
+
+  async function run(body: string): Promise<unknown> {
+    const bin = await mkdtemp(join(root, "bin-"));
+    await writeFile(join(bin, "grype"), `#!/bin/sh\nif [ "$1" = version ]; then echo '{"version": "0.121.2"}'; exit 0; fi\n${body}\n`);
+    await chmod(join(bin, "grype"), 0o755);
+    const context: Context = {
+      ports: silentPorts(),
+      run: { builderId: "local" },
+      workingDirectory: root,
+      temporaryDirectory: bin,
+      env: { PATH: bin, HOME: root },
+      signal: new AbortController().signal,
+      now: () => new Date(),
+    };
+    return runGrype("/sbom.json", context, { database: join(root, "db") });
+  }
+
+  test.each([
+    ["exits with 1", `echo 'failed to load vulnerability db' >&2; exit 1`, "scanner-failed"],
+    ["exits with 1 after a whole report", `echo '${report([])}'; exit 1`, "scanner-failed"],
+    ["exits with 2, as for findings above a threshold that nobody set", `echo '${report([])}'; exit 2`, "scanner-failed"],
+    ["writes nothing and exits with 0", "exit 0", "scanner-report-invalid"],
+    ["cuts its report off and exits with 0", `printf '%s' '${report([match()]).slice(0, 200)}'`, "scanner-report-invalid"],
+    ["is killed", "kill -9 $$", "process-killed"],
+  ])("%s", async (_name, body, code) => {
+    await expect(run(body)).rejects.toMatchObject({ name: "InfrastructureError", code });
+  });
+
+  test("the stand-in works when it does nothing wrong", async () => {
+    await expect(run(`echo '${report([])}'`)).resolves.toMatchObject({
+      database: { built: new Date("2026-05-01T00:00:00Z"), schema: "v6.1.10" },
+      tool: { name: "grype", version: "0.121.2" },
+    });
+  });
+
+  test("it runs in a directory of its own, away from configuration in the checkout", async () => {
+    await run(`pwd > ${root}/where; echo "$HOME" >> ${root}/where; echo '${report([])}'`);
+    const [where, home] = (await readFile(join(root, "where"), "utf8")).split("\n");
+    expect(where).toBe(home);
+    expect(where).toMatch(/grype-home$/);
+  });
+
+  test("a directory without a database is named", async () => {
+    await mkdir(join(root, "empty", "6"), { recursive: true });
+    await writeFile(join(root, "empty", "6", "import.json"), "{}");
+    await expect(requireDatabase(join(root, "empty"))).rejects.toMatchObject({ name: "UserError", code: "input-invalid" });
+    await writeFile(join(root, "empty", "6", "vulnerability.db"), "");
+    await expect(requireDatabase(join(root, "empty"))).resolves.toBeUndefined();
+  });
+});

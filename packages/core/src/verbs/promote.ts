@@ -1,0 +1,136 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { findEnvironment } from "../gate/verify.ts";
+import { formatReference, parseReference, parseRepository, type Repository } from "../oci/reference.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { Context } from "../ports.ts";
+import { type PromotionPlan, renderPlanText } from "../promote/plan.ts";
+import { assertPromoter, preparePromotion } from "../promote/promote.ts";
+import { createRegistryClient } from "../registry/create.ts";
+import { code, renderResultMarkdown } from "../report/markdown.ts";
+import { loadSigner } from "../signing/keys.ts";
+import type { Signer } from "../signing/types.ts";
+import { buildResult, resultSubject } from "./outcome.ts";
+import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+
+const inputs = z.object({
+  ...commonInputs,
+  image: requiredText(),
+  to: requiredText(),
+  tags: lines(),
+  environment: requiredText(),
+  "dry-run": flag(false),
+  signer: choice(["key"], "key"),
+  key: optionalText(),
+  "key-passphrase": optionalText(),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/** Gates an image, copies it with its evidence, gates it at the destination, signs the promotion, sets the tags. There is no input that skips the gate. */
+export const promoteVerb: Verb<typeof inputs> = {
+  name: "promote",
+  command: "promote",
+  inputs,
+  outputs: ["image", "digest", "plan"],
+  run: runPromote,
+};
+
+async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
+  const startedAt = context.now();
+  const to = parseRepository(given.to, "input 'to'");
+  const tags = given.tags.map((tag) => checkTag(tag, to));
+  const policy = await loadPolicy(given.policy, context);
+  const environment = findEnvironment(policy, given.environment);
+  const signer = await loadPromoter(given, context);
+  if (signer !== undefined) assertPromoter(signer, environment, policy);
+  const { ports } = context;
+  const client = createRegistryClient({ ports, env: context.env, signal: context.signal, plainHttp: policy.policy.registries.plainHttp });
+  try {
+    const request = { image: parseReference(given.image), to, tags, environmentName: given.environment, policy };
+    const { gate, violations, prepared } = await preparePromotion(client, request, context);
+    const { reference } = gate.image;
+    const subject = resultSubject(gate.image, () => (violations.length === 0 ? "pass" : "fail"));
+    if (prepared === undefined) {
+      const result = buildResult(context, { stage: "promote", startedAt, subject, violations, policy });
+      const summary = `${renderResultMarkdown(result, `promote to ${given.environment}`)}\nNothing was written to ${code(given.to)}.\n`;
+      return { verdict: result.verdict, result, outputs: {}, summary };
+    }
+    const plan = await writePlan(prepared.plan, given["result-dir"] ?? context.temporaryDirectory);
+    await ports.group("The plan", async () => ports.log.info(renderPlanText(prepared.plan)));
+    const promoted = formatReference({ ...to, digest: reference.digest });
+    if (given["dry-run"] || signer === undefined) {
+      const result = buildResult(context, {
+        stage: "promote",
+        startedAt,
+        subject,
+        violations,
+        policy,
+        notes: ["dry run: nothing was written"],
+      });
+      return { verdict: result.verdict, result, outputs: { plan }, summary: renderPromoted(prepared.plan, promoted, true) };
+    }
+    const { counts, statement, gate: there } = await prepared.execute(signer);
+    const notes = [
+      `${counts.blobsMounted} blobs mounted, ${counts.blobsCopied} blobs and ${counts.manifestsCopied} manifests copied, ${counts.bytesCopied} bytes sent`,
+      `${there.accepted.length} statements accepted at the destination`,
+      statement.existed ? "the promotion was signed before" : "the promotion is signed",
+      `${client.traffic.requests} requests to registries`,
+    ];
+    const result = buildResult(context, {
+      stage: "promote",
+      startedAt,
+      subject: { ...subject, repository: given.to },
+      violations,
+      policy,
+      notes,
+    });
+    const outputs = { image: promoted, digest: reference.digest, plan };
+    return { verdict: result.verdict, result, outputs, summary: renderPromoted(prepared.plan, promoted, false) };
+  } finally {
+    await client.close();
+  }
+}
+
+async function loadPromoter(given: Inputs, context: Context): Promise<Signer | undefined> {
+  if (given["dry-run"]) return undefined;
+  if (given.key === undefined) {
+    throw new UserError("input 'key' is required and was not given", {
+      code: "input-invalid",
+      wayOut: "Give the promoter's private key, or set dry-run to see what a promotion would do.",
+    });
+  }
+  return loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
+}
+
+/** A tag by the distribution specification's grammar, which the reference's parser holds to. */
+function checkTag(tag: string, to: Repository): string {
+  try {
+    if (parseReference(`${to.registry}/${to.name}:${tag}`).tag === tag) return tag;
+  } catch {
+    // Said below, in this input's words.
+  }
+  throw new UserError(`input 'tags' has '${tag}': expected letters, digits, and . _ -, at most 128 of them, not starting with . or -`, {
+    code: "input-invalid",
+  });
+}
+
+async function writePlan(plan: PromotionPlan, directory: string): Promise<string> {
+  const file = join(directory, "plan.json");
+  await writeFile(file, `${JSON.stringify(plan, null, 2)}\n`);
+  return file;
+}
+
+function renderPromoted(plan: PromotionPlan, promoted: string, isDryRun: boolean): string {
+  const tags = plan.tags.map(
+    ({ tag, from, action }) => `| ${code(tag)} | ${action === "move" ? `moved from ${code(from ?? "")}` : action} |`,
+  );
+  return [
+    isDryRun ? "### 🔎 promote: would be promoted (dry run)" : "### ✅ promote: promoted",
+    "",
+    `${code(`${plan.from}@${plan.digest}`)} → ${code(promoted)}`,
+    "",
+    ...(tags.length === 0 ? [] : ["| Tag | |", "| --- | --- |", ...tags, ""]),
+  ].join("\n");
+}

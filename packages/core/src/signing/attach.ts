@@ -24,8 +24,8 @@ export interface Attachment {
   bundle: Descriptor;
   /** The referrer of the image itself. */
   referrer: Descriptor;
-  /** The referrers of the children, in their order. */
-  childReferrers: Descriptor[];
+  /** Of each child, in their order; without the image itself, where it is its own child. */
+  childReferrers: { subject: Digest; referrer: Descriptor }[];
   /** The same statement, signed with the same key, was there already: nothing new was signed. */
   existed: boolean;
 }
@@ -70,15 +70,16 @@ export async function attachStatement(
     emptyBlob.bytes,
   );
   await pushMissingBlob(client, target.repository, bundle, bytes);
-  const referrers: Descriptor[] = [];
+  const referrers: { subject: Digest; referrer: Descriptor }[] = [];
   for (const subject of subjects) {
     const manifest = encodeReferrer(subject, bundle, statement.predicateType, created);
     const digest = await client.pushManifest(target.repository, manifest, mediaTypes.ociManifest);
-    referrers.push({ mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength, artifactType: mediaTypes.sigstoreBundle });
+    const referrer = { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength, artifactType: mediaTypes.sigstoreBundle };
+    referrers.push({ subject: subject.digest, referrer });
   }
-  const referrer = referrers.pop();
-  if (referrer === undefined) throw new TypeError("an attachment without a subject");
-  return { bundle, referrer, childReferrers: referrers, existed: existing !== undefined };
+  const last = referrers.pop();
+  if (last === undefined) throw new TypeError("an attachment without a subject");
+  return { bundle, referrer: last.referrer, childReferrers: referrers, existed: existing !== undefined };
 }
 
 /** The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided on them. */

@@ -1,0 +1,69 @@
+import { UserError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatPlatform } from "../oci/manifest.ts";
+import type { Reference, Repository } from "../oci/reference.ts";
+import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
+import { collectEvidence } from "../signing/collect.ts";
+import type { CollectedEvidence } from "../signing/types.ts";
+import { decideGate } from "./decide.ts";
+import type { GateDecision, GateFacts } from "./facts.ts";
+
+export interface GateOutcome extends GateDecision {
+  image: ImageFacts;
+  /** What was collected, for the image's digest and for each child's. */
+  evidence: ReadonlyMap<Digest, CollectedEvidence>;
+}
+
+/**
+ * Looks at an image and everything that refers to it and to its children, and decides by the policy's environment. `place` is `from` where images are let
+ * through from, and `to` at the destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes to.
+ * @throws UserError `environment-unknown`, `image-not-found`, …; InfrastructureError where the registry cannot be asked: never a decision then
+ */
+export async function runGate(
+  client: RegistryClient,
+  image: Reference | ImageFacts,
+  environmentName: string,
+  policy: LoadedPolicy,
+  now: Date,
+  place: GateFacts["place"] = "from",
+): Promise<GateOutcome> {
+  const environment = findEnvironment(policy, environmentName);
+  const facts = "children" in image ? image : await fetchImageFacts(client, image);
+  const { digest } = facts.reference;
+  const repository: Repository = { registry: facts.reference.registry, name: facts.reference.name };
+  const children = facts.children.map((child) => child.digest);
+  const evidence = new Map<Digest, CollectedEvidence>();
+  for (const each of new Set([digest, ...children])) {
+    evidence.set(each, await collectEvidence(client, repository, each, policy.policy.signers));
+  }
+  // A single image is its own child, and its platform says nothing that its digest does not.
+  const platforms = new Map(
+    facts.children.filter((child) => child.digest !== digest).map((child) => [child.digest, formatPlatform(child.platform)]),
+  );
+  const decision = decideGate({
+    environmentName,
+    environment,
+    policy,
+    now,
+    place,
+    image: { repository, digest, children, platforms },
+    evidence,
+  });
+  return { ...decision, image: facts, evidence };
+}
+
+/** @throws UserError `environment-unknown` */
+export function findEnvironment(policy: LoadedPolicy, name: string): PolicyEnvironment {
+  const { environments } = policy.policy;
+  const environment = Object.hasOwn(environments, name) ? environments[name] : undefined;
+  if (environment !== undefined) return environment;
+  throw new UserError(
+    `input 'environment' is '${name}'; policy '${policy.policy.name}' has ${Object.keys(environments).join(", ") || "none"}`,
+    {
+      code: "environment-unknown",
+      wayOut: "Name an environment of the policy, or have its owners add this one.",
+    },
+  );
+}

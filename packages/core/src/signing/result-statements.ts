@@ -1,0 +1,88 @@
+import { UserError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import { type LoadedPolicy, type Stage, stages } from "../policy/schema.ts";
+import type { StageResult } from "../result.ts";
+import { stageFindings } from "./predicates.ts";
+import { buildStatement, buildSubjects } from "./statement.ts";
+import type { Statement } from "./types.ts";
+import { buildVerificationSummary, imageUri } from "./verification-summary.ts";
+
+/** The image that is signed, as the registry has it now. */
+export interface SignedImage {
+  repository: Repository;
+  digest: Digest;
+  children: readonly Digest[];
+}
+
+/** A result that may be signed: of a stage that judges, about this image, under this policy, with a finding. */
+export interface SignableResult {
+  stage: Stage;
+  result: StageResult;
+  predicateType: string;
+  predicate: Record<string, unknown>;
+}
+
+/**
+ * Holds a result file to what it is to be signed for. A signature makes a result evidence: one about another image, under another policy, or of work that
+ * ended in an error is none.
+ * @throws UserError `result-not-signable`
+ */
+export function checkSignable(result: StageResult, where: string, image: SignedImage, policy: LoadedPolicy): SignableResult {
+  const refuse = (why: string, wayOut: string): UserError =>
+    new UserError(`result ${where} cannot be signed: ${why}`, { code: "result-not-signable", wayOut });
+  const { stage } = result;
+  if (stage === "build") throw refuse("it is of stage build, which has no verdict", "Attest a build with `stage: build`, without results.");
+  const known = stages.find((each) => each === stage && stageFindings[each].length > 0);
+  if (known === undefined) throw refuse(`it is of stage ${stage}, which leaves no finding to sign`, "Sign the results of base and scan.");
+  if (result.verdict === "error" || result.subject === undefined) {
+    throw refuse(`its verdict is error (${result.error?.message ?? "unknown"})`, `Run ${stage} again, and sign what it then says.`);
+  }
+  const again = `Run ${stage} on ${formatRepository(image.repository)}@${image.digest} under this policy, and sign that result.`;
+  const { subject } = result;
+  if (subject.digest !== image.digest || subject.repository !== formatRepository(image.repository)) {
+    throw refuse(
+      `it is about ${subject.repository}@${subject.digest}, and the image is ${formatRepository(image.repository)}@${image.digest}`,
+      again,
+    );
+  }
+  const judged = new Set<string>(subject.children.map((child) => child.digest));
+  if (judged.size !== new Set(image.children).size || image.children.some((child) => !judged.has(child))) {
+    throw refuse("the images that it judged are not the image's children", again);
+  }
+  if (result.policy === undefined || result.policy.digest !== policy.digest || result.policy.serial !== policy.policy.serial) {
+    const under = result.policy === undefined ? "no policy" : `serial ${result.policy.serial}, ${result.policy.digest}`;
+    throw refuse(`it was made under ${under}, and the policy given is serial ${policy.policy.serial}, ${policy.digest}`, again);
+  }
+  if (result.predicateType === undefined || result.predicate === undefined || !stageFindings[known].includes(result.predicateType)) {
+    throw refuse(`it has no finding of type ${stageFindings[known].join(" or ")}`, again);
+  }
+  return { stage: known, result, predicateType: result.predicateType, predicate: result.predicate };
+}
+
+/** What the stage found, as it stands in the result. */
+export function buildFindingStatement(signable: SignableResult, image: SignedImage): Statement {
+  return buildStatement(buildSubjects(image.repository, [image.digest, ...image.children]), signable.predicateType, signable.predicate);
+}
+
+/** The stage's verdict, resting on its finding: the bundle by digest, and the referrer to fetch it by. Its time is when the stage was done: signing the same result again gives the same statement. */
+export function buildVerdictStatement(
+  signable: SignableResult,
+  image: SignedImage,
+  policy: LoadedPolicy,
+  finding: { bundle: Digest; referrer: Digest },
+): Statement {
+  const { result } = signable;
+  const counted = result.violations.filter((violation) => violation.exception === undefined).length;
+  return buildVerificationSummary({
+    stage: signable.stage,
+    image,
+    policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
+    passed: result.verdict === "pass",
+    violations: counted,
+    excepted: result.violations.length - counted,
+    timeVerified: new Date(result.finishedAt),
+    inputs: [{ digest: finding.bundle, uri: imageUri(image.repository, finding.referrer) }],
+    tools: result.tools,
+  });
+}

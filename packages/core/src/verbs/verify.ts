@@ -1,0 +1,54 @@
+import { z } from "zod";
+import type { GateDecision } from "../gate/facts.ts";
+import { runGate } from "../gate/verify.ts";
+import { formatRepository, parseReference } from "../oci/reference.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { Context } from "../ports.ts";
+import { createRegistryClient } from "../registry/create.ts";
+import { renderResultMarkdown } from "../report/markdown.ts";
+import { buildResult, resultSubject } from "./outcome.ts";
+import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+
+const inputs = z.object({ ...commonInputs, image: requiredText(), environment: requiredText() });
+
+/** The gate: is all the evidence there that the policy requires for an environment? There is no input that lets an image through. */
+export const verifyVerb: Verb<typeof inputs> = { name: "verify", command: "verify", inputs, outputs: ["missing"], run: runVerify };
+
+async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
+  const startedAt = context.now();
+  const policy = await loadPolicy(given.policy, context);
+  const client = createRegistryClient({
+    ports: context.ports,
+    env: context.env,
+    signal: context.signal,
+    plainHttp: policy.policy.registries.plainHttp,
+  });
+  try {
+    const gate = await runGate(client, parseReference(given.image), given.environment, policy, context.now());
+    const { image, missing } = gate;
+    context.ports.log.info(`verifying ${formatRepository(image.reference)}@${image.reference.digest} for environment ${given.environment}`);
+    const refused = new Set<string>(missing.map((each) => each.digest));
+    // What is wrong with the image as a whole (its origin, its index) is wrong with each child.
+    const whole = gate.verdict === "fail" && (refused.size === 0 || refused.has(image.reference.digest));
+    const result = buildResult(context, {
+      stage: "verify",
+      startedAt,
+      subject: resultSubject(image, (digest) => (whole || refused.has(digest) ? "fail" : "pass")),
+      violations: gate.violations,
+      policy,
+      notes: gate.accepted.map((each) => `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}`),
+    });
+    return {
+      verdict: result.verdict,
+      result,
+      outputs: { missing: renderMissing(gate) },
+      summary: renderResultMarkdown(result, `verify for ${given.environment}`),
+    };
+  } finally {
+    await client.close();
+  }
+}
+
+function renderMissing(gate: GateDecision): string {
+  return JSON.stringify(gate.missing.map(({ problem, ...each }) => ({ ...each, reason: problem })));
+}

@@ -14,9 +14,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { digestOf } from "@goldenpath/core/oci/digest";
+import { parseRepository } from "@goldenpath/core/oci/reference";
+import { silentPorts } from "@goldenpath/core/ports";
+import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { startRegistry } from "@goldenpath/registry/server";
 import { afterAll, describe, expect, it } from "vitest";
 import { packageBuildpack } from "../../examples/golden-platform/buildpackage.ts";
-import type { BuiltImage } from "../../examples/golden-platform/image.ts";
+import { type BuiltImage, pushImage } from "../../examples/golden-platform/image.ts";
 import {
   type Application,
   askForPage,
@@ -78,6 +82,29 @@ describe("the buildpackage", () => {
     const again = await broken("modes", (directory) => chmodSync(join(directory, "bin/build"), 0o600));
     expect(again.digest).toBe(image.digest);
     expect((await readLayer(again)).get(`${root}/0.1.0/bin/build`)).toMatchObject({ mode: 0o755 });
+  });
+});
+
+describe("pushing an image", () => {
+  it("gives the registry the same digest, once by tag, and sends no layer twice", async () => {
+    const image = await packageBuildpack(exampleBuildpack, { outputDirectory: join(work, "packages"), env: {} });
+    const registry = await startRegistry();
+    const client = createRegistryClient({ ports: silentPorts(), env: { HOME: work } });
+    try {
+      const repository = parseRepository(`${registry.host}/platform/buildpack`);
+      await expect(pushImage(client, repository, image, "latest")).resolves.toBe(image.digest);
+      const fetched = await client.fetchManifest({ ...repository, tag: "latest" });
+      expect(fetched.digest).toBe(image.digest);
+      const layer = fetched.kind === "image" ? fetched.manifest.layers[0] : undefined;
+      if (layer === undefined) throw new Error("the image has no layer");
+      expect(Buffer.from(await client.fetchBlob(repository, layer))).toEqual(readFileSync(image.layers[0]?.path ?? ""));
+      const sent = client.traffic.bytesSent;
+      await pushImage(client, repository, image, "again");
+      expect(client.traffic.bytesSent - sent).toBeLessThan(layer.size);
+    } finally {
+      await client.close();
+      await registry.close();
+    }
   });
 });
 

@@ -89,12 +89,12 @@ describe("the golden base", () => {
     expect(readdirSync(join(work, "none"))).toEqual([]);
   });
 
-  it("refuses when one of the archives can't be read", async () => {
+  it("refuses when one of the archives does not answer", async () => {
     const directory = join(work, "broken-archive");
     const options = {
       directory,
       distribution: hostDistribution(),
-      env: withSource("deb [trusted=yes] file:/nonexistent ./", join(work, "sources-broken")),
+      env: withSource("deb [trusted=yes] http://127.0.0.1:1 ./", join(work, "sources-broken")),
     };
     await expect(openApt(options)).rejects.toBeInstanceOf(InfrastructureError);
   });

@@ -1,0 +1,78 @@
+import type { Digest } from "../oci/digest.ts";
+import type { Platform } from "../oci/manifest.ts";
+
+/** One approved version of a base for one platform. */
+export interface ApprovedBase {
+  /** The policy's name for it. */
+  name: string;
+  /** HOST/NAME */
+  image: string;
+  /** As the policy approves it: of an index or of this platform's image. */
+  digest: Digest;
+  /** The last day (UTC) on which images may stand on it. */
+  until?: string;
+  /** As its config says. */
+  platform: Platform;
+  /** Of its layers unpacked, the lowest first. */
+  diffIds: readonly Digest[];
+  /** Of its layers as they are in the registry, in the same order. */
+  layers: readonly Digest[];
+}
+
+export interface BaseMatch {
+  /** Every approved version that has exactly these layers, in the policy's order. Never empty. */
+  bases: readonly [ApprovedBase, ...ApprovedBase[]];
+  matchedLayers: number;
+  totalLayers: number;
+}
+
+export interface ImageLayers {
+  platform: Platform;
+  diffIds: readonly Digest[];
+}
+
+/**
+ * The base that an image stands on: the approved one for its platform of which the diffIDs, all of them, are the image's first. diffIDs are digests of the
+ * layers' contents, so a name or label has no part in it, and recompression does no harm. Of several the longest counts: a base is often itself built on another
+ * approved one. A base without layers is a prefix of everything and therefore of nothing.
+ */
+export function identifyBase(image: ImageLayers, approved: readonly ApprovedBase[]): BaseMatch | undefined {
+  const matching = approved.filter(
+    (base) =>
+      base.diffIds.length > 0 &&
+      isSamePlatform(base.platform, image.platform) &&
+      base.diffIds.every((diffId, index) => diffId === image.diffIds[index]),
+  );
+  const matchedLayers = Math.max(0, ...matching.map((base) => base.diffIds.length));
+  const [first, ...others] = matching.filter((base) => base.diffIds.length === matchedLayers);
+  return first === undefined ? undefined : { bases: [first, ...others], matchedLayers, totalLayers: image.diffIds.length };
+}
+
+/** The approved base that shares the most of its first layers with the image without being its base: for messages. */
+export function findNearestBase(
+  image: ImageLayers,
+  approved: readonly ApprovedBase[],
+): { base: ApprovedBase; sharedLayers: number } | undefined {
+  const shared = (base: ApprovedBase): number => {
+    const end = base.diffIds.findIndex((diffId, index) => diffId !== image.diffIds[index]);
+    return end === -1 ? base.diffIds.length : end;
+  };
+  const [nearest] = approved
+    .filter((base) => isSamePlatform(base.platform, image.platform))
+    .map((base) => ({ base, sharedLayers: shared(base) }))
+    .filter(({ sharedLayers }) => sharedLayers > 0)
+    .toSorted((a, b) => b.sharedLayers - a.sharedLayers);
+  return nearest;
+}
+
+export function isSamePlatform(a: Platform, b: Platform): boolean {
+  return a.os === b.os && a.architecture === b.architecture && variantOf(a) === variantOf(b);
+}
+
+/** The variants that everybody leaves out are the same as those that somebody writes (containerd's normalisation of platforms). */
+function variantOf({ architecture, variant = "" }: Platform): string {
+  if (architecture === "arm64" && (variant === "8" || variant === "v8")) return "";
+  if (architecture === "arm" && (variant === "" || variant === "7")) return "v7";
+  if (architecture === "amd64" && variant === "v1") return "";
+  return variant;
+}

@@ -1,0 +1,55 @@
+import { formatPlatform } from "../oci/manifest.ts";
+import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
+import type { StageResult } from "../result.ts";
+import type { BaseDecision, ChildBaseDecision } from "./decide.ts";
+import type { ApprovedBase } from "./identify.ts";
+
+/** What the base stage found, as its predicate says it: for each child the base and how that is proven. */
+export function buildBasePredicate(image: { repository: string; digest: string }, decision: BaseDecision): Record<string, unknown> {
+  return {
+    image: { repository: image.repository, digest: image.digest },
+    children: decision.children.map((child) => ({
+      digest: child.digest,
+      platform: child.platform,
+      base: child.base === undefined ? null : describeBase(child.base),
+      ...(child.sameLayers.length === 0 ? {} : { sameLayers: child.sameLayers.map(describeBase) }),
+      proof: "diff-id-prefix",
+      matchedLayers: child.matchedLayers,
+      totalLayers: child.totalLayers,
+      ...(child.claimed === undefined ? {} : { claimed: child.claimed }),
+    })),
+  };
+}
+
+function describeBase(base: ApprovedBase): Record<string, unknown> {
+  return { name: base.name, image: base.image, digest: base.digest, diffIDs: base.diffIds.length, topLayer: base.diffIds.at(-1) };
+}
+
+/** `HOST/NAME@sha256:…` of each base that was proven, one a line, each once. */
+export function formatProvenBases(decision: BaseDecision): string {
+  const bases = decision.children.flatMap((child) => (child.base === undefined ? [] : [`${child.base.image}@${child.base.digest}`]));
+  return [...new Set(bases)].join("\n");
+}
+
+/** The stage as a section of a job summary: verdict, what is refused with the way out, and a row for each child. */
+export function renderBaseSummary(result: StageResult, decision: BaseDecision, audit: boolean): string {
+  return [
+    renderResultMarkdown(result, "golden base").trimEnd(),
+    "",
+    "| Platform | Verdict | Base | Layers | The image says |",
+    "| --- | --- | --- | --- | --- |",
+    ...decision.children.map(renderChild),
+    ...(audit && result.verdict === "fail" ? ["", "`mode: audit`: the step does not fail, the verdict stays."] : []),
+    "",
+  ].join("\n");
+}
+
+function renderChild(child: ChildBaseDecision): string {
+  const base =
+    child.base === undefined
+      ? "none that is approved"
+      : `${escapeMarkdown(child.base.name)} ${code(`${child.base.image}@${child.base.digest}`)}`;
+  const layers = child.base === undefined ? `${child.totalLayers}` : `${child.matchedLayers} of ${child.totalLayers} are its`;
+  const claimed = child.claimed === undefined ? "" : escapeMarkdown(child.claimed.name);
+  return `| ${escapeMarkdown(formatPlatform(child.platform))} | ${child.verdict} | ${base} | ${layers} | ${claimed} |`;
+}

@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
+import { findFalseLayers, gatherApprovedBases, platformOf } from "../base/gather.ts";
+import { type ApprovedBase, identifyBase } from "../base/identify.ts";
+import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../base/report.ts";
+import { formatPlatform } from "../oci/manifest.ts";
+import { formatReference, formatRepository, parseReference } from "../oci/reference.ts";
+import { loadPolicy } from "../policy/load.ts";
+import type { Context } from "../ports.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { createRegistryClient } from "../registry/create.ts";
+import { type ChildFacts, fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { buildResult, resultSubject } from "./outcome.ts";
+import { choice, commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+
+const inputs = z.object({
+  ...commonInputs,
+  image: requiredText(),
+  mode: choice(["enforce", "audit"], "enforce"),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/**
+ * Proves from its layers which base an image stands on, and judges it by the policy's catalogue; each child of an index has its own verdict.
+ * Output: `base`, the proven one as `HOST/NAME@sha256:…`; for an index with several one a line; empty where there is none.
+ */
+export const enforceVerb: Verb<typeof inputs> = {
+  name: "enforce-golden-base",
+  command: "enforce",
+  inputs,
+  outputs: ["base"],
+  run: runEnforce,
+};
+
+async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome> {
+  const startedAt = context.now();
+  const policy = await loadPolicy(given.policy, context);
+  const reference = parseReference(given.image, "input 'image'");
+  const { ports, env, signal } = context;
+  const client = createRegistryClient({ ports, env, signal, plainHttp: policy.policy.registries.plainHttp });
+  try {
+    const image = await fetchImageFacts(client, reference);
+    ports.log.info(`judging the base of ${formatReference(image.reference)}`);
+    const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
+    const children: ChildBaseFacts[] = [];
+    for (const child of image.children) children.push(await gatherChild(client, image, child, approved));
+    const decision = decideBase({
+      repository: image.reference,
+      isIndex: image.children[0]?.digest !== image.reference.digest,
+      children,
+      approved,
+      exceptions: policy.policy.exceptions,
+      now: startedAt,
+    });
+    logDecision(decision, context);
+    const verdicts = new Map<string, "pass" | "fail">(decision.children.map((child) => [child.digest, child.verdict]));
+    const result = buildResult(context, {
+      stage: "base",
+      startedAt,
+      subject: resultSubject(image, (digest) => verdicts.get(digest) ?? "error"),
+      violations: decision.violations,
+      policy,
+      predicateType: predicateTypes.base,
+      predicate: buildBasePredicate({ repository: formatRepository(image.reference), digest: image.reference.digest }, decision),
+      notes: decision.notes,
+    });
+    return {
+      verdict: result.verdict,
+      result,
+      outputs: { base: formatProvenBases(decision) },
+      summary: renderBaseSummary(result, decision, given.mode === "audit"),
+      enforced: given.mode === "enforce",
+    };
+  } finally {
+    await client.close();
+  }
+}
+
+async function gatherChild(
+  client: RegistryClient,
+  image: ImageFacts,
+  child: ChildFacts,
+  approved: readonly ApprovedBase[],
+): Promise<ChildBaseFacts> {
+  const platform = platformOf(child);
+  const diffIds = child.config.rootfs.diff_ids;
+  const match = identifyBase({ platform, diffIds }, approved);
+  return {
+    digest: child.digest,
+    platform,
+    diffIds,
+    labels: child.config.config?.Labels ?? {},
+    annotations: child.manifest.annotations ?? {},
+    falseLayers: match === undefined ? [] : await findFalseLayers(client, image.reference, child, match),
+  };
+}
+
+function logDecision(decision: BaseDecision, context: Context): void {
+  for (const { platform, base, matchedLayers, totalLayers } of decision.children) {
+    const found =
+      base === undefined ? "stands on no approved base" : `stands on '${base.name}' (${matchedLayers} of ${totalLayers} layers)`;
+    context.ports.log.info(`${formatPlatform(platform)} ${found}`);
+  }
+}

@@ -16,7 +16,11 @@ export interface ClaimedBase {
   name: string;
 }
 
-const runImageSchema = z.looseObject({ topLayer: z.unknown(), image: z.unknown(), reference: z.unknown() });
+const runImageSchema = z.looseObject({
+  topLayer: z.unknown().optional(),
+  image: z.unknown().optional(),
+  reference: z.unknown().optional(),
+});
 
 export function readLifecycleLabel(labels: Readonly<Record<string, string>>): LifecycleLabel {
   const text = labels[lifecycleLabel];

@@ -1,0 +1,336 @@
+import { describe, expect, test } from "vitest";
+import type { Digest } from "../oci/digest.ts";
+import type { Exception } from "../policy/schema.ts";
+import { type BaseFacts, type ChildBaseFacts, decideBase } from "./decide.ts";
+import type { ApprovedBase } from "./identify.ts";
+import { lifecycleLabel } from "./label.ts";
+
+const now = new Date("2026-05-10T12:00:00Z");
+/** A digest for a word, the same each time. */
+const id = (word: string): Digest => `sha256:${Buffer.from(word).toString("hex").padEnd(64, "0")}`;
+const ids = (words: string): Digest[] => (words === "" ? [] : words.split(" ").map(id));
+const amd64 = { os: "linux", architecture: "amd64" };
+const arm64 = { os: "linux", architecture: "arm64" };
+
+function base(name: string, layers: string, change: Partial<ApprovedBase> = {}): ApprovedBase {
+  return {
+    name,
+    image: `r.test/${name}`,
+    digest: id(`index ${name}`),
+    platform: amd64,
+    diffIds: ids(layers),
+    layers: ids(`${layers}`),
+    ...change,
+  };
+}
+
+function child(layers: string, change: Partial<ChildBaseFacts> = {}): ChildBaseFacts {
+  return { digest: id("child"), platform: amd64, diffIds: ids(layers), labels: {}, annotations: {}, falseLayers: [], ...change };
+}
+
+const labelled = (runImage: unknown): Pick<ChildBaseFacts, "labels"> => ({ labels: { [lifecycleLabel]: JSON.stringify({ runImage }) } });
+
+const golden = base("golden", "os libc");
+const exception = (change: Partial<Exception> = {}): Exception => ({
+  rule: "base.approved",
+  thing: "r.test/quarantine/shop",
+  reason: "vendor's image",
+  owner: "team-shop",
+  expires: "2026-05-31",
+  ...change,
+});
+
+function decide(children: ChildBaseFacts[], change: Partial<BaseFacts> = {}) {
+  return decideBase({
+    repository: { registry: "r.test", name: "quarantine/shop" },
+    isIndex: false,
+    children,
+    approved: [golden],
+    exceptions: [],
+    now,
+    ...change,
+  });
+}
+
+describe("an image that is refused", () => {
+  // [what, the image, what else differs, the rules it breaks, what the messages say]
+  const cases: [string, ChildBaseFacts, Partial<BaseFacts>, string[], string[]][] = [
+    ["on a foreign base", child("foreign app"), {}, ["base.approved"], ["not those of any approved base for linux/amd64"]],
+    ["without layers", child(""), {}, ["base.approved"], ["it has no layers, so it stands on no base"]],
+    ["without layers, beside a base without layers", child(""), { approved: [base("scratch", "")] }, ["base.approved"], ["no layers"]],
+    ["with layers, on a base without layers", child("app"), { approved: [base("scratch", "")] }, ["base.approved"], ["not those of any"]],
+    ["on a part of the base", child("os"), {}, ["base.approved"], ["the first 1 of the 2 layers of 'golden' are there"]],
+    ["on a part of the base, with an application", child("os app"), {}, ["base.approved"], ["the first 1 of the 2 layers of 'golden'"]],
+    ["with the base's layers in another order", child("libc os app"), {}, ["base.approved"], ["not those of any"]],
+    ["with the base not at the bottom", child("foreign os libc app"), {}, ["base.approved"], ["not those of any"]],
+    [
+      "of another platform",
+      child("os libc app", { platform: arm64 }),
+      {},
+      ["base.approved"],
+      ["no approved base has a version for linux/arm64"],
+    ],
+    ["of another variant", child("os libc app", { platform: { ...amd64, variant: "v3" } }), {}, ["base.approved"], ["linux/amd64/v3"]],
+    ["of another system", child("os libc app", { platform: { ...amd64, os: "windows" } }), {}, ["base.approved"], ["windows/amd64"]],
+    ["where nothing is approved", child("os libc app"), { approved: [] }, ["base.approved"], ["no approved base has a version"]],
+    [
+      "that says it stands on an approved base",
+      child("foreign app", { annotations: { "org.opencontainers.image.base.name": "r.test/golden:1" } }),
+      {},
+      ["base.approved"],
+      ["the image says that it stands on r.test/golden:1"],
+    ],
+    [
+      "on a base that is over",
+      child("os libc app"),
+      { approved: [{ ...golden, until: "2026-05-09" }] },
+      ["base.expired"],
+      ["was approved until 2026-05-09"],
+    ],
+    [
+      "on a base that is over, which stands on one that is not",
+      child("os libc extra app"),
+      { approved: [golden, base("rich", "os libc extra", { until: "2026-05-09" })] },
+      ["base.expired"],
+      ["'rich'"],
+    ],
+    [
+      "on a base that is over in all its versions",
+      child("os libc app"),
+      { approved: [{ ...golden, until: "2026-05-09" }, base("twin", "os libc", { until: "2026-04-01" })] },
+      ["base.expired"],
+      ["'golden'"],
+    ],
+    [
+      "with a label that names a lower layer",
+      child("os libc app", labelled({ topLayer: id("os") })),
+      {},
+      ["base.label-contradicts"],
+      ["ends with layer 1, and base 'golden' ends with layer 2"],
+    ],
+    [
+      "with a label that names a higher layer: something stands between",
+      child("os libc extra app", labelled({ topLayer: id("extra") })),
+      {},
+      ["base.label-contradicts"],
+      ["ends with layer 3, and base 'golden' ends with layer 2"],
+    ],
+    [
+      "with a label that names a layer of another image",
+      child("os libc app", labelled({ topLayer: id("other") })),
+      {},
+      ["base.label-contradicts"],
+      ["which the image does not have"],
+    ],
+    [
+      "with a label that is not JSON",
+      child("os libc app", { labels: { [lifecycleLabel]: "{" } }),
+      {},
+      ["base.label-contradicts"],
+      ["it is not JSON"],
+    ],
+    ["with an empty label", child("os libc app", { labels: { [lifecycleLabel]: "" } }), {}, ["base.label-contradicts"], ["it is not JSON"]],
+    [
+      "with a label without run image",
+      child("os libc app", { labels: { [lifecycleLabel]: "{}" } }),
+      {},
+      ["base.label-contradicts"],
+      ["it has no runImage"],
+    ],
+    [
+      "with a label that is a list",
+      child("os libc app", { labels: { [lifecycleLabel]: "[]" } }),
+      {},
+      ["base.label-contradicts"],
+      ["it has no runImage"],
+    ],
+    [
+      "with a label without top layer",
+      child("os libc app", labelled({ image: "r.test/golden" })),
+      {},
+      ["base.label-contradicts"],
+      ["topLayer is not a digest"],
+    ],
+    [
+      "with a label whose top layer is a name",
+      child("os libc app", labelled({ topLayer: "libc" })),
+      {},
+      ["base.label-contradicts"],
+      ["topLayer is not a digest"],
+    ],
+    [
+      "on a foreign base, with a label that lies",
+      child("foreign app", labelled({ topLayer: id("libc"), image: "r.test/golden" })),
+      {},
+      ["base.approved", "base.label-contradicts"],
+      ["the image says that it stands on r.test/golden", "does not have"],
+    ],
+    [
+      "with a layer that is not what its config says",
+      child("os libc app", { falseLayers: [{ index: 1, actual: id("evil") }] }),
+      {},
+      ["base.layer-contradicts"],
+      [`layer 2 is that of base 'golden' (${id("libc")}), and what it unpacks to is ${id("evil")}`],
+    ],
+    [
+      "with an exception for another repository",
+      child("foreign app"),
+      { exceptions: [exception({ thing: "r.test/quarantine" })] },
+      ["base.approved"],
+      ["not those of any"],
+    ],
+    [
+      "with an exception that is over",
+      child("foreign app"),
+      { exceptions: [exception({ expires: "2026-05-09" })] },
+      ["base.approved"],
+      ["(its exception by team-shop expired on 2026-05-09)"],
+    ],
+    [
+      "with an exception for a scan",
+      child("foreign app"),
+      { exceptions: [exception({ rule: "scan.severity" })] },
+      ["base.approved"],
+      ["not those of any"],
+    ],
+    [
+      "with an exception, on a base that is over",
+      child("os libc app"),
+      { approved: [{ ...golden, until: "2026-05-09" }], exceptions: [exception()] },
+      ["base.expired"],
+      ["was approved until"],
+    ],
+    [
+      "with an exception, and a label that lies",
+      child("os libc app", labelled({ topLayer: id("os") })),
+      { exceptions: [exception()] },
+      ["base.label-contradicts"],
+      ["ends with layer 1"],
+    ],
+    [
+      "with an exception, and a layer that lies",
+      child("os libc app", { falseLayers: [{ index: 0, actual: id("evil") }] }),
+      { exceptions: [exception()] },
+      ["base.layer-contradicts"],
+      ["layer 1"],
+    ],
+  ];
+
+  test.each(cases)("%s", (_what, image, change, rules, messages) => {
+    const decision = decide([image], change);
+    expect(decision.violations.map(({ rule }) => rule)).toEqual(rules);
+    for (const [index, message] of messages.entries()) expect(decision.violations[index]?.problem).toContain(message);
+    for (const violation of decision.violations) {
+      expect(violation.thing).toBe(`r.test/quarantine/shop@${image.digest}`);
+      expect(violation.wayOut).not.toBe("");
+      expect(violation.exception).toBeUndefined();
+      expect(violation.platform).toBeUndefined();
+    }
+    expect(decision.children[0]?.verdict).toBe("fail");
+  });
+
+  test("in one child of an index, and for that child alone", () => {
+    const decision = decide([child("os libc app"), child("foreign", { digest: id("other"), platform: arm64 })], {
+      isIndex: true,
+      approved: [golden, { ...golden, platform: arm64 }],
+    });
+    expect(decision.violations).toMatchObject([
+      { rule: "base.approved", platform: "linux/arm64", thing: `r.test/quarantine/shop@${id("other")}` },
+    ]);
+    expect(decision.children.map(({ verdict }) => verdict)).toEqual(["pass", "fail"]);
+  });
+
+  test("is told the bases to go to: those for its platform, that are not over", () => {
+    const approved = [golden, base("rich", "os libc extra", { until: "2026-05-09" }), base("arm", "os", { platform: arm64 })];
+    const wayOut = (image: ChildBaseFacts): string => decide([image], { approved }).violations[0]?.wayOut ?? "";
+    expect(wayOut(child("foreign"))).toContain("('golden', r.test/golden)");
+    expect(wayOut(child("foreign"))).not.toMatch(/rich|arm/);
+    expect(wayOut(child("foreign", { platform: { ...amd64, architecture: "s390x" } }))).toContain("there is none for linux/s390x");
+  });
+
+  test("has no say in how its message looks", () => {
+    const [violation] = decide([
+      child("foreign", { labels: { "org.opencontainers.image.base.name": `a\n::error::b\u001b[31m${"x".repeat(999)}` } }),
+    ]).violations;
+    expect(violation?.problem).not.toMatch(/\p{Cc}/u);
+    expect(violation?.problem.length).toBeLessThan(600);
+  });
+});
+
+describe("an image that passes", () => {
+  const decideBaseOf = (image: ChildBaseFacts, change: Partial<BaseFacts> = {}) => {
+    const decision = decide([image], change);
+    expect(decision.violations.filter((violation) => violation.exception === undefined)).toEqual([]);
+    expect(decision.children[0]?.verdict).toBe("pass");
+    return decision;
+  };
+
+  test("on an approved base", () => {
+    expect(decideBaseOf(child("os libc app more")).children[0]).toMatchObject({
+      base: golden,
+      matchedLayers: 2,
+      totalLayers: 4,
+      sameLayers: [],
+    });
+  });
+
+  test("on the longest of its approved bases, wherever that is in the policy", () => {
+    const small = base("small", "os");
+    const rich = base("rich", "os libc extra");
+    for (const approved of [
+      [small, golden, rich],
+      [rich, golden, small],
+      [golden, rich, small],
+    ]) {
+      expect(decideBaseOf(child("os libc extra app"), { approved }).children[0]).toMatchObject({ base: rich, matchedLayers: 3 });
+    }
+  });
+
+  test("on a base of two names, the first in the policy, and the other is listed", () => {
+    const twin = base("twin", "os libc");
+    expect(decideBaseOf(child("os libc app"), { approved: [golden, twin] }).children[0]).toMatchObject({
+      base: golden,
+      sameLayers: [twin],
+    });
+    expect(decideBaseOf(child("os libc app"), { approved: [twin, golden] }).children[0]).toMatchObject({
+      base: twin,
+      sameLayers: [golden],
+    });
+  });
+
+  test("on a base of which one of two names is over", () => {
+    const over = base("over", "os libc", { until: "2026-05-09" });
+    expect(decideBaseOf(child("os libc app"), { approved: [over, golden] }).children[0]).toMatchObject({
+      base: golden,
+      sameLayers: [over],
+    });
+  });
+
+  test("on the last day of its base", () => {
+    decideBaseOf(child("os libc app"), { approved: [{ ...golden, until: "2026-05-10" }] });
+  });
+
+  test("that is the base itself, with a note", () => {
+    expect(decideBaseOf(child("os libc")).notes).toEqual(["linux/amd64: the image is base 'golden' itself, with nothing on top of it"]);
+    expect(decideBaseOf(child("os libc app")).notes).toEqual([]);
+  });
+
+  test("with a label that agrees with the layers, whatever it calls the base", () => {
+    const decision = decideBaseOf(child("os libc app", labelled({ topLayer: id("libc"), image: "r.test/elsewhere" })));
+    expect(decision.children[0]?.claimed).toEqual({ by: lifecycleLabel, name: "r.test/elsewhere" });
+  });
+
+  test("with a variant that everybody leaves out", () => {
+    decideBaseOf(child("os libc app", { platform: { ...arm64, variant: "v8" } }), { approved: [{ ...golden, platform: arm64 }] });
+    decideBaseOf(child("os libc app", { platform: { os: "linux", architecture: "arm" } }), {
+      approved: [{ ...golden, platform: { os: "linux", architecture: "arm", variant: "v7" } }],
+    });
+    decideBaseOf(child("os libc app", { platform: { ...amd64, variant: "v1" } }));
+  });
+
+  test("by an exception: the violation stays, with who answers for it", () => {
+    const decision = decideBaseOf(child("foreign app"), { exceptions: [exception()] });
+    expect(decision.violations).toMatchObject([{ rule: "base.approved", exception: { owner: "team-shop", expires: "2026-05-31" } }]);
+    expect(decision.children[0]?.base).toBeUndefined();
+  });
+});

@@ -96,16 +96,20 @@ export function createAuthorizedTransport(
     if (method.scheme === "basic") return credential?.kind === "basic" ? basic(credential) : undefined;
     const scopes = mergeScopes([...scopesOf(access), ...asked]);
     const key = JSON.stringify([endpoint.host, method.realm.href, method.service, scopes, formatRepository(access.repository)]);
-    let cached = await tokens.get(key)?.catch(() => undefined);
-    if (cached === undefined || cached.until <= Date.now() || cached.authorization === refused) {
-      const fetched = fetchToken(method, scopes, access, credential);
-      tokens.set(key, fetched);
-      cached = await fetched.catch((error: unknown) => {
-        if (tokens.get(key) === fetched) tokens.delete(key);
-        throw error;
-      });
+    const current = tokens.get(key);
+    const cached = current === undefined ? undefined : await current.catch(() => undefined);
+    if (cached !== undefined && cached.until > Date.now() && cached.authorization !== refused) return cached.authorization;
+    // Whoever waited as well may have asked for a new one by now.
+    const latest = tokens.get(key);
+    if (latest !== undefined && latest !== current) return (await latest).authorization;
+    const fetched = fetchToken(method, scopes, access, credential);
+    tokens.set(key, fetched);
+    try {
+      return (await fetched).authorization;
+    } catch (error) {
+      if (tokens.get(key) === fetched) tokens.delete(key);
+      throw error;
     }
-    return cached.authorization;
   }
 
   function chooseMethod(challenges: Challenge[], endpoint: URL): Method | undefined {

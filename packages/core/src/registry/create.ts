@@ -12,7 +12,7 @@ import { registryEndpoint } from "./endpoint.ts";
 import { getManifest, hasManifest, imageNotFound, putManifest } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
 import { createReferrers } from "./referrers.ts";
-import { createTransport } from "./transport.ts";
+import { createTransport, type TransportOptions } from "./transport.ts";
 import { headBlob, requestMount, uploadBlob } from "./upload.ts";
 
 /** What {@link RegistryClient.fetchBlob} holds in memory unless told otherwise. Bytes. */
@@ -20,8 +20,12 @@ const defaultMaxBlob = 64 * 1024 * 1024;
 
 const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
 
-/** A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections. */
-export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+/**
+ * A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections. Tests hand in a `sleep`, so as not to
+ * wait between tries.
+ * @throws UserError `proxy-invalid`
+ */
+export function createRegistryClient(options: RegistryClientOptions & Pick<TransportOptions, "sleep">): RegistryClient {
   const transport = createTransport(options);
   const authorized = createAuthorizedTransport(transport, createCredentialStore(options), options);
   const context: DownloadContext = {

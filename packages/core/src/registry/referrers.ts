@@ -6,7 +6,7 @@ import { answerError, hasProblem } from "./answers.ts";
 import type { DownloadContext } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
 import { encodeIndex, fallbackTag, hasAll, mergeIntoIndex, referrerDescriptor } from "./fallback-index.ts";
-import { type FetchedManifest, getManifest, putManifest } from "./manifests.ts";
+import { type FetchedManifest, getManifest, hasManifest, putManifest } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
 import { retryDelay } from "./retry.ts";
 
@@ -120,21 +120,33 @@ export function createReferrers(context: DownloadContext): Referrers {
   ): Promise<boolean> {
     const before = await readFallback(repository, subject);
     if (hasAll(before.index, [...own.keys()])) return true;
-    const merged = mergeIntoIndex(before.index, [...own.values()]);
-    const bytes = encodeIndex(merged, where);
-    const response = await putManifest(
-      context,
-      repository,
-      fallbackTag(subject),
-      { bytes, mediaType: mediaTypes.ociIndex, digest: digestOf(bytes) },
-      before.etag === undefined ? {} : { "if-match": before.etag },
-    );
-    if (response.status === 412) return false;
+    const condition: Record<string, string> =
+      before.index === undefined ? { "if-none-match": "*" } : before.etag === undefined ? {} : { "if-match": before.etag };
+    const write = async (base: ImageIndex | undefined): Promise<{ index: ImageIndex; isRefused: boolean }> => {
+      const index = mergeIntoIndex(base, [...own.values()]);
+      const bytes = encodeIndex(index, where);
+      const manifest = { bytes, mediaType: mediaTypes.ociIndex, digest: digestOf(bytes) };
+      const response = await putManifest(context, repository, fallbackTag(subject), manifest, condition);
+      return { index, isRefused: response.status === 412 };
+    };
+    const { index, isRefused } = await write(before.index).catch(async (error: unknown) => {
+      // Registries take no index that names a manifest that has been deleted since: such entries go, and nothing else does.
+      const live = before.index === undefined ? undefined : await withoutDeleted(repository, before.index);
+      if (live === undefined || live.manifests.length === before.index?.manifests.length) throw error;
+      return write(live);
+    });
+    if (isRefused) return false;
     const after = await readFallback(repository, subject);
     return hasAll(
       after.index,
-      merged.manifests.map((each) => each.digest),
+      index.manifests.map((each) => each.digest),
     );
+  }
+
+  async function withoutDeleted(repository: Repository, index: ImageIndex): Promise<ImageIndex> {
+    const manifests: Descriptor[] = [];
+    for (const each of index.manifests) if (await hasManifest(context, repository, each.digest)) manifests.push(each);
+    return { ...index, manifests };
   }
 
   return { list, announce };

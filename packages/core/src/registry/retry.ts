@@ -49,8 +49,6 @@ const connectionCodes: readonly string[] = [
   "UND_ERR_BODY_TIMEOUT",
   "UND_ERR_RESPONSE",
   "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
-  "UND_ERR_CLOSED",
-  "UND_ERR_DESTROYED",
 ];
 
 /** Is this error of the transport worth another try? A name that does not resolve, or a certificate that is not trusted, stays so. */

@@ -1,0 +1,480 @@
+import { createHash, randomBytes } from "node:crypto";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { digestOf } from "../oci/digest.ts";
+import { type Descriptor, maxManifestBytes, mediaTypes } from "../oci/manifest.ts";
+import { formatReference, type Reference } from "../oci/reference.ts";
+import { silentPorts } from "../ports.ts";
+import type { RegistryClient } from "./client.ts";
+import { createRegistryClient } from "./create.ts";
+import { buildImage, buildIndex, describeBytes, encodeText, pushBuilt } from "./testing.ts";
+
+let server: RegistryServer;
+let client: RegistryClient;
+let repository: { registry: string; name: string };
+
+const createClient = () =>
+  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 500, sleep: async () => undefined });
+
+beforeEach(async () => {
+  server = await startRegistry();
+  client = createClient();
+  repository = { registry: server.host, name: "team/shop" };
+});
+afterEach(async () => {
+  await client.close();
+  await server.close();
+});
+
+const content = new Uint8Array(randomBytes(300_000));
+const blob = describeBytes(content, mediaTypes.ociLayerTar);
+const wrongBlob: Descriptor = { ...blob, digest: digestOf("something else") };
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+const requested = (method: string, path: RegExp) =>
+  server.requests.filter((request) => request.method === method && path.test(request.path));
+
+describe("downloads", () => {
+  const blobGet = { method: "GET", path: "/blobs/sha256:" };
+  beforeEach(() => client.pushBlob(repository, blob, () => content));
+
+  test("wrong bytes of the right length are refused", async () => {
+    server.faults = [{ ...blobGet, action: { kind: "corrupt", at: 1000 } }];
+    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "digest-mismatch", safeToRetry: false });
+    await expect(client.openBlob(repository, blob).then(collect)).rejects.toMatchObject({ code: "digest-mismatch" });
+    expect(requested("GET", /blobs/)).toHaveLength(2);
+  });
+
+  test.each([
+    ["longer", "x".repeat(blob.size + 1)],
+    ["shorter", "x".repeat(blob.size - 1)],
+    ["empty", ""],
+  ])("an answer that is %s than the descriptor says is refused", async (_what, body) => {
+    server.faults = [{ ...blobGet, action: { kind: "replace", body } }];
+    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "digest-mismatch" });
+  });
+
+  test("a descriptor with a wrong size is refused, with the right digest", async () => {
+    for (const size of [blob.size + 1, blob.size - 1, 0]) {
+      await expect(client.fetchBlob(repository, { ...blob, size })).rejects.toMatchObject({ code: "digest-mismatch" });
+    }
+  });
+
+  test.each(["reset-body", "truncate", "stall"] as const)("a body that breaks off (%s) is taken up where it stopped", async (kind) => {
+    server.faults = [
+      { ...blobGet, times: 1, action: { kind, afterBytes: 100_000 } },
+      { ...blobGet, times: 1, action: { kind, afterBytes: 50_000 } },
+    ];
+    expect(digestOf(await client.fetchBlob(repository, blob))).toBe(blob.digest);
+    const ranges = requested("GET", /blobs/).map((request) => request.headers.range);
+    expect(ranges).toHaveLength(3);
+    expect(ranges[0]).toBeUndefined();
+    const [second, third] = ranges.slice(1).map((range) => Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1]));
+    expect(second).toBeGreaterThan(0);
+    expect(third).toBeGreaterThan(second ?? Number.NaN);
+  });
+
+  test("a body that breaks off is taken up by a registry without ranges, from its beginning", async () => {
+    const whole = Buffer.alloc(1000, "x").toString();
+    const plain = describeBytes(encodeText(whole), mediaTypes.ociLayerTar);
+    await client.pushBlob(repository, plain, () => encodeText(whole));
+    server.faults = [
+      { ...blobGet, times: 1, action: { kind: "truncate", afterBytes: 400 } },
+      { ...blobGet, times: 1, action: { kind: "replace", status: 200, body: whole, headers: { "Content-Range": "" } } },
+    ];
+    expect(digestOf(await client.fetchBlob(repository, plain))).toBe(plain.digest);
+  });
+
+  test.each(["reset-body", "truncate"] as const)("a body that always breaks off at once (%s) is refused", async (kind) => {
+    server.faults = [{ ...blobGet, action: { kind, afterBytes: 0 } }];
+    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "registry-unreachable", attempts: 3 });
+    expect(requested("GET", /blobs/)).toHaveLength(3);
+  });
+
+  test("another range than the one asked for is refused", async () => {
+    server.faults = [
+      { ...blobGet, times: 1, action: { kind: "truncate", afterBytes: 100 } },
+      { ...blobGet, times: 1, action: { kind: "headers", set: { "Content-Range": `bytes 0-${blob.size - 1}/${blob.size}` } } },
+    ];
+    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test("a part that was not asked for is no whole", async () => {
+    server.faults = [{ ...blobGet, action: { kind: "status", status: 206, body: "x" } }];
+    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test("a blob that is not there, and one over the limit, have their own errors", async () => {
+    await expect(client.fetchBlob(repository, wrongBlob)).rejects.toMatchObject({ code: "blob-not-found" });
+    await expect(client.openBlob(repository, wrongBlob)).rejects.toMatchObject({ code: "blob-not-found" });
+    server.requests.length = 0;
+    await expect(client.fetchBlob(repository, blob, blob.size - 1)).rejects.toMatchObject({ code: "too-large" });
+    expect(server.requests).toEqual([]);
+    expect((await client.fetchBlob(repository, blob, blob.size)).byteLength).toBe(blob.size);
+  });
+
+  test("a stream that nobody reads on lets its connection go", async () => {
+    for await (const _chunk of await client.openBlob(repository, blob)) break;
+    expect(digestOf(await client.fetchBlob(repository, blob))).toBe(blob.digest);
+  });
+
+  test("a slow reader is not a silent server", async () => {
+    let size = 0;
+    for await (const chunk of await client.openBlob(repository, blob)) {
+      if (size === 0) await new Promise((resolve) => setTimeout(resolve, 800));
+      size += chunk.byteLength;
+    }
+    expect(size).toBe(blob.size);
+    expect(requested("GET", /blobs/)).toHaveLength(1);
+  });
+
+  test("a redirect to storage at another host is followed and verified", async () => {
+    const storage = await startRegistry({ faults: [{ action: { kind: "replace", status: 200, body: "x".repeat(blob.size) } }] });
+    try {
+      server.faults = [{ ...blobGet, action: { kind: "redirect", location: `${storage.url}/v2/` } }];
+      await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "digest-mismatch" });
+      expect(storage.requests).toHaveLength(1);
+    } finally {
+      await storage.close();
+    }
+  });
+
+  test("a sha512 digest is verified by sha512", async () => {
+    const digest = `sha512:${createHash("sha512").update(content).digest("hex")}` as const;
+    const other = { ...blob, digest };
+    await client.pushBlob(repository, other, () => content);
+    expect((await client.fetchBlob(repository, other)).byteLength).toBe(blob.size);
+    server.faults = [{ ...blobGet, path: "/blobs/sha512:", action: { kind: "corrupt" } }];
+    await expect(client.fetchBlob(repository, other)).rejects.toMatchObject({ code: "digest-mismatch" });
+  });
+});
+
+describe("uploads", () => {
+  const stored = async () => (await server.snapshot())[repository.name]?.blobs ?? [];
+  async function* inChunks() {
+    for (let at = 0; at < content.byteLength; at += 65_536) yield content.subarray(at, at + 65_536);
+  }
+
+  test.each<[string, () => AsyncIterable<Uint8Array> | Uint8Array]>([
+    ["other bytes of the right length", () => new Uint8Array(content.byteLength)],
+    ["too few bytes", () => content.subarray(1)],
+    ["too many bytes", () => new Uint8Array([...content, 0])],
+    ["nothing", () => new Uint8Array()],
+  ])("%s never become a blob", async (_what, make) => {
+    await expect(client.pushBlob(repository, blob, make)).rejects.toMatchObject({ code: "digest-mismatch" });
+    expect(await stored()).toEqual([]);
+    expect(requested("PUT", /uploads/).every((request) => request.bytesIn < content.byteLength)).toBe(true);
+  });
+
+  test("bytes and streams become blobs, in one POST and one PUT", async () => {
+    await client.pushBlob(repository, blob, inChunks);
+    expect(await stored()).toEqual([blob.digest]);
+    expect(server.requests.map((request) => request.method)).toEqual(["HEAD", "POST", "PUT"]);
+    expect(client.traffic.bytesSent).toBe(content.byteLength);
+  });
+
+  test("an empty blob is one as well", async () => {
+    const empty = describeBytes(new Uint8Array(), mediaTypes.ociLayerTar);
+    await client.pushBlob(repository, empty, () => new Uint8Array());
+    expect(await stored()).toEqual([empty.digest]);
+  });
+
+  test("what is there is not sent", async () => {
+    await client.pushBlob(repository, blob, () => content);
+    server.requests.length = 0;
+    await client.pushBlob(repository, blob, () => {
+      throw new Error("it was opened");
+    });
+    expect(server.requests.map((request) => request.method)).toEqual(["HEAD"]);
+  });
+
+  test.each([
+    ["the connection breaks in the middle", { kind: "reset-request" as const, afterBytes: 100_000 }],
+    ["the registry answers 503", { kind: "status" as const, status: 503 }],
+    ["the upload is not known any more", { kind: "status" as const, status: 404 }],
+  ])("it starts again when %s", async (_what, action) => {
+    server.faults = [{ method: "PUT", path: "/uploads/", times: 1, action }];
+    await client.pushBlob(repository, blob, inChunks);
+    expect(await stored()).toEqual([blob.digest]);
+    expect(requested("POST", /uploads/)).toHaveLength(2);
+  });
+
+  test("it is not sent again when only the answer was lost", async () => {
+    server.faults = [{ method: "PUT", path: "/uploads/", times: 1, action: { kind: "reset", processed: true } }];
+    await client.pushBlob(repository, blob, inChunks);
+    expect(requested("PUT", /uploads/)).toHaveLength(1);
+    expect(await stored()).toEqual([blob.digest]);
+  });
+
+  test("it ends with an error when it never succeeds", async () => {
+    server.faults = [{ method: "PUT", path: "/uploads/", action: { kind: "reset-request", afterBytes: 1000 } }];
+    await expect(client.pushBlob(repository, blob, inChunks)).rejects.toMatchObject({ code: "registry-unreachable", attempts: 3 });
+    expect(requested("PUT", /uploads/)).toHaveLength(3);
+  });
+
+  test.each([
+    [400, { code: "registry-error" }],
+    [403, { code: "registry-unauthorized" }],
+    [413, { code: "too-large" }],
+  ])("a %d is not tried again", async (status, expected) => {
+    server.faults = [{ method: "PUT", path: "/uploads/", action: { kind: "status", status } }];
+    await expect(client.pushBlob(repository, blob, inChunks)).rejects.toMatchObject(expected);
+    expect(requested("PUT", /uploads/)).toHaveLength(1);
+  });
+
+  test("a registry that received something else says so", async () => {
+    server.faults = [
+      {
+        method: "PUT",
+        path: "/uploads/",
+        action: { kind: "status", status: 400, body: '{"errors":[{"code":"DIGEST_INVALID","message":"x"}]}' },
+      },
+    ];
+    await expect(client.pushBlob(repository, blob, inChunks)).rejects.toMatchObject({ code: "digest-mismatch" });
+  });
+
+  test("an upload without a location is an error", async () => {
+    server.faults = [{ method: "POST", action: { kind: "headers", set: { Location: null } } }];
+    await expect(client.pushBlob(repository, blob, inChunks)).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test("hasBlob is true, false, or an error", async () => {
+    await client.pushBlob(repository, blob, () => content);
+    expect(await client.hasBlob(repository, blob.digest)).toBe(true);
+    expect(await client.hasBlob(repository, wrongBlob.digest)).toBe(false);
+    server.faults = [{ method: "HEAD", action: { kind: "status", status: 400 } }];
+    await expect(client.hasBlob(repository, blob.digest)).rejects.toMatchObject({ code: "registry-error" });
+  });
+});
+
+describe("mounts", () => {
+  const to = () => ({ ...repository, name: "vetted/shop" });
+  beforeEach(() => client.pushBlob(repository, blob, () => content));
+
+  test("201 is true", async () => {
+    expect(await client.mountBlob(to(), blob.digest, repository)).toBe(true);
+    expect((await server.snapshot())["vetted/shop"]?.blobs).toEqual([blob.digest]);
+  });
+
+  test("202 is false, and the upload that it began is cancelled", async () => {
+    expect(await client.mountBlob(to(), wrongBlob.digest, repository)).toBe(false);
+    expect(requested("DELETE", /uploads/).map((request) => request.status)).toEqual([204]);
+    server.faults = [{ method: "DELETE", action: { kind: "status", status: 500 } }];
+    expect(await client.mountBlob(to(), wrongBlob.digest, repository)).toBe(false);
+  });
+
+  test.each([400, 401, 403, 404, 405])("%d is false", async (status) => {
+    server.faults = [{ path: "mount=", action: { kind: "status", status } }];
+    expect(await client.mountBlob(to(), blob.digest, repository)).toBe(false);
+  });
+
+  test("a registry that is not well is an error", async () => {
+    server.faults = [{ path: "mount=", action: { kind: "status", status: 500 } }];
+    await expect(client.mountBlob(to(), blob.digest, repository)).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test("another registry is not asked", async () => {
+    server.requests.length = 0;
+    expect(await client.mountBlob({ ...to(), registry: "ghcr.io" }, blob.digest, repository)).toBe(false);
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe("manifests", () => {
+  const image = buildImage();
+  const byTag = () => ({ ...repository, tag: "v1" });
+  const byDigest = () => ({ ...repository, digest: image.descriptor.digest });
+  const manifestGet = { method: "GET", path: "/manifests/" };
+  beforeEach(() => pushBuilt(client, repository, image, "v1"));
+
+  test("one that does not exist is a UserError that names it", async () => {
+    const references: Reference[] = [
+      { ...repository, tag: "v2" },
+      { ...repository, digest: digestOf("x") },
+      { ...repository, name: "nothing/here", tag: "v1" },
+    ];
+    for (const reference of references) {
+      const found = client.fetchManifest(reference);
+      await expect(found).rejects.toMatchObject({ name: "UserError", code: "image-not-found" });
+      await expect(found).rejects.toThrow(`image ${formatReference(reference)} does not exist`);
+      expect(await client.resolve(reference)).toBeUndefined();
+    }
+  });
+
+  test("a reference without tag and digest is a UserError", async () => {
+    await expect(client.fetchManifest(repository)).rejects.toMatchObject({ name: "UserError", code: "reference-invalid" });
+  });
+
+  test("by tag and by digest it has the digest of its bytes", async () => {
+    for (const reference of [byTag(), byDigest(), { ...byDigest(), tag: "v2" }]) {
+      expect(await client.fetchManifest(reference)).toMatchObject({ kind: "image", digest: image.descriptor.digest });
+      expect(await client.resolve(reference)).toBe(image.descriptor.digest);
+    }
+    expect(
+      server.requests
+        .findLast((request) => request.method === "GET")
+        ?.headers.accept?.split(", ")
+        .sort(),
+    ).toEqual([mediaTypes.dockerManifestList, mediaTypes.dockerManifest, mediaTypes.ociIndex, mediaTypes.ociManifest]);
+  });
+
+  test("other bytes than the digest's are refused, whatever the header says", async () => {
+    const other = new TextDecoder().decode(buildImage({ layers: ["evil"] }).bytes);
+    const headers = { "Docker-Content-Digest": image.descriptor.digest };
+    server.faults = [{ ...manifestGet, action: { kind: "replace", body: other, headers } }];
+    await expect(client.fetchManifest(byDigest())).rejects.toMatchObject({ code: "digest-mismatch" });
+    await expect(client.fetchManifest(byTag())).rejects.toMatchObject({ code: "digest-mismatch" });
+    await expect(client.resolve(byTag())).rejects.toMatchObject({ code: "digest-mismatch" });
+  });
+
+  test("a digest header that is off is refused", async () => {
+    server.faults = [{ ...manifestGet, action: { kind: "wrong-digest" } }];
+    await expect(client.fetchManifest(byTag())).rejects.toMatchObject({ code: "digest-mismatch" });
+  });
+
+  test.each([
+    ["half of it", { kind: "replace" as const, body: new TextDecoder().decode(image.bytes.subarray(0, 100)) }, byTag, "manifest-invalid"],
+    ["no JSON", { kind: "replace" as const, body: "<html>" }, byTag, "manifest-invalid"],
+    ["another type", { kind: "headers" as const, set: { "Content-Type": mediaTypes.ociIndex } }, byTag, "manifest-invalid"],
+    ["more than 4 MiB", { kind: "replace" as const, body: "x", repeat: maxManifestBytes + 1 }, byTag, "too-large"],
+  ])("%s is refused", async (_what, action, reference, code) => {
+    server.faults = [
+      { ...manifestGet, action: action.kind === "replace" ? { ...action, headers: { "Docker-Content-Digest": "x" } } : action },
+    ];
+    await expect(client.fetchManifest(reference())).rejects.toMatchObject({ code });
+  });
+
+  test("a registry that is down is registry-unreachable", async () => {
+    const down = await startRegistry();
+    await down.close();
+    const there = { ...byDigest(), registry: down.host };
+    await expect(client.fetchManifest(there)).rejects.toMatchObject({
+      name: "InfrastructureError",
+      code: "registry-unreachable",
+      attempts: 3,
+    });
+    await expect(client.resolve(there)).rejects.toMatchObject({ code: "registry-unreachable" });
+    await expect(client.pushManifest(there, image.bytes, image.descriptor.mediaType)).rejects.toMatchObject({
+      code: "registry-unreachable",
+    });
+  });
+
+  test("a registry that is not well is registry-error, not a missing image", async () => {
+    server.faults = [{ path: "/manifests/", action: { kind: "status", status: 500 } }];
+    await expect(client.fetchManifest(byTag())).rejects.toMatchObject({ code: "registry-error", attempts: 3 });
+    await expect(client.resolve(byDigest())).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test("401 and 403 are registry-unauthorized, with docker login as the way out", async () => {
+    for (const status of [401, 403]) {
+      server.faults = [{ path: "/manifests/", action: { kind: "status", status } }];
+      for (const attempt of [
+        client.fetchManifest(byTag()),
+        client.resolve(byDigest()),
+        client.pushManifest(repository, image.bytes, image.descriptor.mediaType),
+      ]) {
+        await expect(attempt).rejects.toMatchObject({
+          name: "UserError",
+          code: "registry-unauthorized",
+          wayOut: expect.stringContaining(`docker login ${server.host}`),
+        });
+      }
+    }
+  });
+
+  test("what is no manifest, and what is not what its type says, is not pushed", async () => {
+    server.requests.length = 0;
+    const push = (bytes: Uint8Array, mediaType: string, tag?: string) => client.pushManifest(repository, bytes, mediaType, tag);
+    await expect(push(encodeText("{}"), mediaTypes.ociManifest)).rejects.toMatchObject({ code: "manifest-invalid" });
+    await expect(push(image.bytes, mediaTypes.ociIndex)).rejects.toMatchObject({ code: "manifest-invalid" });
+    await expect(push(image.bytes, mediaTypes.ociManifest, digestOf("x"))).rejects.toMatchObject({ code: "digest-mismatch" });
+    expect(server.requests).toEqual([]);
+  });
+
+  test("a manifest whose blobs are missing is an error with the registry's own word for it", async () => {
+    const incomplete = buildImage({ layers: ["never pushed"] });
+    await expect(client.pushManifest(repository, incomplete.bytes, mediaTypes.ociManifest)).rejects.toThrow(/MANIFEST_BLOB_UNKNOWN/);
+  });
+
+  test("a registry that says it stored something else is not believed to have stored it", async () => {
+    server.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "wrong-digest" } }];
+    await expect(client.pushManifest(repository, image.bytes, mediaTypes.ociManifest, "v2")).rejects.toMatchObject({
+      code: "digest-mismatch",
+    });
+  });
+
+  test("a push is repeated when only its answer was lost", async () => {
+    server.faults = [{ method: "PUT", path: "/manifests/", times: 1, action: { kind: "reset", processed: true } }];
+    expect(await client.pushManifest(repository, image.bytes, mediaTypes.ociManifest, "v2")).toBe(image.descriptor.digest);
+  });
+
+  test("an index is pushed and pulled as one", async () => {
+    const index = buildIndex([{ ...image.descriptor, platform: { os: "linux", architecture: "amd64" } }]);
+    await pushBuilt(client, repository, index, "all");
+    expect(await client.fetchManifest({ ...repository, tag: "all" })).toMatchObject({ kind: "index", digest: index.descriptor.digest });
+  });
+});
+
+describe("tags", () => {
+  test("all pages are read", async () => {
+    await server.close();
+    server = await startRegistry({ pageSize: 2 });
+    repository = { registry: server.host, name: "shop" };
+    const image = buildImage();
+    const tags = ["a", "b", "c", "d", "e"];
+    for (const tag of tags) await pushBuilt(client, repository, image, tag);
+    expect(await client.listTags(repository)).toEqual(tags);
+    expect(requested("GET", /tags/)).toHaveLength(3);
+  });
+
+  test("of a repository that is not there are none; of a registry that is not well, an error", async () => {
+    expect(await client.listTags({ ...repository, name: "nothing" })).toEqual([]);
+    server.faults = [{ path: "/tags/", action: { kind: "status", status: 500 } }];
+    await expect(client.listTags(repository)).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test.each([
+    ["no JSON", "<html>"],
+    ["tags that are not text", '{"tags":[1]}'],
+  ])("%s is an error", async (_what, body) => {
+    server.faults = [{ path: "/tags/", action: { kind: "status", status: 200, body } }];
+    await expect(client.listTags(repository)).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  const page = (link: string) => ({ kind: "status" as const, status: 200, body: '{"tags":["a"]}', headers: { Link: link } });
+
+  test("a list that leads back into itself, or has no end, is an error", async () => {
+    server.faults = [{ path: "/tags/", action: page('</v2/team/shop/tags/list?last=a>; rel="next"') }];
+    await expect(client.listTags(repository)).rejects.toMatchObject({
+      code: "registry-error",
+      message: expect.stringContaining("leads back"),
+    });
+    server.faults = Array.from({ length: 600 }, (_each, at) => ({
+      times: 1,
+      action: page(`</v2/team/shop/tags/list?last=${at}>; rel="next"`),
+    }));
+    await expect(client.listTags(repository)).rejects.toMatchObject({
+      code: "registry-error",
+      message: expect.stringContaining("500 pages"),
+    });
+  });
+
+  test("a list does not go on at another host", async () => {
+    const other = await startRegistry();
+    try {
+      server.faults = [{ path: "/tags/", action: page(`<${other.url}/v2/team/shop/tags/list>; rel="next"`) }];
+      await expect(client.listTags(repository)).rejects.toMatchObject({
+        code: "registry-error",
+        message: expect.stringContaining("another host"),
+      });
+      expect(other.requests).toEqual([]);
+    } finally {
+      await other.close();
+    }
+  });
+});

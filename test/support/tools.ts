@@ -110,7 +110,8 @@ export async function requireCommand(name: string, suite?: Readonly<RunnerTestSu
   return found ?? giveUp(`${name} is not on this machine: apt-get install ${debianPackages[name] ?? name}`, suite);
 }
 
-function giveUp(message: string, suite: Readonly<RunnerTestSuite> | undefined): never {
+/** Ends the running test (or the suite of a hook) by the rule of {@link requireTool}: skipped with the reason, or failed. */
+export function giveUp(message: string, suite?: Readonly<RunnerTestSuite>): never {
   const test = TestRunner.getCurrentTest() ?? (suite === undefined ? undefined : firstTest(suite));
   if (missingIsFailure() || test === undefined) throw new Error(message);
   console.warn(`skipped: ${message}`);

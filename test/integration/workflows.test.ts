@@ -1,0 +1,245 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runProcess } from "@goldenpath/core/exec/run";
+import { describe, expect, test } from "vitest";
+import { requireTool } from "../support/tools.ts";
+import { actionFiles, type Job, projectRoot, readWorkflow, readWorkflows, secretsRead } from "../support/workflows.ts";
+import { requireZizmor } from "../support/zizmor.ts";
+
+const files = readWorkflows();
+/** As it stands in the YAML: in a string of its own it would look like a mistake for a template. */
+const expression = (text: string): string => `\${{ ${text} }}`;
+const stages = ["build", "base", "scan", "promote"] as const;
+const keyOf = (stage: string): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+const stageWorkflow = (stage: string) => readWorkflow(`.github/workflows/stage-${stage}.yml`);
+const chain = readWorkflow(".github/workflows/golden-path.yml");
+const wrapper = readWorkflow("examples/organisation/.github/workflows/golden-path.yml");
+const caller = readWorkflow("examples/caller/.github/workflows/golden-path.yml");
+const steps = files.flatMap(({ path, workflow }) =>
+  Object.values(workflow.jobs).flatMap((job) => (job.steps ?? []).map((step) => ({ path, step }))),
+);
+const allUses = files.flatMap(({ path, workflow }) =>
+  Object.values(workflow.jobs).flatMap((job) =>
+    [job.uses, ...(job.steps ?? []).map((step) => step.uses)].filter((uses) => uses !== undefined).map((uses) => ({ path, uses })),
+  ),
+);
+const jobOf = (workflow: { jobs: Record<string, Job> }, name: string): Job => {
+  const job = workflow.jobs[name];
+  if (job === undefined) throw new Error(`there is no job ${name}`);
+  return job;
+};
+/** What a badly written workflow looks like to the linters: without it, a linter that looks at nothing would pass. */
+const unsafe = [
+  "on: issues",
+  "jobs:",
+  "  one:",
+  "    runs-on: ubuntu-latest",
+  "    steps:",
+  `      - run: echo "$${"{{ github.event.issue.title }}"}"`,
+  "      - uses: actions/checkout@main",
+  "",
+].join("\n");
+
+async function lintUnsafe(program: string, args: readonly string[]): Promise<{ exitCode: number; output: string }> {
+  const directory = mkdtempSync(join(tmpdir(), "goldenpath-lint-"));
+  try {
+    const file = join(directory, "unsafe.yml");
+    writeFileSync(file, unsafe);
+    const { exitCode, stdout, stderr } = await runProcess(program, [...args, file], { env: process.env, cwd: projectRoot });
+    return { exitCode, output: stdout + stderr };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+describe("actionlint", () => {
+  // shellcheck and pyflakes are machine-dependent extras: off, so that every machine gives the same answer.
+  const options = ["-no-color", "-oneline", "-shellcheck=", "-pyflakes=", "-config-file", ".github/actionlint.yaml"];
+
+  test("refuses an expression of a stranger's text in a script", async () => {
+    const { exitCode, output } = await lintUnsafe(await requireTool("actionlint"), options);
+    expect(output).toContain("github.event.issue.title");
+    expect(exitCode).toBe(1);
+  });
+
+  test("finds nothing in the workflows", async () => {
+    const actionlint = await requireTool("actionlint");
+    const args = [...options, ...files.map((file) => file.path)];
+    expect(await runProcess(actionlint, args, { env: process.env, cwd: projectRoot })).toMatchObject({ stdout: "", exitCode: 0 });
+  });
+});
+
+describe("zizmor", () => {
+  const options = ["--offline", "--no-progress", "--config", ".github/zizmor.yml", "--color", "never", "--quiet"];
+
+  test("refuses an expression of a stranger's text in a script and an action that can move", async () => {
+    const { exitCode, output } = await lintUnsafe(await requireZizmor(), options);
+    expect(output).toContain("template-injection");
+    expect(output).toContain("unpinned-uses");
+    expect(exitCode).toBeGreaterThan(10);
+  });
+
+  test("finds nothing in the workflows and actions", async () => {
+    const zizmor = await requireZizmor();
+    const args = [...options, ...files.map((file) => file.path), ...actionFiles()];
+    const { exitCode, stdout, stderr } = await runProcess(zizmor, args, { env: process.env, cwd: projectRoot });
+    expect({ exitCode, output: stdout + stderr }).toEqual({ exitCode: 0, output: expect.stringContaining("No findings to report") });
+  });
+});
+
+describe("every workflow", () => {
+  test("is among those looked at", () => {
+    expect(files.map((file) => file.path)).toEqual(
+      expect.arrayContaining([
+        ".github/workflows/ci.yml",
+        ".github/workflows/golden-path.yml",
+        ...stages.map((stage) => `.github/workflows/stage-${stage}.yml`),
+        "examples/caller/.github/workflows/golden-path.yml",
+        "examples/organisation/.github/workflows/golden-path.yml",
+      ]),
+    );
+    expect(allUses.length).toBeGreaterThan(20);
+  });
+
+  test.each(allUses)("$path names $uses by a commit, or beside itself", ({ uses }) => {
+    expect(uses).toMatch(/^(?:\.\/[\w./-]+|[\w.-]+\/[\w./-]+@[0-9a-f]{40})$/);
+  });
+
+  test("has no expression in a script", () => {
+    for (const { path, step } of steps) expect(`${path}: ${step.run ?? ""}`).not.toContain("${{");
+  });
+
+  test.each(files)("$path starts from no permission, and its jobs read the contents at most", ({ workflow }) => {
+    expect(workflow.permissions).toEqual({});
+    for (const job of Object.values(workflow.jobs)) expect(job.permissions).toEqual({ contents: "read" });
+  });
+
+  test("leaves no token in a checkout", () => {
+    const checkouts = steps.filter(({ step }) => step.uses?.startsWith("actions/checkout@"));
+    expect(checkouts.length).toBeGreaterThan(5);
+    for (const { step } of checkouts) expect(step.with).toMatchObject({ "persist-credentials": false });
+  });
+
+  test("takes goldenpath's actions from its own commit only", () => {
+    for (const { path, step } of steps) {
+      if (!step.uses?.startsWith("./")) continue;
+      expect(step.uses).toMatch(/^\.\/\.goldenpath\/actions\/[a-z-]+$/);
+      const job = Object.values(readWorkflow(path).jobs).find((one) => one.steps?.some((other) => other.uses === step.uses));
+      const own = job?.steps?.find((other) => other.with?.["path"] === ".goldenpath");
+      expect(own?.with).toMatchObject({ repository: expression("job.workflow_repository"), ref: expression("job.workflow_sha") });
+    }
+  });
+});
+
+describe("the trust model", () => {
+  const build = jobOf(stageWorkflow("build"), "build");
+
+  test("the job that runs strangers' code has no key, no environment, no token and no vetted credential", () => {
+    expect(secretsRead(build)).toEqual(["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+    expect(build.environment).toBeUndefined();
+    expect(build.permissions).toEqual({ contents: "read" });
+    const building = build.steps?.filter((step) => step.uses === "./.goldenpath/actions/detect-and-build");
+    expect(building?.map((step) => secretsRead(step))).toEqual([[]]);
+  });
+
+  test("the application is checked out beside goldenpath, in that job alone, and is all that is built", () => {
+    const checkouts = (job: Job) => (job.steps ?? []).filter((step) => step.uses?.startsWith("actions/checkout@"));
+    expect(checkouts(build).map((step) => step.with?.["path"])).toEqual(["application", ".goldenpath"]);
+    const building = build.steps?.find((step) => step.id === "build");
+    expect(building?.with?.["context"]).toBe(`application/${expression("inputs.context")}`);
+    for (const stage of stages) {
+      for (const job of Object.values(stageWorkflow(stage).jobs)) {
+        if (job.steps?.some((step) => step.id === "build")) continue;
+        expect(checkouts(job).map((step) => step.with?.["path"])).toEqual([".goldenpath"]);
+      }
+    }
+  });
+
+  test.each(stages)("the workflow of stage %s reads its own key, quarantine's login and (promote alone) vetted's", (stage) => {
+    const quarantine = ["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"];
+    const expected = [keyOf(stage), ...quarantine, ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : [])].sort();
+    const workflow = stageWorkflow(stage);
+    expect(secretsRead(workflow.jobs)).toEqual(expected);
+    expect(Object.keys(workflow.on?.workflow_call?.secrets ?? {}).sort()).toEqual(expected);
+    for (const job of Object.values(workflow.jobs)) {
+      // A key is in the environment of the job that uses it, and only there.
+      expect(job.environment).toBe(secretsRead(job).includes(keyOf(stage)) ? expression("inputs.signing-environment") : undefined);
+    }
+  });
+
+  test.each(stages)("the chain hands stage %s those secrets and no others, each under its own name", (stage) => {
+    const declared = Object.keys(stageWorkflow(stage).on?.workflow_call?.secrets ?? {});
+    const handed = Object.fromEntries(declared.map((name) => [name, expression(`secrets.${name}`)]));
+    expect(jobOf(chain, stage).secrets).toEqual(handed);
+    expect(jobOf(chain, stage).uses).toBe(`./.github/workflows/stage-${stage}.yml`);
+    expect(jobOf(chain, stage).with?.["signing-environment"]).toBe(expression(`inputs.${stage}-environment`));
+  });
+
+  test("names secrets so that an environment can keep them", () => {
+    // GitHub: letters, digits and underscores; a reusable workflow's own declaration would allow more, which then no environment could provide.
+    for (const { workflow } of files) {
+      for (const name of [...secretsRead(workflow), ...Object.keys(workflow.on?.workflow_call?.secrets ?? {})])
+        expect(name).toMatch(/^[A-Z_][A-Z0-9_]*$/);
+    }
+  });
+
+  test("only images by digest go from one stage to the next", () => {
+    const handedOn = Object.values(chain.jobs).flatMap((job) =>
+      Object.values(job.with ?? {}).flatMap((value) => [...String(value).matchAll(/needs\.[\w.-]+/g)].map(([text]) => text)),
+    );
+    expect([...new Set(handedOn)]).toEqual(["needs.build.outputs.image"]);
+    expect(Object.keys(stageWorkflow("build").on?.workflow_call?.outputs ?? {})).toEqual(["image", "digest"]);
+    expect(Object.keys(chain.on?.workflow_call?.outputs ?? {})).toEqual(["image", "digest"]);
+    for (const { step } of steps) expect(step.uses ?? "").not.toMatch(/artifact/);
+  });
+
+  test("promote waits for every stage before it, and asks for none of their verdicts: the gate does", () => {
+    expect(jobOf(chain, "promote").needs).toEqual(["build", "base", "scan"]);
+    for (const name of ["base", "scan"]) expect(jobOf(chain, name).needs).toBe("build");
+    for (const job of Object.values(chain.jobs)) expect(job).not.toHaveProperty("if");
+    for (const { step } of steps) expect(step).not.toHaveProperty("continue-on-error");
+  });
+
+  test("a failed verdict is signed as well, and no other stage's result", () => {
+    for (const [stage, id] of [
+      ["base", "enforce"],
+      ["scan", "scan"],
+    ] as const) {
+      const sign = jobOf(stageWorkflow(stage), stage).steps?.find((step) => step.uses?.endsWith("/sign"));
+      expect(sign?.if).toContain("!cancelled()");
+      expect(sign?.if).toContain(`steps.${id}.outputs.verdict == 'fail'`);
+      expect(sign?.with).toMatchObject({ results: expression(`steps.${id}.outputs.result`), key: expression(`secrets.${keyOf(stage)}`) });
+    }
+  });
+});
+
+describe("an application's caller", () => {
+  const path = jobOf(wrapper, "path");
+
+  test("chooses neither the policy, nor goldenpath's version, nor the registries, nor the gate", () => {
+    expect(Object.keys(wrapper.on?.workflow_call?.inputs ?? {})).toEqual(["context"]);
+    const fromInputs = Object.entries(path.with ?? {}).filter(([, value]) => /\binputs\b/.test(value));
+    expect(fromInputs.map(([name]) => name)).toEqual(["context"]);
+    expect(path.with?.["policy"]).toMatch(/^acme\/platform\/\/policy\.yaml@[0-9a-f]{40}$/);
+    for (const value of Object.values(path.with ?? {})) expect(value).not.toMatch(/\b(?:vars|env|github\.head_ref|github\.ref_name)\b/);
+  });
+
+  test("is the only choice of a repository's name: the event's, which the caller's workflow cannot set", () => {
+    for (const name of ["quarantine", "vetted"])
+      expect(path.with?.[name]).toBe(`registry.acme.example/${name}/\${{ github.event.repository.name }}`);
+  });
+
+  test("names the organisation's wrapper and nothing of goldenpath", () => {
+    expect(Object.values(caller.jobs).map((job) => job.uses?.split("@")[0])).toEqual(["acme/platform/.github/workflows/golden-path.yml"]);
+    for (const job of Object.values(caller.jobs)) expect(job.steps).toBeUndefined();
+  });
+
+  test("gives only inputs and secrets that the workflow it calls declares, down the whole way", () => {
+    const pairs = [{ job: path, called: chain }, ...stages.map((stage) => ({ job: jobOf(chain, stage), called: stageWorkflow(stage) }))];
+    for (const { job, called } of pairs) {
+      expect(Object.keys(called.on?.workflow_call?.inputs ?? {})).toEqual(expect.arrayContaining(Object.keys(job.with ?? {})));
+      expect(Object.keys(called.on?.workflow_call?.secrets ?? {})).toEqual(expect.arrayContaining(Object.keys(job.secrets ?? {})));
+    }
+  });
+});

@@ -27,6 +27,8 @@ export interface Finding {
   package: FindingPackage;
   /** Versions that do not have it, as the advisory lists them. */
   fixedVersions: string[];
+  /** That of them which the scanner recommends for the version found: the nearest one. */
+  suggestedVersion?: string;
   fixState: "fixed" | "not-fixed" | "wont-fix" | "unknown";
   /** diffIDs of the layers that the package was seen in. Empty where the scanner does not say. */
   layers: string[];
@@ -63,6 +65,11 @@ export function sortFindings(findings: readonly Finding[]): Finding[] {
   const rank = (finding: Finding): number => severities.length - severities.indexOf(gateSeverity(finding));
   const name = (finding: Finding): string => `${finding.package.name}\0${finding.package.version}\0${finding.id}`;
   return findings.toSorted((a, b) => rank(a) - rank(b) || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0));
+}
+
+/** The version to go to, or the versions where the scanner recommends none; undefined where none is known. */
+export function fixTarget(finding: Finding): string | undefined {
+  return finding.suggestedVersion ?? (finding.fixedVersions.length === 0 ? undefined : finding.fixedVersions.join(" or "));
 }
 
 /** What makes two findings the same one, in whichever path or platform. */

@@ -107,6 +107,11 @@ describe("the way out", () => {
   const cases: [string, Partial<Finding>, string][] = [
     ["a fixed version", {}, "Update lodash to 4.17.21 (npm)."],
     ["several fixed versions", { fixedVersions: ["4.18.0", "4.17.21"] }, "Update lodash to 4.18.0 or 4.17.21 (npm)."],
+    [
+      "several, and a recommended one",
+      { fixedVersions: ["3.0.0", "4.17.21"], suggestedVersion: "4.17.21" },
+      "Update lodash to 4.17.21 (npm).",
+    ],
     ["fixed in an unnamed version", { fixedVersions: [] }, "Update lodash to a fixed version (npm)."],
     [
       "no fix yet",

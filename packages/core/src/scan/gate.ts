@@ -1,7 +1,7 @@
 import { exceptViolation, findException } from "../policy/exceptions.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { type Finding, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
+import { type Finding, fixTarget, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
 
 export interface ScanGateFacts {
   findings: readonly Finding[];
@@ -57,7 +57,6 @@ function describeRefusal(finding: Finding, { policy, base, platform }: ScanGateF
 
 function describeWayOut(finding: Finding, base: string | undefined): string {
   const { name, type } = finding.package;
-  const [version, ...others] = finding.fixedVersions;
   if (!hasFix(finding)) {
     const state = finding.fixState === "wont-fix" ? "The publisher does not fix it" : "There is no fixed version yet";
     const except = "ask for an exception in the policy, with an owner and an end date";
@@ -65,7 +64,7 @@ function describeWayOut(finding: Finding, base: string | undefined): string {
       ? `${state}, and it comes with the base image${base === undefined ? "" : ` ${base}`}: ${except}.`
       : `${state}: do without ${name}, or ${except}.`;
   }
-  const target = version === undefined ? "a fixed version" : [version, ...others].join(" or ");
+  const target = fixTarget(finding) ?? "a fixed version";
   if (finding.origin === "base") {
     return `It comes with the base image${base === undefined ? "" : ` ${base}`}: take the base's next version, with ${name} ${target}.`;
   }

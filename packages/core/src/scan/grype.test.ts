@@ -126,6 +126,15 @@ describe("findings", () => {
     expect(read(twice.slice(0, 1))).toMatchObject([{ origin: "unknown" }]);
   });
 
+  test("of several fixed versions the recommended one is named", () => {
+    const several = { ...match({ vulnerability: { fix: { versions: ["3.0.0", "4.17.21"], state: "fixed" } } }) };
+    const details = [{ type: "exact-direct-match" }, { fix: { suggestedVersion: "4.17.21" } }];
+    expect(read([{ ...several, matchDetails: details }])).toMatchObject([
+      { fixedVersions: ["3.0.0", "4.17.21"], suggestedVersion: "4.17.21" },
+    ]);
+    expect(read([several])[0]).not.toHaveProperty("suggestedVersion");
+  });
+
   test("two versions of a package are two findings", () => {
     expect(read([match(), match({ artifact: { version: "4.17.19" } })])).toHaveLength(2);
   });

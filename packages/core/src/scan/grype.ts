@@ -29,6 +29,7 @@ const matchSchema = z.looseObject({
     knownExploited: z.array(z.unknown()).nullish(),
   }),
   relatedVulnerabilities: z.array(related).nullish(),
+  matchDetails: z.array(z.looseObject({ fix: z.looseObject({ suggestedVersion: z.string().nullish() }).nullish() })).nullish(),
   artifact: z.looseObject({
     name: z.string().min(1),
     version: z.string(),
@@ -175,10 +176,11 @@ export function readGrypeFindings(report: GrypeReport, baseDiffIds?: readonly st
   return sortFindings([...findings.values()].map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })));
 }
 
-function readMatch({ vulnerability, relatedVulnerabilities, artifact }: GrypeReport["matches"][number]): Finding {
+function readMatch({ vulnerability, relatedVulnerabilities, matchDetails, artifact }: GrypeReport["matches"][number]): Finding {
   const locations = artifact.locations ?? [];
   const scores = (vulnerability.cvss ?? []).flatMap(({ metrics }) => metrics?.baseScore ?? []);
   const probabilities = (vulnerability.epss ?? []).map(({ epss }) => epss);
+  const suggested = (matchDetails ?? []).map(({ fix }) => fix?.suggestedVersion || undefined).find((version) => version !== undefined);
   const urls = [vulnerability.dataSource, ...(vulnerability.urls ?? [])].filter((url) => url !== undefined && /^https?:\/\//.test(url));
   return {
     id: vulnerability.id,
@@ -191,6 +193,7 @@ function readMatch({ vulnerability, relatedVulnerabilities, artifact }: GrypeRep
       ...(artifact.purl === undefined || artifact.purl === "" ? {} : { purl: artifact.purl }),
     },
     fixedVersions: unique(vulnerability.fix?.versions ?? []).filter((version) => version !== ""),
+    ...(suggested === undefined ? {} : { suggestedVersion: suggested }),
     fixState: readFixState(vulnerability.fix?.state),
     layers: unique(locations.flatMap(({ layerID }) => layerID || [])),
     paths: unique(locations.flatMap(({ path }) => path || [])),

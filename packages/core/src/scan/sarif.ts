@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Severity } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { type Finding, gateSeverity, sortFindings } from "./finding.ts";
+import { type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
 
 /** GitHub keeps so many results of a run and shows no more (docs: SARIF support for code scanning). */
 const maxResults = 5_000;
@@ -71,7 +71,8 @@ function buildRule(ofRule: readonly Finding[]): Record<string, unknown> {
 
 function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts): Record<string, unknown> {
   const { package: pkg } = finding;
-  const fixed = finding.fixedVersions.length === 0 ? "no fixed version is known" : `fixed in ${finding.fixedVersions.join(", ")}`;
+  const target = fixTarget(finding);
+  const fixed = target === undefined ? "no fixed version is known" : `fixed in ${target}`;
   const exception = facts.exception(finding);
   return {
     ruleId: finding.id,

@@ -1,6 +1,6 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type Finding, type FindingCounts, findingKey, findingSeverities, sortFindings } from "./finding.ts";
+import { type Finding, type FindingCounts, findingKey, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
 import { isRefused, type ScanGateFacts } from "./gate.ts";
 
 /** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
@@ -41,7 +41,7 @@ function renderOthers({ findings, policy }: ScanSummaryFacts): string[] {
   if (others.length === 0) return [];
   const rows = others.slice(0, maxOthers).map((finding) => {
     const { name, version, type } = finding.package;
-    const fixed = finding.fixedVersions.length === 0 ? finding.fixState.replace("unknown", "") : finding.fixedVersions.join(", ");
+    const fixed = fixTarget(finding) ?? finding.fixState.replace("unknown", "");
     return `| ${finding.severity} | ${code(finding.id)} | ${escapeMarkdown(`${name} ${version} (${type})`)} | ${escapeMarkdown(fixed)} | ${finding.origin === "unknown" ? "" : finding.origin} |`;
   });
   return [

@@ -18,13 +18,16 @@ const repositoryText = z
   .string()
   .refine((text) => isParsable(() => parseRepository(text)), "expected a repository, HOST/NAME, without tag or digest");
 
-const pinnedReference = z.string().refine((text) => {
-  try {
-    return parseReference(text).digest !== undefined;
-  } catch {
-    return false;
-  }
-}, "expected an image pinned by digest, HOST/NAME@sha256:…");
+const pinnedReference = z
+  .string()
+  .refine((text) => {
+    try {
+      return parseReference(text).digest !== undefined;
+    } catch {
+      return false;
+    }
+  }, "expected an image pinned by digest, HOST/NAME@sha256:…")
+  .meta({ type: "string", pattern: "@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
 
 const prefixText = z
   .string()
@@ -64,7 +67,9 @@ export const baseSchema = z.strictObject({
   digests: z
     .array(digestText)
     .min(1)
-    .describe("The approved versions, by digest (of an index or of one platform's image). Nothing else counts as this base."),
+    .describe(
+      "The approved versions, by digest (of an index or of one platform's image). Nothing else counts as this base. New builds go on the last one.",
+    ),
   until: day.optional().describe("The last day (UTC) on which images may stand on this base."),
 });
 
@@ -149,10 +154,7 @@ export const policySchema = z
           .array(text)
           .min(1)
           .describe("Source repositories whose builds are accepted; * stands for one path component: https://github.com/acme/*"),
-        builders: z
-          .array(builderSchema)
-          .min(1)
-          .describe("The builders to choose from; the first whose buildpacks want the application builds it."),
+        builders: z.array(builderSchema).min(1).describe("The builders to choose from. The first is used unless a build names another."),
       })
       .describe("How images may be made."),
     scan: z
@@ -226,4 +228,12 @@ function isParsable(parse: () => unknown): boolean {
   } catch {
     return false;
   }
+}
+
+/** The published JSON Schema, of a policy as it is written (`schemas/policy.v1.json` is this, and a test holds it to it). References between names are not in it. */
+export function policyJsonSchema(): Record<string, unknown> {
+  return {
+    title: "goldenpath policy, version 1",
+    ...z.toJSONSchema(policySchema, { target: "draft-2020-12", unrepresentable: "any", io: "input" }),
+  };
 }

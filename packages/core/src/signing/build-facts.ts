@@ -8,8 +8,8 @@ import type { SignedImage } from "./result-statements.ts";
 
 /** An approved base of the policy that an image's layers start with. */
 export interface FoundBase {
-  /** The policy's name of it. */
-  name: string;
+  /** Every name by which the policy approves these very layers. */
+  names: readonly string[];
   repository: Repository;
   digest: Digest;
 }
@@ -33,7 +33,7 @@ export function describeBuild(
     });
   }
   const found = bases.filter((base) => base !== undefined);
-  const names = new Set(found.map((base) => base.name));
+  const names = new Set(found.flatMap((base) => base.names));
   const isWhole = found.length > 0 && found.length === bases.length;
   return {
     image,

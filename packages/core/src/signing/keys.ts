@@ -54,11 +54,14 @@ export function generateKeyPair(): { privateKeyPem: string; publicKeyPem: string
  * @throws UserError `key-invalid`, `key-unsupported`
  */
 export function parsePublicKey(pem: string, what: string): KeyObject {
+  const invalid = (): UserError => new UserError(`${what} is not a public key in PEM`, { code: "key-invalid", wayOut: makeKey });
+  // Node would make a public key of a private one, or of a certificate, as well.
+  if (!pem.startsWith("-----BEGIN PUBLIC KEY-----")) throw invalid();
   let key: KeyObject;
   try {
     key = createPublicKey({ key: pem, format: "pem", type: "spki" });
   } catch {
-    throw new UserError(`${what} is not a public key in PEM`, { code: "key-invalid", wayOut: makeKey });
+    throw invalid();
   }
   assertSupported(key, what);
   return key;

@@ -43,6 +43,7 @@ export function openBundle(bytes: Uint8Array): OpenedBundle {
   if ("problem" in json) throw invalid(json.problem);
   let bundle: Bundle;
   try {
+    // Refuses an envelope without a payload, and one with more or fewer than one signature.
     bundle = bundleFromJSON(json.value);
   } catch {
     throw invalid("it is malformed");
@@ -54,7 +55,6 @@ export function openBundle(bytes: Uint8Array): OpenedBundle {
     throw invalid("it is signed with a certificate, and the policy's signers have keys");
   const envelope = bundle.content.dsseEnvelope;
   if (envelope.payloadType !== intotoPayloadType) throw invalid(`its payload type is ${envelope.payloadType}`);
-  if (envelope.signatures.length !== 1) throw invalid(`it has ${envelope.signatures.length} signatures; one is wanted`);
   return { bundle, payload: envelope.payload };
 }
 

@@ -11,6 +11,7 @@ import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./down
 import { registryEndpoint } from "./endpoint.ts";
 import { getManifest, hasManifest, imageNotFound, putManifest } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
+import { serialise } from "./queue.ts";
 import { createReferrers } from "./referrers.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
 import { headBlob, requestMount, uploadBlob } from "./upload.ts";
@@ -57,9 +58,11 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
         safeToRetry: false,
       });
     }
-    const response = await putManifest(context, repository, tag ?? digest, { bytes, mediaType: parsed.mediaType, digest });
-    if (response.status === 412) throw answerError(response, repository, "push to", `manifest ${tag ?? digest}`);
     const subject = parsed.manifest.subject;
+    const put = () => putManifest(context, repository, tag ?? digest, { bytes, mediaType: parsed.mediaType, digest });
+    // One after another for one subject: olareg 0.1.2 drops entries from its list of referrers when they come at the same time.
+    const response = await (subject === undefined ? put() : serialise(`${formatRepository(repository)} ${subject.digest}`, put));
+    if (response.status === 412) throw answerError(response, repository, "push to", `manifest ${tag ?? digest}`);
     if (subject !== undefined) {
       const acknowledged = response.header("oci-subject") !== undefined;
       await referrers.announce(repository, subject.digest, { ...parsed, digest }, acknowledged);

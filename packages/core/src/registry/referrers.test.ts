@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { type Fault, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Digest, digestOf } from "../oci/digest.ts";
@@ -59,6 +61,43 @@ describe("the referrers API", () => {
     expect((await server.snapshot())[repository.name]?.tags).toEqual({ v1: subject.digest });
     // The first promise of a repository is checked, the others are not.
     expect(calls(/referrers/)).toHaveLength(2);
+  });
+
+  test("is told of one referrer of a subject at a time, by two clients as well: not every registry keeps two that come together", async () => {
+    // Stands in for such a registry (olareg 0.1.2 is one, now and then): it counts the PUTs that are under way together.
+    const listed: object[] = [];
+    let underWay = 0;
+    let most = 0;
+    const registry = createServer(async (request, response) => {
+      if (request.method === "GET") {
+        response.setHeader("content-type", mediaTypes.ociIndex);
+        response.end(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: listed }));
+        return;
+      }
+      most = Math.max(most, ++underWay);
+      for await (const _chunk of request);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const digest = request.url?.split("/").at(-1);
+      listed.push({ mediaType: mediaTypes.ociManifest, digest, size: 1 });
+      underWay--;
+      response.writeHead(201, { "oci-subject": subject.digest }).end();
+    });
+    await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
+    const there = { registry: `127.0.0.1:${(registry.address() as AddressInfo).port}`, name: "shop" };
+    try {
+      const first = await start({});
+      const second = newClient();
+      const pushes = Array.from({ length: 6 }, (_each, at) => {
+        const { bytes, descriptor } = referrer(`c${at}`);
+        return (at % 2 === 0 ? first : second).pushManifest(there, bytes, descriptor.mediaType);
+      });
+      await Promise.all(pushes);
+      expect(most).toBe(1);
+      expect(await first.listReferrers(there, subject.digest)).toHaveLength(6);
+    } finally {
+      registry.closeAllConnections();
+      registry.close();
+    }
   });
 
   test("is read page by page", async () => {

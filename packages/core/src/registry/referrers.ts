@@ -8,6 +8,7 @@ import { registryEndpoint } from "./endpoint.ts";
 import { encodeIndex, fallbackTag, hasAll, mergeIntoIndex, referrerDescriptor } from "./fallback-index.ts";
 import { type FetchedManifest, getManifest, hasManifest, putManifest } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
+import { serialise } from "./queue.ts";
 import { retryDelay } from "./retry.ts";
 
 export interface Referrers {
@@ -20,9 +21,6 @@ export interface Referrers {
 const maxUpdates = 12;
 /** After a write, another client that had read the list before may still write it without ours. Milliseconds until a second look, up to twice that. */
 const settleTime = 150;
-
-/** Writers of the same list in this process go one after another, whichever client they use. */
-const queues = new Map<string, Promise<unknown>>();
 
 export function createReferrers(context: DownloadContext): Referrers {
   /** By repository: `proven` has listed something that was pushed; `absent` has no such route. Found out once. */
@@ -154,15 +152,4 @@ export function createReferrers(context: DownloadContext): Referrers {
 
 function notAnIndex(where: string): InfrastructureError {
   return new InfrastructureError(`${where} is not an index of referrers`, { code: "manifest-invalid", safeToRetry: false });
-}
-
-async function serialise<T>(key: string, body: () => Promise<T>): Promise<T> {
-  const before = queues.get(key) ?? Promise.resolve();
-  const mine = before.then(body, body);
-  queues.set(key, mine);
-  try {
-    return await mine;
-  } finally {
-    if (queues.get(key) === mine) queues.delete(key);
-  }
 }

@@ -229,6 +229,13 @@ describe("an image that is refused", () => {
     expect(decision.children[0]?.verdict).toBe("fail");
   });
 
+  test("with the base that comes nearest in the message, or none where none does", () => {
+    const approved = [base("small", "os x"), base("rich", "os libc extra"), base("other", "a b")];
+    const problem = (layers: string): string => decide([child(layers)], { approved }).violations[0]?.problem ?? "";
+    expect(problem("os libc app")).toContain("the first 2 of the 3 layers of 'rich' are there");
+    expect(problem("foreign app")).not.toContain("are there");
+  });
+
   test("in one child of an index, and for that child alone", () => {
     const decision = decide([child("os libc app"), child("foreign", { digest: id("other"), platform: arm64 })], {
       isIndex: true,

@@ -180,11 +180,9 @@ function judgeLabel(child: ChildBaseFacts, base: ApprovedBase | undefined): Foun
 }
 
 function judgeLayers(child: ChildBaseFacts, base: ApprovedBase | undefined): Found[] {
-  return child.falseLayers
-    .filter(({ index }) => base !== undefined && index < base.diffIds.length)
-    .map(({ index, actual }) => ({
-      rule: "base.layer-contradicts",
-      problem: `its config says that layer ${index + 1} is that of base '${base?.name}' (${child.diffIds[index]}), and what it unpacks to is ${actual}`,
-      wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
-    }));
+  return child.falseLayers.map(({ index, actual }) => ({
+    rule: "base.layer-contradicts",
+    problem: `its config says that layer ${index + 1} is that of base '${base?.name}' (${child.diffIds[index]}), and what it unpacks to is ${actual}`,
+    wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
+  }));
 }

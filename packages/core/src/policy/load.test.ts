@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -65,10 +65,14 @@ describe("a policy that is not pinned, or is nowhere, is refused", () => {
     ["cut.yaml/policy.yaml", "policy-not-found", "there is no such file"],
     ["cut.yaml", "policy-invalid", "is missing"],
     ["large.yaml", "policy-invalid", "larger than"],
+    ["huge.yaml", "policy-invalid", "larger than"],
   ])("%s", async (uri, code, message) => {
     await mkdir(join(directory, "folder"), { recursive: true });
     await writeFile(join(directory, "cut.yaml"), samplePolicyText.slice(0, samplePolicyText.indexOf("environments:\n  production")));
     await writeFile(join(directory, "large.yaml"), "#".repeat(maxPolicyBytes + 1));
+    // Holes take no space on the disk; read, they would be more than a buffer holds.
+    await writeFile(join(directory, "huge.yaml"), "");
+    await truncate(join(directory, "huge.yaml"), 8 * 1024 ** 3);
     await expect(loadPolicy(uri, context())).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
   });
 });
@@ -137,6 +141,18 @@ describe("a file of a GitHub repository", () => {
     answer = answering;
     await expect(loadPolicy(pinned, context(env))).rejects.toMatchObject({ code });
     expect(requests).toHaveLength(tries);
+  });
+
+  test("that does not end is not read to its end", async () => {
+    const chunk = Buffer.alloc(1024 * 1024, "#");
+    answer = (response) => {
+      const write = (): void => {
+        while (!response.destroyed && response.write(chunk));
+      };
+      response.on("drain", write).on("error", () => undefined);
+      write();
+    };
+    await expect(loadPolicy(pinned, context(env))).rejects.toMatchObject({ code: "policy-invalid" });
   });
 
   test("when nothing answers there", async () => {

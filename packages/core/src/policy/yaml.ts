@@ -40,6 +40,7 @@ export function readStrictYaml(text: string): { problems: YamlProblem[] } | { ya
       problems: [{ line: 1, column: 1, message: `it cannot be read as YAML: ${error instanceof Error ? error.message : String(error)}` }],
     };
   }
+  // What the library warns about today (tags, directives) has been refused by now; a later version may warn about more.
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) {
     return {

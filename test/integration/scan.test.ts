@@ -158,6 +158,14 @@ describe("a scan refuses", () => {
     ]);
   });
 
+  test("the same where the bases can't be read: only the way out is another", async () => {
+    registry.faults = [{ path: "bases/run", action: { kind: "status", status: 403 } }];
+    const outcome = await outcomeOf(scan(reference("oldBase")));
+    expect(outcome.result.violations).toMatchObject([
+      { thing: "CVE-2023-4911 in libc6 2.36-9+deb12u1", wayOut: "Update libc6 to 2.36-9+deb12u3 (deb)." },
+    ]);
+  });
+
   test("one child of an index: it fails, and the other's own verdict is pass", async () => {
     const outcome = await outcomeOf(scan(reference(index)));
     expect(outcome.verdict).toBe("fail");

@@ -1,7 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
+import { gatherApprovedBases, platformOf } from "../base/gather.ts";
+import { type ApprovedBase, identifyBase } from "../base/identify.ts";
+import { describeError, UserError } from "../errors.ts";
 import { digestHex } from "../oci/digest.ts";
 import { formatPlatform } from "../oci/manifest.ts";
 import { formatReference, formatRepository, parseReference } from "../oci/reference.ts";
@@ -16,7 +18,6 @@ import { countFindings, type Finding, findingKey } from "../scan/finding.ts";
 import { hasFix, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
 import { type GrypeScan, readGrypeFindings, requireDatabase, runGrype } from "../scan/grype.ts";
 import { createLocator } from "../scan/locate.ts";
-import { type BaseLayers, fetchBaseLayers, longestBase } from "../scan/origin.ts";
 import { buildVulnerabilityPredicate } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import { renderScanSummary } from "../scan/summary.ts";
@@ -87,7 +88,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
   const tools: ToolUse[] = [];
   const notes: string[] = [];
   const scanned: ScannedChild[] = [];
-  let bases: BaseLayers[] | undefined;
+  let approved: ApprovedBase[] | undefined;
   for (const child of image.children) {
     const { sbom, tool } = await catalogImage(client, image, context, child);
     const sbomFile = join(directory, `${fileStem(image)}${image.children.length > 1 ? `-${platformSlug(child)}` : ""}.cdx.json`);
@@ -95,8 +96,8 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     const scan = await runGrype(sbomFile, context, work.database === undefined ? {} : { database: work.database });
     tools.push(tool, scan.tool);
     // Only for the wording: an image without findings costs the registry nothing more.
-    if (scan.report.matches.length > 0) bases ??= await fetchBaseLayers(client, policy.policy.bases, context.ports.log);
-    const base = longestBase(bases ?? [], child.config.rootfs.diff_ids);
+    if (scan.report.matches.length > 0) approved ??= await gatherBases(work);
+    const base = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved ?? [])?.bases[0];
     const findings = readGrypeFindings(scan.report, base?.diffIds);
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
     const refused = judgeFindings({
@@ -111,6 +112,16 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     scanned.push({ child, ...(platform === undefined ? {} : { platform }), scan, findings, refused, sbomFile });
   }
   return finishScan({ given, context, policy, image, directory, startedAt, tools, notes }, scanned);
+}
+
+/** A base that can't be read is no reason to refuse or to stop: which base an image may stand on is judged elsewhere, and here it words a way out. */
+async function gatherBases({ client, policy, image, context }: Work): Promise<ApprovedBase[]> {
+  try {
+    return await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
+  } catch (error) {
+    context.ports.log.info(`What comes with the base can't be told from the rest: ${describeError(error)}`);
+    return [];
+  }
 }
 
 async function finishScan(

@@ -5,9 +5,8 @@ import { digestOf } from "@goldenpath/core/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { publishPolicy } from "@goldenpath/core/policy/publish";
-import { policySchema } from "@goldenpath/core/policy/schema";
+import { policyJsonSchema } from "@goldenpath/core/policy/schema";
 import { createRegistryClient } from "@goldenpath/core/registry/create";
-import { z } from "zod";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
@@ -17,7 +16,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   const { positionals } = parseArgs({ args: [...args], options: {}, allowPositionals: true });
   const [action, file, repository] = positionals;
   if (action === "schema") {
-    output.out(`${JSON.stringify(z.toJSONSchema(policySchema, { io: "input", unrepresentable: "any" }), null, 2)}\n`);
+    output.out(`${JSON.stringify(policyJsonSchema(), null, 2)}\n`);
     return exitCodes.pass;
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {

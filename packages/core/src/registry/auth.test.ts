@@ -118,16 +118,17 @@ describe("bearer tokens", () => {
     await expect(nobody.pushManifest(repository, image.bytes, image.descriptor.mediaType, "v2")).rejects.toMatchObject(unauthorized);
   });
 
-  test("are fetched anew when they have expired", async () => {
+  test("are fetched anew when they have expired, before they are refused, and once for all who wait", async () => {
     const server = await registry({ auth: { kind: "bearer", users, expiresIn: 1 } });
     const made = await client({ [server.host]: login("me:secret") });
     const repository = { registry: server.host, name: "shop" };
     await pushBuilt(made, repository, buildImage(), "v1");
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
     await made.fetchManifest({ ...repository, tag: "v1" });
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
-    await made.fetchManifest({ ...repository, tag: "v1" });
-    expect(tokenRequests(server)).toHaveLength(3);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    server.requests.length = 0;
+    await Promise.all(Array.from({ length: 5 }, () => made.fetchManifest({ ...repository, tag: "v1" })));
+    expect(tokenRequests(server)).toHaveLength(1);
+    expect(server.requests.filter((request) => request.status === 401)).toEqual([]);
   });
 
   test("are fetched anew when the registry no longer takes them", async () => {
@@ -136,7 +137,7 @@ describe("bearer tokens", () => {
     const repository = { registry: server.host, name: "shop" };
     await pushBuilt(made, repository, buildImage(), "v1");
     await made.fetchManifest({ ...repository, tag: "v1" });
-    const challenge = `Bearer realm="${server.url}/token",service="goldenpath-registry"`;
+    const challenge = `Bearer realm="http://${server.host}/token",service="goldenpath-registry"`;
     server.faults = [
       { path: "/manifests/", times: 1, action: { kind: "status", status: 401, headers: { "WWW-Authenticate": challenge } } },
     ];

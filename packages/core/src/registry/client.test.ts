@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { digestOf } from "../oci/digest.ts";
@@ -96,6 +98,33 @@ describe("downloads", () => {
     expect(requested("GET", /blobs/)).toHaveLength(3);
   });
 
+  test("a large blob gets there however often it breaks off, as long as it moves on", async () => {
+    const large = new Uint8Array(6 * 1024 * 1024).fill(7);
+    const descriptor = describeBytes(large, mediaTypes.ociLayerTar);
+    await client.pushBlob(repository, descriptor, () => large);
+    server.faults = [{ ...blobGet, action: { kind: "truncate", afterBytes: 1_200_000 } }];
+    expect(digestOf(await client.fetchBlob(repository, descriptor))).toBe(descriptor.digest);
+    expect(requested("GET", /blobs/).length).toBeGreaterThan(3);
+  });
+
+  test("a body without a length that goes on too long is refused as soon as it does", async () => {
+    const endless = createServer((_request, response) => {
+      const timer = setInterval(() => response.write(content), 1);
+      response.on("close", () => clearInterval(timer));
+    });
+    await new Promise<void>((resolve) => endless.listen(0, "127.0.0.1", resolve));
+    const there = { registry: `127.0.0.1:${(endless.address() as AddressInfo).port}`, name: "shop" };
+    try {
+      await expect(client.fetchBlob(there, blob)).rejects.toMatchObject({
+        code: "digest-mismatch",
+        message: expect.stringContaining("more than"),
+      });
+    } finally {
+      endless.closeAllConnections();
+      endless.close();
+    }
+  });
+
   test("another range than the one asked for is refused", async () => {
     server.faults = [
       { ...blobGet, times: 1, action: { kind: "truncate", afterBytes: 100 } },
@@ -169,6 +198,20 @@ describe("uploads", () => {
     await expect(client.pushBlob(repository, blob, make)).rejects.toMatchObject({ code: "digest-mismatch" });
     expect(await stored()).toEqual([]);
     expect(requested("PUT", /uploads/).every((request) => request.bytesIn < content.byteLength)).toBe(true);
+  });
+
+  test("a descriptor whose size is off is refused, with the right digest", async () => {
+    for (const size of [blob.size + 1, blob.size - 1]) {
+      await expect(client.pushBlob(repository, { ...blob, size }, () => content)).rejects.toMatchObject({ code: "digest-mismatch" });
+    }
+    expect(await stored()).toEqual([]);
+  });
+
+  test("content that does not end is refused", async () => {
+    async function* endless() {
+      for (;;) yield content.subarray(0, 65_536);
+    }
+    await expect(client.pushBlob(repository, blob, endless)).rejects.toMatchObject({ code: "digest-mismatch" });
   });
 
   test("bytes and streams become blobs, in one POST and one PUT", async () => {

@@ -5,8 +5,10 @@ import type { Ports } from "../ports.ts";
 
 /**
  * The registry client: a small surface that base, scan, signing and promote share. Whatever it returns has been checked against the digest asked for.
- * Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized` (401/403); `InfrastructureError` `registry-unreachable`,
- * `registry-error` (5xx, after the retries), `digest-mismatch`, `manifest-invalid`, `too-large`.
+ * Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized` (401/403), `reference-invalid` (neither tag nor digest),
+ * `docker-config-invalid`, `credential-helper-failed`; `InfrastructureError` `registry-unreachable`, `registry-error` (408, 429 and 5xx after the retries, and any
+ * other answer that is not the specification's), `digest-mismatch`, `manifest-invalid`, `too-large`, `blob-not-found`, `redirect-refused`, `realm-refused` and
+ * `token-invalid` (a registry that leads where it may not), `aborted`.
  */
 export interface RegistryClient {
   /** Tag or digest → the manifest, its digest computed from the bytes. */
@@ -21,7 +23,7 @@ export interface RegistryClient {
   pushBlob(repository: Repository, descriptor: Descriptor, content: () => AsyncIterable<Uint8Array> | Uint8Array): Promise<void>;
   /** True when the registry mounted the blob; false when it wants the bytes. */
   mountBlob(repository: Repository, digest: Digest, from: Repository): Promise<boolean>;
-  /** Puts a manifest under its digest, or under a tag; where it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag. */
+  /** Puts a manifest under its digest, or under a tag (or a digest of another algorithm, which has to be its own); where it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag. */
   pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest>;
   /**
    * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag where the API is missing or empty.

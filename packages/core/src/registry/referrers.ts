@@ -120,20 +120,20 @@ export function createReferrers(context: DownloadContext): Referrers {
     if (hasAll(before.index, [...own.keys()])) return true;
     const condition: Record<string, string> =
       before.index === undefined ? { "if-none-match": "*" } : before.etag === undefined ? {} : { "if-match": before.etag };
-    const write = async (base: ImageIndex | undefined): Promise<{ index: ImageIndex; isRefused: boolean }> => {
+    // A refusal by the condition (412) needs no look of its own: the list is then another than the one that was to be written.
+    const write = async (base: ImageIndex | undefined): Promise<ImageIndex> => {
       const index = mergeIntoIndex(base, [...own.values()]);
       const bytes = encodeIndex(index, where);
       const manifest = { bytes, mediaType: mediaTypes.ociIndex, digest: digestOf(bytes) };
-      const response = await putManifest(context, repository, fallbackTag(subject), manifest, condition);
-      return { index, isRefused: response.status === 412 };
+      await putManifest(context, repository, fallbackTag(subject), manifest, condition);
+      return index;
     };
-    const { index, isRefused } = await write(before.index).catch(async (error: unknown) => {
+    const index = await write(before.index).catch(async (error: unknown) => {
       // Registries take no index that names a manifest that has been deleted since: such entries go, and nothing else does.
       const live = before.index === undefined ? undefined : await withoutDeleted(repository, before.index);
       if (live === undefined || live.manifests.length === before.index?.manifests.length) throw error;
       return write(live);
     });
-    if (isRefused) return false;
     const after = await readFallback(repository, subject);
     return hasAll(
       after.index,

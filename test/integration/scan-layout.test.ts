@@ -57,6 +57,18 @@ describe("no layout is made", () => {
     expect(existsSync(directory)).toBe(false);
   });
 
+  test("where a layer fails, and those that were not begun are not asked for any more", async () => {
+    registry.faults = [
+      { method: "GET", path: "/blobs/", after: 1, times: 1, action: { kind: "corrupt", at: 15 } },
+      { method: "GET", path: "/blobs/", after: 2, action: { kind: "delay", milliseconds: 300 } },
+    ];
+    await expect(writeImageLayout(client, repository(), image.digest, directory, context())).rejects.toMatchObject({
+      code: "digest-mismatch",
+    });
+    // Config and seven layers would be eight.
+    expect(registry.requests.filter(({ path }) => path.includes("/blobs/")).length).toBeLessThan(8);
+  });
+
   test("when the run is cancelled", async () => {
     const signal = AbortSignal.abort(new Error("cancelled"));
     await expect(writeImageLayout(client, repository(), image.digest, directory, { ports: silentPorts(), signal })).rejects.toThrow(

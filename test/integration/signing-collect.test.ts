@@ -1,0 +1,312 @@
+import { InfrastructureError, UserError } from "@goldenpath/core/errors";
+import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
+import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
+import type { Repository } from "@goldenpath/core/oci/reference";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
+import { attachStatement } from "@goldenpath/core/signing/attach";
+import { collectEvidence, maxBundleBytes } from "@goldenpath/core/signing/collect";
+import { predicateTypes, stageVerifierId } from "@goldenpath/core/signing/predicates";
+import { signStatement } from "@goldenpath/core/signing/sigstore";
+import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import type { Statement } from "@goldenpath/core/signing/types";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type EvidenceRegistry, encode, startEvidenceRegistry, statementAbout } from "../support/evidence-registry.ts";
+import { makeKey, makeStageKeys, policyWith, type StageKey, type StageName } from "../support/signers.ts";
+
+let registry: EvidenceRegistry;
+let keys: Record<StageName, StageKey>;
+let stranger: StageKey;
+let policy: LoadedPolicy;
+
+const now = new Date("2026-05-01T12:00:00.123Z");
+
+beforeAll(async () => {
+  keys = await makeStageKeys();
+  stranger = await makeKey();
+});
+async function start(referrers: boolean): Promise<void> {
+  registry = await startEvidenceRegistry(referrers);
+  policy = policyWith(keys, registry.server.host);
+}
+afterEach(() => {
+  registry.server.faults = [];
+});
+
+const collect = (repository: Repository, digest: Digest) => collectEvidence(registry.client, repository, digest, policy.policy.signers);
+
+describe.each([
+  ["with the referrers API", true],
+  ["with the fallback tag", false],
+])("evidence %s", (_name, referrers) => {
+  beforeAll(() => start(referrers));
+  afterAll(() => registry.close());
+
+  describe("counts for nothing", () => {
+    interface BundleJson {
+      verificationMaterial: object;
+      dsseEnvelope: { payload: string; payloadType: string };
+    }
+    interface Attack {
+      repository: Repository;
+      image: Descriptor;
+      /** Signed by scan, about the image. */
+      bundle: Uint8Array;
+      /** A bundle changed and not signed again. */
+      changed: (change: (json: BundleJson) => void) => Uint8Array;
+    }
+    const other = digestOf("another image");
+    const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+    test.each<[string, (attack: Attack) => Promise<unknown>, string]>([
+      [
+        "an SBOM as it is",
+        ({ repository, image }) =>
+          registry.pushReferrer(repository, image, bytesOf("{}"), { artifactType: "application/vnd.cyclonedx+json" }),
+        "not a Sigstore bundle",
+      ],
+      [
+        "a bundle without an artifact type",
+        ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { artifactType: undefined }),
+        "not a Sigstore bundle",
+      ],
+      [
+        "a layer of another type",
+        async ({ repository, image, bundle }) =>
+          registry.pushReferrer(repository, image, bundle, { layers: [await registry.pushBlob(repository, bundle, "application/json")] }),
+        "its layer is application/json",
+      ],
+      [
+        "two layers",
+        async ({ repository, image, bundle }) => {
+          const layer = await registry.pushBlob(repository, bundle);
+          return registry.pushReferrer(repository, image, bundle, { layers: [layer, layer] });
+        },
+        "it has 2 layers",
+      ],
+      ["no layer", ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { layers: [] }), "it has 0 layers"],
+      [
+        "an index",
+        async ({ repository, image }) => {
+          const index = {
+            schemaVersion: 2,
+            mediaType: mediaTypes.ociIndex,
+            artifactType: mediaTypes.sigstoreBundle,
+            manifests: [],
+            subject: { mediaType: image.mediaType, digest: image.digest, size: image.size },
+          };
+          return registry.client.pushManifest(repository, encode(index), mediaTypes.ociIndex);
+        },
+        "it is an index",
+      ],
+      [
+        "a bundle that is too large",
+        async ({ repository, image }) => registry.pushReferrer(repository, image, new Uint8Array(maxBundleBytes + 1)),
+        "are read at most",
+      ],
+      ["no bundle", ({ repository, image }) => registry.pushReferrer(repository, image, bytesOf("{}")), "malformed"],
+      ["half a bundle", ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle.subarray(0, 200)), "not JSON"],
+      [
+        "an unknown key",
+        async ({ repository, image }) =>
+          registry.pushReferrer(repository, image, await signStatement(statementAbout(repository, [image.digest]), stranger.signer)),
+        "signed with a key that is not in this policy",
+      ],
+      [
+        "a payload that was changed",
+        ({ repository, image, changed }) =>
+          registry.pushReferrer(
+            repository,
+            image,
+            changed((json) => {
+              const payload = Buffer.from(json.dsseEnvelope.payload, "base64").toString("utf8").replace("something", "nothing at all");
+              json.dsseEnvelope.payload = Buffer.from(payload).toString("base64");
+            }),
+          ),
+        "signed with a key that is not in this policy",
+      ],
+      [
+        "another payload type",
+        ({ repository, image, changed }) =>
+          registry.pushReferrer(
+            repository,
+            image,
+            changed((json) => {
+              json.dsseEnvelope.payloadType = "application/json";
+            }),
+          ),
+        "payload type",
+      ],
+      [
+        "a certificate in the place of the key",
+        ({ repository, image, changed }) =>
+          registry.pushReferrer(
+            repository,
+            image,
+            changed((json) => {
+              json.verificationMaterial = { certificate: { rawBytes: "AAAA" }, tlogEntries: [] };
+            }),
+          ),
+        "certificate",
+      ],
+      [
+        "a statement about another image",
+        async ({ repository, image }) =>
+          registry.pushReferrer(repository, image, await signStatement(statementAbout(repository, [other]), keys.scan.signer)),
+        "about another image",
+      ],
+      [
+        "a signed statement that names a subject twice",
+        async ({ repository, image }) => {
+          const statement = statementAbout(repository, [image.digest]);
+          const twice = { ...statement, subject: [...statement.subject, ...statement.subject] };
+          return registry.pushReferrer(repository, image, await signStatement(twice, keys.scan.signer));
+        },
+        "twice",
+      ],
+      [
+        "a signed payload that is no statement",
+        async ({ repository, image }) =>
+          registry.pushReferrer(repository, image, await signStatement({ subject: [] } as unknown as Statement, keys.scan.signer)),
+        "not an in-toto statement",
+      ],
+    ])("%s", async (_what, push, reason) => {
+      const { repository, image } = await registry.newImage();
+      const bundle = await signStatement(statementAbout(repository, [image.digest]), keys.scan.signer);
+      const changed = (change: (json: BundleJson) => void): Uint8Array => {
+        const json = JSON.parse(new TextDecoder().decode(bundle)) as BundleJson;
+        change(json);
+        return encode(json);
+      };
+      await push({ repository, image, bundle, changed });
+      const evidence = await collect(repository, image.digest);
+      expect(evidence.statements).toEqual([]);
+      expect(evidence.rejected).toHaveLength(1);
+      expect(evidence.rejected[0]).toMatchObject({ subject: image.digest, reason: expect.stringContaining(reason) });
+    });
+
+    test("a good bundle, replayed on another image", async () => {
+      const first = await registry.newImage();
+      const second = await registry.newImage("amd64", first.repository);
+      const bundle = await signStatement(statementAbout(first.repository, [first.image.digest]), keys.scan.signer);
+      await registry.pushReferrer(first.repository, first.image, bundle);
+      await registry.pushReferrer(second.repository, second.image, bundle);
+      expect((await collect(first.repository, first.image.digest)).statements).toHaveLength(1);
+      expect(await collect(second.repository, second.image.digest)).toMatchObject({
+        statements: [],
+        rejected: [{ reason: "its statement is about another image" }],
+      });
+    });
+
+    test("what it claims is told, unverified, with why it does not count", async () => {
+      const { repository, image } = await registry.newImage();
+      const predicate = { verifier: { id: stageVerifierId("scan") } };
+      const statement = buildStatement(buildSubjects(repository, [image.digest]), predicateTypes.verificationSummary, predicate);
+      await registry.pushReferrer(repository, image, await signStatement(statement, stranger.signer));
+      const { rejected } = await collect(repository, image.digest);
+      expect(rejected).toMatchObject([
+        { claimedPredicateType: predicateTypes.verificationSummary, claimedVerifierId: stageVerifierId("scan") },
+      ]);
+    });
+  });
+
+  describe("that cannot be had is an error, and never just missing", () => {
+    test.each([
+      ["the list", "/(?:referrers/|manifests/sha256-)"],
+      ["a manifest", "/manifests/sha256:"],
+      ["a bundle", "/blobs/"],
+    ])("%s", async (_what, path) => {
+      const { repository, image } = await registry.newImage();
+      await attachStatement(
+        registry.client,
+        { repository, image, children: [] },
+        statementAbout(repository, [image.digest]),
+        keys.base.signer,
+        now,
+      );
+      registry.server.faults = [{ method: "GET", path, action: { kind: "status", status: 503 } }];
+      await expect(collect(repository, image.digest)).rejects.toThrow(InfrastructureError);
+      registry.server.faults = [{ method: "GET", path, action: { kind: "status", status: 403 } }];
+      await expect(collect(repository, image.digest)).rejects.toThrow(expect.objectContaining({ code: "registry-unauthorized" }));
+    });
+
+    test("a bundle whose bytes are not those of its digest", async () => {
+      const { repository, image } = await registry.newImage();
+      await attachStatement(
+        registry.client,
+        { repository, image, children: [] },
+        statementAbout(repository, [image.digest]),
+        keys.base.signer,
+        now,
+      );
+      registry.server.faults = [{ method: "GET", path: "/blobs/", action: { kind: "corrupt" } }];
+      await expect(collect(repository, image.digest)).rejects.toThrow(InfrastructureError);
+    });
+
+    test("a key of the policy that goldenpath does not know", async () => {
+      const { repository, image } = await registry.newImage();
+      const signers = { scan: { publicKey: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" } };
+      await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow("signer 'scan'");
+      await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow(UserError);
+    });
+  });
+});
+
+describe("a list that is not to be believed", () => {
+  beforeAll(() => start(false));
+  afterAll(() => registry.close());
+
+  /** Whoever may push may write the fallback tag; this registry checks what an index names, and others do not. */
+  function listAs(subject: Digest, digests: Digest[]): void {
+    const manifests = digests.map((digest) => ({
+      mediaType: mediaTypes.ociManifest,
+      digest,
+      size: 500,
+      artifactType: mediaTypes.sigstoreBundle,
+    }));
+    const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests });
+    const headers = { "content-type": mediaTypes.ociIndex, "docker-content-digest": digestOf(body) };
+    registry.server.faults = [
+      { method: "GET", path: `/manifests/${subject.replace(":", "-")}$`, action: { kind: "replace", body, status: 200, headers } },
+    ];
+  }
+
+  test("names another image's referrer", async () => {
+    const { repository, image } = await registry.newImage();
+    const victim = await registry.newImage("amd64", repository);
+    const both = statementAbout(repository, [image.digest, victim.image.digest]);
+    const digest = await registry.pushReferrer(repository, victim.image, await signStatement(both, keys.scan.signer));
+    listAs(image.digest, [digest]);
+    expect(await collect(repository, image.digest)).toMatchObject({
+      statements: [],
+      rejected: [{ reason: "its manifest refers to another image" }],
+    });
+  });
+
+  test("names a manifest that is gone", async () => {
+    const { repository, image } = await registry.newImage();
+    const kept = await registry.pushReferrer(
+      repository,
+      image,
+      await signStatement(statementAbout(repository, [image.digest]), keys.scan.signer),
+    );
+    const gone = digestOf("a manifest that nobody has");
+    listAs(image.digest, [gone, kept]);
+    expect(await collect(repository, image.digest)).toMatchObject({ statements: [{ signers: ["scan"] }], rejected: [{ referrer: gone }] });
+  });
+
+  test("is longer than any path leaves", async () => {
+    const { repository, image } = await registry.newImage();
+    await listAs(
+      image.digest,
+      Array.from({ length: 501 }, (_, at) => digestOf(`referrer ${at}`)),
+    );
+    registry.server.requests.length = 0;
+    await expect(collect(repository, image.digest)).rejects.toThrow(expect.objectContaining({ code: "too-much-evidence" }));
+    expect(registry.server.requests.filter((request) => /\/manifests\/sha256:/.test(request.path))).toEqual([]);
+    await listAs(
+      image.digest,
+      Array.from({ length: 500 }, (_, at) => digestOf(`referrer ${at}`)),
+    );
+    expect((await collect(repository, image.digest)).rejected).toHaveLength(500);
+  });
+});

@@ -1,0 +1,34 @@
+import type { LoadedPolicy, Policy } from "@goldenpath/core/policy/schema";
+import { silentPorts } from "@goldenpath/core/ports";
+import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
+import type { Signer } from "@goldenpath/core/signing/types";
+import { policy as pathPolicy } from "./gate-evidence.ts";
+
+export const stageNames = ["build", "base", "scan", "promote"] as const;
+export type StageName = (typeof stageNames)[number];
+
+export interface StageKey {
+  privateKeyPem: string;
+  publicKeyPem: string;
+  signer: Signer;
+}
+
+/** A key that is nobody's of a policy. */
+export async function makeKey(): Promise<StageKey> {
+  const pair = generateKeyPair();
+  return { ...pair, signer: await loadSigner({ key: pair.privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: "/" }) };
+}
+
+/** A key per stage, made now. */
+export async function makeStageKeys(): Promise<Record<StageName, StageKey>> {
+  const keys = await Promise.all(stageNames.map(async (name) => [name, await makeKey()] as const));
+  return Object.fromEntries(keys) as Record<StageName, StageKey>;
+}
+
+/** The policy of the gate's tests with these keys, and an environment `production` for images of `host`. */
+export function policyWith(keys: Record<StageName, StageKey>, host: string, change: Partial<Policy> = {}): LoadedPolicy {
+  const signers = Object.fromEntries(stageNames.map((name) => [name, { publicKey: keys[name].publicKeyPem }]));
+  const requires = (["base", "scan"] as const).map((stage) => ({ stage, signers: [stage], maxAge: 3_600_000 }));
+  const production = { from: [`${host}/quarantine`], to: [`${host}/vetted`], requires, promoter: "promote" };
+  return { ...pathPolicy, policy: { ...pathPolicy.policy, signers, environments: { production }, ...change } };
+}

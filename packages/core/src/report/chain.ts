@@ -85,8 +85,13 @@ function provenanceFacts(found: VerifiedStatement | undefined): string[] {
   return [
     line("source", text(source["repository"]), commit === undefined ? undefined : `at ${commit.slice(0, 12)}`),
     line("builder", text(record(details["builder"])["id"])),
-    line("built", text(internal["builder"]) === undefined ? undefined : `with ${text(internal["builder"])}`, environmentOf(internal)),
+    line("built", builtWith(internal), environmentOf(internal)),
   ].filter((entry) => entry !== undefined);
+}
+
+function builtWith(internal: Record<string, unknown>): string | undefined {
+  const builders = list(internal["builders"]).filter((name) => typeof name === "string");
+  return builders.length === 0 ? undefined : `with builder ${builders.join(" or ")}`;
 }
 
 function environmentOf(internal: Record<string, unknown>): string | undefined {
@@ -96,7 +101,10 @@ function environmentOf(internal: Record<string, unknown>): string | undefined {
 
 function sbomFacts(found: VerifiedStatement | undefined): string[] {
   const components = found?.statement.predicate["components"];
-  return Array.isArray(components) ? [`SBOM      ${components.length} components (CycloneDX)`] : [];
+  // syft lists files as components, too; a package is what has a package URL.
+  return Array.isArray(components)
+    ? [`SBOM      ${components.filter((component) => text(record(component)["purl"])).length} packages (CycloneDX)`]
+    : [];
 }
 
 function baseFacts(found: VerifiedStatement | undefined): string[] {
@@ -122,10 +130,16 @@ function scanFacts(found: VerifiedStatement | undefined): string[] {
   const counted = ["critical", "high", "medium", "low", "negligible", "unknown"].filter((severity) => counts.has(severity));
   const found_ =
     counted.length === 0 ? "no known vulnerabilities" : counted.map((severity) => `${counts.get(severity)} ${severity}`).join(", ");
-  return [
-    `findings  ${found_}`,
-    ...[line("scanner", text(scanner["uri"]), text(scanner["version"]))].filter((entry) => entry !== undefined),
-  ];
+  return [`findings  ${found_}`, ...[line("scanner", scannerName(scanner))].filter((entry) => entry !== undefined)];
+}
+
+/** `pkg:github/anchore/grype@v0.121.2` → `grype 0.121.2`. */
+function scannerName(scanner: Record<string, unknown>): string | undefined {
+  const uri = text(scanner["uri"]);
+  const version = text(scanner["version"]);
+  if (uri === undefined) return version;
+  const name = /([^/@]+)(?:@[^/]*)?$/.exec(uri)?.[1] ?? uri;
+  return version === undefined ? name : `${name} ${version}`;
 }
 
 function promoteFact(predicate: Record<string, unknown>): string {

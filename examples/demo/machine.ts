@@ -27,9 +27,13 @@ export interface Demo {
   /** To the terminal. */
   say(line: string): void;
   /** Runs an action's bundle under a name of this step; says how it ended. */
-  step(name: string, action: string, inputs: Readonly<Record<string, string>>): Promise<BundleRun>;
+  step: Step;
+  /** The same, told to somebody else than the terminal. */
+  stepTo(say: (line: string) => void): Step;
   close(): Promise<void>;
 }
+
+export type Step = (name: string, action: string, inputs: Readonly<Record<string, string>>) => Promise<BundleRun>;
 
 const elsewhere =
   'On another machine, run it in a container of Debian or Ubuntu with Node.js, npm, git and Go (docker run -it -v "$PWD:/src" -w /src debian:12), or read examples/demo to see what it does.';
@@ -75,6 +79,29 @@ export async function openDemo(options: { directory: string; verbose: boolean; p
   say(`  policy    ${platform.policy}`);
   await rm(join(directory, "steps"), { recursive: true, force: true });
 
+  const stepTo =
+    (tell: (line: string) => void): Step =>
+    async (name, action, inputs) => {
+      const run = await runBundle({
+        action,
+        inputs: { policy: platform.policy, ...inputs },
+        directory: join(directory, "steps", name),
+        commit,
+        env,
+        signal,
+        ...(verbose ? { onLine: (line: string) => tell(paint(style, "dim", `    ${line}`)) } : {}),
+      });
+      const { verdict } = run.result;
+      const [color, mark] =
+        verdict === "pass"
+          ? (["green", "✔ pass"] as const)
+          : verdict === "fail"
+            ? (["red", "✘ fail"] as const)
+            : (["yellow", "! error"] as const);
+      tell(`  ${paint(style, color, mark.padEnd(8))}${action.padEnd(21)}${run.seconds.toFixed(1).padStart(5)} s`);
+      return run;
+    };
+
   return {
     directory,
     registry,
@@ -83,26 +110,8 @@ export async function openDemo(options: { directory: string; verbose: boolean; p
     ports,
     style,
     say,
-    async step(name, action, inputs) {
-      const run = await runBundle({
-        action,
-        inputs: { policy: platform.policy, ...inputs },
-        directory: join(directory, "steps", name),
-        commit,
-        env,
-        signal,
-        ...(verbose ? { onLine: (line: string) => say(paint(style, "dim", `    ${line}`)) } : {}),
-      });
-      const { verdict } = run.result;
-      const mark =
-        verdict === "pass"
-          ? paint(style, "green", "✔ pass")
-          : verdict === "fail"
-            ? paint(style, "red", "✘ fail")
-            : paint(style, "yellow", "! error");
-      say(`  ${mark.padEnd(style.color ? 17 : 8)}${action.padEnd(21)}${run.seconds.toFixed(1).padStart(5)} s`);
-      return run;
-    },
+    step: stepTo(say),
+    stepTo,
     async close() {
       await client.close();
       await registry.close();

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { type Digest, parseDigest } from "@goldenpath/core/oci/digest";
-import { parseReference, parseRepository, type Repository } from "@goldenpath/core/oci/reference";
+import { formatRepository, parseReference, type Repository } from "@goldenpath/core/oci/reference";
 import { loadPolicy } from "@goldenpath/core/policy/load";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { deriveChain } from "@goldenpath/core/report/chain";
 import { paint, renderChainText, renderResultText } from "@goldenpath/core/report/terminal";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
@@ -16,7 +17,6 @@ export interface Promoted {
   /** In vetted. */
   image: string;
   digest: Digest;
-  results: { base: string; scan: string };
 }
 
 export const vulnerabilityData = join(root, "examples/vulnerability-data/grype-db");
@@ -55,15 +55,12 @@ export async function walkPath(demo: Demo): Promise<Promoted> {
     demo.step("web-build", "detect-and-build", { context: application("web"), tags: `${registry.host}/quarantine/web:demo` }),
   );
   const quarantine = built.outputs["image"] ?? "";
-  await mustPass(demo, demo.step("web-attest", "sign", { image: quarantine, stage: "build", key: platform.keys.build.file }));
-  // Base and scan know nothing of each other; in the workflow they are two jobs side by side.
-  const [base, scan] = await Promise.all([
-    mustPass(demo, demo.step("web-base", "enforce-golden-base", { image: quarantine })),
-    mustPass(demo, demo.step("web-scan", "scan", { image: quarantine, database: vulnerabilityData })),
+  // Three jobs side by side, as in the workflow: each sees the digest and nothing of the others, and signs with its own key.
+  await Promise.all([
+    mustPass(demo, demo.step("web-attest", "sign", { image: quarantine, stage: "build", key: platform.keys.build.file })),
+    judgeAndSign(demo, "web", "base", demo.step("web-base", "enforce-golden-base", { image: quarantine }), quarantine),
+    judgeAndSign(demo, "web", "scan", demo.step("web-scan", "scan", { image: quarantine, database: vulnerabilityData }), quarantine),
   ]);
-  const results = { base: base.outputs["result"] ?? "", scan: scan.outputs["result"] ?? "" };
-  await mustPass(demo, demo.step("web-base-sign", "sign", { image: quarantine, results: results.base, key: platform.keys.base.file }));
-  await mustPass(demo, demo.step("web-scan-sign", "sign", { image: quarantine, results: results.scan, key: platform.keys.scan.file }));
   await mustPass(demo, demo.step("web-verify", "verify", { image: quarantine, environment: "production" }));
   const promoted = await mustPass(
     demo,
@@ -79,13 +76,36 @@ export async function walkPath(demo: Demo): Promise<Promoted> {
   await mustPass(demo, demo.step("web-report", "report", { image }));
   demo.say("");
   demo.say(await renderChain(demo, image));
-  return { quarantine, image, digest: parseDigest(promoted.outputs["digest"] ?? ""), results };
+  return { quarantine, image, digest: parseDigest(promoted.outputs["digest"] ?? "") };
+}
+
+/** A stage that judges and then signs its result, in the same job; `signer` is whose key it signs with. */
+export async function judgeAndSign(
+  demo: Demo,
+  name: string,
+  stage: "base" | "scan",
+  judged: Promise<BundleRun>,
+  image: string,
+  signer: "base" | "scan" | "build" = stage,
+): Promise<void> {
+  const { outputs } = await mustPass(demo, judged);
+  await mustPass(
+    demo,
+    demo.step(`${name}-${stage}-sign`, "sign", { image, results: outputs["result"] ?? "", key: demo.platform.keys[signer].file }),
+  );
 }
 
 async function renderChain(demo: Demo, image: string): Promise<string> {
   const reference = parseReference(image);
-  const repository: Repository = parseRepository(`${reference.registry}/${reference.name}`);
-  const loaded = await loadPolicy(demo.platform.policyFile, {
+  const repository: Repository = { registry: reference.registry, name: reference.name };
+  const { policy } = await readPolicy(demo);
+  const digest = parseDigest(reference.digest ?? "");
+  const evidence = await collectEvidence(demo.client, repository, digest, policy.signers);
+  return renderChainText(deriveChain(formatRepository(repository), digest, evidence), demo.style);
+}
+
+export async function readPolicy(demo: Demo): Promise<LoadedPolicy> {
+  return loadPolicy(demo.platform.policyFile, {
     ports: demo.ports,
     run: { builderId: "local" },
     workingDirectory: root,
@@ -94,7 +114,4 @@ async function renderChain(demo: Demo, image: string): Promise<string> {
     signal: new AbortController().signal,
     now: () => new Date(),
   });
-  const digest = parseDigest(reference.digest ?? "");
-  const evidence = await collectEvidence(demo.client, repository, digest, loaded.policy.signers);
-  return renderChainText(deriveChain(`${repository.registry}/${repository.name}`, digest, evidence), demo.style);
 }

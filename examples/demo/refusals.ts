@@ -1,30 +1,63 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { parseReference, parseRepository } from "@goldenpath/core/oci/reference";
+import { type Digest, parseDigest } from "@goldenpath/core/oci/digest";
+import { formatReference, parseReference, parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { copyManifest } from "@goldenpath/core/registry/copy";
 import { paint, renderResultText } from "@goldenpath/core/report/terminal";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
 import type { BundleRun } from "./bundle.ts";
 import type { Demo } from "./machine.ts";
-import { application, mustPass, type Promoted, vulnerabilityData } from "./path.ts";
+import { application, judgeAndSign, mustPass, type Promoted, readPolicy, vulnerabilityData } from "./path.ts";
+
+interface Refusal {
+  title: string;
+  /** The rule that has to refuse it. */
+  rule: string;
+  attempt(demo: Demo, promoted: Promoted): Promise<BundleRun>;
+}
+
+const refusals: readonly Refusal[] = [
+  { title: "An image that stands on a base that nobody approved", rule: "base.approved", attempt: tryForeignBase },
+  { title: "An image with a vulnerable dependency", rule: "scan.severity", attempt: tryVulnerable },
+  { title: "An image that was never scanned", rule: "gate.missing", attempt: tryUnscanned },
+  { title: "A scan that was signed with another stage's key", rule: "gate.signer", attempt: tryWrongKey },
+];
 
 /** Four images that are refused, each by its rule; how many. A refusal that does not come, or that leaves a trace in vetted, ends the demo as an error. */
 export async function showRefusals(demo: Demo, promoted: Promoted): Promise<number> {
-  const refusals = [
-    { title: "An image that stands on a base that nobody approved", rule: "base.approved", attempt: tryForeignBase },
-    { title: "An image with a vulnerable dependency", rule: "scan.severity", attempt: tryVulnerable },
-    { title: "An image that was never scanned", rule: "gate.missing", attempt: tryUnscanned },
-    { title: "A scan that was signed with another stage's key", rule: "gate.signer", attempt: tryWrongKey },
-  ];
-  for (const { title, rule, attempt } of refusals) {
+  const vetted = await vettedOf(demo);
+  // Two at a time, since they have nothing to do with each other; told one after another.
+  const told = await inPairs(refusals, async ({ attempt }) => {
+    const lines: string[] = [];
+    const run = await attempt(
+      { ...demo, say: (line) => void lines.push(line), step: demo.stepTo((line) => void lines.push(line)) },
+      promoted,
+    );
+    return { lines, result: run.result };
+  });
+  for (const [index, { title, rule }] of refusals.entries()) {
+    const { lines = [], result } = told[index] ?? {};
     demo.say(paint(demo.style, "bold", `\n▸ Refused: ${title}`));
-    const before = await vettedOf(demo);
-    const { result } = await attempt(demo, promoted);
-    demo.say(renderResultText(result, demo.style).trimEnd());
-    if (result.verdict !== "fail" || !result.violations.some((violation) => violation.rule === rule))
+    for (const line of lines) demo.say(line);
+    if (result !== undefined) demo.say(renderResultText(result, demo.style).trimEnd());
+    if (result?.verdict !== "fail" || !result.violations.some((violation) => violation.rule === rule))
       throw new Error(`rule ${rule} should have refused this`);
-    if (!isDeepStrictEqual(before, await vettedOf(demo))) throw new Error("the vetted registry changed");
-    demo.say("  vetted is as it was");
   }
+  if (!isDeepStrictEqual(vetted, await vettedOf(demo))) throw new Error("the vetted registry changed");
+  demo.say("\nThe vetted repository is as it was before these four.");
   return refusals.length;
+}
+
+async function inPairs<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T);
+  };
+  await Promise.all([lane(), lane()]);
+  return results;
 }
 
 async function vettedOf(demo: Demo): Promise<unknown> {
@@ -32,51 +65,61 @@ async function vettedOf(demo: Demo): Promise<unknown> {
 }
 
 async function tryForeignBase(demo: Demo): Promise<BundleRun> {
-  const tags = `${demo.registry.host}/quarantine/web-foreign-base:demo`;
-  const built = await mustPass(
-    demo,
-    demo.step("foreign-build", "detect-and-build", { context: application("web-foreign-base"), tags, policy: demo.platform.foreignPolicy }),
-  );
-  return demo.step("foreign-base", "enforce-golden-base", { image: built.outputs["image"] ?? "" });
+  const image = await buildOnce(demo, "web-foreign-base", demo.platform.foreignPolicy);
+  return demo.step("foreign-base", "enforce-golden-base", { image });
 }
 
 async function tryVulnerable(demo: Demo): Promise<BundleRun> {
-  const tags = `${demo.registry.host}/quarantine/web-vulnerable:demo`;
-  const built = await mustPass(demo, demo.step("vulnerable-build", "detect-and-build", { context: application("web-vulnerable"), tags }));
-  return demo.step("vulnerable-scan", "scan", { image: built.outputs["image"] ?? "", database: vulnerabilityData });
+  const image = await buildOnce(demo, "web-vulnerable", demo.platform.policy);
+  return demo.step("vulnerable-scan", "scan", { image, database: vulnerabilityData });
+}
+
+/** Builds an application that is to be refused, or takes what an earlier run of the demo pushed to quarantine from the same sources. */
+async function buildOnce(demo: Demo, name: string, policy: string): Promise<string> {
+  const repository = parseRepository(`${demo.registry.host}/quarantine/${name}`);
+  const made = join(demo.directory, `${name}.json`);
+  const key = createHash("sha256").update(policy);
+  for (const file of (await readdir(application(name))).sort()) key.update(file).update(await readFile(join(application(name), file)));
+  const sources = key.digest("hex");
+  const earlier = JSON.parse(await readFile(made, "utf8").catch(() => "{}")) as { sources?: string; digest?: string };
+  if (earlier.sources === sources && earlier.digest !== undefined) {
+    const reference = { ...repository, digest: parseDigest(earlier.digest) };
+    if ((await demo.client.resolve(reference)) !== undefined) {
+      demo.say("  in quarantine from an earlier run (--fresh builds it again)");
+      return formatReference(reference);
+    }
+  }
+  const tags = `${repository.registry}/${repository.name}:demo`;
+  const built = await mustPass(demo, demo.step(`${name}-build`, "detect-and-build", { context: application(name), tags, policy }));
+  await writeFile(made, JSON.stringify({ sources, digest: built.outputs["digest"] }));
+  return built.outputs["image"] ?? "";
 }
 
 async function tryUnscanned(demo: Demo, promoted: Promoted): Promise<BundleRun> {
-  const image = await copyToQuarantine(demo, promoted, "web-unscanned");
-  await attestBuildAndBase(demo, "unscanned", image);
+  const image = await copyWithoutScan(demo, promoted, "web-unscanned");
   return promote(demo, "unscanned", image);
 }
 
 async function tryWrongKey(demo: Demo, promoted: Promoted): Promise<BundleRun> {
-  const image = await copyToQuarantine(demo, promoted, "web-forged");
-  await attestBuildAndBase(demo, "forged", image);
-  const scan = await mustPass(demo, demo.step("forged-scan", "scan", { image, database: vulnerabilityData }));
+  const image = await copyWithoutScan(demo, promoted, "web-forged");
   // The build stage's key is a key of the policy, and speaks for the build alone.
-  await mustPass(
-    demo,
-    demo.step("forged-scan-sign", "sign", { image, results: scan.outputs["result"] ?? "", key: demo.platform.keys.build.file }),
-  );
+  await judgeAndSign(demo, "forged", "scan", demo.step("forged-scan", "scan", { image, database: vulnerabilityData }), image, "build");
   return promote(demo, "forged", image);
 }
 
-/** The same image under another name in quarantine, without any of its evidence. */
-async function copyToQuarantine(demo: Demo, promoted: Promoted, name: string): Promise<string> {
-  const from = parseReference(promoted.quarantine);
+/** The same image under another name in quarantine, with all its evidence but the scan's: signed statements are about a digest, and may be carried anywhere. */
+async function copyWithoutScan(demo: Demo, promoted: Promoted, name: string): Promise<string> {
+  const source = parseReference(promoted.quarantine);
+  const from: Repository = { registry: source.registry, name: source.name };
   const to = parseRepository(`${demo.registry.host}/quarantine/${name}`);
-  await copyManifest(demo.client, { registry: from.registry, name: from.name }, to, promoted.digest);
-  return `${to.registry}/${to.name}@${promoted.digest}`;
-}
-
-async function attestBuildAndBase(demo: Demo, name: string, image: string): Promise<void> {
-  const { keys } = demo.platform;
-  await mustPass(demo, demo.step(`${name}-attest`, "sign", { image, stage: "build", key: keys.build.file }));
-  const base = await mustPass(demo, demo.step(`${name}-base`, "enforce-golden-base", { image }));
-  await mustPass(demo, demo.step(`${name}-base-sign`, "sign", { image, results: base.outputs["result"] ?? "", key: keys.base.file }));
+  await copyManifest(demo.client, from, to, promoted.digest);
+  const { policy } = await readPolicy(demo);
+  const { statements } = await collectEvidence(demo.client, from, promoted.digest, policy.signers);
+  const others: Digest[] = statements
+    .filter((statement) => !statement.signers.includes("scan"))
+    .map((statement) => statement.referrer.digest);
+  for (const digest of others) await copyManifest(demo.client, from, to, digest);
+  return formatReference({ ...to, digest: promoted.digest });
 }
 
 function promote(demo: Demo, name: string, image: string): Promise<BundleRun> {

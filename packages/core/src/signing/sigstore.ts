@@ -24,6 +24,8 @@ export async function signStatement(statement: Statement, signer: Signer): Promi
     signature: Buffer.from(signature),
     keyHint: publicKeyHint(signer.publicKeyPem),
   });
+  // cosign passes over a signature whose key id is not its own name for the key; it writes none itself, and the hint stands beside the envelope.
+  for (const each of bundle.content.dsseEnvelope.signatures) each.keyid = "";
   return new TextEncoder().encode(JSON.stringify(bundleToJSON(bundle)));
 }
 

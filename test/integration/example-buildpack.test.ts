@@ -192,7 +192,7 @@ describe("the Node.js buildpack", () => {
     const sbom = JSON.parse(readFileSync(join(app.layers, "modules.sbom.cdx.json"), "utf8")) as Sbom;
     expect(sbom).toMatchObject({ bomFormat: "CycloneDX", specVersion: "1.5" });
     expect(sbom.components).toHaveLength(Object.keys(lock.packages).length - 1);
-    const lodash = sbom.components.find((component) => component.purl === "pkg:npm/lodash@4.17.21");
+    const lodash = sbom.components.find((component) => component.purl === "pkg:npm/lodash@4.18.1");
     const hash = Buffer.from(lock.packages["node_modules/lodash"]?.integrity.slice(7) ?? "", "base64").toString("hex");
     expect(lodash).toMatchObject({ hashes: [{ alg: "SHA-512", content: hash }], licenses: [{ expression: "MIT" }] });
     const refs = new Set(sbom.components.map((component) => component["bom-ref"]));
@@ -227,9 +227,9 @@ describe("the example applications", () => {
   });
 
   it.each([
-    ["web", "4.17.21"],
+    ["web", "4.18.1"],
     ["web-vulnerable", "4.17.20"],
-    ["web-foreign-base", "4.17.21"],
+    ["web-foreign-base", "4.18.1"],
   ])("%s has lodash %s, and a lock file that names no host", (app, version) => {
     const lock = JSON.parse(read(app, "package-lock.json")) as {
       packages: Record<string, { version: string; resolved?: string; integrity?: string }>;

@@ -82,11 +82,13 @@ async function* streamBlob(
 }
 
 /**
- * Points the plan's tags at the promoted digest: the last thing that a promotion does. A tag that somebody moved since the plan is left alone.
+ * Points the plan's tags at the promoted digest: the last thing that a promotion does. Where somebody moved one of them since the plan, it is left alone, and none
+ * of the others is set.
  * @throws InfrastructureError `tag-moved`
  */
 export async function executeTags(client: RegistryClient, plan: PromotionPlan, image: Manifest): Promise<void> {
   const to = parseRepository(plan.to);
+  const unset: string[] = [];
   for (const { tag, from } of plan.tags) {
     const current = await client.resolve({ ...to, tag });
     if (current === plan.digest) continue;
@@ -96,6 +98,7 @@ export async function executeTags(client: RegistryClient, plan: PromotionPlan, i
         { code: "tag-moved", wayOut: "See who else promotes to this tag, then run the promotion again." },
       );
     }
-    await client.pushManifest(to, image.bytes, image.mediaType, tag);
+    unset.push(tag);
   }
+  for (const tag of unset) await client.pushManifest(to, image.bytes, image.mediaType, tag);
 }

@@ -34,9 +34,9 @@ export async function gatherPromotion(
     manifests.set(digest, manifest);
     return manifest;
   };
-  const describe = async (digest: Digest, role: ManifestFacts["role"], subject?: Digest): Promise<ManifestFacts> => {
+  const describe = async (digest: Digest, role: ManifestFacts["role"], subject?: Digest, isListed = true): Promise<ManifestFacts> => {
     const manifest = await fetch(digest);
-    const isPresent = (await client.resolve({ ...to, digest })) === digest;
+    const isPresent = isListed && (await client.resolve({ ...to, digest })) === digest;
     const blobs: BlobFacts[] = [];
     for (const blob of blobsOf(manifest))
       blobs.push({ digest: blob.digest, mediaType: blob.mediaType, size: blob.size, isPresent: await blobsPresent(blob) });
@@ -47,13 +47,10 @@ export async function gatherPromotion(
   const facts: ManifestFacts[] = [];
   for (const child of await childrenOf(fetch, image, from)) facts.push(await describe(child, "child"));
   facts.push(await describe(image.reference.digest, "image"));
-  const carried = new Set<Digest>();
   for (const [subject, { statements }] of evidence) {
-    for (const { referrer } of statements) {
-      if (carried.has(referrer.digest)) continue;
-      carried.add(referrer.digest);
-      facts.push(await describe(referrer.digest, "evidence", subject));
-    }
+    // Without a referrers API the list is a manifest of its own: a promotion that was killed between the two leaves a referrer that nobody finds.
+    const listed = new Set((await client.listReferrers(to, subject)).map((descriptor) => descriptor.digest));
+    for (const { referrer } of statements) facts.push(await describe(referrer.digest, "evidence", subject, listed.has(referrer.digest)));
   }
   const current = await Promise.all(tags.map((tag) => client.resolve({ ...to, tag })));
   return {
@@ -89,9 +86,12 @@ async function childrenOf(fetch: (digest: Digest) => Promise<Manifest>, image: I
 
 function blobsOf(manifest: Manifest): Descriptor[] {
   if (manifest.kind === "index") return [];
-  // Layers that a registry must not distribute (Docker's foreign layers) are named by URL and are in no registry.
-  const layers = manifest.manifest.layers.filter((layer) => layer.urls === undefined || layer.urls.length === 0);
-  return [manifest.manifest.config, ...layers];
+  return [manifest.manifest.config, ...manifest.manifest.layers.filter((layer) => !isElsewhere(layer))];
+}
+
+/** Layers that a registry must not distribute (Docker's foreign layers) are of types of their own, named by URL, and in no registry. */
+function isElsewhere({ mediaType, urls = [] }: Descriptor): boolean {
+  return urls.length > 0 && /\.(?:nondistributable|foreign)\./.test(mediaType);
 }
 
 function createPresence(client: RegistryClient, to: Repository): (blob: Descriptor) => Promise<boolean> {

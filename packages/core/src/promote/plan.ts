@@ -19,6 +19,7 @@ export interface ManifestFacts {
   role: "child" | "image" | "evidence";
   /** For evidence: the digest that it is about. */
   subject?: Digest;
+  /** It is at the destination; and for evidence, its subject's list of referrers there names it. */
   isPresent: boolean;
   blobs: readonly BlobFacts[];
 }

@@ -5,7 +5,6 @@ import { formatRepository, isWithin, type Reference, type Repository } from "../
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import type { ImageFacts } from "../registry/subject.ts";
 import type { Violation } from "../result.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
 import { parsePublicKey } from "../signing/keys.ts";
@@ -36,9 +35,10 @@ export interface PromotionPreparation {
 
 export interface PromotionOutcome {
   counts: ExecutionCounts;
-  /** The gate's answer at the destination. */
+  /** The gate's answer at the destination. Where it refuses, a stage has spoken there since: nothing was signed, and no tag was set. */
   gate: GateOutcome;
-  statement: Attachment | { existed: true };
+  /** Of a promotion that the gate passed at the destination as well. */
+  statement?: Attachment | { existed: true };
 }
 
 /**
@@ -67,7 +67,8 @@ export async function preparePromotion(client: RegistryClient, request: Promotio
       async execute(signer) {
         assertPromoter(signer, environment, policy);
         const counts = await executeCopy(client, plan, manifests, context.ports);
-        const there = await gateDestination(client, request, gate.image, context);
+        const there = await gateDestination(client, request, gate, context);
+        if (there.verdict !== "pass") return { counts, gate: there };
         const statement = await stateGate(client, there, environment, request, signer, context.now());
         await executeTags(client, plan, image);
         return { counts, gate: there, statement };
@@ -102,16 +103,22 @@ export function assertPromoter(signer: Signer, environment: PolicyEnvironment, p
   });
 }
 
-/** What was copied has to stand on its own: the same gate, on what the destination serves. */
+/**
+ * What was copied has to stand on its own: the same gate, on what the destination serves. It may know more than the source (an image that was promoted before is
+ * scanned again where it runs), and then its no is the policy's.
+ * @throws InfrastructureError `destination-differs` where it serves less than what was copied
+ */
 async function gateDestination(
   client: RegistryClient,
   request: PromotionRequest,
-  image: ImageFacts,
+  source: GateOutcome,
   context: Context,
 ): Promise<GateOutcome> {
-  const reference: Reference = { ...request.to, digest: image.reference.digest };
+  const reference: Reference = { ...request.to, digest: source.image.reference.digest };
   const gate = await runGate(client, reference, request.environmentName, request.policy, context.now(), "to");
-  if (gate.verdict === "pass") return gate;
+  const isThere = ({ subject, referrer }: VerifiedStatement): boolean =>
+    gate.evidence.get(subject)?.statements.some((statement) => statement.referrer.digest === referrer.digest) === true;
+  if (gate.verdict === "pass" || source.accepted.every(isThere)) return gate;
   const why = gate.violations.map((violation) => `${violation.thing}: ${violation.problem}`).join("; ");
   throw new InfrastructureError(
     `${formatRepository(request.to)} does not serve the evidence that was copied to it (${why}); no tag was set`,

@@ -3,16 +3,18 @@ import { join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { findEnvironment } from "../gate/verify.ts";
-import { formatReference, parseReference, parseRepository, type Repository } from "../oci/reference.ts";
+import { formatReference, formatRepository, parseReference, parseRepository, type Repository } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { Context } from "../ports.ts";
 import { type PromotionPlan, renderPlanText } from "../promote/plan.ts";
 import { assertPromoter, preparePromotion } from "../promote/promote.ts";
 import { createRegistryClient } from "../registry/create.ts";
+import type { ImageFacts } from "../registry/subject.ts";
 import { code, renderResultMarkdown } from "../report/markdown.ts";
+import { type StageResult, verdictOf } from "../result.ts";
 import { loadSigner } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
-import { buildResult, resultSubject } from "./outcome.ts";
+import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const inputs = z.object({
@@ -50,44 +52,47 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
   try {
     const request = { image: parseReference(given.image), to, tags, environmentName: given.environment, policy };
     const { gate, violations, prepared } = await preparePromotion(client, request, context);
-    const { reference } = gate.image;
-    const subject = resultSubject(gate.image, () => (violations.length === 0 ? "pass" : "fail"));
+    const finish = (
+      image: ImageFacts,
+      fields: Pick<ResultFields, "violations" | "notes">,
+      outputs: Record<string, string>,
+      summary: (result: StageResult) => string,
+    ): VerbOutcome => {
+      const subject = resultSubject(image, () => verdictOf(fields.violations));
+      const result = buildResult(context, { stage: "promote", startedAt, subject, policy, ...fields });
+      return { verdict: result.verdict, result, outputs, summary: summary(result) };
+    };
+    const renderRefused = (result: StageResult): string => renderResultMarkdown(result, `promote to ${given.environment}`);
     if (prepared === undefined) {
-      const result = buildResult(context, { stage: "promote", startedAt, subject, violations, policy });
-      const summary = `${renderResultMarkdown(result, `promote to ${given.environment}`)}\nNothing was written to ${code(given.to)}.\n`;
-      return { verdict: result.verdict, result, outputs: {}, summary };
+      return finish(
+        gate.image,
+        { violations },
+        {},
+        (result) => `${renderRefused(result)}\nNothing was written to ${code(formatRepository(to))}.\n`,
+      );
     }
     const plan = await writePlan(prepared.plan, given["result-dir"] ?? context.temporaryDirectory);
     await ports.group("The plan", async () => ports.log.info(renderPlanText(prepared.plan)));
-    const promoted = formatReference({ ...to, digest: reference.digest });
+    const { digest } = gate.image.reference;
+    const promoted = formatReference({ ...to, digest });
     if (given["dry-run"] || signer === undefined) {
-      const result = buildResult(context, {
-        stage: "promote",
-        startedAt,
-        subject,
-        violations,
-        policy,
-        notes: ["dry run: nothing was written"],
-      });
-      return { verdict: result.verdict, result, outputs: { plan }, summary: renderPromoted(prepared.plan, promoted, true) };
+      const notes = ["dry run: nothing was written"];
+      return finish(gate.image, { violations, notes }, { plan }, () => renderPromoted(prepared.plan, promoted, true));
     }
     const { counts, statement, gate: there } = await prepared.execute(signer);
+    if (statement === undefined) {
+      const notes = ["the destination has newer evidence than the source: nothing was signed, and no tag was set"];
+      return finish(there.image, { violations: there.violations, notes }, { plan }, renderRefused);
+    }
     const notes = [
       `${counts.blobsMounted} blobs mounted, ${counts.blobsCopied} blobs and ${counts.manifestsCopied} manifests copied, ${counts.bytesCopied} bytes sent`,
       `${there.accepted.length} statements accepted at the destination`,
       statement.existed ? "the promotion was signed before" : "the promotion is signed",
       `${client.traffic.requests} requests to registries`,
     ];
-    const result = buildResult(context, {
-      stage: "promote",
-      startedAt,
-      subject: { ...subject, repository: given.to },
-      violations,
-      policy,
-      notes,
-    });
-    const outputs = { image: promoted, digest: reference.digest, plan };
-    return { verdict: result.verdict, result, outputs, summary: renderPromoted(prepared.plan, promoted, false) };
+    return finish(there.image, { violations, notes }, { image: promoted, digest, plan }, () =>
+      renderPromoted(prepared.plan, promoted, false),
+    );
   } finally {
     await client.close();
   }
@@ -104,8 +109,17 @@ async function loadPromoter(given: Inputs, context: Context): Promise<Signer | u
   return loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
 }
 
-/** A tag by the distribution specification's grammar, which the reference's parser holds to. */
+/** Names under which registries without a referrers API list an image's referrers, and cosign's older ones: `sha256-<hex>`, `sha256-<hex>.att`. */
+const referrersTag = /^sha(?:256|512)-[0-9a-f]{32,}/;
+
+/** A tag by the distribution specification's grammar, which the reference's parser holds to; and none that would take the place of an image's evidence. */
 function checkTag(tag: string, to: Repository): string {
+  if (referrersTag.test(tag)) {
+    throw new UserError(`input 'tags' has '${tag}': registries keep the evidence of images under such names`, {
+      code: "input-invalid",
+      wayOut: "Use a tag that is a version or a name.",
+    });
+  }
   try {
     if (parseReference(`${to.registry}/${to.name}:${tag}`).tag === tag) return tag;
   } catch {

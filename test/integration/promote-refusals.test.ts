@@ -1,0 +1,330 @@
+import { isKnownError } from "@goldenpath/core/errors";
+import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
+import type { Execution } from "@goldenpath/core/verbs/execute";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  attachEvidence,
+  type Falsehoods,
+  inRepository,
+  pieces,
+  pushImage,
+  pushIndex,
+  type TestImage,
+  transplantEvidence,
+  writeChainPolicy,
+} from "../support/chain.ts";
+import { openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
+
+const day = 86_400_000;
+let stand: Stand;
+let counter = 0;
+beforeAll(async () => {
+  stand = await openStand();
+});
+afterAll(() => stand.close());
+beforeEach(() => {
+  counter++;
+});
+
+/** An image that no other test has. */
+const fresh = (falsehoods?: Falsehoods): Promise<TestImage> => stand.stageImage(falsehoods, `image ${counter}`);
+
+/** Promotes, and holds it to having changed nothing in vetted, nor having tried to. */
+async function promoteInVain(image: TestImage | string, inputs?: Readonly<Record<string, string>>): Promise<Execution> {
+  const before = await stand.vettedState();
+  expect(before["vetted/shop"]?.tags).toHaveProperty("0.9.0");
+  stand.vetted.requests.length = 0;
+  const execution = await stand.promote(image, inputs);
+  expect(await stand.vettedState()).toEqual(before);
+  expect(stand.vettedWrites()).toEqual([]);
+  expect(execution.outcome.outputs["image"] ?? "").toBe("");
+  return execution;
+}
+
+function expectRefusal({ outcome, error }: Execution, rules: string[], thing: string | RegExp = /./): void {
+  expect(error).toBeUndefined();
+  expect(outcome.verdict).toBe("fail");
+  expect([...new Set(outcome.result.violations.map(({ rule }) => rule))]).toEqual(rules);
+  for (const violation of outcome.result.violations) {
+    expect(violation.exception).toBeUndefined();
+    expect(violation.wayOut).not.toBe("");
+    expect(violation.thing).toMatch(thing);
+  }
+  expect(outcome.result.subject?.children.every((child) => child.verdict === "fail")).toBe(true);
+  expect(outcome.summary).toContain("Nothing was written");
+}
+
+function expectError({ outcome, error }: Execution, code: string, type: "UserError" | "InfrastructureError" = "UserError"): void {
+  expect(isKnownError(error) && error.code).toBe(code);
+  expect(isKnownError(error) && error.name).toBe(type);
+  expect(outcome.verdict).toBe("error");
+  expect(outcome.result.error?.code).toBe(code);
+}
+
+describe("refused by the policy, and vetted stays as it was", () => {
+  test.each<[string, Falsehoods, string[], string]>([
+    ["no provenance", { provenance: false }, ["gate.missing"], "build of"],
+    ["no SBOM", { sbom: false }, ["gate.incomplete"], "build of"],
+    ["no finding of base", { base: false }, ["gate.incomplete"], "base of"],
+    ["no verdict of base", { baseVerdict: false }, ["gate.missing"], "base of"],
+    ["no finding of scan", { scan: false }, ["gate.incomplete"], "scan of"],
+    ["no verdict of scan", { scanVerdict: false }, ["gate.missing"], "scan of"],
+    ["a verdict of scan with the build's key", { scanVerdict: { by: "build" } }, ["gate.signer"], "scan of"],
+    ["a verdict of scan with a key that no policy knows", { scanVerdict: { by: "stranger" } }, ["gate.signer"], "scan of"],
+    ["a finding of scan with the build's key", { scan: { by: "build" } }, ["gate.signer"], "scan of"],
+    ["provenance with the promoter's key", { provenance: { by: "promote" } }, ["gate.signer"], "build of"],
+    ["a failed base", { baseVerdict: { failed: true } }, ["gate.failed"], "base of"],
+    ["a verdict of scan that is too old", { scanVerdict: { age: 8 * day } }, ["gate.stale"], "scan of"],
+    ["provenance that is too old", { provenance: { age: 31 * day } }, ["gate.stale"], "build of"],
+    ["a verdict of scan from the future", { scanVerdict: { age: -day } }, ["gate.future"], "scan of"],
+  ])("%s", async (_what, falsehoods, rules, thing) => {
+    const image = await fresh(falsehoods);
+    const execution = await promoteInVain(image);
+    expectRefusal(execution, rules, new RegExp(`^${thing} ${image.digest}$`));
+  });
+
+  test("no evidence at all: each stage is named", async () => {
+    const image = await pushImage(stand.client, `${stand.from}/shop`, `image ${counter}`);
+    const { outcome } = await promoteInVain(image);
+    expect(outcome.result.violations.map(({ rule, thing }) => `${rule} ${thing}`)).toEqual(
+      ["build", "base", "scan"].map((stage) => `gate.missing ${stage} of ${image.digest}`),
+    );
+  });
+
+  test("a newest verdict that is FAILED, after an older one that passed", async () => {
+    const image = await fresh({ scanVerdict: { age: day } });
+    const { client, policy, keys } = stand;
+    await attachEvidence({ client, image, policy, keys, pieces: ["scan", "scanVerdict"], falsehoods: { scanVerdict: { failed: true } } });
+    expectRefusal(await promoteInVain(image), ["gate.failed"], /^scan of /);
+  });
+
+  test("a verdict that was made under an older serial of the policy", async () => {
+    const { keys, from, to } = stand;
+    const older = await writeChainPolicy({ keys, from, to, serial: 4 });
+    expectRefusal(await promoteInVain(await fresh({ scanVerdict: { policy: older } })), ["gate.policy-serial"], /^scan of /);
+  });
+
+  test("a verdict that was made under another policy of the same serial", async () => {
+    const { keys, from, to } = stand;
+    const other = await writeChainPolicy({ keys, from, to, remark: "another policy" });
+    expectRefusal(await promoteInVain(await fresh({ baseVerdict: { policy: other } })), ["gate.policy-serial"], /^base of /);
+  });
+
+  test("the evidence of another image, attached to this one", async () => {
+    const whole = await fresh();
+    const image = await pushImage(stand.client, `${stand.from}/shop`, `another image ${counter}`);
+    expect(await transplantEvidence(stand.client, whole, image)).toHaveLength(pieces.length);
+    const execution = await promoteInVain(image);
+    expectRefusal(execution, ["gate.missing"]);
+    expect(execution.outcome.result.violations.map(({ problem }) => problem)).toEqual(
+      ["build", "base", "scan"].map(() => expect.stringContaining("its statement is about another image")),
+    );
+  });
+
+  test("a repository that the environment takes no images from, however whole the evidence", async () => {
+    const { client, policy, keys } = stand;
+    const image = await pushImage(client, `${stand.quarantine.host}/quarantine2/shop`, `image ${counter}`);
+    await attachEvidence({ client, image, policy, keys });
+    expectRefusal(await promoteInVain(image), ["gate.origin"], /quarantine2\/shop$/);
+  });
+
+  test.each(["vetted2/shop", "elsewhere/shop", "vetted-shop"])("the destination %s, which the environment does not have", async (name) => {
+    const to = `${stand.vetted.host}/${name}`;
+    expectRefusal(await promoteInVain(await fresh(), { to }), ["promote.destination"], new RegExp(`/${name}$`));
+  });
+
+  test.each([
+    ["amd64", 0, "linux/amd64"],
+    ["arm64", 1, "linux/arm64"],
+  ] as const)("an index of which the %s child has no verdict of scan", async (_what, at, platform) => {
+    const { client, policy, keys } = stand;
+    const image = await pushIndex(client, `${stand.from}/shop`, `image ${counter}`);
+    const left = image.children[at]?.digest;
+    const only = [image.digest, ...image.children.map((child) => child.digest)].filter((digest) => digest !== left);
+    await attachEvidence({ client, image, policy, keys, falsehoods: { scanVerdict: { only } } });
+    const execution = await promoteInVain(image);
+    expectRefusal(execution, ["gate.missing"], new RegExp(`^scan of ${left}$`));
+    expect(execution.outcome.result.violations.map((violation) => violation.platform)).toEqual([platform]);
+  });
+
+  test("an index whose children have everything, and it has not", async () => {
+    const { client, policy, keys } = stand;
+    const image = await pushIndex(client, `${stand.from}/shop`, `image ${counter}`);
+    const only = image.children.map((child) => child.digest);
+    await attachEvidence({ client, image, policy, keys, falsehoods: { scanVerdict: { only } } });
+    expectRefusal(await promoteInVain(image), ["gate.missing"], new RegExp(`^scan of ${image.digest}$`));
+  });
+
+  test("what lies in vetted already, and whose evidence is nowhere", async () => {
+    const { digest } = inRepository(await fresh({ scanVerdict: false }), `${stand.to}/shop`);
+    expectRefusal(await promoteInVain(`${stand.from}/shop@${digest}`), ["gate.missing"]);
+  });
+
+  test("a dry run, which finds the same as the promotion would", async () => {
+    expectRefusal(await promoteInVain(await fresh({ scanVerdict: false }), { "dry-run": "true", key: "" }), ["gate.missing"]);
+  });
+});
+
+describe("an error, and vetted stays as it was", () => {
+  test.each(["build", "scan", "stranger"] as const)("the key of %s, who is not the promoter", async (name) => {
+    const execution = await promoteInVain(await fresh(), { key: stand.keys[name].file });
+    expectError(execution, "key-not-promoter");
+    expect(execution.outcome.result.error?.wayOut).toContain("signers.promote.publicKey");
+  });
+
+  test("another key than the promoter's, handed to the plan's execution", async () => {
+    const { prepared } = await stand.prepare(await fresh());
+    const before = await stand.vettedState();
+    await expect(prepared?.execute(stand.keys.scan.signer)).rejects.toThrow(expect.objectContaining({ code: "key-not-promoter" }));
+    expect(await stand.vettedState()).toEqual(before);
+  });
+
+  test("no key", async () => {
+    expectError(await promoteInVain(await fresh(), { key: "" }), "input-invalid");
+  });
+
+  test("an image that does not exist", async () => {
+    expectError(await promoteInVain(`${stand.from}/shop@sha256:${"0".repeat(64)}`), "image-not-found");
+    expectError(await promoteInVain(`${stand.from}/nothing:here`), "image-not-found");
+  });
+
+  test("an environment that the policy does not have", async () => {
+    const execution = await promoteInVain(await fresh(), { environment: "constructor" });
+    expectError(execution, "environment-unknown");
+    expect(execution.outcome.result.error?.message).toContain("production");
+  });
+
+  test("a destination that names a tag", async () => {
+    expectError(await promoteInVain(await fresh(), { to: `${stand.to}/shop:1.0.0` }), "reference-invalid");
+  });
+
+  test("a destination where the image is already", async () => {
+    const { keys, from, client } = stand;
+    const policy = await writeChainPolicy({ keys, from, to: from });
+    const image = await pushImage(client, `${from}/shop`, `image ${counter}`);
+    await attachEvidence({ client, image, policy, keys });
+    expectError(await promoteInVain(image, { policy: policy.file, to: `${from}/shop` }), "input-invalid");
+  });
+
+  test.each(["-x", "a b", ".x", "a/b", "x".repeat(129), "a@b", "1.0:0"])("the tag '%s'", async (tag) => {
+    const execution = await promoteInVain(await fresh(), { tags: `1.0.0\n${tag}` });
+    expectError(execution, "input-invalid");
+    expect(execution.outcome.result.error?.message).toContain("input 'tags'");
+  });
+
+  test("a tag under which a registry without referrers API keeps the evidence of an image", async () => {
+    const image = await fresh();
+    for (const tag of [fallbackTag(image.digest), `${fallbackTag(image.digest)}.att`]) {
+      const execution = await promoteInVain(image, { tags: `1.0.0\n${tag}` });
+      expectError(execution, "input-invalid");
+      expect(execution.outcome.result.error?.message).toContain(tag);
+    }
+  });
+
+  test("a quarantine that stops answering for the evidence", async () => {
+    const image = await fresh();
+    stand.quarantine.faults = [{ method: "GET", path: "/v2/quarantine/.*/referrers/", action: { kind: "status", status: 403 } }];
+    try {
+      expectError(await promoteInVain(image), "registry-unauthorized");
+    } finally {
+      stand.quarantine.faults = [];
+    }
+  });
+
+  test("evidence whose bytes are not those of its digest", async () => {
+    const image = await fresh();
+    const [first] = await stand.client.listReferrers(image.repository, image.digest);
+    stand.quarantine.faults = [{ method: "GET", path: `/manifests/${first?.digest}`, action: { kind: "corrupt", at: 40 } }];
+    try {
+      expectError(await promoteInVain(image), "digest-mismatch", "InfrastructureError");
+    } finally {
+      stand.quarantine.faults = [];
+    }
+  });
+});
+
+describe("a tag that somebody moves while the promotion runs", () => {
+  /** What another one puts there meanwhile; returns its digest. */
+  async function moveTag(tag: string): Promise<string> {
+    return (await pushImage(stand.client, `${stand.to}/shop`, `somebody else's ${counter}`, tag)).digest;
+  }
+  const tagOf = async (tag: string): Promise<string | undefined> => (await stand.vettedState())["vetted/shop"]?.tags[tag];
+
+  test("a new tag is left to the one who set it", async () => {
+    const { prepared } = await stand.prepare(await fresh(), { tags: ["new"] });
+    const theirs = await moveTag("new");
+    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "tag-moved" }));
+    expect(await tagOf("new")).toBe(theirs);
+  });
+
+  test("a tag that was to move is left where it was put, and none of the others is set", async () => {
+    await moveTag("latest");
+    const { prepared } = await stand.prepare(await fresh(), { tags: ["first", "latest"] });
+    counter++;
+    const theirs = await moveTag("latest");
+    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "tag-moved" }));
+    expect(await tagOf("latest")).toBe(theirs);
+    expect(await tagOf("first")).toBeUndefined();
+  });
+
+  test("a tag that is gone is not set again", async () => {
+    await moveTag("gone");
+    const { prepared } = await stand.prepare(await fresh(), { tags: ["gone"] });
+    await fetch(`${stand.vetted.url}/v2/vetted/shop/manifests/gone`, { method: "DELETE" });
+    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "tag-moved" }));
+    expect(await tagOf("gone")).toBeUndefined();
+  });
+
+  test("a tag that another run of the same promotion has set is as it should be", async () => {
+    const image = await fresh();
+    const { prepared } = await stand.prepare(image, { tags: ["same"] });
+    const other = await stand.prepare(image, { tags: ["same"] });
+    await other.prepared?.execute(stand.keys.promote.signer);
+    await prepared?.execute(stand.keys.promote.signer);
+    expect(await tagOf("same")).toBe(image.digest);
+  });
+});
+
+describe("a destination that says otherwise than the source", () => {
+  test("it does not list what was copied to it: nothing is signed, and no tag is set", async () => {
+    // From this one the client knows that the repository keeps referrers, and takes its word for the next.
+    await (await stand.prepare(await fresh())).prepared?.execute(stand.keys.promote.signer);
+    counter++;
+    const image = await fresh();
+    stand.vetted.faults = [
+      { method: "GET", path: `/v2/vetted/shop/referrers/${image.digest}`, action: { kind: "subject-without-referrers" } },
+    ];
+    try {
+      const { prepared } = await stand.prepare(image, { tags: ["short"] });
+      await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "destination-differs" }));
+    } finally {
+      stand.vetted.faults = [];
+    }
+    expect(promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest))).toEqual([]);
+    expect((await stand.vettedState())["vetted/shop"]?.tags).not.toHaveProperty("short");
+  });
+
+  test("it was scanned there since, and failed: the policy refuses, nothing is signed, and no tag moves", async () => {
+    const { client, policy, keys } = stand;
+    const image = await fresh({ scanVerdict: { age: day } });
+    expect((await stand.promote(image, { tags: "1.0.0" })).outcome.verdict).toBe("pass");
+    const there = inRepository(image, `${stand.to}/shop`);
+    await attachEvidence({
+      client,
+      image: there,
+      policy,
+      keys,
+      pieces: ["scan", "scanVerdict"],
+      falsehoods: { scanVerdict: { failed: true } },
+    });
+    const before = await stand.vettedState();
+    stand.vetted.requests.length = 0;
+    const { outcome, error } = await stand.promote(image, { tags: "1.0.1" });
+    expect(error).toBeUndefined();
+    expect(outcome.verdict).toBe("fail");
+    expect(outcome.result.violations.map(({ rule }) => rule)).toEqual(["gate.failed"]);
+    expect(outcome.outputs["image"]).toBeUndefined();
+    expect(await stand.vettedState()).toEqual(before);
+    expect(stand.vettedWrites()).toEqual([]);
+  });
+});

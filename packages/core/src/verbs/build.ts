@@ -27,8 +27,11 @@ import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type V
 
 const inputs = z.object({
   ...commonInputs,
-  context: optionalText(),
-  tags: lines(),
+  context: z
+    .string()
+    .default(".")
+    .transform((value) => value.trim() || "."),
+  tags: lines().refine((tags) => tags.length > 0, "is required and was not given"),
   strategy: choice(["auto", "buildpacks"], "auto"),
   engine: choice(["auto", "lifecycle"], "auto"),
   builder: optionalText(),
@@ -58,7 +61,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   }
   checkBuildVariables(given.env, "input 'env'");
   const policy = await loadPolicy(given.policy, context);
-  const source = await readSource(given.context ?? ".", context.workingDirectory);
+  const source = await readSource(given.context, context.workingDirectory);
   const plan = planBuild(policy.policy, {
     tags: given.tags,
     strategy: given.strategy,

@@ -1,0 +1,37 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { choice, flag, keyValues, lines, optionalText, parseInputs, requiredText } from "./verb.ts";
+
+const schema = z.object({
+  image: requiredText(),
+  tags: lines(),
+  env: keyValues(),
+  mode: choice(["enforce", "audit"], "enforce"),
+  "dry-run": flag(false),
+  key: optionalText(),
+});
+
+describe("parseInputs names the input, its value and what is allowed", () => {
+  test.each([
+    [{}, "input 'image' is required and was not given"],
+    [{ image: "  " }, "input 'image' is required and was not given"],
+    [{ image: "a", mode: "warn" }, "input 'mode' is 'warn': expected one of enforce, audit"],
+    [{ image: "a", "dry-run": "yes" }, "input 'dry-run' is 'yes': expected true or false"],
+    [{ image: "a", env: "A=1\nB" }, "'B' is not KEY=VALUE"],
+    [{ image: "a", env: "=1" }, "'=1' is not KEY=VALUE"],
+  ])("%j", (raw, message) => {
+    expect(() => parseInputs(schema, raw)).toThrow(message);
+    expect(() => parseInputs(schema, raw)).toThrow(expect.objectContaining({ name: "UserError", code: "input-invalid" }));
+  });
+
+  test("a secret's value is not named", () => {
+    const secret = z.object({ key: z.string().regex(/^-/, "expected a key") });
+    expect(() => parseInputs(secret, { key: "hunter2hunter2" })).toThrow("input 'key' is '***': expected a key");
+  });
+});
+
+test("text becomes values, and the object is frozen", () => {
+  const parsed = parseInputs(schema, { image: " a ", tags: "1\n\n# no\n 2 \r\n", env: "A=1=2\nB=", mode: "", "dry-run": "True", key: "" });
+  expect(parsed).toEqual({ image: "a", tags: ["1", "2"], env: { A: "1=2", B: "" }, mode: "enforce", "dry-run": true, key: undefined });
+  expect(Object.isFrozen(parsed)).toBe(true);
+});

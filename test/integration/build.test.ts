@@ -266,7 +266,9 @@ describe.each(users)("a build $name", ({ user }) => {
       mkdirSync(docker);
       const auth = Buffer.from("robot:hunter2-hunter2").toString("base64");
       writeFileSync(join(docker, "config.json"), JSON.stringify({ auths: { [locked.host]: { auth } } }));
-      await usePolicy([shellBuildpack]);
+      // The lifecycle filters what buildpacks get; whoever runs as the same user can look at its own environment, too.
+      const spy = `tr '\\0' '\\n' < /proc/$PPID/environ >> "$CNB_LAYERS_DIR/stuff/env.txt"`;
+      await usePolicy([{ ...shellBuildpack, build: `${shellBuildpack.build}\n${spy}` }]);
       const answer = await build({ ...as, env: { DOCKER_CONFIG: docker }, inputs: { tags: `${locked.host}/quarantine/app:one` } });
       expect(answer.log.join("\n")).not.toContain(auth);
       expect(answer.verdict).toBe("pass");
@@ -275,7 +277,7 @@ describe.each(users)("a build $name", ({ user }) => {
       const files = await readImage(insider, answer.outputs["image"] ?? "");
       await insider.close();
       const seen = [...files.values()].find((file) => file.path.endsWith("stuff/env.txt"))?.content ?? "";
-      expect(seen).toContain("CNB_LAYERS_DIR=");
+      expect(seen).toContain("CNB_PLATFORM_API=");
       expect(seen).not.toMatch(/REGISTRY_AUTH|DOCKER_CONFIG|hunter2/);
       expect(seen).not.toContain(auth);
       const refused = await build({ ...as, inputs: { tags: `${locked.host}/quarantine/app:one` } });
@@ -316,24 +318,6 @@ for file in "$top"/../handover/analyzed.toml "$top"/../control/analyzed.toml-*; 
     expect(labels["io.buildpacks.project.metadata"]).toBe("{}");
   });
 
-  it.runIf(isRoot && user === undefined)(
-    "cannot read root's files through links, in the checkout or instead of the lifecycle's files",
-    async () => {
-      const secret = join(playground, "secret");
-      writeFileSync(secret, "[image]\ndigest = 'root-only'\n", { mode: 0o600 });
-      symlinkSync(secret, join(playground, "app", "link.txt"));
-      await usePolicy([
-        {
-          ...shellBuildpack,
-          build: `if cat link.txt; then exit 9; fi\n${shellBuildpack.build}\nln -sf ${secret} "$CNB_LAYERS_DIR/../../handover/report.toml"`,
-        },
-      ]);
-      const answer = await build(as);
-      expect(JSON.stringify(answer)).not.toContain("root-only");
-      expect(readFileSync(secret, "utf8")).toContain("root-only");
-    },
-  );
-
   it("gets no .git, which has the checkout's token in it, and not what project.toml excludes", async () => {
     writeFiles(join(playground, "app"), {
       ".git/config": "token",
@@ -350,6 +334,52 @@ for file in "$top"/../handover/analyzed.toml "$top"/../control/analyzed.toml-*; 
     expect([...files.values()].find((file) => file.path.endsWith("stuff/env.txt"))?.content).toContain("FROM_PROJECT=yes\n");
   });
 });
+
+if (isRoot) {
+  describe("a hostile application that root builds", () => {
+    it("cannot read root's files through links, in the checkout or instead of the lifecycle's files", async () => {
+      const secret = join(playground, "secret");
+      writeFileSync(secret, "[image]\ndigest = 'root-only'\n", { mode: 0o600 });
+      symlinkSync(secret, join(playground, "app", "link.txt"));
+      await usePolicy([
+        {
+          ...shellBuildpack,
+          build: `if cat link.txt; then exit 9; fi\n${shellBuildpack.build}\nln -sf ${secret} "$CNB_LAYERS_DIR/../../handover/report.toml"`,
+        },
+      ]);
+      const answer = await build();
+      expect(JSON.stringify(answer)).not.toContain("root-only");
+      expect(readFileSync(secret, "utf8")).toContain("root-only");
+    });
+
+    it("cannot see the login of the export, not even with what a build leaves running", async () => {
+      const locked = await startRegistry({ auth: { kind: "basic", users: { robot: "hunter2-hunter2" } } });
+      try {
+        // So that the export takes long enough to be looked at.
+        locked.faults = [{ method: "PUT", path: /\/manifests\//, action: { kind: "delay", milliseconds: 3_000 } }];
+        const docker = join(playground, "docker");
+        writeFiles(docker, {
+          "config.json": JSON.stringify({ auths: { [locked.host]: { auth: Buffer.from("robot:hunter2-hunter2").toString("base64") } } }),
+        });
+        const files = join(playground, "tmp");
+        const spy = `: > ${files}/leak
+while [ -d ${files} ]; do for each in /proc/[0-9]*; do
+  if tr "\\0" " " < $each/cmdline | grep -q "lifecycle [e]xport"; then
+    echo seen >> ${files}/seen
+    tr "\\0" "\\n" < $each/environ >> ${files}/leak
+  fi
+done; sleep 0.05; done`;
+        await usePolicy([{ ...shellBuildpack, build: `${shellBuildpack.build}\nsetsid sh -c '${spy}' > /dev/null 2>&1 &` }]);
+        const answer = await build({ env: { DOCKER_CONFIG: docker }, inputs: { tags: `${locked.host}/quarantine/app:one` } });
+        expect(answer.verdict).toBe("pass");
+        expect(readFileSync(join(playground, "tmp", "seen"), "utf8")).toContain("seen");
+        expect(readFileSync(join(playground, "tmp", "leak"), "utf8")).not.toContain("AUTH");
+      } finally {
+        await locked.close();
+      }
+    });
+  });
+}
 
 it("builds beside another build of the same repository, and says that its digest is not a rebuild's", async () => {
   const marker = join(playground, "tmp", "go-on");

@@ -150,5 +150,9 @@ describe("what a refusal says", () => {
     expect(violationOf(without(whole(), "provenance"), claim(predicateTypes.provenance))?.rule).toBe("gate.signer");
     expect(violationOf(without(whole(), "sbom"), claim(predicateTypes.cyclonedx))?.rule).toBe("gate.signer");
     expect(violationOf(without(whole(), "vulnerabilities"), claim(predicateTypes.vulnerabilities))?.rule).toBe("gate.signer");
+    // And not for another's.
+    expect(violationOf(without(whole(), "provenance"), claim(predicateTypes.cyclonedx))?.rule).toBe("gate.missing");
+    expect(violationOf(without(whole(), "sbom"), claim(predicateTypes.provenance))?.rule).toBe("gate.incomplete");
+    expect(violationOf(without(whole(), "vulnerabilities"), claim(predicateTypes.base))?.rule).toBe("gate.incomplete");
   });
 });

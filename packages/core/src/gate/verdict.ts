@@ -88,7 +88,7 @@ function collectFindings(scope: StageScope, newest: Judged): StageDecision {
   const types = stageFindings[stage];
   if (types.length === 0) {
     // A stage without findings of its own answers for others': the evidence that it accepted must still be there.
-    const rests = evidence.statements.some((signed) => signed !== newest.signed && isInput(signed));
+    const rests = evidence.statements.some(isInput);
     const problem = `the verdict of ${stage} rests on nothing that is there`;
     return { accepted: [], problems: rests ? [] : [{ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) }] };
   }

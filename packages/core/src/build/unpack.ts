@@ -119,12 +119,13 @@ async function writeEntry(tree: UnpackedTree, header: Header, content: AsyncIter
       await writeContent(target, (header.mode & 0o111) === 0 ? 0o644 : 0o755, content);
       return;
     case "symlink":
-      checkLinkTarget(path, header.linkname, unsafe);
+      // tar-stream's declaration says string; an empty field comes as null.
+      checkLinkTarget(path, header.linkname ?? "", unsafe);
       tree.kinds.set(path, "symlink");
       await symlink(header.linkname, target);
       return;
     case "link": {
-      const source = pathInBuildpacks({ ...header, name: header.linkname }, unsafe);
+      const source = pathInBuildpacks({ ...header, name: header.linkname ?? "" }, unsafe);
       if (source === undefined || tree.kinds.get(source) !== "file")
         throw unsafe(`it is a hard link to '${header.linkname}', which is no file`);
       if (rootOf(source) !== rootOf(path)) throw unsafe(`it is a hard link to '${header.linkname}', in another buildpack`);

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { explainFailure, parseDetectAnswers } from "./explain.ts";
+
+const detection = [
+  "target distro name/version labels not found, reading /etc/os-release file",
+  "======== Output: acme/node@1.0.0 ========",
+  "there is no package.json",
+  "",
+  "======== Error: acme/java@2.0.0 ========",
+  "exit status 3",
+  "======== Results ========",
+  "fail: acme/node@1.0.0",
+  "err:  acme/java@2.0.0 (3)",
+  "skip: acme/ca@1.0.0",
+  "ERROR: No buildpack groups passed detection.",
+];
+
+describe("parseDetectAnswers", () => {
+  it("finds what each buildpack said", () => {
+    expect(parseDetectAnswers(detection)).toEqual([
+      { buildpack: "acme/node@1.0.0", answer: "fail", output: ["there is no package.json"] },
+      { buildpack: "acme/java@2.0.0", answer: "err", output: ["exit status 3"] },
+      { buildpack: "acme/ca@1.0.0", answer: "skip", output: [] },
+    ]);
+  });
+
+  it("makes nothing of other output", () => {
+    expect(parseDetectAnswers(["panic: x", "fail to do: y"])).toEqual([]);
+  });
+});
+
+describe("explainFailure", () => {
+  it.each([
+    ["detect", 20, "UserError", "nothing-detected"],
+    ["detect", 21, "UserError", "detect-failed"],
+    ["detect", 22, "InfrastructureError", "lifecycle-detect"],
+    ["detect", 1, "InfrastructureError", "lifecycle-detect"],
+    ["build", 51, "UserError", "buildpack-failed"],
+    ["build", 52, "InfrastructureError", "lifecycle-build"],
+    ["build", 12, "UserError", "lifecycle-api"],
+    ["analyze", 11, "UserError", "lifecycle-api"],
+    ["analyze", 32, "InfrastructureError", "lifecycle-analyze"],
+    ["export", 62, "InfrastructureError", "lifecycle-export"],
+  ] as const)("%s that ends with %i is a %s %s", (phase, exitCode, name, code) => {
+    const error = explainFailure(phase, exitCode, ["the last line"]);
+    expect(error).toMatchObject({ name, code });
+    expect(error.message).toContain("the last line");
+  });
+
+  it.each(["UNAUTHORIZED: authentication required", "DENIED: requested access", "PUT https://r.test/v2/: 403 Forbidden"])(
+    "knows a refused login: %s",
+    (line) => {
+      expect(explainFailure("export", 62, [line])).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
+    },
+  );
+
+  it("does not take a buildpack's own 403 for the registry's", () => {
+    expect(explainFailure("build", 51, ["npm error 403 Forbidden"])).toMatchObject({ code: "buildpack-failed" });
+  });
+
+  it("gives each buildpack's reason", () => {
+    const { message } = explainFailure("detect", 20, detection);
+    expect(message).toContain("acme/node@1.0.0 does not fit: there is no package.json");
+    expect(message).toContain("acme/ca@1.0.0 does not fit, and is not needed (and gives no reason)");
+  });
+
+  it("repeats no more than the last twenty lines", () => {
+    const lines = Array.from({ length: 30 }, (_, index) => `line ${index}.`);
+    const { message } = explainFailure("build", 51, lines);
+    expect(message).not.toContain("line 9.");
+    expect(message).toContain("line 10.");
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { fakeDigest, samplePolicy } from "../../../../test/support/policy.ts";
+import { PolicyViolation, UserError } from "../errors.ts";
+import type { Policy } from "../policy/schema.ts";
+import { type BuildRequest, planBuild } from "./plan.ts";
+
+const policy = samplePolicy();
+const request: BuildRequest = {
+  tags: ["registry.test:5000/quarantine/shop:1"],
+  strategy: "auto",
+  builder: undefined,
+  files: ["package.json"],
+  environment: "host",
+  now: new Date("2026-06-01T00:00:00Z"),
+};
+
+function refusal(
+  change: Partial<BuildRequest>,
+  on: Policy = policy,
+): { type: string; code: string; rule?: string; message: string; wayOut?: string } {
+  try {
+    planBuild(on, { ...request, ...change });
+  } catch (error) {
+    if (error instanceof PolicyViolation) return { ...error, type: "policy", message: error.message };
+    if (error instanceof UserError) return { ...error, type: "user", message: error.message };
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+describe("what is refused", () => {
+  it("is a build on the host where the policy allows containers alone", () => {
+    const strict = { ...policy, build: { ...policy.build, environments: ["container" as const] } };
+    expect(refusal({}, strict)).toMatchObject({ type: "policy", code: "build-environment-not-allowed", rule: "build.environment" });
+  });
+
+  it("is a strategy that the policy does not list", () => {
+    const none = { ...policy, build: { ...policy.build, strategies: [] } };
+    expect(refusal({}, none)).toMatchObject({ type: "policy", rule: "build.strategy" });
+    expect(refusal({ strategy: "buildpacks" }, none)).toMatchObject({ type: "policy", rule: "build.strategy" });
+  });
+
+  it("is a builder that the policy does not have, with those that it has", () => {
+    const error = refusal({ builder: "ruby" });
+    expect(error).toMatchObject({ type: "user", code: "builder-unknown" });
+    expect(error.message).toContain("'ruby'");
+    expect(error.message).toContain("node");
+  });
+
+  it.each([
+    [[], "tags-missing"],
+    [["registry.test:5000/quarantine/shop"], "tag-invalid"],
+    [[`registry.test:5000/quarantine/shop:1@${fakeDigest("c")}`], "tag-invalid"],
+    [["registry.test:5000/quarantine/shop:1", "registry.test:5000/quarantine/shop2:1"], "tags-differ"],
+    [["registry.test:5000/quarantine/shop:1", "other.test/quarantine/shop:1"], "tags-differ"],
+    [["registry.test:5000/Quarantine:1"], "reference-invalid"],
+  ])("are the tags %j", (tags, code) => {
+    expect(refusal({ tags })).toMatchObject({ type: "user", code });
+  });
+
+  it.each(["registry.test:5000/vetted/shop:1", "registry.test:5000/vetted:1"])("is %s, where only promote writes", (tag) => {
+    const error = refusal({ tags: [tag] });
+    expect(error).toMatchObject({ type: "policy", rule: "build.quarantine" });
+    expect(error.wayOut).toContain("registry.test:5000/quarantine");
+  });
+
+  it("is what is vetted for one environment, though another one promotes from there", () => {
+    const staging = { ...policy.environments["production"], from: ["registry.test:5000/vetted"], to: ["registry.test:5000/live"] };
+    const chained = { ...policy, environments: { ...policy.environments, staging } } as Policy;
+    expect(refusal({ tags: ["registry.test:5000/vetted/shop:1"] }, chained)).toMatchObject({ rule: "build.quarantine" });
+  });
+
+  it("is a base the day after its approval ends, and not on the last day", () => {
+    expect(refusal({ now: new Date("2027-01-01T00:00:00Z") })).toMatchObject({
+      type: "policy",
+      rule: "base.approved",
+      code: "base-expired",
+    });
+    expect(planBuild(policy, { ...request, now: new Date("2026-12-31T23:59:59Z") }).runImage.base).toBe("golden-run");
+  });
+});
+
+describe("the plan", () => {
+  it("builds on the newest approved digest: the last one listed", () => {
+    const [base] = policy.bases;
+    if (base === undefined) throw new Error("the sample policy has a base");
+    const two = { ...policy, bases: [{ ...base, digests: [fakeDigest("a"), fakeDigest("e")] }] };
+    expect(planBuild(two, request).runImage).toEqual({
+      base: "golden-run",
+      reference: { registry: "registry.test:5000", name: "bases/run", digest: fakeDigest("e") },
+    });
+  });
+
+  it("takes the builder that is named, else the first", () => {
+    const [builder] = policy.build.builders;
+    if (builder === undefined) throw new Error("the sample policy has a builder");
+    const two = { ...policy, build: { ...policy.build, builders: [builder, { ...builder, name: "other" }] } };
+    expect(planBuild(two, request).builder.name).toBe("node");
+    expect(planBuild(two, { ...request, builder: "other" }).builder.name).toBe("other");
+  });
+
+  it("has each tag once, in one repository, the buildpacks by digest, and nothing to remark", () => {
+    const tags = ["registry.test:5000/quarantine/shop:1", "registry.test:5000/quarantine/shop:2", "registry.test:5000/quarantine/shop:1"];
+    const plan = planBuild(policy, { ...request, tags });
+    expect(plan.repository).toEqual({ registry: "registry.test:5000", name: "quarantine/shop" });
+    expect(plan.tags.map((tag) => tag.tag)).toEqual(["1", "2"]);
+    expect(plan.buildpacks).toEqual([{ registry: "registry.test:5000", name: "buildpacks/node", digest: fakeDigest("b") }]);
+    expect(plan.remarks).toEqual([]);
+  });
+
+  it("remarks where nothing can be promoted from", () => {
+    expect(planBuild(policy, { ...request, tags: ["registry.test:5000/quarantine2/shop:1"] }).remarks).toHaveLength(1);
+  });
+});

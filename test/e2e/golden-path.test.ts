@@ -1,0 +1,217 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { runProcess } from "@goldenpath/core/exec/run";
+import { parseDigest } from "@goldenpath/core/oci/digest";
+import { formatReference, parseReference, parseRepository } from "@goldenpath/core/oci/reference";
+import { copyManifest } from "@goldenpath/core/registry/copy";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import type { RegistryServer } from "@goldenpath/registry/server";
+import { extract } from "tar-stream";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ActRun } from "../support/act.ts";
+import { goldenpathCommit, keySecret, logins, openWorld, readCaller, type World } from "../support/e2e-world.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
+import { projectRoot } from "../support/workflows.ts";
+
+const application = (name: string): string => join(projectRoot, "examples/apps", name);
+/** How a job ended, by the last part of its name; undefined where it never started. */
+const resultOf = (run: ActRun, job: string): string | undefined =>
+  Object.entries(run.jobs).find(([name]) => name.split("/").at(-1) === job)?.[1];
+const summaryOf = (run: ActRun, job: string): string =>
+  run.summaries
+    .filter((summary) => summary.job.split("/").at(-1) === job)
+    .map((summary) => summary.markdown)
+    .join("\n");
+
+/** Logins of requests, by user; anonymous ones, which a registry refuses, left out. */
+function usersOf(registry: RegistryServer, wanted: (request: RegistryServer["requests"][number]) => boolean): string[] {
+  const users = registry.requests.filter(wanted).flatMap(({ headers }) => {
+    const basic = /^Basic (.+)$/.exec(headers.authorization ?? "")?.[1];
+    return basic === undefined ? [] : [Buffer.from(basic, "base64").toString().split(":")[0] ?? ""];
+  });
+  return [...new Set(users)];
+}
+
+describe("the golden path, called from an application's own repository", () => {
+  const tools = useTools("act", "cosign", "crane", "lifecycle", "launcher", "syft", "grype");
+  let world: World;
+
+  // biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
+  beforeAll(async ({}, suite) => {
+    world = await openWorld({ act: tools.act, git: await requireCommand("git", suite) });
+  });
+  afterAll(() => world?.close());
+
+  describe("an application that keeps to the policy", () => {
+    let run: Awaited<ReturnType<World["run"]>>;
+    let image: string;
+
+    beforeAll(async () => {
+      run = await world.run("web", application("web"), readCaller());
+      image = `${world.vetted.host}/vetted/web:${run.commit}`;
+    });
+
+    const cosign = (key: string, type: string) =>
+      runProcess(
+        tools.cosign,
+        ["verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", type, image.replace(/:[^:]+$/, `@${promotedDigest()}`)],
+        { env: world.env, timeoutMs: 60_000 },
+      );
+    let snapshot: Awaited<ReturnType<RegistryServer["snapshot"]>>;
+    const promotedDigest = (): string => snapshot["vetted/web"]?.tags[run.commit] ?? "not promoted";
+
+    test("ends at a promoted digest, the same in quarantine and in vetted", async () => {
+      expect({ exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ exitCode: 0, log: "" });
+      for (const job of ["build", "attest", "base", "scan", "promote"]) expect(resultOf(run, job)).toBe("success");
+      snapshot = await world.vetted.snapshot();
+      expect(Object.keys(snapshot)).toEqual(["vetted/web"]);
+      expect(snapshot["vetted/web"]?.tags).toMatchObject({ [run.commit]: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+      const digestOf = async (reference: string): Promise<string> =>
+        (await runProcess(tools.crane, ["digest", "--insecure", reference], { env: world.env, timeoutMs: 60_000 })).stdout.trim();
+      expect(await digestOf(image)).toBe(promotedDigest());
+      expect(await digestOf(`${world.quarantine.host}/quarantine/web:${run.commit}`)).toBe(promotedDigest());
+    });
+
+    test("has the scan's evidence beside it, by the scan's key and no other's", async () => {
+      const { keys } = world.platform;
+      expect(await cosign(keys.scan.publicKeyFile, predicateTypes.vulnerabilities)).toMatchObject({ exitCode: 0 });
+      expect(await cosign(keys.base.publicKeyFile, predicateTypes.vulnerabilities)).toMatchObject({ exitCode: 1 });
+    });
+
+    test("has a provenance that names the commit and the build's workflow, from the attesting job's own context", async () => {
+      const { stdout } = await cosign(world.platform.keys.build.publicKeyFile, predicateTypes.provenance);
+      const { payload } = JSON.parse(stdout.split("\n")[0] ?? "") as { payload: string };
+      const statement = Buffer.from(payload, "base64").toString();
+      expect(JSON.parse(statement)).toMatchObject({
+        subject: [{ digest: { sha256: promotedDigest().replace("sha256:", "") } }],
+        predicate: {
+          runDetails: {
+            builder: { id: `https://github.com/goldenpath-ci/goldenpath/.github/workflows/stage-build.yml@${goldenpathCommit}` },
+          },
+        },
+      });
+      expect(statement).toContain(run.commit);
+      expect(statement).toContain("https://github.com/acme/web");
+    });
+
+    test("has the application in the image, and nothing of goldenpath", async () => {
+      const names = await listFiles(tools.crane, image, world.env);
+      expect(names.filter((name) => name.endsWith("/app/server.js"))).toHaveLength(1);
+      expect(names.filter((name) => /(?:^|\/)(?:\.goldenpath|\.git|action\.yml)(?:\/|$)/.test(name))).toEqual([]);
+    });
+
+    test("shows the path in the summary of its last job", () => {
+      const summary = summaryOf(run, "promote");
+      expect(summary).toContain(promotedDigest());
+      for (const stage of ["build", "base", "scan", "promote"]) expect(summary.toLowerCase()).toContain(stage);
+    });
+
+    test("writes to each registry with that registry's login alone", () => {
+      const writes = ({ method, status }: { method: string; status: number }) => !["GET", "HEAD"].includes(method) && status < 300;
+      expect(usersOf(world.quarantine, writes)).toEqual([logins.quarantine.username]);
+      expect(usersOf(world.vetted, writes)).toEqual([logins.vetted.username]);
+      expect(usersOf(world.quarantine, () => true)).toEqual([logins.quarantine.username]);
+      expect(usersOf(world.vetted, () => true)).toEqual([logins.vetted.username]);
+    });
+
+    test("prints no key and no password", () => {
+      for (const [name, secret] of Object.entries(world.secrets)) {
+        if (name.endsWith("USERNAME")) continue;
+        for (const line of secret
+          .trim()
+          .split("\n")
+          .filter((text) => !text.startsWith("-----")))
+          expect(run.log).not.toContain(line);
+      }
+    });
+  });
+
+  test("an application with a vulnerable dependency stops at the scan, which says what to do", async () => {
+    const before = await world.vetted.snapshot();
+    const run = await world.run("web-vulnerable", application("web-vulnerable"), readCaller());
+    expect(run.exitCode).toBe(1);
+    for (const job of ["build", "attest", "base"]) expect(resultOf(run, job)).toBe("success");
+    expect(resultOf(run, "scan")).toBe("failure");
+    expect(resultOf(run, "promote")).toBeUndefined();
+    const summary = summaryOf(run, "scan");
+    for (const part of ["scan.severity", "GHSA-35jh-r3h4-6jhm", "lodash", "4.17.20", "4.17.21"]) expect(summary).toContain(part);
+    expect(await world.vetted.snapshot()).toEqual(before);
+    // The failure is evidence, too: a later gate must see it.
+    const { keys } = world.platform;
+    const digest = (await world.quarantine.snapshot())["quarantine/web-vulnerable"]?.tags[run.commit] ?? "";
+    const verified = await runProcess(
+      tools.cosign,
+      [
+        "verify-attestation",
+        "--key",
+        keys.scan.publicKeyFile,
+        "--insecure-ignore-tlog",
+        "--type",
+        predicateTypes.verificationSummary,
+      ].concat(`${world.quarantine.host}/quarantine/web-vulnerable@${digest}`),
+      { env: world.env, timeoutMs: 60_000 },
+    );
+    expect(verified).toMatchObject({ exitCode: 0 });
+    const { payload } = JSON.parse(verified.stdout.split("\n")[0] ?? "") as { payload: string };
+    expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({ predicate: { verificationResult: "FAILED" } });
+  });
+
+  test("a caller that hands promote an image without the chain gets nothing, with the key and both logins even", async () => {
+    const base = parseReference(world.platform.base);
+    const own = parseRepository(`${world.quarantine.host}/quarantine/shortcut`);
+    await copyManifest(world.client, { registry: base.registry, name: base.name }, own, parseDigest(base.digest ?? ""));
+    const image = formatReference({ ...own, digest: parseDigest(base.digest ?? "") });
+    const before = await world.vetted.snapshot();
+    const requests = world.vetted.requests.length;
+    const run = await world.run("shortcut", undefined, {
+      ".github/workflows/shortcut.yml": shortcutWorkflow({
+        policy: world.policy,
+        image,
+        to: `${world.vetted.host}/vetted/shortcut`,
+        registry: world.quarantine.host,
+        "vetted-registry": world.vetted.host,
+      }),
+    });
+    expect(run.exitCode).toBe(1);
+    expect(resultOf(run, "promote")).toBe("failure");
+    expect(run.log).toContain(`logged in to ${world.vetted.host} as ${logins.vetted.username}`);
+    for (const stage of ["build", "base", "scan"]) expect(summaryOf(run, "promote")).toContain(stage);
+    expect(summaryOf(run, "promote")).toContain("gate.missing");
+    expect(await world.vetted.snapshot()).toEqual(before);
+    const tried = world.vetted.requests.slice(requests).filter(({ method }) => !["GET", "HEAD"].includes(method));
+    expect(tried).toEqual([]);
+  });
+});
+
+/** A workflow that leaves the organisation's wrapper and the whole chain out. */
+function shortcutWorkflow(inputs: Readonly<Record<string, string>>): string {
+  return `name: shortcut
+on: push
+permissions: {}
+jobs:
+  shortcut:
+    permissions:
+      contents: read
+    uses: goldenpath-ci/goldenpath/.github/workflows/stage-promote.yml@${goldenpathCommit}
+    with:
+${Object.entries({ ...inputs, tags: "latest" })
+  .map(([name, value]) => `      ${name}: ${value}`)
+  .join("\n")}
+    secrets:
+${[keySecret("promote"), "QUARANTINE_USERNAME", "QUARANTINE_PASSWORD", "VETTED_USERNAME", "VETTED_PASSWORD"]
+  .map((name) => `      ${name}: \${{ secrets.${name} }}`)
+  .join("\n")}
+`;
+}
+
+/** Names of an image's files, all layers applied. The archive is larger than what a captured output may be, so it is read as it comes. */
+async function listFiles(crane: string, image: string, env: World["env"]): Promise<string[]> {
+  const child = spawn(crane, ["export", "--insecure", image, "-"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const tar = child.stdout.pipe(extract());
+  const names: string[] = [];
+  for await (const entry of tar) {
+    names.push(entry.header.name.replace(/^\.?\//, ""));
+    entry.resume();
+  }
+  return names;
+}

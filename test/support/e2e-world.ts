@@ -1,0 +1,234 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runChecked } from "@goldenpath/core/exec/run";
+import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
+import { publishPolicy } from "@goldenpath/core/policy/publish";
+import { stages } from "@goldenpath/core/policy/schema";
+import { type Ports, silentPorts } from "@goldenpath/core/ports";
+import type { RegistryClient } from "@goldenpath/core/registry/client";
+import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { parseDocument } from "yaml";
+import { buildPlatformImages, installPlatform, type Platform } from "../../examples/golden-platform/platform.ts";
+import { type ActRun, runAct } from "./act.ts";
+import { actionFiles, projectRoot } from "./workflows.ts";
+
+/** Made-up commits: these repositories are folders, and act looks a commit up in its arguments. */
+export const goldenpathCommit = "a".repeat(40);
+export const wrapperCommit = "b".repeat(40);
+const goldenpathName = "goldenpath-ci/goldenpath";
+const wrapperName = "acme/platform";
+
+/** What the workflows take from others, at the commits at which they name them, and who stands in for it. */
+const standIns = {
+  "actions/checkout": "checkout",
+  "actions/cache": "cache",
+  "docker/login-action": "login",
+};
+
+export const logins = {
+  quarantine: { username: "builder", password: "quarantine-password-of-the-test" },
+  vetted: { username: "promoter", password: "vetted-password-of-the-test" },
+};
+
+/** An organisation in a folder: two registries with a login each, a platform, its wrapper, and goldenpath as others get it. */
+export interface World {
+  directory: string;
+  quarantine: RegistryServer;
+  vetted: RegistryServer;
+  platform: Platform;
+  client: RegistryClient;
+  /** For programs that look at the registries: a Docker configuration with both logins. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** The organisation's policy as `oci://…@sha256:…`. */
+  policy: string;
+  secrets: Readonly<Record<string, string>>;
+  /** Runs a workflow of a repository `acme/NAME` that is made of `files` (path → text) over a copy of `source`. */
+  run(name: string, source: string | undefined, files: Readonly<Record<string, string>>): Promise<ActRun & { commit: string }>;
+  close(): Promise<void>;
+}
+
+export async function openWorld(tools: { act: string; git: string }): Promise<World> {
+  const directory = mkdtempSync(join(tmpdir(), "goldenpath-e2e-"));
+  const ports: Ports = silentPorts();
+  const basic = ({ username, password }: { username: string; password: string }) =>
+    ({ kind: "basic", users: { [username]: password } }) as const;
+  // Two registries, each with its own user: whoever has the one login can do nothing in the other.
+  const quarantine = await startRegistry({ auth: basic(logins.quarantine) });
+  const vetted = await startRegistry({ auth: basic(logins.vetted) });
+  const env = { ...process.env, DOCKER_CONFIG: writeDockerConfig(directory, quarantine.host, vetted.host) };
+  const client = createRegistryClient({ ports, env });
+  const close = async (): Promise<void> => {
+    await client.close();
+    await Promise.all([quarantine.close(), vetted.close()]);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    const home = join(directory, "platform");
+    const images = await buildPlatformImages({ directory: home, ports, env });
+    const platform = await installPlatform(images, { directory: home, registry: quarantine.host, client, ports, env });
+    const policy = await publishWithVetted(platform.policyFile, { client, quarantine: quarantine.host, vetted: vetted.host });
+    const goldenpath = renderGoldenpath(join(directory, "goldenpath"));
+    const wrapper = renderWrapper(join(directory, "wrapper"), { quarantine: quarantine.host, vetted: vetted.host, policy });
+    const repositories = {
+      ...standInRepositories(),
+      [`${goldenpathName}@${goldenpathCommit}`]: goldenpath,
+      [`${wrapperName}@${wrapperCommit}`]: wrapper,
+    };
+    const secrets = {
+      ...Object.fromEntries(stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")])),
+      QUARANTINE_USERNAME: logins.quarantine.username,
+      QUARANTINE_PASSWORD: logins.quarantine.password,
+      VETTED_USERNAME: logins.vetted.username,
+      VETTED_PASSWORD: logins.vetted.password,
+    };
+    let runs = 0;
+    return {
+      ...{ directory, quarantine, vetted, platform, client, env, policy, secrets, close },
+      async run(name, source, files) {
+        runs += 1;
+        const at = join(directory, `run-${runs}`);
+        const repository = join(at, "repository");
+        const commit = await makeRepository(tools.git, repository, { name, source, files });
+        const checkouts = { [`acme/${name}@${commit}`]: repository, [`${goldenpathName}@${goldenpathCommit}`]: goldenpath };
+        const run = await runAct({
+          act: tools.act,
+          repository,
+          directory: join(at, "act"),
+          event: { name: "push", payload: { ref: "refs/heads/main", repository: { name, full_name: `acme/${name}` } } },
+          secrets,
+          repositories,
+          env: { STAND_IN_REPOSITORIES: JSON.stringify(checkouts), STAND_IN_TOOL_CACHE: toolCacheDirectory(process.env) },
+        });
+        return { ...run, commit };
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export function keySecret(stage: string): string {
+  return `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+}
+
+/** The example's caller, calling the wrapper at its commit. */
+export function readCaller(): Record<string, string> {
+  const path = ".github/workflows/golden-path.yml";
+  return { [path]: pinCommit(readFileSync(join(projectRoot, "examples/caller", path), "utf8"), wrapperName, wrapperCommit) };
+}
+
+function writeDockerConfig(directory: string, quarantine: string, vetted: string): string {
+  const target = join(directory, "docker");
+  const auth = ({ username, password }: { username: string; password: string }) => ({
+    auth: Buffer.from(`${username}:${password}`).toString("base64"),
+  });
+  mkdirSync(target, { mode: 0o700 });
+  const config = { auths: { [quarantine]: auth(logins.quarantine), [vetted]: auth(logins.vetted) } };
+  writeFileSync(join(target, "config.json"), JSON.stringify(config), { mode: 0o600 });
+  return target;
+}
+
+/** The example platform has one registry for both; here vetted is another, with another login. */
+async function publishWithVetted(
+  file: string,
+  { client, quarantine, vetted }: { client: RegistryClient; quarantine: string; vetted: string },
+): Promise<string> {
+  const document = parseDocument(readFileSync(file, "utf8"));
+  document.setIn(["environments", "production", "to", 0], `${vetted}/vetted`);
+  const repository = parseRepository(`${quarantine}/platform/policy`);
+  return `oci://${formatReference(await publishPolicy(client, repository, Buffer.from(document.toString({ lineWidth: 0 }))))}`;
+}
+
+/**
+ * goldenpath as its repository has it at a commit, as far as workflows use it. Three things are written out that GitHub fills in and act 0.2.89 cannot: the
+ * workflows beside `golden-path.yml` by their full names, and the called workflow's own coordinates (`job.workflow_*`), which are empty in act.
+ */
+function renderGoldenpath(target: string): string {
+  const workflows = ".github/workflows";
+  for (const path of [...actionFiles(), "packages/core/src/tools/lock.ts"]) cpSync(join(projectRoot, path), join(target, path));
+  for (const action of actionFiles().map((file) => file.replace(/\/action\.yml$/, ""))) {
+    const dist = join(action, "dist");
+    if (!existsSync(join(projectRoot, dist, "index.js"))) throw new Error(`${dist} is not built: npm run build`);
+    cpSync(join(projectRoot, dist), join(target, dist), { recursive: true });
+  }
+  mkdirSync(join(target, workflows), { recursive: true });
+  const names = readdirSync(join(projectRoot, workflows)).filter((name) => name === "golden-path.yml" || name.startsWith("stage-"));
+  for (const name of names) {
+    const own = `${goldenpathName}/${workflows}`;
+    const text = readFileSync(join(projectRoot, workflows, name), "utf8")
+      .replaceAll(/uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g, `uses: ${own}/$1@${goldenpathCommit}`)
+      .replaceAll(/\$\{\{ job\.workflow_repository \}\}/g, goldenpathName)
+      .replaceAll(/\$\{\{ job\.workflow_sha \}\}/g, goldenpathCommit)
+      .replaceAll(/\$\{\{ job\.workflow_ref \}\}/g, `${own}/${name}@${goldenpathCommit}`);
+    if (/job\.workflow_|uses: \.\/\.github/.test(text)) throw new Error(`${name} has something that act cannot resolve`);
+    writeFileSync(join(target, workflows, name), text);
+  }
+  return target;
+}
+
+/** The example organisation's wrapper with what a platform team fills in, and a database of vulnerabilities, since the scanner's own cannot be downloaded here. */
+function renderWrapper(target: string, facts: { quarantine: string; vetted: string; policy: string }): string {
+  const path = ".github/workflows/golden-path.yml";
+  const database = join(projectRoot, "examples/vulnerability-data/grype-db");
+  let text = pinCommit(readFileSync(join(projectRoot, "examples/organisation", path), "utf8"), goldenpathName, goldenpathCommit);
+  text = replaceOnce(text, /policy: acme\/platform\/\/policy\.yaml@0{40}/, `policy: ${facts.policy}\n      database: ${database}`);
+  for (const place of ["quarantine", "vetted"] as const) {
+    text = replaceOnce(text, `${place}: registry.acme.example/${place}/`, `${place}: ${facts[place]}/${place}/`);
+    text = replaceOnce(text, `${place}-registry: registry.acme.example`, `${place}-registry: ${facts[place]}`);
+  }
+  mkdirSync(join(target, ".github/workflows"), { recursive: true });
+  writeFileSync(join(target, path), text);
+  return target;
+}
+
+function pinCommit(text: string, repository: string, commit: string): string {
+  return replaceOnce(text, new RegExp(`(uses: ${repository}/[\\w./-]+)@0{40}`), `$1@${commit}`);
+}
+
+function replaceOnce(text: string, what: string | RegExp, by: string): string {
+  const replaced = text.replace(what, by);
+  if (replaced === text) throw new Error(`the workflow has no ${String(what)}`);
+  return replaced;
+}
+
+function standInRepositories(): Record<string, string> {
+  const workflows = join(projectRoot, ".github/workflows");
+  const used = new Set<string>();
+  for (const name of readdirSync(workflows)) {
+    const text = readFileSync(join(workflows, name), "utf8");
+    for (const [, reference = ""] of text.matchAll(/uses: ([\w-]+\/[\w-]+@[0-9a-f]{40})/g)) used.add(reference);
+  }
+  return Object.fromEntries(
+    [...used].map((reference) => {
+      const standIn = standIns[reference.split("@")[0] as keyof typeof standIns];
+      if (standIn === undefined) throw new Error(`nothing stands in for ${reference}`);
+      return [reference, join(projectRoot, "test/e2e/stand-ins", standIn)];
+    }),
+  );
+}
+
+async function makeRepository(
+  git: string,
+  directory: string,
+  { name, source, files }: { name: string; source: string | undefined; files: Readonly<Record<string, string>> },
+): Promise<string> {
+  mkdirSync(directory, { recursive: true });
+  if (source !== undefined) cpSync(source, directory, { recursive: true });
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(directory, path, ".."), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+  // Without the user's own settings: a signing hook or another default branch would change what is made.
+  const env = { PATH: process.env["PATH"], GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_SYSTEM: "/dev/null", HOME: directory };
+  const identity = ["-c", "user.name=acme", "-c", "user.email=team@acme.example"];
+  const run = async (...args: string[]): Promise<string> => (await runChecked(git, args, { env, cwd: directory })).stdout.trim();
+  await run("init", "--quiet", "--initial-branch", "main");
+  await run("remote", "add", "origin", `https://github.com/acme/${name}`);
+  await run("add", "--all");
+  await run(...identity, "commit", "--quiet", "--message", "first");
+  return run("rev-parse", "HEAD");
+}

@@ -1,0 +1,132 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parseVerbArguments, verbLoaders } from "./commands/verbs.ts";
+import { main } from "./main.ts";
+import { createTerminalPorts } from "./ports.ts";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "goldenpath-cli-"));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const printed = { out: "", err: "" };
+  const code = await main(args, {
+    out: (text) => {
+      printed.out += text;
+    },
+    err: (text) => {
+      printed.err += text;
+    },
+    color: false,
+  });
+  return { code, ...printed };
+}
+
+const policyTemplate = join(import.meta.dirname, "../../../examples/golden-platform/policy.yaml");
+
+describe("what is wrong exits 2 and says what is allowed", () => {
+  test.each([
+    [["deploy"], "'deploy' is not a command"],
+    [["policy"], "expected check FILE"],
+    [["policy", "check", "/nowhere/policy.yaml"], "cannot be read"],
+    [["policy", "publish", policyTemplate], "expected FILE HOST/NAME"],
+    [["keys", "old"], "expected new DIR"],
+    [["tools", "install"], "expected list or prefetch"],
+    [["tools", "list", "vim"], "vim"],
+    [["registry", "serve", "--port", "high"], "expected a whole number"],
+    [["registry", "stop"], "expected serve"],
+    [["scan", "--imagine", "x"], "goldenpath scan: Unknown option '--imagine'"],
+    [["registry", "serve", "--verbose-ish"], "Unknown option"],
+  ])("goldenpath %j", async (args, message) => {
+    const { code, err } = await run(...args);
+    expect(code).toBe(2);
+    expect(err).toContain(message);
+  });
+
+  test("a policy with a typo, with its line and column", async () => {
+    const file = join(directory, "policy.yaml");
+    await writeFile(file, (await readFile(policyTemplate, "utf8")).replace("failOn:", "failsOn:"));
+    const { code, err } = await run("policy", "check", file);
+    expect(code).toBe(2);
+    expect(err).toMatch(/policy\.yaml:\d+:\d+: scan\.failsOn/);
+    expect(err).toContain("did you mean");
+  });
+});
+
+test("help names every command, and each verb's help its action's inputs", async () => {
+  const help = await run("help");
+  expect(help.code).toBe(0);
+  for (const command of [...Object.keys(verbLoaders), "policy check", "keys new", "tools", "registry serve"])
+    expect(help.out).toContain(`goldenpath ${command}`);
+  const scan = await run("scan", "--help");
+  expect(scan.code).toBe(0);
+  for (const option of ["--policy (required)", "--image (required)", "--mode (default: enforce)"]) expect(scan.out).toContain(option);
+});
+
+test("the example's policy is good, and its schema is the published one", async () => {
+  const checked = await run("policy", "check", policyTemplate);
+  expect(checked).toMatchObject({ code: 0, err: "" });
+  expect(checked.out).toContain("serial 1");
+  const schema = await run("policy", "schema");
+  expect(JSON.parse(schema.out)).toEqual(JSON.parse(await readFile(join(import.meta.dirname, "../../../schemas/policy.v1.json"), "utf8")));
+});
+
+test("keys are made for each stage, readable by their owner alone, and never overwritten", async () => {
+  const keys = join(directory, "keys");
+  expect((await run("keys", "new", keys)).code).toBe(0);
+  const before = await readFile(join(keys, "scan.key"), "utf8");
+  expect((await stat(join(keys, "scan.key"))).mode & 0o077).toBe(0);
+  expect(await readFile(join(keys, "scan.pub"), "utf8")).toContain("BEGIN PUBLIC KEY");
+  const again = await run("keys", "new", keys);
+  expect(again.code).toBe(2);
+  expect(again.err).toContain("exists already");
+  expect(await readFile(join(keys, "scan.key"), "utf8")).toBe(before);
+  expect((await run("keys", "new", keys, "../out")).code).toBe(2);
+});
+
+describe("parseVerbArguments", () => {
+  test("an option that is given twice is two lines; --dry-run alone is a yes", async () => {
+    const promote = await verbLoaders["promote"]?.();
+    if (promote === undefined) throw new Error("no promote");
+    expect(parseVerbArguments(promote, ["--tags", "1.0", "--tags=1", "--dry-run", "--json"])).toEqual({
+      raw: { tags: "1.0\n1", "dry-run": "true" },
+      json: true,
+      verbose: false,
+      quiet: false,
+    });
+    expect(parseVerbArguments(promote, ["--dry-run", "false"]).raw).toEqual({ "dry-run": "false" });
+    expect(parseVerbArguments(promote, ["--dry-run=false", "--quiet"])).toMatchObject({ raw: { "dry-run": "false" }, quiet: true });
+  });
+});
+
+/** What a terminal would have shown. */
+function recorder(): { write(text: string): void; text(): string } {
+  const written: string[] = [];
+  return { write: (text) => void written.push(text), text: () => written.join("") };
+}
+
+describe("the terminal's ports", () => {
+  test("a masked secret is in no output, progress included", () => {
+    const out = recorder();
+    const ports = createTerminalPorts({ out });
+    ports.mask("hunter2");
+    ports.log.info("the key is hunter2");
+    ports.log.error("hunter2\nhunter2");
+    ports.progress.start("copy hunter2").done("hunter2 done");
+    expect(out.text()).not.toContain("hunter2");
+    expect(out.text()).toContain("the key is ***");
+  });
+
+  test("quiet keeps warnings and errors", () => {
+    const out = recorder();
+    const ports = createTerminalPorts({ out, quiet: true });
+    ports.log.info("info");
+    ports.progress.start("work").done();
+    ports.log.warning("careful");
+    expect(out.text()).toBe("warning: careful\n");
+  });
+});

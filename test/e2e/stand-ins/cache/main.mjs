@@ -4,7 +4,9 @@ import { env } from "node:process";
 
 // `hashFiles` gives nothing where its pattern finds nothing, and every lock would share one entry.
 if (!/-[0-9a-f]{64}$/.test(env.INPUT_KEY)) throw new Error(`the key ${env.INPUT_KEY} does not end in the lock's hash`);
-for (const entry of readdirSync(env.STAND_IN_TOOL_CACHE, { recursive: true, withFileTypes: true })) {
+// No folder is a miss: then the tools come from PATH, or goldenpath gets them itself.
+const entries = existsSync(env.STAND_IN_TOOL_CACHE) ? readdirSync(env.STAND_IN_TOOL_CACHE, { recursive: true, withFileTypes: true }) : [];
+for (const entry of entries) {
   if (!entry.isFile()) continue;
   const source = join(entry.parentPath, entry.name);
   const target = join(env.INPUT_PATH, source.slice(env.STAND_IN_TOOL_CACHE.length));

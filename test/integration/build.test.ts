@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseReference } from "@goldenpath/core/oci/reference";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
@@ -63,6 +63,7 @@ beforeAll(async () => {
   runImage = `${registry.host}/bases/run@${await pushImage(client, `${registry.host}/bases/run`, { layers: [layer] })}`;
 });
 afterAll(async () => {
+  if (isRoot) rmSync(`/var/tmp/goldenpath-${ordinary.uid}`, { recursive: true, force: true });
   await client?.close();
   await registry?.close();
 });

@@ -45,7 +45,7 @@ describe("a result that cannot be believed does not parse", () => {
       "no violation says why",
     ],
     ["an error without its cause", { verdict: "error" as const }, "no error says why"],
-    ["a pass about nothing", { subject: undefined }, "no subject"],
+    ["a pass about nothing", { subject: undefined }, "there is no subject"],
     ["a pass that judged no image", { subject: subject() }, "nothing was judged"],
     ["a pass of which a child failed", { subject: subject(child("pass"), child("fail")) }, "a child has another"],
   ])("%s", (_name, changes, message) => {
@@ -82,6 +82,11 @@ test("what was written is what is read, and a newer minor version's fields are p
     ...result,
     schemaVersion: "1.7",
   });
+});
+
+test("a refusal that came before there was an image has no subject", () => {
+  const refused = resultWith({ stage: "build", verdict: "fail", subject: undefined, violations: [violation] });
+  expect(parseStageResult(JSON.stringify(refused), "build.json").verdict).toBe("fail");
 });
 
 test("only a violation that counts fails", () => {

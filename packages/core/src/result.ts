@@ -51,7 +51,9 @@ const resultShape = z.object({
   schemaVersion: z.string().regex(/^\d+\.\d+$/),
   stage: z.enum(resultStages),
   verdict: z.enum(verdicts),
-  subject: resultSubjectSchema.optional().describe("The image that was judged. Missing only where an error came before it was known."),
+  subject: resultSubjectSchema
+    .optional()
+    .describe("The image that was judged. Missing where an error or a refusal came before it was known."),
   violations: z.array(violationSchema),
   error: z
     .object({ code: z.string(), message: z.string(), wayOut: z.string().optional() })
@@ -75,7 +77,8 @@ export const stageResultSchema = resultShape.superRefine((result, context) => {
   if (result.verdict === "pass" && counted.length > 0) problem("verdict is pass, and there are violations that count");
   if (result.verdict === "fail" && counted.length === 0) problem("verdict is fail, and no violation says why");
   if (result.verdict === "error" && result.error === undefined) problem("verdict is error, and no error says why");
-  if (result.verdict !== "error" && result.subject === undefined) problem("there is a verdict, and no subject that it is about");
+  // A build that the policy refuses before it starts has no image yet; a pass is always about one.
+  if (result.verdict === "pass" && result.subject === undefined) problem("verdict is pass, and there is no subject that it is about");
   if (result.verdict === "pass" && (result.subject?.children.length ?? 0) === 0) problem("verdict is pass, and nothing was judged");
   if (result.verdict === "pass" && result.subject?.children.some((child) => child.verdict !== "pass"))
     problem("verdict is pass, and a child has another");

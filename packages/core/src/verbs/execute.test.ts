@@ -54,11 +54,6 @@ describe("whatever a verb throws is verdict error, with a result file that says 
   test.each([
     ["a user's error", new UserError("no such image", { code: "image-not-found", wayOut: "Push it first." }), "image-not-found"],
     ["the surroundings' error", new InfrastructureError("registry is down", { code: "registry-unreachable" }), "registry-unreachable"],
-    [
-      "a policy's no that has no result",
-      new PolicyViolation("not here", { code: "build-strategy", rule: "build.strategy" }),
-      "build-strategy",
-    ],
     ["a bug", new TypeError("undefined is not a function"), "unexpected"],
     ["something that is no error", "text", "unexpected"],
   ])("%s", async (_name, thrown, code) => {
@@ -72,6 +67,20 @@ describe("whatever a verb throws is verdict error, with a result file that says 
     const written = parseStageResult(await readFile(execution.resultFile, "utf8"), execution.resultFile);
     expect(written).toMatchObject({ stage: "scan", verdict: "error", error: { code } });
     expect(execution.outcome.summary).toContain("says nothing about the image");
+  });
+
+  test("but the policy's no, which is verdict fail, with its rule and a way out", async () => {
+    const thrown = new PolicyViolation("strategy docker is not allowed", { code: "build-strategy", rule: "build.strategy" });
+    const execution = await executeVerb(
+      verbOf(() => Promise.reject(thrown)),
+      raw,
+      surroundings(),
+    );
+    expect(execution.outcome.verdict).toBe("fail");
+    const written = parseStageResult(await readFile(execution.resultFile, "utf8"), execution.resultFile);
+    expect(written).toMatchObject({ verdict: "fail", violations: [{ rule: "build.strategy", problem: "strategy docker is not allowed" }] });
+    expect(written.error).toBeUndefined();
+    expect(execution.outcome.summary).toContain("build.strategy");
   });
 
   test("a missing input never reaches the verb", async () => {

@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { describeError, UserError } from "../errors.ts";
 import { digestHex } from "../oci/digest.ts";
 import type { Context, Ports, RunFacts } from "../ports.ts";
+import { renderResultMarkdown } from "../report/markdown.ts";
 import { formatStageResult, type ResultStage, type StageResult } from "../result.ts";
 import { buildErrorResult } from "./outcome.ts";
 import { verbStages } from "./stages.ts";
@@ -31,8 +32,8 @@ export interface Execution {
 }
 
 /**
- * Runs a verb for a door: raw inputs in, an outcome with a written result file out. Never throws for what a verb does: an error becomes verdict `error`,
- * so that no door can mistake it for a pass.
+ * Runs a verb for a door: raw inputs in, an outcome with a written result file out. Never throws for what a verb does: an error becomes verdict `error`, and a
+ * `PolicyViolation` verdict `fail`, so that no door can mistake either for a pass.
  */
 export async function executeVerb(
   verb: Verb,
@@ -63,7 +64,7 @@ export async function executeVerb(
     return { outcome, resultFile: await writeResult(outcome.result, stage, directory) };
   } catch (error) {
     const result = buildErrorResult(context, stage, startedAt, error);
-    const outcome: VerbOutcome = { verdict: "error", result, outputs: {}, summary: renderErrorSummary(verb.name, result) };
+    const outcome: VerbOutcome = { verdict: result.verdict, result, outputs: {}, summary: renderResultMarkdown(result, verb.name) };
     const resultFile = await writeResult(result, stage, directory).catch(() => "");
     return { outcome, resultFile, error };
   } finally {
@@ -94,9 +95,4 @@ function maskSecrets(raw: Readonly<Record<string, string | undefined>>, ports: P
       if (line.length >= 8 && !line.startsWith("-----") && !line.startsWith("env://") && !/^[./~]/.test(line)) ports.mask(line);
     }
   }
-}
-
-function renderErrorSummary(name: string, result: StageResult): string {
-  const wayOut = result.error?.wayOut === undefined ? "" : `\n\n**What to do:** ${result.error.wayOut}`;
-  return `### ⚠️ ${name}: error\n\nThis says nothing about the image: the work could not be done (\`${result.error?.code}\`).\n\n\`\`\`text\n${result.error?.message.replaceAll("```", "'''")}\n\`\`\`${wayOut}\n`;
 }

@@ -1,4 +1,4 @@
-import { describeError, isKnownError } from "../errors.ts";
+import { describeError, isKnownError, PolicyViolation } from "../errors.ts";
 import { formatRepository } from "../oci/reference.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
@@ -44,12 +44,27 @@ export function buildResult(context: Context, fields: ResultFields): StageResult
   });
 }
 
-/** The result of work that ended in an error: verdict `error`, with what went wrong. */
+/** The result of work that threw: verdict `error` with what went wrong, or `fail` where it was the policy that said no before there was an image to judge. */
 export function buildErrorResult(context: Context, stage: ResultStage, startedAt: Date, error: unknown): StageResult {
-  const known = isKnownError(error);
   return stageResultSchema.parse({
     schemaVersion: resultSchemaVersion,
     stage,
+    ...(error instanceof PolicyViolation ? refusal(stage, error) : failure(error)),
+    ...runFields(context),
+    tools: [],
+    startedAt: startedAt.toISOString(),
+    finishedAt: context.now().toISOString(),
+  });
+}
+
+function refusal(stage: ResultStage, error: PolicyViolation): Pick<StageResult, "verdict" | "violations"> {
+  const wayOut = error.wayOut ?? "Change what the rule names, or ask the policy's owners for a change of the policy.";
+  return { verdict: "fail", violations: [{ rule: error.rule, thing: stage, problem: error.message, wayOut }] };
+}
+
+function failure(error: unknown): Pick<StageResult, "verdict" | "violations" | "error"> {
+  const known = isKnownError(error);
+  return {
     verdict: "error",
     violations: [],
     error: {
@@ -57,11 +72,7 @@ export function buildErrorResult(context: Context, stage: ResultStage, startedAt
       message: known ? error.message : describeError(error),
       ...(known && error.wayOut !== undefined ? { wayOut: error.wayOut } : {}),
     },
-    ...runFields(context),
-    tools: [],
-    startedAt: startedAt.toISOString(),
-    finishedAt: context.now().toISOString(),
-  });
+  };
 }
 
 function runFields(context: Context): Pick<StageResult, "run" | "source"> {

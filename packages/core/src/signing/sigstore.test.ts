@@ -100,7 +100,7 @@ describe("a bundle that is not acceptable", () => {
     [
       "with a certificate",
       () => changed((json) => Object.assign(json, { verificationMaterial: { certificate, tlogEntries: [] } })),
-      "certificate",
+      "signed with a certificate",
     ],
     [
       "with a chain of certificates",
@@ -113,12 +113,12 @@ describe("a bundle that is not acceptable", () => {
     [
       "with a certificate beside the key",
       () => changed((json) => Object.assign(json.verificationMaterial, { certificate })),
-      "certificate",
+      "beside its key",
     ],
     [
       "with an empty chain beside the key",
       () => changed((json) => Object.assign(json.verificationMaterial, { x509CertificateChain: { certificates: [] } })),
-      "certificate",
+      "beside its key",
     ],
     [
       "with another payload type",

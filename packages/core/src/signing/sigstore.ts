@@ -52,9 +52,9 @@ export function openBundle(bytes: Uint8Array): OpenedBundle {
   }
   if (bundle.mediaType !== mediaTypes.sigstoreBundle) throw invalid(`its media type is ${bundle.mediaType}`);
   if (!isBundleWithDsseEnvelope(bundle)) throw invalid("it holds a signature over bytes, not a statement");
+  if (!isBundleWithPublicKey(bundle)) throw invalid("it is signed with a certificate, and the policy's signers have keys");
   // The parser keeps one of the two where a bundle has both; which one is not ours to choose.
-  if (!isBundleWithPublicKey(bundle) || hasCertificate(json.value))
-    throw invalid("it is signed with a certificate, and the policy's signers have keys");
+  if (hasCertificate(json.value)) throw invalid("it has a certificate beside its key");
   const envelope = bundle.content.dsseEnvelope;
   if (envelope.payloadType !== intotoPayloadType) throw invalid(`its payload type is ${envelope.payloadType}`);
   return { bundle, payload: envelope.payload };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { GateDecision } from "../gate/facts.ts";
-import { runGate } from "../gate/verify.ts";
-import { formatRepository, parseReference } from "../oci/reference.ts";
+import { findEnvironment, runGate } from "../gate/verify.ts";
+import { formatRepository, isWithin, parseReference } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { Context } from "../ports.ts";
 import { createRegistryClient } from "../registry/create.ts";
@@ -24,7 +24,10 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
     plainHttp: policy.policy.registries.plainHttp,
   });
   try {
-    const gate = await runGate(client, parseReference(given.image), given.environment, policy, context.now());
+    const reference = parseReference(given.image);
+    // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them. Either way all evidence is asked for.
+    const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
+    const gate = await runGate(client, reference, given.environment, policy, context.now(), isPromoted ? "to" : "from");
     const { image, missing } = gate;
     context.ports.log.info(`verifying ${formatRepository(image.reference)}@${image.reference.digest} for environment ${given.environment}`);
     const refused = new Set<string>(missing.map((each) => each.digest));

@@ -57,13 +57,15 @@ describe.each([
     test("is a referrer as cosign writes it", async () => {
       const { repository, image } = await registry.newImage();
       const statement = statementAbout(repository, [image.digest]);
-      const { referrer, bundle } = await attachStatement(
+      const { referrer, bundle, childReferrers } = await attachStatement(
         registry.client,
         { repository, image, children: [image] },
         statement,
         keys.base.signer,
         now,
       );
+      // A single image is its own child.
+      expect(childReferrers).toEqual([]);
       const { manifest } = await registry.client.fetchManifest({ ...repository, digest: referrer.digest });
       expect(manifest).toEqual({
         schemaVersion: 2,

@@ -242,6 +242,16 @@ describe.each([
       await expect(collect(repository, image.digest)).rejects.toThrow(InfrastructureError);
     });
 
+    test("more bundles than are held in memory at once", async () => {
+      const { repository, image } = await registry.newImage();
+      await registry.pushReferrer(repository, image, await signStatement(statementAbout(repository, [image.digest]), keys.scan.signer));
+      const bundle = (await collect(repository, image.digest)).statements[0]?.bundle.size ?? 0;
+      const within = (evidenceBytes: number) =>
+        collectEvidence(registry.client, repository, image.digest, policy.policy.signers, { referrers: 1, evidenceBytes });
+      expect((await within(bundle)).statements).toHaveLength(1);
+      await expect(within(bundle - 1)).rejects.toThrow(expect.objectContaining({ code: "too-much-evidence" }));
+    });
+
     test("a key of the policy that goldenpath does not know", async () => {
       const { repository, image } = await registry.newImage();
       const signers = { scan: { publicKey: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" } };

@@ -31,11 +31,12 @@ export async function collectEvidence(
   repository: Repository,
   subject: Digest,
   signers: Policy["signers"],
+  limits: { referrers: number; evidenceBytes: number } = { referrers: maxReferrers, evidenceBytes: maxEvidenceBytes },
 ): Promise<CollectedEvidence> {
   const keys = parseSignerKeys(signers);
   const digests = [...new Set((await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest))];
   const where = `${formatRepository(repository)}@${subject}`;
-  if (digests.length > maxReferrers) throw tooMuch(where, `${digests.length} referrers, and ${maxReferrers} are read at most`);
+  if (digests.length > limits.referrers) throw tooMuch(where, `${digests.length} referrers, and ${limits.referrers} are read at most`);
   const evidence: CollectedEvidence = { statements: [], rejected: [] };
   let bytes = 0;
   for (let at = 0; at < digests.length; at += concurrency) {
@@ -46,7 +47,7 @@ export async function collectEvidence(
         evidence.statements.push(found);
       } else evidence.rejected.push(found);
     }
-    if (bytes > maxEvidenceBytes) throw tooMuch(where, `more than ${maxEvidenceBytes} bytes of bundles`);
+    if (bytes > limits.evidenceBytes) throw tooMuch(where, `more than ${limits.evidenceBytes} bytes of bundles`);
   }
   return evidence;
 }

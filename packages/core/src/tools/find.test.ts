@@ -158,11 +158,11 @@ describe("what is not run", () => {
   });
 
   it.each([
-    ["that says nothing about its version", "#!/bin/sh\necho hello\n"],
-    ["whose version command fails", "#!/bin/sh\necho 'hammer version 1.2.3'; exit 1\n"],
-    ["whose version only begins like the lock's", program("1.2.30")],
+    ["that says nothing about its version", () => "#!/bin/sh\necho hello\n"],
+    ["whose version command fails", () => "#!/bin/sh\necho 'hammer version 1.2.3'; exit 1\n"],
+    ["whose version only begins like the lock's", () => program("1.2.30")],
   ])("a program in PATH %s", async (_what, content) => {
-    install(inPath(), content);
+    install(inPath(), content());
     expect((await failureOf(findTool("hammer", options()))).code).toBe("go-missing");
   });
 

@@ -87,6 +87,14 @@ describe("parseManifest", () => {
     expect(parseManifest(bytes, contentType, "x")).toMatchObject({ kind, mediaType, digest: digestOf(bytes), bytes });
   });
 
+  test("an index whose list is null has no manifests, and one without a list is none", () => {
+    const parsed = parseManifest(encode({ ...index, manifests: null }), mediaTypes.ociIndex, "x");
+    expect(parsed.kind === "index" && parsed.manifest.manifests).toEqual([]);
+    expect(refusal(() => parseManifest(encode({ ...index, manifests: undefined }), mediaTypes.ociIndex, "x")).code).toBe(
+      "manifest-invalid",
+    );
+  });
+
   test("keys that differ in case are fine where they are a map's", () => {
     const annotations = { Digest: "1", digest: "2", Layers: "3" };
     expect(parseManifest(encode({ ...image, annotations }), undefined, "x").manifest.annotations).toEqual(annotations);

@@ -61,7 +61,11 @@ export const imageIndexSchema = z.looseObject({
   schemaVersion: z.literal(2),
   mediaType: z.string().optional(),
   artifactType: z.string().optional(),
-  manifests: z.array(descriptorSchema),
+  // Written in Go, an empty list may come as null (olareg's referrers of an image that has none), and is read as an empty one.
+  manifests: z
+    .array(descriptorSchema)
+    .nullable()
+    .transform((manifests) => manifests ?? []),
   subject: descriptorSchema.optional(),
   annotations: z.record(z.string(), z.string()).optional(),
 });

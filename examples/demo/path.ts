@@ -101,7 +101,7 @@ async function renderChain(demo: Demo, image: string): Promise<string> {
   const { policy } = await readPolicy(demo);
   const digest = parseDigest(reference.digest ?? "");
   const evidence = await collectEvidence(demo.client, repository, digest, policy.signers);
-  return renderChainText(deriveChain(formatRepository(repository), digest, evidence), demo.style);
+  return renderChainText(deriveChain(formatRepository(repository), digest, evidence, policy), demo.style);
 }
 
 export async function readPolicy(demo: Demo): Promise<LoadedPolicy> {

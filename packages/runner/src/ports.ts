@@ -6,7 +6,7 @@ export function createRunnerPorts(): Ports {
   return {
     log: {
       debug: (message) => core.debug(message),
-      info: (message) => core.info(message),
+      info: (message) => core.info(quoteCommands(message)),
       notice: (message) => core.notice(message),
       warning: (message) => core.warning(message),
       error: (message) => core.error(message),
@@ -31,11 +31,22 @@ function startProgress(label: string, total?: ProgressTotal): ProgressTask {
       if (Date.now() - last < interval) return;
       last = Date.now();
       const of = total?.amount === undefined ? "" : ` of ${formatAmount(total.amount, total.unit)}`;
-      core.info(`${label}: ${formatAmount(amount, total?.unit ?? "items")}${of} after ${elapsed()}`);
+      core.info(quoteCommands(`${label}: ${formatAmount(amount, total?.unit ?? "items")}${of} after ${elapsed()}`));
     },
-    done: (summary) => core.info(`${label}: ${summary ?? "done"} (${elapsed()})`),
-    failed: (summary) => core.info(`${label}: ${summary ?? "failed"} (${elapsed()})`),
+    done: (summary) => core.info(quoteCommands(`${label}: ${summary ?? "done"} (${elapsed()})`)),
+    failed: (summary) => core.info(quoteCommands(`${label}: ${summary ?? "failed"} (${elapsed()})`)),
   };
+}
+
+/**
+ * The runner takes a line that starts with `::` or holds `##[` for a command (a mask, an annotation, a group), and plain text reaches the log from images,
+ * registries and tools. Such lines are shown as what they are. Annotations need none of this: @actions/core escapes what they hold.
+ */
+export function quoteCommands(text: string): string {
+  return text
+    .split(/\r\n|\r|\n/)
+    .map((line) => (/^\s*::/.test(line) ? `| ${line}` : line).replaceAll("##[", "## ["))
+    .join("\n");
 }
 
 function formatAmount(amount: number, unit: ProgressTotal["unit"]): string {

@@ -89,6 +89,23 @@ describe("verdict and exit code", () => {
     expect(summary).toContain("says nothing about the image");
   });
 
+  test("a verb that tells of another stage's error, and enforces nothing, fails no step", () => {
+    const told = `const result = buildErrorResult(context, "report", new Date(0), new UserError("stage scan ended in an error", { code: "stage-error" }));`;
+    const reported = runAsAction(`${told} return { verdict: "error", result, outputs: {}, summary: "", enforced: false };`);
+    expect(reported.status).toBe(0);
+    expect(reported.outputs["verdict"]).toBe("error");
+    expect(reported.log).toContain("::warning::scan: stage scan ended in an error");
+    expect(runAsAction(`${told} return { verdict: "error", result, outputs: {}, summary: "" };`).status).toBe(1);
+  });
+
+  test("a stranger's text in the log is never a command", () => {
+    const { log } = runAsAction(
+      `context.ports.log.info("type x\\n::add-mask::linux\\r::error::forged\\n  ::stop-commands::t\\n##[group]g"); ${pass}`,
+    );
+    expect(log).toContain("| ::add-mask::linux");
+    for (const line of log.split("\n")) expect(line).not.toMatch(/^\s*::(?:add-mask|stop-commands|error::forged)|##\[group/);
+  });
+
   test("a bug keeps its stack", () => {
     const { status, log, outputs } = runAsAction(`throw new TypeError("boom");`);
     expect(status).toBe(1);

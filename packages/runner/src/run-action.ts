@@ -5,7 +5,7 @@ import { describeError, isKnownError } from "@goldenpath/core/errors";
 import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
-import { createRunnerPorts } from "./ports.ts";
+import { createRunnerPorts, quoteCommands } from "./ports.ts";
 
 /** Annotations that a step may leave; GitHub shows ten of each kind and drops the rest without a word. */
 const maxAnnotations = 9;
@@ -56,8 +56,11 @@ async function writeSummary(markdown: string): Promise<void> {
 function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   if (outcome.verdict === "error") {
     // A known error says all that helps; anything else is ours to find, by its stack.
-    if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(error.stack);
-    core.setFailed(`${verb.name}: ${describeError(error)}`);
+    if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(quoteCommands(error.stack));
+    // A verb may tell of an error without having had one: the report of a stage that ended so.
+    const told = error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error);
+    if (error === undefined && outcome.enforced === false) core.warning(`${verb.name}: ${told}`);
+    else core.setFailed(`${verb.name}: ${told}`);
     return;
   }
   const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);

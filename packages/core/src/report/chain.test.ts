@@ -31,8 +31,22 @@ function verdict(stage: Stage, result: "PASSED" | "FAILED", time: string, signer
   return statement(predicateTypes.verificationSummary, predicate, signer);
 }
 
+const requirement = (stage: Stage) => ({ stage, signers: [stage] });
+const policy = {
+  environments: {
+    production: {
+      from: ["a/q"],
+      to: ["a/v"],
+      promoter: "promote",
+      requires: [requirement("build"), requirement("base"), requirement("scan")],
+    },
+  },
+};
+
 function stageOf(stage: Stage, ...statements: VerifiedStatement[]): ChainStage {
-  const found = deriveChain("localhost:5000/q/web", digest, { statements, rejected: [] }).stages.find((entry) => entry.stage === stage);
+  const found = deriveChain("localhost:5000/q/web", digest, { statements, rejected: [] }, policy).stages.find(
+    (entry) => entry.stage === stage,
+  );
   if (found === undefined) throw new Error(`no stage ${stage}`);
   return found;
 }
@@ -41,7 +55,7 @@ const [earlier, later] = ["2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"];
 
 describe("deriveChain", () => {
   test("without evidence every stage is missing", () => {
-    const { stages } = deriveChain("localhost:5000/q/web", digest, { statements: [], rejected: [] });
+    const { stages } = deriveChain("localhost:5000/q/web", digest, { statements: [], rejected: [] }, policy);
     expect(stages.map((stage) => stage.state)).toEqual(["missing", "missing", "missing", "missing"]);
   });
 
@@ -54,6 +68,21 @@ describe("deriveChain", () => {
   test("a verdict of one stage is none of another, and a finding without a verdict is no pass", () => {
     expect(stageOf("base", verdict("scan", "PASSED", later)).state).toBe("missing");
     expect(stageOf("scan", statement(predicateTypes.vulnerabilities, {}, "scan")).state).toBe("missing");
+  });
+
+  test("a verdict by somebody who does not speak for the stage is listed with what counts for nothing", () => {
+    const chain = deriveChain(
+      "localhost:5000/q/web",
+      digest,
+      { statements: [verdict("scan", "PASSED", later, "build")], rejected: [] },
+      policy,
+    );
+    expect(chain.stages.find((entry) => entry.stage === "scan")?.state).toBe("missing");
+    expect(chain.rejected).toEqual([{ digest: descriptor.digest, reason: "it is signed by 'build', who does not speak for scan" }]);
+  });
+
+  test("a pass by somebody else does not hide the stage's own older failure", () => {
+    expect(stageOf("scan", verdict("scan", "FAILED", earlier), verdict("scan", "PASSED", later, "build")).state).toBe("fail");
   });
 
   test("whatever is no PASSED is a fail", () => {
@@ -71,7 +100,7 @@ describe("deriveChain", () => {
           "build",
         ),
       );
-      expect(() => deriveChain("localhost:5000/q/web", digest, { statements, rejected: [] })).not.toThrow();
+      expect(() => deriveChain("localhost:5000/q/web", digest, { statements, rejected: [] }, policy)).not.toThrow();
     }
   });
 
@@ -124,10 +153,15 @@ describe("deriveChain", () => {
 });
 
 test("the text shows each stage and what counts for nothing, without colour where none is wanted", () => {
-  const chain = deriveChain("localhost:5000/q/web", digest, {
-    statements: [verdict("scan", "FAILED", later)],
-    rejected: [{ subject: digest, referrer: digestOf("forged"), reason: "it is about another image" }],
-  });
+  const chain = deriveChain(
+    "localhost:5000/q/web",
+    digest,
+    {
+      statements: [verdict("scan", "FAILED", later)],
+      rejected: [{ subject: digest, referrer: digestOf("forged"), reason: "it is about another image" }],
+    },
+    policy,
+  );
   const text = renderChainText(chain, { color: false });
   expect(text).toContain("✘ scan     fail     signed by scan, 2026-11-23 11:00 UTC, policy serial 7");
   expect(text).toContain("· build    missing");

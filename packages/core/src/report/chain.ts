@@ -1,7 +1,8 @@
 import type { Digest } from "../oci/digest.ts";
-import { type Stage, stages } from "../policy/schema.ts";
-import { hasVerdict, predicateTypes, stageVerifierId } from "../signing/predicates.ts";
+import { type Policy, type Stage, stages } from "../policy/schema.ts";
+import { hasVerdict, predicateTypes, stageFindings, stageVerifierId } from "../signing/predicates.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { summaryExtension, summaryVerifierId } from "../signing/verification-summary.ts";
 
 /** The path of one image as its evidence tells it, for people. It decides nothing: the gate does. */
 export interface Chain {
@@ -24,14 +25,43 @@ export interface ChainStage {
   policySerial?: number;
 }
 
-/** Evidence of one digest → its chain. Of each stage the newest statement is shown, as the gate takes the newest. */
-export function deriveChain(repository: string, digest: Digest, evidence: CollectedEvidence): Chain {
-  return {
-    repository,
-    digest,
-    stages: stages.map((stage) => describeStage(stage, evidence.statements)),
-    rejected: evidence.rejected.map(({ referrer, reason }) => ({ digest: referrer, reason })),
-  };
+/** Whose word counts for a stage in any environment of the policy. */
+export function stageSigners(policy: Pick<Policy, "environments">): Record<Stage, ReadonlySet<string>> {
+  const signers: Record<Stage, Set<string>> = { build: new Set(), base: new Set(), scan: new Set(), promote: new Set() };
+  for (const environment of Object.values(policy.environments)) {
+    signers.promote.add(environment.promoter);
+    for (const requirement of environment.requires) for (const name of requirement.signers) signers[requirement.stage].add(name);
+  }
+  return signers;
+}
+
+/**
+ * Evidence of one digest → its chain. Of each stage the newest statement by somebody who may speak for it is shown, as the gate takes the newest; what others
+ * signed is listed with what counts for nothing.
+ */
+export function deriveChain(repository: string, digest: Digest, evidence: CollectedEvidence, policy: Pick<Policy, "environments">): Chain {
+  const signers = stageSigners(policy);
+  const shown: VerifiedStatement[] = [];
+  const rejected = evidence.rejected.map(({ referrer, reason }) => ({ digest: referrer, reason }));
+  for (const entry of evidence.statements) {
+    const stage = stageOf(entry);
+    if (stage === undefined || entry.signers.some((name) => signers[stage].has(name))) shown.push(entry);
+    else
+      rejected.push({
+        digest: entry.referrer.digest,
+        reason: `it is signed by '${entry.signers.join("', '")}', who does not speak for ${stage}`,
+      });
+  }
+  return { repository, digest, stages: stages.map((stage) => describeStage(stage, shown)), rejected };
+}
+
+/** The stage that a statement speaks for; undefined for a predicate that is no stage's. */
+function stageOf({ statement }: VerifiedStatement): Stage | undefined {
+  if (statement.predicateType === predicateTypes.verificationSummary) {
+    const id = summaryVerifierId(statement);
+    return stages.find((stage) => stageVerifierId(stage) === id);
+  }
+  return stages.find((stage) => stageFindings[stage].includes(statement.predicateType));
 }
 
 function describeStage(stage: Stage, statements: readonly VerifiedStatement[]): ChainStage {
@@ -128,9 +158,9 @@ function scanFacts(found: VerifiedStatement | undefined): string[] {
     counts.set(severity, (counts.get(severity) ?? 0) + 1);
   }
   const counted = ["critical", "high", "medium", "low", "negligible", "unknown"].filter((severity) => counts.has(severity));
-  const found_ =
+  const worded =
     counted.length === 0 ? "no known vulnerabilities" : counted.map((severity) => `${counts.get(severity)} ${severity}`).join(", ");
-  return [`findings  ${found_}`, ...[line("scanner", scannerName(scanner))].filter((entry) => entry !== undefined)];
+  return [`findings  ${worded}`, ...[line("scanner", scannerName(scanner))].filter((entry) => entry !== undefined)];
 }
 
 /** `pkg:github/anchore/grype@v0.121.2` → `grype 0.121.2`. */
@@ -146,14 +176,9 @@ function promoteFact(predicate: Record<string, unknown>): string {
   return `gate      ${list(predicate["inputAttestations"]).length} statements accepted`;
 }
 
-/** `policy.serial` travels in an extension field, whose name is a URI that ends so. */
 function policySerialOf(predicate: Record<string, unknown>): number | undefined {
-  for (const [name, value] of Object.entries(predicate)) {
-    if (!name.startsWith("https://github.com/goldenpath-ci/")) continue;
-    const serial = typeof value === "number" ? value : (record(value)["policySerial"] ?? record(value)["serial"]);
-    if (typeof serial === "number") return serial;
-  }
-  return undefined;
+  const serial = record(predicate[summaryExtension])["policySerial"];
+  return typeof serial === "number" ? serial : undefined;
 }
 
 function timeOf(found: VerifiedStatement): string | undefined {

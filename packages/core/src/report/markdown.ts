@@ -32,9 +32,9 @@ export function escapeMarkdown(text: string): string {
   );
 }
 
-/** As code in a table cell: shown to the letter. */
+/** As code in a line or a table cell. Markdown is parsed inside HTML's `code` as anywhere else, so a stranger's text is escaped there, too. */
 export function code(text: string): string {
-  return `<code>${text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("|", "&#124;").replaceAll(/\s+/g, " ")}</code>`;
+  return `<code>${escapeMarkdown(text)}</code>`;
 }
 
 export function renderChainMarkdown(chain: Chain): string {

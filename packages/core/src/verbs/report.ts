@@ -13,7 +13,7 @@ import { fetchImageFacts } from "../registry/subject.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
 import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
-import { parseStageResult, resultSchemaVersion, type StageResult, type Verdict, type Violation } from "../result.ts";
+import { parseStageResult, resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -65,7 +65,7 @@ async function reportImage(image: string, policy: LoadedPolicy, context: Context
     for (const child of facts.children) if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
     for (const [digest, title] of digests) {
       const evidence = await collectEvidence(client, repository, digest, policy.policy.signers);
-      chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence) });
+      chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence, policy.policy) });
     }
     for (const { chain } of chains) context.ports.log.info(renderChainText(chain, { color: false }));
     const violations = chains.flatMap(({ title, chain }) =>
@@ -83,25 +83,54 @@ async function reportImage(image: string, policy: LoadedPolicy, context: Context
   }
 }
 
-/** A stage that failed, by its newest signed verdict. What is missing is shown, and judged by the gate alone. */
+/** What a reader should not overlook: stages that failed by their newest signed verdict, and stages before promote of which nothing is signed. */
 function chainViolations(chain: Chain, platform: string | undefined): Violation[] {
-  return chain.stages
-    .filter((stage) => stage.state === "fail")
-    .map((stage) => ({
-      rule: "report.failed",
-      thing: `stage ${stage.stage}`,
-      problem: `its newest signed verdict is FAILED (${stage.time ?? "no time"}).`,
-      wayOut: `See the result of the ${stage.stage} stage for what to change, then build again.`,
-      ...(platform === undefined ? {} : { platform }),
-    }));
+  const place = platform === undefined ? {} : { platform };
+  return chain.stages.flatMap(({ stage, state, time }): Violation[] => {
+    const thing = `stage ${stage}`;
+    if (state === "fail") {
+      const problem = `its newest signed verdict is FAILED (${time ?? "no time"}).`;
+      return [
+        {
+          rule: "report.failed",
+          thing,
+          problem,
+          wayOut: `See the result of the ${stage} stage for what to change, then build again.`,
+          ...place,
+        },
+      ];
+    }
+    if (state === "missing" && stage !== "promote") {
+      const problem = "nothing that counts is signed for it.";
+      return [
+        {
+          rule: "report.missing",
+          thing,
+          problem,
+          wayOut: `Run the ${stage} stage on this digest, and sign its result with that stage's key.`,
+          ...place,
+        },
+      ];
+    }
+    return [];
+  });
 }
 
 async function reportResults(files: readonly string[], policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
   const results = await Promise.all(files.map((file) => readResult(resolve(context.workingDirectory, file))));
   const verdict = worst(results.map((result) => result.verdict));
-  const first = results.find((result) => result.subject !== undefined)?.subject;
+  const subjects = new Map(
+    results.flatMap(({ subject }) => (subject === undefined ? [] : [[`${subject.repository}@${subject.digest}`, subject]])),
+  );
+  if (subjects.size > 1) {
+    throw new UserError(`input 'results' names results of different images: ${[...subjects.keys()].join(", ")}`, {
+      code: "input-invalid",
+      wayOut: "Report each image in a step of its own.",
+    });
+  }
+  const [first] = subjects.values();
   const errored = results.find((result) => result.verdict === "error");
-  const result: StageResult = {
+  const result = stageResultSchema.parse({
     schemaVersion: resultSchemaVersion,
     stage: "report",
     verdict,
@@ -116,7 +145,7 @@ async function reportResults(files: readonly string[], policy: LoadedPolicy, con
     notes: [],
     startedAt: startedAt.toISOString(),
     finishedAt: context.now().toISOString(),
-  };
+  });
   return { verdict, result, summary: results.map((entry) => renderResultMarkdown(entry)).join("\n") };
 }
 

@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, request } from "node:http";
+import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FaultAction, type RegistryServer, startRegistry } from "./server.ts";
 import { describeContent, digestOf, imageType, putBlob, putImage, renderManifest, sendManifest } from "./testing.ts";
@@ -191,4 +192,23 @@ describe("a scripted fault", () => {
       expect([list.status, JSON.parse(list.body).manifests]).toEqual([200, []]);
     }
   });
+});
+
+it("answers requests that come on one connection before it is done with the answer to the last", async () => {
+  const server = await startRegistry();
+  try {
+    const { port } = new URL(server.url);
+    const socket = connect(Number(port), "127.0.0.1");
+    const request = "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    socket.write(request.repeat(3));
+    let seen = "";
+    for await (const chunk of socket.setTimeout(10_000, () => socket.destroy())) {
+      seen += String(chunk);
+      if (seen.split("HTTP/1.1 200 OK").length === 4) break;
+    }
+    expect(seen.split("HTTP/1.1 200 OK")).toHaveLength(4);
+    expect(server.requests.map(({ status }) => status)).toEqual([200, 200, 200]);
+  } finally {
+    await server.close();
+  }
 });

@@ -112,8 +112,9 @@ export async function deliver(delivery: Delivery, response: ServerResponse, meth
 
 async function send(delivery: Delivery, response: ServerResponse, method: string, count: (bytes: number) => void): Promise<void> {
   const { reply, cut, reset, lengthOff = 0 } = delivery;
-  const socket = response.socket;
-  if (socket === null || socket.destroyed) return;
+  // Not `response.socket`: a client that has read all of the answer before may ask again while that is still being ended, and until then this one has none.
+  const { socket } = response.req;
+  if (socket.destroyed) return;
   if (reset === "before") return void socket.resetAndDestroy();
   if (reset === "headers") return resetInHeaders(socket, reply.status);
   const headers =

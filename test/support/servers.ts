@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startRegistry } from "@goldenpath/registry/server";
+
+/** Programs that serve while a test runs, each on a free port of this machine and with everything it keeps in a folder that goes with it. */
+export interface TestServer {
+  /** `localhost:PORT` */
+  host: string;
+  stop(): Promise<void>;
+}
+
+/** How long a server may take until it answers. Milliseconds. */
+const startTime = 30_000;
+
+/** CNCF distribution (Debian's docker-registry): it has no referrers API. */
+export async function startDistribution(program: string): Promise<TestServer> {
+  return serve("distribution", async (directory, port) => {
+    const config = join(directory, "config.yml");
+    const storage = join(directory, "storage");
+    await mkdir(storage);
+    // JSON is YAML.
+    const settings = {
+      version: 0.1,
+      log: { level: "warn", accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
+      http: { addr: `127.0.0.1:${port}` },
+    };
+    await writeFile(config, JSON.stringify(settings));
+    return { program, args: ["serve", config] };
+  });
+}
+
+/** Olareg: it has the referrers API. */
+export async function startOlareg(program: string): Promise<TestServer> {
+  return serve("olareg", async (directory, port) => ({
+    program,
+    args: ["serve", "--addr", "127.0.0.1", "--port", String(port), "--dir", directory, "--api-delete", "--gc-frequency", "-1s"],
+  }));
+}
+
+/** The project's own. */
+export async function startEmbedded(): Promise<TestServer> {
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-embedded-"));
+  const registry = await startRegistry({ directory });
+  return {
+    host: registry.host,
+    async stop() {
+      await registry.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+type Command = (directory: string, port: number) => Promise<{ program: string; args: string[] }>;
+
+async function serve(name: string, command: Command): Promise<TestServer> {
+  const directory = await mkdtemp(join(tmpdir(), `goldenpath-${name}-`));
+  const port = await freePort();
+  const { program, args } = await command(directory, port);
+  const running = startProgram(program, args);
+  const remove = async (): Promise<void> => {
+    await running.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await running.until(async () => (await fetch(`http://127.0.0.1:${port}/v2/`)).status === 200);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { host: `localhost:${port}`, stop: remove };
+}
+
+export interface RunningProgram {
+  /** Waits until it is ready; what `isReady` throws counts as no. @throws Error with what the program said, when it ended or takes too long */
+  until(isReady: () => Promise<boolean>): Promise<void>;
+  /** Asks it to end, and makes it, should it not. */
+  stop(): Promise<void>;
+}
+
+export function startProgram(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): RunningProgram {
+  const child: ChildProcess = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const keep = (chunk: Buffer): void => {
+    said = `${said}${chunk.toString()}`.slice(-4000);
+  };
+  child.stdout?.on("data", keep);
+  child.stderr?.on("data", keep);
+  let failure: Error | undefined;
+  child.once("error", (error) => {
+    failure = error;
+  });
+  const hasEnded = (): boolean => failure !== undefined || child.exitCode !== null || child.signalCode !== null;
+  return {
+    async until(isReady) {
+      const deadline = Date.now() + startTime;
+      while (!(await isReady().catch(() => false))) {
+        if (hasEnded()) throw new Error(`${program} ended: ${failure?.message ?? said}`);
+        if (Date.now() > deadline) throw new Error(`${program} does not answer: ${said}`);
+        await pause(50);
+      }
+      // Something else may have been there before it.
+      if (hasEnded()) throw new Error(`${program} ended: ${failure?.message ?? said}`);
+    },
+    async stop() {
+      if (hasEnded()) return;
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), 15_000);
+      await ended;
+      clearTimeout(late);
+    },
+  };
+}
+
+/** A port that nothing listens on now. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (typeof address !== "object" || address === null) throw new TypeError("a server without a port");
+  return address.port;
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

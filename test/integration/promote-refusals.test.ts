@@ -99,14 +99,14 @@ describe("refused by the policy, and vetted stays as it was", () => {
   });
 
   test("a verdict that was made under an older serial of the policy", async () => {
-    const { keys, from, to } = stand;
-    const older = await writeChainPolicy({ keys, from, to, serial: 4 });
+    const { directory, keys, from, to } = stand;
+    const older = await writeChainPolicy({ directory, keys, from, to, serial: 4 });
     expectRefusal(await promoteInVain(await fresh({ scanVerdict: { policy: older } })), ["gate.policy-serial"], /^scan of /);
   });
 
   test("a verdict that was made under another policy of the same serial", async () => {
-    const { keys, from, to } = stand;
-    const other = await writeChainPolicy({ keys, from, to, remark: "another policy" });
+    const { directory, keys, from, to } = stand;
+    const other = await writeChainPolicy({ directory, keys, from, to, remark: "another policy" });
     expectRefusal(await promoteInVain(await fresh({ baseVerdict: { policy: other } })), ["gate.policy-serial"], /^base of /);
   });
 
@@ -199,8 +199,8 @@ describe("an error, and vetted stays as it was", () => {
   });
 
   test("a destination where the image is already", async () => {
-    const { keys, from, client } = stand;
-    const policy = await writeChainPolicy({ keys, from, to: from });
+    const { directory, keys, from, client } = stand;
+    const policy = await writeChainPolicy({ directory, keys, from, to: from });
     const image = await pushImage(client, `${from}/shop`, `image ${counter}`);
     await attachEvidence({ client, image, policy, keys });
     expectError(await promoteInVain(image, { policy: policy.file, to: `${from}/shop` }), "input-invalid");

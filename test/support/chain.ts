@@ -1,5 +1,4 @@
 import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
@@ -32,8 +31,8 @@ export interface TestKey {
 }
 export type TestKeys = Readonly<Record<KeyName, TestKey>>;
 
-export async function makeKeys(): Promise<TestKeys> {
-  const directory = await mkdtemp(join(tmpdir(), "goldenpath-keys-"));
+/** New keys, their private halves as files in `directory`. */
+export async function makeKeys(directory: string): Promise<TestKeys> {
   const made = [...stages, "stranger" as const].map(async (name) => {
     const { privateKeyPem, publicKeyPem } = generateKeyPair();
     const file = join(directory, `${name}.key`);
@@ -50,6 +49,8 @@ export interface ChainPolicy extends LoadedPolicy {
 }
 
 export interface PolicyFacts {
+  /** In which a file of its own is made. */
+  directory: string;
   keys: TestKeys;
   /** Prefix of the repositories that images come from, and of those that they go to. */
   from: string;
@@ -62,7 +63,7 @@ export interface PolicyFacts {
 
 /** Writes a policy file that requires all of the evidence, each stage's by its own key. */
 export async function writeChainPolicy(facts: PolicyFacts): Promise<ChainPolicy> {
-  const file = join(await mkdtemp(join(tmpdir(), "goldenpath-policy-")), "policy.yaml");
+  const file = join(await mkdtemp(join(facts.directory, "policy-")), "policy.yaml");
   const text = renderChainPolicy(facts);
   await writeFile(file, text);
   const bytes = new TextEncoder().encode(text);

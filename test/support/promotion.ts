@@ -41,6 +41,8 @@ export interface Stand {
   client: RegistryClient;
   keys: TestKeys;
   policy: ChainPolicy;
+  /** Goes with the stand. */
+  directory: string;
   /** Prefixes: HOST/quarantine, HOST/vetted. */
   from: string;
   to: string;
@@ -64,8 +66,8 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-promote-"));
   const client = connect();
   const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
-  const keys = await makeKeys();
-  const policy = await writeChainPolicy({ keys, from, to });
+  const keys = await makeKeys(directory);
+  const policy = await writeChainPolicy({ directory, keys, from, to });
   await pushImage(client, `${to}/shop`, "of long ago", "0.9.0");
   const context: Context = {
     ports: silentPorts(),
@@ -82,6 +84,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     client,
     keys,
     policy,
+    directory,
     from,
     to,
     async stageImage(falsehoods, content) {

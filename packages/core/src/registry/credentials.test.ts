@@ -80,6 +80,40 @@ describe("helpers", () => {
     expect(masked).toContain("from-helper");
   });
 
+  test("see no input, no token of the runner's or of GitHub's, and no signing key; what their own cloud asks for they do see", async () => {
+    const withheld = {
+      "INPUT_KEY-PASSPHRASE": "s",
+      INPUT_POLICY: "s",
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: "s",
+      ACTIONS_RUNTIME_TOKEN: "s",
+      GITHUB_TOKEN: "s",
+      GH_TOKEN: "s",
+      GH_ENTERPRISE_TOKEN: "s",
+      KEY: "s",
+      GOLDENPATH_SCAN_KEY: "s",
+      SIGNING_KEY_PASSPHRASE: "s",
+      BUILD_SIGNINGKEY: "s",
+      COSIGN_PASSWORD: "s",
+      SIGNER: "-----BEGIN PRIVATE KEY-----\ns",
+    };
+    const seen = {
+      HOME: directory,
+      AWS_ACCESS_KEY_ID: "id",
+      AWS_SECRET_ACCESS_KEY: "own",
+      AWS_SESSION_TOKEN: "own",
+      GNOME_KEYRING_CONTROL: "/run/keyring",
+      HTTPS_PROXY: "http://proxy.test:3128",
+    };
+    await write("config.json", { credsStore: "x" });
+    await writeHelper("x", `env -0 > ${directory}/environment; echo '{"Username":"me","Secret":"from-helper"}'`);
+    expect(await store({ ...withheld, ...seen }).find(repository)).toMatchObject({ username: "me" });
+    const environment = new Map(
+      (await readFile(join(directory, "environment"), "utf8")).split("\0").map((entry) => entry.split(/=(.*)/s) as [string, string]),
+    );
+    for (const name of Object.keys(withheld)) expect([...environment.keys()]).not.toContain(name);
+    expect(Object.fromEntries(environment)).toMatchObject(seen);
+  });
+
   test("may give an identity token", async () => {
     await write("config.json", { credsStore: "x" });
     await writeHelper("x", `echo '{"Username":"<token>","Secret":"t"}'`);

@@ -27,6 +27,27 @@ export interface CredentialStore {
 /** How long a credential helper may think; some ask a cloud. Milliseconds. */
 const helperTimeout = 60_000;
 
+/**
+ * What a credential helper gets to see of the environment. It is a program of somebody else's that needs a home, a PATH and its own cloud's settings, which nobody
+ * can list; so what is held back are an action's inputs, the runner's own service tokens, GitHub's token and signing keys.
+ */
+function selectHelperEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => !isWithheld(name, value ?? "")));
+}
+
+function isWithheld(name: string, value: string): boolean {
+  // AWS' own login is called a key, and is what the helper for ECR is there to use.
+  if (name === "AWS_ACCESS_KEY_ID" || name === "AWS_SECRET_ACCESS_KEY") return false;
+  return (
+    /^(?:INPUT|ACTIONS)_/i.test(name) ||
+    /^(?:GITHUB|GH)_(?:.*_)?TOKEN$/i.test(name) ||
+    /(?:^|_)[A-Z0-9]*(?:KEYS?|PASSPHRASE)(?:_|$)/i.test(name) ||
+    name === "COSIGN_PASSWORD" ||
+    // `env://NAME` lets a signing key be in a variable of any name.
+    value.includes("PRIVATE KEY-----")
+  );
+}
+
 /** Reads files and asks helpers on first use, and remembers. */
 export function createCredentialStore({ env, ports, signal }: Pick<RegistryClientOptions, "env" | "ports" | "signal">): CredentialStore {
   let configs: Promise<DockerConfig[]> | undefined;
@@ -43,7 +64,7 @@ export function createCredentialStore({ env, ports, signal }: Pick<RegistryClien
     let result: Awaited<ReturnType<typeof runProcess>>;
     try {
       result = await runProcess(program, ["get"], {
-        env,
+        env: selectHelperEnvironment(env),
         input: helperServer(registry),
         timeoutMs: helperTimeout,
         maxOutputBytes: 1024 * 1024,

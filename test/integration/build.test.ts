@@ -118,7 +118,7 @@ describe("what is refused before anything runs", () => {
 
   it("does not build on a base whose approval has ended", async () => {
     await usePolicy([shellBuildpack], { until: "2020-01-31" });
-    expect(await build()).toMatchObject({ code: "base-expired", rule: "base.approved" });
+    expect(await build()).toMatchObject({ code: "base-expired", rule: "base.expired" });
   });
 });
 

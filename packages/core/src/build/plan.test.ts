@@ -73,7 +73,7 @@ describe("what is refused", () => {
   it("is a base the day after its approval ends, and not on the last day", () => {
     expect(refusal({ now: new Date("2027-01-01T00:00:00Z") })).toMatchObject({
       type: "policy",
-      rule: "base.approved",
+      rule: "base.expired",
       code: "base-expired",
     });
     expect(planBuild(policy, { ...request, now: new Date("2026-12-31T23:59:59Z") }).runImage.base).toBe("golden-run");

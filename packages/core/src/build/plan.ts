@@ -40,7 +40,7 @@ export interface BuildPlan {
 /**
  * Decides what is built, with what, on what and where to, before anything runs.
  * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `builder-unknown`
- * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.approved`
+ * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   requireEnvironment(policy, request.environment);
@@ -166,7 +166,7 @@ function planRunImage(policy: Policy, builder: PolicyBuilder, now: Date): BuildP
   if (base.until !== undefined && now.toISOString().slice(0, 10) > base.until) {
     throw new PolicyViolation(`base '${base.name}' was approved until ${base.until}: nothing new is built on it`, {
       code: "base-expired",
-      rule: "base.approved",
+      rule: "base.expired",
       wayOut: "Use a builder that stands on another base, or have the approval extended in the policy.",
     });
   }

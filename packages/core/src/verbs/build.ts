@@ -16,12 +16,13 @@ import { formatReference, formatRepository } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import { createCredentialStore } from "../registry/credentials.ts";
 import { isPlainHttpHost } from "../registry/endpoint.ts";
 import { fetchImageFacts } from "../registry/subject.ts";
+import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { type FoundTool, prefetchTools } from "../tools/find.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -72,7 +73,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   });
   explainPlan(plan, source, context);
   const { plainHttp } = policy.policy.registries;
-  const client = createRegistryClient({ ports: context.ports, env: context.env, signal: context.signal, plainHttp });
+  const client = createPolicyClient(context, policy);
   try {
     const built = await build(given, plan, source, { context, client, plainHttp });
     const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
@@ -99,7 +100,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       sbom: sbom === undefined ? "" : await writeSbom(sbom, built.digest, given["result-dir"] ?? context.temporaryDirectory),
     };
     context.ports.log.info(`built ${outputs.image}`);
-    return { verdict: "pass", result, outputs, summary: renderSummary(plan, outputs.image, result) };
+    return { verdict: "pass", result, outputs, summary: renderBuildSummary(plan, outputs.image, result) };
   } finally {
     await client.close();
   }
@@ -195,17 +196,17 @@ async function writeSbom(text: string, digest: Digest, directory: string): Promi
   return file;
 }
 
-function renderSummary(plan: BuildPlan, image: string, result: StageResult): string {
-  const rows = [
-    ["Image", `\`${image}\``],
-    ["Tags", plan.tags.map((tag) => `\`${tag.tag}\``).join(" ")],
-    ["Repository", `\`${formatRepository(plan.repository)}\``],
-    ["Strategy", `${plan.strategy.strategy}: ${plan.strategy.reason}`],
-    ["Builder", plan.builder.name],
-    ["Base", `${plan.runImage.base}, \`${plan.runImage.reference.digest}\``],
-    ["Tools", result.tools.map((tool) => `${tool.name} ${tool.version}`).join(", ")],
+/** Names, reasons and notes come from the policy, the application and the registry: each goes into the table as text, not as Markdown. */
+export function renderBuildSummary(plan: BuildPlan, image: string, result: Pick<StageResult, "tools" | "notes">): string {
+  const rows: [string, string][] = [
+    ["Image", code(image)],
+    ["Tags", plan.tags.map((tag) => code(tag.tag ?? "")).join(" ")],
+    ["Repository", code(formatRepository(plan.repository))],
+    ["Strategy", escapeMarkdown(`${plan.strategy.strategy}: ${plan.strategy.reason}`)],
+    ["Builder", escapeMarkdown(plan.builder.name)],
+    ["Base", `${escapeMarkdown(plan.runImage.base)}, ${code(plan.runImage.reference.digest)}`],
+    ["Tools", escapeMarkdown(result.tools.map((tool) => `${tool.name} ${tool.version}`).join(", "))],
   ];
-  const cell = (text: string | undefined): string => (text ?? "").replaceAll("|", "\\|").replaceAll("\n", " ");
-  const table = rows.map(([name, value]) => `| ${name} | ${cell(value)} |`).join("\n");
-  return `### Built\n\n| | |\n| --- | --- |\n${table}\n\n${result.notes.map((note) => `- ${note}`).join("\n")}\n`;
+  const table = rows.map(([name, value]) => `| ${name} | ${value} |`).join("\n");
+  return `### Built\n\n| | |\n| --- | --- |\n${table}\n\n${result.notes.map((note) => `- ${escapeMarkdown(note)}`).join("\n")}\n`;
 }

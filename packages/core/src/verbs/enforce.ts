@@ -8,9 +8,9 @@ import { formatReference, formatRepository, parseReference } from "../oci/refere
 import { loadPolicy } from "../policy/load.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -37,11 +37,10 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
   const startedAt = context.now();
   const policy = await loadPolicy(given.policy, context);
   const reference = parseReference(given.image, "input 'image'");
-  const { ports, env, signal } = context;
-  const client = createRegistryClient({ ports, env, signal, plainHttp: policy.policy.registries.plainHttp });
+  const client = createPolicyClient(context, policy);
   try {
     const image = await fetchImageFacts(client, reference);
-    ports.log.info(`judging the base of ${formatReference(image.reference)}`);
+    context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
     const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
     const children: ChildBaseFacts[] = [];
     for (const child of image.children) children.push(await gatherChild(client, image, child, approved));

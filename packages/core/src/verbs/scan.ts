@@ -11,7 +11,6 @@ import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import { catalogImage, type Sbom, sbomPackages, type ToolUse } from "../scan/catalog.ts";
 import { countFindings, type Finding, findingKey } from "../scan/finding.ts";
@@ -23,6 +22,7 @@ import { buildSarif } from "../scan/sarif.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { prefetchTools } from "../tools/find.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -59,7 +59,7 @@ async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
   if (database !== undefined) await requireDatabase(database);
   const reference = parseReference(given.image, "input 'image'");
   const { ports, env, signal } = context;
-  const client = createRegistryClient({ ports, env, signal, plainHttp: policy.policy.registries.plainHttp });
+  const client = createPolicyClient(context, policy);
   try {
     const image = await fetchImageFacts(client, reference);
     ports.log.info(`scanning ${formatReference(image.reference)}`);
@@ -96,7 +96,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     const scan = await runGrype(sbomFile, context, work.database === undefined ? {} : { database: work.database });
     tools.push(tool, scan.tool);
     // Only for the wording: an image without findings costs the registry nothing more.
-    if (scan.report.matches.length > 0) approved ??= await gatherBases(work);
+    if (scan.report.matches.length > 0) approved ??= await gatherBasesForWording(work);
     const base = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved ?? [])?.bases[0];
     const findings = readGrypeFindings(scan.report, base?.diffIds);
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
@@ -115,7 +115,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
 }
 
 /** A base that can't be read is no reason to refuse or to stop: which base an image may stand on is judged elsewhere, and here it words a way out. */
-async function gatherBases({ client, policy, image, context }: Work): Promise<ApprovedBase[]> {
+async function gatherBasesForWording({ client, policy, image, context }: Work): Promise<ApprovedBase[]> {
   try {
     return await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
   } catch (error) {

@@ -25,7 +25,7 @@ const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\
 
 export function renderTables(action: ActionMetadata): string {
   const inputs = Object.entries(action.inputs).map(([name, input]) => {
-    const fallback = input.required === true ? "**required**" : input.default === undefined ? "" : `\`${input.default}\``;
+    const fallback = input.required === true ? "**required**" : !input.default ? "" : `\`${input.default}\``;
     return `| \`${name}\` | ${fallback} | ${cell(input.description)} |`;
   });
   const outputs = Object.entries(action.outputs).map(([name, output]) => `| \`${name}\` | ${cell(output.description)} |`);

@@ -27,7 +27,6 @@ export interface VerbOutcome {
 }
 
 /** Inputs arrive as text, as the runner and a shell have them; these turn text into values. The empty string is "not given". */
-export const text = () => z.string().trim();
 export const optionalText = () =>
   z
     .string()
@@ -108,5 +107,8 @@ export function parseInputs<Inputs extends z.ZodObject>(
       return `input '${name}' ${issue.message.startsWith("is required") ? issue.message : "is required and was not given"}`;
     return `input '${name}' is '${/key|password|token|secret/.test(name) ? "***" : value}': ${issue.message}`;
   });
-  throw new UserError(problems.join("\n"), { code: "input-invalid", wayOut: "The action's README lists its inputs and what they take." });
+  throw new UserError(problems.join("\n"), {
+    code: "input-invalid",
+    wayOut: "The inputs and what they take: `goldenpath COMMAND --help`, or the action's README.",
+  });
 }

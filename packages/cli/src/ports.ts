@@ -1,6 +1,6 @@
 import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
 
-export interface TerminalPortsOptions {
+interface TerminalPortsOptions {
   /** Where everything but results goes: standard error. */
   out: NodeJS.WriteStream | { write(text: string): unknown; isTTY?: boolean };
   verbose?: boolean;

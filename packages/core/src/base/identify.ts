@@ -26,7 +26,7 @@ export interface BaseMatch {
   totalLayers: number;
 }
 
-export interface ImageLayers {
+interface ImageLayers {
   platform: Platform;
   diffIds: readonly Digest[];
 }

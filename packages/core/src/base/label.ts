@@ -4,7 +4,7 @@ import { type Digest, isDigest } from "../oci/digest.ts";
 /** Where the CNB lifecycle writes what it put together, the run image's top layer by diffID among it (Platform API 0.7 and later). */
 export const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
 
-export type LifecycleLabel =
+type LifecycleLabel =
   | { kind: "none" }
   | { kind: "malformed"; why: string; claimed?: ClaimedBase }
   | { kind: "read"; topLayer: Digest; claimed?: ClaimedBase };

@@ -35,7 +35,7 @@ export interface Buildpack {
   version: string;
 }
 
-export interface Buildpackage extends Buildpack {
+interface Buildpackage extends Buildpack {
   /** Itself and, of a composite one, those that it is made of. */
   members: Buildpack[];
 }
@@ -90,7 +90,7 @@ export function renderOrder(buildpacks: readonly Buildpack[]): string {
   return `${stringify({ order: [{ group: buildpacks.map(({ id, version }) => ({ id, version })) }] })}\n`;
 }
 
-export interface FetchBuildpacksOptions {
+interface FetchBuildpacksOptions {
   client: RegistryClient;
   ports: Ports;
   signal: AbortSignal;

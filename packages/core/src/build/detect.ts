@@ -1,10 +1,10 @@
 import type { Policy } from "../policy/schema.ts";
 
 /** Every way of making an image that a checkout can ask for. */
-export type DetectedStrategy = "buildpacks" | "dockerfile";
+type DetectedStrategy = "buildpacks" | "dockerfile";
 export type BuildStrategy = Policy["build"]["strategies"][number];
 
-export interface StrategyCandidate {
+interface StrategyCandidate {
   strategy: DetectedStrategy;
   /** What speaks for it, one clause each: `package.json (Node.js) with package-lock.json`. */
   reasons: string[];

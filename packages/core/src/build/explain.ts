@@ -7,7 +7,7 @@ export type Phase = (typeof phases)[number];
 const shownLines = 20;
 
 /** What one buildpack said in detection. */
-export interface DetectAnswer {
+interface DetectAnswer {
   buildpack: string;
   answer: "fail" | "skip" | "err" | "pass";
   output: string[];

@@ -16,7 +16,7 @@ const platformApi = "0.14";
 /** How much of a phase's output is kept for messages, in lines. */
 const keptLines = 400;
 
-export interface LifecycleRun {
+interface LifecycleRun {
   workspace: Workspace;
   context: Context;
   /** Paths that the build user can reach. */

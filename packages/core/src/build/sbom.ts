@@ -29,7 +29,7 @@ const bomSchema = z.looseObject({
 });
 type Bom = z.infer<typeof bomSchema>;
 
-export interface FoundSbom {
+interface FoundSbom {
   /** `node_modules` of `goldenpath_example-node`: `goldenpath_example-node/node_modules/sbom.cdx.json`. */
   path: string;
   text: string;

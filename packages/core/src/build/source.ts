@@ -50,7 +50,7 @@ async function readProject(file: string): Promise<Project> {
   return parseProject(await readFile(file, "utf8"));
 }
 
-export interface CopiedSource {
+interface CopiedSource {
   files: number;
   bytes: number;
 }

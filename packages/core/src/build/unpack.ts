@@ -14,13 +14,13 @@ export interface UnpackLimits {
 }
 
 /** The largest buildpackages in use (Java's, with offline dependencies) are below a gigabyte. */
-export const defaultUnpackLimits: UnpackLimits = { bytes: 4 * 1024 ** 3, entries: 200_000 };
+const defaultUnpackLimits: UnpackLimits = { bytes: 4 * 1024 ** 3, entries: 200_000 };
 
 /**
  * What has been written below a folder so far, and what has been counted. Paths are looked up here and not on the disk, so that nothing is ever written
  * through a link, whoever made it.
  */
-export interface UnpackedTree {
+interface UnpackedTree {
   /** The folder that stands for `/cnb/buildpacks`. */
   root: string;
   kinds: Map<string, "directory" | "file" | "symlink">;
@@ -33,7 +33,7 @@ export function createTree(root: string, limits: UnpackLimits = defaultUnpackLim
   return { root, kinds: new Map(), bytes: 0, entries: 0, limits };
 }
 
-export interface LayerSource {
+interface LayerSource {
   content: AsyncIterable<Uint8Array>;
   mediaType: string;
   diffId: Digest;

@@ -8,7 +8,7 @@ import type { Repository } from "../oci/reference.ts";
 import type { Ports } from "../ports.ts";
 
 /** Who runs strangers' code. */
-export interface BuildUser {
+interface BuildUser {
   uid: number;
   gid: number;
 }
@@ -19,7 +19,7 @@ export interface BuildUser {
  * empty folder; and each folder above must let others pass, since its mode goes into the image, too. The CNB's own /workspace and /layers can't be made by an
  * ordinary user.
  */
-export const buildRoot = "/var/tmp";
+const buildRoot = "/var/tmp";
 
 /** `nobody`, by number: it exists on every Linux, owns nothing, and is not a user whose files a build could want. */
 const nobody: BuildUser = { uid: 65534, gid: 65534 };
@@ -51,7 +51,7 @@ export interface Workspace {
   remove(): Promise<void>;
 }
 
-export interface WorkspaceOptions {
+interface WorkspaceOptions {
   repository: Repository;
   ports: Ports;
   env: Readonly<Record<string, string | undefined>>;

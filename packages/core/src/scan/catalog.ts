@@ -26,7 +26,7 @@ const componentSchema = z.looseObject({
   version: z.string().optional(),
   purl: z.string().optional(),
 });
-export type SbomComponent = z.infer<typeof componentSchema>;
+type SbomComponent = z.infer<typeof componentSchema>;
 
 const sbomSchema = z.looseObject({
   bomFormat: z.literal("CycloneDX"),

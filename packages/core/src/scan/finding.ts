@@ -7,9 +7,9 @@ export type FindingSeverity = Severity | "unknown";
 export const findingSeverities = ["critical", "high", "unknown", "medium", "low", "negligible"] as const satisfies FindingSeverity[];
 
 /** Where the package sits: in the base's layers, above them, or nobody can say. It words the way out and never decides. */
-export type FindingOrigin = "base" | "application" | "unknown";
+type FindingOrigin = "base" | "application" | "unknown";
 
-export interface FindingPackage {
+interface FindingPackage {
   name: string;
   version: string;
   /** The scanner's word for the ecosystem: `npm`, `deb`, `go-module`, … */

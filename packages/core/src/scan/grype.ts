@@ -72,7 +72,7 @@ export interface GrypeScan {
   tool: StageResult["tools"][number];
 }
 
-export interface GrypeOptions {
+interface GrypeOptions {
   /** The directory of a database (that which has `6/`; see {@link requireDatabase}), absolute: it is used as it is and not updated. */
   database?: string;
 }

@@ -13,7 +13,7 @@ export interface ScannedChild {
   scan: Pick<GrypeScan, "report">;
 }
 
-export interface VulnerabilityPredicateFacts {
+interface VulnerabilityPredicateFacts {
   /** One for a single image; each of an index. */
   children: readonly ScannedChild[];
   scan: Pick<GrypeScan, "database" | "parameters" | "tool">;

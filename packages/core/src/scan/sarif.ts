@@ -6,7 +6,7 @@ import { type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.t
 /** GitHub keeps so many results of a run and shows no more (docs: SARIF support for code scanning). */
 const maxResults = 5_000;
 
-export interface SarifFacts {
+interface SarifFacts {
   findings: readonly Finding[];
   scannerVersion: string;
   /** HOST/NAME: alerts of two images don't close each other's. */

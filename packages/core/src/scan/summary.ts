@@ -6,7 +6,7 @@ import { isRefused, type ScanGateFacts } from "./gate.ts";
 /** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
 const maxOthers = 100;
 
-export interface ScanSummaryFacts {
+interface ScanSummaryFacts {
   result: StageResult;
   findings: readonly Finding[];
   counts: FindingCounts;

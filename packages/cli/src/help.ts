@@ -14,16 +14,80 @@ export function renderHelp(): string {
   goldenpath promote   copy an image with its evidence to the vetted registry, behind the gate
   goldenpath report    show the path of an image
 
-  goldenpath policy check FILE                     check a policy
+  goldenpath policy check FILE [--previous FILE]   check a policy, and whether it may follow the one before it
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name
   goldenpath policy schema                         its JSON Schema
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
-  goldenpath registry serve [--port N] [--dir DIR] the embedded OCI registry, on localhost
+  goldenpath registry serve [--port N] [--dir DIR] [--log]
+                                                   the embedded OCI registry, on localhost
+
+  goldenpath COMMAND --help                        what a command takes
+  goldenpath --version                             which goldenpath this is
 
 The verbs take the actions' inputs as options: goldenpath scan --help. They exit 0 on pass, 1 on fail (the policy says no) and 2 on error.
 `;
 }
+
+/** Help of the commands that are not verbs. */
+const commandHelp = {
+  policy: `goldenpath policy: check and publish policies.
+
+  goldenpath policy check FILE
+      Checks a policy, and prints its name, serial and digest.
+  --previous FILE
+      The policy that this one is to take the place of: it must have the same name, and a lower serial where the content differs.
+
+  goldenpath policy publish FILE HOST/NAME
+      Puts a policy into a registry, and prints its oci:// name, by digest.
+
+  goldenpath policy schema
+      Prints the policy's JSON Schema.
+`,
+  keys: `goldenpath keys: keys to sign with.
+
+  goldenpath keys new DIR [NAME…]
+      Makes a key pair for each name, NAME.key and NAME.pub; without names one for each stage. A key that is there is never overwritten.
+`,
+  tools: `goldenpath tools: the external tools that the verbs use.
+
+  goldenpath tools list [NAME…]
+      Prints which program each tool would be, from where, and why not from a source before it. Exits 2 where a tool comes from nowhere.
+
+  goldenpath tools prefetch [NAME…]
+      Downloads and checks the tools now; without names all of them.
+
+  --json
+      Print JSON.
+`,
+  registry: `goldenpath registry: the embedded OCI registry.
+
+  goldenpath registry serve
+      Serves until it is interrupted, on localhost alone, and prints HOST:PORT.
+  --port N (default: 5000)
+      The port; 0 for any that is free.
+  --dir DIR
+      Where the content is kept. Without it, in memory, and gone at the end.
+  --log
+      Print a line for each request.
+`,
+} as const;
+
+/** The commands that are not verbs. */
+export type PlainCommand = keyof typeof commandHelp;
+
+export function isPlainCommand(command: string): command is PlainCommand {
+  return Object.hasOwn(commandHelp, command);
+}
+
+export const plainCommands: readonly string[] = Object.keys(commandHelp);
+
+export function renderCommandHelp(command: PlainCommand): string {
+  return commandHelp[command];
+}
+
+/** Where a verb on the command line leaves its files; in an action it is the runner's temporary directory. */
+const defaultResultDirectory = "./goldenpath-results";
 
 interface ActionInputs {
   description: string;
@@ -35,8 +99,21 @@ export function renderVerbHelp(verb: Verb): string {
   const file = join(import.meta.dirname, "../../../actions", verb.name, "action.yml");
   const action = parse(readFileSync(file, "utf8")) as ActionInputs;
   const options = Object.entries(action.inputs).map(([name, input]) => {
-    const fallback = input.required === true ? " (required)" : input.default === undefined ? "" : ` (default: ${input.default})`;
+    if (name === "result-dir")
+      return `  --result-dir (default: ${defaultResultDirectory})\n      Directory for the files that it leaves, the result among them.`;
+    const fallback = input.required === true ? " (required)" : input.default ? ` (default: ${input.default})` : "";
     return `  --${name}${fallback}\n      ${input.description}`;
   });
-  return `goldenpath ${verb.command}: ${action.description}.\n\n${options.join("\n")}\n  --json\n      Print the result and the outputs as JSON.\n`;
+  return `goldenpath ${verb.command}: ${action.description}.
+
+${options.join("\n")}
+  --json
+      Print the result and the outputs as JSON.
+  --verbose
+      Log what helps to find a fault as well.
+  --quiet
+      Log warnings and errors alone.
+
+An option that is given more than once is a list, where the action takes one value a line.
+`;
 }

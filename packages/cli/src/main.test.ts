@@ -30,7 +30,17 @@ const policyTemplate = join(import.meta.dirname, "../../../examples/golden-platf
 
 describe("what is wrong exits 2 and says what is allowed", () => {
   test.each([
-    [["deploy"], "'deploy' is not a command"],
+    [["deploy"], "'deploy' is not a command\n  → goldenpath help lists the commands."],
+    [["detect-and-build"], "'detect-and-build' is the action's name; the command is 'build'."],
+    [["enforce-golden-base", "--help"], "the command is 'enforce'."],
+    [["promot"], "Did you mean 'promote'?"],
+    [["enforce-golden-bse"], "Did you mean 'enforce'?"],
+    [["polcy", "check"], "Did you mean 'policy'?"],
+    [["constructor"], "'constructor' is not a command"],
+    [["help", "deploy"], "'deploy' is not a command"],
+    [["tools", "--imagine"], "See goldenpath tools --help."],
+    [["policy", "check", policyTemplate, "--previous", "/nowhere/policy.yaml"], "/nowhere/policy.yaml cannot be read"],
+    [["policy", "publish", policyTemplate, "localhost:1/policy", "--previous", policyTemplate], "--previous is an option of policy check"],
     [["policy"], "expected check FILE"],
     [["policy", "check", "/nowhere/policy.yaml"], "cannot be read"],
     [["policy", "publish", policyTemplate], "expected FILE HOST/NAME"],
@@ -62,9 +72,77 @@ test("help names every command, and each verb's help its action's inputs", async
   expect(help.code).toBe(0);
   for (const command of [...Object.keys(verbLoaders), "policy check", "keys new", "tools", "registry serve"])
     expect(help.out).toContain(`goldenpath ${command}`);
+  expect(help.out).toContain("--log");
   const scan = await run("scan", "--help");
   expect(scan.code).toBe(0);
-  for (const option of ["--policy (required)", "--image (required)", "--mode (default: enforce)"]) expect(scan.out).toContain(option);
+  for (const option of ["--policy (required)", "--image (required)", "--mode (default: enforce)", "--json", "--verbose", "--quiet"])
+    expect(scan.out).toContain(option);
+  expect(scan.out).toContain("--result-dir (default: ./goldenpath-results)");
+  expect((await run("sign", "--help")).out).toMatch(/--stage\n/);
+});
+
+describe("--help and -h are help on any command, whatever else is there, and do nothing", () => {
+  test.each([
+    [["-h"], "goldenpath takes a commit"],
+    [["scan", "-h"], "goldenpath scan: "],
+    [["help", "scan"], "goldenpath scan: "],
+    [["promote", "--dry-run", "-h"], "goldenpath promote: "],
+    [["keys", "--help"], "goldenpath keys: "],
+    [["tools", "list", "--help"], "goldenpath tools: "],
+    [["registry", "serve", "-h"], "--log"],
+    [["policy", "check", "--help"], "--previous FILE"],
+  ])("%j", async (args, message) => {
+    const { code, out, err } = await run(...args);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain(message);
+  });
+
+  test("keys new --help makes no keys", async () => {
+    const keys = join(directory, "keys");
+    expect((await run("keys", "new", keys, "--help")).code).toBe(0);
+    await expect(stat(keys)).rejects.toThrow("ENOENT");
+  });
+});
+
+test("an unknown command is answered with its own error alone", async () => {
+  const { out, err } = await run("deploy");
+  expect(out).toBe("");
+  expect(err.trim().split("\n")).toHaveLength(2);
+});
+
+test("--version is the root package's", async () => {
+  const { version } = JSON.parse(await readFile(join(import.meta.dirname, "../../../package.json"), "utf8"));
+  expect(await run("--version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
+});
+
+describe("policy check --previous", () => {
+  async function writePolicy(name: string, change: (text: string) => string): Promise<string> {
+    const file = join(directory, name);
+    await writeFile(file, change(await readFile(policyTemplate, "utf8")));
+    return file;
+  }
+
+  test("other content under the same serial is refused, and under a lower one", async () => {
+    const same = await writePolicy("same.yaml", (text) => `${text}\n# changed\n`);
+    const refused = await run("policy", "check", same, "--previous", policyTemplate);
+    expect(refused).toMatchObject({ code: 2, out: "" });
+    expect(refused.err).toContain("Set serial to 2 or more.");
+    const higher = await writePolicy("higher.yaml", (text) => text.replace(/^serial: 1$/m, "serial: 2"));
+    expect((await run("policy", "check", policyTemplate, "--previous", higher)).err).toContain("Set serial to 3 or more.");
+  });
+
+  test("another policy's name is refused", async () => {
+    const other = await writePolicy("other.yaml", (text) =>
+      text.replace(/^name: .*$/m, "name: other").replace(/^serial: 1$/m, "serial: 2"),
+    );
+    expect((await run("policy", "check", other, "--previous", policyTemplate)).err).toContain("is 'other'");
+  });
+
+  test("the same policy is good, and one with a higher serial", async () => {
+    const higher = await writePolicy("higher.yaml", (text) => text.replace(/^serial: 1$/m, "serial: 2"));
+    expect(await run("policy", "check", policyTemplate, "--previous", policyTemplate)).toMatchObject({ code: 0, err: "" });
+    expect((await run("policy", "check", higher, "--previous", policyTemplate)).out).toContain("serial 2");
+  });
 });
 
 test("the example's policy is good, and its schema is the published one", async () => {

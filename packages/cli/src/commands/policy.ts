@@ -4,47 +4,53 @@ import { UserError } from "@goldenpath/core/errors";
 import { digestOf } from "@goldenpath/core/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
-import { publishPolicy } from "@goldenpath/core/policy/publish";
-import { policyJsonSchema } from "@goldenpath/core/policy/schema";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
+import { type LoadedPolicy, policyJsonSchema } from "@goldenpath/core/policy/schema";
+import { createPolicyClient } from "@goldenpath/core/verbs/client";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
 
-/** `goldenpath policy check FILE`, `publish FILE HOST/NAME`, `schema`. */
+/** `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `schema`. */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
-  const { positionals } = parseArgs({ args: [...args], options: {}, allowPositionals: true });
+  const { values, positionals } = parseArgs({ args: [...args], options: { previous: { type: "string" } }, allowPositionals: true });
   const [action, file, repository] = positionals;
   if (action === "schema") {
     output.out(`${JSON.stringify(policyJsonSchema(), null, 2)}\n`);
     return exitCodes.pass;
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
-    throw new UserError("goldenpath policy: expected check FILE, publish FILE HOST/NAME, or schema", { code: "arguments-invalid" });
+    throw new UserError("goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, or schema", {
+      code: "arguments-invalid",
+    });
   }
+  if (values.previous !== undefined && action !== "check")
+    throw new UserError("goldenpath policy publish: --previous is an option of policy check", { code: "arguments-invalid" });
   const bytes = await readPolicyFile(file);
   // What is published has been checked: a registry full of policies that nobody can load helps nobody.
-  const policy = parsePolicy(bytes, file);
+  const loaded = loadPolicyFile(bytes, file);
   if (action === "check") {
+    if (values.previous !== undefined) checkPolicyChange(loadPolicyFile(await readPolicyFile(values.previous), values.previous), loaded);
+    const { policy, digest } = loaded;
     const environments = Object.keys(policy.environments).join(", ");
-    output.out(
-      `${file}: policy ${policy.name}, serial ${policy.serial}, is good (${digestOf(bytes)}; environments: ${environments || "none"})\n`,
-    );
+    output.out(`${file}: policy ${policy.name}, serial ${policy.serial}, is good (${digest}; environments: ${environments || "none"})\n`);
     return exitCodes.pass;
   }
   if (repository === undefined) throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
-  const client = createRegistryClient({
-    ports: createTerminalPorts({ out: process.stderr }),
-    env: process.env,
-    signal: abortOnInterrupt(),
-    plainHttp: policy.registries.plainHttp,
-  });
+  const client = createPolicyClient(
+    { ports: createTerminalPorts({ out: process.stderr }), env: process.env, signal: abortOnInterrupt() },
+    loaded,
+  );
   try {
     output.out(`oci://${formatReference(await publishPolicy(client, parseRepository(repository), bytes))}\n`);
     return exitCodes.pass;
   } finally {
     await client.close();
   }
+}
+
+function loadPolicyFile(bytes: Uint8Array, file: string): LoadedPolicy {
+  return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes) };
 }
 
 async function readPolicyFile(file: string): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runProcess } from "@goldenpath/core/exec/run";
 import { parseDigest } from "@goldenpath/core/oci/digest";
@@ -9,10 +10,20 @@ import type { RegistryServer } from "@goldenpath/registry/server";
 import { extract } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ActRun } from "../support/act.ts";
-import { goldenpathCommit, keySecret, logins, openWorld, readCaller, type World } from "../support/e2e-world.ts";
+import {
+  goldenpathCommit,
+  goldenpathCommitOnOldRunner,
+  keySecret,
+  logins,
+  openWorld,
+  passphraseSecret,
+  readCaller,
+  type World,
+} from "../support/e2e-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
-import { projectRoot } from "../support/workflows.ts";
+import { actionFiles, projectRoot } from "../support/workflows.ts";
 
+const strangersWord = "the stranger is here";
 const application = (name: string): string => join(projectRoot, "examples/apps", name);
 /** How a job ended, by the last part of its name; undefined where it never started. */
 const resultOf = (run: ActRun, job: string): string | undefined =>
@@ -38,7 +49,7 @@ describe("the golden path, called from an application's own repository", () => {
 
   // biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
   beforeAll(async ({}, suite) => {
-    world = await openWorld({ act: tools.act, git: await requireCommand("git", suite) });
+    world = await openWorld({ act: tools.act, cosign: tools.cosign, git: await requireCommand("git", suite) });
   });
   afterAll(() => world?.close());
 
@@ -126,6 +137,25 @@ describe("the golden path, called from an application's own repository", () => {
     });
   });
 
+  test("where the server or runner does not know which commit of goldenpath was called, every stage refuses, and the caller's files are not run as goldenpath", async () => {
+    const image = parseReference(world.platform.base);
+    const run = await world.run(
+      "stranger",
+      undefined,
+      strangerFiles({ policy: world.policy, image: formatReference(image), to: `${world.vetted.host}/vetted/stranger` }),
+    );
+    expect(run.exitCode).toBe(1);
+    for (const stage of ["build", "base", "scan", "promote"]) {
+      expect({ stage, result: resultOf(run, stage) }).toEqual({ stage, result: "failure" });
+      const said = run.log
+        .split("\n")
+        .filter((line) => new RegExp(`/${stage} \\| `).test(line) && line.includes("job.workflow_repository and job.workflow_sha"));
+      expect(said).not.toEqual([]);
+    }
+    expect(resultOf(run, "attest")).toBeUndefined();
+    expect(run.log).not.toContain(strangersWord);
+  });
+
   test("an application with a vulnerable dependency stops at the scan, which says what to do", async () => {
     const before = await world.vetted.snapshot();
     const run = await world.run("web-vulnerable", application("web-vulnerable"), readCaller());
@@ -183,6 +213,32 @@ describe("the golden path, called from an application's own repository", () => {
   });
 });
 
+/** Every stage, called where nothing knows `job.workflow_*`, by a repository that has actions of its own where goldenpath's would be. */
+function strangerFiles(inputs: Readonly<Record<string, string>>): Record<string, string> {
+  const own = { build: { repository: `${inputs["to"]}`, tag: "latest" }, base: {}, scan: {}, promote: { to: inputs["to"] ?? "" } };
+  const jobs = Object.entries(own).map(([stage, more]) => {
+    const { policy = "", image = "" } = inputs;
+    const given = Object.entries({ policy, ...(stage === "build" ? {} : { image }), ...more });
+    return `  ${stage}:
+    permissions:
+      contents: read
+    uses: goldenpath-ci/goldenpath/.github/workflows/stage-${stage}.yml@${goldenpathCommitOnOldRunner}
+    with:
+${given.map(([name, value]) => `      ${name}: ${value}`).join("\n")}
+    secrets:
+      ${keySecret(stage)}: \${{ secrets.${keySecret(stage)} }}
+`;
+  });
+  const planted = actionFiles().flatMap((path) => [
+    [path, readFileSync(join(projectRoot, path), "utf8")],
+    [path.replace("action.yml", "dist/index.js"), `console.log("${strangersWord} " + (process.env.INPUT_KEY ? "with the key" : ""));\n`],
+  ]);
+  return {
+    ...Object.fromEntries(planted),
+    ".github/workflows/stages.yml": `name: stages\non: push\npermissions: {}\njobs:\n${jobs.join("")}`,
+  };
+}
+
 /** A workflow that leaves the organisation's wrapper and the whole chain out. */
 function shortcutWorkflow(inputs: Readonly<Record<string, string>>): string {
   return `name: shortcut
@@ -198,7 +254,7 @@ ${Object.entries({ ...inputs, tags: "latest" })
   .map(([name, value]) => `      ${name}: ${value}`)
   .join("\n")}
     secrets:
-${[keySecret("promote"), "QUARANTINE_USERNAME", "QUARANTINE_PASSWORD", "VETTED_USERNAME", "VETTED_PASSWORD"]
+${[keySecret("promote"), passphraseSecret("promote"), "QUARANTINE_USERNAME", "QUARANTINE_PASSWORD", "VETTED_USERNAME", "VETTED_PASSWORD"]
   .map((name) => `      ${name}: \${{ secrets.${name} }}`)
   .join("\n")}
 `;

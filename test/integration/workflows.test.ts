@@ -3,8 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runProcess } from "@goldenpath/core/exec/run";
 import { describe, expect, test } from "vitest";
-import { requireTool } from "../support/tools.ts";
-import { actionFiles, type Job, projectRoot, readWorkflow, readWorkflows, secretsRead } from "../support/workflows.ts";
+import { requireCommand, requireTool } from "../support/tools.ts";
+import {
+  actionFiles,
+  allStrings,
+  type Job,
+  projectRoot,
+  readWorkflow,
+  readWorkflows,
+  type Step,
+  secretsRead,
+} from "../support/workflows.ts";
 import { requireZizmor } from "../support/zizmor.ts";
 
 const files = readWorkflows();
@@ -12,10 +21,18 @@ const files = readWorkflows();
 const expression = (text: string): string => `\${{ ${text} }}`;
 const stages = ["build", "base", "scan", "promote"] as const;
 const keyOf = (stage: string): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+const passphraseOf = (stage: string): string => `${keyOf(stage)}_PASSPHRASE`;
 const stageWorkflow = (stage: string) => readWorkflow(`.github/workflows/stage-${stage}.yml`);
 const chain = readWorkflow(".github/workflows/golden-path.yml");
 const wrapper = readWorkflow("examples/organisation/.github/workflows/golden-path.yml");
 const caller = readWorkflow("examples/caller/.github/workflows/golden-path.yml");
+/** Jobs that run goldenpath's actions, and so need it checked out. */
+const goldenpathJobs = files.flatMap(({ path, workflow }) =>
+  Object.entries(workflow.jobs)
+    .filter(([, { steps = [] }]) => steps.some((step) => step.uses?.startsWith("./") || step.with?.["path"] === ".goldenpath"))
+    .map(([name, { steps = [] }]) => ({ path, name, steps })),
+);
+const guardOf = ({ steps }: (typeof goldenpathJobs)[number]): Step => steps[0] ?? {};
 const steps = files.flatMap(({ path, workflow }) =>
   Object.values(workflow.jobs).flatMap((job) => (job.steps ?? []).map((step) => ({ path, step }))),
 );
@@ -121,13 +138,81 @@ describe("every workflow", () => {
     for (const { step } of checkouts) expect(step.with).toMatchObject({ "persist-credentials": false });
   });
 
-  test("takes goldenpath's actions from its own commit only", () => {
+  test.each(goldenpathJobs)("$path takes goldenpath's actions in its job $name from its own commit only", (job) => {
+    const checkout = job.steps.findIndex((step) => step.with?.["path"] === ".goldenpath");
+    expect(job.steps[checkout]?.with).toMatchObject({
+      repository: expression("job.workflow_repository"),
+      ref: expression("job.workflow_sha"),
+    });
+    const used = job.steps.flatMap(({ uses }, index) => (uses?.startsWith("./") ? [{ uses, index }] : []));
+    expect(used.length).toBeGreaterThan(0);
+    for (const { uses, index } of used) {
+      expect(uses).toMatch(/^\.\/\.goldenpath\/actions\/[a-z-]+$/);
+      expect(index).toBeGreaterThan(checkout);
+    }
+    for (const { uses, env } of job.steps)
+      if (uses?.startsWith("./")) expect(env).toMatchObject({ GOLDENPATH_WORKFLOW_REF: expression("job.workflow_ref") });
+  });
+
+  test("restores nothing that another job of the repository could have saved", () => {
+    // A cache's archive is unpacked with whatever paths it names, and any job of the repository can save one under any key: a way from strangers' code to a key.
+    expect(allUses.filter(({ uses }) => /cache|artifact/i.test(uses))).toEqual([]);
     for (const { path, step } of steps) {
-      if (!step.uses?.startsWith("./")) continue;
-      expect(step.uses).toMatch(/^\.\/\.goldenpath\/actions\/[a-z-]+$/);
-      const job = Object.values(readWorkflow(path).jobs).find((one) => one.steps?.some((other) => other.uses === step.uses));
-      const own = job?.steps?.find((other) => other.with?.["path"] === ".goldenpath");
-      expect(own?.with).toMatchObject({ repository: expression("job.workflow_repository"), ref: expression("job.workflow_sha") });
+      const saving = [...Object.keys(step.with ?? {}), ...Object.keys(step.env ?? {})].filter((name) => /cache/i.test(name));
+      expect({ path, saving }).toEqual({ path, saving: [] });
+    }
+  });
+});
+
+describe("the guard before goldenpath is checked out", () => {
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  const run = async (facts: Readonly<Record<string, string>>) => {
+    const { exitCode, stdout, stderr } = await runProcess(
+      await requireCommand("bash"),
+      ["-e", "-o", "pipefail", "-c", guardOf(first).run ?? ""],
+      {
+        env: { PATH: process.env["PATH"], ...facts },
+      },
+    );
+    return { exitCode, output: stdout + stderr };
+  };
+  const [first = { path: "", name: "", steps: [] }] = goldenpathJobs;
+
+  test.each([
+    ["both are empty", { WORKFLOW_REPOSITORY: "", WORKFLOW_SHA: "" }],
+    ["neither is there", {}],
+    ["the repository is empty", { WORKFLOW_REPOSITORY: "", WORKFLOW_SHA: commit }],
+    ["the repository has no owner", { WORKFLOW_REPOSITORY: "goldenpath", WORKFLOW_SHA: commit }],
+    ["the commit is empty", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: "" }],
+    ["the commit is a branch", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: "main" }],
+    ["the commit is short", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: commit.slice(1) }],
+    ["the commit is longer", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: `${commit}0` }],
+    ["the commit has a line before it", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: `main\n${commit}` }],
+  ])("refuses where %s, and says what to do", async (_, facts) => {
+    const { exitCode, output } = await run(facts as Record<string, string>);
+    expect(exitCode).toBe(1);
+    expect(output).toMatch(/^::error title=goldenpath::job\.workflow_repository and job\.workflow_sha .* Way out: [^\n]+\n$/);
+  });
+
+  test("lets a repository and a commit pass, without a word", async () => {
+    expect(await run({ WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: commit })).toEqual({ exitCode: 0, output: "" });
+  });
+
+  test("is the same in every job that checks goldenpath out, of the very values that are checked out, and nothing comes before it", () => {
+    expect(goldenpathJobs.map(({ path, name }) => `${path} ${name}`)).toEqual(
+      expect.arrayContaining(
+        ["build build", "build attest", "base base", "scan scan", "promote promote"].map(
+          (id) => `.github/workflows/stage-${id.replace(" ", ".yml ")}`,
+        ),
+      ),
+    );
+    for (const job of goldenpathJobs) {
+      expect(guardOf(job)).toEqual({
+        name: expect.any(String),
+        env: { WORKFLOW_REPOSITORY: expression("job.workflow_repository"), WORKFLOW_SHA: expression("job.workflow_sha") },
+        shell: "bash",
+        run: guardOf(first).run,
+      });
     }
   });
 });
@@ -158,14 +243,31 @@ describe("the trust model", () => {
 
   test.each(stages)("the workflow of stage %s reads its own key, quarantine's login and (promote alone) vetted's", (stage) => {
     const quarantine = ["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"];
-    const expected = [keyOf(stage), ...quarantine, ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : [])].sort();
+    const expected = [
+      keyOf(stage),
+      passphraseOf(stage),
+      ...quarantine,
+      ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
+    ].sort();
     const workflow = stageWorkflow(stage);
     expect(secretsRead(workflow.jobs)).toEqual(expected);
     expect(Object.keys(workflow.on?.workflow_call?.secrets ?? {}).sort()).toEqual(expected);
     for (const job of Object.values(workflow.jobs)) {
       // A key is in the environment of the job that uses it, and only there.
-      expect(job.environment).toBe(secretsRead(job).includes(keyOf(stage)) ? expression("inputs.signing-environment") : undefined);
+      const signs = secretsRead(job).some((name) => [keyOf(stage), passphraseOf(stage)].includes(name));
+      expect(job.environment).toBe(signs ? expression("inputs.signing-environment") : undefined);
     }
+  });
+
+  test.each(stages)("the key of stage %s goes with its passphrase to the one step that signs", (stage) => {
+    const signing = Object.values(stageWorkflow(stage).jobs).flatMap((job) =>
+      (job.steps ?? []).filter((step) => secretsRead(step).some((name) => name.startsWith("GOLDENPATH_"))),
+    );
+    expect(signing.map((step) => step.uses)).toEqual([`./.goldenpath/actions/${stage === "promote" ? "promote" : "sign"}`]);
+    expect(signing[0]?.with).toMatchObject({
+      key: expression(`secrets.${keyOf(stage)}`),
+      "key-passphrase": expression(`secrets.${passphraseOf(stage)}`),
+    });
   });
 
   test.each(stages)("the chain hands stage %s those secrets and no others, each under its own name", (stage) => {
@@ -173,7 +275,7 @@ describe("the trust model", () => {
     const handed = Object.fromEntries(declared.map((name) => [name, expression(`secrets.${name}`)]));
     expect(jobOf(chain, stage).secrets).toEqual(handed);
     expect(jobOf(chain, stage).uses).toBe(`./.github/workflows/stage-${stage}.yml`);
-    expect(jobOf(chain, stage).with?.["signing-environment"]).toBe(expression(`inputs.${stage}-environment`));
+    expect(jobOf(chain, stage).with?.["signing-environment"]).toBe(expression(`inputs.${stage}-signing-environment`));
   });
 
   test("names secrets so that an environment can keep them", () => {
@@ -184,14 +286,42 @@ describe("the trust model", () => {
     }
   });
 
-  test("only images by digest go from one stage to the next", () => {
-    const handedOn = Object.values(chain.jobs).flatMap((job) =>
-      Object.values(job.with ?? {}).flatMap((value) => [...String(value).matchAll(/needs\.[\w.-]+/g)].map(([text]) => text)),
+  test("no job's word but a digest goes from one to the next: the repository is the organisation's", () => {
+    const strings = [chain, ...stages.map(stageWorkflow)].flatMap(({ jobs }) => allStrings(Object.values(jobs)));
+    // The key `needs` is the order of jobs; anywhere else the word is what they say, `toJSON(needs)` included.
+    const needed = strings.flatMap((text) => (text === "needs" ? [] : [...text.matchAll(/\bneeds\b[\w.-]*/g)].map(([found]) => found)));
+    expect([...new Set(needed)]).toEqual(["needs.build.outputs.digest"]);
+    for (const stage of ["base", "scan", "promote"] as const)
+      expect(jobOf(chain, stage).with?.["image"]).toBe(`${expression("inputs.quarantine")}@${expression("needs.build.outputs.digest")}`);
+    expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
+    const sign = jobOf(stageWorkflow("build"), "attest").steps?.at(-1);
+    expect(sign?.with?.["image"]).toBe(`${expression("inputs.repository")}@${expression("needs.build.outputs.digest")}`);
+    expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
+      `${expression("inputs.repository")}:${expression("inputs.tag")}`,
     );
-    expect([...new Set(handedOn)]).toEqual(["needs.build.outputs.image"]);
-    expect(Object.keys(stageWorkflow("build").on?.workflow_call?.outputs ?? {})).toEqual(["image", "digest"]);
+  });
+
+  test("no stage before promote gives more than a digest or a verdict", () => {
+    const given = Object.fromEntries(
+      stages.map((stage) => {
+        const { jobs, on } = stageWorkflow(stage);
+        const ofJobs = Object.values(jobs).flatMap((job) => Object.keys(job.outputs ?? {}));
+        return [stage, { ofJobs, ofWorkflow: Object.keys(on?.workflow_call?.outputs ?? {}) }];
+      }),
+    );
+    const only = (...names: string[]) => ({ ofJobs: names, ofWorkflow: names });
+    expect(given).toEqual({ build: only("digest"), base: only("verdict"), scan: only("verdict"), promote: only("image", "digest") });
     expect(Object.keys(chain.on?.workflow_call?.outputs ?? {})).toEqual(["image", "digest"]);
-    for (const { step } of steps) expect(step.uses ?? "").not.toMatch(/artifact/);
+  });
+
+  test("tools come from a mirror where the organisation names one, in each step that needs a tool", () => {
+    const mirrored = steps.filter(({ step }) => step.env?.["GOLDENPATH_TOOL_MIRROR"] !== undefined);
+    expect(mirrored.map(({ path, step }) => [path, step.uses, step.env?.["GOLDENPATH_TOOL_MIRROR"]])).toEqual([
+      [".github/workflows/stage-build.yml", "./.goldenpath/actions/detect-and-build", expression("inputs.tools-mirror")],
+      [".github/workflows/stage-build.yml", "./.goldenpath/actions/sign", expression("inputs.tools-mirror")],
+      [".github/workflows/stage-scan.yml", "./.goldenpath/actions/scan", expression("inputs.tools-mirror")],
+    ]);
+    for (const stage of ["build", "scan"]) expect(jobOf(chain, stage).with?.["tools-mirror"]).toBe(expression("inputs.tools-mirror"));
   });
 
   test("promote waits for every stage before it, and asks for none of their verdicts: the gate does", () => {
@@ -233,6 +363,14 @@ describe("an application's caller", () => {
   test("names the organisation's wrapper and nothing of goldenpath", () => {
     expect(Object.values(caller.jobs).map((job) => job.uses?.split("@")[0])).toEqual(["acme/platform/.github/workflows/golden-path.yml"]);
     for (const job of Object.values(caller.jobs)) expect(job.steps).toBeUndefined();
+  });
+
+  test("reaches each stage's key and passphrase by their own names", () => {
+    const declared = Object.keys(chain.on?.workflow_call?.secrets ?? {});
+    expect(declared).toEqual(expect.arrayContaining(stages.flatMap((stage) => [keyOf(stage), passphraseOf(stage)])));
+    expect(Object.keys(wrapper.on?.workflow_call?.secrets ?? {})).toEqual(declared);
+    expect(path.secrets).toEqual(Object.fromEntries(declared.map((name) => [name, expression(`secrets.${name}`)])));
+    for (const stage of stages) expect(path.with?.[`${stage}-signing-environment`]).toBe(`goldenpath-${stage}`);
   });
 
   test("gives only inputs and secrets that the workflow it calls declares, down the whole way", () => {

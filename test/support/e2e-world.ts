@@ -18,13 +18,14 @@ import { actionFiles, projectRoot } from "./workflows.ts";
 /** Made-up commits: these repositories are folders, and act looks a commit up in its arguments. */
 export const goldenpathCommit = "a".repeat(40);
 export const wrapperCommit = "b".repeat(40);
+/** Where the same goldenpath is called on a server or runner that does not know `job.workflow_*`: act as it is. */
+export const goldenpathCommitOnOldRunner = "c".repeat(40);
 const goldenpathName = "goldenpath-ci/goldenpath";
 const wrapperName = "acme/platform";
 
 /** What the workflows take from others, at the commits at which they name them, and who stands in for it. */
 const standIns = {
   "actions/checkout": "checkout",
-  "actions/cache": "cache",
   "docker/login-action": "login",
 };
 
@@ -50,7 +51,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function openWorld(tools: { act: string; git: string }): Promise<World> {
+export async function openWorld(tools: { act: string; git: string; cosign: string }): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), "goldenpath-e2e-"));
   const ports: Ports = silentPorts();
   const basic = ({ username, password }: { username: string; password: string }) =>
@@ -71,14 +72,17 @@ export async function openWorld(tools: { act: string; git: string }): Promise<Wo
     const platform = await installPlatform(images, { directory: home, registry: quarantine.host, client, ports, env });
     const policy = await publishWithVetted(platform.policyFile, { client, quarantine: quarantine.host, vetted: vetted.host });
     const goldenpath = renderGoldenpath(join(directory, "goldenpath"));
+    const onOldRunner = renderGoldenpath(join(directory, "goldenpath-on-old-runner"), { oldRunner: true });
     const wrapper = renderWrapper(join(directory, "wrapper"), { quarantine: quarantine.host, vetted: vetted.host, policy });
     const repositories = {
       ...standInRepositories(),
       [`${goldenpathName}@${goldenpathCommit}`]: goldenpath,
+      [`${goldenpathName}@${goldenpathCommitOnOldRunner}`]: onOldRunner,
       [`${wrapperName}@${wrapperCommit}`]: wrapper,
     };
     const secrets = {
       ...Object.fromEntries(stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")])),
+      ...(await encryptKeys(tools.cosign, join(directory, "encrypted"), platform)),
       QUARANTINE_USERNAME: logins.quarantine.username,
       QUARANTINE_PASSWORD: logins.quarantine.password,
       VETTED_USERNAME: logins.vetted.username,
@@ -100,7 +104,8 @@ export async function openWorld(tools: { act: string; git: string }): Promise<Wo
           event: { name: "push", payload: { ref: "refs/heads/main", repository: { name, full_name: `acme/${name}` } } },
           secrets,
           repositories,
-          env: { STAND_IN_REPOSITORIES: JSON.stringify(checkouts), STAND_IN_TOOL_CACHE: toolCacheDirectory(process.env) },
+          // As on a runner of one's own, whose tool cache stays from one run to the next.
+          env: { STAND_IN_REPOSITORIES: JSON.stringify(checkouts), GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env) },
         });
         return { ...run, commit };
       },
@@ -113,6 +118,25 @@ export async function openWorld(tools: { act: string; git: string }): Promise<Wo
 
 export function keySecret(stage: string): string {
   return `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+}
+
+export function passphraseSecret(stage: string): string {
+  return `${keySecret(stage)}_PASSPHRASE`;
+}
+
+/** The secrets of two stages, one that signs a result and one that promotes, with their keys under a passphrase, as cosign keeps keys; the others stay plain. */
+async function encryptKeys(cosign: string, directory: string, platform: Platform): Promise<Record<string, string>> {
+  mkdirSync(directory, { mode: 0o700 });
+  const secrets: Record<string, string> = {};
+  for (const stage of ["scan", "promote"] as const) {
+    const passphrase = `passphrase-of-${stage}-of-the-test`;
+    const env = { PATH: process.env["PATH"], HOME: directory, COSIGN_PASSWORD: passphrase };
+    const args = ["import-key-pair", "--key", platform.keys[stage].file, "--output-key-prefix", stage, "--yes"];
+    await runChecked(cosign, args, { env, cwd: directory });
+    secrets[keySecret(stage)] = readFileSync(join(directory, `${stage}.key`), "utf8");
+    secrets[passphraseSecret(stage)] = passphrase;
+  }
+  return secrets;
 }
 
 /** The example's caller, calling the wrapper at its commit. */
@@ -145,11 +169,13 @@ async function publishWithVetted(
 
 /**
  * goldenpath as its repository has it at a commit, as far as workflows use it. Three things are written out that GitHub fills in and act 0.2.89 cannot: the
- * workflows beside `golden-path.yml` by their full names, and the called workflow's own coordinates (`job.workflow_*`), which are empty in act.
+ * workflows beside `golden-path.yml` by their full names, and the called workflow's own coordinates (`job.workflow_*`), which are empty in act. With
+ * `oldRunner` these stay as they are, and so empty.
  */
-function renderGoldenpath(target: string): string {
+function renderGoldenpath(target: string, { oldRunner = false } = {}): string {
+  const commit = oldRunner ? goldenpathCommitOnOldRunner : goldenpathCommit;
   const workflows = ".github/workflows";
-  for (const path of [...actionFiles(), "packages/core/src/tools/lock.ts"]) cpSync(join(projectRoot, path), join(target, path));
+  for (const path of actionFiles()) cpSync(join(projectRoot, path), join(target, path));
   for (const action of actionFiles().map((file) => file.replace(/\/action\.yml$/, ""))) {
     const dist = join(action, "dist");
     if (!existsSync(join(projectRoot, dist, "index.js"))) throw new Error(`${dist} is not built: npm run build`);
@@ -159,13 +185,16 @@ function renderGoldenpath(target: string): string {
   const names = readdirSync(join(projectRoot, workflows)).filter((name) => name === "golden-path.yml" || name.startsWith("stage-"));
   for (const name of names) {
     const own = `${goldenpathName}/${workflows}`;
-    const text = readFileSync(join(projectRoot, workflows, name), "utf8")
-      .replaceAll(/uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g, `uses: ${own}/$1@${goldenpathCommit}`)
+    const called = readFileSync(join(projectRoot, workflows, name), "utf8").replaceAll(
+      /uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g,
+      `uses: ${own}/$1@${commit}`,
+    );
+    const text = called
       .replaceAll(/\$\{\{ job\.workflow_repository \}\}/g, goldenpathName)
-      .replaceAll(/\$\{\{ job\.workflow_sha \}\}/g, goldenpathCommit)
-      .replaceAll(/\$\{\{ job\.workflow_ref \}\}/g, `${own}/${name}@${goldenpathCommit}`);
-    if (/job\.workflow_|uses: \.\/\.github/.test(text)) throw new Error(`${name} has something that act cannot resolve`);
-    writeFileSync(join(target, workflows, name), text);
+      .replaceAll(/\$\{\{ job\.workflow_sha \}\}/g, commit)
+      .replaceAll(/\$\{\{ job\.workflow_ref \}\}/g, `${own}/${name}@${commit}`);
+    if (/\$\{\{[^}]*job\.workflow_|uses: \.\/\.github/.test(text)) throw new Error(`${name} has something that act cannot resolve`);
+    writeFileSync(join(target, workflows, name), oldRunner ? called : text);
   }
   return target;
 }

@@ -69,6 +69,15 @@ describe("a result that cannot be believed does not parse", () => {
     expect(() => parseStageResult(text, "scan.json")).toThrow(expect.objectContaining({ name: "UserError", code: "result-invalid" }));
   });
 
+  test("a file cut off anywhere says so, and one with something wrong in the middle does not", () => {
+    const text = formatStageResult(resultWith({ violations: [violation], notes: ['a \\ and a "', "é\n"] })).trimEnd();
+    for (let length = 1; length < text.length; length++) {
+      expect(() => parseStageResult(text.slice(0, length), "scan.json")).toThrow("it ends in the middle");
+    }
+    expect(() => parseStageResult(text.replace(",", ";"), "scan.json")).toThrow("it is not JSON");
+    expect(() => parseStageResult(`${text}}`, "scan.json")).toThrow("it is not JSON");
+  });
+
   test("an unknown major version is its own error", () => {
     const text = JSON.stringify({ ...resultWith(), schemaVersion: "2.0" });
     expect(() => parseStageResult(text, "scan.json")).toThrow(expect.objectContaining({ code: "result-version" }));

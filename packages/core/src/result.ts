@@ -103,9 +103,9 @@ export function parseStageResult(text: string, where: string): StageResult {
     const cut =
       text.trim().length === 0
         ? "it is empty"
-        : text.trimEnd().endsWith("}")
-          ? "it is not JSON"
-          : "it ends in the middle (was the file cut off?)";
+        : endsTooSoon(error, text)
+          ? "it ends in the middle (was the file cut off?)"
+          : "it is not JSON";
     throw new UserError(`result ${where} cannot be read: ${cut}`, { code: "result-invalid", cause: error, wayOut: again });
   }
   const version = typeof json === "object" && json !== null && "schemaVersion" in json ? json.schemaVersion : undefined;
@@ -123,6 +123,14 @@ export function parseStageResult(text: string, where: string): StageResult {
     });
   }
   return parsed.data;
+}
+
+/** V8 says so, or that it wants something else at the place after the last character. */
+function endsTooSoon(error: unknown, text: string): boolean {
+  if (!(error instanceof SyntaxError)) return false;
+  if (error.message.includes("Unexpected end of JSON input")) return true;
+  const position = /at position (\d+)/.exec(error.message)?.[1];
+  return position !== undefined && Number(position) >= text.trimEnd().length;
 }
 
 export function formatStageResult(result: StageResult): string {

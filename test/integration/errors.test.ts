@@ -2,6 +2,7 @@ import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runProcess } from "@goldenpath/core/exec/run";
+import { digestOf } from "@goldenpath/core/oci/digest";
 import { formatStageResult, parseStageResult, type StageResult } from "@goldenpath/core/result";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -156,7 +157,9 @@ describe("a registry that is down", () => {
     const policy = join(await mkdtemp(join(stand.directory, "policy-")), "policy.yaml");
     await writeFile(
       policy,
-      text.replace(`to: ["${stand.to}"]`, `to: ["${host}/vetted"]`).replace("serial: 5", "serial: 6\nacceptsFrom: 5"),
+      text
+        .replace(`to: ["${stand.to}"]`, `to: ["${host}/vetted"]`)
+        .replace("serial: 5", `serial: 6\naccepts: [{ serial: 5, digest: "${digestOf(text)}" }]`),
     );
     const args = command("promote", { policy }).map((argument) => (argument === `${stand.to}/shop` ? `${host}/vetted/shop` : argument));
     const { message } = await expectError(args, "registry-unreachable");

@@ -24,6 +24,7 @@ export const policy: LoadedPolicy = {
   policy: {
     version: 1,
     name: "acme",
+    accepts: [],
     serial: 7,
     registries: { plainHttp: [] },
     signers: Object.fromEntries(["build", "base", "scan", "promote"].map((name) => [name, { publicKey: `the key of ${name}` }])),

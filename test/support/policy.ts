@@ -11,7 +11,7 @@ export function fakeDigest(character: string): Digest {
 export const samplePolicyText = `version: 1
 name: acme
 serial: 7
-acceptsFrom: 6
+accepts: [{ serial: 6, digest: "${fakeDigest("6")}" }]
 registries:
   plainHttp: [registry.test:5000]
 signers:

@@ -56,7 +56,7 @@ describe("the gate lets through", () => {
     [
       "a verdict under an older serial that the policy accepts",
       scanAs({ policy: { uri: "x", digest: digestOf("serial 5"), serial: 5 } }),
-      { acceptsFrom: 5 },
+      { accepts: [{ serial: 5, digest: digestOf("serial 5") }] },
     ],
     ["statements that the same key signs in two names", withScan((all) => [{ ...all.scanVerdict, signers: ["base", "scan"] }])],
     [
@@ -76,9 +76,12 @@ describe("the gate lets through", () => {
     expect(rulesOf(factsOf(statements(whole()), { policy: loaded }))).toEqual([]);
   });
 
-  test("not a serial below the oldest that the policy accepts", () => {
-    const loaded: LoadedPolicy = { ...policy, policy: { ...policy.policy, acceptsFrom: 5 } };
-    const statements = scanAs({ policy: { uri: "x", digest: digestOf("serial 4"), serial: 4 } })(whole());
+  test.each([
+    ["a serial that the policy does not name", { serial: 4, digest: digestOf("serial 4") }],
+    ["another policy under a serial that it names", { serial: 5, digest: digestOf("made at home") }],
+  ])("not %s", (_name, version) => {
+    const loaded: LoadedPolicy = { ...policy, policy: { ...policy.policy, accepts: [{ serial: 5, digest: digestOf("serial 5") }] } };
+    const statements = scanAs({ policy: { uri: "x", ...version } })(whole());
     expect(rulesOf(factsOf(statements, { policy: loaded }))).toEqual(["gate.policy-serial"]);
   });
 

@@ -64,18 +64,20 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
   return [...judgePolicy(scope, summary), ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified)];
 }
 
-/** A serial that the policy accepts; and at the policy's own serial, the policy itself: two policies with one serial are two policies. */
+/** This very policy, or a version of it that it accepts: by serial and digest, since two policies with one serial are two policies. */
 function judgePolicy(scope: StageScope, summary: VerificationSummary): Problem[] {
   const { policy, digest } = scope.facts.policy;
   const what = `the newest verdict of ${scope.stage} was made under`;
-  const oldest = policy.acceptsFrom ?? policy.serial;
   const wayOut = wayToRunAgain(scope);
-  if (summary.policySerial < oldest || summary.policySerial > policy.serial) {
-    const accepted = oldest === policy.serial ? `serial ${policy.serial} counts` : `serials ${oldest} to ${policy.serial} count`;
+  const versions = [{ serial: policy.serial, digest }, ...policy.accepts];
+  const ofSerial = versions.filter((version) => version.serial === summary.policySerial);
+  if (ofSerial.length === 0) {
+    const accepted =
+      versions.length === 1 ? `serial ${policy.serial} counts` : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
     return [{ rule: "gate.policy-serial", problem: `${what} serial ${summary.policySerial} of the policy; ${accepted}`, wayOut }];
   }
-  if (summary.policySerial === policy.serial && !isDigestIn(summary.policyDigest, digest)) {
-    const problem = `${what} another policy that has serial ${policy.serial} as well`;
+  if (!ofSerial.some((version) => isDigestIn(summary.policyDigest, version.digest))) {
+    const problem = `${what} another policy that has serial ${summary.policySerial} as well`;
     return [{ rule: "gate.policy-serial", problem, wayOut: `Raise the policy's serial with every change. ${wayOut}` }];
   }
   return [];

@@ -133,7 +133,14 @@ describe("a policy that is refused, with the place and the reason", () => {
       "requires:",
       "environments.production.requires: a stage is required twice",
     ],
-    ["evidence from the future", "acceptsFrom: 6", "acceptsFrom: 8", "8", "acceptsFrom: must not be above the serial, 7"],
+    ["evidence from the future", "{ serial: 6,", "{ serial: 8,", "8,", "accepts[0].serial: must be below this policy's serial, 7"],
+    [
+      "two signers with one key",
+      "DQgAF",
+      "DQgAE",
+      "|",
+      "signers.promote.publicKey: is the key of 'build' as well; each signer has a key of its own",
+    ],
     [
       "a name with capitals",
       "  production:",

@@ -122,13 +122,18 @@ export const policySchema = z
       .number()
       .int()
       .positive()
-      .describe("Rises with every change. Evidence made under another serial does not count, unless acceptsFrom says so."),
-    acceptsFrom: z
-      .number()
-      .int()
-      .positive()
-      .optional()
-      .describe("The oldest serial whose evidence still counts. Without it only the current one does."),
+      .describe("Rises with every change. Evidence made under another serial does not count, unless `accepts` names it."),
+    accepts: z
+      .array(
+        z.strictObject({
+          serial: z.number().int().positive().describe("Its serial."),
+          digest: digestText.describe("Of its file's bytes."),
+        }),
+      )
+      .default([])
+      .describe(
+        "Older versions of this policy whose evidence still counts, each by serial and digest. Without it only the current one does.",
+      ),
     registries: z
       .strictObject({
         plainHttp: z
@@ -202,8 +207,26 @@ export const policySchema = z
           message: "a stage is required twice; list its signers in one entry",
         });
     }
-    if (policy.acceptsFrom !== undefined && policy.acceptsFrom > policy.serial) {
-      context.addIssue({ code: "custom", path: ["acceptsFrom"], message: `must not be above the serial, ${policy.serial}` });
+    policy.accepts.forEach(({ serial }, index) => {
+      if (serial >= policy.serial)
+        context.addIssue({
+          code: "custom",
+          path: ["accepts", index, "serial"],
+          message: `must be below this policy's serial, ${policy.serial}`,
+        });
+    });
+    const keys = new Map<string, string>();
+    for (const [signer, { publicKey }] of Object.entries(policy.signers)) {
+      // The same bytes, however the lines are broken: with one key, each would speak for the other's stages.
+      const bytes = publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
+      const other = keys.get(bytes);
+      if (other !== undefined)
+        context.addIssue({
+          code: "custom",
+          path: ["signers", signer, "publicKey"],
+          message: `is the key of '${other}' as well; each signer has a key of its own`,
+        });
+      keys.set(bytes, signer);
     }
   });
 

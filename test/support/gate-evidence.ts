@@ -93,6 +93,7 @@ export function provenance(by: string, more: Partial<ProvenanceFacts> = {}): Ver
     buildEnvironment: "container",
     builders: policy.policy.build.builders,
     bases: [{ repository: { registry: "registry.example", name: "bases/golden" }, digest: digestOf("base") }],
+    policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
     startedOn: ago(30 * minute),
     finishedOn: ago(20 * minute),

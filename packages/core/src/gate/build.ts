@@ -2,7 +2,7 @@ import { buildTypeBuildpacks, predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
-import { explainAbsence, isByAllowedSigner, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
 import { matchesSource } from "./source.ts";
 
 /** The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM must be there besides. */
@@ -30,6 +30,8 @@ function decideProvenance(scope: StageScope): StageDecision {
   const latest = Math.max(...read.map(({ provenance }) => provenance.finishedOn.getTime()));
   // Of several that are equally new each one must do: which of them came last cannot be told.
   const newest = read.filter(({ provenance }) => provenance.finishedOn.getTime() === latest);
+  // An invalid date would be newer than none, and then nothing would be judged.
+  if (newest.length === 0) return refuse(malformed(scope, "a provenance", "its time cannot be read"));
   const problems = newest.flatMap(({ provenance }) => judgeProvenance(scope, provenance));
   return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
 }
@@ -68,7 +70,7 @@ function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
       wayOut: `Build in ${build.environments.join(" or ")}, or have the policy's owners add it to build.environments.`,
     });
   }
-  return [...problems, ...judgeTime(scope, "the provenance", provenance.finishedOn)];
+  return [...problems, ...judgePolicy(scope, "the provenance", provenance), ...judgeTime(scope, "the provenance", provenance.finishedOn)];
 }
 
 function decideSbom(scope: StageScope, provenance: StageDecision): StageDecision {

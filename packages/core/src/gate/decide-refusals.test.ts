@@ -115,6 +115,16 @@ describe("the gate refuses", () => {
     ["a verdict of tomorrow", ["gate.future"], scanAs({ timeVerified: ago(-5 * minute - 1) })],
     ["provenance of tomorrow", ["gate.future"], withProvenance({ finishedOn: ago(-5 * minute - 1) })],
 
+    [
+      "a provenance under an older serial",
+      ["gate.policy-serial"],
+      withProvenance({ policy: { uri: "x", digest: policy.digest, serial: 6 } }),
+    ],
+    [
+      "a provenance under another policy of the same serial",
+      ["gate.policy-serial"],
+      withProvenance({ policy: { uri: policy.uri, digest: digestOf("made at home"), serial: 7 } }),
+    ],
     ["a verdict under an older serial", ["gate.policy-serial"], scanAs({ policy: { ...policy, serial: 6 } })],
     ["a verdict under a serial that is still to come", ["gate.policy-serial"], scanAs({ policy: { ...policy, serial: 8 } })],
     [

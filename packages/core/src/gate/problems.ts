@@ -1,6 +1,7 @@
 import { formatRepository } from "../oci/reference.ts";
 import type { Stage } from "../policy/schema.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
+import { isDigestIn } from "../signing/statement.ts";
 import type { RejectedReferrer, VerifiedStatement } from "../signing/types.ts";
 import type { Problem, StageScope } from "./facts.ts";
 
@@ -77,4 +78,28 @@ function formatAge(milliseconds: number): string {
 
 export function malformed(scope: StageScope, what: string, why: string): Problem {
   return { rule: "gate.malformed", problem: `${what} is signed by its stage and is malformed: ${why}`, wayOut: wayToRunAgain(scope) };
+}
+
+/** Made under this very policy, or a version of it that it accepts: by serial and digest, since two policies with one serial are two policies. */
+export function judgePolicy(
+  scope: StageScope,
+  what: string,
+  made: { policySerial: number; policyDigest: Readonly<Record<string, string>> },
+): Problem[] {
+  const { policy, digest } = scope.facts.policy;
+  const wayOut = wayToRunAgain(scope);
+  const versions = [{ serial: policy.serial, digest }, ...policy.accepts];
+  const ofSerial = versions.filter((version) => version.serial === made.policySerial);
+  if (ofSerial.length === 0) {
+    const accepted =
+      versions.length === 1 ? `serial ${policy.serial} counts` : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
+    return [
+      { rule: "gate.policy-serial", problem: `${what} was made under serial ${made.policySerial} of the policy; ${accepted}`, wayOut },
+    ];
+  }
+  if (!ofSerial.some((version) => isDigestIn(made.policyDigest, version.digest))) {
+    const problem = `${what} was made under another policy that has serial ${made.policySerial} as well`;
+    return [{ rule: "gate.policy-serial", problem, wayOut: `Raise the policy's serial with every change. ${wayOut}` }];
+  }
+  return [];
 }

@@ -3,7 +3,7 @@ import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { readVerificationSummary, summaryVerifierId, type VerificationSummary } from "../signing/verification-summary.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
-import { explainAbsence, isByAllowedSigner, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
 
 interface Judged {
   signed: VerifiedStatement;
@@ -61,26 +61,10 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
   if (!summary.levels.includes(stageLevel(stage))) {
     return [malformed(scope, `the newest verdict of ${stage}`, `it passes without the level ${stageLevel(stage)}`)];
   }
-  return [...judgePolicy(scope, summary), ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified)];
-}
-
-/** This very policy, or a version of it that it accepts: by serial and digest, since two policies with one serial are two policies. */
-function judgePolicy(scope: StageScope, summary: VerificationSummary): Problem[] {
-  const { policy, digest } = scope.facts.policy;
-  const what = `the newest verdict of ${scope.stage} was made under`;
-  const wayOut = wayToRunAgain(scope);
-  const versions = [{ serial: policy.serial, digest }, ...policy.accepts];
-  const ofSerial = versions.filter((version) => version.serial === summary.policySerial);
-  if (ofSerial.length === 0) {
-    const accepted =
-      versions.length === 1 ? `serial ${policy.serial} counts` : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
-    return [{ rule: "gate.policy-serial", problem: `${what} serial ${summary.policySerial} of the policy; ${accepted}`, wayOut }];
-  }
-  if (!ofSerial.some((version) => isDigestIn(summary.policyDigest, version.digest))) {
-    const problem = `${what} another policy that has serial ${summary.policySerial} as well`;
-    return [{ rule: "gate.policy-serial", problem, wayOut: `Raise the policy's serial with every change. ${wayOut}` }];
-  }
-  return [];
+  return [
+    ...judgePolicy(scope, `the newest verdict of ${stage}`, summary),
+    ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified),
+  ];
 }
 
 /** What the verdict rests on: of each kind of finding, one that is there, by an allowed signer, and named among the verdict's inputs. */

@@ -40,6 +40,7 @@ export function describeBuild(
     source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
     builders: isWhole ? policy.policy.build.builders.filter((builder) => names.has(builder.runImage)) : [],
     bases: [...new Map(found.map((base) => [base.digest, { repository: base.repository, digest: base.digest }])).values()],
+    policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     builderId: run.builderId,
     invocationId: run.runUrl === undefined ? undefined : `${run.runUrl}/attempts/${run.runAttempt ?? 1}`,
   };

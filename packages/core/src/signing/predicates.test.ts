@@ -174,7 +174,11 @@ describe("the provenance of a build", () => {
       buildDefinition: {
         buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1",
         externalParameters: { source: { repository: "https://github.com/acme/shop", ref: "refs/heads/main" } },
-        internalParameters: { buildEnvironment: "container", builders: ["node"] },
+        internalParameters: {
+          buildEnvironment: "container",
+          builders: ["node"],
+          policy: { uri: policy.uri, digest: { sha256: hexOf(policy.digest) }, serial: policy.policy.serial },
+        },
         resolvedDependencies: [
           { uri: "git+https://github.com/acme/shop@refs/heads/main", digest: { gitCommit: run.sourceCommit } },
           {

@@ -19,6 +19,8 @@ export interface ProvenanceFacts {
   builders: readonly PolicyBuilder[];
   /** The approved bases that the image's layers start with. */
   bases: readonly { repository: Repository; digest: Digest }[];
+  /** Under which the attesting job saw that the base and the builder are approved. */
+  policy: { uri: string; digest: Digest; serial: number };
   builderId: string;
   invocationId?: string | undefined;
   startedOn: Date;
@@ -33,7 +35,11 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
     buildDefinition: {
       buildType: buildTypeBuildpacks,
       externalParameters: { source: { repository: source.repository, ...(source.ref === undefined ? {} : { ref: source.ref }) } },
-      internalParameters: { buildEnvironment: facts.buildEnvironment, builders: facts.builders.map((builder) => builder.name) },
+      internalParameters: {
+        buildEnvironment: facts.buildEnvironment,
+        builders: facts.builders.map((builder) => builder.name),
+        policy: { uri: facts.policy.uri, digest: digestSet(facts.policy.digest), serial: facts.policy.serial },
+      },
       resolvedDependencies: [
         { uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`, digest: { gitCommit: source.commit } },
         ...facts.bases.map((base) => ({ uri: imageUri(base.repository, base.digest), digest: digestSet(base.digest), name: "run-image" })),
@@ -68,7 +74,11 @@ const provenanceSchema = z.object({
     buildType: z.string(),
     // SLSA asks verifiers to refuse external parameters that they do not know.
     externalParameters: z.strictObject({ source: z.strictObject({ repository: z.string(), ref: z.string().optional() }) }),
-    internalParameters: z.object({ buildEnvironment: z.string(), builders: z.array(z.string()) }),
+    internalParameters: z.object({
+      buildEnvironment: z.string(),
+      builders: z.array(z.string()),
+      policy: z.object({ serial: z.number().int().positive(), digest: z.record(z.string(), z.string()) }),
+    }),
     resolvedDependencies: z.array(z.object({ uri: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })),
   }),
   runDetails: z.object({
@@ -86,6 +96,8 @@ export interface Provenance {
   sourceCommit: string | undefined;
   buildEnvironment: string;
   builders: readonly string[];
+  policySerial: number;
+  policyDigest: Readonly<Record<string, string>>;
   finishedOn: Date;
 }
 
@@ -104,6 +116,8 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
     sourceCommit: commit !== undefined && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit) ? commit : undefined,
     buildEnvironment: buildDefinition.internalParameters.buildEnvironment,
     builders: buildDefinition.internalParameters.builders,
+    policySerial: buildDefinition.internalParameters.policy.serial,
+    policyDigest: buildDefinition.internalParameters.policy.digest,
     finishedOn: runDetails.metadata.finishedOn,
   };
 }

@@ -169,6 +169,8 @@ describe("an error, and vetted stays as it was", () => {
   test.each(["build", "scan", "stranger"] as const)("the key of %s, who is not the promoter", async (name) => {
     const execution = await promoteInVain(await fresh(), { key: stand.keys[name].file });
     expectError(execution, "key-not-promoter");
+    // Found out before anything is asked of a registry.
+    expect(stand.quarantine.requests).toEqual([]);
     expect(execution.outcome.result.error?.wayOut).toContain("signers.promote.publicKey");
   });
 

@@ -7,7 +7,7 @@ import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statemen
 import type { RecordedRequest } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { attachEvidence, pieces, pushIndex, type TestImage } from "../support/chain.ts";
-import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
+import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());
@@ -23,35 +23,6 @@ async function stageIndex(): Promise<TestImage> {
   return image;
 }
 
-/** Promotes, and holds everything to what a whole promotion leaves. */
-async function promoteWhole(image: TestImage, tags = "1.0.0"): Promise<void> {
-  stand.vetted.requests.length = 0;
-  const { outcome, error } = await stand.promote(image, { tags });
-  expect(error).toBeUndefined();
-  expect(outcome.verdict).toBe("pass");
-  expect(outcome.outputs).toMatchObject({ image: `${stand.to}/shop@${image.digest}`, digest: image.digest });
-  expect(outcome.result).toMatchObject({
-    stage: "promote",
-    violations: [],
-    subject: { repository: `${stand.to}/shop`, digest: image.digest },
-    policy: { serial: 5, digest: stand.policy.digest },
-  });
-  await expectWhole(image, tags);
-}
-
-async function expectWhole(image: TestImage, tag: string): Promise<void> {
-  expect((await tagsOf())[tag]).toBe(image.digest);
-  for (const subject of [image.digest, ...image.children.map((child) => child.digest)]) {
-    const source = await readStatements(stand, `${stand.from}/shop`, subject);
-    const there = await readStatements(stand, `${stand.to}/shop`, subject);
-    const promotions = promotionsAmong(there);
-    const evidence = there.filter((each) => !promotions.includes(each)).map(({ referrer }) => referrer);
-    expect(evidence.toSorted()).toEqual(source.map(({ referrer }) => referrer).toSorted());
-    expect(promotions.map(({ signers }) => signers)).toEqual([["promote"]]);
-    expect(promotions[0]?.statement.predicate).toMatchObject({ verificationResult: "PASSED", verifiedLevels: ["GOLDENPATH_PROMOTE"] });
-  }
-}
-
 describe.each<[string, StandOptions]>([
   ["within one registry", {}],
   ["between two registries", { apart: true }],
@@ -64,7 +35,7 @@ describe.each<[string, StandOptions]>([
 
   test("an image arrives with its evidence, the promotion is signed, and the tag is set last of all", async () => {
     const image = await stand.stageImage();
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     const puts = stand.vettedWrites().filter(isManifestPut).map(targetOf);
     expect(puts.at(-1)).toBe("1.0.0");
     expect(puts.filter((target) => target === "1.0.0")).toHaveLength(1);
@@ -85,7 +56,7 @@ describe.each<[string, StandOptions]>([
 
   test("an index arrives with its children and the evidence of each, leaves first", async () => {
     const image = await stageIndex();
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     const puts = stand.vettedWrites().filter(isManifestPut).map(targetOf);
     const at = (digest: string): number => puts.indexOf(digest);
     for (const child of image.children) {
@@ -100,7 +71,7 @@ describe.each<[string, StandOptions]>([
 
   test("a second run sends nothing, signs nothing, and passes", async () => {
     const image = await stand.stageImage();
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     const before = await stand.vettedState();
     stand.vetted.requests.length = 0;
     const { outcome } = await stand.promote(image);
@@ -112,8 +83,8 @@ describe.each<[string, StandOptions]>([
 
   test("another tag later costs one request that writes", async () => {
     const image = await stand.stageImage();
-    await promoteWhole(image);
-    await promoteWhole(image, "stable");
+    await promoteWhole(stand, image);
+    await promoteWhole(stand, image, "stable");
     expect(stand.vettedWrites().map(targetOf)).toEqual(["stable"]);
   });
 
@@ -151,7 +122,7 @@ describe("what goes over the wire", () => {
     expect(planned.blobs.map(({ action }) => action).toSorted()).toEqual(
       ["present", ...Array<string>(planned.blobs.length - 1).fill("mount")].toSorted(),
     );
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     expect(mounts()).toBe(planned.blobs.length - 1);
     const [promotion] = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest));
     const { manifest } = await stand.client.fetchManifest({
@@ -168,7 +139,7 @@ describe("what goes over the wire", () => {
     expect(planned.bytes.mount).toBe(0);
     const copied = planned.blobs.filter(({ action }) => action === "copy");
     expect(copied).toHaveLength(planned.blobs.length - 1);
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     expect(mounts()).toBe(0);
     const puts = stand.vettedWrites().filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"));
     expect(puts).toHaveLength(copied.length + 1);
@@ -181,7 +152,7 @@ describe("what goes over the wire", () => {
     stand = await openStand();
     const image = await stand.stageImage();
     stand.vetted.faults = [{ method: "POST", path: "mount=", action: { kind: "status", status: 405 } }];
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     expect(mounts()).toBe(0);
     expect(uploaded()).toBeGreaterThan(1000);
   });
@@ -209,7 +180,7 @@ describe("what goes over the wire", () => {
   test("a layer that has addresses besides is carried like any other", async () => {
     stand = await openStand();
     const { image, layers } = await stageVariant((layer) => ({ ...layer, urls: ["https://example.org/layer"] }));
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(expect.arrayContaining(layers.map((layer) => layer.digest)));
   });
 
@@ -220,7 +191,7 @@ describe("what goes over the wire", () => {
     const { image, layers } = await stageVariant((layer, at) =>
       at === 0 ? { ...layer, mediaType, digest: absent, urls: ["https://example.org/layer"] } : layer,
     );
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     const blobs = (await stand.vettedState())["vetted/shop"]?.blobs;
     expect(blobs).toContain(layers[1]?.digest);
     expect(blobs).not.toContain(absent);
@@ -300,10 +271,10 @@ describe("tags", () => {
     stand = await openStand({ registry: { referrers: false } });
     const image = await stand.stageImage();
     const other = await stand.stageImage(undefined, "another");
-    await promoteWhole(image);
+    await promoteWhole(stand, image);
     const before = (await tagsOf())[fallbackTag(image.digest)];
     expect(before).toBeDefined();
-    await promoteWhole(other, "2.0.0");
+    await promoteWhole(stand, other, "2.0.0");
     expect((await tagsOf())[fallbackTag(image.digest)]).toBe(before);
   });
 });

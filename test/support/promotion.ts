@@ -16,6 +16,7 @@ import type { Statement } from "@goldenpath/core/signing/types";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
 import { type RecordedRequest, type RegistryOptions, type RegistryServer, type Snapshot, startRegistry } from "@goldenpath/registry/server";
+import { expect } from "vitest";
 import {
   attachEvidence,
   type ChainPolicy,
@@ -165,4 +166,33 @@ export function promotionsAmong(statements: readonly SeenStatement[]): SeenState
     const verifier = statement.predicate["verifier"] as { id?: string } | undefined;
     return statement.predicateType === predicateTypes.verificationSummary && verifier?.id?.endsWith("/stages/promote") === true;
   });
+}
+
+/** Promotes, and holds everything to what a whole promotion leaves. */
+export async function promoteWhole(stand: Stand, image: TestImage, tags = "1.0.0"): Promise<void> {
+  stand.vetted.requests.length = 0;
+  const { outcome, error } = await stand.promote(image, { tags });
+  expect(error).toBeUndefined();
+  expect(outcome.verdict).toBe("pass");
+  expect(outcome.outputs).toMatchObject({ image: `${stand.to}/shop@${image.digest}`, digest: image.digest });
+  expect(outcome.result).toMatchObject({
+    stage: "promote",
+    violations: [],
+    subject: { repository: `${stand.to}/shop`, digest: image.digest },
+    policy: { serial: 5, digest: stand.policy.digest },
+  });
+  await expectWhole(stand, image, tags);
+}
+
+async function expectWhole(stand: Stand, image: TestImage, tag: string): Promise<void> {
+  expect((await stand.vettedState())["vetted/shop"]?.tags[tag]).toBe(image.digest);
+  for (const subject of [image.digest, ...image.children.map((child) => child.digest)]) {
+    const source = await readStatements(stand, `${stand.from}/shop`, subject);
+    const there = await readStatements(stand, `${stand.to}/shop`, subject);
+    const promotions = promotionsAmong(there);
+    const evidence = there.filter((each) => !promotions.includes(each)).map(({ referrer }) => referrer);
+    expect(evidence.toSorted()).toEqual(source.map(({ referrer }) => referrer).toSorted());
+    expect(promotions.map(({ signers }) => signers)).toEqual([["promote"]]);
+    expect(promotions[0]?.statement.predicate).toMatchObject({ verificationResult: "PASSED", verifiedLevels: ["GOLDENPATH_PROMOTE"] });
+  }
 }

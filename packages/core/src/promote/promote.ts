@@ -50,7 +50,7 @@ export async function preparePromotion(client: RegistryClient, request: Promotio
   const environment = findEnvironment(policy, environmentName);
   const gate = await runGate(client, request.image, environmentName, policy, context.now());
   const violations = [...judgeDestination(environment, environmentName, to), ...gate.violations];
-  if (violations.length > 0 || gate.verdict !== "pass") return { gate, violations };
+  if (violations.length > 0) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   if (formatRepository(from) === formatRepository(to)) {
     throw new UserError(`input 'to' is '${formatRepository(to)}': that is where the image is already`, { code: "input-invalid" });
@@ -116,8 +116,8 @@ async function gateDestination(
 ): Promise<GateOutcome> {
   const reference: Reference = { ...request.to, digest: source.image.reference.digest };
   const gate = await runGate(client, reference, request.environmentName, request.policy, context.now(), "to");
-  const isThere = ({ subject, referrer }: VerifiedStatement): boolean =>
-    gate.evidence.get(subject)?.statements.some((statement) => statement.referrer.digest === referrer.digest) === true;
+  const isThere = ({ subject, bundle }: VerifiedStatement): boolean =>
+    gate.evidence.get(subject)?.statements.some((statement) => statement.bundle.digest === bundle.digest) === true;
   if (gate.verdict === "pass" || source.accepted.every(isThere)) return gate;
   const why = gate.violations.map((violation) => `${violation.thing}: ${violation.problem}`).join("; ");
   throw new InfrastructureError(

@@ -10,6 +10,7 @@ import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { pushAttestation } from "../support/chain.ts";
 import { samplePolicyText } from "../support/policy.ts";
 import { pushTinyImage, pushTinyIndex, type TinyLayer, tinyLayer } from "../support/tiny-image.ts";
 import { useTools } from "../support/tools.ts";
@@ -67,7 +68,7 @@ beforeAll(async () => {
   const bases = { registry: registry.host, name: "bases/run" };
   images["base"] = await pushTinyImage(client, bases, [layers.base]);
   images["baseBefore"] = await pushTinyImage(client, bases, [layers.oldBase]);
-  const attestation = { ...images["good"], platform: { os: "unknown", architecture: "unknown" } } as Descriptor;
+  const attestation = { ...(await pushAttestation(client, repository, "{}")), platform: { os: "unknown", architecture: "unknown" } };
   index = await pushTinyIndex(client, repository, [images["good"], images["arm"], attestation]);
 });
 afterEach(() => {

@@ -83,6 +83,33 @@ describe.each([
         },
         "it has 2 layers",
       ],
+      [
+        "a config of its own",
+        async ({ repository, image, bundle }) =>
+          registry.pushReferrer(repository, image, bundle, { config: await registry.pushBlob(repository, bytesOf("anything")) }),
+        "its config is not the empty one",
+      ],
+      [
+        "a config of its own that calls itself empty",
+        async ({ repository, image, bundle }) =>
+          registry.pushReferrer(repository, image, bundle, {
+            config: await registry.pushBlob(repository, bytesOf("[]"), mediaTypes.ociEmpty),
+          }),
+        "its config is not the empty one",
+      ],
+      [
+        "the empty config as another type",
+        async ({ repository, image, bundle }) =>
+          registry.pushReferrer(repository, image, bundle, {
+            config: await registry.pushBlob(repository, bytesOf("{}"), mediaTypes.ociConfig),
+          }),
+        "its config is not the empty one",
+      ],
+      [
+        "an annotation of its own",
+        ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { annotations: { "io.example": "anything" } }),
+        "annotations",
+      ],
       ["no layer", ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { layers: [] }), "it has 0 layers"],
       [
         "an index",
@@ -197,6 +224,28 @@ describe.each([
       });
     });
 
+    test("a bundle or a manifest whose bytes are not those of its digest", async () => {
+      const { repository, image } = await registry.newImage();
+      const bundle = await signStatement(statementAbout(repository, [image.digest]), keys.base.signer);
+      await registry.pushReferrer(repository, image, bundle);
+      for (const path of ["/blobs/", "/manifests/sha256:"]) {
+        registry.server.faults = [{ method: "GET", path, action: { kind: "corrupt" } }];
+        expect(await collect(repository, image.digest)).toMatchObject({
+          statements: [],
+          rejected: [{ reason: expect.stringContaining("not what its digest says") }],
+        });
+      }
+    });
+
+    test("a bundle a second time, wrapped again", async () => {
+      const { repository, image } = await registry.newImage();
+      const bundle = await signStatement(statementAbout(repository, [image.digest]), keys.base.signer);
+      await registry.pushReferrer(repository, image, bundle);
+      const annotations = { "org.opencontainers.image.created": "2026-05-01T12:00:00Z" };
+      await registry.pushReferrer(repository, image, bundle, { annotations });
+      expect(await collect(repository, image.digest)).toMatchObject({ statements: [{ signers: ["base"] }], rejected: [] });
+    });
+
     test("what it claims is told, unverified, with why it does not count", async () => {
       const { repository, image } = await registry.newImage();
       const predicate = { verifier: { id: stageVerifierId("scan") } };
@@ -227,19 +276,6 @@ describe.each([
       await expect(collect(repository, image.digest)).rejects.toThrow(InfrastructureError);
       registry.server.faults = [{ method: "GET", path, action: { kind: "status", status: 403 } }];
       await expect(collect(repository, image.digest)).rejects.toThrow(expect.objectContaining({ code: "registry-unauthorized" }));
-    });
-
-    test("a bundle whose bytes are not those of its digest", async () => {
-      const { repository, image } = await registry.newImage();
-      await attachStatement(
-        registry.client,
-        { repository, image, children: [] },
-        statementAbout(repository, [image.digest]),
-        keys.base.signer,
-        now,
-      );
-      registry.server.faults = [{ method: "GET", path: "/blobs/", action: { kind: "corrupt" } }];
-      await expect(collect(repository, image.digest)).rejects.toThrow(InfrastructureError);
     });
 
     test("more bundles than are held in memory at once", async () => {

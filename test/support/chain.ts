@@ -56,7 +56,8 @@ export interface PolicyFacts {
   from: string;
   to: string;
   serial?: number;
-  acceptsFrom?: number;
+  /** Older versions whose evidence counts, in YAML: `[{ serial: 4, digest: … }]`. */
+  accepts?: string;
   /** Makes it other bytes, and so another policy. */
   remark?: string;
 }
@@ -70,13 +71,13 @@ export async function writeChainPolicy(facts: PolicyFacts): Promise<ChainPolicy>
   return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
 }
 
-function renderChainPolicy({ keys, from, to, serial = 5, acceptsFrom, remark = "a policy for tests" }: PolicyFacts): string {
+function renderChainPolicy({ keys, from, to, serial = 5, accepts, remark = "a policy for tests" }: PolicyFacts): string {
   const signer = (stage: Stage): string => `  ${stage}:\n    publicKey: |\n${keys[stage].publicKey.trim().replaceAll(/^/gm, "      ")}\n`;
   return `# ${remark}
 version: 1
 name: acme
 serial: ${serial}
-${acceptsFrom === undefined ? "" : `acceptsFrom: ${acceptsFrom}\n`}signers:
+${accepts === undefined ? "" : `accepts: ${accepts}\n`}signers:
 ${stages.map(signer).join("")}bases:
   - name: golden
     image: ${from}-bases/golden
@@ -125,13 +126,29 @@ export async function pushIndex(client: RegistryClient, repository: string, cont
   for (const architecture of ["amd64", "arm64"]) {
     children.push(await pushTinyImage(client, target, await layersOf(`${content} ${architecture}`), { architecture }));
   }
-  const attestation: Descriptor = {
-    ...(await pushTinyImage(client, target, [await tinyLayer({ "attestation.json": content })], { architecture: "unknown" })),
-    platform: { os: "unknown", architecture: "unknown" },
-  };
+  const attestation = { ...(await pushAttestation(client, target, content)), platform: { os: "unknown", architecture: "unknown" } };
   const digest = await pushTinyIndex(client, target, [...children, attestation]);
   const { bytes } = await client.fetchManifest({ ...target, digest });
   return describeTarget(target, { mediaType: mediaTypes.ociIndex, digest, size: bytes.byteLength }, children);
+}
+
+/** What BuildKit leaves beside an image: a manifest whose layers are in-toto statements. */
+export async function pushAttestation(client: RegistryClient, target: Repository, content: string): Promise<Descriptor> {
+  const push = async (mediaType: string, text: string): Promise<Descriptor> => {
+    const descriptor = { mediaType, digest: digestOf(text), size: Buffer.byteLength(text) };
+    await client.pushBlob(target, descriptor, () => new TextEncoder().encode(text));
+    return descriptor;
+  };
+  const config = await push(
+    mediaTypes.ociConfig,
+    JSON.stringify({ architecture: "unknown", os: "unknown", rootfs: { type: "layers", diff_ids: [digestOf(content)] } }),
+  );
+  const layer = await push("application/vnd.in-toto+json", JSON.stringify({ content }));
+  const manifest = new TextEncoder().encode(
+    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: [layer] }),
+  );
+  const digest = await client.pushManifest(target, manifest, mediaTypes.ociManifest);
+  return { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength };
 }
 
 async function layersOf(content: string): Promise<Awaited<ReturnType<typeof tinyLayer>>[]> {
@@ -242,6 +259,7 @@ function makeStatement(
         buildEnvironment: "host",
         builders: policy.policy.build.builders,
         bases: [],
+        policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
         builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
         startedOn: time,
         finishedOn: time,

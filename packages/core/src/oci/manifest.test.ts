@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InfrastructureError } from "../errors.ts";
 import { type Digest, digestOf } from "./digest.ts";
-import { formatPlatform, isRunnable, maxManifestBytes, mediaTypes, parseImageConfig, parseManifest } from "./manifest.ts";
+import { formatPlatform, isAttestation, isRunnable, maxManifestBytes, mediaTypes, parseImageConfig, parseManifest } from "./manifest.ts";
 
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 const digest: Digest = `sha256:${"a".repeat(64)}`;
@@ -170,4 +170,13 @@ test("only unknown/unknown does not run", () => {
   expect(isRunnable({ ...descriptor, platform: { os: "unknown", architecture: "amd64" } })).toBe(true);
   expect(isRunnable({ ...descriptor, platform: { os: "linux", architecture: "unknown" } })).toBe(true);
   expect(isRunnable(descriptor)).toBe(true);
+});
+
+test("an attestation is of in-toto statements, and of nothing else", () => {
+  const of = (...types: string[]) =>
+    isAttestation({ schemaVersion: 2, config: descriptor, layers: types.map((mediaType) => ({ ...descriptor, mediaType })) });
+  expect(of()).toBe(false);
+  expect(of(mediaTypes.ociLayerTarGzip)).toBe(false);
+  expect(of("application/vnd.in-toto+json", mediaTypes.ociLayerTarGzip)).toBe(false);
+  expect(of("application/vnd.in-toto+json", "application/vnd.in-toto+json")).toBe(true);
 });

@@ -180,7 +180,19 @@ export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, ...(platform.variant === undefined ? [] : [platform.variant])].join("/");
 }
 
-/** BuildKit's provenance rides in an index as a child of platform `unknown/unknown`: not something that runs. */
+/**
+ * BuildKit's provenance rides in an index as a child of platform `unknown/unknown`: not something that runs. That is the index's word alone: whoever passes
+ * such a child over holds it to {@link isAttestation}.
+ */
 export function isRunnable(descriptor: Descriptor): boolean {
   return !(descriptor.platform?.os === "unknown" && descriptor.platform.architecture === "unknown");
+}
+
+/**
+ * True for what BuildKit attaches to an index: a manifest whose layers are in-toto statements, all of them. A runtime told to run another platform's child runs
+ * whatever is in it, so anything else that calls itself `unknown/unknown` is an image that nobody has judged.
+ * https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
+ */
+export function isAttestation(manifest: ImageManifest): boolean {
+  return manifest.layers.length > 0 && manifest.layers.every((layer) => layer.mediaType === "application/vnd.in-toto+json");
 }

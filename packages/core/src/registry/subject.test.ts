@@ -24,7 +24,12 @@ afterEach(async () => {
 
 const amd = buildImage({ layers: ["base", "app"], labels: { a: "b" } });
 const arm = buildImage({ layers: ["base", "app"], architecture: "arm64" });
-const provenance = buildImage({ layers: ["provenance"], os: "unknown", architecture: "unknown" });
+const provenance = buildImage({
+  layers: ["provenance"],
+  layerType: "application/vnd.in-toto+json",
+  os: "unknown",
+  architecture: "unknown",
+});
 const unknown = { os: "unknown", architecture: "unknown" };
 
 async function pushIndex(entries: readonly (readonly [BuiltManifest, Partial<Descriptor>])[]): Promise<void> {
@@ -59,6 +64,19 @@ describe("refused", () => {
   test("an index in which nothing runs", async () => {
     await pushIndex([[provenance, { platform: unknown }]]);
     await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("nothing in it runs") });
+  });
+
+  test.each([
+    ["an ordinary image", amd],
+    ["an image that calls itself the same", buildImage({ layers: ["provenance"], os: "unknown", architecture: "unknown" })],
+    ["an attestation without a layer", buildImage({ layers: [], os: "unknown", architecture: "unknown" })],
+    ["an index", buildIndex([])],
+  ])("an index with a child of no platform that is %s: nobody would judge it", async (_what, child) => {
+    await pushIndex([
+      [arm, { platform: { os: "linux", architecture: "arm64" } }],
+      [child, { platform: unknown }],
+    ]);
+    await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("not an attestation") });
   });
 
   test("an empty index", async () => {

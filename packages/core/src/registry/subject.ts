@@ -4,6 +4,7 @@ import {
   type Descriptor,
   type ImageConfig,
   type ImageManifest,
+  isAttestation,
   isRunnable,
   type Manifest,
   type Platform,
@@ -36,8 +37,8 @@ const maxConfigBytes = 8 * 1024 * 1024;
 
 /**
  * Fetches what is to be known about an image, all of it verified by digest: a tag is resolved once, and an index is followed to each child that runs
- * (BuildKit's `unknown/unknown` attestations do not).
- * @throws UserError `image-not-found`, `registry-unauthorized`; InfrastructureError `manifest-invalid` (nothing in it runs, an index inside an index, more or
+ * (BuildKit's `unknown/unknown` attestations do not, and must be that).
+ * @throws UserError `image-not-found`, `registry-unauthorized`; InfrastructureError `manifest-invalid` (nothing in it runs, an image that says it does not, an index inside an index, more or
  *   fewer diffIDs than layers), `config-invalid`, `digest-mismatch`, and as {@link RegistryClient} has them
  */
 export async function fetchImageFacts(client: RegistryClient, reference: Reference): Promise<ImageFacts> {
@@ -54,6 +55,14 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
   }
   const runnable = root.manifest.manifests.filter(isRunnable);
   if (runnable.length === 0) throw invalid(facts.reference, "it is an index, and nothing in it runs");
+  for (const { digest } of root.manifest.manifests.filter((descriptor) => !isRunnable(descriptor))) {
+    const child = await client.fetchManifest({ ...repository, digest });
+    if (child.kind !== "image" || !isAttestation(child.manifest))
+      throw invalid(
+        facts.reference,
+        `its child ${digest} says that it is of no platform, and is not an attestation: nobody would judge it`,
+      );
+  }
   const children: ChildFacts[] = [];
   for (const descriptor of runnable) {
     const child = await client.fetchManifest({ ...repository, digest: descriptor.digest });

@@ -13,6 +13,7 @@ export function describeBytes(bytes: Uint8Array, mediaType: string): Descriptor 
 
 export interface ImageOptions {
   /** The text of each layer: not a tar archive, which no registry minds. */
+  layerType?: string;
   layers?: readonly string[];
   os?: string;
   architecture?: string;
@@ -29,10 +30,10 @@ export interface BuiltManifest {
 }
 
 export function buildImage(options: ImageOptions = {}): BuiltManifest {
-  const { layers = ["layer"], os = "linux", architecture = "amd64", labels = {} } = options;
+  const { layers = ["layer"], layerType = mediaTypes.ociLayerTar, os = "linux", architecture = "amd64", labels = {} } = options;
   const layerBlobs = layers.map((text) => {
     const bytes = encodeText(text);
-    return { descriptor: describeBytes(bytes, mediaTypes.ociLayerTar), bytes };
+    return { descriptor: describeBytes(bytes, layerType), bytes };
   });
   const diff_ids = options.diffIds ?? layerBlobs.map((blob) => blob.descriptor.digest);
   const configBytes = encodeText(JSON.stringify({ os, architecture, config: { Labels: labels }, rootfs: { type: "layers", diff_ids } }));

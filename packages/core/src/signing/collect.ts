@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { describeError, InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
-import { type Descriptor, type ImageManifest, mediaTypes } from "../oci/manifest.ts";
+import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "../oci/manifest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
@@ -23,7 +23,8 @@ const concurrency = 4;
 
 /**
  * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts for nothing. No descriptor of the list is
- * believed: each manifest is fetched, must name `subject` itself, and must hold one bundle. That the registry cannot be asked is an error, never "not there".
+ * believed: each manifest is fetched, must name `subject` itself, and must hold one bundle and nothing else. A bundle that several referrers carry is one
+ * statement. A referrer that is broken counts for nothing; that the registry cannot be asked is an error, never "not there".
  * @throws InfrastructureError as the client's, and `too-much-evidence`; UserError `key-invalid` or `key-unsupported` for a key of the policy
  */
 export async function collectEvidence(
@@ -38,11 +39,14 @@ export async function collectEvidence(
   const where = `${formatRepository(repository)}@${subject}`;
   if (digests.length > limits.referrers) throw tooMuch(where, `${digests.length} referrers, and ${limits.referrers} are read at most`);
   const evidence: CollectedEvidence = { statements: [], rejected: [] };
+  const bundles = new Set<Digest>();
   let bytes = 0;
   for (let at = 0; at < digests.length; at += concurrency) {
     const part = digests.slice(at, at + concurrency);
     for (const found of await Promise.all(part.map((digest) => readReferrer(client, repository, subject, digest, keys)))) {
       if ("statement" in found) {
+        if (bundles.has(found.bundle.digest)) continue;
+        bundles.add(found.bundle.digest);
         bytes += found.bundle.size;
         evidence.statements.push(found);
       } else evidence.rejected.push(found);
@@ -120,10 +124,25 @@ export async function fetchBundle(
   return { bytes: await client.fetchBlob(repository, bundle, maxBundleBytes), bundle, referrer };
 }
 
+/** What cosign and goldenpath write on a referrer that carries a bundle. */
+const bundleAnnotations: ReadonlySet<string> = new Set([
+  "org.opencontainers.image.created",
+  "dev.sigstore.bundle.content",
+  "dev.sigstore.bundle.predicateType",
+]);
+
 function findBundleLayer(manifest: ImageManifest, subject: Digest): Descriptor | string {
   if (manifest.subject?.digest !== subject) return "its manifest refers to another image";
   if (manifest.artifactType !== mediaTypes.sigstoreBundle)
     return `it is of type ${manifest.artifactType ?? manifest.config.mediaType}, not a Sigstore bundle`;
+  const { config } = manifest;
+  // The bundle's signature says nothing about what it is wrapped in: a wrapping that could carry something of its own is nobody's word.
+  if (config.mediaType !== mediaTypes.ociEmpty || config.digest !== emptyBlob.digest || config.size !== emptyBlob.size)
+    return "its config is not the empty one, and a bundle has no other";
+  const foreign = [manifest, config, ...manifest.layers]
+    .flatMap((part) => Object.keys(part.annotations ?? {}))
+    .find((key) => !bundleAnnotations.has(key));
+  if (foreign !== undefined) return "it has annotations that are not a bundle's";
   const [layer, ...more] = manifest.layers;
   if (layer === undefined || more.length > 0) return `it has ${manifest.layers.length} layers; a bundle is one`;
   if (layer.mediaType !== mediaTypes.sigstoreBundle) return `its layer is ${layer.mediaType}, not a Sigstore bundle`;
@@ -131,9 +150,14 @@ function findBundleLayer(manifest: ImageManifest, subject: Digest): Descriptor |
   return layer;
 }
 
-/** Errors that say what the referrer is, and would say it again at every try: it is listed and gone, or malformed. The others say that nothing is known. */
+const contentErrors: readonly string[] = ["image-not-found", "blob-not-found", "manifest-invalid", "digest-mismatch", "too-large"];
+
+/**
+ * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not what its digest or size says. Whoever may
+ * write to quarantine can leave one, and must not thereby keep an image from vetted for good. The others say that nothing is known.
+ */
 function isAboutContent(error: unknown): boolean {
-  return isKnownError(error) && ["image-not-found", "blob-not-found", "manifest-invalid"].includes(error.code);
+  return isKnownError(error) && contentErrors.includes(error.code);
 }
 
 function describeReason(error: unknown): string {

@@ -26,7 +26,7 @@ export const policy: LoadedPolicy = {
     name: "acme",
     accepts: [],
     serial: 7,
-    registries: { plainHttp: [] },
+    registries: { plainHttp: [], hosts: {} },
     signers: Object.fromEntries(["build", "base", "scan", "promote"].map((name) => [name, { publicKey: `the key of ${name}` }])),
     bases: [{ name: "golden", image: "registry.example/bases/golden", digests: [digestOf("base")] }],
     build: {
@@ -50,6 +50,7 @@ export const environment: Policy["environments"][string] = {
     { stage: "scan", signers: ["scan"], maxAge: 60 * minute },
   ],
   promoter: "promote",
+  referrers: "all",
 };
 
 let counter = 0;

@@ -29,6 +29,6 @@ export async function makeStageKeys(): Promise<Record<StageName, StageKey>> {
 export function policyWith(keys: Record<StageName, StageKey>, host: string, change: Partial<Policy> = {}): LoadedPolicy {
   const signers = Object.fromEntries(stageNames.map((name) => [name, { publicKey: keys[name].publicKeyPem }]));
   const requires = (["base", "scan"] as const).map((stage) => ({ stage, signers: [stage], maxAge: 3_600_000 }));
-  const production = { from: [`${host}/quarantine`], to: [`${host}/vetted`], requires, promoter: "promote" };
+  const production = { from: [`${host}/quarantine`], to: [`${host}/vetted`], requires, promoter: "promote", referrers: "all" as const };
   return { ...pathPolicy, policy: { ...pathPolicy.policy, signers, environments: { production }, ...change } };
 }

@@ -327,8 +327,8 @@ describe("a policy that is accepted", () => {
     const policy = parse(samplePolicyText);
     expect(policy.scan).toEqual({ failOn: "high", onlyFixed: false, databaseMaxAge: 432_000_000 });
     expect(policy.environments.production?.requires).toEqual([{ stage: "build", signers: ["build"], maxAge: 604_800_000 }]);
-    expect(policy.registries).toEqual({ plainHttp: ["registry.test:5000"] });
-    expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({ plainHttp: [] });
+    expect(policy.registries).toEqual({ plainHttp: ["registry.test:5000"], hosts: {} });
+    expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({ plainHttp: [], hosts: {} });
   });
 
   test.each([

@@ -107,11 +107,46 @@ export const requirementSchema = z.strictObject({
   maxAge: duration.optional().describe("How old the newest verdict may be, such as 7d."),
 });
 
+const repositoryKey = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected a repository key: letters, digits, and . _ -");
+
+/** A repository of a registry product, by the product's own name and as image references have it. */
+const keyedRepositorySchema = z.strictObject({
+  key: repositoryKey.describe("The product's name for the repository, such as docker-prod-local."),
+  prefix: prefixText.describe("How references to its images begin: HOST/KEY, KEY.HOST or HOST:PORT, by how the product is set up."),
+});
+
+/** Registry products with a promotion of their own. It only brings the image: what is there is verified, and completed, as everywhere else. */
+export const serverSideSchema = z.discriminatedUnion("product", [
+  z.strictObject({
+    product: z.literal("artifactory"),
+    url: z.url({ protocol: /^https?$/ }).describe("Of its REST API: https://acme.jfrog.io/artifactory"),
+    from: keyedRepositorySchema.describe("Where images are promoted from."),
+    to: keyedRepositorySchema.describe("Where they are promoted to."),
+    copy: z.boolean().default(true).describe("false moves: the image is gone from where it was."),
+  }),
+  z.strictObject({
+    product: z.literal("nexus"),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .describe("Of the server: https://nexus.acme.example. Its staging belongs to Nexus Repository Pro, and moves."),
+    from: keyedRepositorySchema.describe("The hosted repository that images are moved from."),
+    to: keyedRepositorySchema.describe("The hosted repository that they are moved to."),
+  }),
+]);
+export type ServerSidePromotion = z.infer<typeof serverSideSchema>;
+
 export const environmentSchema = z.strictObject({
   from: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may come from."),
   to: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may be promoted to."),
   requires: z.array(requirementSchema).min(1).describe("The evidence that must be there, all of it."),
   promoter: name.describe("The signer of the promotion's own statement."),
+  referrers: z
+    .enum(["all", "signed"])
+    .default("all")
+    .describe(
+      "What goes along with an image besides the evidence of the policy's signers: everything that refers to it and can't be run (other signatures, SBOMs, and what refers to those), or nothing.",
+    ),
+  serverSide: serverSideSchema.optional().describe("The registry product's own promotion, for the bytes of the image."),
 });
 
 export const policySchema = z
@@ -140,8 +175,34 @@ export const policySchema = z
           .array(z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"))
           .default([])
           .describe("Hosts that are spoken to without TLS, besides localhost."),
+        hosts: z
+          .record(
+            z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"),
+            z.strictObject({
+              ca: z
+                .string()
+                .regex(/^-----BEGIN CERTIFICATE-----/, "expected certificates in PEM")
+                .optional()
+                .describe(
+                  "Certificates (PEM) that are trusted for this host besides the system's. Docker's and podman's certs.d are read as well.",
+                ),
+              skipVerify: z
+                .boolean()
+                .default(false)
+                .describe("true: the host's certificate is not checked. For trying things out; digests and signatures are still checked."),
+              connections: z
+                .number()
+                .int()
+                .min(1)
+                .max(64)
+                .optional()
+                .describe("How many requests may be on their way to it at once. Default: 8."),
+            }),
+          )
+          .default({})
+          .describe("Registries that need more than the defaults, by host."),
       })
-      .default({ plainHttp: [] })
+      .default({ plainHttp: [], hosts: {} })
       .describe("How registries are spoken to."),
     signers: z.record(name, signerSchema).describe("Who signs, by name. Each stage should have a signer of its own."),
     bases: z.array(baseSchema).min(1).describe("The golden bases: what an image may stand on."),

@@ -7,7 +7,7 @@ import type { Ports } from "../ports.ts";
  * The registry client: a small surface that base, scan, signing and promote share. Whatever it returns has been checked against the digest asked for.
  * Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized` (401/403), `reference-invalid` (neither tag nor digest),
  * `docker-config-invalid`, `credential-helper-failed`; `InfrastructureError` `registry-unreachable`, `registry-error` (408, 429 and 5xx after the retries, and any
- * other answer that is not the specification's), `digest-mismatch`, `manifest-invalid`, `too-large`, `blob-not-found`, `redirect-refused`, `realm-refused` and
+ * other answer that is not the specification's), `tag-immutable`, `quota-exceeded`, `registry-read-only`, `tag-moved`, `digest-mismatch`, `manifest-invalid`, `too-large`, `blob-not-found`, `redirect-refused`, `realm-refused` and
  * `token-invalid` (a registry that leads where it may not), `aborted`.
  */
 export interface RegistryClient {
@@ -20,11 +20,28 @@ export interface RegistryClient {
   /** A blob as a stream; its end fails when the digest or the size is wrong. */
   openBlob(repository: Repository, descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>>;
   hasBlob(repository: Repository, digest: Digest): Promise<boolean>;
-  pushBlob(repository: Repository, descriptor: Descriptor, content: () => AsyncIterable<Uint8Array> | Uint8Array): Promise<void>;
+  /** Nothing where it is there already. `content` opens the bytes from the start, each time that it is called. */
+  pushBlob(
+    repository: Repository,
+    descriptor: Descriptor,
+    content: () => AsyncIterable<Uint8Array> | Uint8Array,
+    options?: TransferOptions,
+  ): Promise<void>;
+  /**
+   * Brings a blob from one repository to another, in one registry by mount where it can, and else by streaming: nothing touches the disk, both ends check the
+   * digest, and a connection that breaks is taken up where the registries let it. What it was: there already, mounted, or copied.
+   */
+  copyBlob(from: Repository, to: Repository, descriptor: Descriptor, options?: TransferOptions): Promise<BlobTransfer>;
   /** True when the registry mounted the blob; false when it wants the bytes. */
   mountBlob(repository: Repository, digest: Digest, from: Repository): Promise<boolean>;
   /** Puts a manifest under its digest, or under a tag (or a digest of another algorithm, which has to be its own); where it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag. */
   pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest>;
+  /**
+   * Points a tag at a manifest, given that it points at `expected` (`undefined`: that it is not there) or at that manifest already, which is no write. Where the
+   * registry compares and sets (If-Match), nobody can come in between; elsewhere it is looked at just before.
+   * @throws InfrastructureError `tag-moved`, `tag-immutable`
+   */
+  setTag(repository: Repository, tag: string, manifest: Manifest, expected: Digest | undefined): Promise<"set" | "unchanged">;
   /**
    * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag where the API is missing or empty.
    * `artifactType` is the server's word: fetch each manifest before believing it.
@@ -34,6 +51,25 @@ export interface RegistryClient {
   /** What went over the wire so far; reports and benchmarks print it. */
   readonly traffic: Readonly<Traffic>;
   close(): Promise<void>;
+}
+
+export interface TransferOptions {
+  /** Bytes of content as they go out; those of a try that failed count as well. */
+  onBytes?: (bytes: number) => void;
+  /** Somebody has just asked, and it was not there: it is not asked for again before the first try. */
+  isMissing?: boolean;
+}
+
+export type BlobTransfer = "present" | "mounted" | "copied";
+
+/** How one registry host is spoken to: the policy's `registries.hosts`. */
+export interface HostSettings {
+  /** Certificates in PEM that are trusted for this host besides those that Node trusts. */
+  ca?: string;
+  /** The host's certificate is not checked. Not the same as plain http, which this does not allow. */
+  skipVerify?: boolean;
+  /** Requests to this host that are on their way at the same time. */
+  connections?: number;
 }
 
 export interface Traffic {
@@ -48,6 +84,8 @@ export interface RegistryClientOptions {
   signal?: AbortSignal;
   /** Hosts (`host[:port]`) spoken to over plain http besides localhost: the policy's `registries.plainHttp`. */
   plainHttp?: readonly string[];
+  /** By host (`host[:port]`). */
+  hosts?: Readonly<Record<string, HostSettings>>;
   /** How often one request is tried in all. */
   attempts?: number;
   /** A connection or a body on which nothing moves for so long is given up. Milliseconds. */

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { InfrastructureError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestOf, isDigest } from "../oci/digest.ts";
-import { parseManifest } from "../oci/manifest.ts";
+import { type Descriptor, type Manifest, parseManifest } from "../oci/manifest.ts";
 import { formatReference, formatRepository, type Reference, type Repository } from "../oci/reference.ts";
 import { answerError } from "./answers.ts";
 import { createAuthorizedTransport } from "./auth.ts";
-import type { RegistryClient, RegistryClientOptions } from "./client.ts";
+import type { BlobTransfer, RegistryClient, RegistryClientOptions, TransferOptions } from "./client.ts";
 import { createCredentialStore } from "./credentials.ts";
 import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
@@ -70,6 +70,42 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
     return digest;
   }
 
+  async function copyBlob(from: Repository, to: Repository, descriptor: Descriptor, options: TransferOptions = {}): Promise<BlobTransfer> {
+    if (options.isMissing !== true && (await headBlob(context, to, descriptor.digest))) return "present";
+    if (await requestMount(context, to, descriptor.digest, from)) return "mounted";
+    await uploadBlob(context, to, descriptor, () => readFrom(from, descriptor, options));
+    return "copied";
+  }
+
+  async function* readFrom(from: Repository, descriptor: Descriptor, options: TransferOptions): AsyncGenerator<Uint8Array> {
+    for await (const chunk of await openVerifiedBlob(context, from, descriptor)) {
+      options.onBytes?.(chunk.byteLength);
+      yield chunk;
+    }
+  }
+
+  async function setTag(
+    repository: Repository,
+    tag: string,
+    manifest: Manifest,
+    expected: Digest | undefined,
+  ): Promise<"set" | "unchanged"> {
+    const current = await getManifest(context, { ...repository, tag });
+    const digest = current?.manifest.digest;
+    if (digest === manifest.digest) return "unchanged";
+    const moved = (to: string): InfrastructureError =>
+      new InfrastructureError(`tag ${tag} of ${formatRepository(repository)} was moved: from ${expected ?? "nothing"} to ${to}`, {
+        code: "tag-moved",
+        wayOut: "See who else sets this tag, then run again.",
+      });
+    if (digest !== expected) throw moved(digest ?? "nothing");
+    const condition: Record<string, string> =
+      current === undefined ? { "if-none-match": "*" } : current.etag === undefined ? {} : { "if-match": current.etag };
+    const response = await putManifest(context, repository, tag, manifest, condition);
+    if (response.status === 412) throw moved("something else, just now");
+    return "set";
+  }
+
   async function listTags(repository: Repository): Promise<string[]> {
     const tags: string[] = [];
     const url = new URL(`${repository.name}/tags/list?n=1000`, registryEndpoint(repository.registry, context.plainHttp));
@@ -90,6 +126,8 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
     openBlob: (repository, descriptor) => openVerifiedBlob(context, repository, descriptor),
     hasBlob: (repository, digest) => headBlob(context, repository, digest),
     pushBlob: (repository, descriptor, content) => uploadBlob(context, repository, descriptor, content),
+    copyBlob,
+    setTag,
     mountBlob: (repository, digest, from) => requestMount(context, repository, digest, from),
     pushManifest,
     listReferrers: (repository, subject) => referrers.list(repository, subject),

@@ -38,6 +38,7 @@ const policy = {
       from: ["a/q"],
       to: ["a/v"],
       promoter: "promote",
+      referrers: "all" as const,
       requires: [requirement("build"), requirement("base"), requirement("scan")],
     },
   },

@@ -8,5 +8,5 @@ export function createPolicyClient(
   { ports, env, signal }: Pick<Context, "ports" | "env" | "signal">,
   { policy }: LoadedPolicy,
 ): RegistryClient {
-  return createRegistryClient({ ports, env, signal, plainHttp: policy.registries.plainHttp });
+  return createRegistryClient({ ports, env, signal, plainHttp: policy.registries.plainHttp, hosts: policy.registries.hosts });
 }

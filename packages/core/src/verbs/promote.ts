@@ -8,12 +8,12 @@ import { loadPolicy } from "../policy/load.ts";
 import type { Context } from "../ports.ts";
 import { type PromotionPlan, renderPlanText } from "../promote/plan.ts";
 import { assertPromoter, preparePromotion } from "../promote/promote.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import type { ImageFacts } from "../registry/subject.ts";
 import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
 import { loadSigner } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -48,7 +48,7 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
   const signer = await loadPromoter(given, context);
   if (signer !== undefined) assertPromoter(signer, environment, policy);
   const { ports } = context;
-  const client = createRegistryClient({ ports, env: context.env, signal: context.signal, plainHttp: policy.policy.registries.plainHttp });
+  const client = createPolicyClient(context, policy);
   try {
     const request = { image: parseReference(given.image), to, tags, environmentName: given.environment, policy };
     const { gate, violations, prepared } = await preparePromotion(client, request, context);

@@ -8,13 +8,13 @@ import { formatRepository, parseReference } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import { fetchImageFacts } from "../registry/subject.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
 import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
 import { parseStageResult, resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -51,12 +51,7 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
 type Report = Pick<VerbOutcome, "verdict" | "result" | "summary">;
 
 async function reportImage(image: string, policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
-  const client = createRegistryClient({
-    ports: context.ports,
-    env: context.env,
-    signal: context.signal,
-    plainHttp: policy.policy.registries.plainHttp,
-  });
+  const client = createPolicyClient(context, policy);
   try {
     const facts = await fetchImageFacts(client, parseReference(image));
     const repository = { registry: facts.reference.registry, name: facts.reference.name };

@@ -10,7 +10,6 @@ import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import { fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { parseStageResult, type StageResult } from "../result.ts";
@@ -24,6 +23,7 @@ import { buildEnvironments, buildProvenance } from "../signing/provenance.ts";
 import { buildFindingStatement, buildVerdictStatement, checkSignable, type SignedImage } from "../signing/result-statements.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import type { Signer, Statement } from "../signing/types.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -75,12 +75,7 @@ async function runSign(given: Inputs, context: Context): Promise<VerbOutcome> {
   const policy = await loadPolicy(given.policy, context);
   // The key is read before anything is asked of a registry: a wrong one is found out at once, and masked from here on.
   const signer = await loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
-  const client = createRegistryClient({
-    ports: context.ports,
-    env: context.env,
-    signal: context.signal,
-    plainHttp: policy.policy.registries.plainHttp,
-  });
+  const client = createPolicyClient(context, policy);
   try {
     const image = await fetchImageFacts(client, parseReference(given.image));
     const work: Work = { client, image, policy, signer, context, attested: [] };

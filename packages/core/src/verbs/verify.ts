@@ -4,8 +4,8 @@ import { findEnvironment, runGate } from "../gate/verify.ts";
 import { formatRepository, isWithin, parseReference } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { Context } from "../ports.ts";
-import { createRegistryClient } from "../registry/create.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
+import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -17,12 +17,7 @@ export const verifyVerb: Verb<typeof inputs> = { name: "verify", command: "verif
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await loadPolicy(given.policy, context);
-  const client = createRegistryClient({
-    ports: context.ports,
-    env: context.env,
-    signal: context.signal,
-    plainHttp: policy.policy.registries.plainHttp,
-  });
+  const client = createPolicyClient(context, policy);
   try {
     const reference = parseReference(given.image);
     // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them. Either way all evidence is asked for.

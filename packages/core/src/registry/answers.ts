@@ -28,7 +28,7 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
 }
 
 /** A server's text goes into logs that a runner reads commands from, line by line: one line, no control characters, not long. */
-function printable(value: unknown): string {
+export function printable(value: unknown): string {
   return typeof value === "string"
     ? value
         .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")

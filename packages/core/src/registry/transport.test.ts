@@ -68,6 +68,15 @@ describe("retries", () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test("whoever wants any status gets the first one, with its headers, and the host is not parked for it", async () => {
+    const server = await registry({ faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "30" } } }] });
+    const made = transport();
+    const answer = await made.send({ ...get(`${server.url}/v2/`), anyStatus: true });
+    expect({ status: answer.status, retryAfter: answer.header("retry-after") }).toEqual({ status: 429, retryAfter: "30" });
+    expect((await made.send(get(`${server.url}/v2/`))).status).toBe(200);
+    expect({ waits: made.waits, requests: server.requests.length }).toEqual({ waits: [], requests: 2 });
+  });
+
   test("waits as long as Retry-After says, in seconds and as a date, and no longer than a minute", async () => {
     const date = new Date(Date.now() + 30_000).toUTCString();
     const fault = (retryAfter: string) => ({

@@ -8,7 +8,7 @@ import { parseContentLength } from "./ranges.ts";
 import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "./retry.ts";
 import { type StallWatch, watchForStall } from "./stall.ts";
 
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** What is sent, of a known length in bytes; `open` starts it from the beginning each time it is called. */
 export interface RequestBody {
@@ -24,6 +24,8 @@ export interface TransportRequest {
   body?: Uint8Array | RequestBody;
   /** How often this request is tried in all; the transport's own number unless told. */
   attempts?: number;
+  /** Whatever the status is, it is the answer: none is worth another try, and no Retry-After parks the host. For who wants to know what a registry does. */
+  anyStatus?: boolean;
   /** The answer's body is read whole, up to so many bytes, and a body that breaks off counts as a failed try. */
   readUpTo?: number;
 }
@@ -104,7 +106,7 @@ export function createTransport(options: TransportOptions): Transport {
       let why: string;
       try {
         const response = await followRedirects(request, attempt);
-        if (!isRetryStatus(response.status)) {
+        if (request.anyStatus === true || !isRetryStatus(response.status)) {
           if (request.readUpTo !== undefined || response.status >= 400) response.bytes = await readBody(response, request.readUpTo ?? 0);
           return response;
         }

@@ -6,6 +6,7 @@ import { formatReference, parseRepository } from "@goldenpath/core/oci/reference
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import { type LoadedPolicy, policyJsonSchema } from "@goldenpath/core/policy/schema";
+import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
 import { createPolicyClient } from "@goldenpath/core/verbs/client";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
@@ -34,6 +35,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
     const { policy, digest } = loaded;
     const environments = Object.keys(policy.environments).join(", ");
     output.out(`${file}: policy ${policy.name}, serial ${policy.serial}, is good (${digest}; environments: ${environments || "none"})\n`);
+    for (const weakness of describeWeaknesses(loaded)) output.out(`note: ${weakness}\n`);
     return exitCodes.pass;
   }
   if (repository === undefined) throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });

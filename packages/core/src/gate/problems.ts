@@ -1,8 +1,10 @@
-import { formatRepository } from "../oci/reference.ts";
+import { formatRepository, isWithin, parseRepository } from "../oci/reference.ts";
+import { isDayOver } from "../policy/exceptions.ts";
 import type { Stage } from "../policy/schema.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { RejectedReferrer, VerifiedStatement } from "../signing/types.ts";
+import type { SummaryExceptions } from "../signing/verification-summary.ts";
 import type { Problem, StageScope } from "./facts.ts";
 
 /** Times of other machines may be ahead of ours by so much. */
@@ -59,6 +61,7 @@ export function judgeTime(scope: StageScope, what: string, time: Date): Problem[
   const { now } = scope.facts;
   const age = now.getTime() - time.getTime();
   const maxAge = scope.requirement.maxAge;
+  if (Number.isNaN(age)) return [malformed(scope, what, "its time cannot be read")];
   if (age < -clockSkew) {
     const problem = `${what} is of ${time.toISOString()}, which is in the future (it is ${now.toISOString()})`;
     return [{ rule: "gate.future", problem, wayOut: `Set the clock of the machine that runs ${scope.stage}. ${wayToRunAgain(scope)}` }];
@@ -78,6 +81,40 @@ function formatAge(milliseconds: number): string {
 
 export function malformed(scope: StageScope, what: string, why: string): Problem {
   return { rule: "gate.malformed", problem: `${what} is signed by its stage and is malformed: ${why}`, wayOut: wayToRunAgain(scope) };
+}
+
+/**
+ * A verdict that rests on exceptions holds as long as they do, and an exception that was granted to a repository does not follow the image into another one. What
+ * was promoted has left its repository: there, and for a stage after promotion, the promotion's own gate has asked.
+ */
+export function judgeExceptions(scope: StageScope, what: string, exceptions: SummaryExceptions | undefined): Problem[] {
+  if (exceptions === undefined) return [];
+  const { facts } = scope;
+  const wayOut = wayToRunAgain(scope);
+  const problems: Problem[] = [];
+  if (isDayOver(exceptions.until, facts.now)) {
+    const problem = `${what} rests on an exception whose last day was ${exceptions.until}`;
+    problems.push({ rule: "gate.exception", problem, wayOut: `Mend what the exception was for, or have it renewed. ${wayOut}` });
+  }
+  const { repository } = exceptions;
+  const isAfterPromotion = facts.environment.requires.some(({ stage }) => stage === "promote");
+  if (repository === undefined || isAfterPromotion) return problems;
+  const isOwn =
+    facts.place === "from" ? repository === formatRepository(facts.image.repository) : isUnder(repository, facts.environment.from);
+  if (!isOwn) {
+    const problem = `${what} rests on an exception that was granted to ${repository}, and the image is in ${formatRepository(facts.image.repository)}`;
+    problems.push({ rule: "gate.exception", problem, wayOut });
+  }
+  return problems;
+}
+
+function isUnder(repository: string, prefixes: readonly string[]): boolean {
+  try {
+    const parsed = parseRepository(repository);
+    return prefixes.some((prefix) => isWithin(parsed, prefix));
+  } catch {
+    return false;
+  }
 }
 
 /** Made under this very policy, or a version of it that it accepts: by serial and digest, since two policies with one serial are two policies. */

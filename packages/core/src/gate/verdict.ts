@@ -3,7 +3,7 @@ import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { readVerificationSummary, summaryVerifierId, type VerificationSummary } from "../signing/verification-summary.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
-import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+import { explainAbsence, isByAllowedSigner, judgeExceptions, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
 
 interface Judged {
   signed: VerifiedStatement;
@@ -30,9 +30,16 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
     const summary = readVerificationSummary(signed.statement);
     // Its time cannot be told, so it may be the newest, and a failure.
     if ("problem" in summary) return refuse(malformed(scope, `a verdict of ${stage}`, summary.problem));
+    if (Number.isNaN(summary.timeVerified.getTime())) return refuse(malformed(scope, `a verdict of ${stage}`, "its time cannot be read"));
     judged.push({ signed, summary });
   }
-  const [newest] = judged.toSorted(
+  const relevant = judged.filter(({ summary }) => isOfEnvironment(scope, summary));
+  if (relevant.length === 0) {
+    const others = [...new Set(judged.map(({ summary }) => summary.environment ?? "none that it names"))].join(", ");
+    const problem = `the verdict of ${stage} for environment '${scope.requirement.environment}' is not there (there is: for ${others})`;
+    return refuse({ rule: "gate.environment", problem, wayOut: wayToRunAgain(scope) });
+  }
+  const [newest] = relevant.toSorted(
     (a, b) => b.summary.timeVerified.getTime() - a.summary.timeVerified.getTime() || rank(a.summary.result) - rank(b.summary.result),
   );
   if (newest === undefined) throw new TypeError("no newest of some");
@@ -40,6 +47,11 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
   if (problems.length > 0) return refuse(...problems);
   const rested = collectFindings(scope, newest);
   return rested.problems.length > 0 ? refuse(...rested.problems) : { accepted: [newest.signed, ...rested.accepted], problems: [] };
+}
+
+/** A promotion into one environment says nothing about another, where the policy names the one that it wants. */
+function isOfEnvironment(scope: StageScope, summary: VerificationSummary): boolean {
+  return scope.requirement.environment === undefined || summary.environment === scope.requirement.environment;
 }
 
 /** Of two verdicts of the same time the failure counts. */
@@ -64,6 +76,7 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
   return [
     ...judgePolicy(scope, `the newest verdict of ${stage}`, summary),
     ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified),
+    ...judgeExceptions(scope, `the newest verdict of ${stage}`, summary.exceptions),
   ];
 }
 

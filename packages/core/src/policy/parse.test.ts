@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { fakeDigest, samplePolicyText } from "../../../../test/support/policy.ts";
 import { UserError } from "../errors.ts";
@@ -96,21 +97,21 @@ describe("a policy that is refused, with the place and the reason", () => {
       "runImage: golden-run",
       "runImage: golden-rum",
       "golden-rum",
-      "build.builders[0].runImage: 'golden-rum' is not a base of this policy (there is: golden-run)",
+      "build.builders[0].runImage: 'golden-rum' is no base of this policy (there is: golden-run)",
     ],
     [
       "an unknown signer",
       "signers: [build]",
       "signers: [built]",
       "built]",
-      "environments.production.requires[0].signers[0]: 'built' is not a signer of this policy (there is: build, promote)",
+      "environments.production.requires[0].signers[0]: 'built' is no signer of this policy (there is: build, promote)",
     ],
     [
       "an unknown promoter",
       "promoter: promote",
       "promoter: nobody",
       "nobody",
-      "environments.production.promoter: 'nobody' is not a signer of this policy",
+      "environments.production.promoter: 'nobody' is no signer of this policy",
     ],
     [
       "two bases of one name",
@@ -140,6 +141,27 @@ describe("a policy that is refused, with the place and the reason", () => {
       "DQgAE",
       "|",
       "signers.promote.publicKey: is the key of 'build' as well; each signer has a key of its own",
+    ],
+    [
+      "an environment that base is to come from",
+      "        maxAge: 7d",
+      "        environment: production",
+      "production",
+      "environments.production.requires[0].environment: only stage promote has an environment",
+    ],
+    [
+      "a promotion that needs itself",
+      "      - stage: build\n        signers: [build]",
+      "      - stage: promote\n        signers: [promote]\n        environment: production",
+      "production",
+      "environments.production.requires[0].environment: is the environment itself",
+    ],
+    [
+      "an environment that is none",
+      "      - stage: build\n        signers: [build]",
+      "      - stage: promote\n        signers: [promote]\n        environment: staging",
+      "staging",
+      "environments.production.requires[0].environment: 'staging' is no environment of this policy (there is: production)",
     ],
     [
       "a name with capitals",
@@ -320,6 +342,20 @@ describe("a policy that is refused, with the place and the reason", () => {
     expect(message).not.toContain("\u001b");
     expect(message).not.toMatch(/^::error/m);
   });
+});
+
+test("a key that two signers have is refused in whatever text it stands", () => {
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const text = publicKey.export({ type: "spki", format: "pem" }).toString();
+  // 91 bytes are 121 and a third groups of six bits: the last character before the padding has bits that nobody reads.
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const other = text.replace(/(.)(=+)\n/, (_all, last: string, padding: string) => `${alphabet[alphabet.indexOf(last) ^ 1]}${padding}\n`);
+  expect(other).not.toBe(text);
+  const indented = (pem: string): string => pem.trim().replaceAll("\n", "\n      ");
+  const placeholder = (character: string): string =>
+    `-----BEGIN PUBLIC KEY-----\n      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA${character}\n      -----END PUBLIC KEY-----`;
+  const both = samplePolicyText.replace(placeholder("E"), indented(text)).replace(placeholder("F"), indented(other));
+  expect(refusal(both).message).toContain("signers.promote.publicKey: is the key of 'build' as well");
 });
 
 describe("a policy that is accepted", () => {

@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { z } from "zod";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { parseReference, parseRepository } from "../oci/reference.ts";
@@ -105,6 +106,7 @@ export const requirementSchema = z.strictObject({
   stage: z.enum(stages).describe("The stage that must have spoken."),
   signers: z.array(name).min(1).describe("The signers whose word counts for this stage."),
   maxAge: duration.optional().describe("How old the newest verdict may be, such as 7d."),
+  environment: name.optional().describe("For stage promote: the environment that the image must have been promoted to before."),
 });
 
 const repositoryKey = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected a repository key: letters, digits, and . _ -");
@@ -243,7 +245,7 @@ export const policySchema = z
       context.addIssue({
         code: "custom",
         path,
-        message: `'${value}' is not a ${what} of this policy (there is: ${[...known].join(", ") || "none"})`,
+        message: `'${value}' is no ${what} of this policy (there is: ${[...known].join(", ") || "none"})`,
       });
     };
     if (bases.size !== policy.bases.length) context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
@@ -259,6 +261,14 @@ export const policySchema = z
         requirement.signers.forEach((signer, position) => {
           if (!signers.has(signer)) unknown([...path, "requires", index, "signers", position], signer, "signer", signers);
         });
+        const before = requirement.environment;
+        if (before === undefined) return;
+        const at = [...path, "requires", index, "environment"];
+        if (requirement.stage !== "promote")
+          context.addIssue({ code: "custom", path: at, message: "only stage promote has an environment" });
+        else if (before === environmentName)
+          context.addIssue({ code: "custom", path: at, message: "is the environment itself, which nothing could then be promoted to" });
+        else if (!Object.hasOwn(policy.environments, before)) unknown(at, before, "environment", Object.keys(policy.environments));
       });
       const required = environment.requires.map((requirement) => requirement.stage);
       if (new Set(required).size !== required.length)
@@ -278,16 +288,16 @@ export const policySchema = z
     });
     const keys = new Map<string, string>();
     for (const [signer, { publicKey }] of Object.entries(policy.signers)) {
-      // The same bytes, however the lines are broken: with one key, each would speak for the other's stages.
-      const bytes = publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
-      const other = keys.get(bytes);
+      // With one key, each would speak for the other's stages.
+      const key = keyMaterial(publicKey);
+      const other = keys.get(key);
       if (other !== undefined)
         context.addIssue({
           code: "custom",
           path: ["signers", signer, "publicKey"],
           message: `is the key of '${other}' as well; each signer has a key of its own`,
         });
-      keys.set(bytes, signer);
+      keys.set(key, signer);
     }
   });
 
@@ -303,6 +313,16 @@ export interface LoadedPolicy {
   uri: string;
   /** Of the file's bytes. */
   digest: Digest;
+}
+
+/** The key itself: one key has many texts (line breaks, unused bits of base64, compressed points). Of what is no key, the text. */
+function keyMaterial(publicKey: string): string {
+  try {
+    const key = createPublicKey(publicKey);
+    return JSON.stringify(Object.entries(key.export({ format: "jwk" })).sort(([a], [b]) => (a < b ? -1 : 1)));
+  } catch {
+    return publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
+  }
 }
 
 function isParsable(parse: () => unknown): boolean {

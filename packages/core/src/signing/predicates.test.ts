@@ -121,11 +121,27 @@ describe("the statements of a result", () => {
         verificationResult: "PASSED",
         verifiedLevels: ["GOLDENPATH_SCAN"],
         slsaVersion: "1.1",
-        [summaryExtension]: { policySerial: 7, violations: 0, excepted: 1 },
+        [summaryExtension]: { policySerial: 7, violations: 0, excepted: 1, exceptions: { until: "2026-12-31" } },
       },
     });
     expect(summaryVerifierId(statement)).toBe("https://github.com/goldenpath-ci/goldenpath/stages/scan");
     expect(readVerificationSummary(statement)).toMatchObject({ result: "PASSED", policySerial: 7, levels: ["GOLDENPATH_SCAN"] });
+  });
+
+  test("a verdict with exceptions says until when all of them hold, and whose the repository's own is", () => {
+    const exception = { reason: "r", owner: "o", expires: "2026-12-31" };
+    const violations = [
+      { ...violation, exception },
+      { ...violation, rule: "base.approved", exception: { ...exception, expires: "2026-06-01" } },
+      { ...violation, exception: { ...exception, expires: "2026-07-01" } },
+    ];
+    const verdict = (result: typeof passed) =>
+      buildVerdictStatement(checkSignable(result, "scan.json", image, policy), image, policy, bundle).predicate[summaryExtension];
+    expect(verdict({ ...passed, violations })).toMatchObject({
+      excepted: 3,
+      exceptions: { until: "2026-06-01", repository: "registry.example:5000/quarantine/shop" },
+    });
+    expect(verdict({ ...passed, violations: [] })).toEqual({ policySerial: 7, violations: 0, excepted: 0 });
   });
 
   test("and FAILED, which is signed as well", () => {

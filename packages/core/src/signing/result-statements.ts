@@ -6,7 +6,7 @@ import type { StageResult } from "../result.ts";
 import { stageFindings } from "./predicates.ts";
 import { buildStatement, buildSubjects } from "./statement.ts";
 import type { Statement } from "./types.ts";
-import { buildVerificationSummary, imageUri } from "./verification-summary.ts";
+import { buildVerificationSummary, imageUri, type SummaryExceptions } from "./verification-summary.ts";
 
 /** The image that is signed, as the registry has it now. */
 export interface SignedImage {
@@ -74,6 +74,7 @@ export function buildVerdictStatement(
 ): Statement {
   const { result } = signable;
   const counted = result.violations.filter((violation) => violation.exception === undefined).length;
+  const exceptions = summariseExceptions(result, image.repository);
   return buildVerificationSummary({
     stage: signable.stage,
     image,
@@ -81,8 +82,17 @@ export function buildVerdictStatement(
     passed: result.verdict === "pass",
     violations: counted,
     excepted: result.violations.length - counted,
+    ...(exceptions === undefined ? {} : { exceptions }),
     timeVerified: new Date(result.finishedAt),
     inputs: [{ digest: finding.bundle, uri: imageUri(image.repository, finding.referrer) }],
     tools: result.tools,
   });
+}
+
+/** The first of their last days; and the repository, where one of them was granted to it: exceptions of `base.approved` are for an image's repository, those of `scan.severity` for a vulnerability. */
+function summariseExceptions({ violations }: StageResult, repository: Repository): SummaryExceptions | undefined {
+  const applied = violations.flatMap(({ rule, exception }) => (exception === undefined ? [] : [{ rule, expires: exception.expires }]));
+  const [until] = applied.map(({ expires }) => expires).sort();
+  if (until === undefined) return undefined;
+  return { until, ...(applied.some(({ rule }) => rule === "base.approved") ? { repository: formatRepository(repository) } : {}) };
 }

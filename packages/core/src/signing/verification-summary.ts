@@ -18,12 +18,23 @@ export interface SummaryFacts {
   violations: number;
   /** Violations that an exception of the policy set aside. */
   excepted: number;
+  /** Of those exceptions: until when all of them hold, and the repository that one of them is for alone. Required where `excepted` is not 0. */
+  exceptions?: SummaryExceptions;
+  /** Of promote: the environment that the image was let into. */
+  environment?: string;
   /** When the stage judged: not when it was signed. */
   timeVerified: Date;
   /** The bundles of what the verdict rests on. */
   inputs: readonly { digest: Digest; uri: string }[];
   /** Name → version, of the tools that took part. */
   tools: readonly { name: string; version: string }[];
+}
+
+export interface SummaryExceptions {
+  /** The last day (UTC, `YYYY-MM-DD`) on which every exception that was applied holds. */
+  until: string;
+  /** `HOST/NAME`: one of them is granted to this repository, and to no other that has the same image. */
+  repository?: string;
 }
 
 /**
@@ -44,7 +55,13 @@ export function buildVerificationSummary(facts: SummaryFacts): Statement {
     verificationResult: facts.passed ? "PASSED" : "FAILED",
     verifiedLevels: [facts.passed ? stageLevel(facts.stage) : "FAILED"],
     slsaVersion: "1.1",
-    [summaryExtension]: { policySerial: policy.serial, violations: facts.violations, excepted: facts.excepted },
+    [summaryExtension]: {
+      policySerial: policy.serial,
+      violations: facts.violations,
+      excepted: facts.excepted,
+      ...(facts.exceptions === undefined ? {} : { exceptions: facts.exceptions }),
+      ...(facts.environment === undefined ? {} : { environment: facts.environment }),
+    },
   };
   return buildStatement(buildSubjects(image.repository, [image.digest, ...image.children]), predicateTypes.verificationSummary, predicate);
 }
@@ -64,7 +81,17 @@ const summarySchema = z.object({
   inputAttestations: z.array(z.object({ digest: digestSetSchema })),
   verificationResult: z.enum(["PASSED", "FAILED"]),
   verifiedLevels: z.array(z.string()),
-  [summaryExtension]: z.object({ policySerial: z.number().int().positive() }),
+  [summaryExtension]: z
+    .object({
+      policySerial: z.number().int().positive(),
+      excepted: z.number().int().nonnegative(),
+      exceptions: z.object({ until: z.iso.date(), repository: z.string().optional() }).optional(),
+      environment: z.string().optional(),
+    })
+    .refine(
+      (extension) => extension.excepted === 0 || extension.exceptions !== undefined,
+      "exceptions were applied, and it does not say until when they hold",
+    ),
 });
 
 /** What the gate decides on. */
@@ -75,6 +102,10 @@ export interface VerificationSummary {
   inputs: readonly Readonly<Record<string, string>>[];
   result: "PASSED" | "FAILED";
   levels: readonly string[];
+  /** Where exceptions were applied. */
+  exceptions?: SummaryExceptions;
+  /** Of promote. */
+  environment?: string;
 }
 
 /** The `verifier.id` that a statement claims, when it is a verification summary. */
@@ -97,5 +128,14 @@ export function readVerificationSummary(statement: Statement): VerificationSumma
     inputs: inputAttestations.map((input) => input.digest),
     result: verificationResult,
     levels: verifiedLevels,
+    ...(extension.exceptions === undefined
+      ? {}
+      : {
+          exceptions: {
+            until: extension.exceptions.until,
+            ...(extension.exceptions.repository === undefined ? {} : { repository: extension.exceptions.repository }),
+          },
+        }),
+    ...(extension.environment === undefined ? {} : { environment: extension.environment }),
   };
 }

@@ -3,6 +3,7 @@ import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, runGate } from "../gate/verify.ts";
 import { formatRepository, isWithin, parseReference } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
+import { describeWeaknesses } from "../policy/weaknesses.ts";
 import type { Context } from "../ports.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { createPolicyClient } from "./client.ts";
@@ -34,7 +35,10 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
       subject: resultSubject(image, (digest) => (whole || refused.has(digest) ? "fail" : "pass")),
       violations: gate.violations,
       policy,
-      notes: gate.accepted.map((each) => `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}`),
+      notes: [
+        ...gate.accepted.map((each) => `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}`),
+        ...describeWeaknesses(policy, given.environment).map((weakness) => `the policy: ${weakness}`),
+      ],
     });
     return {
       verdict: result.verdict,

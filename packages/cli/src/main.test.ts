@@ -143,6 +143,13 @@ describe("policy check --previous", () => {
     expect(await run("policy", "check", policyTemplate, "--previous", policyTemplate)).toMatchObject({ code: 0, err: "" });
     expect((await run("policy", "check", higher, "--previous", policyTemplate)).out).toContain("serial 2");
   });
+
+  test("a good policy that allows much has it noted", async () => {
+    const weak = await writePolicy("weak.yaml", (text) => text.replaceAll(/^ *maxAge: .*\n/gm, ""));
+    const checked = await run("policy", "check", weak);
+    expect(checked.code).toBe(0);
+    expect(checked.out).toContain("note: environments.production.requires[0]: build has no maxAge");
+  });
 });
 
 test("the example's policy is good, and its schema is the published one", async () => {

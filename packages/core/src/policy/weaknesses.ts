@@ -1,0 +1,38 @@
+import { type LoadedPolicy, stages } from "./schema.ts";
+
+/** The stages without which an image's way is not the whole one. */
+const wholePath: readonly string[] = stages.filter((stage) => stage !== "promote");
+
+/**
+ * What a policy allows, as it may, and its owners may not have meant: one sentence each, with the field to change. Nothing of this refuses anything. With
+ * `environmentName`, what concerns that environment alone.
+ */
+export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, environmentName?: string): string[] {
+  const weaknesses: string[] = [];
+  for (const [name, environment] of Object.entries(policy.environments)) {
+    if (environmentName !== undefined && name !== environmentName) continue;
+    const at = `environments.${name}`;
+    const required = new Map(environment.requires.map((requirement) => [requirement.stage as string, requirement]));
+    const forgotten = required.has("promote") ? [] : wholePath.filter((stage) => !required.has(stage));
+    if (forgotten.length > 0)
+      weaknesses.push(`${at}.requires: ${forgotten.join(" and ")} ${forgotten.length === 1 ? "is" : "are"} not required`);
+    for (const [index, { stage, maxAge, signers, environment: before }] of environment.requires.entries()) {
+      const field = `${at}.requires[${index}]`;
+      if (maxAge === undefined) weaknesses.push(`${field}: ${stage} has no maxAge, so its evidence counts for as long as the policy does`);
+      if (stage === "promote" && before === undefined)
+        weaknesses.push(`${field}: promote names no environment, so a promotion into any of them counts`);
+      if (stage !== "promote" && signers.includes(environment.promoter))
+        weaknesses.push(`${field}: ${environment.promoter} signs promotions, and speaks for ${stage} as well`);
+      for (const signer of signers) {
+        const also = environment.requires.find((other) => other.stage !== stage && other.signers.includes(signer));
+        if (also !== undefined && stages.indexOf(also.stage) < stages.indexOf(stage))
+          weaknesses.push(`${field}: ${signer} speaks for ${also.stage} and ${stage}: who has one key has both`);
+      }
+    }
+  }
+  if (environmentName !== undefined) return weaknesses;
+  for (const [host, settings] of Object.entries(policy.registries.hosts)) {
+    if (settings.skipVerify) weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
+  }
+  return weaknesses;
+}

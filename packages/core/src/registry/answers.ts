@@ -1,6 +1,7 @@
 import { InfrastructureError, UserError } from "../errors.ts";
 import type { Repository } from "../oci/reference.ts";
 import { formatRepository } from "../oci/reference.ts";
+import { classifyRefusal, refusalError } from "./refusals.ts";
 import type { TransportResponse } from "./transport.ts";
 
 /** One entry of the distribution specification's error body. */
@@ -8,6 +9,8 @@ export interface RegistryProblem {
   /** `MANIFEST_UNKNOWN`, `DENIED`, … */
   code: string;
   message: string;
+  /** Where it is a text: Nexus says only there what is wrong. */
+  detail?: string;
 }
 
 /** `{"errors":[{"code","message"}]}` → its entries, in the printable characters alone; none for anything else. Never throws: it only serves messages. */
@@ -22,8 +25,9 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
     typeof json === "object" && json !== null && "errors" in json && Array.isArray(json.errors) ? (json.errors as unknown[]) : [];
   return errors.slice(0, 5).flatMap((error) => {
     if (typeof error !== "object" || error === null) return [];
-    const { code, message } = error as { code?: unknown; message?: unknown };
-    return [{ code: printable(code), message: printable(message) }];
+    const { code, message, detail } = error as { code?: unknown; message?: unknown; detail?: unknown };
+    const more = printable(detail);
+    return [{ code: printable(code), message: printable(message), ...(more === "" ? {} : { detail: more }) }];
   });
 }
 
@@ -43,7 +47,9 @@ export function hasProblem(response: TransportResponse, code: string): boolean {
 
 /** ` (404: MANIFEST_UNKNOWN manifest unknown)`, for the end of a sentence. */
 function describeAnswer(response: TransportResponse): string {
-  const problems = parseProblems(response.bytes).map((problem) => `${problem.code} ${problem.message}`.trim());
+  const problems = parseProblems(response.bytes).map(({ code, message, detail }) =>
+    [code, message, ...(detail === undefined ? [] : [`(${detail})`])].join(" ").trim(),
+  );
   return `(${[String(response.status), ...problems].join(": ")})`;
 }
 
@@ -55,15 +61,21 @@ export function unauthorizedError(repository: Repository, action: string, why: s
 }
 
 /**
- * An answer that is not the one hoped for → the error to throw. `action` reads after "allow to": `pull from`, `push to`.
+ * An answer that is not the one hoped for → the error to throw: `registry-unauthorized`, `too-large`, `registry-error`, and for writes what {@link classifyRefusal}
+ * knows by name. `action` reads after "allow to": `pull from`, `push to`; `tag` is the one that was to be set.
  */
 export function answerError(
   response: TransportResponse,
   repository: Repository,
   action: string,
   thing: string,
+  tag?: string,
 ): UserError | InfrastructureError {
   const answer = describeAnswer(response);
+  if (action.startsWith("push")) {
+    const refusal = classifyRefusal({ status: response.status, problems: parseProblems(response.bytes), tag });
+    if (refusal !== undefined) return refusalError(refusal, repository, thing, answer, tag);
+  }
   if (response.status === 401 || response.status === 403) return unauthorizedError(repository, action, answer);
   if (response.status === 413) {
     return new InfrastructureError(`${repository.registry} refuses ${thing} as too large ${answer}`, {

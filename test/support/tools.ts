@@ -8,6 +8,12 @@ import { beforeAll, type RunnerTestSuite, TestRunner } from "vitest";
 
 const toolchain = "go1.26.8";
 
+const regclientModule = {
+  path: "github.com/regclient/regclient",
+  version: "v0.11.7",
+  sum: "h1:Jsjlnd0ZQ2Blh0vaJtxJ0pU549VajvZ6BTL/4R7noMo=",
+} as const;
+
 /** The field's tools that only tests use: as peers, as second opinions, and to run the workflows. */
 export const testTools: readonly LockedTool[] = [
   {
@@ -60,6 +66,50 @@ export const testTools: readonly LockedTool[] = [
     builds: { "linux-amd64": "0e8a79291ae15baec75678b65f71543f96e41936c000f8a2c1c7f8141db2ecc9" },
     versionCommand: { args: ["-version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)$" },
   },
+  {
+    name: "regctl",
+    version: "0.11.7",
+    module: regclientModule,
+    toolchain,
+    package: "./cmd/regctl",
+    ldflags: "-s -w -X github.com/regclient/regclient/internal/version.vcsTag=v0.11.7",
+    builds: { "linux-amd64": "ccfc556e99914c47d825478d05d4f9db0b5eea104e141a819f6c91994dd70f71" },
+    versionCommand: { args: ["version"], pattern: "^VCSTag:\\s+v?(\\d+\\.\\d+\\.\\d+)$" },
+  },
+  {
+    name: "regsync",
+    version: "0.11.7",
+    module: regclientModule,
+    toolchain,
+    package: "./cmd/regsync",
+    ldflags: "-s -w -X github.com/regclient/regclient/internal/version.vcsTag=v0.11.7",
+    builds: { "linux-amd64": "acc01173a6fba2b9454ad984e28fb3a35424742f763074c63a9d5adfcab84cec" },
+    versionCommand: { args: ["version"], pattern: "^VCSTag:\\s+v?(\\d+\\.\\d+\\.\\d+)$" },
+  },
+  {
+    name: "oras",
+    version: "1.3.6",
+    module: { path: "oras.land/oras", version: "v1.3.6", sum: "h1:Lhsfr2tQLjsu/+CJZp6vYatwKT+62fbIUTlp4lUrfOA=" },
+    toolchain,
+    package: "./cmd/oras",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "2707f3cca57b51d923e671ab3c7f0f0ecc763193f12be9081e089806596445c7" },
+    versionCommand: { args: ["version"], pattern: "^Version:\\s+v?(\\d+\\.\\d+\\.\\d+)$" },
+  },
+  {
+    // The distribution specification's own suite. It is never tagged, and says no version of itself.
+    name: "oci-conformance",
+    version: "0.0.0-20260831232431-97274622c111",
+    module: {
+      path: "github.com/opencontainers/distribution-spec/conformance",
+      version: "v0.0.0-20260831232431-97274622c111",
+      sum: "h1:ppZPU0CrEPzyJhVggYwUIZrqh0w2lIT0esw+9ABNPA4=",
+    },
+    toolchain,
+    package: ".",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "105c50771843e7f78e8c217c7d2af5acdda70179796b174c44d45ba7cf0c7a22" },
+  },
 ];
 
 /** Everything that a test may ask for. */
@@ -101,6 +151,8 @@ const debianPackages: Readonly<Record<string, string>> = {
   "dpkg-deb": "dpkg",
   git: "git",
   strace: "strace",
+  skopeo: "skopeo",
+  python3: "python3",
 };
 
 /** The path of a program of the machine, by the rule of {@link requireTool}. System directories count even where PATH lacks them. */

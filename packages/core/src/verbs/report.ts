@@ -1,5 +1,5 @@
-import { readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -12,14 +12,12 @@ import { fetchImageFacts } from "../registry/subject.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
 import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
-import { parseStageResult, resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
+import { resultSchemaVersion, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
+import { readStageResult } from "./results.ts";
 import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
-
-/** A result file larger than this is none of ours. Bytes. */
-const maxResultBytes = 64 * 1024 * 1024;
 
 const inputs = z.object({ ...commonInputs, image: optionalText(), results: lines() });
 type Inputs = z.infer<typeof inputs>;
@@ -112,7 +110,7 @@ function chainViolations(chain: Chain, platform: string | undefined): Violation[
 }
 
 async function reportResults(files: readonly string[], policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
-  const results = await Promise.all(files.map((file) => readResult(resolve(context.workingDirectory, file))));
+  const results = await Promise.all(files.map((file) => readStageResult(file, context.workingDirectory)));
   const verdict = worst(results.map((result) => result.verdict));
   const subjects = new Map(
     results.flatMap(({ subject }) => (subject === undefined ? [] : [[`${subject.repository}@${subject.digest}`, subject]])),
@@ -142,22 +140,6 @@ async function reportResults(files: readonly string[], policy: LoadedPolicy, con
     finishedAt: context.now().toISOString(),
   });
   return { verdict, result, summary: results.map((entry) => renderResultMarkdown(entry)).join("\n") };
-}
-
-async function readResult(file: string): Promise<StageResult> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw new UserError(`input 'results' names ${file}, which cannot be read`, {
-      code: "result-missing",
-      cause: error,
-      wayOut: "Name the `result` outputs of this job's stages.",
-    });
-  }
-  if (text.length > maxResultBytes)
-    throw new UserError(`${file} has ${text.length} characters: not a stage result`, { code: "result-invalid" });
-  return parseStageResult(text, file);
 }
 
 function worst(verdicts: readonly Verdict[]): Verdict {

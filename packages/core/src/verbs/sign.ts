@@ -1,5 +1,3 @@
-import { readFile, stat } from "node:fs/promises";
-import { resolve } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -12,7 +10,7 @@ import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
-import { parseStageResult, type StageResult } from "../result.ts";
+import type { StageResult } from "../result.ts";
 import { catalogImage } from "../scan/catalog.ts";
 import { type AttachTarget, attachStatement } from "../signing/attach.ts";
 import { describeBuild } from "../signing/build-facts.ts";
@@ -25,10 +23,8 @@ import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import type { Signer, Statement } from "../signing/types.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
+import { readStageResult } from "./results.ts";
 import { choice, commonInputs, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
-
-/** A result file larger than this is none of ours. Bytes. */
-const maxResultBytes = 64 * 1024 * 1024;
 
 const inputs = z.object({
   ...commonInputs,
@@ -107,8 +103,7 @@ async function signResults(work: Work, files: readonly string[]): Promise<StageR
   const signed = signedImage(image);
   const signables = [];
   for (const file of files) {
-    const path = resolve(context.workingDirectory, file);
-    signables.push(checkSignable(parseStageResult(await readResult(path, file), file), file, signed, policy));
+    signables.push(checkSignable(await readStageResult(file, context.workingDirectory), file, signed, policy));
   }
   for (const signable of signables) {
     const finding = await attach(work, wholeImage(image), buildFindingStatement(signable, signed));
@@ -171,20 +166,4 @@ function wholeImage(image: ImageFacts): AttachTarget {
 
 function repositoryOf({ reference }: ImageFacts): Repository {
   return { registry: reference.registry, name: reference.name };
-}
-
-async function readResult(path: string, shown: string): Promise<string> {
-  try {
-    if ((await stat(path)).size > maxResultBytes) {
-      throw new UserError(`result ${shown} has more than ${maxResultBytes} bytes: it is not a stage result`, { code: "result-invalid" });
-    }
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`input 'results' names '${shown}', which cannot be read`, {
-      code: "result-missing",
-      cause: error,
-      wayOut: "Name the `result` outputs of the steps of this job, one a line.",
-    });
-  }
 }

@@ -37,11 +37,26 @@ export interface RegistryClient {
   /** Puts a manifest under its digest, or under a tag (or a digest of another algorithm, which has to be its own); where it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag. */
   pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest>;
   /**
+   * Referrers pushed together, each under its digest: one after another for one subject, several subjects at a time, so in no order between subjects. Where the
+   * registry has no referrers API, each subject's list is written once for all of them, and the waits for other writers pass together: what a promotion pushes
+   * of one image takes one such wait. Not atomic: some may be there and not in the list when it fails; pushing all of them again mends that.
+   */
+  pushReferrers(repository: Repository, manifests: readonly ManifestContent[]): Promise<void>;
+  /** What a tag points at, in one request; to be handed to {@link setTag} by who sets it right after. */
+  readTag(repository: Repository, tag: string): Promise<SeenTag>;
+  /**
    * Points a tag at a manifest, given that it points at `expected` (`undefined`: that it is not there) or at that manifest already, which is no write. Where the
-   * registry compares and sets (If-Match), nobody can come in between; elsewhere it is looked at just before.
+   * registry compares and sets (If-Match), nobody can come in between; elsewhere it is looked at just before. `seen` is what {@link readTag} has just said: it
+   * saves that look, and is as good where the registry compares; elsewhere it widens the time in which another writer goes unnoticed, so nothing long comes between.
    * @throws InfrastructureError `tag-moved`, `tag-immutable`
    */
-  setTag(repository: Repository, tag: string, manifest: Manifest, expected: Digest | undefined): Promise<"set" | "unchanged">;
+  setTag(
+    repository: Repository,
+    tag: string,
+    manifest: ManifestContent,
+    expected: Digest | undefined,
+    seen?: SeenTag,
+  ): Promise<"set" | "unchanged">;
   /**
    * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag where the API is missing or empty.
    * `artifactType` is the server's word: fetch each manifest before believing it.
@@ -51,6 +66,15 @@ export interface RegistryClient {
   /** What went over the wire so far; reports and benchmarks print it. */
   readonly traffic: Readonly<Traffic>;
   close(): Promise<void>;
+}
+
+/** A manifest as it goes over the wire; every {@link Manifest} is one. */
+export type ManifestContent = Pick<Manifest, "bytes" | "mediaType" | "digest">;
+
+/** A tag as it was seen: the digest of what is there, undefined when nothing is, and the registry's ETag where it sends one. */
+export interface SeenTag {
+  digest: Digest | undefined;
+  etag?: string;
 }
 
 export interface TransferOptions {

@@ -1,18 +1,19 @@
 import { z } from "zod";
 import { InfrastructureError } from "../errors.ts";
-import { type Digest, digestAlgorithm, digestOf, isDigest } from "../oci/digest.ts";
-import { type Descriptor, type Manifest, parseManifest } from "../oci/manifest.ts";
-import { formatReference, formatRepository, type Reference, type Repository } from "../oci/reference.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Descriptor } from "../oci/manifest.ts";
+import { formatReference, type Reference, type Repository } from "../oci/reference.ts";
 import { answerError } from "./answers.ts";
 import { createAuthorizedTransport } from "./auth.ts";
 import type { BlobTransfer, RegistryClient, RegistryClientOptions, TransferOptions } from "./client.ts";
 import { createCredentialStore } from "./credentials.ts";
 import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
-import { getManifest, hasManifest, imageNotFound, putManifest } from "./manifests.ts";
+import { getManifest, hasManifest, imageNotFound } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
-import { serialise } from "./queue.ts";
+import { createManifestPusher } from "./push.ts";
 import { createReferrers } from "./referrers.ts";
+import { readTag, setTag } from "./tag.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
 import { headBlob, requestMount, uploadBlob } from "./upload.ts";
 
@@ -36,6 +37,7 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
     debug: (message) => options.ports.log.debug(message),
   };
   const referrers = createReferrers(context);
+  const { pushManifest, pushReferrers } = createManifestPusher(context, referrers);
 
   async function fetchManifest(reference: Reference) {
     const fetched = await getManifest(context, reference);
@@ -47,27 +49,6 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
     if (reference.digest !== undefined) return (await hasManifest(context, reference, reference.digest)) ? reference.digest : undefined;
     // A tag's digest is computed from its manifest, which costs one request as well: a HEAD would give the registry's word for it.
     return (await getManifest(context, reference))?.manifest.digest;
-  }
-
-  async function pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest> {
-    const parsed = parseManifest(bytes, mediaType, `for ${formatRepository(repository)}`);
-    const digest = isDigest(tag) ? tag : parsed.digest;
-    if (digestOf(bytes, digestAlgorithm(digest)) !== digest) {
-      throw new InfrastructureError(`the manifest to be pushed as ${digest} has the digest ${parsed.digest}`, {
-        code: "digest-mismatch",
-        safeToRetry: false,
-      });
-    }
-    const subject = parsed.manifest.subject;
-    const put = () => putManifest(context, repository, tag ?? digest, { bytes, mediaType: parsed.mediaType, digest });
-    // One after another for one subject: olareg 0.1.2 drops entries from its list of referrers when they come at the same time.
-    const response = await (subject === undefined ? put() : serialise(`${formatRepository(repository)} ${subject.digest}`, put));
-    if (response.status === 412) throw answerError(response, repository, "push to", `manifest ${tag ?? digest}`);
-    if (subject !== undefined) {
-      const acknowledged = response.header("oci-subject") !== undefined;
-      await referrers.announce(repository, subject.digest, { ...parsed, digest }, acknowledged);
-    }
-    return digest;
   }
 
   async function copyBlob(from: Repository, to: Repository, descriptor: Descriptor, options: TransferOptions = {}): Promise<BlobTransfer> {
@@ -82,28 +63,6 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
       options.onBytes?.(chunk.byteLength);
       yield chunk;
     }
-  }
-
-  async function setTag(
-    repository: Repository,
-    tag: string,
-    manifest: Manifest,
-    expected: Digest | undefined,
-  ): Promise<"set" | "unchanged"> {
-    const current = await getManifest(context, { ...repository, tag });
-    const digest = current?.manifest.digest;
-    if (digest === manifest.digest) return "unchanged";
-    const moved = (to: string): InfrastructureError =>
-      new InfrastructureError(`tag ${tag} of ${formatRepository(repository)} was moved: from ${expected ?? "nothing"} to ${to}`, {
-        code: "tag-moved",
-        wayOut: "See who else sets this tag, then run again.",
-      });
-    if (digest !== expected) throw moved(digest ?? "nothing");
-    const condition: Record<string, string> =
-      current === undefined ? { "if-none-match": "*" } : current.etag === undefined ? {} : { "if-match": current.etag };
-    const response = await putManifest(context, repository, tag, manifest, condition);
-    if (response.status === 412) throw moved("something else, just now");
-    return "set";
   }
 
   async function listTags(repository: Repository): Promise<string[]> {
@@ -127,9 +86,11 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
     hasBlob: (repository, digest) => headBlob(context, repository, digest),
     pushBlob: (repository, descriptor, content) => uploadBlob(context, repository, descriptor, content),
     copyBlob,
-    setTag,
     mountBlob: (repository, digest, from) => requestMount(context, repository, digest, from),
     pushManifest,
+    pushReferrers,
+    readTag: (repository, tag) => readTag(context, repository, tag),
+    setTag: (repository, tag, manifest, expected, seen) => setTag(context, repository, tag, manifest, expected, seen),
     listReferrers: (repository, subject) => referrers.list(repository, subject),
     listTags,
     traffic: transport.traffic,

@@ -79,8 +79,9 @@ export async function hasManifest(context: DownloadContext, repository: Reposito
 }
 
 /**
- * Puts a manifest at a tag or digest.
- * @throws InfrastructureError `digest-mismatch` (the registry stored something else), `registry-error`, `too-large`; UserError `registry-unauthorized`
+ * Puts a manifest at a tag or digest. With a condition in `headers`, a 412 is an answer: the registry reads conditions, and this one does not hold.
+ * @throws InfrastructureError `digest-mismatch` (the registry stored something else), `tag-immutable` (Harbor says that with 412 as well), `quota-exceeded`,
+ *   `registry-read-only`, `registry-error`, `too-large`; UserError `registry-unauthorized`
  */
 export async function putManifest(
   context: DownloadContext,
@@ -99,8 +100,12 @@ export async function putManifest(
     },
     { repository, action: "push" },
   );
-  if (response.status === 412) return response;
-  if (![200, 201, 202].includes(response.status)) throw answerError(response, repository, "push to", `manifest ${target}`);
+  if (![200, 201, 202].includes(response.status)) {
+    const error = answerError(response, repository, "push to", `manifest ${target}`, isDigest(target) ? undefined : target);
+    const isConditional = headers["if-match"] !== undefined || headers["if-none-match"] !== undefined;
+    if (response.status === 412 && isConditional && error.code === "registry-error") return response;
+    throw error;
+  }
   const stated = response.header("docker-content-digest");
   if (isDigest(stated) && stated !== digestOf(manifest.bytes, digestAlgorithm(stated))) {
     throw new InfrastructureError(`${formatRepository(repository)} stored manifest ${manifest.digest} as ${stated}`, {

@@ -9,24 +9,61 @@ import { encodeIndex, fallbackTag, hasAll, mergeIntoIndex, referrerDescriptor } 
 import { type FetchedManifest, getManifest, hasManifest, putManifest } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
 import { serialise } from "./queue.ts";
-import { retryDelay } from "./retry.ts";
+import { writeCondition } from "./tag.ts";
+
+/** A manifest with a subject, after its push; `isPromised`: the registry answered with `OCI-Subject`, so that it would list it by itself. */
+export interface PushedReferrer {
+  manifest: Manifest;
+  isPromised: boolean;
+}
 
 export interface Referrers {
   list(repository: Repository, subject: Digest): Promise<Descriptor[]>;
-  /** To be called after the push of a manifest with a subject, with whether the registry answered with `OCI-Subject`. */
-  announce(repository: Repository, subject: Digest, manifest: Manifest, acknowledged: boolean): Promise<void>;
+  /** To be called after the push of manifests that have this subject: makes sure that the subject's list has them. */
+  announce(repository: Repository, subject: Digest, pushed: readonly PushedReferrer[]): Promise<void>;
+}
+
+/** A fallback list, as far as this client has to do with it. */
+interface OwnList {
+  where: string;
+  repository: Repository;
+  subject: Digest;
+  /** What this client put there, to be put back should another client overwrite it. */
+  entries: Map<Digest, Descriptor>;
+  /** Those of them that were there at a second look. */
+  settled: Set<Digest>;
+  /** The update under way: whatever comes meanwhile joins it, or waits for it and is written with all else that came. */
+  update: Promise<void> | undefined;
 }
 
 /** How often a fallback list is written anew when others write it at the same time. */
 const maxUpdates = 12;
-/** After a write, another client that had read the list before may still write it without ours. Milliseconds until a second look, up to twice that. */
-const settleTime = 150;
+/**
+ * After a write, another client that had read the list before may still write it without ours: how long it is waited until a second look, in milliseconds (up to
+ * twice that, by chance). Another client takes about as long as this one from its reading to its writing; so on a slow registry it is that time twice.
+ */
+const settleTime = { least: 150, most: 1500 };
 
+/**
+ * The referrers of subjects: by the API where the registry has one, and otherwise in the fallback tag, which this client then writes.
+ *
+ * Whether there is an API is found out once for each repository, not for each host: Artifactory, Nexus, GitLab and gateways serve repositories of one host from
+ * different places. It costs at most one request for each.
+ *
+ * What a fallback tag can promise: nothing is lost among any number of clients that write it as this one does where the registry reads If-Match and If-None-Match.
+ * Where it does not (all that are known), a writer that stops between its reading and its writing for longer than the others wait takes their entries away, and so
+ * does a client that never looks again (most others). What this client wrote it puts back for as long as it writes to that list; a reader that must not miss
+ * anything cannot know.
+ */
 export function createReferrers(context: DownloadContext): Referrers {
-  /** By repository: `proven` has listed something that was pushed; `absent` has no such route. Found out once. */
-  const api = new Map<string, "proven" | "absent">();
-  /** By list: what this client put there, to be put back should another client overwrite it. */
-  const written = new Map<string, Map<Digest, Descriptor>>();
+  /**
+   * By repository: `proven` has listed something that was pushed; `absent` has no such route; `unkept` promised to list what was pushed, and did not. Found out
+   * once.
+   */
+  const api = new Map<string, "proven" | "absent" | "unkept">();
+  const lists = new Map<string, OwnList>();
+  /** By repository and kind of condition: the registry has refused a write for it, so that it reads it. */
+  const compares = new Set<string>();
 
   /** Undefined where the registry does not serve the API. */
   async function listByApi(repository: Repository, subject: Digest): Promise<Descriptor[] | undefined> {
@@ -66,79 +103,103 @@ export function createReferrers(context: DownloadContext): Referrers {
   }
 
   async function list(repository: Repository, subject: Digest): Promise<Descriptor[]> {
-    const isAbsent = api.get(formatRepository(repository)) === "absent";
-    const listed = isAbsent ? undefined : await listByApi(repository, subject);
+    const known = api.get(formatRepository(repository));
+    const listed = known === "absent" ? undefined : await listByApi(repository, subject);
     // Some registries serve the API, and list nothing that they were not told by the fallback tag.
-    if (listed !== undefined && listed.length > 0) return listed;
+    if (listed !== undefined && listed.length > 0 && known !== "unkept") return listed;
     const { index } = await readFallback(repository, subject);
-    return [...new Map(index?.manifests.map((each) => [each.digest, each])).values()];
+    return [...new Map([...(index?.manifests ?? []), ...(listed ?? [])].map((each) => [each.digest, each])).values()];
   }
 
-  async function announce(repository: Repository, subject: Digest, manifest: Manifest, acknowledged: boolean): Promise<void> {
+  async function announce(repository: Repository, subject: Digest, pushed: readonly PushedReferrer[]): Promise<void> {
+    const promised = pushed.filter((each) => each.isPromised);
+    const isKept =
+      promised.length > 0 && (await serialise(`api ${formatRepository(repository)}`, () => isListed(repository, subject, promised)));
+    const unlisted = isKept ? pushed.filter((each) => !each.isPromised) : pushed;
+    await addToFallback(
+      repository,
+      subject,
+      unlisted.map(({ manifest }) => referrerDescriptor(manifest)),
+    );
+  }
+
+  /** The header promises that the registry lists the referrer. Some send it and do not; so the first promise of a repository is checked. */
+  async function isListed(repository: Repository, subject: Digest, promised: readonly PushedReferrer[]): Promise<boolean> {
     const name = formatRepository(repository);
-    if (acknowledged) {
-      // The header promises that the registry lists the referrer. Some send it and do not; so the first promise of a repository is checked.
-      if (api.get(name) === "proven") return;
-      const listed = await listByApi(repository, subject);
-      if (listed?.some((each) => each.digest === manifest.digest) === true) {
-        api.set(name, "proven");
-        return;
-      }
-    }
-    await addToFallback(repository, subject, referrerDescriptor(manifest));
+    const known = api.get(name);
+    if (known !== undefined) return known === "proven";
+    const listed = new Set((await listByApi(repository, subject))?.map((each) => each.digest));
+    const isKept = promised.every(({ manifest }) => listed.has(manifest.digest));
+    if (!api.has(name)) api.set(name, isKept ? "proven" : "unkept");
+    return isKept;
   }
 
-  async function addToFallback(repository: Repository, subject: Digest, descriptor: Descriptor): Promise<void> {
+  async function addToFallback(repository: Repository, subject: Digest, descriptors: readonly Descriptor[]): Promise<void> {
+    if (descriptors.length === 0) return;
     const where = formatReference({ ...repository, tag: fallbackTag(subject) });
-    const own = written.get(where) ?? new Map<Digest, Descriptor>();
-    written.set(where, own);
-    own.set(descriptor.digest, descriptor);
+    const own = lists.get(where) ?? { where, repository, subject, entries: new Map(), settled: new Set(), update: undefined };
+    lists.set(where, own);
+    for (const each of descriptors) {
+      own.entries.set(each.digest, each);
+      own.settled.delete(each.digest);
+    }
+    while (!descriptors.every((each) => own.settled.has(each.digest))) {
+      own.update ??= updateFallback(own).finally(() => {
+        own.update = undefined;
+      });
+      await own.update;
+    }
+  }
+
+  /** Writes and looks again, until the list has all that this client put there: a read, a write and a read, where nobody else writes. */
+  async function updateFallback(own: OwnList): Promise<void> {
     for (let attempt = 1; attempt <= maxUpdates; attempt++) {
-      if (await serialise(where, () => updateFallback(repository, subject, own, where))) {
-        // Without a registry that compares before it writes there is no certainty; a second look after a while finds what a slower writer took away.
-        await context.transport.wait(settleTime * (1 + Math.random()));
-        const { index } = await readFallback(repository, subject);
-        if (hasAll(index, [...own.keys()])) return;
-      }
-      context.debug(`${where}: another client wrote the list of referrers at the same time; writing it again`);
-      await context.transport.wait(retryDelay(1, undefined, Math.random()));
+      const begun = Date.now();
+      const turn = await serialise(own.where, () => takeTurn(own));
+      for (const digest of turn.listed) own.settled.add(digest);
+      if (turn.kind === "listed") return;
+      if (attempt > 1) context.debug(`${own.where}: another client wrote the list of referrers at the same time; writing it again`);
+      const least = Math.min(Math.max(2 * (Date.now() - begun), settleTime.least), settleTime.most);
+      await context.transport.wait(least * (1 + Math.random()));
+    }
+    // The last write has not been looked at yet.
+    const { index } = await readFallback(own.repository, own.subject);
+    if (hasAll(index, [...own.entries.keys()])) {
+      for (const digest of own.entries.keys()) own.settled.add(digest);
+      return;
     }
     throw new InfrastructureError(
-      `the list of referrers at ${where} could not be written: other clients overwrite it (tried ${maxUpdates} times)`,
+      `the list of referrers at ${own.where} could not be written: other clients overwrite it (tried ${maxUpdates} times)`,
       { code: "registry-error", attempts: maxUpdates, wayOut: "Run again when nobody else pushes referrers of the same image." },
     );
   }
 
-  /** One turn of read, merge, write, and read again. False when somebody else wrote in between. */
-  async function updateFallback(
-    repository: Repository,
-    subject: Digest,
-    own: ReadonlyMap<Digest, Descriptor>,
-    where: string,
-  ): Promise<boolean> {
-    const before = await readFallback(repository, subject);
-    if (hasAll(before.index, [...own.keys()])) return true;
-    const condition: Record<string, string> =
-      before.index === undefined ? { "if-none-match": "*" } : before.etag === undefined ? {} : { "if-match": before.etag };
-    // A refusal by the condition (412) needs no look of its own: the list is then another than the one that was to be written.
-    const write = async (base: ImageIndex | undefined): Promise<ImageIndex> => {
-      const index = mergeIntoIndex(base, [...own.values()]);
-      const bytes = encodeIndex(index, where);
+  /** One turn of read, merge and write. `listed`: all of this client's entries are there, and stay there as far as can be known. */
+  async function takeTurn(own: OwnList): Promise<{ kind: "listed" | "written" | "refused"; listed: Digest[] }> {
+    const before = await readFallback(own.repository, own.subject);
+    const entries = [...own.entries.values()];
+    const digests = entries.map((each) => each.digest);
+    if (hasAll(before.index, digests)) return { kind: "listed", listed: digests };
+    const condition = writeCondition(before.index !== undefined, before.etag);
+    const kind = `${formatRepository(own.repository)} ${Object.keys(condition).join()}`;
+    const write = async (base: ImageIndex | undefined): Promise<boolean> => {
+      const bytes = encodeIndex(mergeIntoIndex(base, entries), own.where);
       const manifest = { bytes, mediaType: mediaTypes.ociIndex, digest: digestOf(bytes) };
-      await putManifest(context, repository, fallbackTag(subject), manifest, condition);
-      return index;
+      return (await putManifest(context, own.repository, fallbackTag(own.subject), manifest, condition)).status !== 412;
     };
-    const index = await write(before.index).catch(async (error: unknown) => {
+    const isWritten = await write(before.index).catch(async (error: unknown) => {
       // Registries take no index that names a manifest that has been deleted since: such entries go, and nothing else does.
-      const live = before.index === undefined ? undefined : await withoutDeleted(repository, before.index);
-      if (live === undefined || live.manifests.length === before.index?.manifests.length) throw error;
+      if (before.index === undefined || !(error instanceof InfrastructureError) || error.code !== "registry-error") throw error;
+      const live = await withoutDeleted(own.repository, before.index);
+      if (live.manifests.length === before.index.manifests.length) throw error;
       return write(live);
     });
-    const after = await readFallback(repository, subject);
-    return hasAll(
-      after.index,
-      index.manifests.map((each) => each.digest),
-    );
+    if (!isWritten) {
+      compares.add(kind);
+      return { kind: "refused", listed: [] };
+    }
+    // Where the registry compares, whoever read before this write has to read again, and no second look is needed.
+    return compares.has(kind) ? { kind: "listed", listed: digests } : { kind: "written", listed: [] };
   }
 
   async function withoutDeleted(repository: Repository, index: ImageIndex): Promise<ImageIndex> {

@@ -15,6 +15,7 @@ interface JsonSchema {
   description?: string;
   default?: unknown;
   anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
   items?: JsonSchema;
   properties?: Record<string, JsonSchema>;
   additionalProperties?: JsonSchema | boolean;
@@ -46,12 +47,13 @@ export function refreshPolicyDocs(text: string): string {
 }
 
 export function renderPolicyTables(): string {
-  return renderObject("", policyJsonSchema() as JsonSchema).join("\n\n");
+  // What two variants have alike is said once.
+  return [...new Set(renderObject("", policyJsonSchema() as JsonSchema))].join("\n\n");
 }
 
-/** A section for the object at `path`, and one for each object in it. */
-function renderObject(path: string, schema: JsonSchema): string[] {
-  const heading = path === "" ? "### At the top" : `### \`${path}\``;
+/** A section for the object at `path`, and one for each object in it. `kind`: of several objects that may be there, the one with this key and value. */
+function renderObject(path: string, schema: JsonSchema, kind?: string): string[] {
+  const heading = path === "" ? "### At the top" : `### \`${path}\`${kind === undefined ? "" : `, with \`${kind}\``}`;
   const rows: string[] = [];
   const below: string[] = [];
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
@@ -62,7 +64,9 @@ function renderObject(path: string, schema: JsonSchema): string[] {
         : `\`${JSON.stringify(value.default).replaceAll('"', "")}\``;
     rows.push(`| \`${key}\` | ${describeType(value)} | ${needed} | ${cell(value.description ?? "")} |`);
     const [inner, suffix] = innerObject(value);
-    if (inner !== undefined) below.push(...renderObject(`${path === "" ? "" : `${path}.`}${key}${suffix}`, inner));
+    const here = `${path === "" ? "" : `${path}.`}${key}`;
+    if (inner !== undefined) below.push(...renderObject(`${here}${suffix}`, inner));
+    for (const [kind, variant] of variantsOf(value)) below.push(...renderObject(here, variant, kind));
   }
   return [[heading, "", "| Key | Value | Default | What it says |", "| --- | --- | --- | --- |", ...rows].join("\n"), ...below];
 }
@@ -74,13 +78,23 @@ function innerObject(schema: JsonSchema): [JsonSchema | undefined, string] {
   return typeof named === "object" && named.properties !== undefined ? [named, ".NAME"] : [undefined, ""];
 }
 
+/** The objects of which one may be there, each with the key and the value that tell it apart. */
+function variantsOf(schema: JsonSchema): [string, JsonSchema][] {
+  return (schema.oneOf ?? []).flatMap((variant): [string, JsonSchema][] =>
+    Object.entries(variant.properties ?? {})
+      .filter(([, value]) => value.const !== undefined)
+      .slice(0, 1)
+      .map(([key, value]) => [`${key}: ${String(value.const)}`, variant]),
+  );
+}
+
 function describeType(schema: JsonSchema): string {
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
   if (schema.anyOf !== undefined) return schema.anyOf.map(describeType).join(" or ");
   if (schema.items?.properties !== undefined) return "list of maps";
   if (schema.items !== undefined) return `list of ${describeType(schema.items)}`;
-  if (schema.properties !== undefined) return "map";
+  if (schema.properties !== undefined || schema.oneOf?.every(({ properties }) => properties !== undefined) === true) return "map";
   if (schema.additionalProperties !== undefined) return "map of names";
   if (schema.type === "integer") return "whole number";
   if (schema.type === "boolean") return "`true`, `false`";

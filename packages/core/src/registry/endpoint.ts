@@ -47,10 +47,13 @@ export function endpointHost(registry: string): string {
   return registry === "docker.io" ? "registry-1.docker.io" : registry;
 }
 
-/** May this host (`host[:port]`) be spoken to without TLS? Loopback, and what the policy lists. */
+/**
+ * May this host (`host[:port]`) be spoken to without TLS? Loopback, and what `plainHttp` lists. An entry `https://HOST` (by `plainHttpRules`) is a loopback
+ * host that has TLS all the same.
+ */
 export function isPlainHttpHost(host: string, plainHttp: readonly string[]): boolean {
   const url = URL.parse(`http://${host}`);
-  if (url === null) return false;
+  if (url === null || plainHttp.includes(`https://${host.toLowerCase()}`)) return false;
   return isLoopback(url.hostname) || plainHttp.some((each) => each.toLowerCase() === host.toLowerCase());
 }
 

@@ -3,7 +3,8 @@ import { UserError } from "../errors.ts";
 import type { RegistryClientOptions } from "./client.ts";
 
 /**
- * Connections through HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by `env` alone. The settings are given, all of them, since undici would otherwise take them from its own process's environment. An empty text means none.
+ * Connections through HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by `env` alone. The settings are given, all of them, since undici would otherwise take them from its
+ * own process's environment. An empty text means none. `agentOptions.connect` is for the host behind the proxy as well; the proxy's own TLS is as Node has it.
  * @throws UserError `proxy-invalid`
  */
 export function createProxyAgent(
@@ -26,6 +27,9 @@ export function createProxyAgent(
   };
   return new EnvHttpProxyAgent({
     ...agentOptions,
+    ...(typeof agentOptions.connect === "object"
+      ? { requestTls: { allowH2: false, ...agentOptions.connect } as typeof agentOptions.connect }
+      : {}),
     httpProxy: pick("http_proxy"),
     httpsProxy: pick("https_proxy"),
     noProxy: env.no_proxy ?? env.NO_PROXY ?? "",

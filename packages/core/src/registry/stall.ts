@@ -1,37 +1,37 @@
 /** Ends a request on which nothing moves, which no timer of undici's does while telling a slow reader from a silent server. */
 export interface StallWatch {
-  signal: AbortSignal;
   /** From now on, something has to happen within the limit. Arming again starts anew. */
   arm(): void;
   disarm(): void;
   end(): void;
-  /** The error to report, where it was the watch that ended the request. */
-  reason(): Error | undefined;
 }
 
-/** `limit` in milliseconds; `outer` ends the request as well. */
-export function watchForStall(limit: number, outer: AbortSignal | undefined): StallWatch {
-  const controller = new AbortController();
+/** `limit` in milliseconds. One timer for the whole of a request: it looks at the time when it rings, so that arming for each chunk costs next to nothing. */
+export function watchForStall(limit: number, onStall: (error: Error) => void): StallWatch {
   let timer: NodeJS.Timeout | undefined;
-  let stalled: Error | undefined;
-  const onAbort = () => controller.abort(outer?.reason);
-  outer?.addEventListener("abort", onAbort, { once: true });
-  if (outer?.aborted === true) onAbort();
-  const disarm = () => clearTimeout(timer);
+  let deadline: number | undefined;
+  let hasEnded = false;
+  const ring = (): void => {
+    timer = undefined;
+    if (deadline === undefined) return;
+    const rest = deadline - performance.now();
+    if (rest > 0) timer = setTimeout(ring, Math.ceil(rest));
+    else onStall(Object.assign(new Error(`nothing moved for ${limit} ms`), { code: "ETIMEDOUT" }));
+  };
   return {
-    signal: controller.signal,
     arm() {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        stalled = Object.assign(new Error(`nothing moved for ${limit} ms`), { code: "ETIMEDOUT" });
-        controller.abort(stalled);
-      }, limit);
+      if (hasEnded) return;
+      deadline = performance.now() + limit;
+      timer ??= setTimeout(ring, limit);
     },
-    disarm,
+    disarm() {
+      deadline = undefined;
+    },
     end() {
-      disarm();
-      outer?.removeEventListener("abort", onAbort);
+      hasEnded = true;
+      deadline = undefined;
+      clearTimeout(timer);
+      timer = undefined;
     },
-    reason: () => stalled,
   };
 }

@@ -1,12 +1,13 @@
-import { Readable } from "node:stream";
-import { Agent, type Dispatcher } from "undici";
 import { InfrastructureError, isKnownError } from "../errors.ts";
+import { describeTlsError } from "./certificates.ts";
 import type { RegistryClientOptions, Traffic } from "./client.ts";
-import { isLoopback, isSameOrigin, resolveServerUrl } from "./endpoint.ts";
-import { createProxyAgent } from "./proxy.ts";
+import { createDispatchers } from "./dispatchers.ts";
+import { isSameOrigin, resolveServerUrl } from "./endpoint.ts";
+import { type Answer, type Exchange, exchange, SourceFailure } from "./exchange.ts";
+import { createHostGate, type HostGate } from "./host-gate.ts";
+import { plainHttpRules, readHostRules } from "./host-settings.ts";
 import { parseContentLength } from "./ranges.ts";
 import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "./retry.ts";
-import { type StallWatch, watchForStall } from "./stall.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -48,7 +49,8 @@ export interface TransportResponse {
 export interface Transport {
   /**
    * Sends a request until it has an answer that is not worth another try, following redirects. An answer with a status of 400 or more is an answer.
-   * @throws InfrastructureError `registry-unreachable`, `registry-error` (still 408, 429 or 5xx after all tries), `redirect-refused`, `too-large`, `aborted`;
+   * @throws InfrastructureError `registry-unreachable`, `registry-error` (still 408, 429 or 5xx after all tries), `redirect-refused`, `too-large`, `aborted`,
+   *   `certificate-untrusted`, `client-certificate-refused`; UserError `certificates-invalid`;
    *   what the body's source throws
    */
   send(request: TransportRequest): Promise<TransportResponse>;
@@ -59,33 +61,37 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-export type TransportOptions = Pick<RegistryClientOptions, "ports" | "env" | "signal" | "plainHttp" | "attempts" | "stallTimeout"> & {
+/** An answer whose body can still be read whole. */
+type ReadableResponse = TransportResponse & Pick<Answer, "read">;
+
+export type TransportOptions = Pick<
+  RegistryClientOptions,
+  "ports" | "env" | "signal" | "plainHttp" | "hosts" | "attempts" | "stallTimeout"
+> & {
   /** Stands in for the clock, so that tests see how long would be waited instead of waiting. */
   sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
   random?: () => number;
 };
 
+/** Requests on their way to one host at the same time, unless its settings say otherwise. */
+const defaultConnections = 8;
+const nothing = new Uint8Array();
 const maxRedirects = 10;
 /** As much of an error's body as can be of use in a message. */
 const maxErrorBytes = 16 * 1024;
 const userAgent = "goldenpath";
 
 export function createTransport(options: TransportOptions): Transport {
-  const { ports, signal, plainHttp = [] } = options;
+  const { ports, signal } = options;
   const attempts = Math.max(1, options.attempts ?? 5);
   const stallTimeout = options.stallTimeout ?? 60_000;
   const random = options.random ?? Math.random;
   const sleep = options.sleep ?? sleepFor;
-  const agentOptions = {
-    // Own timers watch for standstill, since undici's do not tell a slow reader from a silent server.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: Math.min(stallTimeout, 15_000) },
-    allowH2: false,
-  };
-  // Loopback never goes through a proxy, as in Go's and curl's reading of the variables.
-  const direct = new Agent(agentOptions);
-  const proxied = createProxyAgent(options, agentOptions);
+  const rules = readHostRules(options);
+  const plainHttp = plainHttpRules(options);
+  const dispatchers = createDispatchers(options, rules, Math.min(stallTimeout, 15_000));
+  const gates = new Map<string, HostGate>();
+  const active = new Set<(error: Error) => void>();
   const traffic: Traffic = { requests: 0, bytesReceived: 0, bytesSent: 0 };
   // Until when a host does not want to be asked, by its own Retry-After: it holds for every request, not only for the one that was told.
   const parkedUntil = new Map<string, number>();
@@ -100,8 +106,6 @@ export function createTransport(options: TransportOptions): Transport {
     const most = request.attempts ?? attempts;
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(signal);
-      const parked = (parkedUntil.get(request.url.host) ?? 0) - Date.now();
-      if (parked > 0) await wait(parked);
       let retryAfter: number | undefined;
       let why: string;
       try {
@@ -112,7 +116,7 @@ export function createTransport(options: TransportOptions): Transport {
         }
         retryAfter = parseRetryAfter(response.header("retry-after"), new Date());
         why = `it answers ${response.status}${response.status === 429 ? " (too many requests)" : ""}`;
-        if (retryAfter !== undefined) parkedUntil.set(request.url.host, Date.now() + retryAfter);
+        if (retryAfter !== undefined) parkedUntil.set(response.url.host, Date.now() + retryAfter);
         await response.discard();
         if (attempt >= most) throw exhausted(request, response, attempt);
       } catch (error) {
@@ -128,11 +132,11 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
-  async function followRedirects(request: TransportRequest, attempt: number): Promise<TransportResponse> {
+  async function followRedirects(request: TransportRequest, attempt: number): Promise<ReadableResponse> {
     let { url, method, body } = request;
-    const headers = { ...request.headers };
+    const headers: Record<string, string> = { "user-agent": userAgent, ...request.headers };
     for (let hop = 0; ; hop++) {
-      const response = await exchange({ method, url, headers, ...(body === undefined ? {} : { body }) }, attempt);
+      const response = await exchangeOnce({ method, url, headers: { ...headers }, ...(body === undefined ? {} : { body }) }, attempt);
       const location = response.header("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
       await response.discard();
@@ -162,78 +166,61 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
-  async function exchange(request: TransportRequest, attempt: number): Promise<TransportResponse> {
-    traffic.requests++;
-    const watch = watchForStall(stallTimeout, signal);
-    const content = request.body === undefined ? undefined : Readable.from(countBody(request.body, traffic, watch));
-    const length = request.body instanceof Uint8Array ? request.body.byteLength : request.body?.length;
-    watch.arm();
-    let answer: Dispatcher.ResponseData;
+  async function exchangeOnce(request: Exchange, attempt: number): Promise<ReadableResponse> {
+    const { url } = request;
+    const gate = gateOf(url.host);
+    const place = await gate.enter();
     try {
-      answer = await (isLoopback(request.url.hostname) ? direct : proxied).request({
-        origin: request.url.origin,
-        path: `${request.url.pathname}${request.url.search}`,
-        method: request.method,
-        headers: {
-          "user-agent": userAgent,
-          ...request.headers,
-          // A POST without a body needs its length of 0, which some servers insist on.
-          ...(length !== undefined ? { "content-length": String(length) } : request.method === "POST" ? { "content-length": "0" } : {}),
-        },
-        body: content ?? null,
-        signal: watch.signal,
-      });
+      await sitOutPark(url.host);
+      const selected = dispatchers.select(url);
+      const dispatcher = selected instanceof Promise ? await selected : selected;
+      throwIfAborted(signal);
+      const answer = await exchange(request, { dispatcher, place, stallTimeout, traffic, active });
+      if (answer.status === 429) gate.slowDown();
+      else gate.speedUp();
+      return {
+        status: answer.status,
+        url,
+        attempts: attempt,
+        headers: answer.headers,
+        header: (name) => answer.headers(name)[0],
+        bytes: nothing,
+        stream: answer.stream,
+        discard: answer.discard,
+        read: answer.read,
+      };
     } catch (error) {
-      watch.end();
-      throw content?.errored instanceof SourceFailure ? content.errored : (watch.reason() ?? error);
+      place.leave();
+      throw describeTlsError(url.host, error) ?? error;
     }
-    watch.disarm();
-    return toResponse(request.url, answer, attempt, watch);
   }
 
-  function toResponse(url: URL, answer: Dispatcher.ResponseData, attempt: number, watch: StallWatch): TransportResponse {
-    const headers = (name: string): string[] => {
-      const value = answer.headers[name];
-      return value === undefined ? [] : Array.isArray(value) ? value : [value];
-    };
-    async function* stream(): AsyncGenerator<Uint8Array> {
-      const chunks = answer.body[Symbol.asyncIterator]();
-      try {
-        for (;;) {
-          // Only the time spent waiting for the server counts; the one who reads may be as slow as it likes.
-          watch.arm();
-          const next = await chunks.next().catch((error: unknown) => {
-            throwIfAborted(signal);
-            throw watch.reason() ?? error;
-          });
-          watch.disarm();
-          if (next.done === true) return;
-          const chunk = next.value as Uint8Array;
-          traffic.bytesReceived += chunk.byteLength;
-          yield chunk;
-        }
-      } finally {
-        watch.end();
-        answer.body.on("error", () => undefined);
-        answer.body.destroy();
-      }
+  /** Also for those that were already queued when the host said so; whoever waits here keeps its turn. */
+  async function sitOutPark(host: string): Promise<void> {
+    for (let known = 0; ; ) {
+      const until = parkedUntil.get(host) ?? 0;
+      const rest = until - Date.now();
+      if (rest <= 0 || until === known) return;
+      known = until;
+      await wait(rest);
     }
-    return {
-      status: answer.statusCode,
-      url,
-      attempts: attempt,
-      headers,
-      header: (name) => headers(name)[0],
-      bytes: new Uint8Array(),
-      stream,
-      async discard() {
-        // A short rest is read, so that the connection can be used again; a long one is cut off. Neither may fail what was asked.
-        watch.arm();
-        await answer.body.dump({ limit: 64 * 1024 }).catch(() => undefined);
-        watch.end();
-      },
-    };
   }
+
+  function gateOf(host: string): HostGate {
+    let gate = gates.get(host);
+    if (gate === undefined) {
+      gate = createHostGate(host, rules.get(host)?.connections ?? defaultConnections);
+      gates.set(host, gate);
+    }
+    return gate;
+  }
+
+  function giveUp(error: Error): void {
+    for (const gate of gates.values()) gate.close(error);
+    for (const fail of [...active]) fail(error);
+  }
+  const onAbort = (): void => giveUp(abortedError(signal));
+  signal?.addEventListener("abort", onAbort, { once: true });
 
   return {
     send,
@@ -241,32 +228,14 @@ export function createTransport(options: TransportOptions): Transport {
     attempts,
     wait,
     async close() {
-      await Promise.all([direct.destroy(), proxied.destroy()]);
+      signal?.removeEventListener("abort", onAbort);
+      giveUp(new InfrastructureError("the registry client was closed", { code: "aborted" }));
+      await dispatchers.close();
     },
   };
 }
 
-/** What failed was not the connection but where the content comes from, whose own error this carries. */
-class SourceFailure extends Error {}
-
-/** Counts what is sent, and keeps the watch: while the source thinks, it is not the server that is silent. */
-async function* countBody(body: Uint8Array | RequestBody, traffic: Traffic, watch: StallWatch): AsyncGenerator<Uint8Array> {
-  watch.disarm();
-  try {
-    for await (const chunk of body instanceof Uint8Array ? [body] : body.open()) {
-      if (chunk.byteLength === 0) continue;
-      traffic.bytesSent += chunk.byteLength;
-      watch.arm();
-      yield chunk;
-      watch.disarm();
-    }
-  } catch (error) {
-    throw new SourceFailure("the content could not be read", { cause: error });
-  }
-  watch.arm();
-}
-
-async function readBody(response: TransportResponse, maxBytes: number): Promise<Uint8Array> {
+async function readBody(response: ReadableResponse, maxBytes: number): Promise<Uint8Array> {
   const isError = response.status >= 400;
   const most = isError ? maxErrorBytes : maxBytes;
   const tooLarge = (size: string): never => {
@@ -283,15 +252,8 @@ async function readBody(response: TransportResponse, maxBytes: number): Promise<
     await response.discard();
     return tooLarge(`${declared} bytes`);
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.stream()) {
-    size += chunk.byteLength;
-    if (size > most && !isError) return tooLarge(`more than ${most} bytes`);
-    chunks.push(chunk);
-    if (size > most) break;
-  }
-  return new Uint8Array(Buffer.concat(chunks));
+  const { bytes, isWhole } = await response.read(most);
+  return isWhole || isError ? bytes : tooLarge(`more than ${most} bytes`);
 }
 
 function exhausted(request: TransportRequest, response: TransportResponse, attempts: number): InfrastructureError {
@@ -330,8 +292,11 @@ export function describeCause(error: unknown): string {
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  throw new InfrastructureError("the work was given up", { code: "aborted", cause: signal.reason });
+  if (signal?.aborted === true) throw abortedError(signal);
+}
+
+function abortedError(signal: AbortSignal | undefined): InfrastructureError {
+  return new InfrastructureError("the work was given up", { code: "aborted", cause: signal?.reason });
 }
 
 async function sleepFor(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

@@ -16,18 +16,29 @@ export function matchesEtag(header: string, digest: Digest | undefined, weakly: 
   });
 }
 
+/** The `ETag` header, where the registry sends one. */
+export function etagHeader(digest: Digest, settings: { etags: boolean }): Record<string, string> {
+  return settings.etags ? { ETag: formatEtag(digest) } : {};
+}
+
 /**
  * Compare-and-set: refuses a change of a tag or manifest unless it is now what the client says it is.
  * @throws RegistryError 412
  */
-export function checkPreconditions(exchange: Exchange, reference: string, current: Digest | undefined): void {
+export function checkPreconditions(
+  exchange: Exchange,
+  reference: string,
+  current: Digest | undefined,
+  settings: { conditions: boolean; etags: boolean },
+): void {
+  if (!settings.conditions) return;
   const match = exchange.headers["if-match"];
   const noneMatch = exchange.headers["if-none-match"];
   const failed =
     (match !== undefined && !matchesEtag(match, current, false)) || (noneMatch !== undefined && matchesEtag(noneMatch, current, true));
   if (!failed) return;
   const message = current === undefined ? `'${reference}' does not exist` : `'${reference}' is ${current}`;
-  refuse(412, "DENIED", message, current === undefined ? {} : { headers: { ETag: formatEtag(current) } });
+  refuse(412, "DENIED", message, current === undefined ? {} : { headers: etagHeader(current, settings) });
 }
 
 export function isNotModified(exchange: Exchange, digest: Digest): boolean {

@@ -1,6 +1,6 @@
 import { jsonReply, type Reply } from "./reply.ts";
 
-/** The distribution specification's error codes; `UNKNOWN` is only sent with a 5xx. */
+/** The distribution specification's error codes, and after them those of registries that are imitated; `UNKNOWN` is only sent with a 5xx. */
 export type ErrorCode =
   | "BLOB_UNKNOWN"
   | "BLOB_UPLOAD_INVALID"
@@ -16,7 +16,11 @@ export type ErrorCode =
   | "DENIED"
   | "UNSUPPORTED"
   | "TOOMANYREQUESTS"
-  | "UNKNOWN";
+  | "UNKNOWN"
+  | "PRECONDITION"
+  | "REGISTRY_DISALLOWED_OPERATION"
+  | "TAG_ALREADY_EXISTS"
+  | "TAG_INVALID";
 
 export interface ErrorEntry {
   code: ErrorCode;

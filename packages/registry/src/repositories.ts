@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Digest } from "./grammar.ts";
+import { type Digest, isWithinPrefix } from "./grammar.ts";
 import { createRepositoryState, type ManifestRecord, type RepositoryState, type Store, type Upload } from "./store.ts";
 
 /** Per repository, sorted; two of them are equal exactly when nothing that a client can see has changed. */
@@ -10,9 +10,10 @@ export interface Repositories {
   find(name: string): Readonly<RepositoryState> | undefined;
   /** Sorted. */
   names(): string[];
-  addUpload(name: string, digest: Digest, upload: Upload): Promise<void>;
-  /** False when `from` doesn't have the blob. */
-  mountBlob(name: string, digest: Digest, from: string): Promise<boolean>;
+  /** What `check` throws refuses the change, here and below. */
+  addUpload(name: string, digest: Digest, upload: Upload, check?: () => void): Promise<void>;
+  /** False when `from` doesn't have the blob. `check` is told its size. */
+  mountBlob(name: string, digest: Digest, from: string, check?: (size: number) => void): Promise<boolean>;
   /** False when it wasn't there. */
   deleteBlob(name: string, digest: Digest): Promise<boolean>;
   /**
@@ -32,6 +33,8 @@ export interface Repositories {
   deleteTag(name: string, tag: string, check: (state: Readonly<RepositoryState>) => void): Promise<boolean>;
   openContent(digest: Digest, start: number, end: number): Promise<Readable | undefined>;
   readContent(digest: Digest): Promise<Uint8Array | undefined>;
+  /** All blobs and manifests in the repositories of a prefix, with their sizes. */
+  holdings(prefix: string): ReadonlyMap<Digest, number>;
   snapshot(): Snapshot;
 }
 
@@ -59,16 +62,18 @@ export async function openRepositories(store: Store): Promise<Repositories> {
   return {
     find: (name) => states.get(name),
     names: () => [...states.keys()].sort(),
-    addUpload: (name, digest, upload) =>
+    addUpload: (name, digest, upload, check) =>
       exclusively(async () => {
         const { size } = upload;
+        check?.();
         await upload.commit(digest);
         await change(name, (draft) => void draft.blobs.set(digest, size));
       }),
-    mountBlob: (name, digest, from) =>
+    mountBlob: (name, digest, from, check) =>
       exclusively(async () => {
         const size = states.get(from)?.blobs.get(digest);
         if (size === undefined) return false;
+        check?.(size);
         await change(name, (draft) => void draft.blobs.set(digest, size));
         return true;
       }),
@@ -109,6 +114,15 @@ export async function openRepositories(store: Store): Promise<Repositories> {
       }),
     openContent: store.openContent,
     readContent: store.readContent,
+    holdings(prefix) {
+      const sizes = new Map<Digest, number>();
+      for (const [name, state] of states) {
+        if (!isWithinPrefix(name, prefix)) continue;
+        for (const [digest, size] of state.blobs) sizes.set(digest, size);
+        for (const [digest, { size }] of state.manifests) sizes.set(digest, size);
+      }
+      return sizes;
+    },
     snapshot: () =>
       Object.fromEntries(
         [...states.entries()].sort(byKey).map(([name, state]) => [

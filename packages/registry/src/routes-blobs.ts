@@ -1,8 +1,9 @@
-import { type ByteRange, formatEtag, isNotModified, parseRange } from "./conditions.ts";
+import { type ByteRange, etagHeader, formatEtag, isNotModified, parseRange } from "./conditions.ts";
 import { refuse } from "./errors.ts";
 import { type Digest, isDigest } from "./grammar.ts";
 import { type Exchange, emptyReply, type Reply } from "./reply.ts";
 import type { Repositories } from "./repositories.ts";
+import type { RegistrySettings } from "./settings.ts";
 
 /** @throws RegistryError 400 DIGEST_INVALID */
 export function parseDigest(value: string): Digest {
@@ -10,15 +11,26 @@ export function parseDigest(value: string): Digest {
 }
 
 /** GET and HEAD of a blob, whole or one range of it. */
-export async function serveBlob(repositories: Repositories, exchange: Exchange, name: string, digest: Digest): Promise<Reply> {
+export async function serveBlob(
+  repositories: Repositories,
+  exchange: Exchange,
+  name: string,
+  digest: Digest,
+  settings: RegistrySettings,
+): Promise<Reply> {
   const size = repositories.find(name)?.blobs.get(digest);
   if (size === undefined) return refuseUnknownBlob(name, digest);
-  const validators = { "Docker-Content-Digest": digest, ETag: formatEtag(digest), "Accept-Ranges": "bytes" };
+  const validators = {
+    "Docker-Content-Digest": digest,
+    ...etagHeader(digest, settings),
+    ...(settings.ranges ? { "Accept-Ranges": "bytes" } : {}),
+  };
   if (isNotModified(exchange, digest)) return emptyReply(304, validators);
   const headers = { ...validators, "Content-Type": "application/octet-stream" };
   if (exchange.method === "HEAD") return { status: 200, headers: { ...headers, "Content-Length": String(size) } };
   const ifRange = exchange.headers["if-range"];
-  const range = ifRange === undefined || ifRange === formatEtag(digest) ? parseRange(exchange.headers.range, size) : undefined;
+  const isRanged = settings.ranges && (ifRange === undefined || ifRange === formatEtag(digest));
+  const range = isRanged ? parseRange(exchange.headers.range, size) : undefined;
   if (range === "unsatisfiable") {
     return refuse(416, "SIZE_INVALID", `the blob has ${size} bytes`, { headers: { "Content-Range": `bytes */${size}` } });
   }

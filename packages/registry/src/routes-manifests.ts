@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { checkPreconditions, formatEtag, isNotModified } from "./conditions.ts";
+import { checkPreconditions, etagHeader, isNotModified } from "./conditions.ts";
 import { RegistryError, refuse } from "./errors.ts";
 import { algorithmOf, type Digest, isDigest, isTag } from "./grammar.ts";
 import { maxManifestBytes, parseManifest } from "./manifest.ts";
 import { type Exchange, emptyReply, type Reply } from "./reply.ts";
 import type { Repositories } from "./repositories.ts";
+import { checkQuotas, checkTagMovable, type RegistrySettings } from "./settings.ts";
 import type { RepositoryState } from "./store.ts";
 
 /** A manifest's place in the path: a digest, or otherwise a tag. */
@@ -22,12 +23,18 @@ function resolve(state: Readonly<RepositoryState> | undefined, name: ManifestNam
   return state?.manifests.has(name.digest) === true ? name.digest : undefined;
 }
 
-export async function serveManifest(repositories: Repositories, exchange: Exchange, name: string, reference: string): Promise<Reply> {
+export async function serveManifest(
+  repositories: Repositories,
+  exchange: Exchange,
+  name: string,
+  reference: string,
+  settings: RegistrySettings,
+): Promise<Reply> {
   const state = repositories.find(name);
   const digest = resolve(state, parseManifestName(reference));
   const record = digest === undefined ? undefined : state?.manifests.get(digest);
   if (digest === undefined || record === undefined) return refuseUnknownManifest(name, reference);
-  const validators = { "Docker-Content-Digest": digest, ETag: formatEtag(digest) };
+  const validators = { "Docker-Content-Digest": digest, ...etagHeader(digest, settings) };
   if (isNotModified(exchange, digest)) return emptyReply(304, validators);
   const headers = { ...validators, "Content-Type": record.mediaType, "Content-Length": String(record.size) };
   if (exchange.method === "HEAD") return { status: 200, headers };
@@ -41,7 +48,7 @@ export async function putManifest(
   exchange: Exchange,
   name: string,
   reference: string,
-  referrers: boolean,
+  settings: RegistrySettings,
 ): Promise<Reply> {
   const target = parseManifestName(reference);
   const tags = "tag" in target ? [target.tag] : exchange.query.getAll("tag");
@@ -54,7 +61,9 @@ export async function putManifest(
   }
   const { record, blobs, children } = parseManifest(bytes, exchange.headers["content-type"]);
   await repositories.putManifest(name, digest, bytes, record, tags, (state) => {
-    checkPreconditions(exchange, reference, resolve(state, target));
+    checkPreconditions(exchange, reference, resolve(state, target), settings);
+    for (const tag of tags) checkTagMovable(settings, name, tag, state.tags.get(tag), digest);
+    checkQuotas(settings, name, digest, bytes.byteLength, repositories.holdings);
     const missing = [
       ...blobs.filter((blob) => !state.blobs.has(blob)),
       // A child that isn't a manifest of a known kind can have been pushed as a blob.
@@ -73,17 +82,29 @@ export async function putManifest(
   const reply = emptyReply(201, {
     Location: `/v2/${name}/manifests/${reference}`,
     "Docker-Content-Digest": digest,
-    ETag: formatEtag(digest),
-    ...(record.subject !== undefined && referrers ? { "OCI-Subject": record.subject } : {}),
+    ...etagHeader(digest, settings),
+    ...(record.subject !== undefined && settings.referrers ? { "OCI-Subject": record.subject } : {}),
     ...("digest" in target && tags.length > 0 ? { "OCI-Tag": tags.join(", ") } : {}),
   });
   return record.subject === undefined ? reply : { ...reply, subject: record.subject };
 }
 
-export async function deleteManifest(repositories: Repositories, exchange: Exchange, name: string, reference: string): Promise<Reply> {
+export async function deleteManifest(
+  repositories: Repositories,
+  exchange: Exchange,
+  name: string,
+  reference: string,
+  settings: RegistrySettings,
+): Promise<Reply> {
   const target = parseManifestName(reference);
   if (repositories.find(name) === undefined) return refuse(404, "NAME_UNKNOWN", `there is no repository ${name}`);
-  const check = (state: Readonly<RepositoryState>) => checkPreconditions(exchange, reference, resolve(state, target));
+  const check = (state: Readonly<RepositoryState>) => {
+    const current = resolve(state, target);
+    checkPreconditions(exchange, reference, current, settings);
+    for (const [tag, digest] of state.tags) {
+      if ("tag" in target ? tag === target.tag : digest === current) checkTagMovable(settings, name, tag, digest, undefined);
+    }
+  };
   const deleted =
     "tag" in target ? await repositories.deleteTag(name, target.tag, check) : await repositories.deleteManifest(name, target.digest, check);
   return deleted ? emptyReply(202) : refuseUnknownManifest(name, reference);

@@ -5,6 +5,7 @@ import { type Algorithm, algorithmOf, type Digest, isAlgorithm, isDigest } from 
 import { type Exchange, emptyReply, type Reply } from "./reply.ts";
 import type { Repositories } from "./repositories.ts";
 import { parseDigest } from "./routes-blobs.ts";
+import { checkQuotas, type RegistrySettings } from "./settings.ts";
 import { BodyTooLongError, type Store, type Upload } from "./store.ts";
 
 export interface Uploads {
@@ -25,7 +26,12 @@ interface Session {
 /** Uploads on which nothing happened for so long are given up. Milliseconds. */
 const abandonedAfter = 60 * 60 * 1000;
 
-export function createUploads(store: Store, repositories: Repositories, chunkMinLength: number | undefined): Uploads {
+export function createUploads(
+  store: Store,
+  repositories: Repositories,
+  settings: RegistrySettings,
+  chunkMinLength: number | undefined,
+): Uploads {
   const sessions = new Map<string, Session>();
 
   const open = async (name: string, algorithm: Algorithm): Promise<{ id: string; session: Session }> => {
@@ -46,7 +52,13 @@ export function createUploads(store: Store, repositories: Repositories, chunkMin
       await drop(id, session);
       return refuse(400, "DIGEST_INVALID", `the bytes have the digest ${actual}, not ${digest}`, { detail: { digest, actual } });
     }
-    await repositories.addUpload(name, digest, session.upload);
+    const { size } = session.upload;
+    try {
+      await repositories.addUpload(name, digest, session.upload, () => checkQuotas(settings, name, digest, size, repositories.holdings));
+    } catch (error) {
+      await drop(id, session);
+      throw error;
+    }
     sessions.delete(id);
     return emptyReply(201, { Location: `/v2/${name}/blobs/${digest}`, "Docker-Content-Digest": digest });
   };
@@ -74,18 +86,28 @@ export function createUploads(store: Store, repositories: Repositories, chunkMin
     if (upload.size !== last + 1) return mismatch();
   };
 
+  /** As a registry behind several machines does it that share nothing of an upload under way: what broke off is lost. */
+  const appendOrLose = async (exchange: Exchange, name: string, id: string, session: Session): Promise<void> => {
+    await append(exchange, name, id, session.upload).catch(async (error) => {
+      if (!settings.uploadResume) await drop(id, session);
+      throw error;
+    });
+  };
+
   const proceedWith = async (exchange: Exchange, name: string, id: string, session: Session): Promise<Reply> => {
     const { upload } = session;
     switch (exchange.method) {
       case "GET":
       case "HEAD":
+        if (!settings.uploadResume)
+          return refuse(405, "UNSUPPORTED", "an upload's state is not told", { headers: { Allow: "PATCH, PUT, DELETE" } });
         return emptyReply(204, state(name, id, upload));
       case "PATCH":
-        await append(exchange, name, id, upload);
+        await appendOrLose(exchange, name, id, session);
         return emptyReply(202, state(name, id, upload));
       case "PUT": {
         const digest = parseDigest(exchange.query.get("digest") ?? "");
-        await append(exchange, name, id, upload);
+        await appendOrLose(exchange, name, id, session);
         return finish(name, id, session, digest);
       }
       case "DELETE":
@@ -102,7 +124,13 @@ export function createUploads(store: Store, repositories: Repositories, chunkMin
       const mount = query.get("mount");
       const from = query.get("from");
       // Without `from` nothing is mounted: whoever knows a digest could otherwise take a blob out of a repository that they can't read.
-      if (isDigest(mount) && from !== null && mayPullFrom(from) && (await repositories.mountBlob(name, mount, from))) {
+      const isMounted =
+        settings.mount &&
+        isDigest(mount) &&
+        from !== null &&
+        mayPullFrom(from) &&
+        (await repositories.mountBlob(name, mount, from, (size) => checkQuotas(settings, name, mount, size, repositories.holdings)));
+      if (isMounted) {
         return emptyReply(201, { Location: `/v2/${name}/blobs/${mount}`, "Docker-Content-Digest": mount });
       }
       const wanted = query.get("digest");

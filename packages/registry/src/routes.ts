@@ -1,21 +1,19 @@
 import type { Access, Authorizer } from "./auth.ts";
 import { refuse } from "./errors.ts";
-import { isRepositoryName, isWithinPrefix } from "./grammar.ts";
+import { isRepositoryName } from "./grammar.ts";
 import { type Exchange, jsonReply, type Reply } from "./reply.ts";
 import type { Repositories } from "./repositories.ts";
 import { deleteBlob, parseDigest, serveBlob } from "./routes-blobs.ts";
 import { listReferrers, listRepositories, listTags } from "./routes-lists.ts";
 import { deleteManifest, putManifest, serveManifest } from "./routes-manifests.ts";
 import type { Uploads } from "./routes-uploads.ts";
+import { checkWritable, type RegistrySettings } from "./settings.ts";
 
 export interface RouteOptions {
   repositories: Repositories;
   uploads: Uploads;
   authorizer: Authorizer;
-  /** Whether the referrers API is served. */
-  referrers: boolean;
-  readOnlyPrefixes: readonly string[];
-  pageSize: number | undefined;
+  settings: RegistrySettings;
 }
 
 type Route =
@@ -41,7 +39,7 @@ export function matchRoute(path: string): Route {
 
 /** Answers one request, or throws the RegistryError that answers it. */
 export async function handleExchange(options: RouteOptions, exchange: Exchange): Promise<Reply> {
-  const { authorizer, repositories, uploads } = options;
+  const { authorizer, repositories, settings, uploads } = options;
   const route = matchRoute(exchange.path);
   switch (route.kind) {
     case "token":
@@ -53,21 +51,21 @@ export async function handleExchange(options: RouteOptions, exchange: Exchange):
     case "catalog":
       authorizer.authorize(exchange, [{ type: "registry", name: "catalog", action: "*" }]);
       expectMethods(exchange, ["GET"]);
-      return listRepositories(repositories, exchange, options.pageSize);
+      return listRepositories(repositories, exchange, settings.pageSize);
     case "unknown":
       return refuseUnknownPath(exchange);
   }
   const { name } = route;
   if (!isRepositoryName(name)) return refuse(400, "NAME_INVALID", `'${name}' is not a repository's name`);
   authorizer.authorize(exchange, accessFor(route.kind, exchange.method, name));
-  if (!isRead(exchange.method) && options.readOnlyPrefixes.some((prefix) => isWithinPrefix(name, prefix))) {
-    return refuse(403, "DENIED", `${name} may not be written to`);
-  }
+  if (!isRead(exchange.method)) checkWritable(settings, name);
   switch (route.kind) {
     case "blob": {
       expectMethods(exchange, ["GET", "HEAD", "DELETE"]);
       const digest = parseDigest(route.reference);
-      return exchange.method === "DELETE" ? deleteBlob(repositories, name, digest) : serveBlob(repositories, exchange, name, digest);
+      return exchange.method === "DELETE"
+        ? deleteBlob(repositories, name, digest)
+        : serveBlob(repositories, exchange, name, digest, settings);
     }
     case "uploads":
       expectMethods(exchange, ["POST"]);
@@ -76,16 +74,16 @@ export async function handleExchange(options: RouteOptions, exchange: Exchange):
       return uploads.proceed(exchange, name, route.reference);
     case "manifest":
       expectMethods(exchange, ["GET", "HEAD", "PUT", "DELETE"]);
-      if (exchange.method === "PUT") return putManifest(repositories, exchange, name, route.reference, options.referrers);
-      if (exchange.method === "DELETE") return deleteManifest(repositories, exchange, name, route.reference);
-      return serveManifest(repositories, exchange, name, route.reference);
+      if (exchange.method === "PUT") return putManifest(repositories, exchange, name, route.reference, settings);
+      if (exchange.method === "DELETE") return deleteManifest(repositories, exchange, name, route.reference, settings);
+      return serveManifest(repositories, exchange, name, route.reference, settings);
     case "tags":
       expectMethods(exchange, ["GET"]);
-      return listTags(repositories, exchange, name, options.pageSize);
+      return listTags(repositories, exchange, name, settings.pageSize);
     case "referrers":
-      if (!options.referrers) return refuseUnknownPath(exchange);
+      if (!settings.referrers) return refuseUnknownPath(exchange);
       expectMethods(exchange, ["GET"]);
-      return listReferrers(repositories, exchange, name, parseDigest(route.reference), options.pageSize);
+      return listReferrers(repositories, exchange, name, parseDigest(route.reference), settings.pageSize);
   }
 }
 

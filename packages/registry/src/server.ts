@@ -9,32 +9,30 @@ import type { Exchange, Reply } from "./reply.ts";
 import { openRepositories, type Snapshot } from "./repositories.ts";
 import { handleExchange, type RouteOptions } from "./routes.ts";
 import { createUploads } from "./routes-uploads.ts";
+import { createRateLimit, createSettings, type RegistrySettings } from "./settings.ts";
 import { createDirectoryStore } from "./store-directory.ts";
 import { createMemoryStore } from "./store-memory.ts";
 
 export type { AuthOptions } from "./auth.ts";
 export type { Fault, FaultAction } from "./faults.ts";
 export type { Snapshot } from "./repositories.ts";
+export type { ImmutableTags, Quota, RegistrySettings } from "./settings.ts";
 
-export interface RegistryOptions {
+export interface RegistryOptions extends Partial<RegistrySettings> {
   /** 0 or absent: any free one. */
   port?: number;
   /** Default 127.0.0.1. */
   hostname?: string;
   /** Where the contents live, which then survive a restart; one server at a time. Absent: in memory. */
   directory?: string;
-  /** Default true. False: no referrers API and no `OCI-Subject`, so clients use the fallback tag (as with CNCF distribution). */
-  referrers?: boolean;
   auth?: AuthOptions;
-  /** Repositories, and what is under them, that are read-only: 403 DENIED. */
-  readOnlyPrefixes?: string[];
   faults?: Fault[];
-  /** The most entries on one page of tags, repositories and referrers. Absent: as many as the client wants. */
-  pageSize?: number;
   /** Sent as `OCI-Chunk-Min-Length`. Bytes. */
   chunkMinLength?: number;
   /** One line for each request, without its headers. */
   log?: (line: string) => void;
+  /** False: `requests` stays empty, for a server that runs for long. */
+  record?: boolean;
 }
 
 export interface RecordedRequest {
@@ -62,6 +60,8 @@ export interface RegistryServer {
   /** Every request since the start, in the order in which they came; clear it with `length = 0`. */
   readonly requests: RecordedRequest[];
   faults: Fault[];
+  /** To be changed at will. */
+  readonly settings: RegistrySettings;
   /** What every repository holds. */
   snapshot(): Promise<Snapshot>;
   /** Ends open connections, too. */
@@ -75,14 +75,14 @@ export interface RegistryServer {
 export async function startRegistry(options: RegistryOptions = {}): Promise<RegistryServer> {
   const store = options.directory === undefined ? createMemoryStore() : await createDirectoryStore(options.directory);
   const repositories = await openRepositories(store);
+  const settings = createSettings(options);
   const routes: RouteOptions = {
     repositories,
-    uploads: createUploads(store, repositories, options.chunkMinLength),
+    uploads: createUploads(store, repositories, settings, options.chunkMinLength),
     authorizer: createAuthorizer(options.auth),
-    referrers: options.referrers ?? true,
-    readOnlyPrefixes: options.readOnlyPrefixes ?? [],
-    pageSize: options.pageSize,
+    settings,
   };
+  const isOneTooMany = createRateLimit(settings);
   const selector = createFaultSelector(options.faults);
   const requests: RecordedRequest[] = [];
 
@@ -91,7 +91,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     const target = request.url ?? "/";
     const { path, query } = splitTarget(target);
     const recorded: RecordedRequest = { method, path, query, status: 0, headers: request.headers, bytesIn: 0, bytesOut: 0 };
-    requests.push(recorded);
+    if (options.record !== false) requests.push(recorded);
     response.once("close", () => options.log?.(describeRequest(recorded)));
     const action = selector.select({ method, path, query })?.action;
     if (action !== undefined) recorded.fault = action.kind;
@@ -110,10 +110,12 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
           ? limitBody(body, countIn, action.afterBytes, () => request.socket.resetAndDestroy())
           : limitBody(body, countIn),
     };
-    if (action?.kind === "delay") await sleep(action.milliseconds, undefined, { ref: false });
+    const isLimited = isOneTooMany(Date.now());
+    const wait = settings.latency + (action?.kind === "delay" ? action.milliseconds : 0);
+    if (wait > 0) await sleep(wait, undefined, { ref: false });
     let delivery = action === undefined ? undefined : replaceReply(action, target);
     if (delivery === undefined) {
-      const reply = await handle(routes, exchange, options.log);
+      const reply = isLimited ? renderError(tooManyRequests) : await handle(routes, exchange, options.log);
       delivery = alterReply(reply, action, { method, path });
     }
     if (delivery.reset === undefined && !request.socket.destroyed) recorded.status = delivery.reply.status;
@@ -145,6 +147,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     url: `http://${listensLocally ? "127.0.0.1" : authority}:${port}`,
     host: `${listensLocally ? "localhost" : authority}:${port}`,
     requests,
+    settings,
     get faults() {
       return selector.faults;
     },
@@ -159,6 +162,12 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
       }),
   };
 }
+
+const tooManyRequests = new RegistryError(
+  429,
+  { code: "TOOMANYREQUESTS", message: "too many requests in one second" },
+  { "Retry-After": "1" },
+);
 
 async function handle(routes: RouteOptions, exchange: Exchange, log: ((line: string) => void) | undefined): Promise<Reply> {
   try {

@@ -6,8 +6,9 @@ import { formatReference, type Reference, type Repository } from "../oci/referen
 import { answerError } from "./answers.ts";
 import { createAuthorizedTransport } from "./auth.ts";
 import type { BlobTransfer, RegistryClient, RegistryClientOptions, TransferOptions } from "./client.ts";
+import { contentFrom } from "./content.ts";
 import { createCredentialStore } from "./credentials.ts";
-import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
+import { blobContent, type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
 import { getManifest, hasManifest, imageNotFound } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
@@ -16,6 +17,7 @@ import { createReferrers } from "./referrers.ts";
 import { readTag, setTag } from "./tag.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
 import { headBlob, requestMount, uploadBlob } from "./upload.ts";
+import { cancelUpload, startMount } from "./upload-session.ts";
 
 /** What {@link RegistryClient.fetchBlob} holds in memory unless told otherwise. Bytes. */
 const defaultMaxBlob = 64 * 1024 * 1024;
@@ -52,17 +54,15 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
   }
 
   async function copyBlob(from: Repository, to: Repository, descriptor: Descriptor, options: TransferOptions = {}): Promise<BlobTransfer> {
-    if (options.isMissing !== true && (await headBlob(context, to, descriptor.digest))) return "present";
-    if (await requestMount(context, to, descriptor.digest, from)) return "mounted";
-    await uploadBlob(context, to, descriptor, () => readFrom(from, descriptor, options));
-    return "copied";
-  }
-
-  async function* readFrom(from: Repository, descriptor: Descriptor, options: TransferOptions): AsyncGenerator<Uint8Array> {
-    for await (const chunk of await openVerifiedBlob(context, from, descriptor)) {
-      options.onBytes?.(chunk.byteLength);
-      yield chunk;
+    // A mount of what is there costs no more than the question whether it is.
+    const begun = await startMount(context, to, descriptor.digest, from);
+    if (begun === "mounted") return "mounted";
+    if (options.isMissing !== true && (await headBlob(context, to, descriptor.digest, "push"))) {
+      if (begun !== undefined) await cancelUpload(context, begun);
+      return "present";
     }
+    await uploadBlob(context, to, descriptor, blobContent(context, from, descriptor), { ...options, begun, isMissing: true });
+    return "copied";
   }
 
   async function listTags(repository: Repository): Promise<string[]> {
@@ -84,7 +84,8 @@ export function createRegistryClient(options: RegistryClientOptions & Pick<Trans
     fetchBlob: (repository, descriptor, maxBytes = defaultMaxBlob) => readVerifiedBlob(context, repository, descriptor, maxBytes),
     openBlob: (repository, descriptor) => openVerifiedBlob(context, repository, descriptor),
     hasBlob: (repository, digest) => headBlob(context, repository, digest),
-    pushBlob: (repository, descriptor, content) => uploadBlob(context, repository, descriptor, content),
+    pushBlob: (repository, descriptor, content, options) =>
+      uploadBlob(context, repository, descriptor, contentFrom(`what is to be uploaded as ${descriptor.digest}`, content), options),
     copyBlob,
     mountBlob: (repository, digest, from) => requestMount(context, repository, digest, from),
     pushManifest,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseContentLength, parseContentRange } from "./ranges.ts";
+import { parseContentLength, parseContentRange, parseUploadRange } from "./ranges.ts";
 
 test.each([
   ["bytes 0-9/10", { start: 0, end: 9, size: 10 }],
@@ -28,4 +28,25 @@ test.each([
   [undefined, undefined],
 ])("content length %j", (header, expected) => {
   expect(parseContentLength(header)).toBe(expected);
+});
+
+test.each([
+  ["0-9", 10],
+  ["bytes=0-9", 10],
+  ["bytes 0-9", 10],
+  ["Bytes 0-9/*", 10],
+  ["0-9/20", 10],
+  [" 0-0 ", 1],
+  ["0--1", undefined],
+  ["1-9", undefined],
+  ["0-", undefined],
+  ["0-9, 12-14", undefined],
+  ["0-1e3", undefined],
+  ["items=0-9", undefined],
+  [`0-${"9".repeat(20)}`, undefined],
+  ["9", undefined],
+  ["", undefined],
+  [undefined, undefined],
+])("the range of an upload %j", (header, expected) => {
+  expect(parseUploadRange(header)).toBe(expected);
 });

@@ -19,3 +19,12 @@ export function parseContentRange(header: string): ContentRange | undefined {
 export function parseContentLength(header: string | undefined): number | undefined {
   return header !== undefined && /^\d{1,15}$/.test(header.trim()) ? Number(header) : undefined;
 }
+
+/**
+ * The Range header of an upload's state → how many bytes the registry has, counted from the first. The specification's form is `0-9` for ten bytes; some registries
+ * write `bytes=0-9` or `bytes 0-9`. Undefined for anything else, as for the `0--1` by which olareg says that it has none.
+ */
+export function parseUploadRange(header: string | undefined): number | undefined {
+  const match = /^\s*(?:bytes\s*[=\s]\s*)?0-(\d{1,15})(?:\/(?:\d{1,15}|\*))?\s*$/i.exec(header ?? "");
+  return match === null ? undefined : Number(match[1]) + 1;
+}

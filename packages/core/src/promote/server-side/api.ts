@@ -68,15 +68,14 @@ export async function openProductApi(plan: ServerSidePlan, options: TransportOpt
           readUpTo: maxAnswerBytes,
         });
       } catch (error) {
-        if (call.method === "POST" && isUnanswered(error)) throw unanswered(plan, error);
+        if (!(error instanceof InfrastructureError)) throw error;
+        if (call.method === "POST" && error.code === "registry-unreachable") throw unanswered(plan, error);
+        if (error.code === "redirect-refused") throw redirected(plan, error.message, error);
         throw error;
       }
       if (!isSameOrigin(response.url, url)) {
-        throw new InfrastructureError(`${url.host} sends what asks for a promotion on to ${response.url.host}, where nobody is logged in`, {
-          code: "server-side-failed",
-          safeToRetry: false,
-          wayOut: "Write the address that answers in serverSide.url of the policy.",
-        });
+        await response.discard();
+        throw redirected(plan, `it sends on to ${response.url.host}, where nobody is logged in`);
       }
       if (response.status === 401 || response.status === 403) throw unauthorized(plan, base, response, login !== undefined);
       const retryAfter = parseRetryAfter(response.header("retry-after"), new Date());
@@ -110,19 +109,21 @@ function authorize(login: Credential, host: string): string {
   });
 }
 
-function isUnanswered(error: unknown): boolean {
-  return error instanceof InfrastructureError && error.code === "registry-unreachable";
+function redirected(plan: ServerSidePlan, why: string, cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`${titleOf(plan.product)} does not answer at ${plan.url}: ${why}`, {
+    code: "server-side-failed",
+    cause,
+    safeToRetry: false,
+    wayOut: "Write the address that answers in serverSide.url of the policy.",
+  });
 }
 
-function unanswered({ product, image, url }: ServerSidePlan, cause: unknown): InfrastructureError {
-  return new InfrastructureError(
-    `${titleOf(product)} at ${url} gives no answer on the promotion of ${image}: ${(cause as Error).message}`,
-    {
-      code: "server-side-unanswered",
-      cause,
-      wayOut: "Run the promotion again: it looks first at what is at the destination.",
-    },
-  );
+function unanswered({ product, image, url }: ServerSidePlan, cause: Error): InfrastructureError {
+  return new InfrastructureError(`${titleOf(product)} at ${url} gives no answer on the promotion of ${image}: ${cause.message}`, {
+    code: "server-side-unanswered",
+    cause,
+    wayOut: "Run the promotion again: it looks first at what is at the destination.",
+  });
 }
 
 function unauthorized(plan: ServerSidePlan, base: URL, response: TransportResponse, isLoggedIn: boolean): UserError {

@@ -1,0 +1,412 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { InfrastructureError, UserError } from "@goldenpath/core/errors";
+import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
+import type { Manifest } from "@goldenpath/core/oci/manifest";
+import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
+import { serverSideSchema } from "@goldenpath/core/policy/schema";
+import { silentPorts } from "@goldenpath/core/ports";
+import { removeStagingTags } from "@goldenpath/core/promote/server-side/clean-up";
+import { readWhereMoved } from "@goldenpath/core/promote/server-side/moved-source";
+import { planServerSide, type ServerSidePlan } from "@goldenpath/core/promote/server-side/plan";
+import { runServerSide, type ServerSideOutcome } from "@goldenpath/core/promote/server-side/run";
+import type { RegistryClient } from "@goldenpath/core/registry/client";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Behaviour, type ProductServer, startProduct } from "../support/artifactory-nexus.ts";
+import { pushImage, pushIndex } from "../support/chain.ts";
+import { connect } from "../support/promotion.ts";
+
+/** Against stand-ins that answer as the products' documents say; the products themselves have not been there. */
+let registry: RegistryServer;
+let product: ProductServer;
+let client: RegistryClient;
+let directory: string;
+let image: Manifest;
+let plan: ServerSidePlan;
+let waits: number[];
+let from: Repository;
+let to: Repository;
+
+const user = { name: "promoter", password: "pass:word" };
+const attempts = 3;
+
+async function open(kind: "artifactory" | "nexus", { copy = true, index = false } = {}): Promise<void> {
+  registry = await startRegistry();
+  product = await startProduct({ product: kind, registry, user });
+  client = connect();
+  directory = await mkdtemp(join(tmpdir(), "goldenpath-products-"));
+  waits = [];
+  from = parseRepository(`${registry.host}/quarantine-local/team/shop`);
+  to = parseRepository(`${registry.host}/prod-local/team/shop`);
+  const pushed = await (index ? pushIndex : pushImage)(client, `${from.registry}/${from.name}`);
+  image = await client.fetchManifest({ ...from, digest: pushed.digest });
+  await pushImage(client, `${from.registry}/${from.name}`, "another build", "2.0.0");
+  await pushImage(client, `${to.registry}/${to.name}`, "of long ago", "0.9.0");
+  await login({ [product.host]: user });
+  plan = makePlan(kind, copy);
+}
+
+function makePlan(kind: "artifactory" | "nexus", copy: boolean, url = product.url): ServerSidePlan {
+  const settings = serverSideSchema.parse({
+    product: kind,
+    url,
+    from: { key: "quarantine-local", prefix: `${registry.host}/quarantine-local` },
+    to: { key: "prod-local", prefix: `${registry.host}/prod-local` },
+    ...(kind === "artifactory" ? { copy } : {}),
+  });
+  return planServerSide({ settings, from, to, digest: image.digest, tags: ["1.0.0"] });
+}
+
+/** As docker login leaves it. */
+async function login(logins: Record<string, { name: string; password: string } | { identitytoken: string }>): Promise<void> {
+  const auths = Object.entries(logins).map(([host, entry]) => [
+    host,
+    "name" in entry ? { auth: Buffer.from(`${entry.name}:${entry.password}`).toString("base64") } : entry,
+  ]);
+  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: Object.fromEntries(auths) }));
+}
+
+const http = () => ({
+  ports: silentPorts(),
+  env: { DOCKER_CONFIG: directory },
+  attempts,
+  sleep: async (milliseconds: number) => void waits.push(milliseconds),
+});
+const run = (): Promise<ServerSideOutcome> => runServerSide(plan, image, { client, http: http() });
+const posts = (): number => product.requests.filter(({ method }) => method === "POST").length;
+const tagsOf = async (where: Repository): Promise<Record<string, string>> => (await registry.snapshot())[where.name]?.tags ?? {};
+
+async function refusal(): Promise<UserError | InfrastructureError> {
+  const error = await run().then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof UserError) && !(error instanceof InfrastructureError)) throw new Error("not refused by name", { cause: error });
+  expect(error.wayOut).toBeTruthy();
+  return error;
+}
+
+afterEach(async () => {
+  await client.close();
+  await product.close();
+  await registry.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (kind) => {
+  beforeEach(() => open(kind));
+  /** Whatever is refused, production's tag is not there, and the image's source is. */
+  const expectUntouched = async (): Promise<void> => {
+    expect(await tagsOf(to)).not.toHaveProperty("1.0.0");
+    expect(await client.resolve({ ...from, digest: image.digest })).toBe(image.digest);
+  };
+
+  test.each<[string, Parameters<typeof login>[0]]>([
+    ["nobody is logged in", {}],
+    ["somebody else is logged in", { "other.example": user }],
+    ["the password is wrong", { localhost: { name: user.name, password: "wrong" } }],
+  ])("%s", async (_what, logins) => {
+    await login(Object.fromEntries(Object.entries(logins).map(([host, entry]) => [host === "localhost" ? product.host : host, entry])));
+    const error = await refusal();
+    expect(error.code).toBe("server-side-unauthorized");
+    expect(error.wayOut).toContain(`docker login ${product.host}`);
+    expect(`${error.message}${error.wayOut}`).not.toContain("wrong");
+    await expectUntouched();
+  });
+
+  test("a login that only a token service takes, before anything is sent", async () => {
+    await login({ [product.host]: { identitytoken: "refresh" } });
+    expect((await refusal()).code).toBe("server-side-unauthorized");
+    expect(product.requests).toEqual([]);
+  });
+
+  test.each<[number, string]>([
+    [400, "server-side-failed"],
+    [403, "server-side-unauthorized"],
+    [404, "server-side-failed"],
+    [409, "server-side-failed"],
+    [500, "server-side-failed"],
+    [503, "server-side-failed"],
+  ])("an answer of %i", async (status, code) => {
+    product.behaviour = { refuses: { status, body: JSON.stringify({ message: "no\n::error::such\u001b[31m\u202e thing" }) } };
+    const error = await refusal();
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(`(${status}: no ::error::such [31m thing)`);
+    // What will not change is asked once; what may, as often as everything.
+    expect(posts()).toBe(status >= 500 ? attempts : 1);
+    await expectUntouched();
+  });
+
+  test("no answer, and nothing done, each time", async () => {
+    product.behaviour = { loses: { done: false } };
+    const error = await refusal();
+    expect(error).toMatchObject({ code: "server-side-unanswered", safeToRetry: true });
+    expect(posts()).toBe(attempts);
+    await expectUntouched();
+  });
+
+  test("another image than the one that was asked for", async () => {
+    const other = await pushImage(client, `${from.registry}/${from.name}`, "never judged");
+    product.behaviour = { brings: other.digest };
+    const error = await refusal();
+    expect(error).toMatchObject({ code: "server-side-mismatch", safeToRetry: false });
+    expect(error.message).toContain(other.digest);
+    await expectUntouched();
+  });
+
+  test("the image's whole repository", async () => {
+    product.behaviour = { takesAll: true };
+    const error = await refusal();
+    expect(error.code).toBe("server-side-carried-more");
+    expect(error.message).toContain(`${to.name}:2.0.0`);
+    await expectUntouched();
+  });
+
+  test.each(["from", "to"] as const)("a staging tag that is another image's already, %s", async (side) => {
+    const place = plan[side];
+    await pushImage(client, `${place.registry}/${place.name}`, "never judged", plan.stagingTag);
+    expect(await refusal()).toMatchObject({ code: "server-side-mismatch", safeToRetry: false });
+    expect(posts()).toBe(0);
+    await expectUntouched();
+  });
+
+  test("an address that leads to another host, which gets no login", async () => {
+    const elsewhere = await startProduct({ product: kind, registry });
+    product.behaviour = { redirect: `${elsewhere.url}/elsewhere` };
+    expect((await refusal()).code).toBe("server-side-failed");
+    expect(elsewhere.requests.map(({ authorization }) => authorization).filter((shown) => shown !== undefined)).toEqual([]);
+    await elsewhere.close();
+    await expectUntouched();
+  });
+
+  test("plain http to a host that the policy does not list, before anything is sent", async () => {
+    plan = makePlan(kind, true, product.url.replace("localhost", "products.example"));
+    expect((await refusal()).code).toBe("server-side-plain-http");
+    await expectUntouched();
+  });
+
+  test("an answer without an end to it", async () => {
+    product.behaviour = { refuses: { status: 200, body: "x".repeat(2 * 1024 * 1024) } };
+    expect((await run().catch((error: unknown) => error)) as object).toMatchObject({ code: "too-large" });
+    await expectUntouched();
+  });
+});
+
+describe("Nexus' search is refused where", () => {
+  beforeEach(() => open("nexus"));
+  const list = (items: object[], continuationToken: unknown = null): string => JSON.stringify({ items, continuationToken });
+
+  test.each<[string, Behaviour, string]>([
+    [
+      "it finds another tag as well",
+      { alsoFound: [{ repository: "quarantine-local", name: "team/shop", version: "2.0.0" }] },
+      "server-side-ambiguous",
+    ],
+    [
+      "it finds another image as well",
+      { alsoFound: [{ repository: "quarantine-local", name: "team/shopping", version: "1" }] },
+      "server-side-ambiguous",
+    ],
+    [
+      "it finds another repository's",
+      { alsoFound: [{ repository: "other-local", name: "team/shop", version: "1" }] },
+      "server-side-ambiguous",
+    ],
+    ["it has no end", { searchIsEndless: true }, "server-side-ambiguous"],
+    ["it finds nothing", { searchIsLate: 1000 }, "server-side-not-found"],
+    ["it is not there", { searchAnswer: { status: 404, body: "<html>" } }, "server-side-failed"],
+    ["its answer is no list", { searchAnswer: { status: 200, body: "<html>" } }, "server-side-failed"],
+    ["its answer is another list", { searchAnswer: { status: 200, body: list([{ name: "team/shop" }]) } }, "server-side-failed"],
+    ["its answer leads back to a page", { searchAnswer: { status: 200, body: list([], "again") } }, "server-side-ambiguous"],
+  ])("%s", async (_what, behaviour, code) => {
+    product.behaviour = behaviour;
+    expect((await refusal()).code).toBe(code);
+    expect(posts()).toBe(0);
+  });
+
+  test("it finds the image twice", async () => {
+    product.behaviour = { alsoFound: [{ repository: "quarantine-local", name: "team/shop", version: plan.stagingTag }] };
+    expect((await refusal()).code).toBe("server-side-ambiguous");
+    expect(posts()).toBe(0);
+  });
+
+  test("the move itself says that it took more", async () => {
+    product.behaviour = { alsoMoved: [{ name: "team/cart", version: "1.0.0" }] };
+    const error = await refusal();
+    expect(error.code).toBe("server-side-carried-more");
+    expect(error.message).toContain("team/cart:1.0.0");
+  });
+});
+
+test("Nexus' search may be behind what was pushed", async () => {
+  await open("nexus");
+  product.behaviour = { searchIsLate: 2 };
+  expect((await run()).did).toBe("promoted");
+  expect(waits).toHaveLength(2);
+});
+
+describe.each([
+  ["artifactory", true],
+  ["artifactory", false],
+  ["nexus", false],
+] as const)("%s promotes (copy: %s)", (kind, copy) => {
+  test("the image to the staging tag, with its login, and sets no other", async () => {
+    await open(kind, { copy });
+    const outcome = await run();
+    expect(outcome.did).toBe("promoted");
+    expect(await tagsOf(to)).toEqual({ "0.9.0": expect.any(String), [plan.stagingTag]: image.digest });
+    expect(Object.keys(await tagsOf(from))).toEqual(copy ? ["2.0.0", plan.stagingTag].toSorted() : ["2.0.0"]);
+    expect(posts()).toBe(1);
+    expect(new Set(product.requests.map(({ authorization }) => authorization))).toEqual(
+      new Set([`Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}`]),
+    );
+  });
+
+  test("with the destination's login where its own host has none, on the same host alone", async () => {
+    await open(kind, { copy });
+    await login({ [registry.host]: user });
+    // Another name is another host, as far as anybody here can know.
+    plan = makePlan(kind, copy, product.url.replace("localhost", "127.0.0.1"));
+    await expect(run()).rejects.toMatchObject({ code: "server-side-unauthorized" });
+    plan = makePlan(kind, copy);
+    expect((await run()).did).toBe("promoted");
+  });
+
+  test("once, where its answer is lost: the destination is looked at before it is asked again", async () => {
+    await open(kind, { copy });
+    product.behaviour = { loses: { done: true } };
+    const outcome = await run();
+    expect(outcome.did).toBe("promoted");
+    expect(outcome.notes.join()).toContain("did not say");
+    expect(posts()).toBe(1);
+  });
+
+  test("at the second try, where the first was not answered and did nothing", async () => {
+    await open(kind, { copy });
+    product.behaviour = { loses: { done: false, times: 1 } };
+    expect((await run()).did).toBe("promoted");
+    expect(posts()).toBe(2);
+  });
+
+  test("when it has waited as long as it was told", async () => {
+    await open(kind, { copy });
+    product.behaviour = { refuses: { status: 429, headers: { "retry-after": "7" }, times: 1 } };
+    expect((await run()).did).toBe("promoted");
+    expect(Math.max(...waits)).toBeGreaterThanOrEqual(7000);
+  });
+
+  test("nothing, although it says so: that is said, and the rest is the ordinary promotion's", async () => {
+    await open(kind, { copy });
+    product.behaviour = { isIdle: true };
+    const outcome = await run();
+    expect(outcome.did).toBe("nothing");
+    expect(outcome.notes.join()).toContain("all of it is copied");
+  });
+
+  test("an index, whose children need not come along", async () => {
+    await open(kind, { copy, index: true });
+    product.behaviour = { withoutChildren: true };
+    expect((await run()).did).toBe("promoted");
+    expect(await client.resolve({ ...to, tag: plan.stagingTag })).toBe(image.digest);
+  });
+
+  test("what is at the destination already is not asked for", async () => {
+    await open(kind, { copy });
+    await run();
+    product.requests.length = 0;
+    expect((await run()).did).toBe("present");
+    expect(product.requests).toEqual([]);
+  });
+});
+
+test("an image that is at neither place afterwards is an error", async () => {
+  await open("nexus");
+  product.behaviour = { isIdle: true };
+  // The product loses it: as soon as the move is asked for, the source's manifest is deleted.
+  const losing: typeof client = {
+    ...client,
+    async resolve(reference) {
+      if (posts() > 0) await fetch(`${registry.url}/v2/${from.name}/manifests/${image.digest}`, { method: "DELETE" });
+      return client.resolve(reference);
+    },
+  };
+  const lost = runServerSide(plan, image, { client: losing, http: http() });
+  await expect(lost).rejects.toMatchObject({ code: "server-side-failed", message: expect.stringContaining("neither place") });
+});
+
+describe("the staging tags are removed", () => {
+  beforeEach(async () => {
+    await open("artifactory");
+    await run();
+    await client.setTag(to, "1.0.0", image, undefined);
+  });
+  const cleanUp = (tags = ["1.0.0"]): Promise<string[]> => removeStagingTags(plan, [image], tags, { client, http: http() });
+
+  test("from both places, and nothing else is", async () => {
+    expect(await cleanUp()).toEqual([]);
+    expect(Object.keys(await tagsOf(from))).toEqual(["2.0.0"]);
+    expect(Object.keys(await tagsOf(to))).toEqual(["0.9.0", "1.0.0"]);
+    expect(await client.resolve({ ...from, digest: image.digest })).toBe(image.digest);
+  });
+
+  test("from the source alone, where no release tag holds the image", async () => {
+    expect((await cleanUp([])).join()).toContain("no other tag holds the image");
+    expect(await tagsOf(to)).toHaveProperty(plan.stagingTag);
+    expect(await tagsOf(from)).not.toHaveProperty(plan.stagingTag);
+  });
+
+  test("not where they are another image's by now", async () => {
+    const other = await pushImage(client, `${to.registry}/${to.name}`, "another", plan.stagingTag);
+    expect((await cleanUp()).join()).toContain(`it is another image, ${other.digest}`);
+    expect((await tagsOf(to))[plan.stagingTag]).toBe(other.digest);
+  });
+
+  test("or said to stay, where the registry refuses", async () => {
+    registry.faults = [{ method: "DELETE", action: { kind: "status", status: 405 } }];
+    expect((await cleanUp()).filter((note) => note.includes("answers 405"))).toHaveLength(2);
+  });
+
+  test("and an image that went with them is put back, under its tags", async () => {
+    const gone = async (digest: Digest): Promise<void> => {
+      await fetch(`${registry.url}/v2/${to.name}/manifests/${digest}`, { method: "DELETE" });
+    };
+    // As a registry does for which a tag is the image.
+    await gone(image.digest);
+    expect((await cleanUp()).join()).toContain("it was put back");
+    expect((await tagsOf(to))["1.0.0"]).toBe(image.digest);
+  });
+});
+
+describe("what was moved away from the source", () => {
+  const blob = { mediaType: "application/octet-stream", digest: digestOf("moved"), size: 5 };
+
+  beforeEach(async () => {
+    await open("nexus");
+    await client.pushBlob(to, blob, () => new TextEncoder().encode("moved"));
+    product.behaviour = { takesManifest: true };
+    await run();
+    expect(await client.resolve({ ...from, digest: image.digest })).toBeUndefined();
+  });
+
+  test("is read where it is now, by digest", async () => {
+    const reader = readWhereMoved(client, from, to);
+    expect((await reader.fetchManifest({ ...from, digest: image.digest })).bytes).toEqual(image.bytes);
+    expect(await reader.resolve({ ...from, digest: image.digest })).toBe(image.digest);
+    expect(await reader.hasBlob(from, blob.digest)).toBe(true);
+    expect(new TextDecoder().decode(await reader.fetchBlob(from, blob))).toBe("moved");
+    expect((await reader.openBlob(from, blob))[Symbol.asyncIterator]).toBeTypeOf("function");
+  });
+
+  test("is not read by tag, nor from a third repository, nor where it is at neither", async () => {
+    const reader = readWhereMoved(client, from, to);
+    expect(await reader.resolve({ ...from, tag: plan.stagingTag })).toBeUndefined();
+    await expect(reader.fetchManifest({ ...from, tag: plan.stagingTag })).rejects.toMatchObject({ code: "image-not-found" });
+    const third = parseRepository(`${registry.host}/other-local/team/shop`);
+    expect(await reader.resolve({ ...third, digest: image.digest })).toBeUndefined();
+    await expect(reader.fetchManifest({ ...third, digest: image.digest })).rejects.toMatchObject({ code: "image-not-found" });
+    const nowhere = reader.fetchManifest({ ...from, digest: digestOf("nothing") });
+    await expect(nowhere).rejects.toMatchObject({ code: "image-not-found", message: expect.stringContaining(from.name) });
+  });
+});

@@ -175,6 +175,63 @@ describe("bearer tokens", () => {
     await expect(wrong.fetchManifest({ ...repository, tag: "v1" })).rejects.toMatchObject(unauthorized);
   });
 
+  test.each([404, 405])(
+    "an identity token goes by GET where the token service answers its POST with %d, and never POSTs again",
+    async (status) => {
+      const seen: string[] = [];
+      const host = await http((request, response) => {
+        const { authorization, host: own } = request.headers;
+        const path = request.url?.split("?")[0] ?? "";
+        seen.push(`${request.method} ${path} ${authorization ?? "nobody"}`);
+        request.resume();
+        if (path === "/token") response.writeHead(request.method === "POST" ? status : 200).end('{"token":"good"}');
+        else if (authorization === "Bearer good") response.writeHead(404).end();
+        else response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${own}/token"` }).end();
+      });
+      const made = await client({ [host]: { identitytoken: "refresh" } });
+      await made.resolve({ registry: host, name: "a", tag: "v1" });
+      await made.resolve({ registry: host, name: "b", tag: "v1" });
+      const login = `Basic ${Buffer.from(":refresh").toString("base64")}`;
+      expect(seen.filter((each) => each.includes("/token"))).toEqual(["POST /token nobody", `GET /token ${login}`, `GET /token ${login}`]);
+    },
+  );
+
+  test("a ready bearer token that is refused is not sent again", async () => {
+    const seen: (string | undefined)[] = [];
+    const host = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"` }).end();
+    });
+    const made = await client({ [host]: { registrytoken: "old" } });
+    for (const _time of [1, 2]) await expect(made.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject(unauthorized);
+    expect(seen).toEqual([undefined, "Bearer old", "Bearer old"]);
+  });
+
+  test("one that expires while content is being sent is asked for anew once, and the content is sent again from its start", async () => {
+    const bodies: string[] = [];
+    let tokens = 0;
+    const host = await http(async (request, response) => {
+      const { authorization, host: own } = request.headers;
+      if (request.url?.startsWith("/token")) return void response.end(JSON.stringify({ token: `t${++tokens}` }));
+      let text = "";
+      for await (const chunk of request) text += chunk;
+      const challenge = { "WWW-Authenticate": `Bearer realm="http://${own}/token",error="invalid_token"` };
+      if (authorization === undefined) return void response.writeHead(401, challenge).end();
+      if (request.method === "HEAD") return void response.writeHead(404).end();
+      if (request.method === "POST") return void response.writeHead(202, { location: "/v2/shop/blobs/uploads/1" }).end();
+      bodies.push(`${authorization} ${text}`);
+      // The token was good when the upload began.
+      response.writeHead(authorization === "Bearer t1" ? 401 : 201, challenge).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    const [blob] = buildImage().blobs;
+    if (blob === undefined) throw new Error("no blob");
+    await made.pushBlob({ registry: host, name: "shop" }, blob.descriptor, () => blob.bytes);
+    const text = new TextDecoder().decode(blob.bytes);
+    expect(bodies).toEqual([`Bearer t1 ${text}`, `Bearer t2 ${text}`]);
+    expect(tokens).toBe(2);
+  });
+
   test("a ready bearer token is sent as it is", async () => {
     const seen: (string | undefined)[] = [];
     const host = await http((request, response) => {
@@ -270,6 +327,68 @@ describe("what a registry may ask for", () => {
     const { seen, resolve } = await fake((host) => `${ownRealm(host)},scope="repository:shop:pull registry:catalog:*"`, '{"token":"good"}');
     await resolve();
     expect(new URL(`http://x${seen[1]?.url}`).searchParams.getAll("scope")).toEqual(["repository:shop:pull", "registry:catalog:*"]);
+  });
+
+  test.each([401, 403])(
+    "a token for too little (%d, insufficient_scope) is asked for again with what the registry names, and so from then on",
+    async (status) => {
+      const seen: string[] = [];
+      const host = await http((request, response) => {
+        const { authorization, host: own } = request.headers;
+        const { pathname, searchParams } = new URL(`http://x${request.url}`);
+        const scopes = searchParams.getAll("scope").join(" ");
+        seen.push(pathname === "/token" ? scopes : `${pathname} ${authorization ?? "nobody"}`);
+        if (pathname === "/token") response.end(JSON.stringify({ token: scopes.includes("extra") ? "wide" : "narrow" }));
+        else if (authorization === "Bearer wide") response.writeHead(404).end();
+        else {
+          const challenge = `Bearer realm="http://${own}/token"`;
+          const more = ',error="insufficient_scope",scope="repository:extra:pull repository:shop:pull"';
+          const isNarrow = authorization === "Bearer narrow";
+          response.writeHead(isNarrow ? status : 401, { "WWW-Authenticate": challenge + (isNarrow ? more : "") }).end();
+        }
+      });
+      const made = await client({ [host]: login("me:secret") });
+      const reference = { registry: host, name: "shop", tag: "v1" };
+      expect(await made.resolve(reference)).toBeUndefined();
+      const target = "/v2/shop/manifests/v1";
+      expect(seen).toEqual([
+        `${target} nobody`,
+        "repository:shop:pull",
+        `${target} Bearer narrow`,
+        "repository:shop:pull repository:extra:pull",
+        `${target} Bearer wide`,
+      ]);
+      seen.length = 0;
+      expect(await made.resolve(reference)).toBeUndefined();
+      expect(seen).toEqual([`${target} Bearer wide`]);
+    },
+  );
+
+  test("who lacks the right gets no second token for the same scopes, and a 403 without more is an answer", async () => {
+    for (const status of [401, 403]) {
+      const seen: string[] = [];
+      const host = await http((request, response) => {
+        const { host: own } = request.headers;
+        seen.push(new URL(`http://x${request.url}`).pathname);
+        if (seen.at(-1) === "/token") return void response.end('{"token":"little"}');
+        const challenge = `Bearer realm="http://${own}/token",scope="repository:shop:pull",error="insufficient_scope"`;
+        response.writeHead(seen.length === 1 ? 401 : status, { "WWW-Authenticate": challenge }).end();
+      });
+      const made = await client({ [host]: login("me:secret") });
+      await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+      expect(seen).toEqual(["/v2/shop/manifests/v1", "/token", "/v2/shop/manifests/v1"]);
+    }
+  });
+
+  test("a 401 without a challenge is an answer, and the login stays here", async () => {
+    const seen: (string | undefined)[] = [];
+    const host = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+    expect(seen).toEqual([undefined]);
   });
 
   test("a kind of login that is not known is an error", async () => {

@@ -1,11 +1,11 @@
-import { z } from "zod";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import { answerError, unauthorizedError } from "./answers.ts";
+import { basic, readToken, type Token, type TokenService, tokenRequest } from "./auth-token.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { RegistryClientOptions } from "./client.ts";
 import type { CredentialStore } from "./credentials.ts";
-import { type Credential, encodeBasic } from "./docker-config.ts";
+import type { Credential } from "./docker-config.ts";
 import { checkRealm, isSameOrigin, registryEndpoint } from "./endpoint.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
@@ -27,24 +27,7 @@ export interface AuthorizedTransport {
 }
 
 /** How a host wants to be shown who asks, learnt from its first 401. */
-type Method = { scheme: "basic" } | { scheme: "bearer"; realm: URL; service: string | undefined };
-
-interface CachedToken {
-  authorization: string;
-  /** Milliseconds since the epoch. */
-  until: number;
-}
-
-const tokenSchema = z.looseObject({
-  token: z.string().optional(),
-  access_token: z.string().optional(),
-  expires_in: z.number().optional(),
-});
-const maxTokenBytes = 1024 * 1024;
-/** The distribution specification's lifetime for a token that does not say its own. Seconds. */
-const defaultLifetime = 60;
-/** A token is not used in its last seconds, which a slow request may not survive. */
-const expiryMargin = 10;
+type Method = { scheme: "basic" } | ({ scheme: "bearer" } & TokenService);
 
 export function createAuthorizedTransport(
   transport: Transport,
@@ -53,59 +36,70 @@ export function createAuthorizedTransport(
 ): AuthorizedTransport {
   const methods = new Map<string, Method>();
   // Promises, so that requests at the same time share one token.
-  const tokens = new Map<string, Promise<CachedToken>>();
+  const tokens = new Map<string, Promise<Token>>();
+  // What a registry wants besides the scopes that follow from the request, by those: asked for from the start the next time.
+  const widened = new Map<string, readonly string[]>();
+  // Token services that do not know the POST of OAuth 2.
+  const withoutPost = new Set<string>();
 
   async function send(request: TransportRequest, access: Access): Promise<TransportResponse> {
     const endpoint = registryEndpoint(access.repository.registry, plainHttp);
     // Uploads and pages may lead elsewhere; there, nobody is logged in.
     if (!isSameOrigin(request.url, endpoint)) return transport.send(request);
     const known = methods.get(endpoint.host);
-    const first = known === undefined ? undefined : await authorize(known, access, endpoint);
-    const response = await transport.send(withAuthorization(request, first));
-    // Only the registry itself may ask for a login: a 401 from where it redirected to says that its own link is wrong.
-    if (response.status !== 401 || !isSameOrigin(response.url, endpoint)) return response;
-    const challenge = response.headers("www-authenticate");
-    if (challenge.length === 0) return response;
-    const challenges = parseChallenges(challenge);
-    const method = chooseMethod(challenges, endpoint);
-    if (method === undefined) {
-      throw new InfrastructureError(`${endpoint.host} asks for a kind of login that is not known: only Basic and Bearer are`, {
-        code: "registry-error",
-        safeToRetry: false,
-      });
+    let shown = known === undefined ? undefined : await authorize(known, access, endpoint);
+    for (let round = 1; ; round++) {
+      const response = await transport.send(withAuthorization(request, shown));
+      // Only the registry itself may ask for a login: a 401 from where it redirected to says that its own link is wrong.
+      if (!isSameOrigin(response.url, endpoint) || (response.status !== 401 && response.status !== 403)) return response;
+      const challenges = parseChallenges(response.headers("www-authenticate"));
+      const asked = challenges.flatMap(({ parameters }) => parameters.get("scope")?.split(" ") ?? []);
+      const before = scopesFor(access, endpoint);
+      const isTooNarrow = challenges.some(isInsufficientScope) && mergeScopes([...before, ...asked]).join() !== before.join();
+      // A first 401 asks who is there, or says that a token has expired; after that, and after a 403, only a token for more can help.
+      if (challenges.length === 0 || round === 3 || ((round > 1 || response.status === 403) && !isTooNarrow)) return response;
+      const method = chooseMethod(challenges, endpoint);
+      if (method === undefined) {
+        throw new InfrastructureError(`${endpoint.host} asks for a kind of login that is not known: only Basic and Bearer are`, {
+          code: "registry-error",
+          safeToRetry: false,
+        });
+      }
+      methods.set(endpoint.host, method);
+      widened.set(scopeKey(access, endpoint), mergeScopes([...before, ...asked]));
+      const next = await authorize(method, access, endpoint, shown);
+      // Nobody is logged in, or the very same has just been refused: asking again would change nothing.
+      if (next === undefined || next === shown) return response;
+      await response.discard();
+      shown = next;
     }
-    methods.set(endpoint.host, method);
-    const asked = challenges.flatMap(({ parameters }) => parameters.get("scope")?.split(" ") ?? []);
-    const second = await authorize(method, access, endpoint, first, asked);
-    // Nobody is logged in, or the very same has just been refused: asking again would change nothing.
-    if (second === undefined || (second === first && method.scheme === "basic")) return response;
-    await response.discard();
-    return transport.send(withAuthorization(request, second));
   }
 
-  /** `refused`: what the registry has just said no to; `asked`: the scopes that it named in doing so. */
-  async function authorize(
-    method: Method,
-    access: Access,
-    endpoint: URL,
-    refused?: string,
-    asked: readonly string[] = [],
-  ): Promise<string | undefined> {
+  function scopeKey(access: Access, endpoint: URL): string {
+    return JSON.stringify([endpoint.host, scopesOf(access)]);
+  }
+
+  function scopesFor(access: Access, endpoint: URL): readonly string[] {
+    return widened.get(scopeKey(access, endpoint)) ?? mergeScopes(scopesOf(access));
+  }
+
+  /** `refused`: what the registry has just said no to. */
+  async function authorize(method: Method, access: Access, endpoint: URL, refused?: string): Promise<string | undefined> {
     const credential = await credentials.find(access.repository);
     if (credential?.kind === "registry-token") return `Bearer ${credential.token}`;
-    if (method.scheme === "basic") return credential?.kind === "basic" ? basic(credential) : undefined;
-    const scopes = mergeScopes([...scopesOf(access), ...asked]);
+    if (method.scheme === "basic") return credential?.kind === "basic" ? basic(credential.username, credential.password) : undefined;
+    const scopes = scopesFor(access, endpoint);
     const key = JSON.stringify([endpoint.host, method.realm.href, method.service, scopes, formatRepository(access.repository)]);
     const current = tokens.get(key);
     const cached = current === undefined ? undefined : await current.catch(() => undefined);
-    if (cached !== undefined && cached.until > Date.now() && cached.authorization !== refused) return cached.authorization;
+    if (cached !== undefined && cached.until > Date.now() && bearer(cached) !== refused) return bearer(cached);
     // Whoever waited as well may have asked for a new one by now.
     const latest = tokens.get(key);
-    if (latest !== undefined && latest !== current) return (await latest).authorization;
+    if (latest !== undefined && latest !== current) return bearer(await latest);
     const fetched = fetchToken(method, scopes, access, credential);
     tokens.set(key, fetched);
     try {
-      return (await fetched).authorization;
+      return bearer(await fetched);
     } catch (error) {
       if (tokens.get(key) === fetched) tokens.delete(key);
       throw error;
@@ -126,37 +120,25 @@ export function createAuthorizedTransport(
 
   async function fetchToken(
     method: Method & { scheme: "bearer" },
-    scopes: string[],
+    scopes: readonly string[],
     access: Access,
     credential: Credential | undefined,
-  ): Promise<CachedToken> {
-    const response = await transport.send(tokenRequest(method, scopes, credential));
+  ): Promise<Token> {
+    const { realm } = method;
+    const request = (): TransportRequest => tokenRequest(method, scopes, credential, withoutPost.has(realm.href));
+    let response = await transport.send(request());
+    if (credential?.kind === "identity-token" && [404, 405].includes(response.status) && !withoutPost.has(realm.href)) {
+      withoutPost.add(realm.href);
+      response = await transport.send(request());
+    }
     if (response.status === 401 || response.status === 403 || (response.status === 400 && credential?.kind === "identity-token")) {
       const who = credential === undefined ? "without a login" : "with the login that is there";
-      throw unauthorizedError(access.repository, verbOf(access), `${who} (${method.realm.host} answers ${response.status})`);
+      throw unauthorizedError(access.repository, verbOf(access), `${who} (${realm.host} answers ${response.status})`);
     }
-    if (response.status >= 300) throw answerError(response, access.repository, verbOf(access), `a token from ${method.realm.host}`);
-    return readToken(response, method.realm.host);
-  }
-
-  function readToken(response: TransportResponse, host: string): CachedToken {
-    const invalid = (why: string): InfrastructureError =>
-      new InfrastructureError(`${host} gives no usable token: ${why}`, { code: "token-invalid", attempts: response.attempts });
-    let json: unknown;
-    try {
-      json = JSON.parse(new TextDecoder().decode(response.bytes));
-    } catch {
-      throw invalid("its answer is not JSON");
-    }
-    const parsed = tokenSchema.safeParse(json);
-    if (!parsed.success) throw invalid("its answer has other fields than a token's");
-    const token = parsed.data.token || parsed.data.access_token;
-    if (token === undefined || token === "") throw invalid("its answer has neither token nor access_token");
-    // What RFC 6750 allows in the header; a line break here would be a header of the server's own.
-    if (!/^[\x21-\x7e]+$/.test(token)) throw invalid("it has characters that no token has");
-    ports.mask(token);
-    const lifetime = Math.max(parsed.data.expires_in ?? defaultLifetime, 0);
-    return { authorization: `Bearer ${token}`, until: Date.now() + Math.max(lifetime - expiryMargin, 1) * 1000 };
+    if (response.status >= 300) throw answerError(response, access.repository, verbOf(access), `a token from ${realm.host}`);
+    const token = readToken(response, realm.host, Date.now());
+    for (const secret of token.secrets) ports.mask(secret);
+    return token;
   }
 
   return { send };
@@ -166,8 +148,13 @@ function withAuthorization(request: TransportRequest, authorization: string | un
   return authorization === undefined ? request : { ...request, headers: { ...request.headers, authorization } };
 }
 
-function basic(credential: Credential & { kind: "basic" }): string {
-  return `Basic ${encodeBasic(credential.username, credential.password)}`;
+function bearer(token: Token): string {
+  return `Bearer ${token.value}`;
+}
+
+/** RFC 6750 has 403 for it, registries have 401: the login is good, the token was asked for too little. */
+function isInsufficientScope({ scheme, parameters }: Challenge): boolean {
+  return scheme === "bearer" && parameters.get("error") === "insufficient_scope" && parameters.has("scope");
 }
 
 function verbOf(access: Access): string {
@@ -191,33 +178,6 @@ export function mergeScopes(scopes: readonly string[]): string[] {
     merged.set(thing, actions);
   }
   return [...merged].filter(([, actions]) => actions.size > 0).map(([thing, actions]) => `${thing}:${[...actions].sort().join(",")}`);
-}
-
-/**
- * The token request: GET with Basic (or as nobody), and for an identity token a POST by OAuth 2's refresh grant, as distribution's token documents have them.
- */
-function tokenRequest(method: Method & { scheme: "bearer" }, scopes: string[], credential: Credential | undefined): TransportRequest {
-  if (credential?.kind === "identity-token") {
-    const form = new URLSearchParams({ grant_type: "refresh_token", client_id: "goldenpath", refresh_token: credential.token });
-    if (method.service !== undefined) form.set("service", method.service);
-    form.set("scope", scopes.join(" "));
-    return {
-      method: "POST",
-      url: method.realm,
-      headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
-      body: new TextEncoder().encode(form.toString()),
-      readUpTo: maxTokenBytes,
-    };
-  }
-  const url = new URL(method.realm);
-  if (method.service !== undefined) url.searchParams.set("service", method.service);
-  for (const scope of scopes) url.searchParams.append("scope", scope);
-  return {
-    method: "GET",
-    url,
-    headers: { accept: "application/json", ...(credential?.kind === "basic" ? { authorization: basic(credential) } : {}) },
-    readUpTo: maxTokenBytes,
-  };
 }
 
 export function isUnauthorized(error: unknown): boolean {

@@ -28,11 +28,20 @@ async function writeHelper(name: string, script: string): Promise<void> {
   await chmod(file, 0o755);
 }
 
-test("the files, in their order", () => {
-  expect(loginFiles({})).toEqual([]);
-  expect(loginFiles({ HOME: "/h" })).toEqual(["/h/.docker/config.json"]);
-  expect(loginFiles({ HOME: "/h", DOCKER_CONFIG: "/d", XDG_RUNTIME_DIR: "/r" })).toEqual(["/d/config.json", "/r/containers/auth.json"]);
-  expect(loginFiles({ HOME: "/h", DOCKER_CONFIG: "", REGISTRY_AUTH_FILE: "/a.json", XDG_RUNTIME_DIR: "/r" })).toEqual([
+test("the files, in their order: Docker's, then podman's of the session, then podman's that lasts", () => {
+  expect(loginFiles({}, null)).toEqual([]);
+  expect(loginFiles({}, 1000)).toEqual(["/run/containers/1000/auth.json"]);
+  expect(loginFiles({ HOME: "/h" }, 0)).toEqual([
+    "/h/.docker/config.json",
+    "/run/containers/0/auth.json",
+    "/h/.config/containers/auth.json",
+  ]);
+  expect(loginFiles({ HOME: "/h", DOCKER_CONFIG: "/d", XDG_RUNTIME_DIR: "/r", XDG_CONFIG_HOME: "/c" }, 1000)).toEqual([
+    "/d/config.json",
+    "/r/containers/auth.json",
+    "/c/containers/auth.json",
+  ]);
+  expect(loginFiles({ HOME: "/h", DOCKER_CONFIG: "", REGISTRY_AUTH_FILE: "/a.json", XDG_RUNTIME_DIR: "/r" }, 1000)).toEqual([
     "/h/.docker/config.json",
     "/a.json",
   ]);
@@ -67,6 +76,18 @@ describe("files", () => {
     await write("config.json", { auths: { "ghcr.io": login("docker:d") } });
     expect(await store(env).find(repository)).toMatchObject({ username: "docker" });
   });
+});
+
+test("podman's lasting file is asked after the session's, and not at all where REGISTRY_AUTH_FILE names another", async () => {
+  await mkdir(join(directory, "run/containers"), { recursive: true });
+  await mkdir(join(directory, ".config/containers"), { recursive: true });
+  const env = { HOME: directory, XDG_RUNTIME_DIR: join(directory, "run") };
+  await write(".config/containers/auth.json", { auths: { "ghcr.io": login("lasting:p") } });
+  expect(await store(env).find(repository)).toMatchObject({ username: "lasting" });
+  await write("run/containers/auth.json", { auths: { "ghcr.io": login("session:p") } });
+  expect(await store(env).find(repository)).toMatchObject({ username: "session" });
+  await write("other.json", { auths: {} });
+  expect(await store({ ...env, REGISTRY_AUTH_FILE: join(directory, "other.json") }).find(repository)).toBeUndefined();
 });
 
 describe("helpers", () => {

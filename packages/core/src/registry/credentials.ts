@@ -136,12 +136,28 @@ async function readConfigs(env: Readonly<Record<string, string | undefined>>): P
   return configs;
 }
 
-/** Where logins are, in the order in which they are asked: Docker's file, then podman's. */
-export function loginFiles(env: Readonly<Record<string, string | undefined>>): string[] {
+/**
+ * Where logins are, in the order in which they are asked: Docker's file, then podman's by containers-auth.json(5), the file of this login session before the one
+ * that lasts; REGISTRY_AUTH_FILE stands for both. `uid` is the user's number, null where the system has none.
+ */
+export function loginFiles(env: Readonly<Record<string, string | undefined>>, uid: number | null = process.getuid?.() ?? null): string[] {
   const set = (name: string): string | undefined => (env[name] === "" ? undefined : env[name]);
   const home = set("HOME") ?? set("USERPROFILE");
   const docker = set("DOCKER_CONFIG") ?? (home === undefined ? undefined : join(home, ".docker"));
+  const config = set("XDG_CONFIG_HOME") ?? (home === undefined ? undefined : join(home, ".config"));
   const runtime = set("XDG_RUNTIME_DIR");
-  const podman = set("REGISTRY_AUTH_FILE") ?? (runtime === undefined ? undefined : join(runtime, "containers", "auth.json"));
-  return [...(docker === undefined ? [] : [join(docker, "config.json")]), ...(podman === undefined ? [] : [podman])];
+  const override = set("REGISTRY_AUTH_FILE");
+  const podman =
+    override !== undefined
+      ? [override]
+      : [
+          // Without a session of its own (a service, a container), podman has its folder by the user's number.
+          runtime !== undefined
+            ? join(runtime, "containers", "auth.json")
+            : uid === null
+              ? undefined
+              : join("/run/containers", String(uid), "auth.json"),
+          config === undefined ? undefined : join(config, "containers", "auth.json"),
+        ];
+  return [docker === undefined ? undefined : join(docker, "config.json"), ...podman].filter((file) => file !== undefined);
 }

@@ -1,9 +1,11 @@
+import { mapConcurrently } from "../concurrency.ts";
 import { UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatPlatform } from "../oci/manifest.ts";
 import type { Reference, Repository } from "../oci/reference.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
+import { rememberReads } from "../registry/remember.ts";
 import { fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
@@ -16,9 +18,13 @@ export interface GateOutcome extends GateDecision {
   evidence: ReadonlyMap<Digest, CollectedEvidence>;
 }
 
+/** Digests about which evidence is collected at the same time. */
+const concurrency = 4;
+
 /**
  * Looks at an image and everything that refers to it and to its children, and decides by the policy's environment. `place` is `from` where images are let
- * through from, and `to` at the destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes to.
+ * through from, and `to` at the destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes to. Each
+ * manifest and each bundle is read once, however many digests it is about.
  * @throws UserError `environment-unknown`, `image-not-found`, …; InfrastructureError where the registry cannot be asked: never a decision then
  */
 export async function runGate(
@@ -30,14 +36,16 @@ export async function runGate(
   place: GateFacts["place"] = "from",
 ): Promise<GateOutcome> {
   const environment = findEnvironment(policy, environmentName);
-  const facts = "children" in image ? image : await fetchImageFacts(client, image);
+  const reader = rememberReads(client);
+  const facts = "children" in image ? image : await fetchImageFacts(reader, image);
   const { digest } = facts.reference;
   const repository: Repository = { registry: facts.reference.registry, name: facts.reference.name };
   const children = facts.children.map((child) => child.digest);
-  const evidence = new Map<Digest, CollectedEvidence>();
-  for (const each of new Set([digest, ...children])) {
-    evidence.set(each, await collectEvidence(client, repository, each, policy.policy.signers));
-  }
+  const subjects = [...new Set([digest, ...children])];
+  const collected = await mapConcurrently(concurrency, subjects, (each) =>
+    collectEvidence(reader, repository, each, policy.policy.signers),
+  );
+  const evidence = new Map(collected.map((found, index) => [subjects[index] ?? digest, found]));
   // A single image is its own child, and its platform says nothing that its digest does not.
   const platforms = new Map(
     facts.children.filter((child) => child.digest !== digest).map((child) => [child.digest, formatPlatform(child.platform)]),

@@ -1,9 +1,13 @@
-import { InfrastructureError } from "../errors.ts";
+import { mapConcurrently } from "../concurrency.ts";
+import { InfrastructureError, UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { Descriptor, Manifest } from "../oci/manifest.ts";
-import { formatRepository, parseRepository, type Repository } from "../oci/reference.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { formatRepository, parseRepository } from "../oci/reference.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
+import { copyBlobs } from "../registry/copy.ts";
+import type { RememberingClient } from "../registry/remember.ts";
+import { addState } from "./failures.ts";
 import type { PromotionPlan } from "./plan.ts";
 
 export interface ExecutionCounts {
@@ -13,40 +17,73 @@ export interface ExecutionCounts {
   bytesCopied: number;
 }
 
+/** Manifests of one level that are written at the same time. */
+const concurrency = 8;
+
+export const noCounts: ExecutionCounts = { blobsMounted: 0, blobsCopied: 0, manifestsCopied: 0, bytesCopied: 0 };
+
 /**
- * Writes what the plan says is missing, tags left out: blobs, then the image's manifests with children first, then the evidence. Stopped anywhere, it leaves
- * blobs and manifests that no tag points at, and the next run finds them present.
+ * Writes what the plan says is missing, tags left out: blobs, then the image's manifests with children first, then what refers to it, each after its subject. Stopped
+ * anywhere, it leaves blobs and manifests that no tag points at, and the next run finds them present.
+ * @throws UserError `image-not-found` where the source no longer has what was gated; the client's errors, each with how far it got
  */
 export async function executeCopy(
   client: RegistryClient,
+  source: RememberingClient,
   plan: PromotionPlan,
   manifests: ReadonlyMap<Digest, Manifest>,
   ports: Ports,
 ): Promise<ExecutionCounts> {
   const from = parseRepository(plan.from);
   const to = parseRepository(plan.to);
-  const counts: ExecutionCounts = { blobsMounted: 0, blobsCopied: 0, manifestsCopied: 0, bytesCopied: 0 };
-  const missing = plan.blobs.filter((blob) => blob.action !== "present");
+  const counts: ExecutionCounts = { ...noCounts };
+  const blobs = plan.blobs.filter(({ action }) => action !== "present");
+  const writes = plan.manifests.filter(({ action }) => action !== "present");
+  if (blobs.length === 0 && writes.length === 0) return counts;
   const task = ports.progress.start(`copy to ${plan.to}`, { amount: plan.bytes.copy + plan.bytes.mount, unit: "bytes" });
   try {
-    for (const blob of missing) {
-      if (blob.action === "mount" && (await client.mountBlob(to, blob.digest, from))) {
-        counts.blobsMounted += 1;
-        task.advance(blob.size);
-        continue;
-      }
-      await copyBlob(client, from, to, blob, (bytes) => task.advance(bytes));
-      counts.blobsCopied += 1;
-      counts.bytesCopied += blob.size;
-    }
-    for (const { digest, action } of plan.manifests) {
-      if (action === "present") continue;
+    await assertStillThere(source, plan);
+    await copyBlobs(
+      client,
+      from,
+      to,
+      blobs.map((blob) => ({ descriptor: blob, isMissing: blob.action === "copy", bytes: source.held(from, blob.digest) })),
+      {
+        onDone: (blob, transfer) => {
+          if (transfer === "mounted") counts.blobsMounted++;
+          else if (transfer === "copied") {
+            counts.blobsCopied++;
+            counts.bytesCopied += blob.size;
+          }
+          task.advance(blob.size);
+        },
+      },
+    );
+    const count = ({ bytes }: Manifest): void => {
+      counts.manifestsCopied++;
+      counts.bytesCopied += bytes.byteLength;
+      task.advance(bytes.byteLength);
+    };
+    const contentOf = (digest: Digest): Manifest => {
       const manifest = manifests.get(digest);
       if (manifest === undefined) throw new TypeError(`the plan names ${digest}, and its bytes were not gathered`);
-      await client.pushManifest(to, manifest.bytes, manifest.mediaType);
-      counts.manifestsCopied += 1;
-      counts.bytesCopied += manifest.bytes.byteLength;
-      task.advance(manifest.bytes.byteLength);
+      return manifest;
+    };
+    for (const level of [...new Set(writes.map((each) => each.level))].sort((a, b) => a - b)) {
+      const here = writes.filter((each) => each.level === level);
+      const listed = here
+        .filter(({ role, tag }) => role !== "child" && role !== "image" && tag === undefined)
+        .map(({ digest }) => contentOf(digest));
+      const own = here.filter(({ role }) => role === "child" || role === "image").map(({ digest }) => contentOf(digest));
+      await mapConcurrently(concurrency, own, (manifest) =>
+        client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest).then(() => count(manifest)),
+      );
+      if (listed.length > 0) await client.pushReferrers(to, listed).then(() => listed.forEach(count));
+      for (const { digest, tag } of here) {
+        if (tag === undefined) continue;
+        await client.setTag(to, tag, contentOf(digest), undefined);
+        count(contentOf(digest));
+      }
     }
     task.done(
       `${counts.blobsMounted} mounted, ${counts.blobsCopied + counts.manifestsCopied} copied, ${(counts.bytesCopied / 1e6).toFixed(1)} MB`,
@@ -54,51 +91,48 @@ export async function executeCopy(
     return counts;
   } catch (error) {
     task.failed();
-    throw error;
+    const done = `at least ${counts.blobsMounted + counts.blobsCopied} of ${blobs.length} missing blobs and ${counts.manifestsCopied} of ${writes.length} missing manifests`;
+    throw addState(error, `${done} were written to ${plan.to}, and no tag was set`);
   }
 }
 
-/** Streams a blob from one repository to the other; nothing touches the disk, and both ends check the digest. */
-async function copyBlob(
-  client: RegistryClient,
-  from: Repository,
-  to: Repository,
-  blob: Descriptor,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
-  await client.pushBlob(to, blob, () => streamBlob(client, from, blob, onBytes));
-}
-
-async function* streamBlob(
-  client: RegistryClient,
-  from: Repository,
-  blob: Descriptor,
-  onBytes: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of await client.openBlob(from, blob)) {
-    onBytes(chunk.byteLength);
-    yield chunk;
-  }
+/** By digest it cannot be anything else than what was gated; but who owns it may have taken it back. */
+async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: PromotionPlan): Promise<void> {
+  if ((await client.resolve({ ...parseRepository(plan.from), digest: plan.digest })) !== undefined) return;
+  throw new UserError(`${plan.from}@${plan.digest} was deleted after the gate had passed it`, {
+    code: "image-not-found",
+    wayOut: "See who deleted it, and why; then build it again, or promote another.",
+  });
 }
 
 /**
  * Points the plan's tags at the promoted digest: the last thing that a promotion does. Where somebody moved one of them since the plan, it is left alone, and none
  * of the others is set.
- * @throws InfrastructureError `tag-moved`
+ * @throws InfrastructureError `tag-moved`, `tag-immutable`, and the client's others, each with which tags were set
  */
 export async function executeTags(client: RegistryClient, plan: PromotionPlan, image: Manifest): Promise<void> {
   const to = parseRepository(plan.to);
-  const unset: string[] = [];
-  for (const { tag, from } of plan.tags) {
-    const current = await client.resolve({ ...to, tag });
-    if (current === plan.digest) continue;
-    if (current !== from) {
-      throw new InfrastructureError(
-        `tag ${tag} of ${formatRepository(to)} was moved while this promotion ran: from ${from ?? "nothing"} to ${current ?? "nothing"}`,
-        { code: "tag-moved", wayOut: "See who else promotes to this tag, then run the promotion again." },
-      );
+  const set: string[] = [];
+  try {
+    // With one tag there are no others to be held back.
+    if (plan.tags.length > 1) await Promise.all(plan.tags.map((tag) => assertUnmoved(client, plan, tag)));
+    for (const { tag, from } of plan.tags) {
+      await client.setTag(to, tag, image, from);
+      set.push(tag);
     }
-    unset.push(tag);
+  } catch (error) {
+    const left = plan.tags.map(({ tag }) => tag).filter((tag) => !set.includes(tag));
+    const there = `the image, its evidence and the promotion's statement are in ${plan.to}`;
+    throw addState(error, `${there}; ${set.length === 0 ? "no tag was set" : `set: ${set.join(", ")}`} (not set: ${left.join(", ")})`);
   }
-  for (const tag of unset) await client.pushManifest(to, image.bytes, image.mediaType, tag);
+}
+
+async function assertUnmoved(client: RegistryClient, plan: PromotionPlan, { tag, from }: PromotionPlan["tags"][number]): Promise<void> {
+  const to = parseRepository(plan.to);
+  const current = await client.resolve({ ...to, tag });
+  if (current === plan.digest || current === from) return;
+  throw new InfrastructureError(
+    `tag ${tag} of ${formatRepository(to)} was moved while this promotion ran: from ${from ?? "nothing"} to ${current ?? "nothing"}`,
+    { code: "tag-moved", wayOut: "See who else promotes to this tag, then run the promotion again." },
+  );
 }

@@ -1,11 +1,23 @@
+import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError } from "../errors.ts";
+import type { GateOutcome } from "../gate/verify.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Descriptor, Manifest } from "../oci/manifest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import type { ImageFacts } from "../registry/subject.ts";
-import type { CollectedEvidence } from "../signing/types.ts";
-import type { BlobFacts, ManifestFacts, PromotionFacts } from "./plan.ts";
+import { blobsOf } from "../registry/copy.ts";
+import type { RememberingClient } from "../registry/remember.ts";
+import type { BlobFacts, LeftBehind, ManifestFacts, PromotionFacts, ReadFacts } from "./plan.ts";
+import { findReferrers, type ReferrerGraph } from "./referrers.ts";
+
+const concurrency = 8;
+
+export interface GatherOptions {
+  /** `signed`: the evidence of the policy's signers and nothing else. */
+  referrers: "all" | "signed";
+  /** Each manifest and blob is asked for at the destination: what a list or an index there says of them is not taken for it. */
+  isThorough?: boolean;
+}
 
 export interface GatheredPromotion {
   facts: PromotionFacts;
@@ -13,92 +25,209 @@ export interface GatheredPromotion {
   manifests: ReadonlyMap<Digest, Manifest>;
 }
 
+/** A manifest that is to be at the destination. */
+type Wanted = Omit<ManifestFacts, "isPresent" | "blobs" | "mediaType" | "size"> & { manifest: Manifest };
+
 /**
- * What the promotion of `image` needs at `to`: the image's manifests, children first, then every statement that a signer of the policy made. Other referrers stay
- * behind: whoever may write to quarantine may attach anything there, and nothing unverified is carried into vetted.
+ * What the promotion of an image needs at `to`, and what of it is there: the image's manifests, every statement that a signer of the policy made, and, with
+ * `referrers: all`, what else refers to it and can't be run. A manifest that is there means that its blobs are: registries take none whose blobs they have not, and
+ * keep the blobs of those that they have.
  */
 export async function gatherPromotion(
   client: RegistryClient,
-  image: ImageFacts,
-  evidence: ReadonlyMap<Digest, CollectedEvidence>,
+  source: RememberingClient,
+  { image, evidence }: Pick<GateOutcome, "image" | "evidence">,
   to: Repository,
   tags: readonly string[],
+  { referrers, isThorough = false }: GatherOptions,
 ): Promise<GatheredPromotion> {
   const from: Repository = { registry: image.reference.registry, name: image.reference.name };
-  const manifests = new Map<Digest, Manifest>();
-  const blobsPresent = createPresence(client, to);
-  const fetch = async (digest: Digest): Promise<Manifest> => {
-    const known = manifests.get(digest);
-    if (known !== undefined) return known;
-    const manifest = await client.fetchManifest({ ...from, digest });
-    manifests.set(digest, manifest);
-    return manifest;
+  const nothing: ReferrerGraph = { carried: [], leftBehind: [], lists: 0, contents: 0 };
+  const [root, graph, current] = await Promise.all([
+    source.fetchManifest({ ...from, digest: image.reference.digest }),
+    referrers === "all" ? findReferrers(source, from, evidence) : nothing,
+    mapConcurrently(concurrency, tags, (tag) => client.resolve({ ...to, tag })),
+  ]);
+  const children = await fetchChildren(source, root, from);
+  const signed = [...evidence].flatMap(([subject, { statements }]) => statements.map((signed) => ({ subject, signed })));
+  const wanted: Wanted[] = [
+    ...children.map((manifest) => ({ digest: manifest.digest, manifest, role: "child" as const, level: 0 })),
+    { digest: root.digest, manifest: root, role: "image", level: 1 },
+    ...(await mapConcurrently(concurrency, signed, async ({ subject, signed: { referrer, statement, signers } }) => ({
+      digest: referrer.digest,
+      manifest: await source.fetchManifest({ ...from, digest: referrer.digest }),
+      role: "evidence" as const,
+      level: 2,
+      subject,
+      predicateType: statement.predicateType,
+      signers,
+    }))),
+    ...graph.carried.map(({ manifest, subject, depth, tag }) => ({
+      digest: manifest.digest,
+      manifest,
+      role: "referrer" as const,
+      level: depth + 1,
+      subject,
+      artifactType: typeOf(manifest),
+      ...(tag === undefined ? {} : { tag }),
+    })),
+  ];
+  const destination = await lookAtDestination(client, to, wanted, isThorough);
+  const leftBehind = [...graph.leftBehind, ...destination.leftBehind];
+  const blobsAmong = (some: readonly Wanted[]): Descriptor[] => {
+    const blobs = some.flatMap(({ manifest }) => blobsOf(manifest));
+    return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
   };
-  const describe = async (digest: Digest, role: ManifestFacts["role"], subject?: Digest, isListed = true): Promise<ManifestFacts> => {
-    const manifest = await fetch(digest);
-    const isPresent = isListed && (await client.resolve({ ...to, digest })) === digest;
-    const blobs: BlobFacts[] = [];
-    for (const blob of blobsOf(manifest))
-      blobs.push({ digest: blob.digest, mediaType: blob.mediaType, size: blob.size, isPresent: await blobsPresent(blob) });
-    const { mediaType, bytes } = manifest;
-    return { digest, mediaType, size: bytes.byteLength, role, ...(subject === undefined ? {} : { subject }), isPresent, blobs };
-  };
+  const present = new Set(isThorough ? [] : blobsAmong(wanted.filter((each) => destination.isPresent(each))).map(({ digest }) => digest));
+  const missing = blobsAmong(wanted.filter((each) => isThorough || !destination.isPresent(each))).filter(
+    ({ digest }) => !present.has(digest),
+  );
+  // Within one registry a mount costs as much as the question.
+  const asked = isThorough || from.registry !== to.registry ? missing : [];
+  const answers = await mapConcurrently(concurrency, asked, ({ digest }) => client.hasBlob(to, digest));
+  asked.forEach(({ digest }, index) => void (answers[index] === true && present.add(digest)));
 
-  const facts: ManifestFacts[] = [];
-  for (const child of await childrenOf(fetch, image, from)) facts.push(await describe(child, "child"));
-  facts.push(await describe(image.reference.digest, "image"));
-  for (const [subject, { statements }] of evidence) {
-    // Without a referrers API the list is a manifest of its own: a promotion that was killed between the two leaves a referrer that nobody finds.
-    const listed = new Set((await client.listReferrers(to, subject)).map((descriptor) => descriptor.digest));
-    for (const { referrer } of statements) facts.push(await describe(referrer.digest, "evidence", subject, listed.has(referrer.digest)));
-  }
-  const current = await Promise.all(tags.map((tag) => client.resolve({ ...to, tag })));
+  const manifests: ManifestFacts[] = wanted.map((each) => {
+    const { manifest, ...facts } = each;
+    const blobs: BlobFacts[] = blobsOf(manifest).map(({ digest, mediaType, size }) => ({
+      digest,
+      mediaType,
+      size,
+      isPresent: present.has(digest),
+    }));
+    return { ...facts, mediaType: manifest.mediaType, size: manifest.bytes.byteLength, isPresent: destination.isPresent(each), blobs };
+  });
+  const reads = countReads(image, evidence, graph, manifests);
+  reads.lists += destination.lists;
+  reads.looks += destination.looks + asked.length + tags.length;
+  reads.held = missing.map(({ digest }) => digest).filter((digest) => source.held(from, digest) !== undefined);
   return {
     facts: {
       from,
       to,
-      digest: image.reference.digest,
-      manifests: facts,
+      digest: root.digest,
+      manifests: manifests.filter(({ digest, tag }) => tag === undefined || !destination.keepsOwn.has(digest)),
+      leftBehind,
       tags: tags.map((tag, index) => ({ tag, ...(current[index] === undefined ? {} : { current: current[index] }) })),
+      reads,
     },
-    manifests,
+    manifests: new Map(wanted.map(({ manifest }) => [manifest.digest, manifest])),
   };
 }
 
 /** Every child of an index, the unrunnable attestation children as well: the index is copied byte for byte, and must not name what is not there. */
-async function childrenOf(fetch: (digest: Digest) => Promise<Manifest>, image: ImageFacts, from: Repository): Promise<Digest[]> {
-  const root = await fetch(image.reference.digest);
+async function fetchChildren(source: RememberingClient, root: Manifest, from: Repository): Promise<Manifest[]> {
   if (root.kind === "image") return [];
-  const children = root.manifest.manifests.map((descriptor) => descriptor.digest);
-  for (const digest of children) {
-    if ((await fetch(digest)).kind === "index") {
-      throw new InfrastructureError(
-        `${formatRepository(from)}@${root.digest} holds another index, ${digest}, which goldenpath does not promote`,
-        {
-          code: "manifest-invalid",
-          safeToRetry: false,
-        },
-      );
-    }
+  const digests = [...new Set(root.manifest.manifests.map((descriptor) => descriptor.digest))];
+  return mapConcurrently(concurrency, digests, async (digest) => {
+    const child = await source.fetchManifest({ ...from, digest });
+    if (child.kind === "image") return child;
+    throw new InfrastructureError(
+      `${formatRepository(from)}@${root.digest} holds another index, ${digest}, which goldenpath does not promote`,
+      { code: "manifest-invalid", safeToRetry: false },
+    );
+  });
+}
+
+interface Destination {
+  isPresent(wanted: Wanted): boolean;
+  /** Manifests under cosign's tags that the destination has its own of. */
+  keepsOwn: ReadonlySet<Digest>;
+  leftBehind: LeftBehind[];
+  lists: number;
+  looks: number;
+}
+
+/**
+ * What the destination has: the image's manifest is asked for, its children where it is not there, and of what refers, the list of each subject that is there. A
+ * referrer that a registry without referrers API keeps and does not list has to be pushed again: a promotion that was killed between the two leaves one that nobody finds.
+ */
+async function lookAtDestination(
+  client: RegistryClient,
+  to: Repository,
+  wanted: readonly Wanted[],
+  isThorough: boolean,
+): Promise<Destination> {
+  const there = new Set<Digest>();
+  const keepsOwn = new Set<Digest>();
+  const leftBehind: LeftBehind[] = [];
+  let looks = 0;
+  let lists = 0;
+  const look = (some: readonly Wanted[]): Promise<unknown> =>
+    mapConcurrently(concurrency, some, async ({ digest }) => {
+      looks++;
+      if ((await client.resolve({ ...to, digest })) !== undefined) there.add(digest);
+    });
+  const ofRole = (...roles: Wanted["role"][]): Wanted[] => wanted.filter(({ role }) => roles.includes(role));
+  await look(ofRole("image"));
+  const [root] = ofRole("image");
+  const isWhole = root !== undefined && there.has(root.digest) && !isThorough;
+  if (isWhole) for (const { digest } of ofRole("child")) there.add(digest);
+  else await look(ofRole("child"));
+
+  const referring = ofRole("evidence", "referrer");
+  const levels = [...new Set(referring.map(({ level }) => level))].sort((a, b) => a - b);
+  for (const level of levels) {
+    const here = referring.filter((each) => each.level === level && each.tag === undefined);
+    const subjects = [...new Set(here.map(({ subject }) => subject))].filter((subject) => subject !== undefined && there.has(subject));
+    const listed = new Map<Digest, ReadonlySet<Digest>>();
+    await mapConcurrently(concurrency, subjects, async (subject) => {
+      if (subject === undefined) return;
+      lists++;
+      listed.set(subject, new Set((await client.listReferrers(to, subject)).map(({ digest }) => digest)));
+    });
+    const named = here.filter(({ digest, subject }) => subject !== undefined && listed.get(subject)?.has(digest) === true);
+    if (isThorough) await look(named);
+    else for (const { digest } of named) there.add(digest);
   }
-  return [...new Set(children)];
+
+  await mapConcurrently(
+    concurrency,
+    referring.filter(({ tag }) => tag !== undefined),
+    async ({ digest, tag, subject }) => {
+      if (tag === undefined || subject === undefined) return;
+      looks++;
+      const current = await client.resolve({ ...to, tag });
+      if (current === digest) there.add(digest);
+      else if (current !== undefined) {
+        keepsOwn.add(digest);
+        leftBehind.push({ digest, subject, reason: `${formatRepository(to)} has a ${tag} of its own, which is left as it is` });
+      }
+    },
+  );
+  return { isPresent: ({ digest }) => there.has(digest), keepsOwn, leftBehind, lists, looks };
 }
 
-function blobsOf(manifest: Manifest): Descriptor[] {
-  if (manifest.kind === "index") return [];
-  return [manifest.manifest.config, ...manifest.manifest.layers.filter((layer) => !isElsewhere(layer))];
+/** What a manifest says that it is: of an artifact without a type, its config's. */
+function typeOf(manifest: Manifest): string {
+  return manifest.manifest.artifactType ?? (manifest.kind === "image" ? manifest.manifest.config.mediaType : manifest.mediaType);
 }
 
-/** Layers that a registry must not distribute (Docker's foreign layers) are of types of their own, named by URL, and in no registry. */
-function isElsewhere({ mediaType, urls = [] }: Descriptor): boolean {
-  return urls.length > 0 && /\.(?:nondistributable|foreign)\./.test(mediaType);
-}
-
-function createPresence(client: RegistryClient, to: Repository): (blob: Descriptor) => Promise<boolean> {
-  const known = new Map<Digest, Promise<boolean>>();
-  return (blob) => {
-    const asked = known.get(blob.digest) ?? client.hasBlob(to, blob.digest);
-    known.set(blob.digest, asked);
-    return asked;
+/** Each manifest, config and bundle once, as {@link countRequests} counts them. */
+function countReads(
+  image: GateOutcome["image"],
+  evidence: GateOutcome["evidence"],
+  graph: ReferrerGraph,
+  manifests: readonly ManifestFacts[],
+): ReadFacts {
+  const own = manifests.filter(({ role }) => role === "child" || role === "image").length;
+  const configs = new Set(image.children.map(({ manifest }) => manifest.config.digest)).size;
+  const collected = [...evidence.values()];
+  const bundles = new Set(collected.flatMap(({ statements }) => statements.map(({ bundle }) => bundle.digest))).size;
+  const statements = collected.reduce((sum, each) => sum + each.statements.length, 0);
+  const rejected = collected.reduce((sum, each) => sum + each.rejected.length, 0);
+  // A signature of somebody else is opened to be told from the policy's signers'.
+  const foreign = collected.reduce(
+    (sum, each) => sum + each.rejected.filter(({ claimedPredicateType }) => claimedPredicateType !== undefined).length,
+    0,
+  );
+  const carried = manifests.filter(({ role, level, tag }) => role === "referrer" && level === 2 && tag === undefined).length;
+  return {
+    contents: own + configs + statements + bundles + rejected + foreign + graph.contents,
+    lists: evidence.size + graph.lists,
+    looks: 0,
+    verification: own + configs + evidence.size + statements + bundles + carried + Math.min(foreign, carried),
+    held: [],
+    subjects: evidence.size,
   };
 }

@@ -10,6 +10,7 @@ const manifest = (digest: typeof image, role: "child" | "image" | "evidence", is
   mediaType: "manifest",
   size: 100,
   role,
+  level: ["child", "image", "evidence"].indexOf(role),
   isPresent,
   blobs,
 });
@@ -20,7 +21,9 @@ function facts(changes: Partial<PromotionFacts> = {}): PromotionFacts {
     to: { registry: "b:5000", name: "vetted/web" },
     digest: image,
     manifests: [manifest(image, "image", false, blob("layer"), blob("config")), manifest(evidence, "evidence", false, blob("bundle"))],
+    leftBehind: [],
     tags: [],
+    reads: { contents: 5, lists: 1, looks: 2, verification: 6, held: [], subjects: 1 },
     ...changes,
   };
 }
@@ -30,7 +33,7 @@ describe("planPromotion", () => {
     expect(planPromotion(facts()).blobs.map((entry) => entry.action)).toEqual(["copy", "copy", "copy"]);
     const within = planPromotion(facts({ to: { registry: "a:5000", name: "vetted/web" } }));
     expect(within.blobs.map((entry) => entry.action)).toEqual(["mount", "mount", "mount"]);
-    expect(within.bytes).toEqual({ present: 0, mount: 30, copy: 200 });
+    expect(within.bytes).toEqual({ present: 0, mount: 30, copy: 200, serverSide: 0 });
   });
 
   test("what is there is not sent again, and a blob of two manifests is planned once", () => {
@@ -44,7 +47,7 @@ describe("planPromotion", () => {
     );
     expect(plan.blobs.map((entry) => entry.action)).toEqual(["present", "copy"]);
     expect(plan.manifests.map((entry) => entry.action)).toEqual(["present", "copy"]);
-    expect(plan.bytes).toEqual({ present: 110, mount: 0, copy: 110 });
+    expect(plan.bytes).toEqual({ present: 110, mount: 0, copy: 110, serverSide: 0 });
   });
 
   test("the order of writing is kept: the image before its evidence", () => {

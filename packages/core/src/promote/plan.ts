@@ -1,5 +1,7 @@
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
+import { countRequests, type PlannedRequests } from "./requests.ts";
+import type { ServerSidePlan } from "./server-side/plan.ts";
 
 /** What a promotion has to have at its destination, and what is there already. */
 export interface PromotionFacts {
@@ -7,19 +9,36 @@ export interface PromotionFacts {
   to: Repository;
   /** Of the image: what was gated, and what tags will point at. */
   digest: Digest;
-  /** In the order of writing: each after everything that it names. */
+  /** Each after everything that it names, and every referrer after its subject. */
   manifests: readonly ManifestFacts[];
+  /** What refers to the image and does not go along. */
+  leftBehind: readonly LeftBehind[];
   tags: readonly TagFacts[];
+  /** What was read to know all this, and will be read to verify it. */
+  reads: ReadFacts;
+  /** The registry product's own promotion, where the policy has one and the image is still to come. */
+  serverSide?: ServerSidePlan;
 }
 
 export interface ManifestFacts {
   digest: Digest;
   mediaType: string;
   size: number;
-  role: "child" | "image" | "evidence";
-  /** For evidence: the digest that it is about. */
+  /** `evidence`: a statement by a signer of the policy. `referrer`: anything else that refers to the image. */
+  role: "child" | "image" | "evidence" | "referrer";
+  /** Those of one level may be written at the same time, once those of the levels before are there: children 0, the image 1, what refers to them 2, … */
+  level: number;
+  /** Of what refers: the digest that it is about. */
   subject?: Digest;
-  /** It is at the destination; and for evidence, its subject's list of referrers there names it. */
+  /** Of evidence, from the verified statement. */
+  predicateType?: string;
+  /** Of evidence: the policy's signers whose signature it has. */
+  signers?: readonly string[];
+  /** Of a referrer, from its own manifest. */
+  artifactType?: string;
+  /** Of what cosign attached under a tag (`sha256-<hex>.sig`): it is written under this tag, instead of being listed. */
+  tag?: string;
+  /** It is at the destination; and of what refers, its subject's list of referrers there names it. */
   isPresent: boolean;
   blobs: readonly BlobFacts[];
 }
@@ -28,7 +47,15 @@ export interface BlobFacts {
   digest: Digest;
   mediaType: string;
   size: number;
+  /** Whether the destination has it: known where it was asked, or where a manifest there names it. */
   isPresent: boolean;
+}
+
+export interface LeftBehind {
+  /** The referrer, or the tag's manifest. */
+  digest: Digest;
+  subject: Digest;
+  reason: string;
 }
 
 export interface TagFacts {
@@ -37,7 +64,23 @@ export interface TagFacts {
   current?: Digest;
 }
 
-export type BlobAction = "present" | "mount" | "copy";
+/** In requests: what the gate and the plan asked the source for, and how much a look at the destination will ask for. */
+export interface ReadFacts {
+  /** Manifests, configs and bundles at the source, each once. */
+  contents: number;
+  /** Lists of referrers and of tags at the source, and at the destination for the plan. */
+  lists: number;
+  /** Manifests, blobs and tags of which the plan asked whether the destination has them. */
+  looks: number;
+  /** Manifests, configs, bundles and lists of referrers that the gate will read at the destination, without the promotion's own. */
+  verification: number;
+  /** Blobs whose bytes the gate has read, and which are not read again to be copied. */
+  held: readonly Digest[];
+  /** Digests that the promotion's own statement is attached to: the image, and each child that runs. */
+  subjects: number;
+}
+
+export type BlobAction = "present" | "mount" | "copy" | "server-side";
 
 /** `plan.json`: read by people before a promotion and followed by it. */
 export interface PromotionPlan {
@@ -45,63 +88,66 @@ export interface PromotionPlan {
   from: string;
   to: string;
   digest: Digest;
+  /** What the registry product does by itself, before anything else; what it leaves out is copied. */
+  serverSide?: ServerSidePlan;
   /** `mount`: the registry is asked to take it over from the source's repository, and it is copied where the registry will not. */
   blobs: { digest: Digest; mediaType: string; size: number; action: BlobAction }[];
-  manifests: {
-    digest: Digest;
-    mediaType: string;
-    size: number;
-    role: ManifestFacts["role"];
-    subject?: Digest;
-    action: "present" | "copy";
-  }[];
+  /** In the order of writing. */
+  manifests: (Omit<ManifestFacts, "isPresent" | "blobs"> & { action: "present" | "copy" | "server-side" })[];
+  leftBehind: LeftBehind[];
   tags: { tag: string; from?: Digest; to: Digest; action: "set" | "move" | "unchanged" }[];
   /** Bytes by what happens to them. */
-  bytes: { present: number; mount: number; copy: number };
+  bytes: Record<"present" | "mount" | "copy" | "serverSide", number>;
+  /** How many requests it takes at least; see {@link countRequests}. */
+  requests: PlannedRequests;
 }
 
 /** Facts → plan. A blob that several manifests name is planned once. */
 export function planPromotion(facts: PromotionFacts): PromotionPlan {
   const mountable = facts.from.registry === facts.to.registry;
+  const isServed = (role: ManifestFacts["role"]): boolean => facts.serverSide !== undefined && (role === "image" || role === "child");
   const blobs = new Map<Digest, PromotionPlan["blobs"][number]>();
   for (const manifest of facts.manifests) {
+    const missing: BlobAction = isServed(manifest.role) ? "server-side" : mountable ? "mount" : "copy";
     for (const { digest, mediaType, size, isPresent } of manifest.blobs) {
-      if (!blobs.has(digest)) blobs.set(digest, { digest, mediaType, size, action: isPresent ? "present" : mountable ? "mount" : "copy" });
+      const known = blobs.get(digest);
+      // One manifest that is there proves it for all that name the blob.
+      if (known === undefined || isPresent) blobs.set(digest, { digest, mediaType, size, action: isPresent ? "present" : missing });
     }
   }
-  const manifests = facts.manifests.map(({ digest, mediaType, size, role, subject, isPresent }) => ({
-    digest,
-    mediaType,
-    size,
-    role,
-    ...(subject === undefined ? {} : { subject }),
-    action: isPresent ? ("present" as const) : ("copy" as const),
+  const manifests = facts.manifests.map(({ isPresent, blobs: _blobs, ...manifest }) => ({
+    ...manifest,
+    action: isPresent ? ("present" as const) : isServed(manifest.role) ? ("server-side" as const) : ("copy" as const),
   }));
-  const bytes = { present: 0, mount: 0, copy: 0 };
-  for (const blob of blobs.values()) bytes[blob.action] += blob.size;
-  for (const manifest of manifests) bytes[manifest.action] += manifest.size;
-  return {
-    version: 1,
+  const bytes = { present: 0, mount: 0, copy: 0, serverSide: 0 };
+  for (const { action, size } of [...blobs.values(), ...manifests]) bytes[action === "server-side" ? "serverSide" : action] += size;
+  const planned = {
+    version: 1 as const,
     from: formatRepository(facts.from),
     to: formatRepository(facts.to),
     digest: facts.digest,
+    ...(facts.serverSide === undefined ? {} : { serverSide: facts.serverSide }),
     blobs: [...blobs.values()],
     manifests,
+    leftBehind: [...facts.leftBehind],
     tags: facts.tags.map(({ tag, current }) => ({
       tag,
       ...(current === undefined ? {} : { from: current }),
       to: facts.digest,
-      action: current === undefined ? "set" : current === facts.digest ? "unchanged" : "move",
+      action: current === undefined ? ("set" as const) : current === facts.digest ? ("unchanged" as const) : ("move" as const),
     })),
     bytes,
   };
+  return { ...planned, requests: countRequests(planned, facts.reads) };
 }
 
 /** The plan in lines for a log. */
 export function renderPlanText(plan: PromotionPlan): string {
   const count = (action: string): number => [...plan.blobs, ...plan.manifests].filter((entry) => entry.action === action).length;
   const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
-  const evidence = plan.manifests.filter((manifest) => manifest.role === "evidence").length;
+  const plural = (amount: number, one: string): string => `${amount} ${one}${amount === 1 ? "" : "s"}`;
+  const evidence = plan.manifests.filter((manifest) => manifest.role === "evidence");
+  const referrers = plan.manifests.filter((manifest) => manifest.role === "referrer");
   const tags = plan.tags.map(({ tag, from, action }) => {
     if (action === "unchanged") return `tag ${tag}: points there already`;
     return action === "set" ? `tag ${tag}: new` : `tag ${tag}: moves from ${from}`;
@@ -109,8 +155,17 @@ export function renderPlanText(plan: PromotionPlan): string {
   return [
     `${plan.from}@${plan.digest}`,
     `→ ${plan.to}`,
+    ...(plan.serverSide === undefined ? [] : plan.serverSide.steps.map((step) => `${plan.serverSide?.product}: ${step}`)),
     `there already: ${count("present")} (${megabytes(plan.bytes.present)}), to mount: ${count("mount")} (${megabytes(plan.bytes.mount)}), to copy: ${count("copy")} (${megabytes(plan.bytes.copy)})`,
-    `evidence: ${evidence} ${evidence === 1 ? "statement" : "statements"}`,
+    `evidence: ${plural(evidence.length, "statement")}`,
+    ...evidence.map(({ subject, predicateType, signers }) => `  ${predicateType} about ${subject} by ${signers?.join(", ")}`),
+    ...(referrers.length === 0 ? [] : [`other referrers: ${referrers.length}`]),
+    ...referrers.map(
+      ({ digest, subject, artifactType, tag }) =>
+        `  ${tag ?? digest}${artifactType === undefined ? "" : ` (${artifactType})`} about ${subject}`,
+    ),
+    ...plan.leftBehind.map(({ digest, subject, reason }) => `left behind: ${digest} about ${subject}: ${reason}`),
     ...tags,
+    `requests: about ${plan.requests.spent} so far, at least ${plan.requests.ahead} to come`,
   ].join("\n");
 }

@@ -1,20 +1,24 @@
-import { InfrastructureError, UserError } from "../errors.ts";
+import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
-import type { Descriptor } from "../oci/manifest.ts";
 import { formatRepository, isWithin, type Reference, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
+import { type RememberingClient, rememberReads } from "../registry/remember.ts";
+import type { TransportOptions } from "../registry/transport.ts";
 import type { Violation } from "../result.ts";
-import { type Attachment, attachStatement } from "../signing/attach.ts";
+import type { Attachment } from "../signing/attach.ts";
 import { parsePublicKey } from "../signing/keys.ts";
-import { predicateTypes, stageVerifierId } from "../signing/predicates.ts";
-import { digestSet } from "../signing/statement.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";
-import { buildVerificationSummary, readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
-import { type ExecutionCounts, executeCopy, executeTags } from "./execute.ts";
-import { gatherPromotion } from "./gather.ts";
+import { type ExecutionCounts, executeCopy, executeTags, noCounts } from "./execute.ts";
+import { addState } from "./failures.ts";
+import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
 import { type PromotionPlan, planPromotion } from "./plan.ts";
+import { removeStagingTags } from "./server-side/clean-up.ts";
+import { readWhereMoved } from "./server-side/moved-source.ts";
+import { planServerSide, type ServerSidePlan } from "./server-side/plan.ts";
+import { runServerSide } from "./server-side/run.ts";
+import { stateGate } from "./statement.ts";
 
 export interface PromotionRequest {
   image: Reference;
@@ -22,8 +26,8 @@ export interface PromotionRequest {
   tags: readonly string[];
   environmentName: string;
   policy: LoadedPolicy;
-  /** Of the environment's promoter; absent for a dry run. */
-  signer?: Signer;
+  /** What reads the source: several promotions of one run share it, and read what they share once. */
+  source?: RememberingClient;
 }
 
 export interface PromotionPreparation {
@@ -39,26 +43,36 @@ export interface PromotionOutcome {
   gate: GateOutcome;
   /** Of a promotion that the gate passed at the destination as well. */
   statement?: Attachment | { existed: true };
+  /** What a reader should know besides. */
+  notes: string[];
 }
 
 /**
  * Gates an image and plans its promotion. What is returned to execute belongs to the digest that was gated, and to nothing else; without a passed gate there is
  * nothing to execute.
+ * @throws UserError `environment-unknown`, `input-invalid`, `key-not-promoter`; the gate's and the client's errors
  */
 export async function preparePromotion(client: RegistryClient, request: PromotionRequest, context: Context): Promise<PromotionPreparation> {
-  const { policy, environmentName, to, tags } = request;
+  const { policy, environmentName, to } = request;
   const environment = findEnvironment(policy, environmentName);
-  const gate = await runGate(client, request.image, environmentName, policy, context.now());
+  const { serverSide: settings } = environment;
+  // A product that moves may have taken the image away already, asked by a run that was killed since.
+  const source =
+    settings === undefined ? (request.source ?? rememberReads(client)) : rememberReads(readWhereMoved(client, request.image, to));
+  const gate = await runGate(source, request.image, environmentName, policy, context.now());
   const violations = [...judgeDestination(environment, environmentName, to), ...gate.violations];
   if (violations.length > 0) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   if (formatRepository(from) === formatRepository(to)) {
     throw new UserError(`input 'to' is '${formatRepository(to)}': that is where the image is already`, { code: "input-invalid" });
   }
-  const { facts, manifests } = await gatherPromotion(client, gate.image, gate.evidence, to, tags);
-  const plan = planPromotion(facts);
-  const image = manifests.get(facts.digest);
-  if (image === undefined) throw new TypeError("the image's own manifest was not gathered");
+  const gather = (isThorough: boolean): Promise<GatheredPromotion> =>
+    gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers, isThorough });
+  const gathered = await gather(false);
+  const product =
+    settings === undefined ? undefined : planServerSide({ settings, from, to, digest: gathered.facts.digest, tags: request.tags });
+  const isThere = gathered.facts.manifests.some(({ role, isPresent }) => role === "image" && isPresent);
+  const plan = planPromotion(product === undefined || isThere ? gathered.facts : { ...gathered.facts, serverSide: product });
   return {
     gate,
     violations,
@@ -66,15 +80,75 @@ export async function preparePromotion(client: RegistryClient, request: Promotio
       plan,
       async execute(signer) {
         assertPromoter(signer, environment, policy);
-        const counts = await executeCopy(client, plan, manifests, context.ports);
-        const there = await gateDestination(client, request, gate, context);
-        if (there.verdict !== "pass") return { counts, gate: there };
-        const statement = await stateGate(client, there, environment, request, signer, context.now());
-        await executeTags(client, plan, image);
-        return { counts, gate: there, statement };
+        return executePromotion({ client, source, request, context, environment, gate, gathered, gather, plan, product }, signer);
       },
     },
   };
+}
+
+interface Promotion {
+  client: RegistryClient;
+  source: RememberingClient;
+  request: PromotionRequest;
+  context: Context;
+  environment: PolicyEnvironment;
+  gate: GateOutcome;
+  gathered: GatheredPromotion;
+  gather(isThorough: boolean): Promise<GatheredPromotion>;
+  plan: PromotionPlan;
+  product: ServerSidePlan | undefined;
+}
+
+async function executePromotion(promotion: Promotion, signer: Signer): Promise<PromotionOutcome> {
+  const { client, source, request, context, environment, gate, gathered, gather, plan, product } = promotion;
+  const { to, environmentName, policy } = request;
+  const counts: ExecutionCounts = { ...noCounts };
+  const notes: string[] = [];
+  const copy = async (next: PromotionPlan, { manifests }: GatheredPromotion): Promise<void> => {
+    const done = await executeCopy(client, source, next, manifests, context.ports);
+    for (const key of Object.keys(counts) as (keyof ExecutionCounts)[]) counts[key] += done[key];
+  };
+  const complete = async (): Promise<void> => {
+    const missing = await gather(true);
+    await copy(planPromotion(missing.facts), missing);
+  };
+  const image = gathered.manifests.get(plan.digest);
+  if (image === undefined) throw new TypeError("the image's own manifest was not gathered");
+  const http = httpOptions(request, context);
+  if (plan.serverSide === undefined) await copy(plan, gathered);
+  else {
+    const brought = await runServerSide(plan.serverSide, image, { client, http }).catch((error: unknown) => {
+      throw addState(error, `no tag but the promotion's own (${plan.serverSide?.stagingTag}) was set in ${plan.to}`);
+    });
+    notes.push(...brought.notes);
+    await complete();
+  }
+  let there = await gateDestination(client, request, gate, context);
+  if ("problem" in there) {
+    // What a list or an index there promised is not there: everything is asked for, and what is missing is sent.
+    await complete();
+    there = await gateDestination(client, request, gate, context);
+    if ("problem" in there) throw destinationDiffers(to, there.problem);
+  }
+  if (there.verdict !== "pass") return { counts, gate: there, notes };
+  const about = { to, environmentName, promoter: environment.promoter, policy, now: context.now() };
+  const statement = await stateGate(client, there, about, signer).catch((error: unknown) => {
+    throw addState(error, `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`);
+  });
+  await executeTags(client, plan, image);
+  if (product !== undefined) {
+    const own = plan.manifests
+      .filter(({ role }) => role === "child" || role === "image")
+      .flatMap(({ digest }) => gathered.manifests.get(digest) ?? []);
+    notes.push(...(await removeStagingTags(product, own, request.tags, { client, http })));
+  }
+  return { counts, gate: there, statement, notes };
+}
+
+/** How a product's API is spoken to: as registries are. */
+function httpOptions({ policy }: PromotionRequest, { ports, env, signal }: Context): TransportOptions {
+  const { plainHttp, hosts } = policy.policy.registries;
+  return { ports, env, signal, plainHttp, hosts };
 }
 
 function judgeDestination(environment: PolicyEnvironment, environmentName: string, to: Repository): Violation[] {
@@ -105,90 +179,39 @@ export function assertPromoter(signer: Signer, environment: PolicyEnvironment, p
 
 /**
  * What was copied has to stand on its own: the same gate, on what the destination serves. It may know more than the source (an image that was promoted before is
- * scanned again where it runs), and then its no is the policy's.
- * @throws InfrastructureError `destination-differs` where it serves less than what was copied
+ * scanned again where it runs), and then its no is the policy's. A problem where it serves less than what was copied.
  */
 async function gateDestination(
   client: RegistryClient,
   request: PromotionRequest,
   source: GateOutcome,
   context: Context,
-): Promise<GateOutcome> {
+): Promise<GateOutcome | { problem: string }> {
   const reference: Reference = { ...request.to, digest: source.image.reference.digest };
-  const gate = await runGate(client, reference, request.environmentName, request.policy, context.now(), "to");
+  let gate: GateOutcome;
+  try {
+    gate = await runGate(client, reference, request.environmentName, request.policy, context.now(), "to");
+  } catch (error) {
+    if (isKnownError(error) && absences.includes(error.code)) return { problem: error.message };
+    throw addState(
+      error,
+      `what was copied to ${formatRepository(request.to)} could not be verified there; nothing was signed, and no tag was set`,
+    );
+  }
   const isThere = ({ subject, bundle }: VerifiedStatement): boolean =>
     gate.evidence.get(subject)?.statements.some((statement) => statement.bundle.digest === bundle.digest) === true;
   if (gate.verdict === "pass" || source.accepted.every(isThere)) return gate;
-  const why = gate.violations.map((violation) => `${violation.thing}: ${violation.problem}`).join("; ");
-  throw new InfrastructureError(
-    `${formatRepository(request.to)} does not serve the evidence that was copied to it (${why}); no tag was set`,
+  return { problem: gate.violations.map((violation) => `${violation.thing}: ${violation.problem}`).join("; ") };
+}
+
+const absences: readonly string[] = ["image-not-found", "blob-not-found"];
+
+function destinationDiffers(to: Repository, why: string): InfrastructureError {
+  return new InfrastructureError(
+    `${formatRepository(to)} does not serve what was copied to it (${why}); nothing was signed, and no tag was set`,
     {
       code: "destination-differs",
       wayOut: "Run the promotion again; if it stays so, see how this registry keeps referrers.",
     },
-  );
-}
-
-/** Signs the gate's answer, once: running again with the same evidence under the same policy finds its earlier statement. */
-async function stateGate(
-  client: RegistryClient,
-  gate: GateOutcome,
-  environment: PolicyEnvironment,
-  request: PromotionRequest,
-  signer: Signer,
-  now: Date,
-): Promise<Attachment | { existed: true }> {
-  const inputs = gate.accepted.map((statement) => ({
-    digest: statement.bundle.digest,
-    uri: `${formatRepository(request.to)}@${statement.referrer.digest}`,
-  }));
-  const { digest } = gate.image.reference;
-  const subjects = new Set([digest, ...gate.image.children.map((child) => child.digest)]);
-  const isStated = [...subjects].every((subject) =>
-    gate.evidence.get(subject)?.statements.some((statement) => isSameAnswer(statement, environment, request.policy, inputs)),
-  );
-  if (isStated) return { existed: true };
-  const children = gate.image.children.filter((child) => child.digest !== digest);
-  const statement = buildVerificationSummary({
-    stage: "promote",
-    image: { repository: request.to, digest, children: children.map((child) => child.digest) },
-    policy: { uri: request.policy.uri, digest: request.policy.digest, serial: request.policy.policy.serial },
-    passed: true,
-    violations: 0,
-    excepted: 0,
-    timeVerified: now,
-    inputs,
-    tools: [],
-  });
-  const image: Descriptor = { mediaType: gate.image.mediaType, digest, size: gate.image.size };
-  return attachStatement(
-    client,
-    { repository: request.to, image, children: children.map((child) => child.descriptor) },
-    statement,
-    signer,
-    now,
-  );
-}
-
-function isSameAnswer(
-  found: VerifiedStatement,
-  environment: PolicyEnvironment,
-  policy: LoadedPolicy,
-  inputs: readonly { digest: Descriptor["digest"] }[],
-): boolean {
-  if (
-    found.statement.predicateType !== predicateTypes.verificationSummary ||
-    summaryVerifierId(found.statement) !== stageVerifierId("promote")
-  )
-    return false;
-  if (!found.signers.includes(environment.promoter)) return false;
-  const summary = readVerificationSummary(found.statement);
-  if ("problem" in summary || summary.result !== "PASSED" || summary.policySerial !== policy.policy.serial) return false;
-  const key = (set: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(set).sort());
-  const stated = new Set(summary.inputs.map(key));
-  return (
-    key(summary.policyDigest) === key(digestSet(policy.digest)) &&
-    stated.size === new Set(inputs.map((input) => input.digest)).size &&
-    inputs.every((input) => stated.has(key(digestSet(input.digest))))
   );
 }

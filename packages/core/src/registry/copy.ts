@@ -1,8 +1,14 @@
+import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Descriptor, Manifest } from "../oci/manifest.ts";
 import { formatReference, isSameRepository, type Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "./client.ts";
+import type { BlobTransfer, RegistryClient } from "./client.ts";
+
+/** An index of indexes of … is not what an image is; the bound keeps a malicious one from going on. */
+const maxDepth = 4;
+/** Blobs, or manifests of one level, on their way at the same time; the client bounds the requests to each host besides. */
+const concurrency = 8;
 
 export interface CopyResult {
   /** Streamed from one repository to the other. */
@@ -15,10 +21,65 @@ export interface CopyResult {
   bytes: number;
 }
 
-/** An index of indexes of … is not what an image is; the bound keeps a malicious one from going on. */
-const maxDepth = 4;
-/** Blobs of one manifest on their way at the same time. */
-const concurrency = 4;
+export interface BlobToCopy {
+  descriptor: Descriptor;
+  /** The destination was asked, and has it not. */
+  isMissing?: boolean;
+  /** Its content, where it is at hand. */
+  bytes?: Uint8Array | undefined;
+}
+
+/** The blobs that a registry has to hold for a manifest, each once: an index has none of its own. */
+export function blobsOf(manifest: Manifest): Descriptor[] {
+  if (manifest.kind === "index") return [];
+  const blobs = [manifest.manifest.config, ...manifest.manifest.layers].filter(isDistributable);
+  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+}
+
+/**
+ * Layers that their owner forbids to distribute are of types of their own, named by address, and in no registry (image specification, non-distributable layers). A
+ * layer of another type that has addresses besides is in the registry like any other.
+ */
+function isDistributable({ mediaType, urls = [] }: Descriptor): boolean {
+  return urls.length === 0 || !/\.(?:nondistributable|foreign)\./.test(mediaType);
+}
+
+/**
+ * Brings blobs from one repository to another, several at once. Within one registry each is mounted straight away, without asking whether it is there: a mount of what is
+ * there costs no more than the question. What the registry will not mount is streamed, or sent from memory; the first that it refuses is taken for its way with the others.
+ */
+export async function copyBlobs(
+  client: RegistryClient,
+  from: Repository,
+  to: Repository,
+  blobs: readonly BlobToCopy[],
+  { onBytes, onDone }: { onBytes?: (bytes: number) => void; onDone?: (blob: Descriptor, transfer: BlobTransfer) => void } = {},
+): Promise<CopyResult> {
+  const result: CopyResult = { blobsCopied: 0, blobsMounted: 0, blobsPresent: 0, bytes: 0 };
+  let mounts = from.registry === to.registry;
+
+  async function transfer({ descriptor, isMissing = false, bytes }: BlobToCopy): Promise<BlobTransfer> {
+    if (mounts) {
+      if (await client.mountBlob(to, descriptor.digest, from)) return "mounted";
+      mounts = false;
+    }
+    if (bytes === undefined) return client.copyBlob(from, to, descriptor, { isMissing, ...(onBytes === undefined ? {} : { onBytes }) });
+    await client.pushBlob(to, descriptor, () => bytes, { isMissing, ...(onBytes === undefined ? {} : { onBytes }) });
+    return "copied";
+  }
+
+  await mapConcurrently(concurrency, blobs, async (blob) => {
+    const done = await transfer(blob);
+    if (done === "present") result.blobsPresent++;
+    else if (done === "mounted") result.blobsMounted++;
+    else {
+      result.blobsCopied++;
+      result.bytes += blob.descriptor.size;
+    }
+    onDone?.(blob.descriptor, done);
+  });
+  return result;
+}
 
 /**
  * Copies a manifest (an image, or an index and all its children, attestations included) with its blobs, byte for byte: leaves first, root last, so that whatever
@@ -32,78 +93,65 @@ export async function copyManifest(
   digest: Digest,
   options: { onBytes?: (bytes: number) => void } = {},
 ): Promise<CopyResult> {
+  const levels = await fetchTree(client, from, digest, isSameRepository(from, to) ? 0 : maxDepth);
   const result: CopyResult = { blobsCopied: 0, blobsMounted: 0, blobsPresent: 0, bytes: 0 };
-  if (isSameRepository(from, to)) {
-    await client.fetchManifest({ ...from, digest });
-    return result;
+  if (isSameRepository(from, to)) return result;
+  const blobs = [
+    ...new Map(
+      levels
+        .flat()
+        .flatMap(blobsOf)
+        .map((blob) => [blob.digest, blob]),
+    ).values(),
+  ];
+  const [root] = levels.at(-1) ?? [];
+  if (root === undefined) throw new TypeError("a tree without a root");
+  // A referrer is pushed again even where it exists: only the push makes sure that its subject's list has it.
+  const isThere = (manifest: Manifest): Promise<boolean> =>
+    manifest.manifest.subject === undefined
+      ? client.resolve({ ...to, digest: manifest.digest }).then((found) => found !== undefined)
+      : Promise.resolve(false);
+  if (await isThere(root)) return { ...result, blobsPresent: blobs.length };
+  const copied = await copyBlobs(
+    client,
+    from,
+    to,
+    blobs.map((descriptor) => ({ descriptor })),
+    options,
+  );
+  for (const level of levels) {
+    await mapConcurrently(concurrency, level, async (manifest) => {
+      if (manifest === root || !(await isThere(manifest)))
+        await client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest);
+    });
   }
-  // Layers are shared between the children of an index: each is looked at once.
-  const handled = new Set<Digest>();
+  return copied;
+}
 
-  async function copyTree(each: Digest, depth: number): Promise<void> {
-    if (depth > maxDepth) {
-      throw new InfrastructureError(`${formatReference({ ...from, digest })} nests more than ${maxDepth} indexes`, {
+/**
+ * A manifest and all that it names, each once, in the levels in which they may be written: those that name no other first, the root last and alone.
+ * @throws InfrastructureError `manifest-invalid` where indexes are nested deeper than `depth`
+ */
+async function fetchTree(client: RegistryClient, from: Repository, digest: Digest, depth: number): Promise<Manifest[][]> {
+  const heights = new Map<Digest, { manifest: Manifest; height: number }>();
+  async function visit(each: Digest, left: number): Promise<number> {
+    const known = heights.get(each);
+    if (known !== undefined) return known.height;
+    const manifest = await client.fetchManifest({ ...from, digest: each });
+    const children = manifest.kind === "index" && depth > 0 ? [...new Set(manifest.manifest.manifests.map((child) => child.digest))] : [];
+    if (children.length > 0 && left === 0) {
+      throw new InfrastructureError(`${formatReference({ ...from, digest })} nests more than ${depth} indexes`, {
         code: "manifest-invalid",
         safeToRetry: false,
       });
     }
-    if (handled.has(each)) return;
-    handled.add(each);
-    const manifest = await client.fetchManifest({ ...from, digest: each });
-    if (manifest.kind === "index") for (const child of manifest.manifest.manifests) await copyTree(child.digest, depth + 1);
-    else await forEachConcurrently(concurrency, [manifest.manifest.config, ...manifest.manifest.layers].filter(isDistributable), copyBlob);
-    await putCopy(manifest);
+    const below = await mapConcurrently(concurrency, children, (child) => visit(child, left - 1));
+    const height = Math.max(-1, ...below) + 1;
+    heights.set(each, { manifest, height });
+    return height;
   }
-
-  async function putCopy(manifest: Manifest): Promise<void> {
-    // A referrer is pushed again even where it exists: only the push makes sure that its subject's list has it.
-    const isReferrer = manifest.manifest.subject !== undefined;
-    if (!isReferrer && (await client.resolve({ ...to, digest: manifest.digest })) !== undefined) return;
-    await client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest);
-  }
-
-  async function copyBlob(descriptor: Descriptor): Promise<void> {
-    if (handled.has(descriptor.digest)) return;
-    handled.add(descriptor.digest);
-    if (await client.hasBlob(to, descriptor.digest)) {
-      result.blobsPresent++;
-      return;
-    }
-    if (await client.mountBlob(to, descriptor.digest, from)) {
-      result.blobsMounted++;
-      return;
-    }
-    await client.pushBlob(to, descriptor, () => counted(descriptor));
-    result.blobsCopied++;
-    result.bytes += descriptor.size;
-  }
-
-  async function* counted(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
-    for await (const chunk of await client.openBlob(from, descriptor)) {
-      options.onBytes?.(chunk.byteLength);
-      yield chunk;
-    }
-  }
-
-  await copyTree(digest, 0);
-  return result;
-}
-
-/** Layers that their owner forbids to distribute are named by address and are in no registry (image specification, non-distributable layers). */
-function isDistributable(descriptor: Descriptor): boolean {
-  const isForeign = descriptor.mediaType.includes(".nondistributable.") || descriptor.mediaType.includes(".foreign.");
-  return !(isForeign && (descriptor.urls?.length ?? 0) > 0);
-}
-
-/** Stops starting at the first error, and throws it once nothing is under way any more. */
-async function forEachConcurrently<T>(limit: number, items: readonly T[], body: (item: T) => Promise<void>): Promise<void> {
-  const errors: unknown[] = [];
-  const rest = [...items];
-  const work = async (): Promise<void> => {
-    for (let item = rest.shift(); item !== undefined && errors.length === 0; item = rest.shift()) {
-      await body(item).catch((error: unknown) => errors.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, work));
-  if (errors.length > 0) throw errors[0];
+  const top = await visit(digest, depth);
+  const levels = Array.from({ length: top + 1 }, (): Manifest[] => []);
+  for (const { manifest, height } of heights.values()) levels[height]?.push(manifest);
+  return levels;
 }

@@ -1,3 +1,4 @@
+import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import {
@@ -32,6 +33,9 @@ export interface ChildFacts {
   config: ImageConfig;
 }
 
+/** Children that are looked at at the same time. */
+const concurrency = 8;
+
 /** Far more than a config with large labels has. Bytes. */
 const maxConfigBytes = 8 * 1024 * 1024;
 
@@ -55,16 +59,19 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
   }
   const runnable = root.manifest.manifests.filter(isRunnable);
   if (runnable.length === 0) throw invalid(facts.reference, "it is an index, and nothing in it runs");
-  for (const { digest } of root.manifest.manifests.filter((descriptor) => !isRunnable(descriptor))) {
-    const child = await client.fetchManifest({ ...repository, digest });
-    if (child.kind !== "image" || !isAttestation(child.manifest))
+  await mapConcurrently(
+    concurrency,
+    root.manifest.manifests.filter((descriptor) => !isRunnable(descriptor)),
+    async ({ digest }) => {
+      const child = await client.fetchManifest({ ...repository, digest });
+      if (child.kind === "image" && isAttestation(child.manifest)) return;
       throw invalid(
         facts.reference,
         `its child ${digest} says that it is of no platform, and is not an attestation: nobody would judge it`,
       );
-  }
-  const children: ChildFacts[] = [];
-  for (const descriptor of runnable) {
+    },
+  );
+  const children = await mapConcurrently(concurrency, runnable, async (descriptor) => {
     const child = await client.fetchManifest({ ...repository, digest: descriptor.digest });
     if (child.kind !== "image") throw invalid(facts.reference, `its child ${descriptor.digest} is an index again`);
     if (child.bytes.byteLength !== descriptor.size) {
@@ -73,8 +80,8 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
         `its child ${descriptor.digest} has ${child.bytes.byteLength} bytes, not the ${descriptor.size} that it says`,
       );
     }
-    children.push(await fetchChild(client, repository, descriptor, child));
-  }
+    return fetchChild(client, repository, descriptor, child);
+  });
   return { ...facts, children };
 }
 

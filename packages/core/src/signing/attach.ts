@@ -1,3 +1,4 @@
+import { mapConcurrently } from "../concurrency.ts";
 import { UserError } from "../errors.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
 import { type Descriptor, emptyBlob, mediaTypes } from "../oci/manifest.ts";
@@ -30,6 +31,17 @@ export interface Attachment {
   existed: boolean;
 }
 
+/** What the caller knows, and is not asked for again. */
+export interface AttachKnowledge {
+  /** No statement of these bytes can be there: its time is now. */
+  isNew?: boolean;
+  /** The repository has a referrer like these, and so the empty config. */
+  hasEmptyConfig?: boolean;
+}
+
+/** Children whose referrers are pushed at the same time. */
+const concurrency = 8;
+
 /**
  * Signs a statement and attaches it to the image and to each child, as referrers like cosign's. The bundle is one; the image's own referrer comes last, so that
  * where it is, the others are. A statement of the same bytes and key that the image has already is not signed again (an ECDSA signature differs each time, and
@@ -42,16 +54,17 @@ export async function attachStatement(
   statement: Statement,
   signer: Signer,
   now: Date,
+  known: AttachKnowledge = {},
 ): Promise<Attachment> {
-  const subjects = [...target.children.filter((child) => child.digest !== target.image.digest), target.image];
-  for (const { digest } of subjects) {
+  const children = target.children.filter((child) => child.digest !== target.image.digest);
+  for (const { digest } of [...children, target.image]) {
     if (!namesSubject(statement, digest)) {
       throw new UserError(`a statement of type ${statement.predicateType} does not name ${digest}, which it is to be attached to`, {
         code: "statement-mismatch",
       });
     }
   }
-  const existing = await findExisting(client, target, statement, signer);
+  const existing = known.isNew === true ? undefined : await findExisting(client, target, statement, signer);
   const bytes = existing?.bytes ?? (await signStatement(statement, signer));
   const created = existing?.created ?? now.toISOString().replace(/\.\d+Z$/, "Z");
   const bundle: Descriptor = { mediaType: mediaTypes.sigstoreBundle, digest: digestOf(bytes), size: bytes.byteLength };
@@ -63,23 +76,22 @@ export async function attachStatement(
       },
     );
   }
-  await pushMissingBlob(
-    client,
-    target.repository,
-    { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
-    emptyBlob.bytes,
-  );
-  await pushMissingBlob(client, target.repository, bundle, bytes);
-  const referrers: { subject: Digest; referrer: Descriptor }[] = [];
-  for (const subject of subjects) {
+  const empty: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
+  await Promise.all([
+    known.hasEmptyConfig === true ? undefined : client.pushBlob(target.repository, empty, () => emptyBlob.bytes),
+    // A signature just made is nowhere yet.
+    client.pushBlob(target.repository, bundle, () => bytes, { isMissing: existing === undefined }),
+  ]);
+  const attachTo = async (subject: Descriptor): Promise<Descriptor> => {
     const manifest = encodeReferrer(subject, bundle, statement.predicateType, created);
     const digest = await client.pushManifest(target.repository, manifest, mediaTypes.ociManifest);
-    const referrer = { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength, artifactType: mediaTypes.sigstoreBundle };
-    referrers.push({ subject: subject.digest, referrer });
-  }
-  const last = referrers.pop();
-  if (last === undefined) throw new TypeError("an attachment without a subject");
-  return { bundle, referrer: last.referrer, childReferrers: referrers, existed: existing !== undefined };
+    return { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength, artifactType: mediaTypes.sigstoreBundle };
+  };
+  const childReferrers = await mapConcurrently(concurrency, children, async (child) => ({
+    subject: child.digest,
+    referrer: await attachTo(child),
+  }));
+  return { bundle, referrer: await attachTo(target.image), childReferrers, existed: existing !== undefined };
 }
 
 /** The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided on them. */
@@ -143,8 +155,4 @@ async function readExisting(
     // Somebody's broken referrer must not keep a stage from speaking; a registry that is down fails at the push.
     return undefined;
   }
-}
-
-async function pushMissingBlob(client: RegistryClient, repository: Repository, descriptor: Descriptor, bytes: Uint8Array): Promise<void> {
-  if (!(await client.hasBlob(repository, descriptor.digest))) await client.pushBlob(repository, descriptor, () => bytes);
 }

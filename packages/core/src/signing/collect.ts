@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import { mapConcurrently } from "../concurrency.ts";
 import { describeError, InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "../oci/manifest.ts";
@@ -19,7 +20,8 @@ export const maxBundleBytes = 16 * 1024 * 1024;
 /** Of all bundles of one image together: what is held in memory at once. */
 export const maxEvidenceBytes = 256 * 1024 * 1024;
 
-const concurrency = 4;
+/** Referrers of one subject that are read at the same time. */
+const concurrency = 8;
 
 /**
  * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts for nothing. No descriptor of the list is
@@ -38,20 +40,25 @@ export async function collectEvidence(
   const digests = [...new Set((await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest))];
   const where = `${formatRepository(repository)}@${subject}`;
   if (digests.length > limits.referrers) throw tooMuch(where, `${digests.length} referrers, and ${limits.referrers} are read at most`);
+  const sizes = new Map<Digest, number>();
+  let bytes = 0;
+  const read = await mapConcurrently(concurrency, digests, async (digest) => {
+    const found = await readReferrer(client, repository, subject, digest, keys);
+    if ("statement" in found && !sizes.has(found.bundle.digest)) {
+      sizes.set(found.bundle.digest, found.bundle.size);
+      bytes += found.bundle.size;
+      if (bytes > limits.evidenceBytes) throw tooMuch(where, `more than ${limits.evidenceBytes} bytes of bundles`);
+    }
+    return found;
+  });
   const evidence: CollectedEvidence = { statements: [], rejected: [] };
   const bundles = new Set<Digest>();
-  let bytes = 0;
-  for (let at = 0; at < digests.length; at += concurrency) {
-    const part = digests.slice(at, at + concurrency);
-    for (const found of await Promise.all(part.map((digest) => readReferrer(client, repository, subject, digest, keys)))) {
-      if ("statement" in found) {
-        if (bundles.has(found.bundle.digest)) continue;
-        bundles.add(found.bundle.digest);
-        bytes += found.bundle.size;
-        evidence.statements.push(found);
-      } else evidence.rejected.push(found);
+  for (const found of read) {
+    if (!("statement" in found)) evidence.rejected.push(found);
+    else if (!bundles.has(found.bundle.digest)) {
+      bundles.add(found.bundle.digest);
+      evidence.statements.push(found);
     }
-    if (bytes > limits.evidenceBytes) throw tooMuch(where, `more than ${limits.evidenceBytes} bytes of bundles`);
   }
   return evidence;
 }
@@ -156,7 +163,7 @@ const contentErrors: readonly string[] = ["image-not-found", "blob-not-found", "
  * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not what its digest or size says. Whoever may
  * write to quarantine can leave one, and must not thereby keep an image from vetted for good. The others say that nothing is known.
  */
-function isAboutContent(error: unknown): boolean {
+export function isAboutContent(error: unknown): boolean {
   return isKnownError(error) && contentErrors.includes(error.code);
 }
 

@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { mapConcurrently } from "./concurrency.ts";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("an error stops what has not begun, and is thrown when nothing is under way any more", async () => {
+  const ended: number[] = [];
+  const begun: number[] = [];
+  const run = mapConcurrently(2, [0, 1, 2, 3, 4], async (item) => {
+    begun.push(item);
+    await turn();
+    if (item === 0) throw new Error("first");
+    await turn();
+    ended.push(item);
+  });
+  await expect(run).rejects.toThrow("first");
+  expect(begun).toEqual([0, 1]);
+  expect(ended).toEqual([1]);
+});
+
+test("an error that is undefined is one", async () => {
+  await expect(mapConcurrently(1, [0], () => Promise.reject(undefined))).rejects.toBeUndefined();
+});
+
+test("results are in the items' order, and never more than the limit are under way", async () => {
+  let most = 0;
+  let now = 0;
+  const results = await mapConcurrently(3, [5, 4, 3, 2, 1, 0], async (turns, index) => {
+    most = Math.max(most, ++now);
+    for (let each = 0; each < turns; each++) await turn();
+    now--;
+    return `${index}:${turns}`;
+  });
+  expect(results).toEqual(["0:5", "1:4", "2:3", "3:2", "4:1", "5:0"]);
+  expect(most).toBe(3);
+});
+
+test("nothing is over nothing", async () => {
+  expect(await mapConcurrently(4, [], () => Promise.reject(new Error("called")))).toEqual([]);
+});

@@ -1,0 +1,26 @@
+/**
+ * Runs `body` over the items, so many at a time, and returns what it gave in the items' order. After the first error nothing more is begun, and it is thrown once
+ * nothing is under way any more.
+ */
+export async function mapConcurrently<T, R>(
+  limit: number,
+  items: readonly T[],
+  body: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  const errors: unknown[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < items.length && errors.length === 0) {
+      const index = next++;
+      try {
+        results[index] = await body(items[index] as T, index);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, work));
+  if (errors.length > 0) throw errors[0];
+  return results;
+}

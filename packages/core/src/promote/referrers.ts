@@ -1,0 +1,179 @@
+import { mapConcurrently } from "../concurrency.ts";
+import { isKnownError } from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import type { Repository } from "../oci/reference.ts";
+import { blobsOf } from "../registry/copy.ts";
+import { fallbackTag } from "../registry/fallback-index.ts";
+import type { RememberingClient } from "../registry/remember.ts";
+import { isAboutContent } from "../signing/collect.ts";
+import type { CollectedEvidence } from "../signing/types.ts";
+import type { LeftBehind } from "./plan.ts";
+import { isRunnableContent, maxPayloadBytes, payloadsOf } from "./runnable.ts";
+
+/** Something that refers to the image, to a child, or to another referrer, and goes along. */
+export interface CarriedReferrer {
+  manifest: Manifest;
+  subject: Digest;
+  /** 1 for what refers to the image or a child, 2 for what refers to that, … */
+  depth: number;
+  /** What cosign attached under this tag. */
+  tag?: string;
+}
+
+export interface ReferrerGraph {
+  carried: CarriedReferrer[];
+  leftBehind: LeftBehind[];
+  /** Lists of referrers and tags that were asked for. */
+  lists: number;
+  /** Manifests and payloads that were read for it, and that the gate had not read. */
+  contents: number;
+}
+
+export interface ReferrerLimits {
+  depth: number;
+  referrers: number;
+  bytes: number;
+}
+
+/** A signature on an SBOM's signature is depth 3. Of what is not evidence: more in number or in bytes than this is not what anybody attached to an image on purpose. */
+export const referrerLimits: ReferrerLimits = { depth: 4, referrers: 200, bytes: 512 * 1024 * 1024 };
+
+const concurrency = 8;
+
+interface Candidate {
+  digest: Digest;
+  subject: Digest;
+  depth: number;
+  tag?: string;
+}
+
+/**
+ * Everything that refers to the image, and to what refers to it, besides the evidence of the policy's signers: signatures of others, SBOMs, attestations, and what
+ * cosign attached under tags. What could be run stays behind, and what is broken; each with its reason. Beyond the limits none of it goes along: a part that a
+ * stranger's flood leaves over would be a matter of chance, and evidence is not touched by it.
+ * @throws InfrastructureError, UserError where the registry can't be asked
+ */
+export async function findReferrers(
+  source: RememberingClient,
+  from: Repository,
+  evidence: ReadonlyMap<Digest, CollectedEvidence>,
+  limits: ReferrerLimits = referrerLimits,
+): Promise<ReferrerGraph> {
+  const graph: ReferrerGraph = { carried: [], leftBehind: [], lists: 0, contents: 0 };
+  const signed = [...evidence.values()].flatMap(({ statements }) => statements.map(({ referrer }) => referrer.digest));
+  const seen = new Set<string>(signed);
+  let bytes = 0;
+
+  async function judge(candidate: Candidate): Promise<CarriedReferrer | LeftBehind> {
+    const { digest, subject, depth, tag } = candidate;
+    const stays = (reason: string): LeftBehind => ({ digest, subject, reason });
+    try {
+      const manifest = await source.fetchManifest({ ...from, digest });
+      if (tag === undefined && manifest.manifest.subject?.digest !== subject) return stays("its manifest refers to another image");
+      const payloads = new Map<Digest, Uint8Array>();
+      for (const layer of payloadsOf(manifest)) {
+        payloads.set(layer.digest, await source.fetchBlob(from, layer, maxPayloadBytes));
+        graph.contents++;
+      }
+      const runs = isRunnableContent(manifest, payloads);
+      return runs === undefined
+        ? { manifest, subject, depth, ...(tag === undefined ? {} : { tag }) }
+        : stays(`${runs}, and nobody has judged it`);
+    } catch (error) {
+      if (isAboutContent(error)) return stays(isKnownError(error) ? error.message : String(error));
+      throw error;
+    }
+  }
+
+  /** The candidates that refer to `subject`, or none with a note where its list is nonsense. */
+  async function list(subject: Digest, depth: number): Promise<Candidate[]> {
+    graph.lists++;
+    try {
+      const listed = await source.listReferrers(from, subject);
+      return listed.map(({ digest }) => ({ digest, subject, depth }));
+    } catch (error) {
+      if (!isAboutContent(error)) throw error;
+      graph.leftBehind.push({
+        digest: subject,
+        subject,
+        reason: `what refers to it: ${isKnownError(error) ? error.message : String(error)}`,
+      });
+      return [];
+    }
+  }
+
+  const tagged = await findTagged(source, from, [...evidence.keys()]);
+  graph.lists += tagged.lists;
+  graph.contents += tagged.candidates.length;
+  let candidates: Candidate[] = [
+    ...[...evidence].flatMap(([subject, { rejected }]) => rejected.map(({ referrer }) => ({ digest: referrer, subject, depth: 1 }))),
+    ...tagged.candidates,
+  ];
+  for (let depth = 1; ; depth++) {
+    const fresh = candidates.filter(({ digest, tag }) => {
+      const key = tag ?? digest;
+      return seen.has(key) ? false : Boolean(seen.add(key));
+    });
+    const room = limits.referrers - graph.carried.length - graph.leftBehind.length;
+    if (fresh.length > room) return withoutOthers(graph, evidence, `there are more than ${limits.referrers} of them`);
+    if (depth > 1) graph.contents += fresh.length;
+    const judged = await mapConcurrently(concurrency, fresh, judge);
+    const carried = judged.filter((each): each is CarriedReferrer => "manifest" in each);
+    graph.carried.push(...carried);
+    graph.leftBehind.push(...judged.filter((each): each is LeftBehind => "reason" in each));
+    bytes += carried.flatMap(({ manifest }) => blobsOf(manifest)).reduce((sum, blob) => sum + blob.size, 0);
+    if (bytes > limits.bytes) return withoutOthers(graph, evidence, `they have more than ${limits.bytes} bytes`);
+    const parents = [
+      ...(depth === 1 ? signed : []),
+      ...carried.filter(({ tag }) => tag === undefined).map(({ manifest }) => manifest.digest),
+    ];
+    if (depth === limits.depth || parents.length === 0) return graph;
+    candidates = (await mapConcurrently(concurrency, [...new Set(parents)], (parent) => list(parent, depth + 1))).flat();
+  }
+}
+
+function withoutOthers(graph: ReferrerGraph, evidence: ReadonlyMap<Digest, CollectedEvidence>, why: string): ReferrerGraph {
+  const reason = `what refers to the image besides the evidence of the policy's signers: ${why}, so none of it goes along`;
+  const [subject] = evidence.keys();
+  return { ...graph, carried: [], leftBehind: subject === undefined ? [] : [{ digest: subject, subject, reason }] };
+}
+
+/** Names that cosign keeps signatures, attestations and SBOMs under, before it used referrers. */
+const cosignSuffixes = ["sig", "att", "sbom"] as const;
+
+/** What lies under cosign's tags for these subjects. Found by the list of tags, which is one request however many subjects there are; where it isn't to be had, by asking for each. */
+async function findTagged(
+  source: RememberingClient,
+  from: Repository,
+  subjects: readonly Digest[],
+): Promise<{ candidates: Candidate[]; lists: number }> {
+  const wanted = new Map<string, Digest>(
+    subjects.flatMap((subject) => cosignSuffixes.map((suffix) => [`${fallbackTag(subject)}.${suffix}`, subject] as const)),
+  );
+  let names: string[];
+  try {
+    const tags = new Set(await source.listTags(from));
+    names = [...wanted.keys()].filter((name) => tags.has(name));
+  } catch (error) {
+    // Some registries let an account pull, and not list.
+    if (!isKnownError(error) || error.code === "aborted") throw error;
+    names = [...wanted.keys()];
+  }
+  const found = await mapConcurrently(concurrency, names, async (tag): Promise<Candidate | undefined> => {
+    const digest = await resolveQuietly(source, from, tag);
+    const subject = wanted.get(tag);
+    return digest === undefined || subject === undefined ? undefined : { digest, subject, depth: 1, tag };
+  });
+  return { candidates: found.filter((each) => each !== undefined), lists: 1 };
+}
+
+/** By the client's own reading, so that the manifest is remembered: a tag costs one request. */
+async function resolveQuietly(source: RememberingClient, from: Repository, tag: string): Promise<Digest | undefined> {
+  try {
+    return (await source.fetchManifest({ ...from, tag })).digest;
+  } catch (error) {
+    if (isAboutContent(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import type { GateOutcome } from "../gate/verify.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Descriptor } from "../oci/manifest.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { type Attachment, attachStatement } from "../signing/attach.ts";
+import { predicateTypes, stageVerifierId } from "../signing/predicates.ts";
+import { digestSet } from "../signing/statement.ts";
+import type { Signer, VerifiedStatement } from "../signing/types.ts";
+import { buildVerificationSummary, readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
+
+/** What a promotion states. */
+export interface PromotionAnswer {
+  to: Repository;
+  environmentName: string;
+  /** The signer of the policy whose word it is. */
+  promoter: string;
+  policy: LoadedPolicy;
+  /** The bundles that the gate accepted. */
+  inputs: readonly { digest: Digest; uri: string }[];
+  now: Date;
+}
+
+/** A promotion that was stated longer ago is stated again. Milliseconds. */
+const restateAfter = 24 * 3_600_000;
+/** Times of other machines may be ahead of ours by so much; the gate has the same. Milliseconds. */
+const clockSkew = 5 * 60_000;
+
+/** Signs the gate's answer at the destination, unless the same was signed in the last 24 hours: by the promoter, for this environment, under this policy, resting on the same evidence. */
+export async function stateGate(
+  client: RegistryClient,
+  gate: GateOutcome,
+  about: Omit<PromotionAnswer, "inputs">,
+  signer: Signer,
+): Promise<Attachment | { existed: true }> {
+  const { to, policy, now } = about;
+  const inputs = gate.accepted.map((statement) => ({
+    digest: statement.bundle.digest,
+    uri: `${formatRepository(to)}@${statement.referrer.digest}`,
+  }));
+  const { digest } = gate.image.reference;
+  const subjects = new Set([digest, ...gate.image.children.map((child) => child.digest)]);
+  const isStated = [...subjects].every((subject) =>
+    gate.evidence.get(subject)?.statements.some((statement) => isSameAnswer(statement, { ...about, inputs })),
+  );
+  if (isStated) return { existed: true };
+  const children = gate.image.children.filter((child) => child.digest !== digest);
+  const statement = buildVerificationSummary({
+    stage: "promote",
+    image: { repository: to, digest, children: children.map((child) => child.digest) },
+    policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
+    passed: true,
+    violations: 0,
+    excepted: 0,
+    environment: about.environmentName,
+    timeVerified: now,
+    inputs,
+    tools: [],
+  });
+  const image: Descriptor = { mediaType: gate.image.mediaType, digest, size: gate.image.size };
+  const target = { repository: to, image, children: children.map((child) => child.descriptor) };
+  return attachStatement(client, target, statement, signer, now, { isNew: true, hasEmptyConfig: gate.accepted.length > 0 });
+}
+
+/** Whether a statement that is there says what is to be said now, recently enough. */
+export function isSameAnswer(found: VerifiedStatement, answer: PromotionAnswer): boolean {
+  const { policy, inputs, now } = answer;
+  if (
+    found.statement.predicateType !== predicateTypes.verificationSummary ||
+    summaryVerifierId(found.statement) !== stageVerifierId("promote")
+  )
+    return false;
+  if (!found.signers.includes(answer.promoter)) return false;
+  const summary = readVerificationSummary(found.statement);
+  if ("problem" in summary || summary.result !== "PASSED" || summary.policySerial !== policy.policy.serial) return false;
+  if (summary.environment !== answer.environmentName) return false;
+  const age = now.getTime() - summary.timeVerified.getTime();
+  if (!(age < restateAfter && age >= -clockSkew)) return false;
+  const key = (set: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(set).sort());
+  const stated = new Set(summary.inputs.map(key));
+  return (
+    key(summary.policyDigest) === key(digestSet(policy.digest)) &&
+    stated.size === new Set(inputs.map((input) => input.digest)).size &&
+    inputs.every((input) => stated.has(key(digestSet(input.digest))))
+  );
+}

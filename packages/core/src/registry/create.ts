@@ -10,6 +10,7 @@ import { contentFrom } from "./content.ts";
 import { createCredentialStore } from "./credentials.ts";
 import { blobContent, type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
+import { plainHttpRules } from "./host-settings.ts";
 import { getManifest, hasManifest, imageNotFound } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
 import { createManifestPusher } from "./push.ts";
@@ -27,15 +28,16 @@ const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
 /**
  * A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections. Tests hand in a `sleep`, so as not to
  * wait between tries.
- * @throws UserError `proxy-invalid`
+ * @throws UserError `proxy-invalid`, `host-settings-invalid`
  */
-export function createRegistryClient(options: RegistryClientOptions & Pick<TransportOptions, "sleep">): RegistryClient {
+export function createRegistryClient(given: RegistryClientOptions & Pick<TransportOptions, "sleep">): RegistryClient {
+  const options = { ...given, plainHttp: plainHttpRules(given) };
   const transport = createTransport(options);
   const authorized = createAuthorizedTransport(transport, createCredentialStore(options), options);
   const context: DownloadContext = {
     transport,
     authorized,
-    plainHttp: options.plainHttp ?? [],
+    plainHttp: options.plainHttp,
     debug: (message) => options.ports.log.debug(message),
   };
   const referrers = createReferrers(context);

@@ -3,11 +3,14 @@ import { join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { findEnvironment } from "../gate/verify.ts";
-import { formatReference, formatRepository, parseReference, parseRepository, type Repository } from "../oci/reference.ts";
+import { formatReference, formatRepository } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import { type PromotionPlan, renderPlanText } from "../promote/plan.ts";
 import { assertPromoter, preparePromotion } from "../promote/promote.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { type RememberingClient, rememberReads } from "../registry/remember.ts";
 import type { ImageFacts } from "../registry/subject.ts";
 import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
@@ -15,13 +18,16 @@ import { loadSigner } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
+import { type PromotionJob, planJobs } from "./promote-jobs.ts";
+import { promoteMany } from "./promote-many.ts";
 import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const inputs = z.object({
   ...commonInputs,
-  image: requiredText(),
-  to: requiredText(),
+  image: optionalText(),
+  to: optionalText(),
   tags: lines(),
+  images: lines(),
   environment: requiredText(),
   "dry-run": flag(false),
   signer: choice(["key"], "key"),
@@ -30,72 +36,103 @@ const inputs = z.object({
 });
 type Inputs = z.infer<typeof inputs>;
 
-/** Gates an image, copies it with its evidence, gates it at the destination, signs the promotion, sets the tags. There is no input that skips the gate. */
+/** Gates images, copies each with its evidence, gates it at the destination, signs the promotion, sets the tags. There is no input that skips the gate. */
 export const promoteVerb: Verb<typeof inputs> = {
   name: "promote",
   command: "promote",
   inputs,
-  outputs: ["image", "digest", "plan"],
+  outputs: ["image", "digest", "plan", "results"],
   run: runPromote,
 };
 
+/** What the promotions of one run share. */
+interface Run {
+  given: Inputs;
+  context: Context;
+  policy: LoadedPolicy;
+  /** Absent for a dry run. */
+  signer: Signer | undefined;
+  client: RegistryClient;
+  /** What it has read of a source is not read again. */
+  source: RememberingClient;
+}
+
 async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
-  const startedAt = context.now();
-  const to = parseRepository(given.to, "input 'to'");
-  const tags = given.tags.map((tag) => checkTag(tag, to));
+  const jobs = planJobs(given);
   const policy = await loadPolicy(given.policy, context);
   const environment = findEnvironment(policy, given.environment);
   const signer = await loadPromoter(given, context);
   if (signer !== undefined) assertPromoter(signer, environment, policy);
-  const { ports } = context;
   const client = createPolicyClient(context, policy);
+  const run: Run = { given, context, policy, signer, client, source: rememberReads(client) };
+  const directory = given["result-dir"] ?? context.temporaryDirectory;
   try {
-    const request = { image: parseReference(given.image), to, tags, environmentName: given.environment, policy };
-    const { gate, violations, prepared } = await preparePromotion(client, request, context);
-    const finish = (
-      image: ImageFacts,
-      fields: Pick<ResultFields, "violations" | "notes">,
-      outputs: Record<string, string>,
-      summary: (result: StageResult) => string,
-    ): VerbOutcome => {
-      const subject = resultSubject(image, () => verdictOf(fields.violations));
-      const result = buildResult(context, { stage: "promote", startedAt, subject, policy, ...fields });
-      return { verdict: result.verdict, result, outputs, summary: summary(result) };
-    };
-    const renderRefused = (result: StageResult): string => renderResultMarkdown(result, `promote to ${given.environment}`);
-    if (prepared === undefined) {
-      return finish(
-        gate.image,
-        { violations },
-        {},
-        (result) => `${renderRefused(result)}\nNothing was written to ${code(formatRepository(to))}.\n`,
-      );
+    const [job] = jobs;
+    if (given.images.length > 0) {
+      return await promoteMany(jobs, directory, context, (each, planFile) => promoteOne(each, run, planFile, false));
     }
-    const plan = await writePlan(prepared.plan, given["result-dir"] ?? context.temporaryDirectory);
-    await ports.group("The plan", async () => ports.log.info(renderPlanText(prepared.plan)));
-    const { digest } = gate.image.reference;
-    const promoted = formatReference({ ...to, digest });
-    if (given["dry-run"] || signer === undefined) {
-      const notes = ["dry run: nothing was written"];
-      return finish(gate.image, { violations, notes }, { plan }, () => renderPromoted(prepared.plan, promoted, true));
-    }
-    const { counts, statement, gate: there } = await prepared.execute(signer);
-    if (statement === undefined) {
-      const notes = ["the destination has newer evidence than the source: nothing was signed, and no tag was set"];
-      return finish(there.image, { violations: there.violations, notes }, { plan }, renderRefused);
-    }
-    const notes = [
-      `${counts.blobsMounted} blobs mounted, ${counts.blobsCopied} blobs and ${counts.manifestsCopied} manifests copied, ${counts.bytesCopied} bytes sent`,
-      `${there.accepted.length} statements accepted at the destination`,
-      statement.existed ? "the promotion was signed before" : "the promotion is signed",
-      `${client.traffic.requests} requests to registries`,
-    ];
-    return finish(there.image, { violations, notes }, { image: promoted, digest, plan }, () =>
-      renderPromoted(prepared.plan, promoted, false),
-    );
+    if (job === undefined) throw new TypeError("no image and no error");
+    return await promoteOne(job, run, join(directory, "plan.json"), true);
   } finally {
     await client.close();
   }
+}
+
+/** `isAlone`: the plan is printed, and the requests of the run are this promotion's. */
+async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile: string, isAlone: boolean): Promise<VerbOutcome> {
+  const { given, context, policy, signer, client, source } = run;
+  const startedAt = context.now();
+  const request = { image, to, tags, environmentName: given.environment, policy, source };
+  const { gate, violations, prepared } = await preparePromotion(client, request, context);
+  const finish = (
+    facts: ImageFacts,
+    fields: Pick<ResultFields, "violations" | "notes">,
+    outputs: Record<string, string>,
+    summary: (result: StageResult) => string,
+  ): VerbOutcome => {
+    const subject = resultSubject(facts, () => verdictOf(fields.violations));
+    const result = buildResult(context, { stage: "promote", startedAt, subject, policy, ...fields });
+    return { verdict: result.verdict, result, outputs, summary: summary(result) };
+  };
+  const renderRefused = (result: StageResult): string => renderResultMarkdown(result, `promote to ${given.environment}`);
+  if (prepared === undefined) {
+    const written = `Nothing was written to ${code(formatRepository(to))}.`;
+    return finish(gate.image, { violations }, {}, (result) => `${renderRefused(result)}\n${written}\n`);
+  }
+  await writeFile(planFile, `${JSON.stringify(prepared.plan, null, 2)}\n`);
+  if (isAlone) await context.ports.group("The plan", async () => context.ports.log.info(renderPlanText(prepared.plan)));
+  const { digest } = gate.image.reference;
+  const promoted = formatReference({ ...to, digest });
+  const stays = describeLeftBehind(prepared.plan);
+  for (const note of stays) context.ports.log.notice(`${formatReference(gate.image.reference)}: ${note}`);
+  if (given["dry-run"] || signer === undefined) {
+    const notes = ["dry run: nothing was written", ...stays];
+    return finish(gate.image, { violations, notes }, { plan: planFile }, () => renderPromoted(prepared.plan, promoted, true));
+  }
+  const { counts, statement, gate: there, notes: told } = await prepared.execute(signer);
+  if (statement === undefined) {
+    const notes = ["the destination has newer evidence than the source: nothing was signed, and no tag was set", ...told, ...stays];
+    return finish(there.image, { violations: there.violations, notes }, { plan: planFile }, renderRefused);
+  }
+  const notes = [
+    `${counts.blobsMounted} blobs mounted, ${counts.blobsCopied} blobs and ${counts.manifestsCopied} manifests copied, ${counts.bytesCopied} bytes sent`,
+    `${there.accepted.length} statements accepted at the destination`,
+    statement.existed ? "the promotion was signed before" : "the promotion is signed",
+    ...(isAlone ? [`${client.traffic.requests} requests to registries`] : []),
+    ...told,
+    ...stays,
+  ];
+  return finish(there.image, { violations, notes }, { image: promoted, digest, plan: planFile }, () =>
+    renderPromoted(prepared.plan, promoted, false),
+  );
+}
+
+/** A result has room for some; the plan has them all. */
+const maxNotes = 20;
+
+function describeLeftBehind({ leftBehind }: PromotionPlan): string[] {
+  const notes = leftBehind.slice(0, maxNotes).map(({ digest, subject, reason }) => `left behind: ${digest} about ${subject}: ${reason}`);
+  return leftBehind.length > maxNotes ? [...notes, `left behind: ${leftBehind.length - maxNotes} more, which the plan lists`] : notes;
 }
 
 async function loadPromoter(given: Inputs, context: Context): Promise<Signer | undefined> {
@@ -107,33 +144,6 @@ async function loadPromoter(given: Inputs, context: Context): Promise<Signer | u
     });
   }
   return loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
-}
-
-/** Names under which registries without a referrers API list an image's referrers, and cosign's older ones: `sha256-<hex>`, `sha256-<hex>.att`. */
-const referrersTag = /^sha(?:256|512)-[0-9a-f]{32,}/;
-
-/** A tag by the distribution specification's grammar, which the reference's parser holds to; and none that would take the place of an image's evidence. */
-function checkTag(tag: string, to: Repository): string {
-  if (referrersTag.test(tag)) {
-    throw new UserError(`input 'tags' has '${tag}': registries keep the evidence of images under such names`, {
-      code: "input-invalid",
-      wayOut: "Use a tag that is a version or a name.",
-    });
-  }
-  try {
-    if (parseReference(`${to.registry}/${to.name}:${tag}`).tag === tag) return tag;
-  } catch {
-    // Said below, in this input's words.
-  }
-  throw new UserError(`input 'tags' has '${tag}': expected letters, digits, and . _ -, at most 128 of them, not starting with . or -`, {
-    code: "input-invalid",
-  });
-}
-
-async function writePlan(plan: PromotionPlan, directory: string): Promise<string> {
-  const file = join(directory, "plan.json");
-  await writeFile(file, `${JSON.stringify(plan, null, 2)}\n`);
-  return file;
 }
 
 function renderPromoted(plan: PromotionPlan, promoted: string, isDryRun: boolean): string {

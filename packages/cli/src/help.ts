@@ -21,6 +21,8 @@ export function renderHelp(): string {
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
   goldenpath registry serve [--port N] [--dir DIR] [--log]
                                                    the embedded OCI registry, on localhost
+  goldenpath registry probe URL [--write] [--quarantine IMAGE]
+                                                   what a registry serves, how it holds, who can read quarantine
 
   goldenpath COMMAND --help                        what a command takes
   goldenpath --version                             which goldenpath this is
@@ -60,7 +62,7 @@ const commandHelp = {
   --json
       Print JSON.
 `,
-  registry: `goldenpath registry: the embedded OCI registry.
+  registry: `goldenpath registry: the embedded OCI registry, and a look at anybody's.
 
   goldenpath registry serve
       Serves until it is interrupted, on localhost alone, and prints HOST:PORT.
@@ -70,6 +72,37 @@ const commandHelp = {
       Where the content is kept. Without it, in memory, and gone at the end.
   --log
       Print a line for each request.
+
+  goldenpath registry probe URL
+      Says what a registry serves, how it holds, and whether production can read quarantine. URL is HOST[:PORT][/PREFIX], or the same with
+      https:// or http:// before it. Exits 1 where production can read quarantine or the registry takes or gives wrong bytes, and 2 where it
+      could not be found out.
+  --write
+      Write as well, in a repository of its own, PREFIX/goldenpath-probe-ID, and clean up in the end. Without it, what reading can't tell is unknown.
+  --repository NAME
+      The repository to ask about, and to write in, instead: the whole name in this registry.
+  --clients N (default: 4)
+      How many clients ask at once, to see how it holds; 1 to 64.
+  --duration TIME (default: 10s)
+      For how long at most, such as 500ms, 30s, 5m (10m at most); 0s for not at all.
+  --max-requests N (default: 10000)
+      The requests that the clients send at most, together.
+  --max-bytes SIZE (default: 256MiB)
+      The bytes that they move at most, such as 64KiB, 10MiB, 1GiB.
+  --quarantine HOST/NAME[:TAG][@DIGEST]
+      An image in quarantine: try to read it as production would.
+  --pull-config DIR
+      The Docker config directory with the logins that production pulls with. Without it, as nobody alone.
+  --vetted HOST/NAME[:TAG][@DIGEST]
+      An image that production does pull: it shows that those logins are good.
+  --plain-http
+      Speak plain http to the hosts that are named here; localhost is spoken to so in any case.
+  --ca FILE
+      Certificates in PEM that are trusted for those hosts besides the usual ones.
+  --skip-verify
+      Do not check those hosts' certificates.
+  --json
+      Print JSON: docs/registry-probe.md.
 `,
 } as const;
 

@@ -5,15 +5,23 @@ import { startRegistry } from "@goldenpath/registry/server";
 import { exitCodes, type Output } from "../output.ts";
 import { abortOnInterrupt } from "./verbs.ts";
 
-/** `goldenpath registry serve [--port N] [--dir DIR] [--log]`: the embedded OCI registry on localhost, until it is interrupted. */
+/** `goldenpath registry serve` and `goldenpath registry probe`, whose options are their own. */
 export async function runRegistryCommand(args: readonly string[], output: Output): Promise<number> {
+  if (args[0] === "probe") return (await import("./registry-probe.ts")).runRegistryProbe(args.slice(1), output);
+  return serveRegistry(args, output);
+}
+
+/** `goldenpath registry serve [--port N] [--dir DIR] [--log]`: the embedded OCI registry on localhost, until it is interrupted. */
+async function serveRegistry(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     options: { port: { type: "string", default: "5000" }, dir: { type: "string" }, log: { type: "boolean" } },
     allowPositionals: true,
   });
   if (positionals[0] !== "serve")
-    throw new UserError(`goldenpath registry: '${positionals[0] ?? ""}' is not known; expected serve`, { code: "arguments-invalid" });
+    throw new UserError(`goldenpath registry: '${positionals[0] ?? ""}' is not known; expected serve or probe`, {
+      code: "arguments-invalid",
+    });
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new UserError(`option --port is '${values.port}': expected a whole number from 0 to 65535`, { code: "arguments-invalid" });

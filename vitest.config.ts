@@ -14,11 +14,13 @@ export default defineConfig({
     projects: [
       project("unit", ["packages/*/src/**/*.test.ts", "actions/*/src/**/*.test.ts", "scripts/**/*.test.ts"], { testTimeout: 20_000 }),
       // Real tools and servers: one file after another, since two cores and the Docker daemon are shared.
-      project("integration", ["test/{integration,interop}/**/*.test.ts"], {
+      project("integration", ["test/{integration,interop,faults}/**/*.test.ts"], {
         testTimeout: 300_000,
         hookTimeout: 900_000,
         fileParallelism: false,
       }),
+      // What takes too long for every change: npm run test:slow.
+      project("slow", ["test/slow/**/*.test.ts"], { testTimeout: 3_600_000, hookTimeout: 900_000, fileParallelism: false }),
       project("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 900_000, hookTimeout: 900_000, fileParallelism: false }),
     ],
   },

@@ -1,4 +1,5 @@
-// `npm test`: everything that has to hold, cheapest first. Ends with the plain line `N passed, N failed`.
+// `npm test`: everything that has to hold on every change, cheapest first. `npm run test:slow`: the tests of test/slow alone, which take too long for that.
+// Both end with the plain line `N passed, N failed`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,8 +65,11 @@ function runTests(args: string[]): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
-for (const step of steps) run(step);
+const [first, ...rest] = process.argv.slice(2);
+const isSlow = first === "--slow";
+const args = isSlow ? rest : process.argv.slice(2);
+if (!isSlow) for (const step of steps) run(step);
 run({ name: "tools of the tests", file: process.execPath, args: [...source, "test/support/prefetch.ts"] });
-runTests(process.argv.slice(2));
+runTests([isSlow ? "--project=slow" : "--project=!slow", ...args]);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

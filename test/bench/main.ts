@@ -1,0 +1,126 @@
+// npm run bench -- NAME [--json] [--rounds N] [--line ID]…
+import { cpus, loadavg, totalmem } from "node:os";
+import { delimiter } from "node:path";
+import { parseArgs } from "node:util";
+import { describeError } from "@goldenpath/core/errors";
+import { runProcess } from "@goldenpath/core/exec/run";
+import { suggestWord } from "@goldenpath/core/policy/suggest";
+import { silentPorts } from "@goldenpath/core/ports";
+import { findTool } from "@goldenpath/core/tools/find";
+import { findInPath } from "@goldenpath/core/tools/path";
+import { allTools } from "../support/tools.ts";
+import type { Programs } from "./contenders.ts";
+import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
+import { renderReport } from "./render.ts";
+import type { BenchLine, BenchReport, Peer } from "./shape.ts";
+import { benchStart, startLines } from "./start.ts";
+
+export const benches = { promote: promoteLines, start: startLines } as const;
+type BenchName = keyof typeof benches;
+
+/** @throws Error where a registry's program can't be had: without it nothing can be measured */
+export async function runBench(
+  name: BenchName,
+  options: { rounds?: number; sizes?: PromoteSizes; only?: readonly string[]; say(message: string): void },
+): Promise<BenchReport> {
+  const before = loadavg()[0] ?? 0;
+  const startedAt = new Date().toISOString();
+  const sizes = { ...(options.sizes ?? fullSizes), ...(options.rounds === undefined ? {} : { rounds: options.rounds }) };
+  const only = options.only ?? [];
+  let peers: Peer[] = [];
+  let lines: BenchLine[];
+  if (name === "promote") {
+    const found = await findPrograms(options.say);
+    peers = found.peers;
+    lines = await benchPromote({ sizes, programs: found.programs, say: options.say, only });
+  } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
+  const { length: cores, 0: first } = cpus();
+  return {
+    version: 1,
+    bench: name,
+    startedAt,
+    machine: {
+      cpu: first?.model ?? "unknown",
+      cores,
+      memoryGigabytes: Math.round(totalmem() / 1e9),
+      node: process.versions.node,
+      load: [before, loadavg()[0] ?? 0],
+    },
+    rounds: sizes.rounds,
+    peers,
+    lines,
+  };
+}
+
+async function findPrograms(
+  say: (message: string) => void,
+): Promise<{ programs: Programs & { distribution: string; olareg: string }; peers: Peer[] }> {
+  const tool = async (name: string): Promise<string> => {
+    say(`looking for ${name}; a first run builds it`);
+    return (await findTool(name, { ports: silentPorts(), env: process.env, lock: allTools })).path;
+  };
+  const command = async (name: string): Promise<string> => {
+    const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean).join(delimiter);
+    const found = await findInPath(name, { PATH: path });
+    if (found === undefined) throw new Error(`${name} is not on this machine: apt-get install ${name}`);
+    return found;
+  };
+  const programs: Programs = {};
+  const peers: Peer[] = [];
+  for (const name of ["crane", "regctl", "regsync", "oras", "skopeo"] as const) {
+    try {
+      if (name === "skopeo") {
+        programs.skopeo = await command(name);
+        const { stdout } = await runProcess(programs.skopeo, ["--version"], { env: process.env });
+        peers.push({ name, version: stdout.replace(/^skopeo version /, "").trim() });
+      } else {
+        programs[name] = await tool(name);
+        peers.push({ name, version: allTools.find((each) => each.name === name)?.version ?? "unknown" });
+      }
+    } catch (error) {
+      peers.push({ name, missing: describeError(error) });
+    }
+  }
+  await command("python3");
+  return { programs: { ...programs, distribution: await command("docker-registry"), olareg: await tool("olareg") }, peers };
+}
+
+/** @throws Error that says what there is */
+export function parseBenchArguments(args: readonly string[]): { name: BenchName; json: boolean; rounds?: number; only: readonly string[] } {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { json: { type: "boolean" }, rounds: { type: "string" }, line: { type: "string", multiple: true } },
+    allowPositionals: true,
+  });
+  const [name, ...more] = positionals;
+  const names = Object.keys(benches);
+  const isBench = (word: string | undefined): word is BenchName => word !== undefined && Object.hasOwn(benches, word);
+  if (!isBench(name) || more.length > 0) {
+    const near = name === undefined ? undefined : suggestWord(name, names);
+    throw new Error(
+      `bench: ${name === undefined ? "no name was given" : more.length > 0 ? "one name at a time" : `'${name}' is not known`}; there are: ${names.join(", ")}${near === undefined ? "" : `. Did you mean '${near}'?`}`,
+    );
+  }
+  const lines: readonly string[] = benches[name];
+  for (const line of values.line ?? []) {
+    if (!lines.includes(line)) throw new Error(`option --line is '${line}'; bench ${name} has: ${lines.join(", ")}`);
+  }
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+    throw new Error(`option --rounds is '${values.rounds}': expected a whole number above 0`);
+  }
+  return { name, json: values.json === true, only: values.line ?? [], ...(rounds === undefined ? {} : { rounds }) };
+}
+
+if (import.meta.main) {
+  try {
+    const { name, json, ...options } = parseBenchArguments(process.argv.slice(2));
+    const report = await runBench(name, { ...options, say: (message) => console.error(`  ${message}`) });
+    console.log(json ? JSON.stringify(report, null, 2) : renderReport(report));
+    // A line that could not be measured is a fault of this run; an aim that does not hold is a finding.
+    if (report.lines.some((line) => line.rows.some((row) => row.failed !== undefined))) process.exitCode = 1;
+  } catch (error) {
+    console.error(describeError(error));
+    process.exitCode = 2;
+  }
+}

@@ -77,7 +77,7 @@ interface Job {
 }
 
 export async function startProduct({ product, registry, user }: ProductOptions): Promise<ProductServer> {
-  const client = createRegistryClient({ ports: silentPorts(), env: {} });
+  const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
   const requests: ProductRequest[] = [];
   const made: ProductServer = { url: "", host: "", requests, behaviour: {}, close };
   let refused = 0;

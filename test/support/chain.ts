@@ -60,6 +60,8 @@ export interface PolicyFacts {
   accepts?: string;
   /** Makes it other bytes, and so another policy. */
   remark?: string;
+  /** What goes along besides the evidence; absent: the policy's default. */
+  referrers?: "all" | "signed";
 }
 
 /** Writes a policy file that requires all of the evidence, each stage's by its own key. */
@@ -71,7 +73,7 @@ export async function writeChainPolicy(facts: PolicyFacts): Promise<ChainPolicy>
   return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
 }
 
-function renderChainPolicy({ keys, from, to, serial = 5, accepts, remark = "a policy for tests" }: PolicyFacts): string {
+function renderChainPolicy({ keys, from, to, serial = 5, accepts, remark = "a policy for tests", referrers }: PolicyFacts): string {
   const signer = (stage: Stage): string => `  ${stage}:\n    publicKey: |\n${keys[stage].publicKey.trim().replaceAll(/^/gm, "      ")}\n`;
   return `# ${remark}
 version: 1
@@ -97,9 +99,15 @@ environments:
     from: ["${from}"]
     to: ["${to}"]
     promoter: promote
-    requires:
+${referrers === undefined ? "" : `    referrers: ${referrers}\n`}    requires:
       - { stage: build, signers: [build], maxAge: 30d }
       - { stage: base, signers: [base], maxAge: 7d }
+      - { stage: scan, signers: [scan], maxAge: 7d }
+  staging:
+    from: ["${from}"]
+    to: ["${to}"]
+    promoter: promote
+    requires:
       - { stage: scan, signers: [scan], maxAge: 7d }
 `;
 }

@@ -32,6 +32,16 @@ export interface StandOptions {
   registry?: RegistryOptions;
   /** The vetted repositories are in a registry of their own. */
   apart?: boolean;
+  /** The policy's `referrers`. */
+  carry?: "all" | "signed";
+}
+
+export interface PrepareOptions {
+  client?: RegistryClient;
+  tags?: readonly string[];
+  to?: string;
+  environment?: string;
+  now?: Date;
 }
 
 /** A quarantine and a vetted registry, keys, a policy, and in vetted an image that was promoted long ago: what must be as it was after a refusal. */
@@ -52,7 +62,7 @@ export interface Stand {
   /** Runs the verb: from the image to TO/shop with tag 1.0.0, signed by the promoter, unless told otherwise. */
   promote(image: TestImage | string, inputs?: Readonly<Record<string, string>>): Promise<Execution>;
   /** The same without a door: what stands between the plan and its execution is then a test's to do. */
-  prepare(image: TestImage, other?: { client?: RegistryClient; tags?: readonly string[]; to?: string }): Promise<PromotionPreparation>;
+  prepare(image: TestImage, other?: PrepareOptions): Promise<PromotionPreparation>;
   /** Every vetted repository, as a client can see it. */
   vettedState(): Promise<Snapshot>;
   /** Requests that would change something in vetted, in their order. */
@@ -68,7 +78,13 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
   const client = connect();
   const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
   const keys = await makeKeys(directory);
-  const policy = await writeChainPolicy({ directory, keys, from, to });
+  const policy = await writeChainPolicy({
+    directory,
+    keys,
+    from,
+    to,
+    ...(options.carry === undefined ? {} : { referrers: options.carry }),
+  });
   await pushImage(client, `${to}/shop`, "of long ago", "0.9.0");
   const context: Context = {
     ports: silentPorts(),
@@ -114,10 +130,10 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
           image: parseReference(image.reference),
           to: parseRepository(other.to ?? `${to}/shop`),
           tags: other.tags ?? ["1.0.0"],
-          environmentName: "production",
+          environmentName: other.environment ?? "production",
           policy,
         },
-        context,
+        { ...context, now: () => other.now ?? new Date() },
       ),
     async vettedState() {
       return Object.fromEntries(Object.entries(await vetted.snapshot()).filter(([name]) => !name.startsWith("quarantine/")));

@@ -1,8 +1,8 @@
 import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError, UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { formatRepository, parseRepository } from "../oci/reference.ts";
+import { parseRepository } from "../oci/reference.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { copyBlobs } from "../registry/copy.ts";
@@ -107,17 +107,20 @@ async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: P
 
 /**
  * Points the plan's tags at the promoted digest: the last thing that a promotion does. Where somebody moved one of them since the plan, it is left alone, and none
- * of the others is set.
+ * of the others is set. In two requests a tag: a look, and a write that the registry compares with it where it can.
  * @throws InfrastructureError `tag-moved`, `tag-immutable`, and the client's others, each with which tags were set
  */
 export async function executeTags(client: RegistryClient, plan: PromotionPlan, image: Manifest): Promise<void> {
   const to = parseRepository(plan.to);
   const set: string[] = [];
   try {
-    // With one tag there are no others to be held back.
-    if (plan.tags.length > 1) await Promise.all(plan.tags.map((tag) => assertUnmoved(client, plan, tag)));
-    for (const { tag, from } of plan.tags) {
-      await client.setTag(to, tag, image, from);
+    const seen = await mapConcurrently(concurrency, plan.tags, ({ tag }) => client.readTag(to, tag));
+    plan.tags.forEach(({ tag, from }, index) => {
+      const current = seen[index]?.digest;
+      if (current !== digestOf(image.bytes) && current !== from) throw tagMoved(plan, tag, from, current);
+    });
+    for (const [index, { tag, from }] of plan.tags.entries()) {
+      await client.setTag(to, tag, image, from, seen[index]);
       set.push(tag);
     }
   } catch (error) {
@@ -127,12 +130,9 @@ export async function executeTags(client: RegistryClient, plan: PromotionPlan, i
   }
 }
 
-async function assertUnmoved(client: RegistryClient, plan: PromotionPlan, { tag, from }: PromotionPlan["tags"][number]): Promise<void> {
-  const to = parseRepository(plan.to);
-  const current = await client.resolve({ ...to, tag });
-  if (current === plan.digest || current === from) return;
-  throw new InfrastructureError(
-    `tag ${tag} of ${formatRepository(to)} was moved while this promotion ran: from ${from ?? "nothing"} to ${current ?? "nothing"}`,
+function tagMoved(plan: PromotionPlan, tag: string, from: Digest | undefined, current: Digest | undefined): InfrastructureError {
+  return new InfrastructureError(
+    `tag ${tag} of ${plan.to} was moved while this promotion ran: from ${from ?? "nothing"} to ${current ?? "nothing"}`,
     { code: "tag-moved", wayOut: "See who else promotes to this tag, then run the promotion again." },
   );
 }

@@ -1,7 +1,7 @@
 import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError } from "../errors.ts";
 import type { GateOutcome } from "../gate/verify.ts";
-import type { Digest } from "../oci/digest.ts";
+import { type Digest, digestOf } from "../oci/digest.ts";
 import type { Descriptor, Manifest } from "../oci/manifest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
@@ -108,7 +108,11 @@ export async function gatherPromotion(
       digest: root.digest,
       manifests: manifests.filter(({ digest, tag }) => tag === undefined || !destination.keepsOwn.has(digest)),
       leftBehind,
-      tags: tags.map((tag, index) => ({ tag, ...(current[index] === undefined ? {} : { current: current[index] }) })),
+      tags: tags.map((tag, index) => {
+        // A tag's digest is of the registry's own algorithm, whichever the image goes by.
+        const found = current[index] === digestOf(root.bytes) ? root.digest : current[index];
+        return { tag, ...(found === undefined ? {} : { current: found }) };
+      }),
       reads,
     },
     manifests: new Map(wanted.map(({ manifest }) => [manifest.digest, manifest])),

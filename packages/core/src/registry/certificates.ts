@@ -155,8 +155,8 @@ export function describeTlsError(host: string, error: unknown): InfrastructureEr
         wayOut: "Give the registry a certificate for this name that is valid today, and see that this machine's clock is right.",
       });
     }
-    if (/^ERR_SSL_.*ALERT.*CERTIFICATE/.test(code) || code === "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED") {
-      return new InfrastructureError(`${host} wants a certificate of this machine, and does not take what it is shown (${code})`, {
+    if (/^ERR_SSL_.*ALERT.*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)/.test(code)) {
+      return new InfrastructureError(`${host} ends the handshake, as registries do that want another certificate of the client (${code})`, {
         ...details,
         code: "client-certificate-refused",
         wayOut: `Put the client's certificate and key into ~/.docker/certs.d/${host}/client.cert and client.key.`,

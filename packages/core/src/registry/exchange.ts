@@ -20,6 +20,8 @@ export interface ExchangeContext {
   /** Milliseconds. */
   stallTimeout: number;
   traffic: Traffic;
+  /** Called before the place is left, so that what a host says (429) holds for whoever is next. */
+  onAnswer(status: number, header: (name: string) => string | undefined): void;
   /** Everything under way; what is called ends it with this error. */
   active: Set<(error: Error) => void>;
 }
@@ -205,7 +207,9 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
             if (status < 200 || state !== "sending") return;
             state = "answered";
             watch.disarm();
-            resolve(answer(status, headers));
+            const answered = answer(status, headers);
+            context.onAnswer(status, (name) => answered.headers(name)[0]);
+            resolve(answered);
           },
           onResponseData(given, chunk) {
             traffic.bytesReceived += chunk.byteLength;

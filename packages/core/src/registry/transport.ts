@@ -116,7 +116,6 @@ export function createTransport(options: TransportOptions): Transport {
         }
         retryAfter = parseRetryAfter(response.header("retry-after"), new Date());
         why = `it answers ${response.status}${response.status === 429 ? " (too many requests)" : ""}`;
-        if (retryAfter !== undefined) parkedUntil.set(response.url.host, Date.now() + retryAfter);
         await response.discard();
         if (attempt >= most) throw exhausted(request, response, attempt);
       } catch (error) {
@@ -136,7 +135,11 @@ export function createTransport(options: TransportOptions): Transport {
     let { url, method, body } = request;
     const headers: Record<string, string> = { "user-agent": userAgent, ...request.headers };
     for (let hop = 0; ; hop++) {
-      const response = await exchangeOnce({ method, url, headers: { ...headers }, ...(body === undefined ? {} : { body }) }, attempt);
+      const response = await exchangeOnce(
+        { method, url, headers: { ...headers }, ...(body === undefined ? {} : { body }) },
+        attempt,
+        request.anyStatus === true,
+      );
       const location = response.header("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
       await response.discard();
@@ -166,7 +169,8 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
-  async function exchangeOnce(request: Exchange, attempt: number): Promise<ReadableResponse> {
+  /** `isProbe`: whoever asks wants to see what the host does, and takes no hint from it. */
+  async function exchangeOnce(request: Exchange, attempt: number, isProbe: boolean): Promise<ReadableResponse> {
     const { url } = request;
     const gate = gateOf(url.host);
     const place = await gate.enter();
@@ -175,9 +179,20 @@ export function createTransport(options: TransportOptions): Transport {
       const selected = dispatchers.select(url);
       const dispatcher = selected instanceof Promise ? await selected : selected;
       throwIfAborted(signal);
-      const answer = await exchange(request, { dispatcher, place, stallTimeout, traffic, active });
-      if (answer.status === 429) gate.slowDown();
-      else gate.speedUp();
+      const answer = await exchange(request, {
+        dispatcher,
+        place,
+        stallTimeout,
+        traffic,
+        active,
+        onAnswer(status, header) {
+          if (isProbe) return;
+          if (status === 429) gate.slowDown();
+          else gate.speedUp();
+          const retryAfter = isRetryStatus(status) ? parseRetryAfter(header("retry-after"), new Date()) : undefined;
+          if (retryAfter !== undefined) parkedUntil.set(url.host, Date.now() + retryAfter);
+        },
+      });
       return {
         status: answer.status,
         url,

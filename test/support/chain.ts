@@ -163,7 +163,7 @@ async function layersOf(content: string): Promise<Awaited<ReturnType<typeof tiny
   return [await tinyLayer({ "etc/base": "the base of all" }), await tinyLayer({ "app/index.js": content.repeat(100) })];
 }
 
-function describeTarget(repository: Repository, image: Descriptor, children: readonly Descriptor[]): TestImage {
+export function describeTarget(repository: Repository, image: Descriptor, children: readonly Descriptor[]): TestImage {
   return { repository, image, children, digest: image.digest, reference: formatReference({ ...repository, digest: image.digest }) };
 }
 

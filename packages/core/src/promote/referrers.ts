@@ -90,7 +90,9 @@ export async function findReferrers(
   async function list(subject: Digest, depth: number): Promise<Candidate[]> {
     graph.lists++;
     try {
-      const listed = await source.listReferrers(from, subject);
+      const listed = await source.listReferrers(from, subject, {
+        hasFallbackTag: tagged.names === undefined || tagged.names.has(fallbackTag(subject)),
+      });
       return listed.map(({ digest }) => ({ digest, subject, depth }));
     } catch (error) {
       if (!isAboutContent(error)) throw error;
@@ -104,7 +106,7 @@ export async function findReferrers(
   }
 
   const tagged = await findTagged(source, from, [...evidence.keys()]);
-  graph.lists += tagged.lists;
+  graph.lists++;
   graph.contents += tagged.candidates.length;
   let candidates: Candidate[] = [
     ...[...evidence].flatMap(([subject, { rejected }]) => rejected.map(({ referrer }) => ({ digest: referrer, subject, depth: 1 }))),
@@ -147,25 +149,24 @@ async function findTagged(
   source: RememberingClient,
   from: Repository,
   subjects: readonly Digest[],
-): Promise<{ candidates: Candidate[]; lists: number }> {
+): Promise<{ candidates: Candidate[]; names: ReadonlySet<string> | undefined }> {
   const wanted = new Map<string, Digest>(
     subjects.flatMap((subject) => cosignSuffixes.map((suffix) => [`${fallbackTag(subject)}.${suffix}`, subject] as const)),
   );
-  let names: string[];
+  let names: ReadonlySet<string> | undefined;
   try {
-    const tags = new Set(await source.listTags(from));
-    names = [...wanted.keys()].filter((name) => tags.has(name));
+    names = new Set(await source.listTags(from));
   } catch (error) {
     // Some registries let an account pull, and not list.
     if (!isKnownError(error) || error.code === "aborted") throw error;
-    names = [...wanted.keys()];
   }
-  const found = await mapConcurrently(concurrency, names, async (tag): Promise<Candidate | undefined> => {
+  const asked = [...wanted.keys()].filter((name) => names === undefined || names.has(name));
+  const found = await mapConcurrently(concurrency, asked, async (tag): Promise<Candidate | undefined> => {
     const digest = await resolveQuietly(source, from, tag);
     const subject = wanted.get(tag);
     return digest === undefined || subject === undefined ? undefined : { digest, subject, depth: 1, tag };
   });
-  return { candidates: found.filter((each) => each !== undefined), lists: 1 };
+  return { candidates: found.filter((each) => each !== undefined), names };
 }
 
 /** By the client's own reading, so that the manifest is remembered: a tag costs one request. */

@@ -61,7 +61,7 @@ export interface RegistryClient {
    * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag where the API is missing or empty.
    * `artifactType` is the server's word: fetch each manifest before believing it.
    */
-  listReferrers(repository: Repository, subject: Digest): Promise<Descriptor[]>;
+  listReferrers(repository: Repository, subject: Digest, options?: ListOptions): Promise<Descriptor[]>;
   listTags(repository: Repository): Promise<string[]>;
   /** What went over the wire so far; reports and benchmarks print it. */
   readonly traffic: Readonly<Traffic>;
@@ -75,6 +75,11 @@ export type ManifestContent = Pick<Manifest, "bytes" | "mediaType" | "digest">;
 export interface SeenTag {
   digest: Digest | undefined;
   etag?: string;
+}
+
+export interface ListOptions {
+  /** False: the repository's list of tags was just read, and has no fallback tag of this subject, so that it is not asked for. */
+  hasFallbackTag?: boolean;
 }
 
 export interface TransferOptions {

@@ -94,7 +94,7 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
     pushReferrers,
     readTag: (repository, tag) => readTag(context, repository, tag),
     setTag: (repository, tag, manifest, expected, seen) => setTag(context, repository, tag, manifest, expected, seen),
-    listReferrers: (repository, subject) => referrers.list(repository, subject),
+    listReferrers: (repository, subject, options) => referrers.list(repository, subject, options),
     listTags,
     traffic: transport.traffic,
     close: () => transport.close(),

@@ -190,6 +190,25 @@ describe("the referrers API", () => {
 });
 
 describe("the fallback tag", () => {
+  test.each([true, false])(
+    "is not asked for where the list of tags has shown that there is none (referrers API: %s)",
+    async (referrers) => {
+      const client = await start({ referrers });
+      await pushBuilt(client, repository, image, "v1");
+      const [digest] = await pushReferrers(client, 1);
+      const reader = newClient();
+      // What is listed by the API is listed, whatever was said of the tag.
+      expect(digestsOf(await reader.listReferrers(repository, subject.digest, { hasFallbackTag: false }))).toEqual(
+        referrers ? [digest] : [],
+      );
+      expect(digestsOf(await reader.listReferrers(repository, subject.digest, { hasFallbackTag: true }))).toEqual([digest]);
+      server.requests.length = 0;
+      expect(await reader.listReferrers(repository, other.descriptor.digest, { hasFallbackTag: false })).toEqual([]);
+      expect(calls(/\/manifests\/sha256-/)).toEqual([]);
+      expect(calls(/\/referrers\//)).toHaveLength(referrers ? 1 : 0);
+    },
+  );
+
   test("lists what was pushed, with the artifact type and all annotations of each", async () => {
     const client = await start({ referrers: false });
     await pushBuilt(client, repository, image, "v1");

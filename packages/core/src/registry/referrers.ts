@@ -3,6 +3,7 @@ import { type Digest, digestOf } from "../oci/digest.ts";
 import { type Descriptor, type ImageIndex, type Manifest, mediaTypes, parseManifest } from "../oci/manifest.ts";
 import { formatReference, formatRepository, type Repository } from "../oci/reference.ts";
 import { answerError, hasProblem } from "./answers.ts";
+import type { ListOptions } from "./client.ts";
 import type { DownloadContext } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
 import { encodeIndex, fallbackTag, hasAll, mergeIntoIndex, referrerDescriptor } from "./fallback-index.ts";
@@ -18,7 +19,7 @@ export interface PushedReferrer {
 }
 
 export interface Referrers {
-  list(repository: Repository, subject: Digest): Promise<Descriptor[]>;
+  list(repository: Repository, subject: Digest, options?: ListOptions): Promise<Descriptor[]>;
   /** To be called after the push of manifests that have this subject: makes sure that the subject's list has them. */
   announce(repository: Repository, subject: Digest, pushed: readonly PushedReferrer[]): Promise<void>;
 }
@@ -102,11 +103,12 @@ export function createReferrers(context: DownloadContext): Referrers {
     return { index: fetched.manifest.manifest, etag: fetched.etag };
   }
 
-  async function list(repository: Repository, subject: Digest): Promise<Descriptor[]> {
+  async function list(repository: Repository, subject: Digest, options: ListOptions = {}): Promise<Descriptor[]> {
     const known = api.get(formatRepository(repository));
     const listed = known === "absent" ? undefined : await listByApi(repository, subject);
     // Some registries serve the API, and list nothing that they were not told by the fallback tag.
     if (listed !== undefined && listed.length > 0 && known !== "unkept") return listed;
+    if (options.hasFallbackTag === false) return listed ?? [];
     const { index } = await readFallback(repository, subject);
     return [...new Map([...(index?.manifests ?? []), ...(listed ?? [])].map((each) => [each.digest, each])).values()];
   }

@@ -40,8 +40,8 @@ export function readWhereMoved(client: RegistryClient, from: Repository, to: Rep
     openBlob: (repository, descriptor) => orThere(repository, (where) => client.openBlob(where, descriptor)),
     hasBlob: async (repository, digest) =>
       (await client.hasBlob(repository, digest)) || (isMoved(repository) && (await client.hasBlob(to, digest))),
-    async listReferrers(repository, subject) {
-      const listed = await client.listReferrers(repository, subject);
+    async listReferrers(repository, subject, options) {
+      const listed = await client.listReferrers(repository, subject, options);
       if (!isMoved(repository) || (await client.resolve({ ...from, digest: subject })) !== undefined) return listed;
       const known = new Set(listed.map(({ digest }) => digest));
       return [...listed, ...(await client.listReferrers(to, subject)).filter(({ digest }) => !known.has(digest))];

@@ -140,7 +140,7 @@ describe("skipVerify", () => {
 
   test("never means plain http", async () => {
     const requests: string[] = [];
-    const host = await listen(createHttpServer((request, response) => void response.end(requests.push(request.url ?? ""))));
+    const host = await listen(createHttpServer((request, response) => void response.end(String(requests.push(request.url ?? "")))));
     await expect(transport({ hosts: { [host]: { skipVerify: true } } }).send(get(host))).rejects.toMatchObject({
       code: "registry-unreachable",
       wayOut: expect.stringContaining("registries.plainHttp"),
@@ -232,7 +232,7 @@ describe("an own authority", () => {
     const strict: ServerOptions = { requestCert: true, rejectUnauthorized: true, maxVersion: "TLSv1.2" };
     const seen: unknown[] = [];
     const { host } = await serve(
-      (request, response) => void response.end(seen.push((request.socket as { authorized?: boolean } & Socket).authorized)),
+      (request, response) => void response.end(String(seen.push((request.socket as { authorized?: boolean } & Socket).authorized))),
       { ...strict, ca: authority.cert },
     );
     await put(`.docker/certs.d/${host}/ca.crt`, authority.cert);

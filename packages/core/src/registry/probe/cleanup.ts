@@ -37,7 +37,7 @@ async function remove(wire: Wire, repository: Repository, { kind, reference }: M
   const access = { repository, action: "push" } as const;
   if (kind === "upload") {
     const answer = await wire.ask({ method: "DELETE", path: new URL(reference), access });
-    return isSuccess(answer) || answer.status === 404;
+    return isSuccess(answer) || answer.status === 404 || answer.problem?.startsWith("BLOB_UPLOAD_UNKNOWN") === true;
   }
   const path = `${repository.name}/${kind === "blob" ? "blobs" : "manifests"}/${reference}`;
   const deleted = await wire.ask({ method: "DELETE", path, access });

@@ -84,7 +84,7 @@ function judgeMissing(attempt: ReadAttempt, facts: QuarantineFacts): Judged {
 /** The version endpoint lets it in, and nobody else. */
 function isLoginTaken(attempt: ReadAttempt, facts: QuarantineFacts): boolean {
   const nobody = facts.attempts.find((each) => each.puller === "anonymous");
-  return attempt.version.status === 200 && nobody?.version.status === 401;
+  return attempt.version.status === 200 && nobody !== undefined && isRefusal(nobody.version);
 }
 
 function describeOther(attempt: ReadAttempt): string {

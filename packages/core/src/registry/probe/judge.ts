@@ -144,7 +144,9 @@ function judgeResume({ first, status, size }: NonNullable<NonNullable<ProbeFacts
 function judgeGone({ answer, after }: { answer: Seen; after: Seen }, no: string): Verdict {
   const seen = describeSeen(answer);
   if (!isGood(answer)) return isTelling(answer) ? { answer: "no", seen, consequence: no } : unknown(seen);
-  if (after.status === 404 || after.status === 410) return { answer: "yes", seen, consequence: "" };
+  // Olareg 0.1.2 answers 400 for an upload that is no more.
+  const isGone = after.status === 404 || after.status === 410 || after.problem?.startsWith("BLOB_UPLOAD_UNKNOWN") === true;
+  if (isGone) return { answer: "yes", seen, consequence: "" };
   return isGood(after)
     ? { answer: "no", seen: `${seen}, and it is there still`, consequence: no }
     : unknown(`${seen}, then ${describeSeen(after)}`);

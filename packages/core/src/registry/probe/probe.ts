@@ -78,7 +78,10 @@ export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport>
     facts = { ...facts, ...gathered.facts };
     if (options.load !== undefined) {
       ports.log.info(`${options.load.clients} clients for ${options.load.duration / 1000} s`);
-      const pushes = options.write && gathered.image !== undefined ? { pushes: { id: target.id, made } } : {};
+      // What a registry keeps for good is not made by the hundred.
+      const deletes = facts.deletion?.manifest?.after.status === 404;
+      if (options.write && !deletes) ports.log.info("manifests can't be deleted here: the clients only read");
+      const pushes = deletes ? { pushes: { id: target.id, made } } : {};
       const loadTarget: LoadTarget = {
         repository: target.repository,
         ...(gathered.image === undefined ? {} : { image: gathered.image }),

@@ -90,10 +90,9 @@ function milliseconds(value: number): string {
   return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
 }
 
+/** `12 blobs in team/goldenpath-probe-…`: the JSON has each of them. */
 function renderLeft(left: ProbeReport["left"]): string[] {
-  const most = 20;
-  const shown = left
-    .slice(0, most)
-    .map(({ kind, repository, reference }) => `${kind} ${repository}${reference === "" ? "" : ` ${reference}`}`);
-  return left.length > most ? [...shown, `and ${left.length - most} more: all under the probe's repository`] : shown;
+  const counts = new Map<string, number>();
+  for (const { kind, repository } of left) counts.set(`${kind}s in ${repository}`, (counts.get(`${kind}s in ${repository}`) ?? 0) + 1);
+  return [...counts].map(([what, count]) => `${count} ${count === 1 ? what.replace("s in ", " in ") : what}`);
 }

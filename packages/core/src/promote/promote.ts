@@ -28,6 +28,8 @@ export interface PromotionRequest {
   policy: LoadedPolicy;
   /** What reads the source: several promotions of one run share it, and read what they share once. */
   source?: RememberingClient;
+  /** How often a product's API is asked in all, and how is waited in between; as a client's unless told. */
+  patience?: Pick<TransportOptions, "attempts" | "sleep">;
 }
 
 export interface PromotionPreparation {
@@ -146,9 +148,9 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
 }
 
 /** How a product's API is spoken to: as registries are. */
-function httpOptions({ policy }: PromotionRequest, { ports, env, signal }: Context): TransportOptions {
+function httpOptions({ policy, patience }: PromotionRequest, { ports, env, signal }: Context): TransportOptions {
   const { plainHttp, hosts } = policy.policy.registries;
-  return { ports, env, signal, plainHttp, hosts };
+  return { ports, env, signal, plainHttp, hosts, ...patience };
 }
 
 function judgeDestination(environment: PolicyEnvironment, environmentName: string, to: Repository): Violation[] {

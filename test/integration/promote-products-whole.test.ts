@@ -67,6 +67,7 @@ function prepare(image: TestImage, client: RegistryClient, name = "shop"): Promi
       tags: ["1.0.0"],
       environmentName: "production",
       policy: stand.policy,
+      patience: { attempts: 2, sleep: async () => undefined },
     },
     {
       ports: silentPorts(),
@@ -137,7 +138,7 @@ describe.each(settings)("%s", (_what, setting) => {
     expect(await stagingTags()).toEqual([]);
     const atSource = await stand.client.resolve({ ...image.repository, digest: image.digest });
     expect(atSource).toBe(setting.copy ? image.digest : undefined);
-    // Of the image itself, nothing was sent to vetted by the promotion: only the evidence's blobs were.
+    // A second run finds everything there, and the product is not asked again.
     expect((await stand.promote(image)).outcome.verdict).toBe("pass");
     expect(posts()).toBe(1);
   });
@@ -154,9 +155,10 @@ describe.each(settings)("%s", (_what, setting) => {
   test("says that it brought it, and did not: everything is copied, and the result says so", async () => {
     product.behaviour = { isIdle: true };
     const image = await stage(pushImage);
-    await promoteWhole(stand, image, "1.1.0");
-    const { outcome } = await stand.promote(image, { tags: "1.1.0" });
+    const { outcome } = await stand.promote(image);
     expect(outcome.verdict).toBe("pass");
+    expect(outcome.result.notes.join("\n")).toContain("it was not at the destination: all of it is copied");
+    expect((await stand.vettedState())["vetted/shop"]?.tags["1.0.0"]).toBe(image.digest);
   });
 
   test("is not asked by a dry run, whose plan says what it would be asked", async () => {

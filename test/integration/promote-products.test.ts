@@ -2,13 +2,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
+import type { Digest } from "@goldenpath/core/oci/digest";
 import type { Manifest } from "@goldenpath/core/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { serverSideSchema } from "@goldenpath/core/policy/schema";
 import { silentPorts } from "@goldenpath/core/ports";
 import { removeStagingTags } from "@goldenpath/core/promote/server-side/clean-up";
-import { readWhereMoved } from "@goldenpath/core/promote/server-side/moved-source";
 import { planServerSide, type ServerSidePlan } from "@goldenpath/core/promote/server-side/plan";
 import { runServerSide, type ServerSideOutcome } from "@goldenpath/core/promote/server-side/run";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
@@ -376,37 +375,5 @@ describe("the staging tags are removed", () => {
     await gone(image.digest);
     expect((await cleanUp()).join()).toContain("it was put back");
     expect((await tagsOf(to))["1.0.0"]).toBe(image.digest);
-  });
-});
-
-describe("what was moved away from the source", () => {
-  const blob = { mediaType: "application/octet-stream", digest: digestOf("moved"), size: 5 };
-
-  beforeEach(async () => {
-    await open("nexus");
-    await client.pushBlob(to, blob, () => new TextEncoder().encode("moved"));
-    product.behaviour = { takesManifest: true };
-    await run();
-    expect(await client.resolve({ ...from, digest: image.digest })).toBeUndefined();
-  });
-
-  test("is read where it is now, by digest", async () => {
-    const reader = readWhereMoved(client, from, to);
-    expect((await reader.fetchManifest({ ...from, digest: image.digest })).bytes).toEqual(image.bytes);
-    expect(await reader.resolve({ ...from, digest: image.digest })).toBe(image.digest);
-    expect(await reader.hasBlob(from, blob.digest)).toBe(true);
-    expect(new TextDecoder().decode(await reader.fetchBlob(from, blob))).toBe("moved");
-    expect((await reader.openBlob(from, blob))[Symbol.asyncIterator]).toBeTypeOf("function");
-  });
-
-  test("is not read by tag, nor from a third repository, nor where it is at neither", async () => {
-    const reader = readWhereMoved(client, from, to);
-    expect(await reader.resolve({ ...from, tag: plan.stagingTag })).toBeUndefined();
-    await expect(reader.fetchManifest({ ...from, tag: plan.stagingTag })).rejects.toMatchObject({ code: "image-not-found" });
-    const third = parseRepository(`${registry.host}/other-local/team/shop`);
-    expect(await reader.resolve({ ...third, digest: image.digest })).toBeUndefined();
-    await expect(reader.fetchManifest({ ...third, digest: image.digest })).rejects.toMatchObject({ code: "image-not-found" });
-    const nowhere = reader.fetchManifest({ ...from, digest: digestOf("nothing") });
-    await expect(nowhere).rejects.toMatchObject({ code: "image-not-found", message: expect.stringContaining(from.name) });
   });
 });

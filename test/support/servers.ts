@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { KeyPair } from "@goldenpath/core/registry/testing-tls";
 import { startRegistry } from "@goldenpath/registry/server";
 
 /** Programs that serve while a test runs, each on a free port of this machine and with everything it keeps in a folder that goes with it. */
 export interface TestServer {
-  /** `localhost:PORT` */
+  /** `localhost:PORT`, or `ADDRESS:PORT` where another address was asked for. */
   host: string;
   stop(): Promise<void>;
 }
@@ -16,22 +17,91 @@ export interface TestServer {
 /** How long a server may take until it answers. Milliseconds. */
 const startTime = 30_000;
 
+export interface DistributionOptions {
+  /** Speaks TLS with this certificate, and with `clientCa` only to those who show one of that authority. PEM. */
+  tls?: KeyPair & { clientCa?: string };
+  /** Lets in these users by Basic, from a file by htpasswd's rules: name → bcrypt hash. */
+  htpasswd?: Readonly<Record<string, string>>;
+  /** Lets in those who have a token of this service. */
+  token?: { realm: string; service: string; issuer: string; rootCertificates: string };
+  /** Default 127.0.0.1, as `localhost`. */
+  address?: string;
+}
+
 /** CNCF distribution (Debian's docker-registry): it has no referrers API. */
-export async function startDistribution(program: string): Promise<TestServer> {
-  return serve("distribution", async (directory, port) => {
-    const config = join(directory, "config.yml");
-    const storage = join(directory, "storage");
-    await mkdir(storage);
-    // JSON is YAML.
-    const settings = {
-      version: 0.1,
-      log: { level: "warn", accesslog: { disabled: true } },
-      storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
-      http: { addr: `127.0.0.1:${port}` },
-    };
-    await writeFile(config, JSON.stringify(settings));
-    return { program, args: ["serve", config] };
-  });
+export async function startDistribution(program: string, options: DistributionOptions = {}): Promise<TestServer> {
+  const { tls, htpasswd, token, address = "127.0.0.1" } = options;
+  return serve(
+    "distribution",
+    async (directory, port) => {
+      const file = async (name: string, content: string): Promise<string> => {
+        await writeFile(join(directory, name), content, { mode: 0o600 });
+        return join(directory, name);
+      };
+      const storage = join(directory, "storage");
+      await mkdir(storage);
+      const auth =
+        htpasswd !== undefined
+          ? {
+              htpasswd: {
+                realm: "test",
+                path: await file(
+                  "htpasswd",
+                  Object.entries(htpasswd)
+                    .map((entry) => `${entry.join(":")}\n`)
+                    .join(""),
+                ),
+              },
+            }
+          : token !== undefined
+            ? {
+                token: {
+                  realm: token.realm,
+                  service: token.service,
+                  issuer: token.issuer,
+                  rootcertbundle: await file("roots.pem", token.rootCertificates),
+                },
+              }
+            : undefined;
+      // JSON is YAML.
+      const settings = {
+        version: 0.1,
+        log: { level: "warn", accesslog: { disabled: true } },
+        storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
+        ...(auth === undefined ? {} : { auth }),
+        http: {
+          addr: `${address}:${port}`,
+          ...(tls === undefined
+            ? {}
+            : {
+                tls: {
+                  certificate: await file("server.cert", tls.cert),
+                  key: await file("server.key", tls.key),
+                  ...(tls.clientCa === undefined ? {} : { clientcas: [await file("clients.pem", tls.clientCa)] }),
+                },
+              }),
+        },
+      };
+      return { program, args: ["serve", await file("config.yml", JSON.stringify(settings))] };
+    },
+    address,
+    // Where a certificate or a login is asked for, that it listens has to do.
+    (port) => (tls === undefined && htpasswd === undefined && token === undefined ? isReady(port) : isListening(address, port)),
+  );
+}
+
+async function isReady(port: number): Promise<boolean> {
+  return (await fetch(`http://127.0.0.1:${port}/v2/`)).status === 200;
+}
+
+async function isListening(host: string, port: number): Promise<boolean> {
+  const socket = connect({ host, port });
+  try {
+    await once(socket, "connect");
+    return true;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Olareg: it has the referrers API. */
@@ -57,7 +127,7 @@ export async function startEmbedded(): Promise<TestServer> {
 
 type Command = (directory: string, port: number) => Promise<{ program: string; args: string[] }>;
 
-async function serve(name: string, command: Command): Promise<TestServer> {
+async function serve(name: string, command: Command, address = "127.0.0.1", ready = isReady): Promise<TestServer> {
   const directory = await mkdtemp(join(tmpdir(), `goldenpath-${name}-`));
   const port = await freePort();
   const { program, args } = await command(directory, port);
@@ -67,12 +137,12 @@ async function serve(name: string, command: Command): Promise<TestServer> {
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await running.until(async () => (await fetch(`http://127.0.0.1:${port}/v2/`)).status === 200);
+    await running.until(() => ready(port));
   } catch (error) {
     await remove();
     throw error;
   }
-  return { host: `localhost:${port}`, stop: remove };
+  return { host: `${address === "127.0.0.1" ? "localhost" : address}:${port}`, stop: remove };
 }
 
 export interface RunningProgram {

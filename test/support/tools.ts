@@ -150,6 +150,8 @@ const debianPackages: Readonly<Record<string, string>> = {
   "apt-get": "apt",
   "dpkg-deb": "dpkg",
   git: "git",
+  openssl: "openssl",
+  perl: "perl-base",
   strace: "strace",
   skopeo: "skopeo",
   python3: "python3",

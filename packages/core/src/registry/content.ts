@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { InfrastructureError } from "../errors.ts";
 import { digestAlgorithm, digestHex } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/manifest.ts";
+import { noteStreamed } from "./garbage.ts";
 
 /** Where an upload's bytes come from. */
 export interface BlobContent {
@@ -160,6 +161,7 @@ export function createVerifiedContent(content: BlobContent, descriptor: Descript
         cursor.rest = length === cursor.rest.byteLength ? nothing : cursor.rest.subarray(length);
         position += length;
         given = Math.max(given, position);
+        noteStreamed(length);
         onBytes?.(length);
         yield piece;
       }

@@ -1,13 +1,19 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentPorts } from "@goldenpath/core/ports";
 import { createRegistryClient } from "@goldenpath/core/registry/create";
 import type { ProbeReport } from "@goldenpath/core/registry/probe/report";
 import { buildImage, pushBuilt } from "@goldenpath/core/registry/testing";
+import { makeAuthority } from "@goldenpath/core/registry/testing-tls";
 import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { main } from "./main.ts";
+
+// Each call of main listens for an interrupt; a process has one call, and this file has many.
+process.setMaxListeners(100);
 
 let directory: string;
 const servers: RegistryServer[] = [];
@@ -156,6 +162,25 @@ test("--json is the report with its verdict, and nothing else on either side", a
   });
   expect(report.checks.every(({ id, answer }) => /^[a-z0-9-]+$/.test(id) && ["yes", "no", "unknown"].includes(answer))).toBe(true);
   expect(new Set(server.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
+});
+
+test("an authority of one's own is trusted where it is named, and only then", async () => {
+  const [authority, other] = [await makeAuthority("one"), await makeAuthority("other")];
+  const server = createServer(await authority.issue(["DNS:localhost", "IP:127.0.0.1"]), (_request, response) => response.end("{}"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const host = `localhost:${(server.address() as AddressInfo).port}`;
+    const [right, wrong] = [join(directory, "right.pem"), join(directory, "wrong.pem")];
+    await writeFile(right, authority.cert);
+    await writeFile(wrong, other.cert);
+    expect(await run(host, "--duration", "0s", "--ca", wrong)).toMatchObject({ code: 2, out: "" });
+    const trusted = await run(`https://${host}`, "--duration", "0s", "--ca", right);
+    expect(trusted).toMatchObject({ code: 0, out: expect.stringContaining(`https://${host}/v2/`) });
+    expect((await run(host, "--duration", "0s", "--skip-verify")).code).toBe(0);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
 
 test("help names every option", async () => {

@@ -224,7 +224,10 @@ export async function gatherConditions(workspace: Workspace, blob: Descriptor, t
   const wrongMatch = await put(two, "PUT, wrong If-Match", { "if-match": `"${two.descriptor.digest}"` });
   const noneMatch = await put(three, "PUT over a tag, If-None-Match: *", { "if-none-match": "*" });
   const isUnmoved = digestOf((await getManifest(workspace, tag, one.descriptor.mediaType)).bytes) === one.descriptor.digest;
-  const rightMatch = etag === undefined || !isUnmoved ? undefined : await put(two, "PUT, right If-Match", { "if-match": etag });
+  // Without an ETag, the digest is what it would be.
+  const rightMatch = isUnmoved
+    ? await put(two, "PUT, right If-Match", { "if-match": etag?.replace(/^W\//, "") ?? `"${one.descriptor.digest}"` })
+    : undefined;
   return {
     ...(etag === undefined ? {} : { etag }),
     create: seenOf(create),

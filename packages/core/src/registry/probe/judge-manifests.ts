@@ -39,7 +39,7 @@ function judgeMissing(answer: Seen): Verdict {
 }
 
 function judgeNotModified({ etag, answer }: NonNullable<NonNullable<ProbeFacts["manifests"]>["notModified"]>): Verdict {
-  const no = "a manifest that is known is read again in full";
+  const no = "whoever asks again for a manifest that it has gets it in full";
   if (answer === undefined || etag === undefined) return { answer: "no", seen: "GET of a manifest, no ETag", consequence: no };
   const seen = describeSeen(answer);
   if (answer.status === 304) return { answer: "yes", seen, consequence: "" };
@@ -115,8 +115,12 @@ export function judgeTags({ tags, conditions, write }: ProbeFacts): Row[] {
     ["tags", "list of tags", tags && judgeTagList(tags, write)],
     ["tags-pages", "list of tags in pages (?n=)", tags && judgePages(tags)],
     ["immutable-tags", "tags that don't move", tags?.move && judgeMove(tags.move)],
-    ["if-match", "compare-and-set: If-Match on a tag", conditions && judgeCondition(conditions, conditions.wrongMatch)],
-    ["if-none-match", "compare-and-set: If-None-Match on a tag", conditions && judgeCondition(conditions, conditions.noneMatch)],
+    ["if-match", "compare-and-set: If-Match on a tag", conditions && judgeCondition(conditions, conditions.wrongMatch, tags?.move)],
+    [
+      "if-none-match",
+      "compare-and-set: If-None-Match on a tag",
+      conditions && judgeCondition(conditions, conditions.noneMatch, tags?.move),
+    ],
   ];
 }
 
@@ -172,12 +176,18 @@ function judgeMove({ first, second, shows }: NonNullable<NonNullable<ProbeFacts[
     : unknown(seen);
 }
 
-function judgeCondition(conditions: NonNullable<ProbeFacts["conditions"]>, refused: Seen): Verdict {
+function judgeCondition(
+  conditions: NonNullable<ProbeFacts["conditions"]>,
+  refused: Seen,
+  move: NonNullable<ProbeFacts["tags"]>["move"],
+): Verdict {
   const { create, isUnmoved, rightMatch, wrongMatch } = conditions;
   const seen = describeSeen(refused);
   const no = "a tag is looked at just before it is set: two promotions at once can race";
   if (isGood(refused)) return { answer: "no", seen: `${seen}: ignored`, consequence: no };
   if (refused.status !== 412) return unknown(`${seen}: refused, and not for the condition (412)`);
+  // Harbor says 412 to whoever moves an immutable tag, with or without a condition.
+  if (move?.second.status === 412) return unknown(`${seen}: but so is a move without a condition, ${describeSeen(move.second)}`);
   if (!isUnmoved && isGood(wrongMatch) === false && isGood(conditions.noneMatch) === false)
     return { answer: "no", seen: `${seen}, and the tag has moved`, consequence: no, isFinding: true };
   if (refused === wrongMatch && rightMatch !== undefined && rightMatch.status === 412)
@@ -192,5 +202,7 @@ function judgeCondition(conditions: NonNullable<ProbeFacts["conditions"]>, refus
       seen: `${seen}, and so is a new tag: ${describeSeen(create)}`,
       consequence: "no tag can be made with a condition",
     };
-  return { answer: "yes", seen, consequence: "a tag that somebody else has moved is never overwritten" };
+  if (refused === wrongMatch && conditions.etag === undefined)
+    return { answer: "yes", seen: `${seen}, but no ETag is sent to compare with`, consequence: no };
+  return { answer: "yes", seen, consequence: "a tag that somebody else has set is never overwritten" };
 }

@@ -118,7 +118,7 @@ function judgeChunks(chunks: NonNullable<NonNullable<ProbeFacts["blobs"]>["chunk
   const least = start.headers["oci-chunk-min-length"];
   const told = least === undefined ? "" : `, chunks of ${least} bytes at least`;
   if (end !== undefined) {
-    const verdict = judgeStored(end, { yes: `a broken upload need not start again${told}`, no });
+    const verdict = judgeStored(end, { yes: "a broken upload need not start again", no });
     return { ...verdict, seen: `${verdict.seen}${told}` };
   }
   const last = second ?? first;

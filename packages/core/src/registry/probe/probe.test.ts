@@ -1,5 +1,8 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { silentPorts } from "../../ports.ts";
@@ -98,6 +101,16 @@ describe("a registry that serves less", () => {
       { immutableTags: [{ match: ":.*-move$", like: "harbor" }] },
       { "immutable-tags": "yes" },
     ],
+    [
+      "412 for any move of a tag is not about a condition",
+      { immutableTags: [{ match: ".", like: "harbor" }], conditions: false },
+      { "immutable-tags": "yes", "if-match": "unknown", "if-none-match": "unknown" },
+    ],
+    [
+      "412 for every condition, right or wrong",
+      { faults: [{ method: "PUT", path: "-compare$", after: 1, action: { kind: "status", status: 412 } }] },
+      { "if-match": "no" },
+    ],
     ["no asking where an upload is", { uploadResume: false }, { "upload-resume": "no" }],
     ["chunks of 9 MiB at least", { chunkMinLength: 9 * 1024 * 1024 }, { "upload-chunks": "unknown" }],
     [
@@ -125,6 +138,16 @@ describe("a registry that serves less", () => {
     const report = await probe(await registry(options));
     expect(answers(report)).toMatchObject(expected);
     expect(verdictOf(report)).toBe("pass");
+  });
+
+  test("compare-and-set without an ETag is of no use", async () => {
+    const report = await probe(await registry({ etags: false }));
+    expect(check(report, "if-match")).toMatchObject({
+      answer: "yes",
+      seen: expect.stringContaining("no ETag"),
+      consequence: expect.stringContaining("can race"),
+    });
+    expect(check(report, "if-none-match")).toMatchObject({ answer: "yes", consequence: expect.stringContaining("never overwritten") });
   });
 
   test("nothing can be pushed: the rest is unknown, and not no", async () => {
@@ -217,6 +240,25 @@ describe("logins", () => {
     const report = await probe(await registry({ auth }), { write: false });
     expect(check(report, "login")).toMatchObject({ answer: "yes", consequence: expect.stringContaining("nobody is logged in") });
     expect(check(report, "login")?.seen).toContain(scheme);
+  });
+
+  test.each(["bearer", "basic"] as const)("%s: whoever is logged in writes, and the login is in nothing that is said", async (kind) => {
+    const server = await registry({ auth: { kind, users: { joe: "a-secret-of-joe" } } });
+    const directory = await mkdtemp(join(tmpdir(), "goldenpath-probe-"));
+    cleanups.push(() => rm(directory, { recursive: true, force: true }));
+    const auth = Buffer.from("joe:a-secret-of-joe").toString("base64");
+    await writeFile(join(directory, "config.json"), JSON.stringify({ auths: { [server.host]: { auth } } }));
+    // A registry that says back what it was told.
+    server.faults = [
+      { path: "/referrers/", action: { kind: "status", status: 400, body: JSON.stringify({ errors: [{ code: "X", message: auth }] }) } },
+    ];
+    const report = await probe(server, { env: { DOCKER_CONFIG: directory }, load: bounds() });
+    expect(answers(report)).toMatchObject({ login: "yes", upload: "yes", mount: "yes", "if-match": "yes", "delete-manifest": "yes" });
+    expect(check(report, "login")?.consequence).toBe("your login is taken");
+    expect(report.load).toMatchObject({ errors: {}, clients: 3 });
+    expect(check(report, "referrers-api")?.seen).toContain("X ***");
+    expect(JSON.stringify(report)).not.toContain(auth);
+    expect(await contents(server)).toEqual([]);
   });
 
   test("a kind that nobody knows is a finding", async () => {

@@ -119,6 +119,13 @@ describe("what is refused", () => {
     },
   );
 
+  test.each([403, 413])("a full quota (%d), under its name and without another try", async (status) => {
+    const body = '{"errors":[{"code":"DENIED","message":"the quota of this project is used up"}]}';
+    server.faults = [onUploads("PUT", { kind: "status", status, body })];
+    await expect(client.pushBlob(repository, largeBlob, () => large)).rejects.toMatchObject({ code: "quota-exceeded" });
+    expect(requested("PUT", "PATCH")).toHaveLength(1);
+  });
+
   test("a body that is too long in every size", async () => {
     server.faults = [onUploads(["PUT", "PATCH"], { kind: "status", status: 413 }, 99)];
     await expect(client.pushBlob(repository, largeBlob, () => large)).rejects.toMatchObject({ code: "too-large" });

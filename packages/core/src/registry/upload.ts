@@ -237,13 +237,16 @@ const brokenCodes: readonly string[] = ["registry-unreachable", "registry-error"
 function judgeRefusal(response: TransportResponse, session: UploadSession, where: string, isPatch: boolean): Step {
   const { repository } = session.access;
   const error = answerError(response, repository, "push to", `the upload of ${where}`);
-  if (response.status === 413) return { kind: "too-long", error };
-  if (!(error instanceof InfrastructureError)) throw error;
+  // It takes no chunks. Where it takes no writes at all, the next upload's beginning says so.
+  if (isPatch && error instanceof InfrastructureError && (response.status === 405 || response.status === 501))
+    return { kind: "broken", error, isGone: true };
+  if (error.code === "too-large") return { kind: "too-long", error };
+  // Who may not, or a refusal that has a name: a full quota, a registry that is read-only.
+  if (!(error instanceof InfrastructureError) || error.code !== "registry-error") throw error;
   // It has another number of bytes than was thought.
   if (response.status === 416 || response.status === 409) return { kind: "broken", error, isGone: false };
-  // The session is gone (a restart, another replica behind the same name), or it takes no chunks.
-  if (response.status === 404 || (isPatch && (response.status === 405 || response.status === 501)))
-    return { kind: "broken", error, isGone: true };
+  // The session is gone: a restart, another replica behind the same name.
+  if (response.status === 404) return { kind: "broken", error, isGone: true };
   if (response.status !== 400) throw error;
   // Olareg says 400 of an upload that it does not know; and after a break a registry may have kept something else than it told.
   if (session.isResumed || ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"].some((code) => hasProblem(response, code)))

@@ -39,6 +39,20 @@ describe("the promotion's own statement", () => {
     ["signed by somebody whom the policy does not know", "stranger", () => undefined],
     ["that says FAILED", "promote", (statement) => edit("verificationResult")(statement, "FAILED")],
     ["of another policy's serial", "promote", (statement) => edit(summaryExtension, "policySerial")(statement, 4)],
+    ["for another environment", "promote", (statement) => edit(summaryExtension, "environment")(statement, "staging")],
+    [
+      "for no environment",
+      "promote",
+      (statement) => {
+        delete (statement.predicate[summaryExtension] as Record<string, unknown>)["environment"];
+      },
+    ],
+    [
+      "made more than a day ago",
+      "promote",
+      (statement) => edit("timeVerified")(statement, new Date(Date.now() - 24 * 3_600_000 - 1).toISOString()),
+    ],
+    ["from the future", "promote", (statement) => edit("timeVerified")(statement, new Date(Date.now() + 3_600_000).toISOString())],
     ["of another policy", "promote", (statement) => edit("policy", "digest")(statement, { sha256: "0".repeat(64) })],
     ["of another stage", "promote", (statement) => edit("verifier", "id")(statement, stageVerifierId("scan"))],
     ["that rests on less", "promote", (statement) => edit("inputAttestations")(statement, inputsOf(statement).slice(1))],
@@ -71,6 +85,27 @@ describe("the promotion's own statement", () => {
     expect(promotion?.signers).toEqual(["promote"]);
     const { timeVerified: _then, ...predicate } = stated.predicate;
     expect(promotion?.statement.predicate).toMatchObject(predicate);
+  });
+
+  test("one of the day stands for it", async () => {
+    stand = await openStand();
+    const image = await stand.stageImage();
+    await promoteWhole(stand, image);
+    const stated = await takeAway(image.digest);
+    edit("timeVerified")(stated, new Date(Date.now() - 23 * 3_600_000).toISOString());
+    await attachStatement(stand.client, inRepository(image, `${stand.to}/shop`), stated, stand.keys.promote.signer, new Date());
+    expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion was signed before");
+  });
+
+  test("it names its environment: a promotion into another one is stated beside it", async () => {
+    stand = await openStand();
+    const image = await stand.stageImage();
+    await promoteWhole(stand, image);
+    expect((await stand.promote(image, { environment: "staging" })).outcome.result.notes).toContain("the promotion is signed");
+    const stated = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest)).map(
+      ({ statement }) => (statement.predicate[summaryExtension] as { environment?: string }).environment,
+    );
+    expect(stated.toSorted()).toEqual(["production", "staging"]);
   });
 
   test("one that a child of the index has lost is made again", async () => {

@@ -23,7 +23,10 @@ import { cancelUpload, startMount } from "./upload-session.ts";
 /** What {@link RegistryClient.fetchBlob} holds in memory unless told otherwise. Bytes. */
 const defaultMaxBlob = 64 * 1024 * 1024;
 
-const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
+// Without a list it is one only for the name beside it: Go writes an empty list as null, and some servers leave it out.
+const tagsSchema = z
+  .looseObject({ name: z.string().optional(), tags: z.array(z.string()).nullish() })
+  .refine(({ name, tags }) => tags !== undefined || name !== undefined, "it has neither a name nor tags");
 
 /**
  * A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections. Tests hand in a `sleep`, so as not to

@@ -184,6 +184,7 @@ describe("tags", () => {
   test.each([
     ["no JSON", "<html>"],
     ["tags that are not text", '{"tags":[1]}'],
+    ["something else", '{"hello":"world"}'],
   ])("%s is an error", async (_what, body) => {
     server.faults = [{ path: "/tags/", action: { kind: "status", status: 200, body } }];
     await expect(client.listTags(repository)).rejects.toMatchObject({ code: "registry-error" });

@@ -96,6 +96,8 @@ export async function putManifest(
       url: manifestUrl(context, repository, target),
       headers: { "content-type": manifest.mediaType, ...headers },
       body: manifest.bytes,
+      // A manifest that another host took is at no tag and in no list of this one.
+      staysOnHost: true,
       readUpTo: maxManifestBytes,
     },
     { repository, action: "push" },

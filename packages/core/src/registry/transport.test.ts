@@ -307,6 +307,20 @@ describe("redirects", () => {
     expect(bodies).toEqual(["PUT content"]);
   });
 
+  test("what only the host itself can do does not follow to another one, and does within it", async () => {
+    const other = await registry();
+    const elsewhere = { kind: "redirect" as const, location: `${other.url}{path}` };
+    const server = await registry({ faults: [{ action: elsewhere }] });
+    for (const method of ["POST", "DELETE", "PUT"] as const) {
+      const request = { method, url: new URL(`${server.url}/v2/a`), staysOnHost: method === "PUT" };
+      await expect(transport().send(request)).rejects.toMatchObject({ code: "redirect-refused" });
+      expect(other.requests).toEqual([]);
+      server.faults = [{ times: 1, action: { ...elsewhere, location: "{path}" } }];
+      expect((await transport().send(request)).url.host).toBe(new URL(server.url).host);
+      server.faults = [{ action: elsewhere }];
+    }
+  });
+
   test.each([301, 302])("a PUT does not follow a %d", async (status) => {
     const server = await registry({ faults: [{ action: { kind: "redirect", location: "/v2/", status } }] });
     const request = { method: "PUT" as const, url: new URL(`${server.url}/v2/a`), body: new Uint8Array(1) };

@@ -27,6 +27,8 @@ export interface TransportRequest {
   attempts?: number;
   /** Whatever the status is, it is the answer: none is worth another try, and no Retry-After parks the host. For who wants to know what a registry does. */
   anyStatus?: boolean;
+  /** What is asked for has to be done by the host that is asked: no redirect to another one is followed. It is so for every POST and DELETE. */
+  staysOnHost?: boolean;
   /** The answer's body is read whole, up to so many bytes, and a body that breaks off counts as a failed try. */
   readUpTo?: number;
 }
@@ -152,9 +154,13 @@ export function createTransport(options: TransportOptions): Transport {
       const next = resolveServerUrl(location, url, plainHttp, "a redirect");
       if (!isSameOrigin(next, request.url)) {
         delete headers.authorization;
-        // The body of a POST can be a secret (an identity token); a PUT's is content that the registry wants to have there.
-        if (method === "POST" && body !== undefined) {
-          throw new InfrastructureError(`${url.host} redirects a POST to ${next.host}`, { code: "redirect-refused", safeToRetry: false });
+        // What another host says to have done (a mount, an upload's start, a tag set) is not done here, and a POST's body can be a secret (an identity token).
+        // Content that is uploaded is something else: the registry may want to have it there.
+        if (method === "POST" || method === "DELETE" || request.staysOnHost === true) {
+          throw new InfrastructureError(`${url.host} redirects a ${method} to ${next.host}`, {
+            code: "redirect-refused",
+            safeToRetry: false,
+          });
         }
       }
       // 303 asks for a GET. 301 and 302 do not keep the method reliably, so only what has no effect follows them.

@@ -1,0 +1,3 @@
+import { describeCells } from "../support/fault-matrix.ts";
+
+describeCells("mount");

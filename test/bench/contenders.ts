@@ -178,24 +178,30 @@ export function promoteContender(many: boolean): Contender {
   return {
     name: "promote",
     ours: true,
-    note: many ? shell(`xargs -P${processes} goldenpath promote`) : `${shell("goldenpath promote")}: gated, verified at both ends, signed`,
+    note: `${shell(`goldenpath promote${many ? " --images …" : ""}`)}: gated, verified at both ends, signed`,
     referrers: true,
     async command(job) {
       const { policy, keys } = job.world;
-      const options = (image: string, tag: string, results: string): string[] => [
-        ...["--image", image, "--to", `${job.to}/${job.target}`, "--tags", tag, "--environment", "production", "--quiet"],
-        ...["--policy", policy.file, "--key", keys.promote.file, "--result-dir", results],
+      const [only, ...more] = job.source.images.map(({ tag, digest }) => ({ tag, image: `${job.from}/${job.source.name}@${digest}` }));
+      if (only === undefined) throw new TypeError("no image to promote");
+      const to = `${job.to}/${job.target}`;
+      const images =
+        more.length === 0
+          ? ["--image", only.image, "--to", to, "--tags", only.tag]
+          : [only, ...more].flatMap(({ tag, image }) => ["--images", `${image} ${to} ${tag}`]);
+      const rest = [
+        "--environment",
+        "production",
+        "--policy",
+        policy.file,
+        "--key",
+        keys.promote.file,
+        "--result-dir",
+        resultsOf(job),
+        "--quiet",
       ];
-      const cli = [...node, join(root, "packages", "cli", "bin", "goldenpath.mjs"), "promote"];
-      const env = environment(job);
-      const images = job.source.images.map(({ tag, digest }) => ({ tag, image: `${job.from}/${job.source.name}@${digest}` }));
-      const [only] = images;
-      const results = resultsOf(job);
-      if (images.length === 1 && only !== undefined) return { argv: [...cli, ...options(only.image, only.tag, results)], env };
-      const list = join(job.directory, `promote-${job.target.replaceAll("/", "-")}`);
-      const words = images.map(({ tag, image }) => options(image, tag, join(results, tag)));
-      await writeFile(list, words.map((each) => `${each.join(" ")}\n`).join(""));
-      return { argv: ["xargs", "-a", list, "-P", String(processes), "-n", String(words[0]?.length ?? 0), ...cli], env };
+      const cli = join(root, "packages", "cli", "bin", "goldenpath.mjs");
+      return { argv: [...node, cli, "promote", ...images, ...rest], env: environment(job) };
     },
   };
 }

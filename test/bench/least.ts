@@ -48,7 +48,7 @@ export function leastForCopy({ images, blobs, referrers, registry }: BenchImages
 export async function leastForPromotion(results: string): Promise<Least | undefined> {
   const names = await readdir(results, { recursive: true });
   let requests = 0;
-  for (const name of names.filter((each) => /(?:^|\/)plan[^/]*\.json$/.test(each))) {
+  for (const name of names.filter((each) => /(?:^|[/-])plan\.json$/.test(each))) {
     const plan = JSON.parse(await readFile(join(results, name), "utf8")) as { requests?: { spent: number; ahead: number } };
     if (plan.requests === undefined) return undefined;
     requests += plan.requests.spent + plan.requests.ahead;

@@ -26,7 +26,7 @@ export interface LoadBounds {
 export interface LoadTarget {
   repository: Repository;
   /** An image to read; without one it is the version endpoint alone. */
-  image?: { manifest: Descriptor; blob: Descriptor };
+  image?: { manifest: Descriptor; blob: Descriptor; isRedirected: boolean };
   /** Small pushes as well: everything they make is noted here. */
   pushes?: { id: string; made: Made[] };
 }
@@ -57,15 +57,14 @@ export async function runLoad(options: WireOptions, target: LoadTarget, bounds: 
   const over = new AbortController();
   const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   let requests = 0;
-  let redirects = 0;
+  // What leads to another host is two requests.
+  const redirected = new Set(target.image?.isRedirected === true ? ["GET blob"] : []);
   let reserved = 0;
   const { host } = registryEndpoint(target.repository.registry, []);
   function takeRequest(): void {
-    // A request that was redirected before is two.
-    const cost = 1 + redirects;
-    if (requests + cost > bounds.maxRequests)
+    if (requests >= bounds.maxRequests)
       throw new InfrastructureError("the bound of requests is reached", { code: boundReached, safeToRetry: false });
-    requests += cost;
+    requests++;
   }
   // Each client has connections, tokens and a pace of its own, as those of as many machines have.
   const wires = Array.from({ length: bounds.clients }, () => createWire({ ...options, signal: both, beforeSend: takeRequest }));
@@ -99,6 +98,13 @@ export async function runLoad(options: WireOptions, target: LoadTarget, bounds: 
       end("bytes");
       return undefined;
     }
+    if (redirected.has(step.kind)) {
+      if (requests + 2 > bounds.maxRequests) {
+        end("requests");
+        return undefined;
+      }
+      requests++;
+    }
     reserved += bytes;
     inFlight++;
     facts.peakInFlight = Math.max(facts.peakInFlight, inFlight);
@@ -118,7 +124,10 @@ export async function runLoad(options: WireOptions, target: LoadTarget, bounds: 
       end("requests");
       return undefined;
     }
-    if (answer.url !== undefined && answer.url.host !== host) redirects = 1;
+    if (answer.url !== undefined && answer.url.host !== host && !redirected.has(step.kind)) {
+      redirected.add(step.kind);
+      requests++;
+    }
     samples.push(toSample(step, answer, performance.now() - started));
     return answer;
   }

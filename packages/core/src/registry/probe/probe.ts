@@ -176,7 +176,7 @@ async function gatherByWriting(workspace: Workspace, settings: RegistryClientOpt
   const spare = makeBlob(200);
   await putBlob(workspace, repository, spare, "PUT of a blob to delete");
   facts.deletion = await gatherDeletion(workspace, descriptor, spare.descriptor, tag("delete"));
-  return { facts, image: { manifest: image.descriptor, blob: descriptor } };
+  return { facts, image: { manifest: image.descriptor, blob: descriptor, isRedirected: facts.range.redirectedTo !== undefined } };
 }
 
 async function gatherByReading(workspace: Workspace, settings: RegistryClientOptions): Promise<Gathered> {
@@ -193,7 +193,7 @@ async function gatherByReading(workspace: Workspace, settings: RegistryClientOpt
   if (found === undefined || blob === undefined) return { facts };
   facts.range = await gatherRange(wire, repository, blob, plainHttp);
   const manifest = { mediaType: found.mediaType, digest: found.digest, size: found.bytes.byteLength };
-  return { facts, image: { manifest, blob } };
+  return { facts, image: { manifest, blob, isRedirected: facts.range.redirectedTo !== undefined } };
 }
 
 /** Any image of the repository: the first tag's, or the first child of its index. */

@@ -173,8 +173,11 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
 
   test("an address that leads to another host, which gets no login", async () => {
     const elsewhere = await startProduct({ product: kind, registry });
-    product.behaviour = { redirect: `${elsewhere.url}/elsewhere` };
+    // For Nexus, elsewhere there is the very list that was hoped for: it is not to be read.
+    const { pathname, search } = new URL(plan.search?.url ?? plan.promote.url);
+    product.behaviour = { redirect: `http://${elsewhere.host}${pathname}${search}` };
     expect((await refusal()).code).toBe("server-side-failed");
+    expect(posts()).toBe(kind === "nexus" ? 0 : 1);
     expect(elsewhere.requests.map(({ authorization }) => authorization).filter((shown) => shown !== undefined)).toEqual([]);
     await elsewhere.close();
     await expectUntouched();
@@ -318,6 +321,21 @@ describe.each([
     expect((await run()).did).toBe("present");
     expect(product.requests).toEqual([]);
   });
+});
+
+test("tags that were there before, or that are set meanwhile and are none of the source's, are not taken for what came along", async () => {
+  await open("artifactory");
+  for (const place of [from, to]) await pushImage(client, `${place.registry}/${place.name}`, "of long ago", "1.9.0");
+  const beside: typeof client = {
+    ...client,
+    async listTags(repository) {
+      // Once the product was asked, somebody else ends a promotion.
+      if (posts() > 0) await pushImage(client, `${to.registry}/${to.name}`, "of somebody else", "3.0.0");
+      return client.listTags(repository);
+    },
+  };
+  expect((await runServerSide(plan, image, { client: beside, http: http() })).did).toBe("promoted");
+  expect(await tagsOf(to)).toHaveProperty(["3.0.0"]);
 });
 
 test("an image that is at neither place afterwards is an error", async () => {

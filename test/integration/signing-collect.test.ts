@@ -6,7 +6,7 @@ import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence, maxBundleBytes } from "@goldenpath/core/signing/collect";
 import { predicateTypes, stageVerifierId } from "@goldenpath/core/signing/predicates";
-import { signStatement } from "@goldenpath/core/signing/sigstore";
+import { publicKeyHint, signStatement } from "@goldenpath/core/signing/sigstore";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -244,6 +244,25 @@ describe.each([
       const annotations = { "org.opencontainers.image.created": "2026-05-01T12:00:00Z" };
       await registry.pushReferrer(repository, image, bundle, { annotations });
       expect(await collect(repository, image.digest)).toMatchObject({ statements: [{ signers: ["base"] }], rejected: [] });
+    });
+
+    test("which key a bundle names decides nothing: neither for whose it is, nor against", async () => {
+      const hinted = async (by: StageKey, hint: string, digest: Digest, where: Repository): Promise<Uint8Array> => {
+        const json = JSON.parse(new TextDecoder().decode(await signStatement(statementAbout(where, [digest]), by.signer)));
+        json.verificationMaterial.publicKey.hint = hint;
+        return bytesOf(JSON.stringify(json));
+      };
+      for (const hint of [publicKeyHint(keys.base.publicKeyPem), "nobody's", ""]) {
+        const { repository, image } = await registry.newImage();
+        await registry.pushReferrer(repository, image, await hinted(keys.scan, hint, image.digest, repository));
+        await registry.pushReferrer(repository, image, await hinted(stranger, hint, image.digest, repository));
+        // Twice: what is remembered of it is the same.
+        for (let times = 0; times < 2; times++) {
+          const { statements, rejected } = await collect(repository, image.digest);
+          expect(statements.map(({ signers }) => signers)).toEqual([["scan"]]);
+          expect(rejected).toHaveLength(1);
+        }
+      }
     });
 
     test("what it claims is told, unverified, with why it does not count", async () => {

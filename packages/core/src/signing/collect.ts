@@ -8,7 +8,7 @@ import type { Policy } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { parsePublicKey } from "./keys.ts";
 import { unknownKeyReason } from "./predicates.ts";
-import { openBundle, verifyBundle } from "./sigstore.ts";
+import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "./sigstore.ts";
 import { namesSubject, parseStatement } from "./statement.ts";
 import type { CollectedEvidence, RejectedReferrer, Statement, VerifiedStatement } from "./types.ts";
 import { summaryVerifierId } from "./verification-summary.ts";
@@ -63,14 +63,56 @@ export async function collectEvidence(
   return evidence;
 }
 
-/** The policy's signers as keys to verify with, by name. */
-export function parseSignerKeys(signers: Policy["signers"]): ReadonlyMap<string, KeyObject> {
-  return new Map(
-    Object.entries(signers).map(([name, signer]) => [
-      name,
-      parsePublicKey(signer.publicKey, `the public key of signer '${name}' in the policy`),
-    ]),
-  );
+interface SignerKey {
+  name: string;
+  key: KeyObject;
+  /** By which bundles say which key they were signed with. */
+  hint: string;
+}
+
+interface SignerKeys {
+  all: readonly SignerKey[];
+  /** Who signed a bundle, by the bundle's digest: the same bytes lie at the source and at the destination, and with each child that they are about. */
+  holding: Map<Digest, string[]>;
+}
+
+/** Bundles of which it is remembered who signed them. */
+const maxRemembered = 10_000;
+
+const parsedKeys = new WeakMap<Policy["signers"], SignerKeys>();
+
+/**
+ * The policy's signers as keys to verify with.
+ * @throws UserError `key-invalid`, `key-unsupported`
+ */
+function parseSignerKeys(signers: Policy["signers"]): SignerKeys {
+  const known = parsedKeys.get(signers);
+  if (known !== undefined) return known;
+  const all = Object.entries(signers).map(([name, { publicKey }]) => ({
+    name,
+    key: parsePublicKey(publicKey, `the public key of signer '${name}' in the policy`),
+    hint: publicKeyHint(publicKey),
+  }));
+  const keys: SignerKeys = { all, holding: new Map() };
+  parsedKeys.set(signers, keys);
+  return keys;
+}
+
+/**
+ * The signers whose key verifies a bundle. The key that the bundle names is tried first, and where it holds, no other: a policy has no key twice. What it names is
+ * only where to begin.
+ */
+function findSigners(opened: OpenedBundle, digest: Digest, { all, holding }: SignerKeys): string[] {
+  const known = holding.get(digest);
+  if (known !== undefined) return known;
+  const { content } = opened.bundle.verificationMaterial;
+  const hint = content.$case === "publicKey" ? content.publicKey.hint : undefined;
+  const hinted = all.filter((each) => each.hint === hint && verifyBundle(opened, each.key));
+  const found = hinted.length > 0 ? hinted : all.filter((each) => each.hint !== hint && verifyBundle(opened, each.key));
+  const names = found.map(({ name }) => name);
+  if (holding.size >= maxRemembered) holding.clear();
+  holding.set(digest, names);
+  return names;
 }
 
 async function readReferrer(
@@ -78,7 +120,7 @@ async function readReferrer(
   repository: Repository,
   subject: Digest,
   digest: Digest,
-  keys: ReadonlyMap<string, KeyObject>,
+  keys: SignerKeys,
 ): Promise<VerifiedStatement | RejectedReferrer> {
   const rejected = (reason: string, claims: Partial<RejectedReferrer> = {}): RejectedReferrer => ({
     subject,
@@ -96,7 +138,7 @@ async function readReferrer(
   if ("reason" in found) return rejected(found.reason);
   try {
     const opened = openBundle(found.bytes);
-    const holding = [...keys].filter(([, key]) => verifyBundle(opened, key)).map(([name]) => name);
+    const holding = findSigners(opened, found.bundle.digest, keys);
     const statement = parseStatement(opened.payload);
     if (holding.length === 0) return rejected(unknownKeyReason, readClaims(statement));
     if (!namesSubject(statement, subject)) return rejected("its statement is about another image", readClaims(statement));

@@ -8,7 +8,8 @@ import type { Ports } from "../ports.ts";
  * Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized` (401/403), `reference-invalid` (neither tag nor digest),
  * `docker-config-invalid`, `credential-helper-failed`; `InfrastructureError` `registry-unreachable`, `registry-error` (408, 429 and 5xx after the retries, and any
  * other answer that is not the specification's), `tag-immutable`, `quota-exceeded`, `registry-read-only`, `tag-moved`, `digest-mismatch`, `manifest-invalid`, `too-large`, `blob-not-found`, `redirect-refused`, `realm-refused` and
- * `token-invalid` (a registry that leads where it may not), `aborted`.
+ * `token-invalid` (a registry that leads where it may not), `certificate-untrusted`, `client-certificate-refused`, `aborted`;
+ * of this machine's settings `UserError` `host-settings-invalid`, `certificates-invalid`.
  */
 export interface RegistryClient {
   /** Tag or digest → the manifest, its digest computed from the bytes. */

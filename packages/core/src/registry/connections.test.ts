@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { startRegistry } from "@goldenpath/registry/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { silentPorts } from "../ports.ts";
@@ -12,11 +12,14 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function http(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
+const http = (listener: RequestListener): Promise<string> => serve(createServer(listener));
+
+async function serve(server: Server): Promise<string> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => sockets.add(socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   cleanups.push(() => {
-    server.closeAllConnections();
+    for (const socket of sockets) socket.destroy();
     server.close();
   });
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -126,6 +129,131 @@ describe("requests on their way to a host at once", () => {
     const unread = [1, 2].map(() => made.send({ method: "GET", url: new URL(`http://${host}/`) }));
     await Promise.all(unread);
     expect((await made.send({ ...get(host, "/"), readUpTo: 2_000_000 })).bytes).toHaveLength(2_000_000);
+  });
+});
+
+describe("one connection for one request after another", () => {
+  test("of any method, with and without bodies", async () => {
+    const server = createServer((request, response) => {
+      request.resume();
+      request.on("end", () => response.end(request.method === "HEAD" ? undefined : "hello"));
+    });
+    let connections = 0;
+    server.on("connection", () => connections++);
+    const host = await serve(server);
+    const made = transport();
+    const url = new URL(`http://${host}/`);
+    for (const method of ["HEAD", "GET", "HEAD", "PUT", "DELETE", "POST", "HEAD"] as const) {
+      const body = method === "PUT" ? { body: new Uint8Array(100) } : {};
+      const answer = await made.send({ method, url, ...body });
+      expect(answer.status).toBe(200);
+      await answer.discard();
+    }
+    expect(connections).toBe(1);
+  });
+
+  test("a server that answers a HEAD with a body is understood all the same", async () => {
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.on("data", (data) => {
+        const isHead = data.toString().startsWith("HEAD");
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n${isHead ? "wrong" : "right"}`);
+      });
+    });
+    const host = await serve(server);
+    const made = transport({ sleep: async () => undefined });
+    for (let time = 0; time < 5; time++) {
+      await (await made.send({ method: "HEAD", url: new URL(`http://${host}/`) })).discard();
+      expect(new TextDecoder().decode((await made.send(get(host, "/"))).bytes)).toBe("right");
+    }
+  });
+});
+
+describe("content and those who read and give it", () => {
+  test("a long body arrives as it is, from its start with each try", async () => {
+    const body = new Uint8Array(300_000).map((_, index) => index % 251);
+    const seen: Buffer[] = [];
+    const host = await http(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      response.writeHead(seen.push(Buffer.concat(chunks)) === 1 ? 503 : 201).end();
+    });
+    const made = transport({ sleep: async () => undefined });
+    const answer = await made.send({ method: "PUT", url: new URL(`http://${host}/`), body });
+    expect(answer.status).toBe(201);
+    expect(seen.map((each) => each.equals(body))).toEqual([true, true]);
+    expect(made.traffic).toMatchObject({ requests: 2, bytesSent: 600_000 });
+  });
+
+  test("an answer before the content's end is the answer, and the source is let go", async () => {
+    const host = await http((_request, response) => void response.writeHead(403).end("no"));
+    let isOpen = false;
+    let letGo = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    async function* open() {
+      isOpen = true;
+      try {
+        for (;;) {
+          yield new Uint8Array(100_000);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      } finally {
+        isOpen = false;
+        letGo();
+      }
+    }
+    const made = transport({ hosts: { [host]: { connections: 1 } } });
+    const answer = await made.send({ method: "PUT", url: new URL(`http://${host}/`), body: { length: 1e9, open } });
+    expect([answer.status, new TextDecoder().decode(answer.bytes)]).toEqual([403, "no"]);
+    await released;
+    expect(isOpen).toBe(false);
+    // Nor does it keep its place.
+    expect((await made.send(get(host, "/"))).status).toBe(403);
+  });
+
+  test("who reads slowly, and a source that thinks, is not taken for a silent server", async () => {
+    const host = await http(async (request, response) => {
+      for await (const _chunk of request);
+      response.end("x".repeat(5_000_000));
+    });
+    const made = transport({ attempts: 1, stallTimeout: 150 });
+    async function* open() {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      yield new Uint8Array(5);
+    }
+    const answer = await made.send({ method: "PUT", url: new URL(`http://${host}/`), body: { length: 5, open } });
+    let size = 0;
+    for await (const chunk of answer.stream()) {
+      if (size === 0) await new Promise((resolve) => setTimeout(resolve, 400));
+      size += chunk.byteLength;
+    }
+    expect(size).toBe(5_000_000);
+  });
+
+  test("an answer that is not read makes the server wait, and nothing here grow", async () => {
+    let sent = 0;
+    const chunk = Buffer.alloc(1_000_000);
+    const host = await http((_request, response) => {
+      const write = (): void => {
+        while (!response.destroyed && response.write(chunk)) sent += chunk.byteLength;
+        sent += chunk.byteLength;
+        response.once("drain", write);
+      };
+      write();
+    });
+    const made = transport();
+    const answer = await made.send({ method: "GET", url: new URL(`http://${host}/`) });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(made.traffic.bytesReceived).toBeLessThan(4_000_000);
+    const before = sent;
+    let size = 0;
+    for await (const each of answer.stream()) {
+      size += each.byteLength;
+      if (size > 50_000_000) break;
+    }
+    expect(sent).toBeGreaterThan(before);
   });
 });
 

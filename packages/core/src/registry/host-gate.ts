@@ -15,6 +15,8 @@ export interface HostGate {
   slowDown(): void;
   /** It answered: a little more again. */
   speedUp(): void;
+  /** Somebody has left in this turn of the event loop. */
+  isJustLeft(): boolean;
   close(reason: Error): void;
 }
 
@@ -45,6 +47,7 @@ export function createHostGate(host: string, limit: number, patience = 250): Hos
   let moved = true;
   let timer: NodeJS.Timeout | undefined;
   let closed: Error | undefined;
+  let justLeft = false;
 
   function makePlace(): Place {
     taken++;
@@ -65,6 +68,12 @@ export function createHostGate(host: string, limit: number, patience = 250): Hos
         isHeld = false;
         taken--;
         moved = true;
+        if (!justLeft) {
+          justLeft = true;
+          setImmediate(() => {
+            justLeft = false;
+          });
+        }
         admit();
       },
     };
@@ -108,6 +117,7 @@ export function createHostGate(host: string, limit: number, patience = 250): Hos
       current++;
       admit();
     },
+    isJustLeft: () => justLeft,
     close(reason) {
       closed = reason;
       clearInterval(timer);

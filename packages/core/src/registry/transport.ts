@@ -182,6 +182,8 @@ export function createTransport(options: TransportOptions): Transport {
     const place = await gate.enter();
     try {
       await sitOutPark(url.host);
+      // undici takes a connection back a turn of the event loop after its answer has ended, and until then would rather make a new one.
+      if (gate.isJustLeft()) await nextTurn();
       const selected = dispatchers.select(url);
       const dispatcher = selected instanceof Promise ? await selected : selected;
       throwIfAborted(signal);
@@ -318,6 +320,10 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 function abortedError(signal: AbortSignal | undefined): InfrastructureError {
   return new InfrastructureError("the work was given up", { code: "aborted", cause: signal?.reason });
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 async function sleepFor(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

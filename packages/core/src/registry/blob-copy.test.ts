@@ -29,7 +29,7 @@ async function start(options: RegistryOptions = {}): Promise<void> {
 }
 
 const connect = (options: Partial<RegistryClientOptions> = {}) =>
-  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 1000, sleep: async () => undefined, ...options });
+  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 15_000, sleep: async () => undefined, ...options });
 
 /** From now on the client has the login of the embedded registry's user joe. */
 async function logIn(): Promise<void> {

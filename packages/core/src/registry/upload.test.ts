@@ -29,7 +29,7 @@ async function start(options: RegistryOptions = {}): Promise<void> {
 }
 
 const connect = (options: Partial<RegistryClientOptions> = {}) =>
-  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 1000, sleep: async () => undefined, ...options });
+  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 15_000, sleep: async () => undefined, ...options });
 
 /** From now on the client has the login of the embedded registry's user joe. */
 async function logIn(): Promise<void> {
@@ -202,7 +202,7 @@ describe("an upload that breaks off", () => {
       onUploads("PATCH", { kind: "status", status: 503 }),
       onUploads("PATCH", { kind: "delay", milliseconds: 1500 }),
     ];
-    client = connect({ attempts: 5 });
+    client = connect({ attempts: 5, stallTimeout: 1000 });
     await client.pushBlob(repository, smallBlob, () => inChunks(small));
     expect(await stored()).toEqual([smallBlob.digest]);
     expect(requested("POST")).toHaveLength(1);
@@ -212,6 +212,7 @@ describe("an upload that breaks off", () => {
     ["does not tell", onUploads("GET", { kind: "status", status: 405 })],
     ["does not know it any more", onUploads("GET", { kind: "status", status: 404 })],
     ["says no number", onUploads("GET", { kind: "headers", set: { Range: "0--1" } })],
+    ["says what may be one byte or none", onUploads("GET", { kind: "headers", set: { Range: "0-0" } })],
     ["says nothing", onUploads("GET", { kind: "headers", set: { Range: null } })],
     ["says that it has more than there is", onUploads("GET", { kind: "headers", set: { Range: "0-300000" } })],
     ["has something other than a beginning", onUploads("GET", { kind: "headers", set: { Range: "5-99999" } })],
@@ -220,7 +221,8 @@ describe("an upload that breaks off", () => {
     server.faults = [onUploads("PUT", { kind: "reset-request", afterBytes: 100_000 }), fault];
     await client.pushBlob(repository, smallBlob, () => inChunks(small));
     expect(await stored()).toEqual([smallBlob.digest]);
-    expect(requested("PUT").at(-1)).toMatchObject({ status: 201 });
+    // Nothing more goes to the upload of which nothing is known.
+    expect(requested("POST", "PUT", "PATCH").map(({ method }) => method)).toEqual(["POST", "PUT", "POST", "PUT"]);
   });
 
   test("begins again in chunks where nothing is left of it, so that the next break costs one of them", async () => {

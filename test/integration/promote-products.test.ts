@@ -206,16 +206,6 @@ describe("Nexus' search is refused where", () => {
       { alsoFound: [{ repository: "quarantine-local", name: "team/shop", version: "2.0.0" }] },
       "server-side-ambiguous",
     ],
-    [
-      "it finds another image as well",
-      { alsoFound: [{ repository: "quarantine-local", name: "team/shopping", version: "1" }] },
-      "server-side-ambiguous",
-    ],
-    [
-      "it finds another repository's",
-      { alsoFound: [{ repository: "other-local", name: "team/shop", version: "1" }] },
-      "server-side-ambiguous",
-    ],
     ["it has no end", { searchIsEndless: true }, "server-side-ambiguous"],
     ["it finds nothing", { searchIsLate: 1000 }, "server-side-not-found"],
     ["it is not there", { searchAnswer: { status: 404, body: "<html>" } }, "server-side-failed"],
@@ -227,6 +217,16 @@ describe("Nexus' search is refused where", () => {
     expect((await refusal()).code).toBe(code);
     expect(posts()).toBe(0);
   });
+
+  test.each<object>([{ repository: "other-local" }, { format: "oci" }, { name: "team/shopping" }, { version: "2.0.0" }])(
+    "the one that it finds is another: %o",
+    async (change) => {
+      const item = { repository: plan.fromKey, format: "docker", name: plan.image, version: plan.stagingTag, ...change };
+      product.behaviour = { searchAnswer: { status: 200, body: list([item]) } };
+      expect((await refusal()).code).toBe("server-side-ambiguous");
+      expect(posts()).toBe(0);
+    },
+  );
 
   test("it finds the image twice", async () => {
     product.behaviour = { alsoFound: [{ repository: "quarantine-local", name: "team/shop", version: plan.stagingTag }] };

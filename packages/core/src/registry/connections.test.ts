@@ -89,6 +89,31 @@ describe("requests on their way to a host at once", () => {
     expect(await Promise.all(sent)).toHaveLength(4);
   });
 
+  test("a request that content comes from belongs to the upload, and does not wait behind others", async () => {
+    const seen: string[] = [];
+    const host = await http(async (request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      for await (const _chunk of request);
+      response.end("content");
+    });
+    const made = transport({ hosts: { [host]: { connections: 1 } } });
+    let hasBegun = (): void => undefined;
+    const begun = new Promise<void>((resolve) => {
+      hasBegun = resolve;
+    });
+    async function* open() {
+      hasBegun();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      yield* (await made.send({ method: "GET", url: new URL(`http://${host}/source`) })).stream();
+    }
+    const put = made.send({ method: "PUT", url: new URL(`http://${host}/target`), body: { length: 7, open } });
+    await begun;
+    // From outside, and first.
+    await Promise.all([made.send(get(host, "/queued")), put.then((answer) => answer.discard())]);
+    // The PUT itself goes out with its first bytes.
+    expect(seen).toEqual(["GET /source", "PUT /target", "GET /queued"]);
+  });
+
   test("one that waits for its turn can be given up", async () => {
     const server = await slowServer();
     const controller = new AbortController();

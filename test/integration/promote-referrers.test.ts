@@ -1,10 +1,12 @@
 import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
-import { referrerLimits } from "@goldenpath/core/promote/referrers";
+import { findReferrers, referrerLimits } from "@goldenpath/core/promote/referrers";
 import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
+import { rememberReads } from "@goldenpath/core/registry/remember";
 import { type BuiltManifest, buildImage, buildIndex, buildReferrer, encodeText, pushBuilt } from "@goldenpath/core/registry/testing";
 import { attachStatement } from "@goldenpath/core/signing/attach";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import { afterEach, describe, expect, test } from "vitest";
@@ -130,6 +132,30 @@ describe("stays behind, and stops nothing", () => {
     const listed = await listedThere(image.digest);
     expect(listed).toHaveLength(7);
     expect(listed).not.toContain(signature.digest);
+  });
+
+  test("what a list names and is about another image", async () => {
+    stand = await openStand({ registry: { referrers: false } });
+    const image = await stand.stageImage();
+    const other = await stand.stageImage(undefined, "another");
+    const foreign = await attach(other, other.image);
+    const tag = fallbackTag(image.digest);
+    const { manifest } = await stand.client.fetchManifest({ ...image.repository, tag });
+    const list = { ...manifest, manifests: [...("manifests" in manifest ? (manifest.manifests as Descriptor[]) : []), foreign] };
+    await stand.client.pushManifest(image.repository, encodeText(JSON.stringify(list)), mediaTypes.ociIndex, tag);
+    expect((await promoteBeside(image)).get(foreign.digest)).toContain("refers to another image");
+    expect((await vetted()).manifests).not.toContain(foreign.digest);
+  });
+
+  test("all of them, where they are larger than anybody attaches on purpose", async () => {
+    stand = await openStand();
+    const image = await stand.stageImage();
+    await attach(image, image.image);
+    const source = rememberReads(stand.client);
+    const evidence = new Map([[image.digest, await collectEvidence(source, image.repository, image.digest, stand.policy.policy.signers)]]);
+    const find = (bytes: number) => findReferrers(source, image.repository, evidence, { ...referrerLimits, bytes });
+    expect((await find(2)).carried).toHaveLength(1);
+    expect(await find(1)).toMatchObject({ carried: [], leftBehind: [{ reason: expect.stringContaining("more than 1 bytes") }] });
   });
 
   test("one that the destination has its own of under cosign's tag", async () => {

@@ -24,6 +24,8 @@ export interface FaultRow {
   stallTimeout?: number;
   /** Only with this kind of login. */
   auth?: AuthKind;
+  /** It is of no matter what is answered: so it may hit the answer that asks for a login as well. */
+  hitsAnything?: boolean;
   /** The most requests that one cell may need, where it is not a multiple of the usual ones. */
   mostRequests?: number;
   /** What else has to be true, once the fault has hit. */
@@ -65,11 +67,13 @@ const onlyReferrers = "it has nothing to do with referrers";
 const status = (code: number, headers: Record<string, string> = {}): FaultRow => ({
   action: () => ({ kind: "status", status: code, headers }),
   at: everywhere(passes("registry-error")),
+  hitsAnything: true,
 });
 
 const throttled = (header: () => Record<string, string>, atLeast: number): FaultRow => ({
   action: () => ({ kind: "status", status: 429, headers: header() }),
   at: everywhere(passes("registry-error")),
+  hitsAnything: true,
   // Asked to wait for so long, and at most a minute and a tenth: that it waits, and not when.
   check: ({ heard }) =>
     heard.waits.some((wait) => wait >= atLeast && wait <= 66_000)
@@ -80,6 +84,7 @@ const throttled = (header: () => Record<string, string>, atLeast: number): Fault
 const severed = (action: FaultAction, at: Partial<Row> = {}): FaultRow => ({
   action: () => action,
   at: everywhere(passes("registry-unreachable"), at),
+  hitsAnything: true,
 });
 
 const brokenBody = (action: FaultAction): FaultRow => severed(action, { ...all(headKinds, noBody), ...all(writeKinds, noBody) });
@@ -127,14 +132,14 @@ export const faults: Readonly<Record<string, FaultRow>> = {
   "reset after the work is done": severed({ kind: "reset", processed: true }, { "upload-content": harmless }),
   // The work is done there as well: who looks before trying again finds the blob.
   "reset in the headers": severed({ kind: "reset-headers" }, { "upload-content": harmless }),
-  "reset in the body": brokenBody({ kind: "reset-body", afterBytes: 3 }),
+  "reset in the body": brokenBody({ kind: "reset-body", afterBytes: 1 }),
   "reset in what is sent": severed(
     { kind: "reset-request", afterBytes: 3 },
     { ...all(bodyKinds, nothingSent), ...all(headKinds, nothingSent), ...all(startKinds, nothingSent) },
   ),
-  "cut off in order": brokenBody({ kind: "truncate", afterBytes: 3 }),
+  "cut off in order": brokenBody({ kind: "truncate", afterBytes: 1 }),
   "stalled before the headers": { ...severed({ kind: "delay", milliseconds: 3_600_000 }), stallTimeout: 300 },
-  "stalled in the body": { ...brokenBody({ kind: "stall", afterBytes: 3 }), stallTimeout: 300 },
+  "stalled in the body": { ...brokenBody({ kind: "stall", afterBytes: 1 }), stallTimeout: 300 },
 
   "wrong bytes of the right length": {
     // On the way there as well: the registry finds that what came is something else.
@@ -162,6 +167,8 @@ export const faults: Readonly<Record<string, FaultRow>> = {
     action: () => ({ kind: "content-length", by: 5 }),
     at: {
       ...all(bodyKinds, passes("registry-unreachable")),
+      // Its size is known before.
+      "blob-get": refused("digest-mismatch"),
       ...all(headKinds, harmless),
       ...all(writeKinds, noBody),
     },

@@ -67,6 +67,9 @@ async function findProblems(cell: Cell): Promise<string[]> {
   try {
     const usual = await countRequests(cell);
     await prepare(stand, scenario, point);
+    // Who has been asked for a login before shows it at once, so that the fault hits the answer and not the question.
+    const isKnown = scenario.operation !== "login" && !(row.hitsAnything === true && cell.auth === "bearer");
+    if (isKnown) await introduce(stand);
     const before = await stand.registry.server.snapshot();
     const asked = (stand[point.at ?? "registry"] ?? stand.registry).server;
     const fault: Fault = {
@@ -103,6 +106,13 @@ async function prepare(stand: FaultStand, scenario: Scenario, point: Point): Pro
   if (stand.source !== undefined) await scenario.seedSource?.(stand.source);
   if (stand.other !== undefined) await (point.at === "source" ? scenario.seedSource?.(stand.other) : scenario.seed(stand.other));
   stand.registry.server.faults = [...(scenario.faults ?? [])];
+  for (const server of stand.servers) server.requests.length = 0;
+}
+
+async function introduce(stand: FaultStand): Promise<void> {
+  for (const door of [stand.registry, stand.source]) {
+    if (door !== undefined) await stand.client.listTags({ registry: door.server.host, name: "nothing" });
+  }
   for (const server of stand.servers) server.requests.length = 0;
 }
 

@@ -72,8 +72,8 @@ export interface Scenario {
 
 const small = describeBytes(Buffer.from("a layer"), mediaTypes.ociLayerTar);
 const smallBytes = Buffer.from("a layer");
-/** More than one chunk of any transfer. */
-export const largeBytes = Buffer.alloc(3 * 1024 * 1024 + 17, "0123456789abcdef goldenpath ");
+/** More than the smallest chunk of an upload. */
+const largeBytes = Buffer.alloc(1024 * 1024 + 256 * 1024 + 17, "0123456789abcdef goldenpath ");
 const large = describeBytes(largeBytes, mediaTypes.ociLayerTar);
 const image = buildImage({ layers: ["a layer"] });
 const newer = buildImage({ layers: ["a layer"], labels: { version: "2" } });

@@ -133,8 +133,8 @@ describe("what the destination says of itself is not taken for it", () => {
     expect((await stand.vettedState())["vetted/shop"]?.manifests).toContain(lost);
   });
 
-  test("a config that is gone is brought again", async () => {
-    stand = await openStand();
+  test.each([false, true])("a config that is gone is brought again (two registries: %s)", async (apart) => {
+    stand = await openStand({ apart });
     const image = await stand.stageImage();
     expect((await stand.promote(image)).outcome.verdict).toBe("pass");
     const { manifest } = await stand.client.fetchManifest({ ...image.repository, digest: image.digest });

@@ -162,7 +162,7 @@ export interface SeenStatement {
   statement: Statement;
 }
 
-export async function readStatements(stand: Stand, repository: string, subject: Digest): Promise<SeenStatement[]> {
+export async function readStatements(stand: Pick<Stand, "client" | "keys">, repository: string, subject: Digest): Promise<SeenStatement[]> {
   const target = parseRepository(repository);
   const seen: SeenStatement[] = [];
   for (const { digest } of await stand.client.listReferrers(target, subject)) {

@@ -83,7 +83,7 @@ export async function gatherPromotion(
     ({ digest }) => !present.has(digest),
   );
   // Within one registry a mount costs as much as the question.
-  const asked = isThorough || from.registry !== to.registry ? missing : [];
+  const asked = from.registry === to.registry ? [] : missing;
   const answers = await mapConcurrently(concurrency, asked, ({ digest }) => client.hasBlob(to, digest));
   asked.forEach(({ digest }, index) => void (answers[index] === true && present.add(digest)));
 

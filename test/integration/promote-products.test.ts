@@ -2,7 +2,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import type { Digest } from "@goldenpath/core/oci/digest";
 import type { Manifest } from "@goldenpath/core/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { serverSideSchema } from "@goldenpath/core/policy/schema";
@@ -183,9 +182,13 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
     await expectUntouched();
   });
 
-  test("plain http to a host that the policy does not list, before anything is sent", async () => {
+  test("plain http to a host that the policy does not list, or gives certificates for, before anything is sent", async () => {
     plan = makePlan(kind, true, product.url.replace("localhost", "products.example"));
     expect((await refusal()).code).toBe("server-side-plain-http");
+    const tls = { ...http(), hosts: { [product.host]: { skipVerify: true } } };
+    await expect(runServerSide(makePlan(kind, true), image, { client, http: tls })).rejects.toMatchObject({
+      code: "server-side-plain-http",
+    });
     await expectUntouched();
   });
 
@@ -380,18 +383,19 @@ describe("the staging tags are removed", () => {
     expect((await tagsOf(to))[plan.stagingTag]).toBe(other.digest);
   });
 
-  test("or said to stay, where the registry refuses", async () => {
-    registry.faults = [{ method: "DELETE", action: { kind: "status", status: 405 } }];
-    expect((await cleanUp()).filter((note) => note.includes("answers 405"))).toHaveLength(2);
+  test.each([
+    ["refuses", { kind: "status", status: 405 }, "answers 405"],
+    ["can't be asked", { kind: "reset" }, "cannot be reached"],
+  ] as const)("or said to stay, where the registry %s", async (_what, action, said) => {
+    registry.faults = [{ method: "DELETE", action }];
+    expect((await cleanUp()).filter((note) => note.includes(said))).toHaveLength(2);
   });
 
-  test("and an image that went with them is put back, under its tags", async () => {
-    const gone = async (digest: Digest): Promise<void> => {
-      await fetch(`${registry.url}/v2/${to.name}/manifests/${digest}`, { method: "DELETE" });
-    };
+  test("and an image that went with them is put back, under those of its tags that are nobody else's now", async () => {
     // As a registry does for which a tag is the image.
-    await gone(image.digest);
-    expect((await cleanUp()).join()).toContain("it was put back");
-    expect((await tagsOf(to))["1.0.0"]).toBe(image.digest);
+    await fetch(`${registry.url}/v2/${to.name}/manifests/${image.digest}`, { method: "DELETE" });
+    const other = await pushImage(client, `${to.registry}/${to.name}`, "another", "stable");
+    expect((await cleanUp(["1.0.0", "stable"])).join()).toContain("it was put back");
+    expect(await tagsOf(to)).toMatchObject({ "1.0.0": image.digest, stable: other.digest });
   });
 });

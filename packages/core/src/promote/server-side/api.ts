@@ -2,6 +2,7 @@ import { InfrastructureError, UserError } from "../../errors.ts";
 import { createCredentialStore } from "../../registry/credentials.ts";
 import { type Credential, encodeBasic } from "../../registry/docker-config.ts";
 import { isPlainHttpHost, isSameOrigin } from "../../registry/endpoint.ts";
+import { plainHttpRules } from "../../registry/host-settings.ts";
 import { parseRetryAfter } from "../../registry/retry.ts";
 import { createTransport, type TransportOptions, type TransportResponse } from "../../registry/transport.ts";
 import { type ServerSideCall, type ServerSidePlan, titleOf } from "./plan.ts";
@@ -38,7 +39,7 @@ const maxAnswerBytes = 1024 * 1024;
  */
 export async function openProductApi(plan: ServerSidePlan, options: TransportOptions): Promise<ProductApi> {
   const base = new URL(plan.url);
-  if (base.protocol !== "https:" && !isPlainHttpHost(base.host, options.plainHttp ?? [])) {
+  if (base.protocol !== "https:" && !isPlainHttpHost(base.host, plainHttpRules(options))) {
     throw new UserError(`the policy's serverSide.url is '${plan.url}': its login would go over plain http`, {
       code: "server-side-plain-http",
       wayOut: `Write https, or list ${base.host} in registries.plainHttp of the policy.`,

@@ -5,6 +5,7 @@ import { type AuthorizedTransport, createAuthorizedTransport } from "../../regis
 import type { RegistryClient } from "../../registry/client.ts";
 import { createCredentialStore } from "../../registry/credentials.ts";
 import { registryEndpoint } from "../../registry/endpoint.ts";
+import { plainHttpRules } from "../../registry/host-settings.ts";
 import { createTransport, type TransportOptions } from "../../registry/transport.ts";
 import type { ServerSidePlan } from "./plan.ts";
 
@@ -28,14 +29,15 @@ export async function removeStagingTags(
   releaseTags: readonly string[],
   context: CleanUpContext,
 ): Promise<string[]> {
+  const plainHttp = plainHttpRules(context.http);
   const transport = createTransport(context.http);
-  const authorized = createAuthorizedTransport(transport, createCredentialStore(context.http), context.http);
+  const authorized = createAuthorizedTransport(transport, createCredentialStore(context.http), { ...context.http, plainHttp });
   const notes: string[] = [];
   try {
     if (releaseTags.length === 0)
       notes.push(`the tag ${plan.stagingTag} stays at ${formatRepository(plan.to)}: no other tag holds the image there`);
     for (const place of releaseTags.length === 0 ? [plan.from] : [plan.from, plan.to]) {
-      const problem = await removeTag(place, plan, authorized, context).catch(describeError);
+      const problem = await removeTag(place, plan, authorized, plainHttp, context).catch(describeError);
       if (problem !== undefined) notes.push(`the tag ${plan.stagingTag} stays at ${formatRepository(place)}: ${problem}`);
     }
   } finally {
@@ -52,12 +54,13 @@ async function removeTag(
   place: Repository,
   plan: ServerSidePlan,
   authorized: AuthorizedTransport,
-  { client, http }: CleanUpContext,
+  plainHttp: readonly string[],
+  { client }: CleanUpContext,
 ): Promise<string | undefined> {
   const found = await client.resolve({ ...place, tag: plan.stagingTag });
   if (found === undefined) return undefined;
   if (found !== plan.digest) return `it is another image, ${found}`;
-  const url = new URL(`${place.name}/manifests/${plan.stagingTag}`, registryEndpoint(place.registry, http.plainHttp ?? []));
+  const url = new URL(`${place.name}/manifests/${plan.stagingTag}`, registryEndpoint(place.registry, plainHttp));
   const response = await authorized.send({ method: "DELETE", url }, { repository: place, action: "push" });
   if (response.status < 400) await response.discard();
   return [200, 202, 204, 404].includes(response.status) ? undefined : `the registry answers ${response.status}`;

@@ -57,7 +57,6 @@ function makePlan(kind: "artifactory" | "nexus", copy: boolean, url = product.ur
   return planServerSide({ settings, from, to, digest: image.digest, tags: ["1.0.0"] });
 }
 
-/** As docker login leaves it. */
 async function login(logins: Record<string, { name: string; password: string } | { identitytoken: string }>): Promise<void> {
   const auths = Object.entries(logins).map(([host, entry]) => [
     host,
@@ -132,8 +131,7 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
     const error = await refusal();
     expect(error.code).toBe(code);
     expect(error.message).toContain(`(${status}: no ::error::such [31m thing)`);
-    // What will not change is asked once; what may, as often as everything.
-    expect(posts()).toBe(status >= 500 ? attempts : 1);
+    expect(posts(), "what will not change is asked once").toBe(status >= 500 ? attempts : 1);
     await expectUntouched();
   });
 

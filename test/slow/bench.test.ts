@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { runBench } from "../bench/main.ts";
+import { fullSizes } from "../bench/promote.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
+
+useTools("olareg");
+
+/** Those that no load of the machine changes. How long it takes is for `npm run bench` to say, and for nobody to assert. */
+const steady = /requests within|peak memory/;
+
+test("promotion at its full sizes takes no more requests and memory than it aims to", async () => {
+  await requireCommand("docker-registry");
+  await requireCommand("python3");
+  const report = await runBench("promote", { sizes: { ...fullSizes, rounds: 1 }, say: (message) => console.warn(message) });
+  const aims = report.lines.flatMap((line) =>
+    line.aims
+      .filter(({ aim }) => steady.test(aim))
+      .map(({ aim, ours, against, holds }) => ({ what: `${line.id}: ${aim}`, ours, against, holds })),
+  );
+  expect(aims.length).toBeGreaterThan(10);
+  expect(aims.filter(({ holds }) => !holds)).toEqual([]);
+});

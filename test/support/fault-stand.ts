@@ -63,6 +63,10 @@ export interface FaultStandOptions {
   hasOthers: boolean;
   registry?: RegistryOptions;
   stallTimeout?: number;
+  /** How long a registry's tokens live. Seconds. */
+  tokenLifetime?: number;
+  /** In the place of not waiting. */
+  sleep?: (milliseconds: number) => Promise<void>;
   /** The login is kept as an identity token. */
   identityToken?: boolean;
 }
@@ -70,8 +74,8 @@ export interface FaultStandOptions {
 /** Two registries with a login each, two other hosts, and a client that does not wait and whose every word is kept. */
 export async function openFaultStand(options: FaultStandOptions): Promise<FaultStand> {
   const { auth } = options;
-  const registry = await openGuarded(auth, options.registry);
-  const source = options.hasSource ? await openGuarded(auth) : undefined;
+  const registry = await openGuarded(auth, options.registry, options.tokenLifetime);
+  const source = options.hasSource ? await openGuarded(auth, {}, options.tokenLifetime) : undefined;
   const other = options.hasOthers ? openDoor(await startRegistry(options.registry), async () => undefined) : undefined;
   const strangers = { [randomBytes(4).toString("hex")]: randomBytes(8).toString("hex") };
   const otherWithLogin = options.hasOthers ? await startRegistry({ auth: { kind: auth, users: strangers } }) : undefined;
@@ -95,7 +99,10 @@ export async function openFaultStand(options: FaultStandOptions): Promise<FaultS
       signal,
       attempts,
       stallTimeout: options.stallTimeout ?? 30_000,
-      sleep: async (milliseconds) => void heard.waits.push(milliseconds),
+      async sleep(milliseconds) {
+        heard.waits.push(milliseconds);
+        await options.sleep?.(milliseconds);
+      },
     });
   const client = connect();
   return {
@@ -131,9 +138,10 @@ function basicOf(password: string): string {
   return Buffer.from(`${user}:${password}`).toString("base64");
 }
 
-async function openGuarded(auth: AuthKind, options: RegistryOptions = {}): Promise<Guarded> {
+async function openGuarded(auth: AuthKind, options: RegistryOptions = {}, expiresIn = 300): Promise<Guarded> {
   const password = `pw-${randomBytes(12).toString("base64url")}`;
-  const server = await startRegistry({ ...options, auth: { kind: auth, users: { [user]: password }, ...options.auth } });
+  const users = { [user]: password };
+  const server = await startRegistry({ ...options, auth: auth === "basic" ? { kind: auth, users } : { kind: auth, users, expiresIn } });
   const basic = `Basic ${basicOf(password)}`;
   const tokens = new Map<string, string>();
   const authorize = async (name: string): Promise<string> => {

@@ -163,7 +163,7 @@ export function copyContender(referrers: boolean): Contender {
   return {
     name: "copy",
     ours: true,
-    note: `core/registry alone: no gate, no signature${referrers ? "" : ", images only"}`,
+    note: `core/registry alone, compiled beforehand: no gate, no signature${referrers ? "" : ", images only"}`,
     referrers,
     async command(job) {
       const file = join(job.directory, `copy-${job.target.replaceAll("/", "-")}.json`);

@@ -255,7 +255,12 @@ export const faults: Readonly<Record<string, FaultRow>> = {
 
   "404 for referrers": {
     action: () => ({ kind: "status", status: 404 }),
-    at: { ...noReferrers, "manifest-put": "it is answered with 404 only where the repository is not there" },
+    at: {
+      ...noReferrers,
+      // The API was there a moment ago.
+      "referrers-page": refused("registry-error"),
+      "manifest-put": "it is answered with 404 only where the repository is not there",
+    },
   },
   "subject header without referrers": {
     action: () => ({ kind: "subject-without-referrers" }),

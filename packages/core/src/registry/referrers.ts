@@ -70,12 +70,17 @@ export function createReferrers(context: DownloadContext): Referrers {
   async function listByApi(repository: Repository, subject: Digest): Promise<Descriptor[] | undefined> {
     const found = new Map<Digest, Descriptor>();
     let served = true;
+    let isFirst = true;
     const url = new URL(`${repository.name}/referrers/${subject}`, registryEndpoint(repository.registry, context.plainHttp));
     await fetchPages(context, repository, url, mediaTypes.ociIndex, (response) => {
       const where = `of the referrers of ${formatReference({ ...repository, digest: subject })}`;
       const contentType = response.header("content-type");
       // 400, 405 and 501: gateways and older registries that take the path for something else. Any other type than an index: a page of their own.
       const isOther = response.status === 200 && contentType?.split(";")[0]?.trim().toLowerCase() !== mediaTypes.ociIndex;
+      const isServed = response.status === 200 && !isOther;
+      // Where the first page was there, the API is: a list that ends before its end would leave evidence out.
+      if (!isFirst && !isServed) throw answerError(response, repository, "pull from", `a further page ${where}`);
+      isFirst = false;
       if ([400, 404, 405, 501].includes(response.status) || isOther) {
         served = false;
         // A repository or image that does not exist yet says nothing about the API.

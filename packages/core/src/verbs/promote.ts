@@ -22,18 +22,23 @@ import { type PromotionJob, planJobs } from "./promote-jobs.ts";
 import { promoteMany } from "./promote-many.ts";
 import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const inputs = z.object({
-  ...commonInputs,
-  image: optionalText(),
-  to: optionalText(),
-  tags: lines(),
-  images: lines(),
-  environment: requiredText(),
-  "dry-run": flag(false),
-  signer: choice(["key"], "key"),
-  key: optionalText(),
-  "key-passphrase": optionalText(),
-});
+const missing = "is required and was not given";
+const inputs = z
+  .object({
+    ...commonInputs,
+    image: optionalText(),
+    to: optionalText(),
+    tags: lines(),
+    images: lines(),
+    environment: requiredText(),
+    "dry-run": flag(false),
+    signer: choice(["key"], "key"),
+    key: optionalText(),
+    "key-passphrase": optionalText(),
+  })
+  // Said together with whatever else is missing.
+  .refine(({ images, image }) => isGiven(images, image), { path: ["image"], message: missing, when: () => true })
+  .refine(({ images, to }) => isGiven(images, to), { path: ["to"], message: missing, when: () => true });
 type Inputs = z.infer<typeof inputs>;
 
 /** Gates images, copies each with its evidence, gates it at the destination, signs the promotion, sets the tags. There is no input that skips the gate. */
@@ -44,6 +49,11 @@ export const promoteVerb: Verb<typeof inputs> = {
   outputs: ["image", "digest", "plan", "results"],
   run: runPromote,
 };
+
+/** By `images`, or by itself. */
+function isGiven(images: readonly string[] | undefined, value: string | undefined): boolean {
+  return (images !== undefined && images.length > 0) || value !== undefined;
+}
 
 /** What the promotions of one run share. */
 interface Run {

@@ -12,7 +12,7 @@ import { findReferrers, type ReferrerGraph } from "./referrers.ts";
 
 const concurrency = 8;
 
-export interface GatherOptions {
+interface GatherOptions {
   /** `signed`: the evidence of the policy's signers and nothing else. */
   referrers: "all" | "signed";
   /** Each manifest and blob is asked for at the destination: what a list or an index there says of them is not taken for it. */

@@ -12,7 +12,7 @@ import type { LeftBehind } from "./plan.ts";
 import { isRunnableContent, maxPayloadBytes, payloadsOf } from "./runnable.ts";
 
 /** Something that refers to the image, to a child, or to another referrer, and goes along. */
-export interface CarriedReferrer {
+interface CarriedReferrer {
   manifest: Manifest;
   subject: Digest;
   /** 1 for what refers to the image or a child, 2 for what refers to that, … */
@@ -30,7 +30,7 @@ export interface ReferrerGraph {
   contents: number;
 }
 
-export interface ReferrerLimits {
+interface ReferrerLimits {
   depth: number;
   referrers: number;
   bytes: number;

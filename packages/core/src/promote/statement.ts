@@ -11,7 +11,7 @@ import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import { buildVerificationSummary, readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
 
 /** What a promotion states. */
-export interface PromotionAnswer {
+interface PromotionAnswer {
   to: Repository;
   environmentName: string;
   /** The signer of the policy whose word it is. */
@@ -64,7 +64,7 @@ export async function stateGate(
 }
 
 /** Whether a statement that is there says what is to be said now, recently enough. */
-export function isSameAnswer(found: VerifiedStatement, answer: PromotionAnswer): boolean {
+function isSameAnswer(found: VerifiedStatement, answer: PromotionAnswer): boolean {
   const { policy, inputs, now } = answer;
   if (
     found.statement.predicateType !== predicateTypes.verificationSummary ||

@@ -21,7 +21,7 @@ export interface CopyResult {
   bytes: number;
 }
 
-export interface BlobToCopy {
+interface BlobToCopy {
   descriptor: Descriptor;
   /** The destination was asked, and has it not. */
   isMissing?: boolean;

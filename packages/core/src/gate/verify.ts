@@ -18,6 +18,8 @@ export interface GateOutcome extends GateDecision {
   evidence: ReadonlyMap<Digest, CollectedEvidence>;
 }
 
+/** Of manifests and bundles, while one image is looked at; several may be at the same time. Bytes. */
+const maxRemembered = 8 * 1024 * 1024;
 /** Digests about which evidence is collected at the same time. */
 const concurrency = 4;
 
@@ -36,7 +38,7 @@ export async function runGate(
   place: GateFacts["place"] = "from",
 ): Promise<GateOutcome> {
   const environment = findEnvironment(policy, environmentName);
-  const reader = rememberReads(client);
+  const reader = rememberReads(client, maxRemembered);
   const facts = "children" in image ? image : await fetchImageFacts(reader, image);
   const { digest } = facts.reference;
   const repository: Repository = { registry: facts.reference.registry, name: facts.reference.name };

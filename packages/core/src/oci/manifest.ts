@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { InfrastructureError } from "../errors.ts";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
-import { findDuplicateKey, findMisspelledField, type KnownFields } from "./strict-json.ts";
+import { findDuplicateKey, findMisspelledField, hasPrototypeKey, type KnownFields } from "./strict-json.ts";
 
 /** Media types by the OCI image specification 1.1, and Docker's equivalents, which registries still hold most of. */
 export const mediaTypes = {
@@ -157,8 +157,8 @@ export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig 
 }
 
 /**
- * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no byte order mark, no key twice, and no
- * known field in another case.
+ * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no byte order mark, no key twice, no
+ * `__proto__`, and no known field in another case.
  */
 function parseJson(bytes: Uint8Array, fields: KnownFields, invalid: (why: string, cause?: unknown) => never): unknown {
   let text: string;
@@ -171,6 +171,7 @@ function parseJson(bytes: Uint8Array, fields: KnownFields, invalid: (why: string
   }
   const duplicate = findDuplicateKey(text);
   if (duplicate !== undefined) return invalid(`it has the key ${JSON.stringify(duplicate)} twice in one object`);
+  if (hasPrototypeKey(json)) return invalid('it has the key "__proto__", which not every reader keeps');
   const misspelled = findMisspelledField(json, fields);
   if (misspelled !== undefined) return invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);
   return json;

@@ -20,6 +20,7 @@ describe("parseReference", () => {
     ["white space around", " ghcr.io/acme/shop"],
     ["white space inside", "ghcr.io/acme/sh op"],
     ["a line break", "ghcr.io/acme/shop\n"],
+    ["a letter that is a k only in lower case", "\u212adocker.io/acme/shop"],
     ["a scheme", "https://ghcr.io/acme/shop"],
     ["credentials", "user:secret@ghcr.io/acme/shop"],
     ["an upper case name", "ghcr.io/Acme/shop"],

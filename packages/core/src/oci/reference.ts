@@ -34,6 +34,8 @@ export function parseReference(text: string, what = "image"): Reference {
   };
   if (text.length === 0) return fail("it is empty");
   if (text !== text.trim() || /\s/.test(text)) return fail("it contains white space");
+  // Before anything is put into lower case, which makes an ASCII k of the Kelvin sign.
+  if (!/^[!-~]+$/.test(text)) return fail("it has characters other than those of ASCII");
   const at = text.indexOf("@");
   const digestText = at === -1 ? undefined : text.slice(at + 1);
   const digest = isDigest(digestText) ? digestText : undefined;

@@ -33,6 +33,22 @@ export function findDuplicateKey(text: string): string | undefined {
   return undefined;
 }
 
+/**
+ * Whether an object in it has the key `__proto__`: a key as any other in JSON and in Go, and one that JavaScript loses as soon as the object is copied, so that a list of
+ * referrers written again would have less in it.
+ */
+export function hasPrototypeKey(value: unknown): boolean {
+  // A list of what is to be looked at, not a call for each: how deep it goes is for who wrote it to say.
+  const rest = [value];
+  while (rest.length > 0) {
+    const each = rest.pop();
+    if (typeof each !== "object" || each === null) continue;
+    if (Object.hasOwn(each, "__proto__")) return true;
+    for (const inner of Object.values(each)) rest.push(inner);
+  }
+  return false;
+}
+
 /** The fields that are decided on, per object; `*` stands for each element of a list. */
 export interface KnownFields {
   names: readonly string[];
@@ -44,7 +60,11 @@ export interface KnownFields {
  * image under the same digest. Returns the key, or undefined. Go folds two letters beyond ASCII as well: the long s and the Kelvin sign.
  */
 export function findMisspelledField(value: unknown, fields: KnownFields): string | undefined {
-  if (Array.isArray(value)) return value.map((each) => findMisspelledField(each, fields)).find((found) => found !== undefined);
+  if (Array.isArray(value)) {
+    // No list of lists has known fields, and one that is deep enough would end in no error of ours.
+    const objects = value.filter((each) => !Array.isArray(each));
+    return objects.map((each) => findMisspelledField(each, fields)).find((found) => found !== undefined);
+  }
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, inner] of Object.entries(value)) {
     if (!fields.names.includes(key) && fields.names.some((name) => foldCase(name) === foldCase(key))) return key;

@@ -1,9 +1,9 @@
+import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestOf, isDigest } from "../oci/digest.ts";
 import { type Manifest, maxManifestBytes, parseManifest } from "../oci/manifest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { ManifestContent } from "./client.ts";
-import { forEachConcurrently } from "./concurrently.ts";
 import type { DownloadContext } from "./download.ts";
 import { putManifest } from "./manifests.ts";
 import { serialise } from "./queue.ts";
@@ -46,7 +46,7 @@ export function createManifestPusher(context: DownloadContext, referrers: Referr
       together.push(manifest);
       bySubject.set(subject, together);
     }
-    await forEachConcurrently(concurrency, [...bySubject], async ([subject, together]) => {
+    await mapConcurrently(concurrency, [...bySubject], async ([subject, together]) => {
       const pushed: PushedReferrer[] = [];
       for (const manifest of together) pushed.push(await put(repository, manifest, undefined));
       if (subject !== undefined) await referrers.announce(repository, subject, pushed);

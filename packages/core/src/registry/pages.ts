@@ -8,10 +8,12 @@ import type { TransportResponse } from "./transport.ts";
 
 /** More pages than any list of tags or referrers has that goldenpath can do something with. */
 const maxPages = 500;
+/** Of all pages together, which whoever asked holds in memory. */
+const maxListBytes = 32 * 1024 * 1024;
 
 /**
  * Fetches a list page by page along its Link headers. `onPage` takes each answer, whatever its status, and says whether to go on.
- * @throws InfrastructureError `registry-error` for a list that leads back into itself or has no end, or leads to another host
+ * @throws InfrastructureError `registry-error` for a list that leads back into itself, has no end or is too large, or leads to another host
  */
 export async function fetchPages(
   context: DownloadContext,
@@ -24,6 +26,7 @@ export async function fetchPages(
     throw new InfrastructureError(`the list at ${first.host}${first.pathname} ${why}`, { code: "registry-error", safeToRetry: false });
   };
   const seen = new Set<string>();
+  let bytes = 0;
   for (let url = first; ; ) {
     if (seen.has(url.href)) return refuse("leads back to a page that was there before");
     if (seen.size >= maxPages) return refuse(`has more than ${maxPages} pages`);
@@ -32,6 +35,8 @@ export async function fetchPages(
       { method: "GET", url, headers: { accept }, readUpTo: maxManifestBytes },
       { repository, action: "pull" },
     );
+    bytes += response.bytes.byteLength;
+    if (bytes > maxListBytes) return refuse(`has more than ${maxListBytes} bytes`);
     if (!onPage(response)) return;
     const next = findNextLink(response.headers("link"));
     if (next === undefined) return;

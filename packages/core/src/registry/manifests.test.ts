@@ -163,6 +163,13 @@ describe("manifests", () => {
   });
 });
 
+test("a disk that is full is said by its name, and not asked again", async () => {
+  server.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "status", status: 507 } }];
+  const { bytes, descriptor } = buildIndex([]);
+  await expect(client.pushManifest(repository, bytes, descriptor.mediaType, "v1")).rejects.toMatchObject({ code: "quota-exceeded" });
+  expect(requested("PUT", /manifests/)).toHaveLength(1);
+});
+
 describe("tags", () => {
   test("all pages are read", async () => {
     await server.close();
@@ -206,6 +213,20 @@ describe("tags", () => {
       code: "registry-error",
       message: expect.stringContaining("500 pages"),
     });
+  });
+
+  test("a list of many large pages is an error before it fills the memory", async () => {
+    const body = `{"tags":["a"]}${" ".repeat(maxManifestBytes - 100)}`;
+    server.faults = Array.from({ length: 20 }, (_each, at) => ({
+      times: 1,
+      path: "/tags/",
+      action: { ...page(`</v2/team/shop/tags/list?last=${at}>; rel="next"`), body },
+    }));
+    await expect(client.listTags(repository)).rejects.toMatchObject({
+      code: "registry-error",
+      message: expect.stringContaining(`${32 * 1024 * 1024} bytes`),
+    });
+    expect(requested("GET", /tags/)).toHaveLength(9);
   });
 
   test("a list does not go on at another host", async () => {

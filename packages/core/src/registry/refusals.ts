@@ -55,7 +55,7 @@ const signs: readonly Sign[] = [
     words: /\bquota\b|exceed the configured upper limit|maximum allowed number of (?:images|tags)|storage limit/i,
   },
   { refusal: "quota-exceeded", statuses: [507] },
-  { refusal: "registry-read-only", statuses: [400, 403, 405, 409, 503], words: /\bread[ -]?only\b|(?:in|under|for) maintenance/i },
+  { refusal: "registry-read-only", statuses: [400, 403, 405, 409], words: /\bread[ -]?only\b|(?:in|under|for) maintenance/i },
   {
     refusal: "tag-immutable",
     statuses: [400, 403, 405, 409, 412, 422],

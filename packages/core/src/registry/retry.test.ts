@@ -41,11 +41,11 @@ test("a wait is never shorter than asked for, never negative, and bounded", () =
   expect([1, 2, 3, 9].map((attempt) => retryDelay(attempt, undefined, 1))).toEqual([500, 1_000, 2_000, 15_000]);
 });
 
-test.each([408, 429, 500, 502, 503, 504, 520, 599])("%d is worth another try", (status) => {
+test.each([408, 429, 500, 502, 503, 504, 506, 508, 520, 599])("%d is worth another try", (status) => {
   expect(isRetryStatus(status)).toBe(true);
 });
 
-test.each([200, 301, 400, 401, 403, 404, 405, 409, 412, 416, 501, 505, 600])("%d is not", (status) => {
+test.each([200, 301, 400, 401, 403, 404, 405, 409, 412, 416, 501, 505, 507, 600])("%d is not", (status) => {
   expect(isRetryStatus(status)).toBe(false);
 });
 

@@ -1,11 +1,12 @@
 /** How long one wait may be at most, whatever a server asks for. Milliseconds. */
 export const maxRetryWait = 60_000;
 
-const retryStatuses: readonly number[] = [408, 429, 500, 502, 503, 504];
+/** Of the server's errors, what does not pass by itself: not implemented, another HTTP version, no storage left (RFC 4918 section 11.5 forbids to repeat that). */
+const lastingStatuses: readonly number[] = [501, 505, 507];
 
 /** Statuses after which the same request may do better later. */
 export function isRetryStatus(status: number): boolean {
-  return retryStatuses.includes(status) || (status > 504 && status < 600 && status !== 505 && status !== 501);
+  return status === 408 || status === 429 || (status >= 500 && status < 600 && !lastingStatuses.includes(status));
 }
 
 /**

@@ -15,14 +15,15 @@ export function createProxyAgent(
     const value = env[name] ?? env[name.toUpperCase()] ?? "";
     if (value === "") return value;
     const url = URL.parse(value);
-    if (url === null || !["http:", "https:"].includes(url.protocol)) {
+    const password = url === null ? undefined : decodeLogin(url)?.password;
+    if (url === null || password === undefined || !["http:", "https:"].includes(url.protocol)) {
       // The value is not repeated: it may well have a password in it.
       throw new UserError(`the environment variable ${name.toUpperCase()} is not the http or https URL of a proxy`, {
         code: "proxy-invalid",
-        wayOut: "Write it as http://HOST:PORT, or unset it.",
+        wayOut: "Write it as http://HOST:PORT (a % in a name or password as %25), or unset it.",
       });
     }
-    if (url.password !== "") for (const secret of new Set([url.password, decodeURIComponent(url.password)])) ports.mask(secret);
+    if (password !== "") for (const secret of new Set([url.password, password])) ports.mask(secret);
     return value;
   };
   return new EnvHttpProxyAgent({
@@ -34,4 +35,13 @@ export function createProxyAgent(
     httpsProxy: pick("https_proxy"),
     noProxy: env.no_proxy ?? env.NO_PROXY ?? "",
   });
+}
+
+/** Undefined for a stray `%`, which undici would fail on with an error of no name when it makes its agent. */
+function decodeLogin({ username, password }: URL): { username: string; password: string } | undefined {
+  try {
+    return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    return undefined;
+  }
 }

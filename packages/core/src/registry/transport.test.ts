@@ -358,5 +358,10 @@ describe("proxies", () => {
     expect(masked.sort()).toEqual(["se cret", "se%20cret"]);
     expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).toThrow(/HTTPS_PROXY is not the http or https URL of a proxy/);
     expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).not.toThrow(/hunter2/);
+    for (const login of ["me:100%", "m%e:secret"]) {
+      expect(() => transport({ env: { HTTPS_PROXY: `http://${login}@proxy.corp:3128` } })).toThrow(
+        /is not the http or https URL of a proxy/,
+      );
+    }
   });
 });

@@ -22,13 +22,20 @@ export function noteStreamed(bytes: number): void {
 
 /** V8's own `gc`, which only a context made under a flag has; it does nothing where there is none. */
 function findCollector(): () => void {
+  const gc = globalThis.gc ?? makeCollector();
+  return gc === undefined ? () => undefined : () => void gc({ type: "minor" });
+}
+
+function makeCollector(): NodeJS.GCFunction | undefined {
+  // V8 ends the process, rather than to throw, when a flag is set that is frozen. NODE_OPTIONS does not take that option.
+  if (process.execArgv.some((each) => /^--freeze[-_]flags/.test(each))) return undefined;
   try {
     setFlagsFromString("--expose-gc");
-    const gc: unknown = runInNewContext("gc");
+    const gc: unknown = runInNewContext("globalThis.gc");
     setFlagsFromString("--no-expose-gc");
-    if (typeof gc === "function") return () => void gc({ type: "minor" });
+    return typeof gc === "function" ? (gc as NodeJS.GCFunction) : undefined;
   } catch {
-    // Another runtime, or flags that nobody may change any more: only memory is at stake.
+    // Another runtime than Node: only memory is at stake.
+    return undefined;
   }
-  return () => undefined;
 }

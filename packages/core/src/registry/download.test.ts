@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fault, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
@@ -42,6 +44,7 @@ test.each([
   ["another beginning", { "Content-Range": "bytes 99999-299999/300000" }],
   ["another size", { "Content-Range": "bytes 100000-299999/300001" }],
   ["an end after the end", { "Content-Range": "bytes 100000-300000/300001" }],
+  ["an end after the end, of a size that it does not say", { "Content-Range": "bytes 100000-300000/*" }],
   ["no range", { "Content-Range": null }],
   ["no bytes", { "Content-Range": "items 100000-299999/300000" }],
 ])("a rest with %s is refused", async (_what, set) => {
@@ -140,4 +143,28 @@ test("a stream that nobody begins to read lets its connection go", async () => {
   expect(sent).toBeLessThan(large.byteLength);
   // Its connection is closed or free: it is not where the next answer waits.
   expect(await fetched()).toBe(blob.digest);
+});
+
+test("a blob that is opened and let go of unread gives its connection back", async () => {
+  const size = 4 * 1024 * 1024;
+  let release: () => void = () => undefined;
+  const isReleased = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const endless = createServer((_request, response) => {
+    response
+      .on("close", release)
+      .writeHead(200, { "content-length": size })
+      .write(new Uint8Array(size / 2));
+  });
+  await new Promise<void>((resolve) => endless.listen(0, "127.0.0.1", resolve));
+  try {
+    const from = { registry: `127.0.0.1:${(endless.address() as AddressInfo).port}`, name: "shop" };
+    const opened = await client.openBlob(from, { ...blob, size });
+    await opened[Symbol.asyncIterator]().return?.();
+    await isReleased;
+  } finally {
+    endless.closeAllConnections();
+    endless.close();
+  }
 });

@@ -243,3 +243,29 @@ describe("tags", () => {
     }
   });
 });
+
+describe("a manifest's size, where it is pushed", () => {
+  /** An image of exactly so many bytes. */
+  const imageOf = (size: number) => {
+    const built = buildImage();
+    const manifest = JSON.parse(new TextDecoder().decode(built.bytes)) as Record<string, unknown>;
+    const encode = (padding: number) => encodeText(JSON.stringify({ ...manifest, annotations: { padding: "x".repeat(padding) } }));
+    return { built, bytes: encode(size - encode(0).byteLength) };
+  };
+
+  test("of more than 4 MiB is refused, and nothing is sent", async () => {
+    const { built, bytes } = imageOf(maxManifestBytes + 1);
+    const mediaType = built.descriptor.mediaType;
+    await expect(client.pushManifest(repository, bytes, mediaType)).rejects.toMatchObject({ code: "too-large", safeToRetry: false });
+    const content = { bytes, mediaType, digest: digestOf(bytes) };
+    await expect(client.pushReferrers(repository, [content])).rejects.toMatchObject({ code: "too-large" });
+    expect(server.requests).toEqual([]);
+  });
+
+  test("of 4 MiB is taken, and comes back", async () => {
+    const { built, bytes } = imageOf(maxManifestBytes);
+    for (const blob of built.blobs) await client.pushBlob(repository, blob.descriptor, () => blob.bytes);
+    const digest = await client.pushManifest(repository, bytes, built.descriptor.mediaType, "large");
+    expect((await client.fetchManifest({ ...repository, tag: "large" })).digest).toBe(digest);
+  });
+});

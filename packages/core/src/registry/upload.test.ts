@@ -294,6 +294,16 @@ describe("an upload that breaks off", () => {
     expect(await stored()).toEqual([smallBlob.digest]);
   });
 
+  test.each(["0-49999", "0-399999"])("begins again where the registry says that it has %s, which cannot be", async (Range) => {
+    server.faults = [
+      onUploads("PUT", { kind: "reset-request", afterBytes: 100_000 }),
+      onUploads("PATCH", { kind: "headers", set: { Range } }),
+    ];
+    await client.pushBlob(repository, smallBlob, () => inChunks(small));
+    expect(methods()).toEqual(["HEAD", "POST", "PUT", "GET", "PATCH", "HEAD", "POST", "PUT"]);
+    expect(await stored()).toEqual([smallBlob.digest]);
+  });
+
   test("begins again where the registry kept something else than it said", async () => {
     const refusal = '{"errors":[{"code":"DIGEST_INVALID","message":"x"}]}';
     server.faults = [
@@ -305,14 +315,17 @@ describe("an upload that breaks off", () => {
     expect(await stored()).toEqual([smallBlob.digest]);
   });
 
-  test("does not send what is there when only the last answer was lost", async () => {
-    server.faults = [
-      onUploads("PUT", { kind: "reset-request", afterBytes: 100_000 }),
-      onUploads("PUT", { kind: "reset", processed: true }),
-    ];
-    await client.pushBlob(repository, smallBlob, () => inChunks(small));
-    expect(methods()).toEqual(["HEAD", "POST", "PUT", "GET", "PATCH", "PUT", "GET", "HEAD"]);
-  });
+  test.each([false, true])(
+    "does not send what is there when only the last answer was lost (known to be missing before: %s)",
+    async (isMissing) => {
+      server.faults = [
+        onUploads("PUT", { kind: "reset-request", afterBytes: 100_000 }),
+        onUploads("PUT", { kind: "reset", processed: true }),
+      ];
+      await client.pushBlob(repository, smallBlob, () => inChunks(small), { isMissing });
+      expect(methods()).toEqual([...(isMissing ? [] : ["HEAD"]), "POST", "PUT", "GET", "PATCH", "PUT", "GET", "HEAD"]);
+    },
+  );
 
   test("ends at once when the caller gives up, and lets its source go", async () => {
     const giveUp = new AbortController();

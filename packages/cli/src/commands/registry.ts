@@ -28,6 +28,8 @@ async function serveRegistry(args: readonly string[], output: Output): Promise<n
   }
   const server = await startRegistry({
     port,
+    // It may serve for days: what was asked is only kept for tests.
+    record: false,
     ...(values.dir === undefined ? {} : { directory: values.dir }),
     ...(values.log === true ? { log: (line: string) => output.err(`${line}\n`) } : {}),
   });

@@ -11,7 +11,7 @@ import { findInPath } from "@goldenpath/core/tools/path";
 import { allTools } from "../support/tools.ts";
 import type { Programs } from "./contenders.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
-import { renderReport } from "./render.ts";
+import { renderLine, renderReport } from "./render.ts";
 import type { BenchLine, BenchReport, Peer } from "./shape.ts";
 import { benchStart, startLines } from "./start.ts";
 
@@ -21,7 +21,7 @@ type BenchName = keyof typeof benches;
 /** @throws Error where a registry's program can't be had: without it nothing can be measured */
 export async function runBench(
   name: BenchName,
-  options: { rounds?: number; sizes?: PromoteSizes; only?: readonly string[]; say(message: string): void },
+  options: { rounds?: number; sizes?: PromoteSizes; only?: readonly string[]; say(message: string): void; onLine?(line: BenchLine): void },
 ): Promise<BenchReport> {
   const before = loadavg()[0] ?? 0;
   const startedAt = new Date().toISOString();
@@ -32,7 +32,13 @@ export async function runBench(
   if (name === "promote") {
     const found = await findPrograms(options.say);
     peers = found.peers;
-    lines = await benchPromote({ sizes, programs: found.programs, say: options.say, only });
+    lines = await benchPromote({
+      sizes,
+      programs: found.programs,
+      say: options.say,
+      only,
+      ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+    });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();
   return {
@@ -115,7 +121,11 @@ export function parseBenchArguments(args: readonly string[]): { name: BenchName;
 if (import.meta.main) {
   try {
     const { name, json, ...options } = parseBenchArguments(process.argv.slice(2));
-    const report = await runBench(name, { ...options, say: (message) => console.error(`  ${message}`) });
+    const report = await runBench(name, {
+      ...options,
+      say: (message) => console.error(`  ${message}`),
+      onLine: (line) => console.error(renderLine(line).join("\n")),
+    });
     console.log(json ? JSON.stringify(report, null, 2) : renderReport(report));
     // A line that could not be measured is a fault of this run; an aim that does not hold is a finding.
     if (report.lines.some((line) => line.rows.some((row) => row.failed !== undefined))) process.exitCode = 1;

@@ -29,6 +29,8 @@ export interface PromoteBench {
   sizes: PromoteSizes;
   programs: Programs & { distribution: string; olareg: string };
   say(message: string): void;
+  /** Each line as it is done: all of them take minutes. */
+  onLine?(line: BenchLine): void;
   /** Identifiers of lines; all when empty. */
   only?: readonly string[];
 }
@@ -49,15 +51,22 @@ interface Race {
 export async function benchPromote(bench: PromoteBench): Promise<BenchLine[]> {
   const { sizes, programs } = bench;
   const world = await openWorld(programs);
+  // The registries are processes, and have gigabytes on the disk.
+  const stop = (): void => void world.close().finally(() => process.exit(130));
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.once(signal, stop);
   try {
     const lines: BenchLine[] = [];
     for (const { id, plan } of races(world, sizes)) {
       if (bench.only !== undefined && bench.only.length > 0 && !bench.only.includes(id)) continue;
       bench.say(`${id}: images`);
-      lines.push(await runRace(bench, world, { id, ...(await plan()) }));
+      const line = await runRace(bench, world, { id, ...(await plan()) });
+      bench.onLine?.(line);
+      lines.push(line);
     }
     return lines;
   } finally {
+    for (const signal of signals) process.off(signal, stop);
     await world.close();
   }
 }

@@ -11,7 +11,7 @@ export function renderReport(report: BenchReport): string {
   ].join("\n");
 }
 
-function renderLine(line: BenchLine): string[] {
+export function renderLine(line: BenchLine): string[] {
   const head = ["", "seconds", "cpu s", "requests", "MB up", "MB down", "peak MB", "ours / it", ""];
   const table = [head, ...line.rows.map(renderRow)];
   return [

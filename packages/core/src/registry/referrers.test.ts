@@ -168,6 +168,16 @@ describe("the referrers API", () => {
     expect(digestsOf(await newClient().listReferrers(repository, subject.digest))).toEqual(digests);
   });
 
+  test("that lists something, and not what it promised, does not lose what was pushed", async () => {
+    const client = await start({});
+    const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [other.descriptor] });
+    server.faults = [
+      { path: "/referrers/", action: { kind: "status", status: 200, headers: { "Content-Type": mediaTypes.ociIndex }, body } },
+    ];
+    const digests = await pushReferrers(client, 2);
+    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([...digests, other.descriptor.digest].sort());
+  });
+
   test("that is promised and not there does not lose what was pushed", async () => {
     const client = await start({
       referrers: false,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fault, type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { InfrastructureError } from "../errors.ts";
 import { mediaTypes } from "../oci/manifest.ts";
 import { silentPorts } from "../ports.ts";
 import type { RegistryClient, RegistryClientOptions } from "./client.ts";
@@ -130,6 +131,8 @@ describe("what is refused", () => {
     server.faults = [onUploads(["PUT", "PATCH"], { kind: "status", status: 413 }, 99)];
     await expect(client.pushBlob(repository, largeBlob, () => large)).rejects.toMatchObject({ code: "too-large" });
     expect(bodies().map(([, , length]) => Number(length) / mebibyte)).toEqual([40, 10, 2.5, 1]);
+    // The registry is there to be told that nobody goes on with it.
+    expect(requested("DELETE")).toHaveLength(1);
   });
 
   test("a registry that keeps nothing, after so many tries however much each of them sent", async () => {
@@ -139,14 +142,17 @@ describe("what is refused", () => {
     expect(requested("PUT", "PATCH")).toHaveLength(3);
   });
 
-  test("a source that fails, which is its own error and no reason to begin again", async () => {
+  test.each([
+    ["a disk", new Error("it is gone")],
+    ["another registry, for which all has been tried", new InfrastructureError("it is gone", { code: "registry-unreachable" })],
+  ])("a source that fails (%s), which is its own error and no reason to begin again", async (_what, error) => {
     let opened = 0;
     async function* broken() {
       opened++;
       yield small.subarray(0, 100_000);
-      throw new Error("the disk is gone");
+      throw error;
     }
-    await expect(client.pushBlob(repository, smallBlob, broken)).rejects.toThrow("the disk is gone");
+    await expect(client.pushBlob(repository, smallBlob, broken)).rejects.toBe(error);
     expect(opened).toBe(1);
   });
 });

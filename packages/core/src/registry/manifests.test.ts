@@ -163,6 +163,14 @@ describe("manifests", () => {
   });
 });
 
+test("a condition that failed, where none was set, is no manifest that was taken", async () => {
+  server.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "status", status: 412 } }];
+  const { bytes, descriptor } = buildIndex([]);
+  for (const tag of ["v1", undefined]) {
+    await expect(client.pushManifest(repository, bytes, descriptor.mediaType, tag)).rejects.toMatchObject({ code: "registry-error" });
+  }
+});
+
 test("a disk that is full is said by its name, and not asked again", async () => {
   server.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "status", status: 507 } }];
   const { bytes, descriptor } = buildIndex([]);

@@ -7,30 +7,52 @@ export function findDuplicateKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];
   let expectsKey = false;
   for (let at = 0; at < text.length; at++) {
-    const character = text.charAt(at);
-    if (character === '"') {
-      const start = at;
-      for (at++; text.charAt(at) !== '"' && at < text.length; at++) if (text.charAt(at) === "\\") at++;
-      const keys = open.at(-1);
-      if (!expectsKey || keys === undefined) continue;
-      const key = JSON.parse(text.slice(start, at + 1)) as string;
-      if (keys.has(key)) return key;
-      keys.add(key);
-      expectsKey = false;
-    } else if (character === "{") {
-      open.push(new Set());
-      expectsKey = true;
-    } else if (character === "[") {
-      open.push(undefined);
-      expectsKey = false;
-    } else if (character === "}" || character === "]") {
-      open.pop();
-      expectsKey = false;
-    } else if (character === ",") {
-      expectsKey = open.at(-1) !== undefined;
+    switch (text.charCodeAt(at)) {
+      case quote: {
+        const end = endOfString(text, at);
+        const keys = expectsKey ? open.at(-1) : undefined;
+        if (keys !== undefined) {
+          const raw = text.slice(at + 1, end);
+          // By what it means: `a` may be written `\u0061`.
+          const key = raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
+          if (keys.has(key)) return key;
+          keys.add(key);
+          expectsKey = false;
+        }
+        at = end;
+        break;
+      }
+      case 0x7b: // {
+        open.push(new Set());
+        expectsKey = true;
+        break;
+      case 0x5b: // [
+        open.push(undefined);
+        expectsKey = false;
+        break;
+      case 0x7d: // }
+      case 0x5d: // ]
+        open.pop();
+        expectsKey = false;
+        break;
+      case 0x2c: // ,
+        expectsKey = open.at(-1) !== undefined;
     }
   }
   return undefined;
+}
+
+const quote = 0x22;
+
+/** Where the string that begins at `start` has its closing quote. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let before = at;
+    while (text.charCodeAt(before - 1) === 0x5c) before--;
+    // After an even number of backslashes the quote is one.
+    if ((at - before) % 2 === 0) return at;
+  }
+  return text.length;
 }
 
 /**

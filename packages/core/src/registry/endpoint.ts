@@ -57,14 +57,21 @@ export function isPlainHttpHost(host: string, plainHttp: readonly string[]): boo
   return isLoopback(url.hostname) || plainHttp.some((each) => each.toLowerCase() === host.toLowerCase());
 }
 
-/** `registry` → the root of its API, with the scheme it is spoken to by. */
-export function registryEndpoint(registry: string, plainHttp: readonly string[]): URL {
+/** By a client's own list, which stays as it is: this is asked several times a request. */
+const endpoints = new WeakMap<readonly string[], Map<string, Readonly<URL>>>();
+
+/** `registry` → the root of its API, with the scheme it is spoken to by. Shared: to be read, and resolved against. */
+export function registryEndpoint(registry: string, plainHttp: readonly string[]): Readonly<URL> {
+  const known = endpoints.get(plainHttp) ?? new Map<string, Readonly<URL>>();
+  endpoints.set(plainHttp, known);
   const host = endpointHost(registry);
-  return new URL(`${isPlainHttpHost(host, plainHttp) ? "http" : "https"}://${host}/v2/`);
+  const endpoint = known.get(host) ?? new URL(`${isPlainHttpHost(host, plainHttp) ? "http" : "https"}://${host}/v2/`);
+  known.set(host, endpoint);
+  return endpoint;
 }
 
 /** Same scheme, host and port: what may see the same credentials. */
-export function isSameOrigin(a: URL, b: URL): boolean {
+export function isSameOrigin(a: Readonly<URL>, b: Readonly<URL>): boolean {
   return a.protocol === b.protocol && a.host === b.host;
 }
 

@@ -1,4 +1,7 @@
+import { gzipSync } from "node:zlib";
 import { isKnownError } from "@goldenpath/core/errors";
+import type { Descriptor } from "@goldenpath/core/oci/manifest";
+import { parseRepository } from "@goldenpath/core/oci/reference";
 import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
 import type { Execution } from "@goldenpath/core/verbs/execute";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -7,6 +10,7 @@ import {
   type Falsehoods,
   inRepository,
   pieces,
+  pushAttestation,
   pushImage,
   pushIndex,
   type TestImage,
@@ -234,16 +238,32 @@ describe("an error, and vetted stays as it was", () => {
     }
   });
 
-  test("an index with an image that says it is of no platform, and that nobody has judged", async () => {
+  /** An index with one more child, of no platform as it says, and all evidence. */
+  async function stageWith(child: Descriptor): Promise<TestImage> {
     const { client, policy, keys } = stand;
-    const image = await pushIndex(client, `${stand.from}/shop`, `image ${counter}`);
-    const hidden = await pushImage(client, `${stand.from}/shop`, "hidden");
+    const image = await pushIndex(client, `${stand.from}/shop`, `image ${++counter}`);
     const platform = { os: "unknown", architecture: "unknown" };
-    const digest = await pushTinyIndex(client, image.repository, [...image.children, { ...hidden.image, platform }]);
+    const digest = await pushTinyIndex(client, image.repository, [...image.children, { ...child, platform }]);
     const { bytes, mediaType } = await client.fetchManifest({ ...image.repository, digest });
     const index = { ...image, digest, image: { mediaType, digest, size: bytes.byteLength }, reference: `${stand.from}/shop@${digest}` };
     await attachEvidence({ client, image: index, policy, keys });
-    expectError(await promoteInVain(index), "manifest-invalid", "InfrastructureError");
+    return index;
+  }
+
+  test("an index with an image that says it is of no platform, and that nobody has judged", async () => {
+    const hidden = await pushImage(stand.client, `${stand.from}/shop`, "hidden");
+    expectError(await promoteInVain(await stageWith(hidden.image)), "manifest-invalid", "InfrastructureError");
+  });
+
+  test.each([
+    ["an archive", { payload: gzipSync(Buffer.alloc(2048)) }],
+    ["a plugin of Docker's", { configType: "application/vnd.docker.plugin.v1+json" }],
+  ])("an index with %s that calls itself an attestation", async (_what, disguise) => {
+    const { client, from } = stand;
+    const attestation = await pushAttestation(client, parseRepository(`${from}/shop`), `image ${counter}`, disguise);
+    const execution = await promoteInVain(await stageWith(attestation));
+    expectError(execution, "manifest-invalid", "InfrastructureError");
+    expect(execution.outcome.result.error?.message).toContain(attestation.digest);
   });
 
   test("evidence whose bytes are not those of its digest", async () => {

@@ -140,18 +140,24 @@ export async function pushIndex(client: RegistryClient, repository: string, cont
   return describeTarget(target, { mediaType: mediaTypes.ociIndex, digest, size: bytes.byteLength }, children);
 }
 
-/** What BuildKit leaves beside an image: a manifest whose layers are in-toto statements. */
-export async function pushAttestation(client: RegistryClient, target: Repository, content: string): Promise<Descriptor> {
-  const push = async (mediaType: string, text: string): Promise<Descriptor> => {
-    const descriptor = { mediaType, digest: digestOf(text), size: Buffer.byteLength(text) };
-    await client.pushBlob(target, descriptor, () => new TextEncoder().encode(text));
+/** What BuildKit leaves beside an image: a manifest whose layers are in-toto statements; or, with other bytes or another config, what says that it is one. */
+export async function pushAttestation(
+  client: RegistryClient,
+  target: Repository,
+  content: string,
+  { payload = JSON.stringify({ content }), configType = mediaTypes.ociConfig }: { payload?: string | Uint8Array; configType?: string } = {},
+): Promise<Descriptor> {
+  const push = async (mediaType: string, given: string | Uint8Array): Promise<Descriptor> => {
+    const bytes = typeof given === "string" ? new TextEncoder().encode(given) : given;
+    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+    await client.pushBlob(target, descriptor, () => bytes);
     return descriptor;
   };
   const config = await push(
-    mediaTypes.ociConfig,
+    configType,
     JSON.stringify({ architecture: "unknown", os: "unknown", rootfs: { type: "layers", diff_ids: [digestOf(content)] } }),
   );
-  const layer = await push("application/vnd.in-toto+json", JSON.stringify({ content }));
+  const layer = await push("application/vnd.in-toto+json", payload);
   const manifest = new TextEncoder().encode(
     JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: [layer] }),
   );

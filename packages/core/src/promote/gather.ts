@@ -8,7 +8,8 @@ import type { RegistryClient } from "../registry/client.ts";
 import { blobsOf } from "../registry/copy.ts";
 import type { RememberingClient } from "../registry/remember.ts";
 import type { BlobFacts, LeftBehind, ManifestFacts, PromotionFacts, ReadFacts } from "./plan.ts";
-import { findReferrers, type ReferrerGraph } from "./referrers.ts";
+import { findReferrers, type ReferrerGraph, readPayloads } from "./referrers.ts";
+import { isRunnableContent, maxStatementBytes } from "./runnable.ts";
 
 const concurrency = 8;
 
@@ -48,7 +49,7 @@ export async function gatherPromotion(
     referrers === "all" ? findReferrers(source, from, evidence) : nothing,
     mapConcurrently(concurrency, tags, (tag) => client.resolve({ ...to, tag })),
   ]);
-  const children = await fetchChildren(source, root, from);
+  const { children, payloads } = await fetchChildren(source, root, from, new Set(image.children.map(({ digest }) => digest)));
   const signed = [...evidence].flatMap(([subject, { statements }]) => statements.map((signed) => ({ subject, signed })));
   const wanted: Wanted[] = [
     ...children.map((manifest) => ({ digest: manifest.digest, manifest, role: "child" as const, level: 0 })),
@@ -98,6 +99,7 @@ export async function gatherPromotion(
     return { ...facts, mediaType: manifest.mediaType, size: manifest.bytes.byteLength, isPresent: destination.isPresent(each), blobs };
   });
   const reads = countReads(image, evidence, graph, manifests);
+  reads.contents += payloads;
   reads.lists += destination.lists;
   reads.looks += destination.looks + asked.length + tags.length;
   reads.held = missing.map(({ digest }) => digest).filter((digest) => source.held(from, digest) !== undefined);
@@ -119,18 +121,33 @@ export async function gatherPromotion(
   };
 }
 
-/** Every child of an index, the unrunnable attestation children as well: the index is copied byte for byte, and must not name what is not there. */
-async function fetchChildren(source: RememberingClient, root: Manifest, from: Repository): Promise<Manifest[]> {
-  if (root.kind === "image") return [];
+/**
+ * Every child of an index, the unrunnable attestation children as well: the index is copied byte for byte, and must not name what is not there. Of those that nobody
+ * has judged, the payloads are read: an attestation has an image's config, and its layers' types keep no runtime that looks at none from unpacking an archive.
+ * @throws InfrastructureError `manifest-invalid` for another index, and for a child that could be run and was not judged
+ */
+async function fetchChildren(
+  source: RememberingClient,
+  root: Manifest,
+  from: Repository,
+  judged: ReadonlySet<Digest>,
+): Promise<{ children: Manifest[]; payloads: number }> {
+  if (root.kind === "image") return { children: [], payloads: 0 };
   const digests = [...new Set(root.manifest.manifests.map((descriptor) => descriptor.digest))];
-  return mapConcurrently(concurrency, digests, async (digest) => {
+  const refuse = (why: string): InfrastructureError =>
+    new InfrastructureError(`${formatRepository(from)}@${root.digest} ${why}`, { code: "manifest-invalid", safeToRetry: false });
+  let payloads = 0;
+  const children = await mapConcurrently(concurrency, digests, async (digest) => {
     const child = await source.fetchManifest({ ...from, digest });
-    if (child.kind === "image") return child;
-    throw new InfrastructureError(
-      `${formatRepository(from)}@${root.digest} holds another index, ${digest}, which goldenpath does not promote`,
-      { code: "manifest-invalid", safeToRetry: false },
-    );
+    if (child.kind === "index") throw refuse(`holds another index, ${digest}, which goldenpath does not promote`);
+    if (judged.has(digest)) return child;
+    const read = await readPayloads(source, from, child, maxStatementBytes);
+    payloads += read.size;
+    const runs = isRunnableContent(child, read);
+    if (runs !== undefined) throw refuse(`holds ${digest}, which says that it is of no platform: ${runs}, and nobody has judged it`);
+    return child;
   });
+  return { children, payloads };
 }
 
 interface Destination {

@@ -71,11 +71,8 @@ export async function findReferrers(
     try {
       const manifest = await source.fetchManifest({ ...from, digest });
       if (tag === undefined && manifest.manifest.subject?.digest !== subject) return stays("its manifest refers to another image");
-      const payloads = new Map<Digest, Uint8Array>();
-      for (const layer of payloadsOf(manifest)) {
-        payloads.set(layer.digest, await source.fetchBlob(from, layer, maxPayloadBytes));
-        graph.contents++;
-      }
+      const payloads = await readPayloads(source, from, manifest);
+      graph.contents += payloads.size;
       const runs = isRunnableContent(manifest, payloads);
       return runs === undefined
         ? { manifest, subject, depth, ...(tag === undefined ? {} : { tag }) }
@@ -177,4 +174,16 @@ async function resolveQuietly(source: RememberingClient, from: Repository, tag: 
     if (isAboutContent(error)) return undefined;
     throw error;
   }
+}
+
+/** The layers of a manifest by which {@link isRunnableContent} tells, by digest. */
+export async function readPayloads(
+  source: Pick<RememberingClient, "fetchBlob">,
+  from: Repository,
+  manifest: Manifest,
+  maxBytes: number = maxPayloadBytes,
+): Promise<ReadonlyMap<Digest, Uint8Array>> {
+  const payloads = new Map<Digest, Uint8Array>();
+  for (const layer of payloadsOf(manifest, maxBytes)) payloads.set(layer.digest, await source.fetchBlob(from, layer, maxBytes));
+  return payloads;
 }

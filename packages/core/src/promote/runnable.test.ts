@@ -94,6 +94,13 @@ describe("could not", () => {
 
 describe("what is read to tell", () => {
   const large = { ...blob(simpleSigning), size: maxPayloadBytes + 1 };
+
+  test("as much as is asked for", () => {
+    const manifest = artifact(mediaTypes.ociConfig, large);
+    expect(payloadsOf(manifest, large.size)).toEqual([large]);
+    expect(payloadsOf(manifest, large.size - 1)).toEqual([]);
+  });
+
   test.each<[string, Manifest]>([
     ["no layer of an image", artifact(mediaTypes.ociConfig, blob(mediaTypes.ociLayerTar))],
     ["nothing where one payload is too large", artifact(mediaTypes.ociConfig, blob(simpleSigning), large)],

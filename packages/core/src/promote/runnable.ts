@@ -3,6 +3,8 @@ import { type Descriptor, type Manifest, mediaTypes } from "../oci/manifest.ts";
 
 /** What cosign's payloads have at most, far from it. Bytes. */
 export const maxPayloadBytes = 4 * 1024 * 1024;
+/** BuildKit's attestations hold whole SBOMs, of which one of ten thousand packages has some 10 MB. Bytes. */
+export const maxStatementBytes = 16 * 1024 * 1024;
 
 /**
  * Configs that a runtime takes for an image's. containerd and CRI-O unpack the first two alone; dockerd also takes the next three, which registries once made of the second
@@ -35,11 +37,11 @@ export function isRunnableContent(manifest: Manifest, payloads: ReadonlyMap<Dige
   return `it has the config of an image (${config.mediaType})`;
 }
 
-/** The layers that have to be read to tell whether a manifest with an image's config is cosign's: none where that is plain without. */
-export function payloadsOf(manifest: Manifest): readonly Descriptor[] {
+/** The layers that have to be read to tell whether a manifest with an image's config is cosign's or BuildKit's: none where that is plain without. */
+export function payloadsOf(manifest: Manifest, maxBytes: number = maxPayloadBytes): readonly Descriptor[] {
   if (manifest.kind === "index" || !imageConfigs.includes(manifest.manifest.config.mediaType)) return [];
   const { layers } = manifest.manifest;
-  const isReadable = layers.every(({ mediaType, size }) => /[/+]json$/.test(mediaType) && size <= maxPayloadBytes);
+  const isReadable = layers.every(({ mediaType, size }) => /[/+]json$/.test(mediaType) && size <= maxBytes);
   return isReadable && layers.length <= maxPayloads ? layers : [];
 }
 

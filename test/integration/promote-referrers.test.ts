@@ -34,6 +34,21 @@ async function pushWithSubject(image: TestImage, built: BuiltManifest): Promise<
   return stand.client.pushManifest(image.repository, bytes, built.descriptor.mediaType);
 }
 
+/** Attaches an artifact with one layer: of these contents, or one that is there; described as told. */
+async function attachLayer(image: TestImage, content: string | Descriptor, described: Partial<Descriptor> = {}) {
+  const built = buildReferrer(image.image, "application/x.data");
+  const bytes = encodeText(typeof content === "string" ? content : "");
+  const layer = typeof content === "string" ? { digest: digestOf(bytes), size: bytes.byteLength } : plain(content);
+  if (typeof content === "string")
+    await stand.client.pushBlob(image.repository, { mediaType: "application/x.data", ...layer }, () => bytes);
+  const layers = [{ ...layer, mediaType: "application/x.data", ...described }];
+  const manifest = encodeText(JSON.stringify({ ...JSON.parse(new TextDecoder().decode(built.bytes)), layers }));
+  const digest = await pushWithSubject(image, { ...built, bytes: manifest });
+  return { digest, layer: layer.digest, descriptor: { mediaType: mediaTypes.ociManifest, digest, size: await sizeOf(image, digest) } };
+}
+const sizeOf = async (image: TestImage, digest: Digest): Promise<number> =>
+  (await stand.client.fetchManifest({ ...image.repository, digest })).bytes.byteLength;
+
 /** A signature as cosign 2 left it: an image by its config, under a tag. */
 async function attachAsCosign(image: TestImage, suffix: string, layer = encodeText('{"critical":{}}')): Promise<Digest> {
   const payload = { mediaType: "application/vnd.dev.cosign.simplesigning.v1+json", digest: digestOf(layer), size: layer.byteLength };
@@ -105,6 +120,44 @@ describe("stays behind, and stops nothing", () => {
     stand.quarantine.faults = [{ method: "GET", path: `/quarantine/shop/manifests/${digest}`, action }];
     expect((await promoteBeside(image)).get(digest)).toBeDefined();
     expect((await vetted()).manifests).not.toContain(digest);
+  });
+
+  test.each<[string, { size?: number; isDeleted?: boolean }, string]>([
+    ["that is gone", { isDeleted: true }, "is not there"],
+    ["of another size", { size: 1 }, "is not what its digest says"],
+  ])("a referrer with a layer %s, and what refers to it; the next run as well", async (_what, { size, isDeleted }, reason) => {
+    stand = await openStand({ apart: true });
+    const image = await stand.stageImage();
+    const sound = await attach(image, image.image);
+    const { digest, descriptor, layer } = await attachLayer(image, "a layer of its own", size === undefined ? {} : { size });
+    const about = await attach(image, descriptor);
+    if (isDeleted === true) await fetch(`${stand.quarantine.url}/v2/quarantine/shop/blobs/${layer}`, { method: "DELETE" });
+    for (const _run of [1, 2]) {
+      const { outcome, error } = await stand.promote(image);
+      expect(error).toBeUndefined();
+      expect(outcome.verdict).toBe("pass");
+      expect(outcome.result.notes).toContainEqual(expect.stringMatching(new RegExp(`^left behind: ${digest} .*${reason}`)));
+      expect(outcome.result.notes).toContainEqual(
+        expect.stringMatching(new RegExp(`^left behind: ${about.digest} .*${digest} stays behind`)),
+      );
+      const { manifests } = await vetted();
+      expect(manifests).toContain(sound.digest);
+      expect(manifests).not.toContain(digest);
+      expect(manifests).not.toContain(about.digest);
+    }
+  });
+
+  test("but not a layer of the image that is gone: that is an error, whoever refers to it as well", async () => {
+    stand = await openStand({ apart: true });
+    const image = await stand.stageImage();
+    const { manifest } = await stand.client.fetchManifest({ ...image.repository, digest: image.digest });
+    // The first one is in vetted, as every image's here.
+    const layer = ("layers" in manifest ? (manifest.layers as Descriptor[]).at(-1) : undefined) ?? expect.unreachable();
+    await attachLayer(image, layer);
+    await fetch(`${stand.quarantine.url}/v2/quarantine/shop/blobs/${layer.digest}`, { method: "DELETE" });
+    const { outcome } = await stand.promote(image);
+    expect(outcome.result.error?.code).toBe("blob-not-found");
+    expect(Object.keys((await vetted()).tags)).toEqual(["0.9.0"]);
   });
 
   test("a list of a statement's referrers that is none", async () => {
@@ -254,6 +307,17 @@ describe.each(stands)("%s", (_where, options) => {
     await promoteBeside(image);
     expect(stand.vettedWrites()).toEqual([]);
   });
+});
+
+test("a layer of an artifact that calls itself foreign and has addresses is copied: only an image's is in no registry", async () => {
+  stand = await openStand({ apart: true });
+  const image = await stand.stageImage();
+  const described = { mediaType: "application/x.foreign.y", urls: ["https://example.org/layer"] };
+  const { digest, layer } = await attachLayer(image, "somewhere else", described);
+  expect([...(await promoteBeside(image)).keys()]).toEqual([]);
+  const { manifests, blobs } = await vetted();
+  expect(manifests).toContain(digest);
+  expect(blobs).toContain(layer);
 });
 
 test("an account that may pull and not list tags finds what cosign attached all the same", async () => {

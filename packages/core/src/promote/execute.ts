@@ -1,14 +1,15 @@
 import { mapConcurrently } from "../concurrency.ts";
-import { InfrastructureError, UserError } from "../errors.ts";
+import { describeError, InfrastructureError, UserError } from "../errors.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { parseRepository } from "../oci/reference.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import { copyBlobs } from "../registry/copy.ts";
+import { blobsOf, copyBlobs } from "../registry/copy.ts";
 import type { RememberingClient } from "../registry/remember.ts";
+import { isAboutContent } from "../signing/collect.ts";
 import { addState } from "./failures.ts";
-import type { PromotionPlan } from "./plan.ts";
+import type { LeftBehind, PromotionPlan } from "./plan.ts";
 
 export interface ExecutionCounts {
   blobsMounted: number;
@@ -25,6 +26,9 @@ export const noCounts: ExecutionCounts = { blobsMounted: 0, blobsCopied: 0, mani
 /**
  * Writes what the plan says is missing, tags left out: blobs, then the image's manifests with children first, then what refers to it, each after its subject. Stopped
  * anywhere, it leaves blobs and manifests that no tag points at, and the next run finds them present.
+ *
+ * A blob that nothing but somebody's referrer needs, and that is not at the source or is not what its digest and size say, keeps that referrer and what refers to it
+ * from going along, and nothing else: that no blob is broken is only known once it was copied.
  * @throws UserError `image-not-found` where the source no longer has what was gated; the client's errors, each with how far it got
  */
 export async function executeCopy(
@@ -33,13 +37,26 @@ export async function executeCopy(
   plan: PromotionPlan,
   manifests: ReadonlyMap<Digest, Manifest>,
   ports: Ports,
-): Promise<ExecutionCounts> {
+): Promise<{ counts: ExecutionCounts; leftBehind: LeftBehind[] }> {
   const from = parseRepository(plan.from);
   const to = parseRepository(plan.to);
   const counts: ExecutionCounts = { ...noCounts };
   const blobs = plan.blobs.filter(({ action }) => action !== "present");
-  const writes = plan.manifests.filter(({ action }) => action !== "present");
-  if (blobs.length === 0 && writes.length === 0) return counts;
+  const planned = plan.manifests.filter(({ action }) => action !== "present");
+  if (blobs.length === 0 && planned.length === 0) return { counts, leftBehind: [] };
+  const contentOf = (digest: Digest): Manifest => {
+    const manifest = manifests.get(digest);
+    if (manifest === undefined) throw new TypeError(`the plan names ${digest}, and its bytes were not gathered`);
+    return manifest;
+  };
+  const needed = new Set(
+    plan.manifests.filter(({ role }) => role !== "referrer").flatMap(({ digest }) => blobsOf(contentOf(digest)).map((blob) => blob.digest)),
+  );
+  const broken = new Map<Digest, string>();
+  const noteBroken = (digest: Digest) => (error: unknown) => {
+    if (!isAboutContent(error)) throw error;
+    broken.set(digest, describeError(error));
+  };
   const task = ports.progress.start(`copy to ${plan.to}`, { amount: plan.bytes.copy + plan.bytes.mount, unit: "bytes" });
   try {
     await assertStillThere(source, plan);
@@ -47,7 +64,12 @@ export async function executeCopy(
       client,
       from,
       to,
-      blobs.map((blob) => ({ descriptor: blob, isMissing: blob.action === "copy", bytes: source.held(from, blob.digest) })),
+      blobs.map((blob) => ({
+        descriptor: blob,
+        isMissing: blob.action === "copy",
+        bytes: source.held(from, blob.digest),
+        onError: needed.has(blob.digest) ? undefined : noteBroken(blob.digest),
+      })),
       {
         onDone: (blob, transfer) => {
           if (transfer === "mounted") counts.blobsMounted++;
@@ -64,11 +86,9 @@ export async function executeCopy(
       counts.bytesCopied += bytes.byteLength;
       task.advance(bytes.byteLength);
     };
-    const contentOf = (digest: Digest): Manifest => {
-      const manifest = manifests.get(digest);
-      if (manifest === undefined) throw new TypeError(`the plan names ${digest}, and its bytes were not gathered`);
-      return manifest;
-    };
+    const leftBehind = findBroken(planned, contentOf, broken);
+    const stays = new Set(leftBehind.map(({ digest }) => digest));
+    const writes = planned.filter(({ digest }) => !stays.has(digest));
     for (const level of [...new Set(writes.map((each) => each.level))].sort((a, b) => a - b)) {
       const here = writes.filter((each) => each.level === level);
       const listed = here
@@ -88,12 +108,29 @@ export async function executeCopy(
     task.done(
       `${counts.blobsMounted} mounted, ${counts.blobsCopied + counts.manifestsCopied} copied, ${(counts.bytesCopied / 1e6).toFixed(1)} MB`,
     );
-    return counts;
+    return { counts, leftBehind };
   } catch (error) {
     task.failed();
-    const done = `at least ${counts.blobsMounted + counts.blobsCopied} of ${blobs.length} missing blobs and ${counts.manifestsCopied} of ${writes.length} missing manifests`;
+    const done = `at least ${counts.blobsMounted + counts.blobsCopied} of ${blobs.length} missing blobs and ${counts.manifestsCopied} of ${planned.length} missing manifests`;
     throw addState(error, `${done} were written to ${plan.to}, and no tag was set`);
   }
+}
+
+/** Of what is to be written, what names a broken blob, and what refers to that: subjects come before what refers to them. */
+function findBroken(
+  planned: PromotionPlan["manifests"],
+  contentOf: (digest: Digest) => Manifest,
+  broken: ReadonlyMap<Digest, string>,
+): LeftBehind[] {
+  const reasons = new Map<Digest, LeftBehind>();
+  for (const { digest, subject, role } of planned) {
+    if (role !== "referrer" || subject === undefined) continue;
+    const blob = blobsOf(contentOf(digest)).find((each) => broken.has(each.digest));
+    const reason = blob === undefined ? undefined : broken.get(blob.digest);
+    if (reason !== undefined) reasons.set(digest, { digest, subject, reason });
+    else if (reasons.has(subject)) reasons.set(digest, { digest, subject, reason: `${subject} stays behind` });
+  }
+  return [...reasons.values()];
 }
 
 /** By digest it cannot be anything else than what was gated; but who owns it may have taken it back. */

@@ -1,5 +1,6 @@
 import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
+import type { Digest } from "../oci/digest.ts";
 import { formatRepository, isWithin, type Reference, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
@@ -13,7 +14,7 @@ import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import { type ExecutionCounts, executeCopy, executeTags, noCounts } from "./execute.ts";
 import { addState } from "./failures.ts";
 import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
-import { type PromotionPlan, planPromotion } from "./plan.ts";
+import { type LeftBehind, type PromotionPlan, planPromotion } from "./plan.ts";
 import { removeStagingTags } from "./server-side/clean-up.ts";
 import { readWhereMoved } from "./server-side/moved-source.ts";
 import { planServerSide, type ServerSidePlan } from "./server-side/plan.ts";
@@ -45,6 +46,8 @@ export interface PromotionOutcome {
   gate: GateOutcome;
   /** Of a promotion that the gate passed at the destination as well. */
   statement?: Attachment | { existed: true };
+  /** What was to go along, and turned out to be broken as it was copied. */
+  leftBehind: LeftBehind[];
   /** What a reader should know besides. */
   notes: string[];
 }
@@ -106,9 +109,11 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
   const { to, environmentName, policy } = request;
   const counts: ExecutionCounts = { ...noCounts };
   const notes: string[] = [];
+  const broken = new Map<Digest, LeftBehind>();
   const copy = async (next: PromotionPlan, { manifests }: GatheredPromotion): Promise<void> => {
     const done = await executeCopy(client, source, next, manifests, context.ports);
-    for (const key of Object.keys(counts) as (keyof ExecutionCounts)[]) counts[key] += done[key];
+    for (const key of Object.keys(counts) as (keyof ExecutionCounts)[]) counts[key] += done.counts[key];
+    for (const each of done.leftBehind) broken.set(each.digest, each);
   };
   const complete = async (): Promise<void> => {
     const missing = await gather(true);
@@ -132,7 +137,8 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
     there = await gateDestination(client, request, gate, context);
     if ("problem" in there) throw destinationDiffers(to, there.problem);
   }
-  if (there.verdict !== "pass") return { counts, gate: there, notes };
+  const leftBehind = [...broken.values()];
+  if (there.verdict !== "pass") return { counts, gate: there, leftBehind, notes };
   const about = { to, environmentName, promoter: environment.promoter, policy, now: context.now() };
   const statement = await stateGate(client, there, about, signer).catch((error: unknown) => {
     throw addState(error, `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`);
@@ -144,7 +150,7 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
       .flatMap(({ digest }) => gathered.manifests.get(digest) ?? []);
     notes.push(...(await removeStagingTags(product, own, request.tags, { client, http })));
   }
-  return { counts, gate: there, statement, notes };
+  return { counts, gate: there, statement, leftBehind, notes };
 }
 
 /** How a product's API is spoken to: as registries are. */

@@ -27,6 +27,8 @@ interface BlobToCopy {
   isMissing?: boolean;
   /** Its content, where it is at hand. */
   bytes?: Uint8Array | undefined;
+  /** Told why it could not be copied, or throws it on; without, it ends the copying. */
+  onError?: ((error: unknown) => void) | undefined;
 }
 
 /** The blobs that a registry has to hold for a manifest, each once: an index has none of its own. */
@@ -41,7 +43,9 @@ export function blobsOf(manifest: Manifest): Descriptor[] {
  * layer of another type that has addresses besides is in the registry like any other.
  */
 function isDistributable({ mediaType, urls = [] }: Descriptor): boolean {
-  return urls.length === 0 || !/\.(?:nondistributable|foreign)\./.test(mediaType);
+  return (
+    urls.length === 0 || !/^application\/vnd\.(?:oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\./.test(mediaType)
+  );
 }
 
 /**
@@ -59,17 +63,24 @@ export async function copyBlobs(
   let mounts = from.registry === to.registry;
 
   async function transfer({ descriptor, isMissing = false, bytes }: BlobToCopy): Promise<BlobTransfer> {
-    if (mounts) {
-      if (await client.mountBlob(to, descriptor.digest, from)) return "mounted";
-      mounts = false;
+    const options = { isMissing, ...(onBytes === undefined ? {} : { onBytes }) };
+    if (bytes === undefined || mounts) {
+      const done = await client.copyBlob(from, to, descriptor, options);
+      if (done !== "mounted") mounts = false;
+      return done;
     }
-    if (bytes === undefined) return client.copyBlob(from, to, descriptor, { isMissing, ...(onBytes === undefined ? {} : { onBytes }) });
-    await client.pushBlob(to, descriptor, () => bytes, { isMissing, ...(onBytes === undefined ? {} : { onBytes }) });
+    await client.pushBlob(to, descriptor, () => bytes, options);
     return "copied";
   }
 
   await mapConcurrently(concurrency, blobs, async (blob) => {
-    const done = await transfer(blob);
+    let done: BlobTransfer;
+    try {
+      done = await transfer(blob);
+    } catch (error) {
+      if (blob.onError === undefined) throw error;
+      return blob.onError(error);
+    }
     if (done === "present") result.blobsPresent++;
     else if (done === "mounted") result.blobsMounted++;
     else {

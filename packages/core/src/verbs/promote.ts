@@ -7,7 +7,7 @@ import { formatReference, formatRepository } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
-import { type PromotionPlan, renderPlanText } from "../promote/plan.ts";
+import { type LeftBehind, type PromotionPlan, renderPlanText } from "../promote/plan.ts";
 import { assertPromoter, preparePromotion } from "../promote/promote.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { type RememberingClient, rememberReads } from "../registry/remember.ts";
@@ -113,13 +113,18 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
   if (isAlone) await context.ports.group("The plan", async () => context.ports.log.info(renderPlanText(prepared.plan)));
   const { digest } = gate.image.reference;
   const promoted = formatReference({ ...to, digest });
-  const stays = describeLeftBehind(prepared.plan);
-  for (const note of stays) context.ports.log.notice(`${formatReference(gate.image.reference)}: ${note}`);
+  const tellLeftBehind = (leftBehind: readonly LeftBehind[]): string[] => {
+    const notes = describeLeftBehind(leftBehind);
+    for (const note of notes) context.ports.log.notice(`${formatReference(gate.image.reference)}: ${note}`);
+    return notes;
+  };
+  const stays = tellLeftBehind(prepared.plan.leftBehind);
   if (given["dry-run"] || signer === undefined) {
     const notes = ["dry run: nothing was written", ...stays];
     return finish(gate.image, { violations, notes }, { plan: planFile }, () => renderPromoted(prepared.plan, promoted, true));
   }
-  const { counts, statement, gate: there, notes: told } = await prepared.execute(signer);
+  const { counts, statement, gate: there, leftBehind, notes: told } = await prepared.execute(signer);
+  stays.push(...tellLeftBehind(leftBehind));
   if (statement === undefined) {
     const notes = ["the destination has newer evidence than the source: nothing was signed, and no tag was set", ...told, ...stays];
     return finish(there.image, { violations: there.violations, notes }, { plan: planFile }, renderRefused);
@@ -140,9 +145,9 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
 /** A result has room for some; the plan has them all. */
 const maxNotes = 20;
 
-function describeLeftBehind({ leftBehind }: PromotionPlan): string[] {
+function describeLeftBehind(leftBehind: readonly LeftBehind[]): string[] {
   const notes = leftBehind.slice(0, maxNotes).map(({ digest, subject, reason }) => `left behind: ${digest} about ${subject}: ${reason}`);
-  return leftBehind.length > maxNotes ? [...notes, `left behind: ${leftBehind.length - maxNotes} more, which the plan lists`] : notes;
+  return leftBehind.length > maxNotes ? [...notes, `left behind: ${leftBehind.length - maxNotes} more`] : notes;
 }
 
 async function loadPromoter(given: Inputs, context: Context): Promise<Signer | undefined> {

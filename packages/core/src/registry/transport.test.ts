@@ -222,6 +222,21 @@ describe("what cannot be reached", () => {
     await expect(second).rejects.toMatchObject({ code: "aborted" });
     await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "aborted" });
   });
+
+  test("closing ends what waits for its next try, and so does a signal that was there before", async () => {
+    const server = await registry({ faults: [{ action: { kind: "status", status: 503, headers: { "Retry-After": "50" } } }] });
+    const options = { ports: silentPorts(), env: {} };
+    const closed = createTransport(options);
+    const waiting = closed.send(get(`${server.url}/v2/`));
+    waiting.catch(() => undefined);
+    await expect.poll(() => server.requests.length).toBe(1);
+    await closed.close();
+    await expect(waiting).rejects.toMatchObject({ code: "aborted" });
+    const late = createTransport({ ...options, signal: AbortSignal.abort() });
+    await expect(late.send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "aborted" });
+    await late.close();
+    expect(server.requests).toHaveLength(1);
+  });
 });
 
 describe("bodies", () => {

@@ -58,8 +58,9 @@ export interface Transport {
   send(request: TransportRequest): Promise<TransportResponse>;
   readonly traffic: Traffic;
   readonly attempts: number;
-  /** Waits, unless the caller gives up first. @throws InfrastructureError `aborted` */
+  /** Waits, unless the caller gives up or closes first. @throws InfrastructureError `aborted` */
   wait(milliseconds: number): Promise<void>;
+  /** Everything under way or waiting ends with `aborted`. */
   close(): Promise<void>;
 }
 
@@ -71,7 +72,7 @@ export type TransportOptions = Pick<
   "ports" | "env" | "signal" | "plainHttp" | "hosts" | "attempts" | "stallTimeout"
 > & {
   /** Stands in for the clock, so that tests see how long would be waited instead of waiting. */
-  sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
+  sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   random?: () => number;
 };
 
@@ -94,20 +95,22 @@ export function createTransport(options: TransportOptions): Transport {
   const dispatchers = createDispatchers(options, rules, Math.min(stallTimeout, 15_000));
   const gates = new Map<string, HostGate>();
   const active = new Set<(error: Error) => void>();
+  /** Aborted, with the error to throw, by the caller's signal or by {@link Transport.close}. */
+  const stop = new AbortController();
   const traffic: Traffic = { requests: 0, bytesReceived: 0, bytesSent: 0 };
   // Until when a host does not want to be asked, by its own Retry-After: it holds for every request, not only for the one that was told.
   const parkedUntil = new Map<string, number>();
 
   async function wait(milliseconds: number): Promise<void> {
-    throwIfAborted(signal);
-    await sleep(milliseconds, signal);
-    throwIfAborted(signal);
+    stop.signal.throwIfAborted();
+    await sleep(milliseconds, stop.signal);
+    stop.signal.throwIfAborted();
   }
 
   async function send(request: TransportRequest): Promise<TransportResponse> {
     const most = request.attempts ?? attempts;
     for (let attempt = 1; ; attempt++) {
-      throwIfAborted(signal);
+      stop.signal.throwIfAborted();
       let retryAfter: number | undefined;
       let why: string;
       try {
@@ -121,7 +124,7 @@ export function createTransport(options: TransportOptions): Transport {
         await response.discard();
         if (attempt >= most) throw exhausted(request, response, attempt);
       } catch (error) {
-        throwIfAborted(signal);
+        stop.signal.throwIfAborted();
         if (error instanceof SourceFailure) throw error.cause;
         if (isKnownError(error)) throw error;
         if (attempt >= most || !isRetryError(error)) throw unreachable(request, error, attempt);
@@ -186,7 +189,7 @@ export function createTransport(options: TransportOptions): Transport {
       if (gate.isJustLeft()) await nextTurn();
       const selected = dispatchers.select(url);
       const dispatcher = selected instanceof Promise ? await selected : selected;
-      throwIfAborted(signal);
+      stop.signal.throwIfAborted();
       const answer = await exchange(request, {
         dispatcher,
         place,
@@ -238,11 +241,13 @@ export function createTransport(options: TransportOptions): Transport {
     return gate;
   }
 
-  function giveUp(error: Error): void {
+  function giveUp(error: InfrastructureError): void {
+    stop.abort(error);
     for (const gate of gates.values()) gate.close(error);
     for (const fail of [...active]) fail(error);
   }
-  const onAbort = (): void => giveUp(abortedError(signal));
+  const onAbort = (): void => giveUp(new InfrastructureError("the work was given up", { code: "aborted", cause: signal?.reason }));
+  if (signal?.aborted === true) onAbort();
   signal?.addEventListener("abort", onAbort, { once: true });
 
   return {
@@ -314,26 +319,18 @@ export function describeCause(error: unknown): string {
   return error.cause instanceof Error ? describeCause(error.cause) : error.message || error.name;
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortedError(signal);
-}
-
-function abortedError(signal: AbortSignal | undefined): InfrastructureError {
-  return new InfrastructureError("the work was given up", { code: "aborted", cause: signal?.reason });
-}
-
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-async function sleepFor(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+async function sleepFor(milliseconds: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = () => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
+      signal.removeEventListener("abort", done);
       resolve();
     };
     const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done, { once: true });
+    signal.addEventListener("abort", done, { once: true });
   });
 }

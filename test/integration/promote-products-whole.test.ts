@@ -189,6 +189,30 @@ describe.each(settings)("%s", (_what, setting) => {
     expect((await stand.vettedState())["vetted/shop"]?.tags["1.0.0"]).toBe(image.digest);
     expect(await stagingTags()).toEqual([]);
   });
+
+  test("is asked when another promotion of the image has just ended, staging tags and all, and ends well", async () => {
+    const image = await stage(pushImage);
+    const [first, second] = [connect(), connect()];
+    const other = await prepare(image, second);
+    let hasEnded = false;
+    const late: typeof first = {
+      ...first,
+      async listTags(repository) {
+        // Its own staging tag is set by now, and the product is asked next.
+        if (!hasEnded && repository.name.startsWith("quarantine/") && (await stagingTags()).length > 0) {
+          hasEnded = true;
+          await other.prepared?.execute(stand.keys.promote.signer);
+        }
+        return first.listTags(repository);
+      },
+    };
+    const outcome = await (await prepare(image, late)).prepared?.execute(stand.keys.promote.signer);
+    await Promise.all([first.close(), second.close()]);
+    expect(hasEnded).toBe(true);
+    expect(outcome?.gate.verdict).toBe("pass");
+    expect((await stand.vettedState())["vetted/shop"]?.tags["1.0.0"]).toBe(image.digest);
+    expect(await stagingTags()).toEqual([]);
+  });
 });
 
 describe.each(settings)("%s: killed after any write, to either repository,", (_what, setting) => {

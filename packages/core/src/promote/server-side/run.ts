@@ -15,7 +15,7 @@ export interface ServerSideContext {
 }
 
 export interface ServerSideOutcome {
-  /** `present`: it was at the destination, and the product was not asked. `nothing`: the product said yes, and the image is not there under the staging tag. */
+  /** `present`: it is at the destination, brought by somebody else. `nothing`: the product said yes, and the image is not there under the staging tag. */
   did: "promoted" | "present" | "nothing";
   /** For the result of the promotion. */
   notes: string[];
@@ -33,7 +33,7 @@ export interface ServerSideOutcome {
 export async function runServerSide(plan: ServerSidePlan, image: Manifest, context: ServerSideContext): Promise<ServerSideOutcome> {
   const { client } = context;
   const title = titleOf(plan.product);
-  if ((await client.resolve({ ...plan.to, digest: plan.digest })) !== undefined) {
+  if (await isThere(plan, context)) {
     return { did: "present", notes: [`the image is at the destination already: ${title} was not asked`] };
   }
   await assertStaged(plan, context, false);
@@ -50,8 +50,8 @@ export async function runServerSide(plan: ServerSidePlan, image: Manifest, conte
         notes: [...notes, `${title} ${plan.moves ? "moved" : "copied"} the image from ${plan.fromKey} to ${plan.toKey}`],
       };
     }
-    const kept = await client.resolve({ ...plan.from, digest: plan.digest });
-    if (kept === undefined && (await client.resolve({ ...plan.to, digest: plan.digest })) === undefined) {
+    if (await isThere(plan, context)) return { did: "present", notes: [...notes, "the image came to the destination meanwhile"] };
+    if ((await client.resolve({ ...plan.from, digest: plan.digest })) === undefined) {
       throw failed(
         plan,
         "says that it promoted the image, which is now at neither place",
@@ -65,6 +65,10 @@ export async function runServerSide(plan: ServerSidePlan, image: Manifest, conte
   } finally {
     await api.close();
   }
+}
+
+async function isThere(plan: ServerSidePlan, { client }: ServerSideContext): Promise<boolean> {
+  return (await client.resolve({ ...plan.to, digest: plan.digest })) !== undefined;
 }
 
 /** True where the staging tag is at the destination. @throws InfrastructureError `server-side-mismatch` where it is another image's */
@@ -159,6 +163,8 @@ async function promote(
       notes.push(`${titleOf(plan.product)} did not say that it promoted the image; it did`);
       return undefined;
     }
+    // Another run of this promotion has ended by now, and taken the staging tag away.
+    if (await isThere(plan, context)) return undefined;
     if (isFinal || attempt >= api.attempts) throw problem;
     await api.wait(retryDelay(attempt, retryAfter, Math.random()));
   }

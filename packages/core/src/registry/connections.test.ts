@@ -238,6 +238,16 @@ describe("content and those who read and give it", () => {
     expect((await made.send(get(host, "/"))).status).toBe(403);
   });
 
+  test.each([
+    ["in one piece", 5],
+    ["in several", 300_000],
+  ])("a server that takes all of it (%s) and then says nothing is given up", async (_how, length) => {
+    const host = await http((request) => void request.resume());
+    const made = transport({ attempts: 1, stallTimeout: 150 });
+    const sent = made.send({ method: "PUT", url: new URL(`http://${host}/`), body: new Uint8Array(length) });
+    await expect(sent).rejects.toMatchObject({ code: "registry-unreachable", message: expect.stringContaining("nothing moved") });
+  });
+
   test("who reads slowly, and a source that thinks, is not taken for a silent server", async () => {
     const host = await http(async (request, response) => {
       for await (const _chunk of request);

@@ -97,6 +97,18 @@ describe("the promotion's own statement", () => {
     expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion was signed before");
   });
 
+  test("one after which another was made under another policy does not: a gate takes the newest alone", async () => {
+    stand = await openStand();
+    const image = await stand.stageImage();
+    await promoteWhole(stand, image);
+    const [promotion] = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest));
+    const later = structuredClone(promotion?.statement ?? expect.unreachable());
+    edit(summaryExtension, "policySerial")(later, 6);
+    edit("timeVerified")(later, new Date(Date.now() + 1000).toISOString());
+    await attachStatement(stand.client, inRepository(image, `${stand.to}/shop`), later, stand.keys.promote.signer, new Date());
+    expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion is signed");
+  });
+
   test("it names its environment: a promotion into another one is stated beside it", async () => {
     stand = await openStand();
     const image = await stand.stageImage();

@@ -5,10 +5,15 @@ import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
-import { predicateTypes, stageVerifierId } from "../signing/predicates.ts";
+import { stageVerifierId } from "../signing/predicates.ts";
 import { digestSet } from "../signing/statement.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";
-import { buildVerificationSummary, readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
+import {
+  buildVerificationSummary,
+  readVerificationSummary,
+  summaryVerifierId,
+  type VerificationSummary,
+} from "../signing/verification-summary.ts";
 
 /** What a promotion states. */
 interface PromotionAnswer {
@@ -41,9 +46,10 @@ export async function stateGate(
   }));
   const { digest } = gate.image.reference;
   const subjects = new Set([digest, ...gate.image.children.map((child) => child.digest)]);
-  const isStated = [...subjects].every((subject) =>
-    gate.evidence.get(subject)?.statements.some((statement) => isSameAnswer(statement, { ...about, inputs })),
-  );
+  const isStated = [...subjects].every((subject) => {
+    const newest = findNewestAnswer(gate.evidence.get(subject)?.statements ?? [], about);
+    return newest !== undefined && isSameAnswer(newest, { ...about, inputs });
+  });
   if (isStated) return { existed: true };
   const children = gate.image.children.filter((child) => child.digest !== digest);
   const statement = buildVerificationSummary({
@@ -63,18 +69,22 @@ export async function stateGate(
   return attachStatement(client, target, statement, signer, now, { isNew: true, hasEmptyConfig: gate.accepted.length > 0 });
 }
 
-/** Whether a statement that is there says what is to be said now, recently enough. */
-function isSameAnswer(found: VerifiedStatement, answer: PromotionAnswer): boolean {
-  const { policy, inputs, now } = answer;
-  if (
-    found.statement.predicateType !== predicateTypes.verificationSummary ||
-    summaryVerifierId(found.statement) !== stageVerifierId("promote")
-  )
-    return false;
-  if (!found.signers.includes(answer.promoter)) return false;
-  const summary = readVerificationSummary(found.statement);
-  if ("problem" in summary || summary.result !== "PASSED" || summary.policySerial !== policy.policy.serial) return false;
-  if (summary.environment !== answer.environmentName) return false;
+/** What the promoter said last about this environment. A gate takes that alone, so what was said before it, under another policy, would have to be said again. */
+function findNewestAnswer(
+  statements: readonly VerifiedStatement[],
+  { promoter, environmentName }: Pick<PromotionAnswer, "promoter" | "environmentName">,
+): VerificationSummary | undefined {
+  const [newest] = statements
+    .filter(({ signers, statement }) => signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"))
+    .map(({ statement }) => readVerificationSummary(statement))
+    .filter((summary): summary is VerificationSummary => !("problem" in summary) && summary.environment === environmentName)
+    .toSorted((a, b) => b.timeVerified.getTime() - a.timeVerified.getTime());
+  return newest;
+}
+
+/** Whether what was said is what is to be said now, recently enough. */
+function isSameAnswer(summary: VerificationSummary, { policy, inputs, now }: PromotionAnswer): boolean {
+  if (summary.result !== "PASSED" || summary.policySerial !== policy.policy.serial) return false;
   const age = now.getTime() - summary.timeVerified.getTime();
   if (!(age < restateAfter && age >= -clockSkew)) return false;
   const key = (set: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(set).sort());

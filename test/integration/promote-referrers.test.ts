@@ -160,6 +160,15 @@ describe("stays behind, and stops nothing", () => {
     expect(Object.keys((await vetted()).tags)).toEqual(["0.9.0"]);
   });
 
+  test("and not a layer that nobody answers for: that is an error", async () => {
+    stand = await openStand({ apart: true });
+    const image = await stand.stageImage();
+    const { layer } = await attachLayer(image, "a layer of its own");
+    stand.quarantine.faults = [{ method: "GET", path: `/blobs/${layer}`, action: { kind: "status", status: 403 } }];
+    expect((await stand.promote(image)).outcome.result.error?.code).toBe("registry-unauthorized");
+    expect(Object.keys((await vetted()).tags)).toEqual(["0.9.0"]);
+  });
+
   test("a list of a statement's referrers that is none", async () => {
     stand = await openStand({ registry: { referrers: false } });
     const image = await stand.stageImage();
@@ -307,6 +316,25 @@ describe.each(stands)("%s", (_where, options) => {
     await promoteBeside(image);
     expect(stand.vettedWrites()).toEqual([]);
   });
+});
+
+test("what is listed at the destination already is set under cosign's tag as well", async () => {
+  stand = await openStand();
+  const image = await stand.stageImage();
+  const tag = `${fallbackTag(image.digest)}.sbom`;
+  const { bytes, descriptor } = buildReferrer(plain(image.image), "application/x.both");
+  const at = async (...target: [] | [string]): Promise<Digest> =>
+    stand.client.pushManifest(image.repository, bytes, mediaTypes.ociManifest, ...target);
+  await attach(image, image.image);
+  await at();
+  await promoteBeside(image);
+  await at(tag);
+  await promoteBeside(image);
+  expect((await vetted()).tags).toHaveProperty([tag], descriptor.digest);
+  expect(await listedThere(image.digest)).toContain(descriptor.digest);
+  stand.vetted.requests.length = 0;
+  await promoteBeside(image);
+  expect(stand.vettedWrites()).toEqual([]);
 });
 
 test("a layer of an artifact that calls itself foreign and has addresses is copied: only an image's is in no registry", async () => {

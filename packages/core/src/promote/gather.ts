@@ -108,7 +108,7 @@ export async function gatherPromotion(
       from,
       to,
       digest: root.digest,
-      manifests: manifests.filter(({ digest, tag }) => tag === undefined || !destination.keepsOwn.has(digest)),
+      manifests: manifests.filter(({ tag }) => tag === undefined || !destination.keepsOwn.has(tag)),
       leftBehind,
       tags: tags.map((tag, index) => {
         // A tag's digest is of the registry's own algorithm, whichever the image goes by.
@@ -152,8 +152,8 @@ async function fetchChildren(
 
 interface Destination {
   isPresent(wanted: Wanted): boolean;
-  /** Manifests under cosign's tags that the destination has its own of. */
-  keepsOwn: ReadonlySet<Digest>;
+  /** cosign's tags that the destination has its own manifests under. */
+  keepsOwn: ReadonlySet<string>;
   leftBehind: LeftBehind[];
   lists: number;
   looks: number;
@@ -169,8 +169,9 @@ async function lookAtDestination(
   wanted: readonly Wanted[],
   isThorough: boolean,
 ): Promise<Destination> {
-  const there = new Set<Digest>();
-  const keepsOwn = new Set<Digest>();
+  // By tag what is written under one, and else by digest: the same manifest can be under a tag and in a list, and be at the destination as one of the two.
+  const there = new Set<string>();
+  const keepsOwn = new Set<string>();
   const leftBehind: LeftBehind[] = [];
   let looks = 0;
   let lists = 0;
@@ -209,14 +210,14 @@ async function lookAtDestination(
       if (tag === undefined || subject === undefined) return;
       looks++;
       const current = await client.resolve({ ...to, tag });
-      if (current === digest) there.add(digest);
+      if (current === digest) there.add(tag);
       else if (current !== undefined) {
-        keepsOwn.add(digest);
+        keepsOwn.add(tag);
         leftBehind.push({ digest, subject, reason: `${formatRepository(to)} has a ${tag} of its own, which is left as it is` });
       }
     },
   );
-  return { isPresent: ({ digest }) => there.has(digest), keepsOwn, leftBehind, lists, looks };
+  return { isPresent: ({ digest, tag }) => there.has(tag ?? digest), keepsOwn, leftBehind, lists, looks };
 }
 
 /** What a manifest says that it is: of an artifact without a type, its config's. */

@@ -248,6 +248,55 @@ describe("content and those who read and give it", () => {
     await expect(sent).rejects.toMatchObject({ code: "registry-unreachable", message: expect.stringContaining("nothing moved") });
   });
 
+  test("an answer that is read in part is cut off, and gives its place back", async () => {
+    let cut = (): void => undefined;
+    const isCut = new Promise<void>((resolve) => {
+      cut = resolve;
+    });
+    const host = await http((request, response) => {
+      if (request.url === "/short") response.end("short");
+      else response.on("close", cut).write(Buffer.alloc(1_000_000));
+    });
+    const made = transport({ hosts: { [host]: { connections: 1 } } });
+    const answer = await made.send({ method: "GET", url: new URL(`http://${host}/`) });
+    for await (const _chunk of answer.stream()) break;
+    await isCut;
+    expect((await made.send(get(host, "/short"))).bytes).toHaveLength(5);
+  });
+
+  test("a hint before the answer is not the answer", async () => {
+    const host = await serve(
+      createTcpServer((socket) => {
+        socket.on("error", () => undefined);
+        const hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
+        socket.once("data", () => void socket.write(`${hint}HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nright`));
+      }),
+    );
+    const answer = await transport().send(get(host, "/"));
+    expect([answer.status, new TextDecoder().decode(answer.bytes)]).toEqual([200, "right"]);
+  });
+
+  test("a server that answers half, while the content still comes and stops, is given up", async () => {
+    let answered = (): void => undefined;
+    const isAnswered = new Promise<void>((resolve) => {
+      answered = resolve;
+    });
+    const host = await http((_request, response) => void response.writeHead(200).write("half"));
+    const made = transport({ attempts: 1, stallTimeout: 300 });
+    async function* open() {
+      yield new Uint8Array(5);
+      await isAnswered;
+      yield new Uint8Array(5);
+      await new Promise(() => undefined);
+    }
+    const answer = await made.send({ method: "PUT", url: new URL(`http://${host}/`), body: { length: 15, open } });
+    const stream = answer.stream()[Symbol.asyncIterator]();
+    expect((await stream.next()).done).toBe(false);
+    const rest = stream.next();
+    answered();
+    await expect(rest).rejects.toThrow("nothing moved");
+  });
+
   test("who reads slowly, and a source that thinks, is not taken for a silent server", async () => {
     const host = await http(async (request, response) => {
       for await (const _chunk of request);

@@ -380,6 +380,19 @@ describe("what a registry may ask for", () => {
     }
   });
 
+  test("who asks for another scope each time gets three tries", async () => {
+    let tokens = 0;
+    let requests = 0;
+    const host = await http((request, response) => {
+      if (request.url?.startsWith("/token") === true) return void response.end(`{"token":"t${++tokens}"}`);
+      const challenge = `Bearer realm="http://${request.headers.host}/token",scope="repository:r${++requests}:pull",error="insufficient_scope"`;
+      response.writeHead(requests % 2 === 0 ? 403 : 401, { "WWW-Authenticate": challenge }).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+    expect({ requests, tokens }).toEqual({ requests: 3, tokens: 2 });
+  });
+
   test("a 401 without a challenge is an answer, and the login stays here", async () => {
     const seen: (string | undefined)[] = [];
     const host = await http((request, response) => {

@@ -96,14 +96,10 @@ export function createAuthorizedTransport(
     // Whoever waited as well may have asked for a new one by now.
     const latest = tokens.get(key);
     if (latest !== undefined && latest !== current) return bearer(await latest);
+    // Should it fail, whoever finds it here asks anew.
     const fetched = fetchToken(method, scopes, access, credential);
     tokens.set(key, fetched);
-    try {
-      return bearer(await fetched);
-    } catch (error) {
-      if (tokens.get(key) === fetched) tokens.delete(key);
-      throw error;
-    }
+    return bearer(await fetched);
   }
 
   function chooseMethod(challenges: Challenge[], endpoint: URL): Method | undefined {

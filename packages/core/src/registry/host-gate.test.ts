@@ -109,3 +109,16 @@ test("half as many after a 429, and one more again after twenty good answers, up
   for (let time = 0; time < 200; time++) gate.speedUp();
   expect(await atOnce()).toBe(4);
 });
+
+test("who has left is none of those who wait for their readers", async () => {
+  const gate = createHostGate("a", 2);
+  const asked = [ask(gate), ask(gate), ask(gate), ask(gate)];
+  await settle();
+  asked[0]?.place?.setIdle(true);
+  asked[0]?.place?.leave();
+  await settle();
+  asked[1]?.place?.setIdle(true);
+  asked[2]?.place?.setIdle(true);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(count(asked)).toBe("has has has has");
+});

@@ -348,6 +348,15 @@ describe("the fallback tag", () => {
     expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([...pushed, foreign.digest].sort());
   });
 
+  test("what was taken away long after is put back by the next push of it", async () => {
+    const client = await start({ referrers: false });
+    const pushed = await pushReferrers(client, 1);
+    await pushBuilt(newClient(), repository, other);
+    await writeBehind([foreign]);
+    await pushReferrers(client, 1);
+    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([...pushed, foreign.digest].sort());
+  });
+
   test("writers that never stop are an error", async () => {
     server = await startRegistry({ referrers: false });
     repository = { registry: server.host, name: "team/shop" };

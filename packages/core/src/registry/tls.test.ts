@@ -244,8 +244,11 @@ describe("an own authority", () => {
     await put(`.docker/certs.d/${host}/client.key`, (await authority.issue([])).key);
     await expect(transport().send(get(host))).rejects.toMatchObject({ code: "certificates-invalid" });
     await put(`.docker/certs.d/${host}/client.key`, client.key);
-    expect((await transport().send(get(host))).status).toBe(200);
+    const masked: string[] = [];
+    const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
+    expect((await transport({ ports }).send(get(host))).status).toBe(200);
     expect(seen).toEqual([true]);
+    expect(masked).toEqual([client.key]);
   });
 
   test("a registry on localhost has TLS where its settings say so", async () => {
@@ -299,6 +302,14 @@ describe("behind a proxy", () => {
     for (const hosts of wrong) await expect(transport({ env, hosts }).send(get("registry.test"))).rejects.toMatchObject(untrusted);
     for (const hosts of right) expect((await transport({ env, hosts }).send(get("registry.test"))).status).toBe(200);
     expect(new Set(asked)).toEqual(new Set(["registry.test:443"]));
+  });
+
+  test("but a host of this machine is asked without it", async () => {
+    const { host } = await serve();
+    const { asked, leadTo } = await proxy();
+    const made = transport({ env: leadTo(host), hosts: { [host]: { ca: authority.cert } } });
+    expect((await made.send(get(host))).status).toBe(200);
+    expect(asked).toEqual([]);
   });
 
   test("by certs.d, with and without https' own port in its name, and with the client's certificate", async () => {

@@ -336,6 +336,19 @@ describe("redirects", () => {
     }
   });
 
+  test("a 303 is followed by a GET without the content", async () => {
+    const seen: string[] = [];
+    const port = await http((request, response) => {
+      seen.push(`${request.method} ${request.headers["content-length"] ?? "nothing"} ${request.headers["content-type"] ?? "nothing"}`);
+      if (request.method === "PUT") response.writeHead(303, { location: "/b" });
+      request.resume().on("end", () => response.end());
+    });
+    const headers = { "content-type": "text/plain" };
+    const request = { method: "PUT" as const, url: new URL(`http://127.0.0.1:${port}/a`), headers, body: new Uint8Array(1) };
+    expect((await transport().send(request)).status).toBe(200);
+    expect(seen).toEqual(["PUT 1 text/plain", "GET nothing nothing"]);
+  });
+
   test.each([301, 302])("a PUT does not follow a %d", async (status) => {
     const server = await registry({ faults: [{ action: { kind: "redirect", location: "/v2/", status } }] });
     const request = { method: "PUT" as const, url: new URL(`${server.url}/v2/a`), body: new Uint8Array(1) };

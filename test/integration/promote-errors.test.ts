@@ -121,6 +121,18 @@ describe("what the destination says of itself is not taken for it", () => {
     expect((await stand.vettedState())["vetted/shop"]?.manifests).toContain(lost);
   });
 
+  test("a verdict that was deleted there is brought again, also where an older one passes as well", async () => {
+    stand = await openStand({ registry: { referrers: false } });
+    const { client, policy, keys } = stand;
+    const image = await stand.stageImage({ scanVerdict: { age: 7_200_000 } });
+    const again = await attachEvidence({ client, image, policy, keys, pieces: ["scan", "scanVerdict"] });
+    expect((await stand.promote(image)).outcome.verdict).toBe("pass");
+    const lost = again.get("scanVerdict")?.referrer.digest ?? expect.unreachable();
+    await fetch(`${stand.vetted.url}/v2/vetted/shop/manifests/${lost}`, { method: "DELETE" });
+    expect((await stand.promote(image)).outcome.verdict).toBe("pass");
+    expect((await stand.vettedState())["vetted/shop"]?.manifests).toContain(lost);
+  });
+
   test("an index that is there, and a child of it is not: it is brought again", async () => {
     stand = await openStand();
     const { client, policy, keys } = stand;

@@ -124,7 +124,7 @@ export async function gatherPromotion(
 /**
  * Every child of an index, the unrunnable attestation children as well: the index is copied byte for byte, and must not name what is not there. Of those that nobody
  * has judged, the payloads are read: an attestation has an image's config, and its layers' types keep no runtime that looks at none from unpacking an archive.
- * @throws InfrastructureError `manifest-invalid` for another index, and for a child that could be run and was not judged
+ * @throws InfrastructureError `manifest-invalid` for a child that could be run and was not judged
  */
 async function fetchChildren(
   source: RememberingClient,
@@ -134,17 +134,19 @@ async function fetchChildren(
 ): Promise<{ children: Manifest[]; payloads: number }> {
   if (root.kind === "image") return { children: [], payloads: 0 };
   const digests = [...new Set(root.manifest.manifests.map((descriptor) => descriptor.digest))];
-  const refuse = (why: string): InfrastructureError =>
-    new InfrastructureError(`${formatRepository(from)}@${root.digest} ${why}`, { code: "manifest-invalid", safeToRetry: false });
   let payloads = 0;
   const children = await mapConcurrently(concurrency, digests, async (digest) => {
     const child = await source.fetchManifest({ ...from, digest });
-    if (child.kind === "index") throw refuse(`holds another index, ${digest}, which goldenpath does not promote`);
     if (judged.has(digest)) return child;
     const read = await readPayloads(source, from, child, maxStatementBytes);
     payloads += read.size;
     const runs = isRunnableContent(child, read);
-    if (runs !== undefined) throw refuse(`holds ${digest}, which says that it is of no platform: ${runs}, and nobody has judged it`);
+    if (runs !== undefined) {
+      throw new InfrastructureError(
+        `${formatRepository(from)}@${root.digest} holds ${digest}, which says that it is of no platform: ${runs}, and nobody has judged it`,
+        { code: "manifest-invalid", safeToRetry: false },
+      );
+    }
     return child;
   });
   return { children, payloads };

@@ -187,7 +187,7 @@ export function assertPromoter(signer: Signer, environment: PolicyEnvironment, p
 
 /**
  * What was copied has to stand on its own: the same gate, on what the destination serves. It may know more than the source (an image that was promoted before is
- * scanned again where it runs), and then its no is the policy's. A problem where it serves less than what was copied.
+ * scanned again where it runs), and then its no is the policy's. A problem where it serves less of the evidence than was copied.
  */
 async function gateDestination(
   client: RegistryClient,
@@ -208,8 +208,11 @@ async function gateDestination(
   }
   const isThere = ({ subject, bundle }: VerifiedStatement): boolean =>
     gate.evidence.get(subject)?.statements.some((statement) => statement.bundle.digest === bundle.digest) === true;
-  if (gate.verdict === "pass" || source.accepted.every(isThere)) return gate;
-  return { problem: gate.violations.map((violation) => `${violation.thing}: ${violation.problem}`).join("; ") };
+  const lacking = [...source.evidence.values()].flatMap(({ statements }) => statements).filter((statement) => !isThere(statement));
+  // Also where the gate passes: an older verdict passes as well as the newer one that is not there.
+  if (lacking.length === 0) return gate;
+  const named = lacking.map(({ statement, subject, referrer }) => `${referrer.digest} (${statement.predicateType}) about ${subject}`);
+  return { problem: `it lacks ${named.join(", ")}` };
 }
 
 const absences: readonly string[] = ["image-not-found", "blob-not-found"];

@@ -4,7 +4,7 @@ import { digestOf } from "../oci/digest.ts";
 import { type Descriptor, mediaTypes } from "../oci/manifest.ts";
 import { silentPorts } from "../ports.ts";
 import type { RegistryClient } from "./client.ts";
-import { copyManifest } from "./copy.ts";
+import { copyBlobs, copyManifest } from "./copy.ts";
 import { createRegistryClient } from "./create.ts";
 import { type BuiltManifest, buildImage, buildIndex, buildReferrer, encodeText, pushBuilt } from "./testing.ts";
 
@@ -195,4 +195,19 @@ test("layers that may not be distributed stay where they are", async () => {
   for (const blob of amd.blobs) await client.pushBlob(from, blob.descriptor, () => blob.bytes);
   const digest = await client.pushManifest(from, encodeText(JSON.stringify(manifest)), mediaTypes.ociManifest);
   expect(await copyManifest(client, from, to, digest)).toMatchObject({ blobsCopied: 1 });
+});
+
+test("blobs that are at hand are sent from memory, once a registry is known to mount nothing", async () => {
+  const blobs = Array.from({ length: 20 }, (_each, at) => {
+    const bytes = encodeText(`blob ${at}`);
+    return { bytes, descriptor: { mediaType: "application/x.data", digest: digestOf(bytes), size: bytes.byteLength } };
+  });
+  for (const { bytes, descriptor } of blobs) await client.pushBlob(from, descriptor, () => bytes);
+  source.faults = [{ method: "POST", path: "mount=", action: { kind: "status", status: 405 } }];
+  source.requests.length = 0;
+  const result = await copyBlobs(client, from, near, blobs);
+  expect(result).toMatchObject({ blobsMounted: 0, blobsCopied: blobs.length });
+  for (const { descriptor } of blobs) expect(await client.hasBlob(near, descriptor.digest)).toBe(true);
+  // Those that were on their way when the first was refused.
+  expect(source.requests.filter(({ method }) => method === "GET").length).toBeLessThanOrEqual(8);
 });

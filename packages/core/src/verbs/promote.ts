@@ -119,7 +119,7 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
     return notes;
   };
   const stays = tellLeftBehind(prepared.plan.leftBehind);
-  if (given["dry-run"] || signer === undefined) {
+  if (signer === undefined) {
     const notes = ["dry run: nothing was written", ...stays];
     return finish(gate.image, { violations, notes }, { plan: planFile }, () => renderPromoted(prepared.plan, promoted, true));
   }

@@ -144,7 +144,7 @@ async function fetchChildren(
     if (runs !== undefined) {
       throw new InfrastructureError(
         `${formatRepository(from)}@${root.digest} holds ${digest}, which says that it is of no platform: ${runs}, and nobody has judged it`,
-        { code: "manifest-invalid", safeToRetry: false },
+        { code: "manifest-invalid", safeToRetry: false, wayOut: "Find out who built the index, and build it again without that child." },
       );
     }
     return child;

@@ -209,15 +209,23 @@ describe("stays behind, and stops nothing", () => {
     expect((await vetted()).manifests).not.toContain(foreign.digest);
   });
 
-  test("all of them, where they are larger than anybody attaches on purpose", async () => {
+  test("all of them, where they are larger or of more layers than anybody attaches on purpose", async () => {
     stand = await openStand();
     const image = await stand.stageImage();
     await attach(image, image.image);
     const source = rememberReads(stand.client);
     const evidence = new Map([[image.digest, await collectEvidence(source, image.repository, image.digest, stand.policy.policy.signers)]]);
-    const find = (bytes: number) => findReferrers(source, image.repository, evidence, { ...referrerLimits, bytes });
-    expect((await find(2)).carried).toHaveLength(1);
-    expect(await find(1)).toMatchObject({ carried: [], leftBehind: [{ reason: expect.stringContaining("more than 1 bytes") }] });
+    const find = (limit: Partial<typeof referrerLimits>) =>
+      findReferrers(source, image.repository, evidence, { ...referrerLimits, ...limit });
+    expect((await find({ bytes: 2 })).carried).toHaveLength(1);
+    expect(await find({ bytes: 1 })).toMatchObject({ carried: [], leftBehind: [{ reason: expect.stringContaining("more than 1 bytes") }] });
+    // Each costs a request or two, however small it is.
+    await attachLayer(image, "one");
+    expect((await find({ blobs: 2 })).carried).toHaveLength(2);
+    expect(await find({ blobs: 1 })).toMatchObject({
+      carried: [],
+      leftBehind: [{ reason: expect.stringContaining("more than 1 layers") }],
+    });
   });
 
   test("one that the destination has its own of under cosign's tag", async () => {

@@ -33,11 +33,12 @@ export interface ReferrerGraph {
 interface ReferrerLimits {
   depth: number;
   referrers: number;
+  blobs: number;
   bytes: number;
 }
 
-/** A signature on an SBOM's signature is depth 3. Of what is not evidence: more in number or in bytes than this is not what anybody attached to an image on purpose. */
-export const referrerLimits: ReferrerLimits = { depth: 4, referrers: 200, bytes: 512 * 1024 * 1024 };
+/** A signature on an SBOM's signature is depth 3. Of what is not evidence: more in number, in layers, or in bytes than this is not what anybody attached to an image on purpose. */
+export const referrerLimits: ReferrerLimits = { depth: 4, referrers: 200, blobs: 1000, bytes: 512 * 1024 * 1024 };
 
 const concurrency = 8;
 
@@ -63,7 +64,7 @@ export async function findReferrers(
   const graph: ReferrerGraph = { carried: [], leftBehind: [], lists: 0, contents: 0 };
   const signed = [...evidence.values()].flatMap(({ statements }) => statements.map(({ referrer }) => referrer.digest));
   const seen = new Set<string>(signed);
-  let bytes = 0;
+  const blobs = new Map<Digest, number>();
 
   async function judge(candidate: Candidate): Promise<CarriedReferrer | LeftBehind> {
     const { digest, subject, depth, tag } = candidate;
@@ -121,7 +122,10 @@ export async function findReferrers(
     const carried = judged.filter((each): each is CarriedReferrer => "manifest" in each);
     graph.carried.push(...carried);
     graph.leftBehind.push(...judged.filter((each): each is LeftBehind => "reason" in each));
-    bytes += carried.flatMap(({ manifest }) => blobsOf(manifest)).reduce((sum, blob) => sum + blob.size, 0);
+    for (const { digest, size } of carried.flatMap(({ manifest }) => blobsOf(manifest)))
+      blobs.set(digest, Math.max(size, blobs.get(digest) ?? 0));
+    if (blobs.size > limits.blobs) return withoutOthers(graph, evidence, `they have more than ${limits.blobs} layers`);
+    const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
     if (bytes > limits.bytes) return withoutOthers(graph, evidence, `they have more than ${limits.bytes} bytes`);
     const parents = [
       ...(depth === 1 ? signed : []),

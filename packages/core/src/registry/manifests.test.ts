@@ -117,11 +117,11 @@ describe("manifests", () => {
     for (const status of [401, 403]) {
       server.faults = [{ path: "/manifests/", action: { kind: "status", status } }];
       for (const attempt of [
-        client.fetchManifest(byTag()),
-        client.resolve(byDigest()),
-        client.pushManifest(repository, image.bytes, image.descriptor.mediaType),
+        () => client.fetchManifest(byTag()),
+        () => client.resolve(byDigest()),
+        () => client.pushManifest(repository, image.bytes, image.descriptor.mediaType),
       ]) {
-        await expect(attempt).rejects.toMatchObject({
+        await expect(attempt()).rejects.toMatchObject({
           name: "UserError",
           code: "registry-unauthorized",
           wayOut: expect.stringContaining(`docker login ${server.host}`),

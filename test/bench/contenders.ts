@@ -173,12 +173,12 @@ export function copyContender(referrers: boolean): Contender {
   };
 }
 
-/** The whole of a promotion: it reads and verifies all evidence, copies, verifies again at the destination, signs, and sets the tag last. */
+/** The whole of a promotion, as a workflow runs it: it reads and verifies all evidence, copies, verifies again at the destination, signs, and sets the tag last. */
 export function promoteContender(many: boolean): Contender {
   return {
     name: "promote",
     ours: true,
-    note: `${shell(`goldenpath promote${many ? " --images …" : ""}`)}: gated, verified at both ends, signed`,
+    note: `${shell(`actions/promote${many ? ", images: …" : ""}`)}, its bundle: gated, verified at both ends, signed`,
     referrers: true,
     async command(job) {
       const { policy, keys } = job.world;
@@ -187,21 +187,20 @@ export function promoteContender(many: boolean): Contender {
       const to = `${job.to}/${job.target}`;
       const images =
         more.length === 0
-          ? ["--image", only.image, "--to", to, "--tags", only.tag]
-          : [only, ...more].flatMap(({ tag, image }) => ["--images", `${image} ${to} ${tag}`]);
-      const rest = [
-        "--environment",
-        "production",
-        "--policy",
-        policy.file,
-        "--key",
-        keys.promote.file,
-        "--result-dir",
-        resultsOf(job),
-        "--quiet",
-      ];
-      const cli = join(root, "packages", "cli", "bin", "goldenpath.mjs");
-      return { argv: [...node, cli, "promote", ...images, ...rest], env: environment(job) };
+          ? { INPUT_IMAGE: only.image, INPUT_TO: to, INPUT_TAGS: only.tag }
+          : { INPUT_IMAGES: [only, ...more].map(({ tag, image }) => `${image} ${to} ${tag}`).join("\n") };
+      const inputs = {
+        ...images,
+        INPUT_ENVIRONMENT: "production",
+        INPUT_POLICY: policy.file,
+        INPUT_KEY: keys.promote.file,
+        "INPUT_RESULT-DIR": resultsOf(job),
+        // The defaults of action.yml, which the runner fills in.
+        "INPUT_DRY-RUN": "false",
+        INPUT_SIGNER: "key",
+      };
+      const bundle = join(root, "actions", "promote", "dist", "index.js");
+      return { argv: [process.execPath, bundle], env: { ...environment(job), ...inputs, RUNNER_TEMP: job.directory } };
     },
   };
 }

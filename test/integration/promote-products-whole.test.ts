@@ -255,3 +255,15 @@ describe.each(settings)("%s: killed after any write, to either repository,", (_w
     expect(deaths).toBeGreaterThan(15);
   });
 });
+
+test("an image that was withdrawn from quarantine is not promoted again where the product copies, although vetted still has it", async () => {
+  await open({ kind: "artifactory", copy: true });
+  const image = await stage(pushImage);
+  await promoteWhole(stand, image);
+  const from = new URL(`/v2/quarantine/shop/manifests/${image.digest}`, stand.quarantine.url);
+  expect((await fetch(from, { method: "DELETE" })).status).toBe(202);
+  const { outcome, error } = await stand.promote(image, { tags: "2.0.0" });
+  expect(outcome.verdict).toBe("error");
+  expect(error).toMatchObject({ code: "image-not-found" });
+  expect((await stand.vettedState())["vetted/shop"]?.tags["2.0.0"]).toBeUndefined();
+});

@@ -61,9 +61,9 @@ export async function preparePromotion(client: RegistryClient, request: Promotio
   const { policy, environmentName, to } = request;
   const environment = findEnvironment(policy, environmentName);
   const { serverSide: settings } = environment;
-  // A product that moves may have taken the image away already, asked by a run that was killed since.
-  const source =
-    settings === undefined ? (request.source ?? rememberReads(client)) : rememberReads(readWhereMoved(client, request.image, to));
+  // A product that moves may have taken the image away already, asked by a run that was killed since. Where nothing moves, what is gone from quarantine was withdrawn.
+  const moves = settings !== undefined && !(settings.product === "artifactory" && settings.copy);
+  const source = moves ? rememberReads(readWhereMoved(client, request.image, to)) : (request.source ?? rememberReads(client));
   const gate = await runGate(source, request.image, environmentName, policy, context.now());
   const violations = [...judgeDestination(environment, environmentName, to), ...gate.violations];
   if (violations.length > 0) return { gate, violations };

@@ -7,8 +7,10 @@ import type { BlobTransfer, RegistryClient } from "./client.ts";
 
 /** An index of indexes of … is not what an image is; the bound keeps a malicious one from going on. */
 const maxDepth = 4;
-/** Blobs, or manifests of one level, on their way at the same time; the client bounds the requests to each host besides. */
+/** Mounts, or manifests of one level, on their way at the same time; the client bounds the requests to each host besides. */
 const concurrency = 8;
+/** Blobs whose bytes are on their way at the same time: more is no faster, and holds more in memory. */
+const streams = 4;
 
 export interface CopyResult {
   /** Streamed from one repository to the other. */
@@ -73,7 +75,7 @@ export async function copyBlobs(
     return "copied";
   }
 
-  await mapConcurrently(concurrency, blobs, async (blob) => {
+  await mapConcurrently(mounts ? concurrency : streams, blobs, async (blob) => {
     let done: BlobTransfer;
     try {
       done = await transfer(blob);

@@ -63,6 +63,25 @@ describe("the referrers API", () => {
     expect(calls(/referrers/)).toHaveLength(2);
   });
 
+  test("is not given up for a gateway's page in its place, nor for a 404 before anything was there", async () => {
+    const client = await start({});
+    await pushBuilt(client, repository, image, "v1");
+    const list = { method: "GET", path: "/referrers/", times: 1 } as const;
+    server.faults = [{ ...list, action: { kind: "replace", body: "<html>maintenance</html>", headers: { "Content-Type": "text/html" } } }];
+    expect(await client.listReferrers(repository, subject.digest)).toEqual([]);
+    server.faults = [{ ...list, action: { kind: "status", status: 400 } }];
+    expect(await client.listReferrers(repository, subject.digest)).toEqual([]);
+    const foreign = (await pushReferrers(newClient(), 1))[0];
+    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([foreign]);
+
+    const early = newClient();
+    server.faults = [{ ...list, action: { kind: "status", status: 404, body: "not found" } }];
+    expect(await early.listReferrers(repository, subject.digest)).toEqual([]);
+    const own = (await pushBuilt(early, repository, referrer("own"))).digest;
+    expect(digestsOf(await early.listReferrers(repository, subject.digest))).toEqual([own, foreign].toSorted());
+    expect((await server.snapshot())[repository.name]?.tags).toEqual({ v1: subject.digest });
+  });
+
   test("is told of one referrer of a subject at a time, by two clients as well: not every registry keeps two that come together", async () => {
     // Stands in for such a registry (olareg 0.1.2 is one, now and then): it counts the PUTs that are under way together.
     const listed: object[] = [];

@@ -83,9 +83,10 @@ export function createReferrers(context: DownloadContext): Referrers {
       isFirst = false;
       if ([400, 404, 405, 501].includes(response.status) || isOther) {
         served = false;
-        // A repository or image that does not exist yet says nothing about the API.
+        // A repository or image that does not exist yet says nothing about the API, and a page of something else (a gateway's, for a while) not much.
         const isMissing = hasProblem(response, "NAME_UNKNOWN") || hasProblem(response, "MANIFEST_UNKNOWN");
-        if (!isMissing) api.set(formatRepository(repository), "absent");
+        const isRoute = [404, 405, 501].includes(response.status);
+        if (isRoute && !isMissing && api.get(formatRepository(repository)) === undefined) api.set(formatRepository(repository), "absent");
         return false;
       }
       if (response.status !== 200) throw answerError(response, repository, "pull from", `the list ${where}`);
@@ -134,10 +135,11 @@ export function createReferrers(context: DownloadContext): Referrers {
   async function isListed(repository: Repository, subject: Digest, promised: readonly PushedReferrer[]): Promise<boolean> {
     const name = formatRepository(repository);
     const known = api.get(name);
-    if (known !== undefined) return known === "proven";
+    // `absent` was said before there was anything here; who promises now has the API after all, or is found out.
+    if (known === "proven" || known === "unkept") return known === "proven";
     const listed = new Set((await listByApi(repository, subject))?.map((each) => each.digest));
     const isKept = promised.every(({ manifest }) => listed.has(manifest.digest));
-    if (!api.has(name)) api.set(name, isKept ? "proven" : "unkept");
+    api.set(name, isKept ? "proven" : "unkept");
     return isKept;
   }
 

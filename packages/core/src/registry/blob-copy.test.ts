@@ -1,63 +1,25 @@
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Fault, type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Descriptor, mediaTypes } from "../oci/manifest.ts";
-import { silentPorts } from "../ports.ts";
-import type { RegistryClient, RegistryClientOptions } from "./client.ts";
-import { createRegistryClient } from "./create.ts";
-import { describeBytes } from "./testing.ts";
+import { type Fault, startRegistry } from "@goldenpath/registry/server";
+import { describe, expect, test } from "vitest";
+import {
+  client,
+  large,
+  largeBlob,
+  logIn,
+  mebibyte,
+  methods,
+  repository,
+  requested,
+  restart,
+  server,
+  small,
+  smallBlob,
+  stored,
+  useRegistry,
+} from "../../../../test/support/transfers.ts";
+import type { Descriptor } from "../oci/manifest.ts";
 
-const mebibyte = 1024 * 1024;
+useRegistry();
 
-let server: RegistryServer;
-let client: RegistryClient;
-let repository: { registry: string; name: string };
-let directory: string | undefined;
-
-/** In the place of the registry that each test has otherwise. */
-async function restart(options: RegistryOptions): Promise<void> {
-  await server.close();
-  await start(options);
-}
-
-async function start(options: RegistryOptions = {}): Promise<void> {
-  server = await startRegistry(options);
-  repository = { registry: server.host, name: "team/shop" };
-}
-
-const connect = (options: Partial<RegistryClientOptions> = {}) =>
-  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 15_000, sleep: async () => undefined, ...options });
-
-/** From now on the client has the login of the embedded registry's user joe. */
-async function logIn(): Promise<void> {
-  directory = await mkdtemp(join(tmpdir(), "blob-copy-"));
-  const auth = Buffer.from("joe:secret").toString("base64");
-  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: { [server.host]: { auth } } }));
-  client = connect({ env: { DOCKER_CONFIG: directory } });
-}
-
-beforeEach(async () => {
-  await start();
-  client = connect();
-});
-afterEach(async () => {
-  await client.close();
-  await server.close();
-  if (directory !== undefined) await rm(directory, { recursive: true });
-  directory = undefined;
-});
-
-const small = new Uint8Array(randomBytes(300_000));
-const smallBlob = describeBytes(small, mediaTypes.ociLayerTar);
-const large = new Uint8Array(randomBytes(40 * mebibyte));
-const largeBlob = describeBytes(large, mediaTypes.ociLayerTar);
-
-const stored = async (name = repository.name) => (await server.snapshot())[name]?.blobs ?? [];
-const methods = () => server.requests.map(({ method }) => method);
-const requested = (...wanted: string[]) => server.requests.filter(({ method }) => wanted.includes(method));
 const onUploads = (method: string | string[], action: Fault["action"], times = 1): Fault => ({ method, path: "/uploads/", times, action });
 
 describe("a copy", () => {

@@ -1,67 +1,32 @@
-import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Fault, type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createHash } from "node:crypto";
+import { type Fault, startRegistry } from "@goldenpath/registry/server";
+import { describe, expect, test } from "vitest";
+import {
+  client,
+  large,
+  largeBlob,
+  logIn,
+  mebibyte,
+  methods,
+  reconnect,
+  repository,
+  requested,
+  restart,
+  server,
+  small,
+  smallBlob,
+  stored,
+  useRegistry,
+} from "../../../../test/support/transfers.ts";
 import { InfrastructureError } from "../errors.ts";
 import { mediaTypes } from "../oci/manifest.ts";
-import { silentPorts } from "../ports.ts";
-import type { RegistryClient, RegistryClientOptions } from "./client.ts";
-import { createRegistryClient } from "./create.ts";
 import { describeBytes } from "./testing.ts";
 
-const mebibyte = 1024 * 1024;
-
-let server: RegistryServer;
-let client: RegistryClient;
-let repository: { registry: string; name: string };
-let directory: string | undefined;
-
-/** In the place of the registry that each test has otherwise. */
-async function restart(options: RegistryOptions): Promise<void> {
-  await server.close();
-  await start(options);
-}
-
-async function start(options: RegistryOptions = {}): Promise<void> {
-  server = await startRegistry(options);
-  repository = { registry: server.host, name: "team/shop" };
-}
-
-const connect = (options: Partial<RegistryClientOptions> = {}) =>
-  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 15_000, sleep: async () => undefined, ...options });
-
-/** From now on the client has the login of the embedded registry's user joe. */
-async function logIn(): Promise<void> {
-  directory = await mkdtemp(join(tmpdir(), "upload-"));
-  const auth = Buffer.from("joe:secret").toString("base64");
-  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: { [server.host]: { auth } } }));
-  client = connect({ env: { DOCKER_CONFIG: directory } });
-}
-
-beforeEach(async () => {
-  await start();
-  client = connect();
-});
-afterEach(async () => {
-  await client.close();
-  await server.close();
-  if (directory !== undefined) await rm(directory, { recursive: true });
-  directory = undefined;
-});
-
-const small = new Uint8Array(randomBytes(300_000));
-const smallBlob = describeBytes(small, mediaTypes.ociLayerTar);
-const large = new Uint8Array(randomBytes(40 * mebibyte));
-const largeBlob = describeBytes(large, mediaTypes.ociLayerTar);
+useRegistry();
 
 async function* inChunks(content: Uint8Array, size = 65_536) {
   for (let at = 0; at < content.byteLength; at += size) yield content.subarray(at, at + size);
 }
-const stored = async (name = repository.name) => (await server.snapshot())[name]?.blobs ?? [];
-const methods = () => server.requests.map(({ method }) => method);
-const requested = (...wanted: string[]) => server.requests.filter(({ method }) => wanted.includes(method));
 const bodies = () => requested("PATCH", "PUT").map(({ method, headers }) => [method, headers["content-range"], headers["content-length"]]);
 const onUploads = (method: string | string[], action: Fault["action"], times = 1): Fault => ({ method, path: "/uploads/", times, action });
 
@@ -208,7 +173,7 @@ describe("an upload that breaks off", () => {
       onUploads("PATCH", { kind: "status", status: 503 }),
       onUploads("PATCH", { kind: "delay", milliseconds: 1500 }),
     ];
-    client = connect({ attempts: 5, stallTimeout: 1000 });
+    reconnect({ attempts: 5, stallTimeout: 1000 });
     await client.pushBlob(repository, smallBlob, () => inChunks(small));
     expect(await stored()).toEqual([smallBlob.digest]);
     expect(requested("POST")).toHaveLength(1);
@@ -335,7 +300,7 @@ describe("an upload that breaks off", () => {
 
   test("ends at once when the caller gives up, and lets its source go", async () => {
     const giveUp = new AbortController();
-    client = connect({ signal: giveUp.signal, stallTimeout: 60_000 });
+    reconnect({ signal: giveUp.signal, stallTimeout: 60_000 });
     let isLetGo = false;
     async function* endless() {
       try {

@@ -29,10 +29,11 @@ export function leastForCopy({ images, blobs, referrers, registry }: BenchImages
       each: move === "mount" ? "a mount per distinct blob" : "HEAD, GET, POST and PUT per distinct blob",
       requests: perBlob * (blobs + evidenceBlobs),
     },
-    // Fallback tags: the first answer of each repository is that there is no API; and what others wrote to a list must not be lost.
+    // Fallback tags: the first answer of each repository is that there is no API; and what others wrote to a list must not be lost, which takes a look before and one after
+    // the write in a registry that does not compare (CNCF distribution ignores If-Match).
     {
-      each: "without a referrers API: its first 404 at each end, GET and PUT per list at the destination",
-      requests: each === 0 || registry.api ? 0 : move === "nothing" ? 2 : 2 + 2 * count,
+      each: "without a referrers API: its first 404 at each end; GET, PUT and a second GET per list at the destination",
+      requests: each === 0 || registry.api ? 0 : move === "nothing" ? 2 : 2 + 3 * count,
     },
   ].filter(({ requests }) => requests > 0);
   return {

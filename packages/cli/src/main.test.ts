@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runMain as run } from "../../../test/support/cli.ts";
 import { parseVerbArguments, verbLoaders } from "./commands/verbs.ts";
-import { main } from "./main.ts";
 import { createTerminalPorts } from "./ports.ts";
 
 let directory: string;
@@ -11,20 +11,6 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "goldenpath-cli-"));
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const printed = { out: "", err: "" };
-  const code = await main(args, {
-    out: (text) => {
-      printed.out += text;
-    },
-    err: (text) => {
-      printed.err += text;
-    },
-    color: false,
-  });
-  return { code, ...printed };
-}
 
 const policyTemplate = join(import.meta.dirname, "../../../examples/golden-platform/policy.yaml");
 

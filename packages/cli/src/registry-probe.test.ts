@@ -10,7 +10,7 @@ import { buildImage, pushBuilt } from "@goldenpath/core/registry/testing";
 import { makeAuthority } from "@goldenpath/core/registry/testing-tls";
 import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { main } from "./main.ts";
+import { runMain } from "../../../test/support/cli.ts";
 
 // Each call of main listens for an interrupt; a process has one call, and this file has many.
 process.setMaxListeners(100);
@@ -31,19 +31,7 @@ async function registry(options: RegistryOptions = {}): Promise<RegistryServer> 
   return server;
 }
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const printed = { out: "", err: "" };
-  const code = await main(["registry", "probe", ...args], {
-    out: (text) => {
-      printed.out += text;
-    },
-    err: (text) => {
-      printed.err += text;
-    },
-    color: false,
-  });
-  return { code, ...printed };
-}
+const run = (...args: string[]) => runMain("registry", "probe", ...args);
 
 /** A Docker config directory. */
 async function logins(name: string, auths: Record<string, string>): Promise<string> {

@@ -31,13 +31,14 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
   });
 }
 
-/** A server's text goes into logs that a runner reads commands from, line by line: one line, no control characters, not long. */
+/** A server's text goes into logs that a runner reads commands from, line by line: one line, no control characters, no runs of blanks, not long. */
 export function printable(value: unknown): string {
   return typeof value === "string"
     ? value
-        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
-        .slice(0, 200)
+        .slice(0, 2000)
+        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ")
         .trim()
+        .slice(0, 200)
     : "";
 }
 

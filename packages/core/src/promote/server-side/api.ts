@@ -1,6 +1,8 @@
 import { InfrastructureError, UserError } from "../../errors.ts";
+import { printable } from "../../registry/answers.ts";
+import { basic } from "../../registry/auth-token.ts";
 import { createCredentialStore } from "../../registry/credentials.ts";
-import { type Credential, encodeBasic } from "../../registry/docker-config.ts";
+import type { Credential } from "../../registry/docker-config.ts";
 import { isPlainHttpHost, isSameOrigin } from "../../registry/endpoint.ts";
 import { plainHttpRules } from "../../registry/host-settings.ts";
 import { parseRetryAfter } from "../../registry/retry.ts";
@@ -102,7 +104,7 @@ async function findLogin(plan: ServerSidePlan, base: URL, options: TransportOpti
 }
 
 function authorize(login: Credential, host: string): string {
-  if (login.kind === "basic") return `Basic ${encodeBasic(login.username, login.password)}`;
+  if (login.kind === "basic") return basic(login.username, login.password);
   if (login.kind === "registry-token") return `Bearer ${login.token}`;
   throw new UserError(`the login for ${host} is an identity token, which only a registry's token service takes`, {
     code: "server-side-unauthorized",
@@ -151,12 +153,4 @@ function messageOf(text: string): string {
   } catch {
     return text;
   }
-}
-
-export function printable(text: string): string {
-  return text
-    .slice(0, 2000)
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ")
-    .trim()
-    .slice(0, 200);
 }

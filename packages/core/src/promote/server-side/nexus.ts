@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { InfrastructureError } from "../../errors.ts";
-import { describeAnswer, type ProductApi, printable } from "./api.ts";
+import { printable } from "../../registry/answers.ts";
+import { describeAnswer, type ProductApi } from "./api.ts";
 import type { ServerSidePlan } from "./plan.ts";
 
 /** As the search API has it; what else is in an item is of no concern. */

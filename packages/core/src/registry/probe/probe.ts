@@ -1,5 +1,5 @@
 import { InfrastructureError } from "../../errors.ts";
-import { type Manifest, mediaTypes, parseManifest } from "../../oci/manifest.ts";
+import { type Manifest, mediaTypes } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { printable } from "../answers.ts";
 import { parseChallenges } from "../challenge.ts";
@@ -25,7 +25,7 @@ import { gatherQuarantine } from "./quarantine.ts";
 import type { ProbeReport } from "./report.ts";
 import { type LoadReport, summariseLoad } from "./summarise-load.ts";
 import type { ProbeTarget } from "./target.ts";
-import { type Answer, createWire, noCredentials, seenOf, type Wire } from "./wire.ts";
+import { createWire, noCredentials, openManifest, seenOf, type Wire } from "./wire.ts";
 import { makeBlob, pull, putBlob, putManifest, type Workspace } from "./workspace.ts";
 
 export interface ProbeOptions extends RegistryClientOptions {
@@ -203,22 +203,13 @@ async function findImage({ wire, repository }: Workspace): Promise<(Manifest & {
   const accept = [mediaTypes.ociManifest, mediaTypes.ociIndex, mediaTypes.dockerManifest, mediaTypes.dockerManifestList].join(", ");
   for (let depth = 0; depth < 2 && reference !== undefined && /^[\w.:-]+$/.test(reference); depth++) {
     const path = `${repository.name}/manifests/${reference}`;
-    const manifest = open(
+    const manifest = openManifest(
       await wire.ask({ method: "GET", path, access: pull(repository), headers: { accept }, readUpTo: 4 * 1024 * 1024 }),
     );
     if (manifest?.kind === "image") return manifest;
     reference = manifest?.manifest.manifests[0]?.digest;
   }
   return undefined;
-}
-
-function open(answer: Answer): Manifest | undefined {
-  if (answer.status !== 200) return undefined;
-  try {
-    return parseManifest(answer.bytes, answer.headers["content-type"], "that the probe reads");
-  } catch {
-    return undefined;
-  }
 }
 
 /** With a transport of its own: the other one is closed, and may have been broken off. */

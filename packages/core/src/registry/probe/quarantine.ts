@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
-import { type Manifest, maxManifestBytes, mediaTypes, parseManifest } from "../../oci/manifest.ts";
+import { maxManifestBytes, mediaTypes } from "../../oci/manifest.ts";
 import { formatReference, type Reference } from "../../oci/reference.ts";
 import { createCredentialStore } from "../credentials.ts";
 import { findAuth, findHelper, parseDockerConfig } from "../docker-config.ts";
 import type { Seen } from "./facts.ts";
 import { tagsOf } from "./gather-manifests.ts";
-import { type Answer, createWire, noCredentials, seenOf, type Wire, type WireOptions } from "./wire.ts";
+import { type Answer, createWire, noCredentials, openManifest, seenOf, type Wire, type WireOptions } from "./wire.ts";
 import { pull } from "./workspace.ts";
 
 /** Who production may be when it pulls: the logins of a Docker config directory, and nobody. */
@@ -98,16 +98,6 @@ async function readControl(wire: Wire, image: Reference): Promise<{ answer: Quar
     answer: { ...seenOf(answer), isManifest: manifest !== undefined },
     layer: manifest?.kind === "image" ? manifest.manifest.layers[0]?.digest : undefined,
   };
-}
-
-/** A 200 may also be the page of a login form that the registry leads to. */
-function openManifest(answer: Answer): Manifest | undefined {
-  if (answer.status !== 200) return undefined;
-  try {
-    return parseManifest(answer.bytes, answer.headers["content-type"], "in quarantine");
-  } catch {
-    return undefined;
-  }
 }
 
 async function attempt(

@@ -1,4 +1,5 @@
 import { InfrastructureError, isKnownError, UserError } from "../../errors.ts";
+import { type Manifest, parseManifest } from "../../oci/manifest.ts";
 import type { Repository } from "../../oci/reference.ts";
 import { parseProblems, printable } from "../answers.ts";
 import { type Access, createAuthorizedTransport } from "../auth.ts";
@@ -185,4 +186,14 @@ export function seenOf(answer: Answer): Seen {
 
 export function isSuccess(seen: Pick<Seen, "status">): boolean {
   return seen.status !== undefined && seen.status >= 200 && seen.status < 300;
+}
+
+/** The manifest in an answer, if there is one: a 200 may also be the page of a login form that the registry leads to. */
+export function openManifest(answer: Answer): Manifest | undefined {
+  if (answer.status !== 200) return undefined;
+  try {
+    return parseManifest(answer.bytes, answer.headers["content-type"], "that the probe reads");
+  } catch {
+    return undefined;
+  }
 }

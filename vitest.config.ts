@@ -14,7 +14,7 @@ export default defineConfig({
     projects: [
       project("unit", ["packages/*/src/**/*.test.ts", "actions/*/src/**/*.test.ts", "scripts/**/*.test.ts"], { testTimeout: 20_000 }),
       // Real tools and servers: one file after another, since two cores and the Docker daemon are shared.
-      project("integration", ["test/{integration,interop,faults}/**/*.test.ts"], {
+      project("integration", ["test/{integration,interop,faults,attacks}/**/*.test.ts"], {
         testTimeout: 300_000,
         hookTimeout: 900_000,
         fileParallelism: false,

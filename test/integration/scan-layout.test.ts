@@ -10,12 +10,13 @@ import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { writeImageLayout } from "@goldenpath/core/scan/layout";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { pushTinyImage, pushTinyIndex, tinyLayer } from "../support/tiny-image.ts";
+import { pushTinyImage, pushTinyIndex, type TinyLayer, tinyLayer } from "../support/tiny-image.ts";
 
 let registry: RegistryServer;
 let client: RegistryClient;
 let directory = "";
 let image: Descriptor;
+let layers: TinyLayer[];
 const repository = () => ({ registry: registry.host, name: "shop" });
 const context = () => ({ ports: silentPorts(), signal: new AbortController().signal });
 
@@ -24,9 +25,7 @@ beforeEach(async () => {
   registry = await startRegistry();
   client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
   // Eight layers: more than are fetched at once. The last one is there twice.
-  const layers = await Promise.all(
-    [0, 1, 2, 3, 4, 5, 6, 6].map((index) => tinyLayer({ [`file-${index}`]: `content ${index}`.repeat(2_000) })),
-  );
+  layers = await Promise.all([0, 1, 2, 3, 4, 5, 6, 6].map((index) => tinyLayer({ [`file-${index}`]: `content ${index}`.repeat(2_000) })));
   image = await pushTinyImage(client, repository(), layers);
   registry.requests.length = 0;
 });
@@ -78,7 +77,7 @@ describe("no layout is made", () => {
   });
 });
 
-test("a layout has the image's own bytes under their digests, each fetched once, and names the image", async () => {
+test("a layout has what the image's layers unpack to under their diffIDs, each fetched once, and a manifest that names them", async () => {
   const advanced: number[] = [];
   const ports = {
     ...silentPorts(),
@@ -93,7 +92,14 @@ test("a layout has the image's own bytes under their digests, each fetched once,
   await writeImageLayout(client, repository(), image.digest, directory, { ...context(), ports });
   expect(JSON.parse(await readFile(join(directory, "oci-layout"), "utf8"))).toEqual({ imageLayoutVersion: "1.0.0" });
   const { manifests } = JSON.parse(await readFile(join(directory, "index.json"), "utf8"));
-  expect(manifests).toEqual([{ mediaType: image.mediaType, digest: image.digest, size: image.size }]);
+  const read = async (digest: string) =>
+    JSON.parse(await readFile(join(directory, "blobs/sha256", digest.slice("sha256:".length)), "utf8"));
+  const manifest = await read(manifests[0].digest);
+  const config = await read(manifest.config.digest);
+  expect(config.rootfs.diff_ids).toEqual(layers.map(({ diffId }) => diffId));
+  expect(manifest.layers).toEqual(
+    layers.map(({ tar, diffId }) => ({ mediaType: "application/vnd.oci.image.layer.v1.tar", digest: diffId, size: tar.length })),
+  );
   const blobs = await readdir(join(directory, "blobs/sha256"));
   // Manifest, config, and seven different layers.
   expect(blobs).toHaveLength(9);
@@ -101,4 +107,17 @@ test("a layout has the image's own bytes under their digests, each fetched once,
   expect(registry.requests.filter(({ path }) => path.includes("/blobs/"))).toHaveLength(8);
   // What was told of the progress is all that there was to do.
   expect(advanced.reduce((sum, bytes) => sum + bytes, 0)).toBe(0);
+});
+
+test("a layout of the lowest layers has these alone, and a config that says so", async () => {
+  const contents = await writeImageLayout(client, repository(), image.digest, directory, context(), { layers: 2 });
+  const lowest = layers.slice(0, 2).map(({ diffId }) => diffId);
+  expect(contents.map(({ diffId }) => diffId)).toEqual(lowest);
+  expect(contents[1]?.entries).toMatchObject([{ path: "file-1", kind: "file", contentDigest: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+  const { manifests } = JSON.parse(await readFile(join(directory, "index.json"), "utf8"));
+  const read = async (digest: string) =>
+    JSON.parse(await readFile(join(directory, "blobs/sha256", digest.slice("sha256:".length)), "utf8"));
+  const manifest = await read(manifests[0].digest);
+  expect(await read(manifest.config.digest)).toMatchObject({ os: "linux", rootfs: { diff_ids: lowest } });
+  expect(manifest.layers).toHaveLength(2);
 });

@@ -125,7 +125,7 @@ export async function fetchBuildpacks(
         if (diffId === undefined || unpacked.has(diffId)) continue;
         unpacked.add(diffId);
         const content = countBytes(await client.openBlob(reference, layer), (bytes) => task.advance(bytes));
-        await unpackBuildpackLayer(tree, { content, mediaType: layer.mediaType, diffId, where }, signal);
+        await unpackBuildpackLayer(tree, { content, mediaType: layer.mediaType, digest: layer.digest, diffId, where }, signal);
       }
       for (const member of buildpackage.members) await requireMember(directory, member, where);
       task.done(`${formatBuildpack(buildpackage)}, ${reference.digest}`);

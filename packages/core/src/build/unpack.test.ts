@@ -35,6 +35,7 @@ async function unpack(entries: readonly Entry[] | Buffer, limits?: UnpackLimits,
   const layer = {
     content: inPieces(gzipSync(bytes)),
     mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+    digest: digestOf(gzipSync(bytes)),
     diffId: digestOf(bytes),
     where: "the test",
   };
@@ -139,7 +140,7 @@ describe("what is refused", () => {
     await expect(unpack(await tar([{ name: at("zeros"), content: "\0".repeat(20_000_000) }]), undefined, tree)).rejects.toMatchObject({
       code: "buildpackage-too-large",
     });
-    expect(tree.bytes).toBeLessThan(1_200_000);
+    expect(tree.budget.bytes).toBeLessThan(1_200_000);
   });
 
   it("is content that the config has another digest for", async () => {
@@ -147,6 +148,7 @@ describe("what is refused", () => {
     const layer = {
       content: inPieces(gzipSync(bytes)),
       mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+      digest: digestOf(bytes),
       diffId: digestOf("other"),
       where: "the test",
     };
@@ -166,6 +168,7 @@ describe("what is refused", () => {
     const layer = {
       content: inPieces(spoil(bytes)),
       mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+      digest: digestOf(bytes),
       diffId: digestOf(bytes),
       where: "the test",
     };
@@ -173,7 +176,13 @@ describe("what is refused", () => {
   });
 
   it("is a media type that is no tar", async () => {
-    const layer = { content: inPieces(Buffer.alloc(0)), mediaType: "application/wasm", diffId: digestOf(""), where: "the test" };
+    const layer = {
+      content: inPieces(Buffer.alloc(0)),
+      mediaType: "application/wasm",
+      digest: digestOf(""),
+      diffId: digestOf(""),
+      where: "the test",
+    };
     await expect(unpackBuildpackLayer(createTree(root), layer)).rejects.toMatchObject({
       name: "UserError",
       code: "buildpackage-malformed",
@@ -213,11 +222,17 @@ describe("what is unpacked", () => {
     ["application/vnd.oci.image.layer.v1.tar+zstd", zstdCompressSync],
     ["application/vnd.oci.image.layer.v1.tar", (bytes: Buffer) => bytes],
     ["application/vnd.docker.image.rootfs.diff.tar.gzip", gzipSync],
+    ["application/vnd.docker.image.rootfs.diff.tar.zstd", zstdCompressSync],
+    [
+      "application/vnd.oci.image.layer.v1.tar+zstd",
+      (bytes: Buffer) => Buffer.concat([zstdCompressSync(bytes.subarray(0, 1000)), zstdCompressSync(bytes.subarray(1000))]),
+    ],
   ])("may be %s", async (mediaType, compress) => {
     const bytes = await tar([{ name: at("x"), content: "y".repeat(5000) }]);
     await unpackBuildpackLayer(createTree(root), {
       content: inPieces(compress(bytes)),
       mediaType,
+      digest: digestOf(bytes),
       diffId: digestOf(bytes),
       where: "the test",
     });

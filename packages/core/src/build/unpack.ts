@@ -1,11 +1,11 @@
 import { chmod, type FileHandle, link, mkdir, open, symlink } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { extract, type Header } from "tar-stream";
 import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
-import { createDigester, type Digest, digestAlgorithm } from "../oci/digest.ts";
+import { createBudget, type LayerBudget, layerLimits } from "../layers/budget.ts";
+import { UnsafeEntry } from "../layers/bytes.ts";
+import { type LayerSource as DescribedLayer, type ReadLayer, readLayer } from "../layers/read.ts";
+import type { TarEntry, TarEvent } from "../layers/tar.ts";
+import { findLayerType } from "../oci/layer-types.ts";
 
 export interface UnpackLimits {
   /** Of all layers together, uncompressed. */
@@ -24,21 +24,16 @@ interface UnpackedTree {
   /** The folder that stands for `/cnb/buildpacks`. */
   root: string;
   kinds: Map<string, "directory" | "file" | "symlink">;
-  bytes: number;
-  entries: number;
+  budget: LayerBudget;
   limits: UnpackLimits;
 }
 
 export function createTree(root: string, limits: UnpackLimits = defaultUnpackLimits): UnpackedTree {
-  return { root, kinds: new Map(), bytes: 0, entries: 0, limits };
+  return { root, kinds: new Map(), budget: createBudget({ ...layerLimits, ...limits }), limits };
 }
 
-interface LayerSource {
+interface LayerSource extends DescribedLayer {
   content: AsyncIterable<Uint8Array>;
-  mediaType: string;
-  diffId: Digest;
-  /** For messages. */
-  where: string;
 }
 
 /**
@@ -47,107 +42,131 @@ interface LayerSource {
  * @throws InfrastructureError `digest-mismatch`, `buildpackage-malformed`
  */
 export async function unpackBuildpackLayer(tree: UnpackedTree, layer: LayerSource, signal?: AbortSignal): Promise<void> {
-  const digester = createDigester(digestAlgorithm(layer.diffId));
-  const counter = new Transform({
-    transform(chunk: Uint8Array, _encoding, callback) {
-      tree.bytes += chunk.byteLength;
-      if (tree.bytes > tree.limits.bytes) return callback(tooLarge(layer.where, `more than ${tree.limits.bytes} bytes when unpacked`));
-      digester.update(chunk);
-      callback(null, chunk);
-    },
-  });
-  const archive = extract();
-  const expand = decompressor(layer);
-  const source = Readable.from(layer.content, { objectMode: false });
-  const pumping =
-    expand === undefined ? pipeline(source, counter, archive, { signal }) : pipeline(source, expand, counter, archive, { signal });
-  // Whichever side fails first has the reason; the other one only says that the stream ended early.
-  let failure: unknown;
-  const pumped = pumping.catch((error: unknown) => {
-    failure ??= error;
-  });
-  try {
-    for await (const entry of archive) {
-      // streamx's declarations leave the iterator's type open; a tar entry yields bytes.
-      await writeEntry(tree, entry.header, entry as AsyncIterable<unknown> as AsyncIterable<Uint8Array>, layer.where);
-      entry.resume();
-    }
-  } catch (error) {
-    failure = isKnownError(failure) ? failure : error;
-    archive.destroy();
+  if (findLayerType(layer.mediaType) === undefined) {
+    throw new UserError(`${layer.where}: a layer has the media type ${layer.mediaType}, which is no tar archive that goldenpath reads`, {
+      code: "buildpackage-malformed",
+    });
   }
-  await pumped;
-  if (failure !== undefined) throw isKnownError(failure) || signal?.aborted ? failure : malformed(layer.where, failure);
-  const actual = digester.digest();
-  if (actual !== layer.diffId) {
-    throw new InfrastructureError(`${layer.where}: a layer's content has the digest ${actual}, and its config says ${layer.diffId}`, {
+  let writing: OpenEntry | undefined;
+  const take = async (event: TarEvent): Promise<void> => {
+    if (event.kind === "entry") writing = await writeEntry(tree, event.entry, layer.where);
+    else if (event.kind === "content") await writing?.file?.writeFile(event.bytes);
+    else {
+      await closeEntry(writing);
+      writing = undefined;
+    }
+  };
+  let read: ReadLayer;
+  try {
+    read = await readLayer(
+      layer.content,
+      layer,
+      tree.budget,
+      {
+        async events(events) {
+          for (const event of events) await take(event);
+        },
+      },
+      signal,
+    );
+  } catch (error) {
+    throw asBuildpackageError(error, tree.limits, layer.where);
+  } finally {
+    await writing?.file?.close();
+  }
+  if (read.diffId !== layer.diffId) {
+    throw new InfrastructureError(`${layer.where}: a layer's content has the digest ${read.diffId}, and its config says ${layer.diffId}`, {
       code: "digest-mismatch",
       safeToRetry: false,
     });
   }
 }
 
-function decompressor({ mediaType, where }: LayerSource): Transform | undefined {
-  if (/[+.]gzip$/.test(mediaType)) return createGunzip();
-  if (/[+.]zstd$/.test(mediaType)) return createZstdDecompress();
-  if (/[.]tar$/.test(mediaType)) return undefined;
-  throw new UserError(`${where}: a layer has the media type ${mediaType}, which is no tar archive that goldenpath reads`, {
-    code: "buildpackage-malformed",
-  });
+/** What a layer's reader says, in the words of who fetches buildpacks. */
+function asBuildpackageError(error: unknown, limits: UnpackLimits, where: string): unknown {
+  if (!isKnownError(error)) return error;
+  if (error.cause instanceof UnsafeEntry) return unsafe(where, error.cause.message);
+  if (error.code === "layers-too-large") return tooLarge(where, `more than ${limits.bytes} bytes when unpacked`);
+  if (error.code === "layers-too-many-entries") return tooLarge(where, `more than ${limits.entries} entries`);
+  if (error.code === "layers-too-dense" || error.code === "layer-unreadable") return malformed(where, error);
+  return error;
 }
 
-async function writeEntry(tree: UnpackedTree, header: Header, content: AsyncIterable<Uint8Array>, where: string): Promise<void> {
-  tree.entries += 1;
-  if (tree.entries > tree.limits.entries) throw tooLarge(where, `more than ${tree.limits.entries} entries`);
-  const unsafe = (why: string): UserError => unsafeEntry(where, header.name, why);
-  const path = pathInBuildpacks(header, unsafe);
-  if (path === undefined) return;
+interface OpenEntry {
+  /** Open for the content, where there is some. */
+  file?: FileHandle;
+  mode: number;
+}
+
+async function closeEntry(entry: OpenEntry | undefined): Promise<void> {
+  if (entry?.file === undefined) return;
+  // open's mode goes through the umask.
+  await entry.file.chmod(entry.mode);
+  await entry.file.close();
+  delete entry.file;
+}
+
+async function writeEntry(tree: UnpackedTree, entry: TarEntry, where: string): Promise<OpenEntry | undefined> {
+  const unsafe = (why: string): UserError => unsafeEntry(where, entry.path, why);
+  const path = pathInBuildpacks(entry, unsafe);
+  if (path === undefined) return undefined;
   const depth = path.split("/").length;
   const target = join(tree.root, path);
-  if (header.type === "directory") {
+  if (entry.kind === "directory") {
     if (tree.kinds.get(path) !== "directory") await makeDirectories(tree, path, unsafe);
-    return;
+    return undefined;
   }
   // <id> and <version> themselves are folders: a link there would be another buildpack's content under this one's name.
   if (depth < 3) throw unsafe("only folders are expected there");
   await makeDirectories(tree, posix.dirname(path), unsafe);
   if (tree.kinds.has(path)) throw unsafe("it is there already, and what a path is must not depend on the order");
-  switch (header.type) {
-    case "file":
-    case "contiguous-file":
+  switch (entry.kind) {
+    case "file": {
       tree.kinds.set(path, "file");
-      await writeContent(target, (header.mode & 0o111) === 0 ? 0o644 : 0o755, content);
-      return;
-    case "symlink":
-      // tar-stream's declaration says string; an empty field comes as null.
-      checkLinkTarget(path, header.linkname ?? "", unsafe);
+      const mode = (entry.mode & 0o111) === 0 ? 0o644 : 0o755;
+      // wx: what is there, a link included, is an error and is not opened.
+      return { file: await open(target, "wx", mode), mode };
+    }
+    case "symlink": {
+      const linkname = readText(entry.target, unsafe);
+      checkLinkTarget(path, linkname, unsafe);
       tree.kinds.set(path, "symlink");
-      await symlink(header.linkname, target);
-      return;
-    case "link": {
-      const source = pathInBuildpacks({ ...header, name: header.linkname ?? "" }, unsafe);
+      await symlink(linkname, target);
+      return undefined;
+    }
+    case "hardlink": {
+      const source = pathInBuildpacks({ path: entry.target, kind: "file" }, unsafe);
       if (source === undefined || tree.kinds.get(source) !== "file")
-        throw unsafe(`it is a hard link to '${header.linkname}', which is no file`);
-      if (rootOf(source) !== rootOf(path)) throw unsafe(`it is a hard link to '${header.linkname}', in another buildpack`);
+        throw unsafe(`it is a hard link to '${entry.target}', which is no file`);
+      if (rootOf(source) !== rootOf(path)) throw unsafe(`it is a hard link to '${entry.target}', in another buildpack`);
       tree.kinds.set(path, "file");
       await link(join(tree.root, source), target);
-      return;
+      return undefined;
     }
     default:
-      throw unsafe(`it is a ${String(header.type ?? "thing of no known type")}, and only files, folders and links are expected`);
+      throw unsafe(`it is a ${entry.kind}, and only files, folders and links are expected`);
+  }
+}
+
+/** A name as text: a buildpackage has none that isn't UTF-8. */
+function readText(name: string, unsafe: (why: string) => UserError): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(name, "latin1"));
+  } catch {
+    throw unsafe("its name is not UTF-8");
   }
 }
 
 /** An entry's path below `/cnb/buildpacks`; undefined for that folder and its parents. */
-function pathInBuildpacks(header: Pick<Header, "name" | "type">, unsafe: (why: string) => UserError): string | undefined {
-  const parts = header.name.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes("..")) throw unsafe("it climbs out with '..'");
+function pathInBuildpacks(entry: Pick<TarEntry, "path" | "kind">, unsafe: (why: string) => UserError): string | undefined {
+  const name = readText(entry.path, unsafe);
+  const parts = name.split("/").filter((part) => part !== "");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\u0000-\u001f\u007f\\]/.test(header.name)) throw unsafe("it has control characters or backslashes in its name");
-  if (header.name.length > 4096 || parts.some((part) => Buffer.byteLength(part) > 255)) throw unsafe("its name is too long");
+  if (/[\u0000-\u001f\u007f\\]/.test(name)) throw unsafe("it has control characters or backslashes in its name");
+  if (name.length > 4096 || parts.some((part) => Buffer.byteLength(part) > 255)) throw unsafe("its name is too long");
   if (parts.some((part) => part.startsWith(".wh."))) throw unsafe("it removes something of a lower layer");
   const isParent = parts.length <= 2 && ["", "cnb", "cnb/buildpacks"].includes(parts.join("/"));
-  if (isParent && header.type === "directory") return undefined;
+  if (isParent && entry.kind === "directory") return undefined;
   if (isParent || parts[0] !== "cnb" || parts[1] !== "buildpacks") throw unsafe("a buildpackage has nothing outside /cnb/buildpacks");
   return parts.slice(2).join("/");
 }
@@ -182,21 +201,13 @@ function rootOf(path: string): string {
   return path.split("/").slice(0, 2).join("/");
 }
 
-async function writeContent(target: string, mode: number, content: AsyncIterable<Uint8Array>): Promise<void> {
-  let file: FileHandle | undefined;
-  try {
-    // wx: what is there, a link included, is an error and is not opened.
-    file = await open(target, "wx", mode);
-    for await (const chunk of content) await file.writeFile(chunk);
-    await file.chmod(mode);
-  } finally {
-    await file?.close();
-  }
-}
-
 function unsafeEntry(where: string, name: string, why: string): UserError {
   const shown = JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
-  return new UserError(`${where}: the entry ${shown} is refused: ${why}`, {
+  return unsafe(where, `the entry ${shown} is refused: ${why}`);
+}
+
+function unsafe(where: string, why: string): UserError {
+  return new UserError(`${where}: ${why}`, {
     code: "buildpackage-unsafe",
     wayOut: "Package the buildpack again (pack buildpack package), and put the new digest into the policy.",
   });

@@ -1,0 +1,95 @@
+import type { LayerContents } from "./contents.ts";
+import { buildTree, type FileTree, findNode, resolvePath, type TreeFile, type TreeNode } from "./tree.ts";
+
+/** A path of the base that is not in the image as the base has it. */
+export interface BaseChange {
+  /** Byte string, without a slash in front. */
+  path: string;
+  /** `rights`: its content is the base's, and somebody may do more with it than before. */
+  how: "removed" | "replaced" | "content" | "rights";
+  /** The layer that did it, from 0. */
+  layer: number;
+  before: TreeFile;
+  /** What is there now, unless it was removed. */
+  after?: TreeFile;
+}
+
+/**
+ * What of a base is no longer as it was, in the image that stands on it: each path that lies in the base's tree and is gone from the image's, is of another kind, has
+ * another content or link, or gives somebody rights that it did not. Times don't count, nor does less of a right. Of a directory that is gone, what was in it is told.
+ */
+export function compareTrees(base: FileTree, image: FileTree): BaseChange[] {
+  const changes: BaseChange[] = [];
+  const removedBy = (path: string): number => {
+    for (let at = path; at !== ""; at = at.includes("/") ? at.slice(0, at.lastIndexOf("/")) : "") {
+      const layer = image.removals.get(at);
+      if (layer !== undefined) return layer;
+    }
+    return 0;
+  };
+  const walk = (before: TreeNode, after: TreeNode | undefined, path: string): void => {
+    if (after === undefined) {
+      // What was in it tells more than the directory does, which may go where nothing of the base is left in it.
+      if (before.children.size === 0) changes.push({ path, how: "removed", layer: removedBy(path), before: before.file });
+    } else {
+      const how = compareFiles(before.file, after.file, after.isImplied);
+      if (how !== undefined) changes.push({ path, how, layer: after.layer, before: before.file, after: after.file });
+    }
+    for (const [name, child] of before.children) walk(child, after?.children.get(name), path === "" ? name : `${path}/${name}`);
+  };
+  walk(base.root, image.root, "");
+  return changes;
+}
+
+function compareFiles(before: TreeFile, after: TreeFile, isImplied: boolean): BaseChange["how"] | undefined {
+  if (before.kind !== after.kind) return "replaced";
+  if (before.contentDigest !== after.contentDigest || before.target !== after.target || before.device !== after.device) return "content";
+  return !isImplied && addsRights(before, after) ? "rights" : undefined;
+}
+
+const setId = 0o6000;
+const sticky = 0o1000;
+const writableByOthers = 0o022;
+
+/**
+ * Whether somebody may do something with a file that they could not before: a permission or set-id bit more, another owner or group than root, a sticky bit less in a
+ * directory that others write to, a capability. A link's own mode means nothing.
+ */
+export function addsRights(before: TreeFile, after: TreeFile): boolean {
+  if (after.kind === "symlink") return false;
+  const added = after.mode & ~before.mode & ~sticky;
+  if (added !== 0) return true;
+  if ((before.mode & sticky) !== 0 && (after.mode & sticky) === 0 && (after.mode & writableByOthers) !== 0) return true;
+  const isGiven = (was: number, is: number): boolean => was !== is && (is !== 0 || (after.mode & setId) !== 0);
+  if (isGiven(before.uid, after.uid) || isGiven(before.gid, after.gid)) return true;
+  return Object.entries(after.attributes).some(
+    ([name, value]) => /^(?:security|system)\./.test(name) && name !== "security.selinux" && before.attributes[name] !== value,
+  );
+}
+
+/**
+ * For whoever asks whether a package's files are still the base's: of these paths of the base, the ones that upper layers changed or removed.
+ * @param layers all of the image's, the lowest first, as writeImageLayout returns them
+ * @param baseLayers how many of them are the base's
+ * @param paths as tools write them, with or without a slash in front, in UTF-8; links on the way are followed
+ * @returns those of `paths` that are not as the base has them, each with what happened to it; a path that the base does not have is not among them
+ * @throws MalformedLayer where the layers can't be put together in one way
+ */
+export function findChangedPaths(
+  layers: readonly LayerContents[],
+  baseLayers: number,
+  paths: readonly string[],
+): Map<string, "changed" | "removed"> {
+  const base = buildTree(layers.slice(0, baseLayers), baseLayers);
+  const image = buildTree(layers, baseLayers);
+  const found = new Map<string, "changed" | "removed">();
+  for (const path of paths) {
+    const place = resolvePath(base, Buffer.from(path, "utf8").toString("latin1"));
+    const before = place === undefined ? undefined : findNode(base, place);
+    if (place === undefined || before === undefined) continue;
+    const after = findNode(image, place);
+    if (after === undefined) found.set(path, "removed");
+    else if (compareFiles(before.file, after.file, after.isImplied) !== undefined) found.set(path, "changed");
+  }
+  return found;
+}

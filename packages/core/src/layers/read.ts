@@ -1,0 +1,182 @@
+import { InfrastructureError, isKnownError } from "../errors.ts";
+import { createDigester, type Digest, digestAlgorithm } from "../oci/digest.ts";
+import { findLayerType, foreignLayerMissing, type LayerCompression } from "../oci/layer-types.ts";
+import type { Descriptor } from "../oci/manifest.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { checkRatio, type LayerBudget, spendBytes, spendEntry } from "./budget.ts";
+import { ByteReader, MalformedLayer } from "./bytes.ts";
+import { expandGzip } from "./gzip.ts";
+import { detectCompression, magicLength } from "./magic.ts";
+import { type TarEvent, TarParser } from "./tar.ts";
+import { expandZstd } from "./zstd.ts";
+
+/** One layer, as a manifest and a config name it. */
+export interface LayerSource {
+  mediaType: string;
+  /** As the registry has it. */
+  digest: Digest;
+  /** What the config says that it unpacks to. */
+  diffId: Digest;
+  /** For messages: the image, or what else it is. */
+  where: string;
+}
+
+/** What is made of one layer as it is read. Each is called in the layer's order, and waited for. */
+export interface LayerVisitor {
+  /** The bytes of the tar archive. */
+  bytes?(chunk: Uint8Array): Promise<void> | void;
+  events?(events: Iterable<TarEvent>): Promise<void> | void;
+}
+
+export interface ReadLayer {
+  /** What the layer really unpacks to. */
+  diffId: Digest;
+  /** Of the tar archive, in bytes. */
+  size: number;
+}
+
+/**
+ * The one way to read a layer: strictly by its media type, every gzip member and zstd frame of it, as a tar archive that all readers read alike, to its last byte.
+ * What it unpacks to is told, and is not compared: whoever calls decides what a layer is that its config does not describe.
+ * @param content the layer as the registry has it, verified by whoever opened it
+ * @throws InfrastructureError `layer-unreadable` (unknown type, another compression than its type says, broken, ambiguous), `layers-too-large`,
+ *   `layers-too-many-entries`, `layers-too-dense`, and what `content` and the visitor throw
+ */
+export async function readLayer(
+  content: AsyncIterable<Uint8Array>,
+  source: LayerSource,
+  budget: LayerBudget,
+  visitor: LayerVisitor,
+  signal?: AbortSignal,
+): Promise<ReadLayer> {
+  const type = findLayerType(source.mediaType);
+  const where = `layer ${source.digest} of ${source.where}`;
+  if (type === undefined)
+    throw unreadable(where, `its type is ${JSON.stringify(source.mediaType.slice(0, 200))}, and no layer is of that type`);
+  const digester = createDigester(digestAlgorithm(source.diffId));
+  const reader = new ByteReader(content);
+  const parser = new TarParser();
+  let size = 0;
+  try {
+    for await (const chunk of checkBeginning(expand(reader, type.compression), type.compression)) {
+      signal?.throwIfAborted();
+      size += chunk.length;
+      spendBytes(budget, chunk.length, where);
+      checkRatio(budget, reader.position, size, where);
+      digester.update(chunk);
+      await visitor.bytes?.(chunk);
+      const events = countEntries(parser.push(chunk), budget, where);
+      if (visitor.events === undefined) for (const _event of events);
+      else await visitor.events(events);
+    }
+    parser.finish();
+    // What opened the content has its last word at the end of it: that the digest is right.
+    await reader.isAtEnd();
+  } catch (error) {
+    if (!(error instanceof MalformedLayer)) throw error;
+    // A registry that serves wrong bytes is not an image that is malformed: the rest tells whether the digest was right.
+    await reader.drain();
+    throw unreadable(where, error.message, error);
+  } finally {
+    await reader.close();
+  }
+  return { diffId: digester.digest(), size };
+}
+
+/**
+ * Fetches and reads one layer of an image: {@link readLayer}.
+ * @throws UserError `layer-foreign` where a foreign layer is not in the registry
+ */
+export async function readImageLayer(
+  client: Pick<RegistryClient, "openBlob">,
+  repository: Repository,
+  layer: Descriptor,
+  diffId: Digest,
+  budget: LayerBudget,
+  visitor: LayerVisitor,
+  signal?: AbortSignal,
+): Promise<ReadLayer> {
+  const where = formatRepository(repository);
+  const content = await openLayer(client, repository, layer);
+  return readLayer(content, { mediaType: layer.mediaType, digest: layer.digest, diffId, where }, budget, visitor, signal);
+}
+
+/** A layer's bytes as the registry has them. @throws UserError `layer-foreign`, and what the client throws */
+async function openLayer(
+  client: Pick<RegistryClient, "openBlob">,
+  repository: Repository,
+  layer: Descriptor,
+): Promise<AsyncIterable<Uint8Array>> {
+  try {
+    return await client.openBlob(repository, layer);
+  } catch (error) {
+    const isMissing = isKnownError(error) && error.code === "blob-not-found";
+    throw isMissing && findLayerType(layer.mediaType)?.isForeign ? foreignLayerMissing(formatRepository(repository), layer) : error;
+  }
+}
+
+async function* expand(reader: ByteReader, compression: LayerCompression): AsyncGenerator<Uint8Array> {
+  const found = detectCompression(await reader.peek(magicLength));
+  if (found !== (compression === "none" ? undefined : compression)) {
+    const says = compression === "none" ? "not compressed" : compression;
+    throw new MalformedLayer(`its type says that it is ${says}, and by its first bytes it is ${found ?? "not compressed"}`);
+  }
+  if (compression === "gzip") yield* expandGzip(reader);
+  else if (compression === "zstd") yield* expandZstd(reader);
+  else {
+    for (let chunk = await reader.some(largestChunk); chunk.length > 0; chunk = await reader.some(largestChunk)) yield chunk;
+  }
+}
+
+const largestChunk = 1024 * 1024;
+
+/** syft unpacks again what looks compressed, whatever it came out of: such an archive would be another one to it than to a runtime. */
+async function* checkBeginning(expanded: AsyncGenerator<Uint8Array>, compression: LayerCompression): AsyncGenerator<Uint8Array> {
+  let start: Uint8Array | undefined = new Uint8Array(0);
+  for await (const chunk of expanded) {
+    if (start === undefined) {
+      yield chunk;
+      continue;
+    }
+    start = Buffer.concat([start, chunk]);
+    if (start.length < magicLength) continue;
+    checkInner(start, compression);
+    yield start;
+    start = undefined;
+  }
+  if (start !== undefined && start.length > 0) yield start;
+}
+
+function checkInner(start: Uint8Array, compression: LayerCompression): void {
+  const found = detectCompression(start);
+  if (compression !== "none" && (found === "gzip" || found === "zstd")) {
+    throw new MalformedLayer(`what it unpacks to begins like ${found} again, and some readers would unpack that`);
+  }
+}
+
+function* countEntries(events: Iterable<TarEvent>, budget: LayerBudget, where: string): Generator<TarEvent> {
+  for (const event of events) {
+    if (event.kind === "entry") spendEntry(budget, where);
+    yield event;
+  }
+}
+
+/** A layer that is not what the image's config says, for who can't go on with it: the base stage makes a violation of it, `base.layer-contradicts`. */
+export function falseLayer(what: string, said: Digest, actual: Digest): InfrastructureError {
+  return new InfrastructureError(`${what} is not what the image's config says: it unpacks to ${actual}, and the config says ${said}`, {
+    code: "layer-contradicts",
+    safeToRetry: false,
+    wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
+  });
+}
+
+function unreadable(where: string, why: string, cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`${where} can't be read: ${why}`, {
+    code: "layer-unreadable",
+    cause,
+    safeToRetry: false,
+    wayOut:
+      "Build the image again with a builder that writes ordinary layers. If it was one, do not run the image, and find out what wrote this layer.",
+  });
+}

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { UserError } from "@goldenpath/core/errors";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
 import { isPlainCommand, type PlainCommand, plainCommands, renderCommandHelp, renderHelp, renderVerbHelp } from "./help.ts";
-import { exitCodes, type Output, reportError, terminalOutput } from "./output.ts";
+import { cleanOutput, exitCodes, type Output, reportError, terminalOutput } from "./output.ts";
 
 /** Arguments after the program's name → exit code: 0 pass, 1 fail (the policy says no), 2 error. Never throws. */
-export async function main(args: readonly string[], output: Output = terminalOutput()): Promise<number> {
+export async function main(args: readonly string[], given: Output = terminalOutput()): Promise<number> {
+  const output = cleanOutput(given);
   try {
     return await dispatch(args, output);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { describeError, isKnownError, PolicyViolation } from "@goldenpath/core/errors";
+import { cleanTerminal } from "@goldenpath/core/text/log";
 
 /** Exit codes of every command: the policy's no and the work that could not be done are two things. */
 export const exitCodes = { pass: 0, fail: 1, error: 2 } as const;
@@ -18,6 +19,12 @@ export function terminalOutput(): Output {
     err: (text) => void process.stderr.write(text),
     color: process.stdout.isTTY === true && !process.env["NO_COLOR"],
   };
+}
+
+/** The last line of defence: whatever a command prints is cleaned, whether or not it has been before. */
+export function cleanOutput(output: Output): Output {
+  const { color } = output;
+  return { out: (text) => output.out(cleanTerminal(text, color)), err: (text) => output.err(cleanTerminal(text, color)), color };
 }
 
 /** Prints what a command threw, and gives its exit code. An error that nobody foresaw keeps its stack. */

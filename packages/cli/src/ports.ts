@@ -1,4 +1,6 @@
 import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
+import { cleanLine } from "@goldenpath/core/text/clean";
+import { cleanLog } from "@goldenpath/core/text/log";
 
 interface TerminalPortsOptions {
   /** Where everything but results goes: standard error. */
@@ -7,16 +9,19 @@ interface TerminalPortsOptions {
   quiet?: boolean;
 }
 
-/** A terminal's side of core's ports. Progress is one line that redraws itself on a terminal, and a line a while where it is not. */
+/**
+ * A terminal's side of core's ports. Progress is one line that redraws itself on a terminal, and a line a while where it is not. Whatever is printed is cleaned here, whether
+ * or not somebody has done so before; of commands to GitHub's runner as well, since a step's `run:` may be what calls this.
+ */
 export function createTerminalPorts(options: TerminalPortsOptions): Ports {
   const secrets = new Set<string>();
   const clean = (text: string): string => {
     let masked = text;
     for (const secret of secrets) masked = masked.replaceAll(secret, "***");
-    return masked;
+    return cleanLog(masked);
   };
-  const write = (text: string): void => void options.out.write(clean(text));
-  const line = (mark: string) => (message: string) => write(`${mark}${message.replaceAll("\n", `\n${" ".repeat(mark.length)}`)}\n`);
+  const write = (text: string): void => void options.out.write(text);
+  const line = (mark: string) => (message: string) => write(`${mark}${clean(message).replaceAll("\n", `\n${" ".repeat(mark.length)}`)}\n`);
   const info = options.quiet === true ? () => undefined : line("");
   return {
     log: {
@@ -26,7 +31,9 @@ export function createTerminalPorts(options: TerminalPortsOptions): Ports {
       warning: line("warning: "),
       error: line("error: "),
     },
-    progress: { start: (label, total) => startProgress(label, total, write, options.out.isTTY === true, options.quiet === true) },
+    progress: {
+      start: (label, total) => startProgress(label, total, { write, clean }, options.out.isTTY === true, options.quiet === true),
+    },
     mask: (secret) => {
       if (secret.length > 0) secrets.add(secret);
     },
@@ -44,7 +51,7 @@ const lineInterval = 15_000;
 function startProgress(
   label: string,
   total: ProgressTotal | undefined,
-  write: (text: string) => void,
+  { write, clean }: { write: (text: string) => void; clean: (text: string) => string },
   isTerminal: boolean,
   quiet: boolean,
 ): ProgressTask {
@@ -52,9 +59,10 @@ function startProgress(
   let last = isTerminal ? 0 : started;
   let amount = 0;
   const elapsed = (): number => (Date.now() - started) / 1000;
-  const describe = (): string => `${label}: ${describeAmount(amount, total, elapsed())}`;
+  const lead = cleanLine(clean(label));
+  const describe = (): string => `${lead}: ${describeAmount(amount, total, elapsed())}`;
   const finish = (summary: string): void => {
-    if (!quiet) write(`${isTerminal ? "\r\u001b[K" : ""}${label}: ${summary} (${elapsed().toFixed(1)} s)\n`);
+    if (!quiet) write(`${isTerminal ? "\r\u001b[K" : ""}${lead}: ${cleanLine(clean(summary))} (${elapsed().toFixed(1)} s)\n`);
   };
   return {
     advance(more) {

@@ -1,3 +1,5 @@
+import { cleanText } from "./text/clean.ts";
+
 /**
  * The three ways in which work ends other than well. A door (action or CLI) turns them into a verdict and an exit code:
  * `PolicyViolation` is verdict `fail` (exit 1); `UserError` and `InfrastructureError` are verdict `error` (exit 2), as is anything unexpected.
@@ -15,10 +17,11 @@ abstract class GoldenpathError extends Error {
   readonly wayOut: string | undefined;
 
   constructor(message: string, details: ErrorDetails) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    // A message is put together from names, answers and files that are strangers': here none of it gets past unclean.
+    super(cleanText(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.code = details.code;
-    this.wayOut = details.wayOut;
+    this.wayOut = details.wayOut === undefined ? undefined : cleanText(details.wayOut);
   }
 }
 
@@ -54,5 +57,5 @@ export function isKnownError(error: unknown): error is UserError | PolicyViolati
 /** One readable line for any thrown value, with its way out when it has one. */
 export function describeError(error: unknown): string {
   if (isKnownError(error)) return error.wayOut === undefined ? error.message : `${error.message}\n  → ${error.wayOut}`;
-  return error instanceof Error ? error.message : String(error);
+  return cleanText(error instanceof Error ? error.message : String(error));
 }

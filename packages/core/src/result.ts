@@ -2,6 +2,8 @@ import { z } from "zod";
 import { UserError } from "./errors.ts";
 import { type Digest, isDigest } from "./oci/digest.ts";
 import { platformSchema } from "./oci/manifest.ts";
+import { cleanLine, cleanText } from "./text/clean.ts";
+import { stringifyJson } from "./text/json.ts";
 
 /** `major.minor`: an unknown major version is an error, a newer minor one may have fields that this version passes over. */
 export const resultSchemaVersion = "1.0";
@@ -16,14 +18,18 @@ const digest = z
   .custom<Digest>(isDigest, "expected a digest")
   .meta({ type: "string", pattern: "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
 
-export const appliedExceptionSchema = z.object({ reason: z.string(), owner: z.string(), expires: z.string() });
+// What is told is clean from here on: a result is read from a file as well, and printed in five places.
+const line = z.string().transform((text) => cleanLine(text));
+const lines = z.string().transform(cleanText);
+
+export const appliedExceptionSchema = z.object({ reason: line, owner: line, expires: line });
 
 export const violationSchema = z.object({
-  rule: z.string().describe("The rule's name: base.approved, scan.severity, gate.missing, …"),
-  thing: z.string().describe("What breaks it: an image, a package with its version, a stage."),
-  problem: z.string().describe("What is wrong, one sentence."),
-  wayOut: z.string().describe("What to do about it, one sentence."),
-  platform: z.string().optional().describe("Where it holds for one platform of an index only."),
+  rule: line.describe("The rule's name: base.approved, scan.severity, gate.missing, …"),
+  thing: line.describe("What breaks it: an image, a package with its version, a stage."),
+  problem: lines.describe("What is wrong, one sentence."),
+  wayOut: lines.describe("What to do about it, one sentence."),
+  platform: line.optional().describe("Where it holds for one platform of an index only."),
   exception: appliedExceptionSchema.optional().describe("The policy's exception that applied: the violation is listed and does not count."),
 });
 export type Violation = z.infer<typeof violationSchema>;
@@ -31,21 +37,21 @@ export type Violation = z.infer<typeof violationSchema>;
 export const resultChildSchema = z.object({
   platform: platformSchema.optional(),
   digest,
-  mediaType: z.string(),
+  mediaType: line,
   verdict: z.enum(verdicts),
 });
 
 export const resultSubjectSchema = z.object({
-  repository: z.string().describe("HOST/NAME"),
+  repository: line.describe("HOST/NAME"),
   digest,
-  mediaType: z.string(),
+  mediaType: line,
   children: z
     .array(resultChildSchema)
     .describe("For an index every runnable child, each with its own verdict; for a single image that image."),
 });
 export type ResultSubject = z.infer<typeof resultSubjectSchema>;
 
-export const toolUseSchema = z.object({ name: z.string(), version: z.string(), sha256: z.string().optional() });
+export const toolUseSchema = z.object({ name: line, version: line, sha256: line.optional() });
 
 const resultShape = z.object({
   schemaVersion: z.string().regex(/^\d+\.\d+$/),
@@ -55,17 +61,14 @@ const resultShape = z.object({
     .optional()
     .describe("The image that was judged. Missing where an error or a refusal came before it was known."),
   violations: z.array(violationSchema),
-  error: z
-    .object({ code: z.string(), message: z.string(), wayOut: z.string().optional() })
-    .optional()
-    .describe("With verdict error: what went wrong."),
+  error: z.object({ code: line, message: lines, wayOut: lines.optional() }).optional().describe("With verdict error: what went wrong."),
   predicateType: z.string().optional().describe("The type of what the stage found."),
   predicate: z.record(z.string(), z.unknown()).optional().describe("What the stage found; signed as it stands."),
   policy: z.object({ uri: z.string(), digest, serial: z.number().int().positive() }).optional(),
   source: z.object({ repository: z.string(), commit: z.string() }).optional(),
   run: z.object({ builderId: z.string(), id: z.string().optional(), attempt: z.number().int().optional(), url: z.string().optional() }),
   tools: z.array(toolUseSchema),
-  notes: z.array(z.string()).default([]).describe("What a reader should know and no rule asks for."),
+  notes: z.array(lines).default([]).describe("What a reader should know and no rule asks for."),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
 });
@@ -134,7 +137,7 @@ function endsTooSoon(error: unknown, text: string): boolean {
 }
 
 export function formatStageResult(result: StageResult): string {
-  return `${JSON.stringify(result, null, 2)}\n`;
+  return `${stringifyJson(result, 2)}\n`;
 }
 
 /** The verdict that violations amount to; an exception that applied keeps its violation from counting. */

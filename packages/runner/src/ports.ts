@@ -1,19 +1,27 @@
 import * as core from "@actions/core";
 import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
+import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
+import { cleanLog } from "@goldenpath/core/text/log";
 
-/** GitHub's side of core's ports: folded groups, annotations, masking; progress is a line a while, since a log cannot redraw. */
+/**
+ * GitHub's side of core's ports: folded groups, annotations, masking; progress is a line a while, since a log cannot redraw. Whatever is printed is cleaned here, whether or
+ * not somebody has done so before: the runner reads commands from the log. What annotations and groups hold is escaped by @actions/core besides.
+ */
 export function createRunnerPorts(): Ports {
   return {
     log: {
-      debug: (message) => core.debug(message),
-      info: (message) => core.info(quoteCommands(message)),
-      notice: (message) => core.notice(message),
-      warning: (message) => core.warning(message),
-      error: (message) => core.error(message),
+      debug: (message) => core.debug(cleanLog(message)),
+      info: (message) => core.info(cleanLog(message)),
+      notice: (message) => core.notice(cleanText(message)),
+      warning: (message) => core.warning(cleanText(message)),
+      error: (message) => core.error(cleanText(message)),
     },
     progress: { start: startProgress },
-    mask: (secret) => core.setSecret(secret),
-    group: (title, body) => core.group(title, body),
+    mask: (secret) => {
+      // As it is, and as it would be printed.
+      for (const each of new Set([secret, cleanText(secret)])) core.setSecret(each);
+    },
+    group: (title, body) => core.group(cleanLine(title), body),
   };
 }
 
@@ -31,22 +39,11 @@ function startProgress(label: string, total?: ProgressTotal): ProgressTask {
       if (Date.now() - last < interval) return;
       last = Date.now();
       const of = total?.amount === undefined ? "" : ` of ${formatAmount(total.amount, total.unit)}`;
-      core.info(quoteCommands(`${label}: ${formatAmount(amount, total?.unit ?? "items")}${of} after ${elapsed()}`));
+      core.info(cleanLog(`${label}: ${formatAmount(amount, total?.unit ?? "items")}${of} after ${elapsed()}`));
     },
-    done: (summary) => core.info(quoteCommands(`${label}: ${summary ?? "done"} (${elapsed()})`)),
-    failed: (summary) => core.info(quoteCommands(`${label}: ${summary ?? "failed"} (${elapsed()})`)),
+    done: (summary) => core.info(cleanLog(`${label}: ${summary ?? "done"} (${elapsed()})`)),
+    failed: (summary) => core.info(cleanLog(`${label}: ${summary ?? "failed"} (${elapsed()})`)),
   };
-}
-
-/**
- * The runner takes a line that starts with `::` or holds `##[` for a command (a mask, an annotation, a group), and plain text reaches the log from images,
- * registries and tools. Such lines are shown as what they are. Annotations need none of this: @actions/core escapes what they hold.
- */
-export function quoteCommands(text: string): string {
-  return text
-    .split(/\r\n|\r|\n/)
-    .map((line) => (/^\s*::/.test(line) ? `| ${line}` : line).replaceAll("##[", "## ["))
-    .join("\n");
 }
 
 function formatAmount(amount: number, unit: ProgressTotal["unit"]): string {

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import * as core from "@actions/core";
 import { describeError, isKnownError } from "@goldenpath/core/errors";
 import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
+import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
+import { cleanLog } from "@goldenpath/core/text/log";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
-import { createRunnerPorts, quoteCommands } from "./ports.ts";
+import { createRunnerPorts } from "./ports.ts";
 
 /** Annotations that a step may leave; GitHub shows ten of each kind and drops the rest without a word. */
 const maxAnnotations = 9;
@@ -33,18 +35,20 @@ function readInputs(verb: Verb): Record<string, string> {
   return Object.fromEntries(Object.keys(verb.inputs.shape).map((name) => [name, core.getInput(name)]));
 }
 
+/** Each goes to the runner's file between delimiters that nobody can know before (@actions/core makes them by chance), so that no value can end early and begin another. */
 function writeOutputs(verb: Verb, { outcome, resultFile }: Execution): void {
   core.setOutput("verdict", outcome.verdict);
   core.setOutput("result", resultFile);
-  for (const name of verb.outputs) core.setOutput(name, outcome.outputs[name] ?? "");
+  for (const name of verb.outputs) core.setOutput(name, cleanText(outcome.outputs[name] ?? ""));
 }
 
 async function writeSummary(markdown: string): Promise<void> {
   if (!process.env["GITHUB_STEP_SUMMARY"] || markdown === "") return;
-  const bytes = Buffer.from(markdown, "utf8");
+  const clean = cleanText(markdown);
+  const bytes = Buffer.from(clean, "utf8");
   const cut =
     bytes.length <= maxSummaryBytes
-      ? markdown
+      ? clean
       : `${bytes.subarray(0, maxSummaryBytes).toString("utf8")}\n\n… cut off: the result file has it all.\n`;
   try {
     await core.summary.addRaw(cut, true).write();
@@ -56,9 +60,9 @@ async function writeSummary(markdown: string): Promise<void> {
 function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   if (outcome.verdict === "error") {
     // A known error says all that helps; anything else is ours to find, by its stack.
-    if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(quoteCommands(error.stack));
+    if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(cleanLog(error.stack));
     // A verb may tell of an error without having had one: the report of a stage that ended so.
-    const told = error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error);
+    const told = cleanText(error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error));
     if (error === undefined && outcome.enforced === false) core.warning(`${verb.name}: ${told}`);
     else core.setFailed(`${verb.name}: ${told}`);
     return;
@@ -66,7 +70,7 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);
   const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
   for (const violation of counted.slice(0, maxAnnotations)) {
-    annotate(`${violation.thing}: ${violation.problem}\n→ ${violation.wayOut}`, { title: violation.rule });
+    annotate(cleanText(`${violation.thing}: ${violation.problem}\n→ ${violation.wayOut}`), { title: cleanLine(violation.rule) });
   }
   if (outcome.verdict === "pass") {
     core.info(`${verb.name}: pass`);

@@ -7,6 +7,7 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import { type LoadedPolicy, policyJsonSchema } from "@goldenpath/core/policy/schema";
 import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
+import { stringifyJson } from "@goldenpath/core/text/json";
 import { createPolicyClient } from "@goldenpath/core/verbs/client";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
@@ -17,7 +18,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   const { values, positionals } = parseArgs({ args: [...args], options: { previous: { type: "string" } }, allowPositionals: true });
   const [action, file, repository] = positionals;
   if (action === "schema") {
-    output.out(`${JSON.stringify(policyJsonSchema(), null, 2)}\n`);
+    output.out(`${stringifyJson(policyJsonSchema(), 2)}\n`);
     return exitCodes.pass;
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {

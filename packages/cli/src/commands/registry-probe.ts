@@ -7,6 +7,7 @@ import type { LoadBounds } from "@goldenpath/core/registry/probe/load";
 import { type ProbeOptions, probeRegistry } from "@goldenpath/core/registry/probe/probe";
 import { renderProbe, verdictOf } from "@goldenpath/core/registry/probe/report";
 import { parseProbeTarget } from "@goldenpath/core/registry/probe/target";
+import { stringifyJson } from "@goldenpath/core/text/json";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
@@ -55,7 +56,7 @@ export async function runRegistryProbe(args: readonly string[], output: Output):
     ...(quarantine === undefined ? {} : { quarantine }),
   };
   const report = await probeRegistry(options);
-  output.out(values.json === true ? `${JSON.stringify({ verdict: verdictOf(report), ...report }, null, 2)}\n` : renderProbe(report));
+  output.out(values.json === true ? `${stringifyJson({ verdict: verdictOf(report), ...report }, 2)}\n` : renderProbe(report));
   return exitCodes[verdictOf(report)];
 }
 

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { UserError } from "@goldenpath/core/errors";
+import { stringifyJson } from "@goldenpath/core/text/json";
 import { listTools, planTools, prefetchTools } from "@goldenpath/core/tools/find";
 import { productionTools } from "@goldenpath/core/tools/lock";
 import { exitCodes, type Output } from "../output.ts";
@@ -13,7 +14,7 @@ export async function runToolsCommand(args: readonly string[], output: Output): 
   const options = { ports: createTerminalPorts({ out: process.stderr }), env: process.env, signal: abortOnInterrupt() };
   if (action === "list") {
     const plans = names.length === 0 ? await listTools(options) : await planTools(names, options);
-    if (values.json === true) output.out(`${JSON.stringify(plans, null, 2)}\n`);
+    if (values.json === true) output.out(`${stringifyJson(plans, 2)}\n`);
     else {
       for (const plan of plans) {
         output.out(
@@ -26,7 +27,7 @@ export async function runToolsCommand(args: readonly string[], output: Output): 
   }
   if (action === "prefetch") {
     const found = await prefetchTools(names.length === 0 ? productionTools.map((tool) => tool.name) : names, options);
-    if (values.json === true) output.out(`${JSON.stringify(found, null, 2)}\n`);
+    if (values.json === true) output.out(`${stringifyJson(found, 2)}\n`);
     else for (const tool of found) output.out(`${tool.name.padEnd(10)} ${tool.version.padEnd(9)} ${tool.source.padEnd(8)} ${tool.path}\n`);
     return exitCodes.pass;
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "@goldenpath/core/errors";
 import { renderResultText } from "@goldenpath/core/report/terminal";
+import { stringifyJson } from "@goldenpath/core/text/json";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { gatherRunFacts } from "../facts.ts";
@@ -39,8 +40,7 @@ export async function runVerbCommand(verb: Verb, args: readonly string[], output
     env,
     signal: abortOnInterrupt(),
   });
-  if (json)
-    output.out(`${JSON.stringify({ verdict: outcome.verdict, resultFile, outputs: outcome.outputs, result: outcome.result }, null, 2)}\n`);
+  if (json) output.out(`${stringifyJson({ verdict: outcome.verdict, resultFile, outputs: outcome.outputs, result: outcome.result }, 2)}\n`);
   else {
     output.out(renderResultText(outcome.result, { color: output.color }));
     for (const [name, value] of Object.entries(outcome.outputs))

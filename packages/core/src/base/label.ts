@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Digest, isDigest } from "../oci/digest.ts";
+import { cleanLine } from "../text/clean.ts";
 
 /** Where the CNB lifecycle writes what it put together, the run image's top layer by diffID among it (Platform API 0.7 and later). */
 export const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
@@ -35,7 +36,7 @@ export function readLifecycleLabel(labels: Readonly<Record<string, string>>): Li
   if (!parsed.success) return { kind: "malformed", why: "it has no runImage" };
   const { topLayer, image, reference } = parsed.data.runImage;
   const name = [image, reference].find((value) => typeof value === "string" && value !== "");
-  const claimed = name === undefined ? {} : { claimed: { by: lifecycleLabel, name: printable(name as string) } };
+  const claimed = name === undefined ? {} : { claimed: { by: lifecycleLabel, name: cleanLine(name as string, maxName) } };
   return isDigest(topLayer)
     ? { kind: "read", topLayer, ...claimed }
     : { kind: "malformed", why: "its runImage.topLayer is not a digest", ...claimed };
@@ -50,11 +51,8 @@ export function readClaimedBase(
   if (label.kind !== "none" && label.claimed !== undefined) return label.claimed;
   const by = "org.opencontainers.image.base.name";
   const name = annotations[by] || labels[by];
-  return name === undefined || name === "" ? undefined : { by, name: printable(name) };
+  return name === undefined || name === "" ? undefined : { by, name: cleanLine(name, maxName) };
 }
 
-/** A stranger's text as it may stand in a message: without control characters, and not longer than a reference. */
-function printable(text: string): string {
-  const plain = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "�");
-  return plain.length > 300 ? `${plain.slice(0, 300)}…` : plain;
-}
+/** As long as a reference is. */
+const maxName = 300;

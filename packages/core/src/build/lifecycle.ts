@@ -6,8 +6,8 @@ import { type ProcessResult, runProcess } from "../exec/run.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { formatReference, formatRepository, type Reference } from "../oci/reference.ts";
 import type { Context } from "../ports.ts";
+import { quoteLine } from "../text/log.ts";
 import { explainFailure, type Phase } from "./explain.ts";
-import { quoteLine } from "./log.ts";
 import { readHandedOver, type Workspace, writeControlFile } from "./workspace.ts";
 
 /** The newest Platform API of the locked lifecycle (0.20). */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { cleanLine } from "../text/clean.ts";
 import { type Policy, policySchema } from "./schema.ts";
 import { suggestWord } from "./suggest.ts";
 import { readStrictYaml, type YamlProblem, type YamlText } from "./yaml.ts";
@@ -185,11 +186,9 @@ function formatPath(path: readonly PropertyKey[]): string {
   return path.map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${quote(String(part))}`)).join("");
 }
 
-/** Text of the file as it may stand in a message: in one line, without control characters, cut where it is long. */
+/** Text of the file as it may stand in a message: tabs, which are no indentation here, are seen. */
 function quote(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
-  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => (character === "\t" ? "→" : "�"));
-  return plain.length > maxQuotedLine ? `${plain.slice(0, maxQuotedLine)}…` : plain;
+  return cleanLine(text.replaceAll("\t", "→"), maxQuotedLine);
 }
 
 function invalid(message: string, cause?: unknown): UserError {

@@ -1,6 +1,7 @@
 import { InfrastructureError, UserError } from "../errors.ts";
 import type { Repository } from "../oci/reference.ts";
 import { formatRepository } from "../oci/reference.ts";
+import { cleanLine } from "../text/clean.ts";
 import { classifyRefusal, refusalError } from "./refusals.ts";
 import type { TransportResponse } from "./transport.ts";
 
@@ -31,15 +32,9 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
   });
 }
 
-/** A server's text goes into logs that a runner reads commands from, line by line: one line, no control characters, no runs of blanks, not long. */
+/** A server's text: one line, no runs of blanks, not long. Empty for what is no text. */
 export function printable(value: unknown): string {
-  return typeof value === "string"
-    ? value
-        .slice(0, 2000)
-        .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ")
-        .trim()
-        .slice(0, 200)
-    : "";
+  return typeof value === "string" ? cleanLine(value.slice(0, 2000)).replace(/\s+/g, " ").trim().slice(0, 200).toWellFormed() : "";
 }
 
 export function hasProblem(response: TransportResponse, code: string): boolean {

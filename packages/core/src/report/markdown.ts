@@ -1,4 +1,5 @@
 import type { StageResult, Violation } from "../result.ts";
+import { cleanLine } from "../text/clean.ts";
 import { type Chain, type ChainStage, shortDigest } from "./chain.ts";
 import { formatTime } from "./terminal.ts";
 
@@ -19,7 +20,7 @@ const stateMarks: Record<ChainStage["state"], string> = {
  */
 export function escapeMarkdown(text: string): string {
   return (
-    text
+    cleanLine(text)
       .replaceAll(/\s+/g, " ")
       .replaceAll("&", "&amp;")
       .replaceAll("<", "&lt;")

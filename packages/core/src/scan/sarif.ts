@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Severity } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
+import { cleanStrings } from "../text/clean.ts";
 import { type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
 
 /** GitHub keeps so many results of a run and shows no more (docs: SARIF support for code scanning). */
@@ -29,7 +30,7 @@ export function buildSarif(facts: SarifFacts): Record<string, unknown> {
     if (rule === undefined) rules.set(finding.id, { index: rules.size, findings: [finding] });
     else rule.findings.push(finding);
   }
-  return {
+  return cleanStrings({
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
     runs: [
@@ -49,7 +50,7 @@ export function buildSarif(facts: SarifFacts): Record<string, unknown> {
           : {}),
       },
     ],
-  };
+  });
 }
 
 /** `ofRule` is never empty, and has the worst one first. */
@@ -81,7 +82,7 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
     message: { text: `${pkg.name} ${pkg.version} (${pkg.type}) has ${finding.id}, severity ${finding.severity}: ${fixed}.` },
     locations: [
       {
-        physicalLocation: { artifactLocation: { uri: encodeURI(facts.locate(finding)) }, region: { startLine: 1 } },
+        physicalLocation: { artifactLocation: { uri: encodeURI(facts.locate(finding).toWellFormed()) }, region: { startLine: 1 } },
         logicalLocations: [{ name: pkg.name, fullyQualifiedName: pkg.purl ?? `${pkg.type}:${pkg.name}@${pkg.version}`, kind: "package" }],
       },
     ],

@@ -7,6 +7,7 @@ import { formatReference, formatRepository } from "../oci/reference.ts";
 import type { Context } from "../ports.ts";
 import { code } from "../report/markdown.ts";
 import { formatStageResult, type StageResult, type Verdict, verdicts } from "../result.ts";
+import { stringifyJson } from "../text/json.ts";
 import { buildErrorResult } from "./outcome.ts";
 import type { PromotionJob } from "./promote-jobs.ts";
 import type { VerbOutcome } from "./verb.ts";
@@ -60,7 +61,7 @@ export async function promoteMany(
     return { ...places, verdict: outcome.verdict, result: file, ...(plan === undefined ? {} : { plan }) };
   });
   const list = join(directory, "promotions.json");
-  await writeFile(list, `${JSON.stringify(entries, null, 2)}\n`);
+  await writeFile(list, `${stringifyJson(entries, 2)}\n`);
   const [worst] = outcomes.toSorted((a, b) => verdicts.indexOf(b.outcome.verdict) - verdicts.indexOf(a.outcome.verdict));
   if (worst === undefined) throw new TypeError("a run of no promotions");
   const { verdict, result } = worst.outcome;

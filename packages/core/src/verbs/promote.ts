@@ -16,6 +16,7 @@ import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
 import { loadSigner } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
+import { stringifyJson } from "../text/json.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
 import { type PromotionJob, planJobs } from "./promote-jobs.ts";
@@ -109,7 +110,7 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
     const written = `Nothing was written to ${code(formatRepository(to))}.`;
     return finish(gate.image, { violations }, {}, (result) => `${renderRefused(result)}\n${written}\n`);
   }
-  await writeFile(planFile, `${JSON.stringify(prepared.plan, null, 2)}\n`);
+  await writeFile(planFile, `${stringifyJson(prepared.plan, 2)}\n`);
   if (isAlone) await context.ports.group("The plan", async () => context.ports.log.info(renderPlanText(prepared.plan)));
   const { digest } = gate.image.reference;
   const promoted = formatReference({ ...to, digest });

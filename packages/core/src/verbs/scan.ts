@@ -21,6 +21,7 @@ import { buildVulnerabilityPredicate } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import { stringifyJson } from "../text/json.ts";
 import { prefetchTools } from "../tools/find.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
@@ -156,7 +157,7 @@ async function finishScan(
     locate: createLocator(context.workingDirectory, given.policy),
     exception: (finding) => exceptions.get(findingKey(finding)),
   });
-  await writeFile(sarifFile, `${JSON.stringify(sarif, null, 2)}\n`);
+  await writeFile(sarifFile, `${stringifyJson(sarif, 2)}\n`);
   const result = buildResult(context, {
     stage: "scan",
     startedAt,

@@ -21,6 +21,7 @@ import { buildEnvironments, buildProvenance } from "../signing/provenance.ts";
 import { buildFindingStatement, buildVerdictStatement, checkSignable, type SignedImage } from "../signing/result-statements.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import type { Signer, Statement } from "../signing/types.ts";
+import { stringifyJson } from "../text/json.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { readStageResult } from "./results.ts";
@@ -89,7 +90,7 @@ async function runSign(given: Inputs, context: Context): Promise<VerbOutcome> {
     return {
       verdict: result.verdict,
       result,
-      outputs: { attestations: JSON.stringify(work.attested) },
+      outputs: { attestations: stringifyJson(work.attested) },
       summary: renderResultMarkdown(result),
     };
   } finally {

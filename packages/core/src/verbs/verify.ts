@@ -6,6 +6,7 @@ import { loadPolicy } from "../policy/load.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
 import type { Context } from "../ports.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
+import { stringifyJson } from "../text/json.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -52,5 +53,5 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
 }
 
 function renderMissing(gate: GateDecision): string {
-  return JSON.stringify(gate.missing.map(({ problem, ...each }) => ({ ...each, reason: problem })));
+  return stringifyJson(gate.missing.map(({ problem, ...each }) => ({ ...each, reason: problem })));
 }

@@ -138,7 +138,7 @@ function unauthorized(plan: ServerSidePlan, base: URL, response: TransportRespon
   });
 }
 
-/** ` (404: no such repository)`: a server's text goes into logs that a runner reads commands from, so one line of it, without control characters, and not long. */
+/** ` (404: no such repository)`: one line of a server's text, and not long. */
 export function describeAnswer({ status, text }: ProductAnswer): string {
   const said = printable(messageOf(text));
   return said === "" ? `(${status})` : `(${status}: ${said})`;

@@ -15,6 +15,7 @@ import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fakeDigest, samplePolicyText } from "../support/policy.ts";
+import { tarFiles } from "../support/tar.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const amd64: Platform = { os: "linux", architecture: "amd64" };
@@ -49,11 +50,13 @@ interface Layer {
   diffId: Digest;
 }
 
-const plain = (text: string): Layer => ({ bytes: encode(text), mediaType: mediaTypes.ociLayerTar, diffId: digestOf(text) });
+/** A layer of one file. */
+const tar = (text: string): Buffer => tarFiles({ [`srv/${text}`]: text });
+const plain = (text: string): Layer => ({ bytes: tar(text), mediaType: mediaTypes.ociLayerTar, diffId: digestOf(tar(text)) });
 const gzip = (text: string): Layer => ({
-  bytes: gzipSync(text),
+  bytes: gzipSync(tar(text)),
   mediaType: mediaTypes.ociLayerTarGzip,
-  diffId: digestOf(text),
+  diffId: digestOf(tar(text)),
 });
 
 interface ImageOptions {
@@ -169,12 +172,12 @@ describe("an image is refused", () => {
     for (const evil of [
       gzip("evil"),
       plain("evil"),
-      { ...gzip("evil"), bytes: zstdCompressSync("evil"), mediaType: `${mediaTypes.ociLayerTar}+zstd` },
+      { ...gzip("evil"), bytes: zstdCompressSync(tar("evil")), mediaType: `${mediaTypes.ociLayerTar}+zstd` },
     ]) {
       const image = await pushImage("quarantine/shop", [os, { ...evil, diffId: libc.diffId }, app]);
       const outcome = await enforce({ policy, image: image.reference });
       expect(outcome).toMatchObject({ verdict: "fail", rules: ["base.layer-contradicts"] });
-      expect(outcome.result.violations[0]?.problem).toContain(digestOf("evil"));
+      expect(outcome.result.violations[0]?.problem).toContain(digestOf(tar("evil")));
     }
   });
 
@@ -214,7 +217,7 @@ describe("no verdict, but an error", () => {
 
   test.each([
     ["that is not compressed as it says", { ...gzip("x"), bytes: encode("not gzip"), diffId: libc.diffId }],
-    ["that is cut off", { ...gzip("x"), bytes: gzipSync("libc").subarray(0, 15), diffId: libc.diffId }],
+    ["that is cut off", { ...gzip("x"), bytes: gzipSync(tar("libc")).subarray(0, 15), diffId: libc.diffId }],
     ["of an unknown type", { ...plain("libc"), mediaType: "application/x-libc", diffId: libc.diffId }],
   ])("with a layer %s", async (_what, layer) => {
     const golden = await pushImage("bases/golden", [os, libc]);
@@ -239,10 +242,11 @@ describe("no verdict, but an error", () => {
 });
 
 describe("an image passes", () => {
-  test("on an approved base, proven without downloading a layer", async () => {
+  test("on an approved base, proven by each of its own layers, which are fetched once", async () => {
     const golden = await pushImage("bases/golden", [os, libc]);
     const metadata = JSON.stringify({ runImage: { topLayer: libc.diffId, image: "whatever" } });
     const image = await pushImage("quarantine/shop", [os, libc, app], { labels: { [lifecycleLabel]: metadata } });
+    server.requests.length = 0;
     const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
     expect(outcome).toMatchObject({ verdict: "pass", rules: [], outputs: { base: golden.reference } });
     expect(outcome.result).toMatchObject({
@@ -261,16 +265,18 @@ describe("an image passes", () => {
           proof: "diff-id-prefix",
           matchedLayers: 2,
           totalLayers: 3,
+          layers: [os.diffId, libc.diffId, app.diffId],
           claimed: { by: lifecycleLabel, name: "whatever" },
         },
       ],
     });
-    expect(layerDownloads()).toEqual([]);
+    expect(layerDownloads()).toHaveLength(3);
+    expect(layerDownloads().every((path) => path.includes("/quarantine/shop/"))).toBe(true);
   });
 
   test("when its base's layers are compressed in another way, which is looked at", async () => {
     const golden = await pushImage("bases/golden", [os, libc]);
-    const zstd: Layer = { ...libc, bytes: zstdCompressSync("libc"), mediaType: `${mediaTypes.ociLayerTar}+zstd` };
+    const zstd: Layer = { ...libc, bytes: zstdCompressSync(tar("libc")), mediaType: `${mediaTypes.ociLayerTar}+zstd` };
     const image = await pushImage("quarantine/shop", [plain("operating system"), zstd, app]);
     const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
     expect(outcome).toMatchObject({ verdict: "pass", outputs: { base: golden.reference } });

@@ -25,7 +25,7 @@ function base(name: string, layers: string, change: Partial<ApprovedBase> = {}):
 }
 
 function child(layers: string, change: Partial<ChildBaseFacts> = {}): ChildBaseFacts {
-  return { digest: id("child"), platform: amd64, diffIds: ids(layers), labels: {}, annotations: {}, falseLayers: [], ...change };
+  return { digest: id("child"), platform: amd64, diffIds: ids(layers), layers: ids(layers), labels: {}, annotations: {}, ...change };
 }
 
 const labelled = (runImage: unknown): Pick<ChildBaseFacts, "labels"> => ({ labels: { [lifecycleLabel]: JSON.stringify({ runImage }) } });
@@ -167,10 +167,24 @@ describe("an image that is refused", () => {
     ],
     [
       "with a layer that is not what its config says",
-      child("os libc app", { falseLayers: [{ index: 1, actual: id("evil") }] }),
+      child("os libc app", { layers: ids("os evil app") }),
       {},
       ["base.layer-contradicts"],
       [`layer 2 is that of base 'golden' (${id("libc")}), and what it unpacks to is ${id("evil")}`],
+    ],
+    [
+      "with a layer of its own that is not what its config says",
+      child("os libc app", { layers: ids("os libc evil") }),
+      {},
+      ["base.layer-contradicts"],
+      [`layer 3 is ${id("app")}, and what it unpacks to is ${id("evil")}`],
+    ],
+    [
+      "with a layer of its own that is not what its config says, on no base",
+      child("foreign app", { layers: ids("foreign evil") }),
+      {},
+      ["base.approved", "base.layer-contradicts"],
+      ["not those of any", "layer 2"],
     ],
     [
       "with an exception for another repository",
@@ -209,7 +223,7 @@ describe("an image that is refused", () => {
     ],
     [
       "with an exception, and a layer that lies",
-      child("os libc app", { falseLayers: [{ index: 0, actual: id("evil") }] }),
+      child("os libc app", { layers: ids("evil libc app") }),
       { exceptions: [exception()] },
       ["base.layer-contradicts"],
       ["layer 1"],

@@ -1,11 +1,15 @@
+import type { FileTree } from "../layers/tree.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatPlatform, type Platform } from "../oci/manifest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import { exceptViolation, findException, isDayOver } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
+import { describeChanges } from "./changes-text.ts";
 import { type ApprovedBase, type BaseMatch, findNearestBase, identifyBase, isSamePlatform } from "./identify.ts";
 import { type ClaimedBase, lifecycleLabel, readClaimedBase, readLifecycleLabel } from "./label.ts";
+import { decideOverlay, type OverlayDecision } from "./overlay.ts";
+import type { PackageChange } from "./packages.ts";
 
 export interface ChildBaseFacts {
   digest: Digest;
@@ -15,15 +19,10 @@ export interface ChildBaseFacts {
   labels: Readonly<Record<string, string>>;
   /** Of its manifest. */
   annotations: Readonly<Record<string, string>>;
-  /** Of those layers of its base that are not the base's own bytes, the ones whose content is not what the config says. */
-  falseLayers: readonly FalseLayer[];
-}
-
-export interface FalseLayer {
-  /** From 0, the lowest. */
-  index: number;
-  /** What the layer unpacks to. */
-  actual: Digest;
+  /** What each of its layers really unpacks to, the lowest first. */
+  layers: readonly Digest[];
+  /** The base's layers put together, and all of them; where it stands on an approved base. */
+  trees?: { base: FileTree; image: FileTree };
 }
 
 export interface BaseFacts {
@@ -47,6 +46,10 @@ export interface ChildBaseDecision {
   matchedLayers: number;
   totalLayers: number;
   claimed?: ClaimedBase;
+  /** What each of its layers unpacks to, the lowest first. */
+  layers: readonly Digest[];
+  /** Packages of the base that the image says it has in a newer version. */
+  upgraded: readonly PackageChange[];
   violations: Violation[];
 }
 
@@ -57,26 +60,41 @@ export interface BaseDecision {
 }
 
 /**
- * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.expired`, `base.label-contradicts`, `base.layer-contradicts`. Only the
- * first can be set aside by an exception, for the image's repository.
+ * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.expired`, `base.label-contradicts`, `base.layer-contradicts`,
+ * `base.changed`. Only the first can be set aside by an exception, for the image's repository; paths that may change, the policy lists with the base.
  */
 export function decideBase(facts: BaseFacts): BaseDecision {
   const children = facts.children.map((child) => decideChild(child, facts));
   const notes = children
     .filter((child) => child.base !== undefined && child.matchedLayers === child.totalLayers)
     .map((child) => `${formatPlatform(child.platform)}: the image is base '${child.base?.name}' itself, with nothing on top of it`);
+  notes.push(...children.flatMap(describeUpgrades));
   return { children, violations: children.flatMap((child) => child.violations), notes };
+}
+
+/** Which packages of the base are not the base's any more, by the image's own word: files of theirs were let through on it. */
+function describeUpgrades({ platform, upgraded }: ChildBaseDecision): string[] {
+  if (upgraded.length === 0) return [];
+  const shown = upgraded.slice(0, 10).map(({ package: { name }, before, after }) => `${name} ${before} → ${after}`);
+  const more = upgraded.length > shown.length ? `, and ${upgraded.length - shown.length} more` : "";
+  return [`${formatPlatform(platform)}: the image says that it has newer versions of packages of the base: ${shown.join(", ")}${more}`];
 }
 
 function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision {
   const match = identifyBase(child, facts.approved);
   const claimed = readClaimedBase(child.labels, child.annotations);
   const base = match === undefined ? undefined : chooseBase(match, facts.now);
+  const isTrue = child.diffIds.every((diffId, index) => child.layers[index] === diffId);
+  const overlay =
+    base === undefined || child.trees === undefined || !isTrue
+      ? undefined
+      : decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });
   const found = [
     ...judgeApproval(child, facts, base, claimed),
     ...judgeExpiry(base, facts),
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
+    ...judgeOverlay(overlay, base),
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
   const violations = found.map((each) => {
@@ -92,6 +110,8 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     matchedLayers: match?.matchedLayers ?? 0,
     totalLayers: child.diffIds.length,
     ...(claimed === undefined ? {} : { claimed }),
+    layers: child.layers,
+    upgraded: overlay?.upgraded ?? [],
     violations,
   };
 }
@@ -180,9 +200,37 @@ function judgeLabel(child: ChildBaseFacts, base: ApprovedBase | undefined): Foun
 }
 
 function judgeLayers(child: ChildBaseFacts, base: ApprovedBase | undefined): Found[] {
-  return child.falseLayers.map(({ index, actual }) => ({
-    rule: "base.layer-contradicts",
-    problem: `its config says that layer ${index + 1} is that of base '${base?.name}' (${child.diffIds[index]}), and what it unpacks to is ${actual}`,
-    wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
-  }));
+  return child.diffIds.flatMap((diffId, index): Found[] => {
+    const actual = child.layers[index];
+    if (actual === diffId) return [];
+    const whose = base !== undefined && index < base.diffIds.length ? `is that of base '${base.name}' (${diffId})` : `is ${diffId}`;
+    return [
+      {
+        rule: "base.layer-contradicts",
+        problem: `its config says that layer ${index + 1} ${whose}, and what it unpacks to is ${actual ?? "not there"}`,
+        wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
+      },
+    ];
+  });
+}
+
+/** More of them tell nobody more. */
+const maxChanges = 25;
+
+function judgeOverlay(overlay: OverlayDecision | undefined, base: ApprovedBase | undefined): Found[] {
+  if (overlay === undefined || base === undefined) return [];
+  const changes = describeChanges(overlay.refused);
+  const wayOut = `Keep the application's files apart from the base's, or take the change into the base. Where it has to be so, have the policy's owners add the path to mayChange of base '${base.name}'.`;
+  const found = changes.slice(0, maxChanges).map(
+    (each): Found => ({
+      rule: "base.changed",
+      problem: `layer ${each.layer + 1} ${each.what} of base '${base.name}'${each.why === "" ? "" : `: ${each.why}`}`,
+      wayOut,
+    }),
+  );
+  if (changes.length <= maxChanges) return found;
+  return [
+    ...found,
+    { rule: "base.changed", problem: `${changes.length - maxChanges} more paths of base '${base.name}' are changed`, wayOut },
+  ];
 }

@@ -1,17 +1,18 @@
-import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError, UserError } from "../errors.ts";
-import { createDigester, type Digest, digestAlgorithm } from "../oci/digest.ts";
+import { createBudget } from "../layers/budget.ts";
+import { createCollector, keepContent, type LayerContents } from "../layers/contents.ts";
+import { buildTrees, readImageLayer } from "../layers/read.ts";
+import type { TarEvent } from "../layers/tar.ts";
+import type { FileTree } from "../layers/tree.ts";
+import type { Digest } from "../oci/digest.ts";
 import { type Descriptor, isRunnable, type Platform } from "../oci/manifest.ts";
 import { formatReference, formatRepository, parseRepository, type Reference, type Repository } from "../oci/reference.ts";
 import type { PolicyBase } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { type ChildFacts, fetchImageFacts } from "../registry/subject.ts";
-import type { FalseLayer } from "./decide.ts";
 import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts";
-
-/** More than a layer of any base that is kept light; a stream that unpacks to more is a bomb. Bytes. */
-const maxUnpackedLayer = 16 * 1024 * 1024 * 1024;
+import { isContentNeeded } from "./overlay.ts";
 
 export function platformOf({ config }: Pick<ChildFacts, "config">): Platform {
   return { os: config.os, architecture: config.architecture, ...(config.variant === undefined ? {} : { variant: config.variant }) };
@@ -47,6 +48,7 @@ export async function gatherApprovedBases(
       platform: platformOf(child),
       diffIds: child.config.rootfs.diff_ids,
       layers: child.manifest.layers.map((layer) => layer.digest),
+      ...(base.mayChange === undefined ? {} : { mayChange: base.mayChange }),
     })),
   );
 }
@@ -98,71 +100,68 @@ function describeFailure(error: unknown, base: PolicyBase, reference: Reference)
 }
 
 /**
- * Of the layers by which an image matches a base, the ones whose content is something else than the image's config says. A config is written by whoever built the
- * image; what is pulled and unpacked are the layers. Those with the base's own bytes need no look: most builders keep them, and then nothing is downloaded.
- * @throws InfrastructureError `layer-unreadable` (unknown compression, broken, too large), and the registry client's errors
+ * Whether one of the layers by which an image matches a base has another content than the image's config says. A config is written by whoever built the image; what is
+ * pulled and unpacked are the layers. Those with the base's own bytes need no look: most builders keep them, and then nothing is downloaded. For who only asks what an
+ * image stands on; the base stage itself reads every layer ({@link readChildLayers}).
+ * @throws what reading a layer and the registry client throw
  */
-export async function findFalseLayers(
+export async function hasFalseLayer(
   client: RegistryClient,
   repository: Repository,
   child: Pick<ChildFacts, "manifest" | "config">,
   match: BaseMatch,
-): Promise<FalseLayer[]> {
-  const contradictions: FalseLayer[] = [];
-  for (let index = 0; index < match.matchedLayers; index += 1) {
-    const layer = child.manifest.layers[index];
-    const diffId = child.config.rootfs.diff_ids[index];
-    if (layer === undefined || diffId === undefined) throw unreadable(repository, `layer ${index + 1} of the image is missing`);
+): Promise<boolean> {
+  const budget = createBudget();
+  for (const [index, { layer, diffId }] of pairLayers(child).slice(0, match.matchedLayers).entries()) {
     if (match.bases.some((base) => base.layers[index] === layer.digest)) continue;
-    const actual = await unpackedDigest(client, repository, layer, digestAlgorithm(diffId));
-    if (actual !== diffId) contradictions.push({ index, actual });
+    const actual = await readImageLayer(client, repository, layer, diffId, budget, {});
+    if (actual.diffId !== diffId) return true;
   }
-  return contradictions;
+  return false;
 }
 
-async function unpackedDigest(
+/** What the layers of one image really are. */
+export interface ChildLayers {
+  /** What each unpacks to, the lowest first. */
+  diffIds: Digest[];
+  /** The base's layers put together, and all of them, where they stand on one. */
+  trees?: { base: FileTree; image: FileTree };
+}
+
+/** Layers that are read at once: hashing takes a processor, and fetching waits. */
+const parallelLayers = 3;
+
+/**
+ * Reads every layer of an image: what each unpacks to, whatever its config says, and what is in them.
+ * @param baseLayers how many of them are those of an approved base; 0 where there is none
+ * @throws UserError `layer-foreign`; InfrastructureError `layer-unreadable` (also where runtimes would put the layers together in two ways), `layers-too-large`,
+ *   `layers-too-many-entries`, `layers-too-dense`, and what the client throws
+ */
+export async function readChildLayers(
   client: RegistryClient,
   repository: Repository,
-  layer: Descriptor,
-  algorithm: "sha256" | "sha512",
-): Promise<Digest> {
-  const digester = createDigester(algorithm);
-  let size = 0;
-  const hash = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const chunk of chunks) {
-      size += chunk.byteLength;
-      if (size > maxUnpackedLayer) throw unreadable(repository, `layer ${layer.digest} unpacks to more than ${maxUnpackedLayer} bytes`);
-      digester.update(chunk);
-    }
-  };
-  const decompress = decompressorFor(repository, layer);
-  const content = await client.openBlob(repository, layer);
-  if (decompress === undefined) await hash(content);
-  else {
-    try {
-      await pipeline(content, decompress, hash);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? "";
-      if (/^(?:Z_|ZSTD_|ERR_ZLIB)/.test(code)) throw unreadable(repository, `layer ${layer.digest} can't be unpacked`, error);
-      throw error;
-    }
-  }
-  return digester.digest();
-}
-
-/** By the media types of the OCI image specification and of Docker. */
-function decompressorFor(repository: Repository, { mediaType, digest }: Descriptor) {
-  if (/\.tar$/.test(mediaType)) return undefined;
-  if (/[.+]gzip$/.test(mediaType)) return createGunzip();
-  if (/\+zstd$/.test(mediaType)) return createZstdDecompress();
-  throw unreadable(repository, `layer ${digest} is of the unknown type ${mediaType}`);
-}
-
-function unreadable(repository: Repository, why: string, cause?: unknown): InfrastructureError {
-  return new InfrastructureError(`the layers of ${formatRepository(repository)} can't be compared with its base: ${why}`, {
-    code: "layer-unreadable",
-    cause,
-    safeToRetry: false,
-    wayOut: "Build the image again.",
+  child: Pick<ChildFacts, "manifest" | "config" | "digest">,
+  baseLayers: number,
+  signal?: AbortSignal,
+): Promise<ChildLayers> {
+  const budget = createBudget();
+  const kept = keepContent(isContentNeeded);
+  const layers = await mapConcurrently(parallelLayers, pairLayers(child), async ({ layer, diffId }): Promise<LayerContents> => {
+    const collector = createCollector(kept);
+    const visitor = { events: (events: Iterable<TarEvent>) => collector.take(events) };
+    const read = await readImageLayer(client, repository, layer, diffId, budget, visitor, signal);
+    return { diffId: read.diffId, entries: collector.entries };
   });
+  const diffIds = layers.map(({ diffId }) => diffId);
+  if (baseLayers === 0) return { diffIds };
+  return {
+    diffIds,
+    trees: buildTrees(layers, baseLayers, `${formatRepository(repository)}@${child.digest}`),
+  };
+}
+
+function pairLayers({ manifest, config }: Pick<ChildFacts, "manifest" | "config">): { layer: Descriptor; diffId: Digest }[] {
+  const { diff_ids } = config.rootfs;
+  // fetchImageFacts has seen to it that there are as many of the one as of the other.
+  return manifest.layers.flatMap((layer, index) => (diff_ids[index] === undefined ? [] : [{ layer, diffId: diff_ids[index] }]));
 }

@@ -17,6 +17,8 @@ export interface ApprovedBase {
   diffIds: readonly Digest[];
   /** Of its layers as they are in the registry, in the same order. */
   layers: readonly Digest[];
+  /** Paths that layers on top of it may change, with a slash in front. */
+  mayChange?: readonly string[];
 }
 
 export interface BaseMatch {

@@ -3,8 +3,9 @@ import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.t
 import type { StageResult } from "../result.ts";
 import type { BaseDecision, ChildBaseDecision } from "./decide.ts";
 import type { ApprovedBase } from "./identify.ts";
+import type { PackageChange } from "./packages.ts";
 
-/** What the base stage found, as its predicate says it: for each child the base and how that is proven. */
+/** What the base stage found, as its predicate says it: for each child the base, how that is proven, and what each of its layers unpacks to. */
 export function buildBasePredicate(image: { repository: string; digest: string }, decision: BaseDecision): Record<string, unknown> {
   return {
     image: { repository: image.repository, digest: image.digest },
@@ -16,6 +17,8 @@ export function buildBasePredicate(image: { repository: string; digest: string }
       proof: "diff-id-prefix",
       matchedLayers: child.matchedLayers,
       totalLayers: child.totalLayers,
+      layers: child.layers,
+      ...(child.upgraded.length === 0 ? {} : { upgraded: child.upgraded.map(describeUpgrade) }),
       ...(child.claimed === undefined ? {} : { claimed: child.claimed }),
     })),
   };
@@ -23,6 +26,11 @@ export function buildBasePredicate(image: { repository: string; digest: string }
 
 function describeBase(base: ApprovedBase): Record<string, unknown> {
   return { name: base.name, image: base.image, digest: base.digest, diffIDs: base.diffIds.length, topLayer: base.diffIds.at(-1) };
+}
+
+/** A package of the base, by the image's own word. */
+function describeUpgrade({ package: { manager, name }, before, after }: PackageChange): Record<string, unknown> {
+  return { manager, name, base: before, image: after };
 }
 
 /** `HOST/NAME@sha256:…` of each base that was proven, one a line, each once. */

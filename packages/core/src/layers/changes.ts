@@ -1,5 +1,6 @@
 import type { LayerContents } from "./contents.ts";
-import { buildTree, type FileTree, findNode, resolvePath, type TreeFile, type TreeNode } from "./tree.ts";
+import { buildTrees } from "./read.ts";
+import { type FileTree, findNode, resolvePath, type TreeFile, type TreeNode } from "./tree.ts";
 
 /** A path of the base that is not in the image as the base has it. */
 export interface BaseChange {
@@ -12,6 +13,8 @@ export interface BaseChange {
   before: TreeFile;
   /** What is there now, unless it was removed. */
   after?: TreeFile;
+  /** Of what was removed: the highest folder that went with it, or the path itself. */
+  removedAt?: string;
 }
 
 /**
@@ -27,15 +30,18 @@ export function compareTrees(base: FileTree, image: FileTree): BaseChange[] {
     }
     return 0;
   };
-  const walk = (before: TreeNode, after: TreeNode | undefined, path: string): void => {
+  const walk = (before: TreeNode, after: TreeNode | undefined, path: string, removedAt = path): void => {
     if (after === undefined) {
       // What was in it tells more than the directory does, which may go where nothing of the base is left in it.
-      if (before.children.size === 0) changes.push({ path, how: "removed", layer: removedBy(path), before: before.file });
+      if (before.children.size === 0) changes.push({ path, how: "removed", layer: removedBy(path), before: before.file, removedAt });
     } else {
       const how = compareFiles(before.file, after.file, after.isImplied);
       if (how !== undefined) changes.push({ path, how, layer: after.layer, before: before.file, after: after.file });
     }
-    for (const [name, child] of before.children) walk(child, after?.children.get(name), path === "" ? name : `${path}/${name}`);
+    for (const [name, child] of before.children) {
+      const inside = path === "" ? name : `${path}/${name}`;
+      walk(child, after?.children.get(name), inside, after === undefined ? removedAt : inside);
+    }
   };
   walk(base.root, image.root, "");
   return changes;
@@ -73,15 +79,14 @@ export function addsRights(before: TreeFile, after: TreeFile): boolean {
  * @param baseLayers how many of them are the base's
  * @param paths as tools write them, with or without a slash in front, in UTF-8; links on the way are followed
  * @returns those of `paths` that are not as the base has them, each with what happened to it; a path that the base does not have is not among them
- * @throws MalformedLayer where the layers can't be put together in one way
+ * @throws InfrastructureError `layer-unreadable` where the layers can't be put together in one way
  */
 export function findChangedPaths(
   layers: readonly LayerContents[],
   baseLayers: number,
   paths: readonly string[],
 ): Map<string, "changed" | "removed"> {
-  const base = buildTree(layers.slice(0, baseLayers), baseLayers);
-  const image = buildTree(layers, baseLayers);
+  const { base, image } = buildTrees(layers, baseLayers, "the image");
   const found = new Map<string, "changed" | "removed">();
   for (const path of paths) {
     const place = resolvePath(base, Buffer.from(path, "utf8").toString("latin1"));

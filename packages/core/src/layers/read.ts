@@ -6,9 +6,11 @@ import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { checkRatio, type LayerBudget, spendBytes, spendEntry } from "./budget.ts";
 import { ByteReader, MalformedLayer } from "./bytes.ts";
+import type { LayerContents } from "./contents.ts";
 import { expandGzip } from "./gzip.ts";
 import { detectCompression, magicLength } from "./magic.ts";
 import { type TarEvent, TarParser } from "./tar.ts";
+import { buildTree, type FileTree } from "./tree.ts";
 import { expandZstd } from "./zstd.ts";
 
 /** One layer, as a manifest and a config name it. */
@@ -169,6 +171,18 @@ export function falseLayer(what: string, said: Digest, actual: Digest): Infrastr
     safeToRetry: false,
     wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
   });
+}
+
+/**
+ * The layers of an image put together, its base's alone and all of them.
+ * @throws InfrastructureError `layer-unreadable` where runtimes would put them together in two ways
+ */
+export function buildTrees(layers: readonly LayerContents[], baseLayers: number, where: string): { base: FileTree; image: FileTree } {
+  try {
+    return { base: buildTree(layers.slice(0, baseLayers), baseLayers), image: buildTree(layers, baseLayers) };
+  } catch (error) {
+    throw error instanceof MalformedLayer ? unreadable(`the layers of ${where}`, error.message, error) : error;
+  }
 }
 
 function unreadable(where: string, why: string, cause?: unknown): InfrastructureError {

@@ -52,6 +52,21 @@ const day = z.iso.date("expected a day, YYYY-MM-DD");
 
 const text = z.string().trim().min(1, "must not be empty");
 
+/** A path of an image, in one way of writing it. */
+const basePath = z
+  .string()
+  .refine(
+    (path) =>
+      path.length > 1 &&
+      path.startsWith("/") &&
+      path
+        .slice(1)
+        .split("/")
+        .every((part) => part !== "" && part !== "." && part !== ".."),
+    "expected an absolute path such as /etc/nginx, without . or .. and without a slash at its end",
+  )
+  .meta({ type: "string", pattern: "^(/[^/]+)+$" });
+
 export const signerSchema = z.strictObject({
   publicKey: z
     .string()
@@ -72,6 +87,12 @@ export const baseSchema = z.strictObject({
       "The approved versions, by digest (of an index or of one platform's image). Nothing else counts as this base. New builds go on the last one.",
     ),
   until: day.optional().describe("The last day (UTC) on which images may stand on this base."),
+  mayChange: z
+    .array(basePath)
+    .optional()
+    .describe(
+      "Files, and folders with all that is in them, that layers on top of the base may change or remove, such as /etc/nginx. Everything else stays as it was approved.",
+    ),
 });
 
 export const builderSchema = z.strictObject({

@@ -1,4 +1,4 @@
-import { findFalseLayers, gatherApprovedBases, platformOf } from "../base/gather.ts";
+import { gatherApprovedBases, hasFalseLayer, platformOf } from "../base/gather.ts";
 import { identifyBase } from "../base/identify.ts";
 import { parseRepository, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -9,7 +9,7 @@ import type { FoundBase } from "./build-facts.ts";
 /**
  * The attesting job's own look at an image: per child the approved base that its layers start with, or undefined. A base that only the config claims, while the
  * layers hold something else, is none.
- * @throws as gatherApprovedBases and findFalseLayers do: a base that cannot be looked at is an error, not "another base"
+ * @throws as gatherApprovedBases and hasFalseLayer do: a base that cannot be looked at is an error, not "another base"
  */
 export async function gatherBases(client: RegistryClient, image: ImageFacts, policy: LoadedPolicy): Promise<(FoundBase | undefined)[]> {
   const repository: Repository = { registry: image.reference.registry, name: image.reference.name };
@@ -17,7 +17,7 @@ export async function gatherBases(client: RegistryClient, image: ImageFacts, pol
   const found: (FoundBase | undefined)[] = [];
   for (const child of image.children) {
     const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
-    if (match === undefined || (await findFalseLayers(client, repository, child, match)).length > 0) {
+    if (match === undefined || (await hasFalseLayer(client, repository, child, match))) {
       found.push(undefined);
       continue;
     }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
-import { findFalseLayers, gatherApprovedBases, platformOf } from "../base/gather.ts";
+import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather.ts";
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../base/report.ts";
 import { formatPlatform } from "../oci/manifest.ts";
@@ -43,7 +43,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
     const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
     const children: ChildBaseFacts[] = [];
-    for (const child of image.children) children.push(await gatherChild(client, image, child, approved));
+    for (const child of image.children) children.push(await gatherChild(client, image, child, approved, context.signal));
     const decision = decideBase({
       repository: image.reference,
       isIndex: image.children[0]?.digest !== image.reference.digest,
@@ -81,17 +81,20 @@ async function gatherChild(
   image: ImageFacts,
   child: ChildFacts,
   approved: readonly ApprovedBase[],
+  signal: AbortSignal,
 ): Promise<ChildBaseFacts> {
   const platform = platformOf(child);
   const diffIds = child.config.rootfs.diff_ids;
   const match = identifyBase({ platform, diffIds }, approved);
+  const read = await readChildLayers(client, image.reference, child, match?.matchedLayers ?? 0, signal);
   return {
     digest: child.digest,
     platform,
     diffIds,
     labels: child.config.config?.Labels ?? {},
     annotations: child.manifest.annotations ?? {},
-    falseLayers: match === undefined ? [] : await findFalseLayers(client, image.reference, child, match),
+    layers: read.diffIds,
+    ...(read.trees === undefined ? {} : { trees: read.trees }),
   };
 }
 

@@ -3,7 +3,7 @@ import { UserError } from "./errors.ts";
 import { type Digest, isDigest } from "./oci/digest.ts";
 import { platformSchema } from "./oci/manifest.ts";
 import { cleanLine, cleanText } from "./text/clean.ts";
-import { stringifyJson } from "./text/json.ts";
+import { describeIssues, parseJson, stringifyJson } from "./text/json.ts";
 
 /** `major.minor`: an unknown major version is an error, a newer minor one may have fields that this version passes over. */
 export const resultSchemaVersion = "1.0";
@@ -101,7 +101,7 @@ export function parseStageResult(text: string, where: string): StageResult {
   const again = "Run the stage again; a result is never edited by hand.";
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     const cut =
       text.trim().length === 0
@@ -120,7 +120,7 @@ export function parseStageResult(text: string, where: string): StageResult {
   }
   const parsed = stageResultSchema.safeParse(json);
   if (!parsed.success) {
-    throw new UserError(`result ${where} is not a stage result: ${z.prettifyError(parsed.error)}`, {
+    throw new UserError(`result ${where} is not a stage result: ${describeIssues(parsed.error)}`, {
       code: "result-invalid",
       wayOut: again,
     });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { cleanLine } from "../text/clean.ts";
+import { parseJson } from "../text/json.ts";
 
 /** Where the CNB lifecycle writes what it put together, the run image's top layer by diffID among it (Platform API 0.7 and later). */
 export const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
@@ -28,7 +29,7 @@ export function readLifecycleLabel(labels: Readonly<Record<string, string>>): Li
   if (text === undefined) return { kind: "none" };
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     return { kind: "malformed", why: "it is not JSON" };
   }

@@ -9,6 +9,7 @@ import { formatReference, type Reference } from "../oci/reference.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { fetchImageFacts } from "../registry/subject.ts";
+import { describeIssues, parseJson } from "../text/json.ts";
 import { selectPlatform } from "./images.ts";
 import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
 
@@ -59,12 +60,12 @@ function readLabel<T>(labels: Readonly<Record<string, string>>, name: string, sc
   if (text === undefined) throw invalid(where, `it has no label ${name}`);
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     throw invalid(where, `its label ${name} is not JSON`, error);
   }
   const parsed = schema.safeParse(json);
-  if (!parsed.success) throw invalid(where, `its label ${name}: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw invalid(where, `its label ${name}: ${describeIssues(parsed.error)}`);
   return parsed.data;
 }
 

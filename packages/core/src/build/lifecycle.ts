@@ -6,6 +6,7 @@ import { type ProcessResult, runProcess } from "../exec/run.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { formatReference, formatRepository, type Reference } from "../oci/reference.ts";
 import type { Context } from "../ports.ts";
+import { describeIssues } from "../text/json.ts";
 import { quoteLine } from "../text/log.ts";
 import { explainFailure, type Phase } from "./explain.ts";
 import { readHandedOver, type Workspace, writeControlFile } from "./workspace.ts";
@@ -145,7 +146,7 @@ const analyzedSchema = z.looseObject({
  */
 export function keepRunImage(text: string, expected: string): string {
   const parsed = analyzedSchema.safeParse(parseOutput(text, "analyzed.toml"));
-  if (!parsed.success) throw invalidOutput("analyzed.toml", z.prettifyError(parsed.error));
+  if (!parsed.success) throw invalidOutput("analyzed.toml", describeIssues(parsed.error));
   const { reference, image, target } = parsed.data["run-image"];
   if (reference !== expected) throw invalidOutput("analyzed.toml", `its run image is '${reference}', not ${expected}`);
   return `${stringify({ "run-image": { reference, ...(image === undefined ? {} : { image }), ...(target === undefined ? {} : { target }) } })}\n`;
@@ -156,7 +157,7 @@ const reportSchema = z.looseObject({ image: z.looseObject({ digest: z.custom<Dig
 /** @throws InfrastructureError `lifecycle-output-invalid` */
 export function parseReport(text: string): Digest {
   const parsed = reportSchema.safeParse(parseOutput(text, "report.toml"));
-  if (!parsed.success) throw invalidOutput("report.toml", z.prettifyError(parsed.error));
+  if (!parsed.success) throw invalidOutput("report.toml", describeIssues(parsed.error));
   return parsed.data.image.digest;
 }
 

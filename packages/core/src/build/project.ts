@@ -1,6 +1,7 @@
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { describeIssues } from "../text/json.ts";
 import { checkBuildVariables } from "./environment.ts";
 
 const patterns = z.array(z.string().min(1)).optional();
@@ -63,7 +64,7 @@ export function parseProject(text: string, where = "project.toml"): Project {
     return invalid(error instanceof TomlError ? `line ${error.line}, column ${error.column}: it is not TOML` : "it is not TOML", error);
   }
   const parsed = projectSchema.safeParse(toml);
-  if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+  if (!parsed.success) return invalid(describeIssues(parsed.error));
   const version = parsed.data._?.["schema-version"] ?? "0.1";
   if (!versions.includes(version)) return invalid(`its schema version is '${version}', and known are ${versions.join(", ")}`);
   const first = version === "0.1";

@@ -7,6 +7,7 @@ import { isDigest } from "../oci/digest.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
+import { parseJson } from "../text/json.ts";
 
 /** All SBOMs of one image, uncompressed. Bytes. */
 const maxSbomBytes = 256 * 1024 * 1024;
@@ -77,7 +78,7 @@ export async function fetchBuildSboms(
 function findSbomLayer({ config, manifest }: ChildFacts): ChildFacts["manifest"]["layers"][number] | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(config.config?.Labels?.[lifecycleLabel] ?? "");
+    json = parseJson(config.config?.Labels?.[lifecycleLabel] ?? "");
   } catch {
     return undefined;
   }
@@ -136,7 +137,7 @@ export function mergeSboms(found: readonly FoundSbom[], log: Ports["log"]): stri
 
 function parseBom(text: string): Bom | undefined {
   try {
-    return bomSchema.safeParse(JSON.parse(text)).data;
+    return bomSchema.safeParse(parseJson(text)).data;
   } catch {
     return undefined;
   }

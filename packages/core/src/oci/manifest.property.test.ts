@@ -85,7 +85,7 @@ describe("manifests", () => {
         const needed = "manifests" in each ? ["schemaVersion", "manifests"] : ["schemaVersion", "config", "layers"];
         const field = needed[place % needed.length] ?? "";
         // Written in Go, an empty list may be null.
-        if (field === "manifests" && value === null) return;
+        if ((field === "manifests" || field === "layers") && value === null) return;
         refused(encode({ ...each, [field]: value }));
       }),
     );

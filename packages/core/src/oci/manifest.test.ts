@@ -87,6 +87,52 @@ describe("parseManifest", () => {
     expect(parseManifest(bytes, contentType, "x")).toMatchObject({ kind, mediaType, digest: digestOf(bytes), bytes });
   });
 
+  test.each<[string, unknown]>([
+    ["every field that need not be there", { ...image, artifactType: null, annotations: null, subject: null, mediaType: null }],
+    ["the fields of layers", { ...image, layers: [{ ...descriptor, urls: null, annotations: null, data: null, platform: null }] }],
+    ["a value among annotations", { ...image, annotations: { a: null, b: "b" } }],
+    ["the other kind's list", { ...image, manifests: null }],
+    [
+      "the fields of an index's children",
+      {
+        ...index,
+        annotations: null,
+        manifests: [{ ...index.manifests[0], annotations: null, urls: null, artifactType: null, platform: null }],
+      },
+    ],
+    [
+      "words of a platform, which is then none",
+      { ...index, manifests: [{ ...index.manifests[0], platform: { os: null, architecture: "" } }] },
+    ],
+  ])("reads null as if it were not there: %s", (_what, content) => {
+    const bare = JSON.parse(JSON.stringify(content), (_key, value) => (value === null || value === "" ? undefined : value));
+    if (bare.manifests?.[0] !== undefined) delete bare.manifests[0].platform;
+    expect(parseManifest(encode(content), undefined, "x").manifest).toEqual(bare);
+  });
+
+  test("reads null as no layers, and still refuses it where a value is needed, or an entry", () => {
+    expect(parseManifest(encode({ ...image, layers: null }), undefined, "x")).toMatchObject({ kind: "image", manifest: { layers: [] } });
+    for (const broken of [
+      { ...image, config: null },
+      { ...image, layers: [null] },
+      { ...image, layers: [{ ...descriptor, digest: null }] },
+      { ...index, manifests: [null] },
+      { ...image, layers: null, Layers: [descriptor] },
+    ])
+      expect(refusal(() => parseManifest(encode(broken), undefined, "x")).code).toBe("manifest-invalid");
+  });
+
+  test.each<[string, string]>([
+    ["lists in lists", `{"schemaVersion":2,"x":${"[".repeat(200_000)}${"]".repeat(200_000)}}`],
+    ["objects in objects", `{"schemaVersion":2,"x":${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}}`],
+    ["brackets without an end", "[".repeat(1_000_000)],
+    ["two million layers that are none", JSON.stringify({ ...image, layers: Array.from({ length: 1_900_000 }, () => 1) })],
+  ])("refuses a bomb of %s, and tells it in a line", (_what, text) => {
+    const error = refusal(() => parseManifest(encode(text), undefined, "x"));
+    expect(error.code).toBe("manifest-invalid");
+    expect(error.message.length).toBeLessThan(500);
+  });
+
   test("an index whose list is null has no manifests, and one without a list is none", () => {
     const parsed = parseManifest(encode({ ...index, manifests: null }), mediaTypes.ociIndex, "x");
     expect(parsed.kind === "index" && parsed.manifest.manifests).toEqual([]);
@@ -151,6 +197,24 @@ describe("parseImageConfig", () => {
     const error = refusal(() => parseImageConfig(encode(content), "x"));
     expect(error.code).toBe("config-invalid");
     expect(error.message).toContain("image config x is malformed");
+  });
+
+  test("reads null as if it were not there", () => {
+    const nulls = {
+      ...config,
+      created: null,
+      variant: null,
+      config: { User: null, Env: null, Labels: { a: null } },
+      history: [{ created_by: null, empty_layer: null, comment: null }],
+    };
+    expect(parseImageConfig(encode(nulls), "x")).toEqual({ ...config, config: { Labels: {} }, history: [{}] });
+    expect(parseImageConfig(encode({ ...config, rootfs: { type: "layers", diff_ids: null } }), "x").rootfs.diff_ids).toEqual([]);
+    for (const broken of [
+      { ...config, rootfs: null },
+      { ...config, os: null },
+      { ...config, rootfs: { type: "layers", diff_ids: [null] } },
+    ])
+      expect(refusal(() => parseImageConfig(encode(broken), "x")).code).toBe("config-invalid");
   });
 
   test("takes what Docker writes: null in the place of empty maps and lists, and labels in any case", () => {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InfrastructureError } from "../errors.ts";
+import { DeepJson, describeIssues, parseJson, withoutNulls } from "../text/json.ts";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
 import { findDuplicateKey, findMisspelledField, hasPrototypeKey, type KnownFields } from "./strict-json.ts";
 
@@ -22,6 +23,9 @@ export const maxManifestBytes = 4 * 1024 * 1024;
 
 /** The two bytes `{}`, by the specification's guidance for artifacts without a config. */
 export const emptyBlob = { bytes: new TextEncoder().encode("{}"), digest: digestOf("{}"), size: 2 } as const;
+
+/** More descriptors than fit into a manifest of that size, unless they are none. */
+const maxEntries = 40_000;
 
 const digestSchema = z.custom<Digest>(isDigest, "expected a sha256 or sha512 digest");
 
@@ -61,11 +65,7 @@ export const imageIndexSchema = z.looseObject({
   schemaVersion: z.literal(2),
   mediaType: z.string().optional(),
   artifactType: z.string().optional(),
-  // Written in Go, an empty list may come as null (olareg's referrers of an image that has none), and is read as an empty one.
-  manifests: z
-    .array(descriptorSchema)
-    .nullable()
-    .transform((manifests) => manifests ?? []),
+  manifests: z.array(descriptorSchema),
   subject: descriptorSchema.optional(),
   annotations: z.record(z.string(), z.string()).optional(),
 });
@@ -124,9 +124,12 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, { code: "manifest-invalid", cause, safeToRetry: false });
   };
   if (bytes.byteLength > maxManifestBytes) return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
-  const json = parseJson(bytes, manifestFields, invalid);
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return invalid("it is not a JSON object");
+  const json = parseOneMeaning(bytes, manifestFields, invalid);
+  if (!isObject(json)) return invalid("it is not a JSON object");
+  readNulls(json, ["layers", "manifests"]);
   if ("manifests" in json && ("layers" in json || "config" in json)) return invalid("it has the fields of an image and of an index");
+  const entries = [json["manifests"], json["layers"]].map((list) => (Array.isArray(list) ? list.length : 0));
+  if (Math.max(...entries) > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
   const declared = "mediaType" in json && typeof json.mediaType === "string" ? json.mediaType : undefined;
   const served = contentType?.split(";")[0]?.trim().toLowerCase();
   const known = served !== undefined && [...imageTypes, ...indexTypes].includes(served) ? served : undefined;
@@ -136,12 +139,12 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const digest = digestOf(bytes);
   if (imageTypes.includes(mediaType)) {
     const parsed = imageManifestSchema.safeParse(json);
-    if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+    if (!parsed.success) return invalid(describeIssues(parsed.error));
     return { kind: "image", mediaType, digest, bytes, manifest: parsed.data };
   }
   if (indexTypes.includes(mediaType)) {
     const parsed = imageIndexSchema.safeParse(json);
-    if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+    if (!parsed.success) return invalid(describeIssues(parsed.error));
     return { kind: "index", mediaType, digest, bytes, manifest: parsed.data };
   }
   return invalid(`media type ${mediaType} is neither an image nor an index`);
@@ -152,22 +155,27 @@ export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig 
   const invalid = (why: string, cause?: unknown): never => {
     throw new InfrastructureError(`image config ${where} is malformed: ${why}`, { code: "config-invalid", cause, safeToRetry: false });
   };
-  const parsed = imageConfigSchema.safeParse(parseJson(bytes, configFields, invalid));
-  return parsed.success ? parsed.data : invalid(z.prettifyError(parsed.error));
+  const json = parseOneMeaning(bytes, configFields, invalid);
+  if (isObject(json)) {
+    if (isObject(json["rootfs"])) readNulls(json["rootfs"], ["diff_ids"]);
+    readNulls(json, []);
+  }
+  const parsed = imageConfigSchema.safeParse(json);
+  return parsed.success ? parsed.data : invalid(describeIssues(parsed.error));
 }
 
 /**
  * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no byte order mark, no key twice, no
  * `__proto__`, and no known field in another case.
  */
-function parseJson(bytes: Uint8Array, fields: KnownFields, invalid: (why: string, cause?: unknown) => never): unknown {
+function parseOneMeaning(bytes: Uint8Array, fields: KnownFields, invalid: (why: string, cause?: unknown) => never): unknown {
   let text: string;
   let json: unknown;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
-    return invalid("it is not JSON", error);
+    return invalid(error instanceof DeepJson ? error.message : "it is not JSON", error);
   }
   const duplicate = findDuplicateKey(text);
   if (duplicate !== undefined) return invalid(`it has the key ${JSON.stringify(duplicate)} twice in one object`);
@@ -175,6 +183,26 @@ function parseJson(bytes: Uint8Array, fields: KnownFields, invalid: (why: string
   const misspelled = findMisspelledField(json, fields);
   if (misspelled !== undefined) return invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);
   return json;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Null is read as Go's decoder has it: as if the field were not there, and for `lists`, which have to be there, as none. A platform without a word in it is none, too: Go
+ * writes one where a descriptor has nothing to say.
+ */
+function readNulls(json: Record<string, unknown>, lists: readonly string[]): void {
+  // Not `manifests` of what is an image: both kinds have only one of the two.
+  for (const list of lists)
+    if (json[list] === null && !lists.some((other) => other !== list && Array.isArray(json[other]))) json[list] = [];
+  withoutNulls(json);
+  const { manifests } = json;
+  for (const each of Array.isArray(manifests) ? manifests : []) {
+    if (isObject(each) && isObject(each["platform"]) && !each["platform"]["os"] && !each["platform"]["architecture"])
+      delete each["platform"];
+  }
 }
 
 export function formatPlatform(platform: Platform): string {

@@ -1,3 +1,5 @@
+import { endOfString } from "../text/json.ts";
+
 /**
  * Looks for what JSON readers disagree about, in text that JSON.parse has accepted: a key that an object has twice. JavaScript keeps the last one; Go, in
  * which the container runtimes are written, merges both into one value.
@@ -43,17 +45,6 @@ export function findDuplicateKey(text: string): string | undefined {
 }
 
 const quote = 0x22;
-
-/** Where the string that begins at `start` has its closing quote. */
-function endOfString(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
-    let before = at;
-    while (text.charCodeAt(before - 1) === 0x5c) before--;
-    // After an even number of backslashes the quote is one.
-    if ((at - before) % 2 === 0) return at;
-  }
-  return text.length;
-}
 
 /**
  * Whether an object in it has the key `__proto__`: a key as any other in JSON and in Go, and one that JavaScript loses as soon as the object is copied, so that a list of

@@ -1,5 +1,6 @@
 import type { Digest } from "../oci/digest.ts";
 import { type Descriptor, type Manifest, mediaTypes } from "../oci/manifest.ts";
+import { parseJson } from "../text/json.ts";
 
 /** What cosign's payloads have at most, far from it. Bytes. */
 export const maxPayloadBytes = 4 * 1024 * 1024;
@@ -51,7 +52,7 @@ const maxPayloads = 32;
 function isPayload(bytes: Uint8Array | undefined): boolean {
   if (bytes === undefined || isTar(bytes)) return false;
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    const value: unknown = parseJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
     return typeof value === "object" && value !== null;
   } catch {
     return false;

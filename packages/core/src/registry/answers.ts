@@ -2,6 +2,7 @@ import { InfrastructureError, UserError } from "../errors.ts";
 import type { Repository } from "../oci/reference.ts";
 import { formatRepository } from "../oci/reference.ts";
 import { cleanLine } from "../text/clean.ts";
+import { parseJson } from "../text/json.ts";
 import { classifyRefusal, refusalError } from "./refusals.ts";
 import type { TransportResponse } from "./transport.ts";
 
@@ -18,7 +19,7 @@ export interface RegistryProblem {
 export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
+    json = parseJson(new TextDecoder().decode(bytes));
   } catch {
     return [];
   }

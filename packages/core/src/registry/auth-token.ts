@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InfrastructureError } from "../errors.ts";
+import { parseJson } from "../text/json.ts";
 import { type Credential, encodeBasic } from "./docker-config.ts";
 import type { TransportRequest, TransportResponse } from "./transport.ts";
 
@@ -85,7 +86,7 @@ export function readToken(response: Pick<TransportResponse, "bytes" | "attempts"
     new InfrastructureError(`${host} gives no usable token: ${why}`, { code: "token-invalid", attempts: response.attempts });
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(response.bytes));
+    json = parseJson(new TextDecoder().decode(response.bytes));
   } catch {
     throw invalid("its answer is not JSON");
   }

@@ -3,6 +3,7 @@ import { InfrastructureError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Descriptor } from "../oci/manifest.ts";
 import { formatReference, type Reference, type Repository } from "../oci/reference.ts";
+import { parseJson } from "../text/json.ts";
 import { answerError } from "./answers.ts";
 import { createAuthorizedTransport } from "./auth.ts";
 import type { BlobTransfer, RegistryClient, RegistryClientOptions, TransferOptions } from "./client.ts";
@@ -106,7 +107,7 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
 
 function parseTags(bytes: Uint8Array, repository: Repository): string[] {
   try {
-    return tagsSchema.parse(JSON.parse(new TextDecoder().decode(bytes))).tags ?? [];
+    return tagsSchema.parse(parseJson(new TextDecoder().decode(bytes))).tags ?? [];
   } catch (error) {
     throw new InfrastructureError(`the list of tags of ${formatReference(repository)} is malformed`, {
       code: "registry-error",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { runProcess } from "../exec/run.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
+import { parseJson } from "../text/json.ts";
 import type { RegistryClientOptions } from "./client.ts";
 import {
   type Credential,
@@ -84,7 +85,7 @@ export function createCredentialStore({ env, ports, signal }: Pick<RegistryClien
     }
     let answer: unknown;
     try {
-      answer = JSON.parse(result.stdout);
+      answer = parseJson(result.stdout);
     } catch {
       throw failed("what it writes is not JSON");
     }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import type { Repository } from "../oci/reference.ts";
 import { formatRepository } from "../oci/reference.ts";
+import { parseJson } from "../text/json.ts";
 
 /** What a registry is shown: a name and a password, a refresh token for its token service, or a ready bearer token. */
 export type Credential =
@@ -32,7 +33,7 @@ export function parseDockerConfig(text: string, file: string): DockerConfig {
   if (text.trim() === "") return { file };
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     // The parser's own message quotes the text, which holds passwords.
     throw invalidConfig(file, "it is not JSON");

@@ -10,6 +10,7 @@ import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
 import type { StageResult } from "../result.ts";
+import { describeIssues, parseJson } from "../text/json.ts";
 import { findTool } from "../tools/find.ts";
 import { writeImageLayout } from "./layout.ts";
 
@@ -100,12 +101,12 @@ export function parseSbom(text: string, what: string): Sbom {
   if (text.trim() === "") return invalid("it is empty");
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     return invalid(text.trimEnd().endsWith("}") ? "it is not JSON" : "it ends in the middle", error);
   }
   const parsed = sbomSchema.safeParse(json);
-  return parsed.success ? parsed.data : invalid(`it is not CycloneDX JSON: ${z.prettifyError(parsed.error)}`);
+  return parsed.success ? parsed.data : invalid(`it is not CycloneDX JSON: ${describeIssues(parsed.error)}`);
 }
 
 /** The packages that a document lists: everything but the files and the operating system, which a scanner matches nothing against. */

@@ -5,6 +5,7 @@ import { describeError, InfrastructureError, UserError } from "../errors.ts";
 import { runProcess } from "../exec/run.ts";
 import type { Context } from "../ports.ts";
 import type { StageResult } from "../result.ts";
+import { describeIssues, parseJson } from "../text/json.ts";
 import { findTool } from "../tools/find.ts";
 import { type Finding, type FindingSeverity, findingKey, originOf, sortFindings } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
@@ -146,12 +147,12 @@ export function parseGrypeReport(text: string): GrypeReport {
   if (text.trim() === "") return invalid("it is empty");
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     return invalid(text.trimEnd().endsWith("}") ? "it is not JSON" : "it ends in the middle", error);
   }
   const parsed = reportSchema.safeParse(json);
-  if (!parsed.success) return invalid(z.prettifyError(parsed.error));
+  if (!parsed.success) return invalid(describeIssues(parsed.error));
   const status = parsed.data.descriptor.db?.status;
   if (status?.valid === false || (status?.error ?? "") !== "")
     return invalid(`its database is not valid (${status?.error ?? "no reason"})`);
@@ -256,7 +257,7 @@ async function readDatabaseFacts(report: GrypeReport): Promise<DatabaseFacts> {
 async function readImportDigest(directory: string): Promise<string | undefined> {
   try {
     const parsed = z.looseObject({ digest: z.string().regex(/^xxh64:[0-9a-f]{1,16}$/) });
-    return parsed.parse(JSON.parse(await readFile(join(directory, "import.json"), "utf8"))).digest;
+    return parsed.parse(parseJson(await readFile(join(directory, "import.json"), "utf8"))).digest;
   } catch (error) {
     throw new InfrastructureError(`the checksum of grype's database can't be read: ${describeError(error)}`, {
       code: "scanner-report-invalid",

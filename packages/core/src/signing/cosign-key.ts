@@ -2,6 +2,7 @@ import { scrypt } from "node:crypto";
 import nacl from "tweetnacl";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { parseJson } from "../text/json.ts";
 
 /** Poly1305 does not hold: another passphrase, or other bytes. */
 export class WrongPassphrase extends Error {}
@@ -55,7 +56,7 @@ function parseEncryptedKey(body: string): z.infer<typeof encryptedKeySchema> {
     });
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(body, "base64").toString("utf8"));
+    json = parseJson(Buffer.from(body, "base64").toString("utf8"));
   } catch {
     throw invalid();
   }

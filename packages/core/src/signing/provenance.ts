@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, parseReference, type Repository } from "../oci/reference.ts";
 import type { PolicyBuilder } from "../policy/schema.ts";
+import { describeIssues } from "../text/json.ts";
 import { buildTypeBuildpacks, predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";
@@ -104,7 +105,7 @@ export interface Provenance {
 /** A provenance statement of our build type → what the gate decides on, or what is wrong with it. */
 export function readProvenance(statement: Statement): Provenance | { problem: string } {
   const parsed = provenanceSchema.safeParse(statement.predicate);
-  if (!parsed.success) return { problem: z.prettifyError(parsed.error).replaceAll("\n", " ") };
+  if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const { buildDefinition, runDetails } = parsed.data;
   const { source } = buildDefinition.externalParameters;
   const uri = `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`;

@@ -3,6 +3,7 @@ import { UserError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../oci/digest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import { findDuplicateKey } from "../oci/strict-json.ts";
+import { DeepJson, describeIssues, parseJson } from "../text/json.ts";
 import { statementType } from "./predicates.ts";
 import type { Statement, StatementSubject } from "./types.ts";
 
@@ -38,11 +39,12 @@ export function parseStatement(payload: Uint8Array): Statement {
   const json = parseStrictJson(payload);
   if ("problem" in json) throw invalid(json.problem);
   const parsed = statementSchema.safeParse(json.value);
-  if (!parsed.success) throw invalid(z.prettifyError(parsed.error).replaceAll("\n", " "));
+  if (!parsed.success) throw invalid(describeIssues(parsed.error));
   const digests = parsed.data.subject.flatMap((subject) =>
     Object.entries(subject.digest).map(([algorithm, value]) => `${algorithm}:${value}`),
   );
-  const twice = digests.find((digest, index) => digests.indexOf(digest) !== index);
+  const seen = new Set<string>();
+  const twice = digests.find((digest) => seen.size === seen.add(digest).size);
   if (twice !== undefined) throw invalid(`it names the subject ${twice} twice`);
   return parsed.data as Statement;
 }
@@ -51,11 +53,11 @@ export function parseStatement(payload: Uint8Array): Statement {
 export function parseStrictJson(bytes: Uint8Array): { value: unknown } | { problem: string } {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     const duplicate = findDuplicateKey(text);
     return duplicate === undefined ? { value } : { problem: `the key ${JSON.stringify(duplicate)} is there twice in one object` };
-  } catch {
-    return { problem: "it is not JSON" };
+  } catch (error) {
+    return { problem: error instanceof DeepJson ? error.message : "it is not JSON" };
   }
 }
 

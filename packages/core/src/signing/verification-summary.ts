@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { Stage } from "../policy/schema.ts";
+import { describeIssues } from "../text/json.ts";
 import { predicateTypes, stageLevel, stageVerifierId } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";
@@ -119,7 +120,7 @@ export function summaryVerifierId(statement: Statement): string | undefined {
 /** A summary's predicate → what the gate decides on, or what is wrong with it. */
 export function readVerificationSummary(statement: Statement): VerificationSummary | { problem: string } {
   const parsed = summarySchema.safeParse(statement.predicate);
-  if (!parsed.success) return { problem: z.prettifyError(parsed.error).replaceAll("\n", " ") };
+  if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const { timeVerified, policy, inputAttestations, verificationResult, verifiedLevels, [summaryExtension]: extension } = parsed.data;
   return {
     timeVerified,

@@ -7,6 +7,7 @@ import { isPlainHttpHost, isSameOrigin } from "../../registry/endpoint.ts";
 import { plainHttpRules } from "../../registry/host-settings.ts";
 import { parseRetryAfter } from "../../registry/retry.ts";
 import { createTransport, type TransportOptions, type TransportResponse } from "../../registry/transport.ts";
+import { parseJson } from "../../text/json.ts";
 import { type ServerSideCall, type ServerSidePlan, titleOf } from "./plan.ts";
 
 /** A product's REST API, with the login of its host. */
@@ -147,7 +148,7 @@ export function describeAnswer({ status, text }: ProductAnswer): string {
 /** Artifactory's `{"errors":[{"status","message"}]}` and Nexus' `{"message"}`, or the text as it is. */
 function messageOf(text: string): string {
   try {
-    const json = JSON.parse(text) as { errors?: { message?: unknown }[]; message?: unknown } | null;
+    const json = parseJson(text) as { errors?: { message?: unknown }[]; message?: unknown } | null;
     const message = json?.errors?.[0]?.message ?? json?.message;
     return typeof message === "string" ? message : text;
   } catch {

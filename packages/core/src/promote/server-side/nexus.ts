@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { InfrastructureError } from "../../errors.ts";
 import { printable } from "../../registry/answers.ts";
+import { parseJson } from "../../text/json.ts";
 import { describeAnswer, type ProductApi } from "./api.ts";
 import type { ServerSidePlan } from "./plan.ts";
 
@@ -73,7 +74,7 @@ async function fetchPage(api: ProductApi, plan: ServerSidePlan, url: string): Pr
     });
   if (answer.status !== 200) throw failed("its answer is not a list");
   try {
-    return pageSchema.parse(JSON.parse(answer.text));
+    return pageSchema.parse(parseJson(answer.text));
   } catch (error) {
     throw failed("its answer is not a list of components", error);
   }
@@ -83,7 +84,7 @@ async function fetchPage(api: ProductApi, plan: ServerSidePlan, url: string): Pr
 export function findOthersMoved(text: string, plan: ServerSidePlan): string[] {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     return [];
   }

@@ -1,5 +1,6 @@
 import { digestOf } from "../../oci/digest.ts";
 import { type Descriptor, maxManifestBytes, mediaTypes } from "../../oci/manifest.ts";
+import { parseJson } from "../../text/json.ts";
 import { resolveOwnUrl } from "../endpoint.ts";
 import { findNextLink } from "../links.ts";
 import type { ConditionFacts, DeletionFacts, ManifestFacts, ManifestKind, ReferrerFacts, Stored, TagFacts } from "./facts.ts";
@@ -152,7 +153,7 @@ function digestsOf(answer: Answer): string[] | undefined {
 
 function readJson(answer: Answer): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(answer.bytes));
+    return parseJson(new TextDecoder().decode(answer.bytes));
   } catch {
     return undefined;
   }

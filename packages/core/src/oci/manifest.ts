@@ -112,7 +112,7 @@ export type Manifest =
   | { kind: "index"; mediaType: string; digest: Digest; bytes: Uint8Array; manifest: ImageIndex };
 
 const imageTypes: readonly string[] = [mediaTypes.ociManifest, mediaTypes.dockerManifest];
-const indexTypes: readonly string[] = [mediaTypes.ociIndex, mediaTypes.dockerManifestList];
+export const indexMediaTypes: readonly string[] = [mediaTypes.ociIndex, mediaTypes.dockerManifestList];
 
 /**
  * Bytes → manifest. `contentType` only fills in a missing `mediaType`; where both are there and differ, or where the content has the fields of both kinds,
@@ -132,7 +132,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   if (Math.max(...entries) > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
   const declared = "mediaType" in json && typeof json.mediaType === "string" ? json.mediaType : undefined;
   const served = contentType?.split(";")[0]?.trim().toLowerCase();
-  const known = served !== undefined && [...imageTypes, ...indexTypes].includes(served) ? served : undefined;
+  const known = served !== undefined && [...imageTypes, ...indexMediaTypes].includes(served) ? served : undefined;
   if (declared !== undefined && known !== undefined && declared !== known)
     return invalid(`it says it is ${declared}, and was served as ${known}`);
   const mediaType = declared ?? known ?? ("manifests" in json ? mediaTypes.ociIndex : mediaTypes.ociManifest);
@@ -142,12 +142,44 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     if (!parsed.success) return invalid(describeIssues(parsed.error));
     return { kind: "image", mediaType, digest, bytes, manifest: parsed.data };
   }
-  if (indexTypes.includes(mediaType)) {
+  if (indexMediaTypes.includes(mediaType)) {
     const parsed = imageIndexSchema.safeParse(json);
     if (!parsed.success) return invalid(describeIssues(parsed.error));
     return { kind: "index", mediaType, digest, bytes, manifest: parsed.data };
   }
   return invalid(`media type ${mediaType} is neither an image nor an index`);
+}
+
+/**
+ * Bytes of a list of referrers → the list, without the entries that are no descriptors by the same rules as everywhere (`dropped` says how many): such an entry can't be
+ * fetched, and the others are looked at one by one before they count. "other" for a manifest of another kind. A list may leave out its version and type, as Go's readers
+ * don't ask for them.
+ * @throws InfrastructureError `manifest-invalid`
+ */
+export function parseReferrersIndex(bytes: Uint8Array, where: string): { index: ImageIndex; dropped: number } | "other" {
+  const invalid = (why: string, cause?: unknown): never => {
+    throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, { code: "manifest-invalid", cause, safeToRetry: false });
+  };
+  if (bytes.byteLength > maxManifestBytes) return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
+  const { text, json } = decodeJson(bytes, invalid);
+  if (!isObject(json)) return invalid("it is not a JSON object");
+  refuseDuplicates(text, invalid);
+  readNulls(json, ["layers", "manifests"]);
+  const { manifests, ...rest } = json;
+  const { mediaType } = json;
+  if (manifests === undefined && (typeof mediaType === "string" ? !indexMediaTypes.includes(mediaType) : "config" in json)) return "other";
+  if (!Array.isArray(manifests)) return invalid("it has no list of manifests");
+  if (manifests.length > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
+  const good = manifests.filter(
+    (each) =>
+      !hasPrototypeKey(each) && findMisspelledField(each, descriptorFields) === undefined && descriptorSchema.safeParse(each).success,
+  );
+  refuseMisspelled(rest, manifestFields, invalid);
+  const parsed = imageIndexSchema.safeParse({ schemaVersion: 2, ...rest, manifests: good });
+  if (!parsed.success) return invalid(describeIssues(parsed.error));
+  if ("layers" in json || "config" in json) return invalid("it has the fields of an image and of an index");
+  if (parsed.data.mediaType !== undefined && !indexMediaTypes.includes(parsed.data.mediaType)) return "other";
+  return { index: parsed.data, dropped: manifests.length - good.length };
 }
 
 /** @throws InfrastructureError `config-invalid` */
@@ -168,21 +200,33 @@ export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig 
  * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no byte order mark, no key twice, no
  * `__proto__`, and no known field in another case.
  */
-function parseOneMeaning(bytes: Uint8Array, fields: KnownFields, invalid: (why: string, cause?: unknown) => never): unknown {
-  let text: string;
-  let json: unknown;
+function parseOneMeaning(bytes: Uint8Array, fields: KnownFields, invalid: Refuse): unknown {
+  const { text, json } = decodeJson(bytes, invalid);
+  refuseDuplicates(text, invalid);
+  refuseMisspelled(json, fields, invalid);
+  return json;
+}
+
+type Refuse = (why: string, cause?: unknown) => never;
+
+function decodeJson(bytes: Uint8Array, invalid: Refuse): { text: string; json: unknown } {
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    json = parseJson(text);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return { text, json: parseJson(text) };
   } catch (error) {
     return invalid(error instanceof DeepJson ? error.message : "it is not JSON", error);
   }
+}
+
+function refuseDuplicates(text: string, invalid: Refuse): void {
   const duplicate = findDuplicateKey(text);
-  if (duplicate !== undefined) return invalid(`it has the key ${JSON.stringify(duplicate)} twice in one object`);
-  if (hasPrototypeKey(json)) return invalid('it has the key "__proto__", which not every reader keeps');
+  if (duplicate !== undefined) invalid(`it has the key ${JSON.stringify(duplicate)} twice in one object`);
+}
+
+function refuseMisspelled(json: unknown, fields: KnownFields, invalid: Refuse): void {
+  if (hasPrototypeKey(json)) invalid('it has the key "__proto__", which not every reader keeps');
   const misspelled = findMisspelledField(json, fields);
-  if (misspelled !== undefined) return invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);
-  return json;
+  if (misspelled !== undefined) invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

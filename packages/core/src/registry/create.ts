@@ -43,6 +43,7 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
     authorized,
     plainHttp: options.plainHttp,
     debug: (message) => options.ports.log.debug(message),
+    note: (message) => options.ports.log.warning(message),
   };
   const referrers = createReferrers(context);
   const { pushManifest, pushReferrers } = createManifestPusher(context, referrers);

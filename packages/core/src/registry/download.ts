@@ -18,6 +18,8 @@ export interface DownloadContext {
   authorized: AuthorizedTransport;
   plainHttp: readonly string[];
   debug(message: string): void;
+  /** What a reader of the log should know, and nobody has to act on. */
+  note(message: string): void;
 }
 
 /**

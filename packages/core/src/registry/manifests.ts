@@ -2,7 +2,7 @@ import { InfrastructureError, UserError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestOf, isDigest } from "../oci/digest.ts";
 import { type Manifest, maxManifestBytes, mediaTypes, parseManifest } from "../oci/manifest.ts";
 import { formatReference, formatRepository, type Reference, type Repository } from "../oci/reference.ts";
-import { answerError } from "./answers.ts";
+import { answerError, hasProblem } from "./answers.ts";
 import type { DownloadContext } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
 import type { TransportResponse } from "./transport.ts";
@@ -28,12 +28,27 @@ function targetOf(reference: Reference): string {
   });
 }
 
+/** What is behind a tag or digest, checked and not yet read. */
+export interface FetchedBytes {
+  bytes: Uint8Array;
+  contentType: string | undefined;
+  etag: string | undefined;
+}
+
 /**
  * The manifest behind a tag or digest, or undefined when the registry has none. Its digest is computed from its bytes, by the algorithm of the digest asked
  * for; a digest that the registry states has to agree.
  * @throws InfrastructureError `digest-mismatch`, `manifest-invalid`, `too-large`, `registry-error`, `registry-unreachable`; UserError `registry-unauthorized`
  */
 export async function getManifest(context: DownloadContext, reference: Reference): Promise<FetchedManifest | undefined> {
+  const fetched = await getManifestBytes(context, reference);
+  if (fetched === undefined) return undefined;
+  const manifest = parseManifest(fetched.bytes, fetched.contentType, formatReference(reference));
+  return { manifest: reference.digest === undefined ? manifest : { ...manifest, digest: reference.digest }, etag: fetched.etag };
+}
+
+/** As {@link getManifest}, for who reads it by other rules. */
+export async function getManifestBytes(context: DownloadContext, reference: Reference): Promise<FetchedBytes | undefined> {
   const response = await context.authorized.send(
     { method: "GET", url: manifestUrl(context, reference, targetOf(reference)), headers: { accept }, readUpTo: maxManifestBytes },
     { repository: reference, action: "pull" },
@@ -55,8 +70,7 @@ export async function getManifest(context: DownloadContext, reference: Reference
       throw mismatch(`${reference.registry} says ${stated}, and sends other bytes`);
     }
   }
-  const manifest = parseManifest(response.bytes, response.header("content-type"), where);
-  return { manifest: reference.digest === undefined ? manifest : { ...manifest, digest: reference.digest }, etag: response.header("etag") };
+  return { bytes: response.bytes, contentType: response.header("content-type"), etag: response.header("etag") };
 }
 
 export function imageNotFound(reference: Reference): UserError {
@@ -66,7 +80,10 @@ export function imageNotFound(reference: Reference): UserError {
   });
 }
 
-/** Whether a manifest with this digest is there; only its head is asked for. */
+/** What some answer to HEAD that serve GET: registries behind gateways and storage that know no HEAD, or allow it to nobody. A 404 is not among them: it is believed. */
+export const headRefusals: readonly number[] = [403, 405, 406, 415, 501];
+
+/** Whether a manifest with this digest is there; only its head is asked for, where the registry lets it be. */
 export async function hasManifest(context: DownloadContext, repository: Repository, digest: Digest): Promise<boolean> {
   const response = await context.authorized.send(
     { method: "HEAD", url: manifestUrl(context, repository, digest), headers: { accept } },
@@ -75,7 +92,23 @@ export async function hasManifest(context: DownloadContext, repository: Reposito
   if (response.status < 400) await response.discard();
   if (response.status === 200) return true;
   if (response.status === 404) return false;
+  if (headRefusals.includes(response.status)) return (await getManifestBytes(context, { ...repository, digest })) !== undefined;
   throw answerError(response, repository, "pull from", `manifest ${digest}`);
+}
+
+/**
+ * Whether the login that is there may read from the repository: the manifest is there, or the registry knows that it is not.
+ * @throws what the transport throws
+ */
+export async function mayRead(context: DownloadContext, repository: Repository, digest: Digest): Promise<boolean> {
+  const response = await context.authorized.send(
+    { method: "GET", url: manifestUrl(context, repository, digest), headers: { accept }, readUpTo: maxManifestBytes },
+    { repository, action: "pull" },
+  );
+  return (
+    response.status === 200 ||
+    (response.status === 404 && (hasProblem(response, "MANIFEST_UNKNOWN") || hasProblem(response, "NAME_UNKNOWN")))
+  );
 }
 
 /**
@@ -102,7 +135,7 @@ export async function putManifest(
     },
     { repository, action: "push" },
   );
-  if (![200, 201, 202].includes(response.status)) {
+  if (![200, 201, 202, 204].includes(response.status)) {
     const error = answerError(response, repository, "push to", `manifest ${target}`, isDigest(target) ? undefined : target);
     const isConditional = headers["if-match"] !== undefined || headers["if-none-match"] !== undefined;
     if (response.status === 412 && isConditional && error.code === "registry-error") return response;

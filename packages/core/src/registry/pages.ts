@@ -20,7 +20,7 @@ export async function fetchPages(
   repository: Repository,
   first: URL,
   accept: string,
-  onPage: (response: TransportResponse) => boolean,
+  onPage: (response: TransportResponse) => boolean | Promise<boolean>,
 ): Promise<void> {
   const refuse = (why: string): never => {
     throw new InfrastructureError(`the list at ${first.host}${first.pathname} ${why}`, { code: "registry-error", safeToRetry: false });
@@ -37,7 +37,7 @@ export async function fetchPages(
     );
     bytes += response.bytes.byteLength;
     if (bytes > maxListBytes) return refuse(`has more than ${maxListBytes} bytes`);
-    if (!onPage(response)) return;
+    if (!(await onPage(response))) return;
     const next = findNextLink(response.headers("link"));
     if (next === undefined) return;
     // Relative to what was asked for: a redirect of one page does not move the list.

@@ -1,15 +1,16 @@
 import { InfrastructureError } from "../errors.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
-import { type Descriptor, type ImageIndex, type Manifest, mediaTypes, parseManifest } from "../oci/manifest.ts";
+import { type Descriptor, type ImageIndex, type Manifest, mediaTypes } from "../oci/manifest.ts";
 import { formatReference, formatRepository, type Repository } from "../oci/reference.ts";
-import { answerError, hasProblem } from "./answers.ts";
+import { answerError } from "./answers.ts";
 import type { ListOptions } from "./client.ts";
 import type { DownloadContext } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
 import { encodeIndex, fallbackTag, hasAll, mergeIntoIndex, referrerDescriptor } from "./fallback-index.ts";
-import { type FetchedManifest, getManifest, hasManifest, putManifest } from "./manifests.ts";
+import { getManifestBytes, hasManifest, mayRead, putManifest } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
 import { serialise } from "./queue.ts";
+import { classifyReferrersAnswer, type ReferrerList, readFallbackList, readReferrersPage } from "./referrer-list.ts";
 import { writeCondition } from "./tag.ts";
 
 /** A manifest with a subject, after its push; `isPromised`: the registry answered with `OCI-Subject`, so that it would list it by itself. */
@@ -62,6 +63,8 @@ export function createReferrers(context: DownloadContext): Referrers {
    * once.
    */
   const api = new Map<string, "proven" | "absent" | "unkept">();
+  /** Repositories whose API has given a list: there, a refusal is one. */
+  const served = new Set<string>();
   const lists = new Map<string, OwnList>();
   /** By repository and kind of condition: the registry has refused a write for it, so that it reads it. */
   const compares = new Set<string>();
@@ -69,44 +72,57 @@ export function createReferrers(context: DownloadContext): Referrers {
   /** Undefined where the registry does not serve the API. */
   async function listByApi(repository: Repository, subject: Digest): Promise<Descriptor[] | undefined> {
     const found = new Map<Digest, Descriptor>();
-    let served = true;
+    let isServed = true;
     let isFirst = true;
     const url = new URL(`${repository.name}/referrers/${subject}`, registryEndpoint(repository.registry, context.plainHttp));
-    await fetchPages(context, repository, url, mediaTypes.ociIndex, (response) => {
+    await fetchPages(context, repository, url, mediaTypes.ociIndex, async (response) => {
       const where = `of the referrers of ${formatReference({ ...repository, digest: subject })}`;
-      const contentType = response.header("content-type");
-      // 400, 405 and 501: gateways and older registries that take the path for something else. Any other type than an index: a page of their own.
-      const isOther = response.status === 200 && contentType?.split(";")[0]?.trim().toLowerCase() !== mediaTypes.ociIndex;
-      const isServed = response.status === 200 && !isOther;
-      // Where the first page was there, the API is: a list that ends before its end would leave evidence out.
-      if (!isFirst && !isServed) throw answerError(response, repository, "pull from", `a further page ${where}`);
-      isFirst = false;
-      if ([400, 404, 405, 501].includes(response.status) || isOther) {
-        served = false;
-        // A repository or image that does not exist yet says nothing about the API, and a page of something else (a gateway's, for a while) not much.
-        const isMissing = hasProblem(response, "NAME_UNKNOWN") || hasProblem(response, "MANIFEST_UNKNOWN");
-        const isRoute = [404, 405, 501].includes(response.status);
-        if (isRoute && !isMissing && api.get(formatRepository(repository)) === undefined) api.set(formatRepository(repository), "absent");
-        return false;
+      const answer = classifyReferrersAnswer(response);
+      const page = answer === "list" ? readReferrersPage(response, where) : undefined;
+      if (page !== undefined) {
+        noteDropped(page, where);
+        for (const descriptor of page.index.manifests) found.set(descriptor.digest, descriptor);
+        isFirst = false;
+        served.add(formatRepository(repository));
+        return true;
       }
-      if (response.status !== 200) throw answerError(response, repository, "pull from", `the list ${where}`);
-      const page = parseManifest(response.bytes, contentType, where);
-      if (page.kind !== "index") throw notAnIndex(where);
-      for (const descriptor of page.manifest.manifests) found.set(descriptor.digest, descriptor);
-      return true;
+      // Where the first page was there, the API is: a list that ends before its end would leave evidence out.
+      if (!isFirst) throw answerError(response, repository, "pull from", `a further page ${where}`);
+      const isRefused =
+        answer === "unless-unreadable" && (served.has(formatRepository(repository)) || !(await mayRead(context, repository, subject)));
+      if (answer === "error" || isRefused) throw answerError(response, repository, "pull from", `the list ${where}`);
+      isServed = false;
+      // A page of something else (a gateway's, for a while) says not much.
+      const isRoute = answer === "unless-unreadable" || (typeof answer === "object" && answer.absent === "route");
+      if (isRoute && api.get(formatRepository(repository)) === undefined) api.set(formatRepository(repository), "absent");
+      return false;
     });
-    return served ? [...found.values()] : undefined;
+    return isServed ? [...found.values()] : undefined;
   }
 
+  /** `other`: there is something at the tag that is neither a list nor the subject itself. */
   async function readFallback(
     repository: Repository,
     subject: Digest,
-  ): Promise<{ index: ImageIndex | undefined; etag: string | undefined }> {
+  ): Promise<{ index: ImageIndex | undefined; exists: boolean; other?: boolean; etag: string | undefined }> {
     const reference = { ...repository, tag: fallbackTag(subject) };
-    const fetched: FetchedManifest | undefined = await getManifest(context, reference);
-    if (fetched === undefined) return { index: undefined, etag: undefined };
-    if (fetched.manifest.kind !== "index") throw notAnIndex(formatReference(reference));
-    return { index: fetched.manifest.manifest, etag: fetched.etag };
+    const fetched = await getManifestBytes(context, reference);
+    if (fetched === undefined) return { index: undefined, exists: false, etag: undefined };
+    const where = formatReference(reference);
+    const list = readFallbackList(fetched.bytes, subject, where);
+    if (typeof list === "string") {
+      context.debug(`${where} is no list of referrers: there are none by it`);
+      return { index: undefined, exists: true, other: list === "other", etag: fetched.etag };
+    }
+    noteDropped(list, where);
+    return { index: list.index, exists: true, etag: fetched.etag };
+  }
+
+  function noteDropped({ dropped }: ReferrerList, where: string): void {
+    if (dropped > 0)
+      context.note(
+        `${dropped} ${dropped === 1 ? "entry" : "entries"} ${where.startsWith("of ") ? where : `of ${where}`} cannot be read, and ${dropped === 1 ? "is" : "are"} passed over`,
+      );
   }
 
   async function list(repository: Repository, subject: Digest, options: ListOptions = {}): Promise<Descriptor[]> {
@@ -186,10 +202,18 @@ export function createReferrers(context: DownloadContext): Referrers {
   /** One turn of read, merge and write. `listed`: all of this client's entries are there, and stay there as far as can be known. */
   async function takeTurn(own: OwnList): Promise<{ kind: "listed" | "written" | "refused"; listed: Digest[] }> {
     const before = await readFallback(own.repository, own.subject);
+    // Somebody's tag of that name is not ours to move: the specification has the client report it.
+    if (before.other === true) {
+      throw new InfrastructureError(`${own.where} is not an index of referrers, and is somebody's tag`, {
+        code: "manifest-invalid",
+        safeToRetry: false,
+        wayOut: "Delete that tag, or keep the image in a repository of its own.",
+      });
+    }
     const entries = [...own.entries.values()];
     const digests = entries.map((each) => each.digest);
     if (hasAll(before.index, digests)) return { kind: "listed", listed: digests };
-    const condition = writeCondition(before.index !== undefined, before.etag);
+    const condition = writeCondition(before.exists, before.etag);
     const kind = `${formatRepository(own.repository)} ${Object.keys(condition).join()}`;
     const write = async (base: ImageIndex | undefined): Promise<boolean> => {
       const bytes = encodeIndex(mergeIntoIndex(base, entries), own.where);
@@ -218,8 +242,4 @@ export function createReferrers(context: DownloadContext): Referrers {
   }
 
   return { list, announce };
-}
-
-function notAnIndex(where: string): InfrastructureError {
-  return new InfrastructureError(`${where} is not an index of referrers`, { code: "manifest-invalid", safeToRetry: false });
 }

@@ -8,6 +8,7 @@ import type { TransferOptions } from "./client.ts";
 import { type BlobContent, createVerifiedContent, type VerifiedContent } from "./content.ts";
 import { type DownloadContext, progressWorth } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
+import { headRefusals } from "./manifests.ts";
 import { parseUploadRange } from "./ranges.ts";
 import { retryDelay } from "./retry.ts";
 import type { TransportResponse } from "./transport.ts";
@@ -31,6 +32,25 @@ export async function headBlob(
   const response = await context.authorized.send({ method: "HEAD", url }, { repository, action });
   if (response.status < 400) await response.discard();
   if (response.status === 200) return true;
+  if (response.status === 404) return false;
+  if (headRefusals.includes(response.status)) return hasFirstByte(context, repository, digest, url, action);
+  throw answerError(response, repository, `${action} from`, `blob ${digest}`);
+}
+
+/** For a registry that answers no HEAD: as little as can be asked for. 416 is what an empty blob is answered with. */
+async function hasFirstByte(
+  context: DownloadContext,
+  repository: Repository,
+  digest: Digest,
+  url: URL,
+  action: Access["action"],
+): Promise<boolean> {
+  const response = await context.authorized.send(
+    { method: "GET", url, headers: { range: "bytes=0-0", "accept-encoding": "identity" } },
+    { repository, action },
+  );
+  if (response.status < 400) await response.discard();
+  if ([200, 206, 416].includes(response.status)) return true;
   if (response.status === 404) return false;
   throw answerError(response, repository, `${action} from`, `blob ${digest}`);
 }

@@ -134,16 +134,8 @@ function findBroken(
 }
 
 /** By digest it cannot be anything else than what was gated; but who owns it may have taken it back. */
-async function assertStillThere(client: Pick<RegistryClient, "resolve" | "fetchManifest">, plan: PromotionPlan): Promise<void> {
-  const source = { ...parseRepository(plan.from), digest: plan.digest };
-  if ((await client.resolve(source)) !== undefined) return;
-  try {
-    // Some registries answer a HEAD with 404 and have the manifest all the same.
-    await client.fetchManifest(source);
-    return;
-  } catch (error) {
-    if (!(error instanceof UserError) || error.code !== "image-not-found") throw error;
-  }
+async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: PromotionPlan): Promise<void> {
+  if ((await client.resolve({ ...parseRepository(plan.from), digest: plan.digest }, { wasThere: true })) !== undefined) return;
   throw new UserError(`${plan.from}@${plan.digest} was deleted after the gate had passed it`, {
     code: "image-not-found",
     wayOut: "See who deleted it, and why; then build it again, or promote another.",

@@ -15,7 +15,7 @@ export interface RegistryClient {
   /** Tag or digest → the manifest, its digest computed from the bytes. */
   fetchManifest(reference: Reference): Promise<Manifest>;
   /** The digest behind a tag or digest, or undefined when there is none. Never trusts a digest header alone for anything but "does it exist". */
-  resolve(reference: Reference): Promise<Digest | undefined>;
+  resolve(reference: Reference, options?: ResolveOptions): Promise<Digest | undefined>;
   /** A whole blob, verified, refused over `maxBytes`. */
   fetchBlob(repository: Repository, descriptor: Descriptor, maxBytes?: number): Promise<Uint8Array>;
   /** A blob as a stream; its end fails when the digest or the size is wrong. */
@@ -76,6 +76,11 @@ export type ManifestContent = Pick<Manifest, "bytes" | "mediaType" | "digest">;
 export interface SeenTag {
   digest: Digest | undefined;
   etag?: string;
+}
+
+export interface ResolveOptions {
+  /** It was there a moment ago: a HEAD that says otherwise is asked again as a GET, since some registries have no HEAD and say 404. */
+  wasThere?: boolean;
 }
 
 export interface ListOptions {

@@ -6,13 +6,13 @@ import { formatReference, type Reference, type Repository } from "../oci/referen
 import { parseJson } from "../text/json.ts";
 import { answerError } from "./answers.ts";
 import { createAuthorizedTransport } from "./auth.ts";
-import type { BlobTransfer, RegistryClient, RegistryClientOptions, TransferOptions } from "./client.ts";
+import type { BlobTransfer, RegistryClient, RegistryClientOptions, ResolveOptions, TransferOptions } from "./client.ts";
 import { contentFrom } from "./content.ts";
 import { createCredentialStore } from "./credentials.ts";
 import { blobContent, type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { registryEndpoint } from "./endpoint.ts";
 import { plainHttpRules } from "./host-settings.ts";
-import { getManifest, hasManifest, imageNotFound } from "./manifests.ts";
+import { getManifest, getManifestBytes, hasManifest, imageNotFound } from "./manifests.ts";
 import { fetchPages } from "./pages.ts";
 import { createManifestPusher } from "./push.ts";
 import { createReferrers } from "./referrers.ts";
@@ -54,8 +54,13 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
     return fetched.manifest;
   }
 
-  async function resolve(reference: Reference): Promise<Digest | undefined> {
-    if (reference.digest !== undefined) return (await hasManifest(context, reference, reference.digest)) ? reference.digest : undefined;
+  async function resolve(reference: Reference, { wasThere = false }: ResolveOptions = {}): Promise<Digest | undefined> {
+    if (reference.digest !== undefined) {
+      const isThere =
+        (await hasManifest(context, reference, reference.digest)) ||
+        (wasThere && (await getManifestBytes(context, reference)) !== undefined);
+      return isThere ? reference.digest : undefined;
+    }
     // A tag's digest is computed from its manifest, which costs one request as well: a HEAD would give the registry's word for it.
     return (await getManifest(context, reference))?.manifest.digest;
   }

@@ -225,6 +225,16 @@ describe("a HEAD that is refused", () => {
     await expect(client.hasBlob(repository(), missing)).rejects.toMatchObject({ code: "registry-unauthorized" });
   });
 
+  test("with a 404 is believed, unless the manifest was there a moment ago", async () => {
+    await start();
+    await pushBuilt(client, repository(), image, "v1");
+    server.faults = [{ method: "HEAD", action: { kind: "status", status: 404 } }];
+    const reference = { ...repository(), digest: subject.digest };
+    expect(await client.resolve(reference)).toBeUndefined();
+    expect(await client.resolve(reference, { wasThere: true })).toBe(subject.digest);
+    expect(await client.resolve({ ...reference, digest: `sha256:${"0".repeat(64)}` }, { wasThere: true })).toBeUndefined();
+  });
+
   test("with what a server may answer otherwise in a while is an error", async () => {
     await start();
     await pushBuilt(client, repository(), image, "v1");

@@ -31,8 +31,8 @@ export function readWhereMoved(client: RegistryClient, from: Repository, to: Rep
       reference.digest === undefined
         ? client.fetchManifest(reference)
         : orThere(reference, (where) => client.fetchManifest({ ...digestOf(reference), registry: where.registry, name: where.name })),
-    async resolve(reference) {
-      const found = await client.resolve(reference);
+    async resolve(reference, options) {
+      const found = await client.resolve(reference, options);
       if (found !== undefined || reference.digest === undefined || !isMoved(reference)) return found;
       return client.resolve({ ...to, digest: reference.digest });
     },

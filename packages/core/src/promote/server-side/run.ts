@@ -51,7 +51,7 @@ export async function runServerSide(plan: ServerSidePlan, image: Manifest, conte
       };
     }
     if (await isThere(plan, context)) return { did: "present", notes: [...notes, "the image came to the destination meanwhile"] };
-    if ((await client.resolve({ ...plan.from, digest: plan.digest })) === undefined) {
+    if ((await client.resolve({ ...plan.from, digest: plan.digest }, { wasThere: true })) === undefined) {
       throw failed(
         plan,
         "says that it promoted the image, which is now at neither place",

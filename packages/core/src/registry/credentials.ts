@@ -1,9 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { runProcess } from "../exec/run.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { Log } from "../ports.ts";
 import { parseJson } from "../text/json.ts";
+import { readBoundedFile } from "../text/read-file.ts";
 import type { RegistryClientOptions } from "./client.ts";
 import {
   type Credential,
@@ -13,6 +14,7 @@ import {
   helperServer,
   invalidConfig,
   loginCredential,
+  maxDockerConfigBytes,
   parseDockerConfig,
   secretsOf,
 } from "./docker-config.ts";
@@ -95,7 +97,7 @@ export function createCredentialStore({ env, ports, signal }: Pick<RegistryClien
   }
 
   async function find(repository: Repository): Promise<Credential | undefined> {
-    configs ??= readConfigs(env);
+    configs ??= readConfigs(env, ports.log);
     for (const config of await configs) {
       const helper = findHelper(config, repository.registry);
       if (helper !== undefined) {
@@ -121,18 +123,20 @@ export function createCredentialStore({ env, ports, signal }: Pick<RegistryClien
   };
 }
 
-async function readConfigs(env: Readonly<Record<string, string | undefined>>): Promise<DockerConfig[]> {
+async function readConfigs(env: Readonly<Record<string, string | undefined>>, log: Log): Promise<DockerConfig[]> {
   const configs: DockerConfig[] = [];
   for (const file of loginFiles(env)) {
-    let text: string;
+    let bytes: Uint8Array;
     try {
-      text = await readFile(file, "utf8");
+      bytes = await readBoundedFile(file, maxDockerConfigBytes);
     } catch (error) {
       // ENOTDIR: a component of the path is a file. Anything but a missing file is a login that somebody counts on and that cannot be seen.
       if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) continue;
       throw invalidConfig(file, (error as Error).message);
     }
-    configs.push(parseDockerConfig(text, file));
+    const config = parseDockerConfig(new TextDecoder().decode(bytes), file);
+    for (const key of config.unreadable) log.warning(`${key} in ${file} cannot be read, and is passed over`);
+    configs.push(config);
   }
   return configs;
 }

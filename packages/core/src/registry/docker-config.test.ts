@@ -14,9 +14,7 @@ describe("parseDockerConfig", () => {
     ["what is not JSON", '{"auths": {"ghcr.io": {"auth": "c2VjcmV0OnNlY3JldA=='],
     ["a list", "[]"],
     ["auths that are a list", '{"auths": []}'],
-    ["an entry that is text", '{"auths": {"ghcr.io": "c2VjcmV0OnNlY3JldA=="}}'],
-    ["a password that is a number", '{"auths": {"ghcr.io": {"username": "a", "password": 5}}}'],
-    ["a helper that is not text", '{"credHelpers": {"ghcr.io": 1}}'],
+    ["lists in lists", `{"auths": ${"[".repeat(500_000)}`],
     ["a store that is not text", '{"credsStore": true}'],
   ])("refuses %s, names the file and repeats no secret", (_what, text) => {
     let caught: unknown;
@@ -32,8 +30,39 @@ describe("parseDockerConfig", () => {
     expect((caught as UserError).cause).toBeUndefined();
   });
 
-  test.each(["", "  \n", "{}", '{"auths": null}', '{"HttpHeaders": {"a": "b"}}'])("%j has no logins", (text) => {
+  test.each([
+    "",
+    "  \n",
+    "{}",
+    "null",
+    "\ufeff{}",
+    "\ufeff",
+    '{"auths": null, "credHelpers": null, "credsStore": null}',
+    '{"auths": {"ghcr.io": null}}',
+    '{"auths": {"ghcr.io": {"auth": null, "username": null}}}',
+    '{"HttpHeaders": {"a": "b"}}',
+  ])("%j has no logins", (text) => {
     expect(findAuth(parseDockerConfig(text, file), parseReference("ghcr.io/a/b"))).toBeUndefined();
+  });
+});
+
+describe("an entry that can't be read", () => {
+  const secret = "c2VjcmV0OnNlY3JldA==";
+  test.each<[string, unknown]>([
+    ["text", secret],
+    ["a number", 5],
+    ["a list", [secret]],
+    ["a password that is a number", { username: "a", password: 5 }],
+    ["a login that is an object", { auth: { secret } }],
+  ])("%s is passed over for other hosts, and an error for its own that repeats no secret", (_what, entry) => {
+    const read = config({ auths: { "ghcr.io": entry, "quay.io": auth("me:s") }, credHelpers: { "gcr.io": 1, "ecr.test": "ecr-login" } });
+    expect(read.unreadable).toEqual(["auths.ghcr.io", "credHelpers.gcr.io"]);
+    expect(findAuth(read, parseReference("quay.io/a/b"))).toEqual({ kind: "basic", username: "me", password: "s" });
+    expect(findHelper(read, "ecr.test")).toBe("ecr-login");
+    for (const asked of [() => findAuth(read, parseReference("ghcr.io/a/b")), () => findHelper(read, "gcr.io")]) {
+      expect(asked).toThrow(/config\.json cannot be read: (?:auths\.ghcr|credHelpers\.gcr)\.io is not as expected/);
+      expect(asked).not.toThrow(secret);
+    }
   });
 });
 
@@ -63,6 +92,32 @@ describe("findAuth", () => {
     ["Docker Hub", { "https://index.docker.io/v1/": auth("me:secret") }, "alpine", basic("me", "secret")],
     ["Docker Hub by its own name", { "docker.io": auth("me:secret") }, "acme/shop", basic("me", "secret")],
     ["name and password apart", { "ghcr.io": { username: "me", password: "secret" } }, "ghcr.io/a", basic("me", "secret")],
+    [
+      "base64 in lines",
+      { "ghcr.io": { auth: ` ${btoa("me:secret").slice(0, 6)}\r\n\t${btoa("me:secret").slice(6)}\n` } },
+      "ghcr.io/a",
+      basic("me", "secret"),
+    ],
+    [
+      "base64 of the URL alphabet",
+      { "ghcr.io": { auth: Buffer.from("me:~~~???").toString("base64url") } },
+      "ghcr.io/a",
+      basic("me", "~~~???"),
+    ],
+    [
+      "a URL with a path, of which Docker takes the host",
+      { "https://ghcr.io/token/x": auth("me:secret") },
+      "ghcr.io/a/b",
+      basic("me", "secret"),
+    ],
+    ["a URL with a path, which is no namespace", { "https://ghcr.io/acme": auth("me:secret") }, "ghcr.io/other/b", basic("me", "secret")],
+    [
+      "a key with many slashes",
+      { [`ghcr.io${"/".repeat(300_000)}x`]: auth("no:no"), "ghcr.io//": auth("me:secret") },
+      "ghcr.io/a/b",
+      basic("me", "secret"),
+    ],
+    ["padding without an end", { "ghcr.io": auth(`me:${"\0".repeat(300_000)}x`) }, "quay.io/a", undefined],
     ["padding", { "ghcr.io": auth("me:secret\0\0") }, "ghcr.io/a", basic("me", "secret")],
     [
       "an identity token",
@@ -120,6 +175,13 @@ describe("findHelper", () => {
   test("no store, or an empty one, is none", () => {
     expect(findHelper(config({}), "ghcr.io")).toBeUndefined();
     expect(findHelper(config({ credsStore: "" }), "ghcr.io")).toBeUndefined();
+  });
+
+  test("an empty helper says that the host has none, store or not, and its login is in the file", () => {
+    const read = config({ auths: { "127.0.0.1:5699": auth("bob:s3cret") }, credHelpers: { "127.0.0.1:5699": "" }, credsStore: "desktop" });
+    expect(findHelper(read, "127.0.0.1:5699")).toBeUndefined();
+    expect(findHelper(read, "quay.io")).toBe("desktop");
+    expect(findAuth(read, parseReference("127.0.0.1:5699/a"))).toEqual({ kind: "basic", username: "bob", password: "s3cret" });
   });
 
   test("Docker Hub has its old address there", () => {

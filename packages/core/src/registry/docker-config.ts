@@ -2,7 +2,8 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import type { Repository } from "../oci/reference.ts";
 import { formatRepository } from "../oci/reference.ts";
-import { parseJson } from "../text/json.ts";
+import { trimEnd } from "../text/clean.ts";
+import { parseJson, withoutByteOrderMark, withoutNulls } from "../text/json.ts";
 
 /** What a registry is shown: a name and a password, a refresh token for its token service, or a ready bearer token. */
 export type Credential =
@@ -20,30 +21,61 @@ const authEntrySchema = z.looseObject({
 type AuthEntry = z.infer<typeof authEntrySchema>;
 
 const dockerConfigSchema = z.looseObject({
-  auths: z.record(z.string(), authEntrySchema).nullish(),
-  credHelpers: z.record(z.string(), z.string()).nullish(),
+  auths: z.record(z.string(), z.unknown()).optional(),
+  credHelpers: z.record(z.string(), z.unknown()).optional(),
   credsStore: z.string().optional(),
 });
 
 /** Docker's config.json, or podman's auth.json, as far as logins go, with the file that it came from. */
-export type DockerConfig = z.infer<typeof dockerConfigSchema> & { file: string };
+export interface DockerConfig {
+  file: string;
+  auths?: Readonly<Record<string, AuthEntry>>;
+  credHelpers?: Readonly<Record<string, string>>;
+  credsStore?: string | undefined;
+  /** Keys of entries that are none, as `auths.ghcr.io`: passed over, unless it is just that login that is asked for. */
+  unreadable: readonly string[];
+}
 
-/** @throws UserError `docker-config-invalid`, which names the file and never repeats a value of it */
-export function parseDockerConfig(text: string, file: string): DockerConfig {
-  if (text.trim() === "") return { file };
+/** Far more logins than anybody has. Bytes. */
+export const maxDockerConfigBytes = 4 * 1024 * 1024;
+
+/**
+ * Null is what is not there, as Go's decoder has it: Docker and podman, whose files these are, are written in it. One entry that can't be read spoils no other.
+ * @throws UserError `docker-config-invalid`, which names the file and never repeats a value of it
+ */
+export function parseDockerConfig(given: string, file: string): DockerConfig {
+  const text = withoutByteOrderMark(given);
+  if (text.trim() === "") return { file, unreadable: [] };
   let json: unknown;
   try {
-    json = parseJson(text);
+    json = withoutNulls(parseJson(text));
   } catch {
     // The parser's own message quotes the text, which holds passwords.
     throw invalidConfig(file, "it is not JSON");
   }
+  if (json === null) return { file, unreadable: [] };
   const parsed = dockerConfigSchema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw invalidConfig(file, `${issue?.path.join(".") || "it"}: ${issue?.message ?? "is not as expected"}`);
   }
-  return { ...parsed.data, file };
+  const auths = readEntries(parsed.data.auths ?? {}, authEntrySchema);
+  const helpers = readEntries(parsed.data.credHelpers ?? {}, z.string());
+  return {
+    file,
+    auths: auths.good,
+    credHelpers: helpers.good,
+    credsStore: parsed.data.credsStore,
+    unreadable: [...auths.bad.map((key) => `auths.${key}`), ...helpers.bad.map((key) => `credHelpers.${key}`)],
+  };
+}
+
+function readEntries<T>(entries: Readonly<Record<string, unknown>>, schema: z.ZodType<T>): { good: Record<string, T>; bad: string[] } {
+  const read = Object.entries(entries).map(([key, value]) => ({ key, parsed: schema.safeParse(value) }));
+  return {
+    good: Object.fromEntries(read.flatMap(({ key, parsed }) => (parsed.success ? [[key, parsed.data]] : []))),
+    bad: read.flatMap(({ key, parsed }) => (parsed.success ? [] : [key])),
+  };
 }
 
 export function invalidConfig(file: string, why: string): UserError {
@@ -62,10 +94,16 @@ export function helperServer(registry: string): string {
   return registry === "docker.io" ? hubServer : registry;
 }
 
-/** Which of `credHelpers` is for this registry, and else `credsStore`: the NAME of `docker-credential-NAME`. */
+/**
+ * Which of `credHelpers` is for this registry, and else `credsStore`: the NAME of `docker-credential-NAME`. An empty one says that this registry has none, and its login is
+ * in the file (https://github.com/docker/cli/blob/master/cli/config/configfile/file.go, GetCredentialsStore).
+ * @throws UserError `docker-config-invalid`
+ */
 export function findHelper(config: DockerConfig, registry: string): string | undefined {
+  refuseUnreadable(config, "credHelpers.", (key) => hostOfKey(key) === registry);
   const own = Object.entries(config.credHelpers ?? {}).find(([key]) => hostOfKey(key) === registry)?.[1];
-  const name = own ?? (config.credsStore === "" ? undefined : config.credsStore);
+  const chosen = own ?? config.credsStore;
+  const name = chosen === "" ? undefined : chosen;
   if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw invalidConfig(config.file, `'${name.replace(/[^ -~]/g, "?").slice(0, 60)}' is not the name of a credential helper`);
   }
@@ -79,10 +117,12 @@ export function findHelper(config: DockerConfig, registry: string): string | und
  */
 export function findAuth(config: DockerConfig, repository: Repository): Credential | undefined {
   const full = formatRepository(repository);
+  const isFor = (scope: string): boolean => scope === full || full.startsWith(`${scope}/`);
+  refuseUnreadable(config, "auths.", (key) => isFor(scopeOfKey(key)));
   let best: { length: number; credential: Credential } | undefined;
   for (const [key, entry] of Object.entries(config.auths ?? {})) {
     const scope = scopeOfKey(key);
-    if (scope !== full && !full.startsWith(`${scope}/`)) continue;
+    if (!isFor(scope)) continue;
     if (best !== undefined && best.length >= scope.length) continue;
     const credential = toCredential(entry, key, config.file);
     if (credential !== undefined) best = { length: scope.length, credential };
@@ -90,11 +130,17 @@ export function findAuth(config: DockerConfig, repository: Repository): Credenti
   return best?.credential;
 }
 
+/** A login that somebody counts on, and that can't be read. */
+function refuseUnreadable({ unreadable, file }: DockerConfig, kind: string, isFor: (key: string) => boolean): void {
+  const own = unreadable.find((each) => each.startsWith(kind) && isFor(each.slice(kind.length)));
+  if (own !== undefined) throw invalidConfig(file, `${own} is not as expected`);
+}
+
+/** Docker takes the host alone of a key that is a URL, whatever its path; podman's keys have none before the path of a namespace or repository. */
 function scopeOfKey(key: string): string {
-  const bare = key
-    .replace(/^https?:\/\//i, "")
-    .replace(/\/v[12]\/?$/, "")
-    .replace(/\/+$/, "");
+  const isUrl = /^https?:\/\//i.test(key);
+  const whole = trimEnd(isUrl ? key.slice(key.indexOf("//") + 2) : key.replace(/\/v[12]\/?$/, ""), "/");
+  const bare = isUrl ? (whole.split("/", 1)[0] ?? "") : whole;
   const slash = bare.indexOf("/");
   const host = (slash === -1 ? bare : bare.slice(0, slash)).toLowerCase();
   return (hubHosts.includes(host) ? "docker.io" : host) + (slash === -1 ? "" : bare.slice(slash));
@@ -113,7 +159,7 @@ function toCredential(entry: AuthEntry, key: string, file: string): Credential |
     const colon = text?.indexOf(":") ?? -1;
     if (text === undefined || colon < 1) throw invalidConfig(file, `auths.${key}.auth is not the base64 of NAME:PASSWORD`);
     // Docker pads what it writes with NUL bytes at times, and takes them off again.
-    return loginCredential(text.slice(0, colon), text.slice(colon + 1).replace(/\0+$/, ""));
+    return loginCredential(text.slice(0, colon), trimEnd(text.slice(colon + 1), "\0"));
   }
   if (filled(entry.username) && entry.password !== undefined) return loginCredential(entry.username, entry.password);
   return undefined;
@@ -139,7 +185,8 @@ function filled(value: string | undefined): value is string {
   return value !== undefined && value !== "";
 }
 
+/** In lines as well, as `base64` without `-w0` writes it into a file or a secret that then becomes the entry; by RFC 4648's both alphabets. */
 function decodeBase64(text: string): string | undefined {
-  const trimmed = text.trim();
+  const trimmed = text.replace(/\s/g, "");
   return /^[A-Za-z0-9+/_-]*={0,2}$/.test(trimmed) ? Buffer.from(trimmed, "base64").toString("utf8") : undefined;
 }

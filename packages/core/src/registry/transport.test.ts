@@ -379,6 +379,22 @@ describe("proxies", () => {
     expect(seen).toEqual(["registry.invalid:443"]);
   });
 
+  test.each(["127.0.0.1:PORT", "localhost:PORT", "me:pass@127.0.0.1:PORT", " http://127.0.0.1:PORT "])(
+    "a proxy may be written as %j",
+    async (form) => {
+      const seen: string[] = [];
+      const proxy = createServer();
+      proxy.on("connect", (asked, socket) => {
+        seen.push(asked.url ?? "");
+        socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+      });
+      const value = form.replace("PORT", String(await listen(proxy)));
+      const made = transport({ attempts: 1, env: { HTTPS_PROXY: value, https_proxy: "", NO_PROXY: "10.0.0.0/8" } });
+      await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({ code: "registry-unreachable" });
+      expect(seen).toEqual(["registry.invalid:443"]);
+    },
+  );
+
   test("a proxy's password is masked, and a proxy that is no URL is an error that does not repeat it", () => {
     const masked: string[] = [];
     const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };

@@ -47,3 +47,10 @@ export function cut(text: string, maxLength: number): string {
   const last = text.charCodeAt(maxLength - 1);
   return `${text.slice(0, last >= 0xd800 && last <= 0xdbff ? maxLength - 1 : maxLength)}…`;
 }
+
+/** Without the characters of `unwanted` at its end, in time that grows with the text alone: a pattern such as `x+$` begins anew at each of them. */
+export function trimEnd(text: string, unwanted: string): string {
+  let end = text.length;
+  while (end > 0 && unwanted.includes(text.charAt(end - 1))) end--;
+  return text.slice(0, end);
+}

@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
 import { maxManifestBytes, mediaTypes } from "../../oci/manifest.ts";
 import { formatReference, type Reference } from "../../oci/reference.ts";
+import { readBoundedFile } from "../../text/read-file.ts";
 import { createCredentialStore } from "../credentials.ts";
-import { findAuth, findHelper, parseDockerConfig } from "../docker-config.ts";
+import { findAuth, findHelper, maxDockerConfigBytes, parseDockerConfig } from "../docker-config.ts";
 import type { Seen } from "./facts.ts";
 import { tagsOf } from "./gather-manifests.ts";
 import { type Answer, createWire, noCredentials, openManifest, seenOf, type Wire, type WireOptions } from "./wire.ts";
@@ -127,7 +127,7 @@ async function findLogin(directory: string, image: Reference): Promise<ReadAttem
   const file = join(directory, "config.json");
   let text: string;
   try {
-    text = await readFile(file, "utf8");
+    text = new TextDecoder().decode(await readBoundedFile(file, maxDockerConfigBytes));
   } catch (error) {
     throw new UserError(`the logins that production pulls with cannot be read: ${(error as Error).message}`, {
       code: "docker-config-invalid",

@@ -18,6 +18,8 @@ export interface GithubFile {
 
 const attempts = 4;
 const stallTimeout = 30_000;
+/** For one try, of at most a megabyte. Milliseconds. */
+const wholeAnswer = 120_000;
 
 /**
  * Fetches a file through the contents API of GitHub or of a GitHub Enterprise Server (`GITHUB_API_URL`), with `GITHUB_TOKEN` or `GH_TOKEN` where there is one.
@@ -42,7 +44,10 @@ export async function fetchGithubFile(file: GithubFile, context: Context): Promi
   });
   try {
     for (let attempt = 1; ; attempt += 1) {
-      const answer = await ask(url, { headers, dispatcher, signal: context.signal });
+      // A byte now and then keeps no timer of undici's from being set anew.
+      const signal = AbortSignal.any([context.signal, AbortSignal.timeout(wholeAnswer)]);
+      const answer = await ask(url, { headers, dispatcher, signal });
+      context.signal.throwIfAborted();
       if (answer.bytes !== undefined) return answer.bytes;
       if (!answer.retry || attempt === attempts) throw answer.failure(attempt);
       context.ports.log.debug(`${url.host} did not answer as it should, trying again`);
@@ -62,7 +67,7 @@ export async function fetchGithubFile(file: GithubFile, context: Context): Promi
       }
     } catch (error) {
       return {
-        retry: isRetryError(error),
+        retry: isRetryError(error) || (error instanceof DOMException && error.name === "TimeoutError"),
         failure: (tried) =>
           new InfrastructureError(`the policy ${formatGithubFile(file)} cannot be fetched: ${target.host} cannot be reached`, {
             code: "github-unreachable",

@@ -44,6 +44,8 @@ export class SourceFailure extends Error {}
 const highWater = 512 * 1024;
 /** A body up to here is one write; a longer one goes in steps, so that a slow line is not taken for one that stands still. Bytes. */
 const oneWrite = 64 * 1024;
+/** How many times the stall's limit an answer may take that is read whole, and has a few megabytes at most. */
+const wholeAnswer = 5;
 /** What is read of an unwanted body rather than to make a new connection. Bytes. */
 const worthReading = 64 * 1024;
 
@@ -75,6 +77,8 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
         timer.disarm();
         place.setIdle(true);
       },
+      moved: timer.moved,
+      bound: timer.bound,
       end: timer.end,
     };
 
@@ -86,6 +90,8 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
       disarm: () => {
         if (state === "sending") watch.disarm();
       },
+      moved: timer.moved,
+      bound: () => undefined,
       end: () => undefined,
     };
 
@@ -150,6 +156,7 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
       async read(maxBytes) {
         // It is all held here anyway, and the reader does nothing else in between.
         most = maxBytes;
+        watch.bound(wholeAnswer * context.stallTimeout);
         controller?.resume();
         while (state !== "ended" && queued <= maxBytes) await more();
         if (failure !== undefined) throw failure;
@@ -207,6 +214,7 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
             if (status < 200 || state !== "sending") return;
             state = "answered";
             watch.disarm();
+            watch.moved(Number.POSITIVE_INFINITY);
             const answered = answer(status, headers);
             context.onAnswer(status, (name) => answered.headers(name)[0]);
             resolve(answered);
@@ -218,6 +226,7 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
             queued += chunk.byteLength;
             if (queued > most) given.pause();
             watch.disarm();
+            watch.moved(chunk.byteLength);
             wake?.();
           },
           onResponseEnd() {
@@ -260,6 +269,8 @@ async function* countBody(body: Uint8Array | RequestBody, host: string, traffic:
       traffic.bytesSent += next.value.byteLength;
       watch.arm();
       yield next.value;
+      watch.disarm();
+      watch.moved(next.value.byteLength);
     }
     watch.arm();
   } finally {

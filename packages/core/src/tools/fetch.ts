@@ -3,9 +3,11 @@ import { createWriteStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EnvHttpProxyAgent, fetch } from "undici";
+import { fetch } from "undici";
 import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import type { Ports } from "../ports.ts";
+import { createProxyAgent } from "../registry/proxy.ts";
+import { watchForStall } from "../registry/stall.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -48,15 +50,22 @@ export function locateOnMirror(tool: LockedTool, platform: ToolPlatform, env: En
   return { url, authorization: `Basic ${authorization}` };
 }
 
+interface DownloadOptions {
+  label: string;
+  sha256s: readonly string[];
+  ports: Ports;
+  env: Env;
+  signal?: AbortSignal;
+  maxBytes?: number;
+  /** So long may nothing come, and in twice that time too little. Milliseconds. */
+  stallTimeout?: number;
+}
+
 /**
  * Downloads one file and verifies it before anybody else can see it.
  * @throws InfrastructureError `tool-download-failed`; `tool-mismatch` when the bytes are not one of `sha256s`
  */
-export async function downloadTool(
-  location: ToolLocation,
-  target: string,
-  options: { label: string; sha256s: readonly string[]; ports: Ports; env: Env; signal?: AbortSignal; maxBytes?: number },
-): Promise<void> {
+export async function downloadTool(location: ToolLocation, target: string, options: DownloadOptions): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       const actual = await downloadOnce(location, target, options);
@@ -80,21 +89,17 @@ export async function downloadTool(
   }
 }
 
-async function downloadOnce(location: ToolLocation, target: string, options: Parameters<typeof downloadTool>[2]): Promise<string> {
-  const { env, signal } = options;
-  // Node's own fetch ignores the proxy variables, and undici's agent reads process.env where it is not told.
-  const dispatcher = new EnvHttpProxyAgent({
-    httpProxy: env["http_proxy"] ?? env["HTTP_PROXY"] ?? "",
-    httpsProxy: env["https_proxy"] ?? env["HTTPS_PROXY"] ?? "",
-    noProxy: env["no_proxy"] ?? env["NO_PROXY"] ?? "",
-    headersTimeout: stallTimeout,
-    bodyTimeout: stallTimeout,
-  });
+async function downloadOnce(location: ToolLocation, target: string, options: DownloadOptions): Promise<string> {
+  // Node's own fetch ignores the proxy variables.
+  const dispatcher = createProxyAgent(options, { headersTimeout: stallTimeout, bodyTimeout: stallTimeout });
+  const tooSlow = new AbortController();
+  const watch = watchForStall(options.stallTimeout ?? stallTimeout, (error) => tooSlow.abort(error));
+  const signal = AbortSignal.any([tooSlow.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   try {
     const response = await fetch(location.url, {
       dispatcher,
       headers: location.authorization === undefined ? {} : { authorization: location.authorization },
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
@@ -116,6 +121,8 @@ async function downloadOnce(location: ToolLocation, target: string, options: Par
           size += chunk.length;
           hash.update(chunk);
           task.advance(chunk.length);
+          watch.moved(chunk.length);
+          watch.arm();
           done(
             size > (options.maxBytes ?? maxToolBytes)
               ? new InfrastructureError(`${location.url} is larger than any tool`, { code: "tool-mismatch" })
@@ -124,7 +131,8 @@ async function downloadOnce(location: ToolLocation, target: string, options: Par
           );
         },
       });
-      await pipeline(Readable.fromWeb(response.body), meter, createWriteStream(target), signal === undefined ? {} : { signal });
+      watch.arm();
+      await pipeline(Readable.fromWeb(response.body), meter, createWriteStream(target), { signal });
       task.done();
       return hash.digest("hex");
     } catch (error) {
@@ -132,6 +140,7 @@ async function downloadOnce(location: ToolLocation, target: string, options: Par
       throw error;
     }
   } finally {
+    watch.end();
     await dispatcher.destroy();
   }
 }

@@ -7,6 +7,9 @@ import type { BlobTransfer, RegistryClient } from "./client.ts";
 
 /** An index of indexes of … is not what an image is; the bound keeps a malicious one from going on. */
 const maxDepth = 4;
+/** Manifests of one tree, which are held until they are written, and their bytes. */
+const maxManifests = 1_000;
+const maxTreeBytes = 128 * 1024 * 1024;
 /** Mounts, or manifests of one level, on their way at the same time; the client bounds the requests to each host besides. */
 const concurrency = 8;
 /** Blobs whose bytes are on their way at the same time: more is no faster, and holds more in memory. */
@@ -143,14 +146,24 @@ export async function copyManifest(
 
 /**
  * A manifest and all that it names, each once, in the levels in which they may be written: those that name no other first, the root last and alone.
- * @throws InfrastructureError `manifest-invalid` where indexes are nested deeper than `depth`
+ * @throws InfrastructureError `manifest-invalid` where indexes are nested deeper than `depth`, `too-large`
  */
 async function fetchTree(client: RegistryClient, from: Repository, digest: Digest, depth: number): Promise<Manifest[][]> {
   const heights = new Map<Digest, { manifest: Manifest; height: number }>();
+  let bytes = 0;
+  function hold(manifest: Manifest): void {
+    bytes += manifest.bytes.byteLength;
+    if (heights.size < maxManifests && bytes <= maxTreeBytes) return;
+    throw new InfrastructureError(
+      `${formatReference({ ...from, digest })} is too large to be copied: at most ${maxManifests} manifests and ${maxTreeBytes} bytes of them are`,
+      { code: "too-large", safeToRetry: false },
+    );
+  }
   async function visit(each: Digest, left: number): Promise<number> {
     const known = heights.get(each);
     if (known !== undefined) return known.height;
     const manifest = await client.fetchManifest({ ...from, digest: each });
+    hold(manifest);
     const children = manifest.kind === "index" && depth > 0 ? [...new Set(manifest.manifest.manifests.map((child) => child.digest))] : [];
     if (children.length > 0 && left === 0) {
       throw new InfrastructureError(`${formatReference({ ...from, digest })} nests more than ${depth} indexes`, {

@@ -1,7 +1,7 @@
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { digestOf } from "../oci/digest.ts";
-import { type Descriptor, mediaTypes } from "../oci/manifest.ts";
+import { type Descriptor, mediaTypes, parseManifest } from "../oci/manifest.ts";
 import { silentPorts } from "../ports.ts";
 import type { RegistryClient } from "./client.ts";
 import { createRegistryClient } from "./create.ts";
@@ -39,6 +39,24 @@ async function pushIndex(entries: readonly (readonly [BuiltManifest, Partial<Des
 
 const facts = () => fetchImageFacts(client, { ...repository, tag: "v1" });
 
+test("a child that stands in its index twice is one child, and fetched once", async () => {
+  await pushIndex([
+    [amd, { platform: { os: "linux", architecture: "amd64" } }],
+    [amd, { platform: { os: "linux", architecture: "amd64", variant: "v2" } }],
+    [arm, { platform: { os: "linux", architecture: "arm64" } }],
+    [amd, { platform: { os: "linux", architecture: "amd64" } }],
+    [provenance, { platform: unknown }],
+    [provenance, { platform: unknown }],
+  ]);
+  server.requests.length = 0;
+  expect((await facts()).children.map(({ digest, platform }) => [digest, platform])).toEqual([
+    [amd.descriptor.digest, { os: "linux", architecture: "amd64" }],
+    [arm.descriptor.digest, { os: "linux", architecture: "arm64" }],
+  ]);
+  expect(server.requests.filter(({ path }) => path.includes(amd.descriptor.digest))).toHaveLength(1);
+  expect(server.requests.filter(({ path }) => path.includes(provenance.descriptor.digest))).toHaveLength(1);
+});
+
 describe("refused", () => {
   test("an image that does not exist", async () => {
     await expect(facts()).rejects.toMatchObject({ name: "UserError", code: "image-not-found" });
@@ -51,6 +69,40 @@ describe("refused", () => {
   ])("an image with %s diffIDs than layers", async (_what, diffIds) => {
     await pushBuilt(client, repository, buildImage({ layers: ["a", "b"], diffIds }), "v1");
     await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("2 layers") });
+  });
+
+  test.each<[string, (child: Descriptor) => Descriptor[]]>([
+    ["more entries than anybody reads", (child) => Array.from({ length: 257 }, () => child)],
+    [
+      "children that have too much together, before one of them is fetched",
+      (child) => Array.from({ length: 20 }, (_, at) => ({ ...child, digest: digestOf(String(at)), size: 4_000_000 })),
+    ],
+    ["one child in two sizes", (child) => [child, { ...child, size: child.size + 1 }]],
+  ])("an index with %s", async (_what, entries) => {
+    await pushBuilt(client, repository, amd);
+    const { bytes } = buildIndex(entries({ ...amd.descriptor, platform: { os: "linux", architecture: "amd64" } }));
+    const own = { ...client, fetchManifest: async () => parseManifest(bytes, undefined, "x") };
+    const asked = server.requests.length;
+    await expect(fetchImageFacts(own, { ...repository, tag: "v1" })).rejects.toMatchObject({
+      code: expect.stringMatching(/^(?:too-large|manifest-invalid)$/),
+    });
+    expect(server.requests).toHaveLength(asked);
+  });
+
+  test("the configs of many children, which have too much together", async () => {
+    const image = parseManifest(amd.bytes, undefined, "x");
+    const children = Array.from({ length: 20 }, (_, at) => ({ ...amd.descriptor, digest: digestOf(String(at)) }));
+    const { bytes } = buildIndex(children);
+    const own: RegistryClient = {
+      ...client,
+      fetchManifest: async ({ digest }) => {
+        if (digest === undefined) return parseManifest(bytes, undefined, "x");
+        if (image.kind !== "image") throw new Error("it is an image");
+        return { ...image, digest, manifest: { ...image.manifest, config: { ...image.manifest.config, size: 7_000_000 } } };
+      },
+      fetchBlob: async () => amd.blobs[0]?.bytes ?? new Uint8Array(),
+    };
+    await expect(fetchImageFacts(own, { ...repository, tag: "v1" })).rejects.toMatchObject({ code: "too-large" });
   });
 
   test("an image with such a child, the good one beside it notwithstanding", async () => {

@@ -39,6 +39,12 @@ const concurrency = 8;
 /** Far more than a config with large labels has. Bytes. */
 const maxConfigBytes = 8 * 1024 * 1024;
 
+/** Descriptors in an index: platforms and their attestations; official images with the most have some 30. */
+export const maxChildren = 256;
+
+/** Of an index's children: manifests and configs together. Bytes. */
+export const maxChildrenBytes = 64 * 1024 * 1024;
+
 /**
  * Fetches what is to be known about an image, all of it verified by digest: a tag is resolved once, and an index is followed to each child that runs
  * (BuildKit's `unknown/unknown` attestations do not, and must be that).
@@ -57,20 +63,13 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
     const descriptor: Descriptor = { mediaType: root.mediaType, digest: root.digest, size: root.bytes.byteLength };
     return { ...facts, children: [await fetchChild(client, repository, descriptor, root)] };
   }
-  const runnable = root.manifest.manifests.filter(isRunnable);
-  if (runnable.length === 0) throw invalid(facts.reference, "it is an index, and nothing in it runs");
-  await mapConcurrently(
-    concurrency,
-    root.manifest.manifests.filter((descriptor) => !isRunnable(descriptor)),
-    async ({ digest }) => {
-      const child = await client.fetchManifest({ ...repository, digest });
-      if (child.kind === "image" && isAttestation(child.manifest)) return;
-      throw invalid(
-        facts.reference,
-        `its child ${digest} says that it is of no platform, and is not an attestation: nobody would judge it`,
-      );
-    },
-  );
+  const { runnable, others } = planChildren(root.manifest.manifests, facts.reference);
+  const configs = createBudget(maxChildrenBytes, facts.reference);
+  await mapConcurrently(concurrency, others, async ({ digest }) => {
+    const child = await client.fetchManifest({ ...repository, digest });
+    if (child.kind === "image" && isAttestation(child.manifest)) return;
+    throw invalid(facts.reference, `its child ${digest} says that it is of no platform, and is not an attestation: nobody would judge it`);
+  });
   const children = await mapConcurrently(concurrency, runnable, async (descriptor) => {
     const child = await client.fetchManifest({ ...repository, digest: descriptor.digest });
     if (child.kind !== "image") throw invalid(facts.reference, `its child ${descriptor.digest} is an index again`);
@@ -80,9 +79,46 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
         `its child ${descriptor.digest} has ${child.bytes.byteLength} bytes, not the ${descriptor.size} that it says`,
       );
     }
+    configs.spend(child.manifest.config.size);
     return fetchChild(client, repository, descriptor, child);
   });
   return { ...facts, children };
+}
+
+/**
+ * An index's descriptors → its children, each once: an image may stand in it for two platforms, and is one image all the same. The first entry's platform is its platform.
+ * @throws InfrastructureError `too-large`, `manifest-invalid`
+ */
+function planChildren(descriptors: readonly Descriptor[], reference: Reference): { runnable: Descriptor[]; others: Descriptor[] } {
+  if (descriptors.length > maxChildren) {
+    throw tooLarge(reference, `its index has ${descriptors.length} entries, and ${maxChildren} are read at most`);
+  }
+  const sizes = new Map<Digest, number>();
+  for (const { digest, size } of descriptors) {
+    const known = sizes.get(digest);
+    if (known !== undefined && known !== size)
+      throw invalid(reference, `its child ${digest} has ${known} bytes in one entry, and ${size} in another`);
+    sizes.set(digest, size);
+  }
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  if (total > maxChildrenBytes) throw tooLarge(reference, `its children have ${total} bytes, and ${maxChildrenBytes} are read at most`);
+  const once = (chosen: Descriptor[]): Descriptor[] => {
+    const seen = new Set<Digest>();
+    return chosen.filter(({ digest }) => seen.size !== seen.add(digest).size);
+  };
+  const runnable = once(descriptors.filter(isRunnable));
+  if (runnable.length === 0) throw invalid(reference, "it is an index, and nothing in it runs");
+  return { runnable, others: once(descriptors.filter((descriptor) => !isRunnable(descriptor))) };
+}
+
+function createBudget(most: number, reference: Reference): { spend(bytes: number): void } {
+  let spent = 0;
+  return {
+    spend(bytes) {
+      spent += bytes;
+      if (spent > most) throw tooLarge(reference, `the configs of its children have more than ${most} bytes`);
+    },
+  };
 }
 
 async function fetchChild(
@@ -105,6 +141,14 @@ async function fetchChild(
 
 function platformOf(config: ImageConfig): Platform {
   return { os: config.os, architecture: config.architecture, ...(config.variant === undefined ? {} : { variant: config.variant }) };
+}
+
+function tooLarge(reference: Reference, why: string): InfrastructureError {
+  return new InfrastructureError(`image ${formatReference(reference)} cannot be judged: ${why}`, {
+    code: "too-large",
+    safeToRetry: false,
+    wayOut: "Build an index of the platforms that are deployed, each once.",
+  });
 }
 
 function invalid(reference: Reference, why: string): InfrastructureError {

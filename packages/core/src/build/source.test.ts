@@ -115,4 +115,16 @@ describe("what is copied", () => {
     expect(await copy()).toEqual(["package.json", "src", "src/a", "src/a/b.js"]);
     expect(readFileSync(join(folder, "target", "package.json"), "utf8")).toBe("{}");
   });
+
+  it("is without what a project.toml in another encoding would not have named", async () => {
+    const text = '[_]\nschema-version = "0.2"\n[io.buildpacks]\nexclude = ["geheimnüsse.txt"]';
+    write({ "app.js": "", "geheimnüsse.txt": "" });
+    writeFileSync(join(folder, "app", "project.toml"), Buffer.from(text, "latin1"));
+    await expect(readSource("app", folder)).rejects.toMatchObject({
+      code: "project-invalid",
+      message: expect.stringContaining("not UTF-8"),
+    });
+    writeFileSync(join(folder, "app", "project.toml"), `\uFEFF${text}`);
+    expect(await copy()).toEqual(["app.js", "project.toml"]);
+  });
 });

@@ -47,7 +47,20 @@ async function readProject(file: string): Promise<Project> {
   const stats = await lstat(file);
   if (!stats.isFile()) throw new UserError("project.toml is not a file", { code: "project-invalid" });
   if (stats.size > 1024 * 1024) throw new UserError("project.toml is larger than a megabyte", { code: "project-invalid" });
-  return parseProject(await readFile(file, "utf8"));
+  return parseProject(decodeUtf8(await readFile(file)));
+}
+
+/** With replacement characters in its place, a pattern would match nothing. */
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new UserError("project.toml cannot be used: it is not UTF-8, as TOML is", {
+      code: "project-invalid",
+      cause: error,
+      wayOut: "Save it as UTF-8.",
+    });
+  }
 }
 
 interface CopiedSource {

@@ -89,6 +89,8 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       notes: [
         "buildEnvironment: host",
         ...built.notes,
+        ...source.project.passedOver.map((each) => `project.toml says ${each}: passed over`),
+        ...source.project.remarks,
         ...plan.remarks,
         ...(sbom === undefined ? ["the buildpacks made no CycloneDX SBOM"] : []),
       ],
@@ -112,7 +114,7 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
   ports.log.info(`builder ${plan.builder.name}, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`);
   for (const each of source.project.passedOver)
     ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
-  for (const remark of plan.remarks) ports.log.warning(remark);
+  for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
 }
 
 interface Built {

@@ -53,6 +53,8 @@ export interface Context {
   run: RunFacts;
   /** Where relative paths of inputs start. */
   workingDirectory: string;
+  /** The repository's checkout, where the surroundings have one: an application to build is in it, whatever links it is named by. */
+  checkout?: string;
   /** A private, existing directory for this invocation; removed by the door. */
   temporaryDirectory: string;
   /** What the process was started with; the only environment core reads. */

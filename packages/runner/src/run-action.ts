@@ -21,6 +21,7 @@ export async function runAction(verb: Verb): Promise<void> {
     ports: createRunnerPorts(),
     run: runFactsFromGitHub(process.env),
     workingDirectory: process.env["GITHUB_WORKSPACE"] || process.cwd(),
+    checkout: process.env["GITHUB_WORKSPACE"] || undefined,
     temporaryRoot,
     defaultResultDirectory: join(temporaryRoot, "goldenpath"),
     env: { ...process.env },

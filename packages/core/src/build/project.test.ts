@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createMatcher, parseProject } from "./project.ts";
+import { parseProject } from "./project.ts";
 
 describe("parseProject", () => {
   it.each([
@@ -157,48 +157,3 @@ function failureOf(text: string): unknown {
     return error;
   }
 }
-
-describe("createMatcher", () => {
-  it.each<[string[], string, boolean]>([
-    [["*.log"], "a.log", true],
-    [["*.log"], "deep/down/a.log", true],
-    [["*.log"], "a.logs", false],
-    [["/a.txt"], "a.txt", true],
-    [["/a.txt"], "b/a.txt", false],
-    [["src/*.js"], "src/a.js", true],
-    [["src/*.js"], "src/b/a.js", false],
-    [["src/*.js"], "x/src/a.js", false],
-    [["src/**/*.js"], "src/a.js", true],
-    [["src/**/*.js"], "src/b/c/a.js", true],
-    [["**/tmp"], "a/b/tmp", true],
-    [["**/tmp"], "tmp", true],
-    [["docs/**"], "docs/a", true],
-    [["docs/"], "docs/a/b.txt", true],
-    [["docs/"], "docs", false],
-    [["docs"], "docs/a/b.txt", true],
-    [["d?cs"], "docs", true],
-    [["d?cs"], "d/cs", false],
-    [["[ab].txt"], "b.txt", true],
-    [["[!ab].txt"], "b.txt", false],
-    [["[!ab].txt"], "c.txt", true],
-    [["a.b"], "axb", false],
-    [["(x)"], "(x)", true],
-    [["\\!a"], "!a", true],
-    [["\\#a"], "#a", true],
-    [["# a"], "# a", false],
-    [["[z-a]"], "z", false],
-    [["[a"], "[a", true],
-    [["*.log", "!keep.log"], "keep.log", false],
-    [["*.log", "!keep.log", "keep.log"], "keep.log", true],
-    [["logs/", "!logs/keep.log"], "logs/keep.log", true],
-    [["a "], "a", true],
-    [[""], "a", false],
-    [["/"], "a", false],
-  ])("%j on %s: %s", (patterns, path, expected) => {
-    expect(createMatcher(patterns)(path, false)).toBe(expected);
-  });
-
-  it("matches folders alone by a slash at the end", () => {
-    expect(createMatcher(["docs/"])("docs", true)).toBe(true);
-  });
-});

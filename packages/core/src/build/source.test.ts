@@ -49,6 +49,26 @@ describe("what is refused", () => {
     await expect(readSource(context, folder)).rejects.toMatchObject({ code: "context-invalid", message: expect.stringContaining(why) });
   });
 
+  it.each([
+    ["a link to a folder outside", "link", undefined],
+    ["a link above it", "links/inner", undefined],
+    ["a folder outside of the checkout, named as it is", "../outside", "checkout"],
+    ["an absolute path outside of the checkout", "ABSOLUTE", "checkout"],
+    ["a link in the checkout that leads out", "link", "checkout"],
+  ])("is %s", async (_what, context, checkout) => {
+    const outside = join(folder, "outside");
+    const inside = join(folder, "checkout");
+    mkdirSync(join(outside, "inner"), { recursive: true });
+    mkdirSync(inside);
+    writeFileSync(join(outside, "inner", "id_rsa"), "key");
+    writeFileSync(join(outside, "a.txt"), "a");
+    symlinkSync(outside, join(inside, "link"));
+    symlinkSync("../outside", join(inside, "links"));
+    const named = context === "ABSOLUTE" ? outside : context;
+    const read = readSource(named, inside, checkout === undefined ? undefined : inside);
+    await expect(read).rejects.toMatchObject({ code: "context-outside", message: expect.stringContaining(outside) });
+  });
+
   it("is a pipe in the application", async () => {
     write({ "a.txt": "a" });
     execFileSync("mkfifo", [join(folder, "app", "pipe")]);
@@ -68,6 +88,40 @@ describe("what is refused", () => {
 });
 
 describe("what is copied", () => {
+  it("may be named by links, as long as it is in the checkout, and by who has none from anywhere", async () => {
+    write({ "a.txt": "a" });
+    symlinkSync("app", join(folder, "link"));
+    mkdirSync(join(folder, "elsewhere"));
+    symlinkSync(folder, join(folder, "elsewhere", "workspace"));
+    for (const [context, workingDirectory, checkout] of [
+      ["link", folder, folder],
+      [".", join(folder, "app"), folder],
+      ["app", join(folder, "elsewhere", "workspace"), join(folder, "elsewhere", "workspace")],
+      ["../app", join(folder, "elsewhere"), undefined],
+      [join(folder, "app"), join(folder, "elsewhere"), undefined],
+    ] as const)
+      expect((await readSource(context, workingDirectory, checkout)).directory).toBe(join(folder, "app"));
+  });
+
+  it("has names that are no UTF-8 byte for byte, at every depth, and patterns that leave them out", async () => {
+    const latin1 = (text: string): Buffer => Buffer.from(text, "latin1");
+    const inApp = (path: string): Buffer => Buffer.concat([latin1(`${folder}/app/`), latin1(path)]);
+    const text = '[_]\nschema-version = "0.2"\n[io.buildpacks]\nexclude = ["*.log", "project.toml"]';
+    write({ "ümläut.txt": "utf-8", "project.toml": text });
+    mkdirSync(inApp("caf\xe9"));
+    writeFileSync(inApp("caf\xe9/men\xfc.txt"), "a");
+    writeFileSync(inApp("caf\xe9/\xfc.log"), "left out");
+    writeFileSync(inApp("caf\xe9/\x80\xff\x01"), "b");
+    symlinkSync(latin1("men\xfc.txt"), inApp("caf\xe9/l\xefnk"));
+    await copySource(await readSource("app", folder), join(folder, "target"));
+    const target = Buffer.concat([latin1(`${folder}/target/`), latin1("caf\xe9")]);
+    const names = readdirSync(target, "buffer").map((name) => name.toString("latin1"));
+    expect(names.sort()).toEqual(["l\xefnk", "men\xfc.txt", "\x80\xff\x01"]);
+    const linked = readlinkSync(Buffer.concat([target, latin1("/l\xefnk")]), "buffer");
+    expect(linked.toString("latin1")).toBe("men\xfc.txt");
+    expect(readFileSync(join(folder, "target", "ümläut.txt"), "utf8")).toBe("utf-8");
+  });
+
   it("is everything but .git, at every depth", async () => {
     write({
       "a.txt": "a",

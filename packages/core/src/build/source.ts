@@ -1,8 +1,9 @@
 import { constants, type Dirent } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, symlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { describeError, UserError } from "../errors.ts";
-import { createMatcher, emptyProject, type Project, parseProject } from "./project.ts";
+import { createMatcher } from "./glob.ts";
+import { emptyProject, type Project, parseProject } from "./project.ts";
 
 export interface Source {
   /** Absolute, without links in it. */
@@ -13,10 +14,11 @@ export interface Source {
 }
 
 /**
- * Reads what there is to know of an application before it is copied.
- * @throws UserError `context-invalid`, `project-invalid`
+ * Reads what there is to know of an application before it is copied. `checkout` holds it, where the surroundings have one: what a build takes from elsewhere on the machine is
+ * in no commit. Without one, whoever names a folder outside may; but no link leads there unseen.
+ * @throws UserError `context-invalid`, `context-outside`, `project-invalid`
  */
-export async function readSource(context: string, workingDirectory: string): Promise<Source> {
+export async function readSource(context: string, workingDirectory: string, checkout?: string): Promise<Source> {
   const given = resolve(workingDirectory, context);
   let directory: string;
   let files: string[];
@@ -34,6 +36,13 @@ export async function readSource(context: string, workingDirectory: string): Pro
       wayOut: "Give the directory of the application, and check the repository out before this step.",
     });
   }
+  const root = await realpath(checkout ?? workingDirectory);
+  if (!isWithin(root, directory) && (checkout !== undefined || isWithin(resolve(workingDirectory), given))) {
+    throw new UserError(`input 'context' is '${context}': that leads to ${directory}, outside of ${root}`, {
+      code: "context-outside",
+      wayOut: "Give a directory of the checkout; copy what the build needs into it in a step before.",
+    });
+  }
   if (files.filter((name) => name !== ".git").length === 0) {
     throw new UserError(`input 'context' is '${context}': there is nothing in it (${directory})`, {
       code: "context-invalid",
@@ -41,6 +50,11 @@ export async function readSource(context: string, workingDirectory: string): Pro
     });
   }
   return { directory, files, project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject };
+}
+
+function isWithin(root: string, path: string): boolean {
+  const way = relative(root, path);
+  return way === "" || !(way === ".." || way.startsWith("../") || isAbsolute(way));
 }
 
 async function readProject(file: string): Promise<Project> {
@@ -63,6 +77,16 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
+/** A path in the application, a byte a character: names of files are bytes, and not all of them are UTF-8 (Latin-1 from an old archive). Below `directory`. */
+function bytePath(directory: string, path: string): Buffer {
+  return Buffer.concat([Buffer.from(path === "" ? directory : `${directory}/`), Buffer.from(path, "latin1")]);
+}
+
+/** As patterns and people read it. */
+function shownPath(path: string): string {
+  return Buffer.from(path, "latin1").toString("utf8");
+}
+
 interface CopiedSource {
   files: number;
   bytes: number;
@@ -82,33 +106,34 @@ export async function copySource(source: Source, target: string, signal?: AbortS
 
   async function copyDirectory(path: string): Promise<void> {
     signal?.throwIfAborted();
-    for (const entry of await readdir(join(source.directory, path), { withFileTypes: true })) {
-      const inner = path === "" ? entry.name : `${path}/${entry.name}`;
-      if (entry.name === ".git" || excluded?.(inner, entry.isDirectory()) === true) continue;
+    for (const entry of await readdir(bytePath(source.directory, path), { withFileTypes: true, encoding: "buffer" })) {
+      const name = entry.name.toString("latin1");
+      const inner = path === "" ? name : `${path}/${name}`;
+      if (name === ".git" || excluded?.(shownPath(inner), entry.isDirectory()) === true) continue;
       await copyEntry(entry, inner);
     }
   }
 
-  async function copyEntry(entry: Dirent, path: string): Promise<void> {
-    const from = join(source.directory, path);
-    const to = join(target, path);
+  async function copyEntry(entry: Dirent<Buffer>, path: string): Promise<void> {
+    const from = bytePath(source.directory, path);
+    const to = bytePath(target, path);
     if (entry.isDirectory()) {
       // A folder that isn't included itself may still hold what is; it is made when the first such thing comes.
-      if (included === undefined || included(path, true)) await mkdir(to, { recursive: true });
+      if (included === undefined || included(shownPath(path), true)) await mkdir(to, { recursive: true });
       await copyDirectory(path);
       return;
     }
-    if (included !== undefined && !included(path, false)) return;
-    if (included !== undefined) await mkdir(join(to, ".."), { recursive: true });
+    if (included !== undefined && !included(shownPath(path), false)) return;
+    if (included !== undefined) await mkdir(bytePath(target, path.slice(0, Math.max(path.lastIndexOf("/"), 0))), { recursive: true });
     if (entry.isSymbolicLink()) {
-      await symlink(await readlink(from), to);
+      await symlink(await readlink(from, { encoding: "buffer" }), to);
     } else if (entry.isFile()) {
       const { mode, size } = await lstat(from);
       await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       await chmod(to, (mode & 0o111) === 0 ? 0o644 : 0o755);
       copied.bytes += size;
     } else {
-      throw new UserError(`'${path}' in the application is neither a file, nor a folder, nor a link`, {
+      throw new UserError(`'${shownPath(path)}' in the application is neither a file, nor a folder, nor a link`, {
         code: "context-invalid",
         wayOut: "Remove it, or exclude it in project.toml.",
       });
@@ -133,14 +158,15 @@ export async function copySource(source: Source, target: string, signal?: AbortS
       wayOut: "Check its include and exclude.",
     });
   }
-  await setDirectoryModes(target);
+  await setDirectoryModes(target, "");
   return copied;
 }
 
 /** mkdir's mode goes through the umask. */
-async function setDirectoryModes(directory: string): Promise<void> {
-  await chmod(directory, 0o755);
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) await setDirectoryModes(join(directory, entry.name));
+async function setDirectoryModes(directory: string, path: string): Promise<void> {
+  await chmod(bytePath(directory, path), 0o755);
+  for (const entry of await readdir(bytePath(directory, path), { withFileTypes: true, encoding: "buffer" })) {
+    const name = entry.name.toString("latin1");
+    if (entry.isDirectory()) await setDirectoryModes(directory, path === "" ? name : `${path}/${name}`);
   }
 }

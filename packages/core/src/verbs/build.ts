@@ -62,7 +62,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   }
   checkBuildVariables(given.env, "input 'env'");
   const policy = await loadPolicy(given.policy, context);
-  const source = await readSource(given.context, context.workingDirectory);
+  const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const plan = planBuild(policy.policy, {
     tags: given.tags,
     strategy: given.strategy,

@@ -14,6 +14,8 @@ export interface Surroundings {
   ports: Ports;
   run: RunFacts;
   workingDirectory: string;
+  /** See {@link Context.checkout}. */
+  checkout?: string | undefined;
   /** Where the private directory of this invocation is made. */
   temporaryRoot: string;
   /** Where results go when `result-dir` is not given. */
@@ -73,8 +75,8 @@ export async function executeVerb(
 }
 
 function contextOf(surroundings: Surroundings, temporaryDirectory: string, now: () => Date): Context {
-  const { ports, run, workingDirectory, env, signal } = surroundings;
-  return { ports, run, workingDirectory, temporaryDirectory, env, signal, now };
+  const { ports, run, workingDirectory, checkout, env, signal } = surroundings;
+  return { ports, run, workingDirectory, ...(checkout === undefined ? {} : { checkout }), temporaryDirectory, env, signal, now };
 }
 
 /** Named so that results of several images can lie in one directory. Written under another name first: a result file is whole or not there. */

@@ -1,13 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { UserError } from "@goldenpath/core/errors";
 import { digestOf } from "@goldenpath/core/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
-import { parsePolicy } from "@goldenpath/core/policy/parse";
+import { maxPolicyBytes, parsePolicy } from "@goldenpath/core/policy/parse";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import { type LoadedPolicy, policyJsonSchema } from "@goldenpath/core/policy/schema";
 import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
 import { stringifyJson } from "@goldenpath/core/text/json";
+import { readBoundedFile } from "@goldenpath/core/text/read-file";
 import { createPolicyClient } from "@goldenpath/core/verbs/client";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
@@ -58,7 +58,7 @@ function loadPolicyFile(bytes: Uint8Array, file: string): LoadedPolicy {
 
 async function readPolicyFile(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file);
+    return await readBoundedFile(file, maxPolicyBytes);
   } catch (error) {
     throw new UserError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
       code: "policy-missing",

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { UserError } from "@goldenpath/core/errors";
 import { parseReference, type Reference } from "@goldenpath/core/oci/reference";
@@ -8,6 +7,7 @@ import { type ProbeOptions, probeRegistry } from "@goldenpath/core/registry/prob
 import { renderProbe, verdictOf } from "@goldenpath/core/registry/probe/report";
 import { parseProbeTarget } from "@goldenpath/core/registry/probe/target";
 import { stringifyJson } from "@goldenpath/core/text/json";
+import { readBoundedFile } from "@goldenpath/core/text/read-file";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
@@ -124,7 +124,7 @@ async function readSettings(file: string | undefined, skipVerify: boolean): Prom
   const verify = skipVerify ? { skipVerify } : {};
   if (file === undefined) return verify;
   try {
-    return { ca: await readFile(file, "utf8"), ...verify };
+    return { ca: new TextDecoder().decode(await readBoundedFile(file, 1024 * 1024)), ...verify };
   } catch (error) {
     throw new UserError(`option --ca: ${(error as Error).message}`, {
       code: "arguments-invalid",

@@ -1,10 +1,10 @@
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import type { Context } from "../ports.ts";
 import { createRegistryClient } from "../registry/create.ts";
+import { notAFile, readBoundedFile, UnfitFile } from "../text/read-file.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { fetchGithubFile, type GithubFile } from "./github.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
@@ -76,14 +76,16 @@ async function fetchPolicyBytes(source: PolicySource, uri: string, context: Cont
 
 async function readPolicyFile(path: string, uri: string): Promise<Uint8Array> {
   try {
-    // Looked at before it is opened: to open a pipe is to wait for someone who writes into it.
-    const facts = await stat(path);
-    if (!facts.isFile()) throw new UserError(`policy '${uri}' is not a file`, { code: "policy-not-found", wayOut: forms });
-    if (facts.size > maxPolicyBytes)
-      throw new UserError(`policy '${uri}' is larger than ${maxPolicyBytes} bytes`, { code: "policy-invalid" });
-    return await readFile(path);
+    return await readBoundedFile(path, maxPolicyBytes);
   } catch (error) {
-    if (error instanceof UserError) throw error;
+    if (error instanceof UnfitFile) {
+      const isFile = error.message !== notAFile;
+      throw new UserError(`policy '${uri}' is ${isFile ? `larger than ${maxPolicyBytes} bytes` : "not a file"}`, {
+        code: isFile ? "policy-invalid" : "policy-not-found",
+        cause: error,
+        wayOut: forms,
+      });
+    }
     const code = (error as NodeJS.ErrnoException).code;
     const why =
       code === "ENOENT" || code === "ENOTDIR" ? "there is no such file" : code === "EACCES" ? "it may not be read" : String(error);

@@ -1,8 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { InfrastructureError, UserError } from "../errors.ts";
+import { readBoundedFile } from "../text/read-file.ts";
 import type { HostSettings, RegistryClientOptions } from "./client.ts";
 
 /** What of a TLS connection to one host is not as for all others. */
@@ -47,18 +48,25 @@ export async function readHostTls(
   return tls.ca.length === 0 && tls.client.length === 0 && !tls.skipVerify ? undefined : tls;
 }
 
+/** A bundle of every public authority has a quarter of this. Bytes. */
+const maxCertificatesBytes = 1024 * 1024;
+
+async function readText(file: string): Promise<string> {
+  return new TextDecoder().decode(await readBoundedFile(file, maxCertificatesBytes));
+}
+
 /** As Docker reads such a folder: `*.crt` are authorities, `*.cert` with the `*.key` of the same name what the client shows. */
 async function readDirectory(directory: string, tls: HostTls, { ports }: Surroundings): Promise<void> {
   const names = await orNothing(readdir(directory), directory);
   for (const name of (names ?? []).sort()) {
     const file = join(directory, name);
     if (name.endsWith(".crt")) {
-      const text = await orNothing(readFile(file, "utf8"), file);
+      const text = await orNothing(readText(file), file);
       if (text !== undefined) tls.ca.push(...parseCertificates(text, file));
     } else if (name.endsWith(".cert")) {
       const keyFile = `${file.slice(0, -".cert".length)}.key`;
-      const cert = await orNothing(readFile(file, "utf8"), file);
-      const key = await orNothing(readFile(keyFile, "utf8"), keyFile);
+      const cert = await orNothing(readText(file), file);
+      const key = await orNothing(readText(keyFile), keyFile);
       if (cert === undefined || key === undefined) continue;
       ports.mask(key);
       tls.client.push({ cert: parseCertificates(cert, file).join("\n"), key });

@@ -4,6 +4,8 @@ import { open } from "node:fs/promises";
 /** Why a file is not read: its message reads on from the file's name, "it has more than … bytes". */
 export class UnfitFile extends Error {}
 
+export const notAFile = "it is not a file";
+
 /**
  * A file's bytes, at most so many: what grows while it is read, or says no size (`/proc`), is bounded as well. A pipe is none, since to read one is to wait for whoever
  * writes into it.
@@ -13,7 +15,7 @@ export async function readBoundedFile(path: string, maxBytes: number): Promise<B
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = await file.stat();
-    if (!stats.isFile() && !stats.isCharacterDevice()) throw new UnfitFile("it is not a file");
+    if (!stats.isFile() && !stats.isCharacterDevice()) throw new UnfitFile(notAFile);
     const tooLarge = (): UnfitFile => new UnfitFile(`it has more than ${maxBytes} bytes`);
     if (stats.size > maxBytes) throw tooLarge();
     const chunks: Buffer[] = [];

@@ -1,7 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { parseStageResult, type StageResult } from "../result.ts";
+import { readBoundedFile, UnfitFile } from "../text/read-file.ts";
 
 /** A result file larger than this is none of ours. Bytes. */
 const maxResultBytes = 64 * 1024 * 1024;
@@ -11,25 +11,15 @@ const maxResultBytes = 64 * 1024 * 1024;
  * @throws UserError `result-missing`, and as {@link parseStageResult} does
  */
 export async function readStageResult(file: string, directory: string): Promise<StageResult> {
-  const path = resolve(directory, file);
-  let text: string;
+  const wayOut = "Name the `result` outputs of the steps of this job, one a line.";
+  let bytes: Uint8Array;
   try {
-    // Looked at first: a file of any size would be read whole.
-    const { size } = await stat(path);
-    if (size > maxResultBytes) {
-      throw new UserError(`result ${file} has ${size} bytes, and ${maxResultBytes} are read at most: it is not a stage result`, {
-        code: "result-invalid",
-        wayOut: "Name the `result` outputs of the steps of this job, one a line.",
-      });
-    }
-    text = await readFile(path, "utf8");
+    bytes = await readBoundedFile(resolve(directory, file), maxResultBytes);
   } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`input 'results' names '${file}', which cannot be read`, {
-      code: "result-missing",
-      cause: error,
-      wayOut: "Name the `result` outputs of the steps of this job, one a line.",
-    });
+    if (error instanceof UnfitFile) {
+      throw new UserError(`result ${file} is not a stage result: ${error.message}`, { code: "result-invalid", cause: error, wayOut });
+    }
+    throw new UserError(`input 'results' names '${file}', which cannot be read`, { code: "result-missing", cause: error, wayOut });
   }
-  return parseStageResult(text, file);
+  return parseStageResult(new TextDecoder().decode(bytes), file);
 }

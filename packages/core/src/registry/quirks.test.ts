@@ -1,3 +1,6 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { type Fault, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Digest } from "../oci/digest.ts";
@@ -13,7 +16,7 @@ import { buildImage, buildIndex, buildReferrer, pushBuilt } from "./testing.ts";
 let server: RegistryServer;
 let client: RegistryClient;
 let notes: string[];
-const repository = () => ({ registry: server.host, name: "team/shop" });
+let repository = () => ({ registry: server.host, name: "team/shop" });
 const image = buildImage();
 const subject = image.descriptor;
 const index = buildIndex([{ ...subject, platform: { os: "linux", architecture: "amd64" } }]);
@@ -30,7 +33,24 @@ function newClient(): RegistryClient {
   return createRegistryClient({ ports, env: {}, attempts: 2, sleep: async () => undefined });
 }
 
+/** A server of two lines in the registry's place. */
+async function startPlain(listener: RequestListener): Promise<void> {
+  await start();
+  const plain = createServer(listener);
+  await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
+  plains.push(plain);
+  const { port } = plain.address() as AddressInfo;
+  repository = () => ({ registry: `127.0.0.1:${port}`, name: "team/shop" });
+}
+
+const plains: Server[] = [];
+
 afterEach(async () => {
+  repository = () => ({ registry: server.host, name: "team/shop" });
+  for (const plain of plains.splice(0)) {
+    plain.closeAllConnections();
+    plain.close();
+  }
   await client.close();
   await server.close();
 });
@@ -257,6 +277,36 @@ describe("a manifest is taken as it is served", () => {
     server.faults = [{ method: "GET", path: "/manifests/", action: { kind: "headers", set } }];
     for (const reference of [{ tag: "v1" }, { digest: subject.digest }])
       expect((await client.fetchManifest({ ...repository(), ...reference })).digest).toBe(subject.digest);
+  });
+
+  test.each<[string, (bytes: Uint8Array) => Uint8Array]>([
+    ["gzip", gzipSync],
+    ["x-gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+    ["zstd", zstdCompressSync],
+    ["gzip, identity, br", (bytes) => brotliCompressSync(gzipSync(bytes))],
+  ])("compressed by whoever is in between, as %s", async (coding, compress) => {
+    const bytes = compress(image.bytes);
+    await startPlain((_request, response) =>
+      response
+        .writeHead(200, { "content-type": mediaTypes.ociManifest, "content-encoding": coding, "content-length": bytes.byteLength })
+        .end(bytes),
+    );
+    for (const reference of [{ tag: "v1" }, { digest: subject.digest }])
+      expect((await client.fetchManifest({ ...repository(), ...reference })).digest).toBe(subject.digest);
+  });
+
+  test.each<[string, string, Uint8Array, string]>([
+    ["a bomb", "gzip", gzipSync(Buffer.alloc(200_000_000)), "too-large"],
+    ["a bomb in a bomb", "gzip, br", brotliCompressSync(gzipSync(Buffer.alloc(50_000_000))), "too-large"],
+    ["what is not gzip", "gzip", new TextEncoder().encode("{}"), "registry-error"],
+    ["half of it", "gzip", gzipSync(image.bytes).subarray(0, 40), "registry-error"],
+    ["what nobody knows", "lzma", image.bytes, "registry-error"],
+    ["too many layers", "gzip, gzip, gzip, gzip", image.bytes, "registry-error"],
+  ])("but not %s", async (_what, coding, bytes, code) => {
+    await startPlain((_request, response) => response.writeHead(200, { "content-encoding": coding }).end(bytes));
+    await expect(client.fetchManifest({ ...repository(), digest: subject.digest })).rejects.toMatchObject({ code });
   });
 
   test.each([200, 202, 204])("and a push of one by %i", async (status) => {

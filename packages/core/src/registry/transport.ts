@@ -2,6 +2,7 @@ import { InfrastructureError, isKnownError } from "../errors.ts";
 import { describeTlsError } from "./certificates.ts";
 import type { RegistryClientOptions, Traffic } from "./client.ts";
 import { createDispatchers } from "./dispatchers.ts";
+import { decodeContent } from "./encoding.ts";
 import { isSameOrigin, resolveServerUrl } from "./endpoint.ts";
 import { type Answer, type Exchange, exchange, SourceFailure } from "./exchange.ts";
 import { createHostGate, type HostGate } from "./host-gate.ts";
@@ -281,7 +282,14 @@ async function readBody(response: ReadableResponse, maxBytes: number): Promise<U
     return tooLarge(`${declared} bytes`);
   }
   const { bytes, isWhole } = await response.read(most);
-  return isWhole || isError ? bytes : tooLarge(`more than ${most} bytes`);
+  if (!isWhole && !isError) return tooLarge(`more than ${most} bytes`);
+  try {
+    return decodeContent(bytes, response.header("content-encoding"), most, `of ${response.url.host} for ${response.url.pathname}`);
+  } catch (error) {
+    // An error's body only serves a message.
+    if (isError) return nothing;
+    throw error;
+  }
 }
 
 function exhausted(request: TransportRequest, response: TransportResponse, attempts: number): InfrastructureError {

@@ -2,6 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
 import { describeError, isKnownError } from "@goldenpath/core/errors";
+import { surviveClosedPipes } from "@goldenpath/core/exec/closed-pipes";
 import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
 import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
 import { cleanLog } from "@goldenpath/core/text/log";
@@ -16,6 +17,7 @@ const maxSummaryBytes = 1024 * 1024 - 1024;
 
 /** An action's whole life: inputs from the environment, one verb, outputs and result by file, summary, annotations, exit code. */
 export async function runAction(verb: Verb): Promise<void> {
+  surviveClosedPipes();
   const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
   const execution = await executeVerb(verb, readInputs(verb), {
     ports: createRunnerPorts(),

@@ -14,7 +14,7 @@ import { buildProvenance } from "@goldenpath/core/signing/provenance";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Signer, Statement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
-import { pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
+import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
 
 /**
  * A chain of evidence made by hand: a tiny image, and about it every statement of the path, signed and attached by the code that the verbs use. Each piece can be
@@ -286,7 +286,13 @@ function makeStatement(
       });
     case "base":
       return finding(predicateTypes.base, {
-        children: [{ digest: image.digest, base: { name: "golden" }, matchedLayers: 1, totalLayers: 2 }],
+        children: [image.digest, ...image.children].map((digest) => ({
+          digest,
+          base: { name: "golden" },
+          matchedLayers: 1,
+          totalLayers: 2,
+          layers: pushedLayers.get(digest) ?? [],
+        })),
       });
     case "scan":
       return finding(predicateTypes.vulnerabilities, { scanner: { uri: "pkg:test/scanner", version: "1", result: { matches: [] } } });

@@ -123,9 +123,14 @@ export interface Whole {
   scanVerdict: VerifiedStatement;
 }
 
+/** What the layers of the image unpack to. */
+export const imageLayers: Digest[] = [digestOf("the base's layer"), digestOf("the application's layer")];
+
 /** All of the evidence that the environment requires. */
 export function whole(): Whole {
-  const base = finding(predicateTypes.base, "base");
+  const base = finding(predicateTypes.base, "base", [image], {
+    children: [image, other].map((digest) => ({ digest, layers: imageLayers })),
+  });
   const vulnerabilities = finding(predicateTypes.vulnerabilities, "scan");
   return {
     provenance: provenance("build"),
@@ -139,7 +144,7 @@ export function whole(): Whole {
 
 export function factsOf(
   statements: VerifiedStatement[],
-  more: Partial<GateFacts> = {},
+  { image: about, ...more }: Partial<Omit<GateFacts, "image">> & { image?: Partial<GateFacts["image"]> } = {},
   rejected: CollectedEvidence["rejected"] = [],
 ): GateFacts {
   return {
@@ -148,7 +153,13 @@ export function factsOf(
     policy,
     now,
     place: "from",
-    image: { repository, digest: image, children: [image] },
+    image: {
+      repository,
+      digest: image,
+      children: [image],
+      layers: new Map([image, other].map((digest) => [digest, imageLayers])),
+      ...about,
+    },
     evidence: new Map([[image, { statements, rejected }]]),
     ...more,
   };

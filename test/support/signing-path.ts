@@ -17,7 +17,7 @@ import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterAll, afterEach, beforeAll } from "vitest";
 import { makeStageKeys, type StageKey, type StageName, stageNames } from "./signers.ts";
-import { pushTinyImage, type TinyLayer, tinyLayer } from "./tiny-image.ts";
+import { pushedLayers, pushTinyImage, type TinyLayer, tinyLayer } from "./tiny-image.ts";
 import { useTools } from "./tools.ts";
 
 export let server: RegistryServer;
@@ -128,7 +128,10 @@ export function resultOf(stage: "base" | "scan", image: Built, verdict: "pass" |
     },
     violations: verdict === "pass" ? [] : [{ rule: `${stage}.rule`, thing: "x", problem: "is bad", wayOut: "make it good" }],
     predicateType: stage === "base" ? predicateTypes.base : predicateTypes.vulnerabilities,
-    predicate: { found: stage },
+    predicate:
+      stage === "scan"
+        ? { found: stage }
+        : { found: stage, children: image.children.map(({ digest }) => ({ digest, layers: pushedLayers.get(digest) ?? [] })) },
     policy: { uri: "policy.yaml", digest: digestOf(policyBytes), serial: policy.serial },
     run: { builderId: "local" },
     tools: [{ name: "grype", version: "0.121.2" }],

@@ -32,6 +32,9 @@ export interface TinyImageOptions {
   tag?: string;
 }
 
+/** What the layers of each image unpack to that {@link pushTinyImage} pushed, by its manifest's digest: what the base stage finds. */
+export const pushedLayers = new Map<string, Digest[]>();
+
 /** Pushes an image of these layers and returns its manifest's descriptor. */
 export async function pushTinyImage(
   client: RegistryClient,
@@ -54,6 +57,10 @@ export async function pushTinyImage(
     layers: await Promise.all(layers.map(({ tar }) => push(layerType, gzipSync(tar)))),
   });
   const digest = await client.pushManifest(repository, manifest, mediaType, tag);
+  pushedLayers.set(
+    digest,
+    layers.map(({ diffId }) => diffId),
+  );
   return { mediaType, digest, size: manifest.byteLength, platform: { os: "linux", architecture } };
 }
 

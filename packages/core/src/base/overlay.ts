@@ -104,8 +104,7 @@ function judgeChange(change: BaseChange, scope: Scope): string | undefined {
   if (runtimeFiles.includes(path) && before.kind === "file" && (after === undefined || after.kind === "file")) return undefined;
   // Whatever it holds, nobody may do more with it than with the base's own: only a newer package says so of its files.
   const isFromPackage = isPackageWork(change, scope);
-  if (!isFromPackage && after !== undefined && addsRights(before, after))
-    return "its owner, mode or attributes give rights that they did not give in the base";
+  if (!isFromPackage && givesRights(change, scope)) return "its owner, mode or attributes give rights that they did not give in the base";
   if (accountFileOf(path) !== undefined) return judgeAccounts(change, scope);
   if (path === loaderCache && keepsLibraries(before.content, after?.content, (each) => resolvePath(scope.base, each))) return undefined;
   if (path === apkWorld) return keepsLines(before.content, after?.content) ? undefined : "it does not have all of its lines any more";
@@ -113,6 +112,12 @@ function judgeChange(change: BaseChange, scope: Scope): string | undefined {
   if (database !== "none") return database;
   if (isFromPackage) return osReleases.includes(path) ? judgeRelease(change) : undefined;
   return explainOwner(path, scope);
+}
+
+/** A copy of a file of accounts may have the rights of the file itself: shadow's tools make it so. */
+function givesRights({ path, before, after }: BaseChange, scope: Scope): boolean {
+  const original = path.endsWith("-") && accountFileOf(path) !== undefined ? findNode(scope.base, path.slice(0, -1))?.file : undefined;
+  return after !== undefined && [before, ...(original === undefined ? [] : [original])].every((file) => addsRights(file, after));
 }
 
 function judgeAccounts({ path, before, after }: BaseChange, scope: Scope): string | undefined {

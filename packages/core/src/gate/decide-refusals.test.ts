@@ -8,6 +8,7 @@ import {
   factsOf,
   finding,
   image,
+  imageLayers,
   minute,
   other,
   policy,
@@ -268,6 +269,30 @@ describe("the gate refuses", () => {
     expect(
       rulesOf({ ...facts, evidence: new Map([[image, { statements: [summary("promote", "promote", [gone]), gone], rejected: [] }]]) }),
     ).toEqual([]);
+  });
+
+  const [lower, upper] = imageLayers;
+  test.each<[string, unknown]>([
+    ["names no layers, as of a stage that looked at fewer", { children: [{ digest: image }] }],
+    ["names no image", { children: [] }],
+    ["is of another shape", { children: { digest: image, layers: imageLayers } }],
+    ["names another image's layers only", { children: [{ digest: other, layers: imageLayers }] }],
+    ["names fewer layers", { children: [{ digest: image, layers: [lower] }] }],
+    ["names more layers", { children: [{ digest: image, layers: [lower, upper, upper] }] }],
+    ["names them in another order", { children: [{ digest: image, layers: [upper, lower] }] }],
+    [
+      "names them rightly once, and otherwise once",
+      {
+        children: [
+          { digest: image, layers: imageLayers },
+          { digest: image, layers: [lower] },
+        ],
+      },
+    ],
+  ])("a finding of base that %s", (_name, predicate) => {
+    const base = finding(predicateTypes.base, "base", [image], predicate as Record<string, unknown>);
+    const statements = [...without(whole(), "base", "baseVerdict"), base, summary("base", "base", [base])];
+    expect(rulesOf(factsOf(statements))).toEqual(["gate.layers"]);
   });
 
   test("every problem of a verdict at once", () => {

@@ -11,7 +11,7 @@ import { decideVerdictStage } from "./verdict.ts";
  * The gate: for the image and for each of its children, the evidence of every stage that the environment requires, by signers whose word counts for that stage,
  * about that digest, under this policy, and fresh. Whatever is not there, or not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`,
  * `gate.stale`, `gate.future`, `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.build-environment`,
- * `gate.origin`, `gate.exception`, `gate.environment`.
+ * `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();

@@ -22,7 +22,7 @@ const yesterday = new Date(now.getTime() - 86_400_000).toISOString().slice(0, 10
 const own = formatRepository(repository);
 
 /** Everything there, and the verdict of base with an exception. */
-function excepted(exceptions: { until: string; repository?: string }, more: Partial<GateFacts> = {}): GateFacts {
+function excepted(exceptions: { until: string; repository?: string }, more: Parameters<typeof factsOf>[1] = {}): GateFacts {
   const all: Whole = whole();
   return factsOf([...without(all, "baseVerdict"), summary("base", "base", [all.base], { excepted: 1, exceptions })], more);
 }

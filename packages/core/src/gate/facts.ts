@@ -17,6 +17,8 @@ export interface GateFacts {
     digest: Digest;
     /** What runs: for an index every runnable child, for a single image that image. Never empty for an image that may pass. */
     children: readonly Digest[];
+    /** What the config of each child says that its layers unpack to, the lowest first. */
+    layers: ReadonlyMap<Digest, readonly Digest[]>;
     /** `linux/amd64`, by child: for messages only. */
     platforms?: ReadonlyMap<Digest, string>;
   };

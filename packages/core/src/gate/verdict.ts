@@ -1,8 +1,9 @@
-import { stageFindings, stageLevel, stageVerifierId } from "../signing/predicates.ts";
+import { predicateTypes, stageFindings, stageLevel, stageVerifierId } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { readVerificationSummary, summaryVerifierId, type VerificationSummary } from "../signing/verification-summary.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
+import { judgeFindingLayers } from "./layers.ts";
 import { explainAbsence, isByAllowedSigner, judgeExceptions, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
 
 interface Judged {
@@ -97,6 +98,7 @@ function collectFindings(scope: StageScope, newest: Judged): StageDecision {
     const allowed = findings.filter((signed) => isByAllowedSigner(scope, signed));
     const named = allowed.filter(isInput);
     decision.accepted.push(...named);
+    if (type === predicateTypes.base) decision.problems.push(...named.flatMap((signed) => judgeFindingLayers(scope, signed)));
     if (named.length > 0) continue;
     if (allowed.length > 0) {
       const problem = `the verdict of ${stage} rests on another finding than the ones that are there (${type})`;

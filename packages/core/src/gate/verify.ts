@@ -48,6 +48,7 @@ export async function runGate(
     collectEvidence(reader, repository, each, policy.policy.signers),
   );
   const evidence = new Map(collected.map((found, index) => [subjects[index] ?? digest, found]));
+  const layers = new Map(facts.children.map((child) => [child.digest, child.config.rootfs.diff_ids]));
   // A single image is its own child, and its platform says nothing that its digest does not.
   const platforms = new Map(
     facts.children.filter((child) => child.digest !== digest).map((child) => [child.digest, formatPlatform(child.platform)]),
@@ -58,7 +59,7 @@ export async function runGate(
     policy,
     now,
     place,
-    image: { repository, digest, children, platforms },
+    image: { repository, digest, children, layers, platforms },
     evidence,
   });
   return { ...decision, image: facts, evidence };

@@ -1,6 +1,6 @@
 import { InfrastructureError, isKnownError } from "../errors.ts";
 import { createDigester, type Digest, digestAlgorithm } from "../oci/digest.ts";
-import { findLayerType, foreignLayerMissing, type LayerCompression } from "../oci/layer-types.ts";
+import { findLayerType, foreignLayerMissing, isForeignLayer, type LayerCompression } from "../oci/layer-types.ts";
 import type { Descriptor } from "../oci/manifest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
@@ -114,7 +114,7 @@ async function openLayer(
     return await client.openBlob(repository, layer);
   } catch (error) {
     const isMissing = isKnownError(error) && error.code === "blob-not-found";
-    throw isMissing && findLayerType(layer.mediaType)?.isForeign ? foreignLayerMissing(formatRepository(repository), layer) : error;
+    throw isMissing && isForeignLayer(layer.mediaType) ? foreignLayerMissing(formatRepository(repository), layer) : error;
   }
 }
 

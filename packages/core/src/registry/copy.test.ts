@@ -185,17 +185,21 @@ test("a referrer gets into its subject's list also when its manifest is there al
   expect(await client.listReferrers(to, amd.descriptor.digest)).toMatchObject([{ digest: referrer.descriptor.digest }]);
 });
 
-test("layers that may not be distributed stay where they are", async () => {
+test("foreign layers are copied like any other, and named where the registry does not have them", async () => {
+  const bytes = encodeText("of another owner");
   const foreign = {
     mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-    digest: digestOf("elsewhere"),
-    size: 9,
+    digest: digestOf(bytes),
+    size: bytes.byteLength,
     urls: ["https://example.com/layer"],
   };
   const manifest = { ...JSON.parse(new TextDecoder().decode(amd.bytes)), layers: [foreign] };
   for (const blob of amd.blobs) await client.pushBlob(from, blob.descriptor, () => blob.bytes);
   const digest = await client.pushManifest(from, encodeText(JSON.stringify(manifest)), mediaTypes.ociManifest);
-  expect(await copyManifest(client, from, to, digest)).toMatchObject({ blobsCopied: 1 });
+  await expect(copyManifest(client, from, to, digest)).rejects.toMatchObject({ code: "layer-foreign", wayOut: expect.any(String) });
+  expect(await client.resolve({ ...to, digest })).toBeUndefined();
+  await client.pushBlob(from, foreign, () => bytes);
+  expect(await copyManifest(client, from, to, digest)).toMatchObject({ blobsCopied: 1, blobsPresent: 1 });
 });
 
 test("blobs that are at hand are sent from memory, once a registry is known to mount nothing", async () => {

@@ -1,8 +1,9 @@
 import { mapConcurrently } from "../concurrency.ts";
-import { InfrastructureError } from "../errors.ts";
+import { InfrastructureError, isKnownError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
+import { foreignLayerMissing, isForeignLayer } from "../oci/layer-types.ts";
 import type { Descriptor, Manifest } from "../oci/manifest.ts";
-import { formatReference, isSameRepository, type Repository } from "../oci/reference.ts";
+import { formatReference, formatRepository, isSameRepository, type Repository } from "../oci/reference.ts";
 import type { BlobTransfer, RegistryClient } from "./client.ts";
 
 /** An index of indexes of … is not what an image is; the bound keeps a malicious one from going on. */
@@ -36,21 +37,13 @@ interface BlobToCopy {
   onError?: ((error: unknown) => void) | undefined;
 }
 
-/** The blobs that a registry has to hold for a manifest, each once: an index has none of its own. */
+/**
+ * The blobs that a registry has to hold for a manifest, each once: an index has none of its own. Foreign layers are among them: what was judged is what is there
+ * ({@link foreignLayerMissing}).
+ */
 export function blobsOf(manifest: Manifest): Descriptor[] {
   if (manifest.kind === "index") return [];
-  const blobs = [manifest.manifest.config, ...manifest.manifest.layers].filter(isDistributable);
-  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
-}
-
-/**
- * Layers that their owner forbids to distribute are of types of their own, named by address, and in no registry (image specification, non-distributable layers). A
- * layer of another type that has addresses besides is in the registry like any other.
- */
-function isDistributable({ mediaType, urls = [] }: Descriptor): boolean {
-  return (
-    urls.length === 0 || !/^application\/vnd\.(?:oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\./.test(mediaType)
-  );
+  return [...new Map([manifest.manifest.config, ...manifest.manifest.layers].map((blob) => [blob.digest, blob])).values()];
 }
 
 /**
@@ -82,7 +75,8 @@ export async function copyBlobs(
     let done: BlobTransfer;
     try {
       done = await transfer(blob);
-    } catch (error) {
+    } catch (cause) {
+      const error = explainForeign(cause, from, blob.descriptor);
       if (blob.onError === undefined) throw error;
       return blob.onError(error);
     }
@@ -97,10 +91,15 @@ export async function copyBlobs(
   return result;
 }
 
+function explainForeign(error: unknown, from: Repository, blob: Descriptor): unknown {
+  const isMissing = isKnownError(error) && error.code === "blob-not-found";
+  return isMissing && isForeignLayer(blob.mediaType) ? foreignLayerMissing(formatRepository(from), blob) : error;
+}
+
 /**
  * Copies a manifest (an image, or an index and all its children, attestations included) with its blobs, byte for byte: leaves first, root last, so that whatever
  * can be pulled at the destination is complete. Never sets a tag. What is there is not sent again, so that a copy that broke off can be repeated.
- * @throws UserError `image-not-found`, `registry-unauthorized`; InfrastructureError as {@link RegistryClient} has them
+ * @throws UserError `image-not-found`, `registry-unauthorized`, `layer-foreign`; InfrastructureError as {@link RegistryClient} has them
  */
 export async function copyManifest(
   client: RegistryClient,

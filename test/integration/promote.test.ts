@@ -5,6 +5,7 @@ import type { RecordedRequest } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { attachEvidence, pieces, pushIndex, type TestImage } from "../support/chain.ts";
 import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
+import { pushedLayers } from "../support/tiny-image.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());
@@ -171,6 +172,7 @@ describe("what goes over the wire", () => {
       image: { mediaType: mediaTypes.ociManifest, digest, size: bytes.byteLength },
       reference: `${stand.from}/shop@${digest}`,
     };
+    pushedLayers.set(digest, pushedLayers.get(original) ?? []);
     await attachEvidence({ client, image, policy, keys });
     return { image, layers };
   }
@@ -182,17 +184,18 @@ describe("what goes over the wire", () => {
     expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(expect.arrayContaining(layers.map((layer) => layer.digest)));
   });
 
-  test("a layer that must not be distributed is in no registry, and keeps nothing from being promoted", async () => {
+  test("a foreign layer is carried like any other, and one that quarantine does not have ends it before there is an image", async () => {
     stand = await openStand();
     const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    const urls = ["https://example.org/layer"];
     const absent = `sha256:${"7".repeat(64)}` as const;
-    const { image, layers } = await stageVariant((layer, at) =>
-      at === 0 ? { ...layer, mediaType, digest: absent, urls: ["https://example.org/layer"] } : layer,
-    );
+    const missing = await stageVariant((layer, at) => (at === 0 ? { ...layer, mediaType, digest: absent, urls } : layer));
+    const { outcome } = await stand.promote(missing.image);
+    expect(outcome.result).toMatchObject({ verdict: "error", error: { code: "layer-foreign" } });
+    expect(Object.values((await stand.vettedState())["vetted/shop"]?.tags ?? {})).not.toContain(missing.image.digest);
+    const { image, layers } = await stageVariant((layer) => ({ ...layer, mediaType, urls }));
     await promoteWhole(stand, image);
-    const blobs = (await stand.vettedState())["vetted/shop"]?.blobs;
-    expect(blobs).toContain(layers[1]?.digest);
-    expect(blobs).not.toContain(absent);
+    expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(expect.arrayContaining(layers.map((layer) => layer.digest)));
   });
 });
 

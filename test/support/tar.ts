@@ -36,8 +36,11 @@ export function tarEntry(options: TarOptions): Buffer {
   block.write(type, 156, "latin1");
   block.write(linkname.slice(0, 100), 157, "latin1");
   block.write(options.magic ?? "ustar\x0000", 257, "latin1");
-  block.write(octal(options.device?.[0] ?? 0, 8), 329);
-  block.write(octal(options.device?.[1] ?? 0, 8), 337);
+  // What is older than ustar has nothing there.
+  if (options.magic?.startsWith("\0") !== true) {
+    block.write(octal(options.device?.[0] ?? 0, 8), 329);
+    block.write(octal(options.device?.[1] ?? 0, 8), 337);
+  }
   options.change?.(block);
   block.write(
     `${block

@@ -2,7 +2,7 @@ import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { createBudget } from "../layers/budget.ts";
 import { createCollector, keepContent, type LayerContents } from "../layers/contents.ts";
-import { buildTrees, readImageLayer } from "../layers/read.ts";
+import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
 import type { TarEvent } from "../layers/tar.ts";
 import type { FileTree } from "../layers/tree.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -124,7 +124,7 @@ export async function hasFalseLayer(
 export interface ChildLayers {
   /** What each unpacks to, the lowest first. */
   diffIds: Digest[];
-  /** The base's layers put together, and all of them, where they stand on one. */
+  /** The base's layers put together, and all of them, where they stand on one and are what the config says. */
   trees?: { base: FileTree; image: FileTree };
 }
 
@@ -149,11 +149,18 @@ export async function readChildLayers(
   const layers = await mapConcurrently(parallelLayers, pairLayers(child), async ({ layer, diffId }): Promise<LayerContents> => {
     const collector = createCollector(kept);
     const visitor = { events: (events: Iterable<TarEvent>) => collector.take(events) };
-    const read = await readImageLayer(client, repository, layer, diffId, budget, visitor, signal);
-    return { diffId: read.diffId, entries: collector.entries };
+    try {
+      const read = await readImageLayer(client, repository, layer, diffId, budget, visitor, signal);
+      return { diffId: read.diffId, entries: collector.entries };
+    } catch (error) {
+      // That it is another one than its config says is the worse of two things, and a verdict.
+      const actual = diffIdOfUnreadable(error);
+      if (actual === undefined || actual === diffId) throw error;
+      return { diffId: actual, entries: [] };
+    }
   });
   const diffIds = layers.map(({ diffId }) => diffId);
-  if (baseLayers === 0) return { diffIds };
+  if (baseLayers === 0 || diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index])) return { diffIds };
   return {
     diffIds,
     trees: buildTrees(layers, baseLayers, `${formatRepository(repository)}@${child.digest}`),

@@ -1,5 +1,10 @@
+import type { Digest } from "../oci/digest.ts";
+
 /** What a layer's bytes have to be and are not: one that readers could take for different things, or that ends in the middle. Its reader says which layer. */
-export class MalformedLayer extends Error {}
+export class MalformedLayer extends Error {
+  /** What the layer unpacks to all the same, where it is the archive that is malformed and not its compression. */
+  diffId: Digest | undefined;
+}
 
 /** A name or a link that no runtime could unpack where it says. */
 export class UnsafeEntry extends MalformedLayer {}

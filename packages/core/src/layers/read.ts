@@ -60,6 +60,15 @@ export async function readLayer(
   const reader = new ByteReader(content);
   const parser = new TarParser();
   let size = 0;
+  let malformed: MalformedLayer | undefined;
+  const parse = async (body: () => Promise<void> | void): Promise<void> => {
+    try {
+      if (malformed === undefined) await body();
+    } catch (error) {
+      if (!(error instanceof MalformedLayer)) throw error;
+      malformed = error;
+    }
+  };
   try {
     for await (const chunk of checkBeginning(expand(reader, type.compression), type.compression)) {
       signal?.throwIfAborted();
@@ -68,13 +77,15 @@ export async function readLayer(
       checkRatio(budget, reader.position, size, where);
       digester.update(chunk);
       await visitor.bytes?.(chunk);
-      const events = countEntries(parser.push(chunk), budget, where);
-      if (visitor.events === undefined) for (const _event of events);
-      else await visitor.events(events);
+      await parse(() => visit(visitor, countEntries(parser.push(chunk), budget, where)));
     }
-    parser.finish();
+    await parse(() => parser.finish());
     // What opened the content has its last word at the end of it: that the digest is right.
     await reader.isAtEnd();
+    if (malformed !== undefined) {
+      malformed.diffId = digester.digest();
+      throw malformed;
+    }
   } catch (error) {
     if (!(error instanceof MalformedLayer)) throw error;
     // A registry that serves wrong bytes is not an image that is malformed: the rest tells whether the digest was right.
@@ -84,6 +95,18 @@ export async function readLayer(
     await reader.close();
   }
   return { diffId: digester.digest(), size };
+}
+
+function visit(visitor: LayerVisitor, events: Iterable<TarEvent>): Promise<void> | void {
+  if (visitor.events !== undefined) return visitor.events(events);
+  for (const _event of events);
+}
+
+/**
+ * What a layer that can't be read unpacks to all the same, where its archive is malformed: for who has to tell it from a layer that is another one than its config says.
+ */
+export function diffIdOfUnreadable(error: unknown): Digest | undefined {
+  return error instanceof InfrastructureError && error.cause instanceof MalformedLayer ? error.cause.diffId : undefined;
 }
 
 /**

@@ -43,6 +43,8 @@ export interface Finding {
   epss?: number;
   /** In CISA's catalogue of vulnerabilities known to be exploited. */
   kev?: boolean;
+  /** Set where only the base's own view has it: why it counts although the image's does not show it. One sentence. */
+  hidden?: string;
   /** The scanner. */
   source: "grype";
 }
@@ -72,9 +74,73 @@ export function fixTarget(finding: Finding): string | undefined {
   return finding.suggestedVersion ?? (finding.fixedVersions.length === 0 ? undefined : finding.fixedVersions.join(" or "));
 }
 
-/** What makes two findings the same one, in whichever path or platform. */
-export function findingKey(finding: Finding): string {
-  return JSON.stringify([finding.id, finding.package.type, finding.package.name, finding.package.version]);
+/**
+ * What makes two findings the same one, in whichever path or platform. A name is not a package: the package URL says whose it is (two Maven artifacts of one name, a
+ * package of another distribution). Only the architecture in it is left out, as it says no more than the platform.
+ */
+export function findingKey({ id, package: { type, name, version, purl } }: Finding): string {
+  return JSON.stringify([id, type, name, version, purl === undefined ? "" : withoutArchitecture(purl)]);
+}
+
+function withoutArchitecture(purl: string): string {
+  const [path = "", query = ""] = purl.split("?", 2);
+  const qualifiers = query.split("&").filter((each) => each !== "" && !each.startsWith("arch="));
+  return qualifiers.length === 0 ? path : `${path}?${qualifiers.toSorted().join("&")}`;
+}
+
+/** Fixed first: where any source knows of a fix, the gate asks for it. */
+const fixStates = ["fixed", "wont-fix", "not-fixed", "unknown"] as const satisfies Finding["fixState"][];
+
+/**
+ * Findings, each once, in the order in which they come first. Where sources, paths or platforms say different things of one, the worst of it holds: severity (nobody's
+ * rating counts as the gate counts it), known exploitation, probability, score, and that there is a fix.
+ */
+export function mergeFindings(findings: readonly Finding[]): Finding[] {
+  const merged = new Map<string, Finding>();
+  for (const finding of findings) {
+    const key = findingKey(finding);
+    const same = merged.get(key);
+    merged.set(key, same === undefined ? finding : mergeTwo(same, finding));
+  }
+  return [...merged.values()];
+}
+
+function mergeTwo(a: Finding, b: Finding): Finding {
+  const { suggestedVersion: _suggested, ...rest } = a;
+  const suggested = unique([a.suggestedVersion, b.suggestedVersion]);
+  const description = a.description ?? b.description;
+  const hidden = a.hidden ?? b.hidden;
+  return {
+    ...rest,
+    aliases: unique([...a.aliases, ...b.aliases]),
+    severity: firstOf(findingSeverities, a.severity, b.severity),
+    fixedVersions: unique([...a.fixedVersions, ...b.fixedVersions]),
+    // Of two recommendations neither is known to mend what the other source means: then all versions are told.
+    ...(suggested.length === 1 ? { suggestedVersion: suggested[0] as string } : {}),
+    fixState: firstOf(fixStates, a.fixState, b.fixState),
+    layers: unique([...a.layers, ...b.layers]),
+    paths: unique([...a.paths, ...b.paths]),
+    origin: a.origin === b.origin ? a.origin : "unknown",
+    urls: unique([...a.urls, ...b.urls]),
+    ...(description === undefined ? {} : { description }),
+    ...largest("cvss", a, b),
+    ...largest("epss", a, b),
+    ...(a.kev === true || b.kev === true ? { kev: true } : {}),
+    ...(hidden === undefined ? {} : { hidden }),
+  };
+}
+
+function firstOf<T>(order: readonly T[], a: T, b: T): T {
+  return order.indexOf(a) <= order.indexOf(b) ? a : b;
+}
+
+function largest<K extends "cvss" | "epss">(key: K, a: Finding, b: Finding): Partial<Pick<Finding, K>> {
+  const values = [a[key], b[key]].filter((value) => value !== undefined);
+  return values.length === 0 ? {} : ({ [key]: Math.max(...values) } as Pick<Finding, K>);
+}
+
+function unique<T>(values: readonly (T | undefined)[]): T[] {
+  return [...new Set(values.filter((value) => value !== undefined))];
 }
 
 export type FindingCounts = Record<FindingSeverity, number>;
@@ -82,7 +148,7 @@ export type FindingCounts = Record<FindingSeverity, number>;
 /** How many different findings there are of each severity; one seen on several platforms counts once. */
 export function countFindings(findings: readonly Finding[]): FindingCounts {
   const counts: FindingCounts = { critical: 0, high: 0, unknown: 0, medium: 0, low: 0, negligible: 0 };
-  for (const finding of new Map(findings.map((entry) => [findingKey(entry), entry])).values()) counts[finding.severity] += 1;
+  for (const finding of mergeFindings(findings)) counts[finding.severity] += 1;
   return counts;
 }
 

@@ -7,7 +7,7 @@ import type { Context } from "../ports.ts";
 import type { StageResult } from "../result.ts";
 import { describeIssues, parseJson } from "../text/json.ts";
 import { findTool } from "../tools/find.ts";
-import { type Finding, type FindingSeverity, findingKey, originOf, sortFindings } from "./finding.ts";
+import { type Finding, type FindingSeverity, mergeFindings, originOf, sortFindings } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 
 /** Milliseconds: the first run of a machine downloads a database of hundreds of megabytes. */
@@ -161,20 +161,8 @@ export function parseGrypeReport(text: string): GrypeReport {
 
 /** A report's findings in the one model, each vulnerability of a package once, the worst first. `baseDiffIds` are the diffIDs of the base's layers. */
 export function readGrypeFindings(report: GrypeReport, baseDiffIds?: readonly string[]): Finding[] {
-  const findings = new Map<string, Finding>();
-  for (const match of report.matches) {
-    const finding = readMatch(match);
-    const same = findings.get(findingKey(finding));
-    if (same === undefined) {
-      findings.set(findingKey(finding), finding);
-      continue;
-    }
-    same.paths = unique([...same.paths, ...finding.paths]);
-    same.layers = unique([...same.layers, ...finding.layers]);
-    same.aliases = unique([...same.aliases, ...finding.aliases]);
-    same.fixedVersions = unique([...same.fixedVersions, ...finding.fixedVersions]);
-  }
-  return sortFindings([...findings.values()].map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })));
+  const findings = mergeFindings(report.matches.map(readMatch));
+  return sortFindings(findings.map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })));
 }
 
 function readMatch({ vulnerability, relatedVulnerabilities, matchDetails, artifact }: GrypeReport["matches"][number]): Finding {

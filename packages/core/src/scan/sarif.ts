@@ -88,7 +88,9 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
     ],
     // GitHub tells alerts apart by this; without it, it hashes the line, which is the same for all of them.
     partialFingerprints: {
-      primaryLocationLineHash: createHash("sha256").update(`${facts.repository}\0${finding.id}\0${pkg.type}\0${pkg.name}`).digest("hex"),
+      primaryLocationLineHash: createHash("sha256")
+        .update(`${facts.repository}\0${finding.id}\0${pkg.type}\0${nameOf(pkg)}`)
+        .digest("hex"),
     },
     properties: { origin: finding.origin, paths: finding.paths.slice(0, 20) },
     ...(exception === undefined
@@ -99,6 +101,12 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
           ],
         }),
   };
+}
+
+/** Whose package it is, whatever its version is: `group/name` of a Maven artifact. An alert stays the same one when its package is updated. */
+function nameOf({ name, purl }: Finding["package"]): string {
+  const [, group] = /^pkg:maven\/([^/@?#]+)\//.exec(purl ?? "") ?? [];
+  return group === undefined ? name : `${decodeURIComponent(group)}/${name}`;
 }
 
 const levels: Record<Severity, "error" | "warning" | "note"> = {

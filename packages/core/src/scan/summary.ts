@@ -1,6 +1,6 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type Finding, type FindingCounts, findingKey, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
+import { type Finding, type FindingCounts, findingSeverities, fixTarget, mergeFindings, sortFindings } from "./finding.ts";
 import { isRefused, type ScanGateFacts } from "./gate.ts";
 
 /** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
@@ -36,8 +36,7 @@ function describeRule({ failOn, onlyFixed }: ScanGateFacts["policy"]): string {
 }
 
 function renderOthers({ findings, policy }: ScanSummaryFacts): string[] {
-  const different = [...new Map(findings.map((finding) => [findingKey(finding), finding])).values()];
-  const others = sortFindings(different.filter((finding) => !isRefused(finding, policy)));
+  const others = sortFindings(mergeFindings(findings).filter((finding) => !isRefused(finding, policy)));
   if (others.length === 0) return [];
   const rows = others.slice(0, maxOthers).map((finding) => {
     const { name, version, type } = finding.package;

@@ -12,8 +12,9 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
+import type { Violation } from "../result.ts";
 import { catalogImage, type Sbom, sbomPackages, type ToolUse } from "../scan/catalog.ts";
-import { countFindings, type Finding, findingKey } from "../scan/finding.ts";
+import { countFindings, type Finding, findingKey, mergeFindings } from "../scan/finding.ts";
 import { hasFix, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
 import { type GrypeScan, readGrypeFindings, requireDatabase, runGrype } from "../scan/grype.ts";
 import { createLocator } from "../scan/locate.ts";
@@ -149,9 +150,14 @@ async function finishScan(
   );
   const counts = countFindings(findings);
   const sarifFile = join(directory, `${fileStem(image)}.sarif`);
-  const exceptions = new Map(refused.map(({ finding, violation }) => [findingKey(finding), violation.exception]));
+  const exceptions = new Map<string, Violation["exception"]>();
+  for (const { finding, violation } of refused) {
+    const key = findingKey(finding);
+    // What counts on one platform is not set aside.
+    exceptions.set(key, exceptions.has(key) && exceptions.get(key) === undefined ? undefined : violation.exception);
+  }
   const sarif = buildSarif({
-    findings: uniqueBy(findings, findingKey),
+    findings: mergeFindings(findings),
     scannerVersion: first.scan.tool.version,
     repository: formatRepository(image.reference),
     locate: createLocator(context.workingDirectory, given.policy),

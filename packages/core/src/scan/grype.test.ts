@@ -1,9 +1,9 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Context, silentPorts } from "../ports.ts";
-import { grypeEnvironment, parseGrypeReport, readGrypeFindings, requireDatabase, runGrype } from "./grype.ts";
+import { grypeEnvironment, parseGrypeReport, readGrypeFindings, runGrype } from "./grype.ts";
 
 const match = (fields: { vulnerability?: object; artifact?: object; related?: object[] } = {}) => ({
   vulnerability: {
@@ -155,27 +155,25 @@ describe("what grype gets to see", () => {
   };
 
   test("nothing of the environment that could change or leak a thing", () => {
-    const seen = grypeEnvironment({ ...env, HTTPS_PROXY: "http://proxy.test:3128" }, "/private", undefined);
+    const seen = grypeEnvironment({ ...env, HTTPS_PROXY: "http://proxy.test:3128" }, "/private", {
+      directory: "/private/db",
+      update: true,
+    });
     expect(Object.keys(seen).filter((name) => seen[name] !== undefined && name in env)).toEqual(["HOME"]);
     expect(seen).toMatchObject({ HOME: "/private", XDG_CONFIG_HOME: "/private", HTTPS_PROXY: "http://proxy.test:3128" });
   });
 
   test.each([
-    ["a directory given is used as it is", "/data/db", {}, "/data/db", "false"],
-    [
-      "a directory given beats the environment's",
-      "/data/db",
-      { GRYPE_DB_CACHE_DIR: "/cache", GRYPE_DB_AUTO_UPDATE: "true" },
-      "/data/db",
-      "false",
-    ],
-    ["the environment's directory is kept up to date", undefined, { GRYPE_DB_CACHE_DIR: "/cache" }, "/cache", "true"],
-    ["unless it says otherwise", undefined, { GRYPE_DB_CACHE_DIR: "/cache", GRYPE_DB_AUTO_UPDATE: "false" }, "/cache", "false"],
-    ["else grype's own", undefined, {}, "/home/runner/.cache/grype/db", "true"],
-    ["else grype's own, by XDG", undefined, { XDG_CACHE_HOME: "/xdg" }, "/xdg/grype/db", "true"],
-  ])("%s", (_name, database, more, directory, update) => {
-    const seen = grypeEnvironment({ ...env, ...more }, "/private", database);
-    expect(seen).toMatchObject({ GRYPE_DB_CACHE_DIR: directory, GRYPE_DB_AUTO_UPDATE: update, GRYPE_DB_VALIDATE_AGE: "false" });
+    [true, "true"],
+    [false, "false"],
+  ])("the database's place as it was chosen, whatever the environment says (update: %s)", (update, said) => {
+    const seen = grypeEnvironment(
+      { ...env, GRYPE_DB_CACHE_DIR: "/cache", GRYPE_DB_AUTO_UPDATE: "maybe", XDG_CACHE_HOME: "/xdg" },
+      "/private",
+      { directory: "/chosen", update },
+    );
+    expect(seen).toMatchObject({ GRYPE_DB_CACHE_DIR: "/chosen", GRYPE_DB_AUTO_UPDATE: said, GRYPE_DB_VALIDATE_AGE: "false" });
+    expect(seen).not.toHaveProperty("XDG_CACHE_HOME");
   });
 });
 
@@ -200,7 +198,7 @@ describe("a scanner that fails", () => {
       signal: new AbortController().signal,
       now: () => new Date(),
     };
-    return runGrype("/sbom.json", context, { database: join(root, "db") });
+    return runGrype("/sbom.json", context, { directory: join(root, "db"), update: false });
   }
 
   test.each([
@@ -226,13 +224,5 @@ describe("a scanner that fails", () => {
     const [where, home] = (await readFile(join(root, "where"), "utf8")).split("\n");
     expect(where).toBe(home);
     expect(where).toMatch(/grype-home$/);
-  });
-
-  test("a directory without a database is named", async () => {
-    await mkdir(join(root, "empty", "6"), { recursive: true });
-    await writeFile(join(root, "empty", "6", "import.json"), "{}");
-    await expect(requireDatabase(join(root, "empty"))).rejects.toMatchObject({ name: "UserError", code: "input-invalid" });
-    await writeFile(join(root, "empty", "6", "vulnerability.db"), "");
-    await expect(requireDatabase(join(root, "empty"))).resolves.toBeUndefined();
   });
 });

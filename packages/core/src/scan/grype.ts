@@ -1,12 +1,13 @@
-import { access, mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { describeError, InfrastructureError, UserError } from "../errors.ts";
+import { describeError, InfrastructureError } from "../errors.ts";
 import { runProcess } from "../exec/run.ts";
 import type { Context } from "../ports.ts";
 import type { StageResult } from "../result.ts";
 import { describeIssues, parseJson } from "../text/json.ts";
 import { findTool } from "../tools/find.ts";
+import type { DatabasePlace } from "./database.ts";
 import { type Finding, type FindingSeverity, mergeFindings, originOf, sortFindings } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 
@@ -73,22 +74,17 @@ export interface GrypeScan {
   tool: StageResult["tools"][number];
 }
 
-interface GrypeOptions {
-  /** The directory of a database (that which has `6/`; see {@link requireDatabase}), absolute: it is used as it is and not updated. */
-  database?: string;
-}
-
 /**
  * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no `.grype.yaml` of the checkout can add ignore
  * rules, and an explicit environment, so that no `GRYPE_*` variable can.
  * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running the tool
  */
-export async function runGrype(sbomFile: string, context: Context, options: GrypeOptions = {}): Promise<GrypeScan> {
+export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace): Promise<GrypeScan> {
   const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
   const home = join(context.temporaryDirectory, "grype-home");
   await mkdir(home, { recursive: true });
   const { exitCode, stdout, stderr } = await runProcess(tool.path, [`sbom:${sbomFile}`, "--output", "json"], {
-    env: grypeEnvironment(context.env, home, options.database),
+    env: grypeEnvironment(context.env, home, database),
     cwd: home,
     signal: context.signal,
     timeoutMs: timeout,
@@ -116,10 +112,8 @@ export async function runGrype(sbomFile: string, context: Context, options: Gryp
 }
 
 /** What grype gets to see: the database's place and how to reach its server, its own judgement of age off (the policy judges it), and nothing else. */
-export function grypeEnvironment(env: Context["env"], home: string, database: string | undefined): Record<string, string | undefined> {
+export function grypeEnvironment(env: Context["env"], home: string, database: DatabasePlace): Record<string, string | undefined> {
   const passed = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-  // grype's own default, so that a database that is there already is used.
-  const userCache = env["XDG_CACHE_HOME"] || (env["HOME"] ? join(env["HOME"], ".cache") : home);
   return {
     ...Object.fromEntries(passed.map((name) => [name, env[name]])),
     HOME: home,
@@ -129,8 +123,8 @@ export function grypeEnvironment(env: Context["env"], home: string, database: st
     GRYPE_CHECK_FOR_APP_UPDATE: "false",
     GRYPE_DB_VALIDATE_AGE: "false",
     GRYPE_DB_VALIDATE_BY_HASH_ON_START: "true",
-    GRYPE_DB_CACHE_DIR: database ?? (env["GRYPE_DB_CACHE_DIR"] || join(userCache, "grype", "db")),
-    GRYPE_DB_AUTO_UPDATE: database === undefined ? env["GRYPE_DB_AUTO_UPDATE"] || "true" : "false",
+    GRYPE_DB_CACHE_DIR: database.directory,
+    GRYPE_DB_AUTO_UPDATE: String(database.update),
     GRYPE_DB_UPDATE_URL: env["GRYPE_DB_UPDATE_URL"],
     GRYPE_DB_CA_CERT: env["GRYPE_DB_CA_CERT"],
   };
@@ -213,19 +207,6 @@ function readSeverity(text: string | null | undefined): FindingSeverity {
 
 function readFixState(text: string | null | undefined): Finding["fixState"] {
   return text === "fixed" || text === "not-fixed" || text === "wont-fix" ? text : "unknown";
-}
-
-/** Known before an image is fetched. @throws UserError `input-invalid`: there is no database in the directory */
-export async function requireDatabase(directory: string): Promise<void> {
-  try {
-    await Promise.all(["vulnerability.db", "import.json"].map((name) => access(join(directory, "6", name))));
-  } catch (error) {
-    throw new UserError(`input 'database' is '${directory}': there is no grype database in it (6/vulnerability.db and 6/import.json)`, {
-      code: "input-invalid",
-      cause: error,
-      wayOut: "Give the directory that has the folder `6`: what GRYPE_DB_CACHE_DIR is for grype.",
-    });
-  }
 }
 
 async function readDatabaseFacts(report: GrypeReport): Promise<DatabaseFacts> {

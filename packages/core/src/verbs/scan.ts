@@ -14,9 +14,10 @@ import type { RegistryClient } from "../registry/client.ts";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import type { Violation } from "../result.ts";
 import { catalogImage, type Sbom, sbomPackages, type ToolUse } from "../scan/catalog.ts";
+import { type DatabasePlace, placeDatabase } from "../scan/database.ts";
 import { countFindings, type Finding, findingKey, mergeFindings } from "../scan/finding.ts";
 import { hasFix, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
-import { type GrypeScan, readGrypeFindings, requireDatabase, runGrype } from "../scan/grype.ts";
+import { type GrypeScan, readGrypeFindings, runGrype } from "../scan/grype.ts";
 import { createLocator } from "../scan/locate.ts";
 import { buildVulnerabilityPredicate } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
@@ -57,8 +58,10 @@ interface ScannedChild {
 async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await loadPolicy(given.policy, context);
-  const database = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
-  if (database !== undefined) await requireDatabase(database);
+  const database = await placeDatabase(
+    given.database === undefined ? undefined : resolve(context.workingDirectory, given.database),
+    context,
+  );
   const reference = parseReference(given.image, "input 'image'");
   const { ports, env, signal } = context;
   const client = createPolicyClient(context, policy);
@@ -81,7 +84,7 @@ interface Work {
   client: RegistryClient;
   image: ImageFacts;
   directory: string;
-  database: string | undefined;
+  database: DatabasePlace;
   startedAt: Date;
 }
 
@@ -95,7 +98,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     const { sbom, tool } = await catalogImage(client, image, context, child);
     const sbomFile = join(directory, `${fileStem(image)}${image.children.length > 1 ? `-${platformSlug(child)}` : ""}.cdx.json`);
     await writeFile(sbomFile, `${JSON.stringify(sbom, null, 2)}\n`);
-    const scan = await runGrype(sbomFile, context, work.database === undefined ? {} : { database: work.database });
+    const scan = await runGrype(sbomFile, context, work.database);
     tools.push(tool, scan.tool);
     // Only for the wording: an image without findings costs the registry nothing more.
     if (scan.report.matches.length > 0) approved ??= await gatherBasesForWording(work);

@@ -1,0 +1,152 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { digestOf } from "@goldenpath/core/oci/digest";
+import type { Descriptor } from "@goldenpath/core/oci/manifest";
+import { silentPorts } from "@goldenpath/core/ports";
+import type { RegistryClient } from "@goldenpath/core/registry/client";
+import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { executeVerb } from "@goldenpath/core/verbs/execute";
+import { scanVerb } from "@goldenpath/core/verbs/scan";
+import { signVerb } from "@goldenpath/core/verbs/sign";
+import type { Verb, VerbOutcome } from "@goldenpath/core/verbs/verb";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { afterAll, beforeAll } from "vitest";
+import { makeStageKeys, type StageKey, type StageName, stageNames } from "./signers.ts";
+import { pushTinyImage, type TinyImageOptions, type TinyLayer, tinyLayer } from "./tiny-image.ts";
+import { useTools } from "./tools.ts";
+
+export const exampleDatabase = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");
+
+export const debianRelease = 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n';
+/** A package's part of dpkg's database, as dpkg and distroless write it. */
+export const dpkgStanza = (name: string, version: string, source = name): string =>
+  `Package: ${name}\nStatus: install ok installed\nSource: ${source}\nVersion: ${version}\nArchitecture: amd64\nMaintainer: Debian <d@debian.example>\nDescription: a package\n`;
+/** The database of the examples has CVE-2023-4911, high, for the first of these versions of libc6, and nothing for the second. */
+export const libcVersions = { vulnerable: "2.36-9+deb12u1", mended: "2.36-9+deb12u13" } as const;
+
+export let registry: RegistryServer;
+export let client: RegistryClient;
+export let root = "";
+export let keys: Record<StageName, StageKey>;
+let tools: Readonly<Partial<Record<"syft" | "grype", string>>>;
+
+/** A registry and the scan and sign verbs on it, with real syft and grype: for one test file. */
+export function useScanWorld(): void {
+  tools = useTools("syft", "grype");
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), "goldenpath-scan-"));
+    keys = await makeStageKeys();
+    registry = await startRegistry();
+    client = createRegistryClient({ ports: silentPorts(), env: {} });
+  });
+  afterAll(async () => {
+    await client?.close();
+    await registry?.close();
+    if (root !== "") await rm(root, { recursive: true, force: true });
+  });
+}
+
+export const grypePath = (): string => tools.grype ?? "";
+
+/** Pushes an image of layers, each given by its files, and returns how it is named. */
+export async function pushImage(
+  layers: readonly (TinyLayer | Readonly<Record<string, string>>)[],
+  { name = "quarantine/shop", ...options }: TinyImageOptions & { name?: string } = {},
+): Promise<{ reference: string; descriptor: Descriptor }> {
+  const made = await Promise.all(layers.map((layer) => ("diffId" in layer ? (layer as TinyLayer) : tinyLayer(layer))));
+  const descriptor = await pushTinyImage(client, { registry: registry.host, name }, made, options);
+  return { reference: `${registry.host}/${name}@${descriptor.digest}`, descriptor };
+}
+
+export interface WorldPolicy {
+  /** Approved bases, by digest; one that nothing stands on, unless told. */
+  bases?: readonly string[];
+  /** What `scan` has, in YAML's flow style. */
+  scan?: string;
+  /** Who signs for stage build, in each of the environments. */
+  buildSigners?: readonly StageName[][];
+}
+
+function policyText({
+  bases = [digestOf("none")],
+  scan = "failOn: high, databaseMaxAge: unlimited",
+  buildSigners = [["build"]],
+}: WorldPolicy): string {
+  return `version: 1
+name: acme
+serial: 7
+signers:
+${stageNames.map((name) => `  ${name}:\n    publicKey: |\n${keys[name].publicKeyPem.trim().replace(/^/gm, "      ")}`).join("\n")}
+bases:
+  - name: golden
+    image: ${registry.host}/bases/golden
+    digests: [${bases.join(", ")}]
+build:
+  strategies: [buildpacks]
+  environments: [container, host]
+  sources: ["https://github.com/acme/*"]
+  builders: [{ name: node, buildpacks: [${registry.host}/buildpacks/node@${digestOf("buildpack")}], runImage: golden }]
+scan: { ${scan} }
+environments:
+${buildSigners
+  .map(
+    (signers, index) => `  production-${index}:
+    from: [${registry.host}/quarantine]
+    to: [${registry.host}/vetted]
+    requires: [{ stage: build, signers: [${signers.join(", ")}] }]
+    promoter: promote
+`,
+  )
+  .join("")}`;
+}
+
+interface Run {
+  policy?: WorldPolicy;
+  /** Inputs besides `policy` and `image`. */
+  inputs?: Record<string, string>;
+  env?: Record<string, string>;
+}
+
+async function runVerb(verb: Verb<never>, image: string, { policy = {}, inputs = {}, env = {} }: Run): Promise<VerbOutcome> {
+  const directory = await mkdtemp(join(root, "run-"));
+  await writeFile(join(directory, "policy.yaml"), policyText(policy));
+  const path = [...Object.values(tools).map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
+  const { outcome } = await executeVerb(
+    verb,
+    { policy: "policy.yaml", image, ...inputs },
+    {
+      ports: silentPorts(),
+      run: { builderId: "local", sourceRepository: "https://github.com/acme/shop", sourceCommit: "c".repeat(40) },
+      workingDirectory: directory,
+      temporaryRoot: join(directory, "tmp"),
+      defaultResultDirectory: join(directory, "results"),
+      env: { ...process.env, PATH: path, HOME: root, ...env },
+      signal: new AbortController().signal,
+    },
+  );
+  return outcome;
+}
+
+/** The scan verb, with the examples' database unless the inputs say otherwise (an empty `database`: none). */
+export async function scan(image: string, run: Run = {}): Promise<VerbOutcome> {
+  return runVerb(scanVerb as unknown as Verb<never>, image, { ...run, inputs: { database: exampleDatabase, ...run.inputs } });
+}
+
+/** The attest job: signs for stage build with the key of `signer`. */
+export async function attest(image: string, run: Run & { signer?: StageName } = {}): Promise<VerbOutcome> {
+  const { signer = "build" } = run;
+  const key = join(root, `${signer}.pem`);
+  await writeFile(key, keys[signer].privateKeyPem, { mode: 0o600 });
+  return runVerb(signVerb as unknown as Verb<never>, image, { ...run, inputs: { stage: "build", key, ...run.inputs } });
+}
+
+/** What a test compares: the verdict, and each violation's rule and thing. */
+export function tell({ verdict, result }: VerbOutcome): { verdict: string; found: string[]; error?: string } {
+  const { error } = result;
+  return {
+    verdict,
+    found: result.violations.map(({ rule, thing, platform }) => `${rule}: ${thing}${platform === undefined ? "" : ` (${platform})`}`),
+    ...(error === undefined ? {} : { error: error.code }),
+  };
+}

@@ -17,6 +17,7 @@ function base(name: string, layers: string, change: Partial<ApprovedBase> = {}):
     name,
     image: `r.test/${name}`,
     digest: id(`index ${name}`),
+    child: id(`child ${name}`),
     platform: amd64,
     diffIds: ids(layers),
     layers: ids(`${layers}`),

@@ -44,6 +44,7 @@ export async function gatherApprovedBases(
       name: base.name,
       image: formatRepository(reference),
       digest: reference.digest,
+      child: child.digest,
       ...(base.until === undefined ? {} : { until: base.until }),
       platform: platformOf(child),
       diffIds: child.config.rootfs.diff_ids,

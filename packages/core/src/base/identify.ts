@@ -9,6 +9,8 @@ export interface ApprovedBase {
   image: string;
   /** As the policy approves it: of an index or of this platform's image. */
   digest: Digest;
+  /** This platform's image, by its own digest. */
+  child: Digest;
   /** The last day (UTC) on which images may stand on it. */
   until?: string;
   /** As its config says. */

@@ -10,6 +10,10 @@ export type Stage = (typeof stages)[number];
 export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof severities)[number];
 
+/** Where a scan sees nothing or can't know what it sees. */
+export const blindSpots = ["no-packages", "system-without-packages", "unknown-distribution", "several-package-databases"] as const;
+export type BlindSpot = (typeof blindSpots)[number];
+
 const name = z
   .string()
   .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, "expected lower case letters, digits and single hyphens")
@@ -269,6 +273,16 @@ export const policySchema = z
           .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
           .prefault("5d")
           .describe("How old the vulnerability data may be."),
+        allowBlindSpots: z
+          .array(z.enum(blindSpots))
+          .default([])
+          .describe("Which blind spots of a scan are let pass. Without it, that nothing can be seen is a violation."),
+        ownWord: z
+          .enum(["accept", "refuse"])
+          .default("accept")
+          .describe(
+            "Whether layers above the base may close findings of the base, by changed files and a newer version in the package database, which is the image's own word. refuse: only a newer base does.",
+          ),
       })
       .describe("Which findings are refused."),
     exceptions: z.array(exceptionSchema).default([]).describe("What is let through for a while although a rule refuses it."),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { runProcess } from "../exec/run.ts";
-import { digestHex } from "../oci/digest.ts";
+import { type Digest, digestHex } from "../oci/digest.ts";
 import type { Platform } from "../oci/manifest.ts";
 import { formatReference, formatRepository, type Reference } from "../oci/reference.ts";
 import type { Context } from "../ports.ts";
@@ -11,7 +11,8 @@ import type { RegistryClient } from "../registry/client.ts";
 import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
 import type { StageResult } from "../result.ts";
 import { describeIssues, parseJson } from "../text/json.ts";
-import { findTool } from "../tools/find.ts";
+import { type FoundTool, findTool } from "../tools/find.ts";
+import type { Sight } from "./blind-spots.ts";
 import { writeImageLayout } from "./layout.ts";
 
 export type ToolUse = StageResult["tools"][number];
@@ -37,11 +38,12 @@ const sbomSchema = z.looseObject({
 });
 
 /**
- * What is in an image: a CycloneDX document by syft, its subject named by repository and digest. syft reads an OCI layout that goldenpath filled with verified
- * bytes, so that it needs no registry access of its own and can be shown no other image. Serial number and time stay as syft writes them.
+ * What is in an image: a CycloneDX document by syft, its subject named by repository and digest. syft reads an OCI layout that goldenpath filled with the archives
+ * that it checked, so that it needs no registry access of its own and can be shown no other image. Serial number and time stay as syft writes them. Without a package
+ * it is a document without components: whether that is a blind spot is the scan's to judge.
  * @param child which image of an index; without it the image's only one
- * @throws UserError `scan-nothing-found` (no package is visible), `scan-child-required`
- * @throws InfrastructureError `cataloger-failed`, `sbom-invalid`, and those of the registry client and of finding and running the tool
+ * @throws UserError `scan-child-required`
+ * @throws InfrastructureError `cataloger-failed`, `sbom-invalid`, and those of the registry client, of reading layers, and of finding and running the tool
  */
 export async function catalogImage(
   client: RegistryClient,
@@ -50,44 +52,59 @@ export async function catalogImage(
   child?: ChildFacts,
 ): Promise<{ sbom: Sbom; tool: ToolUse }> {
   const subject = child ?? onlyChild(image);
-  const reference = { registry: image.reference.registry, name: image.reference.name, digest: subject.digest };
+  const { registry, name } = image.reference;
+  return catalogManifest(client, { registry, name, digest: subject.digest }, subject.platform, context);
+}
+
+/** {@link catalogImage} for one platform's image by its own digest. */
+export async function catalogManifest(
+  client: RegistryClient,
+  reference: Reference & { digest: Digest },
+  platform: Platform,
+  context: Context,
+): Promise<{ sbom: Sbom; tool: ToolUse }> {
   const tool = await findTool("syft", { ports: context.ports, env: context.env, signal: context.signal });
-  const home = join(context.temporaryDirectory, `syft-${digestHex(subject.digest).slice(0, 12)}`);
+  const home = join(context.temporaryDirectory, `syft-${digestHex(reference.digest).slice(0, 12)}`);
   const layout = join(home, "image");
   try {
     await mkdir(layout, { recursive: true });
-    await writeImageLayout(client, reference, subject.digest, layout, context);
-    // A private home and working directory: a `.syft.yaml` of the checkout could leave things out.
-    const { exitCode, stdout, stderr } = await runProcess(tool.path, ["scan", `oci-dir:${layout}`, "--output", "cyclonedx-json"], {
-      env: {
-        HOME: home,
-        XDG_CONFIG_HOME: home,
-        XDG_CACHE_HOME: home,
-        TMPDIR: home,
-        NO_COLOR: "1",
-        SYFT_CACHE_DIR: join(home, "cache"),
-        SYFT_CHECK_FOR_APP_UPDATE: "false",
-      },
-      cwd: home,
-      signal: context.signal,
-      timeoutMs: timeout,
-      maxOutputBytes: maxSbomBytes,
-      onLine: (line, stream) => {
-        if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`syft: ${line}`);
-      },
-    });
-    if (exitCode !== 0) {
-      throw new InfrastructureError(
-        `syft ${tool.version} ended with exit code ${exitCode}: ${stderr.trim().split(/\r?\n/).slice(-5).join("\n") || "it said nothing"}`,
-        { code: "cataloger-failed", wayOut: "Run the step again with debug logging on to see all that syft says." },
-      );
-    }
-    const sbom = nameSubject(parseSbom(stdout, `syft's SBOM of ${formatReference(reference)}`), reference, subject.platform);
-    requirePackages(sbom, reference);
+    await writeImageLayout(client, reference, reference.digest, layout, context);
+    const sbom = nameSubject(
+      parseSbom(await runSyft(tool, layout, home, context), `syft's SBOM of ${formatReference(reference)}`),
+      reference,
+      platform,
+    );
     return { sbom, tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) } };
   } finally {
     await rm(home, { recursive: true, force: true });
   }
+}
+
+async function runSyft(tool: FoundTool, layout: string, home: string, context: Context): Promise<string> {
+  // A private home and working directory: a `.syft.yaml` of the checkout could leave things out.
+  const { exitCode, stdout, stderr } = await runProcess(tool.path, ["scan", `oci-dir:${layout}`, "--output", "cyclonedx-json"], {
+    env: {
+      HOME: home,
+      XDG_CONFIG_HOME: home,
+      XDG_CACHE_HOME: home,
+      TMPDIR: home,
+      NO_COLOR: "1",
+      SYFT_CACHE_DIR: join(home, "cache"),
+      SYFT_CHECK_FOR_APP_UPDATE: "false",
+    },
+    cwd: home,
+    signal: context.signal,
+    timeoutMs: timeout,
+    maxOutputBytes: maxSbomBytes,
+    onLine: (line, stream) => {
+      if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`syft: ${line}`);
+    },
+  });
+  if (exitCode === 0) return stdout;
+  throw new InfrastructureError(
+    `syft ${tool.version} ended with exit code ${exitCode}: ${stderr.trim().split(/\r?\n/).slice(-5).join("\n") || "it said nothing"}`,
+    { code: "cataloger-failed", wayOut: "Run the step again with debug logging on to see all that syft says." },
+  );
 }
 
 /**
@@ -105,24 +122,41 @@ export function parseSbom(text: string, what: string): Sbom {
   } catch (error) {
     return invalid(text.trimEnd().endsWith("}") ? "it is not JSON" : "it ends in the middle", error);
   }
+  const problem = checkSbom(json);
+  return problem === undefined ? (json as Sbom) : invalid(`it is not CycloneDX JSON: ${problem}`);
+}
+
+/** What keeps a document from being an SBOM that a scan can read; undefined where nothing does. */
+export function checkSbom(json: unknown): string | undefined {
   const parsed = sbomSchema.safeParse(json);
-  return parsed.success ? parsed.data : invalid(`it is not CycloneDX JSON: ${describeIssues(parsed.error)}`);
+  return parsed.success ? undefined : describeIssues(parsed.error);
 }
 
 /** The packages that a document lists: everything but the files and the operating system, which a scanner matches nothing against. */
 export function sbomPackages(sbom: Sbom): SbomComponent[] {
-  const components = z.array(componentSchema).safeParse(sbom["components"]);
-  return components.success ? components.data.filter(({ type }) => type !== "file" && type !== "operating-system") : [];
+  return sbomComponents(sbom).filter(({ type }) => type !== "file" && type !== "operating-system");
 }
 
-/** An image of whose packages nothing is visible is not an image without vulnerabilities. */
-function requirePackages(sbom: Sbom, reference: Reference): void {
-  if (sbomPackages(sbom).length > 0) return;
-  throw new UserError(`nothing was found in ${formatReference(reference)}: no package that a scanner could know`, {
-    code: "scan-nothing-found",
-    wayOut:
-      "Keep the package metadata in the image (the dpkg, rpm or apk database, node_modules, a Go or Rust program's build information), or build on a base that has it.",
-  });
+/** What a document shows of what can be seen: for the scan's blind spots. */
+export function readSight(sbom: Sbom): Pick<Sight, "packageTypes" | "systems"> {
+  const property = (component: SbomComponent, name: string): string | undefined => {
+    const properties = z.array(z.looseObject({ name: z.string(), value: z.string() })).safeParse(component["properties"]);
+    return properties.success ? properties.data.find((each) => each.name === name)?.value : undefined;
+  };
+  return {
+    packageTypes: sbomPackages(sbom).map(({ purl = "" }) => /^pkg:([a-z0-9.+-]+)\//i.exec(purl)?.[1]?.toLowerCase() ?? ""),
+    systems: sbomComponents(sbom)
+      .filter(({ type }) => type === "operating-system")
+      .map((system) => ({
+        name: property(system, "syft:distro:id") ?? system.name,
+        version: property(system, "syft:distro:versionID") ?? system.version ?? "",
+      })),
+  };
+}
+
+function sbomComponents(sbom: Sbom): SbomComponent[] {
+  const components = z.array(componentSchema).safeParse(sbom["components"]);
+  return components.success ? components.data : [];
 }
 
 function nameSubject(sbom: Sbom, reference: Reference & { digest: string }, platform: Platform): Sbom {

@@ -46,10 +46,11 @@ export function hasFix(finding: Finding): boolean {
 function describeRefusal(finding: Finding, { policy, base, platform }: ScanGateFacts): Violation {
   const severity = finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
   const exploited = finding.kev === true ? " It is known to be exploited." : "";
+  const hidden = finding.hidden === undefined ? "" : ` ${finding.hidden}`;
   return {
     rule: "scan.severity",
     thing: `${finding.id} in ${finding.package.name} ${finding.package.version}`,
-    problem: `It is a vulnerability of ${severity}; the policy refuses ${policy.failOn} and above.${exploited}`,
+    problem: `It is a vulnerability of ${severity}; the policy refuses ${policy.failOn} and above.${exploited}${hidden}`,
     wayOut: describeWayOut(finding, base),
     ...(platform === undefined ? {} : { platform }),
   };

@@ -2,11 +2,12 @@ import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { describeError, InfrastructureError } from "../errors.ts";
-import { runProcess } from "../exec/run.ts";
+import { type ProcessResult, runProcess } from "../exec/run.ts";
 import type { Context } from "../ports.ts";
 import type { StageResult } from "../result.ts";
 import { describeIssues, parseJson } from "../text/json.ts";
-import { findTool } from "../tools/find.ts";
+import { type FoundTool, findTool } from "../tools/find.ts";
+import type { System } from "./blind-spots.ts";
 import type { DatabasePlace } from "./database.ts";
 import { type Finding, type FindingSeverity, mergeFindings, originOf, sortFindings } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
@@ -81,9 +82,45 @@ export interface GrypeScan {
  */
 export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace): Promise<GrypeScan> {
   const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
+  const parameters = ["--output", "json"];
+  const { exitCode, stdout, stderr } = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
+  // No --fail-on is passed, so every other exit code means that grype did not do its work.
+  if (exitCode !== 0) throw failed(tool, exitCode, stderr);
+  const report = parseGrypeReport(stdout);
+  return {
+    report,
+    database: await readDatabaseFacts(report),
+    parameters: ["sbom:CycloneDX", ...parameters],
+    tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) },
+  };
+}
+
+/**
+ * Whether grype's data has a distribution in a version, by its own way of finding it (aliases, rolling releases): what it does not have is matched against nothing,
+ * in silence. The database must be there already: after {@link runGrype}.
+ * @throws InfrastructureError `scanner-failed`, and those of finding and running the tool
+ */
+export async function isDistributionKnown({ name, version }: System, context: Context, database: DatabasePlace): Promise<boolean> {
+  // What os-release may hold by os-release(5); a colon is grype's own.
+  if (!/^[A-Za-z0-9._-]+$/.test(name) || !/^[A-Za-z0-9._+~-]*$/.test(version)) return false;
+  if (version === "" && !rollingDistributions.has(name)) return false;
+  const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
+  // A package is asked for that there is nowhere: the answer is an empty list, or that the data has no such system.
+  const distro = version === "" ? name : `${name}:${version}`;
+  const args = ["db", "search", `--distro=${distro}`, "--pkg=goldenpath-asks-for-the-distribution-alone", "--output=json"];
+  const { exitCode, stderr } = await startGrype(tool, args, context, { ...database, update: false });
+  if (exitCode === 0) return true;
+  if (/\bOS not present\b/i.test(stderr)) return false;
+  throw failed(tool, exitCode, stderr);
+}
+
+/** Of which os-release need not name a version: grype's own table of them (its database's `operating_system_specifier_overrides`, marked as rolling). */
+const rollingDistributions = new Set(["arch", "archlinux", "chainguard", "echo", "hummingbird", "minimos", "secureos", "wolfi"]);
+
+async function startGrype(tool: FoundTool, args: readonly string[], context: Context, database: DatabasePlace): Promise<ProcessResult> {
   const home = join(context.temporaryDirectory, "grype-home");
   await mkdir(home, { recursive: true });
-  const { exitCode, stdout, stderr } = await runProcess(tool.path, [`sbom:${sbomFile}`, "--output", "json"], {
+  return runProcess(tool.path, args, {
     env: grypeEnvironment(context.env, home, database),
     cwd: home,
     signal: context.signal,
@@ -93,22 +130,15 @@ export async function runGrype(sbomFile: string, context: Context, database: Dat
       if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`grype: ${line}`);
     },
   });
-  // No --fail-on is passed, so every other exit code means that grype did not do its work.
-  if (exitCode !== 0) {
-    throw new InfrastructureError(`grype ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`, {
-      code: "scanner-failed",
-      wayOut: /vulnerability db/i.test(stderr)
-        ? "Let grype reach its database's server (or a mirror, GRYPE_DB_UPDATE_URL), or give a directory with a database in the input 'database'."
-        : "Run the step again with debug logging on to see all that grype says.",
-    });
-  }
-  const report = parseGrypeReport(stdout);
-  return {
-    report,
-    database: await readDatabaseFacts(report),
-    parameters: ["sbom:CycloneDX", "--output", "json"],
-    tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) },
-  };
+}
+
+function failed(tool: FoundTool, exitCode: number, stderr: string): InfrastructureError {
+  return new InfrastructureError(`grype ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`, {
+    code: "scanner-failed",
+    wayOut: /vulnerability db/i.test(stderr)
+      ? "Let grype reach its database's server (or a mirror, GRYPE_DB_UPDATE_URL), or give a directory with a database in the input 'database'."
+      : "Run the step again with debug logging on to see all that grype says.",
+  });
 }
 
 /** What grype gets to see: the database's place and how to reach its server, its own judgement of age off (the policy judges it), and nothing else. */

@@ -1,9 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { gatherApprovedBases, platformOf } from "../base/gather.ts";
-import { type ApprovedBase, identifyBase } from "../base/identify.ts";
-import { describeError, UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import { digestHex } from "../oci/digest.ts";
 import { formatPlatform } from "../oci/manifest.ts";
 import { formatReference, formatRepository, parseReference } from "../oci/reference.ts";
@@ -13,11 +11,12 @@ import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "../registry/subject.ts";
 import type { Violation } from "../result.ts";
-import { catalogImage, type Sbom, sbomPackages, type ToolUse } from "../scan/catalog.ts";
+import type { OwnWord } from "../scan/base-view.ts";
+import { describeAllowedSpots, judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type DatabasePlace, placeDatabase } from "../scan/database.ts";
-import { countFindings, type Finding, findingKey, mergeFindings } from "../scan/finding.ts";
+import { type ExaminedChild, examineChild, gatherBasesOf } from "../scan/examine.ts";
+import { countFindings, findingKey, mergeFindings } from "../scan/finding.ts";
 import { hasFix, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
-import { type GrypeScan, readGrypeFindings, runGrype } from "../scan/grype.ts";
 import { createLocator } from "../scan/locate.ts";
 import { buildVulnerabilityPredicate } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
@@ -45,13 +44,11 @@ type Inputs = z.infer<typeof inputs>;
  */
 export const scanVerb: Verb<typeof inputs> = { name: "scan", command: "scan", inputs, outputs: ["sbom", "sarif", "counts"], run: runScan };
 
-interface ScannedChild {
-  child: ChildFacts;
+interface ScannedChild extends ExaminedChild {
   /** Set for an index only. */
   platform?: string;
-  scan: GrypeScan;
-  findings: Finding[];
   refused: RefusedFinding[];
+  blindSpots: Violation[];
   sbomFile: string;
 }
 
@@ -89,50 +86,31 @@ interface Work {
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
-  const { given, context, policy, client, image, directory, startedAt } = work;
-  const tools: ToolUse[] = [];
-  const notes: string[] = [];
+  const { context, policy, client, image, directory, database, startedAt } = work;
+  const examination = { client, image, policy: policy.policy, context, database, views: new Map() };
+  const approved = await gatherBasesOf(examination);
   const scanned: ScannedChild[] = [];
-  let approved: ApprovedBase[] | undefined;
   for (const child of image.children) {
-    const { sbom, tool } = await catalogImage(client, image, context, child);
     const sbomFile = join(directory, `${fileStem(image)}${image.children.length > 1 ? `-${platformSlug(child)}` : ""}.cdx.json`);
-    await writeFile(sbomFile, `${JSON.stringify(sbom, null, 2)}\n`);
-    const scan = await runGrype(sbomFile, context, work.database);
-    tools.push(tool, scan.tool);
-    // Only for the wording: an image without findings costs the registry nothing more.
-    if (scan.report.matches.length > 0) approved ??= await gatherBasesForWording(work);
-    const base = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved ?? [])?.bases[0];
-    const findings = readGrypeFindings(scan.report, base?.diffIds);
+    const examined = await examineChild(examination, child, approved, sbomFile);
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
+    const place = platform === undefined ? {} : { platform };
     const refused = judgeFindings({
-      findings,
+      findings: examined.findings,
       policy: policy.policy.scan,
       exceptions: policy.policy.exceptions,
       now: startedAt,
-      ...(base === undefined ? {} : { base: base.name }),
-      ...(platform === undefined ? {} : { platform }),
+      ...(examined.base === undefined ? {} : { base: examined.base.name }),
+      ...place,
     });
-    notes.push(...describeBlindSpots(sbom, scan, findings, policy).map((note) => (platform === undefined ? note : `${platform}: ${note}`)));
-    scanned.push({ child, ...(platform === undefined ? {} : { platform }), scan, findings, refused, sbomFile });
+    const thing = `${formatRepository(image.reference)}@${child.digest}`;
+    const blindSpots = judgeBlindSpots(examined.sight, policy.policy.scan.allowBlindSpots, thing, platform);
+    scanned.push({ ...examined, ...place, refused, blindSpots, sbomFile });
   }
-  return finishScan({ given, context, policy, image, directory, startedAt, tools, notes }, scanned);
+  return finishScan(work, scanned);
 }
 
-/** A base that can't be read is no reason to refuse or to stop: which base an image may stand on is judged elsewhere, and here it words a way out. */
-async function gatherBasesForWording({ client, policy, image, context }: Work): Promise<ApprovedBase[]> {
-  try {
-    return await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
-  } catch (error) {
-    context.ports.log.info(`What comes with the base can't be told from the rest: ${describeError(error)}`);
-    return [];
-  }
-}
-
-async function finishScan(
-  work: Omit<Work, "client" | "database"> & { tools: ToolUse[]; notes: string[] },
-  scanned: readonly ScannedChild[],
-): Promise<VerbOutcome> {
+async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
   const { given, context, policy, image, directory, startedAt } = work;
   const [first] = scanned;
   if (first === undefined) {
@@ -145,10 +123,11 @@ async function finishScan(
     (violation) => violation.problem,
   );
   const refused = scanned.flatMap((entry) => entry.refused);
-  const violations = [...ageViolations, ...refused.map(({ violation }) => violation)];
+  const blindSpots = scanned.flatMap((entry) => entry.blindSpots);
+  const violations = [...ageViolations, ...blindSpots, ...refused.map(({ violation }) => violation)];
   const failing = new Set(
     scanned
-      .filter((entry) => ageViolations.length > 0 || entry.refused.some(({ violation }) => violation.exception === undefined))
+      .filter((entry) => ageViolations.length > 0 || entry.blindSpots.length > 0 || entry.refused.some(isCounted))
       .map(({ child }) => child.digest as string),
   );
   const counts = countFindings(findings);
@@ -181,8 +160,11 @@ async function finishScan(
       startedAt,
       finishedAt: context.now(),
     }),
-    tools: uniqueBy(work.tools, (tool) => JSON.stringify(tool)),
-    notes: work.notes,
+    tools: uniqueBy(
+      scanned.flatMap((entry) => entry.tools),
+      (tool) => JSON.stringify(tool),
+    ),
+    notes: scanned.flatMap((entry) => describeChild(entry, policy)),
   });
   const audit = given.mode === "audit";
   return {
@@ -194,24 +176,30 @@ async function finishScan(
   };
 }
 
-/** What the scan could not see or was told to pass over: no rule asks for it, and a reader should know. */
-function describeBlindSpots(sbom: Sbom, scan: GrypeScan, findings: readonly Finding[], { policy }: LoadedPolicy): string[] {
-  const notes: string[] = [];
-  const hasSystem = Array.isArray(sbom["components"]) && sbom["components"].some((component) => component?.type === "operating-system");
-  const systemPackages = sbomPackages(sbom).filter(({ purl }) => /^pkg:(?:deb|rpm|apk|alpm)\//.test(purl ?? ""));
-  if (hasSystem && systemPackages.length === 0) {
-    notes.push(
-      "There is an operating system in the image and no package of it is visible, so its vulnerabilities can't be: its package database is missing.",
-    );
-  }
+function isCounted({ violation }: RefusedFinding): boolean {
+  return violation.exception === undefined;
+}
+
+/** What of a scan no rule asks for, and a reader should know. */
+function describeChild({ platform, notes, sight, ownWords, scan, findings }: ScannedChild, { policy }: LoadedPolicy): string[] {
+  const told = [...notes, ...describeAllowedSpots(sight, policy.scan.allowBlindSpots), ...describeOwnWords(ownWords)];
   const ignored = scan.report.ignoredMatches?.length ?? 0;
-  if (ignored > 0) notes.push(`grype's built-in rules set ${ignored} matches aside (kernel headers and the like).`);
+  if (ignored > 0) told.push(`grype's built-in rules set ${ignored} matches aside (kernel headers and the like).`);
   if (policy.scan.onlyFixed) {
     const unfixed = findings.filter((finding) => isRefused(finding, { ...policy.scan, onlyFixed: false }) && !hasFix(finding)).length;
     if (unfixed > 0)
-      notes.push(`${unfixed} of severity ${policy.scan.failOn} or above have no fixed version; the policy refuses only what can be fixed.`);
+      told.push(`${unfixed} of severity ${policy.scan.failOn} or above have no fixed version; the policy refuses only what can be fixed.`);
   }
-  return notes;
+  return platform === undefined ? told : told.map((note) => `${platform}: ${note}`);
+}
+
+/** One line a package: an update closes many findings at once. */
+function describeOwnWords(ownWords: readonly OwnWord[]): string[] {
+  const packages = Map.groupBy(ownWords, ({ finding, says }) => `${finding.package.name} ${finding.package.version}: ${says}`);
+  return [...packages].map(
+    ([what, closed]) =>
+      `by the image's own word the base's ${what}, which closes ${[...new Set(closed.map(({ finding }) => finding.id))].join(", ")}`,
+  );
 }
 
 /** As the result files are named: `scan-0123456789ab`. */

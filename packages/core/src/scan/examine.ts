@@ -1,0 +1,153 @@
+import { writeFile } from "node:fs/promises";
+import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather.ts";
+import { type ApprovedBase, identifyBase } from "../base/identify.ts";
+import { readPackages } from "../base/packages.ts";
+import { falseLayer } from "../layers/read.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatPlatform } from "../oci/manifest.ts";
+import { formatReference, formatRepository, parseRepository } from "../oci/reference.ts";
+import type { Policy } from "../policy/schema.ts";
+import type { Context } from "../ports.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
+import { compareViews, findVanished, type ViewComparison } from "./base-view.ts";
+import { listManagers, type Sight } from "./blind-spots.ts";
+import { catalogImage, catalogManifest, readSight, type Sbom, type ToolUse } from "./catalog.ts";
+import type { DatabasePlace } from "./database.ts";
+import { type Finding, mergeFindings, sortFindings } from "./finding.ts";
+import { type GrypeScan, isDistributionKnown, readGrypeFindings, runGrype } from "./grype.ts";
+import { tellFate } from "./package-fate.ts";
+import { findSignedSbom } from "./signed-sbom.ts";
+
+export interface Examination {
+  client: RegistryClient;
+  image: ImageFacts;
+  policy: Policy;
+  context: Context;
+  database: DatabasePlace;
+  /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
+  views: Map<Digest, Promise<BaseView>>;
+}
+
+interface BaseView {
+  findings: Finding[];
+  tools: ToolUse[];
+}
+
+/** One platform's image, looked at as a whole and by its base alone. */
+export interface ExaminedChild {
+  child: ChildFacts;
+  base: ApprovedBase | undefined;
+  scan: GrypeScan;
+  /** All of them: the image's, and those of its base that the image as a whole does not show. */
+  findings: Finding[];
+  /** Findings of the base that the image's own word closes. */
+  ownWords: ViewComparison["ownWords"];
+  sight: Sight;
+  tools: ToolUse[];
+  notes: string[];
+}
+
+/**
+ * What is in one image and which vulnerabilities that has. The SBOM is the one that the build stage signed, where there is one, and then no layer of the image is
+ * pulled; the layers of its base are catalogued and matched on their own, so that nothing laid over them hides what they bring.
+ * @param sbomFile where the SBOM is written
+ * @throws what the registry client, the layers' reader and the tools throw; UserError `base-not-found`, InfrastructureError `base-unreadable`
+ */
+export async function examineChild(
+  examination: Examination,
+  child: ChildFacts,
+  approved: readonly ApprovedBase[],
+  sbomFile: string,
+): Promise<ExaminedChild> {
+  const { context, database } = examination;
+  const { sbom, tools, notes } = await obtainSbom(examination, child);
+  await writeFile(sbomFile, `${JSON.stringify(sbom, null, 2)}\n`);
+  const scan = await runGrype(sbomFile, context, database);
+  const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
+  const [base] = match?.bases ?? [];
+  const findings = readGrypeFindings(scan.report, base?.diffIds);
+  const seen = readSight(sbom);
+  const known = await askForSystem(seen, examination);
+  let comparison: ViewComparison = { hidden: [], ownWords: [] };
+  if (base !== undefined) {
+    const view = await viewBase(examination, base, `${sbomFile}.base`);
+    tools.push(...view.tools);
+    comparison = await compareWithBase(examination, child, base, findVanished(view.findings, findings));
+  }
+  return {
+    child,
+    base,
+    scan,
+    findings: sortFindings(mergeFindings([...findings, ...comparison.hidden])),
+    ownWords: comparison.ownWords,
+    sight: { ...seen, ...(known === undefined ? {} : { dataKnows: () => known }) },
+    tools: [...tools, scan.tool],
+    notes,
+  };
+}
+
+async function obtainSbom(
+  { client, image, policy, context }: Examination,
+  child: ChildFacts,
+): Promise<{ sbom: Sbom; tools: ToolUse[]; notes: string[] }> {
+  const signed = await findSignedSbom(client, image.reference, child.digest, policy);
+  if (signed !== undefined && !("problem" in signed)) {
+    const note = `the SBOM of ${formatPlatform(child.platform)} is the build stage's, signed by ${signed.signer} (bundle ${signed.digest})`;
+    context.ports.log.info(note);
+    return { sbom: signed.sbom, tools: [], notes: [note] };
+  }
+  const notes = signed === undefined ? [] : [`the SBOM was made anew: ${signed.problem}`];
+  for (const note of notes) context.ports.log.notice(note);
+  const { sbom, tool } = await catalogImage(client, image, context, child);
+  return { sbom, tools: [tool], notes };
+}
+
+async function askForSystem({ packageTypes, systems }: Sight, { context, database }: Examination): Promise<boolean | undefined> {
+  const [system] = systems;
+  if (system === undefined || listManagers(packageTypes).length === 0) return undefined;
+  return isDistributionKnown(system, context, database);
+}
+
+/** The base as it was approved, from its own repository: by its digest, and with nothing above it. */
+function viewBase({ client, context, database, views }: Examination, base: ApprovedBase, sbomFile: string): Promise<BaseView> {
+  const known = views.get(base.child);
+  if (known !== undefined) return known;
+  const look = async (): Promise<BaseView> => {
+    const reference = { ...parseRepository(base.image), digest: base.child };
+    context.ports.log.info(`looking at base '${base.name}' on its own (${formatReference(reference)})`);
+    const { sbom, tool } = await catalogManifest(client, reference, base.platform, context);
+    await writeFile(sbomFile, JSON.stringify(sbom));
+    const scan = await runGrype(sbomFile, context, database);
+    return { findings: readGrypeFindings(scan.report, base.diffIds), tools: [tool, scan.tool] };
+  };
+  const view = look();
+  views.set(base.child, view);
+  return view;
+}
+
+/** Only where something of the base is not to be seen any more, the layers are read for what became of its files. */
+async function compareWithBase(
+  { client, image, policy, context }: Examination,
+  child: ChildFacts,
+  base: ApprovedBase,
+  vanished: readonly Finding[],
+): Promise<ViewComparison> {
+  if (vanished.length === 0) return { hidden: [], ownWords: [] };
+  const { diffIds, trees } = await readChildLayers(client, image.reference, child, base.diffIds.length, context.signal);
+  child.config.rootfs.diff_ids.forEach((said, index) => {
+    const actual = diffIds[index];
+    if (actual !== said) throw falseLayer(`layer ${index + 1} of ${formatRepository(image.reference)}`, said, actual ?? said);
+  });
+  if (trees === undefined) throw new TypeError("an image on a base has no base");
+  const facts = {
+    base: { tree: trees.base, packages: readPackages(trees.base) },
+    image: { tree: trees.image, packages: readPackages(trees.image) },
+  };
+  return compareViews(vanished, (finding) => tellFate(facts, finding), policy.scan.ownWord === "refuse");
+}
+
+/** The approved bases that the images of a run may stand on. @throws as `gatherApprovedBases` */
+export function gatherBasesOf({ client, policy, image }: Pick<Examination, "client" | "policy" | "image">): Promise<ApprovedBase[]> {
+  return gatherApprovedBases(client, policy.bases, image.children.map(platformOf));
+}

@@ -3,7 +3,7 @@ import type { Violation } from "../result.ts";
 
 /** What an SBOM and the vulnerability data say of what a scan can see in one image. */
 export interface Sight {
-  /** Of each package that is visible: the type of its package URL (`deb`, `npm`), empty where it has none. */
+  /** Of each package that is visible: the cataloger's word for its type, else its package URL's (`deb`, `npm`); empty where neither says. */
   packageTypes: readonly string[];
   /** Operating systems that the image says it is. */
   systems: readonly System[];
@@ -24,8 +24,11 @@ interface Spot {
   wayOut: string;
 }
 
-/** Package URL types of operating systems' packages, and whose database lists them (purl-spec, PURL-TYPES). */
-const managers: Readonly<Record<string, string>> = { deb: "dpkg", rpm: "rpm", apk: "apk", alpm: "pacman", ebuild: "portage" };
+/** Types of operating systems' packages, by syft and by purl-spec's PURL-TYPES, and whose database lists them. */
+const managers: Readonly<Record<string, string>> = {
+  ...{ deb: "dpkg", rpm: "rpm", apk: "apk", alpm: "pacman" },
+  ...{ portage: "portage", ebuild: "portage" },
+};
 
 /** os-release IDs of the distributions that scanners know, by their package manager. */
 const distributions: Readonly<Record<string, readonly string[]>> = {

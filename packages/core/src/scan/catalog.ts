@@ -144,7 +144,11 @@ export function readSight(sbom: Sbom): Pick<Sight, "packageTypes" | "systems"> {
     return properties.success ? properties.data.find((each) => each.name === name)?.value : undefined;
   };
   return {
-    packageTypes: sbomPackages(sbom).map(({ purl = "" }) => /^pkg:([a-z0-9.+-]+)\//i.exec(purl)?.[1]?.toLowerCase() ?? ""),
+    // syft leaves the package URL out where it does not know the distribution.
+    packageTypes: sbomPackages(sbom).map(
+      (component) =>
+        property(component, "syft:package:type") ?? /^pkg:([a-z0-9.+-]+)\//i.exec(component.purl ?? "")?.[1]?.toLowerCase() ?? "",
+    ),
     systems: sbomComponents(sbom)
       .filter(({ type }) => type === "operating-system")
       .map((system) => ({

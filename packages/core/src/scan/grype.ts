@@ -106,11 +106,13 @@ export async function isDistributionKnown({ name, version }: System, context: Co
   if (version === "" && !rollingDistributions.has(name)) return false;
   const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
   // A package is asked for that there is nowhere: the answer is an empty list, or that the data has no such system.
-  const distro = version === "" ? name : `${name}:${version}`;
+  // Three numbers (Alpine's) it takes for an error there, and looks at two of them when it matches.
+  const release = /^\d+\.\d+(?=\.\d)/.exec(version)?.[0] ?? version;
+  const distro = release === "" ? name : `${name}:${release}`;
   const args = ["db", "search", `--distro=${distro}`, "--pkg=goldenpath-asks-for-the-distribution-alone", "--output=json"];
   const { exitCode, stderr } = await startGrype(tool, args, context, { ...database, update: false });
   if (exitCode === 0) return true;
-  if (/\bOS not present\b/i.test(stderr)) return false;
+  if (/\b(?:OS not present|invalid distro version)\b/i.test(stderr)) return false;
   throw failed(tool, exitCode, stderr);
 }
 

@@ -1,5 +1,6 @@
 import type { Digest } from "../oci/digest.ts";
 import type { RunFacts } from "../ports.ts";
+import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 import type { GrypeReport, GrypeScan } from "./grype.ts";
 
@@ -11,6 +12,8 @@ export interface ScannedChild {
   /** `linux/amd64` */
   platform: string;
   scan: Pick<GrypeScan, "report">;
+  /** Findings of the base that the image as a whole does not show, and which count. */
+  hidden?: readonly Finding[];
 }
 
 interface VulnerabilityPredicateFacts {
@@ -71,9 +74,21 @@ function buildResultField(children: readonly ScannedChild[]): Record<string, unk
     descriptor: withoutMachine(descriptor),
     goldenpath: {
       ...(children.length === 1 ? {} : { children: children.map(({ digest, platform }) => ({ digest, platform })) }),
+      ...describeHidden(children),
       dropped: ["source", "descriptor.configuration", "descriptor.db.status.path", ...(large ? droppedDetails : [])],
     },
   };
+}
+
+/** What the report of the whole image has no match for. */
+function describeHidden(children: readonly ScannedChild[]): Record<string, unknown> {
+  const hidden = children.flatMap((child) =>
+    (child.hidden ?? []).map(({ id, severity, package: { name, version, type, purl }, hidden: why }) => ({
+      ...(children.length === 1 ? {} : { child: child.digest, platform: child.platform }),
+      ...{ id, severity, package: { name, version, type, ...(purl === undefined ? {} : { purl }) }, why },
+    })),
+  );
+  return hidden.length === 0 ? {} : { hidden };
 }
 
 /** The configuration and the database's path are of the machine that scanned; the source is an SBOM file there. */

@@ -154,7 +154,10 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     policy,
     predicateType: predicateTypes.vulnerabilities,
     predicate: buildVulnerabilityPredicate({
-      children: scanned.map(({ child, scan }) => ({ digest: child.digest, platform: formatPlatform(child.platform), scan })),
+      children: scanned.map(({ child, scan, findings: all }) => {
+        const hidden = all.filter((finding) => finding.hidden !== undefined);
+        return { digest: child.digest, platform: formatPlatform(child.platform), scan, hidden };
+      }),
       scan: first.scan,
       run: context.run,
       startedAt,

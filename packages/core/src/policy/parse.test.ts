@@ -52,7 +52,7 @@ describe("a policy that is refused, with the place and the reason", () => {
       "failOn: high",
       "failOn: high\n  colour: red",
       "colour",
-      "scan.colour: unknown key (known here: failOn, onlyFixed, databaseMaxAge)",
+      "scan.colour: unknown key (known here: failOn, onlyFixed, databaseMaxAge, allowBlindSpots, ownWord)",
     ],
     ["a missing key", "  failOn: high", "  onlyFixed: true", "scan:", "scan.failOn: is missing"],
     ["a missing key at the top", "serial: 7\n", "", "version", "serial: is missing"],
@@ -361,7 +361,7 @@ test("a key that two signers have is refused in whatever text it stands", () => 
 describe("a policy that is accepted", () => {
   test("is data, with defaults filled in and durations in milliseconds", () => {
     const policy = parse(samplePolicyText);
-    expect(policy.scan).toEqual({ failOn: "high", onlyFixed: false, databaseMaxAge: 432_000_000 });
+    expect(policy.scan).toEqual({ failOn: "high", onlyFixed: false, allowBlindSpots: [], ownWord: "accept", databaseMaxAge: 432_000_000 });
     expect(policy.environments.production?.requires).toEqual([{ stage: "build", signers: ["build"], maxAge: 604_800_000 }]);
     expect(policy.registries).toEqual({ plainHttp: ["registry.test:5000"], hosts: {} });
     expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({ plainHttp: [], hosts: {} });

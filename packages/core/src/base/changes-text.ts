@@ -1,4 +1,4 @@
-import { formatPath } from "../layers/tar.ts";
+import { formatName, formatPath } from "../layers/tar.ts";
 import type { TreeFile } from "../layers/tree.ts";
 import type { RefusedChange } from "./overlay.ts";
 
@@ -45,9 +45,7 @@ function describeChange(
   const shown = formatPath(path);
   if (how === "replaced") return `puts a ${after?.kind} in the place of the ${before.kind} ${shown}`;
   if (how === "content")
-    return before.kind === "symlink"
-      ? `leads the link ${shown} elsewhere (${formatPath(after?.target ?? "").slice(1)})`
-      : `overwrites ${shown}`;
+    return before.kind === "symlink" ? `leads the link ${shown} elsewhere (${formatName(after?.target ?? "")})` : `overwrites ${shown}`;
   const mode = (file: TreeFile | undefined): string => `${(file?.mode ?? 0).toString(8)} of ${file?.uid}:${file?.gid}`;
   return `gives rights to ${shown} (mode ${mode(after)}, in the base ${mode(before)})`;
 }

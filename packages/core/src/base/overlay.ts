@@ -1,5 +1,5 @@
 import { addsRights, type BaseChange, compareTrees } from "../layers/changes.ts";
-import { formatPath } from "../layers/tar.ts";
+import { formatName } from "../layers/tar.ts";
 import { type FileTree, findNode, resolvePath } from "../layers/tree.ts";
 import { accountFileOf, onlyAddsLines } from "./added-lines.ts";
 import { keepsLibraries } from "./loader-cache.ts";
@@ -154,7 +154,7 @@ function judgeDatabase(path: string, { packages, upgraded }: Scope): string | un
 
 function listLost(lost: readonly PackageChange[]): string {
   const shown = lost.slice(0, 5).map(({ package: each, before, after, order }) => {
-    const name = formatPath(each.name).slice(1);
+    const name = formatName(each.name);
     return order === "removed" ? `${name} is gone` : `${name} is ${after}, and was ${before}`;
   });
   return `${shown.join("; ")}${lost.length > shown.length ? `; and ${lost.length - shown.length} more` : ""}`;
@@ -163,6 +163,8 @@ function listLost(lost: readonly PackageChange[]): string {
 /** Whether the databases explain a change: all packages of the base that have the path are newer in the image, and what is there now belongs to a new or newer one. */
 function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boolean {
   const { owners, upgraded, newFiles, packages } = scope;
+  // No package manager puts something else in the place of a folder, but for documentation that moved.
+  if (before.kind === "directory" && after !== undefined && after.kind !== "directory" && !isAtOrBelow(path, "usr/share/doc")) return false;
   const belongsToUpgraded = (each: string): boolean => {
     const known = owners.get(each) ?? [];
     return known.length > 0 && known.every((key) => upgraded.has(key));
@@ -207,7 +209,7 @@ function judgeRelease({ before, after }: BaseChange): string | undefined {
 function explainOwner(path: string, { owners, upgraded, packages }: Scope): string {
   const [owner] = (owners.get(path) ?? []).filter((key) => !upgraded.has(key));
   if (owner === undefined) return "";
-  const name = formatPath(packages.base.get(owner)?.name ?? "").slice(1);
+  const name = formatName(packages.base.get(owner)?.name ?? "");
   if (packages.lost.length > 0) return `it is a file of package ${name}, and the package database is not whole: ${listLost(packages.lost)}`;
   return `it is a file of package ${name}, which the image does not have in a newer version`;
 }

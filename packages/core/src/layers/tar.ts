@@ -206,13 +206,15 @@ function normalisePath(name: string, what: string): string {
   return parts.join("/");
 }
 
-/** A byte string for people: as UTF-8 where it is, else byte by byte; with `/` in front. */
+/** A path for people, with `/` in front: {@link formatName}. */
 export function formatPath(path: string): string {
-  const text = Buffer.from(path, "latin1").toString("utf8");
-  const shown = text.includes("\ufffd") ? path : text;
-  const clean = shown.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (found) => `\\x${(found.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`,
-  );
-  return clean.startsWith("/") ? clean : `/${clean}`;
+  const shown = formatName(path);
+  return shown.startsWith("/") ? shown : `/${shown}`;
+}
+
+/** A byte string for people: as UTF-8 where it is, else byte by byte, without what a terminal obeys. */
+export function formatName(name: string): string {
+  const text = Buffer.from(name, "latin1").toString("utf8");
+  const shown = text.includes("\ufffd") ? name : text;
+  return shown.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => `\\x${(found.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`);
 }

@@ -1,6 +1,6 @@
 import { MalformedLayer } from "./bytes.ts";
 import type { LayerContents, LayerEntry } from "./contents.ts";
-import { formatPath } from "./tar.ts";
+import { formatName, formatPath } from "./tar.ts";
 
 /** What a path is; hard links share one. */
 export interface TreeFile {
@@ -74,7 +74,7 @@ function applyEntry(tree: FileTree, entry: LayerEntry, layer: number, isStrict: 
     return;
   }
   const foreign = Object.keys(entry.attributes).find((each) => overlayAttribute.test(each));
-  if (foreign !== undefined) refuse(`has the attribute ${formatPath(foreign).slice(1)}, which is the overlay file system's own`);
+  if (foreign !== undefined) refuse(`has the attribute ${formatName(foreign)}, which is the overlay file system's own`);
   if (entry.kind === "character-device" && entry.device === "0:0")
     refuse("is a character device 0:0, which the overlay file system takes for a removal");
   if (parts.length === 0) {

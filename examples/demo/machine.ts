@@ -11,7 +11,7 @@ import { productionTools, toolPlatform } from "@goldenpath/core/tools/lock";
 import { findInPath } from "@goldenpath/core/tools/path";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
-import { buildPlatformImages, installPlatform, type Platform } from "../golden-platform/platform.ts";
+import { activatePlatformPolicy, buildPlatformImages, installPlatform, type Platform } from "../golden-platform/platform.ts";
 import { type BundleRun, runBundle } from "./bundle.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,6 +26,8 @@ export interface Demo {
   style: TerminalOptions;
   /** To the terminal. */
   say(line: string): void;
+  /** Puts the platform's policy in force: from then on, the steps take whichever is. */
+  activate(): Promise<void>;
   /** Runs an action's bundle under a name of this step; says how it ended. */
   step: Step;
   /** The same, told to somebody else than the terminal. */
@@ -79,12 +81,17 @@ export async function openDemo(options: { directory: string; verbose: boolean; p
   say(`  policy    ${platform.policy}`);
   await rm(join(directory, "steps"), { recursive: true, force: true });
 
+  let policy = platform.policy;
+  const activate = async (): Promise<void> => {
+    policy = await activatePlatformPolicy(platform, `${registry.host}/vetted`, { client, ports, env });
+    say(`  in force  ${policy}`);
+  };
   const stepTo =
     (tell: (line: string) => void): Step =>
     async (name, action, inputs) => {
       const run = await runBundle({
         action,
-        inputs: { policy: platform.policy, ...inputs },
+        inputs: { policy, "policy-signer": platform.keys.policy.publicKey, ...inputs },
         directory: join(directory, "steps", name),
         commit,
         env,
@@ -110,6 +117,7 @@ export async function openDemo(options: { directory: string; verbose: boolean; p
     ports,
     style,
     say,
+    activate,
     step: stepTo(say),
     stepTo,
     async close() {

@@ -49,6 +49,7 @@ async function clearEarlierRuns(demo: Demo): Promise<void> {
 export async function walkPath(demo: Demo): Promise<Promoted> {
   const { platform, registry } = demo;
   await clearEarlierRuns(demo);
+  await demo.activate();
   demo.say(paint(demo.style, "bold", "\n▸ The path of examples/apps/web"));
   const built = await mustPass(
     demo,
@@ -107,11 +108,8 @@ async function renderChain(demo: Demo, image: string): Promise<string> {
 export async function readPolicy(demo: Demo): Promise<LoadedPolicy> {
   return loadPolicy(demo.platform.policyFile, {
     ports: demo.ports,
-    run: { builderId: "local" },
     workingDirectory: root,
-    temporaryDirectory: demo.directory,
     env: process.env,
     signal: new AbortController().signal,
-    now: () => new Date(),
   });
 }

@@ -1,12 +1,15 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Digest } from "@goldenpath/core/oci/digest";
+import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
+import { activatePolicy } from "@goldenpath/core/policy/activate";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
+import { pointerName, pointerTag } from "@goldenpath/core/policy/pointer";
 import { publishPolicy } from "@goldenpath/core/policy/publish";
 import { type Stage, stages } from "@goldenpath/core/policy/schema";
 import type { Ports } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { generateKeyPair } from "@goldenpath/core/signing/keys";
+import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
 import { parseDocument } from "yaml";
 import { type BaseVariant, buildGoldenBase } from "./base.ts";
 import { packageBuildpack } from "./buildpackage.ts";
@@ -36,11 +39,14 @@ export interface Platform {
   policyFile: string;
   /** A policy of somebody else, who approves a base that the organisation does not. */
   foreignPolicy: string;
-  keys: Record<Stage, StageKey>;
+  keys: PlatformKeys;
   base: string;
   foreignBase: string;
   buildpack: string;
 }
+
+/** A key a stage, and that of the platform's own signer, who says which policy is in force. */
+export type PlatformKeys = Record<Stage | "policy", StageKey>;
 
 /** What takes time and needs no registry: the two bases and the buildpack as images on disk. */
 export interface PlatformImages {
@@ -82,10 +88,24 @@ export async function installPlatform(images: PlatformImages, options: PlatformO
   return { policy: await publish(policy), policyFile: policy, foreignPolicy: await publish(foreign), keys, base, foreignBase, buildpack };
 }
 
-async function makeKeys(directory: string): Promise<Record<Stage, StageKey>> {
+/** Puts the platform's policy in force for what is promoted to `vetted`, HOST/FIRST, and gives the name by which the stages take whichever is in force. */
+export async function activatePlatformPolicy(
+  { policyFile, policy, keys }: Pick<Platform, "policy" | "policyFile" | "keys">,
+  vetted: string,
+  { client, ports, env }: Pick<PlatformOptions, "client" | "ports" | "env">,
+): Promise<string> {
+  const bytes = await readFile(policyFile);
+  const next = { policy: parsePolicy(bytes, policyFile), uri: policy, digest: digestOf(bytes) };
+  const signer = await loadSigner({ key: keys.policy.file }, { ports, env, workingDirectory: "/" });
+  const repository = parseRepository(`${vetted}/${pointerName}`);
+  await activatePolicy(client, { next, bytes, repository, signer, now: new Date() });
+  return `oci://${vetted}/${pointerName}:${pointerTag}`;
+}
+
+async function makeKeys(directory: string): Promise<PlatformKeys> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const made: [Stage, StageKey][] = [];
-  for (const stage of stages) {
+  const made: [keyof PlatformKeys, StageKey][] = [];
+  for (const stage of [...stages, "policy"] as const) {
     const [file, publicKeyFile] = [join(directory, `${stage}.key`), join(directory, `${stage}.pub`)];
     const known = await readFile(publicKeyFile, "utf8").catch(() => undefined);
     if (known !== undefined) {
@@ -98,12 +118,12 @@ async function makeKeys(directory: string): Promise<Record<Stage, StageKey>> {
     await writeFile(publicKeyFile, publicKeyPem);
     made.push([stage, { file, publicKeyFile, publicKey: publicKeyPem }]);
   }
-  return Object.fromEntries(made) as Record<Stage, StageKey>;
+  return Object.fromEntries(made) as PlatformKeys;
 }
 
 interface PolicyFacts {
   registry: string;
-  keys: Record<Stage, StageKey>;
+  keys: PlatformKeys;
   base: string;
   buildpack: string;
 }

@@ -193,6 +193,7 @@ export function promoteContender(many: boolean): Contender {
         ...images,
         INPUT_ENVIRONMENT: "production",
         INPUT_POLICY: policy.file,
+        "INPUT_POLICY-SIGNER": keys.platform.publicKey,
         INPUT_KEY: keys.promote.file,
         "INPUT_RESULT-DIR": resultsOf(job),
         // The defaults of action.yml, which the runner fills in.

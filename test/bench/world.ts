@@ -8,10 +8,11 @@ import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
+import { findPointerRepository } from "@goldenpath/core/policy/pointer";
 import { silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
 import { createRegistryClient } from "@goldenpath/core/registry/create";
-import { attachEvidence, type ChainPolicy, makeKeys, type TestKeys, writeChainPolicy } from "../support/chain.ts";
+import { attachEvidence, type ChainPolicy, makeKeys, putInForce, type TestKeys, writeChainPolicy } from "../support/chain.ts";
 import { freePort, startDistribution, startOlareg, startProgram, type TestServer } from "../support/servers.ts";
 import { addCounts, type CountingProxy, type Counts, startCountingProxy } from "./proxy.ts";
 
@@ -73,6 +74,11 @@ export async function openWorld(programs: { distribution: string; olareg: string
       keys,
       registries.flatMap(({ host, proxy }) => [host, proxy.host]),
     );
+    // Each is reached by two names.
+    for (const { host, proxy } of registries) {
+      const aliases = [findPointerRepository(parseRepository(`${proxy.host}/${vetted}/any`))];
+      await putInForce(client, `${host}/${vetted}`, policy, { keys, aliases });
+    }
     let names = 0;
     return {
       directory,

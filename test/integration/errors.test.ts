@@ -74,12 +74,25 @@ async function expectError(args: readonly string[], code: string): Promise<NonNu
 function commands(facts: { image: string; policy: string }): Record<string, string[]> {
   const { keys, to } = stand;
   const common = ["--image", facts.image, "--policy", facts.policy];
+  const signer = ["--policy-signer", keys.platform.publicKeyFile];
   return {
     enforce: ["enforce", ...common],
     scan: ["scan", ...common],
     sign: ["sign", ...common, "--stage", "build", "--key", keys.build.file],
     verify: ["verify", ...common, "--environment", "production"],
-    promote: ["promote", ...common, "--environment", "production", "--to", `${to}/shop`, "--tags", "1.0.0", "--key", keys.promote.file],
+    promote: [
+      "promote",
+      ...common,
+      ...signer,
+      "--environment",
+      "production",
+      "--to",
+      `${to}/shop`,
+      "--tags",
+      "1.0.0",
+      "--key",
+      keys.promote.file,
+    ],
     report: ["report", ...common],
   };
 }

@@ -5,13 +5,14 @@ import { digestOf } from "@goldenpath/core/oci/digest";
 import { parseReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { silentPorts } from "@goldenpath/core/ports";
+import { createPointerReader } from "@goldenpath/core/promote/in-force";
 import { type PromotionPreparation, preparePromotion } from "@goldenpath/core/promote/promote";
 import { isStagingTag } from "@goldenpath/core/promote/server-side/plan";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
 import type { Fault } from "@goldenpath/registry/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Behaviour, type ProductServer, startProduct } from "../support/artifactory-nexus.ts";
-import { attachEvidence, type ChainPolicy, pieces, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
+import { attachEvidence, type ChainPolicy, pieces, pushImage, pushIndex, putInForce, type TestImage } from "../support/chain.ts";
 import { connect, openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 /** The whole promotion, with a product's part in it: the product is a stand-in, the gate, the registry and the evidence are what they are everywhere. */
@@ -41,11 +42,15 @@ async function open({ kind, copy }: Setting, change: Record<string, string> = {}
     `      to: { key: vetted, prefix: "${opened.to}" }`,
     ...(kind === "artifactory" ? [`      copy: ${copy}`] : []),
   ];
-  const text = (await readFile(opened.policy.file, "utf8")).replace(/^( {2}production:\n)/m, `$1${lines.join("\n")}\n`);
+  const text = (await readFile(opened.policy.file, "utf8"))
+    .replace(/^( {2}production:\n)/m, `$1${lines.join("\n")}\n`)
+    .replace("serial: 5", "serial: 6");
   const file = join(await mkdtemp(join(opened.directory, "policy-")), "policy.yaml");
   await writeFile(file, text);
   const bytes = new TextEncoder().encode(text);
   const policy: ChainPolicy = { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
+  // The stand's own is in force, under the same serial.
+  await putInForce(opened.client, opened.to, policy, { keys: opened.keys });
   // A product that moves takes everything that it can: what it may leave is the easier case.
   product.behaviour = { takesManifest: true };
   stand = { ...opened, policy, promote: (image, inputs) => opened.promote(image, { policy: file, ...inputs }) };
@@ -67,6 +72,7 @@ function prepare(image: TestImage, client: RegistryClient, name = "shop"): Promi
       tags: ["1.0.0"],
       environmentName: "production",
       policy: stand.policy,
+      pointers: createPointerReader(client, stand.policy, stand.keys.platform.publicKey),
       patience: { attempts: 2, sleep: async () => undefined },
     },
     {

@@ -20,7 +20,13 @@ import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildPlatformImages, installPlatform, type Platform, type PlatformImages } from "../../examples/golden-platform/platform.ts";
+import {
+  activatePlatformPolicy,
+  buildPlatformImages,
+  installPlatform,
+  type Platform,
+  type PlatformImages,
+} from "../../examples/golden-platform/platform.ts";
 import { startDockerd } from "../support/dockerd.ts";
 import { startDistribution, startEmbedded, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
@@ -132,6 +138,7 @@ describe.each<[string, Where]>([
     to: `${server.host}/vetted/web`,
     tags: "1.0.0",
     environment: "production",
+    "policy-signer": platform.keys.policy.publicKeyFile,
     key: platform.keys.promote.file,
   });
 
@@ -141,6 +148,7 @@ describe.each<[string, Where]>([
     client = createRegistryClient({ ports: silentPorts(), env });
     own = await mkdtemp(join(directory, "registry-"));
     platform = await installPlatform(images, { directory: own, registry: server.host, client, ports: silentPorts(), env });
+    await activatePlatformPolicy(platform, `${server.host}/vetted`, { client, ports: silentPorts(), env });
     const built = await pass(buildVerb, { context: "apps/web", tags: `${server.host}/quarantine/web:candidate` });
     quarantine = built.outcome.outputs["image"] ?? "";
     digest = parseReference(quarantine).digest ?? expect.unreachable("a build without a digest");

@@ -10,7 +10,16 @@ import { buildImage, buildReferrer, encodeText, pushBuilt } from "@goldenpath/co
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
 import { afterEach, describe, expect, test } from "vitest";
-import { attachEvidence, makeKeys, pieces, pushIndex, type TestImage, type TestKeys, writeChainPolicy } from "../support/chain.ts";
+import {
+  attachEvidence,
+  makeKeys,
+  pieces,
+  pushIndex,
+  putInForce,
+  type TestImage,
+  type TestKeys,
+  writeChainPolicy,
+} from "../support/chain.ts";
 import { connect, promotionsAmong, readStatements } from "../support/promotion.ts";
 import { startDistribution, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, requireTool } from "../support/tools.ts";
@@ -35,7 +44,15 @@ async function begin(name: keyof typeof start): Promise<TestServer> {
 
 /** Promotes `image` to `to`, as an action does. */
 async function promote(image: TestImage, to: string, policy: string, keys: TestKeys, directory: string): Promise<Execution> {
-  const inputs = { image: image.reference, to, tags: "1.0.0\nstable", environment: "production", policy, key: keys.promote.file };
+  const inputs = {
+    image: image.reference,
+    to,
+    tags: "1.0.0\nstable",
+    environment: "production",
+    policy,
+    "policy-signer": keys.platform.publicKey,
+    key: keys.promote.file,
+  };
   return executeVerb(promoteVerb, inputs, {
     ports: silentPorts(),
     run: { builderId: "https://github.com/acme/platform/.github/workflows/stage-promote.yml@refs/heads/main" },
@@ -62,6 +79,7 @@ test.each<[keyof typeof start, keyof typeof start]>([
   const keys = await makeKeys(directory);
   const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
   const policy = await writeChainPolicy({ directory, keys, from, to });
+  await putInForce(client, to, policy, { keys });
   const image = await pushIndex(client, `${from}/shop`);
   await attachEvidence({ client, image, policy, keys });
   const [statement] = await client.listReferrers(image.repository, image.digest);

@@ -1,9 +1,11 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
 import { formatReference, parseReference, parseRepository, type Repository } from "@goldenpath/core/oci/reference";
+import { type ActivationRequest, activatePolicy } from "@goldenpath/core/policy/activate";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
+import { findPointerRepository } from "@goldenpath/core/policy/pointer";
 import { type LoadedPolicy, type Stage, stages } from "@goldenpath/core/policy/schema";
 import { silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
@@ -21,24 +23,26 @@ import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-im
  * left out or be false in one respect, so that a test of what is refused changes that one thing and nothing else.
  */
 
-/** Whoever may sign in a test: the stages, and somebody whom no policy knows. */
-export type KeyName = Stage | "stranger";
+/** Whoever may sign in a test: the stages, the platform's signer, who puts policies in force, and somebody whom nobody knows. */
+export type KeyName = Stage | "platform" | "stranger";
 export interface TestKey {
   /** A private key in PEM, as `key` takes it. */
   file: string;
   publicKey: string;
+  publicKeyFile: string;
   signer: Signer;
 }
 export type TestKeys = Readonly<Record<KeyName, TestKey>>;
 
 /** New keys, their private halves as files in `directory`. */
 export async function makeKeys(directory: string): Promise<TestKeys> {
-  const made = [...stages, "stranger" as const].map(async (name) => {
+  const made = [...stages, "platform" as const, "stranger" as const].map(async (name) => {
     const { privateKeyPem, publicKeyPem } = generateKeyPair();
-    const file = join(directory, `${name}.key`);
+    const [file, publicKeyFile] = [join(directory, `${name}.key`), join(directory, `${name}.pub`)];
+    await writeFile(publicKeyFile, publicKeyPem);
     await writeFile(file, privateKeyPem, { mode: 0o600 });
     const signer = await loadSigner({ key: privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: directory });
-    return [name, { file, publicKey: publicKeyPem, signer }] as const;
+    return [name, { file, publicKey: publicKeyPem, publicKeyFile, signer }] as const;
   });
   return Object.fromEntries(await Promise.all(made)) as Record<KeyName, TestKey>;
 }
@@ -71,6 +75,19 @@ export async function writeChainPolicy(facts: PolicyFacts): Promise<ChainPolicy>
   await writeFile(file, text);
   const bytes = new TextEncoder().encode(text);
   return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
+}
+
+/** Puts a policy in force for what is promoted to `to`, by the platform's signer or another. */
+export async function putInForce(
+  client: RegistryClient,
+  to: string,
+  policy: ChainPolicy,
+  { keys, ...more }: { keys: TestKeys } & Partial<Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners">>,
+): Promise<Repository> {
+  const repository = findPointerRepository(parseRepository(`${to}/any`));
+  const bytes = await readFile(policy.file);
+  await activatePolicy(client, { next: policy, bytes, repository, signer: keys.platform.signer, now: new Date(), ...more });
+  return repository;
 }
 
 function renderChainPolicy({ keys, from, to, serial = 5, accepts, remark = "a policy for tests", referrers }: PolicyFacts): string {

@@ -25,6 +25,7 @@ export const policy: LoadedPolicy = {
     version: 1,
     name: "acme",
     accepts: [],
+    activators: [],
     serial: 7,
     registries: { plainHttp: [], hosts: {} },
     signers: Object.fromEntries(["build", "base", "scan", "promote"].map((name) => [name, { publicKey: `the key of ${name}` }])),

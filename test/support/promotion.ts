@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Digest } from "@goldenpath/core/oci/digest";
 import { parseReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { type Context, silentPorts } from "@goldenpath/core/ports";
+import { createPointerReader } from "@goldenpath/core/promote/in-force";
 import type { PromotionPlan } from "@goldenpath/core/promote/plan";
 import { type PromotionPreparation, preparePromotion } from "@goldenpath/core/promote/promote";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
@@ -23,6 +24,7 @@ import {
   type Falsehoods,
   makeKeys,
   pushImage,
+  putInForce,
   type TestImage,
   type TestKeys,
   writeChainPolicy,
@@ -86,6 +88,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     ...(options.carry === undefined ? {} : { referrers: options.carry }),
   });
   await pushImage(client, `${to}/shop`, "of long ago", "0.9.0");
+  await putInForce(client, to, policy, { keys });
   const context: Context = {
     ports: silentPorts(),
     run: { builderId: "https://github.com/acme/platform/.github/workflows/stage-promote.yml@refs/heads/main" },
@@ -118,6 +121,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
           tags: "1.0.0",
           environment: "production",
           policy: policy.file,
+          "policy-signer": keys.platform.publicKey,
           key: keys.promote.file,
           ...inputs,
         },
@@ -132,6 +136,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
           tags: other.tags ?? ["1.0.0"],
           environmentName: other.environment ?? "production",
           policy,
+          pointers: createPointerReader(other.client ?? client, policy, keys.platform.publicKey),
         },
         { ...context, now: () => other.now ?? new Date() },
       ),
@@ -195,7 +200,7 @@ export async function promoteWhole(stand: Stand, image: TestImage, tags = "1.0.0
     stage: "promote",
     violations: [],
     subject: { repository: `${stand.to}/shop`, digest: image.digest },
-    policy: { serial: 5, digest: stand.policy.digest },
+    policy: { serial: stand.policy.policy.serial, digest: stand.policy.digest },
   });
   await expectWhole(stand, image, tags);
 }

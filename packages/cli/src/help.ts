@@ -16,6 +16,8 @@ export function renderHelp(): string {
 
   goldenpath policy check FILE [--previous FILE]   check a policy, and whether it may follow the one before it
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name
+  goldenpath policy activate POLICY --to HOST/NAME --key KEY
+                                                   put it in force for what is promoted there
   goldenpath policy schema                         its JSON Schema
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
@@ -33,7 +35,7 @@ The verbs take the actions' inputs as options: goldenpath scan --help. They exit
 
 /** Help of the commands that are not verbs. */
 const commandHelp = {
-  policy: `goldenpath policy: check and publish policies.
+  policy: `goldenpath policy: check, publish and activate policies.
 
   goldenpath policy check FILE
       Checks a policy, and prints its name, serial and digest.
@@ -42,6 +44,24 @@ const commandHelp = {
 
   goldenpath policy publish FILE HOST/NAME
       Puts a policy into a registry, and prints its oci:// name, by digest.
+
+  goldenpath policy activate POLICY --to HOST/FIRST/goldenpath-policy --key KEY
+      Puts a policy in force for what is promoted to HOST/FIRST/…: stores it there, and points the tag in-force at it, signed. POLICY is a file,
+      OWNER/REPO//PATH@COMMIT or oci://HOST/NAME@sha256:DIGEST. A serial that does not rise is refused.
+  --to HOST/FIRST/goldenpath-policy
+      Where.
+  --alias HOST/FIRST/goldenpath-policy
+      Another name by which promotions reach the same repository.
+  --key KEY
+      The private key of the platform's signer: a file, env://NAME, or PEM. Not that of a stage.
+  --key-passphrase TEXT
+      Its passphrase, where it has one; else COSIGN_PASSWORD.
+  --revoke SERIAL
+      What was judged under this serial before counts for nothing from now on.
+  --previous-signer FILE
+      The public key that the pointer there was signed with, where the platform's key changes.
+  --dry-run
+      Say what would be in force, and write nothing.
 
   goldenpath policy schema
       Prints the policy's JSON Schema.

@@ -13,8 +13,9 @@ import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
 
-/** `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `schema`. */
+/** `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key KEY`, `schema`. */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
+  if (args[0] === "activate") return (await import("./policy-activate.ts")).runActivate(args.slice(1), output);
   const { values, positionals } = parseArgs({ args: [...args], options: { previous: { type: "string" } }, allowPositionals: true });
   const [action, file, repository] = positionals;
   if (action === "schema") {
@@ -22,9 +23,12 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
     return exitCodes.pass;
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
-    throw new UserError("goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, or schema", {
-      code: "arguments-invalid",
-    });
+    throw new UserError(
+      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, or schema",
+      {
+        code: "arguments-invalid",
+      },
+    );
   }
   if (values.previous !== undefined && action !== "check")
     throw new UserError("goldenpath policy publish: --previous is an option of policy check", { code: "arguments-invalid" });

@@ -70,7 +70,11 @@ function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
       wayOut: `Build in ${build.environments.join(" or ")}, or have the policy's owners add it to build.environments.`,
     });
   }
-  return [...problems, ...judgePolicy(scope, "the provenance", provenance), ...judgeTime(scope, "the provenance", provenance.finishedOn)];
+  return [
+    ...problems,
+    ...judgePolicy(scope, "the provenance", { ...provenance, time: provenance.finishedOn }),
+    ...judgeTime(scope, "the provenance", provenance.finishedOn),
+  ];
 }
 
 function decideSbom(scope: StageScope, provenance: StageDecision): StageDecision {

@@ -1,5 +1,6 @@
 import { formatRepository, isWithin, parseRepository } from "../oci/reference.ts";
 import { isDayOver } from "../policy/exceptions.ts";
+import { listAcceptedVersions } from "../policy/pointer.ts";
 import type { Stage } from "../policy/schema.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
@@ -121,22 +122,26 @@ function isUnder(repository: string, prefixes: readonly string[]): boolean {
 export function judgePolicy(
   scope: StageScope,
   what: string,
-  made: { policySerial: number; policyDigest: Readonly<Record<string, string>> },
+  made: { policySerial: number; policyDigest: Readonly<Record<string, string>>; time: Date },
 ): Problem[] {
-  const { policy, digest } = scope.facts.policy;
+  const { policy, now } = scope.facts;
   const wayOut = wayToRunAgain(scope);
-  const versions = [{ serial: policy.serial, digest }, ...policy.accepts];
+  const refuse = (problem: string, first = ""): Problem[] => [{ rule: "gate.policy-serial", problem, wayOut: `${first}${wayOut}` }];
+  const versions = listAcceptedVersions(policy, now);
   const ofSerial = versions.filter((version) => version.serial === made.policySerial);
   if (ofSerial.length === 0) {
     const accepted =
-      versions.length === 1 ? `serial ${policy.serial} counts` : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
-    return [
-      { rule: "gate.policy-serial", problem: `${what} was made under serial ${made.policySerial} of the policy; ${accepted}`, wayOut },
-    ];
+      versions.length === 1 ? `serial ${policy.policy.serial} counts` : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
+    return refuse(`${what} was made under serial ${made.policySerial} of the policy; ${accepted}`);
   }
-  if (!ofSerial.some((version) => isDigestIn(made.policyDigest, version.digest))) {
+  const version = ofSerial.find((each) => isDigestIn(made.policyDigest, each.digest));
+  if (version === undefined) {
     const problem = `${what} was made under another policy that has serial ${made.policySerial} as well`;
-    return [{ rule: "gate.policy-serial", problem, wayOut: `Raise the policy's serial with every change. ${wayOut}` }];
+    return refuse(problem, "Raise the policy's serial with every change. ");
+  }
+  // An invalid time is later than any.
+  if (version.madeUntil !== undefined && !(made.time <= version.madeUntil)) {
+    return refuse(`${what} was made under serial ${made.policySerial} of the policy after that had been superseded`);
   }
   return [];
 }

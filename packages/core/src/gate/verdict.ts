@@ -75,7 +75,7 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
     return [malformed(scope, `the newest verdict of ${stage}`, `it passes without the level ${stageLevel(stage)}`)];
   }
   return [
-    ...judgePolicy(scope, `the newest verdict of ${stage}`, summary),
+    ...judgePolicy(scope, `the newest verdict of ${stage}`, { ...summary, time: summary.timeVerified }),
     ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified),
     ...judgeExceptions(scope, `the newest verdict of ${stage}`, summary.exceptions),
   ];

@@ -27,7 +27,7 @@ const wholeAnswer = 120_000;
  * @throws UserError `policy-not-found`, `policy-unauthorized`, `policy-moved`, `policy-invalid` (too large), `github-url-invalid`; InfrastructureError
  *   `github-unreachable`, `github-error`
  */
-export async function fetchGithubFile(file: GithubFile, context: Context): Promise<Uint8Array> {
+export async function fetchGithubFile(file: GithubFile, context: Pick<Context, "ports" | "env" | "signal">): Promise<Uint8Array> {
   const url = contentsUrl(file, context.env["GITHUB_API_URL"]);
   const token = context.env["GITHUB_TOKEN"] || context.env["GH_TOKEN"] || undefined;
   if (token !== undefined) context.ports.mask(token);

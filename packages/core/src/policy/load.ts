@@ -1,22 +1,28 @@
 import { resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
-import { parseReference, type Reference } from "../oci/reference.ts";
+import { formatReference, parseReference, type Reference, type Repository } from "../oci/reference.ts";
 import type { Context } from "../ports.ts";
+import type { RegistryClient } from "../registry/client.ts";
 import { createRegistryClient } from "../registry/create.ts";
 import { notAFile, readBoundedFile, UnfitFile } from "../text/read-file.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { fetchGithubFile, type GithubFile } from "./github.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
+import { assertInForce, isPointerRepository, pointerTag } from "./pointer.ts";
+import { fetchPointer, parsePolicySigners } from "./pointer-artifact.ts";
 import type { LoadedPolicy } from "./schema.ts";
 
 /** Where a policy is. Anything that is not a file on this machine is pinned to one content. */
 export type PolicySource =
   | { kind: "file"; path: string }
   | { kind: "github"; file: GithubFile }
-  | { kind: "oci"; reference: Reference & { digest: Digest } };
+  | { kind: "oci"; reference: Reference & { digest: Digest } }
+  /** The one that is in force, by the signed word of the platform's signer. */
+  | { kind: "in-force"; repository: Repository };
 
-const forms = "Write a path, OWNER/REPO//PATH@COMMIT (all 40 hexadecimal digits), or oci://HOST/NAME@sha256:DIGEST.";
+const forms =
+  "Write a path, OWNER/REPO//PATH@COMMIT (all 40 hexadecimal digits), oci://HOST/NAME@sha256:DIGEST, or oci://HOST/…/goldenpath-policy:in-force.";
 
 /**
  * The text of a `policy` input → where the policy is.
@@ -29,6 +35,8 @@ export function parsePolicyUri(uri: string): PolicySource {
   if (uri.trim() === "") throw invalid("is empty");
   if (uri.startsWith("oci://")) {
     const reference = parseReference(uri.slice("oci://".length), "policy");
+    if (reference.digest === undefined && reference.tag === pointerTag && isPointerRepository(reference))
+      return { kind: "in-force", repository: { registry: reference.registry, name: reference.name } };
     if (reference.digest === undefined) {
       throw notPinned(
         "names no digest, and what is behind a tag can change",
@@ -52,35 +60,82 @@ export function parsePolicyUri(uri: string): PolicySource {
 }
 
 /**
- * Loads the policy that `uri` names: a file (relative to the working directory), a file of a GitHub repository at a commit, or an OCI artifact by digest.
- * @throws UserError `policy-uri-invalid`, `policy-not-pinned`, `policy-not-found`, `policy-invalid`, `policy-version` and others by where it comes from;
- *   InfrastructureError where that place cannot be reached
+ * Loads the policy that `uri` names: a file (relative to the working directory), a file of a GitHub repository at a commit, an OCI artifact by digest, or the policy
+ * that is in force where the platform's signer says so (`signer`: its public key as PEM, or a file with it).
+ * @throws UserError `policy-uri-invalid`, `policy-not-pinned`, `policy-not-found`, `policy-invalid`, `policy-version`, `policy-signer-missing` and others by where it comes
+ *   from; PolicyViolation `policy.pointer-missing`, `policy.pointer-invalid`; InfrastructureError where that place cannot be reached
  */
-export async function loadPolicy(uri: string, context: Context): Promise<LoadedPolicy> {
-  const bytes = await fetchPolicyBytes(parsePolicyUri(uri), uri, context);
+export async function loadPolicy(uri: string, context: PolicyContext, signer?: string): Promise<LoadedPolicy> {
+  const source = parsePolicyUri(uri);
+  if (source.kind === "in-force") return loadPolicyInForce(source.repository, uri, context, signer);
+  const bytes = await fetchPolicyBytes(source, uri, context);
   return { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
 }
 
-async function fetchPolicyBytes(source: PolicySource, uri: string, context: Context): Promise<Uint8Array> {
+type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory">;
+
+/** The pointer's own digest of the policy settles what it is, wherever its bytes come from. */
+async function loadPolicyInForce(
+  repository: Repository,
+  uri: string,
+  context: PolicyContext,
+  signer: string | undefined,
+): Promise<LoadedPolicy> {
+  if (signer === undefined) {
+    throw new UserError(`policy '${uri}' is whichever one is in force, and input 'policy-signer' does not say on whose word`, {
+      code: "policy-signer-missing",
+      wayOut: "Give the public key of the platform's signer in policy-signer: PEM, or a file.",
+    });
+  }
+  const keys = parsePolicySigners(await readPolicySigner(signer, context));
+  return withClient(context, async (client) => {
+    const { pointer } = await fetchPointer(client, repository, keys);
+    const pinned = { ...repository, digest: pointer.artifact };
+    const bytes = await fetchPolicyArtifact(client, pinned);
+    const digest = digestOf(bytes);
+    const policy = parsePolicy(bytes, uri);
+    const loaded = { policy, uri: `oci://${formatReference(pinned)}`, digest, inForce: pointer };
+    // Its bytes may have been put there by anybody.
+    assertInForce(loaded, pointer);
+    return loaded;
+  });
+}
+
+/** The text of input `policy-signer` → PEM: itself, or what a file holds. */
+export async function readPolicySigner(given: string, { workingDirectory }: Pick<Context, "workingDirectory">): Promise<string> {
+  if (given.includes("-----BEGIN")) return given;
+  const bytes = await readPolicyFile(resolve(workingDirectory, given), given, "policy-signer");
+  return new TextDecoder().decode(bytes);
+}
+
+/** The bytes of a policy that is pinned to one content. */
+export async function fetchPolicyBytes(
+  source: Exclude<PolicySource, { kind: "in-force" }>,
+  uri: string,
+  context: PolicyContext,
+): Promise<Uint8Array> {
   if (source.kind === "file") return readPolicyFile(resolve(context.workingDirectory, source.path), uri);
   if (source.kind === "github") return fetchGithubFile(source.file, context);
-  const { ports, env, signal } = context;
+  return withClient(context, (client) => fetchPolicyArtifact(client, source.reference));
+}
+
+async function withClient<T>({ ports, env, signal }: PolicyContext, work: (client: RegistryClient) => Promise<T>): Promise<T> {
   // Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine.
   const client = createRegistryClient({ ports, env, signal });
   try {
-    return await fetchPolicyArtifact(client, source.reference);
+    return await work(client);
   } finally {
     await client.close();
   }
 }
 
-async function readPolicyFile(path: string, uri: string): Promise<Uint8Array> {
+async function readPolicyFile(path: string, uri: string, what = "policy"): Promise<Uint8Array> {
   try {
     return await readBoundedFile(path, maxPolicyBytes);
   } catch (error) {
     if (error instanceof UnfitFile) {
       const isFile = error.message !== notAFile;
-      throw new UserError(`policy '${uri}' is ${isFile ? `larger than ${maxPolicyBytes} bytes` : "not a file"}`, {
+      throw new UserError(`${what} '${uri}' is ${isFile ? `larger than ${maxPolicyBytes} bytes` : "not a file"}`, {
         code: isFile ? "policy-invalid" : "policy-not-found",
         cause: error,
         wayOut: forms,
@@ -89,6 +144,6 @@ async function readPolicyFile(path: string, uri: string): Promise<Uint8Array> {
     const code = (error as NodeJS.ErrnoException).code;
     const why =
       code === "ENOENT" || code === "ENOTDIR" ? "there is no such file" : code === "EACCES" ? "it may not be read" : String(error);
-    throw new UserError(`policy '${uri}' cannot be read: ${why} (${path})`, { code: "policy-not-found", cause: error, wayOut: forms });
+    throw new UserError(`${what} '${uri}' cannot be read: ${why} (${path})`, { code: "policy-not-found", cause: error, wayOut: forms });
   }
 }

@@ -64,6 +64,7 @@ interface LocatedProblem extends YamlProblem {
 
 function describeIssues(issues: readonly z.core.$ZodIssue[], yaml: YamlText): LocatedProblem[] {
   const problems: LocatedProblem[] = [];
+  issues = issues.flatMap(unfoldUnion);
   // A mistyped key is missing under its right name as well: one problem, not two.
   const mistyped = new Set<string>();
   for (const issue of issues) {
@@ -90,6 +91,18 @@ function describeIssues(issues: readonly z.core.$ZodIssue[], yaml: YamlText): Lo
     problems.push({ ...yaml.locate(path, "value"), path, message: describeIssue(issue, found) });
   }
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** Where a value can be one of several kinds, and is of one of them by its type, what is wrong with it as that kind. */
+function unfoldUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const hasRoot = (branch: readonly z.core.$ZodIssue[], code: string): boolean =>
+    branch.some((each) => each.path.length === 0 && each.code === code);
+  // A fixed word is of no type of its own, and the union's message names it.
+  if (issue.errors.some((branch) => hasRoot(branch, "invalid_value"))) return [issue];
+  const [fitting, ...others] = issue.errors.filter((branch) => !hasRoot(branch, "invalid_type"));
+  if (fitting === undefined || others.length > 0) return [issue];
+  return fitting.flatMap((each) => unfoldUnion({ ...each, path: [...issue.path, ...each.path] }));
 }
 
 function describeIssue(issue: z.core.$ZodIssue, found: Found): string {
@@ -153,14 +166,20 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): Found {
 function knownKeys(path: readonly PropertyKey[]): string[] {
   let schema: unknown = policySchema;
   for (const part of path) {
-    schema = unwrap(schema);
+    schema = optionWithin(unwrap(schema));
     if (schema instanceof z.ZodObject) schema = schema.shape[String(part)];
     else if (schema instanceof z.ZodArray) schema = schema.element;
     else if (schema instanceof z.ZodRecord) schema = schema.valueType;
     else return [];
   }
-  schema = unwrap(schema);
+  schema = optionWithin(unwrap(schema));
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+/** Of a value that can be of several kinds, the kind that has something in it. */
+function optionWithin(schema: unknown): unknown {
+  if (!(schema instanceof z.ZodUnion)) return schema;
+  return schema.options.map(unwrap).find((option) => option instanceof z.ZodObject || option instanceof z.ZodArray);
 }
 
 function unwrap(schema: unknown): unknown {

@@ -7,9 +7,24 @@ import { policyMediaType } from "./artifact.ts";
 import { parsePolicy } from "./parse.ts";
 import type { LoadedPolicy } from "./schema.ts";
 
+/** A policy as an OCI artifact (image specification 1.1: an artifactType, and the empty config). The same bytes always make the same digest. */
+export function buildPolicyArtifact(policy: Uint8Array): { manifest: Uint8Array; digest: Digest; config: Descriptor; layer: Descriptor } {
+  const config: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
+  const layer: Descriptor = {
+    mediaType: policyMediaType,
+    digest: digestOf(policy),
+    size: policy.byteLength,
+    // By this name, `oras pull` writes the file.
+    annotations: { "org.opencontainers.image.title": "policy.yaml" },
+  };
+  const manifest = new TextEncoder().encode(
+    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: policyMediaType, config, layers: [layer] }),
+  );
+  return { manifest, digest: digestOf(manifest), config, layer };
+}
+
 /**
- * Pushes a policy as an OCI artifact (image specification 1.1: an artifactType, and the empty config) and gives its reference by digest. The same bytes
- * always get the same digest. What does not parse is not pushed.
+ * Pushes a policy as an OCI artifact and gives its reference by digest. What does not parse is not pushed.
  * @throws UserError `policy-invalid`, `policy-version`, and the registry client's errors
  */
 export async function publishPolicy(
@@ -18,18 +33,10 @@ export async function publishPolicy(
   bytes: Uint8Array,
 ): Promise<Reference & { digest: Digest }> {
   parsePolicy(bytes, `for ${formatRepository(repository)}`);
-  const config: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
-  const layer: Descriptor = {
-    mediaType: policyMediaType,
-    digest: digestOf(bytes),
-    size: bytes.byteLength,
-    // By this name, `oras pull` writes the file.
-    annotations: { "org.opencontainers.image.title": "policy.yaml" },
-  };
+  const { config, layer, manifest } = buildPolicyArtifact(bytes);
   await client.pushBlob(repository, config, () => emptyBlob.bytes);
   await client.pushBlob(repository, layer, () => bytes);
-  const manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: policyMediaType, config, layers: [layer] };
-  const digest = await client.pushManifest(repository, new TextEncoder().encode(JSON.stringify(manifest)), mediaTypes.ociManifest);
+  const digest = await client.pushManifest(repository, manifest, mediaTypes.ociManifest);
   return { registry: repository.registry, name: repository.name, digest };
 }
 

@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { z } from "zod";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { parseReference, parseRepository } from "../oci/reference.ts";
+import type { PolicyPointer } from "./pointer.ts";
 
 /** The stages that leave evidence, in the order of the path. */
 export const stages = ["build", "base", "scan", "promote"] as const;
@@ -201,16 +202,26 @@ export const policySchema = z
       .positive()
       .describe("Rises with every change. Evidence made under another serial does not count, unless `accepts` names it."),
     accepts: z
-      .array(
-        z.strictObject({
-          serial: z.number().int().positive().describe("Its serial."),
-          digest: digestText.describe("Of its file's bytes."),
-        }),
+      .union(
+        [
+          z.array(
+            z.strictObject({
+              serial: z.number().int().positive().describe("Its serial."),
+              digest: digestText.describe("Of its file's bytes."),
+            }),
+          ),
+          duration,
+        ],
+        "expected a list of serials with digests, or a duration such as 14d",
       )
-      .default([])
+      .prefault([])
       .describe(
-        "Older versions of this policy whose evidence still counts, each by serial and digest. Without it only the current one does.",
+        "Older versions of this policy whose evidence still counts: each by serial and digest, or, as a duration such as 14d, those that were superseded no longer ago. Without it only the current one does.",
       ),
+    activators: z
+      .array(name)
+      .default([])
+      .describe("The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage."),
     registries: z
       .strictObject({
         plainHttp: z
@@ -328,7 +339,16 @@ export const policySchema = z
           message: "a stage is required twice; list its signers in one entry",
         });
     }
-    policy.accepts.forEach(({ serial }, index) => {
+    policy.activators.forEach((activator, index) => {
+      if (!signers.has(activator)) unknown(["activators", index], activator, "signer", signers);
+      const speaks = Object.values(policy.environments).some(
+        ({ promoter, requires }) => promoter === activator || requires.some((requirement) => requirement.signers.includes(activator)),
+      );
+      // Whoever has a stage's key could otherwise choose the policy that it is judged by.
+      if (speaks) context.addIssue({ code: "custom", path: ["activators", index], message: `'${activator}' speaks for a stage as well` });
+    });
+    const listed = typeof policy.accepts === "number" ? [] : policy.accepts;
+    listed.forEach(({ serial }, index) => {
       if (serial >= policy.serial)
         context.addIssue({
           code: "custom",
@@ -359,10 +379,12 @@ export type PolicyEnvironment = Policy["environments"][string];
 /** A policy as loaded: what it says, and which bytes said it. */
 export interface LoadedPolicy {
   policy: Policy;
-  /** Where it came from, as given: a path, `OWNER/REPO//path@commit` or `oci://…@sha256:…`. */
+  /** Where it came from: a path, `OWNER/REPO//path@commit` or `oci://…@sha256:…`. */
   uri: string;
   /** Of the file's bytes. */
   digest: Digest;
+  /** What the platform's signer says of it, where it was asked: which policies came before it. */
+  inForce?: PolicyPointer;
 }
 
 /** The key itself: one key has many texts (line breaks, unused bits of base64, compressed points). Of what is no key, the text. */

@@ -101,7 +101,8 @@ export async function gatherPromotion(
   const reads = countReads(image, evidence, graph, manifests);
   reads.contents += payloads;
   reads.lists += destination.lists;
-  reads.looks += destination.looks + asked.length + tags.length;
+  // And one for which policy is in force.
+  reads.looks += destination.looks + asked.length + tags.length + 1;
   reads.held = missing.map(({ digest }) => digest).filter((digest) => source.held(from, digest) !== undefined);
   return {
     facts: {

@@ -1,7 +1,8 @@
 import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import type { Digest } from "../oci/digest.ts";
-import { formatRepository, isWithin, type Reference, type Repository } from "../oci/reference.ts";
+import { formatRepository, isSameRepository, isWithin, type Reference, type Repository } from "../oci/reference.ts";
+import { isPointerRepository, pointerName } from "../policy/pointer.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
@@ -14,6 +15,7 @@ import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import { type ExecutionCounts, executeCopy, executeTags, noCounts } from "./execute.ts";
 import { addState } from "./failures.ts";
 import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
+import { confirmInForce, type PointerReader } from "./in-force.ts";
 import { type LeftBehind, type PromotionPlan, planPromotion } from "./plan.ts";
 import { removeStagingTags } from "./server-side/clean-up.ts";
 import { readWhereMoved } from "./server-side/moved-source.ts";
@@ -27,6 +29,8 @@ export interface PromotionRequest {
   tags: readonly string[];
   environmentName: string;
   policy: LoadedPolicy;
+  /** Which policy is in force at the destination. */
+  pointers: PointerReader;
   /** What reads the source: several promotions of one run share it, and read what they share once. */
   source?: RememberingClient;
   /** How often a product's API is asked in all, and how is waited in between; as a client's unless told. */
@@ -55,22 +59,27 @@ export interface PromotionOutcome {
 /**
  * Gates an image and plans its promotion. What is returned to execute belongs to the digest that was gated, and to nothing else; without a passed gate there is
  * nothing to execute.
- * @throws UserError `environment-unknown`, `input-invalid`, `key-not-promoter`; the gate's and the client's errors
+ * @throws UserError `environment-unknown`, `input-invalid`, `key-not-promoter`; PolicyViolation `policy.not-in-force`, `policy.pointer-missing`,
+ *   `policy.pointer-invalid`; the gate's and the client's errors
  */
-export async function preparePromotion(client: RegistryClient, request: PromotionRequest, context: Context): Promise<PromotionPreparation> {
-  const { policy, environmentName, to } = request;
+export async function preparePromotion(client: RegistryClient, given: PromotionRequest, context: Context): Promise<PromotionPreparation> {
+  const { environmentName, to } = given;
+  const astray = judgeDestination(findEnvironment(given.policy, environmentName), environmentName, to);
+  if (isSameRepository(given.image, to)) {
+    throw new UserError(`input 'to' is '${formatRepository(to)}': that is where the image is already`, { code: "input-invalid" });
+  }
+  // Before anything else is asked of anybody. Where the policy's own word keeps the image out, no other is needed.
+  const policy = astray.length > 0 ? given.policy : await confirmInForce(given.policy, to, given.pointers);
+  const request = { ...given, policy };
   const environment = findEnvironment(policy, environmentName);
   const { serverSide: settings } = environment;
   // A product that moves may have taken the image away already, asked by a run that was killed since. Where nothing moves, what is gone from quarantine was withdrawn.
   const moves = settings !== undefined && !(settings.product === "artifactory" && settings.copy);
   const source = moves ? rememberReads(readWhereMoved(client, request.image, to)) : (request.source ?? rememberReads(client));
   const gate = await runGate(source, request.image, environmentName, policy, context.now());
-  const violations = [...judgeDestination(environment, environmentName, to), ...gate.violations];
+  const violations = [...astray, ...gate.violations];
   if (violations.length > 0) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
-  if (formatRepository(from) === formatRepository(to)) {
-    throw new UserError(`input 'to' is '${formatRepository(to)}': that is where the image is already`, { code: "input-invalid" });
-  }
   const gather = (isThorough: boolean): Promise<GatheredPromotion> =>
     gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers, isThorough });
   const gathered = await gather(false);
@@ -160,6 +169,16 @@ function httpOptions({ policy, patience }: PromotionRequest, { ports, env, signa
 }
 
 function judgeDestination(environment: PolicyEnvironment, environmentName: string, to: Repository): Violation[] {
+  if (isPointerRepository(to)) {
+    return [
+      {
+        rule: "promote.destination",
+        thing: formatRepository(to),
+        problem: `what is in a ${pointerName} says which policy is in force, and no image is promoted to there`,
+        wayOut: "Promote to a repository of another name.",
+      },
+    ];
+  }
   if (environment.to.some((prefix) => isWithin(to, prefix))) return [];
   return [
     {

@@ -18,7 +18,8 @@ export interface PlannedRequests {
  * lists in registries that keep none.
  *
  * Spent: each manifest, config and bundle at the source is read once; each list of referrers (of the image, of each child that runs, and, with `referrers: all`, of
- * each referrer that goes along) is one page, as is the list of tags that may be cosign's. At the destination the image's manifest is looked at, and each tag; where
+ * each referrer that goes along) is one page, as is the list of tags that may be cosign's. At the destination the policy in force is read in one request, the image's
+ * manifest is looked at, and each tag; where
  * the image is there already, its list of referrers; between registries each blob of what is missing, since a promotion that was killed leaves blobs that no list has.
  *
  * Ahead: one look at the source, where anything is copied; a mount (POST) per blob in one registry; POST and PUT per blob between two, and a GET for those that the gate

@@ -7,6 +7,7 @@ export const predicateTypes = {
   vulnerabilities: "https://cosign.sigstore.dev/attestation/vuln/v1",
   verificationSummary: "https://slsa.dev/verification_summary/v1",
   base: "https://github.com/goldenpath-ci/goldenpath/predicates/base/v1",
+  policyInForce: "https://github.com/goldenpath-ci/goldenpath/predicates/policy-in-force/v1",
 } as const;
 
 export const statementType = "https://in-toto.io/Statement/v1";

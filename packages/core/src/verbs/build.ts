@@ -61,7 +61,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     });
   }
   checkBuildVariables(given.env, "input 'env'");
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const plan = planBuild(policy.policy, {
     tags: given.tags,

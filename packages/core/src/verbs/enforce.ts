@@ -35,7 +35,7 @@ export const enforceVerb: Verb<typeof inputs> = {
 
 async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   const reference = parseReference(given.image, "input 'image'");
   const client = createPolicyClient(context, policy);
   try {

@@ -4,9 +4,10 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { findEnvironment } from "../gate/verify.ts";
 import { formatReference, formatRepository } from "../oci/reference.ts";
-import { loadPolicy } from "../policy/load.ts";
+import { loadPolicy, readPolicySigner } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
+import { createPointerReader, type PointerReader } from "../promote/in-force.ts";
 import { type LeftBehind, type PromotionPlan, renderPlanText } from "../promote/plan.ts";
 import { assertPromoter, preparePromotion } from "../promote/promote.ts";
 import type { RegistryClient } from "../registry/client.ts";
@@ -64,20 +65,23 @@ interface Run {
   /** Absent for a dry run. */
   signer: Signer | undefined;
   client: RegistryClient;
+  pointers: PointerReader;
   /** What it has read of a source is not read again. */
   source: RememberingClient;
 }
 
 async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
   const jobs = planJobs(given);
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   const environment = findEnvironment(policy, given.environment);
   const signer = await loadPromoter(given, context);
   if (signer !== undefined) assertPromoter(signer, environment, policy);
+  const policySigner = given["policy-signer"] === undefined ? undefined : await readPolicySigner(given["policy-signer"], context);
   const client = createPolicyClient(context, policy);
-  const run: Run = { given, context, policy, signer, client, source: rememberReads(client) };
   const directory = given["result-dir"] ?? context.temporaryDirectory;
   try {
+    const pointers = createPointerReader(client, policy, policySigner);
+    const run: Run = { given, context, policy, signer, client, pointers, source: rememberReads(client) };
     const [job] = jobs;
     if (given.images.length > 0) {
       return await promoteMany(jobs, directory, context, (each, planFile) => promoteOne(each, run, planFile, false));
@@ -91,9 +95,9 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
 
 /** `isAlone`: the plan is printed, and the requests of the run are this promotion's. */
 async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile: string, isAlone: boolean): Promise<VerbOutcome> {
-  const { given, context, policy, signer, client, source } = run;
+  const { given, context, policy, signer, client, pointers, source } = run;
   const startedAt = context.now();
-  const request = { image, to, tags, environmentName: given.environment, policy, source };
+  const request = { image, to, tags, environmentName: given.environment, policy, pointers, source };
   const { gate, violations, prepared } = await preparePromotion(client, request, context);
   const finish = (
     facts: ImageFacts,

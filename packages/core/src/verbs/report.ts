@@ -36,7 +36,7 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
     });
   }
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   const outcome =
     given.image === undefined
       ? await reportResults(given.results, policy, context, startedAt)

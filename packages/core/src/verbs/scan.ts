@@ -54,7 +54,7 @@ interface ScannedChild extends ExaminedChild {
 
 async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   const database = await placeDatabase(
     given.database === undefined ? undefined : resolve(context.workingDirectory, given.database),
     context,

@@ -69,7 +69,7 @@ async function runSign(given: Inputs, context: Context): Promise<VerbOutcome> {
     });
   }
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   // The key is read before anything is asked of a registry: a wrong one is found out at once, and masked from here on.
   const signer = await loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
   const client = createPolicyClient(context, policy);

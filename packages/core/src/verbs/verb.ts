@@ -87,6 +87,7 @@ export const choice = <const T extends readonly [string, ...string[]]>(values: T
 /** Inputs that every verb has. */
 export const commonInputs = {
   policy: requiredText(),
+  "policy-signer": optionalText(),
   "result-dir": optionalText(),
 };
 

@@ -18,7 +18,7 @@ export const verifyVerb: Verb<typeof inputs> = { name: "verify", command: "verif
 
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context);
+  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
   const client = createPolicyClient(context, policy);
   try {
     const reference = parseReference(given.image);

@@ -1,0 +1,91 @@
+import type { KeyObject } from "node:crypto";
+import { PolicyViolation, UserError } from "../errors.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { parsePublicKey } from "../signing/keys.ts";
+import type { Signer } from "../signing/types.ts";
+import { isPointerRepository, type PolicyPointer, planActivation, pointerName } from "./pointer.ts";
+import { type FoundPointer, fetchPointer, writePointer } from "./pointer-artifact.ts";
+import { buildPolicyArtifact, publishPolicy } from "./publish.ts";
+import type { LoadedPolicy } from "./schema.ts";
+
+export interface ActivationRequest {
+  next: LoadedPolicy;
+  /** Its own bytes, which are kept beside the pointer. */
+  bytes: Uint8Array;
+  /** `HOST/…/goldenpath-policy` in vetted. */
+  repository: Repository;
+  /** Other names of the same repository, for registries that are reached by several. */
+  aliases?: readonly Repository[];
+  signer: Signer;
+  /** Whose word the pointer may be that is there now, besides the signer's own: while the platform's key changes. */
+  previousSigners?: readonly KeyObject[];
+  /** Serials whose evidence is to count no more. */
+  revoke?: readonly number[];
+  isDryRun?: boolean;
+  now: Date;
+}
+
+export interface Activation {
+  /** What the pointer says now, or, after a dry run, would say. */
+  pointer: PolicyPointer;
+  /** False where it said so already. */
+  isNew: boolean;
+}
+
+/**
+ * Puts a policy in force: its bytes go into the repository, and then the tag to a signed pointer at them.
+ * @throws UserError `policy-serial`, `policy-name`, `policy-revoke`, `policy-repository`, `policy-signer-speaks`; PolicyViolation `policy.pointer-invalid` where another
+ *   key made the pointer that is there; InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
+ */
+export async function activatePolicy(client: RegistryClient, request: ActivationRequest): Promise<Activation> {
+  const { next, bytes, repository, aliases = [], signer, revoke = [], now } = request;
+  if (repository.name.split("/").at(-1) !== pointerName || !isPointerRepository(repository)) {
+    throw new UserError(
+      `--to is ${formatRepository(repository)}, and promote looks for the policy in force in a ${pointerName} of vetted`,
+      {
+        code: "policy-repository",
+        wayOut: `Name HOST/FIRST/${pointerName}, with the first component of vetted's repositories (docs/policy.md).`,
+      },
+    );
+  }
+  const key = parsePublicKey(signer.publicKeyPem, "the public half of the key");
+  refuseStageKey(next, key);
+  const before = await findPointer(client, repository, [key, ...(request.previousSigners ?? [])]);
+  const { digest: artifact } = buildPolicyArtifact(bytes);
+  const pointer = planActivation({ repository, aliases, current: before?.pointer, next, artifact, revoke, now });
+  if (pointer === undefined && before !== undefined) return { pointer: before.pointer, isNew: false };
+  if (pointer === undefined) throw new TypeError("nothing is in force, and nothing is to be");
+  if (request.isDryRun !== true) {
+    await publishPolicy(client, repository, bytes);
+    await writePointer(client, repository, pointer, signer, before?.manifest);
+  }
+  return { pointer, isNew: true };
+}
+
+async function findPointer(client: RegistryClient, repository: Repository, keys: readonly KeyObject[]): Promise<FoundPointer | undefined> {
+  try {
+    return await fetchPointer(client, repository, keys);
+  } catch (error) {
+    if (error instanceof PolicyViolation && error.rule === "policy.pointer-missing") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whoever could sign for a stage could otherwise choose the policy that it is judged by.
+ * @throws UserError `policy-signer-speaks`
+ */
+export function refuseStageKey({ policy, uri }: LoadedPolicy, key: KeyObject): void {
+  const speakers = new Set(
+    Object.values(policy.environments).flatMap(({ promoter, requires }) => [promoter, ...requires.flatMap(({ signers }) => signers)]),
+  );
+  for (const name of speakers) {
+    const signer = policy.signers[name];
+    if (signer === undefined || !parsePublicKey(signer.publicKey, `the key of signer '${name}'`).equals(key)) continue;
+    throw new UserError(`the key that says which policy is in force is that of '${name}', who speaks for a stage in policy ${uri}`, {
+      code: "policy-signer-speaks",
+      wayOut: "Give the platform's signer a key of its own: goldenpath keys new DIR policy.",
+    });
+  }
+}

@@ -27,7 +27,8 @@ function readJson(directory, name, advice) {
   const path = join(directory, name);
   if (!existsSync(path)) throw new ApplicationError(`There is no ${name}. ${advice}`);
   try {
-    const value = JSON.parse(readFileSync(path, "utf8"));
+    // Some editors write a byte order mark first; npm passes over it.
+    const value = JSON.parse(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch (error) {
     throw new ApplicationError(`${name} can't be read: ${error.message}`);

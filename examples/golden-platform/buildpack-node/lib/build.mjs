@@ -17,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApplicationError, readApplication, readStartCommand } from "./application.mjs";
-import { renderRuntimeSbom, renderSbom } from "./sbom.mjs";
+import { planInstalled, renderRuntimeSbom, renderSbom } from "./sbom.mjs";
 import { readTable, tomlString } from "./toml.mjs";
 
 /** What npm calls the processors that the Buildpack specification names as Go does. */
@@ -47,13 +47,17 @@ export function build(environment, directory) {
     writeJson(join(layers, "node.sbom.cdx.json"), renderRuntimeSbom(runtime.version, target.integrity));
 
     const inputs = ["package.json", "package-lock.json", ".npmrc"].filter((name) => existsSync(join(directory, name)));
-    const key = keyOf(version, architecture, ...inputs.map((name) => readFileSync(join(directory, name))));
-    contributeLayer(layers, "modules", key, "dependencies from package-lock.json", (layer) =>
-      installDependencies(layer, directory, inputs, architecture, target.cpu, env),
-    );
+    const key = keyOf(version, architecture, whatToInstall.join(" "), ...inputs.map((name) => readFileSync(join(directory, name))));
+    const planned = planInstalled(lock, target);
+    const { absent } = contributeLayer(layers, "modules", key, "dependencies from package-lock.json", (layer) => {
+      installDependencies(layer, directory, inputs, architecture, target.cpu, env);
+      return { absent: findAbsent(layer, lock, planned).join(" ") };
+    });
+    const left = new Set(absent.split(" "));
+    const present = new Set(planned.map(({ path }) => path).filter((path) => !left.has(path)));
     // With a credential in it, it must not be in the image; nothing needs it there.
     rmSync(join(directory, ".npmrc"), { force: true });
-    writeJson(join(layers, "modules.sbom.cdx.json"), renderSbom(manifest, lock, target));
+    writeJson(join(layers, "modules.sbom.cdx.json"), renderSbom(manifest, lock, present));
     linkModules(directory, join(layers, "modules", "node_modules"));
     writeFileSync(
       join(layers, "launch.toml"),
@@ -108,19 +112,24 @@ function withNpmCache(env) {
 /**
  * Makes a launch layer, or keeps the earlier image's: there the lifecycle has restored `<layer>.toml` with the key of what was built, and a layer without
  * a folder means "as it was".
+ * @param {(layer: string) => Record<string, string> | undefined} fill says what is to be known of the layer when it is kept
+ * @returns {Record<string, string>}
  */
 function contributeLayer(layers, name, key, what, fill) {
   const description = join(layers, `${name}.toml`);
   const folder = join(layers, name);
-  const earlier = existsSync(description) ? readTable(readFileSync(description, "utf8"), "metadata").key : undefined;
-  if (earlier === key) process.stdout.write(`Keeping ${what} of the earlier image\n`);
+  const { key: earlierKey, ...earlier } = existsSync(description) ? readTable(readFileSync(description, "utf8"), "metadata") : {};
+  let facts = earlier;
+  if (earlierKey === key) process.stdout.write(`Keeping ${what} of the earlier image\n`);
   else {
     process.stdout.write(`Installing ${what}\n`);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    fill(folder);
+    facts = fill(folder) ?? {};
   }
-  writeFileSync(description, `[types]\nlaunch = true\n\n[metadata]\nkey = ${tomlString(key)}\n`);
+  const metadata = Object.entries({ key, ...facts }).map(([each, value]) => `${each} = ${tomlString(value)}\n`);
+  writeFileSync(description, `[types]\nlaunch = true\n\n[metadata]\n${metadata.join("")}`);
+  return facts;
 }
 
 /** npm itself checks the tarball against the integrity in the lock file that is written here, whichever registry or cache it comes from. */
@@ -142,11 +151,14 @@ function installRuntime(layer, version, target, env) {
   writeFileSync(join(layer, "env.launch", "NODE_ENV.default"), "production");
 }
 
+/** All of it is said, so that no `omit` or `include` of an .npmrc or of the environment makes it another set. */
+const whatToInstall = ["--omit=dev", "--include=prod", "--include=optional", "--include=peer"];
+
 function installDependencies(layer, directory, inputs, architecture, cpu, env) {
   for (const name of inputs) copyFileSync(join(directory, name), join(layer, name));
   try {
     const failure = `The dependencies of package-lock.json could not be installed for linux/${architecture}.`;
-    runNpm(["ci", "--omit=dev", `--cpu=${cpu}`, "--os=linux"], layer, env, failure);
+    runNpm(["ci", ...whatToInstall, `--cpu=${cpu}`, "--os=linux"], layer, env, failure);
   } finally {
     // .npmrc may hold a credential.
     for (const name of inputs) rmSync(join(layer, name));
@@ -155,6 +167,29 @@ function installDependencies(layer, directory, inputs, architecture, cpu, env) {
   mkdirSync(join(layer, "node_modules"), { recursive: true });
   // npm's own notes name the host that it downloaded from.
   rmSync(join(layer, "node_modules", ".package-lock.json"), { force: true });
+}
+
+/**
+ * Paths that npm left out, as it may; anything else that differs from the plan would be missing in the SBOM, or a lie in it.
+ * @throws ApplicationError
+ */
+function findAbsent(layer, lock, planned) {
+  const isThere = (path) => existsSync(join(layer, path, "package.json"));
+  const expected = new Set(planned.map(({ path }) => path));
+  const extra = Object.keys(lock.packages).find((path) => path !== "" && !expected.has(path) && isThere(path));
+  if (extra !== undefined) {
+    throw new ApplicationError(
+      `npm installed ${extra}, which is not for production. Look in .npmrc for a setting such as \`dev\` or \`include\`.`,
+    );
+  }
+  const absent = planned.filter(({ path }) => !isThere(path));
+  const missed = absent.find(({ mayBeAbsent }) => !mayBeAbsent);
+  if (missed !== undefined) {
+    throw new ApplicationError(
+      `npm did not install ${missed.path}, which package-lock.json has. Look in .npmrc for a setting such as \`legacy-peer-deps\`.`,
+    );
+  }
+  return absent.map(({ path }) => path);
 }
 
 /** Packages' install scripts are strangers' code and don't run. */

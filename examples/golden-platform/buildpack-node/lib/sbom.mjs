@@ -1,9 +1,10 @@
 /**
- * A CycloneDX document of what package-lock.json has the image get: names, versions, hashes and licences, and who needs whom. Without serial number and
+ * A CycloneDX document of what is installed from package-lock.json: names, versions, hashes and licences, and who needs whom. Without serial number and
  * time, so that the same lock file is the same document.
+ * @param {ReadonlySet<string>} present paths of the lock file
  */
-export function renderSbom(manifest, lock, target) {
-  const installed = Object.entries(lock.packages).filter(([path, entry]) => path !== "" && isInstalled(entry, target));
+export function renderSbom(manifest, lock, present) {
+  const installed = Object.entries(lock.packages).filter(([path]) => path !== "" && present.has(path));
   const paths = new Set(installed.map(([path]) => path));
   const refs = new Map(installed.map(([path, entry]) => [path, `${purlOf(nameAt(path, entry), entry.version)}#${path}`]));
   const root = `${manifest.name ?? "application"}@${manifest.version ?? "0.0.0"}`;
@@ -63,17 +64,34 @@ function componentOf(path, entry, ref) {
   };
 }
 
-/** npm leaves out what is for development, and what is optional and made for other machines. */
-function isInstalled(entry, target) {
-  if (entry.dev === true || entry.devOptional === true || entry.link === true) return false;
+/**
+ * Paths of package-lock.json that `npm ci --omit=dev` has to install for this machine. What is for development or optional, whichever way it is reached (`devOptional`), is left
+ * out only where both kinds are, and peers are installed. Of optional packages npm may leave out more: those whose download fails, and what only such a one needs.
+ * Where npm says so: `@npmcli/arborist`, `lib/arborist/reify.js`, and `npm-install-checks`.
+ * @returns {{ path: string, mayBeAbsent: boolean }[]}
+ */
+export function planInstalled(lock, target) {
+  return Object.entries(lock.packages)
+    .filter(([path, entry]) => path !== "" && entry.dev !== true && entry.link !== true)
+    .map(([path, entry]) => ({ path, mayBeAbsent: isOptional(entry), fits: fitsTarget(entry, target) }))
+    .filter((each) => each.fits || !each.mayBeAbsent)
+    .map(({ path, mayBeAbsent }) => ({ path, mayBeAbsent }));
+}
+
+function isOptional(entry) {
+  return entry.optional === true || entry.devOptional === true;
+}
+
+function fitsTarget(entry, target) {
   return fits(entry.os, "linux") && fits(entry.cpu, target.cpu) && fits(entry.libc, "glibc");
 }
 
-/** `os`, `cpu` and `libc` of package.json: names that fit, or names with ! that don't. */
-function fits(list, value) {
-  if (list === undefined || list.length === 0) return true;
+/** `os`, `cpu` and `libc` of package.json: names that fit, or names with ! that don't; a text is a list of one. */
+function fits(given, value) {
+  const list = typeof given === "string" ? [given] : (given ?? []);
+  if (list.length === 0) return true;
   if (list.includes(`!${value}`)) return false;
-  return list.includes(value) || list.includes("any") || list.every((item) => item.startsWith("!"));
+  return list.includes(value) || (list.length === 1 && list[0] === "any") || list.every((item) => item.startsWith("!"));
 }
 
 /** `node_modules/a/node_modules/@scope/b` → `@scope/b`, unless the entry is an alias and tells its real name. */

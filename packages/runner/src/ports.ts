@@ -1,7 +1,7 @@
 import * as core from "@actions/core";
 import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
 import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
-import { cleanLog } from "@goldenpath/core/text/log";
+import { cleanAnnotation, cleanLog } from "@goldenpath/core/text/log";
 
 /**
  * GitHub's side of core's ports: folded groups, annotations, masking; progress is a line a while, since a log cannot redraw. Whatever is printed is cleaned here, whether or
@@ -12,16 +12,16 @@ export function createRunnerPorts(): Ports {
     log: {
       debug: (message) => core.debug(cleanLog(message)),
       info: (message) => core.info(cleanLog(message)),
-      notice: (message) => core.notice(cleanText(message)),
-      warning: (message) => core.warning(cleanText(message)),
-      error: (message) => core.error(cleanText(message)),
+      notice: (message) => core.notice(cleanAnnotation(message)),
+      warning: (message) => core.warning(cleanAnnotation(message)),
+      error: (message) => core.error(cleanAnnotation(message)),
     },
     progress: { start: startProgress },
     mask: (secret) => {
       // As it is, and as it would be printed.
       for (const each of new Set([secret, cleanText(secret)])) core.setSecret(each);
     },
-    group: (title, body) => core.group(cleanLine(title), body),
+    group: (title, body) => core.group(cleanAnnotation(cleanLine(title)), body),
   };
 }
 

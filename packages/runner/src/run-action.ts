@@ -5,7 +5,7 @@ import { describeError, isKnownError } from "@goldenpath/core/errors";
 import { surviveClosedPipes } from "@goldenpath/core/exec/closed-pipes";
 import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
 import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
-import { cleanLog } from "@goldenpath/core/text/log";
+import { cleanAnnotation, cleanLog } from "@goldenpath/core/text/log";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { createRunnerPorts } from "./ports.ts";
@@ -56,7 +56,7 @@ async function writeSummary(markdown: string): Promise<void> {
   try {
     await core.summary.addRaw(cut, true).write();
   } catch (error) {
-    core.warning(`the job summary could not be written: ${describeError(error)}`);
+    core.warning(cleanAnnotation(`the job summary could not be written: ${describeError(error)}`));
   }
 }
 
@@ -65,7 +65,7 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
     // A known error says all that helps; anything else is ours to find, by its stack.
     if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(cleanLog(error.stack));
     // A verb may tell of an error without having had one: the report of a stage that ended so.
-    const told = cleanText(error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error));
+    const told = cleanAnnotation(error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error));
     if (error === undefined && outcome.enforced === false) core.warning(`${verb.name}: ${told}`);
     else core.setFailed(`${verb.name}: ${told}`);
     return;
@@ -73,7 +73,9 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);
   const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
   for (const violation of counted.slice(0, maxAnnotations)) {
-    annotate(cleanText(`${violation.thing}: ${violation.problem}\n→ ${violation.wayOut}`), { title: cleanLine(violation.rule) });
+    annotate(cleanAnnotation(`${violation.thing}: ${violation.problem}\n→ ${violation.wayOut}`), {
+      title: cleanAnnotation(cleanLine(violation.rule)),
+    });
   }
   if (outcome.verdict === "pass") {
     core.info(`${verb.name}: pass`);

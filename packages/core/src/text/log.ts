@@ -11,6 +11,11 @@ export function cleanLog(text: string): string {
     .join("\n");
 }
 
+/** Text for an annotation, which @actions/core makes one line of: what is inside must not be a command of the older form. */
+export function cleanAnnotation(text: string): string {
+  return breakCommands(cleanText(text));
+}
+
 const maxLine = 4_096;
 
 /** A line that strangers' code printed: told apart from our own by its mark, and cut where it is long. */

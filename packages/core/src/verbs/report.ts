@@ -14,6 +14,7 @@ import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts
 import { renderChainText } from "../report/terminal.ts";
 import { resultSchemaVersion, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
+import { cleanText } from "../text/clean.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { readStageResult } from "./results.ts";
@@ -42,7 +43,7 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
       ? await reportResults(given.results, policy, context, startedAt)
       : await reportImage(given.image, policy, context, startedAt);
   const file = join(given["result-dir"] ?? context.temporaryDirectory, "report.md");
-  await writeFile(file, outcome.summary);
+  await writeFile(file, cleanText(outcome.summary));
   return { ...outcome, outputs: { markdown: file }, enforced: false };
 }
 

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -161,10 +162,16 @@ async function pushImage(
   return `${server.host}/${name}@${digest}`;
 }
 
+function publicKey(): string {
+  const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "pem" }).toString();
+  return pem.trimEnd().replaceAll("\n", "\n      ");
+}
+
 /** A policy whose base is an image here. */
 async function policyText(): Promise<string> {
   const base = await pushImage("bases/run", { content: "the base" });
   return samplePolicyText
+    .replaceAll(/-----BEGIN PUBLIC KEY-----[^-]*-----END PUBLIC KEY-----/g, publicKey)
     .replace("registry.test:5000/bases/run", `${server.host}/bases/run`)
     .replace(/sha256:a{64}/, base.slice(base.indexOf("sha256:")) as Digest)
     .replace("failOn: high", "failOn: high\n  databaseMaxAge: unlimited");

@@ -103,7 +103,7 @@ export function renderViolations(violations: readonly Violation[]): string[] {
     );
     for (const { rule, thing, exception } of excepted) {
       out.push(
-        `| ${code(rule)} | ${escapeMarkdown(thing)} | ${exception?.expires} | ${escapeMarkdown(exception?.owner ?? "")} | ${escapeMarkdown(exception?.reason ?? "")} |`,
+        `| ${code(rule)} | ${escapeMarkdown(thing)} | ${escapeMarkdown(exception?.expires ?? "")} | ${escapeMarkdown(exception?.owner ?? "")} | ${escapeMarkdown(exception?.reason ?? "")} |`,
       );
     }
     out.push("", "</details>", "");

@@ -10,6 +10,7 @@ import type { Policy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
+import { stringifyJson } from "../text/json.ts";
 import { compareViews, findVanished, type ViewComparison } from "./base-view.ts";
 import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, catalogManifest, readSight, type Sbom, type ToolUse } from "./catalog.ts";
@@ -62,7 +63,7 @@ export async function examineChild(
 ): Promise<ExaminedChild> {
   const { context, database } = examination;
   const { sbom, tools, notes } = await obtainSbom(examination, child);
-  await writeFile(sbomFile, `${JSON.stringify(sbom, null, 2)}\n`);
+  await writeFile(sbomFile, `${stringifyJson(sbom, 2)}\n`);
   const scan = await runGrype(sbomFile, context, database);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];

@@ -73,7 +73,11 @@ function renderObject(path: string, schema: JsonSchema, kind?: string): string[]
 
 function innerObject(schema: JsonSchema): [JsonSchema | undefined, string] {
   if (schema.properties !== undefined) return [schema, ""];
-  if (schema.items?.properties !== undefined) return [schema.items, "[]"];
+  const items = schema.items?.anyOf?.find(({ properties }) => properties !== undefined) ?? schema.items;
+  if (items?.properties !== undefined) return [items, "[]"];
+  // Of values of several kinds, the kind that has something in it.
+  const kind = schema.anyOf?.map(innerObject).find(([inner]) => inner !== undefined);
+  if (kind !== undefined) return kind;
   const named = schema.additionalProperties;
   return typeof named === "object" && named.properties !== undefined ? [named, ".NAME"] : [undefined, ""];
 }

@@ -12,7 +12,7 @@ import type { RegistryClient } from "@goldenpath/core/registry/client";
 import { type Attachment, type AttachTarget, attachStatement } from "@goldenpath/core/signing/attach";
 import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
-import { buildProvenance } from "@goldenpath/core/signing/provenance";
+import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/provenance";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Signer, Statement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
@@ -64,6 +64,8 @@ export interface PolicyFacts {
   accepts?: string;
   /** Makes it other bytes, and so another policy. */
   remark?: string;
+  /** `build.sources` in YAML; absent: the repositories of acme. */
+  sources?: string;
   /** What goes along besides the evidence; absent: the policy's default. */
   referrers?: "all" | "signed";
 }
@@ -90,7 +92,16 @@ export async function putInForce(
   return repository;
 }
 
-function renderChainPolicy({ keys, from, to, serial = 5, accepts, remark = "a policy for tests", referrers }: PolicyFacts): string {
+function renderChainPolicy({
+  keys,
+  from,
+  to,
+  serial = 5,
+  accepts,
+  remark = "a policy for tests",
+  referrers,
+  sources,
+}: PolicyFacts): string {
   const signer = (stage: Stage): string => `  ${stage}:\n    publicKey: |\n${keys[stage].publicKey.trim().replaceAll(/^/gm, "      ")}\n`;
   return `# ${remark}
 version: 1
@@ -104,7 +115,7 @@ ${stages.map(signer).join("")}bases:
 build:
   strategies: [buildpacks]
   environments: [host]
-  sources: ["https://github.com/acme/*"]
+  sources: ${sources ?? '["https://github.com/acme/*"]'}
   builders:
     - name: node
       buildpacks: ["${from}-bases/node@${digestOf("buildpack")}"]
@@ -209,6 +220,8 @@ export interface Falsehood {
   failed?: boolean;
   /** Made under this policy, not the one that is in force. */
   policy?: LoadedPolicy;
+  /** Of the provenance: what it says of how it was built. */
+  built?: Partial<ProvenanceFacts>;
   /** About these manifests of the image only (and attached to no other). */
   only?: readonly Digest[];
 }
@@ -260,7 +273,7 @@ function makeStatement(
   piece: Piece,
   target: AttachTarget,
   { policy: inForce }: EvidenceFacts,
-  { age = 60_000, failed = false, policy = inForce }: Falsehood,
+  { age = 60_000, failed = false, policy = inForce, built = {} }: Falsehood,
   attached: ReadonlyMap<Piece, Attachment>,
 ): Statement {
   const { repository } = target;
@@ -294,6 +307,7 @@ function makeStatement(
         builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
         startedOn: time,
         finishedOn: time,
+        ...built,
       });
     case "sbom":
       return finding(predicateTypes.cyclonedx, {

@@ -44,6 +44,7 @@ export interface PrepareOptions {
   to?: string;
   environment?: string;
   now?: Date;
+  allowTagRollback?: boolean;
 }
 
 /** A quarantine and a vetted registry, keys, a policy, and in vetted an image that was promoted long ago: what must be as it was after a refusal. */
@@ -134,6 +135,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
           image: parseReference(image.reference),
           to: parseRepository(other.to ?? `${to}/shop`),
           tags: other.tags ?? ["1.0.0"],
+          ...(other.allowTagRollback === undefined ? {} : { allowTagRollback: other.allowTagRollback }),
           environmentName: other.environment ?? "production",
           policy,
           pointers: createPointerReader(other.client ?? client, policy, keys.platform.publicKey),

@@ -42,6 +42,10 @@ export interface RunFacts {
   sourceRef?: string;
   /** Who runs this: the URI of the workflow (`https://github.com/acme/platform/.github/workflows/x.yml@refs/…`) or `local`. */
   builderId: string;
+  /** The event that started the run: `push`. */
+  event?: string;
+  /** The URI of the workflow that the event started: where that calls another, not the one that runs. */
+  callerId?: string;
   runId?: string;
   runAttempt?: number;
   runUrl?: string;

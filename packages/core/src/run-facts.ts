@@ -15,6 +15,8 @@ export function runFactsFromGitHub(env: Readonly<Record<string, string | undefin
     ...(repository ? { sourceRepository: `${server}/${repository}` } : {}),
     ...(env["GITHUB_SHA"] ? { sourceCommit: env["GITHUB_SHA"] } : {}),
     ...(env["GITHUB_REF"] ? { sourceRef: env["GITHUB_REF"] } : {}),
+    ...(env["GITHUB_EVENT_NAME"] ? { event: env["GITHUB_EVENT_NAME"] } : {}),
+    ...(env["GITHUB_WORKFLOW_REF"] ? { callerId: `${server}/${env["GITHUB_WORKFLOW_REF"]}` } : {}),
     builderId: workflow ? `${server}/${workflow}` : "local",
     ...(runId ? { runId, ...(repository ? { runUrl: `${server}/${repository}/actions/runs/${runId}` } : {}) } : {}),
     ...(Number.isInteger(attempt) && attempt > 0 ? { runAttempt: attempt } : {}),

@@ -21,6 +21,8 @@ export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = {
   report: async () => (await import("@goldenpath/core/verbs/report")).reportVerb,
 };
 
+const switches: readonly string[] = ["--dry-run", "--allow-tag-rollback"];
+
 /** Options of the command line that are not a verb's inputs. */
 const ownOptions = { json: { type: "boolean" }, verbose: { type: "boolean" }, quiet: { type: "boolean" } } as const;
 
@@ -63,9 +65,9 @@ interface VerbArguments {
 export function parseVerbArguments(verb: Verb, args: readonly string[]): VerbArguments {
   const names = Object.keys(verb.inputs.shape);
   const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const, multiple: true }]));
-  // `--dry-run` alone means yes, as everywhere else on a command line; the action's input has a value.
+  // A switch alone means yes, as everywhere else on a command line; the action's input has a value.
   const expanded = args.flatMap((argument, index) =>
-    argument === "--dry-run" && !/^(?:true|false)$/i.test(args[index + 1] ?? "") ? ["--dry-run=true"] : [argument],
+    switches.includes(argument) && !/^(?:true|false)$/i.test(args[index + 1] ?? "") ? [`${argument}=true`] : [argument],
   );
   try {
     const { values } = parseArgs({ args: expanded, options: { ...options, ...ownOptions }, strict: true, allowPositionals: false });

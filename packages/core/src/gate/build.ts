@@ -1,9 +1,9 @@
 import { buildTypeBuildpacks, predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
+import { destinationOf, judgeSource } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
-import { matchesSource } from "./source.ts";
 
 /** The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM must be there besides. */
 export function decideBuildStage(scope: StageScope): StageDecision {
@@ -53,13 +53,7 @@ function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
     const wayOut = `Build with a builder of the policy (${[...known].join(", ")}). ${again}`;
     problems.push({ rule: "gate.builder", problem: `the provenance names ${found}`, wayOut });
   }
-  if (!build.sources.some((pattern) => matchesSource(provenance.sourceRepository, pattern))) {
-    problems.push({
-      rule: "gate.source",
-      problem: `the image was built from ${provenance.sourceRepository}, and the policy accepts builds from ${build.sources.join(", ")}`,
-      wayOut: "Build from one of those repositories, or have the policy's owners add this one to build.sources.",
-    });
-  }
+  problems.push(...judgeSource(scope.facts.policy.policy, provenance, destinationOf(scope.facts)));
   if (provenance.sourceCommit === undefined) {
     problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
   }

@@ -3,6 +3,7 @@ import type { Violation } from "../result.ts";
 import { hasVerdict } from "../signing/predicates.ts";
 import { namesSubject } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { judgePromotedSource } from "./binding.ts";
 import { decideBuildStage } from "./build.ts";
 import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
 import { decideVerdictStage } from "./verdict.ts";
@@ -10,13 +11,13 @@ import { decideVerdictStage } from "./verdict.ts";
 /**
  * The gate: for the image and for each of its children, the evidence of every stage that the environment requires, by signers whose word counts for that stage,
  * about that digest, under this policy, and fresh. Whatever is not there, or not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`,
- * `gate.stale`, `gate.future`, `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.build-environment`,
- * `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`.
+ * `gate.stale`, `gate.future`, `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
+ * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();
   const missing: MissingEvidence[] = [];
-  const violations: Violation[] = judgeOrigin(facts);
+  const violations: Violation[] = [...judgeOrigin(facts), ...judgePromotedSource(facts, evidenceAbout(facts, facts.image.digest))];
   if (facts.image.children.length === 0) {
     violations.push({
       rule: "gate.missing",

@@ -12,6 +12,8 @@ export interface GateFacts {
   now: Date;
   /** Which of the environment's lists the image's repository must be in: `from` before a promotion, `to` at its destination. */
   place: "from" | "to";
+  /** Where a promotion is to take it; unknown where it is only looked at. */
+  destination?: Repository | undefined;
   image: {
     repository: Repository;
     digest: Digest;

@@ -13,3 +13,14 @@ export function matchesSource(repository: string, pattern: string): boolean {
     })
   );
 }
+
+/** The same for a workflow's identity, `https://HOST/OWNER/REPO/PATH@REF`, where `@*` is any ref of one component, such as a commit. */
+export function matchesWorkflow(workflow: string, pattern: string): boolean {
+  const split = (text: string): [file: string, ref: string] => {
+    const at = text.indexOf("@");
+    return at === -1 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+  };
+  const [file, ref] = split(workflow);
+  const [wantedFile, wantedRef] = split(pattern);
+  return matchesSource(file, wantedFile) && matchesSource(ref, wantedRef);
+}

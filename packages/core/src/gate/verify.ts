@@ -25,7 +25,7 @@ const concurrency = 4;
 
 /**
  * Looks at an image and everything that refers to it and to its children, and decides by the policy's environment. `place` is `from` where images are let
- * through from, and `to` at the destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes to. Each
+ * through from (to `destination`, where that is known), and `to` at the destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes to. Each
  * manifest and each bundle is read once, however many digests it is about.
  * @throws UserError `environment-unknown`, `image-not-found`, …; InfrastructureError where the registry cannot be asked: never a decision then
  */
@@ -36,6 +36,7 @@ export async function runGate(
   policy: LoadedPolicy,
   now: Date,
   place: GateFacts["place"] = "from",
+  destination?: Repository,
 ): Promise<GateOutcome> {
   const environment = findEnvironment(policy, environmentName);
   const reader = rememberReads(client, maxRemembered);
@@ -59,6 +60,7 @@ export async function runGate(
     policy,
     now,
     place,
+    destination,
     image: { repository, digest, children, layers, platforms },
     evidence,
   });

@@ -109,6 +109,44 @@ export const builderSchema = z.strictObject({
   runImage: name.describe("The name of the approved base that the application is put on."),
 });
 
+const workflowPattern = text.refine((pattern) => pattern.includes("@"), "expected https://HOST/OWNER/REPO/.github/workflows/FILE@REF");
+
+/** A destination, in which the source's own name may stand: HOST/vetted/{name}. */
+const destinationPattern = prefixPattern();
+
+export const sourceSchema = z.strictObject({
+  repository: text.describe("The source repository; * stands for one path component: https://github.com/acme/*"),
+  refs: z
+    .array(text)
+    .min(1)
+    .optional()
+    .describe("The refs that builds may be of: refs/heads/main, refs/tags/*. Default: any but a pull request's."),
+  workflows: z
+    .array(workflowPattern)
+    .min(1)
+    .optional()
+    .describe(
+      "The workflows that may attest the build, with their refs: https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
+    ),
+  callers: z
+    .array(workflowPattern)
+    .min(1)
+    .optional()
+    .describe("The workflows that the event may have started: https://github.com/acme/*/.github/workflows/golden-path.yml@refs/heads/main"),
+  events: z
+    .array(z.string().regex(/^[a-z_]+$/, "expected the name of an event, such as push"))
+    .min(1)
+    .optional()
+    .describe("The events whose runs count. Default: push, release, create, schedule, workflow_dispatch and repository_dispatch."),
+  to: z
+    .array(destinationPattern)
+    .min(1)
+    .optional()
+    .describe(
+      "Repositories, or parents of repositories, that its images may be promoted to; {name} is the source repository's last component in lower case, and {owner} the one before. Default: all that the environment has.",
+    ),
+});
+
 export const exceptionSchema = z
   .strictObject({
     rule: z.enum(["base.approved", "scan.severity"]).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
@@ -270,9 +308,11 @@ export const policySchema = z
           .min(1)
           .describe("Where builds may run: in a governed build image, or on the bare host."),
         sources: z
-          .array(text)
+          .array(z.union([text, sourceSchema], "expected a repository's URL, or a map with `repository`"))
           .min(1)
-          .describe("Source repositories whose builds are accepted; * stands for one path component: https://github.com/acme/*"),
+          .describe(
+            "What may be built from: a repository, or a repository with more that has to hold of the build; * stands for one path component: https://github.com/acme/*",
+          ),
         builders: z.array(builderSchema).min(1).describe("The builders to choose from. The first is used unless a build names another."),
       })
       .describe("How images may be made."),
@@ -395,6 +435,16 @@ function keyMaterial(publicKey: string): string {
   } catch {
     return publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
   }
+}
+
+function prefixPattern(): z.ZodString {
+  const filled = (pattern: string): string => pattern.replaceAll(/\{(?:name|owner)\}/g, "x");
+  return z
+    .string()
+    .refine(
+      (pattern) => pattern.includes("/") && isParsable(() => parseRepository(filled(pattern))),
+      "expected HOST/NAME, in which {name} and {owner} may stand",
+    );
 }
 
 function isParsable(parse: () => unknown): boolean {

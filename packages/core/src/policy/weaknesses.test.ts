@@ -15,12 +15,21 @@ const whole = [
   { stage: "scan" as const, signers: ["scan"], maxAge: 1 },
 ];
 
+const bound = {
+  repository: "https://github.com/acme/*",
+  refs: ["refs/heads/main"],
+  workflows: ["https://github.com/acme/platform/.github/workflows/stage-build.yml@*"],
+  to: ["registry.example/vetted/{name}"],
+};
+
 function weaknessesOf(requires: PolicyEnvironment["requires"], name?: string): string[] {
   return describeWeaknesses({ policy: withRequires(requires) }, name);
 }
 
 function withRequires(requires: PolicyEnvironment["requires"]) {
-  return { ...samplePolicy(), environments: { production: { ...production, requires } } };
+  const policy = samplePolicy();
+  const build = { ...policy.build, sources: [bound] };
+  return { ...policy, build, environments: { production: { ...production, requires } } };
 }
 
 test("the whole path, each stage with a signer and an age of its own, has none", () => {
@@ -63,4 +72,36 @@ test("a host whose certificate nobody checks; and of one environment, what is it
   );
   expect(describeWeaknesses({ policy }, "production")).toEqual(["environments.production.requires: scan is not required"]);
   expect(describeWeaknesses({ policy }, "staging")).toEqual([]);
+});
+
+test("a source that is bound to nothing, or to less", () => {
+  const policy = withRequires(whole);
+  const of = (source: (typeof policy.build.sources)[number] | string): string[] =>
+    describeWeaknesses({ policy: { ...policy, build: { ...policy.build, sources: [source as typeof bound] } } });
+  expect(of("https://github.com/acme/shop")).toEqual([
+    "build.sources[0]: https://github.com/acme/shop has no refs: any branch and tag counts; no workflows: any that has the build's key attests; no to: it can become any image of an environment",
+  ]);
+  const { to: _to, ...rest } = bound;
+  expect(of(rest as typeof bound)).toEqual([
+    "build.sources[0]: https://github.com/acme/* has no to: it can become any image of an environment",
+  ]);
+});
+
+test("environments that promote to one place, or one to a part of the other's", () => {
+  const requires = whole;
+  const environments = (to: string): PolicyEnvironment[] => [
+    { ...production, requires },
+    { ...production, requires, to: [to] },
+  ];
+  const of = (to: string): string[] => {
+    const [first, second] = environments(to);
+    if (first === undefined || second === undefined) throw new TypeError("no environments");
+    return describeWeaknesses({ policy: { ...withRequires(requires), environments: { production: first, staging: second } } });
+  };
+  for (const to of ["registry.example/vetted", "registry.example/vetted/shop", "registry.example"]) {
+    expect(of(to)).toEqual([
+      "environments.production.to and environments.staging.to share registry.example/vetted: the cluster tells their images apart by promote's statement alone",
+    ]);
+  }
+  expect(of("registry.example/vetted2")).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { type LoadedPolicy, stages } from "./schema.ts";
+import { type LoadedPolicy, type Policy, stages } from "./schema.ts";
 
 /** The stages without which an image's way is not the whole one. */
 const wholePath: readonly string[] = stages.filter((stage) => stage !== "promote");
@@ -31,8 +31,39 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     }
   }
   if (environmentName !== undefined) return weaknesses;
+  weaknesses.push(...describeSources(policy), ...describeSharedDestinations(policy));
   for (const [host, settings] of Object.entries(policy.registries.hosts)) {
     if (settings.skipVerify) weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
   }
   return weaknesses;
+}
+
+/** What any branch, or any of several teams, may bring. */
+function describeSources({ build }: Policy): string[] {
+  return build.sources.flatMap((source, index) => {
+    const field = `build.sources[${index}]`;
+    const { repository, refs, workflows, to } = typeof source === "string" ? { repository: source } : source;
+    const open = [
+      ...(refs === undefined ? ["no refs: any branch and tag counts"] : []),
+      ...(workflows === undefined ? ["no workflows: any that has the build's key attests"] : []),
+      ...(to === undefined ? ["no to: it can become any image of an environment"] : []),
+    ];
+    return open.length === 0 ? [] : [`${field}: ${repository} has ${open.join("; ")}`];
+  });
+}
+
+/** An image is in vetted by the environment that asks for least of those that promote there. */
+function describeSharedDestinations({ environments }: Policy): string[] {
+  const names = Object.keys(environments);
+  return names.flatMap((name, index) =>
+    names.slice(index + 1).flatMap((other) => {
+      const shared = environments[name]?.to.find((to) => environments[other]?.to.some((also) => isUnder(to, also) || isUnder(also, to)));
+      const problem = `the cluster tells their images apart by promote's statement alone`;
+      return shared === undefined ? [] : [`environments.${name}.to and environments.${other}.to share ${shared}: ${problem}`];
+    }),
+  );
+}
+
+function isUnder(prefix: string, parent: string): boolean {
+  return prefix === parent || prefix.startsWith(`${parent.replace(/\/$/, "")}/`);
 }

@@ -1,4 +1,5 @@
 import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
+import { readBuilds } from "../gate/binding.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, isSameRepository, isWithin, type Reference, type Repository } from "../oci/reference.ts";
@@ -22,6 +23,7 @@ import { readWhereMoved } from "./server-side/moved-source.ts";
 import { planServerSide, type ServerSidePlan } from "./server-side/plan.ts";
 import { runServerSide } from "./server-side/run.ts";
 import { stateGate } from "./statement.ts";
+import { findRollbacks, judgeRollbacks, readTagHolders, type TagRollback } from "./tag-order.ts";
 
 export interface PromotionRequest {
   image: Reference;
@@ -31,6 +33,8 @@ export interface PromotionRequest {
   policy: LoadedPolicy;
   /** Which policy is in force at the destination. */
   pointers: PointerReader;
+  /** Tags may move to an image of an earlier run, or whose order can't be told; the statement then says so. */
+  allowTagRollback?: boolean;
   /** What reads the source: several promotions of one run share it, and read what they share once. */
   source?: RememberingClient;
   /** How often a product's API is asked in all, and how is waited in between; as a client's unless told. */
@@ -76,13 +80,15 @@ export async function preparePromotion(client: RegistryClient, given: PromotionR
   // A product that moves may have taken the image away already, asked by a run that was killed since. Where nothing moves, what is gone from quarantine was withdrawn.
   const moves = settings !== undefined && !(settings.product === "artifactory" && settings.copy);
   const source = moves ? rememberReads(readWhereMoved(client, request.image, to)) : (request.source ?? rememberReads(client));
-  const gate = await runGate(source, request.image, environmentName, policy, context.now());
+  const gate = await runGate(source, request.image, environmentName, policy, context.now(), "from", to);
   const violations = [...astray, ...gate.violations];
   if (violations.length > 0) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gather = (isThorough: boolean): Promise<GatheredPromotion> =>
     gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers, isThorough });
   const gathered = await gather(false);
+  const rollbacks = await lookForRollbacks(client, request, gate, gathered);
+  if (rollbacks.length > 0 && request.allowTagRollback !== true) return { gate, violations: judgeRollbacks(rollbacks, to) };
   const product =
     settings === undefined ? undefined : planServerSide({ settings, from, to, digest: gathered.facts.digest, tags: request.tags });
   const isThere = gathered.facts.manifests.some(({ role, isPresent }) => role === "image" && isPresent);
@@ -94,7 +100,10 @@ export async function preparePromotion(client: RegistryClient, given: PromotionR
       plan,
       async execute(signer) {
         assertPromoter(signer, environment, policy);
-        return executePromotion({ client, source, request, context, environment, gate, gathered, gather, plan, product }, signer);
+        return executePromotion(
+          { client, source, request, context, environment, gate, gathered, gather, plan, product, rollbacks },
+          signer,
+        );
       },
     },
   };
@@ -111,10 +120,12 @@ interface Promotion {
   gather(isThorough: boolean): Promise<GatheredPromotion>;
   plan: PromotionPlan;
   product: ServerSidePlan | undefined;
+  /** That were allowed. */
+  rollbacks: readonly TagRollback[];
 }
 
 async function executePromotion(promotion: Promotion, signer: Signer): Promise<PromotionOutcome> {
-  const { client, source, request, context, environment, gate, gathered, gather, plan, product } = promotion;
+  const { client, source, request, context, environment, gate, gathered, gather, plan, product, rollbacks } = promotion;
   const { to, environmentName, policy } = request;
   const counts: ExecutionCounts = { ...noCounts };
   const notes: string[] = [];
@@ -148,7 +159,7 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
   }
   const leftBehind = [...broken.values()];
   if (there.verdict !== "pass") return { counts, gate: there, leftBehind, notes };
-  const about = { to, environmentName, promoter: environment.promoter, policy, now: context.now() };
+  const about = { to, environmentName, promoter: environment.promoter, policy, rollbacks, now: context.now() };
   const statement = await stateGate(client, there, about, signer).catch((error: unknown) => {
     throw addState(error, `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`);
   });
@@ -160,6 +171,22 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
     notes.push(...(await removeStagingTags(product, own, request.tags, { client, http })));
   }
   return { counts, gate: there, statement, leftBehind, notes };
+}
+
+/** The tags that would move back. What it takes to know is counted among what the plan has read. */
+async function lookForRollbacks(
+  client: RegistryClient,
+  { to, policy: { policy } }: PromotionRequest,
+  gate: GateOutcome,
+  { facts }: GatheredPromotion,
+): Promise<TagRollback[]> {
+  const moving = new Set(facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])));
+  if (moving.size === 0) return [];
+  const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy);
+  facts.reads.lists += lists;
+  facts.reads.contents += contents;
+  const evidence = gate.evidence.get(facts.digest);
+  return findRollbacks(facts.tags, facts.digest, held, evidence === undefined ? [] : readBuilds(policy, evidence));
 }
 
 /** How a product's API is spoken to: as registries are. */

@@ -14,6 +14,7 @@ import {
   summaryVerifierId,
   type VerificationSummary,
 } from "../signing/verification-summary.ts";
+import type { TagRollback } from "./tag-order.ts";
 
 /** What a promotion states. */
 interface PromotionAnswer {
@@ -22,6 +23,8 @@ interface PromotionAnswer {
   /** The signer of the policy whose word it is. */
   promoter: string;
   policy: LoadedPolicy;
+  /** Tags that move back because somebody said so. */
+  rollbacks: readonly TagRollback[];
   /** The bundles that the gate accepted. */
   inputs: readonly { digest: Digest; uri: string }[];
   now: Date;
@@ -50,7 +53,8 @@ export async function stateGate(
     const newest = findNewestAnswer(gate.evidence.get(subject)?.statements ?? [], about);
     return newest !== undefined && isSameAnswer(newest, { ...about, inputs });
   });
-  if (isStated) return { existed: true };
+  // What was said before did not say it of these tags.
+  if (isStated && about.rollbacks.length === 0) return { existed: true };
   const children = gate.image.children.filter((child) => child.digest !== digest);
   const statement = buildVerificationSummary({
     stage: "promote",
@@ -60,6 +64,7 @@ export async function stateGate(
     violations: 0,
     excepted: 0,
     environment: about.environmentName,
+    tagRollbacks: about.rollbacks,
     timeVerified: now,
     inputs,
     tools: [],

@@ -42,6 +42,8 @@ export function describeBuild(
     bases: [...new Map(found.map((base) => [base.digest, { repository: base.repository, digest: base.digest }])).values()],
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     builderId: run.builderId,
+    event: run.event,
+    callerId: run.callerId,
     invocationId: run.runUrl === undefined ? undefined : `${run.runUrl}/attempts/${run.runAttempt ?? 1}`,
   };
 }

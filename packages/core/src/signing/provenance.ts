@@ -24,6 +24,9 @@ export interface ProvenanceFacts {
   policy: { uri: string; digest: Digest; serial: number };
   builderId: string;
   invocationId?: string | undefined;
+  /** Of the run: the event that started it (`push`), and the workflow that this started. */
+  event?: string | undefined;
+  callerId?: string | undefined;
   startedOn: Date;
   finishedOn: Date;
 }
@@ -40,6 +43,8 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
         buildEnvironment: facts.buildEnvironment,
         builders: facts.builders.map((builder) => builder.name),
         policy: { uri: facts.policy.uri, digest: digestSet(facts.policy.digest), serial: facts.policy.serial },
+        ...(facts.event === undefined ? {} : { event: facts.event }),
+        ...(facts.callerId === undefined ? {} : { workflow: facts.callerId }),
       },
       resolvedDependencies: [
         { uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`, digest: { gitCommit: source.commit } },
@@ -79,20 +84,37 @@ const provenanceSchema = z.object({
       buildEnvironment: z.string(),
       builders: z.array(z.string()),
       policy: z.object({ serial: z.number().int().positive(), digest: z.record(z.string(), z.string()) }),
+      event: z.string().optional(),
+      workflow: z.string().optional(),
     }),
     resolvedDependencies: z.array(z.object({ uri: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })),
   }),
   runDetails: z.object({
     builder: z.object({ id: z.string().min(1) }),
-    metadata: z.object({ finishedOn: z.iso.datetime({ offset: true }).transform((text) => new Date(text)) }),
+    metadata: z.object({
+      invocationId: z.string().optional(),
+      finishedOn: z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
+    }),
   }),
 });
+
+/** A workflow run of the source repository: IDs rise, and a run that is run again keeps its own. */
+export interface RunNumber {
+  id: number;
+  attempt: number;
+}
 
 /** What the gate decides on. */
 export interface Provenance {
   buildType: string;
   builderId: string;
   sourceRepository: string;
+  sourceRef?: string | undefined;
+  /** The event that started the run, and the workflow that it started; undefined outside of GitHub. */
+  event?: string | undefined;
+  callerId?: string | undefined;
+  /** The run that attested it; undefined outside of GitHub. */
+  run?: RunNumber | undefined;
   /** 40 (or, with SHA-256, 64) hex digits; undefined where no dependency names a commit of the source. */
   sourceCommit: string | undefined;
   buildEnvironment: string;
@@ -114,6 +136,10 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
     buildType: buildDefinition.buildType,
     builderId: runDetails.builder.id,
     sourceRepository: source.repository,
+    sourceRef: source.ref,
+    event: buildDefinition.internalParameters.event,
+    callerId: buildDefinition.internalParameters.workflow,
+    run: readRun(source.repository, runDetails.metadata.invocationId),
     sourceCommit: commit !== undefined && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit) ? commit : undefined,
     buildEnvironment: buildDefinition.internalParameters.buildEnvironment,
     builders: buildDefinition.internalParameters.builders,
@@ -121,4 +147,12 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
     policyDigest: buildDefinition.internalParameters.policy.digest,
     finishedOn: runDetails.metadata.finishedOn,
   };
+}
+
+/** `https://github.com/acme/shop/actions/runs/123/attempts/1`, of the source repository itself. */
+function readRun(repository: string, invocationId: string | undefined): RunNumber | undefined {
+  const prefix = `${repository}/actions/runs/`;
+  if (invocationId?.startsWith(prefix) !== true) return undefined;
+  const numbers = /^([1-9]\d{0,14})\/attempts\/([1-9]\d{0,5})$/.exec(invocationId.slice(prefix.length));
+  return numbers === null ? undefined : { id: Number(numbers[1]), attempt: Number(numbers[2]) };
 }

@@ -23,6 +23,8 @@ export interface SummaryFacts {
   exceptions?: SummaryExceptions;
   /** Of promote: the environment that the image was let into. */
   environment?: string;
+  /** Of promote: tags that were moved to an image of an earlier run, or of an unknown one, because somebody said so; and from where. */
+  tagRollbacks?: readonly { tag: string; from: Digest; reason: string }[];
   /** When the stage judged: not when it was signed. */
   timeVerified: Date;
   /** The bundles of what the verdict rests on. */
@@ -62,6 +64,7 @@ export function buildVerificationSummary(facts: SummaryFacts): Statement {
       excepted: facts.excepted,
       ...(facts.exceptions === undefined ? {} : { exceptions: facts.exceptions }),
       ...(facts.environment === undefined ? {} : { environment: facts.environment }),
+      ...(facts.tagRollbacks === undefined || facts.tagRollbacks.length === 0 ? {} : { tagRollbacks: facts.tagRollbacks }),
     },
   };
   return buildStatement(buildSubjects(image.repository, [image.digest, ...image.children]), predicateTypes.verificationSummary, predicate);

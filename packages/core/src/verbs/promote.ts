@@ -33,6 +33,7 @@ const inputs = z
     tags: lines(),
     images: lines(),
     environment: requiredText(),
+    "allow-tag-rollback": flag(false),
     "dry-run": flag(false),
     signer: choice(["key"], "key"),
     key: optionalText(),
@@ -97,7 +98,16 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
 async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile: string, isAlone: boolean): Promise<VerbOutcome> {
   const { given, context, policy, signer, client, pointers, source } = run;
   const startedAt = context.now();
-  const request = { image, to, tags, environmentName: given.environment, policy, pointers, source };
+  const request = {
+    image,
+    to,
+    tags,
+    environmentName: given.environment,
+    policy,
+    pointers,
+    source,
+    allowTagRollback: given["allow-tag-rollback"],
+  };
   const { gate, violations, prepared } = await preparePromotion(client, request, context);
   const finish = (
     facts: ImageFacts,

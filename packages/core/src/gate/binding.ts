@@ -1,0 +1,137 @@
+import { formatRepository, isWithin, type Repository } from "../oci/reference.ts";
+import type { Policy } from "../policy/schema.ts";
+import type { Violation } from "../result.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { type Provenance, readProvenance } from "../signing/provenance.ts";
+import type { CollectedEvidence } from "../signing/types.ts";
+import type { GateFacts, Problem } from "./facts.ts";
+import { matchesSource, matchesWorkflow } from "./source.ts";
+
+/** Which builds may become which images: one entry of `build.sources`, in its long form. */
+export type SourceBinding = Exclude<Policy["build"]["sources"][number], string>;
+
+/**
+ * Events whose runs build what is in the repository. Of the others, a pull request's run builds what somebody proposes; `workflow_run`, `issue_comment` and their like let
+ * somebody without write access start one.
+ * https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows
+ */
+const ownEvents: readonly string[] = ["push", "release", "create", "schedule", "workflow_dispatch", "repository_dispatch"];
+
+export function listSources({ build }: Policy): SourceBinding[] {
+  return build.sources.map((source) => (typeof source === "string" ? { repository: source } : source));
+}
+
+type Built = Pick<Provenance, "sourceRepository" | "sourceRef" | "event" | "callerId" | "builderId">;
+
+/**
+ * What a build is held to: an entry of `build.sources` has to take its repository, ref, builder, caller and event, all at once; and of those that do, one has to let it
+ * become what it is promoted to. `destination`: undefined before that is known.
+ */
+export function judgeSource(policy: Policy, built: Built, destination: Repository | undefined): Problem[] {
+  const sources = listSources(policy);
+  const own = sources.filter(({ repository }) => matchesSource(built.sourceRepository, repository));
+  const ask = "have the policy's owners add this one to build.sources.";
+  if (own.length === 0) {
+    return [
+      {
+        rule: "gate.source",
+        problem: `the image was built from ${built.sourceRepository}, and the policy accepts builds from ${sources.map(({ repository }) => repository).join(", ")}`,
+        wayOut: `Build from one of those repositories, or ${ask}`,
+      },
+    ];
+  }
+  const against = own.map((source) => describeMismatch(source, built));
+  const fitting = own.filter((_, index) => against[index] === undefined);
+  if (fitting.length === 0) {
+    const problem = `the build from ${built.sourceRepository} is none that the policy accepts from there: ${[...new Set(against)].join("; or ")}`;
+    return [{ rule: "gate.source", problem, wayOut: `Build as build.sources says, or ${ask}` }];
+  }
+  if (destination === undefined || fitting.some((source) => mayBecome(source, built.sourceRepository, destination))) return [];
+  const allowed = fitting.flatMap(({ to }) => to ?? []).join(", ");
+  const problem = `what is built from ${built.sourceRepository} is promoted to ${allowed}, and not to ${formatRepository(destination)}`;
+  return [
+    {
+      rule: "gate.destination",
+      problem,
+      wayOut: "Promote it to its own repository, or have the policy's owners add this one to build.sources.",
+    },
+  ];
+}
+
+/** Why an entry does not take a build of its repository; undefined where it does. What is demanded and not known is not met. */
+function describeMismatch(source: SourceBinding, built: Built): string | undefined {
+  const { sourceRef: ref, event, callerId, builderId } = built;
+  const unless = (isMet: boolean, what: string, found: string | undefined, wanted: readonly string[]): string | undefined =>
+    isMet ? undefined : `${what} is ${found ?? "unknown"}, and it takes ${wanted.join(", ")}`;
+  return (
+    unless(source.refs === undefined || matchesAny(ref, source.refs, matchesSource), "its ref", ref, source.refs ?? []) ??
+    unless(
+      source.workflows === undefined || matchesAny(builderId, source.workflows, matchesWorkflow),
+      "its builder",
+      builderId,
+      source.workflows ?? [],
+    ) ??
+    unless(
+      source.callers === undefined || matchesAny(callerId, source.callers, matchesWorkflow),
+      "its workflow",
+      callerId,
+      source.callers ?? [],
+    ) ??
+    unless(isAcceptedEvent(source, event), "its event", event, source.events ?? ownEvents) ??
+    // Provenance of before events were stated says so by its ref alone.
+    unless(source.events !== undefined || source.refs !== undefined || ref?.startsWith("refs/pull/") !== true, "its ref", ref, [
+      "no pull request's",
+    ])
+  );
+}
+
+function isAcceptedEvent({ events }: SourceBinding, event: string | undefined): boolean {
+  if (events !== undefined) return event !== undefined && events.includes(event);
+  return event === undefined || ownEvents.includes(event);
+}
+
+function matchesAny(text: string | undefined, patterns: readonly string[], matches: (text: string, pattern: string) => boolean): boolean {
+  return text !== undefined && patterns.some((pattern) => matches(text, pattern));
+}
+
+function mayBecome({ to }: SourceBinding, sourceRepository: string, destination: Repository): boolean {
+  if (to === undefined) return true;
+  const [name = "", owner = ""] = sourceRepository.toLowerCase().split("/").toReversed();
+  return to.some((pattern) => isWithin(destination, pattern.replaceAll("{name}", name).replaceAll("{owner}", owner)));
+}
+
+/**
+ * Where an environment takes what another has promoted, and so asks for no build itself: the build has to be let become what it is promoted to here as well. Only where
+ * the policy binds sources to destinations at all.
+ */
+export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidence): Violation[] {
+  const { policy } = facts.policy;
+  const destination = destinationOf(facts);
+  const isBound = listSources(policy).some(({ to }) => to !== undefined);
+  if (!isBound || destination === undefined || facts.environment.requires.some(({ stage }) => stage === "build")) return [];
+  const { digest } = facts.image;
+  const thing = `build of ${digest}`;
+  const provenances = readBuilds(policy, evidence);
+  if (provenances.length === 0) {
+    const problem = "the build's provenance is not there, so that it can't be told what the image may become";
+    return [{ rule: "gate.destination", thing, problem, wayOut: "Promote it with its evidence, from where that is." }];
+  }
+  const problems = provenances.flatMap((provenance) => judgeSource(policy, provenance, destination));
+  return problems.map((problem) => ({ ...problem, thing }));
+}
+
+/** What builders have signed about an image: whoever speaks for `build` in an environment of the policy. */
+export function readBuilds({ environments }: Policy, { statements }: CollectedEvidence): Provenance[] {
+  const speakers = new Set(
+    Object.values(environments).flatMap(({ requires }) => requires.flatMap(({ stage, signers }) => (stage === "build" ? signers : []))),
+  );
+  return statements
+    .filter(({ signers, statement }) => statement.predicateType === predicateTypes.provenance && signers.some((name) => speakers.has(name)))
+    .map(({ statement }) => readProvenance(statement))
+    .filter((provenance): provenance is Provenance => !("problem" in provenance));
+}
+
+/** Where the image goes, or is: of an image that is only looked at in quarantine it is not known. */
+export function destinationOf({ place, image, destination }: GateFacts): Repository | undefined {
+  return place === "to" ? image.repository : destination;
+}

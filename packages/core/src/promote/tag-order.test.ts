@@ -1,0 +1,40 @@
+import { describe, expect, test } from "vitest";
+import { fakeDigest } from "../../../../test/support/policy.ts";
+import { type BuildFacts, findRollbacks, orderBuilds } from "./tag-order.ts";
+
+const at = (
+  seconds: number,
+  run?: [id: number, attempt: number],
+  sourceRepository = "https://github.com/acme/shop",
+): BuildFacts[number] => ({
+  sourceRepository,
+  finishedOn: new Date(seconds * 1000),
+  run: run === undefined ? undefined : { id: run[0], attempt: run[1] },
+});
+
+describe("orderBuilds", () => {
+  test.each<[string, BuildFacts, BuildFacts, ReturnType<typeof orderBuilds>]>([
+    ["nothing is known of the present one", [], [at(1)], "unknown"],
+    ["nothing is known of the next one", [at(1)], [], "unknown"],
+    ["another repository", [at(1)], [at(2, undefined, "https://github.com/acme/cart")], "unknown"],
+    ["two repositories have built the present one", [at(1), at(1, undefined, "https://github.com/acme/cart")], [at(2)], "unknown"],
+    ["a run of one alone", [at(1, [5, 1])], [at(2)], "unknown"],
+    ["a run of some alone", [at(1, [5, 1]), at(1)], [at(2, [6, 1])], "unknown"],
+    ["an earlier run, attested later", [at(1, [5, 1])], [at(9, [4, 1])], "earlier"],
+    ["an earlier attempt", [at(1, [5, 2])], [at(9, [5, 1])], "earlier"],
+    ["an earlier time", [at(2)], [at(1)], "earlier"],
+    ["a later run has built the present one as well", [at(1, [5, 1]), at(1, [7, 1])], [at(9, [6, 1])], "earlier"],
+    ["a later run, attested earlier", [at(9, [4, 1])], [at(1, [5, 1])], "later"],
+    ["the same run and attempt", [at(1, [5, 1])], [at(1, [5, 1])], "later"],
+    ["the same time", [at(1)], [at(1)], "later"],
+    ["a later run has built the next one as well", [at(1, [5, 1])], [at(1, [4, 1]), at(2, [6, 1])], "later"],
+  ])("%s", (_what, current, next, order) => expect(orderBuilds(current, next)).toBe(order));
+});
+
+test("a tag that is new, or there already, goes back to nothing", () => {
+  const [here, there] = [fakeDigest("a"), fakeDigest("b")];
+  const tags = [{ tag: "new" }, { tag: "same", current: here }, { tag: "back", current: there }];
+  expect(findRollbacks(tags, here, new Map([[there, [at(2)]]]), [at(1)])).toEqual([{ tag: "back", from: there, reason: "earlier" }]);
+  expect(findRollbacks(tags, here, new Map(), [at(1)])).toEqual([{ tag: "back", from: there, reason: "unknown" }]);
+  expect(findRollbacks(tags, here, new Map([[there, [at(1)]]]), [at(2)])).toEqual([]);
+});

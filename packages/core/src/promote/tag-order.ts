@@ -1,0 +1,99 @@
+import { mapConcurrently } from "../concurrency.ts";
+import { readBuilds } from "../gate/binding.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { Policy } from "../policy/schema.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import type { Violation } from "../result.ts";
+import { collectEvidence } from "../signing/collect.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import type { Provenance } from "../signing/provenance.ts";
+import type { TagFacts } from "./plan.ts";
+
+/** What is known of when an image was built: all that builders have signed about it. */
+export type BuildFacts = readonly Pick<Provenance, "sourceRepository" | "run" | "finishedOn">[];
+
+/**
+ * How the build of one image stands to that of another. By run of one repository: IDs rise, and a run that is run again keeps its own, so that an old run does not become
+ * the newest by being run again. Where no run is known of either (outside of GitHub), by time. An image that several runs have built is as new as the last of them.
+ */
+export function orderBuilds(current: BuildFacts, next: BuildFacts): "later" | "earlier" | "unknown" {
+  const all = [...current, ...next];
+  const isOneSource = new Set(all.map(({ sourceRepository }) => sourceRepository)).size === 1;
+  if (current.length === 0 || next.length === 0 || !isOneSource) return "unknown";
+  const known = all.filter(({ run }) => run !== undefined).length;
+  if (known === 0) {
+    const newest = (builds: BuildFacts): number => Math.max(...builds.map(({ finishedOn }) => finishedOn.getTime()));
+    return newest(next) >= newest(current) ? "later" : "earlier";
+  }
+  if (known < all.length) return "unknown";
+  const [was, is] = [lastRun(current), lastRun(next)];
+  return is.id > was.id || (is.id === was.id && is.attempt >= was.attempt) ? "later" : "earlier";
+}
+
+function lastRun(builds: BuildFacts): { id: number; attempt: number } {
+  const [last] = builds.flatMap(({ run }) => run ?? []).toSorted((a, b) => b.id - a.id || b.attempt - a.attempt);
+  if (last === undefined) throw new TypeError("no run of some");
+  return last;
+}
+
+/** A tag that moves to what was built before, or nobody knows when. */
+export interface TagRollback {
+  tag: string;
+  from: Digest;
+  reason: "earlier" | "unknown";
+}
+
+/** `held`: what is known of the images that tags point at now. */
+export function findRollbacks(
+  tags: readonly TagFacts[],
+  digest: Digest,
+  held: ReadonlyMap<Digest, BuildFacts>,
+  next: BuildFacts,
+): TagRollback[] {
+  return tags.flatMap(({ tag, current }) => {
+    if (current === undefined || current === digest) return [];
+    const order = orderBuilds(held.get(current) ?? [], next);
+    return order === "later" ? [] : [{ tag, from: current, reason: order }];
+  });
+}
+
+export function judgeRollbacks(rollbacks: readonly TagRollback[], to: Repository): Violation[] {
+  return rollbacks.map(({ tag, from, reason }) => ({
+    rule: "promote.tag-moves-back",
+    thing: `${formatRepository(to)}:${tag}`,
+    problem:
+      reason === "earlier"
+        ? `the tag is at ${from}, which was built by a later run than this image`
+        : `the tag is at ${from}, and it can't be told which of the two was built later (no signed provenance, or of another repository)`,
+    wayOut: "Promote what was built last; or, to go back on purpose, set allow-tag-rollback: the promotion's statement says so.",
+  }));
+}
+
+/** Provenances about one image that are read; where there are more, its age is unknown. */
+const maxProvenances = 20;
+const concurrency = 4;
+
+/**
+ * What is known of the images that tags point at and that would move, by their signed provenance at the destination; and how many requests that took. What the list says
+ * of each referrer's predicate only tells which are worth reading.
+ */
+export async function readTagHolders(
+  client: RegistryClient,
+  to: Repository,
+  moving: readonly Digest[],
+  policy: Policy,
+): Promise<{ held: Map<Digest, BuildFacts>; lists: number; contents: number }> {
+  let contents = 0;
+  const read = await mapConcurrently(concurrency, moving, async (digest): Promise<[Digest, BuildFacts]> => {
+    const listed = await client.listReferrers(to, digest);
+    const annotated = listed.filter(
+      ({ annotations }) => (annotations?.["dev.sigstore.bundle.predicateType"] ?? predicateTypes.provenance) === predicateTypes.provenance,
+    );
+    if (annotated.length > maxProvenances) return [digest, []];
+    contents += 2 * annotated.length;
+    const evidence = await collectEvidence({ ...client, listReferrers: async () => annotated }, to, digest, policy.signers);
+    return [digest, readBuilds(policy, evidence)];
+  });
+  return { held: new Map(read), lists: moving.length, contents };
+}

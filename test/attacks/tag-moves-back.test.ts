@@ -1,0 +1,167 @@
+import type { ProvenanceFacts } from "@goldenpath/core/signing/provenance";
+import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
+import type { Execution } from "@goldenpath/core/verbs/execute";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { attachEvidence, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
+import { openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
+
+// A tag goes to what a later run has built, and back only where somebody says so.
+
+let stand: Stand;
+beforeEach(async () => {
+  stand = await openStand();
+});
+afterEach(() => stand.close());
+
+const shop = "https://github.com/acme/shop";
+const run = (id: number, attempt = 1): Partial<ProvenanceFacts> => ({ invocationId: `${shop}/actions/runs/${id}/attempts/${attempt}` });
+
+async function stage(content: string, built: Partial<ProvenanceFacts>, push: typeof pushImage = pushImage): Promise<TestImage> {
+  const { client, policy, keys } = stand;
+  const image = await push(client, `${stand.from}/shop`, content);
+  await attachEvidence({ client, image, policy, keys, falsehoods: { provenance: { built } } });
+  return image;
+}
+
+const tagOf = async (tag: string): Promise<string | undefined> => (await stand.vettedState())["vetted/shop"]?.tags[tag];
+
+async function expectPass(execution: Promise<Execution>): Promise<Execution> {
+  const { outcome, error } = await execution;
+  expect(error).toBeUndefined();
+  expect(outcome.result.violations).toEqual([]);
+  return { outcome, resultFile: "" };
+}
+
+async function expectRefused(image: TestImage, says: RegExp, inputs: Readonly<Record<string, string>> = {}): Promise<void> {
+  const before = await stand.vettedState();
+  const { outcome } = await stand.promote(image, inputs);
+  expect(outcome.verdict).toBe("fail");
+  expect(outcome.result.violations.map((violation) => violation.rule)).toEqual(["promote.tag-moves-back"]);
+  expect(outcome.result.violations[0]?.problem).toMatch(says);
+  expect(outcome.result.violations[0]?.wayOut).toContain("allow-tag-rollback");
+  expect(await stand.vettedState()).toEqual(before);
+}
+
+describe("refused, and vetted stays as it was", () => {
+  const says = { earlier: /built by a later run/, unknown: /can't be told/ };
+  test.each<[string, Partial<ProvenanceFacts>, Partial<ProvenanceFacts>, RegExp]>([
+    ["an image of an earlier run", run(1002), run(1001), says.earlier],
+    ["an earlier run that is run again: it keeps its ID", run(1002), run(1001, 7), says.earlier],
+    ["an earlier attempt of the same run", run(1002, 2), run(1002, 1), says.earlier],
+    ["a run whose ID has fewer digits, although it reads as more", run(10_002), run(9_999), says.earlier],
+    [
+      "an earlier build where no run is known",
+      { finishedOn: new Date(Date.now() - 60_000) },
+      { finishedOn: new Date(Date.now() - 120_000) },
+      says.earlier,
+    ],
+    ["an image of no known run over one of a known", run(1002), {}, says.unknown],
+    ["an image of a known run over one of no known", {}, run(1002), says.unknown],
+    [
+      "an ID of another repository's run",
+      run(1002),
+      { invocationId: "https://github.com/acme/cart/actions/runs/2000/attempts/1" },
+      says.unknown,
+    ],
+    ["an ID that is none", run(1002), { invocationId: `${shop}/actions/runs/0x7ff/attempts/1` }, says.unknown],
+    [
+      "an image of another repository",
+      run(1002),
+      {
+        source: { repository: "https://github.com/acme/cart", commit: "a".repeat(40), ref: "refs/heads/main" },
+        invocationId: "https://github.com/acme/cart/actions/runs/2000/attempts/1",
+      },
+      says.unknown,
+    ],
+  ])("%s", async (_what, present, next, problem) => {
+    const there = await stage("there", present);
+    await expectPass(stand.promote(there));
+    await expectRefused(await stage("next", next), problem);
+    await expectRefused(await stage("next", next), problem, { "dry-run": "true" });
+    expect(await tagOf("1.0.0")).toBe(there.digest);
+  });
+
+  test("over an image of which nothing is signed, or by a stranger alone", async () => {
+    const { client, policy, keys } = stand;
+    await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.9.0" });
+    const there = await pushImage(client, `${stand.to}/shop`, "a stranger's", "0.8.0");
+    await attachEvidence({ client, image: there, policy, keys, falsehoods: { provenance: { by: "stranger", built: run(1) } } });
+    await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.8.0" });
+    await attachEvidence({ client, image: there, policy, keys, falsehoods: { provenance: { by: "scan", built: run(1) } } });
+    await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.8.0" });
+  });
+
+  test("one of several tags: none of them is set", async () => {
+    await expectPass(stand.promote(await stage("there", run(1002))));
+    await expectRefused(await stage("next", run(1001)), says.earlier, { tags: "new\n1.0.0" });
+    expect(await tagOf("new")).toBeUndefined();
+  });
+
+  test("an index of an earlier run", async () => {
+    await expectPass(stand.promote(await stage("there", run(1002), pushIndex)));
+    await expectRefused(await stage("next", run(1001), pushIndex), says.earlier);
+  });
+});
+
+describe("their twins pass", () => {
+  test.each<[string, Partial<ProvenanceFacts>, Partial<ProvenanceFacts>]>([
+    ["an image of a later run", run(1001), run(1002)],
+    ["a later attempt of the same run", run(1001, 1), run(1001, 2)],
+    ["a run whose ID has more digits", run(9_999), run(10_002)],
+    ["a later build where no run is known", { finishedOn: new Date(Date.now() - 120_000) }, { finishedOn: new Date(Date.now() - 60_000) }],
+  ])("%s", async (_what, present, next) => {
+    await expectPass(stand.promote(await stage("there", present)));
+    const image = await stage("next", next);
+    await expectPass(stand.promote(image));
+    expect(await tagOf("1.0.0")).toBe(image.digest);
+  });
+
+  test("the same image again, a first tag, and an image that a later run has built again, bit for bit", async () => {
+    const image = await stage("there", run(1001));
+    await expectPass(stand.promote(image));
+    await expectPass(stand.promote(image));
+    await expectPass(stand.promote(await stage("next", run(1002))));
+    await expectPass(stand.promote(await stage("there", run(1001)), { tags: "other" }));
+    await stage("there", run(1003));
+    await expectPass(stand.promote(image));
+    expect(await tagOf("1.0.0")).toBe(image.digest);
+  });
+
+  test("what somebody allows is in the promotion's statement, however recently that was signed without", async () => {
+    const first = await stage("there", run(1001));
+    const second = await stage("next", run(1002));
+    await expectPass(stand.promote(first));
+    await expectPass(stand.promote(second));
+    await expectRefused(first, /later run/);
+    await expectPass(stand.promote(first, { "allow-tag-rollback": "true" }));
+    expect(await tagOf("1.0.0")).toBe(first.digest);
+    const said = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, first.digest)).map(
+      ({ statement }) => (statement.predicate[summaryExtension] as Record<string, unknown>)["tagRollbacks"],
+    );
+    expect(said).toHaveLength(2);
+    expect(said.filter((each) => each !== undefined)).toEqual([[{ tag: "1.0.0", from: second.digest, reason: "earlier" }]]);
+  });
+
+  test("of two promotions of different runs at once, the earlier never has the last word", async () => {
+    await expectPass(stand.promote(await stage("there", run(1000))));
+    const older = await stage("older", run(1001));
+    const newer = await stage("newer", run(1002));
+    const late = await stand.prepare(older);
+    await expectPass(stand.promote(newer));
+    await expect(late.prepared?.execute(stand.keys.promote.signer)).rejects.toMatchObject({ code: "tag-moved" });
+    expect(await tagOf("1.0.0")).toBe(newer.digest);
+  });
+
+  test("a moved tag costs a list and the one provenance, and nothing where none moves", async () => {
+    const count = async (image: TestImage): Promise<number> => {
+      stand.vetted.requests.length = 0;
+      await expectPass(stand.promote(image, { tags: "1.0.0" }));
+      return stand.vetted.requests.filter(({ path }) => path.startsWith("/v2/vetted/")).length;
+    };
+    await stage("there", run(1001));
+    await expectPass(stand.promote(await stage("warm", run(1)), { tags: "warm" }));
+    const fresh = await count(await stage("first", run(1002)));
+    const moved = await count(await stage("second", run(1003)));
+    expect(moved - fresh).toBe(3);
+  });
+});

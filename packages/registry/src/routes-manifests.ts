@@ -18,8 +18,12 @@ function parseManifestName(text: string): ManifestName {
 }
 
 /** The digest that a name stands for in a repository now, if any. */
-function resolve(state: Readonly<RepositoryState> | undefined, name: ManifestName): Digest | undefined {
-  if ("tag" in name) return state?.tags.get(name.tag);
+function resolve(state: Readonly<RepositoryState> | undefined, name: ManifestName, settings?: RegistrySettings): Digest | undefined {
+  if ("tag" in name) {
+    const digest = name.tag.replace(/^(sha256|sha512)-/, "$1:");
+    const isAlias = settings?.digestTags === true && isDigest(digest) && state?.manifests.has(digest) === true;
+    return state?.tags.get(name.tag) ?? (isAlias ? digest : undefined);
+  }
   return state?.manifests.has(name.digest) === true ? name.digest : undefined;
 }
 
@@ -31,7 +35,7 @@ export async function serveManifest(
   settings: RegistrySettings,
 ): Promise<Reply> {
   const state = repositories.find(name);
-  const digest = resolve(state, parseManifestName(reference));
+  const digest = resolve(state, parseManifestName(reference), settings);
   const record = digest === undefined ? undefined : state?.manifests.get(digest);
   if (digest === undefined || record === undefined) return refuseUnknownManifest(name, reference);
   const validators = { "Docker-Content-Digest": digest, ...etagHeader(digest, settings) };

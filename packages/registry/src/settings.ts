@@ -26,6 +26,8 @@ export interface RegistrySettings {
   uploadResume: boolean;
   /** False: `If-Match` and `If-None-Match` of a PUT or DELETE are not read (as with all hosted registries that are known). */
   conditions: boolean;
+  /** True: a tag `sha256-<hex>` that is not there leads to the manifest of that digest (as with GitLab). */
+  digestTags: boolean;
   /** False: no ETag is sent. */
   etags: boolean;
   /** Every answer begins so much later. Milliseconds. */
@@ -59,6 +61,7 @@ const defaults: RegistrySettings = {
   ranges: true,
   uploadResume: true,
   conditions: true,
+  digestTags: false,
   etags: true,
   latency: 0,
   requestsPerSecond: undefined,

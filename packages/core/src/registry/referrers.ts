@@ -213,7 +213,8 @@ export function createReferrers(context: DownloadContext): Referrers {
     const entries = [...own.entries.values()];
     const digests = entries.map((each) => each.digest);
     if (hasAll(before.index, digests)) return { kind: "listed", listed: digests };
-    const condition = writeCondition(before.exists, before.etag);
+    // Where the subject itself is seen, nobody can tell whether there is such a tag: any condition could be one that never holds. Whoever wrote meanwhile is seen at the second look.
+    const condition = before.exists && before.index === undefined ? {} : writeCondition(before.exists, before.etag);
     const kind = `${formatRepository(own.repository)} ${Object.keys(condition).join()}`;
     const write = async (base: ImageIndex | undefined): Promise<boolean> => {
       const bytes = encodeIndex(mergeIntoIndex(base, entries), own.where);

@@ -26,7 +26,7 @@ export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
       if (buildpack !== undefined && current !== undefined) outputs.set(buildpack, current);
       continue;
     }
-    const answer = /^(pass|fail|skip|err): +(\S+@\S+)(?: \(\d+\))?$/.exec(line.trim());
+    const answer = /^(pass|fail|skip|err): +([^\s@]+@\S+)(?: \(\d+\))?$/.exec(line.trim());
     if (answer !== null && answer[2] !== undefined) {
       current = undefined;
       answers.set(answer[2], answer[1] as DetectAnswer["answer"]);

@@ -25,6 +25,8 @@ export function parseContentLength(header: string | undefined): number | undefin
  * write `bytes=0-9` or `bytes 0-9`. Undefined for anything else, as for the `0--1` by which olareg says that it has none.
  */
 export function parseUploadRange(header: string | undefined): number | undefined {
+  // Blanks beside blanks can be shared out in as many ways as there are: so no longer than any range is.
+  if ((header?.length ?? 0) > 100) return undefined;
   const match = /^\s*(?:bytes\s*[=\s]\s*)?0-(\d{1,15})(?:\/(?:\d{1,15}|\*))?\s*$/i.exec(header ?? "");
   return match === null ? undefined : Number(match[1]) + 1;
 }

@@ -137,6 +137,18 @@ describe("the referrers API", () => {
     expect(digests(await list())).toEqual([referrer]);
   });
 
+  test("that leads to a page to sign in is none", async () => {
+    const referrer = await withFallback();
+    const plain = createServer((_request, response) =>
+      response.writeHead(200, { "content-type": "text/html" }).end("<html>sign in</html>"),
+    );
+    plains.push(plain);
+    await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
+    const location = `http://127.0.0.1:${(plain.address() as AddressInfo).port}/login`;
+    server.faults = onReferrers({ kind: "redirect", location, status: 303 });
+    expect(digests(await list())).toEqual([referrer]);
+  });
+
   test.each<[string, string | null]>([
     ["with a charset", `${mediaTypes.ociIndex}; charset=utf-8`],
     ["in another case", "Application/vnd.OCI.image.index.v1+JSON"],

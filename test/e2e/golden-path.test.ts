@@ -6,6 +6,7 @@ import { parseDigest } from "@goldenpath/core/oci/digest";
 import { formatReference, parseReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { copyManifest } from "@goldenpath/core/registry/copy";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import type { RegistryServer } from "@goldenpath/registry/server";
 import { extract } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -75,7 +76,7 @@ describe("the golden path, called from an application's own repository", () => {
       expect({ exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ exitCode: 0, log: "" });
       for (const job of ["build", "attest", "base", "scan", "promote"]) expect(resultOf(run, job)).toBe("success");
       snapshot = await world.vetted.snapshot();
-      expect(Object.keys(snapshot)).toEqual(["vetted/web"]);
+      expect(Object.keys(snapshot).toSorted()).toEqual(["vetted/goldenpath-policy", "vetted/web"]);
       expect(snapshot["vetted/web"]?.tags).toMatchObject({ [run.commit]: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
       const digestOf = async (reference: string): Promise<string> =>
         (await runProcess(tools.crane, ["digest", "--insecure", reference], { env: world.env, timeoutMs: 60_000 })).stdout.trim();
@@ -134,6 +135,42 @@ describe("the golden path, called from an application's own repository", () => {
           .filter((text) => !text.startsWith("-----")))
           expect(run.log).not.toContain(line);
       }
+    });
+  });
+
+  describe("five callers of one wrapper, and a change of the policy", () => {
+    const names = ["shop", "cart", "search", "mail", "billing"];
+    /** Under which policies promote has signed what a tag points at: the same application makes the same image. */
+    const serialsOf = async (name: string, tag: string): Promise<unknown[]> => {
+      const digest = (await world.vetted.snapshot())[`vetted/${name}`]?.tags[tag];
+      const image = `${world.vetted.host}/vetted/${name}@${digest}`;
+      const key = world.platform.keys.promote.publicKeyFile;
+      const args = ["verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", predicateTypes.verificationSummary, image];
+      const { stdout } = await runProcess(tools.cosign, args, { env: world.env, timeoutMs: 60_000 });
+      const payloads = stdout.split("\n").filter((line) => line.startsWith("{"));
+      return payloads.map((line) => {
+        const { payload } = JSON.parse(line) as { payload: string };
+        const { predicate } = JSON.parse(Buffer.from(payload, "base64").toString()) as {
+          predicate: Record<string, { policySerial: number }>;
+        };
+        return predicate[summaryExtension]?.policySerial;
+      });
+    };
+
+    test("the next run of each is under the new policy, with nothing of theirs edited", async () => {
+      const caller = readCaller();
+      const runAll = async (): Promise<Map<string, string>> => {
+        const commits = new Map<string, string>();
+        for (const name of names) {
+          const run = await world.run(name, application("web"), caller);
+          expect({ name, exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ name, exitCode: 0, log: "" });
+          commits.set(name, run.commit);
+        }
+        return commits;
+      };
+      for (const [name, commit] of await runAll()) expect(await serialsOf(name, commit)).toEqual([1]);
+      await world.changePolicy(2);
+      for (const [name, commit] of await runAll()) expect(await serialsOf(name, commit)).toContain(2);
     });
   });
 
@@ -196,6 +233,7 @@ describe("the golden path, called from an application's own repository", () => {
     const run = await world.run("shortcut", undefined, {
       ".github/workflows/shortcut.yml": shortcutWorkflow({
         policy: world.policy,
+        "policy-signer": JSON.stringify(world.platform.keys.policy.publicKey),
         image,
         to: `${world.vetted.host}/vetted/shortcut`,
         registry: world.quarantine.host,

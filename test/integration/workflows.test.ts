@@ -351,7 +351,9 @@ describe("an application's caller", () => {
     expect(Object.keys(wrapper.on?.workflow_call?.inputs ?? {})).toEqual(["context"]);
     const fromInputs = Object.entries(path.with ?? {}).filter(([, value]) => /\binputs\b/.test(value));
     expect(fromInputs.map(([name]) => name)).toEqual(["context"]);
-    expect(path.with?.["policy"]).toMatch(/^acme\/platform\/\/policy\.yaml@[0-9a-f]{40}$/);
+    // A place and a key, and no version: promote holds it to what vetted says itself.
+    expect(path.with?.["policy"]).toBe("oci://registry.acme.example/vetted/goldenpath-policy:in-force");
+    expect(path.with?.["policy-signer"]).toMatch(/^-----BEGIN PUBLIC KEY-----\n/);
     for (const value of Object.values(path.with ?? {})) expect(value).not.toMatch(/\b(?:vars|env|github\.head_ref|github\.ref_name)\b/);
   });
 

@@ -1,9 +1,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runChecked } from "@goldenpath/core/exec/run";
-import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
-import { publishPolicy } from "@goldenpath/core/policy/publish";
 import { stages } from "@goldenpath/core/policy/schema";
 import { type Ports, silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
@@ -11,7 +9,7 @@ import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { parseDocument } from "yaml";
-import { buildPlatformImages, installPlatform, type Platform } from "../../examples/golden-platform/platform.ts";
+import { activatePlatformPolicy, buildPlatformImages, installPlatform, type Platform } from "../../examples/golden-platform/platform.ts";
 import { type ActRun, runAct } from "./act.ts";
 import { actionFiles, projectRoot } from "./workflows.ts";
 
@@ -43,8 +41,10 @@ export interface World {
   client: RegistryClient;
   /** For programs that look at the registries: a Docker configuration with both logins. */
   env: Readonly<Record<string, string | undefined>>;
-  /** The organisation's policy as `oci://…@sha256:…`. */
+  /** What the wrapper names: `oci://…:in-force`. */
   policy: string;
+  /** Puts another policy in force, which accepts what was judged under the one before. */
+  changePolicy(serial: number): Promise<void>;
   secrets: Readonly<Record<string, string>>;
   /** Runs a workflow of a repository `acme/NAME` that is made of `files` (path → text) over a copy of `source`. */
   run(name: string, source: string | undefined, files: Readonly<Record<string, string>>): Promise<ActRun & { commit: string }>;
@@ -70,10 +70,12 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
     const home = join(directory, "platform");
     const images = await buildPlatformImages({ directory: home, ports, env });
     const platform = await installPlatform(images, { directory: home, registry: quarantine.host, client, ports, env });
-    const policy = await publishWithVetted(platform.policyFile, { client, quarantine: quarantine.host, vetted: vetted.host });
+    const places = { client, quarantine: quarantine.host, vetted: vetted.host, ports };
+    const policy = await activate(await writeWithVetted(platform, vetted.host), platform, places);
+    const policySigner = platform.keys.policy.publicKey;
     const goldenpath = renderGoldenpath(join(directory, "goldenpath"));
     const onOldRunner = renderGoldenpath(join(directory, "goldenpath-on-old-runner"), { oldRunner: true });
-    const wrapper = renderWrapper(join(directory, "wrapper"), { quarantine: quarantine.host, vetted: vetted.host, policy });
+    const wrapper = renderWrapper(join(directory, "wrapper"), { quarantine: quarantine.host, vetted: vetted.host, policy, policySigner });
     const repositories = {
       ...standInRepositories(),
       [`${goldenpathName}@${goldenpathCommit}`]: goldenpath,
@@ -91,6 +93,9 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
     let runs = 0;
     return {
       ...{ directory, quarantine, vetted, platform, client, env, policy, secrets, close },
+      async changePolicy(serial) {
+        await activate(await writeWithVetted(platform, vetted.host, { serial, remark: ` serial ${serial}` }), platform, places);
+      },
       async run(name, source, files) {
         runs += 1;
         const at = join(directory, `run-${runs}`);
@@ -156,15 +161,31 @@ function writeDockerConfig(directory: string, quarantine: string, vetted: string
   return target;
 }
 
-/** The example platform has one registry for both; here vetted is another, with another login. */
-async function publishWithVetted(
-  file: string,
-  { client, quarantine, vetted }: { client: RegistryClient; quarantine: string; vetted: string },
-): Promise<string> {
-  const document = parseDocument(readFileSync(file, "utf8"));
+/** The example platform has one registry for both; here vetted is another, with another login. `remark` makes another policy of it. */
+async function writeWithVetted(platform: Platform, vetted: string, { serial = 1, remark = "" } = {}): Promise<string> {
+  const document = parseDocument(readFileSync(platform.policyFile, "utf8"));
   document.setIn(["environments", "production", "to", 0], `${vetted}/vetted`);
-  const repository = parseRepository(`${quarantine}/platform/policy`);
-  return `oci://${formatReference(await publishPolicy(client, repository, Buffer.from(document.toString({ lineWidth: 0 }))))}`;
+  document.set("serial", serial);
+  document.set("accepts", "14d");
+  document.commentBefore = remark;
+  const file = join(dirname(platform.policyFile), `policy-${serial}.yaml`);
+  writeFileSync(file, document.toString({ lineWidth: 0 }));
+  return file;
+}
+
+/**
+ * Puts a policy in force: in vetted, where promote looks, and in quarantine, where the other stages have a login to read it.
+ * @returns what the wrapper names
+ */
+async function activate(
+  policyFile: string,
+  platform: Platform,
+  { client, quarantine, vetted, ports }: { client: RegistryClient; quarantine: string; vetted: string; ports: Ports },
+): Promise<string> {
+  const own = { ...platform, policyFile, policy: "acme/platform//policy.yaml" };
+  const options = { client, ports, env: process.env };
+  await activatePlatformPolicy(own, `${vetted}/vetted`, options);
+  return activatePlatformPolicy(own, `${quarantine}/platform`, options);
 }
 
 /**
@@ -200,11 +221,16 @@ function renderGoldenpath(target: string, { oldRunner = false } = {}): string {
 }
 
 /** The example organisation's wrapper with what a platform team fills in, and a database of vulnerabilities, since the scanner's own cannot be downloaded here. */
-function renderWrapper(target: string, facts: { quarantine: string; vetted: string; policy: string }): string {
+function renderWrapper(target: string, facts: { quarantine: string; vetted: string; policy: string; policySigner: string }): string {
   const path = ".github/workflows/golden-path.yml";
   const database = join(projectRoot, "examples/vulnerability-data/grype-db");
   let text = pinCommit(readFileSync(join(projectRoot, "examples/organisation", path), "utf8"), goldenpathName, goldenpathCommit);
-  text = replaceOnce(text, /policy: acme\/platform\/\/policy\.yaml@0{40}/, `policy: ${facts.policy}\n      database: ${database}`);
+  text = replaceOnce(text, /policy: oci:\/\/registry\.acme\.example\/\S+/, `policy: ${facts.policy}\n      database: ${database}`);
+  text = replaceOnce(
+    text,
+    / {8}-----BEGIN PUBLIC KEY-----[\s\S]*-----END PUBLIC KEY-----\n/,
+    facts.policySigner.replaceAll(/^(?=.)/gm, "        "),
+  );
   for (const place of ["quarantine", "vetted"] as const) {
     text = replaceOnce(text, `${place}: registry.acme.example/${place}/`, `${place}: ${facts[place]}/${place}/`);
     text = replaceOnce(text, `${place}-registry: registry.acme.example`, `${place}-registry: ${facts[place]}`);

@@ -1,0 +1,62 @@
+import { describe, expect, test } from "vitest";
+import { environment, factsOf, policy, provenance, repository, rulesOf, summary, whole } from "../../../../test/support/gate-evidence.ts";
+import type { GateFacts } from "./facts.ts";
+import { matchesWorkflow } from "./source.ts";
+
+describe("matchesWorkflow", () => {
+  const file = "https://github.com/acme/platform/.github/workflows/stage-build.yml";
+  test.each([
+    [`${file}@refs/heads/main`, `${file}@refs/heads/main2`],
+    [`${file}@refs/heads/main`, `${file}@*`],
+    [`${file}@refs/heads/main/x`, `${file}@refs/heads/*`],
+    [file, `${file}@*`],
+    [`${file}@`, `${file}@*`],
+    [`${file}.x@refs/heads/main`, `${file}@refs/heads/main`],
+    ["https://github.com/acme/platform/x/.github/workflows/a.yml@main", "https://github.com/acme/*/.github/workflows/a.yml@main"],
+    [`${file}@refs/heads/a@${file}@refs/heads/main`, `${file}@refs/heads/main`],
+    ["local", `${file}@*`],
+  ])("%s does not match %s", (workflow, pattern) => expect(matchesWorkflow(workflow, pattern)).toBe(false));
+
+  test.each([
+    [`${file}@refs/heads/main`, `${file}@refs/heads/*`],
+    [`${file}@${"a".repeat(40)}`, `${file}@*`],
+    [`${file}@refs/tags/v1.2.3`, "https://github.com/acme/*/.github/workflows/stage-build.yml@refs/tags/*"],
+  ])("%s matches %s", (workflow, pattern) => expect(matchesWorkflow(workflow, pattern)).toBe(true));
+});
+
+describe("an environment that takes what another has promoted", () => {
+  const promoted = { ...repository, name: "vetted/shop" };
+  const sources = [{ repository: "https://github.com/acme/*", to: ["registry.example/vetted/{name}", "eu.example/vetted/{name}"] }];
+  const eu: GateFacts["environment"] = {
+    ...environment,
+    from: ["registry.example/vetted"],
+    to: ["eu.example/vetted"],
+    requires: [{ stage: "promote", signers: ["promote"], environment: "production" }],
+  };
+  const bound = {
+    ...policy,
+    policy: { ...policy.policy, build: { ...policy.policy.build, sources }, environments: { production: environment, eu } },
+  };
+  const facts = (name: string, built = provenance("build"), change: Partial<GateFacts> = {}): GateFacts => {
+    const { sbom } = whole();
+    const verdict = summary("promote", "promote", [sbom], { environment: "production" });
+    return {
+      ...factsOf([built, sbom, verdict], { environment: eu, environmentName: "eu", policy: bound }),
+      image: { ...factsOf([]).image, repository: promoted },
+      destination: { registry: "eu.example", name },
+      ...change,
+    };
+  };
+
+  test("another image than its source may become is refused there as well", () => {
+    expect(rulesOf(facts("vetted/cart"))).toEqual(["gate.destination"]);
+  });
+  test("so is one whose provenance has not come along, or is a stranger's", () => {
+    expect(rulesOf(facts("vetted/shop", provenance("scan")))).toEqual(["gate.destination"]);
+  });
+  test("its own image passes, and any where the policy binds nothing", () => {
+    expect(rulesOf(facts("vetted/shop"))).toEqual([]);
+    const loose = { ...bound, policy: { ...bound.policy, build: policy.policy.build } };
+    expect(rulesOf(facts("vetted/cart", provenance("scan"), { policy: loose }))).toEqual([]);
+  });
+});

@@ -1,5 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { environment, factsOf, policy, provenance, repository, rulesOf, summary, whole } from "../../../../test/support/gate-evidence.ts";
+import {
+  ago,
+  environment,
+  factsOf,
+  minute,
+  policy,
+  provenance,
+  repository,
+  rulesOf,
+  summary,
+  whole,
+} from "../../../../test/support/gate-evidence.ts";
 import type { GateFacts } from "./facts.ts";
 import { matchesWorkflow } from "./source.ts";
 
@@ -53,6 +64,15 @@ describe("an environment that takes what another has promoted", () => {
   });
   test("so is one whose provenance has not come along, or is a stranger's", () => {
     expect(rulesOf(facts("vetted/shop", provenance("scan")))).toEqual(["gate.destination"]);
+  });
+  test("the newest provenance decides: what a pull request's run had built first may be promoted once a push has built it", () => {
+    const first = provenance("build", { event: "pull_request", finishedOn: ago(60 * minute) });
+    const given = facts("vetted/shop");
+    const statements = [first, ...(given.evidence.get(given.image.digest)?.statements ?? [])];
+    expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual([]);
+    const last = provenance("build", { event: "pull_request", finishedOn: ago(minute) });
+    const turned = [last, ...statements];
+    expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements: turned, rejected: [] }]]) })).toEqual(["gate.source"]);
   });
   test("its own image passes, and any where the policy binds nothing", () => {
     expect(rulesOf(facts("vetted/shop"))).toEqual([]);

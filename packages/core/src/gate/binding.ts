@@ -116,7 +116,10 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
     const problem = "the build's provenance is not there, so that it can't be told what the image may become";
     return [{ rule: "gate.destination", thing, problem, wayOut: "Promote it with its evidence, from where that is." }];
   }
-  const problems = provenances.flatMap((provenance) => judgeSource(policy, provenance, destination));
+  // The newest decides, as where the build itself is asked for; of several that are equally new each one.
+  const latest = Math.max(...provenances.map(({ finishedOn }) => finishedOn.getTime()));
+  const newest = provenances.filter(({ finishedOn }) => finishedOn.getTime() === latest);
+  const problems = newest.flatMap((provenance) => judgeSource(policy, provenance, destination));
   return problems.map((problem) => ({ ...problem, thing }));
 }
 

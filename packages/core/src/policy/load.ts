@@ -129,7 +129,9 @@ async function withClient<T>({ ports, env, signal }: PolicyContext, work: (clien
   }
 }
 
-async function readPolicyFile(path: string, uri: string, what = "policy"): Promise<Uint8Array> {
+const fileForms = { policy: forms, "policy-signer": "Give the public key of the platform's signer: PEM, or a file with it." } as const;
+
+async function readPolicyFile(path: string, uri: string, what: keyof typeof fileForms = "policy"): Promise<Uint8Array> {
   try {
     return await readBoundedFile(path, maxPolicyBytes);
   } catch (error) {
@@ -138,12 +140,16 @@ async function readPolicyFile(path: string, uri: string, what = "policy"): Promi
       throw new UserError(`${what} '${uri}' is ${isFile ? `larger than ${maxPolicyBytes} bytes` : "not a file"}`, {
         code: isFile ? "policy-invalid" : "policy-not-found",
         cause: error,
-        wayOut: forms,
+        wayOut: fileForms[what],
       });
     }
     const code = (error as NodeJS.ErrnoException).code;
     const why =
       code === "ENOENT" || code === "ENOTDIR" ? "there is no such file" : code === "EACCES" ? "it may not be read" : String(error);
-    throw new UserError(`${what} '${uri}' cannot be read: ${why} (${path})`, { code: "policy-not-found", cause: error, wayOut: forms });
+    throw new UserError(`${what} '${uri}' cannot be read: ${why} (${path})`, {
+      code: "policy-not-found",
+      cause: error,
+      wayOut: fileForms[what],
+    });
   }
 }

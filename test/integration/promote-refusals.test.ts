@@ -230,7 +230,9 @@ describe("an error, and vetted stays as it was", () => {
 
   test("a quarantine that stops answering for the evidence", async () => {
     const image = await fresh();
-    stand.quarantine.faults = [{ method: "GET", path: "/v2/quarantine/.*/referrers/", action: { kind: "status", status: 403 } }];
+    // With a challenge: a bare refusal, where the image is read by the same login, is how some registries say that they have no such API.
+    const headers = { "WWW-Authenticate": 'Basic realm="quarantine"' };
+    stand.quarantine.faults = [{ method: "GET", path: "/v2/quarantine/.*/referrers/", action: { kind: "status", status: 401, headers } }];
     try {
       expectError(await promoteInVain(image), "registry-unauthorized");
     } finally {

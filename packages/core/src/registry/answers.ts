@@ -35,7 +35,13 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
 
 /** A server's text: one line, no runs of blanks, not long. Empty for what is no text. */
 export function printable(value: unknown): string {
-  return typeof value === "string" ? cleanLine(value.slice(0, 2000)).replace(/\s+/g, " ").trim().slice(0, 200).toWellFormed() : "";
+  if (typeof value !== "string") return "";
+  // A server has no reason to write what can't be seen: it is a blank here, where the cleaner would show that there was something.
+  const blanked = value
+    .slice(0, 2000)
+    .replace(/[\p{Cc}\p{Cf}\s]+/gu, " ")
+    .trim();
+  return cleanLine(blanked).slice(0, 200).toWellFormed();
 }
 
 export function hasProblem(response: TransportResponse, code: string): boolean {

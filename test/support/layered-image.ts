@@ -9,6 +9,7 @@ import { silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
 import { createRegistryClient } from "@goldenpath/core/registry/create";
 import type { StageResult } from "@goldenpath/core/result";
+import { generateKeyPair } from "@goldenpath/core/signing/keys";
 import { enforceVerb } from "@goldenpath/core/verbs/enforce";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
@@ -139,6 +140,9 @@ export async function startLayerStand(): Promise<LayerStand> {
       const text = samplePolicyText
         .replace(/^bases:\n[\s\S]*?(?=^build:)/m, bases)
         .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
+        .replaceAll(/ {6}-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g, () =>
+          generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      "),
+        )
         .replace("runImage: golden-run", "runImage: golden")
         .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
       await writeFile(policy, text);

@@ -1,9 +1,9 @@
 import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError, UserError } from "../errors.ts";
 import { createBudget } from "../layers/budget.ts";
-import { createCollector, keepContent, type LayerContents } from "../layers/contents.ts";
+import { keepContent, type LayerContents } from "../layers/contents.ts";
+import { readLayerContents } from "../layers/image-layer.ts";
 import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
-import type { TarEvent } from "../layers/tar.ts";
 import type { FileTree } from "../layers/tree.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Descriptor, isRunnable, type Platform } from "../oci/manifest.ts";
@@ -148,11 +148,8 @@ export async function readChildLayers(
   const budget = createBudget();
   const kept = keepContent(isContentNeeded);
   const layers = await mapConcurrently(parallelLayers, pairLayers(child), async ({ layer, diffId }): Promise<LayerContents> => {
-    const collector = createCollector(kept);
-    const visitor = { events: (events: Iterable<TarEvent>) => collector.take(events) };
     try {
-      const read = await readImageLayer(client, repository, layer, diffId, budget, visitor, signal);
-      return { diffId: read.diffId, entries: collector.entries };
+      return await readLayerContents({ client, repository, layer, diffId, budget, kept, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
       // That it is another one than its config says is the worse of two things, and a verdict.
       const actual = diffIdOfUnreadable(error);

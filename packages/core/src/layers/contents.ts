@@ -20,15 +20,28 @@ export interface LayerContents {
 /** All that is kept of the files of one image: databases of packages have some 10 MB. Bytes. */
 const maxKept = 256 * 1024 * 1024;
 
-/** What is kept of the files so far, of all layers of an image. */
+/** Which files' content is kept, of all layers of an image together. */
 export interface KeptContent {
-  bytes: number;
+  /** Counts what is about to be kept. @throws InfrastructureError `layers-too-large` */
+  add(bytes: number): void;
   /** True for the paths whose content is wanted. */
   isWanted(path: string): boolean;
 }
 
 export function keepContent(isWanted: (path: string) => boolean = () => false): KeptContent {
-  return { bytes: 0, isWanted };
+  let kept = 0;
+  return {
+    isWanted,
+    add(bytes) {
+      kept += bytes;
+      if (kept <= maxKept) return;
+      throw new InfrastructureError(`the package databases and tables of contents of the image have more than ${maxKept} bytes`, {
+        code: "layers-too-large",
+        safeToRetry: false,
+        wayOut: "Make the image smaller.",
+      });
+    },
+  };
 }
 
 /** Collects the entries of one layer as it is read; each file's content is hashed on the way. */
@@ -46,14 +59,7 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
   const add = (bytes: Uint8Array): void => {
     hash?.update(bytes);
     if (chunks === undefined) return;
-    kept.bytes += bytes.length;
-    if (kept.bytes > maxKept) {
-      throw new InfrastructureError(`the package databases of the image have more than ${maxKept} bytes`, {
-        code: "layers-too-large",
-        safeToRetry: false,
-        wayOut: "Make the image smaller.",
-      });
-    }
+    kept.add(bytes.length);
     // The chunk may be part of a buffer that is used again.
     chunks.push(Buffer.from(bytes));
   };

@@ -208,7 +208,8 @@ export function buildTrees(layers: readonly LayerContents[], baseLayers: number,
   }
 }
 
-function unreadable(where: string, why: string, cause?: unknown): InfrastructureError {
+/** A layer that can't be read in one way. */
+export function unreadable(where: string, why: string, cause?: unknown): InfrastructureError {
   return new InfrastructureError(`${where} can't be read: ${why}`, {
     code: "layer-unreadable",
     cause,

@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { mapConcurrently } from "../concurrency.ts";
 import { InfrastructureError } from "../errors.ts";
 import { createBudget, type LayerBudget, type LayerLimits, layerLimits, requireDisk } from "../layers/budget.ts";
-import { createCollector, keepContent, type LayerContents } from "../layers/contents.ts";
-import { falseLayer, readImageLayer } from "../layers/read.ts";
+import { type KeptContent, keepContent, type LayerContents } from "../layers/contents.ts";
+import { readLayerContents } from "../layers/image-layer.ts";
+import { falseLayer } from "../layers/read.ts";
 import { type Digest, digestAlgorithm, digestHex, digestOf } from "../oci/digest.ts";
 import { type Descriptor, type ImageConfig, mediaTypes, parseImageConfig } from "../oci/manifest.ts";
 import { formatReference, formatRepository, type Repository } from "../oci/reference.ts";
@@ -57,7 +58,15 @@ export async function writeImageLayout(
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   try {
-    const work: Work = { client, repository, directory, signal, budget: createBudget(limits), advance: (bytes) => task.advance(bytes) };
+    const work: Work = {
+      client,
+      repository,
+      directory,
+      signal,
+      budget: createBudget(limits),
+      kept: keepContent(),
+      advance: (bytes) => task.advance(bytes),
+    };
     for (const algorithm of new Set<string>(["sha256", ...diffIds.map(digestAlgorithm)])) {
       await mkdir(join(directory, "blobs", algorithm), { recursive: true });
     }
@@ -89,6 +98,7 @@ interface Work {
   directory: string;
   signal: AbortSignal;
   budget: LayerBudget;
+  kept: KeptContent;
   advance(bytes: number): void;
 }
 
@@ -101,37 +111,26 @@ async function writeLayer(work: Work, layer: Descriptor, diffId: Digest, index: 
   signal.throwIfAborted();
   const target = blobPath(directory, diffId);
   const unfinished = `${target}.${index}`;
-  const collector = createCollector(keepContent());
   let unchecked = diskStep;
   let file: FileHandle | undefined;
   try {
     file = await open(unfinished, "wx");
     const handle = file;
     const counted = countReads(work);
-    const read = await readImageLayer(
-      counted,
-      repository,
-      layer,
-      diffId,
-      budget,
-      {
-        async bytes(chunk) {
-          unchecked += chunk.length;
-          if (unchecked >= diskStep) {
-            await requireDisk(directory, diskStep, budget.limits);
-            unchecked = 0;
-          }
-          await handle.writeFile(chunk);
-        },
-        events: (events) => collector.take(events),
-      },
-      signal,
-    );
+    const source = { client: counted, repository, layer, diffId, budget, kept: work.kept, signal };
+    const read = await readLayerContents(source, async (chunk) => {
+      unchecked += chunk.length;
+      if (unchecked >= diskStep) {
+        await requireDisk(directory, diskStep, budget.limits);
+        unchecked = 0;
+      }
+      await handle.writeFile(chunk);
+    });
     if (read.diffId !== diffId) throw falseLayer(`layer ${index + 1} of ${formatRepository(repository)}`, diffId, read.diffId);
     await file.close();
     file = undefined;
     await rename(unfinished, target);
-    return { diffId, entries: collector.entries, size: read.size };
+    return read;
   } finally {
     await file?.close();
     await rm(unfinished, { force: true });

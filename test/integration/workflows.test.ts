@@ -114,6 +114,7 @@ describe("every workflow", () => {
         ...stages.map((stage) => `.github/workflows/stage-${stage}.yml`),
         "examples/caller/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path.yml",
+        "examples/pull-request/.github/workflows/pull-request.yml",
       ]),
     );
     expect(allUses.length).toBeGreaterThan(20);
@@ -341,6 +342,46 @@ describe("the trust model", () => {
       expect(sign?.if).toContain(`steps.${id}.outputs.verdict == 'fail'`);
       expect(sign?.with).toMatchObject({ results: expression(`steps.${id}.outputs.result`), key: expression(`secrets.${keyOf(stage)}`) });
     }
+  });
+});
+
+describe("strangers' code and verdicts", () => {
+  /** The actions of goldenpath that a job runs, by their names. */
+  const actionsOf = ({ steps: all = [] }: Job): string[] =>
+    all.flatMap(({ uses }) => /\/actions\/(?<name>[a-z-]+)(?:@|$)/.exec(uses ?? "")?.groups?.["name"] ?? []);
+  const jobs = files.flatMap(({ path, workflow }) =>
+    Object.entries(workflow.jobs).map(([name, job]) => ({ path, name, job, actions: actionsOf(job) })),
+  );
+
+  test("a job that builds does nothing else with goldenpath: it neither judges nor signs nor promotes", () => {
+    const building = jobs.filter(({ actions }) => actions.includes("detect-and-build"));
+    expect(building.map(({ path }) => path)).toEqual([
+      ".github/workflows/stage-build.yml",
+      "examples/pull-request/.github/workflows/pull-request.yml",
+    ]);
+    for (const { actions } of building) expect(actions).toEqual(["detect-and-build"]);
+  });
+
+  test("a job that judges, signs or promotes runs nothing of the application: it never checks it out, and has no scripts but the guard's", () => {
+    const judging = jobs.filter(({ actions }) => actions.length > 0 && !actions.includes("detect-and-build"));
+    expect(judging.length).toBeGreaterThan(4);
+    for (const { job } of judging) {
+      for (const step of job.steps ?? []) {
+        if (step.uses?.startsWith("actions/checkout@")) expect(step.with?.["path"]).toBe(".goldenpath");
+        if (step.run !== undefined) expect(step).toEqual(guardOf(goldenpathJobs[0] ?? { path: "", name: "", steps: [] }));
+      }
+    }
+  });
+
+  test("a pull request's job takes from the one that built a digest alone, in a repository that it names itself", () => {
+    const { jobs: all } = readWorkflow("examples/pull-request/.github/workflows/pull-request.yml");
+    const judge = jobOf({ jobs: all }, "judge");
+    expect(judge.needs).toBe("build");
+    const needed = allStrings([judge]).flatMap((text) => (text.includes("needs.") ? [text] : []));
+    expect([...new Set(needed)]).toEqual([
+      `registry.acme.example/pull-requests/${expression("github.event.repository.name")}@${expression("needs.build.outputs.digest")}`,
+    ]);
+    expect(secretsRead(all)).toEqual(["PULL_REQUEST_PASSWORD", "PULL_REQUEST_USERNAME"]);
   });
 });
 

@@ -1,9 +1,9 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
-import { extract } from "tar-stream";
 import { z } from "zod";
+import { createBudget, layerLimits } from "../layers/budget.ts";
+import { falseLayer, readImageLayer } from "../layers/read.ts";
+import type { TarEvent } from "../layers/tar.ts";
 import { isDigest } from "../oci/digest.ts";
+import { formatReference } from "../oci/reference.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
@@ -49,28 +49,23 @@ export async function fetchBuildSboms(
   const layer = findSbomLayer(child);
   if (layer === undefined) return [];
   const found: FoundSbom[] = [];
-  let bytes = 0;
-  const archive = extract();
-  const source = Readable.from(await client.openBlob(image.reference, layer), { objectMode: false });
-  const pumping = layer.mediaType.endsWith("gzip")
-    ? pipeline(source, createGunzip(), archive, { signal })
-    : pipeline(source, archive, { signal });
-  // The loop below gets the same failure, unless it was the one that ended it.
-  const pumped = pumping.catch((error: unknown) => error);
-  for await (const entry of archive) {
-    const path = /(?:^|\/)sbom\/launch\/(.+\/sbom\.cdx\.json)$/.exec(entry.header.name)?.[1];
-    bytes += entry.header.size;
-    if (bytes > maxSbomBytes) throw new Error(`the SBOMs of the image have more than ${maxSbomBytes} bytes`);
-    if (path === undefined || entry.header.type !== "file") {
-      entry.resume();
-      continue;
-    }
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of entry as AsyncIterable<unknown> as AsyncIterable<Uint8Array>) chunks.push(chunk);
-    found.push({ path, text: Buffer.concat(chunks).toString("utf8") });
-  }
-  const failure = await pumped;
-  if (failure !== undefined) throw failure;
+  let chunks: Uint8Array[] | undefined;
+  let path = "";
+  const take = (event: TarEvent): void => {
+    if (event.kind === "entry") {
+      path = /(?:^|\/)sbom\/launch\/(.+\/sbom\.cdx\.json)$/.exec(event.entry.path)?.[1] ?? "";
+      chunks = path !== "" && event.entry.kind === "file" ? [] : undefined;
+    } else if (event.kind === "content") chunks?.push(Buffer.from(event.bytes));
+    else if (chunks !== undefined) found.push({ path, text: Buffer.concat(chunks).toString("utf8") });
+  };
+  const budget = createBudget({ ...layerLimits, bytes: maxSbomBytes });
+  const diffId = child.config.rootfs.diff_ids[child.manifest.layers.indexOf(layer)];
+  if (diffId === undefined) return [];
+  const events = (of: Iterable<TarEvent>): void => {
+    for (const event of of) take(event);
+  };
+  const read = await readImageLayer(client, image.reference, layer, diffId, budget, { events }, signal);
+  if (read.diffId !== diffId) throw falseLayer(`the SBOM layer of ${formatReference(image.reference)}`, diffId, read.diffId);
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 

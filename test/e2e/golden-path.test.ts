@@ -171,7 +171,8 @@ describe("the golden path, called from an application's own repository", () => {
       for (const [name, commit] of await runAll()) expect(await serialsOf(name, commit)).toEqual([1]);
       await world.changePolicy(2);
       for (const [name, commit] of await runAll()) expect(await serialsOf(name, commit)).toContain(2);
-    });
+      // Ten runs of the whole path.
+    }, 1_800_000);
   });
 
   test("where the server or runner does not know which commit of goldenpath was called, every stage refuses, and the caller's files are not run as goldenpath", async () => {

@@ -5,6 +5,8 @@ import { runChecked, runProcess } from "@goldenpath/core/exec/run";
 import { freePort, pause, startProgram } from "./servers.ts";
 
 export interface Docker {
+  /** With which other clients find this daemon. */
+  env: Readonly<Record<string, string>>;
   /** Runs the client against this daemon and returns what it printed. */
   docker(...args: string[]): Promise<string>;
   /** Starts an image that serves on `PORT`, asks for its page until it answers, and ends the container. */
@@ -57,6 +59,7 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
     throw error;
   }
   return {
+    env: { DOCKER_HOST: host, DOCKER_CONFIG: at("config") },
     docker,
     async askForPage(image) {
       const port = await freePort();

@@ -1,0 +1,58 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runChecked } from "@goldenpath/core/exec/run";
+import { startProgram } from "./servers.ts";
+
+export interface BuildKit {
+  /** Builds a Dockerfile with files beside it and pushes it under `name`; `exporter` is more of `--output`. */
+  build(
+    name: string,
+    dockerfile: string,
+    options?: { context?: string; files?: Readonly<Record<string, string>>; exporter?: string },
+  ): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A BuildKit of the test's own, in whose builds the machine's network is there (for a distribution's archive). Needs root. */
+export async function startBuildKit(programs: { buildkitd: string; buildctl: string }, registry: string): Promise<BuildKit> {
+  const directory = await mkdtemp(join(tmpdir(), "gp-buildkit-"));
+  const at = (name: string): string => join(directory, name);
+  const address = `unix://${at("buildkit.sock")}`;
+  const env = { PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, HOME: directory, TMPDIR: directory, BUILDKIT_HOST: address };
+  await writeFile(at("buildkitd.toml"), `[registry."${registry}"]\n  http = true\n`);
+  const daemon = startProgram(
+    programs.buildkitd,
+    ["--config", at("buildkitd.toml"), "--root", at("root"), "--addr", address, "--oci-worker-net=host"],
+    env,
+  );
+  const stop = async (): Promise<void> => {
+    await daemon.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await daemon.until(async () => (await runChecked(programs.buildctl, ["debug", "workers"], { env, timeoutMs: 10_000 })).stdout !== "");
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    async build(name, dockerfile, { context, files = {}, exporter = "" } = {}) {
+      const own = await mkdtemp(at("context-"));
+      for (const [path, content] of Object.entries({ ...files, Dockerfile: dockerfile })) {
+        await mkdir(join(own, path, ".."), { recursive: true });
+        await writeFile(join(own, path), content);
+      }
+      const output = `type=image,name=${name},push=true${exporter === "" ? "" : `,${exporter}`}`;
+      const args = [
+        "build",
+        "--progress=plain",
+        "--frontend=dockerfile.v0",
+        `--local=context=${context ?? own}`,
+        `--local=dockerfile=${own}`,
+      ];
+      await runChecked(programs.buildctl, [...args, `--output=${output}`], { env, timeoutMs: 600_000 });
+    },
+    stop,
+  };
+}

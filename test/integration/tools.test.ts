@@ -214,15 +214,17 @@ describe("a build from the module proxy", () => {
 
 describe("the locked versions", () => {
   it.each(allTools.filter((tool) => tool.versionCommand !== undefined).map((tool) => [tool.name, tool] as const))(
-    "%s says its version as the lock expects it, so a copy in PATH is found",
+    "%s says its version as the lock expects it, so a given copy is named rightly",
     async (name, tool) => {
       const path = await requireTool(name);
       // Other hashes, so that only the version speaks for it.
       const other = { ...tool, builds: { [toolPlatform()]: "0".repeat(64) } };
-      const PATH = join(folder, "bin");
-      mkdirSync(PATH);
-      writeFileSync(join(PATH, name), `#!/bin/sh\nexec '${path}' "$@"\n`, { mode: 0o755 });
-      expect(await findTool(name, options([other], { PATH }))).toMatchObject({ source: "path", version: tool.version });
+      const given = join(folder, name);
+      writeFileSync(given, `#!/bin/sh\nexec '${path}' "$@"\n`, { mode: 0o755 });
+      expect(await findTool(name, { ...options([other], { PATH: folder }), given })).toMatchObject({
+        source: "given",
+        version: tool.version,
+      });
     },
   );
 });

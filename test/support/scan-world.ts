@@ -51,6 +51,7 @@ export function useScanWorld(): void {
 }
 
 export const grypePath = (): string => tools.grype ?? "";
+export const syftPath = (): string => tools.syft ?? "";
 
 /** Pushes an image of layers, each given by its files, and returns how it is named. */
 export async function pushImage(

@@ -11,7 +11,8 @@ import type { RegistryClient } from "../registry/client.ts";
 import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
 import type { StageResult } from "../result.ts";
 import { describeIssues, parseJson } from "../text/json.ts";
-import { type FoundTool, findTool } from "../tools/find.ts";
+import type { FoundTool } from "../tools/find.ts";
+import { findPrivateTool } from "../tools/private.ts";
 import type { Sight } from "./blind-spots.ts";
 import { writeImageLayout } from "./layout.ts";
 
@@ -63,7 +64,7 @@ export async function catalogManifest(
   platform: Platform,
   context: Context,
 ): Promise<{ sbom: Sbom; tool: ToolUse }> {
-  const tool = await findTool("syft", { ports: context.ports, env: context.env, signal: context.signal });
+  const tool = await findPrivateTool("syft", context);
   const home = join(context.temporaryDirectory, `syft-${digestHex(reference.digest).slice(0, 12)}`);
   const layout = join(home, "image");
   try {

@@ -6,7 +6,8 @@ import { type ProcessResult, runProcess } from "../exec/run.ts";
 import type { Context } from "../ports.ts";
 import type { StageResult } from "../result.ts";
 import { describeIssues, parseJson } from "../text/json.ts";
-import { type FoundTool, findTool } from "../tools/find.ts";
+import type { FoundTool } from "../tools/find.ts";
+import { findPrivateTool } from "../tools/private.ts";
 import type { System } from "./blind-spots.ts";
 import type { DatabasePlace } from "./database.ts";
 import { type Finding, type FindingSeverity, mergeFindings, originOf, sortFindings } from "./finding.ts";
@@ -81,7 +82,7 @@ export interface GrypeScan {
  * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running the tool
  */
 export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace): Promise<GrypeScan> {
-  const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
+  const tool = await findPrivateTool("grype", context);
   const parameters = ["--output", "json"];
   const { exitCode, stdout, stderr } = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
   // No --fail-on is passed, so every other exit code means that grype did not do its work.
@@ -104,7 +105,7 @@ export async function isDistributionKnown({ name, version }: System, context: Co
   // What os-release may hold by os-release(5); a colon is grype's own.
   if (!/^[A-Za-z0-9._-]+$/.test(name) || !/^[A-Za-z0-9._+~-]*$/.test(version)) return false;
   if (version === "" && !rollingDistributions.has(name)) return false;
-  const tool = await findTool("grype", { ports: context.ports, env: context.env, signal: context.signal });
+  const tool = await findPrivateTool("grype", context);
   // A package is asked for that there is nowhere: the answer is an empty list, or that the data has no such system.
   // Three numbers (Alpine's) it takes for an error there, and looks at two of them when it matches.
   const release = /^\d+\.\d+(?=\.\d)/.exec(version)?.[0] ?? version;

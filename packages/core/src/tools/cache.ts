@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, chmod, constants, mkdir, rename, rm } from "node:fs/promises";
+import { access, chmod, constants, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { InfrastructureError } from "../errors.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 
@@ -40,6 +40,31 @@ export async function sha256OfFile(path: string): Promise<string | undefined> {
     });
   }
   return hash.digest("hex");
+}
+
+/**
+ * A copy of a program in a folder that is this invocation's own, each under a name that was not there before. Undefined where there is no such file.
+ * @throws InfrastructureError `tool-copy-failed`
+ */
+export async function copyToPrivate(path: string, directory: string): Promise<string | undefined> {
+  const own = join(directory, `tool-${randomBytes(8).toString("hex")}`);
+  const copy = join(own, basename(path));
+  try {
+    await mkdir(own, { mode: 0o700 });
+    // The kernel shares the blocks where the file system can, and copies them by itself where not.
+    await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+    await chmod(copy, 0o500);
+    return copy;
+  } catch (error) {
+    await rm(own, { recursive: true, force: true });
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new InfrastructureError(`${path} can't be copied to ${directory}: ${(error as Error).message}`, {
+      code: "tool-copy-failed",
+      wayOut: "Check that this user may read it and that there is room.",
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -151,27 +151,18 @@ describe("what is not run", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  it("a program in PATH of another version", async () => {
-    install(inPath(), program("1.2.4"));
-    const error = await failureOf(findTool("hammer", options()));
-    expect(error.message).toContain("is version 1.2.4, the lock has 1.2.3");
-  });
-
   it.each([
-    ["that says nothing about its version", () => "#!/bin/sh\necho hello\n"],
-    ["whose version command fails", () => "#!/bin/sh\necho 'hammer version 1.2.3'; exit 1\n"],
-    ["whose version only begins like the lock's", () => program("1.2.30")],
-  ])("a program in PATH %s", async (_what, content) => {
+    ["of another version", () => program("1.2.4")],
+    ["that says the lock's version and has other bytes", () => program("1.2.3", "another one")],
+    ["that says nothing about its version", () => `#!/bin/sh\n: > '${marker}'\necho hello\n`],
+  ])("a program in PATH %s: it is not even asked", async (_what, content) => {
     install(inPath(), content());
-    expect((await failureOf(findTool("hammer", options()))).code).toBe("go-missing");
-  });
-
-  it("a program in PATH that can't say its version and has other bytes", async () => {
-    install(inPath(), program("1.2.3", "another one"));
-    const { versionCommand: _, ...silent } = hammer();
-    const error = await failureOf(findTool("hammer", options({ tool: silent })));
-    expect(error.message).toContain("not 1.2.3 byte for byte");
-    expect(existsSync(marker)).toBe(false);
+    for (const privateDirectory of [undefined, folder]) {
+      const error = await failureOf(findTool("hammer", { ...options(), ...(privateDirectory === undefined ? {} : { privateDirectory }) }));
+      expect(error.code).toBe("go-missing");
+      expect(error.message).toContain(`path: ${inPath()} is not hammer 1.2.3 byte for byte: its SHA-256 is ${sha256(content())}`);
+      expect(existsSync(marker)).toBe(false);
+    }
   });
 
   it("a program in a relative or empty entry of PATH", async () => {
@@ -185,12 +176,13 @@ describe("what is not run", () => {
     }
   });
 
-  it("anything on a platform whose hashes are not in the lock, the cache included", async () => {
+  it("anything on a platform whose hashes are not in the lock, PATH and the cache included", async () => {
     install(cached(), genuine());
+    install(inPath(), genuine());
     const mirror = await serve((_request, response) => response.end(genuine()));
     const error = await failureOf(findTool("hammer", options({ tool: hammer({ builds: {} }), env: { GOLDENPATH_TOOL_MIRROR: mirror } })));
     expect(error.code).toBe("tool-platform-unsupported");
-    expect(error.wayOut).toContain("PATH");
+    expect(error.wayOut).toContain("a platform that the lock has a SHA-256 for");
     expect(existsSync(marker)).toBe(false);
   });
 
@@ -257,27 +249,35 @@ describe("where a tool is found", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("PATH when the version is the lock's, before the cache", async () => {
+  it("PATH when the bytes are the lock's, before the cache, without running it", async () => {
     install(cached(), genuine());
-    const content = program("1.2.3", "the distribution's own build");
-    install(inPath(), content);
+    install(inPath(), genuine());
     expect(await findTool("hammer", options())).toEqual({
       name: "hammer",
       version: "1.2.3",
       path: inPath(),
       source: "path",
-      sha256: sha256(content),
+      sha256: sha256(genuine()),
     });
-  });
-
-  it("PATH when the bytes are the lock's, without running it", async () => {
-    install(inPath(), genuine());
-    const { versionCommand: _, ...silent } = hammer();
-    expect((await findTool("hammer", options({ tool: silent }))).source).toBe("path");
     expect(existsSync(marker)).toBe(false);
   });
 
-  it("the cache when PATH has another version, before the mirror", async () => {
+  it.each([
+    ["PATH", inPath],
+    ["the cache", cached],
+  ])("%s, as a copy that a later change of the original does not reach", async (_what, place) => {
+    const original = install(place(), genuine());
+    const privateDirectory = join(folder, "private");
+    mkdirSync(privateDirectory);
+    const tool = await findTool("hammer", { ...options(), privateDirectory });
+    writeFileSync(original, program("6.6.6"));
+    expect(tool.path.startsWith(`${privateDirectory}/`)).toBe(true);
+    expect(readFileSync(tool.path, "utf8")).toBe(genuine());
+    expect(statSync(tool.path).mode & 0o777).toBe(0o500);
+    expect(tool.sha256).toBe(sha256(genuine()));
+  });
+
+  it("the cache when PATH has something else, before the mirror", async () => {
     install(inPath(), program("9.9.9"));
     install(cached(), genuine());
     const env = { GOLDENPATH_TOOL_MIRROR: await serve((_request, response) => response.writeHead(500).end()) };

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { describeError, InfrastructureError, isKnownError, UserError } from "../errors.ts";
 import type { Ports } from "../ports.ts";
 import { buildTool } from "./build.ts";
-import { cachedToolPath, sha256OfFile, storeTool, toolCacheDirectory } from "./cache.ts";
+import { cachedToolPath, copyToPrivate, sha256OfFile, storeTool, toolCacheDirectory } from "./cache.ts";
 import { downloadTool, locateOnMirror, type ToolLocation } from "./fetch.ts";
 import { acceptedSha256s, type LockedTool, productionTools, type ToolPlatform, toolPlatform } from "./lock.ts";
 import { findInPath, isProgram, readToolVersion } from "./path.ts";
@@ -15,7 +15,7 @@ export interface FoundTool {
   name: string;
   /** The lock's, but for a given program of another version: then what that says it is, or `unknown`. */
   version: string;
-  /** Absolute. */
+  /** Absolute; below `privateDirectory` where one was given. */
   path: string;
   source: ToolSource;
   /** Hex. */
@@ -27,6 +27,11 @@ export interface FindToolOptions {
   /** Read: PATH, HOME, XDG_CACHE_HOME, RUNNER_TOOL_CACHE, GOLDENPATH_TOOL_CACHE, GOLDENPATH_TOOL_MIRROR, the proxy variables and Go's own. */
   env: Readonly<Record<string, string | undefined>>;
   signal?: AbortSignal;
+  /**
+   * A folder that only this invocation writes to. The program is copied there first, and the copy is what is hashed and run: what is in PATH or in the
+   * cache can be changed between the look and the use by whoever may write there.
+   */
+  privateDirectory?: string;
   /** A path that the user named for this tool; it is used whatever its version, with a warning. */
   given?: string;
   lock?: readonly LockedTool[];
@@ -65,8 +70,9 @@ type Inspection = { found: FoundTool } | { reason: string; corrupt?: boolean };
 const obtainTurn = createKeyedTurns();
 
 /**
- * The program for a tool of the lock. In this order: the path given, PATH when its version is the lock's, the tool cache, the mirror, the publisher's
- * release, a build from the Go module proxy. What comes from the cache or from outside is verified by its SHA-256 before this returns it.
+ * The program for a tool of the lock. In this order: the path given, PATH, the tool cache, the mirror, the publisher's release, a build from the Go module
+ * proxy. All but the first is verified by its SHA-256 before this returns it, and nothing runs before it was: these programs judge, and one that says the
+ * right version says nothing about what it is.
  * @throws UserError `tool-unknown`, `tool-path-invalid`, `tool-mirror-invalid`
  * @throws InfrastructureError `tool-platform-unsupported`, `tool-cache-unwritable`, and those of the last source tried, with what each source said
  */
@@ -78,6 +84,7 @@ export async function findTool(name: string, options: FindToolOptions): Promise<
   const inPath = await inspectPath(search);
   if ("found" in inPath) return inPath.found;
   rejected.push({ source: "path", reason: inPath.reason });
+  options.ports.log.debug(inPath.reason);
   if (search.accepted.length === 0) throw unsupported(search, rejected);
   // Two callers in this process don't get the same tool twice; two processes may, and the later one's rename changes nothing.
   return obtainTurn(target, async () => {
@@ -147,11 +154,10 @@ function startSearch(name: string, options: FindToolOptions): Search {
 }
 
 async function useGiven({ tool, options, accepted }: Search, given: string): Promise<FoundTool> {
-  const path = resolve(given);
-  if (!(await isProgram(path))) {
+  if (!(await isProgram(resolve(given)))) {
     throw new UserError(`'${given}', given for ${tool.name}, is not a program that this user may run`, { code: "tool-path-invalid" });
   }
-  const sha256 = await sha256OfFile(path);
+  const { path, sha256 } = await hashWhatIsRun(resolve(given), options);
   let version: string | undefined = tool.version;
   if (sha256 === undefined || !accepted.includes(sha256)) version = await readToolVersion(tool, path, options.env, options.signal);
   if (version !== tool.version) {
@@ -162,26 +168,44 @@ async function useGiven({ tool, options, accepted }: Search, given: string): Pro
   return found(tool, path, "given", sha256, version ?? "unknown");
 }
 
-async function inspectPath({ tool, options, accepted }: Search): Promise<Inspection> {
+/** The file to run for `path`, and its hash: of a copy that nobody else can change, where there is a private folder for one. */
+async function hashWhatIsRun(path: string, { privateDirectory }: FindToolOptions): Promise<{ path: string; sha256: string | undefined }> {
+  if (privateDirectory === undefined) return { path, sha256: await sha256OfFile(path) };
+  const copy = await copyToPrivate(path, privateDirectory);
+  return { path: copy ?? path, sha256: copy === undefined ? undefined : await sha256OfFile(copy) };
+}
+
+/** {@link hashWhatIsRun} for what must have a hash of the lock; a copy that has another is not kept. */
+async function verifyWhatIsRun(
+  path: string,
+  { options, accepted }: Search,
+): Promise<{ path: string; sha256: string | undefined; isAccepted: boolean }> {
+  const run = await hashWhatIsRun(path, options);
+  const isAccepted = run.sha256 !== undefined && accepted.includes(run.sha256);
+  if (!isAccepted && run.path !== path) await rm(run.path, { force: true });
+  return { ...run, isAccepted };
+}
+
+async function inspectPath(search: Search): Promise<Inspection> {
+  const { tool, options, accepted } = search;
   const path = await findInPath(tool.name, options.env);
   if (path === undefined) return { reason: `no ${tool.name} in PATH` };
-  const sha256 = await sha256OfFile(path).catch(() => undefined);
-  if (sha256 !== undefined && accepted.includes(sha256)) return { found: found(tool, path, "path", sha256) };
-  if (tool.versionCommand === undefined) return { reason: `${path} is not ${tool.version} byte for byte, and can't say its version` };
-  const version = await readToolVersion(tool, path, options.env, options.signal);
-  if (version === tool.version) return { found: found(tool, path, "path", sha256) };
+  const run = await verifyWhatIsRun(path, search).catch((error: unknown) => describeError(error));
+  if (typeof run === "string") return { reason: run };
+  if (run.isAccepted) return { found: found(tool, run.path, "path", run.sha256) };
   return {
-    reason: `${path} ${version === undefined ? "does not say its version" : `is version ${version}`}, the lock has ${tool.version}`,
+    reason: `${path} is not ${tool.name} ${tool.version} byte for byte: its SHA-256 is ${run.sha256}, expected ${accepted.join(" or ") || "one that the lock does not have for this platform"}`,
   };
 }
 
-async function inspectCache({ tool, accepted, target }: Search): Promise<Inspection> {
-  const sha256 = await sha256OfFile(target);
-  if (sha256 === undefined) return { reason: `not in the cache (${target})` };
-  if (!accepted.includes(sha256)) {
-    return { reason: `${target} was changed: its SHA-256 is ${sha256}, expected ${accepted.join(" or ")}`, corrupt: true };
+async function inspectCache(search: Search): Promise<Inspection> {
+  const { tool, accepted, target } = search;
+  const run = await verifyWhatIsRun(target, search);
+  if (run.sha256 === undefined) return { reason: `not in the cache (${target})` };
+  if (!run.isAccepted) {
+    return { reason: `${target} was changed: its SHA-256 is ${run.sha256}, expected ${accepted.join(" or ")}`, corrupt: true };
   }
-  return { found: found(tool, target, "cache", sha256) };
+  return { found: found(tool, run.path, "cache", run.sha256) };
 }
 
 async function obtain(search: Search, rejected: RejectedSource[]): Promise<FoundTool> {
@@ -207,7 +231,14 @@ async function obtain(search: Search, rejected: RejectedSource[]): Promise<Found
     }
     try {
       await storeTool(target, make);
-      return found(tool, target, source, await sha256OfFile(target));
+      const run = await verifyWhatIsRun(target, search);
+      if (run.isAccepted) return found(tool, run.path, source, run.sha256);
+      // Verified before it was put there, so somebody else writes there as well.
+      throw new InfrastructureError(`${target} was changed as soon as it was there: its SHA-256 is ${run.sha256 ?? "gone"}`, {
+        code: "tool-changed",
+        wayOut: "Set GOLDENPATH_TOOL_CACHE to a directory that nobody else writes to.",
+        safeToRetry: false,
+      });
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!isKnownError(error) || error instanceof UserError || error.code === "tool-cache-unwritable") throw error;
@@ -268,7 +299,11 @@ function unsupported(search: Search, rejected: readonly RejectedSource[]): Infra
   const { tool } = search;
   return new InfrastructureError(
     `${tool.name} ${tool.version} can't be had:\n${renderRejected([...rejected, { source: "build", reason: noBuild(search) }])}`,
-    { code: "tool-platform-unsupported", wayOut: `Put ${tool.name} ${tool.version} in PATH.`, safeToRetry: false },
+    {
+      code: "tool-platform-unsupported",
+      wayOut: `Run this on a platform that the lock has a SHA-256 for: ${Object.keys(tool.builds).join(", ") || "none yet"}.`,
+      safeToRetry: false,
+    },
   );
 }
 

@@ -21,7 +21,8 @@ import { isPlainHttpHost } from "../registry/endpoint.ts";
 import { fetchImageFacts } from "../registry/subject.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type FoundTool, prefetchTools } from "../tools/find.ts";
+import type { FoundTool } from "../tools/find.ts";
+import { prefetchPrivateTools } from "../tools/private.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -135,7 +136,7 @@ async function build(
   // Before minutes of work: are both registries there, and do they let us in?
   const runImage = selectPlatform(await fetchImageFacts(client, plan.runImage.reference), platform, `base '${plan.runImage.base}'`);
   await client.resolve(plan.tags[0]);
-  const [lifecycle, launcher] = await prefetchTools(["lifecycle", "launcher"], { ports, env, signal });
+  const [lifecycle, launcher] = await prefetchPrivateTools(["lifecycle", "launcher"], context);
   if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
 
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });

@@ -23,7 +23,7 @@ import { buildSarif } from "../scan/sarif.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { stringifyJson } from "../text/json.ts";
-import { prefetchTools } from "../tools/find.ts";
+import { prefetchPrivateTools } from "../tools/private.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -60,12 +60,12 @@ async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
     context,
   );
   const reference = parseReference(given.image, "input 'image'");
-  const { ports, env, signal } = context;
+  const { ports } = context;
   const client = createPolicyClient(context, policy);
   try {
     const image = await fetchImageFacts(client, reference);
     ports.log.info(`scanning ${formatReference(image.reference)}`);
-    await prefetchTools(["syft", "grype"], { ports, env, signal });
+    await prefetchPrivateTools(["syft", "grype"], context);
     const directory = given["result-dir"] ?? context.temporaryDirectory;
     await mkdir(directory, { recursive: true });
     return await scanImage({ given, context, policy, client, image, directory, database, startedAt });

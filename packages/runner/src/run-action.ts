@@ -7,6 +7,7 @@ import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
 import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
 import { cleanAnnotation, cleanLog } from "@goldenpath/core/text/log";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
+import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { createRunnerPorts } from "./ports.ts";
 
@@ -29,6 +30,7 @@ export async function runAction(verb: Verb): Promise<void> {
     env: { ...process.env },
     signal: abortOnTermination(),
   });
+  markJob(verb);
   writeOutputs(verb, execution);
   await writeSummary(execution.outcome.summary);
   reportVerdict(verb, execution);
@@ -36,6 +38,12 @@ export async function runAction(verb: Verb): Promise<void> {
 
 function readInputs(verb: Verb): Record<string, string> {
   return Object.fromEntries(Object.keys(verb.inputs.shape).map((name) => [name, core.getInput(name)]));
+}
+
+/** Beside the mark that the verb's run leaves on the disk: this one the runner itself keeps until the job is over. */
+function markJob(verb: Verb): void {
+  const job = identifyJob(process.env);
+  if (verb.name === "detect-and-build" && job !== undefined && process.env["GITHUB_ENV"]) core.exportVariable(builtVariable, job.id);
 }
 
 /** Each goes to the runner's file between delimiters that nobody can know before (@actions/core makes them by chance), so that no value can end early and begin another. */

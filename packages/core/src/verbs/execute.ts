@@ -5,6 +5,7 @@ import { digestHex } from "../oci/digest.ts";
 import type { Context, Ports, RunFacts } from "../ports.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { formatStageResult, type ResultStage, type StageResult } from "../result.ts";
+import { keepJobsApart } from "./jobs-apart.ts";
 import { buildErrorResult } from "./outcome.ts";
 import { verbStages } from "./stages.ts";
 import { parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
@@ -53,6 +54,7 @@ export async function executeVerb(
     const given = raw["result-dir"]?.trim();
     if (given !== undefined && given !== "") directory = isAbsolute(given) ? given : resolve(surroundings.workingDirectory, given);
     await mkdir(surroundings.temporaryRoot, { recursive: true });
+    await keepJobsApart(verb.name, surroundings.env);
     temporaryDirectory = await mkdtemp(join(surroundings.temporaryRoot, `goldenpath-${verb.command}-`));
     context = contextOf(surroundings, temporaryDirectory, now);
     await mkdir(directory, { recursive: true }).catch((error: unknown) => {

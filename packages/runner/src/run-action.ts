@@ -9,6 +9,7 @@ import { cleanAnnotation, cleanLog } from "@goldenpath/core/text/log";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
 import type { Verb } from "@goldenpath/core/verbs/verb";
+import { guardCommandFiles } from "./command-files.ts";
 import { createRunnerPorts } from "./ports.ts";
 
 /** Annotations that a step may leave; GitHub shows ten of each kind and drops the rest without a word. */
@@ -20,7 +21,8 @@ const maxSummaryBytes = 1024 * 1024 - 1024;
 export async function runAction(verb: Verb): Promise<void> {
   surviveClosedPipes();
   const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
-  const execution = await executeVerb(verb, readInputs(verb), {
+  const guarded = verb.name === "detect-and-build" ? guardCommandFiles(verb, process.env) : verb;
+  const execution = await executeVerb(guarded, readInputs(verb), {
     ports: createRunnerPorts(),
     run: runFactsFromGitHub(process.env),
     workingDirectory: process.env["GITHUB_WORKSPACE"] || process.cwd(),

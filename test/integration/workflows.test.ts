@@ -229,6 +229,26 @@ describe("the trust model", () => {
     expect(building?.map((step) => secretsRead(step))).toEqual([[]]);
   });
 
+  test("that job alone runs where its label says, and every other where the others' says: a caller can keep them on machines apart", () => {
+    const labels = stages.flatMap((stage) =>
+      Object.entries(stageWorkflow(stage).jobs).map(([name, job]) => [`${stage} ${name}`, job["runs-on"]]),
+    );
+    expect(Object.fromEntries(labels)).toEqual({
+      "build build": expression("inputs.build-runs-on"),
+      "build attest": expression("inputs.runs-on"),
+      "base base": expression("inputs.runs-on"),
+      "scan scan": expression("inputs.runs-on"),
+      "promote promote": expression("inputs.runs-on"),
+    });
+    for (const stage of stages) {
+      const handed = Object.entries(jobOf(chain, stage).with ?? {}).filter(([name]) => name.endsWith("runs-on"));
+      expect(Object.fromEntries(handed)).toEqual({
+        "runs-on": expression("inputs.runs-on"),
+        ...(stage === "build" ? { "build-runs-on": expression("inputs.build-runs-on") } : {}),
+      });
+    }
+  });
+
   test("the application is checked out beside goldenpath, in that job alone, and is all that is built", () => {
     const checkouts = (job: Job) => (job.steps ?? []).filter((step) => step.uses?.startsWith("actions/checkout@"));
     expect(checkouts(build).map((step) => step.with?.["path"])).toEqual(["application", ".goldenpath"]);

@@ -17,6 +17,7 @@ export interface Step {
 }
 
 export interface Job {
+  "runs-on"?: string;
   uses?: string;
   needs?: string | string[];
   environment?: string;

@@ -90,8 +90,8 @@ export function findStrangeKeys(table: TomlTable, version: SchemaVersion): Stran
   return Object.entries(table).flatMap(([key, value]) => {
     const tree = keysOf[version];
     if (Object.hasOwn(tree, key)) return key === "io" ? ofVendors(value, version) : strangersIn(value, tree[key] ?? null, key, version);
-    if (key === "io") return otherSchema(value, { buildpacks: keysOf["0.2"]["io"]?.["buildpacks"] ?? null }, "io");
-    if (key === "build") return otherSchema(value, keysOf["0.1"]["build"] ?? {}, "build");
+    if (key.toLowerCase() === "io") return otherSchema(value, { buildpacks: keysOf["0.2"]["io"]?.["buildpacks"] ?? null }, "io");
+    if (key.toLowerCase() === "build") return otherSchema(value, keysOf["0.1"]["build"] ?? {}, "build");
     // One letter is near to anything of two.
     const meant = key.length < 3 ? undefined : suggestWord(key, [...deciding, "build", "buildpacks", "project"]);
     if (meant === undefined || key === "project") return [];

@@ -19,6 +19,10 @@ describe("parseProject", () => {
   // Each would have gone on before, with the file in the image or without the variable.
   it.each([
     ["exclude of 0.2 without a version", '[io.buildpacks]\nexclude = ["secret.env"]', "io.buildpacks.exclude", 'schema-version = "0.2"'],
+    ["Exclude of 0.2 without a version", '[Io.Buildpacks]\nExclude = ["a"]', "io.buildpacks.Exclude", 'schema-version = "0.2"'],
+    ["Exclude of 0.1 in another table under 0.2", `${v("0.2")}[Build]\nExclude = ["a"]`, "build.exclude", "under [io.buildpacks]"],
+    ["a table beside the one of the same name", `${v("0.2")}[io.buildpacks]\n[io.Buildpacks]\nexclude = ["a"]`, "io.Buildpacks", "under"],
+    ["a table whose name has a dot", '"io.buildpacks" = { exclude = ["a"] }', "io.buildpacks", "under [build]"],
     ["include of 0.2 without a version", '[io.buildpacks]\ninclude = ["src"]', "io.buildpacks.include", 'schema-version = "0.2"'],
     ["a variable of 0.2 without a version", '[[io.buildpacks.build.env]]\nname = "K"\nvalue = "V"', "io.buildpacks.build", '"0.2"'],
     [

@@ -205,7 +205,9 @@ describe("verify refuses", () => {
     const image = await newImage();
     await signStage("base", image);
     await signStage("scan", image);
-    server.faults = [{ method: "GET", path: "/referrers/", action: { kind: "status", status: 403 } }];
+    // With a challenge: a bare refusal, where the same login reads the image, is how some registries say that they have no such API.
+    const headers = { "WWW-Authenticate": 'Basic realm="quarantine"' };
+    server.faults = [{ method: "GET", path: "/referrers/", action: { kind: "status", status: 401, headers } }];
     const { outcome } = await verify(image, "production");
     expect(outcome.result).toMatchObject({ verdict: "error", error: { code: "registry-unauthorized" } });
   });

@@ -114,6 +114,10 @@ describe("parseProject", () => {
     expect(parseProject('[_]\nSchema-Version = "0.2"\n[IO.buildpacks]\nEXCLUDE = ["a"]')).toMatchObject({ exclude: ["a"], remarks: [] });
   });
 
+  it("drops blanks in front of a pattern, as pack does", () => {
+    expect(parseProject(`${v("0.2")}[io.buildpacks]\nexclude = [" secret.env", "a b"]`).exclude).toEqual(["secret.env", "a b"]);
+  });
+
   it("passes over a byte order mark", () => {
     expect(parseProject(`\uFEFF${v("0.2")}[io.buildpacks]\nexclude = ["a"]`).exclude).toEqual(["a"]);
   });

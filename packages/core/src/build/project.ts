@@ -69,7 +69,7 @@ export function parseProject(text: string, where = "project.toml"): Project {
     });
   };
   const { version, table, remarks } = readTable(text, refuse);
-  const { include, exclude } = table;
+  const [include, exclude] = [table.include, table.exclude].map((list) => list?.map(trimFront));
   if (include !== undefined && exclude !== undefined) refuse("it has both include and exclude, and only one of them can hold");
   for (const [name, list] of Object.entries({ include, exclude })) checkPatterns(name, list ?? [], refuse);
   const env = Object.fromEntries(table.variables.filter(isForProduction).map(({ name, value }) => [name, value]));
@@ -171,6 +171,11 @@ function listPassedOver(builder: unknown, buildpacks: readonly unknown[]): strin
 /** Schema 0.3: a variable may be for the tests' environment alone; `*` is every one (CNB RFC 0134). */
 function isForProduction({ "exec-env": environments }: Variable): boolean {
   return environments === undefined || environments.length === 0 || environments.includes("*") || environments.includes("production");
+}
+
+/** pack drops blanks in front of a pattern, gitignore takes them for a part of it: a path that begins with blanks is hardly ever what is meant. */
+function trimFront(pattern: string): string {
+  return pattern.replace(/^ +/, "");
 }
 
 /** A path has no `.` and `..` in it when it is matched, so a pattern that has one keeps nothing out. */

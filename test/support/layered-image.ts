@@ -61,7 +61,9 @@ export interface LayerStand {
   directory: string;
   /** Pushes an image of these layers. */
   push(layers: readonly TestLayer[], name?: string): Promise<string>;
-  /** Approves a base of these layers from now on; `mayChange` of it. */
+  /** Approves an image of the registry as the one base from now on: `HOST/NAME@sha256:…`. */
+  approveImage(image: string, mayChange?: readonly string[]): Promise<void>;
+  /** Pushes and approves a base of these layers. */
   approve(layers: readonly TestLayer[], mayChange?: readonly string[]): Promise<void>;
   enforce(image: string): Promise<Said>;
   /** With the tools in these places. */
@@ -127,25 +129,29 @@ export async function startLayerStand(): Promise<LayerStand> {
     };
   }
 
+  async function approveImage(image: string, mayChange?: readonly string[]): Promise<void> {
+    const [repository = "", digest = ""] = image.split("@");
+    const may = mayChange === undefined ? "" : `    mayChange: ${JSON.stringify(mayChange)}\n`;
+    const bases = `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n${may}`;
+    const text = samplePolicyText
+      .replace(/^bases:\n[\s\S]*?(?=^build:)/m, bases)
+      .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
+      .replaceAll(/ {6}-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g, () =>
+        generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      "),
+      )
+      .replace("runImage: golden-run", "runImage: golden")
+      .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
+    await writeFile(policy, text);
+  }
+
   return {
     server,
     client,
     directory,
     push,
+    approveImage,
     async approve(layers, mayChange) {
-      const image = await push(layers, "bases/golden");
-      const [repository = "", digest = ""] = image.split("@");
-      const may = mayChange === undefined ? "" : `    mayChange: ${JSON.stringify(mayChange)}\n`;
-      const bases = `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n${may}`;
-      const text = samplePolicyText
-        .replace(/^bases:\n[\s\S]*?(?=^build:)/m, bases)
-        .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
-        .replaceAll(/ {6}-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g, () =>
-          generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      "),
-        )
-        .replace("runImage: golden-run", "runImage: golden")
-        .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
-      await writeFile(policy, text);
+      await approveImage(await push(layers, "bases/golden"), mayChange);
     },
     enforce: (image) => run(enforceVerb as Verb, image, {}, {}),
     scan(image, { syft, grype }) {

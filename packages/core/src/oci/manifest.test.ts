@@ -146,6 +146,14 @@ describe("parseManifest", () => {
     expect(parseManifest(encode({ ...image, annotations }), undefined, "x").manifest.annotations).toEqual(annotations);
   });
 
+  test.each(["valueOf", "toString", "constructor", "hasOwnProperty"])(
+    "takes a field called %s, which every object has, for a field like others",
+    (name) => {
+      expect(parseManifest(encode({ ...image, [name]: { "": 0 } }), undefined, "x").kind).toBe("image");
+      expect(refusal(() => parseManifest(encode({ [name]: { "": 0 } }), undefined, "x")).code).toBe("manifest-invalid");
+    },
+  );
+
   test("any manifest it takes has the digest of its bytes, and no value makes it throw anything but manifest-invalid", () => {
     const anyValue = fc.anything({ maxDepth: 3 });
     const nearly = fc.record(

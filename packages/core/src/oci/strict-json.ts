@@ -81,7 +81,8 @@ export function findMisspelledField(value: unknown, fields: KnownFields): string
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, inner] of Object.entries(value)) {
     if (!fields.names.includes(key) && fields.names.some((name) => foldCase(name) === foldCase(key))) return key;
-    const within = fields.inside?.[key];
+    // By its own keys alone: a stranger's key may be called `valueOf`.
+    const within = fields.inside !== undefined && Object.hasOwn(fields.inside, key) ? fields.inside[key] : undefined;
     const found = within === undefined ? undefined : findMisspelledField(inner, within);
     if (found !== undefined) return found;
   }

@@ -30,7 +30,7 @@ export function decodeContent(bytes: Uint8Array, contentEncoding: string | undef
   if (names.length > maxCodings) throw failed(`is encoded ${names.length} times`);
   let decoded = bytes;
   for (const name of names.reverse()) {
-    const decode = codings[name];
+    const decode = Object.hasOwn(codings, name) ? codings[name] : undefined;
     if (decode === undefined) throw failed(`has a Content-Encoding that is not known: ${name}`);
     try {
       decoded = decode(decoded, { maxOutputLength: Math.max(maxBytes, 1) });

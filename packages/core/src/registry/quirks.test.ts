@@ -315,6 +315,7 @@ describe("a manifest is taken as it is served", () => {
     ["what is not gzip", "gzip", new TextEncoder().encode("{}"), "registry-error"],
     ["half of it", "gzip", gzipSync(image.bytes).subarray(0, 40), "registry-error"],
     ["what nobody knows", "lzma", image.bytes, "registry-error"],
+    ["what every object has", "toString", image.bytes, "registry-error"],
     ["too many layers", "gzip, gzip, gzip, gzip", image.bytes, "registry-error"],
   ])("but not %s", async (_what, coding, bytes, code) => {
     await startPlain((_request, response) => response.writeHead(200, { "content-encoding": coding }).end(bytes));

@@ -10,6 +10,11 @@ export interface ProcessOptions {
   cwd?: string;
   /** What the program reads on its standard input; without it that is empty. */
   input?: string | Uint8Array;
+  /**
+   * Keeps standard input open until the program has ended, and closes it to stop it: for a program that belongs to another user (through sudo), whom signals of this one
+   * don't reach, and that ends with its input.
+   */
+  holdInput?: boolean;
   /** Milliseconds after which the program is ended. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -52,7 +57,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       child = spawn(file, [...args], {
         cwd: options.cwd,
         env: definedOnly(options.env),
-        stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+        stdio: [options.input === undefined && options.holdInput !== true ? "ignore" : "pipe", "pipe", "pipe"],
         shell: false,
         windowsHide: true,
         detached: ownsGroups,
@@ -79,6 +84,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       for (const timer of timers) clearTimeout(timer);
       options.signal?.removeEventListener("abort", onAbort);
       forgetGroup(child);
+      child.stdin?.destroy();
       if (failure === undefined && ending?.signal != null) failure = killedError(name, ending.signal, stderr.text());
       if (failure === undefined) {
         guarded(() => {
@@ -102,6 +108,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     const stop = (reason: Error): void => {
       if (failure !== undefined || settled) return;
       failure = reason;
+      child.stdin?.end();
       killGroup(child, "SIGTERM");
       after(options.killGraceMs ?? defaultKillGrace, () => killGroup(child, "SIGKILL"));
     };
@@ -144,7 +151,8 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     });
     // A program that doesn't read its input to the end (EPIPE) is no error: its exit code says what it thought of it.
     child.stdin?.on("error", () => undefined);
-    child.stdin?.end(options.input);
+    if (options.holdInput === true) child.stdin?.write(options.input ?? "");
+    else child.stdin?.end(options.input);
 
     if (options.timeoutMs !== undefined) {
       const limit = options.timeoutMs;

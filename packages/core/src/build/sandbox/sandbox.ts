@@ -1,0 +1,212 @@
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { describeError, InfrastructureError } from "../../errors.ts";
+import { type ProcessOptions, type ProcessResult, runProcess } from "../../exec/run.ts";
+import type { Ports } from "../../ports.ts";
+import type { Workspace } from "../workspace.ts";
+import { type Egress, openEgress } from "./egress.ts";
+import { gatherView } from "./gather.ts";
+import { relayScript, setupScript } from "./scripts.ts";
+import { planView, type View } from "./view.ts";
+
+/** How a build is kept apart: by root, by root through sudo, or in a user namespace of an ordinary user. The first one that really works is taken. */
+export const sandboxWays = ["root", "user-namespace", "sudo"] as const;
+export type SandboxWay = (typeof sandboxWays)[number];
+
+export interface Sandbox {
+  way: SandboxWay;
+  /** Hosts that the build was refused. */
+  refused: ReadonlySet<string>;
+  /**
+   * Runs a program in a room of its own, and returns when nothing of it is left.
+   * @throws InfrastructureError as `runProcess`, and `build-left-processes`
+   */
+  run(command: readonly [string, ...string[]], options: RunOptions): Promise<ProcessResult>;
+  close(): Promise<void>;
+}
+
+export interface RunOptions extends Pick<ProcessOptions, "signal" | "maxOutputBytes" | "onLine"> {
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+}
+
+interface SandboxOptions {
+  workspace: Workspace;
+  env: Readonly<Record<string, string | undefined>>;
+  ports: Ports;
+  signal: AbortSignal;
+  /** Folders that no build has to see, besides the usual ones. */
+  secret: readonly string[];
+  /** For tests: the ways that are tried. */
+  ways?: readonly SandboxWay[];
+}
+
+/** Where in the room the way out listens. */
+const relayPort = 3128;
+const probeTimeout = 20_000;
+
+/**
+ * A place for strangers' code: PID, mount, IPC, UTS and network namespaces of its own for each program, a root file system of what it needs and nothing else, no
+ * capabilities and no way to get any, and of the network a proxy that leads to no address of this machine and to no cloud's metadata. It is tried out before it is
+ * returned.
+ * @throws InfrastructureError `build-not-isolated`: what each way said, and what to do
+ */
+export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { workspace, env, ports } = options;
+  const directory = join(workspace.control, "sandbox");
+  // Beside what is shown, which would show it in itself.
+  const root = join(dirname(workspace.control), "room");
+  await Promise.all([directory, root].map((path) => mkdir(path, { recursive: true })));
+  await Promise.all([
+    writeFile(join(directory, "setup.sh"), setupScript),
+    writeFile(join(directory, "relay.mjs"), relayScript),
+    writeFile(join(directory, "passwd"), `root:x:0:0:root:/:/bin/sh\nbuild:x:${workspace.user.uid}:${workspace.user.gid}::${workspace.home}:/bin/sh\n`),
+    writeFile(join(directory, "group"), `root:x:0:\nbuild:x:${workspace.user.gid}:\n`),
+  ]);
+  const view = planView(
+    await gatherView({
+      env,
+      home: env["HOME"] || homedir(),
+      files: [process.execPath],
+      readable: [workspace.control, workspace.buildpacks, workspace.platform, workspace.empty],
+      writable: [workspace.app, workspace.layers, workspace.home, workspace.temporary, workspace.handover],
+      secret: options.secret,
+    }),
+  );
+  view.parts.push(
+    { mode: "ro", from: join(directory, "passwd"), to: "/etc/passwd" },
+    { mode: "ro", from: join(directory, "group"), to: "/etc/group" },
+    { mode: "rw", from: workspace.temporary, to: "/tmp" },
+  );
+  const egress = await openEgress(join(directory, "out.sock"), env, ports);
+  const room = { options, directory, root, view, egress };
+  try {
+    const way = await chooseWay(room);
+    return {
+      way,
+      refused: egress.refused,
+      run: (command, run) => runInRoom(room, way, command, run),
+      close: () => egress.close(),
+    };
+  } catch (error) {
+    await egress.close();
+    throw error;
+  }
+}
+
+interface Room {
+  options: SandboxOptions;
+  directory: string;
+  root: string;
+  view: View;
+  egress: Egress;
+}
+
+async function chooseWay(room: Room): Promise<SandboxWay> {
+  const { options } = room;
+  const isRoot = process.geteuid?.() === 0;
+  const ways = options.ways ?? (isRoot ? (["root"] as const) : (["user-namespace", "sudo"] as const));
+  const reasons: string[] = [];
+  for (const way of ways) {
+    try {
+      const env = { PATH: room.view.path.join(":") };
+      const { exitCode, stderr } = await runInRoom(room, way, ["/bin/sh", "-c", "exit 0"], { env, cwd: "/", signal: options.signal }, probeTimeout);
+      if (exitCode === 0) return way;
+      reasons.push(`${way}: ${lastLine(stderr) || `exit code ${exitCode}`}`);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      reasons.push(`${way}: ${lastLine(describeError(error))}`);
+    }
+  }
+  throw new InfrastructureError(`this build can't be kept apart from this machine (${reasons.join("; ")})`, {
+    code: "build-not-isolated",
+    safeToRetry: false,
+    wayOut:
+      "Build as root, as a user with passwordless sudo, or where a user may make namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), with util-linux and iproute2 installed. In a container of its own that ends with the job, have the policy's owners add host-unisolated to build.environments: then the container is the wall.",
+  });
+}
+
+async function runInRoom(
+  room: Room,
+  way: SandboxWay,
+  command: readonly [string, ...string[]],
+  { env, cwd, ...options }: RunOptions,
+  timeoutMs?: number,
+): Promise<ProcessResult> {
+  const { directory, root, view, egress } = room;
+  const { uid, gid } = room.options.workspace.user;
+  const mark = join(directory, "namespace");
+  await rm(mark, { force: true });
+  const out = `http://127.0.0.1:${relayPort}`;
+  // What the job's own environment says of proxies holds for the way out, and not in here.
+  const inside = Object.entries({ ...env, ...proxySettings(out), PATH: view.path.join(":") }).map(([name, value]) => `${name}=${value}`);
+  const namespaces = ["--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child=KILL"];
+  const launcher = {
+    root: ["unshare", ...namespaces],
+    sudo: ["sudo", "-n", "--", "unshare", ...namespaces],
+    "user-namespace": ["unshare", "--user", "--map-root-user", ...namespaces],
+  }[way];
+  const parts = view.parts.flatMap(({ mode, from, to }) => [mode, from, to]);
+  const [program = "", ...args] = [
+    ...launcher,
+    ...["--", "/bin/sh", join(directory, "setup.sh"), root, String(uid), String(gid), way === "user-namespace" ? "1" : "0", mark],
+    ...parts,
+    "--",
+    ...["/usr/bin/env", "-i", "-C", cwd, ...inside],
+    ...["/bin/sh", "-c", 'umask 022; exec "$@"', "sh"],
+    ...[process.execPath, join(directory, "relay.mjs"), egress.socket, String(relayPort), ...command],
+  ];
+  try {
+    return await runProcess(program, args, {
+      ...options,
+      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+      cwd: "/",
+      holdInput: true,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+  } finally {
+    await requireEmpty(mark);
+  }
+}
+
+/** As each family of tools is told of a proxy; Java's by its options. */
+function proxySettings(out: string): Record<string, string> {
+  const { hostname, port } = new URL(out);
+  const java = ["http", "https"].flatMap((scheme) => [`-D${scheme}.proxyHost=${hostname}`, `-D${scheme}.proxyPort=${port}`]);
+  return {
+    ...Object.fromEntries(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((name) => [[name, out], [name.toLowerCase(), out]])),
+    ...{ NO_PROXY: "localhost,127.0.0.1,::1", no_proxy: "localhost,127.0.0.1,::1" },
+    JAVA_TOOL_OPTIONS: `${java.join(" ")} -Dhttp.nonProxyHosts=localhost|127.0.0.1`,
+  };
+}
+
+/**
+ * The kernel ends what is in a PID namespace with its first process, before that one is gone for whoever waits. Looked at all the same, by what each process says it is in:
+ * what is not dead could still write into the layers.
+ * @throws InfrastructureError `build-left-processes`
+ */
+async function requireEmpty(mark: string): Promise<void> {
+  const namespace = (await readFile(mark, "utf8").catch(() => "")).trim();
+  if (namespace === "") return;
+  let left: string[] = [];
+  for (let round = 0; round < 50; round += 1) {
+    left = [];
+    for (const pid of await readdir("/proc")) {
+      if (!/^\d+$/.test(pid)) continue;
+      const link = await readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+      if (link === namespace) left.push(pid);
+    }
+    if (left.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new InfrastructureError(`the build left ${left.length} processes that do not end (${left.slice(0, 10).join(", ")})`, {
+    code: "build-left-processes",
+    safeToRetry: false,
+    wayOut: "Find out what of the build hangs in the kernel (an unreachable network file system?), and build on another machine.",
+  });
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1)?.trim() ?? "";
+}

@@ -159,6 +159,8 @@ export async function runBuild(
   playground: string,
   request: Partial<BuildRunRequest>,
   env: Record<string, string> = {},
+  /** A program that starts the process, with its arguments. */
+  launcher: readonly string[] = [],
 ): Promise<BuildRunAnswer> {
   const full: BuildRunRequest = {
     inputs: {},
@@ -167,14 +169,12 @@ export async function runBuild(
     resultDirectory: join(playground, "results"),
     ...request,
   };
-  const { stdout } = await runChecked(
-    process.execPath,
-    ["--conditions=goldenpath-source", fileURLToPath(new URL("build-run.ts", import.meta.url))],
-    {
-      env: { PATH: `${join(playground, "bin")}:/usr/local/bin:/usr/bin:/bin`, HOME: join(playground, "tmp"), ...env },
-      input: JSON.stringify(full),
-    },
-  );
+  const script = fileURLToPath(new URL("build-run.ts", import.meta.url));
+  const [program = "", ...args] = [...launcher, process.execPath, "--conditions=goldenpath-source", script];
+  const { stdout } = await runChecked(program, args, {
+    env: { PATH: `${join(playground, "bin")}:/usr/local/bin:/usr/bin:/bin`, HOME: join(playground, "tmp"), ...env },
+    input: JSON.stringify(full),
+  });
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
 }
 

@@ -50,8 +50,14 @@ export interface BuildEnvironment {
   platform: Record<string, string>;
 }
 
-/** Splits what may pass of `env` between the lifecycle's process and files for the buildpacks, with `own` (the user's build-time variables) on top. */
-export function selectBuildEnvironment(env: Env, own: Readonly<Record<string, string>> = {}): BuildEnvironment {
+/** Proxies of the job's network, under all the names that they go by. */
+const proxyName = /^(?:(?:https?|all|no)_proxy|npm_config_(?:https?[_-])?(?:no)?proxy)$/i;
+
+/**
+ * Splits what may pass of `env` between the lifecycle's process and files for the buildpacks, with `own` (the user's build-time variables) on top.
+ * @param isApart the build has a network of its own, in which the job's proxies are nowhere; its own settings come from its room
+ */
+export function selectBuildEnvironment(env: Env, own: Readonly<Record<string, string>> = {}, isApart = false): BuildEnvironment {
   const chosen: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && value !== "" && (passed.includes(name) || passedNpm.test(name))) chosen[name] = value;
@@ -61,7 +67,7 @@ export function selectBuildEnvironment(env: Env, own: Readonly<Record<string, st
   for (const [name, value] of Object.entries(chosen)) {
     // npm's settings are of no use to the lifecycle itself; the authorities are: it pulls and pushes.
     if (!passedNpm.test(name)) forProcess[name] = value;
-    if (!handedOn.includes(name)) forBuildpacks[name] = value;
+    if (!handedOn.includes(name) && !(isApart && proxyName.test(name))) forBuildpacks[name] = value;
   }
   return { process: forProcess, platform: { ...forBuildpacks, ...own } };
 }

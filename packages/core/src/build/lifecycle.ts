@@ -9,6 +9,7 @@ import type { Context } from "../ports.ts";
 import { describeIssues } from "../text/json.ts";
 import { quoteLine } from "../text/log.ts";
 import { explainFailure, type Phase } from "./explain.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
 import { readHandedOver, type Workspace, writeControlFile } from "./workspace.ts";
 
 /** The newest Platform API of the locked lifecycle (0.20). */
@@ -20,6 +21,8 @@ const keptLines = 400;
 interface LifecycleRun {
   workspace: Workspace;
   context: Context;
+  /** Where strangers' code runs; undefined on the bare host, where the policy says `host-unisolated`. */
+  sandbox: Sandbox | undefined;
   /** Paths that the build user can reach. */
   lifecycle: string;
   launcher: string;
@@ -39,10 +42,9 @@ interface LifecycleRun {
  * Runs the real lifecycle phase by phase, without a daemon, and returns the digest that it pushed.
  *
  * Why phases and not `creator`: the buildpacks run strangers' code (an application's install scripts), and creator runs them as children of a process that
- * has the registry's login in its environment. Here `detect` and `build` get none; `analyze`, before them, and `export`, after them, do. As root those two
- * start as root and give it up by themselves after they have read the login, and the kernel then hides their environment from others of that user, so
- * that not even something that the build left running sees it. An ordinary user has nobody to drop to: what such a build leaves running in a session of its
- * own can look at this user's processes and files. So the job that builds holds quarantine's login and nothing else; that is what is relied on.
+ * has the registry's login in its environment. Here `detect` and `build` get none and run in a room of their own, as a user of their own where there is root; `analyze`,
+ * before them, and `export`, after they and all that they started are gone, have the login. As root those two start as root and give it up by themselves after they
+ * have read it. Without a room (`host-unisolated`), what an ordinary user's build leaves running in a session of its own can look at this user's processes and files.
  *
  * `restore` is left out: there is no cache, and nothing of an earlier image is used. A launch cache that builds share is a way for one build to change
  * another; a buildpack could also take over a layer of the image that is under the tag now, whoever made that.
@@ -52,6 +54,8 @@ interface LifecycleRun {
 export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   const { workspace } = run;
   const file = (name: string): string => join(workspace.handover, name);
+  const builder = run.sandbox === undefined ? workspace.user : workspace.builder;
+  await workspace.handOver(workspace.user);
   const order = await writeControlFile(workspace, "order.toml", run.order);
   const runToml = await writeControlFile(workspace, "run.toml", `${stringify({ images: [{ image: formatRepository(run.runImage) }] })}\n`);
   // From a default place below the layers buildpacks could write it themselves.
@@ -69,6 +73,7 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   const analyzedText = keepRunImage(await readHandedOver(file("analyzed.toml")), formatReference(run.runImage));
   const analyzed = await writeControlFile(workspace, "analyzed.toml", analyzedText);
 
+  await workspace.handOver(builder);
   await runPhase(run, "detect", [
     ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform, "-buildpacks", workspace.buildpacks],
     ...["-order", order, "-run", runToml, "-analyzed", analyzed, "-group", file("group.toml"), "-plan", file("plan.toml")],
@@ -82,6 +87,7 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
     ...["-group", group, "-plan", plan, "-analyzed", analyzed, "-build-config", workspace.empty],
   ]);
 
+  await workspace.handOver(workspace.user);
   await runPhase(run, "export", [
     ...["-app", workspace.app, "-layers", workspace.layers, "-group", group],
     ...["-analyzed", await writeControlFile(workspace, "analyzed.toml", analyzedText)],
@@ -112,23 +118,29 @@ async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]
         }
       : {}),
   };
+  const options = {
+    env,
+    cwd: workspace.app,
+    signal: context.signal,
+    // Output is shown as it comes; only its end is kept.
+    maxOutputBytes: maxPhaseOutput,
+    onLine: (line: string) => {
+      context.ports.log.info(quoteLine(line));
+      lines.push(quoteLine(line).slice(2));
+      if (lines.length > keptLines) lines.shift();
+    },
+  };
   // An inherited umask of 077 would make layers that the image's user can't read; Node can't set it for a child alone.
   const command = ["-c", 'umask 022; exec "$@"', "sh", run.lifecycle, phase, ...args];
+  const { dropsTo } = workspace;
   const result: ProcessResult = await context.ports.group(`lifecycle ${phase}`, () =>
-    runProcess("/bin/sh", command, {
-      env,
-      cwd: workspace.app,
-      signal: context.signal,
-      // Output is shown as it comes; only its end is kept.
-      maxOutputBytes: maxPhaseOutput,
-      onLine: (line) => {
-        context.ports.log.info(quoteLine(line));
-        lines.push(quoteLine(line).slice(2));
-        if (lines.length > keptLines) lines.shift();
-      },
-      // analyze and export drop by themselves, after they have read the login.
-      ...(isTrusted || workspace.dropsTo === undefined ? {} : { uid: workspace.dropsTo.uid, gid: workspace.dropsTo.gid }),
-    }),
+    isTrusted || run.sandbox === undefined
+      ? // analyze and export drop by themselves, after they have read the login.
+        runProcess("/bin/sh", command, {
+          ...options,
+          ...(isTrusted || dropsTo === undefined ? {} : { uid: dropsTo.uid, gid: dropsTo.gid }),
+        })
+      : run.sandbox.run([run.lifecycle, phase, ...args], options),
   );
   if (result.exitCode !== 0) throw explainFailure(phase, result.exitCode, lines);
 }

@@ -10,7 +10,6 @@ const request: BuildRequest = {
   strategy: "auto",
   builder: undefined,
   files: ["package.json"],
-  environment: "host",
   now: new Date("2026-06-01T00:00:00Z"),
 };
 

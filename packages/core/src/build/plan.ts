@@ -18,8 +18,6 @@ export interface BuildRequest {
   builder: string | undefined;
   /** Names in the application's top folder. */
   files: readonly string[];
-  /** Where this process would run the build. */
-  environment: "container" | "host";
   now: Date;
 }
 
@@ -31,6 +29,8 @@ export interface BuildPlan {
   /** At least one, each with its tag and without a digest, all in `repository`. */
   tags: [Reference, ...Reference[]];
   runImage: { base: string; reference: Reference & { digest: Digest } };
+  /** Whether the policy lets it run where nothing keeps it apart from the machine. */
+  mayBeUnisolated: boolean;
   /** Pinned, in the order in which they are tried together. */
   buildpacks: (Reference & { digest: Digest })[];
   /** What a reader of the log should know and no rule forbids. */
@@ -43,7 +43,7 @@ export interface BuildPlan {
  * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
-  requireEnvironment(policy, request.environment);
+  requireEnvironment(policy);
   const { repository, tags } = planTags(request.tags);
   const remarks = requireQuarantine(policy, repository);
   const strategy = planStrategy(policy, request);
@@ -51,6 +51,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   return {
     strategy,
     builder,
+    mayBeUnisolated: policy.build.environments.includes("host-unisolated"),
     repository,
     tags,
     runImage: planRunImage(policy, builder, request.now),
@@ -59,15 +60,15 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   };
 }
 
-/** A build image is governed by the policy, the bare host is not: a policy says whether that is good enough. */
-function requireEnvironment(policy: Policy, environment: BuildRequest["environment"]): void {
-  if ((policy.build.environments as readonly string[]).includes(environment)) return;
+/** A build image is governed by the policy, a host is not, be the build kept apart on it or not: a policy says whether that is good enough. */
+function requireEnvironment(policy: Policy): void {
+  if (policy.build.environments.some((each) => each === "host" || each === "host-unisolated")) return;
   throw new PolicyViolation(
-    `this build would run on the ${environment}, and policy '${policy.name}' allows builds only in: ${policy.build.environments.join(", ")}`,
+    `this build would run on the host, and policy '${policy.name}' allows builds only in: ${policy.build.environments.join(", ")}`,
     {
       code: "build-environment-not-allowed",
       rule: "build.environment",
-      wayOut: `Run the build where the policy allows it, or have '${environment}' added to its build.environments.`,
+      wayOut: "Run the build where the policy allows it, or have 'host' added to its build.environments.",
     },
   );
 }

@@ -134,9 +134,11 @@ describe("the folder of a build", () => {
     it("drops from root to nobody, who owns what it is handed and can run a copy of a private program", async () => {
       const workspace = await open();
       expect(workspace.user).toEqual({ uid: 65_534, gid: 65_534 });
+      expect(workspace.builder.uid).toBe(workspace.builder.gid);
+      expect(workspace.builder.uid).toBeGreaterThanOrEqual(1_900_000_000);
       writeFileSync(join(workspace.app, "a"), "");
       symlinkSync("/etc/passwd", join(workspace.app, "link"));
-      await workspace.handOver(workspace.app);
+      await workspace.handOver(workspace.user);
       expect([statSync(workspace.app).uid, statSync(join(workspace.app, "a")).uid, statSync("/etc/passwd").uid]).toEqual([
         65_534, 65_534, 0,
       ]);

@@ -24,10 +24,21 @@ const buildRoot = "/var/tmp";
 /** `nobody`, by number: it exists on every Linux, owns nothing, and is not a user whose files a build could want. */
 const nobody: BuildUser = { uid: 65534, gid: 65534 };
 
+/**
+ * By number alone, above all that a machine gives to people, services and containers: files and processes of one build are nobody else's, another build's least of all.
+ * This process's number makes it the machine's only one.
+ */
+function ownUser(): BuildUser {
+  const id = 1_900_000_000 + (process.pid % 100_000_000);
+  return { uid: id, gid: id };
+}
+
 export interface Workspace {
-  /** Root drops to this user for strangers' code; an ordinary user has no other than itself. */
+  /** Whom the lifecycle's own phases become where they are started as root, and whose the image's files are written as; an ordinary user has no other than itself. */
   user: BuildUser;
   dropsTo: BuildUser | undefined;
+  /** Who runs strangers' code: where there is root, a user that no other build has. */
+  builder: BuildUser;
   /** The application, copied. */
   app: string;
   layers: string;
@@ -44,9 +55,9 @@ export interface Workspace {
   empty: string;
   /** False where another build of the same repository holds the usual path, so that this image's digest is not a rebuild's. */
   isUsualPath: boolean;
-  /** Gives `paths` to the build user, whole. */
-  handOver(...paths: string[]): Promise<void>;
-  /** A copy of a program that the build user can reach, or the program itself. */
+  /** Gives all that is written to in a build to one of its users, whole. Never while strangers' code runs: nothing may be swapped under it. */
+  handOver(to: BuildUser): Promise<void>;
+  /** A copy of a program that the build's users can reach. */
   placeProgram(path: string, name: string): Promise<string>;
   remove(): Promise<void>;
 }
@@ -77,6 +88,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const workspace: Workspace = {
     user,
     dropsTo,
+    builder: uid === 0 ? ownUser() : user,
     app: path("app"),
     layers: path("layers"),
     home: path("home"),
@@ -87,14 +99,14 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     platform: path("platform"),
     empty: path("empty"),
     isUsualPath: index === 0,
-    async handOver(...paths) {
-      // Before any of strangers' code runs, so nothing can be swapped under it. -h: a link itself, not what it leads to.
-      if (dropsTo !== undefined)
-        await runChecked("chown", ["-R", "-h", `${dropsTo.uid}:${dropsTo.gid}`, "--", ...paths], { env: { PATH: options.env["PATH"] } });
+    async handOver(to) {
+      if (dropsTo === undefined) return;
+      const paths = ["app", "layers", "home", "tmp", "handover"].map(path);
+      // -h: a link itself, not what it leads to.
+      await runChecked("chown", ["-R", "-h", `${to.uid}:${to.gid}`, "--", ...paths], { env: { PATH: options.env["PATH"] } });
     },
     async placeProgram(program, name) {
-      // The tool cache may be below a home that only its owner can enter.
-      if (dropsTo === undefined) return program;
+      // The tool cache may be below a home that only its owner can enter, and a build does not see it.
       const target = path(`control/${name}`);
       await copyFile(program, target, constants.COPYFILE_FICLONE);
       await chmod(target, 0o755);

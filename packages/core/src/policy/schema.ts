@@ -304,9 +304,11 @@ export const policySchema = z
           .min(1)
           .describe("The build strategies that are allowed, the preferred one first."),
         environments: z
-          .array(z.enum(["container", "host"]))
+          .array(z.enum(["container", "host", "host-unisolated"]))
           .min(1)
-          .describe("Where builds may run: in a governed build image, or on the bare host."),
+          .describe(
+            "Where builds may run: in a governed build image (container), on a host and kept apart from it (host), or with nothing between the build and the host (host-unisolated), for hosts that end with the build.",
+          ),
         sources: z
           .array(z.union([text, sourceSchema], "expected a repository's URL, or a map with `repository`"))
           .min(1)

@@ -8,7 +8,7 @@ import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";
 import { imageUri } from "./verification-summary.ts";
 
-export const buildEnvironments = ["host", "container"] as const;
+export const buildEnvironments = ["host", "container", "host-unisolated"] as const;
 export type BuildEnvironment = (typeof buildEnvironments)[number];
 
 /** What the attesting job sees for itself: its own context, the image's layers, and the policy. docs/build-type.md says where each comes from. */

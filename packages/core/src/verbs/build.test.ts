@@ -14,6 +14,7 @@ test("names, reasons and notes stay text in the summary: no link, no HTML, no ce
     tags: [{ ...repository, tag: "1.0" }],
     runImage: { base: hostile, reference: { ...repository, digest } },
     buildpacks: [],
+    mayBeUnisolated: false,
     remarks: [],
   };
   const summary = renderBuildSummary(plan, `r.test/quarantine/shop@${digest}`, {

@@ -7,10 +7,11 @@ import { hostPlatform, selectPlatform } from "../build/images.ts";
 import { runLifecycle } from "../build/lifecycle.ts";
 import { type BuildPlan, planBuild } from "../build/plan.ts";
 import { renderRegistryAuth } from "../build/registry-auth.ts";
+import { openSandbox, type Sandbox } from "../build/sandbox/sandbox.ts";
 import { fetchBuildSboms, mergeSboms } from "../build/sbom.ts";
 import { copySource, readSource, type Source } from "../build/source.ts";
-import { openWorkspace, writePlatformVariables } from "../build/workspace.ts";
-import { describeError, UserError } from "../errors.ts";
+import { openWorkspace, type Workspace, writePlatformVariables } from "../build/workspace.ts";
+import { describeError, isKnownError, UserError } from "../errors.ts";
 import { type Digest, digestHex } from "../oci/digest.ts";
 import { formatReference, formatRepository } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
@@ -69,7 +70,6 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     strategy: given.strategy,
     builder: given.builder,
     files: source.files,
-    environment: "host",
     now: startedAt,
   });
   explainPlan(plan, source, context);
@@ -140,16 +140,19 @@ async function build(
   if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
 
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
+  let sandbox: Sandbox | undefined;
   try {
     const copied = await copySource(source, workspace.app, signal);
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
-    const environment = selectBuildEnvironment(env, { ...source.project.env, ...given.env });
+    sandbox = await keepApart(workspace, plan, source, context);
+    const own = { ...source.project.env, ...given.env };
+    const environment = selectBuildEnvironment(env, sandbox === undefined ? own : { ...sandbox.variables, ...own }, sandbox !== undefined);
     await writePlatformVariables(workspace, { TMPDIR: workspace.temporary, ...environment.platform });
-    await workspace.handOver(workspace.app, workspace.layers, workspace.home, workspace.temporary, workspace.handover);
     const digest = await runLifecycle({
       workspace,
       context,
+      sandbox,
       lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
       launcher: await workspace.placeProgram(launcher.path, "launcher"),
       environment: environment.process,
@@ -172,17 +175,44 @@ async function build(
       ),
       notes: [
         `builder ${plan.builder.name}: ${packages.map(formatBuildpack).join(", ")}`,
+        ...describeIsolation(sandbox),
         ...(workspace.isUsualPath
           ? []
           : ["built beside another build of this repository: a rebuild has other paths in it, and another digest"]),
       ],
     };
   } finally {
+    await sandbox?.close();
     // What is left behind is removed by the next build of this repository; the outcome of this one stands.
     await workspace
       .remove()
       .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
   }
+}
+
+/** The room that strangers' code runs in; none where this machine has none to give and the policy goes without. */
+async function keepApart(
+  workspace: Workspace,
+  plan: BuildPlan,
+  source: Source,
+  { ports, env, signal }: Context,
+): Promise<Sandbox | undefined> {
+  try {
+    return await openSandbox({ workspace, env, ports, signal, secret: [source.directory] });
+  } catch (error) {
+    if (!plan.mayBeUnisolated || !isKnownError(error) || error.code !== "build-not-isolated") throw error;
+    ports.log.warning(`${error.message}: it runs unisolated, as the policy allows`);
+    return undefined;
+  }
+}
+
+function describeIsolation(sandbox: Sandbox | undefined): string[] {
+  if (sandbox === undefined) return ["built on the bare host: nothing kept the build apart from it"];
+  const refused = [...sandbox.refused].slice(0, 10);
+  return [
+    `built on a host, in namespaces of its own (by ${sandbox.way})`,
+    ...(refused.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${refused.join(", ")}`]),
+  ];
 }
 
 function describeTool({ name, version, sha256 }: FoundTool): StageResult["tools"][number] {

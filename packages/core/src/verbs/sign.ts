@@ -17,7 +17,7 @@ import { describeBuild } from "../signing/build-facts.ts";
 import { gatherBases } from "../signing/gather-bases.ts";
 import { loadSigner } from "../signing/keys.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import { buildEnvironments, buildProvenance } from "../signing/provenance.ts";
+import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../signing/provenance.ts";
 import { buildFindingStatement, buildVerdictStatement, checkSignable, type SignedImage } from "../signing/result-statements.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import type { Signer, Statement } from "../signing/types.ts";
@@ -122,7 +122,12 @@ async function attestBuild(work: Work, given: Inputs, startedAt: Date): Promise<
   await attach(
     work,
     wholeImage(image),
-    buildProvenance({ ...facts, buildEnvironment: given["build-environment"], startedOn: startedAt, finishedOn: context.now() }),
+    buildProvenance({
+      ...facts,
+      buildEnvironment: sayEnvironment(given["build-environment"], policy),
+      startedOn: startedAt,
+      finishedOn: context.now(),
+    }),
   );
   for (const { child, sbom } of sboms) {
     const target = { ...wholeImage(image), children: [child.descriptor] };
@@ -130,6 +135,11 @@ async function attestBuild(work: Work, given: Inputs, startedAt: Date): Promise<
     await attach(work, target, buildStatement(subjects, predicateTypes.cyclonedx, sbom), formatPlatform(child.platform));
   }
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
+}
+
+/** Where nothing had to keep a build apart, this job can't tell whether something did: then it says the least of it. */
+function sayEnvironment(given: BuildEnvironment, { policy }: LoadedPolicy): BuildEnvironment {
+  return given === "host" && policy.build.environments.includes("host-unisolated") ? "host-unisolated" : given;
 }
 
 async function attach(

@@ -1,9 +1,9 @@
 import { lookup } from "node:dns/promises";
+import { chmod } from "node:fs/promises";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { BlockList, connect, isIP, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
-import { chmod } from "node:fs/promises";
 import type { Ports } from "../../ports.ts";
 
 /** The way out of a build's network, which has nothing else: a forward proxy on a unix socket. */
@@ -35,7 +35,9 @@ export function createBlockList(own: readonly string[] = ownAddresses()): BlockL
 }
 
 function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address.split("%")[0] ?? address));
+  return Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).map(({ address }) => address.split("%")[0] ?? address),
+  );
 }
 
 /** True for an address of the list, also where it is written as an IPv6 one (`::ffff:127.0.0.1`, `64:ff9b::7f00:1`). */
@@ -62,7 +64,10 @@ export function chooseUpstream(env: Readonly<Record<string, string | undefined>>
   if (value === undefined || value === "") return undefined;
   const exempt = (env["NO_PROXY"] || env["no_proxy"] || "").split(/[\s,]+/).filter((entry) => entry !== "");
   const isExempt = exempt.some((entry) => {
-    const name = entry.replace(/:\d+$/, "").replace(/^\*?\./, "").toLowerCase();
+    const name = entry
+      .replace(/:\d+$/, "")
+      .replace(/^\*?\./, "")
+      .toLowerCase();
     return entry === "*" || host === name || host.endsWith(`.${name}`);
   });
   const url = URL.parse(/^[a-z]+:\/\//i.test(value) ? value : `http://${value}`);
@@ -70,14 +75,20 @@ export function chooseUpstream(env: Readonly<Record<string, string | undefined>>
 }
 
 /** Starts the proxy. `socket` lies where the build's user may connect to it. Whoever connects gets nothing that the machine does not give to everybody. */
-export async function openEgress(socket: string, env: Readonly<Record<string, string | undefined>>, ports: Pick<Ports, "log">): Promise<Egress> {
+export async function openEgress(
+  socket: string,
+  env: Readonly<Record<string, string | undefined>>,
+  ports: Pick<Ports, "log">,
+): Promise<Egress> {
   const blocked = createBlockList();
   const refused = new Set<string>();
   const open = new Set<Duplex>();
   const refuse = (host: string): void => {
     if (!refused.has(host) && refused.size < 100) {
       refused.add(host);
-      ports.log.warning(`the build asked for ${host.slice(0, 200)}, an address of this machine or of a cloud's metadata, and did not get it`);
+      ports.log.warning(
+        `the build asked for ${host.slice(0, 200)}, an address of this machine or of a cloud's metadata, and did not get it`,
+      );
     }
   };
   const track = <T extends Duplex>(stream: T): T => {
@@ -105,7 +116,10 @@ export async function openEgress(socket: string, env: Readonly<Record<string, st
   };
   const server = createServer((incoming, answer) => void forward(incoming, answer, route, track));
   server.on("connection", (connection: Socket) => track(connection));
-  server.on("connect", (incoming: IncomingMessage, inside: Duplex, head: Buffer) => void tunnel(incoming, track(inside), head, route, track));
+  server.on(
+    "connect",
+    (incoming: IncomingMessage, inside: Duplex, head: Buffer) => void tunnel(incoming, track(inside), head, route, track),
+  );
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(socket, resolve);

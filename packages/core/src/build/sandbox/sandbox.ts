@@ -16,6 +16,8 @@ export type SandboxWay = (typeof sandboxWays)[number];
 
 export interface Sandbox {
   way: SandboxWay;
+  /** For buildpacks: how the way out is told to programs that read none of the usual variables. */
+  variables: Readonly<Record<string, string>>;
   /** Hosts that the build was refused. */
   refused: ReadonlySet<string>;
   /**
@@ -61,8 +63,11 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   await Promise.all([
     writeFile(join(directory, "setup.sh"), setupScript),
     writeFile(join(directory, "relay.mjs"), relayScript),
-    writeFile(join(directory, "passwd"), `root:x:0:0:root:/:/bin/sh\nbuild:x:${workspace.user.uid}:${workspace.user.gid}::${workspace.home}:/bin/sh\n`),
-    writeFile(join(directory, "group"), `root:x:0:\nbuild:x:${workspace.user.gid}:\n`),
+    writeFile(
+      join(directory, "passwd"),
+      `root:x:0:0:root:/:/bin/sh\nbuild:x:${workspace.builder.uid}:${workspace.builder.gid}::${workspace.home}:/bin/sh\n`,
+    ),
+    writeFile(join(directory, "group"), `root:x:0:\nbuild:x:${workspace.builder.gid}:\n`),
   ]);
   const view = planView(
     await gatherView({
@@ -85,6 +90,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     const way = await chooseWay(room);
     return {
       way,
+      variables: javaSettings(),
       refused: egress.refused,
       run: (command, run) => runInRoom(room, way, command, run),
       close: () => egress.close(),
@@ -111,7 +117,13 @@ async function chooseWay(room: Room): Promise<SandboxWay> {
   for (const way of ways) {
     try {
       const env = { PATH: room.view.path.join(":") };
-      const { exitCode, stderr } = await runInRoom(room, way, ["/bin/sh", "-c", "exit 0"], { env, cwd: "/", signal: options.signal }, probeTimeout);
+      const { exitCode, stderr } = await runInRoom(
+        room,
+        way,
+        ["/bin/sh", "-c", "exit 0"],
+        { env, cwd: "/", signal: options.signal },
+        probeTimeout,
+      );
       if (exitCode === 0) return way;
       reasons.push(`${way}: ${lastLine(stderr) || `exit code ${exitCode}`}`);
     } catch (error) {
@@ -135,12 +147,11 @@ async function runInRoom(
   timeoutMs?: number,
 ): Promise<ProcessResult> {
   const { directory, root, view, egress } = room;
-  const { uid, gid } = room.options.workspace.user;
+  const { uid, gid } = room.options.workspace.builder;
   const mark = join(directory, "namespace");
   await rm(mark, { force: true });
-  const out = `http://127.0.0.1:${relayPort}`;
   // What the job's own environment says of proxies holds for the way out, and not in here.
-  const inside = Object.entries({ ...env, ...proxySettings(out), PATH: view.path.join(":") }).map(([name, value]) => `${name}=${value}`);
+  const inside = Object.entries({ ...env, ...proxySettings(), PATH: view.path.join(":") }).map(([name, value]) => `${name}=${value}`);
   const namespaces = ["--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child=KILL"];
   const launcher = {
     root: ["unshare", ...namespaces],
@@ -170,15 +181,26 @@ async function runInRoom(
   }
 }
 
-/** As each family of tools is told of a proxy; Java's by its options. */
-function proxySettings(out: string): Record<string, string> {
-  const { hostname, port } = new URL(out);
-  const java = ["http", "https"].flatMap((scheme) => [`-D${scheme}.proxyHost=${hostname}`, `-D${scheme}.proxyPort=${port}`]);
+function proxySettings(): Record<string, string> {
+  const out = `http://127.0.0.1:${relayPort}`;
+  const names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+  const none = "localhost,127.0.0.1,::1";
   return {
-    ...Object.fromEntries(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((name) => [[name, out], [name.toLowerCase(), out]])),
-    ...{ NO_PROXY: "localhost,127.0.0.1,::1", no_proxy: "localhost,127.0.0.1,::1" },
-    JAVA_TOOL_OPTIONS: `${java.join(" ")} -Dhttp.nonProxyHosts=localhost|127.0.0.1`,
+    ...Object.fromEntries(
+      names.flatMap((name) => [
+        [name, out],
+        [name.toLowerCase(), out],
+      ]),
+    ),
+    NO_PROXY: none,
+    no_proxy: none,
   };
+}
+
+/** Java reads no variables of proxies. */
+function javaSettings(): Record<string, string> {
+  const java = ["http", "https"].flatMap((scheme) => [`-D${scheme}.proxyHost=127.0.0.1`, `-D${scheme}.proxyPort=${relayPort}`]);
+  return { JAVA_TOOL_OPTIONS: `${java.join(" ")} -Dhttp.nonProxyHosts=localhost|127.0.0.1` };
 }
 
 /**

@@ -71,7 +71,7 @@ cd "$root"
 pivot_root . .old
 umount -l /.old
 rmdir /.old
-mount -o remount,ro,nosuid,nodev,mode=755 /
+mount -o remount,bind,ro,nosuid,nodev /
 trap 'exit 143' TERM
 exec 3<&0
 if [ "$nested" = 1 ]; then

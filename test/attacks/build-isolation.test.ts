@@ -253,7 +253,7 @@ if (isRoot) {
     const user = { uid: 54_322, gid: 54_322 };
     const launcher = (): string[] => {
       mkdirSync(join(playground, "root"));
-      return ["unshare", "--mount", "sh", "-c", 'mount --rbind / "$0" && exec chroot "$0" "$@"', join(playground, "root")];
+      return ["unshare", "--mount", "sh", "-c", 'mount --rbind / "$0" && exec /usr/sbin/chroot "$0" "$@"', join(playground, "root")];
     };
 
     test("it is refused, with the way out", async () => {

@@ -70,7 +70,7 @@ export function chooseUpstream(env: Readonly<Record<string, string | undefined>>
       .toLowerCase();
     return entry === "*" || host === name || host.endsWith(`.${name}`);
   });
-  const url = URL.parse(/^[a-z]+:\/\//i.test(value) ? value : `http://${value}`);
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`);
   return isExempt || url === null || url.protocol !== "http:" ? undefined : url;
 }
 

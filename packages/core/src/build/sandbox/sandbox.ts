@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { describeError, InfrastructureError } from "../../errors.ts";
@@ -60,15 +60,18 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   // Beside what is shown, which would show it in itself.
   const root = join(dirname(workspace.control), "room");
   await Promise.all([directory, root].map((path) => mkdir(path, { recursive: true })));
-  await Promise.all([
-    writeFile(join(directory, "setup.sh"), setupScript),
-    writeFile(join(directory, "relay.mjs"), relayScript),
-    writeFile(
-      join(directory, "passwd"),
-      `root:x:0:0:root:/:/bin/sh\nbuild:x:${workspace.builder.uid}:${workspace.builder.gid}::${workspace.home}:/bin/sh\n`,
-    ),
-    writeFile(join(directory, "group"), `root:x:0:\nbuild:x:${workspace.builder.gid}:\n`),
-  ]);
+  const files = {
+    "setup.sh": setupScript,
+    "relay.mjs": relayScript,
+    passwd: `root:x:0:0:root:/:/bin/sh\nbuild:x:${workspace.builder.uid}:${workspace.builder.gid}::${workspace.home}:/bin/sh\n`,
+    group: `root:x:0:\nbuild:x:${workspace.builder.gid}:\n`,
+  };
+  // The umask may keep others out, and the build's user is another one.
+  await chmod(directory, 0o755);
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(join(directory, name), text);
+    await chmod(join(directory, name), 0o644);
+  }
   const view = planView(
     await gatherView({
       env,

@@ -47,7 +47,6 @@ const installationDepth = 3;
  * what could have a secret beside them.
  */
 export function planView(facts: ViewFacts): View {
-  const isSecret = (path: string): boolean => facts.secret.some((secret) => isInside(path, secret) || isInside(secret, path));
   const parts: ViewPart[] = facts.system.map(({ path, target }) =>
     target === undefined ? { mode: "ro", from: path, to: path } : { mode: "link", from: target, to: path },
   );
@@ -63,7 +62,7 @@ export function planView(facts: ViewFacts): View {
   for (const cache of facts.toolCaches) if (!facts.secret.some((secret) => isInside(secret, cache))) show(cache);
   const path: string[] = [];
   for (const { given, real } of facts.path) {
-    const folder = isShown(real) && !isSecretHere(real, facts.secret, shown) ? undefined : installationOf(real, facts.home, isSecret);
+    const folder = isShown(real) && !isSecretHere(real, facts.secret, shown) ? undefined : installationOf(real, facts);
     if (folder === "hidden") continue;
     if (folder !== undefined) show(folder);
     if (given !== real && !isShown(given)) parts.push({ mode: "link", from: real, to: given });
@@ -80,14 +79,16 @@ function isSecretHere(path: string, secrets: readonly string[], shown: readonly 
   return secrets.some((secret) => isInside(path, secret) && !shown.some((each) => isInside(each, secret) && isInside(path, each)));
 }
 
-function installationOf(bin: string, home: string | undefined, isSecret: (path: string) => boolean): string | "hidden" {
+function installationOf(bin: string, { home, secret }: ViewFacts): string | "hidden" {
   const above = dirname(bin);
   const candidate = /^\.?s?bin$/.test(basename(bin)) ? above : bin;
   if (home !== undefined && isInside(candidate, home)) {
-    const depth = relative(home, candidate).split("/").length;
-    return depth >= installationDepth ? candidate : "hidden";
+    // The home itself is secret; what counts are the places in it that are so besides.
+    const isSecret = secret.some((each) => isInside(candidate, each) && !isInside(home, each));
+    return !isSecret && relative(home, candidate).split("/").length >= installationDepth ? candidate : "hidden";
   }
-  return candidate === "/" || isSecret(candidate) ? "hidden" : candidate;
+  const isSecret = secret.some((each) => isInside(candidate, each) || isInside(each, candidate));
+  return candidate === "/" || isSecret ? "hidden" : candidate;
 }
 
 export function isInside(path: string, folder: string): boolean {

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { chooseUpstream, createBlockList, isBlocked } from "./egress.ts";
+
+const list = createBlockList(["10.1.2.3", "2001:db8::7"]);
+
+describe("addresses that no build gets to", () => {
+  it.each([
+    "127.0.0.1",
+    "127.8.8.8",
+    "0.0.0.0",
+    "::1",
+    "::",
+    "::ffff:127.0.0.1",
+    "::ffff:7f00:1",
+    "64:ff9b::7f00:1",
+    "169.254.169.254",
+    "::ffff:169.254.169.254",
+    "::ffff:a9fe:a9fe",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fd00:ec2::254",
+    "168.63.129.16",
+    "100.100.100.200",
+    "224.0.0.1",
+    "10.1.2.3",
+    "2001:db8::7",
+  ])("%s", (address) => {
+    expect(isBlocked(list, address)).toBe(true);
+  });
+
+  it.each(["10.1.2.4", "192.168.1.10", "140.82.112.3", "2606:50c0:8000::153", "::ffff:140.82.112.3", "169.253.1.1", "128.0.0.1"])(
+    "%s is none",
+    (address) => {
+      expect(isBlocked(list, address)).toBe(false);
+    },
+  );
+});
+
+describe("the job's own proxy", () => {
+  const env = {
+    HTTPS_PROXY: "http://user:pw@proxy.test:3128",
+    HTTP_PROXY: "proxy.test:80",
+    NO_PROXY: "intern.test, .corp.test:8443,*.dev.test",
+  };
+  it.each([
+    ["registry.npmjs.org", true, "http://user:pw@proxy.test:3128/"],
+    ["registry.npmjs.org", false, "http://proxy.test/"],
+    ["intern.test", true, undefined],
+    ["npm.intern.test", true, undefined],
+    ["a.corp.test", true, undefined],
+    ["x.dev.test", false, undefined],
+    ["notintern.test", true, "http://user:pw@proxy.test:3128/"],
+  ])("for %s, https %s: %s", (host, isSecure, expected) => {
+    expect(chooseUpstream(env, host, isSecure)?.href).toBe(expected);
+  });
+
+  it("is none where there is none, where everything is exempt, and where it is of a kind that is not spoken", () => {
+    expect(chooseUpstream({}, "a.test", true)).toBeUndefined();
+    expect(chooseUpstream({ ...env, NO_PROXY: "*" }, "a.test", true)).toBeUndefined();
+    expect(chooseUpstream({ ALL_PROXY: "socks5://proxy.test:1080" }, "a.test", true)).toBeUndefined();
+  });
+});

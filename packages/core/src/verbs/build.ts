@@ -88,7 +88,6 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       policy,
       tools: built.tools,
       notes: [
-        "buildEnvironment: host",
         ...built.notes,
         ...source.project.passedOver.map((each) => `project.toml says ${each}: passed over`),
         ...source.project.remarks,
@@ -207,9 +206,10 @@ async function keepApart(
 }
 
 function describeIsolation(sandbox: Sandbox | undefined): string[] {
-  if (sandbox === undefined) return ["built on the bare host: nothing kept the build apart from it"];
+  if (sandbox === undefined) return ["buildEnvironment: host-unisolated", "built on the bare host: nothing kept the build apart from it"];
   const refused = [...sandbox.refused].slice(0, 10);
   return [
+    "buildEnvironment: host",
     `built on a host, in namespaces of its own (by ${sandbox.way})`,
     ...(refused.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${refused.join(", ")}`]),
   ];

@@ -20,7 +20,7 @@ import {
   writeFiles,
 } from "../integration/build-fixtures.ts";
 import type { BuildRunAnswer } from "../integration/build-run.ts";
-import { useTools } from "../support/tools.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
 
 // What strangers' code tries while it is built, with the real lifecycle; each time it writes what it got into the image, which is read afterwards.
 const isRoot = process.getuid?.() === 0;
@@ -36,6 +36,7 @@ let local: Server;
 let asked = 0;
 
 beforeAll(async () => {
+  await requireCommand("curl");
   registry = await startRegistry();
   client = connect();
   const layer = await makeTar([{ name: "etc", type: "directory" }]);
@@ -261,6 +262,22 @@ if (isRoot) {
       expect(answer).toMatchObject({ verdict: "error", code: "build-not-isolated" });
       expect(answer.result.error?.message).toMatch(/user-namespace: .*; sudo: /);
       expect(answer.result.error?.wayOut).toContain("host-unisolated");
+    });
+
+    test("a user with sudo is kept apart by it, as on a hosted runner, and what is built can't use it", async () => {
+      await requireCommand("sudo");
+      const passwd = join(playground, "passwd");
+      const sudoers = join(playground, "sudoers");
+      writeFileSync(passwd, `${readFileSync("/etc/passwd", "utf8")}runner:*:54322:54322::/:/bin/sh\n`);
+      writeFileSync(sudoers, "runner ALL=(ALL) NOPASSWD: ALL\n", { mode: 0o440 });
+      const [unshare = "", mount = "", sh = "", dash = "", script = "", root = ""] = launcher();
+      const more = `mount --bind ${passwd} "$0/etc/passwd" && mount --bind ${sudoers} "$0/etc/sudoers" && exec`;
+      const spy = 'id -u >> "$OUT"; sudo -n id -u >> "$OUT" 2>/dev/null; setsid sleep 7654323 > /dev/null 2>&1 &';
+      const { answer, out } = await attempt(spy, { user, launcher: [unshare, mount, sh, dash, script.replace("exec", more), root] });
+      expect(answer.result.notes.join("\n")).toContain("in namespaces of its own (by sudo)");
+      expect(answer.verdict).toBe("pass");
+      expect(out).toBe("54322\n");
+      expect(processesWith("7654323")).toEqual([]);
     });
 
     test("unless the policy goes without, which the result says", async () => {

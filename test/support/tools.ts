@@ -202,6 +202,8 @@ const debianPackages: Readonly<Record<string, string>> = {
   openssl: "openssl",
   perl: "perl-base",
   strace: "strace",
+  sudo: "sudo",
+  curl: "curl",
   skopeo: "skopeo",
   mmdebstrap: "mmdebstrap",
   mvn: "maven",

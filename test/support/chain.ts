@@ -5,7 +5,7 @@ import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
 import { formatReference, parseReference, parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { type ActivationRequest, activatePolicy } from "@goldenpath/core/policy/activate";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
-import { findPointerRepository } from "@goldenpath/core/policy/pointer";
+import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
 import { type LoadedPolicy, type Stage, stages } from "@goldenpath/core/policy/schema";
 import { silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
@@ -88,7 +88,11 @@ export async function putInForce(
 ): Promise<Repository> {
   const repository = findPointerRepository(parseRepository(`${to}/any`));
   const bytes = await readFile(policy.file);
-  await activatePolicy(client, { next: policy, bytes, repository, signer: keys.platform.signer, now: new Date(), ...more });
+  const isFirst = await client.fetchManifest({ ...repository, tag: pointerTag }).then(
+    () => false,
+    () => true,
+  );
+  await activatePolicy(client, { next: policy, bytes, repository, signer: keys.platform.signer, isFirst, now: new Date(), ...more });
   return repository;
 }
 

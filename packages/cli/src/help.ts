@@ -52,6 +52,8 @@ const commandHelp = {
       Where.
   --alias HOST/FIRST/goldenpath-policy
       Another name by which promotions reach the same repository.
+  --first
+      That no policy was ever in force there. Without it, a pointer that is not there is an error: somebody may have taken it away.
   --key KEY
       The private key of the platform's signer: a file, env://NAME, or PEM. Not that of a stage.
   --key-passphrase TEXT

@@ -38,11 +38,13 @@ const activate = (file: string, ...more: string[]) => run("policy", "activate", 
 
 test("a dry run writes nothing; then the policy is in force, and once more it is no change", async () => {
   const file = await policyOf(2);
-  const dry = await activate(file, "--dry-run");
+  const unasked = await activate(file);
+  expect({ code: unasked.code, said: unasked.err }).toEqual({ code: 2, said: expect.stringContaining("Say --first where none ever was") });
+  const dry = await activate(file, "--first", "--dry-run");
   expect(dry).toMatchObject({ code: 0, err: "" });
   expect(dry.out).toContain("serial 2, would be in force (dry run: nothing was written); the first");
   expect(await server.snapshot()).toEqual({});
-  expect((await activate(file)).out).toContain("serial 2, is in force; the first");
+  expect((await activate(file, "--first")).out).toContain("serial 2, is in force; the first");
   const before = await server.snapshot();
   expect(Object.keys(before["vetted/goldenpath-policy"]?.tags ?? {})).toEqual(["in-force"]);
   expect((await activate(file)).out).toContain("was in force before");
@@ -53,6 +55,7 @@ test("a dry run writes nothing; then the policy is in force, and once more it is
 describe("refused, and what is in force stays", () => {
   test.each<[string, () => Promise<string>, string[], string]>([
     ["a serial that goes back", () => policyOf(2), [], "Set serial to 4 or more"],
+    ["a first one where there is one", () => policyOf(4), ["--first"], "Leave --first out"],
     ["another content under the same serial", () => policyOf(3, "other"), [], "another content under the same serial"],
     ["a stage's key, who could choose what it is judged by", () => policyOf(4), ["--key", "scan.key"], "speaks for a stage"],
     ["a serial to revoke that was never in force", () => policyOf(4), ["--revoke", "9"], "it is no predecessor (there is: 2, 3)"],

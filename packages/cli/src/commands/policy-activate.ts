@@ -20,10 +20,11 @@ const options = {
   "key-passphrase": { type: "string" },
   "previous-signer": { type: "string" },
   revoke: { type: "string", multiple: true },
+  first: { type: "boolean" },
   "dry-run": { type: "boolean" },
 } as const;
 
-/** `goldenpath policy activate POLICY --to HOST/NAME --key KEY [--revoke SERIAL] [--previous-signer KEY.pub] [--dry-run]`: puts a policy in force. */
+/** `goldenpath policy activate POLICY --to HOST/NAME --key KEY [--first] [--revoke SERIAL] [--previous-signer KEY.pub] [--dry-run]`: puts a policy in force. */
 export async function runActivate(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const [uri, ...others] = positionals;
@@ -61,6 +62,7 @@ export async function runActivate(args: readonly string[], output: Output): Prom
       signer,
       previousSigners,
       revoke: parseSerials(values.revoke),
+      isFirst: values.first === true,
       isDryRun,
       now: new Date(),
     };

@@ -65,6 +65,12 @@ describe("an environment that takes what another has promoted", () => {
   test("so is one whose provenance has not come along, or is a stranger's", () => {
     expect(rulesOf(facts("vetted/shop", provenance("scan")))).toEqual(["gate.destination"]);
   });
+  test("so is one of a lesser environment's builder, whose word counts there alone", () => {
+    const dev = { ...environment, requires: [{ stage: "build" as const, signers: ["scan"] }], promoter: "base" };
+    const policyWithDev = { ...bound, policy: { ...bound.policy, environments: { production: environment, eu, dev } } };
+    expect(rulesOf({ ...facts("vetted/shop", provenance("scan")), policy: policyWithDev })).toEqual(["gate.destination"]);
+    expect(rulesOf({ ...facts("vetted/shop"), policy: policyWithDev })).toEqual([]);
+  });
   test("the newest provenance decides: what a pull request's run had built first may be promoted once a push has built it", () => {
     const first = provenance("build", { event: "pull_request", finishedOn: ago(60 * minute) });
     const given = facts("vetted/shop");

@@ -1,5 +1,5 @@
 import { formatRepository, isWithin, type Repository } from "../oci/reference.ts";
-import type { Policy } from "../policy/schema.ts";
+import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
@@ -97,7 +97,13 @@ function matchesAny(text: string | undefined, patterns: readonly string[], match
 function mayBecome({ to }: SourceBinding, sourceRepository: string, destination: Repository): boolean {
   if (to === undefined) return true;
   const [name = "", owner = ""] = sourceRepository.toLowerCase().split("/").toReversed();
-  return to.some((pattern) => isWithin(destination, pattern.replaceAll("{name}", name).replaceAll("{owner}", owner)));
+  const full = formatRepository(destination);
+  return to.some((pattern) => {
+    const filled = pattern.replaceAll("{name}", name).replaceAll("{owner}", owner);
+    // One repository, unless the entry says that it means what lies below: another team's may lie there.
+    const parent = /^(.*)\/$/.exec(filled)?.[1];
+    return parent === undefined ? full === filled : full !== parent && isWithin(destination, parent);
+  });
 }
 
 /**
@@ -111,7 +117,7 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
   if (!isBound || destination === undefined || facts.environment.requires.some(({ stage }) => stage === "build")) return [];
   const { digest } = facts.image;
   const thing = `build of ${digest}`;
-  const provenances = readBuilds(policy, evidence);
+  const provenances = readBuilds(policy, facts.environment, evidence);
   if (provenances.length === 0) {
     const problem = "the build's provenance is not there, so that it can't be told what the image may become";
     return [{ rule: "gate.destination", thing, problem, wayOut: "Promote it with its evidence, from where that is." }];
@@ -123,15 +129,33 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
   return problems.map((problem) => ({ ...problem, thing }));
 }
 
-/** What builders have signed about an image: whoever speaks for `build` in an environment of the policy. */
-export function readBuilds({ environments }: Policy, { statements }: CollectedEvidence): Provenance[] {
-  const speakers = new Set(
-    Object.values(environments).flatMap(({ requires }) => requires.flatMap(({ stage, signers }) => (stage === "build" ? signers : []))),
-  );
+/**
+ * What builders have signed about an image: whoever speaks for `build` in the environment, or in those that it takes images from. A lesser environment's builder says nothing
+ * about what is promoted into another.
+ */
+export function readBuilds(policy: Policy, environment: PolicyEnvironment, { statements }: CollectedEvidence): Provenance[] {
+  const speakers = listBuilders(policy, environment);
   return statements
     .filter(({ signers, statement }) => statement.predicateType === predicateTypes.provenance && signers.some((name) => speakers.has(name)))
     .map(({ statement }) => readProvenance(statement))
     .filter((provenance): provenance is Provenance => !("problem" in provenance));
+}
+
+/** An environment that asks for no build takes what others have promoted: by the environment that it names, or by whom the promotion may be signed. */
+function listBuilders(policy: Policy, environment: PolicyEnvironment, passed: ReadonlySet<PolicyEnvironment> = new Set()): Set<string> {
+  if (passed.has(environment)) return new Set();
+  const found = new Set<string>();
+  const own = environment.requires.filter(({ stage }) => stage === "build");
+  if (own.length > 0) return new Set(own.flatMap(({ signers }) => signers));
+  for (const requirement of environment.requires.filter(({ stage }) => stage === "promote")) {
+    for (const [name, before] of Object.entries(policy.environments)) {
+      const isBefore =
+        requirement.environment === undefined ? requirement.signers.includes(before.promoter) : requirement.environment === name;
+      if (!isBefore) continue;
+      for (const signer of listBuilders(policy, before, new Set([...passed, environment]))) found.add(signer);
+    }
+  }
+  return found;
 }
 
 /** Where the image goes, or is: of an image that is only looked at in quarantine it is not known. */

@@ -22,6 +22,8 @@ export interface ActivationRequest {
   previousSigners?: readonly KeyObject[];
   /** Serials whose evidence is to count no more. */
   revoke?: readonly number[];
+  /** That no policy was in force there before: demanded, so that a pointer that is gone is noticed. */
+  isFirst?: boolean;
   isDryRun?: boolean;
   now: Date;
 }
@@ -53,7 +55,16 @@ export async function activatePolicy(client: RegistryClient, request: Activation
   refuseStageKey(next, key);
   const before = await findPointer(client, repository, [key, ...(request.previousSigners ?? [])]);
   const { digest: artifact } = buildPolicyArtifact(bytes);
-  const pointer = planActivation({ repository, aliases, current: before?.pointer, next, artifact, revoke, now });
+  const pointer = planActivation({
+    repository,
+    aliases,
+    current: before?.pointer,
+    next,
+    artifact,
+    revoke,
+    isFirst: request.isFirst === true,
+    now,
+  });
   if (pointer === undefined && before !== undefined) return { pointer: before.pointer, isNew: false };
   if (pointer === undefined) throw new TypeError("nothing is in force, and nothing is to be");
   if (request.isDryRun !== true) {

@@ -115,6 +115,8 @@ export function readPointerStatement(statement: Statement, repository: Repositor
 }
 
 export interface ActivationFacts {
+  /** Whether the caller says that none was in force before. */
+  isFirst: boolean;
   repository: Repository;
   /** Other names of the same repository, for registries that are reached by several. */
   aliases: readonly Repository[];
@@ -132,16 +134,39 @@ export interface ActivationFacts {
  * The pointer that puts a policy in force; undefined where it says so already. A serial never goes back and never gets another content: evidence names it.
  * @throws UserError `policy-serial`, `policy-name`, `policy-revoke`
  */
-export function planActivation({ repository, aliases, current, next, artifact, revoke, now }: ActivationFacts): PolicyPointer | undefined {
+export function planActivation({
+  repository,
+  aliases,
+  current,
+  next,
+  artifact,
+  revoke,
+  isFirst,
+  now,
+}: ActivationFacts): PolicyPointer | undefined {
   const { policy, uri } = next;
   const where = formatRepository(repository);
   const repositories = [...new Set([...(current?.repositories ?? [where]), ...aliases.map(formatRepository)])];
   const made = { repositories, name: policy.name, serial: policy.serial, digest: next.digest, source: uri, artifact };
+  // A pointer that somebody took away would let an older policy in, and forget what was revoked.
+  if (current === undefined && !isFirst) {
+    throw new UserError(`no policy is in force in ${where}`, {
+      code: "policy-first",
+      wayOut:
+        "Say --first where none ever was. Else find out who took the pointer away, and put it back: its serial and what was revoked must not be forgotten.",
+    });
+  }
   if (current === undefined) {
     refuseUnknownSerials(revoke, []);
     return { ...made, activatedAt: now, predecessors: [] };
   }
   const isSame = current.serial === policy.serial && current.digest === next.digest;
+  if (isFirst && !isSame) {
+    throw new UserError(`a policy is in force in ${where} already: serial ${current.serial}, ${current.digest}`, {
+      code: "policy-first",
+      wayOut: "Leave --first out.",
+    });
+  }
   if (current.name !== policy.name) {
     throw new UserError(`policy ${uri} is '${policy.name}', and in force in ${where} is '${current.name}'`, {
       code: "policy-name",

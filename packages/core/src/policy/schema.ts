@@ -143,7 +143,7 @@ export const sourceSchema = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "Repositories, or parents of repositories, that its images may be promoted to; {name} is the source repository's last component in lower case, and {owner} the one before. Default: all that the environment has.",
+      "Repositories that its images may be promoted to, each exactly, or with a / at its end all below; {name} is the source repository's last component in lower case, and {owner} the one before. Default: all that the environment has.",
     ),
 });
 
@@ -440,12 +440,12 @@ function keyMaterial(publicKey: string): string {
 }
 
 function prefixPattern(): z.ZodString {
-  const filled = (pattern: string): string => pattern.replaceAll(/\{(?:name|owner)\}/g, "x");
+  const filled = (pattern: string): string => pattern.replaceAll(/\{(?:name|owner)\}/g, "x").replace(/\/$/, "");
   return z
     .string()
     .refine(
       (pattern) => pattern.includes("/") && isParsable(() => parseRepository(filled(pattern))),
-      "expected HOST/NAME, in which {name} and {owner} may stand",
+      "expected HOST/NAME or HOST/PARENT/, in which {name} and {owner} may stand",
     );
 }
 

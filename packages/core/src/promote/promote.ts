@@ -176,17 +176,19 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
 /** The tags that would move back. What it takes to know is counted among what the plan has read. */
 async function lookForRollbacks(
   client: RegistryClient,
-  { to, policy: { policy } }: PromotionRequest,
+  { to, environmentName, policy: loaded }: PromotionRequest,
   gate: GateOutcome,
   { facts }: GatheredPromotion,
 ): Promise<TagRollback[]> {
   const moving = new Set(facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])));
   if (moving.size === 0) return [];
-  const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy);
+  const { policy } = loaded;
+  const environment = findEnvironment(loaded, environmentName);
+  const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy, environment);
   facts.reads.lists += lists;
   facts.reads.contents += contents;
   const evidence = gate.evidence.get(facts.digest);
-  return findRollbacks(facts.tags, facts.digest, held, evidence === undefined ? [] : readBuilds(policy, evidence));
+  return findRollbacks(facts.tags, facts.digest, held, evidence === undefined ? [] : readBuilds(policy, environment, evidence));
 }
 
 /** How a product's API is spoken to: as registries are. */

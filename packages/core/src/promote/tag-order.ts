@@ -2,7 +2,7 @@ import { mapConcurrently } from "../concurrency.ts";
 import { readBuilds } from "../gate/binding.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
-import type { Policy } from "../policy/schema.ts";
+import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
@@ -83,6 +83,7 @@ export async function readTagHolders(
   to: Repository,
   moving: readonly Digest[],
   policy: Policy,
+  environment: PolicyEnvironment,
 ): Promise<{ held: Map<Digest, BuildFacts>; lists: number; contents: number }> {
   let contents = 0;
   const read = await mapConcurrently(concurrency, moving, async (digest): Promise<[Digest, BuildFacts]> => {
@@ -93,7 +94,7 @@ export async function readTagHolders(
     if (annotated.length > maxProvenances) return [digest, []];
     contents += 2 * annotated.length;
     const evidence = await collectEvidence({ ...client, listReferrers: async () => annotated }, to, digest, policy.signers);
-    return [digest, readBuilds(policy, evidence)];
+    return [digest, readBuilds(policy, environment, evidence)];
   });
   return { held: new Map(read), lists: moving.length, contents };
 }

@@ -26,10 +26,10 @@ const nobody: BuildUser = { uid: 65534, gid: 65534 };
 
 /**
  * By number alone, above all that a machine gives to people, services and containers: files and processes of one build are nobody else's, another build's least of all.
- * This process's number makes it the machine's only one.
+ * Of the build's folder, which no other build has at the same time: a rebuild has the same user, which a build may have written down.
  */
-function ownUser(): BuildUser {
-  const id = 1_900_000_000 + (process.pid % 100_000_000);
+function ownUser(directory: string): BuildUser {
+  const id = 1_900_000_000 + (createHash("sha256").update(directory).digest().readUInt32BE() % 100_000_000);
   return { uid: id, gid: id };
 }
 
@@ -88,7 +88,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const workspace: Workspace = {
     user,
     dropsTo,
-    builder: uid === 0 ? ownUser() : user,
+    builder: uid === 0 ? ownUser(directory) : user,
     app: path("app"),
     layers: path("layers"),
     home: path("home"),

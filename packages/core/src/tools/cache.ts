@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { access, chmod, constants, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { InfrastructureError } from "../errors.ts";
+import { InfrastructureError, isKnownError } from "../errors.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -42,6 +42,21 @@ export async function sha256OfFile(path: string): Promise<string | undefined> {
   return hash.digest("hex");
 }
 
+/** A temporary folder is often mounted `noexec` on hardened machines; the program would be said not to be there. */
+async function requireStartable(copy: string, directory: string): Promise<void> {
+  try {
+    await access(copy, constants.X_OK);
+  } catch (error) {
+    throw new InfrastructureError(`no program can be started from ${directory}`, {
+      code: "tool-not-startable",
+      safeToRetry: false,
+      wayOut:
+        "Let TMPDIR (on a runner, RUNNER_TEMP) be on a file system that is not mounted noexec: what runs is a copy there, whose bytes were checked.",
+      cause: error,
+    });
+  }
+}
+
 /**
  * A copy of a program in a folder that is this invocation's own, each under a name that was not there before. Undefined where there is no such file.
  * @throws InfrastructureError `tool-copy-failed`
@@ -54,9 +69,11 @@ export async function copyToPrivate(path: string, directory: string): Promise<st
     // The kernel shares the blocks where the file system can, and copies them by itself where not.
     await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     await chmod(copy, 0o500);
+    await requireStartable(copy, directory);
     return copy;
   } catch (error) {
     await rm(own, { recursive: true, force: true });
+    if (isKnownError(error)) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw new InfrastructureError(`${path} can't be copied to ${directory}: ${(error as Error).message}`, {

@@ -54,6 +54,7 @@ const promotion = (image: string): string[] => [
   "1.0.0",
   "--key",
   stand.keys.promote.file,
+  `--policy-signer=${stand.keys.platform.publicKey}`,
 ];
 
 /** The first line, nothing, standard error alone, more of it, and one long text. */
@@ -105,7 +106,7 @@ describe("a runner that no longer reads the log", () => {
         ...environment(),
         ...{ RUNNER_TEMP: directory, GITHUB_WORKSPACE: directory, GITHUB_OUTPUT: output, INPUT_IMAGE: image.reference },
         ...{ INPUT_POLICY: stand.policy.file, INPUT_ENVIRONMENT: "production", INPUT_TO: `${stand.to}/shop` },
-        ...{ INPUT_TAGS: "1.0.0", INPUT_KEY: stand.keys.promote.file },
+        ...{ INPUT_TAGS: "1.0.0", INPUT_KEY: stand.keys.promote.file, "INPUT_POLICY-SIGNER": stand.keys.platform.publicKey },
       },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -42,21 +42,22 @@ describe("the job's own proxy", () => {
     HTTP_PROXY: "proxy.test:80",
     NO_PROXY: "intern.test, .corp.test:8443,*.dev.test",
   };
-  it.each([
+  it.each<[string, boolean, string | undefined, number?]>([
     ["registry.npmjs.org", true, "http://user:pw@proxy.test:3128/"],
     ["registry.npmjs.org", false, "http://proxy.test/"],
     ["intern.test", true, undefined],
     ["npm.intern.test", true, undefined],
-    ["a.corp.test", true, undefined],
+    ["a.corp.test", true, "http://user:pw@proxy.test:3128/"],
+    ["a.corp.test", true, undefined, 8443],
     ["x.dev.test", false, undefined],
     ["notintern.test", true, "http://user:pw@proxy.test:3128/"],
-  ])("for %s, https %s: %s", (host, isSecure, expected) => {
-    expect(chooseUpstream(env, host, isSecure)?.href).toBe(expected);
+  ])("for %s, https %s: %s", (host, isSecure, expected, port: number | undefined = undefined) => {
+    expect(chooseUpstream(env, host, port ?? (isSecure ? 443 : 80), isSecure)?.href).toBe(expected);
   });
 
   it("is none where there is none, where everything is exempt, and where it is of a kind that is not spoken", () => {
-    expect(chooseUpstream({}, "a.test", true)).toBeUndefined();
-    expect(chooseUpstream({ ...env, NO_PROXY: "*" }, "a.test", true)).toBeUndefined();
-    expect(chooseUpstream({ ALL_PROXY: "socks5://proxy.test:1080" }, "a.test", true)).toBeUndefined();
+    expect(chooseUpstream({}, "a.test", 443, true)).toBeUndefined();
+    expect(chooseUpstream({ ...env, NO_PROXY: "*" }, "a.test", 443, true)).toBeUndefined();
+    expect(chooseUpstream({ ALL_PROXY: "socks5://proxy.test:1080" }, "a.test", 443, true)).toBeUndefined();
   });
 });

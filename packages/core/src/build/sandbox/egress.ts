@@ -5,6 +5,7 @@ import { BlockList, connect, isIP, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
 import type { Ports } from "../../ports.ts";
+import { parseNoProxy } from "../../registry/no-proxy.ts";
 
 /** The way out of a build's network, which has nothing else: a forward proxy on a unix socket. */
 export interface Egress {
@@ -57,19 +58,18 @@ function mappedFromHex(address: string): string | undefined {
 }
 
 /** Where a proxy of the machine's own environment takes over; that is the workplace's choice, and what it lets through is its to say. */
-export function chooseUpstream(env: Readonly<Record<string, string | undefined>>, host: string, isSecure: boolean): URL | undefined {
+export function chooseUpstream(
+  env: Readonly<Record<string, string | undefined>>,
+  host: string,
+  port: number,
+  isSecure: boolean,
+): URL | undefined {
   const value = isSecure
     ? env["HTTPS_PROXY"] || env["https_proxy"] || env["ALL_PROXY"] || env["all_proxy"]
     : env["HTTP_PROXY"] || env["http_proxy"] || env["ALL_PROXY"] || env["all_proxy"];
   if (value === undefined || value === "") return undefined;
-  const exempt = (env["NO_PROXY"] || env["no_proxy"] || "").split(/[\s,]+/).filter((entry) => entry !== "");
-  const isExempt = exempt.some((entry) => {
-    const name = entry
-      .replace(/:\d+$/, "")
-      .replace(/^\*?\./, "")
-      .toLowerCase();
-    return entry === "*" || host === name || host.endsWith(`.${name}`);
-  });
+  const target = URL.parse(`${isSecure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`);
+  const isExempt = target === null || parseNoProxy(env["NO_PROXY"] || env["no_proxy"] || "")(target);
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`);
   return isExempt || url === null || url.protocol !== "http:" ? undefined : url;
 }
@@ -97,11 +97,11 @@ export async function openEgress(
     stream.on("error", () => stream.destroy());
     return stream;
   };
-  const route = async (host: string, isSecure: boolean): Promise<{ address: string } | { upstream: URL } | undefined> => {
+  const route = async (host: string, port: number, isSecure: boolean): Promise<{ address: string } | { upstream: URL } | undefined> => {
     const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
     const addresses = isIP(bare) === 0 ? undefined : [{ address: bare }];
     if (addresses === undefined || !isBlocked(blocked, bare)) {
-      const upstream = chooseUpstream(env, bare, isSecure);
+      const upstream = chooseUpstream(env, bare, port, isSecure);
       // A name that only the proxy can resolve: one for this machine it would not lead back here.
       if (upstream !== undefined && bare !== "localhost" && !bare.endsWith(".localhost")) return { upstream };
     }
@@ -136,7 +136,7 @@ export async function openEgress(
   };
 }
 
-type Route = (host: string, isSecure: boolean) => Promise<{ address: string } | { upstream: URL } | undefined>;
+type Route = (host: string, port: number, isSecure: boolean) => Promise<{ address: string } | { upstream: URL } | undefined>;
 type Track = <T extends Duplex>(stream: T) => T;
 
 function splitAuthority(authority: string): { host: string; port: number } | undefined {
@@ -146,7 +146,7 @@ function splitAuthority(authority: string): { host: string; port: number } | und
 
 async function tunnel({ url = "" }: IncomingMessage, inside: Duplex, head: Buffer, route: Route, track: Track): Promise<void> {
   const target = splitAuthority(url);
-  const way = target === undefined ? undefined : await route(target.host, true);
+  const way = target === undefined ? undefined : await route(target.host, target.port, true);
   if (target === undefined || way === undefined) {
     inside.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     return;
@@ -177,7 +177,7 @@ async function tunnel({ url = "" }: IncomingMessage, inside: Duplex, head: Buffe
 
 async function forward(incoming: IncomingMessage, answer: ServerResponse, route: Route, track: Track): Promise<void> {
   const url = URL.parse(incoming.url ?? "");
-  const way = url === null || url.protocol !== "http:" ? undefined : await route(url.hostname, false);
+  const way = url === null || url.protocol !== "http:" ? undefined : await route(url.hostname, Number(url.port || 80), false);
   if (url === null || way === undefined) {
     answer.writeHead(403).end();
     return;

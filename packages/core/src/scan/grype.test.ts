@@ -187,8 +187,9 @@ describe("a scanner that fails", () => {
 
   async function run(body: string): Promise<unknown> {
     const bin = await mkdtemp(join(root, "bin-"));
-    await writeFile(join(bin, "grype"), `#!/bin/sh\nif [ "$1" = version ]; then echo '{"version": "0.121.2"}'; exit 0; fi\n${body}\n`);
-    await chmod(join(bin, "grype"), 0o755);
+    const path = join(bin, "grype");
+    await writeFile(path, `#!/bin/sh\n${body}\n`);
+    await chmod(path, 0o755);
     const context: Context = {
       ports: silentPorts(),
       run: { builderId: "local" },
@@ -198,7 +199,9 @@ describe("a scanner that fails", () => {
       signal: new AbortController().signal,
       now: () => new Date(),
     };
-    return runGrype("/sbom.json", context, { directory: join(root, "db"), update: false });
+    // Handed over: what is in PATH has to be the lock's to the byte.
+    const tool = { name: "grype", version: "0.121.2", path, source: "given" as const };
+    return runGrype("/sbom.json", context, { directory: join(root, "db"), update: false }, tool);
   }
 
   test.each([

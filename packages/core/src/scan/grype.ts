@@ -79,10 +79,11 @@ export interface GrypeScan {
 /**
  * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no `.grype.yaml` of the checkout can add ignore
  * rules, and an explicit environment, so that no `GRYPE_*` variable can.
+ * @param given the program, where it was found before; else it is looked for, and its bytes are held to the lock's
  * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running the tool
  */
-export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace): Promise<GrypeScan> {
-  const tool = await findPrivateTool("grype", context);
+export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace, given?: FoundTool): Promise<GrypeScan> {
+  const tool = given ?? (await findPrivateTool("grype", context));
   const parameters = ["--output", "json"];
   const { exitCode, stdout, stderr } = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
   // No --fail-on is passed, so every other exit code means that grype did not do its work.

@@ -196,6 +196,8 @@ async function keepApart(
   source: Source,
   { ports, env, signal }: Context,
 ): Promise<Sandbox | undefined> {
+  // It is tried out as the one who will build.
+  await workspace.handOver(workspace.builder);
   try {
     return await openSandbox({ workspace, env, ports, signal, secret: [source.directory] });
   } catch (error) {

@@ -85,8 +85,9 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   view.parts.push(
     { mode: "ro", from: join(directory, "passwd"), to: "/etc/passwd" },
     { mode: "ro", from: join(directory, "group"), to: "/etc/group" },
-    { mode: "rw", from: workspace.temporary, to: "/tmp" },
   );
+  // Before all that may lie in it: a checkout, or a program.
+  view.parts.unshift({ mode: "rw", from: workspace.temporary, to: "/tmp" });
   const egress = await openEgress(join(directory, "out.sock"), env, ports);
   const room = { options, directory, root, view, egress };
   try {

@@ -239,11 +239,14 @@ su -c true 2>/dev/null && echo su >> "$OUT"`;
     const script = `touch "$HOME/x" && touch /tmp/y && touch "$TMPDIR/z" && echo writable >> "$OUT"
 id -un >> "$OUT"
 node -e 'const s=require("node:http").createServer((q,a)=>a.end("own service")).listen(0,"127.0.0.1",()=>fetch("http://127.0.0.1:"+s.address().port).then(r=>r.text()).then(t=>{console.log(t);process.exit()}))' >> "$OUT" 2>&1
-cat app.txt >> "$OUT"`;
+cat app.txt >> "$OUT"
+greet >> "$OUT" 2>&1`;
+    // Below /tmp, of which a build has its own.
+    writeFileSync(join(playground, "bin", "greet"), "#!/bin/sh\necho from PATH\n", { mode: 0o755 });
     const path = `${join(playground, "bin")}:${join(process.execPath, "..")}:/usr/local/bin:/usr/bin:/bin`;
     const { answer, out } = await attempt(script, { ...as, env: { PATH: path } });
     expect(answer.verdict).toBe("pass");
-    expect(out.trim().split("\n")).toEqual(["writable", "build", "own service", "hello"]);
+    expect(out.trim().split("\n")).toEqual(["writable", "build", "own service", "hello", "from PATH"]);
     expect(answer.result.notes.join("\n")).toMatch(/built on a host, in namespaces of its own \(by (?:root|user-namespace)\)/);
   });
 });

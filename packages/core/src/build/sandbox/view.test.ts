@@ -30,7 +30,7 @@ describe("what a build does not see", () => {
 
   it("a folder of PATH whose installation would be the whole machine", () => {
     expect(onPath("/sbin-of-mine").path).toEqual(["/sbin-of-mine"]);
-    expect(onPath("/bin", { system: [] }).path).toEqual([]);
+    expect(onPath("/", { system: [] }).path).toEqual([]);
   });
 
   it("what is secret within what is shown", () => {
@@ -63,6 +63,12 @@ describe("what a build sees", () => {
     const parts = shown({ secret: ["/opt/actions-runner"], files: [node, "/usr/bin/env"] });
     expect(parts.indexOf(`ro ${node}`)).toBeGreaterThan(parts.indexOf("mask /opt/actions-runner"));
     expect(parts).not.toContain("ro /usr/bin/env");
+  });
+
+  it("the programs alone, where something secret lies beside their folder", () => {
+    const { path, parts } = onPath("/srv/ci/bin", { secret: ["/srv/ci/credentials"] });
+    expect(path).toEqual(["/srv/ci/bin"]);
+    expect(parts.filter(({ to }) => to.startsWith("/srv"))).toEqual([{ mode: "ro", from: "/srv/ci/bin", to: "/srv/ci/bin" }]);
   });
 
   it("a folder of programs elsewhere, with what is beside it, and the name that PATH has for it", () => {

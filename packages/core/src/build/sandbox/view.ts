@@ -88,8 +88,9 @@ function installationOf(bin: string, { home, secret }: ViewFacts): string | "hid
     const isSecret = secret.some((each) => isInside(candidate, each) && !isInside(home, each));
     return !isSecret && relative(home, candidate).split("/").length >= installationDepth ? candidate : "hidden";
   }
-  const isSecret = secret.some((each) => isInside(candidate, each) || isInside(each, candidate));
-  return candidate === "/" || isSecret ? "hidden" : candidate;
+  // Where something secret lies beside it, the folder with the programs is shown alone.
+  const isOpen = (path: string): boolean => path !== "/" && !secret.some((each) => isInside(path, each) || isInside(each, path));
+  return [candidate, bin].find(isOpen) ?? "hidden";
 }
 
 export function isInside(path: string, folder: string): boolean {

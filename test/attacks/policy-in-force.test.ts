@@ -11,6 +11,7 @@ import type { Execution } from "@goldenpath/core/verbs/execute";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { attachEvidence, type ChainPolicy, pushImage, putInForce, type TestImage, writeChainPolicy } from "../support/chain.ts";
 import { openStand, promoteWhole, type Stand } from "../support/promotion.ts";
+import { renderSigners } from "../support/signers.ts";
 
 // Which policy a promotion is judged by: the one that vetted says is in force, by the platform's signer, and no other, whoever asks.
 
@@ -28,7 +29,7 @@ async function nextPolicy(change: { serial: number; accepts?: string; remark?: s
   const { directory, keys, from, to } = stand;
   const written = await writeChainPolicy({ directory, keys, from, to, remark: `serial ${change.serial}`, ...change });
   if (change.activators === undefined) return written;
-  const platform = `  platform:\n    publicKey: |\n${keys.platform.publicKey.trim().replaceAll(/^/gm, "      ")}\n`;
+  const platform = renderSigners({ platform: keys.platform.publicKey });
   const text = (await readFile(written.file, "utf8")).replace("signers:\n", `activators: ${change.activators}\nsigners:\n${platform}`);
   await writeFile(written.file, text);
   const bytes = new TextEncoder().encode(text);

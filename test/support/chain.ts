@@ -16,6 +16,7 @@ import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Signer, Statement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
+import { renderSigners } from "./signers.ts";
 import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
 
 /**
@@ -106,13 +107,13 @@ function renderChainPolicy({
   referrers,
   sources,
 }: PolicyFacts): string {
-  const signer = (stage: Stage): string => `  ${stage}:\n    publicKey: |\n${keys[stage].publicKey.trim().replaceAll(/^/gm, "      ")}\n`;
+  const signers = Object.fromEntries(stages.map((stage) => [stage, keys[stage].publicKey]));
   return `# ${remark}
 version: 1
 name: acme
 serial: ${serial}
 ${accepts === undefined ? "" : `accepts: ${accepts}\n`}signers:
-${stages.map(signer).join("")}bases:
+${renderSigners(signers)}bases:
   - name: golden
     image: ${from}-bases/golden
     digests: ["${digestOf("base")}"]

@@ -12,7 +12,7 @@ import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb, VerbOutcome } from "@goldenpath/core/verbs/verb";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterAll, beforeAll } from "vitest";
-import { makeStageKeys, type StageKey, type StageName, stageNames } from "./signers.ts";
+import { makeStageKeys, renderStageSigners, type StageKey, type StageName } from "./signers.ts";
 import { pushTinyImage, type TinyImageOptions, type TinyLayer, tinyLayer } from "./tiny-image.ts";
 import { useTools } from "./tools.ts";
 
@@ -81,8 +81,7 @@ function policyText({
 name: acme
 serial: 7
 signers:
-${stageNames.map((name) => `  ${name}:\n    publicKey: |\n${keys[name].publicKeyPem.trim().replace(/^/gm, "      ")}`).join("\n")}
-bases:
+${renderStageSigners(keys)}bases:
   - name: golden
     image: ${registry.host}/bases/golden
     digests: [${bases.join(", ")}]

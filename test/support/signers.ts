@@ -25,6 +25,18 @@ export async function makeStageKeys(): Promise<Record<StageName, StageKey>> {
   return Object.fromEntries(keys) as Record<StageName, StageKey>;
 }
 
+/** Signers as a policy has them, in YAML: a line for each, two blanks in. */
+export function renderSigners(keys: Readonly<Record<string, string>>): string {
+  return Object.entries(keys)
+    .map(([name, publicKey]) => `  ${name}:\n    publicKey: |\n${publicKey.trim().replaceAll(/^/gm, "      ")}\n`)
+    .join("");
+}
+
+/** {@link renderSigners} of a key per stage. */
+export function renderStageSigners(keys: Record<StageName, StageKey>): string {
+  return renderSigners(Object.fromEntries(stageNames.map((name) => [name, keys[name].publicKeyPem])));
+}
+
 /** The policy of the gate's tests with these keys, and an environment `production` for images of `host`. */
 export function policyWith(keys: Record<StageName, StageKey>, host: string, change: Partial<Policy> = {}): LoadedPolicy {
   const signers = Object.fromEntries(stageNames.map((name) => [name, { publicKey: keys[name].publicKeyPem }]));

@@ -16,7 +16,7 @@ import type { Verb } from "@goldenpath/core/verbs/verb";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterAll, afterEach, beforeAll } from "vitest";
-import { makeStageKeys, type StageKey, type StageName, stageNames } from "./signers.ts";
+import { makeStageKeys, renderStageSigners, type StageKey, type StageName, stageNames } from "./signers.ts";
 import { pushedLayers, pushTinyImage, type TinyLayer, tinyLayer } from "./tiny-image.ts";
 import { useTools } from "./tools.ts";
 
@@ -35,8 +35,7 @@ const policyText = (baseDigest: Digest): string => `version: 1
 name: acme
 serial: 7
 signers:
-${stageNames.map((name) => `  ${name}:\n    publicKey: |\n${keys[name].publicKeyPem.trim().replace(/^/gm, "      ")}`).join("\n")}
-bases:
+${renderStageSigners(keys)}bases:
   - name: golden
     image: ${server.host}/bases/golden
     digests: [${baseDigest}]

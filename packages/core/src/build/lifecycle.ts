@@ -55,7 +55,8 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   const { workspace } = run;
   const file = (name: string): string => join(workspace.handover, name);
   const builder = run.sandbox === undefined ? workspace.user : workspace.builder;
-  await workspace.handOver(workspace.user);
+  // The application, which may be large, only changes hands for those who write to it.
+  await workspace.handOver(workspace.user, workspace.layers, workspace.home, workspace.temporary, workspace.handover);
   const order = await writeControlFile(workspace, "order.toml", run.order);
   const runToml = await writeControlFile(workspace, "run.toml", `${stringify({ images: [{ image: formatRepository(run.runImage) }] })}\n`);
   // From a default place below the layers buildpacks could write it themselves.

@@ -55,8 +55,8 @@ export interface Workspace {
   empty: string;
   /** False where another build of the same repository holds the usual path, so that this image's digest is not a rebuild's. */
   isUsualPath: boolean;
-  /** Gives all that is written to in a build to one of its users, whole. Never while strangers' code runs: nothing may be swapped under it. */
-  handOver(to: BuildUser): Promise<void>;
+  /** Gives paths to one of the build's users, whole; all that is written to in a build unless told. Never while strangers' code runs: nothing may be swapped under it. */
+  handOver(to: BuildUser, ...paths: string[]): Promise<void>;
   /** A copy of a program that the build's users can reach. */
   placeProgram(path: string, name: string): Promise<string>;
   remove(): Promise<void>;
@@ -99,11 +99,11 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     platform: path("platform"),
     empty: path("empty"),
     isUsualPath: index === 0,
-    async handOver(to) {
+    async handOver(to, ...paths) {
       if (dropsTo === undefined) return;
-      const paths = ["app", "layers", "home", "tmp", "handover"].map(path);
+      const chosen = paths.length > 0 ? paths : ["app", "layers", "home", "tmp", "handover"].map(path);
       // -h: a link itself, not what it leads to.
-      await runChecked("chown", ["-R", "-h", `${to.uid}:${to.gid}`, "--", ...paths], { env: { PATH: options.env["PATH"] } });
+      await runChecked("chown", ["-R", "-h", `${to.uid}:${to.gid}`, "--", ...chosen], { env: { PATH: options.env["PATH"] } });
     },
     async placeProgram(program, name) {
       // The tool cache may be below a home that only its owner can enter, and a build does not see it.

@@ -1,4 +1,4 @@
-import { formatRepository, isWithin, type Repository } from "../oci/reference.ts";
+import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
@@ -101,8 +101,7 @@ function mayBecome({ to }: SourceBinding, sourceRepository: string, destination:
   return to.some((pattern) => {
     const filled = pattern.replaceAll("{name}", name).replaceAll("{owner}", owner);
     // One repository, unless the entry says that it means what lies below: another team's may lie there.
-    const parent = /^(.*)\/$/.exec(filled)?.[1];
-    return parent === undefined ? full === filled : full !== parent && isWithin(destination, parent);
+    return filled.endsWith("/") ? full.startsWith(filled) : full === filled;
   });
 }
 
@@ -144,9 +143,9 @@ export function readBuilds(policy: Policy, environment: PolicyEnvironment, { sta
 /** An environment that asks for no build takes what others have promoted: by the environment that it names, or by whom the promotion may be signed. */
 function listBuilders(policy: Policy, environment: PolicyEnvironment, passed: ReadonlySet<PolicyEnvironment> = new Set()): Set<string> {
   if (passed.has(environment)) return new Set();
-  const found = new Set<string>();
   const own = environment.requires.filter(({ stage }) => stage === "build");
   if (own.length > 0) return new Set(own.flatMap(({ signers }) => signers));
+  const found = new Set<string>();
   for (const requirement of environment.requires.filter(({ stage }) => stage === "promote")) {
     for (const [name, before] of Object.entries(policy.environments)) {
       const isBefore =

@@ -1,6 +1,4 @@
-import type { LayerContents } from "./contents.ts";
-import { buildTrees } from "./read.ts";
-import { type FileTree, findNode, resolvePath, type TreeFile, type TreeNode } from "./tree.ts";
+import type { FileTree, TreeFile, TreeNode } from "./tree.ts";
 
 /** A path of the base that is not in the image as the base has it. */
 export interface BaseChange {
@@ -71,30 +69,4 @@ export function addsRights(before: TreeFile, after: TreeFile): boolean {
   return Object.entries(after.attributes).some(
     ([name, value]) => /^(?:security|system)\./.test(name) && name !== "security.selinux" && before.attributes[name] !== value,
   );
-}
-
-/**
- * For whoever asks whether a package's files are still the base's: of these paths of the base, the ones that upper layers changed or removed.
- * @param layers all of the image's, the lowest first, as writeImageLayout returns them
- * @param baseLayers how many of them are the base's
- * @param paths as tools write them, with or without a slash in front, in UTF-8; links on the way are followed
- * @returns those of `paths` that are not as the base has them, each with what happened to it; a path that the base does not have is not among them
- * @throws InfrastructureError `layer-unreadable` where the layers can't be put together in one way
- */
-export function findChangedPaths(
-  layers: readonly LayerContents[],
-  baseLayers: number,
-  paths: readonly string[],
-): Map<string, "changed" | "removed"> {
-  const { base, image } = buildTrees(layers, baseLayers, "the image");
-  const found = new Map<string, "changed" | "removed">();
-  for (const path of paths) {
-    const place = resolvePath(base, Buffer.from(path, "utf8").toString("latin1"));
-    const before = place === undefined ? undefined : findNode(base, place);
-    if (place === undefined || before === undefined) continue;
-    const after = findNode(image, place);
-    if (after === undefined) found.set(path, "removed");
-    else if (compareFiles(before.file, after.file, after.isImplied) !== undefined) found.set(path, "changed");
-  }
-  return found;
 }

@@ -37,7 +37,7 @@ export interface Activation {
 
 /**
  * Puts a policy in force: its bytes go into the repository, and then the tag to a signed pointer at them.
- * @throws UserError `policy-serial`, `policy-name`, `policy-revoke`, `policy-repository`, `policy-signer-speaks`; PolicyViolation `policy.pointer-invalid` where another
+ * @throws UserError `policy-first`, `policy-serial`, `policy-name`, `policy-revoke`, `policy-repository`, `policy-signer-speaks`; PolicyViolation `policy.pointer-invalid` where another
  *   key made the pointer that is there; InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
  */
 export async function activatePolicy(client: RegistryClient, request: ActivationRequest): Promise<Activation> {

@@ -196,8 +196,8 @@ async function keepApart(
   source: Source,
   { ports, env, signal }: Context,
 ): Promise<Sandbox | undefined> {
-  // It is tried out as the one who will build.
-  await workspace.handOver(workspace.builder);
+  // It is tried out as the one who will build, who has to get to what lies below /tmp.
+  await workspace.handOver(workspace.builder, workspace.temporary);
   try {
     return await openSandbox({ workspace, env, ports, signal, secret: [source.directory] });
   } catch (error) {

@@ -11,8 +11,7 @@ import { relayScript, setupScript } from "./scripts.ts";
 import { planView, type View } from "./view.ts";
 
 /** How a build is kept apart: by root, by root through sudo, or in a user namespace of an ordinary user. The first one that really works is taken. */
-export const sandboxWays = ["root", "user-namespace", "sudo"] as const;
-export type SandboxWay = (typeof sandboxWays)[number];
+export type SandboxWay = "root" | "user-namespace" | "sudo";
 
 export interface Sandbox {
   way: SandboxWay;

@@ -1,8 +1,22 @@
 import { createPublicKey } from "node:crypto";
 import { z } from "zod";
-import { type Digest, isDigest } from "../oci/digest.ts";
-import { parseReference, parseRepository } from "../oci/reference.ts";
+import type { Digest } from "../oci/digest.ts";
+import { parseRepository } from "../oci/reference.ts";
 import type { PolicyPointer } from "./pointer.ts";
+import {
+  basePath,
+  day,
+  destinationPattern,
+  digestText,
+  duration,
+  isParsable,
+  name,
+  pinnedReference,
+  prefixText,
+  repositoryText,
+  text,
+  workflowPattern,
+} from "./schema-text.ts";
 
 /** The stages that leave evidence, in the order of the path. */
 export const stages = ["build", "base", "scan", "promote"] as const;
@@ -14,63 +28,6 @@ export type Severity = (typeof severities)[number];
 /** Where a scan sees nothing or can't know what it sees. */
 export const blindSpots = ["no-packages", "system-without-packages", "unknown-distribution", "several-package-databases"] as const;
 export type BlindSpot = (typeof blindSpots)[number];
-
-const name = z
-  .string()
-  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, "expected lower case letters, digits and single hyphens")
-  .max(63);
-
-const repositoryText = z
-  .string()
-  .refine((text) => isParsable(() => parseRepository(text)), "expected a repository, HOST/NAME, without tag or digest");
-
-const pinnedReference = z
-  .string()
-  .refine((text) => {
-    try {
-      return parseReference(text).digest !== undefined;
-    } catch {
-      return false;
-    }
-  }, "expected an image pinned by digest, HOST/NAME@sha256:…")
-  .meta({ type: "string", pattern: "@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
-
-const prefixText = z
-  .string()
-  .refine(
-    (text) => /^[A-Za-z0-9.-]+(?::\d+)?$/.test(text) || isParsable(() => parseRepository(text)),
-    "expected a registry host or HOST/NAME, without tag or digest",
-  );
-
-const digestText = z
-  .custom<Digest>(isDigest, "expected sha256: and 64, or sha512: and 128, lowercase hexadecimal digits")
-  .meta({ type: "string", pattern: "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
-
-/** `90m`, `12h`, `30d` → milliseconds. */
-const duration = z
-  .string()
-  .regex(/^[1-9]\d{0,4}[mhd]$/, "expected a duration such as 90m, 12h or 30d")
-  .transform((text) => Number(text.slice(0, -1)) * { m: 60_000, h: 3_600_000, d: 86_400_000 }[text.slice(-1) as "m" | "h" | "d"]);
-
-/** The last day on which something holds, in UTC, both ends included. */
-const day = z.iso.date("expected a day, YYYY-MM-DD");
-
-const text = z.string().trim().min(1, "must not be empty");
-
-/** A path of an image, in one way of writing it. */
-const basePath = z
-  .string()
-  .refine(
-    (path) =>
-      path.length > 1 &&
-      path.startsWith("/") &&
-      path
-        .slice(1)
-        .split("/")
-        .every((part) => part !== "" && part !== "." && part !== ".."),
-    "expected an absolute path such as /etc/nginx, without . or .. and without a slash at its end",
-  )
-  .meta({ type: "string", pattern: "^(/[^/]+)+$" });
 
 export const signerSchema = z.strictObject({
   publicKey: z
@@ -108,11 +65,6 @@ export const builderSchema = z.strictObject({
     .describe("Buildpacks as images (buildpackages), by digest, in the order in which they are tried together."),
   runImage: name.describe("The name of the approved base that the application is put on."),
 });
-
-const workflowPattern = text.refine((pattern) => pattern.includes("@"), "expected https://HOST/OWNER/REPO/.github/workflows/FILE@REF");
-
-/** A destination, in which the source's own name may stand: HOST/vetted/{name}. */
-const destinationPattern = prefixPattern();
 
 export const sourceSchema = z.strictObject({
   repository: text.describe("The source repository; * stands for one path component: https://github.com/acme/*"),
@@ -436,25 +388,6 @@ function keyMaterial(publicKey: string): string {
     return JSON.stringify(Object.entries(key.export({ format: "jwk" })).sort(([a], [b]) => (a < b ? -1 : 1)));
   } catch {
     return publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
-  }
-}
-
-function prefixPattern(): z.ZodString {
-  const filled = (pattern: string): string => pattern.replaceAll(/\{(?:name|owner)\}/g, "x").replace(/\/$/, "");
-  return z
-    .string()
-    .refine(
-      (pattern) => pattern.includes("/") && isParsable(() => parseRepository(filled(pattern))),
-      "expected HOST/NAME or HOST/PARENT/, in which {name} and {owner} may stand",
-    );
-}
-
-function isParsable(parse: () => unknown): boolean {
-  try {
-    parse();
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -81,6 +81,21 @@ describe("each repository to its own image", () => {
     await expectRefused("gate.destination", /and not to/, sourceOf("https://github.com/acme/shop", "refs/heads/main"), "shop");
   });
 
+  test.each<[string, string, string, boolean]>([
+    ["the team above, under the other's prefix", "https://github.com/acme/payments", "payments/checkout", false],
+    ["the team below, beside its prefix", "https://github.com/pay/checkout", "checkout", false],
+    ["the team below, at the name that its prefix has", "https://github.com/pay/payments", "payments", false],
+    ["its twin: each its own", "https://github.com/acme/payments", "payments", true],
+    ["its twin: each its own, below", "https://github.com/pay/checkout", "payments/checkout", true],
+  ])("two teams, one's place below the other's: %s", async (_what, repository, to, passes) => {
+    await open(
+      (vetted) => `[
+        { repository: "https://github.com/acme/*", to: ["${vetted}/{name}"] }, { repository: "https://github.com/pay/*", to: ["${vetted}/payments/{name}"] }]`,
+    );
+    const built = sourceOf(repository, "refs/heads/main");
+    await (passes ? expectPass(built, to) : expectRefused("gate.destination", /and not to/, built, to));
+  });
+
   test("of several entries it takes one that fits whole: a repository's own, or the one for all", async () => {
     await open((to) => `["https://github.com/acme/platform", { repository: "https://github.com/acme/*", to: ["${to}/{name}"] }]`);
     await expectPass(sourceOf("https://github.com/acme/platform"), "anything");

@@ -11,6 +11,7 @@ import {
   summary,
   whole,
 } from "../../../../test/support/gate-evidence.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
 import { matchesWorkflow } from "./source.ts";
 
@@ -79,6 +80,40 @@ describe("an environment that takes what another has promoted", () => {
     const last = provenance("build", { event: "pull_request", finishedOn: ago(minute) });
     const turned = [last, ...statements];
     expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements: turned, rejected: [] }]]) })).toEqual(["gate.source"]);
+  });
+  describe("an older provenance, beside an honest one that is newer", () => {
+    const of = (name: string, age: number): VerifiedStatement =>
+      provenance("build", {
+        source: { repository: `https://github.com/acme/${name}`, commit: "a".repeat(40), ref: "refs/heads/main" },
+        finishedOn: ago(age * minute),
+      });
+    test.each<[string, [VerifiedStatement, VerifiedStatement], string[]]>([
+      ["another team's, whose the image is as well", [of("shop", 1), of("cart", 60)], ["gate.destination"]],
+      ["another team's that is as new", [of("shop", 1), of("cart", 1)], ["gate.destination"]],
+      ["its twin: of its own source", [of("shop", 1), of("shop", 60)], []],
+    ])("%s", (_what, both, rules) => {
+      const given = facts("vetted/shop", both[0]);
+      const statements = [both[1], ...(given.evidence.get(given.image.digest)?.statements ?? [])];
+      expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual(rules);
+      const { provenance: _own, ...others } = whole();
+      expect(rulesOf(factsOf([...both, ...Object.values(others)], { policy: bound, destination: promoted }))).toEqual(rules);
+    });
+  });
+  describe("that names none of them, where several share a promoter", () => {
+    const unnamed = { ...eu, requires: [{ stage: "promote" as const, signers: ["promote"] }] };
+    const given = (by: "build" | "scan", others: Record<string, GateFacts["environment"]>): GateFacts => ({
+      ...facts("vetted/shop", provenance(by)),
+      environment: unnamed,
+      policy: { ...bound, policy: { ...bound.policy, environments: { production: environment, eu: unnamed, ...others } } },
+    });
+    const dev = { ...environment, requires: [{ stage: "build" as const, signers: ["scan", "build"] }] };
+    const open = { ...environment, requires: [{ stage: "base" as const, signers: ["base"] }] };
+    test("a lesser environment's builder says nothing", () => expect(rulesOf(given("scan", { dev }))).toEqual(["gate.destination"]));
+    test("nobody does where one of them asks for no build", () => {
+      expect(rulesOf(given("build", { open }))).toEqual(["gate.destination"]);
+      expect(rulesOf({ ...given("build", { open }), environment: eu })).toEqual([]);
+    });
+    test("its twin: who builds for all of them", () => expect(rulesOf(given("build", { dev }))).toEqual([]));
   });
   test("its own image passes, and any where the policy binds nothing", () => {
     expect(rulesOf(facts("vetted/shop"))).toEqual([]);

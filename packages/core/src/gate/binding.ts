@@ -118,14 +118,33 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
   const thing = `build of ${digest}`;
   const provenances = readBuilds(policy, facts.environment, evidence);
   if (provenances.length === 0) {
-    const problem = "the build's provenance is not there, so that it can't be told what the image may become";
-    return [{ rule: "gate.destination", thing, problem, wayOut: "Promote it with its evidence, from where that is." }];
+    const isAnybodys = listBuilders(policy, facts.environment).size === 0;
+    const problem = isAnybodys
+      ? `environment '${facts.environmentName}' does not say whose builds it takes, so that it can't be told what the image may become`
+      : "the build's provenance is not there, so that it can't be told what the image may become";
+    const wayOut = isAnybodys
+      ? "Have the policy's owners name in its promote requirement the environment that it takes images from."
+      : "Promote it with its evidence, from where that is.";
+    return [{ rule: "gate.destination", thing, problem, wayOut }];
   }
-  // The newest decides, as where the build itself is asked for; of several that are equally new each one.
+  return judgeSources(policy, provenances, destination).map((problem) => ({ ...problem, thing }));
+}
+
+/**
+ * What is believed of how one image was built, held to `build.sources`: by the newest, and of several that are equally new by each one. Only what the image may become
+ * is asked of the older ones as well: what another team's build has made is not this team's because a build of its own brings the same bytes.
+ */
+export function judgeSources(
+  policy: Policy,
+  provenances: readonly (Built & Pick<Provenance, "finishedOn">)[],
+  destination: Repository | undefined,
+): Problem[] {
   const latest = Math.max(...provenances.map(({ finishedOn }) => finishedOn.getTime()));
-  const newest = provenances.filter(({ finishedOn }) => finishedOn.getTime() === latest);
-  const problems = newest.flatMap((provenance) => judgeSource(policy, provenance, destination));
-  return problems.map((problem) => ({ ...problem, thing }));
+  const problems = provenances.flatMap((provenance) => {
+    const found = judgeSource(policy, provenance, destination);
+    return provenance.finishedOn.getTime() === latest ? found : found.filter(({ rule }) => rule === "gate.destination");
+  });
+  return [...new Map(problems.map((problem) => [problem.problem, problem])).values()];
 }
 
 /**
@@ -140,21 +159,25 @@ export function readBuilds(policy: Policy, environment: PolicyEnvironment, { sta
     .filter((provenance): provenance is Provenance => !("problem" in provenance));
 }
 
-/** An environment that asks for no build takes what others have promoted: by the environment that it names, or by whom the promotion may be signed. */
-function listBuilders(policy: Policy, environment: PolicyEnvironment, passed: ReadonlySet<PolicyEnvironment> = new Set()): Set<string> {
-  if (passed.has(environment)) return new Set();
+/**
+ * An environment that asks for no build takes what others have promoted: by the environment that a requirement names, or by whom the promotion may be signed. Where
+ * several come into question, only who builds for each of them: whoever builds for the least of them could otherwise speak in all.
+ */
+function listBuilders(policy: Policy, environment: PolicyEnvironment, passed: readonly PolicyEnvironment[] = []): Set<string> {
   const own = environment.requires.filter(({ stage }) => stage === "build");
   if (own.length > 0) return new Set(own.flatMap(({ signers }) => signers));
-  const found = new Set<string>();
-  for (const requirement of environment.requires.filter(({ stage }) => stage === "promote")) {
-    for (const [name, before] of Object.entries(policy.environments)) {
-      const isBefore =
-        requirement.environment === undefined ? requirement.signers.includes(before.promoter) : requirement.environment === name;
-      if (!isBefore) continue;
-      for (const signer of listBuilders(policy, before, new Set([...passed, environment]))) found.add(signer);
-    }
-  }
-  return found;
+  const through = [...passed, environment];
+  const promotions = environment.requires.filter(({ stage }) => stage === "promote");
+  return new Set(
+    promotions.flatMap(({ environment: named, signers }) => {
+      const before = Object.entries(policy.environments)
+        .filter(([name, { promoter }]) => (named === undefined ? signers.includes(promoter) : name === named))
+        // What an environment takes from itself says nothing of who has built it.
+        .flatMap(([, each]) => (through.includes(each) ? [] : [listBuilders(policy, each, through)]));
+      const [first, ...rest] = before;
+      return [...(first ?? [])].filter((signer) => rest.every((each) => each.has(signer)));
+    }),
+  );
 }
 
 /** Where the image goes, or is: of an image that is only looked at in quarantine it is not known. */

@@ -1,7 +1,7 @@
 import { buildTypeBuildpacks, predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { destinationOf, judgeSource } from "./binding.ts";
+import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
 
@@ -32,7 +32,12 @@ function decideProvenance(scope: StageScope): StageDecision {
   const newest = read.filter(({ provenance }) => provenance.finishedOn.getTime() === latest);
   // An invalid date would be newer than none, and then nothing would be judged.
   if (newest.length === 0) return refuse(malformed(scope, "a provenance", "its time cannot be read"));
-  const problems = newest.flatMap(({ provenance }) => judgeProvenance(scope, provenance));
+  const sources = judgeSources(
+    scope.facts.policy.policy,
+    read.map(({ provenance }) => provenance),
+    destinationOf(scope.facts),
+  );
+  const problems = [...newest.flatMap(({ provenance }) => judgeProvenance(scope, provenance)), ...sources];
   return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
 }
 
@@ -53,7 +58,6 @@ function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
     const wayOut = `Build with a builder of the policy (${[...known].join(", ")}). ${again}`;
     problems.push({ rule: "gate.builder", problem: `the provenance names ${found}`, wayOut });
   }
-  problems.push(...judgeSource(scope.facts.policy.policy, provenance, destinationOf(scope.facts)));
   if (provenance.sourceCommit === undefined) {
     problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
   }

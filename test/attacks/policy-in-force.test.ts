@@ -227,6 +227,24 @@ describe("putting a policy in force", () => {
     expect((await read())?.serial).toBe(6);
   });
 
+  test("an older serial after the pointer's tag was deleted: that one was there before has to be denied in so many words", async () => {
+    const { client, keys, to } = stand;
+    const older = await nextPolicy({ serial: 4 });
+    const gone = await fetch(`http://${stand.vetted.host}/v2/${pointer.name}/manifests/${pointerTag}`, { method: "DELETE" });
+    expect(gone.status).toBe(202);
+    const before = await stand.vettedState();
+    for (const policy of [older, stand.policy])
+      await expect(putInForce(client, to, policy, { keys, isFirst: false })).rejects.toMatchObject({
+        code: "policy-first",
+        wayOut: expect.stringContaining("--first"),
+      });
+    expect(await stand.vettedState()).toEqual(before);
+    await expectRefused("policy.pointer-missing", await stage(stand.policy));
+    // Its twin: somebody says so, and answers for it.
+    await putInForce(client, to, stand.policy, { keys, isFirst: true });
+    await expectPass(await stand.promote(await stage(stand.policy)));
+  });
+
   test("a new key of the platform's takes over from the old one", async () => {
     const { client, keys, to } = stand;
     const next = await nextPolicy({ serial: 6 });

@@ -85,7 +85,10 @@ export async function putInForce(
   client: RegistryClient,
   to: string,
   policy: ChainPolicy,
-  { keys, ...more }: { keys: TestKeys } & Partial<Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners">>,
+  {
+    keys,
+    ...more
+  }: { keys: TestKeys } & Partial<Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners" | "isFirst">>,
 ): Promise<Repository> {
   const repository = findPointerRepository(parseRepository(`${to}/any`));
   const bytes = await readFile(policy.file);

@@ -1,8 +1,15 @@
+import { readBuilds } from "@goldenpath/core/gate/binding";
+import { findEnvironment } from "@goldenpath/core/gate/verify";
+import { mediaTypes } from "@goldenpath/core/oci/manifest";
+import type { Policy } from "@goldenpath/core/policy/schema";
+import { type BuildFacts, orderBuilds } from "@goldenpath/core/promote/tag-order";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import type { ProvenanceFacts } from "@goldenpath/core/signing/provenance";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import type { Execution } from "@goldenpath/core/verbs/execute";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { attachEvidence, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
+import { attachEvidence, inRepository, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
 import { openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 // A tag goes to what a later run has built, and back only where somebody says so.
@@ -21,6 +28,29 @@ async function stage(content: string, built: Partial<ProvenanceFacts>, push: typ
   const image = await push(client, `${stand.from}/shop`, content);
   await attachEvidence({ client, image, policy, keys, falsehoods: { provenance: { built } } });
   return image;
+}
+
+/** Puts a run's provenance of an image under another label, in the place of the referrer that is there. */
+async function relabel(image: TestImage, runId: number, predicateType: string): Promise<{ restore(): Promise<unknown> }> {
+  const { client, from, quarantine } = stand;
+  const taken: Uint8Array[] = [];
+  for (const { referrer, statement } of await readStatements(stand, `${from}/shop`, image.digest)) {
+    if (!JSON.stringify(statement.predicate).includes(`/runs/${runId}/`)) continue;
+    const found = await client.fetchManifest({ ...image.repository, digest: referrer });
+    taken.push(found.bytes);
+    const manifest = JSON.parse(new TextDecoder().decode(found.bytes));
+    manifest.annotations["dev.sigstore.bundle.predicateType"] = predicateType;
+    await client.pushManifest(image.repository, new TextEncoder().encode(JSON.stringify(manifest)), found.mediaType);
+    const gone = await fetch(`http://${quarantine.host}/v2/${image.repository.name}/manifests/${referrer}`, { method: "DELETE" });
+    expect(gone.status).toBe(202);
+  }
+  return { restore: () => Promise.all(taken.map((bytes) => client.pushManifest(image.repository, bytes, mediaTypes.ociManifest))) };
+}
+
+function withDev(policy: Policy): Policy {
+  const production = policy.environments["production"] ?? expect.unreachable();
+  const dev = { ...production, promoter: "base", requires: [{ stage: "build" as const, signers: ["build", "scan"] }] };
+  return { ...policy, environments: { ...policy.environments, dev } };
 }
 
 const tagOf = async (tag: string): Promise<string | undefined> => (await stand.vettedState())["vetted/shop"]?.tags[tag];
@@ -42,8 +72,9 @@ async function expectRefused(image: TestImage, says: RegExp, inputs: Readonly<Re
   expect(await stand.vettedState()).toEqual(before);
 }
 
+const says = { earlier: /built by a later run/, unknown: /can't be told/ };
+
 describe("refused, and vetted stays as it was", () => {
-  const says = { earlier: /built by a later run/, unknown: /can't be told/ };
   test.each<[string, Partial<ProvenanceFacts>, Partial<ProvenanceFacts>, RegExp]>([
     ["an image of an earlier run", run(1002), run(1001), says.earlier],
     ["an earlier run that is run again: it keeps its ID", run(1002), run(1001, 7), says.earlier],
@@ -89,6 +120,61 @@ describe("refused, and vetted stays as it was", () => {
     await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.8.0" });
     await attachEvidence({ client, image: there, policy, keys, falsehoods: { provenance: { by: "scan", built: run(1) } } });
     await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.8.0" });
+  });
+
+  test("a later run's provenance under a false label, which a reader of the list would pass over: it does not get into vetted", async () => {
+    const image = await stage("there", run(1001));
+    await stage("there", run(1003));
+    const { restore } = await relabel(image, 1003, predicateTypes.cyclonedx);
+    const before = await stand.vettedState();
+    const { outcome } = await stand.promote(image);
+    expect(outcome.result.violations.map(({ rule, problem }) => ({ rule, problem }))).toEqual([
+      { rule: "promote.evidence-label", problem: expect.stringContaining(predicateTypes.provenance) },
+    ]);
+    expect(await stand.vettedState()).toEqual(before);
+    // Its twin: with the same bundle under its own label as well, that one goes along, and the order holds.
+    await restore();
+    await expectPass(stand.promote(image));
+    await expectRefused(await stage("next", run(1002)), says.earlier);
+  });
+
+  test("by a lesser environment's builder, who says that the present image is of an early run", async () => {
+    const { client, policy, keys } = stand;
+    const there = await stage("there", run(1002));
+    await expectPass(stand.promote(there));
+    // `scan` builds for dev alone: its word neither makes the one older nor the other newer.
+    const dev = { ...policy, policy: withDev(policy.policy) };
+    const inVetted = inRepository(there, `${stand.to}/shop`);
+    await attachEvidence({
+      client,
+      image: inVetted,
+      policy,
+      keys,
+      pieces: ["provenance"],
+      falsehoods: { provenance: { by: "scan", built: run(999) } },
+    });
+    const next = await stage("next", run(1001));
+    await attachEvidence({
+      client,
+      image: next,
+      policy,
+      keys,
+      pieces: ["provenance"],
+      falsehoods: { provenance: { by: "scan", built: run(2000) } },
+    });
+    await expectRefused(next, says.earlier);
+    for (const [environment, order] of [
+      ["production", "earlier"],
+      ["dev", "later"],
+    ] as const) {
+      const builds = async (image: TestImage): Promise<BuildFacts> =>
+        readBuilds(
+          dev.policy,
+          findEnvironment(dev, environment),
+          await collectEvidence(client, image.repository, image.digest, dev.policy.signers),
+        );
+      expect(orderBuilds(await builds(inVetted), await builds(next))).toBe(order);
+    }
   });
 
   test("one of several tags: none of them is set", async () => {

@@ -23,7 +23,7 @@ import { readWhereMoved } from "./server-side/moved-source.ts";
 import { planServerSide, type ServerSidePlan } from "./server-side/plan.ts";
 import { runServerSide } from "./server-side/run.ts";
 import { stateGate } from "./statement.ts";
-import { findRollbacks, judgeRollbacks, readTagHolders, type TagRollback } from "./tag-order.ts";
+import { findRollbacks, judgeLabels, judgeRollbacks, readTagHolders, type TagRollback } from "./tag-order.ts";
 
 export interface PromotionRequest {
   image: Reference;
@@ -81,7 +81,7 @@ export async function preparePromotion(client: RegistryClient, given: PromotionR
   const moves = settings !== undefined && !(settings.product === "artifactory" && settings.copy);
   const source = moves ? rememberReads(readWhereMoved(client, request.image, to)) : (request.source ?? rememberReads(client));
   const gate = await runGate(source, request.image, environmentName, policy, context.now(), "from", to);
-  const violations = [...astray, ...gate.violations];
+  const violations = [...astray, ...gate.violations, ...judgeLabels(gate.evidence)];
   if (violations.length > 0) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gather = (isThorough: boolean): Promise<GatheredPromotion> =>

@@ -5,9 +5,10 @@ import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { Violation } from "../result.ts";
-import { collectEvidence } from "../signing/collect.ts";
+import { collectEvidence, isMislabelled, predicateAnnotation } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { Provenance } from "../signing/provenance.ts";
+import type { CollectedEvidence } from "../signing/types.ts";
 import type { TagFacts } from "./plan.ts";
 
 /** What is known of when an image was built: all that builders have signed about it. */
@@ -76,7 +77,7 @@ const concurrency = 4;
 
 /**
  * What is known of the images that tags point at and that would move, by their signed provenance at the destination; and how many requests that took. What the list says
- * of each referrer's predicate only tells which are worth reading.
+ * of each referrer's predicate tells which are worth reading: {@link judgeLabels} lets none in that says something else than it holds.
  */
 export async function readTagHolders(
   client: RegistryClient,
@@ -89,7 +90,7 @@ export async function readTagHolders(
   const read = await mapConcurrently(concurrency, moving, async (digest): Promise<[Digest, BuildFacts]> => {
     const listed = await client.listReferrers(to, digest);
     const annotated = listed.filter(
-      ({ annotations }) => (annotations?.["dev.sigstore.bundle.predicateType"] ?? predicateTypes.provenance) === predicateTypes.provenance,
+      ({ annotations }) => (annotations?.[predicateAnnotation] ?? predicateTypes.provenance) === predicateTypes.provenance,
     );
     if (annotated.length > maxProvenances) return [digest, []];
     contents += 2 * annotated.length;
@@ -97,4 +98,18 @@ export async function readTagHolders(
     return [digest, readBuilds(policy, environment, evidence)];
   });
   return { held: new Map(read), lists: moving.length, contents };
+}
+
+/**
+ * Evidence whose referrer says that it holds another kind of statement than it does is not carried on: whoever reads the list at the destination, as
+ * {@link readTagHolders} does, would pass over it. An honest referrer beside it, with the same bundle, is taken in its place.
+ */
+export function judgeLabels(evidence: ReadonlyMap<Digest, CollectedEvidence>): Violation[] {
+  const found = [...evidence.values()].flatMap(({ statements }) => statements).filter(isMislabelled);
+  return found.map(({ referrer, statement, subject }) => ({
+    rule: "promote.evidence-label",
+    thing: `${referrer.digest} about ${subject}`,
+    problem: `it says that it holds ${referrer.annotations?.[predicateAnnotation]}, and what is signed in it is ${statement.predicateType}`,
+    wayOut: "Find out who wrote it into quarantine, delete it there, and run the stage again that had signed it.",
+  }));
 }

@@ -4,14 +4,13 @@ import { type Digest, digestOf } from "../oci/digest.ts";
 import { type Descriptor, emptyBlob, mediaTypes } from "../oci/manifest.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
-import { fetchBundle, maxBundleBytes } from "./collect.ts";
+import { fetchBundle, maxBundleBytes, predicateAnnotation } from "./collect.ts";
 import { parsePublicKey } from "./keys.ts";
 import { openBundle, signStatement, verifyBundle } from "./sigstore.ts";
 import { encodeStatement, namesSubject } from "./statement.ts";
 import type { Signer, Statement } from "./types.ts";
 
 const createdAnnotation = "org.opencontainers.image.created";
-const predicateAnnotation = "dev.sigstore.bundle.predicateType";
 
 export interface AttachTarget {
   repository: Repository;

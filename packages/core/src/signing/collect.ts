@@ -51,16 +51,23 @@ export async function collectEvidence(
     }
     return found;
   });
-  const evidence: CollectedEvidence = { statements: [], rejected: [] };
-  const bundles = new Set<Digest>();
+  const statements = new Map<Digest, VerifiedStatement>();
   for (const found of read) {
-    if (!("statement" in found)) evidence.rejected.push(found);
-    else if (!bundles.has(found.bundle.digest)) {
-      bundles.add(found.bundle.digest);
-      evidence.statements.push(found);
-    }
+    if (!("statement" in found)) continue;
+    const same = statements.get(found.bundle.digest);
+    // Of several wrappings of one bundle the honest one is taken, so that nobody who adds another changes what is carried on.
+    if (same === undefined || (isMislabelled(same) && !isMislabelled(found))) statements.set(found.bundle.digest, found);
   }
-  return evidence;
+  return { statements: [...statements.values()], rejected: read.flatMap((found) => ("statement" in found ? [] : [found])) };
+}
+
+/** The predicate type that a referrer says its bundle has; unsigned. */
+export const predicateAnnotation = "dev.sigstore.bundle.predicateType";
+
+/** True where what a referrer says of its bundle is not what is signed in it. */
+export function isMislabelled({ referrer, statement }: Pick<VerifiedStatement, "referrer" | "statement">): boolean {
+  const label = referrer.annotations?.[predicateAnnotation];
+  return label !== undefined && label !== statement.predicateType;
 }
 
 interface SignerKey {
@@ -177,7 +184,7 @@ export async function fetchBundle(
 const bundleAnnotations: ReadonlySet<string> = new Set([
   "org.opencontainers.image.created",
   "dev.sigstore.bundle.content",
-  "dev.sigstore.bundle.predicateType",
+  predicateAnnotation,
 ]);
 
 function findBundleLayer(manifest: ImageManifest, subject: Digest): Descriptor | string {

@@ -21,6 +21,7 @@ const steps: Step[] = [
   { name: "types of the tests", file: bin("tsc"), args: ["--noEmit", "-p", "tsconfig.test.json"] },
   { name: "generated docs", file: process.execPath, args: [...source, "scripts/docs.ts"] },
   { name: "published schemas and the policy's reference", file: process.execPath, args: [...source, "scripts/schemas.ts"] },
+  { name: "the path's workflows", file: process.execPath, args: [...source, "scripts/workflows.ts"] },
   { name: "dist is what the sources give", file: process.execPath, args: [...source, "scripts/check-dist.ts"] },
 ];
 

@@ -1,0 +1,87 @@
+import { describeEnvironment, keyOf, passphraseOf, shared } from "./inputs.ts";
+import { expression, fromInput, fromSecret, type Inputs, type Mapping, type StageName, type StageRow, stageNames } from "./shape.ts";
+import { fileOf, stageRows } from "./stages.ts";
+
+const digest = expression("needs.build.outputs.digest");
+
+/** What the chain gives a stage's input, where that is not the chain's own input of the same name. */
+const handed: Readonly<Record<string, string>> = {
+  repository: fromInput("quarantine"),
+  tag: expression("github.sha"),
+  image: `${fromInput("quarantine")}@${digest}`,
+  to: fromInput("vetted"),
+  tags: expression("inputs.tags || github.sha"),
+  registry: fromInput("quarantine-registry"),
+};
+
+const needs: Partial<Record<StageName, string | string[]>> = { base: "build", scan: "build", promote: ["build", "base", "scan"] };
+
+export const chainInputs: Inputs = {
+  policy: shared.policy,
+  "policy-signer": shared["policy-signer"],
+  context: shared.context,
+  quarantine: { description: "The image's repository in quarantine, HOST/NAME." },
+  vetted: { description: "The image's repository in the vetted registry, HOST/NAME." },
+  tags: { description: "Tags to set in the vetted registry, one a line. Default, the commit's SHA.", default: "" },
+  "allow-tag-rollback": shared["allow-tag-rollback"],
+  environment: shared.environment,
+  builder: shared.builder,
+  env: shared.env,
+  database: shared.database,
+  "tools-mirror": shared["tools-mirror"],
+  "quarantine-registry": shared.registry,
+  "vetted-registry": { description: "The vetted registry's host, to log in to with the secrets. Empty, no login.", default: "" },
+  ...Object.fromEntries(
+    stageNames.map((stage) => [`${stage}-signing-environment`, { description: describeEnvironment(stage), default: "" }]),
+  ),
+  "runs-on": {
+    description: "Label of the runner for the jobs that judge, sign and promote. Strangers' code never runs there.",
+    default: "ubuntu-latest",
+  },
+  "build-runs-on": {
+    description:
+      "Label of the runner for the job that builds, and so runs strangers' code. Make it one whose runners are thrown away after each job, and another than 'runs-on' where you keep your own.",
+    default: "ubuntu-latest",
+  },
+};
+
+export const chainSecrets: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    stageNames.flatMap((stage) => [
+      [keyOf(stage), `The private key of the ${stage} stage.`],
+      [passphraseOf(stage), "The passphrase of that key, where it has one."],
+    ]),
+  ),
+  QUARANTINE_USERNAME: "User of the quarantine registry.",
+  QUARANTINE_PASSWORD: "Password or token of the quarantine registry.",
+  VETTED_USERNAME: "User of the vetted registry. Only the promote stage gets it.",
+  VETTED_PASSWORD: "Password or token of the vetted registry. Only the promote stage gets it.",
+};
+
+export const chainOutputs = {
+  image: { description: "The promoted image, HOST/NAME@sha256:DIGEST. Deploy this.", value: expression("jobs.promote.outputs.image") },
+  digest: {
+    description: "Its digest, the same in quarantine and in the vetted registry.",
+    value: expression("jobs.promote.outputs.digest"),
+  },
+};
+
+/** One job a stage, each with its own inputs and the secrets that it declares. */
+export function chainJobs(call: (file: string) => string): Record<string, Mapping> {
+  return Object.fromEntries(stageRows.map((row) => [row.name, callOf(row, call)]));
+}
+
+function callOf({ name, inputs, logins }: StageRow, call: (file: string) => string): Mapping {
+  const before = needs[name];
+  const given = (input: string): string =>
+    handed[input] ?? fromInput(input === "signing-environment" ? `${name}-signing-environment` : input);
+  const secrets = [keyOf(name), passphraseOf(name), ...Object.keys(logins)];
+  return {
+    name,
+    ...(before === undefined ? {} : { needs: before }),
+    permissions: { contents: "read" },
+    uses: call(fileOf(name)),
+    with: Object.fromEntries(Object.keys(inputs).map((input) => [input, given(input)])),
+    secrets: Object.fromEntries(secrets.map((secret) => [secret, fromSecret(secret)])),
+  };
+}

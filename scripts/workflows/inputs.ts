@@ -1,0 +1,44 @@
+import type { Input, Inputs, StageName } from "./shape.ts";
+
+/** Inputs that more than one workflow has, each told once. */
+export const shared = {
+  policy: {
+    description:
+      "The organisation's policy, oci://HOST/FIRST/goldenpath-policy:in-force for whichever is in force; or OWNER/REPO//path@COMMIT, or oci://HOST/NAME@sha256:DIGEST.",
+  },
+  "policy-signer": {
+    description:
+      "The public key (PEM) of the platform's signer, on whose word a policy is in force. Without it, promote takes the policy's own activators.",
+    default: "",
+  },
+  context: { description: "Directory of the application in the calling repository.", default: "." },
+  image: { description: "The image in quarantine, HOST/NAME@sha256:DIGEST." },
+  "allow-tag-rollback": {
+    description:
+      "true lets a tag move to an image that an earlier run built, or of which that can't be told. The promotion's statement says so.",
+    default: false,
+  },
+  environment: { description: "The policy's environment whose gate decides.", default: "production" },
+  builder: { description: "Name of a builder of the policy. Default, the policy's first.", default: "" },
+  env: { description: "Build-time environment for the buildpacks, one KEY=value a line.", default: "" },
+  database: { description: "Directory of a grype database on the runner. Default, grype's own, downloaded.", default: "" },
+  "tools-mirror": {
+    description: "Where tools are downloaded from instead of their publishers, as GOLDENPATH_TOOL_MIRROR. Empty, from their publishers.",
+    default: "",
+  },
+  registry: { description: "Quarantine's host, to log in to with the secrets. Empty, no login.", default: "" },
+  "runs-on": { description: "Label of the runner.", default: "ubuntu-latest" },
+} as const satisfies Inputs;
+
+export const keyOf = (stage: StageName): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+export const passphraseOf = (stage: StageName): string => `${keyOf(stage)}_PASSPHRASE`;
+
+/** What the stage's environment keeps, in words. */
+export function describeEnvironment(stage: StageName): string {
+  const kept = stage === "promote" ? "its passphrase, VETTED_USERNAME and VETTED_PASSWORD" : "its passphrase";
+  return `GitHub environment that keeps ${keyOf(stage)} and ${kept}.`;
+}
+
+export function signingEnvironment(stage: StageName): Input {
+  return { description: `${describeEnvironment(stage)} Empty, the caller's own secrets of those names are used.`, default: "" };
+}

@@ -1,0 +1,109 @@
+import { Document, isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
+import { chainInputs, chainJobs, chainOutputs, chainSecrets } from "./chain.ts";
+import { keyOf, passphraseOf } from "./inputs.ts";
+import type { Inputs, Mapping, Output, Place, StageRow } from "./shape.ts";
+import { fileOf, stageRows } from "./stages.ts";
+
+const chainComment = [
+  "The whole path: build → base and scan, side by side → promote. It only chains the stages: each stage is a workflow of its own, because a reusable",
+  "workflow's identity is its own file, and that is what keeps one stage from signing for another. Between the jobs goes the image's digest, nothing else.",
+].join("\n");
+const secretsComment = [
+  "Each secret has one name from the environment that keeps it to the step that uses it: GitHub lets an environment's secret stand in for a passed one only",
+  "under the same name, and none of these has to be given where an environment keeps it (sign and promote refuse to start without a key).",
+].join("\n");
+
+/** The five workflows of the path for one place, by their files' names: the same names everywhere, since a name is an identity. */
+export function renderWorkflows(place: Place): Record<string, string> {
+  return {
+    "golden-path.yml": renderWorkflow(chainComment, {
+      name: "goldenpath",
+      on: {
+        workflow_call: {
+          inputs: declareInputs(chainInputs),
+          "#secrets": secretsComment,
+          secrets: declareSecrets(chainSecrets),
+          outputs: declareOutputs(chainOutputs),
+        },
+      },
+      permissions: {},
+      jobs: chainJobs(place.workflow),
+    }),
+    ...Object.fromEntries(stageRows.map((row) => [fileOf(row.name), renderStage(row, place)])),
+  };
+}
+
+function renderStage(row: StageRow, place: Place): string {
+  const secrets = {
+    [keyOf(row.name)]: `The private key of the ${row.name} stage (PEM, or as made by cosign).`,
+    [passphraseOf(row.name)]: "The passphrase of that key, where it has one.",
+    ...row.logins,
+  };
+  return renderWorkflow(row.comment, {
+    name: `goldenpath stage ${row.name}`,
+    on: {
+      workflow_call: { inputs: declareInputs(row.inputs), secrets: declareSecrets(secrets), outputs: declareOutputs(row.outputs) },
+    },
+    permissions: {},
+    jobs: { ...row.jobs(place) },
+  });
+}
+
+function declareInputs(inputs: Inputs): Mapping {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, input]) => [
+      name,
+      {
+        description: input.description,
+        ...(input.default === undefined ? { required: true } : { default: input.default }),
+        type: typeof input.default === "boolean" ? "boolean" : "string",
+      },
+    ]),
+  );
+}
+
+/** None is required: each may be kept by an environment instead of being passed. */
+function declareSecrets(secrets: Readonly<Record<string, string>>): Mapping {
+  return Object.fromEntries(Object.entries(secrets).map(([name, description]) => [name, { description, required: false }]));
+}
+
+function declareOutputs(outputs: Readonly<Record<string, Output>>): Mapping {
+  return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, { ...output }]));
+}
+
+function renderWorkflow(comment: string, content: Mapping): string {
+  const document = new Document(content, { aliasDuplicateObjects: false });
+  const root = document.contents as unknown as YAMLMap;
+  moveComments(root);
+  for (const name of ["permissions", "jobs"]) spaceBefore(root, name);
+  const jobs = root.get("jobs");
+  if (isMap(jobs)) for (const { key } of jobs.items.slice(1)) spaceBefore(jobs, String(key));
+  return `${comment.replaceAll(/^(?=.)/gm, "# ").replaceAll(/^$/gm, "#")}\n${document.toString({ lineWidth: 0, singleQuote: true, flowCollectionPadding: false })}`;
+}
+
+function spaceBefore(map: YAMLMap, name: string): void {
+  const key = map.items.find((item) => isScalar(item.key) && item.key.value === name)?.key;
+  if (isScalar(key)) key.spaceBefore = true;
+}
+
+/** Makes comments of what stands for one: keys that begin with `#`, and the version after a pinned commit. */
+function moveComments(node: Node): void {
+  if (isSeq(node)) {
+    for (const item of node.items) moveComments(item as Node);
+    if (node.items.every((item) => isScalar(item))) node.flow = true;
+  } else if (isMap(node)) {
+    for (const { key, value } of [...node.items]) {
+      const name = isScalar(key) ? String(key.value) : "";
+      if (!name.startsWith("#")) {
+        moveComments(value as Node);
+        continue;
+      }
+      node.delete(name);
+      const target = name === "#" ? node : node.items.find((item) => isScalar(item.key) && item.key.value === name.slice(1))?.key;
+      if (isScalar(value)) (target as Node).commentBefore = String(value.value).replaceAll(/^/gm, " ");
+    }
+  } else if (isScalar(node) && typeof node.value === "string") {
+    const [, pin, version] = /^(\S+@[0-9a-f]{40}) # (\S+)$/.exec(node.value) ?? [];
+    if (pin !== undefined) Object.assign(node, { value: pin, comment: ` ${version}` });
+  }
+}

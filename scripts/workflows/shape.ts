@@ -1,0 +1,52 @@
+/** A part of a workflow as it is written. A key that begins with `#` is no key: its text is the comment before the key it names, `#` alone before the whole. */
+export interface Mapping {
+  [key: string]: Value;
+}
+export type Value = string | number | boolean | Value[] | Mapping;
+
+export interface Input {
+  description: string;
+  /** What an absent input is taken for; an input without one is required. */
+  default?: string | boolean;
+}
+export type Inputs = Readonly<Record<string, Input>>;
+
+export interface Output {
+  description: string;
+  value: string;
+}
+
+export const stageNames = ["build", "base", "scan", "promote"] as const;
+export type StageName = (typeof stageNames)[number];
+
+/** One stage's workflow; what all of them have in common is added as it is rendered. */
+export interface StageRow {
+  name: StageName;
+  comment: string;
+  inputs: Inputs;
+  /** Secrets besides the stage's key and its passphrase. */
+  logins: Readonly<Record<string, string>>;
+  outputs: Readonly<Record<string, Output>>;
+  jobs(place: Place): Readonly<Record<string, Mapping>>;
+}
+
+/** Where the workflows run, as far as that changes what they say. */
+export interface Place {
+  /** The first steps of a job: what has to hold before anything is fetched. */
+  guard: readonly Mapping[];
+  /** Steps by which a job gets goldenpath's actions; none where they are reached without. */
+  fetch: readonly Mapping[];
+  /** What names another of goldenpath's workflows in a job. */
+  workflow(file: string): string;
+  /** What names one of goldenpath's actions in a step. */
+  action(name: string): string;
+  /** More for a job that has keys or tokens. */
+  guarded: Mapping;
+  /** The called workflow's own coordinates, `OWNER/REPO/PATH@REF`. */
+  workflowRef(file: string): string;
+}
+
+/** As it stands in the YAML: in a string of its own it would look like a mistake for a template. */
+export const expression = (text: string): string => `\${{ ${text} }}`;
+export const fromInput = (name: string): string => expression(`inputs.${name}`);
+export const fromSecret = (name: string): string => expression(`secrets.${name}`);

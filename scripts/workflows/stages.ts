@@ -1,0 +1,253 @@
+import { keyOf, passphraseOf, shared, signingEnvironment } from "./inputs.ts";
+import { pinned } from "./pins.ts";
+import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place, type StageName, type StageRow } from "./shape.ts";
+import { logIn, logInToQuarantine, ownStep } from "./steps.ts";
+
+const quarantineLogin = {
+  QUARANTINE_USERNAME: "User of the quarantine registry.",
+  QUARANTINE_PASSWORD: "Password or token of the quarantine registry.",
+};
+const verdict = (stage: StageName) => ({
+  verdict: { description: "pass, fail or error.", value: expression(`jobs.${stage}.outputs.verdict`) },
+});
+
+export const fileOf = (stage: StageName): string => `stage-${stage}.yml`;
+
+/** The stage's key, for the one step that signs. */
+const signingKey = (stage: StageName): Mapping => ({
+  key: fromSecret(keyOf(stage)),
+  "key-passphrase": fromSecret(passphraseOf(stage)),
+});
+
+/** A job that judges, signs or promotes: it has the stage's environment, and nothing of the application is in it. */
+function keyJob(place: Place, name: string, more: Mapping, steps: readonly Mapping[]): Mapping {
+  const { outputs, ...before } = more;
+  return {
+    name,
+    ...before,
+    "runs-on": fromInput("runs-on"),
+    "timeout-minutes": 30,
+    environment: fromInput("signing-environment"),
+    permissions: { contents: "read" },
+    ...place.guarded,
+    ...(outputs === undefined ? {} : { outputs }),
+    steps: [...place.guard, ...place.fetch, logInToQuarantine, ...steps],
+  };
+}
+
+/** A stage that looks at an image, judges it, and signs its verdict. */
+function judgingJob(
+  place: Place,
+  stage: StageName,
+  judge: { name: string; id: string; action: string; needsTools?: true; with?: Mapping },
+) {
+  const file = fileOf(stage);
+  const image = { image: fromInput("image") };
+  return {
+    [stage]: keyJob(place, stage, { outputs: { verdict: expression(`steps.${judge.id}.outputs.verdict`) } }, [
+      ownStep(place, file, { ...judge, with: { ...image, ...judge.with } }),
+      ownStep(place, file, {
+        name: "Sign the result, a failure as well",
+        if: expression(`!cancelled() && (steps.${judge.id}.outputs.verdict == 'pass' || steps.${judge.id}.outputs.verdict == 'fail')`),
+        action: "sign",
+        with: { ...image, results: expression(`steps.${judge.id}.outputs.result`), ...signingKey(stage) },
+      }),
+    ]),
+  };
+}
+
+const build: StageRow = {
+  name: "build",
+  comment: [
+    "The build stage: builds the application into quarantine, then attests what was built.",
+    "",
+    "Only the job `build` runs strangers' code (the application's build and its buildpacks). It has no signing key, no id-token and no credential of the",
+    "vetted registry; all that leaves it is a digest. The job `attest` never sees the application: it looks at the digest itself and signs what it saw.",
+  ].join("\n"),
+  inputs: {
+    policy: shared.policy,
+    "policy-signer": shared["policy-signer"],
+    context: shared.context,
+    repository: {
+      description: "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
+    },
+    tag: { description: "The tag to push." },
+    builder: shared.builder,
+    env: shared.env,
+    "tools-mirror": shared["tools-mirror"],
+    registry: shared.registry,
+    "signing-environment": signingEnvironment("build"),
+    "runs-on": {
+      description: "Label of the runner for the job that attests. Strangers' code never runs there.",
+      default: "ubuntu-latest",
+    },
+    "build-runs-on": {
+      description:
+        "Label of the runner for the job that builds, and so runs strangers' code. Its runners should be thrown away after each job.",
+      default: "ubuntu-latest",
+    },
+  },
+  logins: quarantineLogin,
+  outputs: {
+    digest: { description: "Digest of what was built, in the repository that was given.", value: expression("jobs.build.outputs.digest") },
+  },
+  jobs: (place) => ({ build: buildJob(place), attest: attestJob(place) }),
+};
+
+function buildJob(place: Place): Mapping {
+  return {
+    name: "build",
+    "runs-on": fromInput("build-runs-on"),
+    "timeout-minutes": 60,
+    permissions: { contents: "read" },
+    ...place.guarded,
+    outputs: { digest: expression("steps.build.outputs.digest") },
+    steps: [
+      ...place.guard,
+      {
+        "#": "Into a folder of its own: beside goldenpath, and not around it, or goldenpath would be built into the image.",
+        name: "Check out the application",
+        uses: pinned("actions/checkout"),
+        with: { path: "application", "persist-credentials": false },
+      },
+      // After the application, which may bring a folder of that name.
+      ...place.fetch,
+      logInToQuarantine,
+      ownStep(place, fileOf("build"), {
+        name: "Detect and build",
+        id: "build",
+        action: "detect-and-build",
+        needsTools: true,
+        with: {
+          context: `application/${fromInput("context")}`,
+          tags: `${fromInput("repository")}:${fromInput("tag")}`,
+          builder: fromInput("builder"),
+          env: fromInput("env"),
+        },
+      }),
+    ],
+  };
+}
+
+function attestJob(place: Place): Mapping {
+  return keyJob(place, "attest", { needs: "build" }, [
+    ownStep(place, fileOf("build"), {
+      name: "Attest the build",
+      action: "sign",
+      needsTools: true,
+      with: {
+        image: `${fromInput("repository")}@${expression("needs.build.outputs.digest")}`,
+        stage: "build",
+        "build-environment": "host",
+        ...signingKey("build"),
+      },
+    }),
+  ]);
+}
+
+const base: StageRow = {
+  name: "base",
+  comment:
+    "The base stage: proves from its layers which base an image stands on, judges it by the policy, and signs the verdict with this stage's key.",
+  inputs: {
+    policy: shared.policy,
+    "policy-signer": shared["policy-signer"],
+    image: shared.image,
+    registry: shared.registry,
+    "signing-environment": signingEnvironment("base"),
+    "runs-on": shared["runs-on"],
+  },
+  logins: quarantineLogin,
+  outputs: verdict("base"),
+  jobs: (place) => judgingJob(place, "base", { name: "Enforce the golden base", id: "enforce", action: "enforce-golden-base" }),
+};
+
+const scan: StageRow = {
+  name: "scan",
+  comment:
+    "The scan stage: lists what is in an image, judges its known vulnerabilities by the policy, and signs the verdict with this stage's key.",
+  inputs: {
+    policy: shared.policy,
+    "policy-signer": shared["policy-signer"],
+    image: shared.image,
+    database: shared.database,
+    "tools-mirror": shared["tools-mirror"],
+    registry: shared.registry,
+    "signing-environment": signingEnvironment("scan"),
+    "runs-on": shared["runs-on"],
+  },
+  logins: quarantineLogin,
+  outputs: verdict("scan"),
+  jobs: (place) =>
+    judgingJob(place, "scan", {
+      name: "Scan",
+      id: "scan",
+      action: "scan",
+      needsTools: true,
+      with: { database: fromInput("database") },
+    }),
+};
+
+const promotionInputs: Inputs = {
+  policy: shared.policy,
+  "policy-signer": shared["policy-signer"],
+  image: shared.image,
+  to: { description: "The repository to promote to, HOST/NAME." },
+  tags: { description: "Tags to set in the vetted registry, one a line.", default: "" },
+  "allow-tag-rollback": shared["allow-tag-rollback"],
+  environment: shared.environment,
+  registry: shared.registry,
+  "vetted-registry": {
+    description:
+      "The vetted registry's host, to log in to with the secrets. Empty, no login. Where it is quarantine's host as well, this login reads from both.",
+    default: "",
+  },
+  "signing-environment": signingEnvironment("promote"),
+  "runs-on": shared["runs-on"],
+};
+
+const promote: StageRow = {
+  name: "promote",
+  comment: [
+    "The promote stage: the gate, and behind it the only job that can write to the vetted registry. Its credential belongs in a protected environment, or in",
+    "an OIDC trust on this file's identity. It copies the image with its evidence, verifies it there, signs the promotion, and sets the tags last.",
+  ].join("\n"),
+  inputs: promotionInputs,
+  logins: {
+    QUARANTINE_USERNAME: "User of the quarantine registry, for reading.",
+    QUARANTINE_PASSWORD: "Password or token of the quarantine registry, for reading.",
+    VETTED_USERNAME: "User of the vetted registry.",
+    VETTED_PASSWORD: "Password or token of the vetted registry.",
+  },
+  outputs: {
+    image: { description: "The promoted image, HOST/NAME@sha256:DIGEST.", value: expression("jobs.promote.outputs.image") },
+    digest: { description: "Digest of the promoted image.", value: expression("jobs.promote.outputs.digest") },
+  },
+  jobs: (place) => ({ promote: promoteJob(place) }),
+};
+
+function promoteJob(place: Place): Mapping {
+  const file = fileOf("promote");
+  const outputs = { image: expression("steps.promote.outputs.image"), digest: expression("steps.promote.outputs.digest") };
+  return keyJob(place, "promote", { outputs }, [
+    logIn("the vetted registry", "vetted-registry", "VETTED"),
+    ownStep(place, file, {
+      name: "Promote",
+      id: "promote",
+      action: "promote",
+      with: {
+        ...Object.fromEntries(["image", "to", "tags", "environment", "allow-tag-rollback"].map((name) => [name, fromInput(name)])),
+        ...signingKey("promote"),
+      },
+    }),
+    ownStep(place, file, {
+      name: "Report the path",
+      if: expression("!cancelled()"),
+      action: "report",
+      with: { image: expression("steps.promote.outputs.image || inputs.image") },
+    }),
+  ]);
+}
+
+/** The stages in the order of the path. */
+export const stageRows: readonly StageRow[] = [build, base, scan, promote];

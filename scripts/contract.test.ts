@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { verbLoaders } from "../packages/cli/src/commands/verbs.ts";
-import { verbStages } from "../packages/core/src/verbs/stages.ts";
+import { stageRows } from "../packages/core/src/stages.ts";
 import type { Verb } from "../packages/core/src/verbs/verb.ts";
 import { listActions, readAction, refreshReadme } from "./docs.ts";
 
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 
 test("each verb says which stage its result belongs to, and no other name does", () => {
-  expect(Object.keys(verbStages).sort()).toEqual([...verbs.keys()].sort());
+  expect(stageRows.map(({ verb }) => verb).sort()).toEqual([...verbs.keys()].sort());
 });
 
 test("each action has a verb, and each verb an action", () => {

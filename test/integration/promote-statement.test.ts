@@ -1,8 +1,8 @@
 import { type Digest, digestHex } from "@goldenpath/core/oci/digest";
 import { attachStatement } from "@goldenpath/core/signing/attach";
-import { stageVerifierId } from "@goldenpath/core/signing/predicates";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
+import { stageVerifierId } from "@goldenpath/core/stages";
 import { afterEach, describe, expect, test } from "vitest";
 import { attachEvidence, inRepository, type KeyName, pushIndex, type TestImage } from "../support/chain.ts";
 import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";

@@ -6,7 +6,7 @@ import { formatReference, parseReference, parseRepository, type Repository } fro
 import { type ActivationRequest, activatePolicy } from "@goldenpath/core/policy/activate";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
-import { type LoadedPolicy, type Stage, stages } from "@goldenpath/core/policy/schema";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
 import { type Attachment, type AttachTarget, attachStatement } from "@goldenpath/core/signing/attach";
@@ -16,6 +16,7 @@ import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Signer, Statement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
+import { type Stage, stages } from "@goldenpath/core/stages";
 import { renderSigners } from "./signers.ts";
 import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
 

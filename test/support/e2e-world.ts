@@ -2,10 +2,10 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { runChecked } from "@goldenpath/core/exec/run";
-import { stages } from "@goldenpath/core/policy/schema";
 import { type Ports, silentPorts } from "@goldenpath/core/ports";
 import type { RegistryClient } from "@goldenpath/core/registry/client";
 import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { stages } from "@goldenpath/core/stages";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { parseDocument } from "yaml";

@@ -1,12 +1,13 @@
 import { decideGate } from "@goldenpath/core/gate/decide";
 import type { GateFacts } from "@goldenpath/core/gate/facts";
 import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import type { LoadedPolicy, Policy, Stage } from "@goldenpath/core/policy/schema";
+import type { LoadedPolicy, Policy } from "@goldenpath/core/policy/schema";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/provenance";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { CollectedEvidence, Statement, VerifiedStatement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary, type SummaryFacts } from "@goldenpath/core/signing/verification-summary";
+import type { Stage } from "@goldenpath/core/stages";
 import { expect } from "vitest";
 
 export const now = new Date("2026-05-01T12:00:00Z");

@@ -1,18 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { stageRows } from "@goldenpath/core/stages";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { parse } from "yaml";
 
 export function renderHelp(): string {
   return `goldenpath takes a commit to a vetted, signed image.
 
-  goldenpath build     detect how an application is built, and build it into quarantine
-  goldenpath enforce   prove which base an image stands on, and refuse any that is not approved
-  goldenpath scan      list what is in an image, and refuse vulnerabilities that the policy does not accept
-  goldenpath sign      sign a stage's result, or attest a build
-  goldenpath verify    check that all evidence that an environment requires is there
-  goldenpath promote   copy an image with its evidence to the vetted registry, behind the gate
-  goldenpath report    show the path of an image
+${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${summary}`).join("\n")}
 
   goldenpath policy check FILE [--previous FILE]   check a policy, and whether it may follow the one before it
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stages } from "@goldenpath/core/policy/schema";
+import { stages } from "@goldenpath/core/stages";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseDocument } from "yaml";

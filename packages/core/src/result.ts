@@ -2,6 +2,7 @@ import { z } from "zod";
 import { UserError } from "./errors.ts";
 import { type Digest, isDigest } from "./oci/digest.ts";
 import { platformSchema } from "./oci/manifest.ts";
+import { resultStages } from "./stages.ts";
 import { cleanLine, cleanText } from "./text/clean.ts";
 import { describeIssues, parseJson, stringifyJson } from "./text/json.ts";
 
@@ -10,9 +11,6 @@ export const resultSchemaVersion = "1.0";
 
 export const verdicts = ["pass", "fail", "error"] as const;
 export type Verdict = (typeof verdicts)[number];
-
-export const resultStages = ["build", "base", "scan", "sign", "verify", "promote", "report"] as const;
-export type ResultStage = (typeof resultStages)[number];
 
 const digest = z
   .custom<Digest>(isDigest, "expected a digest")

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "@goldenpath/core/errors";
 import { renderResultText } from "@goldenpath/core/report/terminal";
+import { stageRows } from "@goldenpath/core/stages";
 import { stringifyJson } from "@goldenpath/core/text/json";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
@@ -10,16 +11,13 @@ import { gatherRunFacts } from "../facts.ts";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 
-/** The verbs, each loaded only when it is called. */
-export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = {
-  build: async () => (await import("@goldenpath/core/verbs/build")).buildVerb,
-  enforce: async () => (await import("@goldenpath/core/verbs/enforce")).enforceVerb,
-  scan: async () => (await import("@goldenpath/core/verbs/scan")).scanVerb,
-  sign: async () => (await import("@goldenpath/core/verbs/sign")).signVerb,
-  verify: async () => (await import("@goldenpath/core/verbs/verify")).verifyVerb,
-  promote: async () => (await import("@goldenpath/core/verbs/promote")).promoteVerb,
-  report: async () => (await import("@goldenpath/core/verbs/report")).reportVerb,
-};
+/** The verbs by their commands, each loaded only when it is called: `verbs/COMMAND.ts` has it as `COMMANDVerb`. */
+export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = Object.fromEntries(
+  stageRows.map(({ command }) => [
+    command,
+    async () => ((await import(`@goldenpath/core/verbs/${command}`)) as Record<string, Verb>)[`${command}Verb`] as Verb,
+  ]),
+);
 
 const switches: readonly string[] = ["--dry-run", "--allow-tag-rollback"];
 

@@ -19,9 +19,10 @@ import {
 } from "../../../../test/support/gate-evidence.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
-import { predicateTypes, stageVerifierId, unknownKeyReason } from "../signing/predicates.ts";
+import { predicateTypes, unknownKeyReason } from "../signing/predicates.ts";
 import { buildSubjects } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { stageVerifierId } from "../stages.ts";
 import { decideGate } from "./decide.ts";
 
 describe("the gate lets through", () => {

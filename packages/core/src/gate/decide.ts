@@ -1,12 +1,15 @@
 import { formatRepository, isWithin } from "../oci/reference.ts";
 import type { Violation } from "../result.ts";
-import { hasVerdict } from "../signing/predicates.ts";
 import { namesSubject } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { stageEvidence } from "../stages.ts";
 import { judgePromotedSource } from "./binding.ts";
 import { decideBuildStage } from "./build.ts";
 import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
 import { decideVerdictStage } from "./verdict.ts";
+
+/** Whoever judges a stage, what is left is held to that here. */
+const judges = { gate: decideBuildStage, itself: decideVerdictStage };
 
 /**
  * The gate: for the image and for each of its children, the evidence of every stage that the environment requires, by signers whose word counts for that stage,
@@ -31,7 +34,7 @@ export function decideGate(facts: GateFacts): GateDecision {
     const platform = facts.image.platforms?.get(digest);
     for (const requirement of facts.environment.requires) {
       const scope: StageScope = { facts, digest, stage: requirement.stage, requirement, evidence };
-      const decision = hasVerdict(scope.stage) ? decideVerdictStage(scope) : decideBuildStage(scope);
+      const decision = judges[stageEvidence(scope.stage).judge](scope);
       for (const statement of decision.accepted) accepted.set(`${digest} ${statement.referrer.digest}`, statement);
       if (decision.problems.length === 0) continue;
       const place = platform === undefined ? {} : { platform };

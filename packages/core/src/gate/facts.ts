@@ -1,8 +1,9 @@
 import type { Digest } from "../oci/digest.ts";
 import type { Repository } from "../oci/reference.ts";
-import type { LoadedPolicy, PolicyEnvironment, Stage } from "../policy/schema.ts";
+import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Verdict, Violation } from "../result.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import type { Stage } from "../stages.ts";
 
 /** Everything that the gate decides on. */
 export interface GateFacts {

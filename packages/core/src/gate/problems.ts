@@ -1,11 +1,11 @@
 import { formatRepository, isWithin, parseRepository } from "../oci/reference.ts";
 import { isDayOver } from "../policy/exceptions.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
-import type { Stage } from "../policy/schema.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { RejectedReferrer, VerifiedStatement } from "../signing/types.ts";
 import type { SummaryExceptions } from "../signing/verification-summary.ts";
+import { stageEvidence } from "../stages.ts";
 import type { Problem, StageScope } from "./facts.ts";
 
 /** Times of other machines may be ahead of ours by so much. */
@@ -15,18 +15,11 @@ export function isByAllowedSigner(scope: StageScope, statement: VerifiedStatemen
   return statement.signers.some((signer) => scope.requirement.signers.includes(signer));
 }
 
-const how: Readonly<Record<Stage, string>> = {
-  build: "Attest the build again: sign with `stage: build`",
-  base: "Run enforce-golden-base again and sign its result",
-  scan: "Run scan again and sign its result",
-  promote: "Promote the image again",
-};
-
 /** Which stage to run again, on what, and with whose signature. */
 export function wayToRunAgain(scope: StageScope): string {
   const { repository, digest } = scope.facts.image;
   const signers = scope.requirement.signers.map((signer) => `'${signer}'`).join(" or ");
-  return `${how[scope.stage]}, as signer ${signers}, on ${formatRepository(repository)}@${digest}.`;
+  return `${stageEvidence(scope.stage).runAgain}, as signer ${signers}, on ${formatRepository(repository)}@${digest}.`;
 }
 
 /**

@@ -1,7 +1,7 @@
-import { predicateTypes, stageFindings, stageLevel, stageVerifierId } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { readVerificationSummary, summaryVerifierId, type VerificationSummary } from "../signing/verification-summary.ts";
+import { stageEvidence, stageLevel, stageVerifierId } from "../stages.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { judgeFindingLayers } from "./layers.ts";
 import { explainAbsence, isByAllowedSigner, judgeExceptions, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
@@ -85,7 +85,7 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
 function collectFindings(scope: StageScope, newest: Judged): StageDecision {
   const { stage, evidence } = scope;
   const isInput = (signed: VerifiedStatement): boolean => newest.summary.inputs.some((input) => isDigestIn(input, signed.bundle.digest));
-  const types = stageFindings[stage];
+  const { findings: types, layersIn } = stageEvidence(stage);
   if (types.length === 0) {
     // A stage without findings of its own answers for others': the evidence that it accepted must still be there.
     const rests = evidence.statements.some(isInput);
@@ -98,7 +98,7 @@ function collectFindings(scope: StageScope, newest: Judged): StageDecision {
     const allowed = findings.filter((signed) => isByAllowedSigner(scope, signed));
     const named = allowed.filter(isInput);
     decision.accepted.push(...named);
-    if (type === predicateTypes.base) decision.problems.push(...named.flatMap((signed) => judgeFindingLayers(scope, signed)));
+    if (type === layersIn) decision.problems.push(...named.flatMap((signed) => judgeFindingLayers(scope, signed)));
     if (named.length > 0) continue;
     if (allowed.length > 0) {
       const problem = `the verdict of ${stage} rests on another finding than the ones that are there (${type})`;

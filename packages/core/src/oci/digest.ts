@@ -38,3 +38,9 @@ export function createDigester(algorithm: "sha256" | "sha512" = "sha256"): { upd
     digest: () => `${algorithm}:${hash.digest("hex")}` as Digest,
   };
 }
+
+/** The algorithm and the first twelve digits, for people. */
+export function shortDigest(digest: string): string {
+  const colon = digest.indexOf(":");
+  return colon === -1 ? digest : digest.slice(0, colon + 13);
+}

@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { z } from "zod";
 import type { Digest } from "../oci/digest.ts";
 import { parseRepository } from "../oci/reference.ts";
+import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer.ts";
 import {
   basePath,
@@ -17,10 +18,6 @@ import {
   text,
   workflowPattern,
 } from "./schema-text.ts";
-
-/** The stages that leave evidence, in the order of the path. */
-export const stages = ["build", "base", "scan", "promote"] as const;
-export type Stage = (typeof stages)[number];
 
 export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof severities)[number];

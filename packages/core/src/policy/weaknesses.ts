@@ -1,4 +1,5 @@
-import { type LoadedPolicy, type Policy, stages } from "./schema.ts";
+import { stages } from "../stages.ts";
+import type { LoadedPolicy, Policy } from "./schema.ts";
 
 /** The stages without which an image's way is not the whole one. */
 const wholePath: readonly string[] = stages.filter((stage) => stage !== "promote");

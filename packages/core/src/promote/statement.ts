@@ -5,7 +5,6 @@ import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
-import { stageVerifierId } from "../signing/predicates.ts";
 import { digestSet } from "../signing/statement.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import {
@@ -14,6 +13,7 @@ import {
   summaryVerifierId,
   type VerificationSummary,
 } from "../signing/verification-summary.ts";
+import { stageVerifierId } from "../stages.ts";
 import type { TagRollback } from "./tag-order.ts";
 
 /** What a promotion states. */

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { digestOf } from "../oci/digest.ts";
-import type { Stage } from "../policy/schema.ts";
-import { predicateTypes, stageVerifierId } from "../signing/predicates.ts";
+import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { summaryExtension } from "../signing/verification-summary.ts";
+import type { Stage } from "../stages.ts";
+import { stageVerifierId } from "../stages.ts";
 import { type ChainStage, deriveChain } from "./chain.ts";
 import { renderChainText } from "./terminal.ts";
 

@@ -1,6 +1,7 @@
+import { shortDigest } from "../oci/digest.ts";
 import type { StageResult, Violation } from "../result.ts";
 import { cleanLine } from "../text/clean.ts";
-import { type Chain, type ChainStage, shortDigest } from "./chain.ts";
+import type { Chain, ChainStage } from "./chain.ts";
 import { formatTime } from "./terminal.ts";
 
 /** Rows of a table that a person still reads; the rest is counted. */

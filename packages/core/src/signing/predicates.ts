@@ -1,5 +1,3 @@
-import type { Stage } from "../policy/schema.ts";
-
 /** The predicates by which stages speak: the field's own, and one of ours where there is none. */
 export const predicateTypes = {
   provenance: "https://slsa.dev/provenance/v1",
@@ -12,29 +10,6 @@ export const predicateTypes = {
 
 export const statementType = "https://in-toto.io/Statement/v1";
 export const intotoPayloadType = "application/vnd.in-toto+json";
-
-/** What a stage must have found, signed, for its evidence to be whole; stages that judge sign a verification summary besides. */
-export const stageFindings: Readonly<Record<Stage, readonly string[]>> = {
-  build: [predicateTypes.provenance, predicateTypes.cyclonedx],
-  base: [predicateTypes.base],
-  scan: [predicateTypes.vulnerabilities],
-  promote: [],
-};
-
-/** Build leaves no verdict of its own: the gate judges its provenance. */
-export function hasVerdict(stage: Stage): boolean {
-  return stage !== "build";
-}
-
-/** The custom level by which a verification summary says which stage passed. */
-export function stageLevel(stage: Stage): string {
-  return `GOLDENPATH_${stage.toUpperCase()}`;
-}
-
-/** The `verifier.id` of a stage's verification summaries. */
-export function stageVerifierId(stage: Stage): string {
-  return `https://github.com/goldenpath-ci/goldenpath/stages/${stage}`;
-}
 
 /** The `buildType` of goldenpath's provenance; docs/build-type.md says what its parameters mean. */
 export const buildTypeBuildpacks = "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1";

@@ -1,9 +1,9 @@
 import { UserError } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
-import { type LoadedPolicy, type Stage, stages } from "../policy/schema.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
-import { stageFindings } from "./predicates.ts";
+import { isSignable, type Stage, stageEvidence, stages } from "../stages.ts";
 import { buildStatement, buildSubjects } from "./statement.ts";
 import type { Statement } from "./types.ts";
 import { buildVerificationSummary, imageUri, type SummaryExceptions } from "./verification-summary.ts";
@@ -32,9 +32,15 @@ export function checkSignable(result: StageResult, where: string, image: SignedI
   const refuse = (why: string, wayOut: string): UserError =>
     new UserError(`result ${where} cannot be signed: ${why}`, { code: "result-not-signable", wayOut });
   const { stage } = result;
-  if (stage === "build") throw refuse("it is of stage build, which has no verdict", "Attest a build with `stage: build`, without results.");
-  const known = stages.find((each) => each === stage && stageFindings[each].length > 0);
-  if (known === undefined) throw refuse(`it is of stage ${stage}, which leaves no finding to sign`, "Sign the results of base and scan.");
+  const known = stages.find((each) => each === stage);
+  if (known !== undefined && stageEvidence(known).judge === "gate") {
+    throw refuse(`it is of stage ${stage}, which has no verdict`, `Attest a ${stage} with \`stage: ${stage}\`, without results.`);
+  }
+  if (known === undefined || !isSignable(known)) {
+    const wayOut = `Sign the results of ${stages.filter(isSignable).join(" and ")}.`;
+    throw refuse(`it is of stage ${stage}, which leaves no finding to sign`, wayOut);
+  }
+  const { findings } = stageEvidence(known);
   if (result.verdict === "error" || result.subject === undefined) {
     throw refuse(`its verdict is error (${result.error?.message ?? "unknown"})`, `Run ${stage} again, and sign what it then says.`);
   }
@@ -54,8 +60,8 @@ export function checkSignable(result: StageResult, where: string, image: SignedI
     const under = result.policy === undefined ? "no policy" : `serial ${result.policy.serial}, ${result.policy.digest}`;
     throw refuse(`it was made under ${under}, and the policy given is serial ${policy.policy.serial}, ${policy.digest}`, again);
   }
-  if (result.predicateType === undefined || result.predicate === undefined || !stageFindings[known].includes(result.predicateType)) {
-    throw refuse(`it has no finding of type ${stageFindings[known].join(" or ")}`, again);
+  if (result.predicateType === undefined || result.predicate === undefined || !findings.includes(result.predicateType)) {
+    throw refuse(`it has no finding of type ${findings.join(" or ")}`, again);
   }
   return { stage: known, result, predicateType: result.predicateType, predicate: result.predicate };
 }

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, type Repository } from "../oci/reference.ts";
-import type { Stage } from "../policy/schema.ts";
+import { type Stage, stageLevel, stageVerifierId } from "../stages.ts";
 import { describeIssues } from "../text/json.ts";
-import { predicateTypes, stageLevel, stageVerifierId } from "./predicates.ts";
+import { predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";
 

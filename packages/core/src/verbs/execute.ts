@@ -4,10 +4,10 @@ import { describeError, UserError } from "../errors.ts";
 import { digestHex } from "../oci/digest.ts";
 import type { Context, Ports, RunFacts } from "../ports.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
-import { formatStageResult, type ResultStage, type StageResult } from "../result.ts";
+import { formatStageResult, type StageResult } from "../result.ts";
+import { type ResultStage, stageOfVerb } from "../stages.ts";
 import { keepJobsApart } from "./jobs-apart.ts";
 import { buildErrorResult } from "./outcome.ts";
-import { verbStages } from "./stages.ts";
 import { parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
 
 /** What a door knows before it calls a verb. */
@@ -45,7 +45,7 @@ export async function executeVerb(
 ): Promise<Execution> {
   const now = surroundings.now ?? (() => new Date());
   const startedAt = now();
-  const stage = verbStages[verb.name] ?? "report";
+  const stage = stageOfVerb(verb.name);
   maskSecrets(raw, surroundings.ports);
   let temporaryDirectory = "";
   let context = contextOf(surroundings, surroundings.temporaryRoot, now);

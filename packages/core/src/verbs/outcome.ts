@@ -4,7 +4,6 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Context } from "../ports.ts";
 import type { ImageFacts } from "../registry/subject.ts";
 import {
-  type ResultStage,
   type ResultSubject,
   resultSchemaVersion,
   type StageResult,
@@ -13,6 +12,7 @@ import {
   type Violation,
   verdictOf,
 } from "../result.ts";
+import type { ResultStage } from "../stages.ts";
 
 export interface ResultFields {
   stage: ResultStage;

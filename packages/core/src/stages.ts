@@ -1,0 +1,121 @@
+import { predicateTypes } from "./signing/predicates.ts";
+import { type TellFacts, tellBase, tellBuild, tellPromote, tellScan } from "./stage-facts.ts";
+
+/** One stage: everything that is asked of a stage elsewhere is derived from its row. */
+interface StageRow {
+  /** In results, policies and evidence. */
+  name: string;
+  /** The action's folder, and the verb's name. */
+  verb: string;
+  /** The command line's word, and the file in `verbs/` that has the verb. */
+  command: string;
+  /** What it does, in the command line's list. */
+  summary: string;
+  /** Of a stage that a policy can require. */
+  evidence?: {
+    /** Types of what it must have found, signed, for its evidence to be whole. */
+    findings: readonly string[];
+    /** Who judges it: the stage itself, which then signs a verification summary besides, or the gate, from the first of its findings. */
+    judge: "itself" | "gate";
+    /** The finding that names the image's layers as they were judged, which the gate holds the image to. */
+    layersIn?: string;
+    /** How to get it again where it counts for nothing. */
+    runAgain: string;
+    tell: TellFacts;
+  };
+}
+
+/** The stages in the order of the path, and what else leaves a result. A new one is a row here, its verb, and its action. */
+export const stageRows = [
+  {
+    name: "build",
+    verb: "detect-and-build",
+    command: "build",
+    summary: "detect how an application is built, and build it into quarantine",
+    evidence: {
+      findings: [predicateTypes.provenance, predicateTypes.cyclonedx],
+      judge: "gate",
+      runAgain: "Attest the build again: sign with `stage: build`",
+      tell: tellBuild,
+    },
+  },
+  {
+    name: "base",
+    verb: "enforce-golden-base",
+    command: "enforce",
+    summary: "prove which base an image stands on, and refuse any that is not approved",
+    evidence: {
+      findings: [predicateTypes.base],
+      judge: "itself",
+      layersIn: predicateTypes.base,
+      runAgain: "Run enforce-golden-base again and sign its result",
+      tell: tellBase,
+    },
+  },
+  {
+    name: "scan",
+    verb: "scan",
+    command: "scan",
+    summary: "list what is in an image, and refuse vulnerabilities that the policy does not accept",
+    evidence: {
+      findings: [predicateTypes.vulnerabilities],
+      judge: "itself",
+      runAgain: "Run scan again and sign its result",
+      tell: tellScan,
+    },
+  },
+  { name: "sign", verb: "sign", command: "sign", summary: "sign a stage's result, or attest a build" },
+  { name: "verify", verb: "verify", command: "verify", summary: "check that all evidence that an environment requires is there" },
+  {
+    name: "promote",
+    verb: "promote",
+    command: "promote",
+    summary: "copy an image with its evidence to the vetted registry, behind the gate",
+    evidence: { findings: [], judge: "itself", runAgain: "Promote the image again", tell: tellPromote },
+  },
+  { name: "report", verb: "report", command: "report", summary: "show the path of an image" },
+] as const satisfies readonly StageRow[];
+
+type Row = (typeof stageRows)[number];
+/** What a result may be of. */
+export type ResultStage = Row["name"];
+/** What leaves evidence, and what a policy can require. */
+export type Stage = Extract<Row, { evidence: object }>["name"];
+
+export const resultStages = stageRows.map(({ name }) => name) as [ResultStage, ...ResultStage[]];
+
+const evidenceByStage = new Map<ResultStage, NonNullable<StageRow["evidence"]>>(
+  stageRows.flatMap((row) => ("evidence" in row ? [[row.name, row.evidence] as const] : [])),
+);
+
+/** The stages that leave evidence, in the order of the path. */
+export const stages = [...evidenceByStage.keys()] as [Stage, ...Stage[]];
+
+export function stageEvidence(stage: Stage): NonNullable<StageRow["evidence"]> {
+  const evidence = evidenceByStage.get(stage);
+  if (evidence === undefined) throw new TypeError(`${stage} leaves no evidence`);
+  return evidence;
+}
+
+/** The stage that a verb's result belongs to, by the verb's name. */
+export function stageOfVerb(verb: string): ResultStage {
+  const row = stageRows.find((each) => each.verb === verb);
+  if (row === undefined) throw new TypeError(`${verb} is no stage's verb`);
+  return row.name;
+}
+
+/** Whoever judges themselves and have a finding to rest on: whose results are signed. */
+export function isSignable(stage: Stage): boolean {
+  const { judge, findings } = stageEvidence(stage);
+  return judge === "itself" && findings.length > 0;
+}
+
+/** The custom level by which a verification summary says which stage passed. */
+export function stageLevel(stage: Stage): string {
+  return `GOLDENPATH_${stage.toUpperCase()}`;
+}
+
+/** The `verifier.id` of a stage's verification summaries. */
+export function stageVerifierId(stage: Stage): string {
+  return `https://github.com/goldenpath-ci/goldenpath/stages/${stage}`;
+}

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -30,6 +30,33 @@ describe("the path's workflows", () => {
     expect(run()).toEqual({ status: 1, stderr: said.join("") });
     expect(run("--write")).toEqual({ status: 0, stderr: "" });
     expect(run()).toEqual({ status: 0, stderr: "" });
+  });
+
+  test.each([
+    "acme/goldenpath",
+    "acme/goldenpath@main",
+    `acme/goldenpath@${"a".repeat(39)}`,
+    `goldenpath@${"a".repeat(40)}`,
+    `a/b@${"a".repeat(40)}\nx`,
+  ])("are not written for a server that is named %j", (server) => {
+    const refused = run("--server", server, "--to", join(copy, "refused"));
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain("--server is OWNER/REPO@COMMIT");
+    expect(existsSync(join(copy, "refused"))).toBe(false);
+  });
+
+  test("are written for a server with the commit that it is to check out, and ask the runner for nothing that it does not know", () => {
+    const commit = "0123456789".repeat(4);
+    expect(run("--server", `acme/goldenpath@${commit}`, "--to", join(copy, "server"))).toEqual({ status: 0, stderr: "" });
+    const folder = join(copy, "server/.github/workflows");
+    expect(readdirSync(folder)).toEqual(["golden-path.yml", "stage-base.yml", "stage-build.yml", "stage-promote.yml", "stage-scan.yml"]);
+    for (const name of readdirSync(folder)) {
+      const text = readFileSync(join(folder, name), "utf8");
+      expect(text).not.toMatch(/job\.workflow_|\$\/|cache-mode/);
+      if (name === "golden-path.yml") continue;
+      expect(text).toContain(`          repository: acme/goldenpath\n          ref: '${commit}'\n          path: .goldenpath\n`);
+      expect(text).toContain(`GOLDENPATH_WORKFLOW_REF: acme/goldenpath/.github/workflows/${name}@${commit}\n`);
+    }
   });
 
   test("are what the table gives", () => {

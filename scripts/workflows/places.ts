@@ -1,17 +1,30 @@
 import { pinned } from "./pins.ts";
 import { expression, type Mapping, type Place } from "./shape.ts";
 
-/** A repository and a commit in it. */
+/** A repository and a commit in it, and one of its workflows at that commit. */
 interface Coordinates {
   repository: string;
   commit: string;
-  ref(file: string): string;
+  workflowRef(file: string): string;
 }
 
+/** What the runner says of the workflow that was called. */
 const ofTheCall: Coordinates = {
   repository: expression("job.workflow_repository"),
   commit: expression("job.workflow_sha"),
-  ref: () => expression("job.workflow_ref"),
+  workflowRef: () => expression("job.workflow_ref"),
+};
+
+/** github.com: an action beside the workflow, at the workflow's own commit, without a checkout (runner 2.336.0 or newer). */
+export const onGitHub: Place = {
+  folder: ".github/workflows",
+  guard: [],
+  fetch: [],
+  workflow: (file) => `$/.github/workflows/${file}`,
+  action: (name) => `$/actions/${name}`,
+  // Any job of a repository can save an entry under any key, one that runs strangers' code included; here nothing could be restored even by mistake.
+  guarded: { "cache-mode": "none" },
+  workflowRef: ofTheCall.workflowRef,
 };
 
 const guard: Mapping = {
@@ -28,17 +41,28 @@ const guard: Mapping = {
 };
 
 /** Any server: goldenpath is checked out into the job at the commit at which it was called, by what the runner says that is. */
-export const checkedOut: Place = {
-  guard: [guard],
-  fetch: [
-    {
-      name: "Check out goldenpath at this workflow's own commit",
-      uses: pinned("actions/checkout"),
-      with: { repository: ofTheCall.repository, ref: ofTheCall.commit, path: ".goldenpath", "persist-credentials": false },
-    },
-  ],
-  workflow: (file) => `./.github/workflows/${file}`,
-  action: (name) => `./.goldenpath/actions/${name}`,
-  guarded: {},
-  workflowRef: ofTheCall.ref,
-};
+export const onAnyServer: Place = { ...checkedOut(ofTheCall), guard: [guard] };
+
+/** A server whose runners can't say which commit was called: goldenpath is checked out at one that is written down. */
+export function onServer(repository: string, commit: string): Place {
+  const workflowRef = (file: string): string => `${repository}/.github/workflows/${file}@${commit}`;
+  return { ...checkedOut({ repository, commit, workflowRef }), folder: ".github/workflows" };
+}
+
+function checkedOut({ repository, commit, workflowRef }: Coordinates): Place {
+  return {
+    folder: ".github/workflows-ghes",
+    guard: [],
+    fetch: [
+      {
+        name: "Check out goldenpath at this workflow's own commit",
+        uses: pinned("actions/checkout"),
+        with: { repository, ref: commit, path: ".goldenpath", "persist-credentials": false },
+      },
+    ],
+    workflow: (file) => `./.github/workflows/${file}`,
+    action: (name) => `./.goldenpath/actions/${name}`,
+    guarded: {},
+    workflowRef,
+  };
+}

@@ -32,6 +32,8 @@ export interface StageRow {
 
 /** Where the workflows run, as far as that changes what they say. */
 export interface Place {
+  /** Of its files, in the project. GitHub runs only what is in `.github/workflows`. */
+  folder: string;
   /** The first steps of a job: what has to hold before anything is fetched. */
   guard: readonly Mapping[];
   /** Steps by which a job gets goldenpath's actions; none where they are reached without. */

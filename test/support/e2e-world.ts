@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { runChecked } from "@goldenpath/core/exec/run";
@@ -10,12 +10,17 @@ import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
 import { parseDocument } from "yaml";
 import { activatePlatformPolicy, buildPlatformImages, installPlatform, type Platform } from "../../examples/golden-platform/platform.ts";
+import { onAnyServer, onGitHub, onServer } from "../../scripts/workflows/places.ts";
+import { renderWorkflows } from "../../scripts/workflows/render.ts";
 import { type ActRun, runAct } from "./act.ts";
 import { actionFiles, projectRoot } from "./workflows.ts";
 
 /** Made-up commits: these repositories are folders, and act looks a commit up in its arguments. */
 export const goldenpathCommit = "a".repeat(40);
 export const wrapperCommit = "b".repeat(40);
+/** The workflows as github.com runs them, which reach goldenpath's actions without a checkout, and a wrapper that calls those. */
+const goldenpathCommitOnGitHub = "d".repeat(40);
+const wrapperCommitOnGitHub = "e".repeat(40);
 /** Where the same goldenpath is called on a server or runner that does not know `job.workflow_*`: act as it is. */
 export const goldenpathCommitOnOldRunner = "c".repeat(40);
 const goldenpathName = "goldenpath-ci/goldenpath";
@@ -73,14 +78,18 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
     const places = { client, quarantine: quarantine.host, vetted: vetted.host, ports };
     const policy = await activate(await writeWithVetted(platform, vetted.host), platform, places);
     const policySigner = platform.keys.policy.publicKey;
-    const goldenpath = renderGoldenpath(join(directory, "goldenpath"));
-    const onOldRunner = renderGoldenpath(join(directory, "goldenpath-on-old-runner"), { oldRunner: true });
-    const wrapper = renderWrapper(join(directory, "wrapper"), { quarantine: quarantine.host, vetted: vetted.host, policy, policySigner });
+    const goldenpath = renderGoldenpath(join(directory, "goldenpath"), workflowsOnServer());
+    const facts = { quarantine: quarantine.host, vetted: vetted.host, policy, policySigner };
     const repositories = {
       ...standInRepositories(),
       [`${goldenpathName}@${goldenpathCommit}`]: goldenpath,
-      [`${goldenpathName}@${goldenpathCommitOnOldRunner}`]: onOldRunner,
-      [`${wrapperName}@${wrapperCommit}`]: wrapper,
+      [`${goldenpathName}@${goldenpathCommitOnOldRunner}`]: renderGoldenpath(
+        join(directory, "goldenpath-on-old-runner"),
+        workflowsOnOldRunner(),
+      ),
+      [`${goldenpathName}@${goldenpathCommitOnGitHub}`]: renderGoldenpath(join(directory, "goldenpath-on-github"), workflowsOnGitHub()),
+      [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts),
+      [`${wrapperName}@${wrapperCommitOnGitHub}`]: renderWrapper(join(directory, "wrapper-on-github"), goldenpathCommitOnGitHub, facts),
     };
     const secrets = {
       ...Object.fromEntries(stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")])),
@@ -144,10 +153,11 @@ async function encryptKeys(cosign: string, directory: string, platform: Platform
   return secrets;
 }
 
-/** The example's caller, calling the wrapper at its commit. */
-export function readCaller(): Record<string, string> {
+/** The example's caller, calling the wrapper at its commit; `onGitHub`, the one that calls the workflows for github.com. */
+export function readCaller({ onGitHub = false } = {}): Record<string, string> {
   const path = ".github/workflows/golden-path.yml";
-  return { [path]: pinCommit(readFileSync(join(projectRoot, "examples/caller", path), "utf8"), wrapperName, wrapperCommit) };
+  const commit = onGitHub ? wrapperCommitOnGitHub : wrapperCommit;
+  return { [path]: pinCommit(readFileSync(join(projectRoot, "examples/caller", path), "utf8"), wrapperName, commit) };
 }
 
 function writeDockerConfig(directory: string, quarantine: string, vetted: string): string {
@@ -188,43 +198,63 @@ async function activate(
   return activatePlatformPolicy(own, `${quarantine}/platform`, options);
 }
 
-/**
- * goldenpath as its repository has it at a commit, as far as workflows use it. Three things are written out that GitHub fills in and act 0.2.89 cannot: the
- * workflows beside `golden-path.yml` by their full names, and the called workflow's own coordinates (`job.workflow_*`), which are empty in act. With
- * `oldRunner` these stay as they are, and so empty.
- */
-function renderGoldenpath(target: string, { oldRunner = false } = {}): string {
-  const commit = oldRunner ? goldenpathCommitOnOldRunner : goldenpathCommit;
-  const workflows = ".github/workflows";
+/** The workflows for a server whose runners can't say which commit was called: act's can't either. */
+function workflowsOnServer(): Record<string, string> {
+  return fullNames(renderWorkflows(onServer(goldenpathName, goldenpathCommit)), goldenpathCommit);
+}
+
+/** Those that ask the runner, as they are: in act 0.2.89 `job.workflow_*` are empty. */
+function workflowsOnOldRunner(): Record<string, string> {
+  return fullNames(renderWorkflows(onAnyServer), goldenpathCommitOnOldRunner);
+}
+
+/** Those for github.com, with what `$/` and `job.workflow_ref` mean there written out, and without `cache-mode`: act 0.2.89 knows none of them. */
+function workflowsOnGitHub(): Record<string, string> {
+  const files = Object.entries(renderWorkflows(onGitHub)).map(([name, text]) => {
+    const ref = `${goldenpathName}/.github/workflows/${name}@${goldenpathCommitOnGitHub}`;
+    return [
+      name,
+      text
+        .replaceAll(/uses: \$\/([\w./-]+)/g, `uses: ${goldenpathName}/$1@${goldenpathCommitOnGitHub}`)
+        .replaceAll(/\$\{\{ job\.workflow_ref \}\}/g, ref)
+        .replaceAll(/^ {4}cache-mode: none\n/gm, ""),
+    ] as const;
+  });
+  for (const [name, text] of files)
+    if (/job\.workflow_|uses: [.$]\//.test(text)) throw new Error(`${name} has something that act cannot resolve`);
+  return Object.fromEntries(files);
+}
+
+/** In a called workflow, act looks for `./.github/workflows` in the caller's repository; GitHub, beside the called one. */
+function fullNames(files: Readonly<Record<string, string>>, commit: string): Record<string, string> {
+  const own = `uses: ${goldenpathName}/.github/workflows/$1@${commit}`;
+  return Object.fromEntries(
+    Object.entries(files).map(([name, text]) => [name, text.replaceAll(/uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g, own)]),
+  );
+}
+
+/** goldenpath as its repository has it at a commit, as far as workflows use it. */
+function renderGoldenpath(target: string, workflows: Readonly<Record<string, string>>): string {
   for (const path of actionFiles()) cpSync(join(projectRoot, path), join(target, path));
   for (const action of actionFiles().map((file) => file.replace(/\/action\.yml$/, ""))) {
     const dist = join(action, "dist");
     if (!existsSync(join(projectRoot, dist, "index.js"))) throw new Error(`${dist} is not built: npm run build`);
     cpSync(join(projectRoot, dist), join(target, dist), { recursive: true });
   }
-  mkdirSync(join(target, workflows), { recursive: true });
-  const names = readdirSync(join(projectRoot, workflows)).filter((name) => name === "golden-path.yml" || name.startsWith("stage-"));
-  for (const name of names) {
-    const own = `${goldenpathName}/${workflows}`;
-    const called = readFileSync(join(projectRoot, workflows, name), "utf8").replaceAll(
-      /uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g,
-      `uses: ${own}/$1@${commit}`,
-    );
-    const text = called
-      .replaceAll(/\$\{\{ job\.workflow_repository \}\}/g, goldenpathName)
-      .replaceAll(/\$\{\{ job\.workflow_sha \}\}/g, commit)
-      .replaceAll(/\$\{\{ job\.workflow_ref \}\}/g, `${own}/${name}@${commit}`);
-    if (/\$\{\{[^}]*job\.workflow_|uses: \.\/\.github/.test(text)) throw new Error(`${name} has something that act cannot resolve`);
-    writeFileSync(join(target, workflows, name), oldRunner ? called : text);
-  }
+  mkdirSync(join(target, ".github/workflows"), { recursive: true });
+  for (const [name, text] of Object.entries(workflows)) writeFileSync(join(target, ".github/workflows", name), text);
   return target;
 }
 
 /** The example organisation's wrapper with what a platform team fills in, and a database of vulnerabilities, since the scanner's own cannot be downloaded here. */
-function renderWrapper(target: string, facts: { quarantine: string; vetted: string; policy: string; policySigner: string }): string {
+function renderWrapper(
+  target: string,
+  commit: string,
+  facts: { quarantine: string; vetted: string; policy: string; policySigner: string },
+): string {
   const path = ".github/workflows/golden-path.yml";
   const database = join(projectRoot, "examples/vulnerability-data/grype-db");
-  let text = pinCommit(readFileSync(join(projectRoot, "examples/organisation", path), "utf8"), goldenpathName, goldenpathCommit);
+  let text = pinCommit(readFileSync(join(projectRoot, "examples/organisation", path), "utf8"), goldenpathName, commit);
   text = replaceOnce(text, /policy: oci:\/\/registry\.acme\.example\/\S+/, `policy: ${facts.policy}\n      database: ${database}`);
   text = replaceOnce(
     text,
@@ -251,12 +281,9 @@ function replaceOnce(text: string, what: string | RegExp, by: string): string {
 }
 
 function standInRepositories(): Record<string, string> {
-  const workflows = join(projectRoot, ".github/workflows");
   const used = new Set<string>();
-  for (const name of readdirSync(workflows)) {
-    const text = readFileSync(join(workflows, name), "utf8");
+  for (const text of Object.values({ ...workflowsOnServer(), ...workflowsOnOldRunner() }))
     for (const [, reference = ""] of text.matchAll(/uses: ([\w-]+\/[\w-]+@[0-9a-f]{40})/g)) used.add(reference);
-  }
   return Object.fromEntries(
     [...used].map((reference) => {
       const standIn = standIns[reference.split("@")[0] as keyof typeof standIns];

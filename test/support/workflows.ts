@@ -22,6 +22,7 @@ export interface Job {
   needs?: string | string[];
   environment?: string;
   permissions?: Record<string, string>;
+  "cache-mode"?: string;
   with?: Record<string, string>;
   secrets?: "inherit" | Record<string, string>;
   outputs?: Record<string, string>;
@@ -42,10 +43,35 @@ export interface WorkflowFile {
   workflow: Workflow;
 }
 
+/** As it stands in the YAML: in a string of its own it would look like a mistake for a template. */
+export const expression = (text: string): string => `\${{ ${text} }}`;
+export const stages = ["build", "base", "scan", "promote"] as const;
+export const keyOf = (stage: string): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+export const passphraseOf = (stage: string): string => `${keyOf(stage)}_PASSPHRASE`;
+
+/** The two places that the path's workflows are written for, where their files are, and how each names another workflow and an action of goldenpath. */
+export const places = [
+  { place: "github.com", folder: ".github/workflows", workflows: "$/.github/workflows/", actions: "$/actions/" },
+  { place: "any server", folder: ".github/workflows-ghes", workflows: "./.github/workflows/", actions: "./.goldenpath/actions/" },
+] as const;
+
+export function jobOf(workflow: { jobs: Record<string, Job> }, name: string): Job {
+  const job = workflow.jobs[name];
+  if (job === undefined) throw new Error(`there is no job ${name}`);
+  return job;
+}
+
+/** The action of goldenpath that a step runs, by its name, however it is reached. */
+export function ownAction({ uses = "" }: Step): string | undefined {
+  return /^(?:\$\/|\.\/\.goldenpath\/|goldenpath-ci\/goldenpath\/)actions\/(?<name>[a-z-]+)(?:@[0-9a-f]{40})?$/.exec(uses)?.groups?.[
+    "name"
+  ];
+}
+
 /** The project's own workflows and the examples'. */
 export function readWorkflows(): WorkflowFile[] {
   const examples = readdirSync(join(projectRoot, "examples")).map((name) => `examples/${name}/.github/workflows`);
-  return [".github/workflows", ...examples]
+  return [...places.map(({ folder }) => folder), ...examples]
     .filter((directory) => existsSync(join(projectRoot, directory)))
     .flatMap((directory) => readdirSync(join(projectRoot, directory)).map((name) => join(directory, name)))
     .map((path) => ({ path, workflow: parse(readFileSync(join(projectRoot, path), "utf8")) as Workflow }));

@@ -1,0 +1,165 @@
+import { describe, expect, test } from "vitest";
+import {
+  allStrings,
+  expression,
+  type Job,
+  jobOf,
+  keyOf,
+  passphraseOf,
+  places,
+  readWorkflow,
+  secretsRead,
+  stages,
+} from "../support/workflows.ts";
+
+describe.each(places)("the trust model on $place", ({ folder, workflows, actions }) => {
+  const stageWorkflow = (stage: string) => readWorkflow(`${folder}/stage-${stage}.yml`);
+  const chain = readWorkflow(`${folder}/golden-path.yml`);
+  const files = [chain, ...stages.map(stageWorkflow)];
+  const steps = files.flatMap(({ jobs }) => Object.values(jobs).flatMap((job) => job.steps ?? []));
+  const build = jobOf(stageWorkflow("build"), "build");
+
+  test("the job that runs strangers' code has no key, no environment, no token and no vetted credential", () => {
+    expect(secretsRead(build)).toEqual(["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+    expect(build.environment).toBeUndefined();
+    expect(build.permissions).toEqual({ contents: "read" });
+    const building = build.steps?.filter((step) => step.uses === `${actions}detect-and-build`);
+    expect(building?.map((step) => secretsRead(step))).toEqual([[]]);
+  });
+
+  test("that job alone runs where its label says, and every other where the others' says: a caller can keep them on machines apart", () => {
+    const labels = stages.flatMap((stage) =>
+      Object.entries(stageWorkflow(stage).jobs).map(([name, job]) => [`${stage} ${name}`, job["runs-on"]]),
+    );
+    expect(Object.fromEntries(labels)).toEqual({
+      "build build": expression("inputs.build-runs-on"),
+      "build attest": expression("inputs.runs-on"),
+      "base base": expression("inputs.runs-on"),
+      "scan scan": expression("inputs.runs-on"),
+      "promote promote": expression("inputs.runs-on"),
+    });
+    for (const stage of stages) {
+      const handed = Object.entries(jobOf(chain, stage).with ?? {}).filter(([name]) => name.endsWith("runs-on"));
+      expect(Object.fromEntries(handed)).toEqual({
+        "runs-on": expression("inputs.runs-on"),
+        ...(stage === "build" ? { "build-runs-on": expression("inputs.build-runs-on") } : {}),
+      });
+    }
+  });
+
+  test("the application is checked out beside goldenpath, in that job alone, and is all that is built", () => {
+    const checkouts = (job: Job) => (job.steps ?? []).filter((step) => step.uses?.startsWith("actions/checkout@"));
+    const ofGoldenpath = folder === ".github/workflows" ? [] : [".goldenpath"];
+    expect(checkouts(build).map((step) => step.with?.["path"])).toEqual(["application", ...ofGoldenpath]);
+    const building = build.steps?.find((step) => step.id === "build");
+    expect(building?.with?.["context"]).toBe(`application/${expression("inputs.context")}`);
+    for (const stage of stages) {
+      for (const job of Object.values(stageWorkflow(stage).jobs)) {
+        if (job.steps?.some((step) => step.id === "build")) continue;
+        expect(checkouts(job).map((step) => step.with?.["path"])).toEqual(ofGoldenpath);
+      }
+    }
+  });
+
+  test.each(stages)("the workflow of stage %s reads its own key, quarantine's login and (promote alone) vetted's", (stage) => {
+    const quarantine = ["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"];
+    const expected = [
+      keyOf(stage),
+      passphraseOf(stage),
+      ...quarantine,
+      ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
+    ].sort();
+    const workflow = stageWorkflow(stage);
+    expect(secretsRead(workflow.jobs)).toEqual(expected);
+    expect(Object.keys(workflow.on?.workflow_call?.secrets ?? {}).sort()).toEqual(expected);
+    for (const job of Object.values(workflow.jobs)) {
+      // A key is in the environment of the job that uses it, and only there.
+      const signs = secretsRead(job).some((name) => [keyOf(stage), passphraseOf(stage)].includes(name));
+      expect(job.environment).toBe(signs ? expression("inputs.signing-environment") : undefined);
+    }
+  });
+
+  test.each(stages)("the key of stage %s goes with its passphrase to the one step that signs", (stage) => {
+    const signing = Object.values(stageWorkflow(stage).jobs).flatMap((job) =>
+      (job.steps ?? []).filter((step) => secretsRead(step).some((name) => name.startsWith("GOLDENPATH_"))),
+    );
+    expect(signing.map((step) => step.uses)).toEqual([`${actions}${stage === "promote" ? "promote" : "sign"}`]);
+    expect(signing[0]?.with).toMatchObject({
+      key: expression(`secrets.${keyOf(stage)}`),
+      "key-passphrase": expression(`secrets.${passphraseOf(stage)}`),
+    });
+  });
+
+  test.each(stages)("the chain hands stage %s those secrets and no others, each under its own name", (stage) => {
+    const declared = Object.keys(stageWorkflow(stage).on?.workflow_call?.secrets ?? {});
+    const handed = Object.fromEntries(declared.map((name) => [name, expression(`secrets.${name}`)]));
+    expect(jobOf(chain, stage).secrets).toEqual(handed);
+    expect(jobOf(chain, stage).uses).toBe(`${workflows}stage-${stage}.yml`);
+    expect(jobOf(chain, stage).with?.["signing-environment"]).toBe(expression(`inputs.${stage}-signing-environment`));
+  });
+
+  test("names secrets so that an environment can keep them", () => {
+    // GitHub: letters, digits and underscores; a reusable workflow's own declaration would allow more, which then no environment could provide.
+    for (const workflow of files) {
+      for (const name of [...secretsRead(workflow), ...Object.keys(workflow.on?.workflow_call?.secrets ?? {})])
+        expect(name).toMatch(/^[A-Z_][A-Z0-9_]*$/);
+    }
+  });
+
+  test("no job's word but a digest goes from one to the next: the repository is the organisation's", () => {
+    const strings = [chain, ...stages.map(stageWorkflow)].flatMap(({ jobs }) => allStrings(Object.values(jobs)));
+    // The key `needs` is the order of jobs; anywhere else the word is what they say, `toJSON(needs)` included.
+    const needed = strings.flatMap((text) => (text === "needs" ? [] : [...text.matchAll(/\bneeds\b[\w.-]*/g)].map(([found]) => found)));
+    expect([...new Set(needed)]).toEqual(["needs.build.outputs.digest"]);
+    for (const stage of ["base", "scan", "promote"] as const)
+      expect(jobOf(chain, stage).with?.["image"]).toBe(`${expression("inputs.quarantine")}@${expression("needs.build.outputs.digest")}`);
+    expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
+    const sign = jobOf(stageWorkflow("build"), "attest").steps?.at(-1);
+    expect(sign?.with?.["image"]).toBe(`${expression("inputs.repository")}@${expression("needs.build.outputs.digest")}`);
+    expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
+      `${expression("inputs.repository")}:${expression("inputs.tag")}`,
+    );
+  });
+
+  test("no stage before promote gives more than a digest or a verdict", () => {
+    const given = Object.fromEntries(
+      stages.map((stage) => {
+        const { jobs, on } = stageWorkflow(stage);
+        const ofJobs = Object.values(jobs).flatMap((job) => Object.keys(job.outputs ?? {}));
+        return [stage, { ofJobs, ofWorkflow: Object.keys(on?.workflow_call?.outputs ?? {}) }];
+      }),
+    );
+    const only = (...names: string[]) => ({ ofJobs: names, ofWorkflow: names });
+    expect(given).toEqual({ build: only("digest"), base: only("verdict"), scan: only("verdict"), promote: only("image", "digest") });
+    expect(Object.keys(chain.on?.workflow_call?.outputs ?? {})).toEqual(["image", "digest"]);
+  });
+
+  test("tools come from a mirror where the organisation names one, in each step that needs a tool", () => {
+    const mirrored = steps.filter((step) => step.env?.["GOLDENPATH_TOOL_MIRROR"] !== undefined);
+    expect(mirrored.map((step) => [step.uses, step.env?.["GOLDENPATH_TOOL_MIRROR"]])).toEqual([
+      [`${actions}detect-and-build`, expression("inputs.tools-mirror")],
+      [`${actions}sign`, expression("inputs.tools-mirror")],
+      [`${actions}scan`, expression("inputs.tools-mirror")],
+    ]);
+    for (const stage of ["build", "scan"]) expect(jobOf(chain, stage).with?.["tools-mirror"]).toBe(expression("inputs.tools-mirror"));
+  });
+
+  test("promote waits for every stage before it, and asks for none of their verdicts: the gate does", () => {
+    expect(jobOf(chain, "promote").needs).toEqual(["build", "base", "scan"]);
+    for (const name of ["base", "scan"]) expect(jobOf(chain, name).needs).toBe("build");
+    for (const job of Object.values(chain.jobs)) expect(job).not.toHaveProperty("if");
+    for (const step of steps) expect(step).not.toHaveProperty("continue-on-error");
+  });
+
+  test("a failed verdict is signed as well, and no other stage's result", () => {
+    for (const [stage, id] of [
+      ["base", "enforce"],
+      ["scan", "scan"],
+    ] as const) {
+      const sign = jobOf(stageWorkflow(stage), stage).steps?.find((step) => step.uses?.endsWith("/sign"));
+      expect(sign?.if).toContain("!cancelled()");
+      expect(sign?.if).toContain(`steps.${id}.outputs.verdict == 'fail'`);
+      expect(sign?.with).toMatchObject({ results: expression(`steps.${id}.outputs.result`), key: expression(`secrets.${keyOf(stage)}`) });
+    }
+  });
+});

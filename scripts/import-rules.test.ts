@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -27,39 +27,77 @@ describe("imports point one way", () => {
     ["packages/core/src/scan/grype.ts", "@actions/core"],
     ["packages/core/src/scan/grype.ts", "@goldenpath/runner/ports"],
     ["packages/core/src/scan/grype.ts", "node:child_process"],
-    ["packages/core/src/registry/auth.ts", "node:child_process"],
-    ["packages/core/src/registry/copy.ts", "../gate/decide.ts"],
-    ["packages/core/src/oci/digest.ts", "../registry/client.ts"],
-    ["packages/core/src/gate/decide.ts", "../registry/client.ts"],
+    ["packages/registry-client/src/auth.ts", "node:child_process"],
+    ["packages/registry-client/src/copy.ts", "@goldenpath/core/gate/decide"],
+    ["packages/foundation/src/errors.ts", "@goldenpath/registry-client/oci/digest"],
+    ["packages/core/src/scan/grype.ts", "@goldenpath/testing/chain"],
+    ["packages/core/src/scan/grype.ts", "@goldenpath/registry-server/server"],
+    ["packages/registry-client/src/oci/digest.ts", "../client.ts"],
+    ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/probe/probe"],
     ["packages/core/src/gate/decide.ts", "node:fs/promises"],
-    ["packages/core/src/gate/build.ts", "../registry/client.ts"],
-    ["packages/core/src/gate/source.ts", "../exec/run.ts"],
+    ["packages/core/src/gate/build.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/gate/source.ts", "@goldenpath/foundation/exec/run"],
     // The rule is by folder: a file that is split off, whatever its name, is covered before anybody thinks of it.
-    ["packages/core/src/gate/not-yet-written.ts", "../registry/client.ts"],
+    ["packages/core/src/gate/not-yet-written.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/base/not-yet-written.ts", "node:fs"],
-    ["packages/core/src/scan/not-yet-written.ts", "../exec/run.ts"],
+    ["packages/core/src/scan/not-yet-written.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/policy/not-yet-written.ts", "undici"],
-    ["packages/core/src/promote/not-yet-written.ts", "../registry/copy.ts"],
-    ["packages/core/src/report/not-yet-written.ts", "../registry/client.ts"],
-    ["packages/core/src/promote/server-side/plan.ts", "../../registry/client.ts"],
-    ["packages/core/src/build/strategies/not-yet-written/judge.ts", "../../../exec/run.ts"],
-    ["packages/core/src/base/identify.ts", "../exec/run.ts"],
+    ["packages/core/src/promote/not-yet-written.ts", "@goldenpath/registry-client/copy"],
+    ["packages/core/src/report/not-yet-written.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/promote/server-side/plan.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/build/strategies/not-yet-written/judge.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/base/identify.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/base/decide.ts", "undici"],
     ["packages/core/src/scan/gate.ts", "../tools/finder.ts"],
-    ["packages/core/src/promote/plan.ts", "../registry/copy.ts"],
+    ["packages/core/src/promote/plan.ts", "@goldenpath/registry-client/copy"],
     ["packages/runner/src/ports.ts", "node:child_process"],
     ["actions/scan/src/index.ts", "../../../actions/sign/src/index.ts"],
     ["actions/scan/src/index.ts", "@goldenpath/action-sign"],
   ])("%s may not import %s", (path, module) => expect(isRefused(path, module)).toBe(true));
 
   test.each([
-    ["packages/core/src/exec/run.ts", "node:child_process"],
-    ["packages/core/src/scan/grype.ts", "../exec/run.ts"],
-    ["packages/core/src/registry/copy.ts", "../oci/digest.ts"],
+    ["packages/foundation/src/exec/run.ts", "node:child_process"],
+    ["packages/core/src/scan/grype.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/oci/digest"],
+    ["packages/registry-client/src/copy.ts", "./oci/digest.ts"],
     ["packages/core/src/gate/decide.ts", "../signing/types.ts"],
-    ["packages/core/src/gate/verify.ts", "../registry/client.ts"],
-    ["packages/core/src/scan/scanners/not-yet-written.ts", "../../exec/run.ts"],
+    ["packages/core/src/gate/verify.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/scan/scanners/not-yet-written.ts", "@goldenpath/foundation/exec/run"],
     ["packages/runner/src/ports.ts", "@actions/core"],
     ["actions/scan/src/index.ts", "@goldenpath/core/verbs/scan"],
   ])("%s may import %s", (path, module) => expect(isRefused(path, module)).toBe(false));
+});
+
+test("each package declares what its sources import", () => {
+  for (const name of readdirSync(join(root, "packages"))) {
+    const folder = join(root, "packages", name);
+    const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    const { references } = JSON.parse(readFileSync(join(folder, "tsconfig.json"), "utf8")) as { references: { path: string }[] };
+    const imported = { source: new Set<string>(), test: new Set<string>() };
+    for (const file of readdirSync(join(folder, "src"), { recursive: true, encoding: "utf8" })) {
+      if (!file.endsWith(".ts")) continue;
+      const text = readFileSync(join(folder, "src", file), "utf8");
+      const modules = [...text.matchAll(/^(?:import|export) [^;"]*?from "([^."][^"]*)";$|^import "([^."][^"]*)";$/gms)].map(
+        (match) => match[1] ?? match[2] ?? "",
+      );
+      for (const module of modules.filter((each) => !each.startsWith("node:"))) {
+        const [first = "", second = ""] = module.split("/");
+        imported[file.endsWith(".test.ts") ? "test" : "source"].add(first.startsWith("@") ? `${first}/${second}` : first);
+      }
+    }
+    const own = (names: Iterable<string>): string[] => [...names].filter((each) => each.startsWith("@goldenpath/")).sort();
+    expect(
+      [...imported.source].filter((each) => !(each in dependencies) && !(name === "testing" && each in devDependencies)),
+      name,
+    ).toEqual([]);
+    expect(own(imported.source), `${name}: the dependencies that are declared are used`).toEqual(own(Object.keys(dependencies)));
+    expect(references.map(({ path }) => `@goldenpath/${path.slice("../".length)}`).sort(), `${name}/tsconfig.json`).toEqual(
+      own(Object.keys(dependencies)),
+    );
+    expect(
+      own(imported.test).filter((each) => each !== `@goldenpath/${name}` && !(each in dependencies) && !(each in devDependencies)),
+      `${name}'s tests`,
+    ).toEqual([]);
+  }
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { parsePolicy } from "../packages/core/src/policy/parse.ts";
-import { samplePolicyText } from "../test/support/policy.ts";
+import { samplePolicyText } from "../packages/testing/src/policy.ts";
 import { root } from "./schemas.ts";
 
 const docs = readFileSync(join(root, "docs/registries.md"), "utf8");

@@ -5,7 +5,7 @@ import { default as addFormats } from "ajv-formats";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parsePolicy } from "../packages/core/src/policy/parse.ts";
-import { fakeDigest, samplePolicyText } from "../test/support/policy.ts";
+import { fakeDigest, samplePolicyText } from "../packages/testing/src/policy.ts";
 import { refreshPolicyDocs, renderGeneratedFiles, root } from "./schemas.ts";
 
 const read = (name: string): string => readFileSync(join(root, name), "utf8");

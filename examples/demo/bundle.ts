@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runProcess } from "@goldenpath/core/exec/run";
 import { parseStageResult, type StageResult } from "@goldenpath/core/result";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 
 const root = join(import.meta.dirname, "../..");
 

@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import { runChecked } from "@goldenpath/core/exec/run";
 import { paint } from "@goldenpath/core/report/terminal";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { findInPath } from "@goldenpath/core/tools/path";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { runChecked } from "@goldenpath/foundation/exec/run";
 import type { Demo } from "./machine.ts";
 import type { Promoted } from "./path.ts";
 

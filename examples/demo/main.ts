@@ -2,8 +2,8 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeError, isKnownError } from "@goldenpath/core/errors";
 import { paint } from "@goldenpath/core/report/terminal";
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
 import { showKept, showRunning } from "./look.ts";
 import { checkMachine, openDemo } from "./machine.ts";
 import { walkPath } from "./path.ts";

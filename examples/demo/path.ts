@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { type Digest, parseDigest } from "@goldenpath/core/oci/digest";
-import { formatRepository, parseReference, type Repository } from "@goldenpath/core/oci/reference";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { deriveChain } from "@goldenpath/core/report/chain";
 import { paint, renderChainText, renderResultText } from "@goldenpath/core/report/terminal";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
+import { type Digest, parseDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { BundleRun } from "./bundle.ts";
 import type { Demo } from "./machine.ts";
 

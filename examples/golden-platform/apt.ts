@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import { runProcess } from "@goldenpath/core/exec/run";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 
 export interface Distribution {
   /** `debian` or `ubuntu`. */

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import { runProcess } from "@goldenpath/core/exec/run";
-import type { Ports } from "@goldenpath/core/ports";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import type { Ports } from "@goldenpath/foundation/ports";
 import { type Apt, type Distribution, elsewhere, explainMissingTool, openApt, type PackageRecord, parseDistribution } from "./apt.ts";
 import { readTree, writeLayer } from "./file-tree.ts";
 import { assembleImage, type BuiltImage, fixedTime, loadImage, saveImage } from "./image.ts";

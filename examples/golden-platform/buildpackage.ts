@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { UserError } from "@goldenpath/core/errors";
+import { UserError } from "@goldenpath/foundation/errors";
 import { parse } from "smol-toml";
 import { z } from "zod";
 import { type FileTree, readTree, writeLayer } from "./file-tree.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import type { Digest } from "@goldenpath/core/oci/digest";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { pack } from "tar-stream";
 
 /** What a layer holds at one path. Everything belongs to root unless told otherwise. */

@@ -1,10 +1,10 @@
 import { createReadStream } from "node:fs";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { createDigester, type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import { type Descriptor, mediaTypes, parseImageConfig, parseManifest } from "@goldenpath/core/oci/manifest";
-import type { Repository } from "@goldenpath/core/oci/reference";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createDigester, type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes, parseImageConfig, parseManifest } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LayerFile } from "./file-tree.ts";
 
 /** An image that lies in files, ready to be pushed. */

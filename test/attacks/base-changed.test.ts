@@ -1,6 +1,6 @@
+import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
+import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { gzipLayer, type LayerStand, startLayerStand } from "../support/layered-image.ts";
-import { type TarOptions, tarOf } from "../support/tar.ts";
 
 /** A base stays what it was approved as: every way of hiding or changing a part of it from a layer above, each beside the twin that does no harm. */
 

@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   connect,

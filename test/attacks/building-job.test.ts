@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runProcess } from "@goldenpath/core/exec/run";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { projectRoot } from "../support/workflows.ts";
 

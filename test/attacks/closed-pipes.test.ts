@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openStand, type Stand } from "../support/promotion.ts";
 
 const root = join(import.meta.dirname, "../..");
 const program = ["--conditions=goldenpath-source", join(root, "packages/cli/bin/goldenpath.mjs")];

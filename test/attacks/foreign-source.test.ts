@@ -1,8 +1,8 @@
 import type { ProvenanceFacts } from "@goldenpath/core/signing/provenance";
 import type { Execution } from "@goldenpath/core/verbs/execute";
+import { attachEvidence, type ChainPolicy, pushImage, putInForce, writeChainPolicy } from "@goldenpath/testing/chain";
+import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
-import { attachEvidence, type ChainPolicy, pushImage, putInForce, writeChainPolicy } from "../support/chain.ts";
-import { openStand, type Stand } from "../support/promotion.ts";
 
 // Whose build may become which image: repository, ref, builder, caller and event of the build, held to what it is promoted to.
 

@@ -3,18 +3,18 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { runProcess } from "@goldenpath/core/exec/run";
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import { mediaTypes } from "@goldenpath/core/oci/manifest";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import { buildReferrer, pushBuilt } from "@goldenpath/core/registry/testing";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { buildReferrer, pushBuilt } from "@goldenpath/registry-client/testing";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { samplePolicyText } from "@goldenpath/testing/policy";
+import { openStand } from "@goldenpath/testing/promotion";
+import { tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { samplePolicyText } from "../support/policy.ts";
-import { openStand } from "../support/promotion.ts";
-import { tinyLayer } from "../support/tiny-image.ts";
 import { useTools } from "../support/tools.ts";
 
 // Text that strangers chose, in whatever a person or the runner reads: the log, annotations, outputs, the summary, the result file, SARIF, the terminal. Each attack is run through

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { runChecked } from "@goldenpath/core/exec/run";
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import type { ImageManifest } from "@goldenpath/core/oci/manifest";
-import { parseRepository } from "@goldenpath/core/oci/reference";
+import { runChecked } from "@goldenpath/foundation/exec/run";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { ImageManifest } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { gzipLayer, type LayerStand, layerTypes, plainLayer, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
+import { paxRecords, type TarOptions, tarEnd, tarEntry, tarFiles, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { gzipLayer, type LayerStand, layerTypes, plainLayer, startLayerStand, type TestLayer } from "../support/layered-image.ts";
-import { paxRecords, type TarOptions, tarEnd, tarEntry, tarFiles, tarOf } from "../support/tar.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
 /** What is judged is what runs: layers that readers take for different things, each beside the honest one that it was made of. */

@@ -1,17 +1,17 @@
 import { createPublicKey } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { mediaTypes } from "@goldenpath/core/oci/manifest";
-import { formatRepository, parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
-import { silentPorts } from "@goldenpath/core/ports";
 import type { Execution } from "@goldenpath/core/verbs/execute";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { attachEvidence, type ChainPolicy, pushImage, putInForce, type TestImage, writeChainPolicy } from "@goldenpath/testing/chain";
+import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
+import { renderSigners } from "@goldenpath/testing/signers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { attachEvidence, type ChainPolicy, pushImage, putInForce, type TestImage, writeChainPolicy } from "../support/chain.ts";
-import { openStand, promoteWhole, type Stand } from "../support/promotion.ts";
-import { renderSigners } from "../support/signers.ts";
 
 // Which policy a promotion is judged by: the one that vetted says is in force, by the platform's signer, and no other, whoever asks.
 

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   connect,

@@ -1,6 +1,5 @@
 import { readBuilds } from "@goldenpath/core/gate/binding";
 import { findEnvironment } from "@goldenpath/core/gate/verify";
-import { mediaTypes } from "@goldenpath/core/oci/manifest";
 import type { Policy } from "@goldenpath/core/policy/schema";
 import { type BuildFacts, orderBuilds } from "@goldenpath/core/promote/tag-order";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
@@ -8,9 +7,10 @@ import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import type { ProvenanceFacts } from "@goldenpath/core/signing/provenance";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import type { Execution } from "@goldenpath/core/verbs/execute";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { attachEvidence, inRepository, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { openStand, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { attachEvidence, inRepository, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
-import { openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 // A tag goes to what a later run has built, and back only where somebody says so.
 

@@ -1,12 +1,12 @@
 // The copying engine in a process of its own, for `npm run bench`: node copy-images.ts JOB.json, with `{ pairs: [[HOST/NAME@DIGEST, HOST/NAME:TAG], …], referrers }`.
 import { readFileSync } from "node:fs";
-import { mapConcurrently } from "@goldenpath/core/concurrency";
-import type { Digest } from "@goldenpath/core/oci/digest";
-import type { Manifest } from "@goldenpath/core/oci/manifest";
-import { parseReference, type Repository } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import { blobsOf, copyBlobs } from "@goldenpath/core/registry/copy";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { blobsOf, copyBlobs } from "@goldenpath/registry-client/copy";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 
 const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as { pairs: [string, string][]; referrers: boolean };
 /** Images on their way at the same time; the client bounds the requests to each host besides. */

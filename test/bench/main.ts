@@ -2,12 +2,12 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { delimiter } from "node:path";
 import { parseArgs } from "node:util";
-import { describeError } from "@goldenpath/core/errors";
-import { runProcess } from "@goldenpath/core/exec/run";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
-import { silentPorts } from "@goldenpath/core/ports";
 import { findTool } from "@goldenpath/core/tools/find";
 import { findInPath } from "@goldenpath/core/tools/path";
+import { describeError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { silentPorts } from "@goldenpath/foundation/ports";
 import { allTools } from "../support/tools.ts";
 import type { Programs } from "./contenders.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";

@@ -1,7 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { describeError } from "@goldenpath/core/errors";
-import { parseRepository } from "@goldenpath/core/oci/reference";
+import { describeError } from "@goldenpath/foundation/errors";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { type Contender, copyContender, type Job, type Programs, peerContenders, promoteContender, resultsOf } from "./contenders.ts";
 import { type Least, leastForCopy, leastForPromotion, type Move } from "./least.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";

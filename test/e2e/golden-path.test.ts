@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { runProcess } from "@goldenpath/core/exec/run";
-import { parseDigest } from "@goldenpath/core/oci/digest";
-import { formatReference, parseReference, parseRepository } from "@goldenpath/core/oci/reference";
-import { copyManifest } from "@goldenpath/core/registry/copy";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
-import type { RegistryServer } from "@goldenpath/registry/server";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { copyManifest } from "@goldenpath/registry-client/copy";
+import { parseDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatReference, parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { RegistryServer } from "@goldenpath/registry-server/server";
 import { extract } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ActRun } from "../support/act.ts";

@@ -1,4 +1,4 @@
-import { buildImage, buildReferrer } from "@goldenpath/core/registry/testing";
+import { buildImage, buildReferrer } from "@goldenpath/registry-client/testing";
 import { afterEach, expect, test } from "vitest";
 import { type FaultStand, openFaultStand } from "../support/fault-stand.ts";
 

@@ -1,13 +1,13 @@
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { mediaTypes } from "@goldenpath/core/oci/manifest";
-import { silentPorts } from "@goldenpath/core/ports";
-import { describeBytes } from "@goldenpath/core/registry/testing";
-import { makeAuthority } from "@goldenpath/core/registry/testing-tls";
-import { createTransport } from "@goldenpath/core/registry/transport";
-import { startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { describeBytes } from "@goldenpath/registry-client/testing";
+import { makeAuthority } from "@goldenpath/registry-client/testing-tls";
+import { createTransport } from "@goldenpath/registry-client/transport";
+import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, expect, test } from "vitest";
 import { findLeaks, openFaultStand } from "../support/fault-stand.ts";
 

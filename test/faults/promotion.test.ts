@@ -1,13 +1,13 @@
-import { isKnownError } from "@goldenpath/core/errors";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import type { Fault, FaultAction, RegistryServer } from "@goldenpath/registry/server";
+import { isKnownError } from "@goldenpath/foundation/errors";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { Fault, FaultAction, RegistryServer } from "@goldenpath/registry-server/server";
+import { attachEvidence, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { connect, openStand, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import { attachEvidence, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
-import { connect, openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

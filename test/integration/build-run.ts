@@ -3,11 +3,11 @@
  * input, writes {@link BuildRunAnswer} as the last line of standard output.
  */
 import { text } from "node:stream/consumers";
-import { isKnownError } from "@goldenpath/core/errors";
-import { type Ports, silentPorts } from "@goldenpath/core/ports";
 import type { StageResult } from "@goldenpath/core/result";
 import { buildVerb } from "@goldenpath/core/verbs/build";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
+import { isKnownError } from "@goldenpath/foundation/errors";
+import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 
 export interface BuildRunRequest {
   inputs: Record<string, string>;

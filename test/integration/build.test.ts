@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseReference } from "@goldenpath/core/oci/reference";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { fetchImageFacts } from "@goldenpath/core/registry/subject";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { useTools } from "../support/tools.ts";
 import {

@@ -1,13 +1,13 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runProcess } from "@goldenpath/core/exec/run";
-import { digestOf } from "@goldenpath/core/oci/digest";
 import { formatStageResult, parseStageResult, type StageResult } from "@goldenpath/core/result";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { pushImage, type TestImage } from "@goldenpath/testing/chain";
+import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { pushImage, type TestImage } from "../support/chain.ts";
-import { openStand, type Stand } from "../support/promotion.ts";
 import { freePort } from "../support/servers.ts";
 
 // What goes wrong, as somebody at a command line sees it: in a process of its own, by its exit code and by what it prints.

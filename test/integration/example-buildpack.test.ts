@@ -13,11 +13,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import { startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, describe, expect, it } from "vitest";
 import { packageBuildpack } from "../../examples/golden-platform/buildpackage.ts";
 import { type BuiltImage, pushImage } from "../../examples/golden-platform/image.ts";

@@ -1,9 +1,9 @@
-import { InfrastructureError, isKnownError } from "@goldenpath/core/errors";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import type { Fault } from "@goldenpath/registry/server";
+import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { Fault } from "@goldenpath/registry-server/server";
+import { attachEvidence, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { connect, openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
-import { attachEvidence, pieces, pushIndex, type TestImage } from "../support/chain.ts";
-import { connect, openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

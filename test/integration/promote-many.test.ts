@@ -2,9 +2,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseStageResult } from "@goldenpath/core/result";
 import type { Execution } from "@goldenpath/core/verbs/execute";
+import type { TestImage } from "@goldenpath/testing/chain";
+import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
 import { afterEach, expect, test } from "vitest";
-import type { TestImage } from "../support/chain.ts";
-import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

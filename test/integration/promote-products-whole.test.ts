@@ -1,19 +1,19 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { InfrastructureError } from "@goldenpath/core/errors";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { parseReference, parseRepository } from "@goldenpath/core/oci/reference";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
-import { silentPorts } from "@goldenpath/core/ports";
 import { createPointerReader } from "@goldenpath/core/promote/in-force";
 import { type PromotionPreparation, preparePromotion } from "@goldenpath/core/promote/promote";
 import { isStagingTag } from "@goldenpath/core/promote/server-side/plan";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import type { Fault } from "@goldenpath/registry/server";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { Fault } from "@goldenpath/registry-server/server";
+import { attachEvidence, type ChainPolicy, pieces, pushImage, pushIndex, putInForce, type TestImage } from "@goldenpath/testing/chain";
+import { connect, openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Behaviour, type ProductServer, startProduct } from "../support/artifactory-nexus.ts";
-import { attachEvidence, type ChainPolicy, pieces, pushImage, pushIndex, putInForce, type TestImage } from "../support/chain.ts";
-import { connect, openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 /** The whole promotion, with a product's part in it: the product is a stand-in, the gate, the registry and the evidence are what they are everywhere. */
 let stand: Stand;

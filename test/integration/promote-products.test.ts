@@ -1,20 +1,20 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import type { Manifest } from "@goldenpath/core/oci/manifest";
-import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { serverSideSchema } from "@goldenpath/core/policy/schema";
-import { silentPorts } from "@goldenpath/core/ports";
 import { removeStagingTags } from "@goldenpath/core/promote/server-side/clean-up";
 import { planServerSide, type ServerSidePlan } from "@goldenpath/core/promote/server-side/plan";
 import { runServerSide, type ServerSideOutcome } from "@goldenpath/core/promote/server-side/run";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { pushImage, pushIndex } from "@goldenpath/testing/chain";
+import { connect } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Behaviour, type ProductServer, startProduct } from "../support/artifactory-nexus.ts";
-import { pushImage, pushIndex } from "../support/chain.ts";
-import { connect } from "../support/promotion.ts";
 
 /** Against stand-ins that answer as the products' documents say; the products themselves have not been there. */
 let registry: RegistryServer;

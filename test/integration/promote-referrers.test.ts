@@ -1,17 +1,17 @@
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
-import { parseRepository, type Repository } from "@goldenpath/core/oci/reference";
 import { findReferrers, referrerLimits } from "@goldenpath/core/promote/referrers";
-import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
-import { rememberReads } from "@goldenpath/core/registry/remember";
-import { type BuiltManifest, buildImage, buildIndex, buildReferrer, encodeText, pushBuilt } from "@goldenpath/core/registry/testing";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { rememberReads } from "@goldenpath/registry-client/remember";
+import { type BuiltManifest, buildImage, buildIndex, buildReferrer, encodeText, pushBuilt } from "@goldenpath/registry-client/testing";
+import type { TestImage } from "@goldenpath/testing/chain";
+import { openStand, promoteWhole, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
-import type { TestImage } from "../support/chain.ts";
-import { openStand, promoteWhole, type Stand, type StandOptions } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

@@ -1,10 +1,9 @@
 import { gzipSync } from "node:zlib";
-import { isKnownError } from "@goldenpath/core/errors";
-import type { Descriptor } from "@goldenpath/core/oci/manifest";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
 import type { Execution } from "@goldenpath/core/verbs/execute";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isKnownError } from "@goldenpath/foundation/errors";
+import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import {
   attachEvidence,
   type Falsehoods,
@@ -16,9 +15,10 @@ import {
   type TestImage,
   transplantEvidence,
   writeChainPolicy,
-} from "../support/chain.ts";
-import { openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
-import { pushTinyIndex } from "../support/tiny-image.ts";
+} from "@goldenpath/testing/chain";
+import { openStand, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
+import { pushTinyIndex } from "@goldenpath/testing/tiny-image";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 const day = 86_400_000;
 let stand: Stand;

@@ -1,9 +1,9 @@
-import { parseRepository } from "@goldenpath/core/oci/reference";
 import type { PromotionPlan } from "@goldenpath/core/promote/plan";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { attachEvidence, describeTarget, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { connect, openStand, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
+import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterEach, describe, expect, test } from "vitest";
-import { attachEvidence, describeTarget, pieces, pushIndex, type TestImage } from "../support/chain.ts";
-import { connect, openStand, type Stand, type StandOptions } from "../support/promotion.ts";
-import { pushTinyImage, tinyLayer } from "../support/tiny-image.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

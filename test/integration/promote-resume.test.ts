@@ -1,11 +1,11 @@
-import { InfrastructureError } from "@goldenpath/core/errors";
-import type { Digest } from "@goldenpath/core/oci/digest";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import type { RecordedRequest } from "@goldenpath/registry/server";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { RecordedRequest } from "@goldenpath/registry-server/server";
+import { attachEvidence, pieces, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { connect, openStand, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, expect, test } from "vitest";
-import { attachEvidence, pieces, pushImage, pushIndex, type TestImage } from "../support/chain.ts";
 import { dieAfter } from "../support/mortality.ts";
-import { connect, openStand, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

@@ -1,11 +1,11 @@
-import { type Digest, digestHex } from "@goldenpath/core/oci/digest";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import { stageVerifierId } from "@goldenpath/core/stages";
+import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { attachEvidence, inRepository, type KeyName, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
-import { attachEvidence, inRepository, type KeyName, pushIndex, type TestImage } from "../support/chain.ts";
-import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "../support/promotion.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

@@ -1,11 +1,11 @@
-import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
-import type { RecordedRequest } from "@goldenpath/registry/server";
+import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { RecordedRequest } from "@goldenpath/registry-server/server";
+import { attachEvidence, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
+import { pushedLayers } from "@goldenpath/testing/tiny-image";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { attachEvidence, pieces, pushIndex, type TestImage } from "../support/chain.ts";
-import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
-import { pushedLayers } from "../support/tiny-image.ts";
 
 let stand: Stand;
 afterEach(() => stand.close());

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { mediaTypes } from "@goldenpath/core/oci/manifest";
-import type { Fault } from "@goldenpath/registry/server";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { Fault } from "@goldenpath/registry-server/server";
+import { attachEvidence, pushIndex } from "@goldenpath/testing/chain";
+import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
-import { attachEvidence, pushIndex } from "../support/chain.ts";
-import { openStand, type Stand } from "../support/promotion.ts";
 
 // Whole promotions on registries that answer otherwise than the specification has it, each beside what looks like it and must stop one.
 

@@ -1,15 +1,15 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { formatRepository, parseRepository } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import { copyManifest } from "@goldenpath/core/registry/copy";
 import type { StageResult } from "@goldenpath/core/result";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { reportVerb } from "@goldenpath/core/verbs/report";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { copyManifest } from "@goldenpath/registry-client/copy";
+import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openStand, type Stand } from "../support/promotion.ts";
 
 let stand: Stand;
 let directory: string;

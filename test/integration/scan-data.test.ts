@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { silentPorts } from "@goldenpath/core/ports";
 import { readGrypeFindings, runGrype } from "@goldenpath/core/scan/grype";
+import { silentPorts } from "@goldenpath/foundation/ports";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { useTools } from "../support/tools.ts";
 

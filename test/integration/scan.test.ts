@@ -1,19 +1,19 @@
 import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
-import type { Descriptor } from "@goldenpath/core/oci/manifest";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { parseStageResult } from "@goldenpath/core/result";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { pushAttestation } from "@goldenpath/testing/chain";
+import { samplePolicyText } from "@goldenpath/testing/policy";
+import { makeKey } from "@goldenpath/testing/signers";
+import { pushTinyImage, pushTinyIndex, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { pushAttestation } from "../support/chain.ts";
-import { samplePolicyText } from "../support/policy.ts";
-import { makeKey } from "../support/signers.ts";
-import { pushTinyImage, pushTinyIndex, type TinyLayer, tinyLayer } from "../support/tiny-image.ts";
 import { useTools } from "../support/tools.ts";
 
 const database = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");

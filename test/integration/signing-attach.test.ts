@@ -1,14 +1,14 @@
-import { InfrastructureError } from "@goldenpath/core/errors";
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import type { Repository } from "@goldenpath/core/oci/reference";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence, maxBundleBytes } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import type { Statement } from "@goldenpath/core/signing/types";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { type EvidenceRegistry, startEvidenceRegistry, statementAbout } from "@goldenpath/testing/evidence-registry";
+import { makeStageKeys, policyWith, type StageKey, type StageName } from "@goldenpath/testing/signers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type EvidenceRegistry, startEvidenceRegistry, statementAbout } from "../support/evidence-registry.ts";
-import { makeStageKeys, policyWith, type StageKey, type StageName } from "../support/signers.ts";
 
 let registry: EvidenceRegistry;
 let keys: Record<StageName, StageKey>;

@@ -1,7 +1,8 @@
-import type { Digest } from "@goldenpath/core/oci/digest";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { pushTinyImage, pushTinyIndex, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { describe, expect, test } from "vitest";
 import {
   type Built,
@@ -18,7 +19,6 @@ import {
   verify,
   workflowRun,
 } from "../support/signing-path.ts";
-import { pushTinyImage, pushTinyIndex, tinyLayer } from "../support/tiny-image.ts";
 
 useSigningPath("syft");
 

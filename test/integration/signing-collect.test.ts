@@ -1,7 +1,3 @@
-import { InfrastructureError, UserError } from "@goldenpath/core/errors";
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
-import type { Repository } from "@goldenpath/core/oci/reference";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence, maxBundleBytes } from "@goldenpath/core/signing/collect";
@@ -10,9 +6,13 @@ import { publicKeyHint, signStatement } from "@goldenpath/core/signing/sigstore"
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { stageVerifierId } from "@goldenpath/core/stages";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { type EvidenceRegistry, encode, startEvidenceRegistry, statementAbout } from "@goldenpath/testing/evidence-registry";
+import { makeKey, makeStageKeys, policyWith, type StageKey, type StageName } from "@goldenpath/testing/signers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type EvidenceRegistry, encode, startEvidenceRegistry, statementAbout } from "../support/evidence-registry.ts";
-import { makeKey, makeStageKeys, policyWith, type StageKey, type StageName } from "../support/signers.ts";
 
 let registry: EvidenceRegistry;
 let keys: Record<StageName, StageKey>;

@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { digestOf } from "@goldenpath/core/oci/digest";
 import { formatStageResult } from "@goldenpath/core/result";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { makeKey } from "@goldenpath/testing/signers";
+import { pushTinyImage, pushTinyIndex, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { describe, expect, test } from "vitest";
-import { makeKey } from "../support/signers.ts";
 import {
   type Built,
   base,
@@ -23,7 +24,6 @@ import {
   verify,
   writeResult,
 } from "../support/signing-path.ts";
-import { pushTinyImage, pushTinyIndex, tinyLayer } from "../support/tiny-image.ts";
 
 useSigningPath();
 

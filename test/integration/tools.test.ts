@@ -1,13 +1,13 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { InfrastructureError } from "@goldenpath/core/errors";
-import { runProcess } from "@goldenpath/core/exec/run";
-import { type Ports, silentPorts } from "@goldenpath/core/ports";
 import { cachedToolPath } from "@goldenpath/core/tools/cache";
 import { type FindToolOptions, findTool, prefetchTools } from "@goldenpath/core/tools/find";
 import { type LockedTool, toolPlatform } from "@goldenpath/core/tools/lock";
 import { findInPath } from "@goldenpath/core/tools/path";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { allTools, requireCommand, requireTool, testTools } from "../support/tools.ts";
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runProcess } from "@goldenpath/core/exec/run";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { describe, expect, test } from "vitest";
 import { requireTool } from "../support/tools.ts";
 import { actionFiles, projectRoot, readWorkflows } from "../support/workflows.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { runProcess } from "@goldenpath/core/exec/run";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { requireCommand } from "../support/tools.ts";

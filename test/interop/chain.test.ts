@@ -2,12 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runProcess } from "@goldenpath/core/exec/run";
-import { type Digest, digestHex } from "@goldenpath/core/oci/digest";
-import { parseReference } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import type { Stage } from "@goldenpath/core/stages";
 import { stageVerifierId } from "@goldenpath/core/stages";
@@ -20,6 +14,12 @@ import { scanVerb } from "@goldenpath/core/verbs/scan";
 import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   activatePlatformPolicy,

@@ -1,15 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { mediaTypes } from "@goldenpath/core/oci/manifest";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
-import { buildImage, buildReferrer, encodeText, pushBuilt } from "@goldenpath/core/registry/testing";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
-import { afterEach, describe, expect, test } from "vitest";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { buildImage, buildReferrer, encodeText, pushBuilt } from "@goldenpath/registry-client/testing";
 import {
   attachEvidence,
   makeKeys,
@@ -19,8 +18,9 @@ import {
   type TestImage,
   type TestKeys,
   writeChainPolicy,
-} from "../support/chain.ts";
-import { connect, promotionsAmong, readStatements } from "../support/promotion.ts";
+} from "@goldenpath/testing/chain";
+import { connect, promotionsAmong, readStatements } from "@goldenpath/testing/promotion";
+import { afterEach, describe, expect, test } from "vitest";
 import { startDistribution, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, requireTool } from "../support/tools.ts";
 

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type RegistryOptions, startRegistry } from "@goldenpath/registry/server";
+import { type RegistryOptions, startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { useTools } from "../support/tools.ts";
 

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { useTools } from "../support/tools.ts";
 

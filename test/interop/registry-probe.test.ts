@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { silentPorts } from "@goldenpath/core/ports";
-import { probeRegistry } from "@goldenpath/core/registry/probe/probe";
-import { type ProbeReport, renderProbe, verdictOf } from "@goldenpath/core/registry/probe/report";
-import { parseProbeTarget } from "@goldenpath/core/registry/probe/target";
-import { startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { probeRegistry } from "@goldenpath/registry-client/probe/probe";
+import { type ProbeReport, renderProbe, verdictOf } from "@goldenpath/registry-client/probe/report";
+import { parseProbeTarget } from "@goldenpath/registry-client/probe/target";
+import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, describe, expect, test } from "vitest";
 import { startDistribution, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, requireTool } from "../support/tools.ts";

@@ -2,20 +2,20 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { Digest } from "@goldenpath/core/oci/digest";
-import type { Descriptor } from "@goldenpath/core/oci/manifest";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import { buildImage, pushBuilt } from "@goldenpath/core/registry/testing";
-import { startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { buildImage, pushBuilt } from "@goldenpath/registry-client/testing";
+import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, describe, expect, it } from "vitest";
 import { startDistribution, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, requireTool } from "../support/tools.ts";
 
 const writers = 4;
 const referrersEach = 10;
-const script = fileURLToPath(new URL("../support/referrer-writer.ts", import.meta.url));
+const script = fileURLToPath(new URL("@goldenpath/testing/referrer-writer", import.meta.url));
 
 let stop: (() => Promise<void>) | undefined;
 afterEach(async () => {

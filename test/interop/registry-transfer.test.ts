@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { type Descriptor, mediaTypes } from "@goldenpath/core/oci/manifest";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startDistribution, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, useTools } from "../support/tools.ts";

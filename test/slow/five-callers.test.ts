@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { runProcess } from "@goldenpath/core/exec/run";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openWorld, readCaller, type World } from "../support/e2e-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";

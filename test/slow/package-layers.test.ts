@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runChecked } from "@goldenpath/core/exec/run";
-import { parseReference } from "@goldenpath/core/oci/reference";
+import { runChecked } from "@goldenpath/foundation/exec/run";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Docker, startDockerd } from "../support/dockerd.ts";
-import { type LayerStand, startLayerStand } from "../support/layered-image.ts";
 import { requireCommand } from "../support/tools.ts";
 
 /** Dockerfiles on a base of real Debian packages, built by dockerd: what apt-get leaves passes, and what only looks like it does not. */

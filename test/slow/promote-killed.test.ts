@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { parseRepository } from "@goldenpath/core/oci/reference";
-import type { RecordedRequest } from "@goldenpath/registry/server";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { RecordedRequest } from "@goldenpath/registry-server/server";
+import { pieces, type TestImage } from "@goldenpath/testing/chain";
+import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
 import { afterEach, expect, test } from "vitest";
-import { pieces, type TestImage } from "../support/chain.ts";
-import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "../support/promotion.ts";
 
 const root = join(import.meta.dirname, "../..");
 let stand: Stand;

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runChecked } from "@goldenpath/core/exec/run";
-import { parseReference } from "@goldenpath/core/oci/reference";
-import { startRegistry } from "@goldenpath/registry/server";
+import { runChecked } from "@goldenpath/foundation/exec/run";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildWithJib, buildWithKaniko, buildWithPack } from "../support/builders.ts";
 import { type BuildKit, startBuildKit } from "../support/buildkit.ts";

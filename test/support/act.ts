@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { selectBuildEnvironment } from "@goldenpath/core/build/environment";
-import { runProcess } from "@goldenpath/core/exec/run";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { projectRoot } from "./workflows.ts";
 
 export interface ActOptions {

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Digest } from "@goldenpath/core/oci/digest";
-import type { Repository } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import { copyManifest } from "@goldenpath/core/registry/copy";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import type { RegistryServer } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { copyManifest } from "@goldenpath/registry-client/copy";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import type { RegistryServer } from "@goldenpath/registry-server/server";
 
 /**
  * Stand-ins for the promotion APIs of Artifactory and Nexus Repository Pro: mocks, because neither product can be had where tests run. They answer as the products'

@@ -1,6 +1,6 @@
 import { chmod, copyFile, cp, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { runChecked } from "@goldenpath/core/exec/run";
+import { runChecked } from "@goldenpath/foundation/exec/run";
 import type { Docker } from "./dockerd.ts";
 
 /** Ways to let the field's builders build where there is no builder as a service: each in a folder of its own, with nothing of the machine's settings. */

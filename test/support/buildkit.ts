@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runChecked } from "@goldenpath/core/exec/run";
+import { runChecked } from "@goldenpath/foundation/exec/run";
 import { startProgram } from "./servers.ts";
 
 export interface BuildKit {

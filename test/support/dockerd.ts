@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runChecked, runProcess } from "@goldenpath/core/exec/run";
+import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
 import { freePort, pause, startProgram } from "./servers.ts";
 
 export interface Docker {

@@ -1,13 +1,13 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { runChecked } from "@goldenpath/core/exec/run";
-import { type Ports, silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { stages } from "@goldenpath/core/stages";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { runChecked } from "@goldenpath/foundation/exec/run";
+import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { parseDocument } from "yaml";
 import { activatePlatformPolicy, buildPlatformImages, installPlatform, type Platform } from "../../examples/golden-platform/platform.ts";
 import { onAnyServer, onGitHub, onServer } from "../../scripts/workflows/places.ts";

@@ -1,5 +1,5 @@
-import { digestOf } from "@goldenpath/core/oci/digest";
-import type { FaultAction, RegistryServer } from "@goldenpath/registry/server";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { FaultAction, RegistryServer } from "@goldenpath/registry-server/server";
 import type { RequestKind } from "./fault-operations.ts";
 import type { AuthKind, FaultStand } from "./fault-stand.ts";
 

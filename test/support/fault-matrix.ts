@@ -1,6 +1,6 @@
-import { isKnownError, PolicyViolation } from "@goldenpath/core/errors";
-import type { Digest } from "@goldenpath/core/oci/digest";
-import type { Fault, Snapshot } from "@goldenpath/registry/server";
+import { isKnownError, PolicyViolation } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Fault, Snapshot } from "@goldenpath/registry-server/server";
 import { describe, expect, test } from "vitest";
 import { type Ending, type FaultRow, faults } from "./fault-kinds.ts";
 import { type Operation, type Point, type Scenario, scenarios } from "./fault-operations.ts";

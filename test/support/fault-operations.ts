@@ -1,9 +1,9 @@
-import { type Digest, digestOf } from "@goldenpath/core/oci/digest";
-import { type Descriptor, mediaTypes, parseManifest } from "@goldenpath/core/oci/manifest";
-import type { Repository } from "@goldenpath/core/oci/reference";
-import { fallbackTag } from "@goldenpath/core/registry/fallback-index";
-import { type BuiltManifest, buildImage, buildIndex, buildReferrer, describeBytes } from "@goldenpath/core/registry/testing";
-import type { Fault, RegistryOptions } from "@goldenpath/registry/server";
+import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { type BuiltManifest, buildImage, buildIndex, buildReferrer, describeBytes } from "@goldenpath/registry-client/testing";
+import type { Fault, RegistryOptions } from "@goldenpath/registry-server/server";
 import { expect } from "vitest";
 import type { Expectation } from "./fault-kinds.ts";
 import type { AuthKind, Door, FaultStand } from "./fault-stand.ts";

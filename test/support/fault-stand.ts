@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 
 export type AuthKind = "basic" | "bearer";
 

@@ -1,4 +1,4 @@
-import type { Fault, RecordedRequest, RegistryServer } from "@goldenpath/registry/server";
+import type { Fault, RecordedRequest, RegistryServer } from "@goldenpath/registry-server/server";
 
 /** A death that strikes after so many requests to some registries together, whichever comes first. */
 export interface Death {

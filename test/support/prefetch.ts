@@ -1,7 +1,8 @@
 // Gets every tool that the tests use before they start, one after another, so that no test's time is spent on a compiler. What can't be had is said here;
 // whether that is a failure is decided where a test asks for it.
-import { describeError } from "@goldenpath/core/errors";
+
 import { findTool } from "@goldenpath/core/tools/find";
+import { describeError } from "@goldenpath/foundation/errors";
 import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
 import { allTools } from "./tools.ts";
 

@@ -1,18 +1,18 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { parseReference } from "@goldenpath/core/oci/reference";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { enforceVerb } from "@goldenpath/core/verbs/enforce";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
 import type { Verb } from "@goldenpath/core/verbs/verb";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
-import { samplePolicyText } from "./policy.ts";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { samplePolicyText } from "@goldenpath/testing/policy";
+import { makeKey } from "@goldenpath/testing/signers";
 import { exampleDatabase } from "./scan-world.ts";
-import { makeKey } from "./signers.ts";
 
 /** What is approved to build on, and what the policy says besides. */
 export interface Approval {

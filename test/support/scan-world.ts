@@ -1,19 +1,19 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import type { Descriptor } from "@goldenpath/core/oci/manifest";
-import { silentPorts } from "@goldenpath/core/ports";
-import type { RegistryClient } from "@goldenpath/core/registry/client";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
 import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb, VerbOutcome } from "@goldenpath/core/verbs/verb";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { makeStageKeys, renderStageSigners, type StageKey, type StageName } from "@goldenpath/testing/signers";
+import { pushTinyImage, type TinyImageOptions, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, beforeAll } from "vitest";
-import { makeStageKeys, renderStageSigners, type StageKey, type StageName } from "./signers.ts";
-import { pushTinyImage, type TinyImageOptions, type TinyLayer, tinyLayer } from "./tiny-image.ts";
 import { useTools } from "./tools.ts";
 
 export const exampleDatabase = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");

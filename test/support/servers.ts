@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { KeyPair } from "@goldenpath/core/registry/testing-tls";
-import { startRegistry } from "@goldenpath/registry/server";
+import type { KeyPair } from "@goldenpath/registry-client/testing-tls";
+import { startRegistry } from "@goldenpath/registry-server/server";
 
 /** Programs that serve while a test runs, each on a free port of this machine and with everything it keeps in a folder that goes with it. */
 export interface TestServer {

@@ -1,9 +1,9 @@
 import { delimiter } from "node:path";
-import { describeError } from "@goldenpath/core/errors";
-import { type Ports, silentPorts } from "@goldenpath/core/ports";
 import { findTool } from "@goldenpath/core/tools/find";
 import { type LockedTool, productionTools } from "@goldenpath/core/tools/lock";
 import { findInPath } from "@goldenpath/core/tools/path";
+import { describeError } from "@goldenpath/foundation/errors";
+import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import { beforeAll, type RunnerTestSuite, TestRunner } from "vitest";
 
 const toolchain = "go1.26.8";

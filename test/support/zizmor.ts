@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describeError } from "@goldenpath/core/errors";
-import { runChecked } from "@goldenpath/core/exec/run";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
 import { toolPlatform } from "@goldenpath/core/tools/lock";
+import { describeError } from "@goldenpath/foundation/errors";
+import { runChecked } from "@goldenpath/foundation/exec/run";
 import { giveUp, requireCommand } from "./tools.ts";
 
 /** zizmor is written in Rust and comes from PyPI, so it is in no lock of Go modules: this is its own, the wheel and the program in it. */

@@ -1,6 +1,6 @@
-import { runProcess } from "@goldenpath/core/exec/run";
-import type { RunFacts } from "@goldenpath/core/ports";
-import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import type { RunFacts } from "@goldenpath/foundation/ports";
+import { runFactsFromGitHub } from "@goldenpath/foundation/run-facts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

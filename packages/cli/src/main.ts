@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "@goldenpath/core/errors";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
+import { UserError } from "@goldenpath/foundation/errors";
 import { isPlainCommand, type PlainCommand, plainCommands, renderCommandHelp, renderHelp, renderVerbHelp } from "./help.ts";
 import { cleanOutput, exitCodes, type Output, reportError, terminalOutput } from "./output.ts";
 

@@ -1,5 +1,5 @@
-import { describeError, isKnownError, PolicyViolation } from "@goldenpath/core/errors";
-import { cleanTerminal } from "@goldenpath/core/text/log";
+import { describeError, isKnownError, PolicyViolation } from "@goldenpath/foundation/errors";
+import { cleanTerminal } from "@goldenpath/foundation/text/log";
 
 /** Exit codes of every command: the policy's no and the work that could not be done are two things. */
 export const exitCodes = { pass: 0, fail: 1, error: 2 } as const;

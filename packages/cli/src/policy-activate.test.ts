@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stages } from "@goldenpath/core/stages";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseDocument } from "yaml";
 import { runMain as run } from "../../../test/support/cli.ts";

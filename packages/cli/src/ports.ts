@@ -1,6 +1,6 @@
-import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
-import { cleanLine } from "@goldenpath/core/text/clean";
-import { cleanLog } from "@goldenpath/core/text/log";
+import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/foundation/ports";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { cleanLog } from "@goldenpath/foundation/text/log";
 
 interface TerminalPortsOptions {
   /** Where everything but results goes: standard error. */

@@ -1,4 +1,4 @@
-import { surviveClosedPipes } from "@goldenpath/core/exec/closed-pipes";
+import { surviveClosedPipes } from "@goldenpath/foundation/exec/closed-pipes";
 import { main } from "./main.ts";
 import { exitCodes } from "./output.ts";
 

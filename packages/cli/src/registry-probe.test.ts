@@ -3,12 +3,12 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { silentPorts } from "@goldenpath/core/ports";
-import { createRegistryClient } from "@goldenpath/core/registry/create";
-import type { ProbeReport } from "@goldenpath/core/registry/probe/report";
-import { buildImage, pushBuilt } from "@goldenpath/core/registry/testing";
-import { makeAuthority } from "@goldenpath/core/registry/testing-tls";
-import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import type { ProbeReport } from "@goldenpath/registry-client/probe/report";
+import { buildImage, pushBuilt } from "@goldenpath/registry-client/testing";
+import { makeAuthority } from "@goldenpath/registry-client/testing-tls";
+import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runMain } from "../../../test/support/cli.ts";
 

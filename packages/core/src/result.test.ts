@@ -1,5 +1,5 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { digestOf } from "./oci/digest.ts";
 import { formatStageResult, parseStageResult, type StageResult, type Violation, verdictOf } from "./result.ts";
 
 const digest = digestOf("image");

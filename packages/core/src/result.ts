@@ -1,10 +1,10 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
+import { describeIssues, parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import { platformSchema } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
-import { UserError } from "./errors.ts";
-import { type Digest, isDigest } from "./oci/digest.ts";
-import { platformSchema } from "./oci/manifest.ts";
 import { resultStages } from "./stages.ts";
-import { cleanLine, cleanText } from "./text/clean.ts";
-import { describeIssues, parseJson, stringifyJson } from "./text/json.ts";
 
 /** `major.minor`: an unknown major version is an error, a newer minor one may have fields that this version passes over. */
 export const resultSchemaVersion = "1.0";

@@ -1,4 +1,4 @@
-import { shortDigest } from "./oci/digest.ts";
+import { shortDigest } from "@goldenpath/registry-client/oci/digest";
 import { predicateTypes } from "./signing/predicates.ts";
 
 /** What a stage has signed about one image, for who tells it: of each kind the newest. It decides nothing. */

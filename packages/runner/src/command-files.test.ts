@@ -1,8 +1,8 @@
 import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Context, silentPorts } from "@goldenpath/core/ports";
 import type { Verb, VerbOutcome } from "@goldenpath/core/verbs/verb";
+import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { guardCommandFiles } from "./command-files.ts";

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { lstat, open, rm } from "node:fs/promises";
-import { PolicyViolation } from "@goldenpath/core/errors";
 import type { Verb } from "@goldenpath/core/verbs/verb";
+import { PolicyViolation } from "@goldenpath/foundation/errors";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,7 +1,7 @@
 import * as core from "@actions/core";
-import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/core/ports";
-import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
-import { cleanAnnotation, cleanLog } from "@goldenpath/core/text/log";
+import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/foundation/ports";
+import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
+import { cleanAnnotation, cleanLog } from "@goldenpath/foundation/text/log";
 
 /**
  * GitHub's side of core's ports: folded groups, annotations, masking; progress is a line a while, since a log cannot redraw. Whatever is printed is cleaned here, whether or

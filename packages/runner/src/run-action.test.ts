@@ -23,7 +23,7 @@ function runAsAction(body: string, env: Record<string, string> = {}) {
     `import { runAction } from ${module("packages/runner/src/run-action.ts")};
 import { choice, commonInputs, requiredText } from ${module("packages/core/src/verbs/verb.ts")};
 import { buildErrorResult } from ${module("packages/core/src/verbs/outcome.ts")};
-import { InfrastructureError, UserError } from ${module("packages/core/src/errors.ts")};
+import { InfrastructureError, UserError } from ${module("packages/foundation/src/errors.ts")};
 import { z } from ${module("node_modules/zod/index.js")};
 const digest = "sha256:" + "a".repeat(64);
 const result = (verdict, violations) => ({ schemaVersion: "1.0", stage: "scan", verdict, violations, notes: [], tools: [], run: { builderId: "x" },

@@ -1,14 +1,14 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
-import { describeError, isKnownError } from "@goldenpath/core/errors";
-import { surviveClosedPipes } from "@goldenpath/core/exec/closed-pipes";
-import { runFactsFromGitHub } from "@goldenpath/core/run-facts";
-import { cleanLine, cleanText } from "@goldenpath/core/text/clean";
-import { cleanAnnotation, cleanLog } from "@goldenpath/core/text/log";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
 import type { Verb } from "@goldenpath/core/verbs/verb";
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import { surviveClosedPipes } from "@goldenpath/foundation/exec/closed-pipes";
+import { runFactsFromGitHub } from "@goldenpath/foundation/run-facts";
+import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
+import { cleanAnnotation, cleanLog } from "@goldenpath/foundation/text/log";
 import { guardCommandFiles } from "./command-files.ts";
 import { createRunnerPorts } from "./ports.ts";
 

@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { UserError } from "@goldenpath/core/errors";
 import { generateKeyPair } from "@goldenpath/core/signing/keys";
 import { stages } from "@goldenpath/core/stages";
+import { UserError } from "@goldenpath/foundation/errors";
 import { exitCodes, type Output } from "../output.ts";
 
 /** `goldenpath keys new DIR [NAME…]`: a key pair per stage, `NAME.key` (readable by its owner alone) and `NAME.pub`. It never overwrites a key. */

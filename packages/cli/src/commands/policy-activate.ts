@@ -1,7 +1,4 @@
 import { parseArgs } from "node:util";
-import { UserError } from "@goldenpath/core/errors";
-import { digestOf } from "@goldenpath/core/oci/digest";
-import { formatRepository, parseRepository } from "@goldenpath/core/oci/reference";
 import { activatePolicy } from "@goldenpath/core/policy/activate";
 import { fetchPolicyBytes, parsePolicyUri, readPolicySigner } from "@goldenpath/core/policy/load";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
@@ -9,6 +6,9 @@ import { pointerTag } from "@goldenpath/core/policy/pointer";
 import { parsePolicySigners } from "@goldenpath/core/policy/pointer-artifact";
 import { loadSigner } from "@goldenpath/core/signing/keys";
 import { createPolicyClient } from "@goldenpath/core/verbs/client";
+import { UserError } from "@goldenpath/foundation/errors";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";

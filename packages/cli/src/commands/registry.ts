@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { parseArgs } from "node:util";
-import { UserError } from "@goldenpath/core/errors";
-import { startRegistry } from "@goldenpath/registry/server";
+import { UserError } from "@goldenpath/foundation/errors";
+import { startRegistry } from "@goldenpath/registry-server/server";
 import { exitCodes, type Output } from "../output.ts";
 import { abortOnInterrupt } from "./verbs.ts";
 

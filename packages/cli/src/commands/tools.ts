@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { UserError } from "@goldenpath/core/errors";
-import { stringifyJson } from "@goldenpath/core/text/json";
 import { listTools, planTools, prefetchTools } from "@goldenpath/core/tools/find";
 import { productionTools } from "@goldenpath/core/tools/lock";
+import { UserError } from "@goldenpath/foundation/errors";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";

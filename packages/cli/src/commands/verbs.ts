@@ -1,12 +1,12 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { UserError } from "@goldenpath/core/errors";
 import { renderResultText } from "@goldenpath/core/report/terminal";
 import { stageRows } from "@goldenpath/core/stages";
-import { stringifyJson } from "@goldenpath/core/text/json";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
+import { UserError } from "@goldenpath/foundation/errors";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { gatherRunFacts } from "../facts.ts";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";

@@ -1,5 +1,5 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import type { Digest } from "../oci/digest.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type BaseFacts, type ChildBaseFacts, decideBase } from "./decide.ts";
 import type { ApprovedBase } from "./identify.ts";

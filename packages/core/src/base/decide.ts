@@ -1,7 +1,7 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { FileTree } from "../layers/tree.ts";
-import type { Digest } from "../oci/digest.ts";
-import { formatPlatform, type Platform } from "../oci/manifest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
 import { exceptViolation, findException, isDayOver } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";

@@ -1,16 +1,22 @@
-import { mapConcurrently } from "../concurrency.ts";
-import { InfrastructureError, UserError } from "../errors.ts";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, isRunnable, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import {
+  formatReference,
+  formatRepository,
+  parseRepository,
+  type Reference,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
+import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { createBudget } from "../layers/budget.ts";
 import { keepContent, type LayerContents } from "../layers/contents.ts";
 import { readLayerContents } from "../layers/image-layer.ts";
 import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
 import type { FileTree } from "../layers/tree.ts";
-import type { Digest } from "../oci/digest.ts";
-import { type Descriptor, isRunnable, type Platform } from "../oci/manifest.ts";
-import { formatReference, formatRepository, parseRepository, type Reference, type Repository } from "../oci/reference.ts";
 import type { PolicyBase } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
-import { type ChildFacts, fetchImageFacts } from "../registry/subject.ts";
 import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts";
 import { isContentNeeded } from "./overlay.ts";
 

@@ -1,5 +1,5 @@
-import type { Digest } from "../oci/digest.ts";
-import type { Platform } from "../oci/manifest.ts";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Platform } from "@goldenpath/registry-client/oci/manifest";
 
 /** One approved version of a base for one platform. */
 export interface ApprovedBase {

@@ -1,7 +1,7 @@
+import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
-import { type Digest, isDigest } from "../oci/digest.ts";
-import { cleanLine } from "../text/clean.ts";
-import { parseJson } from "../text/json.ts";
 
 /** Where the CNB lifecycle writes what it put together, the run image's top layer by diffID among it (Platform API 0.7 and later). */
 export const lifecycleLabel = "io.buildpacks.lifecycle.metadata";

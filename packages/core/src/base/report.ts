@@ -1,4 +1,4 @@
-import { formatPlatform } from "../oci/manifest.ts";
+import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import type { BaseDecision, ChildBaseDecision } from "./decide.ts";

@@ -1,15 +1,15 @@
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Ports } from "@goldenpath/foundation/ports";
+import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { stringify } from "smol-toml";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { Platform } from "../oci/manifest.ts";
-import { formatReference, type Reference } from "../oci/reference.ts";
-import type { Ports } from "../ports.ts";
-import type { RegistryClient } from "../registry/client.ts";
-import { fetchImageFacts } from "../registry/subject.ts";
-import { describeIssues, parseJson } from "../text/json.ts";
 import { selectPlatform } from "./images.ts";
 import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
 

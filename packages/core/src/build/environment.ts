@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "@goldenpath/foundation/errors";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

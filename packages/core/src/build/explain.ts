@@ -1,4 +1,4 @@
-import { InfrastructureError, UserError } from "../errors.ts";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 
 export const phases = ["analyze", "detect", "build", "export"] as const;
 export type Phase = (typeof phases)[number];

@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "@goldenpath/foundation/errors";
 
 /** Far more than anybody writes by hand, and few enough that each file of an application can be held to all of them. */
 const maxPatterns = 2_000;

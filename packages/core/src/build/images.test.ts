@@ -1,6 +1,6 @@
+import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
+import { fakeDigest } from "@goldenpath/testing/policy";
 import { expect, it } from "vitest";
-import { fakeDigest } from "../../../../test/support/policy.ts";
-import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
 import { hostPlatform, selectPlatform } from "./images.ts";
 
 /** As far as a platform is selected by it. */

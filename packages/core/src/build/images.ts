@@ -1,7 +1,7 @@
-import { UserError } from "../errors.ts";
-import { formatPlatform, type Platform } from "../oci/manifest.ts";
-import { formatReference } from "../oci/reference.ts";
-import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 
 /** The platform of what this process builds: the launcher and the buildpacks' programs are this machine's. */
 export function hostPlatform(arch: string = process.arch): Platform {

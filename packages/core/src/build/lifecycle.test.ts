@@ -1,5 +1,5 @@
+import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, it } from "vitest";
-import { fakeDigest } from "../../../../test/support/policy.ts";
 import { keepRunImage, parseReport } from "./lifecycle.ts";
 
 const asked = `r.test/base@${fakeDigest("a")}`;

@@ -1,6 +1,6 @@
+import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import { fakeDigest, samplePolicy } from "@goldenpath/testing/policy";
 import { describe, expect, it } from "vitest";
-import { fakeDigest, samplePolicy } from "../../../../test/support/policy.ts";
-import { PolicyViolation, UserError } from "../errors.ts";
 import type { Policy } from "../policy/schema.ts";
 import { type BuildRequest, planBuild } from "./plan.ts";
 

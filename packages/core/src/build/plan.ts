@@ -1,5 +1,5 @@
-import { PolicyViolation, UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
+import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import {
   formatReference,
   formatRepository,
@@ -8,7 +8,7 @@ import {
   parseReference,
   type Reference,
   type Repository,
-} from "../oci/reference.ts";
+} from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
 import { type BuildStrategy, chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
 

@@ -1,7 +1,7 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { describeIssues } from "@goldenpath/foundation/text/json";
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
-import { describeIssues } from "../text/json.ts";
 import { checkBuildVariables } from "./environment.ts";
 import { findStrangeKeys, foldKeys, isTable, type SchemaVersion, type StrangeKey, type TomlTable } from "./project-keys.ts";
 

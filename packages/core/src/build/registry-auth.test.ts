@@ -1,6 +1,6 @@
+import type { Credential } from "@goldenpath/registry-client/docker-config";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { expect, it } from "vitest";
-import type { Repository } from "../oci/reference.ts";
-import type { Credential } from "../registry/docker-config.ts";
 import { renderRegistryAuth } from "./registry-auth.ts";
 
 const render = async (logins: Record<string, Credential>, repositories: Repository[]): Promise<unknown> =>

@@ -1,6 +1,6 @@
-import type { Repository } from "../oci/reference.ts";
-import type { CredentialStore } from "../registry/credentials.ts";
-import { type Credential, encodeBasic } from "../registry/docker-config.ts";
+import type { CredentialStore } from "@goldenpath/registry-client/credentials";
+import { type Credential, encodeBasic } from "@goldenpath/registry-client/docker-config";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 
 /**
  * The logins for these repositories, the first one's host first, as the lifecycle takes them: a JSON object host → header (Platform API,

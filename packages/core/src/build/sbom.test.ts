@@ -1,5 +1,5 @@
+import { silentPorts } from "@goldenpath/foundation/ports";
 import { expect, it } from "vitest";
-import { silentPorts } from "../ports.ts";
 import { mergeSboms } from "./sbom.ts";
 
 const { log } = silentPorts();

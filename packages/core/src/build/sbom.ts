@@ -1,13 +1,13 @@
+import type { Ports } from "@goldenpath/foundation/ports";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { isDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { createBudget, layerLimits } from "../layers/budget.ts";
 import { falseLayer, readImageLayer } from "../layers/read.ts";
 import type { TarEvent } from "../layers/tar.ts";
-import { isDigest } from "../oci/digest.ts";
-import { formatReference } from "../oci/reference.ts";
-import type { Ports } from "../ports.ts";
-import type { RegistryClient } from "../registry/client.ts";
-import type { ChildFacts, ImageFacts } from "../registry/subject.ts";
-import { parseJson } from "../text/json.ts";
 
 /** All SBOMs of one image, uncompressed. Bytes. */
 const maxSbomBytes = 256 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { constants, type Dirent } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, symlink } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
-import { describeError, UserError } from "../errors.ts";
+import { describeError, UserError } from "@goldenpath/foundation/errors";
 import { createMatcher } from "./glob.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
 

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Header, pack } from "tar-stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { digestOf } from "../oci/digest.ts";
 import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
 
 type Entry = Partial<Header> & { name: string; content?: string };

@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { silentPorts } from "@goldenpath/foundation/ports";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { silentPorts } from "../ports.ts";
 import { openWorkspace, readHandedOver, writeControlFile, writePlatformVariables } from "./workspace.ts";
 
 const uid = process.getuid?.() ?? -1;

@@ -2,10 +2,10 @@ import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, open, readFile, readlink, realpath, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describeError, InfrastructureError } from "../errors.ts";
-import { runChecked, runProcess } from "../exec/run.ts";
-import type { Repository } from "../oci/reference.ts";
-import type { Ports } from "../ports.ts";
+import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Ports } from "@goldenpath/foundation/ports";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 
 /** Who runs strangers' code. */
 interface BuildUser {

@@ -1,4 +1,3 @@
-import { describe, expect, test } from "vitest";
 import {
   ago,
   environment,
@@ -10,7 +9,8 @@ import {
   rulesOf,
   summary,
   whole,
-} from "../../../../test/support/gate-evidence.ts";
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
 import { matchesWorkflow } from "./source.ts";

@@ -1,4 +1,4 @@
-import { formatRepository, type Repository } from "../oci/reference.ts";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";

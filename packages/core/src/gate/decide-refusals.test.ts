@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   ago,
   buildpack,
@@ -23,8 +23,8 @@ import {
   withProvenance,
   withProvenanceEdit,
   withScan,
-} from "../../../../test/support/gate-evidence.ts";
-import { digestOf } from "../oci/digest.ts";
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
 import { predicateTypes } from "../signing/predicates.ts";
 import { summaryExtension } from "../signing/verification-summary.ts";
 import { decideGate } from "./decide.ts";

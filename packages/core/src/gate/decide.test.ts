@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   ago,
   factsOf,
@@ -16,8 +16,8 @@ import {
   without,
   withProvenance,
   withScan,
-} from "../../../../test/support/gate-evidence.ts";
-import { type Digest, digestOf } from "../oci/digest.ts";
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { predicateTypes, unknownKeyReason } from "../signing/predicates.ts";
 import { buildSubjects } from "../signing/statement.ts";

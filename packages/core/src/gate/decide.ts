@@ -1,4 +1,4 @@
-import { formatRepository, isWithin } from "../oci/reference.ts";
+import { formatRepository, isWithin } from "@goldenpath/registry-client/oci/reference";
 import type { Violation } from "../result.ts";
 import { namesSubject } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";

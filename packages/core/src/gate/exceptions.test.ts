@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import {
   edited,
   environment,
@@ -11,8 +11,8 @@ import {
   type Whole,
   whole,
   without,
-} from "../../../../test/support/gate-evidence.ts";
-import { formatRepository } from "../oci/reference.ts";
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
 import { summaryExtension } from "../signing/verification-summary.ts";
 import { decideGate } from "./decide.ts";
 import type { GateFacts } from "./facts.ts";

@@ -1,5 +1,5 @@
-import type { Digest } from "../oci/digest.ts";
-import type { Repository } from "../oci/reference.ts";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Verdict, Violation } from "../result.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";

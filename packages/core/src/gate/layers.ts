@@ -1,5 +1,5 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
-import type { Digest } from "../oci/digest.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { Problem, StageScope } from "./facts.ts";
 import { wayToRunAgain } from "./problems.ts";

@@ -1,4 +1,4 @@
-import { formatRepository, isWithin, parseRepository } from "../oci/reference.ts";
+import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { isDayOver } from "../policy/exceptions.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";

@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { InfrastructureError } from "../errors.ts";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
 
 export interface LayerLimits {
   /** Of all layers of an image together, unpacked. Bytes. */

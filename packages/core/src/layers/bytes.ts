@@ -1,4 +1,4 @@
-import type { Digest } from "../oci/digest.ts";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 
 /** What a layer's bytes have to be and are not: one that readers could take for different things, or that ends in the middle. Its reader says which layer. */
 export class MalformedLayer extends Error {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
-import { InfrastructureError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { TarEntry, TarEvent } from "./tar.ts";
 
 /** An entry of a layer, with what is in it. */

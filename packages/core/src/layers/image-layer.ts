@@ -1,8 +1,8 @@
 import { zstdDecompressSync } from "node:zlib";
-import { type Digest, digestOf } from "../oci/digest.ts";
-import type { Descriptor } from "../oci/manifest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { createBudget, type LayerBudget } from "./budget.ts";
 import { MalformedLayer } from "./bytes.ts";
 import { createCollector, type KeptContent, type LayerContents } from "./contents.ts";

@@ -1,9 +1,9 @@
-import { InfrastructureError, isKnownError } from "../errors.ts";
-import { createDigester, type Digest, digestAlgorithm } from "../oci/digest.ts";
-import { findLayerType, foreignLayerMissing, isForeignLayer, type LayerCompression } from "../oci/layer-types.ts";
-import type { Descriptor } from "../oci/manifest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createDigester, type Digest, digestAlgorithm } from "@goldenpath/registry-client/oci/digest";
+import { findLayerType, foreignLayerMissing, isForeignLayer, type LayerCompression } from "@goldenpath/registry-client/oci/layer-types";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { checkRatio, type LayerBudget, spendBytes, spendEntry } from "./budget.ts";
 import { ByteReader, MalformedLayer } from "./bytes.ts";
 import type { LayerContents } from "./contents.ts";

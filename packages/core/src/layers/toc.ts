@@ -1,5 +1,5 @@
+import { findDuplicateKey, findMisspelledField } from "@goldenpath/registry-client/oci/strict-json";
 import { z } from "zod";
-import { findDuplicateKey, findMisspelledField } from "../oci/strict-json.ts";
 import { MalformedLayer } from "./bytes.ts";
 import type { LayerEntry } from "./contents.ts";
 import { formatPath } from "./tar.ts";

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
-import { PolicyViolation, UserError } from "../errors.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { parsePublicKey } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
 import { isPointerRepository, type PolicyPointer, planActivation, pointerName } from "./pointer.ts";

@@ -1,7 +1,7 @@
-import { UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
-import { formatReference, type Reference } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { maxPolicyBytes } from "./parse.ts";
 
 /** Of a policy's one layer, and of the artifact that carries it. */

@@ -1,4 +1,4 @@
-import { formatRepository, parseRepository } from "../oci/reference.ts";
+import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { Violation } from "../result.ts";
 import type { Exception } from "./schema.ts";
 

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import { createProxyAgent } from "@goldenpath/registry-client/proxy";
+import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "@goldenpath/registry-client/retry";
 import { request } from "undici";
-import { InfrastructureError, UserError } from "../errors.ts";
-import type { Context } from "../ports.ts";
-import { createProxyAgent } from "../registry/proxy.ts";
-import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "../registry/retry.ts";
 import { maxPolicyBytes } from "./parse.ts";
 
 /** A file of a GitHub repository at one commit. */

@@ -3,10 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Context, silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { fakeDigest, samplePolicyText } from "@goldenpath/testing/policy";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { fakeDigest, samplePolicyText } from "../../../../test/support/policy.ts";
-import { digestOf } from "../oci/digest.ts";
-import { type Context, silentPorts } from "../ports.ts";
 import { loadPolicy, parsePolicyUri } from "./load.ts";
 import { maxPolicyBytes } from "./parse.ts";
 

@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
-import { UserError } from "../errors.ts";
-import { type Digest, digestOf } from "../oci/digest.ts";
-import { formatReference, parseReference, type Reference, type Repository } from "../oci/reference.ts";
-import type { Context } from "../ports.ts";
-import type { RegistryClient } from "../registry/client.ts";
-import { createRegistryClient } from "../registry/create.ts";
-import { notAFile, readBoundedFile, UnfitFile } from "../text/read-file.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import { notAFile, readBoundedFile, UnfitFile } from "@goldenpath/foundation/text/read-file";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { formatReference, parseReference, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { fetchGithubFile, type GithubFile } from "./github.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
+import { UserError } from "@goldenpath/foundation/errors";
+import { fakeDigest, samplePolicyText } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
-import { fakeDigest, samplePolicyText } from "../../../../test/support/policy.ts";
-import { UserError } from "../errors.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

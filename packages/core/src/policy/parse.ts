@@ -1,6 +1,6 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
-import { cleanLine } from "../text/clean.ts";
 import { type Policy, policySchema } from "./schema.ts";
 import { suggestWord } from "./suggest.ts";
 import { readStrictYaml, type YamlProblem, type YamlText } from "./yaml.ts";

@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
-import { isKnownError, PolicyViolation, UserError } from "../errors.ts";
-import { digestOf } from "../oci/digest.ts";
-import { emptyBlob, type ImageManifest, type Manifest, mediaTypes } from "../oci/manifest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import { isKnownError, PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { emptyBlob, type ImageManifest, type Manifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { parsePublicKey } from "../signing/keys.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { openBundle, signStatement, verifyBundle } from "../signing/sigstore.ts";

@@ -1,7 +1,7 @@
+import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { PolicyViolation, UserError } from "../errors.ts";
-import { type Digest, isDigest } from "../oci/digest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { buildStatement, digestSet, isDigestIn } from "../signing/statement.ts";
 import type { Statement } from "../signing/types.ts";

@@ -1,8 +1,8 @@
-import { UserError } from "../errors.ts";
-import { type Digest, digestOf } from "../oci/digest.ts";
-import { type Descriptor, emptyBlob, mediaTypes } from "../oci/manifest.ts";
-import { formatRepository, type Reference, type Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { policyMediaType } from "./artifact.ts";
 import { parsePolicy } from "./parse.ts";
 import type { LoadedPolicy } from "./schema.ts";

@@ -1,6 +1,6 @@
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { type Digest, isDigest } from "../oci/digest.ts";
-import { parseReference, parseRepository } from "../oci/reference.ts";
 
 // The kinds of text in a policy, each with what it says where something else stands there.
 

@@ -1,7 +1,7 @@
 import { createPublicKey } from "node:crypto";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import type { Digest } from "../oci/digest.ts";
-import { parseRepository } from "../oci/reference.ts";
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer.ts";
 import {

@@ -1,5 +1,5 @@
+import { samplePolicy } from "@goldenpath/testing/policy";
 import { expect, test } from "vitest";
-import { samplePolicy } from "../../../../test/support/policy.ts";
 import type { PolicyEnvironment } from "./schema.ts";
 import { describeWeaknesses } from "./weaknesses.ts";
 

@@ -1,4 +1,4 @@
-import { InfrastructureError, UserError } from "../errors.ts";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 
 /** The same error, saying besides what has been done and what has not: whoever reads it has to know what is in vetted now. */
 export function addState(error: unknown, state: string): unknown {

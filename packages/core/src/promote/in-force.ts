@@ -1,10 +1,10 @@
-import { UserError } from "../errors.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { refuseStageKey } from "../policy/activate.ts";
 import { assertInForce, findPointerRepository, type PolicyPointer } from "../policy/pointer.ts";
 import { fetchPointer, parsePolicySigners } from "../policy/pointer-artifact.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
 
 /** Says, for a destination, which policy is in force there; asked once for each place, however many images go there. */
 export type PointerReader = (to: Repository) => Promise<PolicyPointer>;

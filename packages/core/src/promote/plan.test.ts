@@ -1,5 +1,5 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { digestOf } from "../oci/digest.ts";
 import { type PromotionFacts, planPromotion, renderPlanText } from "./plan.ts";
 import { planServerSide } from "./server-side/plan.ts";
 

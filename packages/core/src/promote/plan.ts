@@ -1,5 +1,5 @@
-import type { Digest } from "../oci/digest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { countRequests, type PlannedRequests } from "./requests.ts";
 import type { ServerSidePlan } from "./server-side/plan.ts";
 

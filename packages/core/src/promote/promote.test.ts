@@ -1,6 +1,6 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { sampleLoadedPolicy } from "@goldenpath/testing/policy";
 import { expect, test } from "vitest";
-import { sampleLoadedPolicy } from "../../../../test/support/policy.ts";
-import { UserError } from "../errors.ts";
 import { generateKeyPair } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
 import { assertPromoter } from "./promote.ts";

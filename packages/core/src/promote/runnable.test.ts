@@ -1,8 +1,8 @@
 import { gzipSync } from "node:zlib";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { emptyBlob, type Manifest, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
+import { encodeText } from "@goldenpath/registry-client/testing";
 import { describe, expect, test } from "vitest";
-import { digestOf } from "../oci/digest.ts";
-import { emptyBlob, type Manifest, mediaTypes, parseManifest } from "../oci/manifest.ts";
-import { encodeText } from "../registry/testing.ts";
 import { isRunnableContent, maxPayloadBytes, payloadsOf } from "./runnable.ts";
 
 const blob = (mediaType: string, bytes: Uint8Array = encodeText(mediaType)) => ({

@@ -1,6 +1,6 @@
-import type { Digest } from "../oci/digest.ts";
-import { type Descriptor, type Manifest, mediaTypes } from "../oci/manifest.ts";
-import { parseJson } from "../text/json.ts";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, type Manifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 
 /** What cosign's payloads have at most, far from it. Bytes. */
 export const maxPayloadBytes = 4 * 1024 * 1024;

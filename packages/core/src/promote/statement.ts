@@ -1,9 +1,9 @@
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { GateOutcome } from "../gate/verify.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { Descriptor } from "../oci/manifest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
 import { digestSet } from "../signing/statement.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";

@@ -1,5 +1,5 @@
+import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
-import { fakeDigest } from "../../../../test/support/policy.ts";
 import { type BuildFacts, findRollbacks, orderBuilds } from "./tag-order.ts";
 
 const at = (

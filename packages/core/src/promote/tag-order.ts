@@ -1,9 +1,9 @@
-import { mapConcurrently } from "../concurrency.ts";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { readBuilds } from "../gate/binding.ts";
-import type { Digest } from "../oci/digest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
 import type { Violation } from "../result.ts";
 import { collectEvidence, isMislabelled, predicateAnnotation } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";

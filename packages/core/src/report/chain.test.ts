@@ -1,5 +1,5 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { digestOf } from "../oci/digest.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { summaryExtension } from "../signing/verification-summary.ts";

@@ -1,4 +1,4 @@
-import type { Digest } from "../oci/digest.ts";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Policy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";

@@ -1,6 +1,6 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { digestOf } from "../oci/digest.ts";
 import type { StageResult, Violation } from "../result.ts";
 import { escapeMarkdown, renderChainMarkdown, renderResultMarkdown } from "./markdown.ts";
 

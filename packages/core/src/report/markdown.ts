@@ -1,6 +1,6 @@
-import { shortDigest } from "../oci/digest.ts";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { shortDigest } from "@goldenpath/registry-client/oci/digest";
 import type { StageResult, Violation } from "../result.ts";
-import { cleanLine } from "../text/clean.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 import { formatTime } from "./terminal.ts";
 

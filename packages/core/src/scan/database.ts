@@ -1,7 +1,7 @@
 import { access, mkdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { UserError } from "../errors.ts";
-import type { Context } from "../ports.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
 
 /** Where grype's database lies in this run. */
 export interface DatabasePlace {

@@ -1,8 +1,8 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Context, silentPorts } from "../ports.ts";
 import { grypeEnvironment, parseGrypeReport, readGrypeFindings, runGrype } from "./grype.ts";
 
 const match = (fields: { vulnerability?: object; artifact?: object; related?: object[] } = {}) => ({

@@ -1,11 +1,11 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Context } from "@goldenpath/foundation/ports";
+import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
-import { describeError, InfrastructureError } from "../errors.ts";
-import { type ProcessResult, runProcess } from "../exec/run.ts";
-import type { Context } from "../ports.ts";
 import type { StageResult } from "../result.ts";
-import { describeIssues, parseJson } from "../text/json.ts";
 import type { FoundTool } from "../tools/find.ts";
 import { findPrivateTool } from "../tools/private.ts";
 import type { System } from "./blind-spots.ts";

@@ -1,16 +1,16 @@
 import { type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { mapConcurrently } from "../concurrency.ts";
-import { InfrastructureError } from "../errors.ts";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, type ImageConfig, mediaTypes, parseImageConfig } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { createBudget, type LayerBudget, type LayerLimits, layerLimits, requireDisk } from "../layers/budget.ts";
 import { type KeptContent, keepContent, type LayerContents } from "../layers/contents.ts";
 import { readLayerContents } from "../layers/image-layer.ts";
 import { falseLayer } from "../layers/read.ts";
-import { type Digest, digestAlgorithm, digestHex, digestOf } from "../oci/digest.ts";
-import { type Descriptor, type ImageConfig, mediaTypes, parseImageConfig } from "../oci/manifest.ts";
-import { formatReference, formatRepository, type Repository } from "../oci/reference.ts";
-import type { Context } from "../ports.ts";
-import type { RegistryClient } from "../registry/client.ts";
 
 /** Layers that are fetched at once: more only makes a registry's other clients wait. */
 const parallelLayers = 3;

@@ -1,5 +1,5 @@
-import type { Digest } from "../oci/digest.ts";
-import type { RunFacts } from "../ports.ts";
+import type { RunFacts } from "@goldenpath/foundation/ports";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 import type { GrypeReport, GrypeScan } from "./grype.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { cleanStrings } from "@goldenpath/foundation/text/clean";
 import type { Severity } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { cleanStrings } from "../text/clean.ts";
 import { type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
 
 /** GitHub keeps so many results of a run and shows no more (docs: SARIF support for code scanning). */

@@ -1,7 +1,7 @@
-import type { Digest } from "../oci/digest.ts";
-import type { Repository } from "../oci/reference.ts";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { checkSbom, type Sbom } from "./catalog.ts";

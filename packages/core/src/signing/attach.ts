@@ -1,9 +1,9 @@
-import { mapConcurrently } from "../concurrency.ts";
-import { UserError } from "../errors.ts";
-import { type Digest, digestOf } from "../oci/digest.ts";
-import { type Descriptor, emptyBlob, mediaTypes } from "../oci/manifest.ts";
-import type { Repository } from "../oci/reference.ts";
-import type { RegistryClient } from "../registry/client.ts";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { fetchBundle, maxBundleBytes, predicateAnnotation } from "./collect.ts";
 import { parsePublicKey } from "./keys.ts";
 import { openBundle, signStatement, verifyBundle } from "./sigstore.ts";

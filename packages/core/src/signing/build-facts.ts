@@ -1,8 +1,8 @@
-import { UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { Repository } from "../oci/reference.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RunFacts } from "@goldenpath/foundation/ports";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { RunFacts } from "../ports.ts";
 import type { ProvenanceFacts } from "./provenance.ts";
 import type { SignedImage } from "./result-statements.ts";
 

@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import { mapConcurrently } from "../concurrency.ts";
-import { describeError, InfrastructureError, isKnownError, UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
-import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "../oci/manifest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { describeError, InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
 import { parsePublicKey } from "./keys.ts";
 import { unknownKeyReason } from "./predicates.ts";
 import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "./sigstore.ts";

@@ -1,8 +1,8 @@
 import { scrypt } from "node:crypto";
+import { UserError } from "@goldenpath/foundation/errors";
+import { parseJson } from "@goldenpath/foundation/text/json";
 import nacl from "tweetnacl";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
-import { parseJson } from "../text/json.ts";
 
 /** Poly1305 does not hold: another passphrase, or other bytes. */
 export class WrongPassphrase extends Error {}

@@ -1,9 +1,9 @@
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { gatherApprovedBases, hasFalseLayer, platformOf } from "../base/gather.ts";
 import { identifyBase } from "../base/identify.ts";
-import { parseRepository, type Repository } from "../oci/reference.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { RegistryClient } from "../registry/client.ts";
-import type { ImageFacts } from "../registry/subject.ts";
 import type { FoundBase } from "./build-facts.ts";
 
 /**

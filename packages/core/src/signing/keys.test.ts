@@ -2,10 +2,10 @@ import { createPublicKey, generateKeyPairSync, randomBytes, scryptSync, verify }
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { UserError } from "@goldenpath/foundation/errors";
+import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import nacl from "tweetnacl";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { UserError } from "../errors.ts";
-import { type Ports, silentPorts } from "../ports.ts";
 import { generateKeyPair, loadSigner, parsePublicKey } from "./keys.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "goldenpath-keys-"));

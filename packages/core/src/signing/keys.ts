@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign as signBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
-import { UserError } from "../errors.ts";
-import type { Context } from "../ports.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
 import { decryptCosignKey, WrongPassphrase } from "./cosign-key.ts";
 import type { Signer } from "./types.ts";
 

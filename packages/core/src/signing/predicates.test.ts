@@ -1,7 +1,7 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { policy } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
-import { policy } from "../../../../test/support/gate-evidence.ts";
-import { UserError } from "../errors.ts";
-import { type Digest, digestOf } from "../oci/digest.ts";
 import type { StageResult } from "../result.ts";
 import { describeBuild } from "./build-facts.ts";
 import { predicateTypes } from "./predicates.ts";

@@ -1,8 +1,8 @@
+import { describeIssues } from "@goldenpath/foundation/text/json";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import type { Digest } from "../oci/digest.ts";
-import { formatRepository, parseReference, type Repository } from "../oci/reference.ts";
 import type { PolicyBuilder } from "../policy/schema.ts";
-import { describeIssues } from "../text/json.ts";
 import { buildTypeBuildpacks, predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";

@@ -1,6 +1,6 @@
-import { UserError } from "../errors.ts";
-import type { Digest } from "../oci/digest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { isSignable, type Stage, stageEvidence, stages } from "../stages.ts";

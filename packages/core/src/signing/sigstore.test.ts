@@ -1,8 +1,8 @@
 import { createHash, createPublicKey } from "node:crypto";
+import { UserError } from "@goldenpath/foundation/errors";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { beforeAll, describe, expect, test } from "vitest";
-import { UserError } from "../errors.ts";
-import { digestOf } from "../oci/digest.ts";
-import { silentPorts } from "../ports.ts";
 import { generateKeyPair, loadSigner, parsePublicKey } from "./keys.ts";
 import { openBundle, publicKeyHint, signStatement, verifyBundle } from "./sigstore.ts";
 import { buildStatement, buildSubjects, encodeStatement } from "./statement.ts";

@@ -1,9 +1,9 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { UserError } from "@goldenpath/foundation/errors";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { type Bundle, bundleFromJSON, bundleToJSON, isBundleWithDsseEnvelope, isBundleWithPublicKey, toDSSEBundle } from "@sigstore/bundle";
 import { dsse } from "@sigstore/core";
 import { type TrustMaterial, toSignedEntity, Verifier } from "@sigstore/verify";
-import { UserError } from "../errors.ts";
-import { mediaTypes } from "../oci/manifest.ts";
 import { intotoPayloadType } from "./predicates.ts";
 import { encodeStatement, parseStrictJson } from "./statement.ts";
 import type { Signer, Statement } from "./types.ts";

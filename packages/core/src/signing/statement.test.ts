@@ -1,6 +1,6 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { UserError } from "../errors.ts";
-import { digestOf } from "../oci/digest.ts";
 import { buildStatement, buildSubjects, encodeStatement, isDigestIn, namesSubject, parseStatement } from "./statement.ts";
 
 const repository = { registry: "registry.example", name: "quarantine/shop" };

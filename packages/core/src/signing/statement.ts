@@ -1,9 +1,9 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { DeepJson, describeIssues, parseJson } from "@goldenpath/foundation/text/json";
+import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { findDuplicateKey } from "@goldenpath/registry-client/oci/strict-json";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
-import { type Digest, digestAlgorithm, digestHex } from "../oci/digest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
-import { findDuplicateKey } from "../oci/strict-json.ts";
-import { DeepJson, describeIssues, parseJson } from "../text/json.ts";
 import { statementType } from "./predicates.ts";
 import type { Statement, StatementSubject } from "./types.ts";
 

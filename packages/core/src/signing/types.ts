@@ -1,5 +1,5 @@
-import type { Digest } from "../oci/digest.ts";
-import type { Descriptor } from "../oci/manifest.ts";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 
 /** An in-toto Statement v1. */
 export interface Statement {

@@ -1,8 +1,8 @@
+import { describeIssues } from "@goldenpath/foundation/text/json";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import type { Digest } from "../oci/digest.ts";
-import { formatRepository, type Repository } from "../oci/reference.ts";
 import { type Stage, stageLevel, stageVerifierId } from "../stages.ts";
-import { describeIssues } from "../text/json.ts";
 import { predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";

@@ -1,7 +1,7 @@
 import { delimiter, isAbsolute, join, parse } from "node:path";
-import { InfrastructureError, isKnownError } from "../errors.ts";
-import { type ProcessOptions, type ProcessResult, runChecked, runProcess } from "../exec/run.ts";
-import type { Ports } from "../ports.ts";
+import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
+import { type ProcessOptions, type ProcessResult, runChecked, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Ports } from "@goldenpath/foundation/ports";
 import { ensureWritableDirectory, sha256OfFile } from "./cache.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 import { findInPath } from "./path.ts";

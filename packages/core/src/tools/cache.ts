@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { access, chmod, constants, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { InfrastructureError, isKnownError } from "../errors.ts";
+import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

@@ -3,9 +3,9 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
+import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { digestHex, digestOf } from "../oci/digest.ts";
-import { type Ports, silentPorts } from "../ports.ts";
 import { downloadTool } from "./fetch.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "goldenpath-fetch-"));

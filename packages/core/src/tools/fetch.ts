@@ -3,11 +3,11 @@ import { createWriteStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import type { Ports } from "@goldenpath/foundation/ports";
+import { createProxyAgent } from "@goldenpath/registry-client/proxy";
+import { watchForStall } from "@goldenpath/registry-client/stall";
 import { fetch } from "undici";
-import { InfrastructureError, isKnownError, UserError } from "../errors.ts";
-import type { Ports } from "../ports.ts";
-import { createProxyAgent } from "../registry/proxy.ts";
-import { watchForStall } from "../registry/stall.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

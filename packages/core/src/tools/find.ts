@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
-import { describeError, InfrastructureError, isKnownError, UserError } from "../errors.ts";
-import type { Ports } from "../ports.ts";
+import { describeError, InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import type { Ports } from "@goldenpath/foundation/ports";
 import { buildTool } from "./build.ts";
 import { cachedToolPath, copyToPrivate, sha256OfFile, storeTool, toolCacheDirectory } from "./cache.ts";
 import { downloadTool, locateOnMirror, type ToolLocation } from "./fetch.ts";

@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
-import { isKnownError } from "../errors.ts";
-import { runProcess } from "../exec/run.ts";
+import { isKnownError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import type { LockedTool } from "./lock.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

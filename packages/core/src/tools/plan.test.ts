@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { digestHex, digestOf } from "../oci/digest.ts";
-import { silentPorts } from "../ports.ts";
 import { cachedToolPath } from "./cache.ts";
 import { type FindToolOptions, listTools, planTools } from "./find.ts";
 import { type LockedTool, toolPlatform } from "./lock.ts";

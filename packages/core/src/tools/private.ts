@@ -1,4 +1,4 @@
-import type { Context } from "../ports.ts";
+import type { Context } from "@goldenpath/foundation/ports";
 import { type FindToolOptions, type FoundTool, findTool, prefetchTools } from "./find.ts";
 
 /** By invocation: a tool is copied, hashed and found once in each. */

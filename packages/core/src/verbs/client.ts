@@ -1,7 +1,7 @@
+import type { Context } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { Context } from "../ports.ts";
-import type { RegistryClient } from "../registry/client.ts";
-import { createRegistryClient } from "../registry/create.ts";
 
 /** A registry client for a verb: the run's ports, environment and signal, and plain HTTP only for the registries for which the policy allows it. */
 export function createPolicyClient(

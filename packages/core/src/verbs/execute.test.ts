@@ -1,11 +1,11 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { InfrastructureError, PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { InfrastructureError, PolicyViolation, UserError } from "../errors.ts";
-import { digestOf } from "../oci/digest.ts";
-import { silentPorts } from "../ports.ts";
 import { parseStageResult, type StageResult } from "../result.ts";
 import { executeVerb, type Surroundings } from "./execute.ts";
 import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";

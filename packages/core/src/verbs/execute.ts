@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
-import { describeError, UserError } from "../errors.ts";
-import { digestHex } from "../oci/digest.ts";
-import type { Context, Ports, RunFacts } from "../ports.ts";
+import { describeError, UserError } from "@goldenpath/foundation/errors";
+import type { Context, Ports, RunFacts } from "@goldenpath/foundation/ports";
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { formatStageResult, type StageResult } from "../result.ts";
 import { type ResultStage, stageOfVerb } from "../stages.ts";

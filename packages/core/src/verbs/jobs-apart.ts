@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { lstat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describeError, InfrastructureError, PolicyViolation } from "../errors.ts";
+import { describeError, InfrastructureError, PolicyViolation } from "@goldenpath/foundation/errors";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

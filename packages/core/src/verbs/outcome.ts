@@ -1,8 +1,8 @@
-import { describeError, isKnownError, PolicyViolation } from "../errors.ts";
-import { formatRepository } from "../oci/reference.ts";
+import { describeError, isKnownError, PolicyViolation } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { Context } from "../ports.ts";
-import type { ImageFacts } from "../registry/subject.ts";
 import {
   type ResultSubject,
   resultSchemaVersion,

@@ -1,5 +1,5 @@
+import { UserError } from "@goldenpath/foundation/errors";
 import { describe, expect, test } from "vitest";
-import { UserError } from "../errors.ts";
 import { planJobs } from "./promote-jobs.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;

@@ -1,5 +1,12 @@
-import { UserError } from "../errors.ts";
-import { formatReference, formatRepository, parseReference, parseRepository, type Reference, type Repository } from "../oci/reference.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import {
+  formatReference,
+  formatRepository,
+  parseReference,
+  parseRepository,
+  type Reference,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 
 /** One image to be promoted. */
 export interface PromotionJob {

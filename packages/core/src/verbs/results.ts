@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { UserError } from "../errors.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import { readBoundedFile, UnfitFile } from "@goldenpath/foundation/text/read-file";
 import { parseStageResult, type StageResult } from "../result.ts";
-import { readBoundedFile, UnfitFile } from "../text/read-file.ts";
 
 /** A result file larger than this is none of ours. Bytes. */
 const maxResultBytes = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
-import type { Context } from "../ports.ts";
 import type { StageResult, Verdict } from "../result.ts";
 
 /** What both doors (action and command line) have of a verb: its inputs, by the action's names, and the work. */

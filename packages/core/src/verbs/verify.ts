@@ -1,12 +1,12 @@
+import type { Context } from "@goldenpath/foundation/ports";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { formatRepository, isWithin, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, runGate } from "../gate/verify.ts";
-import { formatRepository, isWithin, parseReference } from "../oci/reference.ts";
 import { loadPolicy } from "../policy/load.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
-import type { Context } from "../ports.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
-import { stringifyJson } from "../text/json.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";

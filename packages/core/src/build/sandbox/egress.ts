@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import { BlockList, connect, isIP, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
-import type { Ports } from "../../ports.ts";
-import { parseNoProxy } from "../../registry/no-proxy.ts";
+import type { Ports } from "@goldenpath/foundation/ports";
+import { parseNoProxy } from "@goldenpath/registry-client/no-proxy";
 
 /** The way out of a build's network, which has nothing else: a forward proxy on a unix socket. */
 export interface Egress {

@@ -1,9 +1,9 @@
 import { chmod, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { describeError, InfrastructureError } from "../../errors.ts";
-import { type ProcessOptions, type ProcessResult, runProcess } from "../../exec/run.ts";
-import type { Ports } from "../../ports.ts";
+import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import { type ProcessOptions, type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Ports } from "@goldenpath/foundation/ports";
 import type { Workspace } from "../workspace.ts";
 import { type Egress, openEgress } from "./egress.ts";
 import { gatherView } from "./gather.ts";

@@ -1,13 +1,13 @@
-import { InfrastructureError, UserError } from "../../errors.ts";
-import { printable } from "../../registry/answers.ts";
-import { basic } from "../../registry/auth-token.ts";
-import { createCredentialStore } from "../../registry/credentials.ts";
-import type { Credential } from "../../registry/docker-config.ts";
-import { isPlainHttpHost, isSameOrigin } from "../../registry/endpoint.ts";
-import { plainHttpRules } from "../../registry/host-settings.ts";
-import { parseRetryAfter } from "../../registry/retry.ts";
-import { createTransport, type TransportOptions, type TransportResponse } from "../../registry/transport.ts";
-import { parseJson } from "../../text/json.ts";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { printable } from "@goldenpath/registry-client/answers";
+import { basic } from "@goldenpath/registry-client/auth-token";
+import { createCredentialStore } from "@goldenpath/registry-client/credentials";
+import type { Credential } from "@goldenpath/registry-client/docker-config";
+import { isPlainHttpHost, isSameOrigin } from "@goldenpath/registry-client/endpoint";
+import { plainHttpRules } from "@goldenpath/registry-client/host-settings";
+import { parseRetryAfter } from "@goldenpath/registry-client/retry";
+import { createTransport, type TransportOptions, type TransportResponse } from "@goldenpath/registry-client/transport";
 import { type ServerSideCall, type ServerSidePlan, titleOf } from "./plan.ts";
 
 /** A product's REST API, with the login of its host. */

@@ -1,12 +1,12 @@
-import { describeError, InfrastructureError } from "../../errors.ts";
-import type { Manifest } from "../../oci/manifest.ts";
-import { formatRepository, type Repository } from "../../oci/reference.ts";
-import { type AuthorizedTransport, createAuthorizedTransport } from "../../registry/auth.ts";
-import type { RegistryClient } from "../../registry/client.ts";
-import { createCredentialStore } from "../../registry/credentials.ts";
-import { registryEndpoint } from "../../registry/endpoint.ts";
-import { plainHttpRules } from "../../registry/host-settings.ts";
-import { createTransport, type TransportOptions } from "../../registry/transport.ts";
+import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import { type AuthorizedTransport, createAuthorizedTransport } from "@goldenpath/registry-client/auth";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createCredentialStore } from "@goldenpath/registry-client/credentials";
+import { registryEndpoint } from "@goldenpath/registry-client/endpoint";
+import { plainHttpRules } from "@goldenpath/registry-client/host-settings";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { createTransport, type TransportOptions } from "@goldenpath/registry-client/transport";
 import type { ServerSidePlan } from "./plan.ts";
 
 export interface CleanUpContext {

@@ -1,11 +1,11 @@
-import { type RegistryServer, startRegistry } from "@goldenpath/registry/server";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { pushImage } from "@goldenpath/testing/chain";
+import { connect } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { pushImage } from "../../../../../test/support/chain.ts";
-import { connect } from "../../../../../test/support/promotion.ts";
-import { type Digest, digestOf } from "../../oci/digest.ts";
-import type { Manifest } from "../../oci/manifest.ts";
-import { parseRepository, type Repository } from "../../oci/reference.ts";
-import type { RegistryClient } from "../../registry/client.ts";
 import { readWhereMoved } from "./moved-source.ts";
 
 let registry: RegistryServer;

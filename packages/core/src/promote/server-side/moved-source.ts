@@ -1,6 +1,6 @@
-import { isKnownError } from "../../errors.ts";
-import { isSameRepository, type Reference, type Repository } from "../../oci/reference.ts";
-import type { RegistryClient } from "../../registry/client.ts";
+import { isKnownError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { isSameRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 
 /**
  * A client that reads at `to` what is gone at `from`, by digest only: the same digest is the same bytes, wherever they are. A product that moves takes the image

@@ -1,7 +1,7 @@
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { printable } from "@goldenpath/registry-client/answers";
 import { z } from "zod";
-import { InfrastructureError } from "../../errors.ts";
-import { printable } from "../../registry/answers.ts";
-import { parseJson } from "../../text/json.ts";
 import { describeAnswer, type ProductApi } from "./api.ts";
 import type { ServerSidePlan } from "./plan.ts";
 

@@ -1,7 +1,7 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
-import { fakeDigest } from "../../../../../test/support/policy.ts";
-import { UserError } from "../../errors.ts";
-import { parseReference, parseRepository } from "../../oci/reference.ts";
 import { type ServerSidePromotion, serverSideSchema } from "../../policy/schema.ts";
 import { isStagingTag, planServerSide, type ServerSideFacts, stagingTagOf } from "./plan.ts";
 

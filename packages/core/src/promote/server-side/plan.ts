@@ -1,6 +1,6 @@
-import { UserError } from "../../errors.ts";
-import { type Digest, digestAlgorithm, digestHex } from "../../oci/digest.ts";
-import { formatRepository, isWithin, type Repository } from "../../oci/reference.ts";
+import { UserError } from "@goldenpath/foundation/errors";
+import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ServerSidePromotion } from "../../policy/schema.ts";
 
 /** What is to be promoted by the registry product itself. */

@@ -1,9 +1,9 @@
-import { InfrastructureError, isKnownError } from "../../errors.ts";
-import type { Manifest } from "../../oci/manifest.ts";
-import { formatRepository } from "../../oci/reference.ts";
-import type { RegistryClient } from "../../registry/client.ts";
-import { isRetryStatus, retryDelay } from "../../registry/retry.ts";
-import type { TransportOptions } from "../../registry/transport.ts";
+import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { isRetryStatus, retryDelay } from "@goldenpath/registry-client/retry";
+import type { TransportOptions } from "@goldenpath/registry-client/transport";
 import { describeAnswer, openProductApi, type ProductAnswer, type ProductApi } from "./api.ts";
 import { findOthersMoved, findStaged } from "./nexus.ts";
 import { isStagingTag, type ServerSidePlan, titleOf } from "./plan.ts";

@@ -1,0 +1,455 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { UserError } from "@goldenpath/foundation/errors";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { afterEach, describe, expect, test } from "vitest";
+import { mergeScopes } from "./auth.ts";
+import type { RegistryClient } from "./client.ts";
+import { createRegistryClient } from "./create.ts";
+import { buildImage, pushBuilt } from "./testing.ts";
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+const users = { me: "secret" };
+
+async function registry(options: Parameters<typeof startRegistry>[0]): Promise<RegistryServer> {
+  const server = await startRegistry(options);
+  cleanups.push(() => server.close());
+  return server;
+}
+
+async function http(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => void server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const masked: string[] = [];
+
+async function client(logins: Record<string, object> = {}): Promise<RegistryClient> {
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-auth-"));
+  cleanups.push(() => rm(directory, { recursive: true }));
+  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: logins }));
+  const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
+  const made = createRegistryClient({ ports, env: { DOCKER_CONFIG: directory }, attempts: 2 });
+  cleanups.push(() => made.close());
+  return made;
+}
+
+const login = (text: string) => ({ auth: Buffer.from(text).toString("base64") });
+const unauthorized = { code: "registry-unauthorized", name: "UserError" };
+
+describe.each(["basic", "bearer"] as const)("%s", (kind) => {
+  test("without a login, and with a wrong one, there is a UserError that says how to log in", async () => {
+    const server = await registry({ auth: { kind, users } });
+    const reference = { registry: server.host, name: "shop", tag: "v1" };
+    for (const made of [
+      await client(),
+      await client({ [server.host]: login("me:wrong") }),
+      await client({ "ghcr.io": login("me:secret") }),
+    ]) {
+      const error = await made.fetchManifest(reference).catch((each: unknown) => each);
+      expect(error).toMatchObject(unauthorized);
+      expect((error as UserError).wayOut).toContain(`docker login ${server.host}`);
+      expect((error as UserError).message).toContain(`${server.host}/shop`);
+      await expect(made.pushBlob(reference, buildImage().blobs[0]?.descriptor as never, () => new Uint8Array())).rejects.toMatchObject(
+        unauthorized,
+      );
+    }
+    expect(await server.snapshot()).toEqual({});
+  });
+
+  test("a login of another host is not sent", async () => {
+    const server = await registry({ auth: { kind, users } });
+    const made = await client({ "ghcr.io": login("me:secret") });
+    await expect(made.fetchManifest({ registry: server.host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+    expect(server.requests.map((request) => request.headers.authorization).filter((each) => each?.startsWith("Basic"))).toEqual([]);
+  });
+
+  test("the right login pushes and pulls, and its secrets are masked", async () => {
+    const server = await registry({ auth: { kind, users } });
+    const made = await client({ [server.host]: login("me:secret") });
+    const repository = { registry: server.host, name: "team/shop" };
+    const image = buildImage({ layers: ["a", "b"] });
+    await pushBuilt(made, repository, image, "v1");
+    expect((await made.fetchManifest({ ...repository, tag: "v1" })).digest).toBe(image.descriptor.digest);
+    expect(masked).toEqual(expect.arrayContaining(["secret", login("me:secret").auth]));
+    for (const request of server.requests) {
+      const token = /^Bearer (.*)$/.exec(request.headers.authorization ?? "")?.[1];
+      if (token !== undefined) expect(masked).toContain(token);
+    }
+  });
+});
+
+describe("bearer tokens", () => {
+  const tokenRequests = (server: RegistryServer) => server.requests.filter((request) => request.path === "/token");
+
+  test("are fetched once for each scope, and shared by requests at the same time", async () => {
+    const server = await registry({ auth: { kind: "bearer", users } });
+    const made = await client({ [server.host]: login("me:secret") });
+    const repository = { registry: server.host, name: "shop" };
+    const image = buildImage();
+    await pushBuilt(made, repository, image, "v1");
+    expect(tokenRequests(server)).toHaveLength(1);
+    await Promise.all(Array.from({ length: 5 }, () => made.fetchManifest({ ...repository, tag: "v1" })));
+    expect(tokenRequests(server).map((request) => new URLSearchParams(request.query).getAll("scope"))).toEqual([
+      ["repository:shop:pull,push"],
+      ["repository:shop:pull"],
+    ]);
+    await made.fetchManifest({ ...repository, name: "other", tag: "v1" }).catch(() => undefined);
+    expect(tokenRequests(server)).toHaveLength(3);
+  });
+
+  test("are fetched for nobody where the registry gives those", async () => {
+    const server = await registry({ auth: { kind: "bearer", users, anonymousPull: true } });
+    const image = buildImage();
+    const repository = { registry: server.host, name: "shop" };
+    await pushBuilt(await client({ [server.host]: login("me:secret") }), repository, image, "v1");
+    const nobody = await client();
+    expect((await nobody.fetchManifest({ ...repository, tag: "v1" })).digest).toBe(image.descriptor.digest);
+    await expect(nobody.pushManifest(repository, image.bytes, image.descriptor.mediaType, "v2")).rejects.toMatchObject(unauthorized);
+  });
+
+  test("are fetched anew when they have expired, before they are refused, and once for all who wait", async () => {
+    const server = await registry({ auth: { kind: "bearer", users, expiresIn: 1 } });
+    const made = await client({ [server.host]: login("me:secret") });
+    const repository = { registry: server.host, name: "shop" };
+    await pushBuilt(made, repository, buildImage(), "v1");
+    await made.fetchManifest({ ...repository, tag: "v1" });
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    server.requests.length = 0;
+    await Promise.all(Array.from({ length: 5 }, () => made.fetchManifest({ ...repository, tag: "v1" })));
+    expect(tokenRequests(server)).toHaveLength(1);
+    expect(server.requests.filter((request) => request.status === 401)).toEqual([]);
+  });
+
+  test("are fetched anew when the registry no longer takes them", async () => {
+    const server = await registry({ auth: { kind: "bearer", users } });
+    const made = await client({ [server.host]: login("me:secret") });
+    const repository = { registry: server.host, name: "shop" };
+    await pushBuilt(made, repository, buildImage(), "v1");
+    await made.fetchManifest({ ...repository, tag: "v1" });
+    const challenge = `Bearer realm="http://${server.host}/token",service="goldenpath-registry"`;
+    server.faults = [
+      { path: "/manifests/", times: 1, action: { kind: "status", status: 401, headers: { "WWW-Authenticate": challenge } } },
+    ];
+    const before = tokenRequests(server).length;
+    await made.fetchManifest({ ...repository, tag: "v1" });
+    expect(tokenRequests(server)).toHaveLength(before + 1);
+  });
+
+  test("for a mount cover the source as well", async () => {
+    const server = await registry({ auth: { kind: "bearer", users } });
+    const made = await client({ [server.host]: login("me:secret") });
+    const from = { registry: server.host, name: "quarantine/shop" };
+    const to = { registry: server.host, name: "vetted/shop" };
+    const [blob] = buildImage().blobs;
+    if (blob === undefined) throw new Error("no blob");
+    await made.pushBlob(from, blob.descriptor, () => blob.bytes);
+    expect(await made.mountBlob(to, blob.descriptor.digest, from)).toBe(true);
+    const scopes = tokenRequests(server).map((request) => new URLSearchParams(request.query).getAll("scope"));
+    expect(scopes.at(-1)).toEqual(["repository:vetted/shop:pull,push", "repository:quarantine/shop:pull"]);
+  });
+
+  test("an identity token is exchanged by POST", async () => {
+    const server = await registry({ auth: { kind: "bearer", users } });
+    const answer = await fetch(`${server.url}/token?offline_token=true&service=x`, {
+      headers: { authorization: `Basic ${login("me:secret").auth}` },
+    });
+    const { refresh_token } = (await answer.json()) as { refresh_token: string };
+    const made = await client({ [server.host]: { identitytoken: refresh_token } });
+    const repository = { registry: server.host, name: "shop" };
+    server.requests.length = 0;
+    await pushBuilt(made, repository, buildImage(), "v1");
+    expect(tokenRequests(server).map((request) => [request.method, request.query])).toEqual([["POST", ""]]);
+    expect(masked).toContain(refresh_token);
+    const wrong = await client({ [server.host]: { identitytoken: "wrong" } });
+    await expect(wrong.fetchManifest({ ...repository, tag: "v1" })).rejects.toMatchObject(unauthorized);
+  });
+
+  test.each([404, 405])(
+    "an identity token goes by GET where the token service answers its POST with %d, and never POSTs again",
+    async (status) => {
+      const seen: string[] = [];
+      const host = await http((request, response) => {
+        const { authorization, host: own } = request.headers;
+        const path = request.url?.split("?")[0] ?? "";
+        seen.push(`${request.method} ${path} ${authorization ?? "nobody"}`);
+        request.resume();
+        if (path === "/token") response.writeHead(request.method === "POST" ? status : 200).end('{"token":"good"}');
+        else if (authorization === "Bearer good") response.writeHead(404).end();
+        else response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${own}/token"` }).end();
+      });
+      const made = await client({ [host]: { identitytoken: "refresh" } });
+      await made.resolve({ registry: host, name: "a", tag: "v1" });
+      await made.resolve({ registry: host, name: "b", tag: "v1" });
+      const login = `Basic ${Buffer.from(":refresh").toString("base64")}`;
+      expect(seen.filter((each) => each.includes("/token"))).toEqual(["POST /token nobody", `GET /token ${login}`, `GET /token ${login}`]);
+    },
+  );
+
+  test("a ready bearer token that is refused is not sent again", async () => {
+    const seen: (string | undefined)[] = [];
+    const host = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"` }).end();
+    });
+    const made = await client({ [host]: { registrytoken: "old" } });
+    for (const _time of [1, 2]) await expect(made.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject(unauthorized);
+    expect(seen).toEqual([undefined, "Bearer old", "Bearer old"]);
+  });
+
+  test("one that expires while content is being sent is asked for anew once, and the content is sent again from its start", async () => {
+    const bodies: string[] = [];
+    let tokens = 0;
+    const host = await http(async (request, response) => {
+      const { authorization, host: own } = request.headers;
+      if (request.url?.startsWith("/token")) return void response.end(JSON.stringify({ token: `t${++tokens}` }));
+      let text = "";
+      for await (const chunk of request) text += chunk;
+      const challenge = { "WWW-Authenticate": `Bearer realm="http://${own}/token",error="invalid_token"` };
+      if (authorization === undefined) return void response.writeHead(401, challenge).end();
+      if (request.method === "HEAD") return void response.writeHead(404).end();
+      if (request.method === "POST") return void response.writeHead(202, { location: "/v2/shop/blobs/uploads/1" }).end();
+      bodies.push(`${authorization} ${text}`);
+      // The token was good when the upload began.
+      response.writeHead(authorization === "Bearer t1" ? 401 : 201, challenge).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    const [blob] = buildImage().blobs;
+    if (blob === undefined) throw new Error("no blob");
+    await made.pushBlob({ registry: host, name: "shop" }, blob.descriptor, () => blob.bytes);
+    const text = new TextDecoder().decode(blob.bytes);
+    expect(bodies).toEqual([`Bearer t1 ${text}`, `Bearer t2 ${text}`]);
+    expect(tokens).toBe(2);
+  });
+
+  test("a ready bearer token is sent as it is", async () => {
+    const seen: (string | undefined)[] = [];
+    const host = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      response
+        .writeHead(seen.length === 1 ? 401 : 404, { "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"` })
+        .end();
+    });
+    expect(await (await client({ [host]: { registrytoken: "ready" } })).resolve({ registry: host, name: "a", tag: "b" })).toBeUndefined();
+    expect(seen).toEqual([undefined, "Bearer ready"]);
+  });
+});
+
+describe("what a registry may ask for", () => {
+  /** A registry of its own making: a challenge, a token service, and what is sent to it. */
+  async function fake(challenge: (host: string) => string | string[], token: string | RequestListener) {
+    const seen: { url: string; authorization: string | undefined }[] = [];
+    const host = await http((request, response) => {
+      seen.push({ url: request.url ?? "", authorization: request.headers.authorization });
+      if (request.url?.startsWith("/token")) {
+        if (typeof token === "string") response.end(token);
+        else token(request, response);
+      } else if (request.headers.authorization?.startsWith("Bearer good")) response.writeHead(404).end();
+      else response.writeHead(401, { "WWW-Authenticate": challenge(request.headers.host ?? "") }).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    return { seen, host, resolve: () => made.resolve({ registry: host, name: "shop", tag: "v1" }) };
+  }
+  const ownRealm = (host: string) => `Bearer realm="http://${host}/token",service="s"`;
+
+  test("a realm on plain http at another host never sees the login", async () => {
+    const { seen, resolve } = await fake(() => 'Bearer realm="http://registry.example.com/token"', "{}");
+    await expect(resolve()).rejects.toMatchObject({ code: "realm-refused" });
+    expect(seen.map((each) => each.authorization)).toEqual([undefined]);
+  });
+
+  test("a token service that redirects to another host takes no login along", async () => {
+    const other: (string | undefined)[] = [];
+    const elsewhere = await http((request, response) => {
+      other.push(request.headers.authorization);
+      response.end('{"token":"good"}');
+    });
+    const { resolve } = await fake(
+      ownRealm,
+      (_request, response) => void response.writeHead(307, { location: `http://${elsewhere}/` }).end(),
+    );
+    await resolve();
+    expect(other).toEqual([undefined]);
+  });
+
+  test.each([
+    ["a token", '{"token":"good"}'],
+    ["an access_token", '{"access_token":"good","expires_in":300}'],
+    ["both", '{"token":"good","access_token":"other"}'],
+    ["an empty token beside it", '{"token":"","access_token":"good"}'],
+  ])("takes %s", async (_what, answer) => {
+    const { seen, resolve } = await fake(ownRealm, answer);
+    expect(await resolve()).toBeUndefined();
+    expect(seen.at(-1)?.authorization).toBe("Bearer good");
+    expect(seen[1]).toEqual({ url: "/token?service=s&scope=repository%3Ashop%3Apull", authorization: `Basic ${login("me:secret").auth}` });
+  });
+
+  test.each([
+    ["no JSON", "<html>"],
+    ["no token", "{}"],
+    ["an empty token", '{"token":""}'],
+    ["a number", '{"token":5}'],
+    ["a line break in it", '{"token":"good\\r\\nX-Evil: 1"}'],
+    ["null", "null"],
+  ])("a token answer with %s is an error", async (_what, answer) => {
+    const { seen, resolve } = await fake(ownRealm, answer);
+    await expect(resolve()).rejects.toMatchObject({ code: "token-invalid" });
+    expect(seen).toHaveLength(2);
+  });
+
+  test("a token answer that does not end is an error", async () => {
+    const { resolve } = await fake(ownRealm, `{"token":"${"x".repeat(1024 * 1024)}"}`);
+    await expect(resolve()).rejects.toMatchObject({ code: "too-large" });
+  });
+
+  test("a token that is not taken is asked for anew once, and then it is an error", async () => {
+    const { seen, resolve } = await fake(ownRealm, '{"token":"bad"}');
+    await expect(resolve()).rejects.toMatchObject(unauthorized);
+    expect(seen.map((each) => each.url.split("?")[0])).toEqual(["/v2/shop/manifests/v1", "/token", "/v2/shop/manifests/v1"]);
+  });
+
+  test("several challenges in any case: Bearer is taken", async () => {
+    const { resolve } = await fake((host) => `Negotiate, BASIC realm="x", bEARER REALM="http://${host}/token"`, '{"token":"good"}');
+    expect(await resolve()).toBeUndefined();
+  });
+
+  test("the scopes that the registry names are asked for as well", async () => {
+    const { seen, resolve } = await fake((host) => `${ownRealm(host)},scope="repository:shop:pull registry:catalog:*"`, '{"token":"good"}');
+    await resolve();
+    expect(new URL(`http://x${seen[1]?.url}`).searchParams.getAll("scope")).toEqual(["repository:shop:pull", "registry:catalog:*"]);
+  });
+
+  test.each([401, 403])(
+    "a token for too little (%d, insufficient_scope) is asked for again with what the registry names, and so from then on",
+    async (status) => {
+      const seen: string[] = [];
+      const host = await http((request, response) => {
+        const { authorization, host: own } = request.headers;
+        const { pathname, searchParams } = new URL(`http://x${request.url}`);
+        const scopes = searchParams.getAll("scope").join(" ");
+        seen.push(pathname === "/token" ? scopes : `${pathname} ${authorization ?? "nobody"}`);
+        if (pathname === "/token") response.end(JSON.stringify({ token: scopes.includes("extra") ? "wide" : "narrow" }));
+        else if (authorization === "Bearer wide") response.writeHead(404).end();
+        else {
+          const challenge = `Bearer realm="http://${own}/token"`;
+          const more = ',error="insufficient_scope",scope="repository:extra:pull repository:shop:pull"';
+          const isNarrow = authorization === "Bearer narrow";
+          response.writeHead(isNarrow ? status : 401, { "WWW-Authenticate": challenge + (isNarrow ? more : "") }).end();
+        }
+      });
+      const made = await client({ [host]: login("me:secret") });
+      const reference = { registry: host, name: "shop", tag: "v1" };
+      expect(await made.resolve(reference)).toBeUndefined();
+      const target = "/v2/shop/manifests/v1";
+      expect(seen).toEqual([
+        `${target} nobody`,
+        "repository:shop:pull",
+        `${target} Bearer narrow`,
+        "repository:shop:pull repository:extra:pull",
+        `${target} Bearer wide`,
+      ]);
+      seen.length = 0;
+      expect(await made.resolve(reference)).toBeUndefined();
+      expect(seen).toEqual([`${target} Bearer wide`]);
+    },
+  );
+
+  test("who lacks the right gets no second token for the same scopes, and a 403 without more is an answer", async () => {
+    for (const status of [401, 403]) {
+      const seen: string[] = [];
+      const host = await http((request, response) => {
+        const { host: own } = request.headers;
+        seen.push(new URL(`http://x${request.url}`).pathname);
+        if (seen.at(-1) === "/token") return void response.end('{"token":"little"}');
+        const challenge = `Bearer realm="http://${own}/token",scope="repository:shop:pull",error="insufficient_scope"`;
+        response.writeHead(seen.length === 1 ? 401 : status, { "WWW-Authenticate": challenge }).end();
+      });
+      const made = await client({ [host]: login("me:secret") });
+      await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+      expect(seen).toEqual(["/v2/shop/manifests/v1", "/token", "/v2/shop/manifests/v1"]);
+    }
+  });
+
+  test("who asks for another scope each time gets three tries", async () => {
+    let tokens = 0;
+    let requests = 0;
+    const host = await http((request, response) => {
+      if (request.url?.startsWith("/token") === true) return void response.end(`{"token":"t${++tokens}"}`);
+      const challenge = `Bearer realm="http://${request.headers.host}/token",scope="repository:r${++requests}:pull",error="insufficient_scope"`;
+      response.writeHead(requests % 2 === 0 ? 403 : 401, { "WWW-Authenticate": challenge }).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+    expect({ requests, tokens }).toEqual({ requests: 3, tokens: 2 });
+  });
+
+  test("a 401 without a challenge is an answer, and the login stays here", async () => {
+    const seen: (string | undefined)[] = [];
+    const host = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401).end();
+    });
+    const made = await client({ [host]: login("me:secret") });
+    await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+    expect(seen).toEqual([undefined]);
+  });
+
+  test("a kind of login that is not known is an error", async () => {
+    const { resolve } = await fake(() => "Negotiate", "{}");
+    await expect(resolve()).rejects.toMatchObject({ code: "registry-error" });
+  });
+
+  test("a 401 from where it redirects to does not get the login", async () => {
+    const seen: (string | undefined)[] = [];
+    const storage = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401, { "WWW-Authenticate": 'Basic realm="storage"' }).end();
+    });
+    const host = await http((_request, response) => void response.writeHead(307, { location: `http://${storage}/blob` }).end());
+    const made = await client({ [host]: login("me:secret"), [storage]: login("other:secret") });
+    await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
+    expect(seen).toEqual([undefined]);
+  });
+
+  test("an upload location at another host does not get the login", async () => {
+    const seen: (string | undefined)[] = [];
+    const storage = await http((request, response) => {
+      seen.push(request.headers.authorization);
+      request.resume();
+      response.writeHead(201).end();
+    });
+    const server = await registry({
+      auth: { kind: "basic", users },
+      faults: [{ method: "POST", action: { kind: "headers", set: { Location: `http://${storage}/upload` } } }],
+    });
+    const made = await client({ [server.host]: login("me:secret"), [storage]: login("other:secret") });
+    const [blob] = buildImage().blobs;
+    if (blob === undefined) throw new Error("no blob");
+    await made.pushBlob({ registry: server.host, name: "shop" }, blob.descriptor, () => blob.bytes);
+    expect(seen).toEqual([undefined]);
+  });
+});
+
+test.each([
+  [[], []],
+  [["repository:a:pull"], ["repository:a:pull"]],
+  [["repository:a:push,pull", "repository:a:pull"], ["repository:a:pull,push"]],
+  [
+    ["repository:a:pull", "repository:b:pull", "repository:a:push"],
+    ["repository:a:pull,push", "repository:b:pull"],
+  ],
+  [["repository:localhost:5000/a:pull"], ["repository:localhost:5000/a:pull"]],
+  [["", "nonsense", ":", "repository:a:"], []],
+])("scopes %j merge to %j", (scopes, expected) => {
+  expect(mergeScopes(scopes)).toEqual(expected);
+});

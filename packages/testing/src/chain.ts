@@ -1,0 +1,367 @@
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type ActivationRequest, activatePolicy } from "@goldenpath/core/policy/activate";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
+import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
+import { type Attachment, type AttachTarget, attachStatement } from "@goldenpath/core/signing/attach";
+import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/provenance";
+import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import type { Signer, Statement } from "@goldenpath/core/signing/types";
+import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
+import { type Stage, stages } from "@goldenpath/core/stages";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, parseReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { renderSigners } from "./signers.ts";
+import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
+
+/**
+ * A chain of evidence made by hand: a tiny image, and about it every statement of the path, signed and attached by the code that the verbs use. Each piece can be
+ * left out or be false in one respect, so that a test of what is refused changes that one thing and nothing else.
+ */
+
+/** Whoever may sign in a test: the stages, the platform's signer, who puts policies in force, and somebody whom nobody knows. */
+export type KeyName = Stage | "platform" | "stranger";
+export interface TestKey {
+  /** A private key in PEM, as `key` takes it. */
+  file: string;
+  publicKey: string;
+  publicKeyFile: string;
+  signer: Signer;
+}
+export type TestKeys = Readonly<Record<KeyName, TestKey>>;
+
+/** New keys, their private halves as files in `directory`. */
+export async function makeKeys(directory: string): Promise<TestKeys> {
+  const made = [...stages, "platform" as const, "stranger" as const].map(async (name) => {
+    const { privateKeyPem, publicKeyPem } = generateKeyPair();
+    const [file, publicKeyFile] = [join(directory, `${name}.key`), join(directory, `${name}.pub`)];
+    await writeFile(publicKeyFile, publicKeyPem);
+    await writeFile(file, privateKeyPem, { mode: 0o600 });
+    const signer = await loadSigner({ key: privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: directory });
+    return [name, { file, publicKey: publicKeyPem, publicKeyFile, signer }] as const;
+  });
+  return Object.fromEntries(await Promise.all(made)) as Record<KeyName, TestKey>;
+}
+
+export interface ChainPolicy extends LoadedPolicy {
+  /** Where the policy is on disk: `uri` as well. */
+  file: string;
+}
+
+export interface PolicyFacts {
+  /** In which a file of its own is made. */
+  directory: string;
+  keys: TestKeys;
+  /** Prefix of the repositories that images come from, and of those that they go to. */
+  from: string;
+  to: string;
+  serial?: number;
+  /** Older versions whose evidence counts, in YAML: `[{ serial: 4, digest: … }]`. */
+  accepts?: string;
+  /** Makes it other bytes, and so another policy. */
+  remark?: string;
+  /** `build.sources` in YAML; absent: the repositories of acme. */
+  sources?: string;
+  /** What goes along besides the evidence; absent: the policy's default. */
+  referrers?: "all" | "signed";
+}
+
+/** Writes a policy file that requires all of the evidence, each stage's by its own key. */
+export async function writeChainPolicy(facts: PolicyFacts): Promise<ChainPolicy> {
+  const file = join(await mkdtemp(join(facts.directory, "policy-")), "policy.yaml");
+  const text = renderChainPolicy(facts);
+  await writeFile(file, text);
+  const bytes = new TextEncoder().encode(text);
+  return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
+}
+
+/** Puts a policy in force for what is promoted to `to`, by the platform's signer or another. */
+export async function putInForce(
+  client: RegistryClient,
+  to: string,
+  policy: ChainPolicy,
+  {
+    keys,
+    ...more
+  }: { keys: TestKeys } & Partial<Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners" | "isFirst">>,
+): Promise<Repository> {
+  const repository = findPointerRepository(parseRepository(`${to}/any`));
+  const bytes = await readFile(policy.file);
+  const isFirst = await client.fetchManifest({ ...repository, tag: pointerTag }).then(
+    () => false,
+    () => true,
+  );
+  await activatePolicy(client, { next: policy, bytes, repository, signer: keys.platform.signer, isFirst, now: new Date(), ...more });
+  return repository;
+}
+
+function renderChainPolicy({
+  keys,
+  from,
+  to,
+  serial = 5,
+  accepts,
+  remark = "a policy for tests",
+  referrers,
+  sources,
+}: PolicyFacts): string {
+  const signers = Object.fromEntries(stages.map((stage) => [stage, keys[stage].publicKey]));
+  return `# ${remark}
+version: 1
+name: acme
+serial: ${serial}
+${accepts === undefined ? "" : `accepts: ${accepts}\n`}signers:
+${renderSigners(signers)}bases:
+  - name: golden
+    image: ${from}-bases/golden
+    digests: ["${digestOf("base")}"]
+build:
+  strategies: [buildpacks]
+  environments: [host]
+  sources: ${sources ?? '["https://github.com/acme/*"]'}
+  builders:
+    - name: node
+      buildpacks: ["${from}-bases/node@${digestOf("buildpack")}"]
+      runImage: golden
+scan:
+  failOn: high
+environments:
+  production:
+    from: ["${from}"]
+    to: ["${to}"]
+    promoter: promote
+${referrers === undefined ? "" : `    referrers: ${referrers}\n`}    requires:
+      - { stage: build, signers: [build], maxAge: 30d }
+      - { stage: base, signers: [base], maxAge: 7d }
+      - { stage: scan, signers: [scan], maxAge: 7d }
+  staging:
+    from: ["${from}"]
+    to: ["${to}"]
+    promoter: promote
+    requires:
+      - { stage: scan, signers: [scan], maxAge: 7d }
+`;
+}
+
+/** An image or index in a registry, as statements are attached to it. */
+export interface TestImage extends AttachTarget {
+  /** HOST/NAME@sha256:… */
+  reference: string;
+  digest: Digest;
+}
+
+/** A valid image of two layers of some bytes; other `content` is another image. */
+export async function pushImage(client: RegistryClient, repository: string, content = "hello", tag?: string): Promise<TestImage> {
+  const target = parseRepository(repository);
+  const image = await pushTinyImage(client, target, await layersOf(content), tag === undefined ? {} : { tag });
+  const { mediaType, digest, size } = image;
+  return describeTarget(target, { mediaType, digest, size }, []);
+}
+
+/** An index of two images, for linux/amd64 and linux/arm64, and an attestation child as BuildKit makes it, which does not run. */
+export async function pushIndex(client: RegistryClient, repository: string, content = "hello"): Promise<TestImage> {
+  const target = parseRepository(repository);
+  const children: Descriptor[] = [];
+  for (const architecture of ["amd64", "arm64"]) {
+    children.push(await pushTinyImage(client, target, await layersOf(`${content} ${architecture}`), { architecture }));
+  }
+  const attestation = { ...(await pushAttestation(client, target, content)), platform: { os: "unknown", architecture: "unknown" } };
+  const digest = await pushTinyIndex(client, target, [...children, attestation]);
+  const { bytes } = await client.fetchManifest({ ...target, digest });
+  return describeTarget(target, { mediaType: mediaTypes.ociIndex, digest, size: bytes.byteLength }, children);
+}
+
+/** What BuildKit leaves beside an image: a manifest whose layers are in-toto statements; or, with other bytes or another config, what says that it is one. */
+export async function pushAttestation(
+  client: RegistryClient,
+  target: Repository,
+  content: string,
+  { payload = JSON.stringify({ content }), configType = mediaTypes.ociConfig }: { payload?: string | Uint8Array; configType?: string } = {},
+): Promise<Descriptor> {
+  const push = async (mediaType: string, given: string | Uint8Array): Promise<Descriptor> => {
+    const bytes = typeof given === "string" ? new TextEncoder().encode(given) : given;
+    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+    await client.pushBlob(target, descriptor, () => bytes);
+    return descriptor;
+  };
+  const config = await push(
+    configType,
+    JSON.stringify({ architecture: "unknown", os: "unknown", rootfs: { type: "layers", diff_ids: [digestOf(content)] } }),
+  );
+  const layer = await push("application/vnd.in-toto+json", payload);
+  const manifest = new TextEncoder().encode(
+    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: [layer] }),
+  );
+  const digest = await client.pushManifest(target, manifest, mediaTypes.ociManifest);
+  return { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength };
+}
+
+async function layersOf(content: string): Promise<Awaited<ReturnType<typeof tinyLayer>>[]> {
+  return [await tinyLayer({ "etc/base": "the base of all" }), await tinyLayer({ "app/index.js": content.repeat(100) })];
+}
+
+export function describeTarget(repository: Repository, image: Descriptor, children: readonly Descriptor[]): TestImage {
+  return { repository, image, children, digest: image.digest, reference: formatReference({ ...repository, digest: image.digest }) };
+}
+
+/** The same image in another repository, its manifests and blobs having been put there: what evidence is to be attached to. */
+export function inRepository(image: TestImage, repository: string): TestImage {
+  return describeTarget(parseRepository(repository), image.image, image.children);
+}
+
+/** The statements that a whole chain has, in the order of signing. */
+export const pieces = ["provenance", "sbom", "base", "baseVerdict", "scan", "scanVerdict"] as const;
+export type Piece = (typeof pieces)[number];
+
+/** What is false about a piece; everything else about it is as it should be. */
+export interface Falsehood {
+  /** Signed with this key, not the stage's. */
+  by?: KeyName;
+  /** How long ago the stage did its work, in milliseconds. */
+  age?: number;
+  /** A verdict that is FAILED. */
+  failed?: boolean;
+  /** Made under this policy, not the one that is in force. */
+  policy?: LoadedPolicy;
+  /** Of the provenance: what it says of how it was built. */
+  built?: Partial<ProvenanceFacts>;
+  /** About these manifests of the image only (and attached to no other). */
+  only?: readonly Digest[];
+}
+
+/** `false` leaves a piece out. */
+export type Falsehoods = Readonly<Partial<Record<Piece, Falsehood | false>>>;
+
+const pieceStage: Readonly<Record<Piece, Stage>> = {
+  provenance: "build",
+  sbom: "build",
+  base: "base",
+  baseVerdict: "base",
+  scan: "scan",
+  scanVerdict: "scan",
+};
+
+export interface EvidenceFacts {
+  client: RegistryClient;
+  image: TestImage;
+  policy: LoadedPolicy;
+  keys: TestKeys;
+  falsehoods?: Falsehoods;
+  /** Sign these only. */
+  pieces?: readonly Piece[];
+}
+
+/** Signs and attaches the evidence of each stage, and says which referrer carries what on the image itself. */
+export async function attachEvidence(facts: EvidenceFacts): Promise<Map<Piece, Attachment>> {
+  const attached = new Map<Piece, Attachment>();
+  for (const piece of facts.pieces ?? pieces) {
+    const falsehood = facts.falsehoods?.[piece];
+    if (falsehood === false) continue;
+    const target = narrow(facts.image, falsehood?.only);
+    const statement = makeStatement(piece, target, facts, falsehood ?? {}, attached);
+    const { signer } = facts.keys[falsehood?.by ?? pieceStage[piece]];
+    attached.set(piece, await attachStatement(facts.client, target, statement, signer, new Date()));
+  }
+  return attached;
+}
+
+function narrow(image: TestImage, only: readonly Digest[] | undefined): AttachTarget {
+  if (only === undefined) return image;
+  const [first, ...rest] = [image.image, ...image.children].filter((each) => only.includes(each.digest));
+  if (first === undefined) throw new TypeError("a statement about nothing");
+  return { repository: image.repository, image: first, children: rest };
+}
+
+function makeStatement(
+  piece: Piece,
+  target: AttachTarget,
+  { policy: inForce }: EvidenceFacts,
+  { age = 60_000, failed = false, policy = inForce, built = {} }: Falsehood,
+  attached: ReadonlyMap<Piece, Attachment>,
+): Statement {
+  const { repository } = target;
+  const time = new Date(Date.now() - age);
+  const image = { repository, digest: target.image.digest, children: target.children.map((child) => child.digest) };
+  const finding = (type: string, predicate: Record<string, unknown>): Statement =>
+    buildStatement(buildSubjects(repository, [image.digest, ...image.children]), type, predicate);
+  const verdict = (rested: "base" | "scan"): Statement => {
+    const input = attached.get(rested)?.bundle.digest ?? digestOf("nothing");
+    return buildVerificationSummary({
+      stage: rested,
+      image,
+      policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
+      passed: !failed,
+      violations: failed ? 1 : 0,
+      excepted: 0,
+      timeVerified: time,
+      inputs: [{ digest: input, uri: "test:finding" }],
+      tools: [],
+    });
+  };
+  switch (piece) {
+    case "provenance":
+      return buildProvenance({
+        image,
+        source: { repository: "https://github.com/acme/shop", commit: "a".repeat(40), ref: "refs/heads/main" },
+        buildEnvironment: "host",
+        builders: policy.policy.build.builders,
+        bases: [],
+        policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
+        builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
+        startedOn: time,
+        finishedOn: time,
+        ...built,
+      });
+    case "sbom":
+      return finding(predicateTypes.cyclonedx, {
+        bomFormat: "CycloneDX",
+        specVersion: "1.6",
+        components: [{ type: "library", name: "left" }],
+      });
+    case "base":
+      return finding(predicateTypes.base, {
+        children: [image.digest, ...image.children].map((digest) => ({
+          digest,
+          base: { name: "golden" },
+          matchedLayers: 1,
+          totalLayers: 2,
+          layers: pushedLayers.get(digest) ?? [],
+        })),
+      });
+    case "scan":
+      return finding(predicateTypes.vulnerabilities, { scanner: { uri: "pkg:test/scanner", version: "1", result: { matches: [] } } });
+    case "baseVerdict":
+      return verdict("base");
+    case "scanVerdict":
+      return verdict("scan");
+  }
+}
+
+/** Attaches what is attached to one image to another one as well, bundle by bundle, as somebody with write access to quarantine can. */
+export async function transplantEvidence(client: RegistryClient, from: TestImage, to: TestImage): Promise<Digest[]> {
+  const attached: Digest[] = [];
+  for (const { digest } of await client.listReferrers(from.repository, from.digest)) {
+    const { kind, manifest } = await client.fetchManifest({ ...from.repository, digest });
+    if (kind === "index") throw new TypeError("a referrer that is an index");
+    for (const blob of [manifest.config, ...manifest.layers]) {
+      const bytes = await client.fetchBlob(from.repository, blob);
+      await client.pushBlob(to.repository, blob, () => bytes);
+    }
+    const { mediaType, size } = to.image;
+    const moved = new TextEncoder().encode(JSON.stringify({ ...manifest, subject: { mediaType, digest: to.digest, size } }));
+    attached.push(await client.pushManifest(to.repository, moved, mediaTypes.ociManifest));
+  }
+  return attached;
+}
+
+export function referenceOf(image: string): Repository & { digest: Digest } {
+  const { registry, name, digest } = parseReference(image);
+  if (digest === undefined) throw new TypeError(`${image} has no digest`);
+  return { registry, name, digest };
+}

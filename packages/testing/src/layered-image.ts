@@ -1,0 +1,167 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { StageResult } from "@goldenpath/core/result";
+import { generateKeyPair } from "@goldenpath/core/signing/keys";
+import { enforceVerb } from "@goldenpath/core/verbs/enforce";
+import { executeVerb } from "@goldenpath/core/verbs/execute";
+import { scanVerb } from "@goldenpath/core/verbs/scan";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { samplePolicyText } from "./policy.ts";
+
+const database = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");
+
+/** A layer as a registry has it, and what the image's config says of it. */
+export interface TestLayer {
+  bytes: Uint8Array;
+  mediaType: string;
+  diffId: Digest;
+  annotations?: Record<string, string>;
+  urls?: string[];
+  /** False: the registry does not have it. */
+  isPushed?: boolean;
+}
+
+export const layerTypes = {
+  tar: mediaTypes.ociLayerTar,
+  gzip: mediaTypes.ociLayerTarGzip,
+  zstd: `${mediaTypes.ociLayerTar}+zstd`,
+};
+
+export function plainLayer(tar: Uint8Array): TestLayer {
+  return { bytes: tar, mediaType: layerTypes.tar, diffId: digestOf(tar) };
+}
+
+export function gzipLayer(tar: Uint8Array): TestLayer {
+  return { bytes: gzipSync(tar), mediaType: layerTypes.gzip, diffId: digestOf(tar) };
+}
+
+/** What a stage said of an image, in short. */
+export interface Said {
+  verdict: string;
+  rules: string[];
+  problems: string[];
+  /** Of an error. */
+  code: string | undefined;
+  result: StageResult;
+}
+
+/** A registry with one approved base, and the two stages that look at layers. */
+export interface LayerStand {
+  server: RegistryServer;
+  client: RegistryClient;
+  directory: string;
+  /** Pushes an image of these layers. */
+  push(layers: readonly TestLayer[], name?: string): Promise<string>;
+  /** Approves an image of the registry as the one base from now on: `HOST/NAME@sha256:…`. */
+  approveImage(image: string, mayChange?: readonly string[]): Promise<void>;
+  /** Pushes and approves a base of these layers. */
+  approve(layers: readonly TestLayer[], mayChange?: readonly string[]): Promise<void>;
+  enforce(image: string): Promise<Said>;
+  /** With the tools in these places. */
+  scan(image: string, tools: Readonly<Record<"syft" | "grype", string>>): Promise<Said>;
+  stop(): Promise<void>;
+}
+
+export async function startLayerStand(): Promise<LayerStand> {
+  const server = await startRegistry();
+  const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-layers-"));
+  const policy = join(directory, "policy.yaml");
+
+  async function push(layers: readonly TestLayer[], name = "quarantine/shop"): Promise<string> {
+    const repository = parseRepository(`${server.host}/${name}`);
+    const put = async (bytes: Uint8Array, mediaType: string, isPushed = true) => {
+      const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+      if (isPushed) await client.pushBlob(repository, descriptor, () => bytes);
+      return descriptor;
+    };
+    const config = {
+      os: "linux",
+      architecture: "amd64",
+      config: {},
+      rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    };
+    const described = [];
+    for (const { bytes, mediaType, isPushed, annotations, urls } of layers) {
+      const more = { ...(annotations === undefined ? {} : { annotations }), ...(urls === undefined ? {} : { urls }) };
+      described.push({ ...(await put(bytes, mediaType, isPushed)), ...more });
+    }
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      config: await put(Buffer.from(JSON.stringify(config)), mediaTypes.ociConfig),
+      layers: described,
+    };
+    const digest = await client.pushManifest(repository, Buffer.from(JSON.stringify(manifest)), mediaTypes.ociManifest);
+    return `${server.host}/${name}@${digest}`;
+  }
+
+  async function run(verb: Verb, image: string, raw: Record<string, string>, env: Record<string, string | undefined>): Promise<Said> {
+    const { outcome } = await executeVerb(
+      verb,
+      { policy, image, ...raw },
+      {
+        ports: silentPorts(),
+        run: { builderId: "local" },
+        workingDirectory: directory,
+        temporaryRoot: directory,
+        defaultResultDirectory: join(directory, "results"),
+        env,
+        signal: new AbortController().signal,
+      },
+    );
+    const { result } = outcome;
+    return {
+      verdict: outcome.verdict,
+      rules: result.violations.map(({ rule }) => rule),
+      problems: result.violations.map(({ problem }) => problem),
+      code: result.error?.code,
+      result,
+    };
+  }
+
+  async function approveImage(image: string, mayChange?: readonly string[]): Promise<void> {
+    const [repository = "", digest = ""] = image.split("@");
+    const may = mayChange === undefined ? "" : `    mayChange: ${JSON.stringify(mayChange)}\n`;
+    const bases = `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n${may}`;
+    const text = samplePolicyText
+      .replace(/^bases:\n[\s\S]*?(?=^build:)/m, bases)
+      .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
+      .replaceAll(/ {6}-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g, () =>
+        generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      "),
+      )
+      .replace("runImage: golden-run", "runImage: golden")
+      .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
+    await writeFile(policy, text);
+  }
+
+  return {
+    server,
+    client,
+    directory,
+    push,
+    approveImage,
+    async approve(layers, mayChange) {
+      await approveImage(await push(layers, "bases/golden"), mayChange);
+    },
+    enforce: (image) => run(enforceVerb as Verb, image, {}, {}),
+    scan(image, { syft, grype }) {
+      const path = [dirname(syft), dirname(grype), process.env["PATH"]].join(delimiter);
+      return run(scanVerb as Verb, image, { database }, { ...process.env, PATH: path, HOME: directory });
+    },
+    async stop() {
+      await client.close();
+      await server.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

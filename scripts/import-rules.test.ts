@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "..");
@@ -101,3 +101,39 @@ test("each package declares what its sources import", () => {
     ).toEqual([]);
   }
 });
+
+test("no file imports itself through others, for types either", () => {
+  const files = ["packages", "actions", "scripts", "test", "examples"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts") && !/(?:^|\/)(?:node_modules|out|dist)\//.test(file))
+      .map((file) => join(root, folder, file)),
+  );
+  const imports = new Map(files.map((file) => [file, listImports(file)]));
+  const done = new Set<string>();
+  const findCircle = (file: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].map((each) => relative(root, each));
+    if (done.has(file)) return undefined;
+    for (const next of imports.get(file) ?? []) {
+      const circle = findCircle(next, [...path, file]);
+      if (circle !== undefined) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of files) expect(findCircle(file, [])).toBeUndefined();
+  // The search finds one where there is one.
+  imports.set("a", ["b"]).set("b", ["a"]);
+  expect(findCircle("a", [])).toHaveLength(3);
+});
+
+/** The project's own files that one imports, by relative name or by package. */
+function listImports(file: string): string[] {
+  const modules = [...readFileSync(file, "utf8").matchAll(/\bfrom "([^"]+)";|^import "([^"]+)";/gm)].map(
+    (match) => match[1] ?? match[2] ?? "",
+  );
+  return modules.flatMap((module) => {
+    if (module.startsWith(".")) return [resolve(dirname(file), module)];
+    const [, name, path] = /^@goldenpath\/([a-z-]+)\/(.+)$/.exec(module) ?? [];
+    return name === undefined || path === undefined ? [] : [join(root, "packages", name, "src", `${path}.ts`)];
+  });
+}

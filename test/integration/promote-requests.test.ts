@@ -1,4 +1,4 @@
-import type { PromotionPlan } from "@goldenpath/core/promote/plan";
+import type { PromotionPlan } from "@goldenpath/core/promote/facts";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { attachEvidence, describeTarget, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
 import { connect, openStand, type Stand, type StandOptions } from "@goldenpath/testing/promotion";

@@ -1,15 +1,7 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { FaultAction, RegistryServer } from "@goldenpath/registry-server/server";
 import type { RequestKind } from "./fault-operations.ts";
-import type { AuthKind, FaultStand } from "./fault-stand.ts";
-
-/** How a cell ends: with the right result, or with an error of one of these codes. */
-export type Ending = "well" | readonly string[];
-export interface Expectation {
-  /** The fault goes away after hitting once or twice. */
-  once: Ending;
-  forGood: Ending;
-}
+import type { AuthKind, Expectation, FaultStand } from "./fault-stand.ts";
 
 /** Why a fault cannot hit a kind of request. */
 export type Reason = string;

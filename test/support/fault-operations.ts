@@ -5,8 +5,7 @@ import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { type BuiltManifest, buildImage, buildIndex, buildReferrer, describeBytes } from "@goldenpath/registry-client/testing";
 import type { Fault, RegistryOptions } from "@goldenpath/registry-server/server";
 import { expect } from "vitest";
-import type { Expectation } from "./fault-kinds.ts";
-import type { AuthKind, Door, FaultStand } from "./fault-stand.ts";
+import type { AuthKind, Door, Expectation, FaultStand } from "./fault-stand.ts";
 
 /** What a client does with a registry, as people name it. `login` is a part of all of them. */
 export const operations = ["pull", "push", "mount", "referrers-read", "referrers-write", "tag", "login"] as const;

@@ -227,3 +227,11 @@ function findIn(server: RegistryServer, secrets: readonly string[]): string[] {
     .filter((request) => secrets.some((secret) => JSON.stringify([request.path, request.query, request.headers]).includes(secret)))
     .map(({ method, path }) => `to a host that it is not for: ${method} ${path}`);
 }
+
+/** How a cell ends: with the right result, or with an error of one of these codes. */
+export type Ending = "well" | readonly string[];
+export interface Expectation {
+  /** The fault goes away after hitting once or twice. */
+  once: Ending;
+  forGood: Ending;
+}

@@ -3,7 +3,14 @@ import type { Dispatcher } from "undici";
 import type { Traffic } from "./client.ts";
 import { type Place, runAsSource } from "./host-gate.ts";
 import { type StallWatch, watchForStall } from "./stall.ts";
-import type { Method, RequestBody } from "./transport.ts";
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What is sent, of a known length in bytes; `open` starts it from the beginning each time it is called. */
+export interface RequestBody {
+  length: number;
+  open(): AsyncIterable<Uint8Array>;
+}
 
 /** One request on the wire, and its one answer: no redirect, no retry. */
 export interface Exchange {

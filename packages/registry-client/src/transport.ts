@@ -4,19 +4,11 @@ import type { RegistryClientOptions, Traffic } from "./client.ts";
 import { createDispatchers } from "./dispatchers.ts";
 import { decodeContent } from "./encoding.ts";
 import { isSameOrigin, resolveServerUrl } from "./endpoint.ts";
-import { type Answer, type Exchange, exchange, SourceFailure } from "./exchange.ts";
+import { type Answer, type Exchange, exchange, type Method, type RequestBody, SourceFailure } from "./exchange.ts";
 import { createHostGate, type HostGate } from "./host-gate.ts";
 import { plainHttpRules, readHostRules } from "./host-settings.ts";
 import { parseContentLength } from "./ranges.ts";
 import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "./retry.ts";
-
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-/** What is sent, of a known length in bytes; `open` starts it from the beginning each time it is called. */
-export interface RequestBody {
-  length: number;
-  open(): AsyncIterable<Uint8Array>;
-}
 
 export interface TransportRequest {
   method: Method;

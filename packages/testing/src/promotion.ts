@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { PromotionPlan } from "@goldenpath/core/promote/facts";
 import { createPointerReader } from "@goldenpath/core/promote/in-force";
-import type { PromotionPlan } from "@goldenpath/core/promote/plan";
 import { type PromotionPreparation, preparePromotion } from "@goldenpath/core/promote/promote";
 import { parsePublicKey } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";

@@ -4,8 +4,9 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { parsePublicKey } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
-import { isPointerRepository, type PolicyPointer, planActivation, pointerName } from "./pointer.ts";
+import { isPointerRepository, planActivation, pointerName } from "./pointer.ts";
 import { type FoundPointer, fetchPointer, writePointer } from "./pointer-artifact.ts";
+import type { PolicyPointer } from "./pointer-facts.ts";
 import { buildPolicyArtifact, publishPolicy } from "./publish.ts";
 import type { LoadedPolicy } from "./schema.ts";
 

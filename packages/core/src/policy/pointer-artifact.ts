@@ -9,7 +9,8 @@ import { predicateTypes } from "../signing/predicates.ts";
 import { openBundle, signStatement, verifyBundle } from "../signing/sigstore.ts";
 import { parseStatement } from "../signing/statement.ts";
 import type { Signer } from "../signing/types.ts";
-import { buildPointerStatement, type PolicyPointer, pointerTag, readPointerStatement } from "./pointer.ts";
+import { buildPointerStatement, pointerTag, readPointerStatement } from "./pointer.ts";
+import type { PolicyPointer } from "./pointer-facts.ts";
 
 /** A pointer with all its predecessors has some 60 kB. */
 const maxPointerBytes = 256 * 1024;

@@ -5,38 +5,12 @@ import { z } from "zod";
 import { predicateTypes } from "../signing/predicates.ts";
 import { buildStatement, digestSet, isDigestIn } from "../signing/statement.ts";
 import type { Statement } from "../signing/types.ts";
+import type { PolicyPointer } from "./pointer-facts.ts";
 import type { LoadedPolicy } from "./schema.ts";
 
 /** Last component of the repository in vetted that says which policy is in force, and the tag in it that does. */
 export const pointerName = "goldenpath-policy";
 export const pointerTag = "in-force";
-
-/** The signed word of the platform's signer about which policy is in force, in one place. docs/adr/0005-the-policy-in-force.md */
-export interface PolicyPointer {
-  /** `HOST/NAME` that it was made for, under each name by which that is reached: in another repository it counts for nothing. */
-  repositories: readonly string[];
-  /** Of the policy. */
-  name: string;
-  serial: number;
-  /** Of the policy's bytes. */
-  digest: Digest;
-  /** Where the policy came from when it was activated. */
-  source: string;
-  /** The manifest in the same repository that carries the policy's bytes. */
-  artifact: Digest;
-  activatedAt: Date;
-  /** The policies before it, the oldest first. */
-  predecessors: readonly PolicyPredecessor[];
-}
-
-export interface PolicyPredecessor {
-  serial: number;
-  digest: Digest;
-  activatedAt: Date;
-  supersededAt: Date;
-  /** What was judged under it counts for nothing. */
-  revoked?: true | undefined;
-}
 
 /** The oldest are left out. */
 export const maxPredecessors = 200;

@@ -3,7 +3,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { stages } from "../stages.ts";
-import type { PolicyPointer } from "./pointer.ts";
+import type { PolicyPointer } from "./pointer-facts.ts";
 import {
   basePath,
   day,

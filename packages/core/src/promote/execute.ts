@@ -8,8 +8,8 @@ import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import { isAboutContent } from "../signing/collect.ts";
+import type { LeftBehind, PromotionPlan } from "./facts.ts";
 import { addState } from "./failures.ts";
-import type { LeftBehind, PromotionPlan } from "./plan.ts";
 
 export interface ExecutionCounts {
   blobsMounted: number;

@@ -7,7 +7,7 @@ import type { Descriptor, Manifest } from "@goldenpath/registry-client/oci/manif
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import type { GateOutcome } from "../gate/verify.ts";
-import type { BlobFacts, LeftBehind, ManifestFacts, PromotionFacts, ReadFacts } from "./plan.ts";
+import type { BlobFacts, LeftBehind, ManifestFacts, PromotionFacts, ReadFacts } from "./facts.ts";
 import { findReferrers, type ReferrerGraph, readPayloads } from "./referrers.ts";
 import { isRunnableContent, maxStatementBytes } from "./runnable.ts";
 

@@ -2,8 +2,9 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { refuseStageKey } from "../policy/activate.ts";
-import { assertInForce, findPointerRepository, type PolicyPointer } from "../policy/pointer.ts";
+import { assertInForce, findPointerRepository } from "../policy/pointer.ts";
 import { fetchPointer, parsePolicySigners } from "../policy/pointer-artifact.ts";
+import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 
 /** Says, for a destination, which policy is in force there; asked once for each place, however many images go there. */

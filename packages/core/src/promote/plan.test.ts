@@ -1,6 +1,7 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { type PromotionFacts, planPromotion, renderPlanText } from "./plan.ts";
+import type { PromotionFacts } from "./facts.ts";
+import { planPromotion, renderPlanText } from "./plan.ts";
 import { planServerSide } from "./server-side/plan.ts";
 
 const image = digestOf("image");

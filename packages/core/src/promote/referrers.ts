@@ -8,7 +8,7 @@ import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import { isAboutContent } from "../signing/collect.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
-import type { LeftBehind } from "./plan.ts";
+import type { LeftBehind } from "./facts.ts";
 import { isRunnableContent, maxPayloadBytes, payloadsOf } from "./runnable.ts";
 
 /** Something that refers to the image, to a child, or to another referrer, and goes along. */

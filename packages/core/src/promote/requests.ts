@@ -1,17 +1,4 @@
-import type { PromotionPlan, ReadFacts } from "./plan.ts";
-
-/** Requests to registries, by what they are for. */
-export interface PlannedRequests {
-  /** Before there was a plan: the gate's reading of the source, and the looks at the destination. */
-  spent: number;
-  /** To do what the plan says, the verification included. */
-  ahead: number;
-  /** `ahead`, by what it is for. */
-  copy: number;
-  verify: number;
-  sign: number;
-  tags: number;
-}
+import type { PlannedRequests, PromotionPlan, ReadFacts } from "./facts.ts";
 
 /**
  * The least number of requests that a promotion takes, as the distribution specification has them; without logging in, tries after the first, and the writing of

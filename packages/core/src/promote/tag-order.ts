@@ -9,7 +9,7 @@ import { collectEvidence, isMislabelled, predicateAnnotation } from "../signing/
 import { predicateTypes } from "../signing/predicates.ts";
 import type { Provenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
-import type { TagFacts } from "./plan.ts";
+import type { TagFacts } from "./facts.ts";
 
 /** What is known of when an image was built: all that builders have signed about it. */
 export type BuildFacts = readonly Pick<Provenance, "sourceRepository" | "run" | "finishedOn">[];

@@ -4,10 +4,11 @@ import { type Access, createAuthorizedTransport } from "../auth.ts";
 import type { RegistryClientOptions } from "../client.ts";
 import { type CredentialStore, createCredentialStore } from "../credentials.ts";
 import { registryEndpoint, resolveOwnUrl } from "../endpoint.ts";
+import type { Method } from "../exchange.ts";
 import { plainHttpRules } from "../host-settings.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import type { Repository } from "../oci/reference.ts";
-import { createTransport, type Method, type Transport, type TransportResponse } from "../transport.ts";
+import { createTransport, type Transport, type TransportResponse } from "../transport.ts";
 import type { Seen } from "./facts.ts";
 
 /** One request, sent once: what a registry answers is what the probe wants to know, so nothing is tried again and no status is an error. */

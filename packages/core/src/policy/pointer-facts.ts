@@ -1,0 +1,28 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+
+/** The signed word of the platform's signer about which policy is in force, in one place. docs/adr/0005-the-policy-in-force.md */
+export interface PolicyPointer {
+  /** `HOST/NAME` that it was made for, under each name by which that is reached: in another repository it counts for nothing. */
+  repositories: readonly string[];
+  /** Of the policy. */
+  name: string;
+  serial: number;
+  /** Of the policy's bytes. */
+  digest: Digest;
+  /** Where the policy came from when it was activated. */
+  source: string;
+  /** The manifest in the same repository that carries the policy's bytes. */
+  artifact: Digest;
+  activatedAt: Date;
+  /** The policies before it, the oldest first. */
+  predecessors: readonly PolicyPredecessor[];
+}
+
+export interface PolicyPredecessor {
+  serial: number;
+  digest: Digest;
+  activatedAt: Date;
+  supersededAt: Date;
+  /** What was judged under it counts for nothing. */
+  revoked?: true | undefined;
+}

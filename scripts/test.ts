@@ -4,37 +4,16 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bin, dist, generated, lint, root, runStep, type Step, toolsOfTests, types, typesOfTests } from "./steps.ts";
 
-const root = join(import.meta.dirname, "..");
-const bin = (name: string): string => join(root, "node_modules", ".bin", name);
-const source = ["--conditions=goldenpath-source"];
-
-interface Step {
-  name: string;
-  file: string;
-  args: string[];
-}
-
-const steps: Step[] = [
-  { name: "lint", file: bin("biome"), args: ["check", "--error-on-warnings", "."] },
-  { name: "types", file: bin("tsc"), args: ["--build"] },
-  { name: "types of the tests", file: bin("tsc"), args: ["--noEmit", "-p", "tsconfig.test.json"] },
-  { name: "generated docs", file: process.execPath, args: [...source, "scripts/docs.ts"] },
-  { name: "published schemas and the policy's reference", file: process.execPath, args: [...source, "scripts/schemas.ts"] },
-  { name: "the path's workflows", file: process.execPath, args: [...source, "scripts/workflows.ts"] },
-  { name: "dist is what the sources give", file: process.execPath, args: [...source, "scripts/check-dist.ts"] },
-];
+const steps = [lint, types, typesOfTests, ...generated, dist];
 
 let passed = 0;
 let failed = 0;
 
-function run({ name, file, args }: Step): void {
-  const started = Date.now();
-  console.log(`\n▸ ${name}`);
-  const { status } = spawnSync(file, args, { cwd: root, stdio: "inherit" });
-  if (status === 0) passed += 1;
+async function run(step: Step): Promise<void> {
+  if (await runStep(step)) passed += 1;
   else failed += 1;
-  console.log(`${status === 0 ? "✔" : "✘"} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
 }
 
 interface VitestReport {
@@ -69,8 +48,8 @@ function runTests(args: string[]): void {
 const [first, ...rest] = process.argv.slice(2);
 const isSlow = first === "--slow";
 const args = isSlow ? rest : process.argv.slice(2);
-if (!isSlow) for (const step of steps) run(step);
-run({ name: "tools of the tests", file: process.execPath, args: [...source, "test/support/prefetch.ts"] });
+if (!isSlow) for (const step of steps) await run(step);
+await run(toolsOfTests);
 runTests([isSlow ? "--project=slow" : "--project=!slow", ...args]);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

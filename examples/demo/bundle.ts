@@ -11,25 +11,43 @@ export interface BundleOptions {
   inputs: Readonly<Record<string, string>>;
   /** A directory of this step's own: temporary files, outputs, summary, log. */
   directory: string;
+  /** Where relative paths lead; by default this repository. */
+  workspace?: string;
   /** The source's commit: what a runner knows of the run. */
   commit: string;
   env: Readonly<Record<string, string | undefined>>;
   signal?: AbortSignal;
-  onLine?: (line: string) => void;
+  onLine?: (line: string) => unknown;
 }
 
-export interface BundleRun {
-  action: string;
+/** What a bundle left, whether it came to a result or not. */
+export interface BundleEnd {
   exitCode: number;
   outputs: Record<string, string>;
-  result: StageResult;
+  summary: string;
   log: string;
   seconds: number;
 }
 
-/** Starts an action's bundle as a runner does: inputs and facts by environment; outputs, summary and result by file. */
+export interface BundleRun extends Omit<BundleEnd, "summary"> {
+  action: string;
+  result: StageResult;
+}
+
+/** Starts an action's bundle as a runner does, and takes it that the action leaves a result. */
 export async function runBundle(options: BundleOptions): Promise<BundleRun> {
-  const { action, inputs, directory, commit } = options;
+  const { summary: _, ...end } = await startBundle(options);
+  const file = end.outputs["result"] ?? "";
+  if (file === "") {
+    const last = end.log.trimEnd().split("\n").slice(-20).join("\n");
+    throw new Error(`${options.action} left no result; its log is ${join(options.directory, "log.txt")}:\n${last}`);
+  }
+  return { action: options.action, ...end, result: parseStageResult(await readFile(file, "utf8"), file) };
+}
+
+/** Starts an action's bundle as a runner does: inputs and facts by environment; outputs, summary and result by file. */
+export async function startBundle(options: BundleOptions): Promise<BundleEnd> {
+  const { action, inputs, directory, commit, workspace = root } = options;
   await mkdir(directory, { recursive: true });
   const [outputFile, summaryFile] = [join(directory, "output"), join(directory, "summary.md")];
   await Promise.all([writeFile(outputFile, ""), writeFile(summaryFile, "")]);
@@ -40,7 +58,7 @@ export async function runBundle(options: BundleOptions): Promise<BundleRun> {
       ...options.env,
       ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
       RUNNER_TEMP: directory,
-      GITHUB_WORKSPACE: root,
+      GITHUB_WORKSPACE: workspace,
       GITHUB_OUTPUT: outputFile,
       GITHUB_STEP_SUMMARY: summaryFile,
       GITHUB_SERVER_URL: "https://github.com",
@@ -51,7 +69,7 @@ export async function runBundle(options: BundleOptions): Promise<BundleRun> {
       GITHUB_RUN_ID: String(started),
       GITHUB_RUN_ATTEMPT: "1",
     },
-    cwd: root,
+    cwd: workspace,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onLine: (line) => {
       lines.push(line);
@@ -61,10 +79,7 @@ export async function runBundle(options: BundleOptions): Promise<BundleRun> {
   const log = `${lines.join("\n")}\n`;
   await writeFile(join(directory, "log.txt"), log);
   const outputs = parseOutputs(await readFile(outputFile, "utf8"));
-  const file = outputs["result"] ?? "";
-  if (file === "") throw new Error(`${action} left no result; its log is ${join(directory, "log.txt")}:\n${lines.slice(-20).join("\n")}`);
-  const result = parseStageResult(await readFile(file, "utf8"), file);
-  return { action, exitCode, outputs, result, log, seconds: (Date.now() - started) / 1000 };
+  return { exitCode, outputs, summary: await readFile(summaryFile, "utf8"), log, seconds: (Date.now() - started) / 1000 };
 }
 
 /** The runner's output file: `name<<delimiter`, lines, `delimiter`. */

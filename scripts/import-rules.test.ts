@@ -47,6 +47,8 @@ describe("imports point one way", () => {
     ["packages/core/src/report/not-yet-written.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/promote/server-side/plan.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/build/strategies/not-yet-written/judge.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/build/strategies/not-yet-written.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/build/strategies/not-yet-written.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/base/identify.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/base/decide.ts", "undici"],
     ["packages/core/src/scan/gate.ts", "../tools/finder.ts"],
@@ -64,6 +66,7 @@ describe("imports point one way", () => {
     ["packages/core/src/gate/decide.ts", "../signing/types.ts"],
     ["packages/core/src/gate/verify.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/scan/scanners/not-yet-written.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/build/strategies/not-yet-written/run.ts", "@goldenpath/foundation/exec/run"],
     ["packages/runner/src/ports.ts", "@actions/core"],
     ["actions/scan/src/index.ts", "@goldenpath/core/verbs/scan"],
   ])("%s may import %s", (path, module) => expect(isRefused(path, module)).toBe(false));

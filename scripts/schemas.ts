@@ -67,6 +67,7 @@ function renderObject(path: string, schema: JsonSchema, kind?: string): string[]
     const here = `${path === "" ? "" : `${path}.`}${key}`;
     if (inner !== undefined) below.push(...renderObject(`${here}${suffix}`, inner));
     for (const [kind, variant] of variantsOf(value)) below.push(...renderObject(here, variant, kind));
+    for (const [kind, variant] of variantsOf(value.items ?? {})) below.push(...renderObject(`${here}[]`, variant, kind));
   }
   return [[heading, "", "| Key | Value | Default | What it says |", "| --- | --- | --- | --- |", ...rows].join("\n"), ...below];
 }
@@ -96,7 +97,7 @@ function describeType(schema: JsonSchema): string {
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
   if (schema.anyOf !== undefined) return schema.anyOf.map(describeType).join(" or ");
-  if (schema.items?.properties !== undefined) return "list of maps";
+  if (schema.items !== undefined && describeType(schema.items) === "map") return "list of maps";
   if (schema.items !== undefined) return `list of ${describeType(schema.items)}`;
   if (schema.properties !== undefined || schema.oneOf?.every(({ properties }) => properties !== undefined) === true) return "map";
   if (schema.additionalProperties !== undefined) return "map of names";

@@ -1,5 +1,7 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { buildpacks, listBuildpacks } from "@goldenpath/core/build/strategies/buildpacks";
+import { ownPolicy } from "@goldenpath/core/build/strategies/find";
 import { type ActivationRequest, activatePolicy } from "@goldenpath/core/policy/activate";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
@@ -310,7 +312,9 @@ function makeStatement(
         image,
         source: { repository: "https://github.com/acme/shop", commit: "a".repeat(40), ref: "refs/heads/main" },
         buildEnvironment: "host",
+        buildType: buildpacks.buildType,
         builders: policy.policy.build.builders,
+        materials: listBuildpacks(ownPolicy(policy.policy, buildpacks).builders),
         bases: [],
         policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
         builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",

@@ -1,3 +1,5 @@
+import { buildpacks, listBuildpacks } from "@goldenpath/core/build/strategies/buildpacks";
+import { ownPolicy } from "@goldenpath/core/build/strategies/find";
 import { decideGate } from "@goldenpath/core/gate/decide";
 import type { GateFacts } from "@goldenpath/core/gate/facts";
 import type { LoadedPolicy, Policy } from "@goldenpath/core/policy/schema";
@@ -94,7 +96,9 @@ export function provenance(by: string, more: Partial<ProvenanceFacts> = {}): Ver
     image: { repository, digest: image, children: [] },
     source: { repository: "https://github.com/acme/shop", commit: "a".repeat(40), ref: "refs/heads/main" },
     buildEnvironment: "container",
+    buildType: buildpacks.buildType,
     builders: policy.policy.build.builders,
+    materials: listBuildpacks(ownPolicy(policy.policy, buildpacks).builders),
     bases: [{ repository: { registry: "registry.example", name: "bases/golden" }, digest: digestOf("base") }],
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",

@@ -1,59 +1,34 @@
-import type { Policy } from "../policy/schema.ts";
-
-/** Every way of making an image that a checkout can ask for. */
-type DetectedStrategy = "buildpacks" | "dockerfile";
-export type BuildStrategy = Policy["build"]["strategies"][number];
+import { type StrategyName, strategyNames } from "./strategies/find.ts";
+import { strategies } from "./strategies/strategies.ts";
 
 interface StrategyCandidate {
-  strategy: DetectedStrategy;
+  /** One that builds here, or one that only others build by. */
+  strategy: string;
   /** What speaks for it, one clause each: `package.json (Node.js) with package-lock.json`. */
   reasons: string[];
 }
 
 export interface StrategyChoice {
-  strategy: BuildStrategy;
+  strategy: StrategyName;
   /** One sentence: why this one. */
   reason: string;
   /** What the application's files also ask for, and why it isn't taken. */
   notTaken: string[];
 }
 
-/** A file that names an ecosystem, and the lock files that pin what it installs. */
-const ecosystems: readonly { file: RegExp; name: string; locks: readonly string[] }[] = [
-  {
-    file: /^package\.json$/,
-    name: "Node.js",
-    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
-  },
-  { file: /^pom\.xml$/, name: "Java with Maven", locks: [] },
-  { file: /^build\.gradle(?:\.kts)?$/, name: "Java with Gradle", locks: ["gradle.lockfile"] },
-  { file: /^go\.mod$/, name: "Go", locks: ["go.sum"] },
-  { file: /^(?:pyproject\.toml|requirements\.txt|setup\.py|Pipfile)$/, name: "Python", locks: ["uv.lock", "poetry.lock", "Pipfile.lock"] },
-  { file: /^Cargo\.toml$/, name: "Rust", locks: ["Cargo.lock"] },
-  { file: /^Gemfile$/, name: "Ruby", locks: ["Gemfile.lock"] },
-  { file: /^composer\.json$/, name: "PHP", locks: ["composer.lock"] },
-  { file: /\.(?:cs|fs|vb)proj$|\.sln$/, name: ".NET", locks: ["packages.lock.json"] },
-];
-
 const dockerfile = /^(?:Dockerfile|Containerfile)(?:\..+)?$|\.Dockerfile$/;
 
-/** The names of an application's top folder → the strategies that its files speak for, buildpacks first. */
+/** What an application can ask for and nothing here builds by: said, so that nobody wonders why it was passed over. */
+const builtElsewhere = [
+  { name: "dockerfile", detect: (names: readonly string[]) => [...names].sort().filter((name) => dockerfile.test(name)) },
+];
+
+/** The names of an application's top folder → the strategies that its files speak for, in the table's order. */
 export function detectStrategies(names: readonly string[]): StrategyCandidate[] {
-  const sorted = [...names].sort();
-  const has = new Set(sorted);
-  const buildpacks: string[] = [];
-  if (has.has("project.toml")) buildpacks.push("project.toml");
-  for (const { file, name, locks } of ecosystems) {
-    const marker = sorted.find((each) => file.test(each));
-    if (marker === undefined) continue;
-    const lock = locks.find((each) => has.has(each));
-    buildpacks.push(`${marker} (${name})${lock === undefined ? "" : ` with ${lock}`}`);
-  }
-  const dockerfiles = sorted.filter((name) => dockerfile.test(name));
-  return [
-    ...(buildpacks.length === 0 ? [] : [{ strategy: "buildpacks" as const, reasons: buildpacks }]),
-    ...(dockerfiles.length === 0 ? [] : [{ strategy: "dockerfile" as const, reasons: dockerfiles }]),
-  ];
+  const elsewhere = builtElsewhere.filter(({ name }) => !(strategyNames as readonly string[]).includes(name));
+  return [...strategies, ...elsewhere]
+    .map((each) => ({ strategy: each.name, reasons: each.detect(names) }))
+    .filter(({ reasons }) => reasons.length > 0);
 }
 
 /**
@@ -62,11 +37,11 @@ export function detectStrategies(names: readonly string[]): StrategyCandidate[] 
  * @returns undefined where the policy does not allow the strategy that is asked for
  */
 export function chooseStrategy(
-  asked: "auto" | BuildStrategy,
-  allowed: readonly BuildStrategy[],
+  asked: "auto" | StrategyName,
+  allowed: readonly StrategyName[],
   candidates: readonly StrategyCandidate[],
 ): StrategyChoice | undefined {
-  const reasonsFor = (strategy: DetectedStrategy): string[] => candidates.find((each) => each.strategy === strategy)?.reasons ?? [];
+  const reasonsFor = (strategy: StrategyName): string[] => candidates.find((each) => each.strategy === strategy)?.reasons ?? [];
   const preferred = allowed.find((strategy) => reasonsFor(strategy).length > 0) ?? allowed[0];
   const strategy = asked === "auto" ? preferred : allowed.find((each) => each === asked);
   if (strategy === undefined) return undefined;

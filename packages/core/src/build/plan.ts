@@ -1,5 +1,4 @@
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import {
   formatReference,
   formatRepository,
@@ -10,32 +9,37 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
-import { type BuildStrategy, chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
+import { chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
+import { type PinnedReference, parsePinned } from "./pinned.ts";
+import { findStrategy, ownPolicy, type StrategyName, type StrategyPlan } from "./strategies/find.ts";
+import type { Builder } from "./strategies/strategy.ts";
 
 export interface BuildRequest {
   tags: readonly string[];
-  strategy: "auto" | BuildStrategy;
+  strategy: "auto" | StrategyName;
   builder: string | undefined;
   /** Names in the application's top folder. */
   files: readonly string[];
   now: Date;
 }
 
-export interface BuildPlan {
+/** What every build needs, by whatever strategy. */
+export interface PlanFrame {
   strategy: StrategyChoice;
   builder: PolicyBuilder;
   /** Where the image goes. */
   repository: Repository;
   /** At least one, each with its tag and without a digest, all in `repository`. */
   tags: [Reference, ...Reference[]];
-  runImage: { base: string; reference: Reference & { digest: Digest } };
+  runImage: { base: string; reference: PinnedReference };
   /** Whether the policy lets it run where nothing keeps it apart from the machine. */
   mayBeUnisolated: boolean;
-  /** Pinned, in the order in which they are tried together. */
-  buildpacks: (Reference & { digest: Digest })[];
   /** What a reader of the log should know and no rule forbids. */
   remarks: string[];
 }
+
+/** With what the strategy needs besides. */
+export type BuildPlan = PlanFrame & StrategyPlan;
 
 /**
  * Decides what is built, with what, on what and where to, before anything runs.
@@ -46,17 +50,18 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   requireEnvironment(policy);
   const { repository, tags } = planTags(request.tags);
   const remarks = requireQuarantine(policy, repository);
-  const strategy = planStrategy(policy, request);
-  const builder = findBuilder(policy, request.builder);
+  const choice = planStrategy(policy, request);
+  const strategy = findStrategy(choice.strategy);
+  const builder = findBuilder(policy.name, ownPolicy(policy, strategy).builders, request.builder);
   return {
-    strategy,
-    builder,
+    strategy: choice,
+    builder: builder as PolicyBuilder,
     mayBeUnisolated: policy.build.environments.includes("host-unisolated"),
     repository,
     tags,
     runImage: planRunImage(policy, builder, request.now),
-    buildpacks: builder.buildpacks.map((text) => pinned(text, `buildpack of builder '${builder.name}'`)),
     remarks,
+    ...strategy.plan(builder),
   };
 }
 
@@ -139,12 +144,12 @@ function planStrategy(policy: Policy, request: BuildRequest): StrategyChoice {
   );
 }
 
-function findBuilder(policy: Policy, name: string | undefined): PolicyBuilder {
-  const { builders } = policy.build;
+/** Of the strategy's own builders. */
+function findBuilder(policyName: string, builders: readonly Builder[], name: string | undefined): Builder {
   const builder = name === undefined ? builders[0] : builders.find((each) => each.name === name);
   if (builder !== undefined) return builder;
   throw new UserError(
-    `input 'builder' is '${name ?? ""}': policy '${policy.name}' has the builders ${builders.map((each) => each.name).join(", ")}`,
+    `input 'builder' is '${name ?? ""}': policy '${policyName}' has the builders ${builders.map((each) => each.name).join(", ")}`,
     {
       code: "builder-unknown",
       wayOut: "Name one of them, or leave the input out for the first.",
@@ -152,7 +157,7 @@ function findBuilder(policy: Policy, name: string | undefined): PolicyBuilder {
   );
 }
 
-function planRunImage(policy: Policy, builder: PolicyBuilder, now: Date): BuildPlan["runImage"] {
+function planRunImage(policy: Policy, builder: Builder, now: Date): PlanFrame["runImage"] {
   const base = policy.bases.find((each) => each.name === builder.runImage);
   // Appended to by whoever approves a new version: the last one is the one to build on.
   const digest = base?.digests.at(-1);
@@ -171,12 +176,5 @@ function planRunImage(policy: Policy, builder: PolicyBuilder, now: Date): BuildP
       wayOut: "Use a builder that stands on another base, or have the approval extended in the policy.",
     });
   }
-  return { base: base.name, reference: pinned(`${base.image}@${digest}`, `base '${base.name}'`) };
-}
-
-function pinned(text: string, what: string): Reference & { digest: Digest } {
-  const { registry, name, digest } = parseReference(text, what);
-  if (digest === undefined) throw new UserError(`${what} '${text}' is not pinned by a digest`, { code: "policy-invalid" });
-  // A tag beside the digest is for people; what is asked for is the digest.
-  return { registry, name, digest };
+  return { base: base.name, reference: parsePinned(`${base.image}@${digest}`, `base '${base.name}'`) };
 }

@@ -1,4 +1,5 @@
-import { buildTypeBuildpacks, predicateTypes } from "../signing/predicates.ts";
+import { findByBuildType, ownPolicy } from "../build/strategies/find.ts";
+import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { destinationOf, judgeSources } from "./binding.ts";
@@ -44,20 +45,7 @@ function decideProvenance(scope: StageScope): StageDecision {
 function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
   const { build } = scope.facts.policy.policy;
   const again = wayToRunAgain(scope);
-  const problems: Problem[] = [];
-  const known = new Set(build.builders.map((builder) => builder.name));
-  const foreign = provenance.builders.filter((name) => !known.has(name));
-  if (provenance.buildType !== buildTypeBuildpacks) {
-    problems.push({
-      rule: "gate.builder",
-      problem: `the build is of type ${provenance.buildType}, which this gate does not know`,
-      wayOut: again,
-    });
-  } else if (provenance.builders.length === 0 || foreign.length > 0) {
-    const found = foreign.length > 0 ? `builder '${foreign.join("', '")}'` : "no builder of the policy";
-    const wayOut = `Build with a builder of the policy (${[...known].join(", ")}). ${again}`;
-    problems.push({ rule: "gate.builder", problem: `the provenance names ${found}`, wayOut });
-  }
+  const problems = judgeStrategy(scope, provenance);
   if (provenance.sourceCommit === undefined) {
     problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
   }
@@ -73,6 +61,22 @@ function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
     ...judgePolicy(scope, "the provenance", { ...provenance, time: provenance.finishedOn }),
     ...judgeTime(scope, "the provenance", provenance.finishedOn),
   ];
+}
+
+/** How it was built: by a strategy that the policy allows, and as that strategy wants it to be. */
+function judgeStrategy(scope: StageScope, provenance: Provenance): Problem[] {
+  const { policy } = scope.facts.policy;
+  const again = wayToRunAgain(scope);
+  const refuse = (problem: string, wayOut: string): Problem => ({ rule: "gate.builder", problem, wayOut });
+  const strategy = findByBuildType(provenance.buildType);
+  if (strategy === undefined) return [refuse(`the build is of type ${provenance.buildType}, which this gate does not know`, again)];
+  const allowed: readonly string[] = policy.build.strategies;
+  if (!allowed.includes(strategy.name)) {
+    const wayOut = `Build by ${allowed.join(" or ")}, or have the policy's owners add it to build.strategies. ${again}`;
+    return [refuse(`the image was built by strategy '${strategy.name}', and the policy allows ${allowed.join(", ")}`, wayOut)];
+  }
+  const objections = strategy.judge(provenance, ownPolicy(policy, strategy));
+  return objections.map(({ problem, wayOut }) => refuse(problem, `${wayOut} ${again}`));
 }
 
 function decideSbom(scope: StageScope, provenance: StageDecision): StageDecision {

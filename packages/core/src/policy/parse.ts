@@ -69,7 +69,7 @@ function describeIssues(issues: readonly z.core.$ZodIssue[], yaml: YamlText): Lo
   const mistyped = new Set<string>();
   for (const issue of issues) {
     if (issue.code !== "unrecognized_keys") continue;
-    const known = knownKeys(issue.path);
+    const known = knownKeys(issue.path, yaml.value);
     for (const key of issue.keys.slice(0, maxProblems)) {
       const path = [...issue.path, key];
       const meant = suggestWord(key, known);
@@ -121,8 +121,13 @@ function describeIssue(issue: z.core.$ZodIssue, found: Found): string {
       return issue.origin === "number" ? `must be ${issue.inclusive ? "at least" : "above"} ${issue.minimum}` : issue.message;
     case "too_big":
       return `must not be ${issue.origin === "string" ? "longer" : "more"} than ${issue.maximum}${issue.origin === "string" ? " characters" : ""}`;
+    case "invalid_union": {
+      // Which kind of several it is, in a key of its own: these are the kinds.
+      const options = "options" in issue && Array.isArray(issue.options) ? issue.options.filter((each) => each !== undefined) : [];
+      if (options.length > 0) return describeIssue({ ...issue, code: "invalid_value", values: options }, found);
+      return `${issue.message}, found ${describeValue(found.value)}`;
+    }
     case "invalid_format":
-    case "invalid_union":
       return `${issue.message}, found ${describeValue(found.value)}`;
     default:
       return typeof found.value === "string" && issue.message.startsWith("expected ")
@@ -163,21 +168,26 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): Found {
 }
 
 /** The keys that the schema has at a path of the data. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
+function knownKeys(path: readonly PropertyKey[], root: unknown): string[] {
   let schema: unknown = policySchema;
-  for (const part of path) {
-    schema = optionWithin(unwrap(schema));
+  for (const [depth, part] of path.entries()) {
+    schema = optionWithin(unwrap(schema), valueAt(root, path.slice(0, depth)).value);
     if (schema instanceof z.ZodObject) schema = schema.shape[String(part)];
     else if (schema instanceof z.ZodArray) schema = schema.element;
     else if (schema instanceof z.ZodRecord) schema = schema.valueType;
     else return [];
   }
-  schema = optionWithin(unwrap(schema));
+  schema = optionWithin(unwrap(schema), valueAt(root, path).value);
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-/** Of a value that can be of several kinds, the kind that has something in it. */
-function optionWithin(schema: unknown): unknown {
+/** Of a value that can be of several kinds, the kind that it says it is, else the kind that has something in it. */
+function optionWithin(schema: unknown, value: unknown): unknown {
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    const { discriminator } = schema.def;
+    const said = valueAt(value, [discriminator]).value;
+    return schema.options.find((option) => option instanceof z.ZodObject && option.shape[discriminator]?.safeParse(said).success === true);
+  }
   if (!(schema instanceof z.ZodUnion)) return schema;
   return schema.options.map(unwrap).find((option) => option instanceof z.ZodObject || option instanceof z.ZodArray);
 }

@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { builderSchemas, kindOf, strategyNames } from "../build/strategies/find.ts";
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import {
@@ -12,7 +13,6 @@ import {
   duration,
   isParsable,
   name,
-  pinnedReference,
   prefixText,
   repositoryText,
   text,
@@ -54,14 +54,8 @@ export const baseSchema = z.strictObject({
     ),
 });
 
-export const builderSchema = z.strictObject({
-  name: name.describe("How messages call this builder."),
-  buildpacks: z
-    .array(pinnedReference)
-    .min(1)
-    .describe("Buildpacks as images (buildpackages), by digest, in the order in which they are tried together."),
-  runImage: name.describe("The name of the approved base that the application is put on."),
-});
+/** Each strategy has builders of its own kind. */
+const builderSchema = z.discriminatedUnion("kind", builderSchemas);
 
 export const sourceSchema = z.strictObject({
   repository: text.describe("The source repository; * stands for one path component: https://github.com/acme/*"),
@@ -248,10 +242,7 @@ export const policySchema = z
     bases: z.array(baseSchema).min(1).describe("The golden bases: what an image may stand on."),
     build: z
       .strictObject({
-        strategies: z
-          .array(z.enum(["buildpacks"]))
-          .min(1)
-          .describe("The build strategies that are allowed, the preferred one first."),
+        strategies: z.array(z.enum(strategyNames)).min(1).describe("The build strategies that are allowed, the preferred one first."),
         environments: z
           .array(z.enum(["container", "host", "host-unisolated"]))
           .min(1)
@@ -303,6 +294,10 @@ export const policySchema = z
     if (bases.size !== policy.bases.length) context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
     if (new Set(policy.build.builders.map((builder) => builder.name)).size !== policy.build.builders.length)
       context.addIssue({ code: "custom", path: ["build", "builders"], message: "two builders have the same name" });
+    policy.build.strategies.forEach((strategy, index) => {
+      if (policy.build.builders.some((builder) => kindOf(builder) === strategy)) return;
+      context.addIssue({ code: "custom", path: ["build", "strategies", index], message: `'${strategy}' has no builder of its kind` });
+    });
     policy.build.builders.forEach((builder, index) => {
       if (!bases.has(builder.runImage)) unknown(["build", "builders", index, "runImage"], builder.runImage, "base", bases);
     });

@@ -1,30 +1,32 @@
-import { UserError } from "@goldenpath/foundation/errors";
+import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RunFacts } from "@goldenpath/foundation/ports";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
-import type { LoadedPolicy } from "../policy/schema.ts";
+import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
+import { findStrategy, ownPolicy, type StrategyName } from "../build/strategies/find.ts";
+import type { BuildStrategy, FoundBase, Proof, SeenImage } from "../build/strategies/strategy.ts";
+import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import type { ProvenanceFacts } from "./provenance.ts";
 import type { SignedImage } from "./result-statements.ts";
 
-/** An approved base of the policy that an image's layers start with. */
-export interface FoundBase {
-  /** Every name by which the policy approves these very layers. */
-  names: readonly string[];
-  repository: Repository;
-  digest: Digest;
+/** What else there is to tell a build by. */
+export interface BuildHints {
+  /** Who runs the attesting job knows by which strategy it was built. */
+  strategy?: StrategyName | undefined;
+  /** One per child. */
+  configs?: readonly ImageConfig[];
 }
 
 /**
- * What the job that attests a build sees for itself. The source, the commit and the workflow are its own context's, which nobody can set but the runner; the
- * builder is told from the base that the image's layers prove. The build's own word for either is not asked for: it ran strangers' code.
+ * What the job that attests a build sees for itself. The source, the commit and the workflow are its own context's, which nobody can set but the runner; what
+ * the image proves of its builder is for the strategy to say. The build's own word for either is not asked for: it ran strangers' code.
  * @param bases one per child, undefined for a child that stands on no approved base: then there is no builder, and the gate says so
- * @throws UserError `source-unknown`
+ * @throws UserError `source-unknown`, `strategy-unknown`; PolicyViolation `build.strategy`
  */
 export function describeBuild(
   image: SignedImage,
   policy: LoadedPolicy,
   run: RunFacts,
   bases: readonly (FoundBase | undefined)[],
+  { strategy, configs = [] }: BuildHints = {},
 ): Omit<ProvenanceFacts, "buildEnvironment" | "startedOn" | "finishedOn"> {
   if (run.sourceRepository === undefined || run.sourceCommit === undefined) {
     throw new UserError("it is not known which commit the image was built from", {
@@ -33,17 +35,54 @@ export function describeBuild(
     });
   }
   const found = bases.filter((base) => base !== undefined);
-  const names = new Set(found.flatMap((base) => base.names));
-  const isWhole = found.length > 0 && found.length === bases.length;
+  const proven = proveBuild({ children: bases.map((base, index) => ({ base, config: configs[index] })) }, policy.policy, strategy);
   return {
     image,
     source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
-    builders: isWhole ? policy.policy.build.builders.filter((builder) => names.has(builder.runImage)) : [],
+    buildType: proven.strategy.buildType,
+    builders: policy.policy.build.builders.filter((builder) => proven.proof.builders.includes(builder.name)),
     bases: [...new Map(found.map((base) => [base.digest, { repository: base.repository, digest: base.digest }])).values()],
+    materials: proven.proof.materials,
+    buildSays: proven.buildSays,
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     builderId: run.builderId,
     event: run.event,
     callerId: run.callerId,
     invocationId: run.runUrl === undefined ? undefined : `${run.runUrl}/attempts/${run.runAttempt ?? 1}`,
   };
+}
+
+interface ProvenBuild {
+  strategy: BuildStrategy;
+  proof: Proof;
+  buildSays?: { strategy: string };
+}
+
+/** By the strategy that is named, or the only one that the policy allows; of several, by the one whose mark the image bears, which the build put there. */
+function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | undefined): ProvenBuild {
+  const allowed = [...new Set(policy.build.strategies)];
+  const prove = (name: StrategyName): ProvenBuild => {
+    const strategy = findStrategy(name);
+    return { strategy, proof: strategy.prove(image, ownPolicy(policy, strategy)) };
+  };
+  const [only] = allowed;
+  if (named !== undefined && !allowed.includes(named)) throw notAllowed(named, policy);
+  if (named !== undefined) return prove(named);
+  if (only !== undefined && allowed.length === 1) return prove(only);
+  const claimed = allowed.map(prove).filter(({ proof }) => proof.isClaimed);
+  const [one] = claimed;
+  if (one !== undefined && claimed.length === 1) return { ...one, buildSays: { strategy: one.strategy.name } };
+  const marks = claimed.map(({ strategy }) => strategy.name).join(" and ") || "none of them";
+  throw new UserError(
+    `policy '${policy.name}' allows the strategies ${allowed.join(", ")}, and the image bears the mark of ${marks}: it is not known which one built it`,
+    { code: "strategy-unknown", wayOut: "Say it by the input 'strategy'." },
+  );
+}
+
+function notAllowed(named: string, policy: Policy): PolicyViolation {
+  return new PolicyViolation(`strategy '${named}' is not one that policy '${policy.name}' allows: ${policy.build.strategies.join(", ")}`, {
+    code: "build-strategy-not-allowed",
+    rule: "build.strategy",
+    wayOut: "Build by a strategy that is allowed, or have this one added to the policy's build.strategies.",
+  });
 }

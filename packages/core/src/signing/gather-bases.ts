@@ -3,8 +3,8 @@ import { parseRepository, type Repository } from "@goldenpath/registry-client/oc
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { gatherApprovedBases, hasFalseLayer, platformOf } from "../base/gather.ts";
 import { identifyBase } from "../base/identify.ts";
+import type { FoundBase } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { FoundBase } from "./build-facts.ts";
 
 /**
  * The attesting job's own look at an image: per child the approved base that its layers start with, or undefined. A base that only the config claims, while the

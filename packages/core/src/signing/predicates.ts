@@ -11,8 +11,5 @@ export const predicateTypes = {
 export const statementType = "https://in-toto.io/Statement/v1";
 export const intotoPayloadType = "application/vnd.in-toto+json";
 
-/** The `buildType` of goldenpath's provenance; docs/build-type.md says what its parameters mean. */
-export const buildTypeBuildpacks = "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1";
-
 /** Why a statement's signature counts for nothing; the gate looks for it among the rejected, to tell "signed by somebody else" from "not there". */
 export const unknownKeyReason = "it is signed with a key that is not in this policy, or was changed after it was signed";

@@ -1,9 +1,10 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import type { JudgedBuild, Material } from "../build/strategies/strategy.ts";
 import type { PolicyBuilder } from "../policy/schema.ts";
-import { buildTypeBuildpacks, predicateTypes } from "./predicates.ts";
+import { predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";
 import { imageUri } from "./verification-summary.ts";
@@ -16,10 +17,16 @@ export interface ProvenanceFacts {
   image: { repository: Repository; digest: Digest; children: readonly Digest[] };
   source: { repository: string; commit: string; ref?: string | undefined };
   buildEnvironment: BuildEnvironment;
-  /** The policy's builders that put applications on the base that was found: several where the image cannot tell them apart, none on a foreign base. */
+  /** The strategy's. */
+  buildType: string;
+  /** The policy's builders that can have made it: several where the image cannot tell them apart, none on a foreign base. */
   builders: readonly PolicyBuilder[];
   /** The approved bases that the image's layers start with. */
   bases: readonly { repository: Repository; digest: Digest }[];
+  /** What those builders put into it besides. */
+  materials: readonly Material[];
+  /** What nobody saw, and is taken from the image, which the build wrote: set where the policy leaves it open. */
+  buildSays?: { strategy: string } | undefined;
   /** Under which the attesting job saw that the base and the builder are approved. */
   policy: { uri: string; digest: Digest; serial: number };
   builderId: string;
@@ -31,13 +38,12 @@ export interface ProvenanceFacts {
   finishedOn: Date;
 }
 
-/** SLSA provenance v1 of build type {@link buildTypeBuildpacks}: https://slsa.dev/spec/v1.1/provenance. */
+/** SLSA provenance v1: https://slsa.dev/spec/v1.1/provenance. */
 export function buildProvenance(facts: ProvenanceFacts): Statement {
   const { source } = facts;
-  const buildpacks = new Set(facts.builders.flatMap((builder) => builder.buildpacks));
   const predicate = {
     buildDefinition: {
-      buildType: buildTypeBuildpacks,
+      buildType: facts.buildType,
       externalParameters: { source: { repository: source.repository, ...(source.ref === undefined ? {} : { ref: source.ref }) } },
       internalParameters: {
         buildEnvironment: facts.buildEnvironment,
@@ -45,11 +51,11 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
         policy: { uri: facts.policy.uri, digest: digestSet(facts.policy.digest), serial: facts.policy.serial },
         ...(facts.event === undefined ? {} : { event: facts.event }),
         ...(facts.callerId === undefined ? {} : { workflow: facts.callerId }),
+        ...(facts.buildSays === undefined ? {} : { buildSays: facts.buildSays }),
       },
       resolvedDependencies: [
         { uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`, digest: { gitCommit: source.commit } },
-        ...facts.bases.map((base) => ({ uri: imageUri(base.repository, base.digest), digest: digestSet(base.digest), name: "run-image" })),
-        ...[...buildpacks].map((text) => describeBuildpack(text)),
+        ...[...facts.bases.map((base) => ({ ...base, name: "run-image" })), ...facts.materials].map(describeMaterial),
       ],
     },
     runDetails: {
@@ -68,11 +74,8 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
   );
 }
 
-function describeBuildpack(text: string): Record<string, unknown> {
-  const reference = parseReference(text, "buildpack");
-  // The policy's schema lets no buildpack through that is not pinned.
-  if (reference.digest === undefined) throw new TypeError(`buildpack ${formatRepository(reference)} is not pinned`);
-  return { uri: imageUri(reference, reference.digest), digest: digestSet(reference.digest), name: "buildpack" };
+function describeMaterial({ name, repository, digest }: Material): Record<string, unknown> {
+  return { uri: imageUri(repository, digest), digest: digestSet(digest), name };
 }
 
 const provenanceSchema = z.object({
@@ -87,7 +90,14 @@ const provenanceSchema = z.object({
       event: z.string().optional(),
       workflow: z.string().optional(),
     }),
-    resolvedDependencies: z.array(z.object({ uri: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })),
+    resolvedDependencies: z.array(
+      z.object({
+        uri: z.string().optional(),
+        digest: z.record(z.string(), z.string()).optional(),
+        // What is no name tells nobody anything, and is not what makes a provenance wrong.
+        name: z.string().optional().catch(undefined),
+      }),
+    ),
   }),
   runDetails: z.object({
     builder: z.object({ id: z.string().min(1) }),
@@ -105,7 +115,7 @@ export interface RunNumber {
 }
 
 /** What the gate decides on. */
-export interface Provenance {
+export interface Provenance extends JudgedBuild {
   buildType: string;
   builderId: string;
   sourceRepository: string;
@@ -118,13 +128,12 @@ export interface Provenance {
   /** 40 (or, with SHA-256, 64) hex digits; undefined where no dependency names a commit of the source. */
   sourceCommit: string | undefined;
   buildEnvironment: string;
-  builders: readonly string[];
   policySerial: number;
   policyDigest: Readonly<Record<string, string>>;
   finishedOn: Date;
 }
 
-/** A provenance statement of our build type → what the gate decides on, or what is wrong with it. */
+/** A provenance statement of one of our build types → what the gate decides on, or what is wrong with it. */
 export function readProvenance(statement: Statement): Provenance | { problem: string } {
   const parsed = provenanceSchema.safeParse(statement.predicate);
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
@@ -143,6 +152,7 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
     sourceCommit: commit !== undefined && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit) ? commit : undefined,
     buildEnvironment: buildDefinition.internalParameters.buildEnvironment,
     builders: buildDefinition.internalParameters.builders,
+    dependencies: buildDefinition.resolvedDependencies,
     policySerial: buildDefinition.internalParameters.policy.serial,
     policyDigest: buildDefinition.internalParameters.policy.digest,
     finishedOn: runDetails.metadata.finishedOn,

@@ -1,29 +1,23 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describeError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { createCredentialStore } from "@goldenpath/registry-client/credentials";
-import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
-import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import { fetchBuildpacks, formatBuildpack, renderOrder } from "../build/buildpackage.ts";
-import { checkBuildVariables, selectBuildEnvironment } from "../build/environment.ts";
+import { checkBuildVariables } from "../build/environment.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
-import { runLifecycle } from "../build/lifecycle.ts";
 import { type BuildPlan, planBuild } from "../build/plan.ts";
-import { renderRegistryAuth } from "../build/registry-auth.ts";
-import { openSandbox, type Sandbox } from "../build/sandbox/sandbox.ts";
-import { fetchBuildSboms, mergeSboms } from "../build/sbom.ts";
-import { copySource, readSource, type Source } from "../build/source.ts";
-import { openWorkspace, type Workspace, writePlatformVariables } from "../build/workspace.ts";
+import { readSource, type Source } from "../build/source.ts";
+import { strategyNames } from "../build/strategies/find.ts";
+import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
+import { runners } from "../build/strategies/runners.ts";
 import { loadPolicy } from "../policy/load.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import type { FoundTool } from "../tools/find.ts";
-import { prefetchPrivateTools } from "../tools/private.ts";
 import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -35,8 +29,7 @@ const inputs = z.object({
     .default(".")
     .transform((value) => value.trim() || "."),
   tags: lines().refine((tags) => tags.length > 0, "is required and was not given"),
-  strategy: choice(["auto", "buildpacks"], "auto"),
-  engine: choice(["auto", "lifecycle"], "auto"),
+  strategy: choice(["auto", ...strategyNames], "auto"),
   builder: optionalText(),
   env: keyValues(),
 });
@@ -73,13 +66,9 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     now: startedAt,
   });
   explainPlan(plan, source, context);
-  const { plainHttp } = policy.policy.registries;
   const client = createPolicyClient(context, policy);
   try {
-    const built = await build(given, plan, source, { context, client, plainHttp });
-    const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
-    const child = selectPlatform(image, hostPlatform(), "the built image");
-    const sbom = mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log);
+    const { image, sbom, ...built } = await build(given, plan, source, { context, client, policy });
     const result = buildResult(context, {
       stage: "build",
       startedAt,
@@ -87,19 +76,14 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       violations: [],
       policy,
       tools: built.tools,
-      notes: [
-        ...built.notes,
-        ...source.project.passedOver.map((each) => `project.toml says ${each}: passed over`),
-        ...source.project.remarks,
-        ...plan.remarks,
-        ...(sbom === undefined ? ["the buildpacks made no CycloneDX SBOM"] : []),
-      ],
+      notes: built.notes,
     });
+    const { digest } = image.reference;
     const outputs = {
       image: formatReference(image.reference),
-      digest: built.digest,
+      digest,
       strategy: plan.strategy.strategy,
-      sbom: sbom === undefined ? "" : await writeSbom(sbom, built.digest, given["result-dir"] ?? context.temporaryDirectory),
+      sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, given["result-dir"] ?? context.temporaryDirectory),
     };
     context.ports.log.info(`built ${outputs.image}`);
     return { verdict: "pass", result, outputs, summary: renderBuildSummary(plan, outputs.image, result) };
@@ -117,112 +101,40 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
 }
 
-interface Built {
-  digest: Digest;
+interface BuiltImage {
+  image: ImageFacts;
+  sbom: string | undefined;
   tools: StageResult["tools"];
   notes: string[];
 }
 
+/** The strategy's work, between what is the same for each: the way in before it, a look at what is really in the registry after it. */
 async function build(
   given: Inputs,
   plan: BuildPlan,
   source: Source,
-  surroundings: { context: Context; client: RegistryClient; plainHttp: readonly string[] },
-): Promise<Built> {
-  const { context, client, plainHttp } = surroundings;
-  const { ports, env, signal } = context;
+  { context, client, policy }: { context: Context; client: RegistryClient; policy: LoadedPolicy },
+): Promise<BuiltImage> {
   const platform = hostPlatform();
   // Before minutes of work: are both registries there, and do they let us in?
-  const runImage = selectPlatform(await fetchImageFacts(client, plan.runImage.reference), platform, `base '${plan.runImage.base}'`);
+  const { registry, name } = plan.runImage.reference;
+  const base = selectPlatform(await fetchImageFacts(client, plan.runImage.reference), platform, `base '${plan.runImage.base}'`);
   await client.resolve(plan.tags[0]);
-  const [lifecycle, launcher] = await prefetchPrivateTools(["lifecycle", "launcher"], context);
-  if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
-
-  const workspace = await openWorkspace({ repository: plan.repository, ports, env });
-  let sandbox: Sandbox | undefined;
-  try {
-    const copied = await copySource(source, workspace.app, signal);
-    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
-    sandbox = await keepApart(workspace, plan, source, context);
-    const own = { ...source.project.env, ...given.env };
-    const environment = selectBuildEnvironment(env, sandbox === undefined ? own : { ...sandbox.variables, ...own }, sandbox !== undefined);
-    await writePlatformVariables(workspace, { TMPDIR: workspace.temporary, ...environment.platform });
-    const digest = await runLifecycle({
-      workspace,
-      context,
-      sandbox,
-      lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
-      launcher: await workspace.placeProgram(launcher.path, "launcher"),
-      environment: environment.process,
-      registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), [plan.repository, plan.runImage.reference]),
-      insecureRegistries: [plan.repository.registry, plan.runImage.reference.registry].filter(
-        (host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index,
-      ),
-      order: renderOrder(packages),
-      runImage: { registry: plan.runImage.reference.registry, name: plan.runImage.reference.name, digest: runImage.digest },
-      tags: plan.tags,
-    });
-    return {
-      digest,
-      tools: [lifecycle, launcher].map(describeTool).concat(
-        packages.map((each, index) => ({
-          name: `buildpack ${each.id}`,
-          version: each.version,
-          ...sha256Of(plan.buildpacks[index]?.digest),
-        })),
-      ),
-      notes: [
-        `builder ${plan.builder.name}: ${packages.map(formatBuildpack).join(", ")}`,
-        ...describeIsolation(sandbox),
-        ...(workspace.isUsualPath
-          ? []
-          : ["built beside another build of this repository: a rebuild has other paths in it, and another digest"]),
-      ],
-    };
-  } finally {
-    await sandbox?.close();
-    // What is left behind is removed by the next build of this repository; the outcome of this one stands.
-    await workspace
-      .remove()
-      .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
-  }
-}
-
-/** The room that strangers' code runs in; none where this machine has none to give and the policy goes without. */
-async function keepApart(
-  workspace: Workspace,
-  plan: BuildPlan,
-  source: Source,
-  { ports, env, signal }: Context,
-): Promise<Sandbox | undefined> {
-  // It is tried out as the one who will build, who has to get to what lies below /tmp.
-  await workspace.handOver(workspace.builder, workspace.temporary);
-  try {
-    return await openSandbox({ workspace, env, ports, signal, secret: [source.directory] });
-  } catch (error) {
-    if (!plan.mayBeUnisolated || !isKnownError(error) || error.code !== "build-not-isolated") throw error;
-    ports.log.warning(`${error.message}: it runs unisolated, as the policy allows`);
-    return undefined;
-  }
-}
-
-function describeIsolation(sandbox: Sandbox | undefined): string[] {
-  if (sandbox === undefined) return ["buildEnvironment: host-unisolated", "built on the bare host: nothing kept the build apart from it"];
-  const refused = [...sandbox.refused].slice(0, 10);
-  return [
-    "buildEnvironment: host",
-    `built on a host, in namespaces of its own (by ${sandbox.way})`,
-    ...(refused.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${refused.join(", ")}`]),
+  const runner: StrategyRunner = runners[plan.strategy.strategy];
+  const runImage = { registry, name, digest: base.digest };
+  const { plainHttp } = policy.policy.registries;
+  const job: BuildJob = { plan, platform, runImage, source, variables: given.env, context, client, plainHttp };
+  const built = await runner.run(job);
+  const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
+  const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);
+  const notes = [
+    ...built.notes,
+    ...source.project.passedOver.map((each) => `project.toml says ${each}: passed over`),
+    ...source.project.remarks,
+    ...plan.remarks,
+    ...(sbom === undefined ? [runner.noSbom] : []),
   ];
-}
-
-function describeTool({ name, version, sha256 }: FoundTool): StageResult["tools"][number] {
-  return { name, version, ...(sha256 === undefined ? {} : { sha256 }) };
-}
-
-function sha256Of(digest: Digest | undefined): { sha256?: string } {
-  return digest?.startsWith("sha256:") === true ? { sha256: digestHex(digest) } : {};
+  return { image, sbom, tools: built.tools, notes };
 }
 
 async function writeSbom(text: string, digest: Digest, directory: string): Promise<string> {

@@ -8,6 +8,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
+import { strategyNames } from "../build/strategies/find.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
@@ -33,6 +34,7 @@ const inputs = z.object({
   results: lines(),
   stage: choice(["", "build"], ""),
   "build-environment": choice(buildEnvironments, "host"),
+  strategy: choice(["auto", ...strategyNames], "auto"),
   signer: choice(["key"], "key"),
   key: requiredText(),
   "key-passphrase": optionalText(),
@@ -116,7 +118,10 @@ async function signResults(work: Work, files: readonly string[]): Promise<StageR
 /** Provenance, and an SBOM per child, which is attached to that child and to the index. */
 async function attestBuild(work: Work, given: Inputs, startedAt: Date): Promise<StageResult["tools"]> {
   const { client, image, policy, context } = work;
-  const facts = describeBuild(signedImage(image), policy, context.run, await gatherBases(client, image, policy));
+  const facts = describeBuild(signedImage(image), policy, context.run, await gatherBases(client, image, policy), {
+    strategy: given.strategy === "auto" ? undefined : given.strategy,
+    configs: image.children.map((child) => child.config),
+  });
   const sboms = [];
   for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
   await attach(

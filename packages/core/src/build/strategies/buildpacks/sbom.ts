@@ -5,9 +5,9 @@ import { isDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import { createBudget, layerLimits } from "../layers/budget.ts";
-import { falseLayer, readImageLayer } from "../layers/read.ts";
-import type { TarEvent } from "../layers/tar.ts";
+import { createBudget, layerLimits } from "../../../layers/budget.ts";
+import { falseLayer, readImageLayer } from "../../../layers/read.ts";
+import type { TarEvent } from "../../../layers/tar.ts";
 
 /** All SBOMs of one image, uncompressed. Bytes. */
 const maxSbomBytes = 256 * 1024 * 1024;

@@ -10,7 +10,7 @@ import { formatReference, type Reference } from "@goldenpath/registry-client/oci
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { stringify } from "smol-toml";
 import { z } from "zod";
-import { selectPlatform } from "./images.ts";
+import { selectPlatform } from "../../images.ts";
 import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
 
 /** Labels of a buildpackage, by the CNB Distribution specification. */

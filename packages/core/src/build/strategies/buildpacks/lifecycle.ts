@@ -8,9 +8,9 @@ import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { parse, stringify } from "smol-toml";
 import { z } from "zod";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { readHandedOver, type Workspace, writeControlFile } from "../../workspace.ts";
 import { explainFailure, type Phase } from "./explain.ts";
-import type { Sandbox } from "./sandbox/sandbox.ts";
-import { readHandedOver, type Workspace, writeControlFile } from "./workspace.ts";
 
 /** The newest Platform API of the locked lifecycle (0.20). */
 const platformApi = "0.14";

@@ -2,10 +2,10 @@ import { chmod, type FileHandle, link, mkdir, open, symlink } from "node:fs/prom
 import { join, posix } from "node:path";
 import { InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
 import { findLayerType } from "@goldenpath/registry-client/oci/layer-types";
-import { createBudget, type LayerBudget, layerLimits } from "../layers/budget.ts";
-import { UnsafeEntry } from "../layers/bytes.ts";
-import { type LayerSource as DescribedLayer, type ReadLayer, readLayer } from "../layers/read.ts";
-import type { TarEntry, TarEvent } from "../layers/tar.ts";
+import { createBudget, type LayerBudget, layerLimits } from "../../../layers/budget.ts";
+import { UnsafeEntry } from "../../../layers/bytes.ts";
+import { type LayerSource as DescribedLayer, type ReadLayer, readLayer } from "../../../layers/read.ts";
+import type { TarEntry, TarEvent } from "../../../layers/tar.ts";
 
 export interface UnpackLimits {
   /** Of all layers together, uncompressed. */

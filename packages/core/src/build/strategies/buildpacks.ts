@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { name, pinnedReference } from "../../policy/schema-text.ts";
+import { type PinnedReference, parsePinned } from "../pinned.ts";
+import { type BuildStrategy, judgeBuilders, listBuildersOnBase, type Material } from "./strategy.ts";
+
+const builderSchema = z.strictObject({
+  // Policies are older than kinds: a builder without one is of this.
+  kind: z.literal("buildpacks").optional().describe("The strategy that this builder is for. Default: buildpacks."),
+  name: name.describe("How messages call this builder."),
+  buildpacks: z
+    .array(pinnedReference)
+    .min(1)
+    .describe("Buildpacks as images (buildpackages), by digest, in the order in which they are tried together."),
+  runImage: name.describe("The name of the approved base that the application is put on."),
+});
+export type BuildpacksBuilder = z.infer<typeof builderSchema>;
+
+export interface BuildpacksPlan {
+  /** Pinned, in the order in which they are tried together. */
+  buildpacks: PinnedReference[];
+}
+
+/** Cloud Native Buildpacks. docs/build-type.md says what its provenance means. */
+export const buildpacks = {
+  name: "buildpacks",
+  builderSchema,
+  buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1",
+  detect: detectBuildpacks,
+  plan: (builder) => ({ buildpacks: builder.buildpacks.map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)) }),
+  prove: (image, policy) => {
+    const builders = listBuildersOnBase(image, policy.builders);
+    const isClaimed = image.children.every(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
+    return { builders: builders.map((builder) => builder.name), materials: listBuildpacks(builders), isClaimed };
+  },
+  judge: judgeBuilders,
+} as const satisfies BuildStrategy<BuildpacksBuilder, BuildpacksPlan>;
+
+/** The lifecycle puts it on every image that it exports. */
+const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
+
+/** All of the builders' buildpacks, each once, also those that did not apply: an image does not prove which did. */
+export function listBuildpacks(builders: readonly BuildpacksBuilder[]): Material[] {
+  const texts = new Set(builders.flatMap((builder) => builder.buildpacks));
+  return [...texts].map((text) => {
+    const { registry, name, digest } = parsePinned(text, "buildpack");
+    return { name: "buildpack", repository: { registry, name }, digest };
+  });
+}
+
+/** A file that names an ecosystem, and the lock files that pin what it installs. */
+const ecosystems: readonly { file: RegExp; name: string; locks: readonly string[] }[] = [
+  {
+    file: /^package\.json$/,
+    name: "Node.js",
+    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
+  },
+  { file: /^pom\.xml$/, name: "Java with Maven", locks: [] },
+  { file: /^build\.gradle(?:\.kts)?$/, name: "Java with Gradle", locks: ["gradle.lockfile"] },
+  { file: /^go\.mod$/, name: "Go", locks: ["go.sum"] },
+  { file: /^(?:pyproject\.toml|requirements\.txt|setup\.py|Pipfile)$/, name: "Python", locks: ["uv.lock", "poetry.lock", "Pipfile.lock"] },
+  { file: /^Cargo\.toml$/, name: "Rust", locks: ["Cargo.lock"] },
+  { file: /^Gemfile$/, name: "Ruby", locks: ["Gemfile.lock"] },
+  { file: /^composer\.json$/, name: "PHP", locks: ["composer.lock"] },
+  { file: /\.(?:cs|fs|vb)proj$|\.sln$/, name: ".NET", locks: ["packages.lock.json"] },
+];
+
+function detectBuildpacks(names: readonly string[]): string[] {
+  const sorted = [...names].sort();
+  const has = new Set(sorted);
+  const reasons: string[] = has.has("project.toml") ? ["project.toml"] : [];
+  for (const { file, name, locks } of ecosystems) {
+    const marker = sorted.find((each) => file.test(each));
+    if (marker === undefined) continue;
+    const lock = locks.find((each) => has.has(each));
+    reasons.push(`${marker} (${name})${lock === undefined ? "" : ` with ${lock}`}`);
+  }
+  return reasons;
+}

@@ -1,0 +1,106 @@
+import { describeError } from "@goldenpath/foundation/errors";
+import { createCredentialStore } from "@goldenpath/registry-client/credentials";
+import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
+import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import type { StageResult } from "../../../result.ts";
+import type { FoundTool } from "../../../tools/find.ts";
+import { prefetchPrivateTools } from "../../../tools/private.ts";
+import { selectBuildEnvironment } from "../../environment.ts";
+import { describeIsolation, keepApart } from "../../isolation.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { copySource } from "../../source.ts";
+import { openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
+import type { BuildpacksPlan } from "../buildpacks.ts";
+import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
+import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from "./buildpackage.ts";
+import { runLifecycle } from "./lifecycle.ts";
+import { renderRegistryAuth } from "./registry-auth.ts";
+import { fetchBuildSboms, mergeSboms } from "./sbom.ts";
+
+type Job = BuildJob<BuildpacksPlan>;
+
+/** The real lifecycle, on this machine and without a daemon. */
+export const buildpacksRunner: StrategyRunner<BuildpacksPlan> = {
+  run: runBuildpacks,
+  fetchSbom: async (image, child, { client, context }) =>
+    mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log),
+  noSbom: "the buildpacks made no CycloneDX SBOM",
+};
+
+async function runBuildpacks(job: Job): Promise<Built> {
+  const { plan, source, context, client, platform } = job;
+  const { ports, env, signal } = context;
+  const [lifecycle, launcher] = await prefetchPrivateTools(["lifecycle", "launcher"], context);
+  if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
+
+  const workspace = await openWorkspace({ repository: plan.repository, ports, env });
+  let sandbox: Sandbox | undefined;
+  try {
+    const copied = await copySource(source, workspace.app, signal);
+    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
+    sandbox = await keepApart(workspace, plan, source, context);
+    const digest = await buildImage(job, { workspace, sandbox, packages, lifecycle, launcher });
+    return {
+      digest,
+      tools: [
+        ...[lifecycle, launcher].map(describeTool),
+        ...packages.map((each, index) => describeBuildpack(each, plan.buildpacks[index]?.digest)),
+      ],
+      notes: [
+        `builder ${plan.builder.name}: ${packages.map(formatBuildpack).join(", ")}`,
+        ...describeIsolation(sandbox),
+        ...(workspace.isUsualPath
+          ? []
+          : ["built beside another build of this repository: a rebuild has other paths in it, and another digest"]),
+      ],
+    };
+  } finally {
+    await sandbox?.close();
+    // What is left behind is removed by the next build of this repository; the outcome of this one stands.
+    await workspace
+      .remove()
+      .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
+  }
+}
+
+/** What a build is made in and by. */
+interface Room {
+  workspace: Workspace;
+  sandbox: Sandbox | undefined;
+  packages: readonly Buildpack[];
+  lifecycle: FoundTool;
+  launcher: FoundTool;
+}
+
+async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, launcher }: Room): Promise<Digest> {
+  const { plan, source, context, plainHttp } = job;
+  const { ports, env, signal } = context;
+  const own = { ...source.project.env, ...job.variables };
+  const environment = selectBuildEnvironment(env, sandbox === undefined ? own : { ...sandbox.variables, ...own }, sandbox !== undefined);
+  await writePlatformVariables(workspace, { TMPDIR: workspace.temporary, ...environment.platform });
+  return runLifecycle({
+    workspace,
+    context,
+    sandbox,
+    lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
+    launcher: await workspace.placeProgram(launcher.path, "launcher"),
+    environment: environment.process,
+    registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), [plan.repository, plan.runImage.reference]),
+    insecureRegistries: [plan.repository.registry, plan.runImage.reference.registry].filter(
+      (host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index,
+    ),
+    order: renderOrder(packages),
+    runImage: job.runImage,
+    tags: plan.tags,
+  });
+}
+
+function describeTool({ name, version, sha256 }: FoundTool): StageResult["tools"][number] {
+  return { name, version, ...(sha256 === undefined ? {} : { sha256 }) };
+}
+
+function describeBuildpack({ id, version }: Buildpack, digest: Digest | undefined): StageResult["tools"][number] {
+  const sha256 = digest?.startsWith("sha256:") === true ? { sha256: digestHex(digest) } : {};
+  return { name: `buildpack ${id}`, version, ...sha256 };
+}

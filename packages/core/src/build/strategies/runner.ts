@@ -1,0 +1,41 @@
+import type { Context } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
+import type { StageResult } from "../../result.ts";
+import type { PinnedReference } from "../pinned.ts";
+import type { PlanFrame } from "../plan.ts";
+import type { Source } from "../source.ts";
+
+/** What is to be built, and with what. */
+export interface BuildJob<Plan extends object = object> {
+  plan: PlanFrame & Plan;
+  /** Of this machine. */
+  platform: Platform;
+  /** The base, its image for that platform by its own digest. It is there, and the registry of the tags lets us in. */
+  runImage: PinnedReference;
+  source: Source;
+  /** The user's variables for the build. */
+  variables: Readonly<Record<string, string>>;
+  context: Context;
+  client: RegistryClient;
+  /** Hosts that the policy lets be spoken to without TLS. */
+  plainHttp: readonly string[];
+}
+
+export interface Built {
+  /** Of what was pushed, under every tag of the plan. */
+  digest: Digest;
+  tools: StageResult["tools"];
+  /** Each a sentence of the result. */
+  notes: string[];
+}
+
+/** The other half of a {@link BuildStrategy}: what builds. It runs strangers' code, and has what the build job has and nothing more. */
+export interface StrategyRunner<Plan extends object = object> {
+  run(job: BuildJob<Plan>): Promise<Built>;
+  /** The CycloneDX SBOM that the build left, its own word; undefined where it left none, which `noSbom` then says. */
+  fetchSbom(image: ImageFacts, child: ChildFacts, job: BuildJob<Plan>): Promise<string | undefined>;
+  noSbom: string;
+}

@@ -1,0 +1,110 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import type { z } from "zod";
+
+/** What every builder of a policy has, of whatever kind. */
+export interface Builder {
+  /** The strategy that it is for. */
+  kind?: string | undefined;
+  name: string;
+  /** The approved base that it puts applications on. */
+  runImage: string;
+}
+
+/**
+ * A way of making images: the half that decides, from facts alone. `verify` and `promote` load it, so it knows no registry, no file and no process;
+ * what builds is a {@link StrategyRunner} in `runners.ts`.
+ */
+export interface BuildStrategy<Own extends Builder = Builder, Plan extends object = object> {
+  /** In a policy's `build.strategies`, in its builders' `kind`, and in the input `strategy`. */
+  readonly name: string;
+  /** A builder in a policy: an object with a `kind` of this name, and with what every builder has. */
+  readonly builderSchema: z.ZodType<Own>;
+  /** Of its provenance: a URI under which its fields are explained. */
+  readonly buildType: string;
+  /** Names in an application's top folder → what speaks for this strategy, one clause each: `package.json (Node.js)`. Empty: nothing does. */
+  detect(files: readonly string[]): string[];
+  /** What this strategy needs besides the base and the tags, before anything runs. */
+  plan(builder: Own): Plan;
+  /** What the job that attests saw of an image for itself. */
+  prove(image: SeenImage, policy: OwnPolicy<Own>): Proof;
+  /** What is against a provenance of this build type. Whatever is not understood is an objection. */
+  judge(build: JudgedBuild, policy: OwnPolicy<Own>): Objection[];
+}
+
+/** What of a policy is a strategy's: its own builders, and no other's. */
+export interface OwnPolicy<Own extends Builder> {
+  name: string;
+  builders: readonly Own[];
+}
+
+/** An approved base of the policy that an image's layers start with. */
+export interface FoundBase {
+  /** Every name by which the policy approves these very layers. */
+  names: readonly string[];
+  repository: Repository;
+  digest: Digest;
+}
+
+/** An image as the attesting job sees it. */
+export interface SeenImage {
+  /** What runs of it: of a single image that image. */
+  children: readonly {
+    /** Proven by the layers' own bytes; undefined on no approved base. */
+    base: FoundBase | undefined;
+    /** Written by whoever built it: hints. */
+    config?: ImageConfig | undefined;
+  }[];
+}
+
+/** What went into an image, by digest. */
+export interface Material {
+  /** What it was for: `buildpack`. */
+  name: string;
+  repository: Repository;
+  digest: Digest;
+}
+
+export interface Proof {
+  /** Names of the policy's builders that can have made it: several where the image cannot tell them apart. */
+  builders: readonly string[];
+  /** What they put into it besides the base, as the policy pins it. */
+  materials: readonly Material[];
+  /**
+   * Whether the image says of itself that it was made so, as a label does. That is the build's own word: it is asked only where the policy allows several
+   * strategies and nobody else says which one it was, and the provenance marks it as what it is.
+   */
+  isClaimed: boolean;
+}
+
+/** What of a provenance a strategy judges. */
+export interface JudgedBuild {
+  /** Names of the policy's builders. */
+  builders: readonly string[];
+  /** The base is `run-image`, materials have the names that {@link Proof} gave them, the source has none. */
+  dependencies: readonly { name?: string | undefined; uri?: string | undefined; digest?: Readonly<Record<string, string>> | undefined }[];
+}
+
+/** Why a build does not count, and what to do besides attesting it again. */
+export interface Objection {
+  problem: string;
+  wayOut: string;
+}
+
+/** The builders that put applications on the base that was found. None, where a part of the image stands on no approved base. */
+export function listBuildersOnBase<Own extends Builder>({ children }: SeenImage, builders: readonly Own[]): Own[] {
+  const found = children.flatMap(({ base }) => base ?? []);
+  const names = new Set(found.flatMap((base) => base.names));
+  const isWhole = found.length > 0 && found.length === children.length;
+  return isWhole ? builders.filter((builder) => names.has(builder.runImage)) : [];
+}
+
+/** Against a provenance that names a builder which the policy does not have, or none. */
+export function judgeBuilders(build: JudgedBuild, { builders }: OwnPolicy<Builder>): Objection[] {
+  const known = new Set(builders.map((builder) => builder.name));
+  const foreign = build.builders.filter((name) => !known.has(name));
+  if (build.builders.length > 0 && foreign.length === 0) return [];
+  const found = foreign.length > 0 ? `builder '${foreign.join("', '")}'` : "no builder of the policy";
+  return [{ problem: `the provenance names ${found}`, wayOut: `Build with a builder of the policy (${[...known].join(", ")}).` }];
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+
+/** The project's own files that are loaded with `entry`, in part or whole: types are gone by then. */
+function listLoaded(entry: string): string[] {
+  const seen = new Set<string>();
+  const waiting = [join(root, entry)];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (seen.has(file)) continue;
+    seen.add(file);
+    const statements = readFileSync(file, "utf8").matchAll(/^(?:import|export)\b(?! type)[^;]*?\bfrom "([^"]+)";|\bimport\("([^"]+)"\)/gm);
+    for (const [, named, dynamic] of statements) {
+      const module = named ?? dynamic ?? "";
+      const [, name, path] = /^@goldenpath\/([a-z-]+)\/(.+)$/.exec(module) ?? [];
+      if (module.startsWith(".")) waiting.push(resolve(dirname(file), module));
+      else if (name !== undefined) waiting.push(join(root, "packages", name, "src", `${path}.ts`));
+    }
+  }
+  return [...seen].map((file) => relative(root, file));
+}
+
+/** What decides of a strategy is beside its table; what builds is in a folder of the strategy's, in `runners.ts`, or elsewhere in `build/`. */
+const decides = /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|pinned)\.ts$/;
+const listBuilding = (entry: string): string[] =>
+  listLoaded(entry).filter((file) => file.startsWith("packages/core/src/build/") && !decides.test(file));
+
+describe("who judges an image has no code that could make one", () => {
+  test("which the action that builds has", () => {
+    expect(listBuilding("actions/detect-and-build/src/index.ts")).toEqual(
+      expect.arrayContaining(["packages/core/src/build/strategies/runners.ts", "packages/core/src/build/strategies/buildpacks/run.ts"]),
+    );
+  });
+
+  test.each(["enforce-golden-base", "scan", "sign", "verify", "promote", "report"])("%s", (action) => {
+    const loaded = listLoaded(`actions/${action}/src/index.ts`);
+    expect(loaded).toContain("packages/core/src/build/strategies/strategies.ts");
+    expect(listBuilding(`actions/${action}/src/index.ts`)).toEqual([]);
+  });
+});

@@ -3,9 +3,9 @@
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { UserError } from "@goldenpath/core/errors";
-import { runProcess } from "@goldenpath/core/exec/run";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
+import { UserError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { type BundleEnd, startBundle } from "../examples/demo/bundle.ts";
 import { type ActionMetadata, listActions, readAction } from "./docs.ts";
 import { root } from "./steps.ts";

@@ -25,6 +25,16 @@ export const generated: readonly Step[] = [
 export const dist: Step = script("dist is what the sources give", "scripts/check-dist.ts");
 export const toolsOfTests: Step = script("tools of the tests", "test/support/prefetch.ts");
 
+/** The parts that `npm test` has its tests in, by what vitest takes for them. */
+export const parts = {
+  unit: ["--project=unit"],
+  integration: ["--project=integration", "test/integration/"],
+  interop: ["--project=integration", "test/interop/"],
+  faults: ["--project=integration", "test/faults/"],
+  attacks: ["--project=integration", "test/attacks/"],
+  e2e: ["--project=e2e"],
+} as const;
+
 /** Runs a step, showing what it says as it comes or, `quiet`, only where it fails. True where it passed. */
 export async function runStep({ name, file, args }: Step, { quiet = false } = {}): Promise<boolean> {
   const started = Date.now();

@@ -1,10 +1,10 @@
-// `npm test`: everything that has to hold on every change, cheapest first. `npm run test:slow`: the tests of test/slow alone, which take too long for that.
-// Both end with the plain line `N passed, N failed`.
+// `npm test`: everything that has to hold on every change, cheapest first. `npm run test:part NAME`: one part of its tests, as CI runs them side by side.
+// `npm run test:slow`: the tests of test/slow alone, which take too long for that. All end with the plain line `N passed, N failed`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bin, dist, generated, lint, root, runStep, type Step, toolsOfTests, types, typesOfTests } from "./steps.ts";
+import { bin, dist, generated, lint, parts, root, runStep, type Step, toolsOfTests, types, typesOfTests } from "./steps.ts";
 
 const steps = [lint, types, typesOfTests, ...generated, dist];
 
@@ -46,10 +46,19 @@ function runTests(args: string[]): void {
 }
 
 const [first, ...rest] = process.argv.slice(2);
-const isSlow = first === "--slow";
-const args = isSlow ? rest : process.argv.slice(2);
-if (!isSlow) for (const step of steps) await run(step);
-await run(toolsOfTests);
-runTests([isSlow ? "--project=slow" : "--project=!slow", ...args]);
+if (first === "--part") {
+  const [name = "", ...args] = rest;
+  const part = Object.hasOwn(parts, name) ? parts[name as keyof typeof parts] : undefined;
+  if (part === undefined) throw new Error(`there is no part '${name}': it is one of ${Object.keys(parts).join(", ")}`);
+  if (name !== "unit") await run({ ...toolsOfTests, args: [...toolsOfTests.args, `test/${name}`] });
+  runTests([...part, ...args]);
+} else if (first === "--slow") {
+  await run(toolsOfTests);
+  runTests(["--project=slow", ...rest]);
+} else {
+  for (const step of steps) await run(step);
+  await run(toolsOfTests);
+  runTests(["--project=!slow", ...process.argv.slice(2)]);
+}
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

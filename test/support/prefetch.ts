@@ -1,13 +1,19 @@
 // Gets every tool that the tests use before they start, one after another, so that no test's time is spent on a compiler. What can't be had is said here;
-// whether that is a failure is decided where a test asks for it.
+// whether that is a failure is decided where a test asks for it. With a folder, only the tools that its tests name; what those ask for by way of others comes as they do.
 
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { findTool } from "@goldenpath/core/tools/find";
 import { describeError } from "@goldenpath/foundation/errors";
 import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
 import { allTools } from "./tools.ts";
 
 const ports = createTerminalPorts({ out: process.stderr });
-for (const { name, version } of allTools) {
+const [folder] = process.argv.slice(2);
+const files = folder === undefined ? [] : readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+const texts = files.map((file) => readFileSync(join(folder ?? "", file), "utf8"));
+const wanted = folder === undefined ? allTools : allTools.filter(({ name }) => texts.some((text) => text.includes(`"${name}"`)));
+for (const { name, version } of wanted) {
   try {
     const found = await findTool(name, { ports, env: process.env, lock: allTools });
     console.log(`${name.padEnd(11)} ${version.padEnd(9)} ${found.source}`);

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { listTools, planTools, prefetchTools } from "@goldenpath/core/tools/find";
+import { prefetchTools } from "@goldenpath/core/tools/find";
 import { productionTools } from "@goldenpath/core/tools/lock";
+import { listTools, planTools } from "@goldenpath/core/tools/plan";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { exitCodes, type Output } from "../output.ts";
@@ -18,7 +19,7 @@ export async function runToolsCommand(args: readonly string[], output: Output): 
     else {
       for (const plan of plans) {
         output.out(
-          `${plan.name.padEnd(10)} ${plan.version.padEnd(9)} ${(plan.source ?? "nowhere").padEnd(8)} ${plan.path ?? plan.origin ?? ""}\n`,
+          `${plan.name.padEnd(10)} ${plan.version.padEnd(9)} ${(plan.source ?? "nowhere").padEnd(11)} ${plan.path ?? plan.origin ?? ""}\n`,
         );
         for (const { source, reason } of plan.rejected) output.out(`${" ".repeat(21)}not from ${source}: ${reason}\n`);
       }
@@ -28,7 +29,7 @@ export async function runToolsCommand(args: readonly string[], output: Output): 
   if (action === "prefetch") {
     const found = await prefetchTools(names.length === 0 ? productionTools.map((tool) => tool.name) : names, options);
     if (values.json === true) output.out(`${stringifyJson(found, 2)}\n`);
-    else for (const tool of found) output.out(`${tool.name.padEnd(10)} ${tool.version.padEnd(9)} ${tool.source.padEnd(8)} ${tool.path}\n`);
+    else for (const tool of found) output.out(`${tool.name.padEnd(10)} ${tool.version.padEnd(9)} ${tool.source.padEnd(11)} ${tool.path}\n`);
     return exitCodes.pass;
   }
   throw new UserError(`goldenpath tools: '${action}' is not known; expected list or prefetch`, { code: "arguments-invalid" });

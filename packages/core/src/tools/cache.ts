@@ -10,7 +10,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Where verified tools are kept: `GOLDENPATH_TOOL_CACHE`; on a runner `RUNNER_TOOL_CACHE`/goldenpath; else `XDG_CACHE_HOME`/goldenpath/tools, which is
- * `~/.cache/goldenpath/tools` by default. Below it: NAME/VERSION/OS-ARCH/NAME.
+ * `~/.cache/goldenpath/tools` by default. Below it: NAME/VERSION/OS-ARCH/NAME, or the publisher's archive in NAME's place.
  */
 export function toolCacheDirectory(env: Env): string {
   if (env["GOLDENPATH_TOOL_CACHE"]) return resolve(env["GOLDENPATH_TOOL_CACHE"]);
@@ -22,7 +22,12 @@ export function toolCacheDirectory(env: Env): string {
 }
 
 export function cachedToolPath(directory: string, tool: LockedTool, platform: ToolPlatform): string {
-  return join(directory, tool.name, tool.version, platform, tool.name);
+  return join(toolFolder(directory, tool, platform), tool.name);
+}
+
+/** Where a cache has what belongs to one version of a tool. */
+export function toolFolder(directory: string, tool: LockedTool, platform: ToolPlatform): string {
+  return join(directory, tool.name, tool.version, platform);
 }
 
 /** SHA-256 in hex of a file's content, or undefined where there is no such file. */
@@ -43,7 +48,7 @@ export async function sha256OfFile(path: string): Promise<string | undefined> {
 }
 
 /** A temporary folder is often mounted `noexec` on hardened machines; the program would be said not to be there. */
-async function requireStartable(copy: string, directory: string): Promise<void> {
+export async function requireStartable(copy: string, directory: string): Promise<void> {
   try {
     await access(copy, constants.X_OK);
   } catch (error) {
@@ -57,12 +62,17 @@ async function requireStartable(copy: string, directory: string): Promise<void> 
   }
 }
 
+/** A name below `directory` that was not there before. */
+export function privateFolder(directory: string): string {
+  return join(directory, `tool-${randomBytes(8).toString("hex")}`);
+}
+
 /**
  * A copy of a program in a folder that is this invocation's own, each under a name that was not there before. Undefined where there is no such file.
  * @throws InfrastructureError `tool-copy-failed`
  */
 export async function copyToPrivate(path: string, directory: string): Promise<string | undefined> {
-  const own = join(directory, `tool-${randomBytes(8).toString("hex")}`);
+  const own = privateFolder(directory);
   const copy = join(own, basename(path));
   try {
     await mkdir(own, { mode: 0o700 });

@@ -3,51 +3,23 @@ import { createWriteStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { createProxyAgent } from "@goldenpath/registry-client/proxy";
 import { watchForStall } from "@goldenpath/registry-client/stall";
 import { fetch } from "undici";
-import type { LockedTool, ToolPlatform } from "./lock.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 const attempts = 3;
 const stallTimeout = 60_000;
 /** The largest tool so far has 100 MB. */
-const maxToolBytes = 512 * 1024 * 1024;
+export const maxToolBytes = 512 * 1024 * 1024;
 
 export interface ToolLocation {
   /** Without credentials, so that it may be printed. */
   url: string;
   authorization?: string;
-}
-
-/**
- * Where the mirror named by `GOLDENPATH_TOOL_MIRROR` has the tool: MIRROR/NAME/VERSION/OS-ARCH/NAME. Undefined where no mirror is set.
- * @throws UserError `tool-mirror-invalid`
- */
-export function locateOnMirror(tool: LockedTool, platform: ToolPlatform, env: Env, mask: Ports["mask"]): ToolLocation | undefined {
-  const value = env["GOLDENPATH_TOOL_MIRROR"];
-  if (!value) return undefined;
-  const base = URL.parse(value);
-  if (base === null || !["http:", "https:"].includes(base.protocol) || base.search !== "" || base.hash !== "") {
-    // Not printed: what can't be parsed can't be stripped of a password either.
-    throw new UserError("GOLDENPATH_TOOL_MIRROR is not a base URL: expected http(s)://HOST[:PORT][/PATH] without a query", {
-      code: "tool-mirror-invalid",
-    });
-  }
-  const user = decodeURIComponent(base.username);
-  const password = decodeURIComponent(base.password);
-  base.username = "";
-  base.password = "";
-  if (!base.pathname.endsWith("/")) base.pathname += "/";
-  const url = new URL([tool.name, tool.version, platform, tool.name].map(encodeURIComponent).join("/"), base).href;
-  if (user === "" && password === "") return { url };
-  const authorization = Buffer.from(`${user}:${password}`).toString("base64");
-  if (password !== "") mask(password);
-  mask(authorization);
-  return { url, authorization: `Basic ${authorization}` };
 }
 
 interface DownloadOptions {
@@ -145,8 +117,14 @@ async function downloadOnce(location: ToolLocation, target: string, options: Dow
   }
 }
 
-function isTransient(error: unknown): boolean {
+/** Nobody answered, or only to say that it can't be now. */
+export function isTransient(error: unknown): boolean {
   return error instanceof InfrastructureError && error.code === "tool-download-failed" && error.safeToRetry;
+}
+
+/** A server that is there said that it has no such file, or not for us. */
+export function isRefusedDownload(error: unknown): boolean {
+  return error instanceof InfrastructureError && error.code === "tool-download-failed" && !error.safeToRetry;
 }
 
 function reasonOf(error: unknown): string {

@@ -1,3 +1,5 @@
+import rows from "./lock.json" with { type: "json" };
+
 /** `os-arch` in Go's words, as in a tool cache or on a mirror: `linux-amd64`. */
 export type ToolPlatform = `${string}-${string}`;
 
@@ -14,74 +16,47 @@ export interface LockedTool {
   /** The main package, relative to the module's folder. */
   package: string;
   ldflags: string;
-  /** SHA-256 (hex) of what `CGO_ENABLED=0 go build -trimpath -buildvcs=false` gives, per platform. A platform that is not here can't be verified. */
+  /** SHA-256 (hex) of what `CGO_ENABLED=0 go build -trimpath -buildvcs=false` gives, per platform. Our own release has the same bytes. */
   builds: Readonly<Partial<Record<ToolPlatform, string>>>;
-  /** The publisher's own binaries, as plain files; only where the SHA-256 is known. */
-  releases?: Readonly<Partial<Record<ToolPlatform, { url: string; sha256: string }>>>;
+  /** The publisher's own files, of this version; only where the SHA-256 is known. */
+  releases?: Readonly<Partial<Record<ToolPlatform, ToolRelease>>>;
+  /** How `npm run tools:bump` finds what the publisher signed. */
+  publisher?: ToolPublisher;
   /** How a copy found in PATH says its version: the first group of `pattern` (multi-line). A tool without it is known by its bytes only. */
   versionCommand?: { args: readonly string[]; pattern: string; env?: Readonly<Record<string, string>> };
+  /** For readers of the lock. */
+  note?: string;
 }
 
-const toolchain = "go1.26.8";
+export interface ToolRelease {
+  url: string;
+  /** Of the file at `url`, hex. */
+  sha256: string;
+  /** The program's path in that file, where it is an archive (`.tar.gz`); without it the file is the program. */
+  member?: string;
+  /** The program's own SHA-256, where it is known: then the program is what a cache keeps, and not the archive. */
+  memberSha256?: string;
+  /** The hash was copied from others who use the tool, and nobody has held it against what the publisher signed: `npm run tools:bump` does. */
+  unverified?: true;
+}
 
-const lifecycleModule = {
-  path: "github.com/buildpacks/lifecycle",
-  version: "v0.20.11",
-  sum: "h1:lr8smVyW59HvkdJj7H3rYbfiNT7ndkV4cV2lQiOnCuo=",
-} as const;
+/** `{version}` stands for the version in each of the names. */
+export interface ToolPublisher {
+  /** `OWNER/REPO` on github.com, whose releases are tagged `vVERSION`. */
+  repository: string;
+  assets: Readonly<Partial<Record<ToolPlatform, string>>>;
+  /** As in {@link ToolRelease}, of each asset. */
+  member?: string;
+  /** Lines of `SHA-256  FILE`. */
+  checksums: string;
+  /** The Sigstore bundle of a signature over the checksums. */
+  bundle: string;
+  /** Who signs: the certificate's subject alternative name, and who vouched for it. */
+  signer: { subject: string; issuer: string };
+}
 
-/** The tools that goldenpath itself runs. Each sum and hash was measured from the module proxy with the toolchain that is named. */
-export const productionTools: readonly LockedTool[] = [
-  {
-    name: "lifecycle",
-    version: "0.20.11",
-    module: lifecycleModule,
-    toolchain,
-    package: "./cmd/lifecycle",
-    ldflags: "-s -w -X github.com/buildpacks/lifecycle/cmd.Version=0.20.11",
-    builds: { "linux-amd64": "46389cc5fd3783ebe536a8bb956bc78f95248a1c6fae30f81c5c68b3d5859f20" },
-    // A release appends its commit: 0.20.11+4e5936a9.
-    versionCommand: { args: ["-version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)(?:\\+[0-9a-f]+)?$" },
-  },
-  {
-    // It has no way to say its version: without a process to launch it ends with an error.
-    name: "launcher",
-    version: "0.20.11",
-    module: lifecycleModule,
-    toolchain,
-    package: "./cmd/launcher",
-    ldflags: "-s -w -X github.com/buildpacks/lifecycle/cmd.Version=0.20.11",
-    builds: { "linux-amd64": "afd3fc4071f4d418e60ef0abfe7cf58cd85a619e20bfbac85b6a804bb70d852a" },
-  },
-  {
-    name: "syft",
-    version: "1.57.0",
-    module: { path: "github.com/anchore/syft", version: "v1.57.0", sum: "h1:H/UHtf0KbIlD12dXsfklFMjZ2+erj2an3h/jBHoX/zE=" },
-    toolchain,
-    package: "./cmd/syft",
-    ldflags: "-s -w -X main.version=1.57.0",
-    builds: { "linux-amd64": "600c890e0664fedaa40984b06d1632a42662e9d72e92b62a18231717938fdc9a" },
-    versionCommand: {
-      args: ["version", "-o", "json"],
-      pattern: '"version":\\s*"v?(\\d+\\.\\d+\\.\\d+)"',
-      env: { SYFT_CHECK_FOR_APP_UPDATE: "false" },
-    },
-  },
-  {
-    name: "grype",
-    version: "0.121.2",
-    module: { path: "github.com/anchore/grype", version: "v0.121.2", sum: "h1:t8eTlmy/XSrNwjoahWG+oUod1oCLL3KL48l/qwkzUQw=" },
-    toolchain,
-    package: "./cmd/grype",
-    ldflags: "-s -w -X main.version=0.121.2",
-    builds: { "linux-amd64": "1d0614577a1e59e9324add04c6b5dec2b2577a82335cd8204f8d85812a6f24ca" },
-    versionCommand: {
-      args: ["version", "-o", "json"],
-      pattern: '"version":\\s*"v?(\\d+\\.\\d+\\.\\d+)"',
-      env: { GRYPE_CHECK_FOR_APP_UPDATE: "false" },
-    },
-  },
-];
+/** The tools that goldenpath itself runs. Each module's sum and build's hash was measured from the module proxy with the toolchain that is named. */
+export const productionTools = rows as unknown as readonly LockedTool[];
 
 /** `linux-amd64` and the like, for this machine unless told. */
 export function toolPlatform(os: string = process.platform, arch: string = process.arch): ToolPlatform {
@@ -90,9 +65,36 @@ export function toolPlatform(os: string = process.platform, arch: string = proce
   return `${goOs}-${goArch}`;
 }
 
-/** The SHA-256 values that a file from outside may have to be run as this tool: our own build's, and the publisher's. Empty: nothing can be verified. */
+/** The SHA-256 values that a program from outside may have to be run as this tool: our own build's, and the publisher's. */
 export function acceptedSha256s(tool: LockedTool, platform: ToolPlatform): readonly string[] {
   const release = tool.releases?.[platform];
-  const build = tool.builds[platform];
-  return [...(build === undefined ? [] : [build]), ...(release === undefined ? [] : [release.sha256])];
+  const published = release?.member === undefined ? release?.sha256 : release.memberSha256;
+  return [tool.builds[platform], published].filter((sha256) => sha256 !== undefined);
+}
+
+/** A file that the lock knows by its bytes: what a cache keeps and a mirror has. */
+export interface LockedFile {
+  /** NAME/VERSION/OS-ARCH/FILE is its path in a cache and on a mirror. */
+  file: string;
+  sha256s: readonly string[];
+  /** Set for an archive: what of it is the tool. */
+  archive?: { member: string; memberSha256?: string };
+}
+
+/** What can be verified of a tool, the program before an archive of it. Empty: nothing. */
+export function lockedFiles(tool: LockedTool, platform: ToolPlatform): LockedFile[] {
+  const sha256s = acceptedSha256s(tool, platform);
+  const program = sha256s.length === 0 ? [] : [{ file: tool.name, sha256s }];
+  const release = tool.releases?.[platform];
+  return release?.member === undefined ? program : [...program, archiveFile(release, release.member)];
+}
+
+function archiveFile({ url, sha256, memberSha256 }: ToolRelease, member: string): LockedFile {
+  const file = decodeURIComponent(new URL(url).pathname.split("/").at(-1) ?? "");
+  return { file, sha256s: [sha256], archive: { member, ...(memberSha256 === undefined ? {} : { memberSha256 }) } };
+}
+
+/** The file that the publisher's release has. */
+export function releasedFile(tool: LockedTool, release: ToolRelease): LockedFile {
+  return release.member === undefined ? { file: tool.name, sha256s: [release.sha256] } : archiveFile(release, release.member);
 }

@@ -1,9 +1,11 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
-import { isKnownError } from "@goldenpath/foundation/errors";
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
+import { type Inspection, verifyWhatIsRun } from "./cached.ts";
 import type { LockedTool } from "./lock.ts";
+import type { Search } from "./search.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -26,6 +28,18 @@ export async function isProgram(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** The tool in PATH, where that is the lock's byte for byte. */
+export async function inspectPath({ tool, options, accepted }: Search): Promise<Inspection> {
+  const path = await findInPath(tool.name, options.env);
+  if (path === undefined) return { reason: `no ${tool.name} in PATH` };
+  const inspected = await verifyWhatIsRun(path, accepted, options.privateDirectory).catch((error: unknown) => describeError(error));
+  if (typeof inspected === "string") return { reason: inspected };
+  if ("path" in inspected) return inspected;
+  return {
+    reason: `${path} is not ${tool.name} ${tool.version} byte for byte: its SHA-256 is ${inspected.sha256 ?? "gone"}, expected ${accepted.join(" or ") || "one that the lock does not have for this platform"}`,
+  };
 }
 
 /** What the program at `path` says its version is; undefined where it has no way to say so, or says nothing that can be read. */

@@ -5,8 +5,9 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cachedToolPath } from "./cache.ts";
-import { type FindToolOptions, listTools, planTools } from "./find.ts";
+import type { FindToolOptions } from "./find.ts";
 import { type LockedTool, toolPlatform } from "./lock.ts";
+import { listTools, planTools } from "./plan.ts";
 
 const platform = toolPlatform();
 const content = "#!/bin/sh\necho 'hammer version 1.2.3'\n";

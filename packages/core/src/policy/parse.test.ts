@@ -97,7 +97,7 @@ describe("a policy that is refused, with the place and the reason", () => {
       builder,
       "    - kind: buildpack\n      name: node",
       "buildpack",
-      "build.builders[0].kind: expected buildpacks, found 'buildpack'; did you mean `buildpacks`?",
+      "found 'buildpack'; did you mean `buildpacks`?",
     ],
     [
       "a typo in a builder's key",

@@ -2,6 +2,8 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { policy } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
+import { buildpacks } from "../build/strategies/buildpacks.ts";
+import { ownPolicy } from "../build/strategies/find.ts";
 import type { StageResult } from "../result.ts";
 import { describeBuild } from "./build-facts.ts";
 import { predicateTypes } from "./predicates.ts";
@@ -180,7 +182,7 @@ describe("the provenance of a build", () => {
   };
   const golden = { names: ["golden"], repository: { registry: "registry.example", name: "bases/golden" }, digest: digestOf("base") };
   const times = { startedOn: new Date("2026-05-01T12:00:00Z"), finishedOn: new Date("2026-05-01T12:01:00Z") };
-  const buildpack = policy.policy.build.builders[0]?.buildpacks[0]?.split("@sha256:")[1];
+  const buildpack = ownPolicy(policy.policy, buildpacks).builders[0]?.buildpacks[0]?.split("@sha256:")[1];
 
   test("says what the attesting job sees", () => {
     const statement = buildProvenance({ ...describeBuild(image, policy, run, [golden, golden]), buildEnvironment: "container", ...times });

@@ -24,14 +24,14 @@ function isRefused(path: string, module: string): boolean {
 
 describe("imports point one way", () => {
   test.each([
-    ["packages/core/src/scan/grype.ts", "@actions/core"],
-    ["packages/core/src/scan/grype.ts", "@goldenpath/runner/ports"],
-    ["packages/core/src/scan/grype.ts", "node:child_process"],
+    ["packages/core/src/scan/scanners/grype.ts", "@actions/core"],
+    ["packages/core/src/scan/scanners/grype.ts", "@goldenpath/runner/ports"],
+    ["packages/core/src/scan/scanners/grype.ts", "node:child_process"],
     ["packages/registry-client/src/auth.ts", "node:child_process"],
     ["packages/registry-client/src/copy.ts", "@goldenpath/core/gate/decide"],
     ["packages/foundation/src/errors.ts", "@goldenpath/registry-client/oci/digest"],
-    ["packages/core/src/scan/grype.ts", "@goldenpath/testing/chain"],
-    ["packages/core/src/scan/grype.ts", "@goldenpath/registry-server/server"],
+    ["packages/core/src/scan/scanners/grype.ts", "@goldenpath/testing/chain"],
+    ["packages/core/src/scan/scanners/grype.ts", "@goldenpath/registry-server/server"],
     ["packages/registry-client/src/oci/digest.ts", "../client.ts"],
     ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/probe/probe"],
@@ -60,7 +60,7 @@ describe("imports point one way", () => {
 
   test.each([
     ["packages/foundation/src/exec/run.ts", "node:child_process"],
-    ["packages/core/src/scan/grype.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/scan/scanners/grype.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/oci/digest"],
     ["packages/registry-client/src/copy.ts", "./oci/digest.ts"],
     ["packages/core/src/gate/decide.ts", "../signing/types.ts"],

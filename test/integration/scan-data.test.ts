@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { readGrypeFindings, runGrype } from "@goldenpath/core/scan/grype";
+import { runGrype } from "@goldenpath/core/scan/scanners/grype";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { useTools } from "../support/tools.ts";
@@ -61,8 +61,7 @@ test("the committed database says what advisories.json says", async () => {
     signal: new AbortController().signal,
     now: () => new Date(),
   };
-  const { report, database } = await runGrype(sbomFile, context, { directory: join(data, "grype-db"), update: false });
-  const found = readGrypeFindings(report);
+  const { findings: found, database } = await runGrype(sbomFile, context, { directory: join(data, "grype-db"), update: false });
   expect(database.built).toEqual(new Date(`${asOf}T00:00:00Z`));
   expect(database.digest).toMatch(/^xxh64:/);
   const lines = found.map(({ id, severity, package: pkg, fixState, suggestedVersion }) =>

@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findPoisoner, type PlaceFacts, placeDatabase, requireDatabase } from "./database.ts";
+import { findPoisoner, type PlaceFacts, placeDatabase, requireDatabase as requireDatabaseOf } from "./database.ts";
+import { grypeDatabase } from "./scanners/grype.ts";
 
 let root = "";
 beforeAll(async () => {
@@ -11,6 +12,8 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const self = process.getuid?.() ?? 0;
+
+const requireDatabase = (directory: string) => requireDatabaseOf(grypeDatabase, directory);
 
 async function makeDatabase(): Promise<string> {
   const directory = await mkdtemp(join(root, "db-"));
@@ -53,7 +56,7 @@ describe("somebody else could have written a database", () => {
 
 describe("the database's place", () => {
   const place = (given: string | undefined, env: Record<string, string>, user = self) =>
-    placeDatabase(given, { env: { HOME: join(root, "home"), ...env }, temporaryDirectory: root }, user);
+    placeDatabase(grypeDatabase, given, { env: { HOME: join(root, "home"), ...env }, temporaryDirectory: root }, user);
 
   test.each([
     ["grype's own, below the home", {}],

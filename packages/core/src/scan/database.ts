@@ -3,12 +3,31 @@ import { dirname, join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 
-/** Where grype's database lies in this run. */
+/** Where a scanner's vulnerability data lies in this run. */
 export interface DatabasePlace {
-  /** That which has `6/`. */
+  /** As the scanner itself takes it. */
   directory: string;
-  /** Whether grype brings it up to date before it looks. */
+  /** Whether the scanner brings it up to date before it looks. */
   update: boolean;
+}
+
+/** A scanner's data, as far as its place goes. */
+export interface DatabaseKind {
+  /** The scanner's name. */
+  scanner: string;
+  /** In the directory, without which there is no data: `6/vulnerability.db`. */
+  files: readonly [string, ...string[]];
+  /** Which directory is meant, for who gave another. One sentence. */
+  whichDirectory: string;
+  /** The scanner's own environment variables, which a machine may set for good. */
+  variables: {
+    /** Names the directory. */
+    directory: string;
+    /** Where it is `false`, nothing is downloaded. */
+    update: string;
+    /** Names another server than the publisher's. */
+    mirror: string;
+  };
 }
 
 /** What is known of a file or folder on the way to a database, or in it. */
@@ -40,45 +59,49 @@ export function findPoisoner(places: readonly PlaceFacts[], self: number): strin
 }
 
 /**
- * Where the database is taken from: the directory given, which is the workflow's own word and is not updated; that of `GRYPE_DB_CACHE_DIR`, where only root can write
- * to it; else a directory of this run alone, which grype fills from its publisher. Never grype's own default below the home: on a machine that is used again, a build
- * of before may have left one there.
+ * Where the database is taken from: the directory given, which is the workflow's own word and is not updated; that of the scanner's variable, where only root can write
+ * to it; else a directory of this run alone, which the scanner fills from its publisher. Never the scanner's own default below the home: on a machine that is used
+ * again, a build of before may have left one there.
  * @param given absolute
  * @throws UserError `input-invalid` where there is no database in the directory given, `database-unsafe`
  */
 export async function placeDatabase(
+  kind: DatabaseKind,
   given: string | undefined,
   { env, temporaryDirectory }: Pick<Context, "env" | "temporaryDirectory">,
   self: number = process.getuid?.() ?? 0,
 ): Promise<DatabasePlace> {
   if (given !== undefined) {
-    await requireDatabase(given);
-    for (const path of [given, ...filesOf(given)]) {
+    await requireDatabase(kind, given);
+    for (const path of [given, ...listParts(kind, given)]) {
       const { mode } = await stat(path);
       if ((mode & writableByAll) !== 0 && (mode & sticky) === 0)
-        throw unsafe(`input 'database' is '${given}'`, `anybody may write to ${path}`);
+        throw unsafe(kind, `input 'database' is '${given}'`, `anybody may write to ${path}`);
     }
     return { directory: given, update: false };
   }
-  const cache = env["GRYPE_DB_CACHE_DIR"];
-  const mayUpdate = env["GRYPE_DB_AUTO_UPDATE"] !== "false";
+  const { variables, scanner } = kind;
+  const cache = env[variables.directory];
+  const mayUpdate = env[variables.update] !== "false";
   if (cache !== undefined && cache !== "") {
-    const places = await gatherPlaces(cache);
+    const places = await gatherPlaces(kind, cache);
     const why = findPoisoner(places, self);
-    if (why !== undefined) throw unsafe(`GRYPE_DB_CACHE_DIR is '${cache}'`, why);
+    if (why !== undefined) throw unsafe(kind, `${variables.directory} is '${cache}'`, why);
     // Only root writes there, so for anybody else it is as it is.
     return { directory: cache, update: mayUpdate && self === 0 };
   }
-  const directory = join(temporaryDirectory, "grype-db");
+  const directory = join(temporaryDirectory, `${scanner}-db`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   return { directory, update: mayUpdate };
 }
 
-function filesOf(directory: string): string[] {
-  return [join(directory, "6"), join(directory, "6", "vulnerability.db"), join(directory, "6", "import.json")];
+/** The data's files and the folders between them and the directory. */
+function listParts({ files }: DatabaseKind, directory: string): string[] {
+  const parts = files.flatMap((file) => file.split("/").map((_part, index, all) => all.slice(0, index + 1).join("/")));
+  return [...new Set(parts)].map((part) => join(directory, part));
 }
 
-async function gatherPlaces(directory: string): Promise<PlaceFacts[]> {
+async function gatherPlaces(kind: DatabaseKind, directory: string): Promise<PlaceFacts[]> {
   const places: PlaceFacts[] = [];
   const add = async (path: string): Promise<void> => {
     const { uid, mode } = await stat(path);
@@ -88,14 +111,15 @@ async function gatherPlaces(directory: string): Promise<PlaceFacts[]> {
   try {
     real = await realpath(directory);
   } catch (error) {
-    throw new UserError(`GRYPE_DB_CACHE_DIR is '${directory}', which is not there`, {
+    const variable = kind.variables.directory;
+    throw new UserError(`${variable} is '${directory}', which is not there`, {
       code: "database-unsafe",
       cause: error,
-      wayOut: "Have root make it, or unset GRYPE_DB_CACHE_DIR: then the database is downloaded for this run alone.",
+      wayOut: `Have root make it, or unset ${variable}: then the database is downloaded for this run alone.`,
     });
   }
-  for (const file of filesOf(real)) {
-    if (await isThere(file)) await add(await realpath(file));
+  for (const path of listParts(kind, real)) {
+    if (await isThere(path)) await add(await realpath(path));
   }
   for (let path = real; ; path = dirname(path)) {
     await add(path);
@@ -112,23 +136,22 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-function unsafe(what: string, why: string): UserError {
+function unsafe({ scanner, variables }: DatabaseKind, what: string, why: string): UserError {
   return new UserError(`${what}, and a database there may be somebody else's: ${why}`, {
     code: "database-unsafe",
-    wayOut:
-      "Keep it where only root can write, or leave it out: then grype downloads its database for this run alone. GRYPE_DB_UPDATE_URL names a mirror that is nearer.",
+    wayOut: `Keep it where only root can write, or leave it out: then ${scanner} downloads its database for this run alone. ${variables.mirror} names a mirror that is nearer.`,
   });
 }
 
 /** Known before an image is fetched. @throws UserError `input-invalid`: there is no database in the directory */
-export async function requireDatabase(directory: string): Promise<void> {
+export async function requireDatabase({ scanner, files, whichDirectory }: DatabaseKind, directory: string): Promise<void> {
   try {
-    await Promise.all(["vulnerability.db", "import.json"].map((name) => access(join(directory, "6", name))));
+    await Promise.all(files.map((file) => access(join(directory, file))));
   } catch (error) {
-    throw new UserError(`input 'database' is '${directory}': there is no grype database in it (6/vulnerability.db and 6/import.json)`, {
+    throw new UserError(`input 'database' is '${directory}': there is no ${scanner} database in it (${files.join(" and ")})`, {
       code: "input-invalid",
       cause: error,
-      wayOut: "Give the directory that has the folder `6`: what GRYPE_DB_CACHE_DIR is for grype.",
+      wayOut: whichDirectory,
     });
   }
 }

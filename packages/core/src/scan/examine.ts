@@ -15,9 +15,9 @@ import { compareViews, findVanished, type ViewComparison } from "./base-view.ts"
 import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, catalogManifest, readSight, type Sbom, type ToolUse } from "./catalog.ts";
 import type { DatabasePlace } from "./database.ts";
-import { type Finding, mergeFindings, sortFindings } from "./finding.ts";
-import { type GrypeScan, isDistributionKnown, readGrypeFindings, runGrype } from "./grype.ts";
+import { type Finding, mergeFindings, placeFindings, sortFindings } from "./finding.ts";
 import { tellFate } from "./package-fate.ts";
+import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { findSignedSbom } from "./signed-sbom.ts";
 
 export interface Examination {
@@ -25,6 +25,7 @@ export interface Examination {
   image: ImageFacts;
   policy: Policy;
   context: Context;
+  scanner: Scanner;
   database: DatabasePlace;
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
   views: Map<Digest, Promise<BaseView>>;
@@ -39,7 +40,7 @@ interface BaseView {
 export interface ExaminedChild {
   child: ChildFacts;
   base: ApprovedBase | undefined;
-  scan: GrypeScan;
+  scan: ScannerRun;
   /** All of them: the image's, and those of its base that the image as a whole does not show. */
   findings: Finding[];
   /** Findings of the base that the image's own word closes. */
@@ -61,13 +62,13 @@ export async function examineChild(
   approved: readonly ApprovedBase[],
   sbomFile: string,
 ): Promise<ExaminedChild> {
-  const { context, database } = examination;
+  const { context, scanner, database } = examination;
   const { sbom, tools, notes } = await obtainSbom(examination, child);
   await writeFile(sbomFile, `${stringifyJson(sbom, 2)}\n`);
-  const scan = await runGrype(sbomFile, context, database);
+  const scan = await scanner.scan(sbomFile, database, context);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];
-  const findings = readGrypeFindings(scan.report, base?.diffIds);
+  const findings = placeFindings(scan.findings, scanner.name, base?.diffIds);
   const seen = readSight(sbom);
   const known = await askForSystem(seen, examination);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
@@ -104,14 +105,14 @@ async function obtainSbom(
   return { sbom, tools: [tool], notes };
 }
 
-async function askForSystem({ packageTypes, systems }: Sight, { context, database }: Examination): Promise<boolean | undefined> {
+async function askForSystem({ packageTypes, systems }: Sight, { context, scanner, database }: Examination): Promise<boolean | undefined> {
   const [system] = systems;
   if (system === undefined || listManagers(packageTypes).length === 0) return undefined;
-  return isDistributionKnown(system, context, database);
+  return scanner.knowsSystem(system, database, context);
 }
 
 /** The base as it was approved, from its own repository: by its digest, and with nothing above it. */
-function viewBase({ client, context, database, views }: Examination, base: ApprovedBase, sbomFile: string): Promise<BaseView> {
+function viewBase({ client, context, scanner, database, views }: Examination, base: ApprovedBase, sbomFile: string): Promise<BaseView> {
   const known = views.get(base.child);
   if (known !== undefined) return known;
   const look = async (): Promise<BaseView> => {
@@ -119,8 +120,8 @@ function viewBase({ client, context, database, views }: Examination, base: Appro
     context.ports.log.info(`looking at base '${base.name}' on its own (${formatReference(reference)})`);
     const { sbom, tool } = await catalogManifest(client, reference, base.platform, context);
     await writeFile(sbomFile, JSON.stringify(sbom));
-    const scan = await runGrype(sbomFile, context, database);
-    return { findings: readGrypeFindings(scan.report, base.diffIds), tools: [tool, scan.tool] };
+    const scan = await scanner.scan(sbomFile, database, context);
+    return { findings: placeFindings(scan.findings, scanner.name, base.diffIds), tools: [tool, scan.tool] };
   };
   const view = look();
   views.set(base.child, view);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { countFindings, type Finding, findingKey, mergeFindings } from "./finding.ts";
+import { countFindings, type Finding, findingKey, mergeFindings, placeFindings } from "./finding.ts";
 import { judgeFindings } from "./gate.ts";
-import { parseGrypeReport, readGrypeFindings } from "./grype.ts";
+import { parseGrypeReport, readGrypeFindings } from "./scanners/grype-report.ts";
 
 const finding = (fields: Partial<Finding> = {}): Finding => ({
   id: "CVE-2099-0001",
@@ -66,7 +66,7 @@ describe("of two sources the worst holds, whichever comes first", () => {
       [match("a", "Low"), match("b", severity)],
       [match("b", severity), match("a", "Low")],
     ]) {
-      const findings = readGrypeFindings(parseGrypeReport(JSON.stringify({ matches, descriptor })));
+      const findings = placeFindings(readGrypeFindings(parseGrypeReport(JSON.stringify({ matches, descriptor }))), "grype");
       const refused = judgeFindings({ findings, policy: { failOn: "high", onlyFixed: true }, exceptions: [], now: new Date() });
       expect(refused).toHaveLength(1);
       expect(countFindings(findings)).toMatchObject({ low: 0, [severity.toLowerCase()]: 1 });

@@ -12,13 +12,13 @@ type FindingOrigin = "base" | "application" | "unknown";
 interface FindingPackage {
   name: string;
   version: string;
-  /** The scanner's word for the ecosystem: `npm`, `deb`, `go-module`, … */
+  /** The cataloger's word for its kind, as the SBOM has it: `npm`, `deb`, `go-module`, … */
   type: string;
   purl?: string;
 }
 
-/** One vulnerability in one package of one image, whichever scanner found it. */
-export interface Finding {
+/** One vulnerability in one package, as a scanner says it. */
+export interface ScannerFinding {
   /** As the scanner calls it: `GHSA-…`, `CVE-…`. */
   id: string;
   /** The same vulnerability's other names. */
@@ -34,7 +34,6 @@ export interface Finding {
   layers: string[];
   /** Where in the image the package was seen. */
   paths: string[];
-  origin: FindingOrigin;
   urls: string[];
   description?: string;
   /** The highest base score that the scanner gives, 0 to 10. */
@@ -43,10 +42,15 @@ export interface Finding {
   epss?: number;
   /** In CISA's catalogue of vulnerabilities known to be exploited. */
   kev?: boolean;
+}
+
+/** One vulnerability in one package of one image, whichever scanner found it. */
+export interface Finding extends ScannerFinding {
+  origin: FindingOrigin;
   /** Set where only the base's own view has it: why it counts although the image's does not show it. One sentence. */
   hidden?: string;
-  /** The scanner. */
-  source: "grype";
+  /** The scanner's name. */
+  source: string;
 }
 
 /**
@@ -150,6 +154,25 @@ export function countFindings(findings: readonly Finding[]): FindingCounts {
   const counts: FindingCounts = { critical: 0, high: 0, unknown: 0, medium: 0, low: 0, negligible: 0 };
   for (const finding of mergeFindings(findings)) counts[finding.severity] += 1;
   return counts;
+}
+
+/**
+ * What a scanner found in one image, each vulnerability of a package once, the worst first.
+ * @param source the scanner's name
+ * @param baseDiffIds of the layers of the base that the image stands on
+ */
+export function placeFindings(found: readonly ScannerFinding[], source: string, baseDiffIds?: readonly string[]): Finding[] {
+  const findings = found.map((finding): Finding => ({ ...finding, package: nameSystemType(finding.package), origin: "unknown", source }));
+  return sortFindings(mergeFindings(findings).map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })));
+}
+
+/**
+ * A system's package has its package URL's type, whatever the scanner calls that: whether layers above a base changed it is judged by its own files, and of a package
+ * of another kind by the place where it was seen, which is the whole system's database.
+ */
+function nameSystemType(found: FindingPackage): FindingPackage {
+  const [, type] = /^pkg:(deb|apk|rpm)\//.exec(found.purl ?? "") ?? [];
+  return type === undefined || type === found.type ? found : { ...found, type };
 }
 
 /** Where a package comes from, by its layers: the base's only when all of them are the base's. Without layers, or without knowing the base, nobody can say. */

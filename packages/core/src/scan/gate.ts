@@ -86,15 +86,18 @@ export interface DatabaseFacts {
 /** A clock may be behind that of the machine that built the data. */
 const clockSkew = 60 * 60 * 1000;
 
-/** The violations of the data's own age. Data that does not say when it was made is as old as it could be; data from the future says nothing true. */
-export function judgeDatabase(database: DatabaseFacts, maxAge: number | "unlimited", now: Date): Violation[] {
+/**
+ * The violations of the data's own age. Data that does not say when it was made is as old as it could be; data from the future says nothing true.
+ * @param updateCommand the scanner's, for the way out
+ */
+export function judgeDatabase(database: DatabaseFacts, maxAge: number | "unlimited", now: Date, updateCommand?: string): Violation[] {
   if (maxAge === "unlimited") return [];
   const violation = (problem: string): Violation[] => [
     {
       rule: "scan.database-age",
       thing: "the vulnerability data",
       problem,
-      wayOut: "Update the database (`grype db update`, or a newer one in the input 'database') and scan again.",
+      wayOut: `Update the database (${updateCommand === undefined ? "" : `\`${updateCommand}\`, or `}a newer one in the input 'database') and scan again.`,
     },
   ];
   const built = database.built?.getTime();

@@ -1,7 +1,8 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { type GrypeReport, parseGrypeReport } from "./grype.ts";
 import { buildVulnerabilityPredicate, type ScannedChild } from "./predicate.ts";
+import { grype } from "./scanners/grype.ts";
+import { type GrypeReport, parseGrypeReport } from "./scanners/grype-report.ts";
 
 const match = (id: string, description = "short") => ({
   vulnerability: { id, severity: "High", description },
@@ -26,10 +27,12 @@ const report = (...matches: object[]): GrypeReport =>
 const child = (platform: string, scanned: GrypeReport): ScannedChild => ({
   digest: digestOf(platform),
   platform,
-  scan: { report: scanned },
+  report: scanned,
+  findings: [],
 });
 const build = (children: ScannedChild[]) =>
   buildVulnerabilityPredicate({
+    scanner: grype,
     children,
     scan: {
       database: { built: new Date("2026-05-01T00:00:00Z"), schema: "v6.1.10", digest: "xxh64:8a0da2d6602288ad" },

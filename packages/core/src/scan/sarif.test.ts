@@ -42,7 +42,7 @@ function run(
 ): SarifRun {
   const sarif = buildSarif({
     findings,
-    scannerVersion: "0.121.2",
+    scanner: { name: "grype", version: "0.121.2" },
     repository,
     locate: () => "package-lock.json",
     exception: (entry) => (except(entry) ? { reason: "unused", owner: "team", expires: "2026-05-31" } : undefined),

@@ -9,7 +9,7 @@ const maxResults = 5_000;
 
 interface SarifFacts {
   findings: readonly Finding[];
-  scannerVersion: string;
+  scanner: { name: string; version: string };
   /** HOST/NAME: alerts of two images don't close each other's. */
   repository: string;
   /** Where a reader changes the thing: a path in the checkout, with slashes. GitHub drops results whose location is not in it. */
@@ -37,8 +37,8 @@ export function buildSarif(facts: SarifFacts): Record<string, unknown> {
       {
         tool: {
           driver: {
-            name: "grype through goldenpath",
-            version: facts.scannerVersion,
+            name: `${facts.scanner.name} through goldenpath`,
+            version: facts.scanner.version,
             informationUri: "https://github.com/goldenpath-ci/goldenpath",
             rules: [...rules.values()].map(({ findings: ofRule }) => buildRule(ofRule)),
           },

@@ -14,13 +14,15 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import type { OwnWord } from "../scan/base-view.ts";
 import { describeAllowedSpots, judgeBlindSpots } from "../scan/blind-spots.ts";
-import { type DatabasePlace, placeDatabase } from "../scan/database.ts";
+import type { DatabasePlace } from "../scan/database.ts";
 import { type ExaminedChild, examineChild, gatherBasesOf } from "../scan/examine.ts";
 import { countFindings, findingKey, mergeFindings } from "../scan/finding.ts";
 import { hasFix, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
 import { createLocator } from "../scan/locate.ts";
 import { buildVulnerabilityPredicate } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
+import type { Scanner } from "../scan/scanners/scanner.ts";
+import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/table.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { prefetchPrivateTools } from "../tools/private.ts";
@@ -28,21 +30,33 @@ import { createPolicyClient } from "./client.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const inputs = z.object({
-  ...commonInputs,
-  image: requiredText(),
-  scanner: choice(["auto", "grype"], "auto"),
-  database: optionalText(),
-  mode: choice(["enforce", "audit"], "enforce"),
-});
-type Inputs = z.infer<typeof inputs>;
+const scanInputs = (table: readonly Scanner[]) =>
+  z.object({
+    ...commonInputs,
+    image: requiredText(),
+    scanner: choice(listScannerChoices(table), "auto"),
+    database: optionalText(),
+    mode: choice(["enforce", "audit"], "enforce"),
+  });
+type Inputs = z.infer<ReturnType<typeof scanInputs>>;
 
 /**
  * Lists what is in an image, finds its known vulnerabilities and judges them by the policy. Everything found is reported; what fails is the policy's word. For an
  * index each child that runs is scanned and has its own verdict.
  * Outputs: `sbom`, CycloneDX files (one a line, in the order of the children), `sarif`, a file, and `counts`, JSON of how many there are of each severity.
+ * @param table the scanners that the input `scanner` chooses from
  */
-export const scanVerb: Verb<typeof inputs> = { name: "scan", command: "scan", inputs, outputs: ["sbom", "sarif", "counts"], run: runScan };
+export function createScanVerb(table: readonly Scanner[]): Verb<ReturnType<typeof scanInputs>> {
+  return {
+    name: "scan",
+    command: "scan",
+    inputs: scanInputs(table),
+    outputs: ["sbom", "sarif", "counts"],
+    run: (given, context) => runScan(given, chooseScanner(given.scanner, table), context),
+  };
+}
+
+export const scanVerb = createScanVerb(scanners);
 
 interface ScannedChild extends ExaminedChild {
   /** Set for an index only. */
@@ -52,10 +66,10 @@ interface ScannedChild extends ExaminedChild {
   sbomFile: string;
 }
 
-async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
+async function runScan(given: Inputs, scanner: Scanner, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
-  const database = await placeDatabase(
+  const database = await scanner.prepare(
     given.database === undefined ? undefined : resolve(context.workingDirectory, given.database),
     context,
   );
@@ -65,10 +79,10 @@ async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
   try {
     const image = await fetchImageFacts(client, reference);
     ports.log.info(`scanning ${formatReference(image.reference)}`);
-    await prefetchPrivateTools(["syft", "grype"], context);
+    await prefetchPrivateTools(["syft", ...scanner.tools], context);
     const directory = given["result-dir"] ?? context.temporaryDirectory;
     await mkdir(directory, { recursive: true });
-    return await scanImage({ given, context, policy, client, image, directory, database, startedAt });
+    return await scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt });
   } finally {
     await client.close();
   }
@@ -77,6 +91,7 @@ async function runScan(given: Inputs, context: Context): Promise<VerbOutcome> {
 interface Work {
   given: Inputs;
   context: Context;
+  scanner: Scanner;
   policy: LoadedPolicy;
   client: RegistryClient;
   image: ImageFacts;
@@ -86,8 +101,8 @@ interface Work {
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
-  const { context, policy, client, image, directory, database, startedAt } = work;
-  const examination = { client, image, policy: policy.policy, context, database, views: new Map() };
+  const { context, scanner, policy, client, image, directory, database, startedAt } = work;
+  const examination = { client, image, policy: policy.policy, context, scanner, database, views: new Map() };
   const approved = await gatherBasesOf(examination);
   const scanned: ScannedChild[] = [];
   for (const child of image.children) {
@@ -111,7 +126,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
 }
 
 async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
-  const { given, context, policy, image, directory, startedAt } = work;
+  const { given, context, scanner, policy, image, directory, startedAt } = work;
   const [first] = scanned;
   if (first === undefined) {
     throw new UserError(`${formatReference(image.reference)} has nothing that runs and could be scanned`, { code: "scan-nothing-found" });
@@ -119,7 +134,9 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
   const findings = scanned.flatMap((entry) => entry.findings);
   // The data may have been updated between two children: each is judged, and the same complaint made once.
   const ageViolations = uniqueBy(
-    scanned.flatMap(({ scan }) => judgeDatabase(scan.database, policy.policy.scan.databaseMaxAge, startedAt)),
+    scanned.flatMap(({ scan }) =>
+      judgeDatabase(scan.database, policy.policy.scan.databaseMaxAge, startedAt, scanner.describe.updateCommand),
+    ),
     (violation) => violation.problem,
   );
   const refused = scanned.flatMap((entry) => entry.refused);
@@ -140,7 +157,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
   }
   const sarif = buildSarif({
     findings: mergeFindings(findings),
-    scannerVersion: first.scan.tool.version,
+    scanner: { name: scanner.name, version: first.scan.tool.version },
     repository: formatRepository(image.reference),
     locate: createLocator(context.workingDirectory, given.policy),
     exception: (finding) => exceptions.get(findingKey(finding)),
@@ -154,10 +171,11 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     policy,
     predicateType: predicateTypes.vulnerabilities,
     predicate: buildVulnerabilityPredicate({
-      children: scanned.map(({ child, scan, findings: all }) => {
-        const hidden = all.filter((finding) => finding.hidden !== undefined);
-        return { digest: child.digest, platform: formatPlatform(child.platform), scan, hidden };
-      }),
+      scanner,
+      children: scanned.map(({ child, scan, findings: all }) => ({
+        ...{ digest: child.digest, platform: formatPlatform(child.platform) },
+        ...{ report: scan.report, findings: all },
+      })),
       scan: first.scan,
       run: context.run,
       startedAt,
@@ -185,9 +203,7 @@ function isCounted({ violation }: RefusedFinding): boolean {
 
 /** What of a scan no rule asks for, and a reader should know. */
 function describeChild({ platform, notes, sight, ownWords, scan, findings }: ScannedChild, { policy }: LoadedPolicy): string[] {
-  const told = [...notes, ...describeAllowedSpots(sight, policy.scan.allowBlindSpots), ...describeOwnWords(ownWords)];
-  const ignored = scan.report.ignoredMatches?.length ?? 0;
-  if (ignored > 0) told.push(`grype's built-in rules set ${ignored} matches aside (kernel headers and the like).`);
+  const told = [...notes, ...describeAllowedSpots(sight, policy.scan.allowBlindSpots), ...describeOwnWords(ownWords), ...scan.notes];
   if (policy.scan.onlyFixed) {
     const unfixed = findings.filter((finding) => isRefused(finding, { ...policy.scan, onlyFixed: false }) && !hasFix(finding)).length;
     if (unfixed > 0)

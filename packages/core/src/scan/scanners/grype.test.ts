@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { grypeEnvironment, parseGrypeReport, readGrypeFindings, runGrype } from "./grype.ts";
+import { placeFindings } from "../finding.ts";
+import { grypeEnvironment, runGrype } from "./grype.ts";
+import { parseGrypeReport, readGrypeFindings } from "./grype-report.ts";
 
 const match = (fields: { vulnerability?: object; artifact?: object; related?: object[] } = {}) => ({
   vulnerability: {
@@ -63,7 +65,7 @@ describe("a report that can't be read is an error and not a pass", () => {
 });
 
 describe("findings", () => {
-  const read = (matches: object[], base?: string[]) => readGrypeFindings(parseGrypeReport(report(matches)), base);
+  const read = (matches: object[], base?: string[]) => placeFindings(readGrypeFindings(parseGrypeReport(report(matches))), "grype", base);
 
   test("in the one model", () => {
     expect(

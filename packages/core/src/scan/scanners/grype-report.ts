@@ -1,0 +1,165 @@
+import { z } from "zod";
+import type { FindingSeverity, ScannerFinding } from "../finding.ts";
+import { parseReport, reportInvalid } from "./program.ts";
+import { evidenceDetailLimit, type ReportedChild, type ScannerEvidence } from "./scanner.ts";
+
+const cvssSchema = z.looseObject({ metrics: z.looseObject({ baseScore: z.number().optional() }).optional() });
+const related = z.looseObject({ id: z.string().min(1) });
+
+const matchSchema = z.looseObject({
+  vulnerability: z.looseObject({
+    id: z.string().min(1),
+    dataSource: z.string().optional(),
+    severity: z.string().nullish(),
+    urls: z.array(z.string()).nullish(),
+    description: z.string().optional(),
+    cvss: z.array(cvssSchema).nullish(),
+    fix: z.looseObject({ versions: z.array(z.string()).nullish(), state: z.string().nullish() }).nullish(),
+    epss: z.array(z.looseObject({ epss: z.number() })).nullish(),
+    knownExploited: z.array(z.unknown()).nullish(),
+  }),
+  relatedVulnerabilities: z.array(related).nullish(),
+  matchDetails: z.array(z.looseObject({ fix: z.looseObject({ suggestedVersion: z.string().nullish() }).nullish() })).nullish(),
+  artifact: z.looseObject({
+    name: z.string().min(1),
+    version: z.string(),
+    type: z.string(),
+    purl: z.string().optional(),
+    locations: z.array(z.looseObject({ path: z.string().optional(), layerID: z.string().optional() })).nullish(),
+  }),
+});
+
+/** What goldenpath reads of `grype -o json` (grype 0.121; the fields are stable since 0.80). The rest is kept as it is. */
+const reportSchema = z.looseObject({
+  matches: z.array(matchSchema),
+  ignoredMatches: z.array(z.unknown()).nullish(),
+  descriptor: z.looseObject({
+    name: z.literal("grype"),
+    version: z.string().min(1),
+    db: z
+      .looseObject({
+        status: z
+          .looseObject({
+            schemaVersion: z.string().optional(),
+            built: z.string().optional(),
+            path: z.string().optional(),
+            from: z.string().optional(),
+            valid: z.boolean().optional(),
+            error: z.string().nullish(),
+          })
+          .optional(),
+      })
+      .optional(),
+  }),
+});
+export type GrypeReport = z.infer<typeof reportSchema>;
+
+/**
+ * The text of a report → the report.
+ * @throws InfrastructureError `scanner-report-invalid`: empty, cut off, or not grype's
+ */
+export function parseGrypeReport(text: string): GrypeReport {
+  const report = parseReport(text, "grype", reportSchema);
+  const status = report.descriptor.db?.status;
+  if (status?.valid === false || (status?.error ?? "") !== "")
+    throw reportInvalid("grype", `its database is not valid (${status?.error ?? "no reason"})`);
+  return report;
+}
+
+/** A report's findings, match by match. */
+export function readGrypeFindings(report: GrypeReport): ScannerFinding[] {
+  return report.matches.map(readMatch);
+}
+
+function readMatch({ vulnerability, relatedVulnerabilities, matchDetails, artifact }: GrypeReport["matches"][number]): ScannerFinding {
+  const locations = artifact.locations ?? [];
+  const scores = (vulnerability.cvss ?? []).flatMap(({ metrics }) => metrics?.baseScore ?? []);
+  const probabilities = (vulnerability.epss ?? []).map(({ epss }) => epss);
+  const suggested = (matchDetails ?? []).map(({ fix }) => fix?.suggestedVersion || undefined).find((version) => version !== undefined);
+  const urls = [vulnerability.dataSource, ...(vulnerability.urls ?? [])].filter((url) => url !== undefined && /^https?:\/\//.test(url));
+  return {
+    id: vulnerability.id,
+    aliases: unique((relatedVulnerabilities ?? []).map(({ id }) => id)).filter((id) => id !== vulnerability.id),
+    severity: readSeverity(vulnerability.severity),
+    package: {
+      name: artifact.name,
+      version: artifact.version,
+      type: artifact.type,
+      ...(artifact.purl === undefined || artifact.purl === "" ? {} : { purl: artifact.purl }),
+    },
+    fixedVersions: unique(vulnerability.fix?.versions ?? []).filter((version) => version !== ""),
+    ...(suggested === undefined ? {} : { suggestedVersion: suggested }),
+    fixState: readFixState(vulnerability.fix?.state),
+    layers: unique(locations.flatMap(({ layerID }) => layerID || [])),
+    paths: unique(locations.flatMap(({ path }) => path || [])),
+    urls: unique(urls as string[]),
+    ...(vulnerability.description ? { description: vulnerability.description } : {}),
+    ...(scores.length === 0 ? {} : { cvss: Math.max(...scores) }),
+    ...(probabilities.length === 0 ? {} : { epss: Math.max(...probabilities) }),
+    ...((vulnerability.knownExploited ?? []).length === 0 ? {} : { kev: true }),
+  };
+}
+
+/** grype writes `High`, `Unknown`, or nothing; a word that it did not have when this was written is unknown as well. */
+function readSeverity(text: string | null | undefined): FindingSeverity {
+  const word = text?.trim().toLowerCase();
+  switch (word) {
+    case "critical":
+    case "high":
+    case "medium":
+    case "low":
+    case "negligible":
+      return word;
+    default:
+      return "unknown";
+  }
+}
+
+function readFixState(text: string | null | undefined): ScannerFinding["fixState"] {
+  return text === "fixed" || text === "not-fixed" || text === "wont-fix" ? text : "unknown";
+}
+
+/** grype's report as it is, without what tells of the machine; where it is large, without what explains a match. */
+export function renderGrypeEvidence(children: readonly ReportedChild[]): ScannerEvidence {
+  // What this scanner's runs left: `report` is what parseGrypeReport gave.
+  const scanned = children.map((child) => ({ ...child, report: child.report as GrypeReport }));
+  const [first] = scanned;
+  if (first === undefined) throw new TypeError("a scan has no image");
+  const matches =
+    scanned.length === 1
+      ? first.report.matches
+      : scanned.flatMap(({ digest, platform, report }) => report.matches.map((match) => ({ ...match, child: digest, platform })));
+  const large = Buffer.byteLength(JSON.stringify(matches)) > evidenceDetailLimit;
+  const { matches: _matches, descriptor, source: _source, ...rest } = first.report;
+  return {
+    report: { ...rest, matches: large ? matches.map(withoutDetails) : matches, descriptor: withoutMachine(descriptor) },
+    dropped: ["source", "descriptor.configuration", "descriptor.db.status.path", ...(large ? droppedDetails : [])],
+    hasMatches: true,
+  };
+}
+
+/** The configuration and the database's path are of the machine that scanned; the source is an SBOM file there. */
+function withoutMachine(descriptor: GrypeReport["descriptor"]): Record<string, unknown> {
+  const { configuration: _configuration, db, ...rest } = descriptor;
+  const { path: _path, ...status } = db?.status ?? {};
+  return { ...rest, ...(db === undefined ? {} : { db: { ...db, status } }) };
+}
+
+const droppedDetails = [
+  "matches[].matchDetails",
+  "matches[].vulnerability.description",
+  "matches[].artifact.cpes",
+  "matches[].artifact.licenses",
+  "matches[].relatedVulnerabilities[] but for id",
+];
+
+function withoutDetails(match: GrypeReport["matches"][number]): Record<string, unknown> {
+  const { matchDetails: _details, vulnerability, relatedVulnerabilities, artifact, ...rest } = match;
+  const { description: _description, ...found } = vulnerability;
+  const { cpes: _cpes, licenses: _licenses, ...pkg } = artifact;
+  return { ...rest, vulnerability: found, relatedVulnerabilities: (relatedVulnerabilities ?? []).map(({ id }) => ({ id })), artifact: pkg };
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

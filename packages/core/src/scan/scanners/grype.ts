@@ -1,0 +1,141 @@
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import type { ProcessResult } from "@goldenpath/foundation/exec/run";
+import type { Context } from "@goldenpath/foundation/ports";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { z } from "zod";
+import type { FoundTool } from "../../tools/find.ts";
+import { findPrivateTool } from "../../tools/private.ts";
+import type { System } from "../blind-spots.ts";
+import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
+import type { DatabaseFacts } from "../gate.ts";
+import { type GrypeReport, parseGrypeReport, readGrypeFindings, renderGrypeEvidence } from "./grype-report.ts";
+import { describeTool, pickNetworkEnvironment, programFailed, startProgram } from "./program.ts";
+import type { Scanner, ScannerRun } from "./scanner.ts";
+
+export const grype: Scanner = {
+  name: "grype",
+  tools: ["grype"],
+  prepare: (given, context) => placeDatabase(grypeDatabase, given, context),
+  scan: (sbomFile, database, context) => runGrype(sbomFile, context, database),
+  knowsSystem: (system, database, context) => isDistributionKnown(system, context, database),
+  describe: {
+    formatUri: (version) => `pkg:github/anchore/grype@v${version}`,
+    updateCommand: "grype db update",
+    renderEvidence: renderGrypeEvidence,
+  },
+};
+
+export const grypeDatabase: DatabaseKind = {
+  scanner: "grype",
+  files: ["6/vulnerability.db", "6/import.json"],
+  whichDirectory: "Give the directory that has the folder `6`: what GRYPE_DB_CACHE_DIR is for grype.",
+  variables: { directory: "GRYPE_DB_CACHE_DIR", update: "GRYPE_DB_AUTO_UPDATE", mirror: "GRYPE_DB_UPDATE_URL" },
+};
+
+/**
+ * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no `.grype.yaml` of the checkout can add ignore
+ * rules, and an explicit environment, so that no `GRYPE_*` variable can.
+ * @param given the program, where it was found before; else it is looked for, and its bytes are held to the lock's
+ * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running the tool
+ */
+export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace, given?: FoundTool): Promise<ScannerRun> {
+  const tool = given ?? (await findPrivateTool("grype", context));
+  const parameters = ["--output", "json"];
+  const ended = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
+  // No --fail-on is passed, so every other exit code means that grype did not do its work.
+  if (ended.exitCode !== 0) throw grypeFailed(tool, ended);
+  const report = parseGrypeReport(ended.stdout);
+  const ignored = report.ignoredMatches?.length ?? 0;
+  return {
+    findings: readGrypeFindings(report),
+    database: await readDatabaseFacts(report),
+    parameters: ["sbom:CycloneDX", ...parameters],
+    tool: describeTool(tool),
+    notes: ignored === 0 ? [] : [`grype's built-in rules set ${ignored} matches aside (kernel headers and the like).`],
+    report,
+  };
+}
+
+/**
+ * Whether grype's data has a distribution in a version, by its own way of finding it (aliases, rolling releases): what it does not have is matched against nothing,
+ * in silence. The database must be there already: after {@link runGrype}.
+ * @throws InfrastructureError `scanner-failed`, and those of finding and running the tool
+ */
+async function isDistributionKnown({ name, version }: System, context: Context, database: DatabasePlace): Promise<boolean> {
+  // What os-release may hold by os-release(5); a colon is grype's own.
+  if (!/^[A-Za-z0-9._-]+$/.test(name) || !/^[A-Za-z0-9._+~-]*$/.test(version)) return false;
+  if (version === "" && !rollingDistributions.has(name)) return false;
+  const tool = await findPrivateTool("grype", context);
+  // A package is asked for that there is nowhere: the answer is an empty list, or that the data has no such system.
+  // Three numbers (Alpine's) it takes for an error there, and looks at two of them when it matches.
+  const release = /^\d+\.\d+(?=\.\d)/.exec(version)?.[0] ?? version;
+  const distro = release === "" ? name : `${name}:${release}`;
+  const args = ["db", "search", `--distro=${distro}`, "--pkg=goldenpath-asks-for-the-distribution-alone", "--output=json"];
+  const ended = await startGrype(tool, args, context, { ...database, update: false });
+  if (ended.exitCode === 0) return true;
+  if (/\b(?:OS not present|invalid distro version)\b/i.test(ended.stderr)) return false;
+  throw grypeFailed(tool, ended);
+}
+
+/** Of which os-release need not name a version: grype's own table of them (its database's `operating_system_specifier_overrides`, marked as rolling). */
+const rollingDistributions = new Set(["arch", "archlinux", "chainguard", "echo", "hummingbird", "minimos", "secureos", "wolfi"]);
+
+function startGrype(tool: FoundTool, args: readonly string[], context: Context, database: DatabasePlace): Promise<ProcessResult> {
+  return startProgram(tool, args, context, (home) => grypeEnvironment(context.env, home, database));
+}
+
+function grypeFailed(tool: FoundTool, ended: ProcessResult): InfrastructureError {
+  return programFailed(
+    tool,
+    ended,
+    /vulnerability db/i.test(ended.stderr)
+      ? "Let grype reach its database's server (or a mirror, GRYPE_DB_UPDATE_URL), or give a directory with a database in the input 'database'."
+      : undefined,
+  );
+}
+
+/** What grype gets to see: the database's place and how to reach its server, its own judgement of age off (the policy judges it), and nothing else. */
+export function grypeEnvironment(env: Context["env"], home: string, database: DatabasePlace): Record<string, string | undefined> {
+  return {
+    ...pickNetworkEnvironment(env),
+    HOME: home,
+    XDG_CONFIG_HOME: home,
+    TMPDIR: home,
+    NO_COLOR: "1",
+    GRYPE_CHECK_FOR_APP_UPDATE: "false",
+    GRYPE_DB_VALIDATE_AGE: "false",
+    GRYPE_DB_VALIDATE_BY_HASH_ON_START: "true",
+    GRYPE_DB_CACHE_DIR: database.directory,
+    GRYPE_DB_AUTO_UPDATE: String(database.update),
+    GRYPE_DB_UPDATE_URL: env["GRYPE_DB_UPDATE_URL"],
+    GRYPE_DB_CA_CERT: env["GRYPE_DB_CA_CERT"],
+  };
+}
+
+async function readDatabaseFacts(report: GrypeReport): Promise<DatabaseFacts> {
+  const status = report.descriptor.db?.status;
+  if (status === undefined) return {};
+  const built = status.built === undefined ? undefined : new Date(status.built);
+  const digest = status.path === undefined ? undefined : await readImportDigest(dirname(status.path));
+  return {
+    ...(built === undefined || Number.isNaN(built.getTime()) ? {} : { built }),
+    ...(status.schemaVersion === undefined ? {} : { schema: status.schemaVersion }),
+    ...(status.from === undefined ? {} : { from: status.from }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+/** The checksum beside the database, which grype has compared with the file before it scanned. */
+async function readImportDigest(directory: string): Promise<string | undefined> {
+  try {
+    const parsed = z.looseObject({ digest: z.string().regex(/^xxh64:[0-9a-f]{1,16}$/) });
+    return parsed.parse(parseJson(await readFile(join(directory, "import.json"), "utf8"))).digest;
+  } catch (error) {
+    throw new InfrastructureError(`the checksum of grype's database can't be read: ${describeError(error)}`, {
+      code: "scanner-report-invalid",
+      cause: error,
+    });
+  }
+}

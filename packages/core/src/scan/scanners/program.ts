@@ -1,0 +1,83 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Context } from "@goldenpath/foundation/ports";
+import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
+import type { z } from "zod";
+import type { FoundTool } from "../../tools/find.ts";
+import type { ScannerRun } from "./scanner.ts";
+
+// What running a program and reading what it wrote is like for every scanner.
+
+/** Milliseconds: the first run of a machine downloads a database of hundreds of megabytes. */
+const timeout = 15 * 60 * 1000;
+const maxReportBytes = 256 * 1024 * 1024;
+
+/**
+ * Runs a scanner's program in a private home and working directory, so that no configuration of the checkout can set findings aside.
+ * @param environment all that the program gets to see, for that home
+ */
+export async function startProgram(
+  tool: FoundTool,
+  args: readonly string[],
+  context: Context,
+  environment: (home: string) => Record<string, string | undefined>,
+): Promise<ProcessResult> {
+  const home = join(context.temporaryDirectory, `${tool.name}-home`);
+  await mkdir(home, { recursive: true });
+  return runProcess(tool.path, args, {
+    env: { ...environment(home), HOME: home, XDG_CONFIG_HOME: home, TMPDIR: home },
+    cwd: home,
+    signal: context.signal,
+    timeoutMs: timeout,
+    maxOutputBytes: maxReportBytes,
+    onLine: (line, stream) => {
+      if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`${tool.name}: ${line}`);
+    },
+  });
+}
+
+/** What a program needs of the environment to reach a server. */
+export function pickNetworkEnvironment(env: Context["env"]): Record<string, string | undefined> {
+  const passed = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+  return Object.fromEntries(passed.map((name) => [name, env[name]]));
+}
+
+export function programFailed(tool: FoundTool, { exitCode, stderr }: ProcessResult, wayOut?: string): InfrastructureError {
+  return new InfrastructureError(`${tool.name} ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`, {
+    code: "scanner-failed",
+    wayOut: wayOut ?? `Run the step again with debug logging on to see all that ${tool.name} says.`,
+  });
+}
+
+/** As a result names it. */
+export function describeTool({ name, version, sha256 }: FoundTool): ScannerRun["tool"] {
+  return { name, version, ...(sha256 === undefined ? {} : { sha256 }) };
+}
+
+/**
+ * The text of a scanner's JSON report → the report, by the scanner's schema of it.
+ * @throws InfrastructureError `scanner-report-invalid`: empty, cut off, or not that scanner's
+ */
+export function parseReport<T>(text: string, name: string, schema: z.ZodType<T>): T {
+  if (text.trim() === "") throw reportInvalid(name, "it is empty");
+  let json: unknown;
+  try {
+    json = parseJson(text);
+  } catch (error) {
+    throw reportInvalid(name, text.trimEnd().endsWith("}") ? "it is not JSON" : "it ends in the middle", error);
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) throw reportInvalid(name, describeIssues(parsed.error));
+  return parsed.data;
+}
+
+export function reportInvalid(name: string, why: string, cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`${name}'s report can't be read: ${why}`, { code: "scanner-report-invalid", cause });
+}
+
+function lastLines(text: string): string {
+  const lines = text.trim().split(/\r?\n/).slice(-5).join("\n");
+  return lines === "" ? "it said nothing" : lines;
+}

@@ -29,8 +29,12 @@ export const buildpacks = {
   plan: (builder) => ({ buildpacks: builder.buildpacks.map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)) }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);
-    const isClaimed = image.children.every(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
-    return { builders: builders.map((builder) => builder.name), materials: listBuildpacks(builders), isClaimed };
+    const isMarked = image.children.map(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
+    return {
+      builders: builders.map((builder) => builder.name),
+      materials: listBuildpacks(builders),
+      isClaimed: isMarked.includes(true) && !isMarked.includes(false),
+    };
   },
   judge: judgeBuilders,
 } as const satisfies BuildStrategy<BuildpacksBuilder, BuildpacksPlan>;

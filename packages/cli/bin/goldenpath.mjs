@@ -16,5 +16,5 @@ if (process.platform !== "win32" && !process.env.CI) {
   const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, ".cache"));
   if (cache) enableCompileCache(join(cache, "goldenpath", "compiled"));
 }
-const { runProcess } = await import("@goldenpath/cli/process");
+const { runProcess } = await import("../src/process.ts");
 await runProcess(process.argv.slice(2));

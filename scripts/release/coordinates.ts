@@ -1,0 +1,16 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../steps.ts";
+
+/** Where goldenpath's own releases are. A fork changes these, and nothing else does. */
+export const coordinates = {
+  repository: "goldenpath-ci/goldenpath",
+  npmPackage: "@goldenpath-ci/goldenpath",
+  image: "ghcr.io/goldenpath-ci/goldenpath",
+  tools: "ghcr.io/goldenpath-ci/goldenpath-tools",
+} as const;
+
+/** The version that every package of this repository has. */
+export function readVersion(): string {
+  return (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
+}

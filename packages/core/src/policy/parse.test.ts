@@ -93,27 +93,6 @@ describe("a policy that is refused, with the place and the reason", () => {
       "build.builders[0].buildpacks[0]: expected an image pinned by digest",
     ],
     [
-      "a builder of a strategy that there is not",
-      builder,
-      "    - kind: buildpack\n      name: node",
-      "buildpack",
-      "found 'buildpack'; did you mean `buildpacks`?",
-    ],
-    [
-      "a typo in a builder's key",
-      "      runImage:",
-      "      runimage:",
-      "runimage",
-      "build.builders[0].runimage: unknown key; did you mean `runImage`?",
-    ],
-    [
-      "a key that no builder of its kind has",
-      builder,
-      `${builder}\n      image: a.example/b`,
-      "image: a",
-      "build.builders[0].image: unknown key (known here: kind, name, buildpacks, runImage)",
-    ],
-    [
       "an unknown base",
       "runImage: golden-run",
       "runImage: golden-rum",
@@ -395,14 +374,6 @@ describe("a policy that is accepted", () => {
     ["in JSON", JSON.stringify({ a: 1 }).replace('{"a":1}', samplePolicyText)],
   ])("%s", (_what, text) => {
     expect(parse(text)).toEqual(parse(samplePolicyText));
-  });
-
-  test("with a builder that says its kind, or leaves it out as policies before there were kinds do", () => {
-    const [builderOf] = parse(samplePolicyText).build.builders;
-    expect(builderOf).not.toHaveProperty("kind");
-    expect(parse(sampleWith(builder, "    - kind: buildpacks\n      name: node")).build.builders).toEqual([
-      { ...builderOf, kind: "buildpacks" },
-    ]);
   });
 
   test("with an unlimited age of the database", () => {

@@ -1,0 +1,55 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { samplePolicyText } from "@goldenpath/testing/policy";
+import { describe, expect, test } from "vitest";
+import { parsePolicy } from "./parse.ts";
+
+const builder = "    - name: node";
+const parseWith = (from: string, to: string) => {
+  expect(samplePolicyText).toContain(from);
+  return parsePolicy(new TextEncoder().encode(samplePolicyText.replace(from, to)), "p.yaml");
+};
+
+describe("a builder that is refused, with the place and the reason", () => {
+  test.each([
+    [
+      "of a strategy that there is not",
+      builder,
+      "    - kind: buildpack\n      name: node",
+      /^p\.yaml:29:13: build\.builders\[0\]\.kind: expected .*buildpacks.*, found 'buildpack'; did you mean `buildpacks`\?$/m,
+    ],
+    [
+      "of no strategy",
+      builder,
+      "    - kind:\n      name: node",
+      /^p\.yaml:29:\d+: build\.builders\[0\]\.kind: expected .*, found nothing$/m,
+    ],
+    ["that is no map", builder, `    - node\n${builder}`, /^p\.yaml:29:7: build\.builders\[0\]: expected a map, found 'node'$/m],
+    [
+      "with a typo in a key",
+      "      runImage:",
+      "      runimage:",
+      /^p\.yaml:\d+:7: build\.builders\[0\]\.runimage: unknown key; did you mean `runImage`\?$/m,
+    ],
+    [
+      "with a key that none of its kind has",
+      builder,
+      `${builder}\n      image: a.example/b`,
+      /^p\.yaml:30:7: build\.builders\[0\]\.image: unknown key \(known here: kind, name, buildpacks, runImage\)$/m,
+    ],
+  ])("%s", (_what, from, to, message) => {
+    try {
+      parseWith(from, to);
+    } catch (error) {
+      expect(error).toBeInstanceOf(UserError);
+      expect((error as UserError).message).toMatch(message);
+      return;
+    }
+    expect.unreachable("it was taken");
+  });
+});
+
+test("a builder says its kind, or leaves it out as policies before there were kinds do", () => {
+  const [given] = parseWith(builder, builder).build.builders;
+  expect(given).not.toHaveProperty("kind");
+  expect(parseWith(builder, "    - kind: buildpacks\n      name: node").build.builders).toEqual([{ ...given, kind: "buildpacks" }]);
+});

@@ -16,6 +16,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy schema                         its JSON Schema
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
+  goldenpath tools publish oci://HOST/NAME         put them into a registry, for runners to get them from
   goldenpath registry serve [--port N] [--dir DIR] [--log]
                                                    the embedded OCI registry, on localhost
   goldenpath registry probe URL [--write] [--quarantine IMAGE]
@@ -75,6 +76,12 @@ const commandHelp = {
 
   goldenpath tools prefetch [NAME…]
       Downloads and checks the tools now; without names all of them.
+
+  goldenpath tools publish oci://HOST/NAME[:TAG] [NAME…]
+      Puts the tools into a registry as one artifact, for all platforms of the lock, and prints what GOLDENPATH_TOOL_MIRROR is to be. Only what
+      the lock can verify gets there, and nothing before all of it is at hand.
+  --platform OS-ARCH
+      Only for this platform, such as linux-amd64; may be given several times.
 
   --json
       Print JSON.

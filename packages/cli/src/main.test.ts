@@ -31,7 +31,7 @@ describe("what is wrong exits 2 and says what is allowed", () => {
     [["policy", "check", "/nowhere/policy.yaml"], "cannot be read"],
     [["policy", "publish", policyTemplate], "expected FILE HOST/NAME"],
     [["keys", "old"], "expected new DIR"],
-    [["tools", "install"], "expected list or prefetch"],
+    [["tools", "install"], "expected list, prefetch or publish"],
     [["tools", "list", "vim"], "vim"],
     [["registry", "serve", "--port", "high"], "expected a whole number"],
     [["registry", "stop"], "expected serve"],

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describeError, InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
 import { copyToPrivate, sha256OfFile } from "./cache.ts";
-import { cachedPath, type Inspection, useCached } from "./cached.ts";
+import { cachedPath, type Inspection, inspectCached, useCached } from "./cached.ts";
 import { isRefusedDownload, isTransient } from "./fetch.ts";
 import type { LockedFile } from "./lock.ts";
 import { inspectPath, isProgram, readToolVersion } from "./path.ts";
@@ -36,23 +36,33 @@ export async function findTool(name: string, options: FindToolOptions): Promise<
   return inTurn(search, async () => (await takeFromCache(search, rejected)) ?? (await obtainAndUse(search, rejected)));
 }
 
+/** A file that the lock knows, in the cache. */
+export interface CachedFile {
+  file: LockedFile;
+  path: string;
+  /** Hex; one of the file's. */
+  sha256: string;
+}
+
 /**
  * What can be verified of a tool, in the cache: got where it is not there, and not unpacked, copied or run. For other platforms than this machine's, too.
  * @throws as {@link findTool}
  */
-export async function fetchLockedFile(name: string, options: FindToolOptions): Promise<{ file: LockedFile; path: string; search: Search }> {
+export async function cacheTool(name: string, options: FindToolOptions): Promise<CachedFile> {
   const search = startSearch(name, options);
   const rejected: RejectedSource[] = [];
   if (search.files.length === 0) throw unsupported(search, rejected);
-  const file = await inTurn(search, async () => {
-    for (const each of search.files) {
-      // A copy is hashed by whoever reads it: this only says what is there.
-      const sha256 = await sha256OfFile(cachedPath(search, each));
-      if (sha256 !== undefined && each.sha256s.includes(sha256)) return each;
+  const look = async (file: LockedFile): Promise<CachedFile | undefined> => {
+    const inspected = await inspectCached(search, file);
+    return "path" in inspected ? { file, path: inspected.path, sha256: inspected.sha256 } : undefined;
+  };
+  return inTurn(search, async () => {
+    for (const file of search.files) {
+      const there = await look(file);
+      if (there !== undefined) return there;
     }
-    return (await obtain(search, rejected, async (_offer, stored) => stored)) as LockedFile;
+    return obtain(search, rejected, async (_offer, file) => (await look(file)) ?? Promise.reject(changed(search, file, undefined)));
   });
-  return { file, path: cachedPath(search, file), search };
 }
 
 /** Finds several tools at once: downloads run beside each other and beside a build, builds one after another. The first failure stops the rest. */
@@ -125,15 +135,16 @@ function obtainAndUse(search: Search, rejected: RejectedSource[]): Promise<Found
   return obtain(search, rejected, async ({ source }, file) => {
     const used = await useCached(search, file);
     if ("path" in used) return describeFound(search.tool, used.path, source, used.sha256);
-    // Verified before it was put there, so somebody else writes there as well.
-    throw new InfrastructureError(
-      `${cachedPath(search, file)} was changed as soon as it was there: its SHA-256 is ${used.sha256 ?? "gone"}`,
-      {
-        code: "tool-changed",
-        wayOut: "Set GOLDENPATH_TOOL_CACHE to a directory that nobody else writes to.",
-        safeToRetry: false,
-      },
-    );
+    throw changed(search, file, used.sha256);
+  });
+}
+
+/** It was verified before it was put there, so somebody else writes there as well. */
+function changed(search: Search, file: LockedFile, sha256: string | undefined): InfrastructureError {
+  return new InfrastructureError(`${cachedPath(search, file)} was changed as soon as it was there: its SHA-256 is ${sha256 ?? "gone"}`, {
+    code: "tool-changed",
+    wayOut: "Set GOLDENPATH_TOOL_CACHE to a directory that nobody else writes to.",
+    safeToRetry: false,
   });
 }
 

@@ -70,7 +70,7 @@ export async function hasGo({ options }: Search): Promise<boolean> {
   return (await findInPath("go", options.env)) !== undefined;
 }
 
-export function nothingKnown({ tool, platform }: Search): string {
+export function nothingKnown({ tool, platform }: Pick<Search, "tool" | "platform">): string {
   return `the lock has no SHA-256 of ${tool.name} ${tool.version} for ${platform}, so nothing could be verified`;
 }
 

@@ -129,6 +129,16 @@ test("no file imports itself through others, for types either", () => {
   expect(findCircle("a", [])).toHaveLength(3);
 });
 
+test("no action but scan has a scanner in it", () => {
+  const isScanner = (file: string): boolean => file.startsWith(join(root, "packages/core/src/scan/scanners/"));
+  const withScanners = readdirSync(join(root, "actions")).filter((action) => {
+    const reached = new Set([join(root, "actions", action, "src/index.ts")]);
+    for (const file of reached) for (const next of listImports(file)) reached.add(next);
+    return [...reached].some(isScanner);
+  });
+  expect(withScanners).toEqual(["scan"]);
+});
+
 /** The project's own files that one imports, by relative name or by package. */
 function listImports(file: string): string[] {
   const modules = [...readFileSync(file, "utf8").matchAll(/\bfrom "([^"]+)";|^import "([^"]+)";/gm)].map(

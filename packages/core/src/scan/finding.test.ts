@@ -94,3 +94,23 @@ describe("findings are the same", () => {
     expect(key(a)).not.toBe(key(b));
   });
 });
+
+describe("of what a scanner says of a package", () => {
+  const { origin: _origin, source: _source, ...said } = finding({ layers: ["sha256:base"] });
+  const place = (type: string, purl?: string) =>
+    placeFindings([{ ...said, package: { name: "x", version: "1.0.0", type, ...(purl === undefined ? {} : { purl }) } }], "shelf", [
+      "sha256:base",
+    ]);
+
+  test.each(["deb", "apk", "rpm"])("its word for a system's package is not taken where the URL says %s", (type) => {
+    expect(place("os-pkgs", `pkg:${type}/linux/x@1.0.0`)).toMatchObject([{ package: { type }, origin: "base", source: "shelf" }]);
+  });
+
+  test.each([
+    ["go-module", "pkg:golang/x@1.0.0"],
+    ["npm", "pkg:npm/deb/x@1.0.0"],
+    ["os-pkgs", undefined],
+  ])("the word %s stays", (type, purl) => {
+    expect(place(type, purl)).toMatchObject([{ package: { type } }]);
+  });
+});

@@ -23,14 +23,18 @@ export interface BaseOptions {
   refresh?: boolean;
 }
 
-interface Recipe {
-  name: BaseVariant;
-  title: string;
-  description: string;
+/** Packages for a root file system. */
+export interface PackageChoice {
   /** Names; alternatives, the preferred one first, with ` | ` between them, since distributions' releases name some differently. */
   packages: string[];
   /** Dependencies that only a maintainer script or a person at a terminal has, with the reason. */
   notNeeded: Record<string, string>;
+}
+
+interface Recipe extends PackageChoice {
+  name: BaseVariant;
+  title: string;
+  description: string;
 }
 
 /** Raise it when the same packages make another root than before. */
@@ -60,14 +64,8 @@ export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage>
   const work = await mkdtemp(join(options.outputDirectory, `.base-${recipe.name}-`));
   const task = options.ports.progress.start(recipe.title, { amount: 4, unit: "items" });
   try {
-    const apt = await openApt({ ...options, distribution, directory: join(work, "apt") });
-    task.advance(1);
-    const packages = await closePackages(apt, recipe);
-    const files = await apt.download(packages, join(work, "debs"));
-    task.advance(1);
-    const unpacked = await Promise.all(files.map((file) => unpackPackage(file, join(work, "root"), options)));
-    task.advance(1);
-    const layer = await writeLayer(composeRoot(unpacked, distribution), modified, join(work, "layer.tar.gz"));
+    const { root, packages } = await installPackages(recipe, distribution, { ...options, directory: work, onStep: () => task.advance(1) });
+    const layer = await writeLayer(root, modified, join(work, "layer.tar.gz"));
     const image = await saveImage(assembleImage(describeBase(recipe, distribution, packages, modified), [layer]), kept);
     task.advance(1);
     task.done(`${packages.length} packages of ${distribution.prettyName}, ${image.digest}`);
@@ -80,8 +78,22 @@ export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage>
   }
 }
 
+type InstallOptions = Pick<BaseOptions, "env" | "signal"> & { directory: string; onStep?: () => void };
+
+/** A root file system of the chosen packages and what they depend on. `directory` is empty, and what is left in it can go. */
+export async function installPackages(choice: PackageChoice, distribution: Distribution, options: InstallOptions) {
+  const apt = await openApt({ ...options, distribution, directory: join(options.directory, "apt") });
+  options.onStep?.();
+  const packages = await closePackages(apt, choice);
+  const files = await apt.download(packages, join(options.directory, "debs"));
+  options.onStep?.();
+  const unpacked = await Promise.all(files.map((file) => unpackPackage(file, join(options.directory, "root"), options)));
+  options.onStep?.();
+  return { root: composeRoot(unpacked, distribution), packages };
+}
+
 /** The recipe's packages and all that they depend on, but for what the recipe says is not needed. Sorted by name. */
-export async function closePackages(apt: Pick<Apt, "describe">, recipe: Pick<Recipe, "packages" | "notNeeded">): Promise<PackageRecord[]> {
+export async function closePackages(apt: Pick<Apt, "describe">, recipe: PackageChoice): Promise<PackageRecord[]> {
   const chosen = new Map<string, PackageRecord>();
   let wanted = recipe.packages.map((item) => item.split("|").map((name) => name.trim()));
   while (wanted.length > 0) {
@@ -106,7 +118,7 @@ export async function closePackages(apt: Pick<Apt, "describe">, recipe: Pick<Rec
   return [...chosen.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function unpackPackage(file: string, directory: string, options: BaseOptions): Promise<UnpackedPackage> {
+async function unpackPackage(file: string, directory: string, options: Pick<BaseOptions, "env" | "signal">): Promise<UnpackedPackage> {
   const name = basename(file).split("_")[0] ?? basename(file);
   const target = join(directory, name);
   await mkdir(directory, { recursive: true });

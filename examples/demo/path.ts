@@ -58,7 +58,7 @@ export async function walkPath(demo: Demo): Promise<Promoted> {
   const quarantine = built.outputs["image"] ?? "";
   // Three jobs side by side, as in the workflow: each sees the digest and nothing of the others, and signs with its own key.
   await Promise.all([
-    mustPass(demo, demo.step("web-attest", "sign", { image: quarantine, stage: "build", key: platform.keys.build.file })),
+    mustPass(demo, demo.step("web-attest", "attest", { image: quarantine, key: platform.keys.build.file })),
     judgeAndSign(demo, "web", "base", demo.step("web-base", "enforce-golden-base", { image: quarantine }), quarantine),
     judgeAndSign(demo, "web", "scan", demo.step("web-scan", "scan", { image: quarantine, database: vulnerabilityData }), quarantine),
   ]);

@@ -133,11 +133,10 @@ function attestJob(place: Place): Mapping {
   return keyJob(place, "attest", { needs: "build" }, [
     ownStep(place, fileOf("build"), {
       name: "Attest the build",
-      action: "sign",
+      action: "attest",
       needsTools: true,
       with: {
         image: `${fromInput("repository")}@${expression("needs.build.outputs.digest")}`,
-        stage: "build",
         "build-environment": "host",
         ...signingKey("build"),
       },

@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const judging = ["enforce-golden-base", "scan", "sign", "verify", "promote"];
+const judging = ["enforce-golden-base", "scan", "attest", "sign", "verify", "promote"];
 
 interface Job {
   temporary: string;
@@ -66,7 +66,7 @@ describe("in the job that built", () => {
     const same = await runStep(building, action(name));
     expect(same).toMatchObject({ verdict: "fail", log: expect.stringMatching(refused) });
     const apart = await runStep(startJob("judge"), action(name));
-    expect(apart).toMatchObject({ verdict: "error", log: expect.stringContaining("input 'policy' is required") });
+    expect(apart).toMatchObject({ verdict: "error", log: expect.stringMatching(/input '(?:policy|image)' is required/) });
   });
 
   test("scan refuses where the build removed the mark on the disk: the runner still knows", async () => {
@@ -82,6 +82,6 @@ describe("in the job that built", () => {
     await runStep(building, action("detect-and-build"));
     const bin = join(projectRoot, "packages/cli/bin/goldenpath.mjs");
     expect((await runStep(building, [bin, "scan"])).log).toMatch(/would run in the job that built/);
-    expect((await runStep(startJob("judge"), [bin, "scan"])).log).toContain("input 'policy' is required");
+    expect((await runStep(startJob("judge"), [bin, "scan"])).log).toContain("input 'image' is required");
   });
 });

@@ -78,7 +78,7 @@ function commands(facts: { image: string; policy: string }): Record<string, stri
   return {
     enforce: ["enforce", ...common],
     scan: ["scan", ...common],
-    sign: ["sign", ...common, "--stage", "build", "--key", keys.build.file],
+    attest: ["attest", ...common, "--key", keys.build.file],
     verify: ["verify", ...common, "--environment", "production"],
     promote: [
       "promote",
@@ -96,7 +96,7 @@ function commands(facts: { image: string; policy: string }): Record<string, stri
     report: ["report", ...common],
   };
 }
-const verbs = ["enforce", "scan", "sign", "verify", "promote", "report"] as const;
+const verbs = ["enforce", "scan", "attest", "verify", "promote", "report"] as const;
 const command = (verb: string, facts: Partial<{ image: string; policy: string }> = {}): string[] =>
   commands({ image: image.reference, policy: stand.policy.file, ...facts })[verb] ?? expect.unreachable(verb);
 

@@ -5,6 +5,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { pushTinyImage, pushTinyIndex, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { describe, expect, test } from "vitest";
 import {
+  attest,
   type Built,
   base,
   client,
@@ -14,7 +15,6 @@ import {
   policyBytes,
   rulesOf,
   server,
-  sign,
   useSigningPath,
   verify,
   workflowRun,
@@ -25,7 +25,7 @@ useSigningPath("syft");
 describe("a build's attestation", () => {
   test("is provenance and an SBOM, and opens the gate", async () => {
     const image = await newImage();
-    const { outcome } = await sign(image, { stage: "build", key: "build.pem", "build-environment": "container" });
+    const { outcome } = await attest(image, { key: "build.pem", "build-environment": "container" });
     expect(outcome.result).toMatchObject({ verdict: "pass", tools: [{ name: "syft" }] });
     const { statements } = await collect(image);
     const [provenance] = statements.filter((each) => each.statement.predicateType === predicateTypes.provenance);
@@ -43,15 +43,15 @@ describe("a build's attestation", () => {
 
   test("says host unless told otherwise, which this policy refuses", async () => {
     const image = await newImage();
-    await sign(image, { stage: "build", key: "build.pem" });
+    await attest(image, { key: "build.pem" });
     expect(rulesOf(await verify(image, "built"))).toEqual(["gate.build-environment"]);
   });
 
   test("of another source is refused", async () => {
     const image = await newImage();
-    await sign(
+    await attest(
       image,
-      { stage: "build", key: "build.pem", "build-environment": "container" },
+      { key: "build.pem", "build-environment": "container" },
       { ...workflowRun, sourceRepository: "https://github.com/evil/shop" },
     );
     expect(rulesOf(await verify(image, "built"))).toEqual(["gate.source"]);
@@ -60,7 +60,7 @@ describe("a build's attestation", () => {
   test("on a foreign base names no builder, and is refused", async () => {
     const foreign = await tinyLayer({ "etc/os-release": "ID=foreign\n" });
     const image = await newImage(foreign);
-    expect((await sign(image, { stage: "build", key: "build.pem", "build-environment": "container" })).outcome.verdict).toBe("pass");
+    expect((await attest(image, { key: "build.pem", "build-environment": "container" })).outcome.verdict).toBe("pass");
     expect(rulesOf(await verify(image, "built"))).toEqual(["gate.builder"]);
   });
 
@@ -78,7 +78,7 @@ describe("a build's attestation", () => {
       digest,
       children: [first, second],
     };
-    await sign(index, { stage: "build", key: "build.pem", "build-environment": "container" });
+    await attest(index, { key: "build.pem", "build-environment": "container" });
     const sbomsOn = async (subject: Digest): Promise<number> => {
       const { statements } = await collectEvidence(client, repository, subject, parsePolicy(policyBytes, "policy.yaml").signers);
       return statements.filter((each) => each.statement.predicateType === predicateTypes.cyclonedx).length;

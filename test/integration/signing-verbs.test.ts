@@ -7,6 +7,7 @@ import { makeKey } from "@goldenpath/testing/signers";
 import { pushTinyImage, pushTinyIndex, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { describe, expect, test } from "vitest";
 import {
+  attest,
   type Built,
   base,
   client,
@@ -29,19 +30,13 @@ useSigningPath();
 
 describe("sign ends in an error, and attaches nothing", () => {
   const cases: [name: string, code: string, raw: (image: Built) => Promise<Record<string, string>>][] = [
-    ["without results and without a stage", "input-invalid", async () => ({})],
-    [
-      "with results and a stage",
-      "input-invalid",
-      async (image) => ({ stage: "build", results: await writeResult(resultOf("scan", image, "pass")) }),
-    ],
-    ["with a stage that it does not attest", "input-invalid", async () => ({ stage: "scan" })],
+    ["without results", "input-invalid", async () => ({})],
+    ["with none but a comment", "input-invalid", async () => ({ results: "# none" })],
     [
       "with a signer that it does not know",
       "input-invalid",
       async (image) => ({ signer: "keyless", results: await writeResult(resultOf("scan", image, "pass")) }),
     ],
-    ["with a build environment that it does not know", "input-invalid", async () => ({ stage: "build", "build-environment": "laptop" })],
     [
       "with a key that is not there",
       "key-unreadable",
@@ -73,6 +68,11 @@ describe("sign ends in an error, and attaches nothing", () => {
       }),
     ],
     [
+      "that was made without a policy",
+      "result-not-signable",
+      async (image) => ({ results: await writeResult(resultOf("scan", image, "pass", { policy: undefined })) }),
+    ],
+    [
       "for a good result and a bad one",
       "result-not-signable",
       async (image) => {
@@ -99,16 +99,23 @@ describe("sign ends in an error, and attaches nothing", () => {
     expect((await sign(down, { results, key: "scan.pem" })).outcome.result.error?.code).toBe("registry-unreachable");
   });
 
+  test("attest, with a build environment that it does not know", async () => {
+    const image = await newImage();
+    const { outcome } = await attest(image, { key: "build.pem", "build-environment": "laptop" });
+    expect(outcome.result).toMatchObject({ verdict: "error", stage: "attest", error: { code: "input-invalid" } });
+    expect(await collect(image)).toEqual({ statements: [], rejected: [] });
+  });
+
   test("for a build whose source is not known", async () => {
     const image = await newImage();
-    const { outcome } = await sign(image, { stage: "build", key: "build.pem" }, { builderId: "local", sourceRepository: undefined });
+    const { outcome } = await attest(image, { key: "build.pem" }, { builderId: "local", sourceRepository: undefined });
     expect(outcome.result).toMatchObject({ verdict: "error", error: { code: "source-unknown" } });
   });
 
   test("for a build while a base of the policy cannot be looked at", async () => {
     const image = await newImage();
     server.faults = [{ path: "/bases/golden/", action: { kind: "status", status: 403 } }];
-    const { outcome } = await sign(image, { stage: "build", key: "build.pem" });
+    const { outcome } = await attest(image, { key: "build.pem" });
     expect(outcome.result.verdict).toBe("error");
     expect(await collect(image)).toEqual({ statements: [], rejected: [] });
   });

@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from "node:path";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { attestVerb } from "@goldenpath/core/verbs/attest";
 import { buildVerb } from "@goldenpath/core/verbs/build";
 import { enforceVerb } from "@goldenpath/core/verbs/enforce";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
@@ -132,7 +133,7 @@ const passed = { verdict: "pass", rules: [] };
 const build = (policy: { file: string }, inputs: Record<string, string> = {}) =>
   run(buildVerb, policy, { context: "site", tags: `${server.host}/quarantine/site-${++counter}:1`, ...inputs });
 const attest = (policy: { file: string }, image: string, inputs: Record<string, string> = {}) =>
-  run(signVerb, policy, { image, stage: "build", key: keys.build.file, ...inputs });
+  run(attestVerb, policy, { image, key: keys.build.file, ...inputs });
 
 /** Builds a site and returns its image. */
 async function buildSite(policy: { file: string }): Promise<string> {

@@ -83,7 +83,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const signing = Object.values(stageWorkflow(stage).jobs).flatMap((job) =>
       (job.steps ?? []).filter((step) => secretsRead(step).some((name) => name.startsWith("GOLDENPATH_"))),
     );
-    expect(signing.map((step) => step.uses)).toEqual([`${actions}${stage === "promote" ? "promote" : "sign"}`]);
+    expect(signing.map((step) => step.uses)).toEqual([`${actions}${{ build: "attest", promote: "promote" }[stage as string] ?? "sign"}`]);
     expect(signing[0]?.with).toMatchObject({
       key: expression(`secrets.${keyOf(stage)}`),
       "key-passphrase": expression(`secrets.${passphraseOf(stage)}`),
@@ -138,7 +138,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const mirrored = steps.filter((step) => step.env?.["GOLDENPATH_TOOL_MIRROR"] !== undefined);
     expect(mirrored.map((step) => [step.uses, step.env?.["GOLDENPATH_TOOL_MIRROR"]])).toEqual([
       [`${actions}detect-and-build`, expression("inputs.tools-mirror")],
-      [`${actions}sign`, expression("inputs.tools-mirror")],
+      [`${actions}attest`, expression("inputs.tools-mirror")],
       [`${actions}scan`, expression("inputs.tools-mirror")],
     ]);
     for (const stage of ["build", "scan"]) expect(jobOf(chain, stage).with?.["tools-mirror"]).toBe(expression("inputs.tools-mirror"));

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import type { Stage } from "@goldenpath/core/stages";
 import { stageVerifierId } from "@goldenpath/core/stages";
+import { attestVerb } from "@goldenpath/core/verbs/attest";
 import { buildVerb } from "@goldenpath/core/verbs/build";
 import { enforceVerb } from "@goldenpath/core/verbs/enforce";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
@@ -153,7 +154,7 @@ describe.each<[string, Where]>([
     const built = await pass(buildVerb, { context: "apps/web", tags: `${server.host}/quarantine/web:candidate` });
     quarantine = built.outcome.outputs["image"] ?? "";
     digest = parseReference(quarantine).digest ?? expect.unreachable("a build without a digest");
-    await pass(signVerb, { image: quarantine, stage: "build", key: platform.keys.build.file });
+    await pass(attestVerb, { image: quarantine, key: platform.keys.build.file });
     const base = await pass(enforceVerb, { image: quarantine });
     expect(base.outcome.outputs["base"]).toBe(platform.base);
     await pass(signVerb, { image: quarantine, results: base.resultFile, key: platform.keys.base.file });

@@ -19,7 +19,20 @@ interface Ended {
 
 /** Runs `goldenpath promote` as a process of its own; `begun` gets it as soon as it is there. */
 async function promote(image: TestImage, to: string, begun: (child: ChildProcess) => void = () => undefined): Promise<Ended> {
-  const args = ["--policy", stand.policy.file, "--image", image.reference, "--to", to, "--tags", "1.0.0", "--environment", "production"];
+  const signer = ["--policy-signer", stand.keys.platform.publicKeyFile];
+  const args = [
+    ...signer,
+    "--policy",
+    stand.policy.file,
+    "--image",
+    image.reference,
+    "--to",
+    to,
+    "--tags",
+    "1.0.0",
+    "--environment",
+    "production",
+  ];
   const child = spawn(
     join(root, "node_modules/.bin/node"),
     ["--conditions=goldenpath-source", join(root, "packages/cli/bin/goldenpath.mjs"), "promote", ...args, "--key", stand.keys.promote.file],

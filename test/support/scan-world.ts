@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { attestVerb } from "@goldenpath/core/verbs/attest";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
-import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb, VerbOutcome } from "@goldenpath/core/verbs/verb";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
@@ -109,9 +109,11 @@ interface Run {
   /** Inputs besides `policy` and `image`. */
   inputs?: Record<string, string>;
   env?: Record<string, string>;
+  /** The time; this machine's unless told. */
+  now?: Date;
 }
 
-async function runVerb(verb: Verb<never>, image: string, { policy = {}, inputs = {}, env = {} }: Run): Promise<VerbOutcome> {
+async function runVerb(verb: Verb<never>, image: string, { policy = {}, inputs = {}, env = {}, now }: Run): Promise<VerbOutcome> {
   const directory = await mkdtemp(join(root, "run-"));
   await writeFile(join(directory, "policy.yaml"), policyText(policy));
   const path = [...Object.values(tools).map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
@@ -126,6 +128,7 @@ async function runVerb(verb: Verb<never>, image: string, { policy = {}, inputs =
       defaultResultDirectory: join(directory, "results"),
       env: { ...process.env, PATH: path, HOME: root, ...env },
       signal: new AbortController().signal,
+      ...(now === undefined ? {} : { now: () => now }),
     },
   );
   return outcome;
@@ -141,7 +144,7 @@ export async function attest(image: string, run: Run & { signer?: StageName } = 
   const { signer = "build" } = run;
   const key = join(root, `${signer}.pem`);
   await writeFile(key, keys[signer].privateKeyPem, { mode: 0o600 });
-  return runVerb(signVerb as unknown as Verb<never>, image, { ...run, inputs: { stage: "build", key, ...run.inputs } });
+  return runVerb(attestVerb as unknown as Verb<never>, image, { ...run, inputs: { key, ...run.inputs } });
 }
 
 /** What a test compares: the verdict, and each violation's rule and thing. */

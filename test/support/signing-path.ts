@@ -5,6 +5,7 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { formatStageResult, type StageResult } from "@goldenpath/core/result";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { attestVerb } from "@goldenpath/core/verbs/attest";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb } from "@goldenpath/core/verbs/verb";
@@ -176,6 +177,8 @@ export function execute(verb: Verb, raw: Record<string, string>, run: Partial<ty
 
 export const sign = (image: Built, raw: Record<string, string>, run?: Partial<typeof workflowRun>) =>
   execute(signVerb as Verb, { image: image.reference, ...raw }, run);
+export const attest = (image: Built, raw: Record<string, string>, run?: Partial<typeof workflowRun>) =>
+  execute(attestVerb as Verb, { image: image.reference, ...raw }, run);
 export const verify = (image: Built, environment: string) => execute(verifyVerb as Verb, { image: image.reference, environment });
 export const rulesOf = ({ outcome }: Execution): string[] => outcome.result.violations.map((violation) => violation.rule);
 export const missingOf = ({ outcome }: Execution): unknown => JSON.parse(outcome.outputs["missing"] ?? "");

@@ -61,10 +61,10 @@ test("help names every command, and each verb's help its action's inputs", async
   expect(help.out).toContain("--log");
   const scan = await run("scan", "--help");
   expect(scan.code).toBe(0);
-  for (const option of ["--policy (required)", "--image (required)", "--mode (default: enforce)", "--json", "--verbose", "--quiet"])
+  for (const option of ["--policy", "--image (required)", "--mode (default: enforce)", "--json", "--verbose", "--quiet"])
     expect(scan.out).toContain(option);
   expect(scan.out).toContain("--result-dir (default: ./goldenpath-results)");
-  expect((await run("sign", "--help")).out).toMatch(/--stage\n/);
+  expect((await run("attest", "--help")).out).toMatch(/--key-passphrase\n/);
 });
 
 describe("--help and -h are help on any command, whatever else is there, and do nothing", () => {
@@ -171,6 +171,25 @@ describe("parseVerbArguments", () => {
     });
     expect(parseVerbArguments(promote, ["--dry-run", "false"]).raw).toEqual({ "dry-run": "false" });
     expect(parseVerbArguments(promote, ["--dry-run=false", "--quiet"])).toMatchObject({ raw: { "dry-run": "false" }, quiet: true });
+  });
+});
+
+describe("what a verb takes without a name", () => {
+  const parse = async (command: string, ...args: string[]): Promise<Record<string, string>> =>
+    parseVerbArguments((await verbLoaders[command]?.()) ?? expect.unreachable(), args).raw;
+
+  test.each<[string, string[], string]>([
+    ["a second one", ["alpine:3.20", "debian:13"], "Unexpected argument 'debian:13'"],
+    ["one beside the option", ["alpine:3.20", "--image", "debian:13"], "both say which image"],
+  ])("%s is refused", async (_what, args, problem) => {
+    await expect(parse("scan", ...args)).rejects.toMatchObject({ code: "arguments-invalid", message: expect.stringContaining(problem) });
+  });
+
+  test("is the image, and what detect-and-build builds", async () => {
+    expect(await parse("scan", "alpine:3.20", "--mode", "audit")).toEqual({ image: "alpine:3.20", mode: "audit" });
+    for (const command of ["enforce", "attest", "sign", "verify", "promote", "report"])
+      expect(await parse(command, "alpine:3.20"), command).toEqual({ image: "alpine:3.20" });
+    expect(await parse("build", "shop", "--tags", "x/y:1")).toEqual({ context: "shop", tags: "x/y:1" });
   });
 });
 

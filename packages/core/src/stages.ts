@@ -11,6 +11,8 @@ interface StageRow {
   command: string;
   /** What it does, in the command line's list. */
   summary: string;
+  /** It runs strangers' code (`builds`); it judges, signs or promotes, which is not done in a job that built; or it only tells. */
+  job: "builds" | "judges" | "tells";
   /** Of a stage that a policy can require. */
   evidence?: {
     /** Types of what it must have found, signed, for its evidence to be whole. */
@@ -32,10 +34,11 @@ export const stageRows = [
     verb: "detect-and-build",
     command: "build",
     summary: "detect how an application is built, and build it into quarantine",
+    job: "builds",
     evidence: {
       findings: [predicateTypes.provenance, predicateTypes.cyclonedx],
       judge: "gate",
-      runAgain: "Attest the build again: sign with `stage: build`",
+      runAgain: "Run attest again",
       tell: tellBuild,
     },
   },
@@ -44,6 +47,7 @@ export const stageRows = [
     verb: "enforce-golden-base",
     command: "enforce",
     summary: "prove which base an image stands on, and refuse any that is not approved",
+    job: "judges",
     evidence: {
       findings: [predicateTypes.base],
       judge: "itself",
@@ -57,6 +61,7 @@ export const stageRows = [
     verb: "scan",
     command: "scan",
     summary: "list what is in an image, and refuse vulnerabilities that the policy does not accept",
+    job: "judges",
     evidence: {
       findings: [predicateTypes.vulnerabilities],
       judge: "itself",
@@ -64,16 +69,24 @@ export const stageRows = [
       tell: tellScan,
     },
   },
-  { name: "sign", verb: "sign", command: "sign", summary: "sign a stage's result, or attest a build" },
-  { name: "verify", verb: "verify", command: "verify", summary: "check that all evidence that an environment requires is there" },
+  { name: "attest", verb: "attest", command: "attest", summary: "sign what a build is: its provenance and its SBOM", job: "judges" },
+  { name: "sign", verb: "sign", command: "sign", summary: "sign a stage's result and its verdict", job: "judges" },
+  {
+    name: "verify",
+    verb: "verify",
+    command: "verify",
+    summary: "check that all evidence that an environment requires is there",
+    job: "judges",
+  },
   {
     name: "promote",
     verb: "promote",
     command: "promote",
     summary: "copy an image with its evidence to the vetted registry, behind the gate",
+    job: "judges",
     evidence: { findings: [], judge: "itself", runAgain: "Promote the image again", tell: tellPromote },
   },
-  { name: "report", verb: "report", command: "report", summary: "show the path of an image" },
+  { name: "report", verb: "report", command: "report", summary: "show the path of an image", job: "tells" },
 ] as const satisfies readonly StageRow[];
 
 type Row = (typeof stageRows)[number];
@@ -97,11 +110,11 @@ export function stageEvidence(stage: Stage): NonNullable<StageRow["evidence"]> {
   return evidence;
 }
 
-/** The stage that a verb's result belongs to, by the verb's name. */
-export function stageOfVerb(verb: string): ResultStage {
+/** The row of a verb, by the verb's name. */
+export function rowOfVerb(verb: string): Row {
   const row = stageRows.find((each) => each.verb === verb);
   if (row === undefined) throw new TypeError(`${verb} is no stage's verb`);
-  return row.name;
+  return row;
 }
 
 /** Whoever judges themselves and have a finding to rest on: whose results are signed. */

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
+import { rowOfVerb } from "@goldenpath/core/stages";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
 import type { Verb } from "@goldenpath/core/verbs/verb";
@@ -21,7 +22,7 @@ const maxSummaryBytes = 1024 * 1024 - 1024;
 export async function runAction(verb: Verb): Promise<void> {
   surviveClosedPipes();
   const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
-  const guarded = verb.name === "detect-and-build" ? guardCommandFiles(verb, process.env) : verb;
+  const guarded = rowOfVerb(verb.name).job === "builds" ? guardCommandFiles(verb, process.env) : verb;
   const execution = await executeVerb(guarded, readInputs(verb), {
     ports: createRunnerPorts(),
     run: runFactsFromGitHub(process.env),
@@ -45,7 +46,7 @@ function readInputs(verb: Verb): Record<string, string> {
 /** Beside the mark that the verb's run leaves on the disk: this one the runner itself keeps until the job is over. */
 function markJob(verb: Verb): void {
   const job = identifyJob(process.env);
-  if (verb.name === "detect-and-build" && job !== undefined && process.env["GITHUB_ENV"]) core.exportVariable(builtVariable, job.id);
+  if (rowOfVerb(verb.name).job === "builds" && job !== undefined && process.env["GITHUB_ENV"]) core.exportVariable(builtVariable, job.id);
 }
 
 /** Each goes to the runner's file between delimiters that nobody can know before (@actions/core makes them by chance), so that no value can end early and begin another. */

@@ -5,7 +5,7 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { pointerTag } from "@goldenpath/core/policy/pointer";
 import { parsePolicySigners } from "@goldenpath/core/policy/pointer-artifact";
 import { loadSigner } from "@goldenpath/core/signing/keys";
-import { createPolicyClient } from "@goldenpath/core/verbs/client";
+import { createPolicyClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";

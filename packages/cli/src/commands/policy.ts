@@ -3,7 +3,7 @@ import { maxPolicyBytes, parsePolicy } from "@goldenpath/core/policy/parse";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import { type LoadedPolicy, policyJsonSchema } from "@goldenpath/core/policy/schema";
 import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
-import { createPolicyClient } from "@goldenpath/core/verbs/client";
+import { createPolicyClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";

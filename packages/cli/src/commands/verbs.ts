@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { renderResultText } from "@goldenpath/core/report/terminal";
 import { stageRows } from "@goldenpath/core/stages";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
-import type { Verb } from "@goldenpath/core/verbs/verb";
+import { inputsThatAre, type Verb } from "@goldenpath/core/verbs/verb";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { gatherRunFacts } from "../facts.ts";
@@ -18,8 +18,6 @@ export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = Object
     async () => ((await import(`@goldenpath/core/verbs/${command}`)) as Record<string, Verb>)[`${command}Verb`] as Verb,
   ]),
 );
-
-const switches: readonly string[] = ["--dry-run", "--allow-tag-rollback"];
 
 /** Options of the command line that are not a verb's inputs. */
 const ownOptions = { json: { type: "boolean" }, verbose: { type: "boolean" }, quiet: { type: "boolean" } } as const;
@@ -64,13 +62,19 @@ export function parseVerbArguments(verb: Verb, args: readonly string[]): VerbArg
   const names = Object.keys(verb.inputs.shape);
   const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const, multiple: true }]));
   // A switch alone means yes, as everywhere else on a command line; the action's input has a value.
+  const switches = inputsThatAre("flag", verb.inputs).map((name) => `--${name}`);
   const expanded = args.flatMap((argument, index) =>
     switches.includes(argument) && !/^(?:true|false)$/i.test(args[index + 1] ?? "") ? [`${argument}=true`] : [argument],
   );
   try {
-    const { values } = parseArgs({ args: expanded, options: { ...options, ...ownOptions }, strict: true, allowPositionals: false });
+    const { values, positionals } = parseArgs({
+      args: expanded,
+      options: { ...options, ...ownOptions },
+      strict: true,
+      allowPositionals: true,
+    });
     const given = values as Record<string, string[] | boolean | undefined>;
-    const raw: Record<string, string> = {};
+    const raw: Record<string, string> = takePositional(verb, positionals, given);
     for (const name of names) {
       const value = given[name];
       if (Array.isArray(value)) raw[name] = value.join("\n");
@@ -83,6 +87,20 @@ export function parseVerbArguments(verb: Verb, args: readonly string[]): VerbArg
       wayOut: `It takes ${names.map((name) => `--${name}`).join(", ")}, --json, --verbose and --quiet.`,
     });
   }
+}
+
+/** What a verb takes without a name: `goldenpath scan alpine:3.20`. */
+function takePositional(
+  { positional }: Verb,
+  positionals: readonly string[],
+  given: Readonly<Record<string, unknown>>,
+): Record<string, string> {
+  const [first, second] = positionals;
+  if (first === undefined) return {};
+  if (positional === undefined) throw new Error(`Unexpected argument '${first}'`);
+  if (second !== undefined) throw new Error(`Unexpected argument '${second}': one ${positional} is taken`);
+  if (given[positional] !== undefined) throw new Error(`'${first}' and --${positional} both say which ${positional}`);
+  return { [positional]: first };
 }
 
 export function abortOnInterrupt(): AbortSignal {

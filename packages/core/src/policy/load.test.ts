@@ -63,12 +63,12 @@ describe("a policy that is not pinned, or is nowhere, is refused", () => {
     ["missing.yaml", "policy-not-found", "there is no such file"],
     ["folder", "policy-not-found", "is not a file"],
     ["cut.yaml/policy.yaml", "policy-not-found", "there is no such file"],
-    ["cut.yaml", "policy-invalid", "is missing"],
+    ["cut.yaml", "policy-invalid", "expected a map"],
     ["large.yaml", "policy-invalid", "larger than"],
     ["huge.yaml", "policy-invalid", "larger than"],
   ])("%s", async (uri, code, message) => {
     await mkdir(join(directory, "folder"), { recursive: true });
-    await writeFile(join(directory, "cut.yaml"), samplePolicyText.slice(0, samplePolicyText.indexOf("environments:\n  production")));
+    await writeFile(join(directory, "cut.yaml"), samplePolicyText.slice(0, samplePolicyText.indexOf("  failOn")));
     await writeFile(join(directory, "large.yaml"), "#".repeat(maxPolicyBytes + 1));
     // Holes take no space on the disk; read, they would be more than a buffer holds.
     await writeFile(join(directory, "huge.yaml"), "");

@@ -1,7 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
-import { type Policy, policySchema } from "./schema.ts";
+import { type Policy, policySchema, policySections } from "./schema.ts";
 import { suggestWord } from "./suggest.ts";
 import { readStrictYaml, type YamlProblem, type YamlText } from "./yaml.ts";
 
@@ -35,8 +35,10 @@ export function parsePolicy(bytes: Uint8Array, where: string): Policy {
   refuseUnknownVersion(yaml.value, where);
   const parsed = policySchema.safeParse(yaml.value, { reportInput: true });
   if (!parsed.success) throw invalidWith(describeIssues(parsed.error.issues, yaml), text, where);
+  const absent = policySections.filter((section) => !Object.hasOwn(yaml.value as object, section));
   // Names are looked up in these: `constructor` must not be found where nobody wrote it.
-  return { ...parsed.data, signers: withoutPrototype(parsed.data.signers), environments: withoutPrototype(parsed.data.environments) };
+  const [signers, environments] = [withoutPrototype(parsed.data.signers), withoutPrototype(parsed.data.environments)];
+  return { ...parsed.data, signers, environments, ...(absent.length === 0 ? {} : { absent }) };
 }
 
 function decode(bytes: Uint8Array, where: string): string {

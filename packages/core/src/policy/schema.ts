@@ -238,8 +238,8 @@ export const policySchema = z
       })
       .default({ plainHttp: [], hosts: {} })
       .describe("How registries are spoken to."),
-    signers: z.record(name, signerSchema).describe("Who signs, by name. Each stage should have a signer of its own."),
-    bases: z.array(baseSchema).min(1).describe("The golden bases: what an image may stand on."),
+    signers: z.record(name, signerSchema).default({}).describe("Who signs, by name. Each stage should have a signer of its own."),
+    bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
     build: z
       .strictObject({
         strategies: z.array(z.enum(strategyNames)).min(1).describe("The build strategies that are allowed, the preferred one first."),
@@ -257,6 +257,7 @@ export const policySchema = z
           ),
         builders: z.array(builderSchema).min(1).describe("The builders to choose from. The first is used unless a build names another."),
       })
+      .default({ strategies: [], environments: [], sources: [], builders: [] })
       .describe("How images may be made."),
     scan: z
       .strictObject({
@@ -277,9 +278,11 @@ export const policySchema = z
             "Whether layers above the base may close findings of the base, by changed files and a newer version in the package database, which is the image's own word. refuse: only a newer base does.",
           ),
       })
+      // Never judged by: a scan demands the section.
+      .default({ failOn: "negligible", onlyFixed: false, databaseMaxAge: 0, allowBlindSpots: [], ownWord: "refuse" })
       .describe("Which findings are refused."),
     exceptions: z.array(exceptionSchema).default([]).describe("What is let through for a while although a rule refuses it."),
-    environments: z.record(name, environmentSchema).describe("Where images are promoted to, by name, and what that takes."),
+    environments: z.record(name, environmentSchema).default({}).describe("Where images are promoted to, by name, and what that takes."),
   })
   .superRefine((policy, context) => {
     const bases = new Set(policy.bases.map((base) => base.name));
@@ -357,7 +360,14 @@ export const policySchema = z
     }
   });
 
-export type Policy = z.infer<typeof policySchema>;
+/** Sections that only some verbs work by; one that is left out allows nothing. */
+export const policySections = ["signers", "bases", "build", "scan", "environments"] as const;
+export type PolicySection = (typeof policySections)[number];
+
+export type Policy = z.infer<typeof policySchema> & {
+  /** Of the sections those that the file does not have. */
+  absent?: readonly PolicySection[];
+};
 export type PolicyBase = Policy["bases"][number];
 export type PolicyBuilder = Policy["build"]["builders"][number];
 export type PolicyEnvironment = Policy["environments"][string];

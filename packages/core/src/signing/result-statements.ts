@@ -34,7 +34,7 @@ export function checkSignable(result: StageResult, where: string, image: SignedI
   const { stage } = result;
   const known = stages.find((each) => each === stage);
   if (known !== undefined && stageEvidence(known).judge === "gate") {
-    throw refuse(`it is of stage ${stage}, which has no verdict`, `Attest a ${stage} with \`stage: ${stage}\`, without results.`);
+    throw refuse(`it is of stage ${stage}, which has no verdict`, `Attest the ${stage} with attest, which takes no results.`);
   }
   if (known === undefined || !isSignable(known)) {
     const wayOut = `Sign the results of ${stages.filter(isSignable).join(" and ")}.`;

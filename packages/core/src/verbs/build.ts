@@ -14,11 +14,10 @@ import { readSource, type Source } from "../build/source.ts";
 import { strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
 import { runners } from "../build/strategies/runners.ts";
-import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { createPolicyClient } from "./client.ts";
+import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -43,6 +42,7 @@ export const buildVerb: Verb<typeof inputs> = {
   name: "detect-and-build",
   command: "build",
   inputs,
+  positional: "context",
   outputs: ["image", "digest", "strategy", "sbom"],
   run: runBuild,
 };
@@ -56,7 +56,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     });
   }
   checkBuildVariables(given.env, "input 'env'");
-  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const policy = await openPolicy(given, context, ["bases", "build"]);
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const plan = planBuild(policy.policy, {
     tags: given.tags,
@@ -66,8 +66,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     now: startedAt,
   });
   explainPlan(plan, source, context);
-  const client = createPolicyClient(context, policy);
-  try {
+  return withClient(context, policy, async (client) => {
     const { image, sbom, ...built } = await build(given, plan, source, { context, client, policy });
     const result = buildResult(context, {
       stage: "build",
@@ -87,9 +86,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     };
     context.ports.log.info(`built ${outputs.image}`);
     return { verdict: "pass", result, outputs, summary: renderBuildSummary(plan, outputs.image, result) };
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void {

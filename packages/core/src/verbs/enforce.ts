@@ -1,16 +1,15 @@
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, formatRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
-import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
+import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
 import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather.ts";
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../base/report.ts";
-import { loadPolicy } from "../policy/load.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import { createPolicyClient } from "./client.ts";
+import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
@@ -29,17 +28,15 @@ export const enforceVerb: Verb<typeof inputs> = {
   name: "enforce-golden-base",
   command: "enforce",
   inputs,
+  positional: "image",
   outputs: ["base"],
   run: runEnforce,
 };
 
 async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
-  const reference = parseReference(given.image, "input 'image'");
-  const client = createPolicyClient(context, policy);
-  try {
-    const image = await fetchImageFacts(client, reference);
+  const policy = await openPolicy(given, context, ["bases"]);
+  return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
     const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
     const children: ChildBaseFacts[] = [];
@@ -71,9 +68,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       summary: renderBaseSummary(result, decision, given.mode === "audit"),
       enforced: given.mode === "enforce",
     };
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 async function gatherChild(

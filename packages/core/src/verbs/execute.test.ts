@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { parseStageResult, type StageResult } from "../result.ts";
 import { executeVerb, type Surroundings } from "./execute.ts";
-import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+import { commonInputs, requiredText, secretText, type Verb, type VerbOutcome } from "./verb.ts";
 
 let directory: string;
 let masked: string[];
@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const inputs = z.object({ ...commonInputs, image: requiredText() });
+const inputs = z.object({ ...commonInputs, image: requiredText(), key: secretText(), "key-passphrase": secretText() });
 type Run = Verb<typeof inputs>["run"];
 const verbOf = (run: Run): Verb => ({ name: "scan", command: "scan", inputs, outputs: ["sbom"], run }) as Verb;
 

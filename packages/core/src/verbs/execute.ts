@@ -5,10 +5,10 @@ import type { Context, Ports, RunFacts } from "@goldenpath/foundation/ports";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { formatStageResult, type StageResult } from "../result.ts";
-import { type ResultStage, stageOfVerb } from "../stages.ts";
+import { type ResultStage, rowOfVerb } from "../stages.ts";
 import { keepJobsApart } from "./jobs-apart.ts";
 import { buildErrorResult } from "./outcome.ts";
-import { parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
+import { inputsThatAre, parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
 
 /** What a door knows before it calls a verb. */
 export interface Surroundings {
@@ -45,8 +45,8 @@ export async function executeVerb(
 ): Promise<Execution> {
   const now = surroundings.now ?? (() => new Date());
   const startedAt = now();
-  const stage = stageOfVerb(verb.name);
-  maskSecrets(raw, surroundings.ports);
+  const stage = rowOfVerb(verb.name).name;
+  maskSecrets(verb, raw, surroundings.ports);
   let temporaryDirectory = "";
   let context = contextOf(surroundings, surroundings.temporaryRoot, now);
   let directory = surroundings.defaultResultDirectory;
@@ -91,9 +91,9 @@ async function writeResult(result: StageResult, stage: ResultStage, directory: s
   return file;
 }
 
-/** Inputs that carry secrets by their contract: their values are masked before anything can print them. */
-function maskSecrets(raw: Readonly<Record<string, string | undefined>>, ports: Ports): void {
-  for (const name of ["key", "key-passphrase", "github-token", "secrets"]) {
+/** Inputs whose schema says that they are secret: their values are masked before anything can print them. */
+function maskSecrets({ inputs }: Verb, raw: Readonly<Record<string, string | undefined>>, ports: Ports): void {
+  for (const name of inputsThatAre("secret", inputs)) {
     for (const line of (raw[name] ?? "").split(/\r?\n/)) {
       // PEM armour and short or path-like words are no secrets, and masking them would black out half the log.
       if (line.length >= 8 && !line.startsWith("-----") && !line.startsWith("env://") && !/^[./~]/.test(line)) ports.mask(line);

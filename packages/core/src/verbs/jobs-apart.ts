@@ -2,14 +2,12 @@ import { createHash } from "node:crypto";
 import { lstat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError, InfrastructureError, PolicyViolation } from "@goldenpath/foundation/errors";
+import { rowOfVerb } from "../stages.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Says in later steps of a job that it has built: the runner keeps such a variable itself, out of reach of what a build left on the machine. */
 export const builtVariable = "GOLDENPATH_BUILT_IN_JOB";
-
-/** Verbs that judge, sign or promote. `report` does none of that: it repeats what others have found. */
-const judging: readonly string[] = ["enforce-golden-base", "scan", "sign", "verify", "promote"];
 
 export interface RunnerJob {
   /** Which job of which attempt of which run. */
@@ -35,8 +33,9 @@ export function identifyJob(env: Environment): RunnerJob | undefined {
  * @throws PolicyViolation of the rule `stage.job`
  */
 export function decideJob(verb: string, builtHere: boolean): "mark" | "go-on" {
-  if (verb === "detect-and-build") return "mark";
-  if (!builtHere || !judging.includes(verb)) return "go-on";
+  const { job } = rowOfVerb(verb);
+  if (job === "builds") return "mark";
+  if (!builtHere || job === "tells") return "go-on";
   throw new PolicyViolation(`${verb} would run in the job that built: what the build ran could have changed this machine`, {
     code: "stage-in-building-job",
     rule: "stage.job",

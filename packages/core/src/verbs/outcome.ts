@@ -19,7 +19,8 @@ export interface ResultFields {
   startedAt: Date;
   subject: ResultSubject;
   violations: Violation[];
-  policy: LoadedPolicy;
+  /** Without a place and a digest where nobody's policy was given: the result then names none. */
+  policy: Pick<LoadedPolicy, "policy"> & Partial<LoadedPolicy>;
   predicateType?: string;
   predicate?: Record<string, unknown>;
   tools?: StageResult["tools"];
@@ -35,7 +36,9 @@ export function buildResult(context: Context, fields: ResultFields): StageResult
     subject: fields.subject,
     violations: fields.violations,
     ...(fields.predicateType === undefined ? {} : { predicateType: fields.predicateType, predicate: fields.predicate }),
-    policy: { uri: fields.policy.uri, digest: fields.policy.digest, serial: fields.policy.policy.serial },
+    ...(fields.policy.digest === undefined
+      ? {}
+      : { policy: { uri: fields.policy.uri, digest: fields.policy.digest, serial: fields.policy.policy.serial } }),
     ...runFields(context),
     tools: fields.tools ?? [],
     notes: fields.notes ?? [],

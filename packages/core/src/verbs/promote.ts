@@ -9,7 +9,7 @@ import { type RememberingClient, rememberReads } from "@goldenpath/registry-clie
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { findEnvironment } from "../gate/verify.ts";
-import { loadPolicy, readPolicySigner } from "../policy/load.ts";
+import { readPolicySigner } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { LeftBehind, PromotionPlan } from "../promote/facts.ts";
 import { createPointerReader, type PointerReader } from "../promote/in-force.ts";
@@ -19,11 +19,11 @@ import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
 import { loadSigner } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
-import { createPolicyClient } from "./client.ts";
+import { openPolicy, withClient } from "./open.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
 import { type PromotionJob, planJobs } from "./promote-jobs.ts";
 import { promoteMany } from "./promote-many.ts";
-import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+import { choice, commonInputs, flag, lines, optionalText, requiredText, secretText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const missing = "is required and was not given";
 const inputs = z
@@ -37,8 +37,8 @@ const inputs = z
     "allow-tag-rollback": flag(false),
     "dry-run": flag(false),
     signer: choice(["key"], "key"),
-    key: optionalText(),
-    "key-passphrase": optionalText(),
+    key: secretText(),
+    "key-passphrase": secretText(),
   })
   // Said together with whatever else is missing.
   .refine(({ images, image }) => isGiven(images, image), { path: ["image"], message: missing, when: () => true })
@@ -50,6 +50,7 @@ export const promoteVerb: Verb<typeof inputs> = {
   name: "promote",
   command: "promote",
   inputs,
+  positional: "image",
   outputs: ["image", "digest", "plan", "results"],
   run: runPromote,
 };
@@ -74,25 +75,22 @@ interface Run {
 
 async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
   const jobs = planJobs(given);
-  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const policy = await openPolicy(given, context, ["signers", "environments"]);
   const environment = findEnvironment(policy, given.environment);
   const signer = await loadPromoter(given, context);
   if (signer !== undefined) assertPromoter(signer, environment, policy);
   const policySigner = given["policy-signer"] === undefined ? undefined : await readPolicySigner(given["policy-signer"], context);
-  const client = createPolicyClient(context, policy);
   const directory = given["result-dir"] ?? context.temporaryDirectory;
-  try {
+  return withClient(context, policy, async (client) => {
     const pointers = createPointerReader(client, policy, policySigner);
     const run: Run = { given, context, policy, signer, client, pointers, source: rememberReads(client) };
     const [job] = jobs;
     if (given.images.length > 0) {
-      return await promoteMany(jobs, directory, context, (each, planFile) => promoteOne(each, run, planFile, false));
+      return promoteMany(jobs, directory, context, (each, planFile) => promoteOne(each, run, planFile, false));
     }
     if (job === undefined) throw new TypeError("no image and no error");
-    return await promoteOne(job, run, join(directory, "plan.json"), true);
-  } finally {
-    await client.close();
-  }
+    return promoteOne(job, run, join(directory, "plan.json"), true);
+  });
 }
 
 /** `isAlone`: the plan is printed, and the requests of the run are this promotion's. */

@@ -5,17 +5,15 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { cleanText } from "@goldenpath/foundation/text/clean";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { formatRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
-import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
 import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
 import { resultSchemaVersion, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
-import { createPolicyClient } from "./client.ts";
+import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { readStageResult } from "./results.ts";
 import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -27,7 +25,14 @@ type Inputs = z.infer<typeof inputs>;
  * Shows the path of an image from its signed evidence, or what this job's result files say. It decides nothing and fails no step; its verdict is the worst of
  * what it shows.
  */
-export const reportVerb: Verb<typeof inputs> = { name: "report", command: "report", inputs, outputs: ["markdown"], run: runReport };
+export const reportVerb: Verb<typeof inputs> = {
+  name: "report",
+  command: "report",
+  inputs,
+  positional: "image",
+  outputs: ["markdown"],
+  run: runReport,
+};
 
 async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> {
   if ((given.image === undefined) === (given.results.length === 0)) {
@@ -37,7 +42,7 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
     });
   }
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const policy = await openPolicy(given, context, given.image === undefined ? [] : ["signers", "environments"]);
   const outcome =
     given.image === undefined
       ? await reportResults(given.results, policy, context, startedAt)
@@ -49,14 +54,12 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
 
 type Report = Pick<VerbOutcome, "verdict" | "result" | "summary">;
 
-async function reportImage(image: string, policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
-  const client = createPolicyClient(context, policy);
-  try {
-    const facts = await fetchImageFacts(client, parseReference(image));
-    const repository = { registry: facts.reference.registry, name: facts.reference.name };
+async function reportImage(given: string, policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
+  return withImage(given, context, policy, async ({ client, image }) => {
+    const repository = { registry: image.reference.registry, name: image.reference.name };
     const chains: { title: string; chain: Chain }[] = [];
-    const digests = new Map<Digest, string>([[facts.reference.digest, "image"]]);
-    for (const child of facts.children) if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
+    const digests = new Map<Digest, string>([[image.reference.digest, "image"]]);
+    for (const child of image.children) if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
     for (const [digest, title] of digests) {
       const evidence = await collectEvidence(client, repository, digest, policy.policy.signers);
       chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence, policy.policy) });
@@ -68,13 +71,11 @@ async function reportImage(image: string, policy: LoadedPolicy, context: Context
     const failed = new Set(
       chains.filter(({ chain }) => chain.stages.some((stage) => stage.state === "fail")).map(({ chain }) => chain.digest),
     );
-    const verdictFor = (digest: string): Verdict => (failed.has(digest as Digest) || failed.has(facts.reference.digest) ? "fail" : "pass");
-    const result = buildResult(context, { stage: "report", startedAt, subject: resultSubject(facts, verdictFor), violations, policy });
+    const verdictFor = (digest: string): Verdict => (failed.has(digest as Digest) || failed.has(image.reference.digest) ? "fail" : "pass");
+    const result = buildResult(context, { stage: "report", startedAt, subject: resultSubject(image, verdictFor), violations, policy });
     const sections = chains.map(({ title, chain }) => `${chains.length > 1 ? `#### ${title}\n\n` : ""}${renderChainMarkdown(chain)}`);
     return { verdict: result.verdict, result, summary: `### The path of the image\n\n${sections.join("\n")}` };
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 /** What a reader should not overlook: stages that failed by their newest signed verdict, and stages before promote of which nothing is signed. */

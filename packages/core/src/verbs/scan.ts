@@ -6,10 +6,10 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, formatRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
-import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
+import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import { loadPolicy } from "../policy/load.ts";
+import { parsePolicy } from "../policy/parse.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import type { OwnWord } from "../scan/base-view.ts";
@@ -26,13 +26,14 @@ import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/ta
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { prefetchPrivateTools } from "../tools/private.ts";
-import { createPolicyClient } from "./client.ts";
+import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const scanInputs = (table: readonly Scanner[]) =>
   z.object({
     ...commonInputs,
+    policy: optionalText(),
     image: requiredText(),
     scanner: choice(listScannerChoices(table), "auto"),
     database: optionalText(),
@@ -51,12 +52,30 @@ export function createScanVerb(table: readonly Scanner[]): Verb<ReturnType<typeo
     name: "scan",
     command: "scan",
     inputs: scanInputs(table),
+    positional: "image",
     outputs: ["sbom", "sarif", "counts"],
     run: (given, context) => runScan(given, chooseScanner(given.scanner, table), context),
   };
 }
 
 export const scanVerb = createScanVerb(scanners);
+
+/** What a scan without a policy is judged by. Nobody signs its result: a policy's digest and serial have to be in it. */
+const defaults = "{ version: 1, name: defaults, serial: 1, scan: { failOn: high } }";
+
+async function openScanPolicy({ policy, ...given }: Inputs, context: Context): Promise<ScanPolicy> {
+  if (policy !== undefined) return openPolicy({ ...given, policy }, context, ["scan"]);
+  const parsed = parsePolicy(new TextEncoder().encode(defaults), "goldenpath's defaults");
+  const { failOn, databaseMaxAge } = parsed.scan;
+  const age = databaseMaxAge === "unlimited" ? "any age" : `the last ${databaseMaxAge / 86_400_000} days`;
+  context.ports.log.notice(
+    `no policy was given: findings of severity ${failOn} and above are refused, by vulnerability data of ${age}, and the result can't be signed`,
+  );
+  return { policy: parsed };
+}
+
+/** Without a place and a digest where it is {@link defaults}. */
+type ScanPolicy = Pick<LoadedPolicy, "policy"> & Partial<LoadedPolicy>;
 
 interface ScannedChild extends ExaminedChild {
   /** Set for an index only. */
@@ -68,31 +87,25 @@ interface ScannedChild extends ExaminedChild {
 
 async function runScan(given: Inputs, scanner: Scanner, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const policy = await openScanPolicy(given, context);
   const database = await scanner.prepare(
     given.database === undefined ? undefined : resolve(context.workingDirectory, given.database),
     context,
   );
-  const reference = parseReference(given.image, "input 'image'");
-  const { ports } = context;
-  const client = createPolicyClient(context, policy);
-  try {
-    const image = await fetchImageFacts(client, reference);
-    ports.log.info(`scanning ${formatReference(image.reference)}`);
+  return withImage(given.image, context, policy, async ({ client, image }) => {
+    context.ports.log.info(`scanning ${formatReference(image.reference)}`);
     await prefetchPrivateTools(["syft", ...scanner.tools], context);
     const directory = given["result-dir"] ?? context.temporaryDirectory;
     await mkdir(directory, { recursive: true });
-    return await scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt });
-  } finally {
-    await client.close();
-  }
+    return scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt });
+  });
 }
 
 interface Work {
   given: Inputs;
   context: Context;
   scanner: Scanner;
-  policy: LoadedPolicy;
+  policy: ScanPolicy;
   client: RegistryClient;
   image: ImageFacts;
   directory: string;
@@ -159,7 +172,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     findings: mergeFindings(findings),
     scanner: { name: scanner.name, version: first.scan.tool.version },
     repository: formatRepository(image.reference),
-    locate: createLocator(context.workingDirectory, given.policy),
+    locate: createLocator(context.workingDirectory, given.policy ?? ""),
     exception: (finding) => exceptions.get(findingKey(finding)),
   });
   await writeFile(sarifFile, `${stringifyJson(sarif, 2)}\n`);
@@ -202,7 +215,7 @@ function isCounted({ violation }: RefusedFinding): boolean {
 }
 
 /** What of a scan no rule asks for, and a reader should know. */
-function describeChild({ platform, notes, sight, ownWords, scan, findings }: ScannedChild, { policy }: LoadedPolicy): string[] {
+function describeChild({ platform, notes, sight, ownWords, scan, findings }: ScannedChild, { policy }: ScanPolicy): string[] {
   const told = [...notes, ...describeAllowedSpots(sight, policy.scan.allowBlindSpots), ...describeOwnWords(ownWords), ...scan.notes];
   if (policy.scan.onlyFixed) {
     const unfixed = findings.filter((finding) => isRefused(finding, { ...policy.scan, onlyFixed: false }) && !hasFix(finding)).length;

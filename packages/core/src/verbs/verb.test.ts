@@ -25,8 +25,13 @@ describe("parseInputs names the input, its value and what is allowed", () => {
   });
 
   test("a secret's value is not named", () => {
-    const secret = z.object({ key: z.string().regex(/^-/, "expected a key") });
-    expect(() => parseInputs(secret, { key: "hunter2hunter2" })).toThrow("input 'key' is '***': expected a key");
+    const secret = z.object({
+      key: z.string().regex(/^-/, "expected a key").meta({ secret: true }),
+      keyboard: z.string().regex(/^q/, "expected a layout"),
+    });
+    expect(() => parseInputs(secret, { key: "hunter2hunter2", keyboard: "azerty" })).toThrow(
+      "input 'key' is '***': expected a key\ninput 'keyboard' is 'azerty': expected a layout",
+    );
   });
 });
 

@@ -10,6 +10,8 @@ export interface Verb<Inputs extends z.ZodObject = z.ZodObject> {
   /** The command line's word: `enforce`. */
   command: string;
   inputs: Inputs;
+  /** The input that the command line takes without its name. */
+  positional?: Extract<keyof z.infer<Inputs>, string>;
   /** Names of outputs besides `verdict` and `result`. */
   outputs: readonly string[];
   run(inputs: z.infer<Inputs>, context: Context): Promise<VerbOutcome>;
@@ -34,6 +36,9 @@ export const optionalText = () =>
     .optional()
     .transform((value) => (value === undefined || value === "" ? undefined : value));
 export const requiredText = () => z.string().trim().min(1, "is required and was not given");
+/** What nobody may see: it is masked before a verb runs, and no message repeats it. */
+export const secretText = () => optionalText().meta({ secret: true });
+export const requiredSecret = () => requiredText().meta({ secret: true });
 /** One value a line; empty lines and lines that start with # are passed over. */
 export const lines = () =>
   z
@@ -71,7 +76,8 @@ export const flag = (fallback: boolean) =>
       if (/^(?:false|False|FALSE)$/.test(trimmed)) return false;
       context.addIssue({ code: "custom", message: "expected true or false" });
       return z.NEVER;
-    });
+    })
+    .meta({ flag: true });
 export const choice = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
   z
     .string()
@@ -83,6 +89,11 @@ export const choice = <const T extends readonly [string, ...string[]]>(values: T
       context.addIssue({ code: "custom", message: `expected one of ${values.join(", ")}` });
       return z.NEVER;
     });
+
+/** Names of the inputs of which their schema says this. */
+export function inputsThatAre(fact: "secret" | "flag", { shape }: z.ZodObject): string[] {
+  return Object.entries(shape).flatMap(([name, schema]) => ((schema as z.ZodType).meta()?.[fact] === true ? [name] : []));
+}
 
 /** Inputs that every verb has. */
 export const commonInputs = {
@@ -101,12 +112,13 @@ export function parseInputs<Inputs extends z.ZodObject>(
 ): Readonly<z.infer<Inputs>> {
   const parsed = schema.safeParse(raw);
   if (parsed.success) return Object.freeze(parsed.data);
+  const secret = inputsThatAre("secret", schema);
   const problems = parsed.error.issues.map((issue) => {
     const name = String(issue.path[0] ?? "");
     const value = raw[name];
     if (value === undefined || value.trim() === "")
       return `input '${name}' ${issue.message.startsWith("is required") ? issue.message : "is required and was not given"}`;
-    return `input '${name}' is '${/key|password|token|secret/.test(name) ? "***" : value}': ${issue.message}`;
+    return `input '${name}' is '${secret.includes(name) ? "***" : value}': ${issue.message}`;
   });
   throw new UserError(problems.join("\n"), {
     code: "input-invalid",

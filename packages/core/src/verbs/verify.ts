@@ -4,24 +4,29 @@ import { formatRepository, isWithin, parseReference } from "@goldenpath/registry
 import { z } from "zod";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, runGate } from "../gate/verify.ts";
-import { loadPolicy } from "../policy/load.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
-import { createPolicyClient } from "./client.ts";
+import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const inputs = z.object({ ...commonInputs, image: requiredText(), environment: requiredText() });
 
 /** The gate: is all the evidence there that the policy requires for an environment? There is no input that lets an image through. */
-export const verifyVerb: Verb<typeof inputs> = { name: "verify", command: "verify", inputs, outputs: ["missing"], run: runVerify };
+export const verifyVerb: Verb<typeof inputs> = {
+  name: "verify",
+  command: "verify",
+  inputs,
+  positional: "image",
+  outputs: ["missing"],
+  run: runVerify,
+};
 
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await loadPolicy(given.policy, context, given["policy-signer"]);
-  const client = createPolicyClient(context, policy);
-  try {
-    const reference = parseReference(given.image);
+  const policy = await openPolicy(given, context, ["signers", "environments"]);
+  const reference = parseReference(given.image, "input 'image'");
+  return withClient(context, policy, async (client) => {
     // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them. Either way all evidence is asked for.
     const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
     const gate = await runGate(client, reference, given.environment, policy, context.now(), isPromoted ? "to" : "from");
@@ -47,9 +52,7 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
       outputs: { missing: renderMissing(gate) },
       summary: renderResultMarkdown(result, `verify for ${given.environment}`),
     };
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 function renderMissing(gate: GateDecision): string {

@@ -1,0 +1,122 @@
+import type { Context } from "@goldenpath/foundation/ports";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
+import type { LoadedPolicy, PolicySection } from "../policy/schema.ts";
+import { renderResultMarkdown } from "../report/markdown.ts";
+import type { StageResult } from "../result.ts";
+import { type AttachTarget, attachStatement } from "../signing/attach.ts";
+import { loadSigner } from "../signing/keys.ts";
+import type { SignedImage } from "../signing/result-statements.ts";
+import type { Signer, Statement } from "../signing/types.ts";
+import type { ResultStage } from "../stages.ts";
+import { openPolicy, withImage } from "./open.ts";
+import { buildResult, resultSubject } from "./outcome.ts";
+import { choice, commonInputs, requiredSecret, requiredText, secretText, type VerbOutcome } from "./verb.ts";
+
+/** Inputs of the verbs that sign. */
+export const signingInputs = {
+  ...commonInputs,
+  image: requiredText(),
+  signer: choice(["key"], "key"),
+  key: requiredSecret(),
+  "key-passphrase": secretText(),
+};
+
+interface SigningInputs {
+  policy: string;
+  "policy-signer"?: string | undefined;
+  image: string;
+  key: string;
+  "key-passphrase"?: string | undefined;
+}
+
+/** One entry of the output `attestations`. */
+interface Attested {
+  predicateType: string;
+  /** Digests: of the bundle, of the referrer that carries it, and of the manifest that it is attached to. */
+  bundle: Digest;
+  referrer: Digest;
+  subject: Digest;
+}
+
+/** What the steps of one run share. */
+export interface Signing {
+  client: RegistryClient;
+  image: ImageFacts;
+  policy: LoadedPolicy;
+  signer: Signer;
+  context: Context;
+  attested: Attested[];
+}
+
+/**
+ * The frame of the verbs that sign: `work` attaches statements, and says which tools it used; the outcome lists what was attached, in `attestations` as well.
+ * The key is read before anything is asked of a registry: a wrong one is found out at once, and masked from here on.
+ */
+export async function withSigning(
+  stage: ResultStage,
+  given: SigningInputs,
+  context: Context,
+  needs: readonly PolicySection[],
+  work: (signing: Signing) => Promise<StageResult["tools"]>,
+): Promise<VerbOutcome> {
+  const startedAt = context.now();
+  const policy = await openPolicy(given, context, needs);
+  const signer = await loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
+  return withImage(given.image, context, policy, async ({ client, image }) => {
+    context.ports.log.info(`signing ${formatRepository(image.reference)}@${image.reference.digest}`);
+    const attested: Attested[] = [];
+    const tools = await work({ client, image, policy, signer, context, attested });
+    const result = buildResult(context, {
+      stage,
+      startedAt,
+      subject: resultSubject(image, () => "pass"),
+      violations: [],
+      policy,
+      tools,
+      notes: attested.map((each) => `${each.predicateType} on ${each.subject}`),
+    });
+    return { verdict: result.verdict, result, outputs: { attestations: stringifyJson(attested) }, summary: renderResultMarkdown(result) };
+  });
+}
+
+export async function attach(
+  work: Signing,
+  target: AttachTarget,
+  statement: Statement,
+  detail?: string,
+): Promise<{ bundle: Digest; referrer: Digest }> {
+  const { client, signer, context, attested } = work;
+  const attachment = await attachStatement(client, target, statement, signer, context.now());
+  const { predicateType } = statement;
+  const entry = (referrer: Descriptor, subject: Digest): Attested => {
+    return { predicateType, bundle: attachment.bundle.digest, referrer: referrer.digest, subject };
+  };
+  attested.push(entry(attachment.referrer, target.image.digest));
+  attachment.childReferrers.forEach(({ referrer, subject }) => {
+    attested.push(entry(referrer, subject));
+  });
+  const what = detail === undefined ? predicateType : `${predicateType} (${detail})`;
+  context.ports.log.info(`${attachment.existed ? "already attached" : "attached"}: ${what} as ${attachment.referrer.digest}`);
+  return { bundle: attachment.bundle.digest, referrer: attachment.referrer.digest };
+}
+
+export function signedImage(image: ImageFacts): SignedImage {
+  return { repository: repositoryOf(image), digest: image.reference.digest, children: image.children.map((child) => child.digest) };
+}
+
+export function wholeImage(image: ImageFacts): AttachTarget {
+  return {
+    repository: repositoryOf(image),
+    image: { mediaType: image.mediaType, digest: image.reference.digest, size: image.size },
+    children: image.children.map((child) => child.descriptor),
+  };
+}
+
+function repositoryOf({ reference }: ImageFacts): Repository {
+  return { registry: reference.registry, name: reference.name };
+}

@@ -1,0 +1,65 @@
+import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
+import { z } from "zod";
+import { strategyNames } from "../build/strategies/find.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import type { StageResult } from "../result.ts";
+import { catalogImage } from "../scan/catalog.ts";
+import { describeBuild } from "../signing/build-facts.ts";
+import { gatherBases } from "../signing/gather-bases.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../signing/provenance.ts";
+import { buildStatement, buildSubjects } from "../signing/statement.ts";
+import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
+import { choice, type Verb } from "./verb.ts";
+
+const inputs = z.object({
+  ...signingInputs,
+  "build-environment": choice(buildEnvironments, "host"),
+  strategy: choice(["auto", ...strategyNames], "auto"),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/** Attests a build with what this job sees for itself: provenance, and an SBOM; and attaches them to the image and to its children. */
+export const attestVerb: Verb<typeof inputs> = {
+  name: "attest",
+  command: "attest",
+  inputs,
+  positional: "image",
+  outputs: ["attestations"],
+  run: (given, context) => {
+    const startedAt = context.now();
+    return withSigning("attest", given, context, ["bases", "build"], (work) => attestBuild(work, given, startedAt));
+  },
+};
+
+/** Provenance, and an SBOM per child, which is attached to that child and to the index. */
+async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promise<StageResult["tools"]> {
+  const { client, image, policy, context } = work;
+  const facts = describeBuild(signedImage(image), policy, context.run, await gatherBases(client, image, policy), {
+    strategy: given.strategy === "auto" ? undefined : given.strategy,
+    configs: image.children.map((child) => child.config),
+  });
+  const sboms = [];
+  for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
+  await attach(
+    work,
+    wholeImage(image),
+    buildProvenance({
+      ...facts,
+      buildEnvironment: sayEnvironment(given["build-environment"], policy),
+      startedOn: startedAt,
+      finishedOn: context.now(),
+    }),
+  );
+  for (const { child, sbom } of sboms) {
+    const target = { ...wholeImage(image), children: [child.descriptor] };
+    const subjects = buildSubjects(target.repository, [image.reference.digest, child.digest]);
+    await attach(work, target, buildStatement(subjects, predicateTypes.cyclonedx, sbom), formatPlatform(child.platform));
+  }
+  return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
+}
+
+/** Where nothing had to keep a build apart, this job can't tell whether something did: then it says the least of it. */
+function sayEnvironment(given: BuildEnvironment, { policy }: LoadedPolicy): BuildEnvironment {
+  return given === "host" && policy.build.environments.includes("host-unisolated") ? "host-unisolated" : given;
+}

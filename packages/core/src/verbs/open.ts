@@ -1,0 +1,71 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { loadPolicy } from "../policy/load.ts";
+import type { LoadedPolicy, PolicySection } from "../policy/schema.ts";
+
+/** A registry client for a verb: the run's ports, environment and signal, and plain HTTP only for the registries for which the policy allows it. */
+export function createPolicyClient(
+  { ports, env, signal }: Pick<Context, "ports" | "env" | "signal">,
+  { policy }: Pick<LoadedPolicy, "policy">,
+): RegistryClient {
+  return createRegistryClient({ ports, env, signal, plainHttp: policy.registries.plainHttp, hosts: policy.registries.hosts });
+}
+
+/** The inputs that name a policy. */
+interface PolicyInputs {
+  policy: string;
+  "policy-signer"?: string | undefined;
+}
+
+/**
+ * The policy that the inputs name, with the sections that a verb works by.
+ * @throws UserError `policy-incomplete` where it has not those; the loader's errors
+ */
+export async function openPolicy(given: PolicyInputs, context: Context, needs: readonly PolicySection[]): Promise<LoadedPolicy> {
+  const loaded = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const missing = needs.filter((section) => loaded.policy.absent?.includes(section) === true);
+  if (missing.length === 0) return loaded;
+  const named = missing.map((section) => `'${section}'`).join(" and ");
+  throw new UserError(`policy ${loaded.uri} has no ${named}, which this needs`, {
+    code: "policy-incomplete",
+    wayOut: `Add ${named} to the policy (docs/policy.md); other verbs may do without.`,
+  });
+}
+
+/** What a verb that looks at one image works with. */
+export interface OpenedImage {
+  client: RegistryClient;
+  image: ImageFacts;
+}
+
+/** Work with a client that is closed when it is over, however it ends. */
+export async function withClient<T>(
+  context: Pick<Context, "ports" | "env" | "signal">,
+  policy: Pick<LoadedPolicy, "policy">,
+  work: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
+  const client = createPolicyClient(context, policy);
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/**
+ * The frame of the verbs that look at one image: resolved to a digest once, by a client that is closed when the work is over.
+ * @throws UserError `reference-invalid`, before anything is asked of a registry; the client's errors
+ */
+export async function withImage<T>(
+  text: string,
+  context: Pick<Context, "ports" | "env" | "signal">,
+  policy: Pick<LoadedPolicy, "policy">,
+  work: (opened: OpenedImage) => Promise<T>,
+): Promise<T> {
+  const reference = parseReference(text, "input 'image'");
+  return withClient(context, policy, async (client) => work({ client, image: await fetchImageFacts(client, reference) }));
+}

@@ -25,6 +25,7 @@ export const chainInputs: Inputs = {
   tags: { description: "Tags to set in the vetted registry, one a line. Default, the commit's SHA.", default: "" },
   "allow-tag-rollback": shared["allow-tag-rollback"],
   environment: shared.environment,
+  strategy: shared.strategy,
   builder: shared.builder,
   env: shared.env,
   database: shared.database,

@@ -19,6 +19,10 @@ export const shared = {
     default: false,
   },
   environment: { description: "The policy's environment whose gate decides.", default: "production" },
+  strategy: {
+    description: "How to build, auto or one of the policy's strategies by name. The job that attests is told the same.",
+    default: "auto",
+  },
   builder: { description: "Name of a builder of the policy. Default, the policy's first.", default: "" },
   env: { description: "Build-time environment for the buildpacks, one KEY=value a line.", default: "" },
   database: { description: "Directory of a grype database on the runner. Default, grype's own, downloaded.", default: "" },

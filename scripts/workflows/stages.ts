@@ -72,6 +72,7 @@ const build: StageRow = {
       description: "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
     },
     tag: { description: "The tag to push." },
+    strategy: shared.strategy,
     builder: shared.builder,
     env: shared.env,
     "tools-mirror": shared["tools-mirror"],
@@ -121,6 +122,7 @@ function buildJob(place: Place): Mapping {
         with: {
           context: `application/${fromInput("context")}`,
           tags: `${fromInput("repository")}:${fromInput("tag")}`,
+          strategy: fromInput("strategy"),
           builder: fromInput("builder"),
           env: fromInput("env"),
         },
@@ -138,6 +140,7 @@ function attestJob(place: Place): Mapping {
       with: {
         image: `${fromInput("repository")}@${expression("needs.build.outputs.digest")}`,
         "build-environment": "host",
+        strategy: fromInput("strategy"),
         ...signingKey("build"),
       },
     }),

@@ -34,7 +34,7 @@ describe("who judges an image has no code that could make one", () => {
     );
   });
 
-  test.each(["enforce-golden-base", "scan", "sign", "verify", "promote", "report"])("%s", (action) => {
+  test.each(["enforce-golden-base", "scan", "sign", "attest", "verify", "promote", "report"])("%s", (action) => {
     const loaded = listLoaded(`actions/${action}/src/index.ts`);
     expect(loaded).toContain("packages/core/src/build/strategies/strategies.ts");
     expect(listBuilding(`actions/${action}/src/index.ts`)).toEqual([]);

@@ -17,7 +17,7 @@ import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { samplePolicyText } from "./policy.ts";
 
-const database = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");
+const database = join(import.meta.dirname, "../../../examples/vulnerability-data/grype-db");
 
 /** A layer as a registry has it, and what the image's config says of it. */
 export interface TestLayer {

@@ -19,11 +19,33 @@ export function findPrivateTool(wanted: WantedTool, context: Context): Promise<F
   return finding;
 }
 
-/** {@link prefetchTools} for a verb, in the order of `wanted`; {@link findPrivateTool} then has each of them at once. */
-export async function prefetchPrivateTools(wanted: readonly WantedTool[], context: Context): Promise<FoundTool[]> {
-  const tools = await prefetchTools(wanted.map(nameOf), optionsOf(context, wanted));
-  for (const tool of tools) toolsOf(context).set(tool.name, Promise.resolve(tool));
-  return tools;
+/**
+ * {@link prefetchTools} for a verb, beside what `work` does until it waits for them; {@link findPrivateTool} then waits for the same ones. When `work` is done,
+ * whatever came of it, nothing is on its way any more.
+ * @param work its argument has the tools, in the order of `wanted`
+ */
+export async function withPrivateTools<T>(
+  wanted: readonly WantedTool[],
+  context: Context,
+  work: (ready: Promise<FoundTool[]>) => Promise<T>,
+): Promise<T> {
+  const stopped = new AbortController();
+  const signal = AbortSignal.any([context.signal, stopped.signal]);
+  const names = wanted.map(nameOf);
+  const ready = prefetchTools(names, { ...optionsOf(context, wanted), signal });
+  // Whoever waits for them is told; work that fails before it does has something else to say.
+  const settled = ready.catch(() => undefined);
+  for (const name of names) {
+    const one = ready.then((tools) => tools.find((tool) => tool.name === name) ?? Promise.reject(new TypeError(`${name} was asked for`)));
+    one.catch(() => undefined);
+    toolsOf(context).set(name, one);
+  }
+  try {
+    return await work(ready);
+  } finally {
+    stopped.abort();
+    await settled;
+  }
 }
 
 function nameOf(wanted: WantedTool): string {

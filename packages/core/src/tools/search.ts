@@ -38,7 +38,7 @@ export interface FindToolOptions {
   /** A path that the user named for this tool; it is used whatever its version, with a warning. */
   given?: string;
   lock?: readonly LockedTool[];
-  /** Where our own release of the lock's builds is: by default `ownReleases` for the production lock, and nowhere for another one. */
+  /** Where our own release of builds is: by default `ownReleases` for the production lock's rows, and nowhere for another tool. */
   ownReleases?: string;
   platform?: ToolPlatform;
 }
@@ -74,7 +74,7 @@ export function startSearch(name: string, options: FindToolOptions): Search {
   }
   const platform = options.platform ?? toolPlatform();
   const cacheDirectory = toolCacheDirectory(options.env);
-  const own = options.ownReleases ?? (lock === productionTools ? ownReleases : undefined);
+  const own = options.ownReleases ?? (productionTools.includes(tool) ? ownReleases : undefined);
   return {
     tool,
     options,

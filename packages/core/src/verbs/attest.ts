@@ -9,6 +9,7 @@ import { gatherBases } from "../signing/gather-bases.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../signing/provenance.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
+import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { choice, type Verb } from "./verb.ts";
 
@@ -28,7 +29,9 @@ export const attestVerb: Verb<typeof inputs> = {
   outputs: ["attestations"],
   run: (given, context) => {
     const startedAt = context.now();
-    return withSigning("attest", given, context, ["bases", "build"], (work) => attestBuild(work, given, startedAt));
+    return withSigning("attest", given, context, ["bases", "build"], (work) =>
+      withPrivateTools(["syft"], context, () => attestBuild(work, given, startedAt)),
+    );
   },
 };
 

@@ -25,7 +25,7 @@ import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/table.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import { prefetchPrivateTools } from "../tools/private.ts";
+import { withPrivateTools } from "../tools/private.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -92,13 +92,15 @@ async function runScan(given: Inputs, scanner: Scanner, context: Context): Promi
     given.database === undefined ? undefined : resolve(context.workingDirectory, given.database),
     context,
   );
-  return withImage(given.image, context, policy, async ({ client, image }) => {
-    context.ports.log.info(`scanning ${formatReference(image.reference)}`);
-    await prefetchPrivateTools(["syft", ...scanner.tools], context);
-    const directory = given["result-dir"] ?? context.temporaryDirectory;
-    await mkdir(directory, { recursive: true });
-    return scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt });
-  });
+  return withPrivateTools(["syft", ...scanner.tools], context, (ready) =>
+    withImage(given.image, context, policy, async ({ client, image }) => {
+      context.ports.log.info(`scanning ${formatReference(image.reference)}`);
+      await ready;
+      const directory = given["result-dir"] ?? context.temporaryDirectory;
+      await mkdir(directory, { recursive: true });
+      return scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt });
+    }),
+  );
 }
 
 interface Work {

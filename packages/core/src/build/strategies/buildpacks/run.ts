@@ -4,7 +4,7 @@ import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import type { StageResult } from "../../../result.ts";
 import type { FoundTool } from "../../../tools/find.ts";
-import { prefetchPrivateTools } from "../../../tools/private.ts";
+import { withPrivateTools } from "../../../tools/private.ts";
 import { selectBuildEnvironment } from "../../environment.ts";
 import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
@@ -21,18 +21,15 @@ type Job = BuildJob<BuildpacksPlan>;
 
 /** The real lifecycle, on this machine and without a daemon. */
 export const buildpacksRunner: StrategyRunner<BuildpacksPlan> = {
-  run: runBuildpacks,
+  run: (job) => withPrivateTools(["lifecycle", "launcher"], job.context, (ready) => runBuildpacks(job, ready)),
   fetchSbom: async (image, child, { client, context }) =>
     mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log),
   noSbom: "the buildpacks made no CycloneDX SBOM",
 };
 
-async function runBuildpacks(job: Job): Promise<Built> {
+async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {
   const { plan, source, context, client, platform } = job;
   const { ports, env, signal } = context;
-  const [lifecycle, launcher] = await prefetchPrivateTools(["lifecycle", "launcher"], context);
-  if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
-
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   let sandbox: Sandbox | undefined;
   try {
@@ -40,6 +37,8 @@ async function runBuildpacks(job: Job): Promise<Built> {
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
     sandbox = await keepApart(workspace, plan, source, context);
+    const [lifecycle, launcher] = await tools;
+    if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
     const digest = await buildImage(job, { workspace, sandbox, packages, lifecycle, launcher });
     return {
       digest,

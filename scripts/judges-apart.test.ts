@@ -40,3 +40,20 @@ describe("who judges an image has no code that could make one", () => {
     expect(listBuilding(`actions/${action}/src/index.ts`)).toEqual([]);
   });
 });
+
+/** What signs of a scheme is in a folder of the scheme's, in `openers.ts`, or reads private keys; and what attaches a signature, or says which policy is in force. */
+const signs =
+  /^packages\/core\/src\/(?:signing\/(?:schemes\/(?:openers|[a-z-]+\/[a-z-]+)|keys|cosign-key|attach)|policy\/write-pointer)\.ts$/;
+const listSigning = (entry: string): string[] => listLoaded(entry).filter((file) => signs.test(file));
+
+describe("who signs nothing has no code that could", () => {
+  test.each(["sign", "attest", "promote"])("which %s has", (action) => {
+    const wanted = ["openers", "key/open", "key/sign"].map((name) => `packages/core/src/signing/schemes/${name}.ts`);
+    expect(listSigning(`actions/${action}/src/index.ts`)).toEqual(expect.arrayContaining(wanted));
+  });
+
+  test.each(["detect-and-build", "enforce-golden-base", "scan", "verify", "report"])("%s", (action) => {
+    expect(listLoaded(`actions/${action}/src/index.ts`)).toContain("packages/core/src/signing/schemes/schemes.ts");
+    expect(listSigning(`actions/${action}/src/index.ts`)).toEqual([]);
+  });
+});

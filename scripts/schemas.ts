@@ -68,6 +68,8 @@ function renderObject(path: string, schema: JsonSchema, kind?: string): string[]
     if (inner !== undefined) below.push(...renderObject(`${here}${suffix}`, inner));
     for (const [kind, variant] of variantsOf(value)) below.push(...renderObject(here, variant, kind));
     for (const [kind, variant] of variantsOf(value.items ?? {})) below.push(...renderObject(`${here}[]`, variant, kind));
+    const named = typeof value.additionalProperties === "object" ? value.additionalProperties : {};
+    for (const [kind, variant] of variantsOf(named)) below.push(...renderObject(`${here}.NAME`, variant, kind));
   }
   return [[heading, "", "| Key | Value | Default | What it says |", "| --- | --- | --- | --- |", ...rows].join("\n"), ...below];
 }

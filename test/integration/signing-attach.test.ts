@@ -1,7 +1,8 @@
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
-import { collectEvidence, maxBundleBytes } from "@goldenpath/core/signing/collect";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { maxBundleBytes } from "@goldenpath/core/signing/schemes/scheme";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";

@@ -1,8 +1,10 @@
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
-import { collectEvidence, maxBundleBytes } from "@goldenpath/core/signing/collect";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
-import { publicKeyHint, signStatement } from "@goldenpath/core/signing/sigstore";
+import { signStatement } from "@goldenpath/core/signing/schemes/key/sign";
+import { maxBundleBytes } from "@goldenpath/core/signing/schemes/scheme";
+import { publicKeyHint } from "@goldenpath/core/signing/sigstore";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { stageVerifierId } from "@goldenpath/core/stages";

@@ -8,7 +8,7 @@ import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { loadSigner } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
-import { signStatement } from "@goldenpath/core/signing/sigstore";
+import { signStatement } from "@goldenpath/core/signing/schemes/key/sign";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
 import { silentPorts } from "@goldenpath/foundation/ports";

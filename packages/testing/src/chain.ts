@@ -10,8 +10,9 @@ import { type Attachment, type AttachTarget, attachStatement } from "@goldenpath
 import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/provenance";
+import type { KeySigner } from "@goldenpath/core/signing/schemes/key/sign";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
-import type { Signer, Statement } from "@goldenpath/core/signing/types";
+import type { Statement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
 import { type Stage, stages } from "@goldenpath/core/stages";
 import { silentPorts } from "@goldenpath/foundation/ports";
@@ -34,7 +35,7 @@ export interface TestKey {
   file: string;
   publicKey: string;
   publicKeyFile: string;
-  signer: Signer;
+  signer: KeySigner;
 }
 export type TestKeys = Readonly<Record<KeyName, TestKey>>;
 

@@ -1,6 +1,6 @@
 import type { LoadedPolicy, Policy } from "@goldenpath/core/policy/schema";
 import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
-import type { Signer } from "@goldenpath/core/signing/types";
+import type { KeySigner } from "@goldenpath/core/signing/schemes/key/sign";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { policy as pathPolicy } from "./gate-evidence.ts";
 
@@ -10,7 +10,7 @@ export type StageName = (typeof stageNames)[number];
 export interface StageKey {
   privateKeyPem: string;
   publicKeyPem: string;
-  signer: Signer;
+  signer: KeySigner;
 }
 
 /** A key that is nobody's of a policy. */

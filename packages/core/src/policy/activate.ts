@@ -2,13 +2,14 @@ import type { KeyObject } from "node:crypto";
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { parsePublicKey } from "../signing/keys.ts";
-import type { Signer } from "../signing/types.ts";
+import type { KeySigner } from "../signing/schemes/key/sign.ts";
 import { isPointerRepository, planActivation, pointerName } from "./pointer.ts";
-import { type FoundPointer, fetchPointer, writePointer } from "./pointer-artifact.ts";
+import { type FoundPointer, fetchPointer } from "./pointer-artifact.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { buildPolicyArtifact, publishPolicy } from "./publish.ts";
 import type { LoadedPolicy } from "./schema.ts";
+import { refuseStageKey } from "./stage-key.ts";
+import { writePointer } from "./write-pointer.ts";
 
 export interface ActivationRequest {
   next: LoadedPolicy;
@@ -18,7 +19,7 @@ export interface ActivationRequest {
   repository: Repository;
   /** Other names of the same repository, for registries that are reached by several. */
   aliases?: readonly Repository[];
-  signer: Signer;
+  signer: KeySigner;
   /** Whose word the pointer may be that is there now, besides the signer's own: while the platform's key changes. */
   previousSigners?: readonly KeyObject[];
   /** Serials whose evidence is to count no more. */
@@ -52,7 +53,7 @@ export async function activatePolicy(client: RegistryClient, request: Activation
       },
     );
   }
-  const key = parsePublicKey(signer.publicKeyPem, "the public half of the key");
+  const { key } = signer.material;
   refuseStageKey(next, key);
   const before = await findPointer(client, repository, [key, ...(request.previousSigners ?? [])]);
   const { digest: artifact } = buildPolicyArtifact(bytes);
@@ -81,23 +82,5 @@ async function findPointer(client: RegistryClient, repository: Repository, keys:
   } catch (error) {
     if (error instanceof PolicyViolation && error.rule === "policy.pointer-missing") return undefined;
     throw error;
-  }
-}
-
-/**
- * Whoever could sign for a stage could otherwise choose the policy that it is judged by.
- * @throws UserError `policy-signer-speaks`
- */
-export function refuseStageKey({ policy, uri }: LoadedPolicy, key: KeyObject): void {
-  const speakers = new Set(
-    Object.values(policy.environments).flatMap(({ promoter, requires }) => [promoter, ...requires.flatMap(({ signers }) => signers)]),
-  );
-  for (const name of speakers) {
-    const signer = policy.signers[name];
-    if (signer === undefined || !parsePublicKey(signer.publicKey, `the key of signer '${name}'`).equals(key)) continue;
-    throw new UserError(`the key that says which policy is in force is that of '${name}', who speaks for a stage in policy ${uri}`, {
-      code: "policy-signer-speaks",
-      wayOut: "Give the platform's signer a key of its own: goldenpath keys new DIR policy.",
-    });
   }
 }

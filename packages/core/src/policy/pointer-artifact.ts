@@ -2,18 +2,16 @@ import type { KeyObject } from "node:crypto";
 import { isKnownError, PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import { emptyBlob, type ImageManifest, type Manifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { type ImageManifest, type Manifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { parsePublicKey } from "../signing/keys.ts";
-import { predicateTypes } from "../signing/predicates.ts";
-import { openBundle, signStatement, verifyBundle } from "../signing/sigstore.ts";
+import { parsePublicKey } from "../signing/public-keys.ts";
+import { openBundle, verifyBundle } from "../signing/sigstore.ts";
 import { parseStatement } from "../signing/statement.ts";
-import type { Signer } from "../signing/types.ts";
-import { buildPointerStatement, pointerTag, readPointerStatement } from "./pointer.ts";
+import { pointerTag, readPointerStatement } from "./pointer.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 
 /** A pointer with all its predecessors has some 60 kB. */
-const maxPointerBytes = 256 * 1024;
+export const maxPointerBytes = 256 * 1024;
 
 export interface FoundPointer {
   manifest: Manifest;
@@ -73,41 +71,6 @@ async function readBundle(
   const bytes = Buffer.from(layer.data, "base64");
   if (bytes.byteLength !== layer.size || digestOf(bytes) !== layer.digest) throw invalid("its bundle is not what its digest says");
   return bytes;
-}
-
-/**
- * Signs a pointer and sets the tag, where that is still as it was read.
- * @throws InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
- */
-export async function writePointer(
-  client: RegistryClient,
-  repository: Repository,
-  pointer: PolicyPointer,
-  signer: Signer,
-  before: Manifest | undefined,
-): Promise<void> {
-  const bytes = await signStatement(buildPointerStatement(pointer), signer);
-  if (bytes.byteLength > maxPointerBytes) throw new TypeError(`a pointer of ${bytes.byteLength} bytes is larger than what is read`);
-  const config = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
-  const layer = { mediaType: mediaTypes.sigstoreBundle, digest: digestOf(bytes), size: bytes.byteLength };
-  await client.pushBlob(repository, config, () => emptyBlob.bytes);
-  await client.pushBlob(repository, layer, () => bytes, { isMissing: true });
-  const content = new TextEncoder().encode(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      artifactType: mediaTypes.sigstoreBundle,
-      config,
-      layers: [{ ...layer, data: Buffer.from(bytes).toString("base64") }],
-      annotations: {
-        "org.opencontainers.image.created": pointer.activatedAt.toISOString().replace(/\.\d+Z$/, "Z"),
-        "dev.sigstore.bundle.content": "dsse-envelope",
-        "dev.sigstore.bundle.predicateType": predicateTypes.policyInForce,
-      },
-    }),
-  );
-  const manifest = { bytes: content, mediaType: mediaTypes.ociManifest, digest: digestOf(content) };
-  await client.setTag(repository, pointerTag, manifest, before?.digest);
 }
 
 /**

@@ -1,8 +1,9 @@
-import { createPublicKey } from "node:crypto";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { builderSchemas, kindOf, strategyNames } from "../build/strategies/find.ts";
+import { kindOf as schemeKindOf, schemeOf, signerSchemas } from "../signing/schemes/find.ts";
+import { key } from "../signing/schemes/key.ts";
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import {
@@ -26,15 +27,8 @@ export type Severity = (typeof severities)[number];
 export const blindSpots = ["no-packages", "system-without-packages", "unknown-distribution", "several-package-databases"] as const;
 export type BlindSpot = (typeof blindSpots)[number];
 
-export const signerSchema = z.strictObject({
-  publicKey: z
-    .string()
-    .regex(
-      /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n?$/,
-      "expected a public key in PEM (-----BEGIN PUBLIC KEY-----)",
-    )
-    .describe("The public key, in PEM (SPKI). One key per stage keeps one stage from speaking for another."),
-});
+/** Each scheme has signers of its own kind. */
+const signerSchema = z.discriminatedUnion("kind", signerSchemas);
 
 export const baseSchema = z.strictObject({
   name: name.describe("How results, exceptions and builders call this base."),
@@ -333,6 +327,14 @@ export const policySchema = z
       const speaks = Object.values(policy.environments).some(
         ({ promoter, requires }) => promoter === activator || requires.some((requirement) => requirement.signers.includes(activator)),
       );
+      const signer = policy.signers[activator];
+      // The platform's signer is a key, whatever stages sign with.
+      if (signer !== undefined && schemeKindOf(signer) !== key.kind)
+        context.addIssue({
+          code: "custom",
+          path: ["activators", index],
+          message: `'${activator}' is of kind ${schemeKindOf(signer)}, and which policy is in force is signed with a key`,
+        });
       // Whoever has a stage's key could otherwise choose the policy that it is judged by.
       if (speaks) context.addIssue({ code: "custom", path: ["activators", index], message: `'${activator}' speaks for a stage as well` });
     });
@@ -346,17 +348,17 @@ export const policySchema = z
         });
     });
     const keys = new Map<string, string>();
-    for (const [signer, { publicKey }] of Object.entries(policy.signers)) {
+    for (const [name, signer] of Object.entries(policy.signers)) {
       // With one key, each would speak for the other's stages.
-      const key = keyMaterial(publicKey);
-      const other = keys.get(key);
+      const { field, what, text: identity } = schemeOf(signer).identify(signer);
+      const other = keys.get(identity);
       if (other !== undefined)
         context.addIssue({
           code: "custom",
-          path: ["signers", signer, "publicKey"],
-          message: `is the key of '${other}' as well; each signer has a key of its own`,
+          path: ["signers", name, field],
+          message: `is the ${what} of '${other}' as well; each signer has a ${what} of its own`,
         });
-      keys.set(key, signer);
+      keys.set(identity, name);
     }
   });
 
@@ -381,16 +383,6 @@ export interface LoadedPolicy {
   digest: Digest;
   /** What the platform's signer says of it, where it was asked: which policies came before it. */
   inForce?: PolicyPointer;
-}
-
-/** The key itself: one key has many texts (line breaks, unused bits of base64, compressed points). Of what is no key, the text. */
-function keyMaterial(publicKey: string): string {
-  try {
-    const key = createPublicKey(publicKey);
-    return JSON.stringify(Object.entries(key.export({ format: "jwk" })).sort(([a], [b]) => (a < b ? -1 : 1)));
-  } catch {
-    return publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
-  }
 }
 
 /** The published JSON Schema, of a policy as it is written (`schemas/policy.v1.json` is this, and a test holds it to it). References between names are not in it. */

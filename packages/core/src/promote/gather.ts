@@ -7,6 +7,7 @@ import type { Descriptor, Manifest } from "@goldenpath/registry-client/oci/manif
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import type { GateOutcome } from "../gate/verify.ts";
+import { listEvidence } from "./evidence.ts";
 import type { BlobFacts, LeftBehind, ManifestFacts, PromotionFacts, ReadFacts } from "./facts.ts";
 import { findReferrers, type ReferrerGraph, readPayloads } from "./referrers.ts";
 import { isRunnableContent, maxStatementBytes } from "./runnable.ts";
@@ -50,18 +51,15 @@ export async function gatherPromotion(
     mapConcurrently(concurrency, tags, (tag) => client.resolve({ ...to, tag })),
   ]);
   const { children, payloads } = await fetchChildren(source, root, from, new Set(image.children.map(({ digest }) => digest)));
-  const signed = [...evidence].flatMap(([subject, { statements }]) => statements.map((signed) => ({ subject, signed })));
+  const signed = listEvidence(evidence);
   const wanted: Wanted[] = [
     ...children.map((manifest) => ({ digest: manifest.digest, manifest, role: "child" as const, level: 0 })),
     { digest: root.digest, manifest: root, role: "image", level: 1 },
-    ...(await mapConcurrently(concurrency, signed, async ({ subject, signed: { referrer, statement, signers } }) => ({
-      digest: referrer.digest,
-      manifest: await source.fetchManifest({ ...from, digest: referrer.digest }),
+    ...(await mapConcurrently(concurrency, signed, async ({ digest, ...part }) => ({
+      digest,
+      manifest: await source.fetchManifest({ ...from, digest }),
       role: "evidence" as const,
-      level: 2,
-      subject,
-      predicateType: statement.predicateType,
-      signers,
+      ...part,
     }))),
     ...graph.carried.map(({ manifest, subject, depth, tag }) => ({
       digest: manifest.digest,
@@ -240,6 +238,10 @@ function countReads(
   const collected = [...evidence.values()];
   const bundles = new Set(collected.flatMap(({ statements }) => statements.map(({ bundle }) => bundle.digest))).size;
   const statements = collected.reduce((sum, each) => sum + each.statements.length, 0);
+  // A referrer below has a list to be found by, a manifest, and what is in it.
+  const below = collected.flatMap((each) => each.statements.flatMap((statement) => statement.below ?? []));
+  const belowLists = new Set(below.map(({ subject }) => subject)).size;
+  const belowContents = 2 * new Set(below.map(({ descriptor }) => descriptor.digest)).size;
   const rejected = collected.reduce((sum, each) => sum + each.rejected.length, 0);
   // A signature of somebody else is opened to be told from the policy's signers'.
   const foreign = collected.reduce(
@@ -248,10 +250,10 @@ function countReads(
   );
   const carried = manifests.filter(({ role, level, tag }) => role === "referrer" && level === 2 && tag === undefined).length;
   return {
-    contents: own + configs + statements + bundles + rejected + foreign + graph.contents,
-    lists: evidence.size + graph.lists,
+    contents: own + configs + statements + bundles + rejected + foreign + belowContents + graph.contents,
+    lists: evidence.size + belowLists + graph.lists,
     looks: 0,
-    verification: own + configs + evidence.size + statements + bundles + carried + Math.min(foreign, carried),
+    verification: own + configs + evidence.size + statements + bundles + belowLists + belowContents + carried + Math.min(foreign, carried),
     held: [],
     subjects: evidence.size,
   };

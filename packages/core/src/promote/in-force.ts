@@ -1,11 +1,13 @@
+import type { KeyObject } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { refuseStageKey } from "../policy/activate.ts";
 import { assertInForce, findPointerRepository } from "../policy/pointer.ts";
 import { fetchPointer, parsePolicySigners } from "../policy/pointer-artifact.ts";
 import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
+import { refuseStageKey } from "../policy/stage-key.ts";
+import { materialOf } from "../signing/schemes/find.ts";
 
 /** Says, for a destination, which policy is in force there; asked once for each place, however many images go there. */
 export type PointerReader = (to: Repository) => Promise<PolicyPointer>;
@@ -20,8 +22,7 @@ export function createPointerReader(
   policy: LoadedPolicy,
   signers: string | undefined,
 ): PointerReader {
-  const texts = signers === undefined ? policy.policy.activators.map((name) => policy.policy.signers[name]?.publicKey ?? "") : [signers];
-  if (texts.length === 0) {
+  if (signers === undefined && policy.policy.activators.length === 0) {
     throw new UserError(
       "nobody is named on whose word a policy is in force: neither in input 'policy-signer', nor in the policy's activators",
       {
@@ -30,7 +31,7 @@ export function createPointerReader(
       },
     );
   }
-  const keys = texts.flatMap(parsePolicySigners);
+  const keys = signers === undefined ? listActivatorKeys(policy) : parsePolicySigners(signers);
   for (const key of keys) refuseStageKey(policy, key);
   const asked = new Map<string, Promise<PolicyPointer>>();
   return (to) => {
@@ -50,4 +51,14 @@ export async function confirmInForce(policy: LoadedPolicy, to: Repository, read:
   const pointer = await read(to);
   assertInForce(policy, pointer);
   return { ...policy, inForce: pointer };
+}
+
+function listActivatorKeys({ policy }: LoadedPolicy): KeyObject[] {
+  return policy.activators.map((name) => {
+    const signer = policy.signers[name];
+    const material = signer === undefined ? undefined : materialOf(signer, "input 'policy-signer'");
+    // The policy was read: its activators are signers of it, each with a key.
+    if (material?.kind !== "key") throw new TypeError(`activator '${name}' has no key`);
+    return material.key;
+  });
 }

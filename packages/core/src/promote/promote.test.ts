@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 import { sampleLoadedPolicy } from "@goldenpath/testing/policy";
 import { expect, test } from "vitest";
@@ -5,7 +6,11 @@ import { generateKeyPair } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
 import { assertPromoter } from "./promote.ts";
 
-const signerOf = (publicKeyPem: string): Signer => ({ kind: "key", publicKeyPem, sign: async (data) => data });
+const signerOf = (publicKeyPem: string): Signer => ({
+  kind: "key",
+  material: { kind: "key", key: createPublicKey(publicKeyPem) },
+  seal: () => expect.unreachable(),
+});
 const own = generateKeyPair().publicKeyPem;
 const other = generateKeyPair().publicKeyPem;
 const policy = sampleLoadedPolicy({ signers: { build: { publicKey: other }, promote: { publicKey: own } } });

@@ -11,7 +11,8 @@ import { isPointerRepository, pointerName } from "../policy/pointer.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import type { Attachment } from "../signing/attach.ts";
-import { parsePublicKey } from "../signing/keys.ts";
+import { isSameMaterial } from "../signing/material.ts";
+import { materialOf, schemeOf } from "../signing/schemes/find.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import { type ExecutionCounts, executeCopy, executeTags, noCounts } from "./execute.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
@@ -226,11 +227,11 @@ function judgeDestination(environment: PolicyEnvironment, environmentName: strin
  */
 export function assertPromoter(signer: Signer, environment: PolicyEnvironment, policy: LoadedPolicy): void {
   const wanted = policy.policy.signers[environment.promoter];
-  const given = parsePublicKey(signer.publicKeyPem, "the public half of input 'key'");
-  if (wanted !== undefined && parsePublicKey(wanted.publicKey, `the key of signer '${environment.promoter}'`).equals(given)) return;
+  if (wanted !== undefined && isSameMaterial(materialOf(wanted, `the key of signer '${environment.promoter}'`), signer.material)) return;
+  const field = wanted === undefined ? "publicKey" : schemeOf(wanted).identify(wanted).field;
   throw new UserError(`input 'key' is not the key of '${environment.promoter}', who signs promotions in policy '${policy.policy.name}'`, {
     code: "key-not-promoter",
-    wayOut: `Give the private key whose public half the policy has as signers.${environment.promoter}.publicKey.`,
+    wayOut: `Give the private key whose public half the policy has as signers.${environment.promoter}.${field}.`,
   });
 }
 
@@ -255,8 +256,10 @@ async function gateDestination(
       `what was copied to ${formatRepository(request.to)} could not be verified there; nothing was signed, and no tag was set`,
     );
   }
-  const isThere = ({ subject, bundle }: VerifiedStatement): boolean =>
-    gate.evidence.get(subject)?.statements.some((statement) => statement.bundle.digest === bundle.digest) === true;
+  const isThere = ({ subject, bundle, signers }: VerifiedStatement): boolean =>
+    gate.evidence
+      .get(subject)
+      ?.statements.some((there) => there.bundle.digest === bundle.digest && signers.every((name) => there.signers.includes(name))) === true;
   const lacking = [...source.evidence.values()].flatMap(({ statements }) => statements).filter((statement) => !isThere(statement));
   // Also where the gate passes: an older verdict passes as well as the newer one that is not there.
   if (lacking.length === 0) return gate;

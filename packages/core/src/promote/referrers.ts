@@ -6,8 +6,9 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
-import { isAboutContent } from "../signing/collect.ts";
+import { isAboutContent } from "../signing/read-referrer.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
+import { listEvidence } from "./evidence.ts";
 import type { LeftBehind } from "./facts.ts";
 import { isRunnableContent, maxPayloadBytes, payloadsOf } from "./runnable.ts";
 
@@ -62,8 +63,8 @@ export async function findReferrers(
   limits: ReferrerLimits = referrerLimits,
 ): Promise<ReferrerGraph> {
   const graph: ReferrerGraph = { carried: [], leftBehind: [], lists: 0, contents: 0 };
-  const signed = [...evidence.values()].flatMap(({ statements }) => statements.map(({ referrer }) => referrer.digest));
-  const seen = new Set<string>(signed);
+  const signed = listEvidence(evidence);
+  const seen = new Set<string>(signed.map(({ digest }) => digest));
   const blobs = new Map<Digest, number>();
 
   async function judge(candidate: Candidate): Promise<CarriedReferrer | LeftBehind> {
@@ -128,7 +129,7 @@ export async function findReferrers(
     const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
     if (bytes > limits.bytes) return withoutOthers(graph, evidence, `they have more than ${limits.bytes} bytes`);
     const parents = [
-      ...(depth === 1 ? signed : []),
+      ...signed.filter(({ level }) => level === depth + 1).map(({ digest }) => digest),
       ...carried.filter(({ tag }) => tag === undefined).map(({ manifest }) => manifest.digest),
     ];
     if (depth === limits.depth || parents.length === 0) return graph;

@@ -5,8 +5,8 @@ import { formatRepository, type Repository } from "@goldenpath/registry-client/o
 import { readBuilds } from "../gate/binding.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { collectEvidence, isMislabelled, predicateAnnotation } from "../signing/collect.ts";
-import { predicateTypes } from "../signing/predicates.ts";
+import { collectEvidence, isMislabelled } from "../signing/collect.ts";
+import { predicateAnnotation, predicateTypes } from "../signing/predicates.ts";
 import type { Provenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import type { TagFacts } from "./facts.ts";
@@ -94,7 +94,10 @@ export async function readTagHolders(
     );
     if (annotated.length > maxProvenances) return [digest, []];
     contents += 2 * annotated.length;
-    const evidence = await collectEvidence({ ...client, listReferrers: async () => annotated }, to, digest, policy.signers);
+    // What is below one of them is asked for as ever.
+    const listReferrers: RegistryClient["listReferrers"] = async (repository, subject) =>
+      subject === digest ? annotated : client.listReferrers(repository, subject);
+    const evidence = await collectEvidence({ ...client, listReferrers }, to, digest, policy.signers);
     return [digest, readBuilds(policy, environment, evidence)];
   });
   return { held: new Map(read), lists: moving.length, contents };

@@ -4,13 +4,13 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
-import { fetchBundle, maxBundleBytes, predicateAnnotation } from "./collect.ts";
-import { parsePublicKey } from "./keys.ts";
-import { openBundle, signStatement, verifyBundle } from "./sigstore.ts";
+import { rememberReads } from "@goldenpath/registry-client/remember";
+import { createdAnnotation, predicateAnnotation } from "./predicates.ts";
+import { readReferrer } from "./read-referrer.ts";
+import { schemeOf } from "./schemes/find.ts";
+import { maxBundleBytes, type ReadBlob } from "./schemes/scheme.ts";
 import { encodeStatement, namesSubject } from "./statement.ts";
-import type { Signer, Statement } from "./types.ts";
-
-const createdAnnotation = "org.opencontainers.image.created";
+import type { ExistingEvidence, Signer, Statement } from "./types.ts";
 
 export interface AttachTarget {
   repository: Repository;
@@ -64,9 +64,10 @@ export async function attachStatement(
     }
   }
   const existing = known.isNew === true ? undefined : await findExisting(client, target, statement, signer);
-  const bytes = existing?.bytes ?? (await signStatement(statement, signer));
+  const sealed = await signer.seal(statement, existing?.evidence);
+  const { bytes } = sealed.bundle;
   const created = existing?.created ?? now.toISOString().replace(/\.\d+Z$/, "Z");
-  const bundle: Descriptor = { mediaType: mediaTypes.sigstoreBundle, digest: digestOf(bytes), size: bytes.byteLength };
+  const bundle: Descriptor = { mediaType: sealed.bundle.mediaType, digest: digestOf(bytes), size: bytes.byteLength };
   if (bundle.size > maxBundleBytes) {
     throw new UserError(
       `a statement of type ${statement.predicateType} makes a bundle of ${bundle.size} bytes; the gate reads ${maxBundleBytes} at most`,
@@ -82,9 +83,18 @@ export async function attachStatement(
     client.pushBlob(target.repository, bundle, () => bytes, { isMissing: existing === undefined }),
   ]);
   const attachTo = async (subject: Descriptor): Promise<Descriptor> => {
-    const manifest = encodeReferrer(subject, bundle, statement.predicateType, created);
-    const digest = await client.pushManifest(target.repository, manifest, mediaTypes.ociManifest);
-    return { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength, artifactType: mediaTypes.sigstoreBundle };
+    const pushed: Descriptor[] = [];
+    for (const { manifest, mediaType, artifactType, blobs = [] } of await sealed.carry(subject, bundle, created)) {
+      for (const blob of blobs) {
+        const descriptor = { mediaType: blob.mediaType, digest: digestOf(blob.bytes), size: blob.bytes.byteLength };
+        await client.pushBlob(target.repository, descriptor, () => blob.bytes);
+      }
+      const digest = await client.pushManifest(target.repository, manifest, mediaType);
+      pushed.push({ mediaType, digest, size: manifest.byteLength, artifactType });
+    }
+    const [first] = pushed;
+    if (first === undefined) throw new TypeError("a signed statement that nothing carries");
+    return first;
   };
   const childReferrers = await mapConcurrently(concurrency, children, async (child) => ({
     subject: child.digest,
@@ -93,26 +103,13 @@ export async function attachStatement(
   return { bundle, referrer: await attachTo(target.image), childReferrers, existed: existing !== undefined };
 }
 
-/** The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided on them. */
-function encodeReferrer(subject: Descriptor, bundle: Descriptor, predicateType: string, created: string): Uint8Array {
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: mediaTypes.ociManifest,
-    artifactType: mediaTypes.sigstoreBundle,
-    config: { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
-    layers: [bundle],
-    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
-    annotations: {
-      [createdAnnotation]: created,
-      "dev.sigstore.bundle.content": "dsse-envelope",
-      [predicateAnnotation]: predicateType,
-    },
-  };
-  return new TextEncoder().encode(JSON.stringify(manifest));
+interface Existing {
+  evidence: ExistingEvidence;
+  created: string;
 }
 
 /**
- * The bundle on the image with the same payload and a signature of this key. Told cheaply: of what the list shows, only what does not say that it is of another
+ * The evidence on the image with the same payload and a signature of this signer. Told cheaply: of what the list shows, only what does not say that it is of another
  * predicate type is fetched, the last ones first, and not more than some. Not found means signed once more, which is harmless.
  */
 async function findExisting(
@@ -120,38 +117,25 @@ async function findExisting(
   target: AttachTarget,
   statement: Statement,
   signer: Signer,
-): Promise<{ bytes: Uint8Array; created: string } | undefined> {
-  const key = parsePublicKey(signer.publicKeyPem, "the signer's key");
+): Promise<Existing | undefined> {
+  const trusted = new Map([[signer.kind, schemeOf(signer).trust([{ name: signer.kind, material: signer.material }])]]);
   const payload = encodeStatement(statement);
+  const source = { client: rememberReads(client), repository: target.repository };
   const listed = await client.listReferrers(target.repository, target.image.digest);
   const likely = listed.filter(
     (descriptor) => (descriptor.annotations?.[predicateAnnotation] ?? statement.predicateType) === statement.predicateType,
   );
   for (const { digest } of likely.slice(-maxCandidates).reverse()) {
-    const found = await readExisting(client, target.repository, target.image.digest, digest);
-    if (found === undefined) continue;
-    const opened = openBundle(found.bytes);
-    if (Buffer.compare(opened.payload, payload) === 0 && verifyBundle(opened, key)) return found;
+    // Somebody's broken referrer must not keep a stage from speaking; a registry that is down fails at the push.
+    const read = await readReferrer(source, target.image.digest, digest, trusted).catch(() => undefined);
+    if (read === undefined || "reason" in read) continue;
+    const created = read.found.descriptor.annotations?.[createdAnnotation];
+    const same = read.signed.find((each) => each.signers.length > 0 && Buffer.compare(each.payload, payload) === 0);
+    if (created === undefined || same === undefined) continue;
+    const readBlob: ReadBlob = (blob) => source.client.fetchBlob(source.repository, blob, maxBundleBytes);
+    return { evidence: { ...same, referrer: read.found, read: readBlob }, created };
   }
   return undefined;
 }
 
 const maxCandidates = 20;
-
-async function readExisting(
-  client: RegistryClient,
-  repository: Repository,
-  subject: Digest,
-  digest: Digest,
-): Promise<{ bytes: Uint8Array; created: string } | undefined> {
-  try {
-    const found = await fetchBundle(client, repository, subject, digest);
-    if ("reason" in found) return undefined;
-    openBundle(found.bytes);
-    const created = found.referrer.annotations?.[createdAnnotation];
-    return created === undefined ? undefined : { bytes: found.bytes, created };
-  } catch {
-    // Somebody's broken referrer must not keep a stage from speaking; a registry that is down fails at the push.
-    return undefined;
-  }
-}

@@ -6,7 +6,8 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import nacl from "tweetnacl";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { generateKeyPair, loadSigner, parsePublicKey } from "./keys.ts";
+import { generateKeyPair, loadSigner } from "./keys.ts";
+import { parsePublicKey } from "./public-keys.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "goldenpath-keys-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

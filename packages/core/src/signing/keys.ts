@@ -1,10 +1,11 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign as signBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { open } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { decryptCosignKey, WrongPassphrase } from "./cosign-key.ts";
-import type { Signer } from "./types.ts";
+import { assertSupportedKey, makeKey, wantedKey } from "./public-keys.ts";
+import { createKeySigner, type KeySigner } from "./schemes/key/sign.ts";
 
 export interface KeyInput {
   /** A path, `env://NAME`, or the PEM text itself. */
@@ -15,28 +16,21 @@ export interface KeyInput {
 
 /** A key file holds one key of some hundred bytes: whatever is larger is something else. */
 const maxKeyBytes = 64 * 1024;
-const wantedKey = "goldenpath signs with ECDSA P-256 keys, as cosign makes them.";
-const makeKey = "Make one with `cosign generate-key-pair` or `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`.";
 
 /**
  * The private key of a stage → a signer. Takes PKCS#8 (plain or encrypted), SEC1, and cosign's own encrypted files, all in PEM and of ECDSA P-256.
  * The key and the passphrase are masked before anything is done with them, and are in no error message; nor is a crypto library's error, as a cause.
  * @throws UserError `key-missing`, `key-unreadable`, `key-invalid`, `key-unsupported`, `key-passphrase` (needed and not given, or wrong)
  */
-export async function loadSigner(input: KeyInput, context: Pick<Context, "env" | "ports" | "workingDirectory">): Promise<Signer> {
+export async function loadSigner(input: KeyInput, context: Pick<Context, "env" | "ports" | "workingDirectory">): Promise<KeySigner> {
   if (input.passphrase !== undefined && input.passphrase !== "") context.ports.mask(input.passphrase);
   const text = await readKeyText(input.key, context);
   maskKey(text, context);
   const passphrase = input.passphrase ?? context.env["COSIGN_PASSWORD"];
   if (passphrase !== undefined && passphrase !== "") context.ports.mask(passphrase);
   const key = await decodePrivateKey(text, passphrase);
-  assertSupported(key, "the private key");
-  const publicKeyPem = createPublicKey(key).export({ type: "spki", format: "pem" }).toString();
-  return {
-    kind: "key",
-    publicKeyPem,
-    sign: async (data) => signBytes("sha256", data, { key, dsaEncoding: "der" }),
-  };
+  assertSupportedKey(key, "the private key");
+  return createKeySigner(key);
 }
 
 /** A new ECDSA P-256 key pair: PKCS#8 and SPKI, in PEM. */
@@ -47,24 +41,6 @@ export function generateKeyPair(): { privateKeyPem: string; publicKeyPem: string
     publicKeyEncoding: { type: "spki", format: "pem" },
   });
   return { privateKeyPem: pair.privateKey, publicKeyPem: pair.publicKey };
-}
-
-/**
- * A policy's public key (SPKI, PEM) → a key to verify with.
- * @throws UserError `key-invalid`, `key-unsupported`
- */
-export function parsePublicKey(pem: string, what: string): KeyObject {
-  const invalid = (): UserError => new UserError(`${what} is not a public key in PEM`, { code: "key-invalid", wayOut: makeKey });
-  // Node would make a public key of a private one, or of a certificate, as well.
-  if (!pem.startsWith("-----BEGIN PUBLIC KEY-----")) throw invalid();
-  let key: KeyObject;
-  try {
-    key = createPublicKey({ key: pem, format: "pem", type: "spki" });
-  } catch {
-    throw invalid();
-  }
-  assertSupported(key, what);
-  return key;
 }
 
 async function readKeyText(key: string, context: Pick<Context, "env" | "ports" | "workingDirectory">): Promise<string> {
@@ -190,18 +166,6 @@ function createKey(input: Parameters<typeof createPrivateKey>[0], label: string)
       code: "key-invalid",
     });
   }
-}
-
-function assertSupported(key: KeyObject, what: string): void {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  if (type === "ec" && details?.namedCurve === "prime256v1") return;
-  const found =
-    type === "ec"
-      ? `an ECDSA key on ${details?.namedCurve}`
-      : type === "rsa" || type === "rsa-pss"
-        ? `an RSA key of ${details?.modulusLength} bits`
-        : `a key of type ${type}`;
-  throw new UserError(`${what} is ${found}; ${wantedKey}`, { code: "key-unsupported", wayOut: makeKey });
 }
 
 function unsupported(found: string, wayOut: string): UserError {

@@ -3,10 +3,11 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { beforeAll, describe, expect, test } from "vitest";
-import { generateKeyPair, loadSigner, parsePublicKey } from "./keys.ts";
-import { openBundle, publicKeyHint, signStatement, verifyBundle } from "./sigstore.ts";
+import { generateKeyPair, loadSigner } from "./keys.ts";
+import { parsePublicKey } from "./public-keys.ts";
+import { type KeySigner, signStatement } from "./schemes/key/sign.ts";
+import { openBundle, publicKeyHint, verifyBundle } from "./sigstore.ts";
 import { buildStatement, buildSubjects, encodeStatement } from "./statement.ts";
-import type { Signer } from "./types.ts";
 
 interface BundleJson {
   mediaType: string;
@@ -16,16 +17,16 @@ interface BundleJson {
 
 const subjects = buildSubjects({ registry: "registry.example", name: "shop" }, [digestOf("image")]);
 const statement = buildStatement(subjects, "https://example.com/p/v1", { found: "nothing" });
-const newSigner = (): Promise<Signer> =>
+const newSigner = (): Promise<KeySigner> =>
   loadSigner({ key: generateKeyPair().privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: "/" });
-let signer: Signer;
+let signer: KeySigner;
 let bytes: Uint8Array;
 beforeAll(async () => {
   signer = await newSigner();
   bytes = await signStatement(statement, signer);
 });
 
-const keyOf = (of: Signer) => parsePublicKey(of.publicKeyPem, "the key");
+const keyOf = (of: KeySigner) => parsePublicKey(of.publicKeyPem, "the key");
 const encode = (json: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(json));
 const base64 = (content: Uint8Array | string): string => Buffer.from(content).toString("base64");
 function changed(change: (bundle: BundleJson) => void): Uint8Array {

@@ -1,12 +1,10 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import { type Bundle, bundleFromJSON, bundleToJSON, isBundleWithDsseEnvelope, isBundleWithPublicKey, toDSSEBundle } from "@sigstore/bundle";
-import { dsse } from "@sigstore/core";
+import { type Bundle, bundleFromJSON, isBundleWithDsseEnvelope, isBundleWithPublicKey } from "@sigstore/bundle";
 import { type TrustMaterial, toSignedEntity, Verifier } from "@sigstore/verify";
 import { intotoPayloadType } from "./predicates.ts";
-import { encodeStatement, parseStrictJson } from "./statement.ts";
-import type { Signer, Statement } from "./types.ts";
+import { parseStrictJson } from "./statement.ts";
 
 /** A statement in its envelope, parsed and not yet verified. */
 export interface OpenedBundle {
@@ -14,24 +12,10 @@ export interface OpenedBundle {
   payload: Uint8Array;
 }
 
-/** Statement → the bytes of a Sigstore bundle v0.3: a DSSE envelope, signed with a key, without log entry or timestamp. */
-export async function signStatement(statement: Statement, signer: Signer): Promise<Uint8Array> {
-  const payload = Buffer.from(encodeStatement(statement));
-  const signature = await signer.sign(dsse.preAuthEncoding(intotoPayloadType, payload));
-  const bundle = toDSSEBundle({
-    artifact: payload,
-    artifactType: intotoPayloadType,
-    signature: Buffer.from(signature),
-    keyHint: publicKeyHint(signer.publicKeyPem),
-  });
-  // cosign passes over a signature whose key id is not its own name for the key; it writes none itself, and the hint stands beside the envelope.
-  for (const each of bundle.content.dsseEnvelope.signatures) each.keyid = "";
-  return new TextEncoder().encode(JSON.stringify(bundleToJSON(bundle)));
-}
-
 /** Which key it was, as cosign writes it: base64 of the SHA-256 of the SPKI in DER. A hint: nothing is decided on it. */
-export function publicKeyHint(publicKeyPem: string): string {
-  const der = createPublicKey(publicKeyPem).export({ type: "spki", format: "der" });
+export function publicKeyHint(publicKey: KeyObject | string): string {
+  const key = typeof publicKey === "string" ? createPublicKey(publicKey) : publicKey;
+  const der = key.export({ type: "spki", format: "der" });
   return createHash("sha256").update(der).digest("base64");
 }
 

@@ -1,5 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import type { SignerMaterial } from "./material.ts";
+import type { FoundReferrer, ReadBlob, SignedPayload } from "./schemes/scheme.ts";
 
 /** An in-toto Statement v1. */
 export interface Statement {
@@ -16,17 +18,25 @@ export interface StatementSubject {
   digest: Record<string, string>;
 }
 
-/** One statement, verified: the signature holds with the key of `signers`, and the statement names `subject` by digest. */
+/** One statement, verified: `signers` have signed it, and the statement names `subject` by digest. */
 export interface VerifiedStatement {
   /** The digest it was found on, and which its statement's subject names. */
   subject: Digest;
-  /** Names of the policy's signers whose key verifies it. Never empty. */
+  /** Names of the policy's signers whose signature it has. Never empty. */
   signers: string[];
   statement: Statement;
-  /** Of the bundle's bytes: what verification summaries name as their inputs. */
+  /** Of the bytes that hold it: what verification summaries name as their inputs. */
   bundle: Descriptor;
   /** The referrer that carries it. */
   referrer: Descriptor;
+  /** What below that referrer it takes to verify it, each after its subject; absent where that is nothing. */
+  below?: readonly EvidencePart[];
+}
+
+/** A referrer of a referrer, without which a statement would count for nothing. */
+export interface EvidencePart {
+  subject: Digest;
+  descriptor: Descriptor;
 }
 
 /** A referrer that counts for nothing, and why: only for messages. */
@@ -44,11 +54,37 @@ export interface CollectedEvidence {
   rejected: RejectedReferrer[];
 }
 
-/** Signs the DSSE pre-authentication encoding of a payload. */
+/** Whoever signs, as its scheme opened it. */
 export interface Signer {
-  /** `key`; keyless comes beside it. */
-  kind: "key";
-  /** SPKI PEM. */
-  publicKeyPem: string;
-  sign(data: Uint8Array): Promise<Uint8Array>;
+  /** Its scheme's. */
+  kind: string;
+  /** What the policy knows it by. */
+  material: SignerMaterial;
+  /** Signs a statement. `existing`: the same statement, signed by the same signer, which is taken instead of a signature that would differ. */
+  seal(statement: Statement, existing?: ExistingEvidence): Promise<SealedStatement>;
+}
+
+export interface ExistingEvidence extends SignedPayload {
+  referrer: FoundReferrer;
+  read: ReadBlob;
+}
+
+/** A signed statement, before it is attached to anything. */
+export interface SealedStatement {
+  /** What holds the statement: a blob beside every image that it is about, whose digest verdicts name. */
+  bundle: { mediaType: string; bytes: Uint8Array };
+  /**
+   * The referrers that carry it for one subject: the first refers to the subject, and each other one to the one before it. Their config is the empty one. The first
+   * says when it was made, with `org.opencontainers.image.created`, so that the same evidence is the same bytes again; and of which predicate type the statement is, as
+   * Sigstore's do, which saves whoever lists referrers from reading it.
+   */
+  carry(subject: Descriptor, bundle: Descriptor, created: string): Promise<[Carrier, ...Carrier[]]>;
+}
+
+export interface Carrier {
+  manifest: Uint8Array;
+  mediaType: string;
+  artifactType: string;
+  /** Its blobs besides the config and the bundle. */
+  blobs?: readonly { mediaType: string; bytes: Uint8Array }[];
 }

@@ -5,33 +5,38 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
+import { z } from "zod";
 import type { LoadedPolicy, PolicySection } from "../policy/schema.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { type AttachTarget, attachStatement } from "../signing/attach.ts";
-import { loadSigner } from "../signing/keys.ts";
 import type { SignedImage } from "../signing/result-statements.ts";
 import type { Signer, Statement } from "../signing/types.ts";
 import type { ResultStage } from "../stages.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
-import { choice, commonInputs, requiredSecret, requiredText, secretText, type VerbOutcome } from "./verb.ts";
+import { listMissingInputs, openSigner, type SchemeName, type SignerInputs, signerInputs } from "./signer-inputs.ts";
+import { commonInputs, requiredText, type VerbOutcome } from "./verb.ts";
 
-/** Inputs of the verbs that sign. */
-export const signingInputs = {
-  ...commonInputs,
-  image: requiredText(),
-  signer: choice(["key"], "key"),
-  key: requiredSecret(),
-  "key-passphrase": secretText(),
-};
+/** Inputs of the verbs that sign: those that all of them have, and a verb's own. */
+export function signingInputs<Own extends z.ZodRawShape>(own: Own) {
+  return (
+    z
+      .object({ ...commonInputs, image: requiredText(), ...signerInputs, ...own })
+      // Said together with whatever else is missing.
+      .refine((given) => !listMissingInputs(given as SignerInputs).includes("key"), {
+        path: ["key"],
+        message: "is required and was not given",
+        when: () => true,
+      })
+  );
+}
 
-interface SigningInputs {
+interface SigningInputs extends SignerInputs {
   policy: string;
   "policy-signer"?: string | undefined;
   image: string;
-  key: string;
-  "key-passphrase"?: string | undefined;
+  signer: SchemeName;
 }
 
 /** One entry of the output `attestations`. */
@@ -66,7 +71,7 @@ export async function withSigning(
 ): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await openPolicy(given, context, needs);
-  const signer = await loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
+  const signer = await openSigner(given, context);
   return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`signing ${formatRepository(image.reference)}@${image.reference.digest}`);
     const attested: Attested[] = [];

@@ -1,5 +1,5 @@
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { z } from "zod";
+import type { z } from "zod";
 import { strategyNames } from "../build/strategies/find.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
@@ -13,8 +13,7 @@ import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { choice, type Verb } from "./verb.ts";
 
-const inputs = z.object({
-  ...signingInputs,
+const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
   strategy: choice(["auto", ...strategyNames], "auto"),
 });

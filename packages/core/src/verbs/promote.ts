@@ -17,13 +17,13 @@ import { renderPlanText } from "../promote/plan.ts";
 import { assertPromoter, preparePromotion } from "../promote/promote.ts";
 import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
-import { loadSigner } from "../signing/keys.ts";
 import type { Signer } from "../signing/types.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
 import { type PromotionJob, planJobs } from "./promote-jobs.ts";
 import { promoteMany } from "./promote-many.ts";
-import { choice, commonInputs, flag, lines, optionalText, requiredText, secretText, type Verb, type VerbOutcome } from "./verb.ts";
+import { listMissingInputs, openSigner, signerInputs } from "./signer-inputs.ts";
+import { commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const missing = "is required and was not given";
 const inputs = z
@@ -36,9 +36,7 @@ const inputs = z
     environment: requiredText(),
     "allow-tag-rollback": flag(false),
     "dry-run": flag(false),
-    signer: choice(["key"], "key"),
-    key: secretText(),
-    "key-passphrase": secretText(),
+    ...signerInputs,
   })
   // Said together with whatever else is missing.
   .refine(({ images, image }) => isGiven(images, image), { path: ["image"], message: missing, when: () => true })
@@ -166,13 +164,14 @@ function describeLeftBehind(leftBehind: readonly LeftBehind[]): string[] {
 
 async function loadPromoter(given: Inputs, context: Context): Promise<Signer | undefined> {
   if (given["dry-run"]) return undefined;
-  if (given.key === undefined) {
-    throw new UserError("input 'key' is required and was not given", {
+  const [name] = listMissingInputs(given);
+  if (name !== undefined) {
+    throw new UserError(`input '${name}' is required and was not given`, {
       code: "input-invalid",
       wayOut: "Give the promoter's private key, or set dry-run to see what a promotion would do.",
     });
   }
-  return loadSigner({ key: given.key, passphrase: given["key-passphrase"] }, context);
+  return openSigner(given, context);
 }
 
 function renderPromoted(plan: PromotionPlan, promoted: string, isDryRun: boolean): string {

@@ -1,11 +1,9 @@
-import { z } from "zod";
 import { buildFindingStatement, buildVerdictStatement, checkSignable } from "../signing/result-statements.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { readStageResult } from "./results.ts";
 import { lines, type Verb } from "./verb.ts";
 
-const inputs = z.object({
-  ...signingInputs,
+const inputs = signingInputs({
   results: lines().refine((results) => results.length > 0, "is required and was not given"),
 });
 

@@ -38,7 +38,6 @@ export const optionalText = () =>
 export const requiredText = () => z.string().trim().min(1, "is required and was not given");
 /** What nobody may see: it is masked before a verb runs, and no message repeats it. */
 export const secretText = () => optionalText().meta({ secret: true });
-export const requiredSecret = () => requiredText().meta({ secret: true });
 /** One value a line; empty lines and lines that start with # are passed over. */
 export const lines = () =>
   z

@@ -1,0 +1,15 @@
+import type { KeyObject } from "node:crypto";
+
+/** What a signer is known by, to whoever verifies: with a policy's signers this is their trust, and with who signs it is whose word it will be. */
+export type SignerMaterial =
+  | { kind: "key"; key: KeyObject }
+  /** Of a certificate: who vouched, and for whom. */
+  | { kind: "certificate"; issuer: string; identity: string };
+
+export type KeyMaterial = Extract<SignerMaterial, { kind: "key" }>;
+
+/** True where both are one signer's. */
+export function isSameMaterial(a: SignerMaterial, b: SignerMaterial): boolean {
+  if (a.kind === "key") return b.kind === "key" && a.key.equals(b.key);
+  return b.kind === "certificate" && a.issuer === b.issuer && a.identity === b.identity;
+}

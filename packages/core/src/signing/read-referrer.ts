@@ -1,0 +1,130 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { ImageManifest, Manifest } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { unknownKeyReason } from "./predicates.ts";
+import { allSchemes } from "./schemes/find.ts";
+import { type EvidenceVerifier, type FoundReferrer, maxBundleBytes, type ReadBlob, type SignedPayload } from "./schemes/scheme.ts";
+
+/** Where evidence is read. */
+export interface EvidenceSource {
+  client: Pick<RegistryClient, "listReferrers" | "fetchManifest" | "fetchBlob">;
+  repository: Repository;
+  /** Called with how many referrers of referrers a list has, before any of them is read; throws where that is too many. */
+  count?: (referrers: number) => void;
+}
+
+/** By scheme, what verifies: a scheme that nobody is trusted by reads nothing. */
+export type TrustedSchemes = ReadonlyMap<string, EvidenceVerifier>;
+
+export interface ReadReferrer {
+  found: FoundReferrer;
+  /** Each statement that a scheme finds in it. */
+  signed: readonly SignedPayload[];
+}
+
+/**
+ * A referrer by digest → what is signed in it, and by whom. A reason where it counts for nothing: it is something else than a scheme's evidence, or broken.
+ * @throws what the client throws, where it can't be had
+ */
+export async function readReferrer(
+  source: EvidenceSource,
+  subject: Digest,
+  digest: Digest,
+  trusted: TrustedSchemes,
+): Promise<ReadReferrer | { reason: string }> {
+  const { client, repository } = source;
+  try {
+    const fetched = await client.fetchManifest({ ...repository, digest });
+    if (fetched.kind !== "image") return { reason: "it is an index" };
+    const { manifest } = fetched;
+    if (manifest.subject?.digest !== subject) return { reason: "its manifest refers to another image" };
+    const schemes = allSchemes.filter((scheme) => scheme.recognises(manifest));
+    if (schemes.length === 0) {
+      const wanted = allSchemes.map(({ evidence }) => evidence).join(" or ");
+      return { reason: `it is of type ${manifest.artifactType ?? manifest.config.mediaType}, not ${wanted}` };
+    }
+    const used = schemes.flatMap((scheme) => trusted.get(scheme.kind) ?? []);
+    if (used.length === 0) return { reason: unknownKeyReason };
+    const levels = Math.max(...schemes.filter(({ kind }) => trusted.has(kind)).map((scheme) => scheme.levels));
+    const found: FoundReferrer = { ...describeReferrer(fetched, manifest), below: await readBelow(source, digest, levels - 1) };
+    const read: ReadBlob = (blob) => client.fetchBlob(repository, blob, maxBundleBytes);
+    const answers = await Promise.all(used.map((verifier) => verifier.verify(found, read)));
+    const signed = mergePayloads(answers.flatMap((answer) => ("reason" in answer ? [] : answer)));
+    const reason = answers.map((answer) => ("reason" in answer ? answer.reason : undefined)).find((each) => each !== undefined);
+    return signed.length === 0 ? { reason: reason ?? "there is no statement in it" } : { found, signed };
+  } catch (error) {
+    if (isAboutContent(error)) return { reason: isKnownError(error) ? error.message : describeError(error) };
+    throw error;
+  }
+}
+
+/** Referrers of one referrer that are read at the same time. */
+const concurrency = 4;
+
+/** What refers to a referrer, so many levels down. A list or a manifest there that is broken holds nothing: whoever may write to quarantine can add one. */
+async function readBelow(source: EvidenceSource, subject: Digest, levels: number): Promise<FoundReferrer[]> {
+  if (levels <= 0) return [];
+  const { client, repository, count } = source;
+  const listed = await client.listReferrers(repository, subject).catch((error: unknown) => {
+    if (isAboutContent(error)) return [];
+    throw error;
+  });
+  const digests = [...new Set(listed.map(({ digest }) => digest))];
+  count?.(digests.length);
+  const read = await mapConcurrently(concurrency, digests, async (digest): Promise<FoundReferrer[]> => {
+    try {
+      const fetched = await client.fetchManifest({ ...repository, digest });
+      if (fetched.kind !== "image" || fetched.manifest.subject?.digest !== subject) return [];
+      return [{ ...describeReferrer(fetched, fetched.manifest), below: await readBelow(source, digest, levels - 1) }];
+    } catch (error) {
+      if (isAboutContent(error)) return [];
+      throw error;
+    }
+  });
+  return read.flat();
+}
+
+function describeReferrer({ mediaType, digest, bytes }: Manifest, manifest: ImageManifest): Omit<FoundReferrer, "below"> {
+  const { artifactType, annotations } = manifest;
+  return {
+    manifest,
+    descriptor: {
+      mediaType,
+      digest,
+      size: bytes.byteLength,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+  };
+}
+
+/** Of several schemes that have read the same referrer: each statement once, with the signers of all. */
+function mergePayloads(all: readonly SignedPayload[]): SignedPayload[] {
+  const merged = new Map<string, SignedPayload>();
+  for (const each of all) {
+    const known = merged.get(each.bundle.digest);
+    if (known === undefined) merged.set(each.bundle.digest, each);
+    else if (Buffer.compare(known.payload, each.payload) === 0) {
+      const below = [...(known.below ?? []), ...(each.below ?? [])];
+      merged.set(each.bundle.digest, {
+        ...known,
+        signers: [...new Set([...known.signers, ...each.signers])],
+        ...(below.length === 0 ? {} : { below }),
+      });
+    }
+  }
+  return [...merged.values()];
+}
+
+const contentErrors: readonly string[] = ["image-not-found", "blob-not-found", "manifest-invalid", "digest-mismatch", "too-large"];
+
+/**
+ * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not what its digest or size says. Whoever may
+ * write to quarantine can leave one, and must not thereby keep an image from vetted for good. The others say that nothing is known.
+ */
+export function isAboutContent(error: unknown): boolean {
+  return isKnownError(error) && contentErrors.includes(error.code);
+}

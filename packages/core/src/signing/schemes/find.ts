@@ -1,0 +1,35 @@
+import type { SignerMaterial } from "../material.ts";
+import { key } from "./key.ts";
+import type { SignerFields, SigningScheme } from "./scheme.ts";
+import { schemes } from "./schemes.ts";
+
+type Scheme = (typeof schemes)[number];
+export type SchemeKind = Scheme["kind"];
+
+type SchemasOf<Table extends readonly { signerSchema: unknown }[]> = { -readonly [Index in keyof Table]: Table[Index]["signerSchema"] };
+
+/** Of each scheme, in the table's order. */
+export const signerSchemas = schemes.map(({ signerSchema }) => signerSchema) as SchemasOf<typeof schemes>;
+
+/** For code that takes any: schemes are alike by their interface alone. */
+export const allSchemes: readonly SigningScheme[] = schemes;
+
+/** The scheme that a signer of a policy signs with. */
+export function kindOf(signer: SignerFields): string {
+  return signer.kind ?? key.kind;
+}
+
+export function schemeOf(signer: SignerFields): SigningScheme {
+  const kind = kindOf(signer);
+  const scheme = allSchemes.find((each) => each.kind === kind);
+  if (scheme === undefined) throw new TypeError(`${kind} is no scheme`);
+  return scheme;
+}
+
+/**
+ * What a signer of a policy is known by; `what` is how messages call it.
+ * @throws UserError `key-invalid`, `key-unsupported`, and the schemes' own
+ */
+export function materialOf(signer: SignerFields, what: string): SignerMaterial {
+  return schemeOf(signer).materialOf(signer, what);
+}

@@ -1,0 +1,106 @@
+import { createPublicKey } from "node:crypto";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { z } from "zod";
+import { predicateAnnotation } from "../predicates.ts";
+import { parsePublicKey } from "../public-keys.ts";
+import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "../sigstore.ts";
+import { type EvidenceVerifier, maxBundleBytes, type SigningScheme, type TrustedSigner } from "./scheme.ts";
+
+const signerSchema = z.strictObject({
+  // Policies are older than kinds: a signer without one is of this.
+  kind: z.literal("key").optional().describe("How this signer signs: with a private key. Default: key."),
+  publicKey: z
+    .string()
+    .regex(
+      /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n?$/,
+      "expected a public key in PEM (-----BEGIN PUBLIC KEY-----)",
+    )
+    .describe("The public key, in PEM (SPKI). One key per stage keeps one stage from speaking for another."),
+});
+export type KeySignerFields = z.infer<typeof signerSchema>;
+
+/** ECDSA P-256 keys and Sigstore bundles, as cosign makes both. */
+export const key = {
+  kind: "key",
+  signerSchema,
+  evidence: "a Sigstore bundle",
+  levels: 1,
+  recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
+  identify: ({ publicKey }) => ({ field: "publicKey", what: "key", text: describeKey(publicKey) }),
+  materialOf: ({ publicKey }, what) => ({ kind: "key", key: parsePublicKey(publicKey, what) }),
+  trust,
+} as const satisfies SigningScheme<KeySignerFields>;
+
+/** The key itself: one key has many texts (line breaks, unused bits of base64, compressed points). Of what is no key, the text. */
+function describeKey(publicKey: string): string {
+  try {
+    const jwk = createPublicKey(publicKey).export({ format: "jwk" });
+    return JSON.stringify(Object.entries(jwk).sort(([a], [b]) => (a < b ? -1 : 1)));
+  } catch {
+    return publicKey.replaceAll(/-----[A-Z ]+-----|\s/g, "");
+  }
+}
+
+/** Bundles of which it is remembered who signed them. */
+const maxRemembered = 10_000;
+
+function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
+  const keys = signers.flatMap(({ name, material }) =>
+    material.kind === "key" ? [{ name, key: material.key, hint: publicKeyHint(material.key) }] : [],
+  );
+  /** Who signed a bundle, by the bundle's digest: the same bytes lie at the source and at the destination, and with each child that they are about. */
+  const known = new Map<Digest, string[]>();
+  /** The key that a bundle names is tried first, and where it holds, no other: a policy has no key twice. What it names is only where to begin. */
+  const findSigners = (opened: OpenedBundle, digest: Digest): string[] => {
+    const remembered = known.get(digest);
+    if (remembered !== undefined) return remembered;
+    const { content } = opened.bundle.verificationMaterial;
+    const hint = content.$case === "publicKey" ? content.publicKey.hint : undefined;
+    const hinted = keys.filter((each) => each.hint === hint && verifyBundle(opened, each.key));
+    const found = hinted.length > 0 ? hinted : keys.filter((each) => each.hint !== hint && verifyBundle(opened, each.key));
+    const names = found.map(({ name }) => name);
+    if (known.size >= maxRemembered) known.clear();
+    known.set(digest, names);
+    return names;
+  };
+  return {
+    async verify({ manifest }, read) {
+      const layer = findBundleLayer(manifest);
+      if (typeof layer === "string") return { reason: layer };
+      const bundle: Descriptor = { mediaType: layer.mediaType, digest: layer.digest, size: layer.size };
+      const bytes = await read(bundle);
+      try {
+        const opened = openBundle(bytes);
+        return [{ payload: opened.payload, signers: findSigners(opened, bundle.digest), bundle }];
+      } catch (error) {
+        if (error instanceof UserError) return { reason: error.message };
+        throw error;
+      }
+    },
+  };
+}
+
+/** What cosign and goldenpath write on a referrer that carries a bundle. */
+const bundleAnnotations: ReadonlySet<string> = new Set([
+  "org.opencontainers.image.created",
+  "dev.sigstore.bundle.content",
+  predicateAnnotation,
+]);
+
+function findBundleLayer(manifest: ImageManifest): Descriptor | string {
+  const { config } = manifest;
+  // The bundle's signature says nothing about what it is wrapped in: a wrapping that could carry something of its own is nobody's word.
+  if (config.mediaType !== mediaTypes.ociEmpty || config.digest !== emptyBlob.digest || config.size !== emptyBlob.size)
+    return "its config is not the empty one, and a bundle has no other";
+  const foreign = [manifest, config, ...manifest.layers]
+    .flatMap((part) => Object.keys(part.annotations ?? {}))
+    .find((name) => !bundleAnnotations.has(name));
+  if (foreign !== undefined) return "it has annotations that are not a bundle's";
+  const [layer, ...more] = manifest.layers;
+  if (layer === undefined || more.length > 0) return `it has ${manifest.layers.length} layers; a bundle is one`;
+  if (layer.mediaType !== mediaTypes.sigstoreBundle) return `its layer is ${layer.mediaType}, not a Sigstore bundle`;
+  if (layer.size > maxBundleBytes) return `its bundle has ${layer.size} bytes, and ${maxBundleBytes} are read at most`;
+  return layer;
+}

@@ -1,0 +1,76 @@
+import { createPublicKey, type KeyObject, sign as signBytes } from "node:crypto";
+import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { bundleToJSON, toDSSEBundle } from "@sigstore/bundle";
+import { dsse } from "@sigstore/core";
+import type { KeyMaterial } from "../../material.ts";
+import { createdAnnotation, intotoPayloadType, predicateAnnotation } from "../../predicates.ts";
+import { publicKeyHint } from "../../sigstore.ts";
+import { encodeStatement } from "../../statement.ts";
+import type { Signer, Statement } from "../../types.ts";
+
+export interface KeySigner extends Signer {
+  kind: "key";
+  material: KeyMaterial;
+  /** SPKI PEM. */
+  publicKeyPem: string;
+  /** Signs the DSSE pre-authentication encoding of a payload. */
+  sign(data: Uint8Array): Promise<Uint8Array>;
+}
+
+/** `privateKey`: ECDSA P-256, as whoever read it has seen. */
+export function createKeySigner(privateKey: KeyObject): KeySigner {
+  const publicKey = createPublicKey(privateKey);
+  const signer: KeySigner = {
+    kind: "key",
+    material: { kind: "key", key: publicKey },
+    publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
+    sign: async (data) => signBytes("sha256", data, { key: privateKey, dsaEncoding: "der" }),
+    async seal(statement, existing) {
+      const bytes = existing === undefined ? await signStatement(statement, signer) : await existing.read(existing.bundle);
+      return {
+        bundle: { mediaType: mediaTypes.sigstoreBundle, bytes },
+        carry: async (subject, bundle, created) => [
+          {
+            manifest: encodeReferrer(subject, bundle, statement.predicateType, created),
+            mediaType: mediaTypes.ociManifest,
+            artifactType: mediaTypes.sigstoreBundle,
+          },
+        ],
+      };
+    },
+  };
+  return signer;
+}
+
+/** Statement → the bytes of a Sigstore bundle v0.3: a DSSE envelope, signed with a key, without log entry or timestamp. */
+export async function signStatement(statement: Statement, signer: Pick<KeySigner, "material" | "sign">): Promise<Uint8Array> {
+  const payload = Buffer.from(encodeStatement(statement));
+  const signature = await signer.sign(dsse.preAuthEncoding(intotoPayloadType, payload));
+  const bundle = toDSSEBundle({
+    artifact: payload,
+    artifactType: intotoPayloadType,
+    signature: Buffer.from(signature),
+    keyHint: publicKeyHint(signer.material.key),
+  });
+  // cosign passes over a signature whose key id is not its own name for the key; it writes none itself, and the hint stands beside the envelope.
+  for (const each of bundle.content.dsseEnvelope.signatures) each.keyid = "";
+  return new TextEncoder().encode(JSON.stringify(bundleToJSON(bundle)));
+}
+
+/** The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided on them. */
+function encodeReferrer(subject: Descriptor, bundle: Descriptor, predicateType: string, created: string): Uint8Array {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: mediaTypes.sigstoreBundle,
+    config: { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
+    layers: [bundle],
+    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    annotations: {
+      [createdAnnotation]: created,
+      "dev.sigstore.bundle.content": "dsse-envelope",
+      [predicateAnnotation]: predicateType,
+    },
+  };
+  return new TextEncoder().encode(JSON.stringify(manifest));
+}

@@ -1,0 +1,75 @@
+import type { Descriptor, ImageManifest } from "@goldenpath/registry-client/oci/manifest";
+import type { z } from "zod";
+import type { SignerMaterial } from "../material.ts";
+
+/** An SBOM of ten thousand packages has some 10 MB. */
+export const maxBundleBytes = 16 * 1024 * 1024;
+
+/** What every signer of a policy has, of whatever kind. */
+export interface SignerFields {
+  /** The scheme that it signs with. */
+  kind?: string | undefined;
+}
+
+/**
+ * A way of signing: the half that decides whose word a statement is. `verify` and `promote` load it, so it has no private key and no code that signs; what
+ * signs is a {@link SchemeOpener} in `openers.ts`.
+ */
+export interface SigningScheme<Own extends SignerFields = SignerFields> {
+  /** In a policy's `signers.NAME.kind`, and in the input `signer`. */
+  readonly kind: string;
+  /** A signer in a policy: an object with a `kind` of this name. */
+  readonly signerSchema: z.ZodType<Own>;
+  /** What its evidence is, in messages: `a Sigstore bundle`. */
+  readonly evidence: string;
+  /** How many levels of referrers its evidence has: 1 where what refers to the image holds the statement and its signature. */
+  readonly levels: number;
+  /** Whether what refers to an image is this scheme's, as its manifest says: by its artifact type. Several schemes may recognise the same. */
+  recognises(manifest: ImageManifest): boolean;
+  /** Of a signer in a policy, what no other signer may have as well: the field that says it, what it is called, and one text for all ways to write it. Never throws. */
+  identify(signer: Own): { field: string; what: string; text: string };
+  /**
+   * A signer in a policy → what it is known by. `what` is how messages call it.
+   * @throws UserError where it is no such thing, or of a kind that is not taken
+   */
+  materialOf(signer: Own, what: string): SignerMaterial;
+  /** What verifies evidence by these signers: those of the policy that are of this kind. It may remember what it has verified. */
+  trust(signers: readonly TrustedSigner[]): EvidenceVerifier;
+}
+
+export interface TrustedSigner {
+  /** As the policy calls it. */
+  name: string;
+  material: SignerMaterial;
+}
+
+export interface EvidenceVerifier {
+  /**
+   * Evidence → what is signed in it, and by whom; or why it counts for nothing. Each statement is one payload, and has the names of all whose signature holds.
+   * Whatever is not understood, or could carry something of its own beside what is signed, is a reason. Errors are of `read` alone.
+   */
+  verify(found: FoundReferrer, read: ReadBlob): Promise<readonly SignedPayload[] | { reason: string }>;
+}
+
+/** A blob of the repository, checked; one over {@link maxBundleBytes} is refused. */
+export type ReadBlob = (blob: Descriptor) => Promise<Uint8Array>;
+
+/** A manifest that refers to an image, or to another referrer; that it does was seen in the manifest itself. */
+export interface FoundReferrer {
+  /** With its artifact type and its annotations. */
+  descriptor: Descriptor;
+  manifest: ImageManifest;
+  /** What refers to it, as many levels down as the scheme needs. What is broken is not among them. */
+  below: readonly FoundReferrer[];
+}
+
+export interface SignedPayload {
+  /** The statement's bytes, as they were signed. */
+  payload: Uint8Array;
+  /** Names of the trusted signers whose signature holds. Empty where it is nobody's. */
+  signers: readonly string[];
+  /** The blob that holds the statement: what verdicts name, when they rest on it. */
+  bundle: Descriptor;
+  /** What below the referrer it takes to verify it, each after its subject: it goes along with the image as well. */
+  below?: readonly FoundReferrer[];
+}

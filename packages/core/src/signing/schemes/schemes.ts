@@ -1,0 +1,5 @@
+import { key } from "./key.ts";
+import type { SigningScheme } from "./scheme.ts";
+
+/** Every way of signing, by what decides. What the policy's schema and the gate know of signers is from here. */
+export const schemes = [key] as const satisfies readonly SigningScheme[];

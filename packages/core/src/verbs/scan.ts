@@ -141,43 +141,13 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
 }
 
 async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
-  const { given, context, scanner, policy, image, directory, startedAt } = work;
+  const { given, context, scanner, policy, image, startedAt } = work;
   const [first] = scanned;
   if (first === undefined) {
     throw new UserError(`${formatReference(image.reference)} has nothing that runs and could be scanned`, { code: "scan-nothing-found" });
   }
-  const findings = scanned.flatMap((entry) => entry.findings);
-  // The data may have been updated between two children: each is judged, and the same complaint made once.
-  const ageViolations = uniqueBy(
-    scanned.flatMap(({ scan }) =>
-      judgeDatabase(scan.database, policy.policy.scan.databaseMaxAge, startedAt, scanner.describe.updateCommand),
-    ),
-    (violation) => violation.problem,
-  );
-  const refused = scanned.flatMap((entry) => entry.refused);
-  const blindSpots = scanned.flatMap((entry) => entry.blindSpots);
-  const violations = [...ageViolations, ...blindSpots, ...refused.map(({ violation }) => violation)];
-  const failing = new Set(
-    scanned
-      .filter((entry) => ageViolations.length > 0 || entry.blindSpots.length > 0 || entry.refused.some(isCounted))
-      .map(({ child }) => child.digest as string),
-  );
-  const counts = countFindings(findings);
-  const sarifFile = join(directory, `${fileStem(image)}.sarif`);
-  const exceptions = new Map<string, Violation["exception"]>();
-  for (const { finding, violation } of refused) {
-    const key = findingKey(finding);
-    // What counts on one platform is not set aside.
-    exceptions.set(key, exceptions.has(key) && exceptions.get(key) === undefined ? undefined : violation.exception);
-  }
-  const sarif = buildSarif({
-    findings: mergeFindings(findings),
-    scanner: { name: scanner.name, version: first.scan.tool.version },
-    repository: formatRepository(image.reference),
-    locate: createLocator(context.workingDirectory, given.policy ?? ""),
-    exception: (finding) => exceptions.get(findingKey(finding)),
-  });
-  await writeFile(sarifFile, `${stringifyJson(sarif, 2)}\n`);
+  const { violations, failing } = judgeScan(work, scanned);
+  const sarifFile = await writeSarif(work, scanned, first.scan.tool.version);
   const result = buildResult(context, {
     stage: "scan",
     startedAt,
@@ -203,6 +173,8 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     notes: scanned.flatMap((entry) => describeChild(entry, policy)),
   });
   const audit = given.mode === "audit";
+  const findings = scanned.flatMap((entry) => entry.findings);
+  const counts = countFindings(findings);
   return {
     verdict: result.verdict,
     result,
@@ -210,6 +182,47 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     summary: renderScanSummary({ result, findings, counts, policy: policy.policy.scan, audit }),
     enforced: !audit,
   };
+}
+
+/** The violations of all platforms' images and of the data, and the digests of the images that fail. */
+function judgeScan(
+  { scanner, policy, startedAt }: Work,
+  scanned: readonly ScannedChild[],
+): { violations: Violation[]; failing: Set<string> } {
+  // The data may have been updated between two children: each is judged, and the same complaint made once.
+  const ageViolations = uniqueBy(
+    scanned.flatMap(({ scan }) =>
+      judgeDatabase(scan.database, policy.policy.scan.databaseMaxAge, startedAt, scanner.describe.updateCommand),
+    ),
+    (violation) => violation.problem,
+  );
+  const refused = scanned.flatMap((entry) => entry.refused.map(({ violation }) => violation));
+  const failing = scanned.filter((entry) => ageViolations.length > 0 || entry.blindSpots.length > 0 || entry.refused.some(isCounted));
+  return {
+    violations: [...ageViolations, ...scanned.flatMap((entry) => entry.blindSpots), ...refused],
+    failing: new Set(failing.map(({ child }) => child.digest)),
+  };
+}
+
+/** The findings for code scanning → the file. */
+async function writeSarif(work: Work, scanned: readonly ScannedChild[], version: string): Promise<string> {
+  const { given, context, scanner, image, directory } = work;
+  const exceptions = new Map<string, Violation["exception"]>();
+  for (const { finding, violation } of scanned.flatMap((entry) => entry.refused)) {
+    const key = findingKey(finding);
+    // What counts on one platform is not set aside.
+    exceptions.set(key, exceptions.has(key) && exceptions.get(key) === undefined ? undefined : violation.exception);
+  }
+  const sarif = buildSarif({
+    findings: mergeFindings(scanned.flatMap((entry) => entry.findings)),
+    scanner: { name: scanner.name, version },
+    repository: formatRepository(image.reference),
+    locate: createLocator(context.workingDirectory, given.policy ?? ""),
+    exception: (finding) => exceptions.get(findingKey(finding)),
+  });
+  const file = join(directory, `${fileStem(image)}.sarif`);
+  await writeFile(file, `${stringifyJson(sarif, 2)}\n`);
+  return file;
 }
 
 function isCounted({ violation }: RefusedFinding): boolean {

@@ -53,8 +53,7 @@ const fetchTurn = createTurns(2);
  */
 export async function buildTool(tool: LockedTool, output: string, options: BuildOptions): Promise<void> {
   const label = `${tool.name} ${tool.version}`;
-  const { go, source, packages } = await fetchTurn(() => fetchSource(tool, label, options));
-  await compileTurn(() => compile(tool, label, go, source, packages, output, options));
+  await compileTool(tool, output, options);
   const expected = tool.builds[options.platform];
   const actual = await sha256OfFile(output);
   if (expected !== undefined && actual === expected) return;
@@ -66,6 +65,13 @@ export async function buildTool(tool: LockedTool, output: string, options: Build
       safeToRetry: false,
     },
   );
+}
+
+/** {@link buildTool} but for the end: what comes out is for the caller to hash. @throws as {@link buildTool}, without `tool-mismatch` */
+export async function compileTool(tool: LockedTool, output: string, options: BuildOptions): Promise<void> {
+  const label = `${tool.name} ${tool.version}`;
+  const { go, source, packages } = await fetchTurn(() => fetchSource(tool, label, options));
+  await compileTurn(() => compile(tool, label, go, source, packages, output, options));
 }
 
 interface GoCommand {

@@ -13,6 +13,12 @@ describe("the lock", () => {
       expect(release?.url).toMatch(/^https:\/\//);
       expect(release?.sha256).toMatch(/^[0-9a-f]{64}$/);
     }
+    for (const [platform, release] of Object.entries(tool.releases ?? {})) {
+      expect(release?.url).toContain(`/v${tool.version}/`);
+      expect(release?.member).toBe(tool.publisher?.member);
+      expect(release?.url.endsWith(`/${tool.publisher?.assets[platform as "linux-amd64"]?.replace("{version}", tool.version)}`)).toBe(true);
+      if (release?.memberSha256 !== undefined) expect(release.memberSha256).toMatch(/^[0-9a-f]{64}$/);
+    }
     // One group, and it compiles.
     if (tool.versionCommand) expect(new RegExp(`${tool.versionCommand.pattern}|`).exec("")).toHaveLength(2);
   });

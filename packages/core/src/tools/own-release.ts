@@ -1,7 +1,10 @@
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 
-/** Where goldenpath publishes its own builds of the lock's tools: the one place that names it. */
-export const ownReleases = "https://github.com/goldenpath-ci/goldenpath/releases/download";
+/** The repository that has goldenpath's own releases, of its tools as well. */
+export const ownRepository = "goldenpath-ci/goldenpath";
+
+/** Where the files of those releases are. */
+export const ownReleases = `https://github.com/${ownRepository}/releases/download`;
 
 /** The tag of the release that has a tool's builds; another toolchain makes other bytes, and a release never changes. */
 export function ownReleaseTag({ name, version, toolchain }: LockedTool): string {

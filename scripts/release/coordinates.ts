@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ownRepository } from "@goldenpath/core/tools/own-release";
 import { root } from "../steps.ts";
 
-/** Where goldenpath's own releases are. A fork changes these, and nothing else does. */
+/** Where goldenpath's own releases are. A fork changes these (`repository` where core has it), and nothing else does. */
 export const coordinates = {
-  repository: "goldenpath-ci/goldenpath",
+  repository: ownRepository,
   npmPackage: "@goldenpath-ci/goldenpath",
   image: "ghcr.io/goldenpath-ci/goldenpath",
   tools: "ghcr.io/goldenpath-ci/goldenpath-tools",

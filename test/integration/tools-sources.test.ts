@@ -14,7 +14,8 @@ import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { tarOf } from "@goldenpath/testing/tar";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { useTools } from "../support/tools.ts";
+import { buildRelease } from "../../scripts/release/tools.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
 
 // A server of this machine stands in for the publishers and for our own release, whose servers tests don't reach: it serves the real programs, packed by the test as
 // publishers pack them, and a lock of the test's own has those archives' hashes. Nothing but PATH's empty folder is there: no Go, no tool, empty caches.
@@ -175,6 +176,25 @@ describe("a fresh machine without Go", () => {
     expect(existsSync(join(folder, "cache", "grype", row("grype").version, platform, "grype"))).toBe(false);
     const found = await findTool("grype", options({ lock: rows(sha256(readFileSync(programs.grype))) }));
     expect(found.source).toBe("release");
+  });
+});
+
+describe("our own release", () => {
+  beforeAll(() => requireCommand("go"));
+
+  it("is made of the lock's builds, and a machine without Go has the tool from it", async () => {
+    const made = join(folder, "made");
+    const options = { platforms: [platform], ports: silentPorts(), env: process.env };
+    const wrong = { ...row("launcher"), builds: { [platform]: "0".repeat(64) } };
+    expect((await failureOf(buildRelease(wrong, made, options))).code).toBe("tool-mismatch");
+    const tag = (await buildRelease(row("launcher"), made, options)) ?? "";
+    expect(await buildRelease(row("launcher"), made, { ...options, platforms: ["plan9-mips"] })).toBeUndefined();
+    expect(readdirSync(join(made, tag)).sort()).toEqual(["SHA256SUMS", `launcher-${platform}`]);
+    expect(readFileSync(join(made, tag, "SHA256SUMS"), "utf8")).toBe(`${row("launcher").builds[platform]}  launcher-${platform}\n`);
+
+    served.set(`/made/${tag}/launcher-${platform}`, { file: join(made, tag, `launcher-${platform}`) });
+    const lone = { lock: [row("launcher")], ownReleases: `${base}/made` };
+    expect((await findTool("launcher", { ...lone, ports: silentPorts(), env: emptyMachine() })).source).toBe("own-release");
   });
 });
 

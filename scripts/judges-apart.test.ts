@@ -57,3 +57,17 @@ describe("who signs nothing has no code that could", () => {
     expect(listSigning(`actions/${action}/src/index.ts`)).toEqual([]);
   });
 });
+
+const listTools = (entry: string): string[] => listLoaded(entry).filter((file) => file.startsWith("packages/core/src/tools/"));
+
+describe("who runs no tool has no code that could get one", () => {
+  test.each(["detect-and-build", "scan", "attest"])("which %s has", (action) => {
+    expect(listTools(`actions/${action}/src/index.ts`)).toEqual(
+      expect.arrayContaining(["packages/core/src/tools/private.ts", "packages/core/src/tools/find.ts"]),
+    );
+  });
+
+  test.each(["enforce-golden-base", "sign", "verify", "promote", "report"])("%s", (action) => {
+    expect(listTools(`actions/${action}/src/index.ts`)).toEqual([]);
+  });
+});

@@ -40,6 +40,18 @@ export const testTools: readonly LockedTool[] = [
     package: "./cmd/cosign",
     ldflags: "-s -w -X sigs.k8s.io/release-utils/version.gitVersion=v3.1.3",
     builds: { "linux-amd64": "8844bc4b45a895a2c7fb96af2f6df9ddad1d15a1f0e5a7bb2279c5bcf8a2b0d2" },
+    releases: {
+      "linux-amd64": {
+        url: "https://github.com/sigstore/cosign/releases/download/v3.1.3/cosign-linux-amd64",
+        sha256: "4629c757b7618056f8ddd7e2625ae9fdd94c0372a65049520bc7d9df9efc7f71",
+        unverified: true,
+      },
+      "linux-arm64": {
+        url: "https://github.com/sigstore/cosign/releases/download/v3.1.3/cosign-linux-arm64",
+        sha256: "c5d324e091826b0d7a78eb16fef316450b4eb9aaec045611c08ba06f5e73220a",
+        unverified: true,
+      },
+    },
     versionCommand: { args: ["version", "--json"], pattern: '"gitVersion":\\s*"v?(\\d+\\.\\d+\\.\\d+)"' },
   },
   {

@@ -7,7 +7,7 @@ import type { UserError } from "@goldenpath/foundation/errors";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, describe, expect, test } from "vitest";
-import { mergeScopes } from "./auth.ts";
+import { mergeScopes } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import { createRegistryClient } from "./create.ts";
 import { buildImage, pushBuilt } from "./testing.ts";

@@ -8,7 +8,8 @@ import type { Descriptor } from "./oci/manifest.ts";
 import { formatRepository, type Repository } from "./oci/reference.ts";
 import { parseContentLength, parseContentRange } from "./ranges.ts";
 import { retryDelay } from "./retry.ts";
-import { describeCause, type Transport, type TransportResponse } from "./transport.ts";
+import type { Transport, TransportResponse } from "./transport.ts";
+import { describeCause } from "./unanswered.ts";
 
 /** As much has to come for a broken connection to count as a new start, rather than as one more failed try. Bytes. */
 export const progressWorth = 1024 * 1024;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { mergeScopes } from "./auth.ts";
+import { mergeScopes } from "./access.ts";
 import { parseChallenges } from "./challenge.ts";
 import { findNextLink, parseLinkHeader } from "./links.ts";
 import { parseContentLength, parseContentRange, parseUploadRange } from "./ranges.ts";

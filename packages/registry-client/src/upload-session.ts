@@ -1,6 +1,7 @@
 import { InfrastructureError } from "@goldenpath/foundation/errors";
+import type { Access } from "./access.ts";
 import { answerError } from "./answers.ts";
-import { type Access, isUnauthorized } from "./auth.ts";
+import { isUnauthorized } from "./auth.ts";
 import type { DownloadContext } from "./download.ts";
 import { registryEndpoint, resolveOwnUrl } from "./endpoint.ts";
 import { type Digest, digestAlgorithm } from "./oci/digest.ts";

@@ -1,6 +1,6 @@
 import { InfrastructureError } from "@goldenpath/foundation/errors";
+import type { Access } from "./access.ts";
 import { answerError, hasProblem } from "./answers.ts";
-import type { Access } from "./auth.ts";
 import type { TransferOptions } from "./client.ts";
 import { type BlobContent, createVerifiedContent, type VerifiedContent } from "./content.ts";
 import { type DownloadContext, progressWorth } from "./download.ts";

@@ -1,6 +1,7 @@
 import { InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import type { Access } from "../access.ts";
 import { parseProblems, printable } from "../answers.ts";
-import { type Access, createAuthorizedTransport } from "../auth.ts";
+import { createAuthorizedTransport } from "../auth.ts";
 import type { RegistryClientOptions } from "../client.ts";
 import { type CredentialStore, createCredentialStore } from "../credentials.ts";
 import { registryEndpoint, resolveOwnUrl } from "../endpoint.ts";

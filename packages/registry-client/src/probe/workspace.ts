@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Access } from "../auth.ts";
+import type { Access } from "../access.ts";
 import { type Digest, digestAlgorithm, digestOf } from "../oci/digest.ts";
 import { type Descriptor, maxManifestBytes } from "../oci/manifest.ts";
 import type { Repository } from "../oci/reference.ts";

@@ -67,110 +67,53 @@ const checkpointDistance = 8 * 1024 * 1024;
 const maxCheckpoints = 256;
 const nothing = new Uint8Array();
 
+/** What is known of a content so far. */
+interface Reading {
+  readonly content: BlobContent;
+  readonly descriptor: Descriptor;
+  /** Between two checkpoints. Bytes. */
+  readonly distance: number;
+  readonly checkpoints: [Checkpoint, ...Checkpoint[]];
+  /** Where the last read ended. A read that is under way has its own. */
+  resting: Cursor | undefined;
+}
+
 /**
  * Content of which any part can be read again, hashed once: to go on from an offset it is opened near that offset, where the hash's state was kept. What is read a
  * second time has to be what it was the first time, so that size and digest are those of exactly what has been given out.
  */
 export function createVerifiedContent(content: BlobContent, descriptor: Descriptor, onBytes?: (bytes: number) => void): VerifiedContent {
-  const { size } = descriptor;
-  const distance = Math.max(checkpointDistance, Math.ceil(size / maxCheckpoints));
-  const checkpoints: [Checkpoint, ...Checkpoint[]] = [{ offset: 0, hash: createHash(digestAlgorithm(descriptor.digest)) }];
+  const reading: Reading = {
+    content,
+    descriptor,
+    distance: Math.max(checkpointDistance, Math.ceil(descriptor.size / maxCheckpoints)),
+    checkpoints: [{ offset: 0, hash: createHash(digestAlgorithm(descriptor.digest)) }],
+    resting: undefined,
+  };
   const failures = new WeakSet<object>();
   let given = 0;
-  /** Where the last read ended. A read that is under way has its own. */
-  let resting: Cursor | undefined;
-
-  function mismatch(why: string): InfrastructureError {
-    return new InfrastructureError(`${content.what} is something else than its descriptor says: ${why}`, {
-      code: "digest-mismatch",
-      safeToRetry: false,
-    });
-  }
-
-  async function takeCursor(start: number): Promise<Cursor> {
-    const last = resting;
-    resting = undefined;
-    if (last !== undefined && last.at - last.rest.byteLength === start) return last;
-    if (last !== undefined) await letGo(last);
-    const index = checkpoints.findLastIndex((checkpoint) => checkpoint.offset <= start);
-    const { offset, hash } = checkpoints[index] ?? checkpoints[0];
-    return { source: content.openAt(offset)[Symbol.asyncIterator](), at: offset, hash: hash.copy(), next: index + 1, rest: nothing };
-  }
-
-  async function letGo(cursor: Cursor): Promise<void> {
-    keepState(cursor, 1);
-    await cursor.source.return?.();
-  }
-
-  function keepState(cursor: Cursor, atLeast: number): void {
-    const last = checkpoints.at(-1) ?? checkpoints[0];
-    if (cursor.at - last.offset < atLeast) return;
-    checkpoints.push({ offset: cursor.at, hash: cursor.hash.copy() });
-    cursor.next = checkpoints.length;
-  }
-
-  function hashChunk(cursor: Cursor, chunk: Uint8Array): void {
-    let from = 0;
-    for (; ; cursor.next++) {
-      const known = checkpoints[cursor.next];
-      if (known === undefined || known.offset > cursor.at + chunk.byteLength - from) break;
-      // Kept by another read, while this one was further on.
-      if (known.offset <= cursor.at) continue;
-      const upTo = from + known.offset - cursor.at;
-      cursor.hash.update(chunk.subarray(from, upTo));
-      cursor.at = known.offset;
-      from = upTo;
-      if (hexOf(cursor.hash) !== hexOf(known.hash)) throw mismatch("it has other bytes each time that it is read");
-    }
-    cursor.hash.update(from === 0 ? chunk : chunk.subarray(from));
-    cursor.at += chunk.byteLength - from;
-    if (cursor.next >= checkpoints.length) keepState(cursor, distance);
-  }
-
-  async function checkEnd(cursor: Cursor): Promise<void> {
-    for (let next = await cursor.source.next(); next.done !== true; next = await cursor.source.next()) {
-      if (next.value.byteLength > 0) throw mismatch(`it has more than ${size} bytes`);
-    }
-    const hex = hexOf(cursor.hash);
-    if (hex !== digestHex(descriptor.digest)) throw mismatch(`its bytes have the digest ${digestAlgorithm(descriptor.digest)}:${hex}`);
-  }
-
-  /** Brings bytes into `cursor.rest`, the first of which is the one at `position`. */
-  async function fill(cursor: Cursor, position: number): Promise<void> {
-    while (cursor.rest.byteLength === 0) {
-      const next = await cursor.source.next();
-      if (next.done === true) throw mismatch(`it has ${cursor.at} bytes, not ${size}`);
-      if (cursor.at + next.value.byteLength > size) throw mismatch(`it has more than ${size} bytes`);
-      const begin = cursor.at;
-      hashChunk(cursor, next.value);
-      if (cursor.at === size && next.value.byteLength > 0) await checkEnd(cursor);
-      if (cursor.at > position) cursor.rest = begin < position ? next.value.subarray(position - begin) : next.value;
-    }
-  }
 
   async function* read(start: number, end: number): AsyncGenerator<Uint8Array> {
     let cursor: Cursor | undefined;
     let position = start;
     try {
-      cursor = await takeCursor(start);
-      if (size === 0) await checkEnd(cursor);
+      cursor = await takeCursor(reading, start);
+      if (descriptor.size === 0) await checkEnd(reading, cursor);
       while (position < end) {
-        if (cursor.rest.byteLength === 0) await fill(cursor, position);
-        const length = Math.min(cursor.rest.byteLength, end - position, maxPiece);
-        const piece = length === cursor.rest.byteLength ? cursor.rest : cursor.rest.subarray(0, length);
-        cursor.rest = length === cursor.rest.byteLength ? nothing : cursor.rest.subarray(length);
-        position += length;
+        if (cursor.rest.byteLength === 0) await fill(reading, cursor, position);
+        const piece = takePiece(cursor, Math.min(end - position, maxPiece));
+        position += piece.byteLength;
         given = Math.max(given, position);
-        noteStreamed(length);
-        onBytes?.(length);
+        noteStreamed(piece.byteLength);
+        onBytes?.(piece.byteLength);
         yield piece;
       }
     } catch (error) {
       if (typeof error === "object" && error !== null) failures.add(error);
       throw error;
     } finally {
-      if (position === end && resting === undefined) resting = cursor;
-      else if (cursor !== undefined) await letGo(cursor);
+      if (position === end && reading.resting === undefined) reading.resting = cursor;
+      else if (cursor !== undefined) await letGo(reading, cursor);
     }
   }
 
@@ -179,11 +122,93 @@ export function createVerifiedContent(content: BlobContent, descriptor: Descript
     given: () => given,
     isOwnFailure: (error) => typeof error === "object" && error !== null && failures.has(error),
     async close() {
-      const last = resting;
-      resting = undefined;
+      const last = reading.resting;
+      reading.resting = undefined;
       await last?.source.return?.();
     },
   };
+}
+
+async function takeCursor(reading: Reading, start: number): Promise<Cursor> {
+  const { content, checkpoints, resting: last } = reading;
+  reading.resting = undefined;
+  if (last !== undefined && last.at - last.rest.byteLength === start) return last;
+  if (last !== undefined) await letGo(reading, last);
+  const index = checkpoints.findLastIndex((checkpoint) => checkpoint.offset <= start);
+  const { offset, hash } = checkpoints[index] ?? checkpoints[0];
+  return { source: content.openAt(offset)[Symbol.asyncIterator](), at: offset, hash: hash.copy(), next: index + 1, rest: nothing };
+}
+
+/** The next bytes of what is hashed, `most` at the most. */
+function takePiece(cursor: Cursor, most: number): Uint8Array {
+  const { rest } = cursor;
+  if (rest.byteLength <= most) {
+    cursor.rest = nothing;
+    return rest;
+  }
+  cursor.rest = rest.subarray(most);
+  return rest.subarray(0, most);
+}
+
+async function letGo(reading: Reading, cursor: Cursor): Promise<void> {
+  keepState(reading, cursor, 1);
+  await cursor.source.return?.();
+}
+
+function keepState({ checkpoints }: Reading, cursor: Cursor, atLeast: number): void {
+  const last = checkpoints.at(-1) ?? checkpoints[0];
+  if (cursor.at - last.offset < atLeast) return;
+  checkpoints.push({ offset: cursor.at, hash: cursor.hash.copy() });
+  cursor.next = checkpoints.length;
+}
+
+/** Brings bytes into `cursor.rest`, the first of which is the one at `position`. */
+async function fill(reading: Reading, cursor: Cursor, position: number): Promise<void> {
+  const { size } = reading.descriptor;
+  while (cursor.rest.byteLength === 0) {
+    const next = await cursor.source.next();
+    if (next.done === true) throw mismatch(reading, `it has ${cursor.at} bytes, not ${size}`);
+    if (cursor.at + next.value.byteLength > size) throw mismatch(reading, `it has more than ${size} bytes`);
+    const begin = cursor.at;
+    hashChunk(reading, cursor, next.value);
+    if (cursor.at === size && next.value.byteLength > 0) await checkEnd(reading, cursor);
+    if (cursor.at > position) cursor.rest = begin < position ? next.value.subarray(position - begin) : next.value;
+  }
+}
+
+function hashChunk(reading: Reading, cursor: Cursor, chunk: Uint8Array): void {
+  const { checkpoints } = reading;
+  let from = 0;
+  for (; ; cursor.next++) {
+    const known = checkpoints[cursor.next];
+    if (known === undefined || known.offset > cursor.at + chunk.byteLength - from) break;
+    // Kept by another read, while this one was further on.
+    if (known.offset <= cursor.at) continue;
+    const upTo = from + known.offset - cursor.at;
+    cursor.hash.update(chunk.subarray(from, upTo));
+    cursor.at = known.offset;
+    from = upTo;
+    if (hexOf(cursor.hash) !== hexOf(known.hash)) throw mismatch(reading, "it has other bytes each time that it is read");
+  }
+  cursor.hash.update(from === 0 ? chunk : chunk.subarray(from));
+  cursor.at += chunk.byteLength - from;
+  if (cursor.next >= checkpoints.length) keepState(reading, cursor, reading.distance);
+}
+
+async function checkEnd(reading: Reading, cursor: Cursor): Promise<void> {
+  const { digest, size } = reading.descriptor;
+  for (let next = await cursor.source.next(); next.done !== true; next = await cursor.source.next()) {
+    if (next.value.byteLength > 0) throw mismatch(reading, `it has more than ${size} bytes`);
+  }
+  const hex = hexOf(cursor.hash);
+  if (hex !== digestHex(digest)) throw mismatch(reading, `its bytes have the digest ${digestAlgorithm(digest)}:${hex}`);
+}
+
+function mismatch({ content }: Reading, why: string): InfrastructureError {
+  return new InfrastructureError(`${content.what} is something else than its descriptor says: ${why}`, {
+    code: "digest-mismatch",
+    safeToRetry: false,
+  });
 }
 
 function hexOf(hash: Hash): string {

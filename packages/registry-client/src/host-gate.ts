@@ -33,96 +33,120 @@ const free: Place = { setIdle: () => undefined, leave: () => undefined };
 /** So many good answers after a 429 allow for one request more. */
 const easeAfter = 20;
 
+interface GateState {
+  readonly patience: number;
+  readonly waiting: { resolve: (place: Place) => void; reject: (error: Error) => void }[];
+  /** So many requests may be under way now. */
+  current: number;
+  taken: number;
+  idle: number;
+  /** Good answers since the last 429, or the last easing. */
+  good: number;
+  /** Since the last look. */
+  moved: boolean;
+  justLeft: boolean;
+  timer: NodeJS.Timeout | undefined;
+  closed: Error | undefined;
+}
+
 /**
  * At most `limit` requests on their way to `host` at once. A copy between two repositories of one host holds one place for both its ends where the source is
  * read by {@link runAsSource}. Where somebody holds answers unread and waits for another place, nothing would ever move: when all places have been idle for
  * `patience` milliseconds, one more is given out.
  */
 export function createHostGate(host: string, limit: number, patience = 250): HostGate {
-  const waiting: { resolve: (place: Place) => void; reject: (error: Error) => void }[] = [];
-  let current = limit;
-  let taken = 0;
-  let idle = 0;
-  let good = 0;
-  let moved = true;
-  let timer: NodeJS.Timeout | undefined;
-  let closed: Error | undefined;
-  let justLeft = false;
-
-  function makePlace(): Place {
-    taken++;
-    moved = true;
-    let isHeld = true;
-    let wasIdle = false;
-    const setIdle = (isIdle: boolean): void => {
-      if (!isHeld || isIdle === wasIdle) return;
-      wasIdle = isIdle;
-      moved = true;
-      idle += isIdle ? 1 : -1;
-    };
-    return {
-      setIdle,
-      leave() {
-        if (!isHeld) return;
-        setIdle(false);
-        isHeld = false;
-        taken--;
-        moved = true;
-        if (!justLeft) {
-          justLeft = true;
-          setImmediate(() => {
-            justLeft = false;
-          });
-        }
-        admit();
-      },
-    };
-  }
-
-  function admit(): void {
-    while (taken < current) {
-      const next = waiting.shift();
-      if (next === undefined) break;
-      next.resolve(makePlace());
-    }
-    if (waiting.length === 0) {
-      clearInterval(timer);
-      timer = undefined;
-    } else timer ??= setInterval(look, patience);
-  }
-
-  function look(): void {
-    if (!moved && idle === taken) waiting.shift()?.resolve(makePlace());
-    moved = false;
-    admit();
-  }
-
+  const state: GateState = {
+    patience,
+    waiting: [],
+    current: limit,
+    taken: 0,
+    idle: 0,
+    good: 0,
+    moved: true,
+    justLeft: false,
+    timer: undefined,
+    closed: undefined,
+  };
   return {
     async enter() {
-      if (closed !== undefined) throw closed;
+      if (state.closed !== undefined) throw state.closed;
       if (sending.getStore()?.has(host) === true) return free;
-      if (taken < current && waiting.length === 0) return makePlace();
+      if (state.taken < state.current && state.waiting.length === 0) return makePlace(state);
       return new Promise<Place>((resolve, reject) => {
-        waiting.push({ resolve, reject });
-        admit();
+        state.waiting.push({ resolve, reject });
+        admit(state);
       });
     },
     slowDown() {
-      good = 0;
-      current = Math.max(1, Math.floor(current / 2));
+      state.good = 0;
+      state.current = Math.max(1, Math.floor(state.current / 2));
     },
     speedUp() {
-      if (current >= limit || ++good < easeAfter) return;
-      good = 0;
-      current++;
-      admit();
+      if (state.current >= limit || ++state.good < easeAfter) return;
+      state.good = 0;
+      state.current++;
+      admit(state);
     },
-    isJustLeft: () => justLeft,
+    isJustLeft: () => state.justLeft,
     close(reason) {
-      closed = reason;
-      clearInterval(timer);
-      timer = undefined;
-      for (const each of waiting.splice(0)) each.reject(reason);
+      state.closed = reason;
+      stopLooking(state);
+      for (const each of state.waiting.splice(0)) each.reject(reason);
     },
   };
+}
+
+function makePlace(state: GateState): Place {
+  state.taken++;
+  state.moved = true;
+  let isHeld = true;
+  let wasIdle = false;
+  const setIdle = (isIdle: boolean): void => {
+    if (!isHeld || isIdle === wasIdle) return;
+    wasIdle = isIdle;
+    state.moved = true;
+    state.idle += isIdle ? 1 : -1;
+  };
+  return {
+    setIdle,
+    leave() {
+      if (!isHeld) return;
+      setIdle(false);
+      isHeld = false;
+      state.taken--;
+      state.moved = true;
+      noteLeft(state);
+      admit(state);
+    },
+  };
+}
+
+function noteLeft(state: GateState): void {
+  if (state.justLeft) return;
+  state.justLeft = true;
+  setImmediate(() => {
+    state.justLeft = false;
+  });
+}
+
+function admit(state: GateState): void {
+  while (state.taken < state.current) {
+    const next = state.waiting.shift();
+    if (next === undefined) break;
+    next.resolve(makePlace(state));
+  }
+  if (state.waiting.length === 0) stopLooking(state);
+  else state.timer ??= setInterval(() => look(state), state.patience);
+}
+
+/** Whether anything has moved since the last time; where nothing has, and nobody waits for the server, one more may go. */
+function look(state: GateState): void {
+  if (!state.moved && state.idle === state.taken) state.waiting.shift()?.resolve(makePlace(state));
+  state.moved = false;
+  admit(state);
+}
+
+function stopLooking(state: GateState): void {
+  clearInterval(state.timer);
+  state.timer = undefined;
 }

@@ -69,3 +69,11 @@ function requireIndex(parsed: ReferrerList | "other", where: string): ReferrerLi
   if (parsed !== "other") return parsed;
   throw new InfrastructureError(`${where} is not an index of referrers`, { code: "manifest-invalid", safeToRetry: false });
 }
+
+/** `of the referrers of …` or a reference: where the list is. */
+export function noteDropped(note: (message: string) => void, { dropped }: ReferrerList, where: string): void {
+  if (dropped > 0)
+    note(
+      `${dropped} ${dropped === 1 ? "entry" : "entries"} ${where.startsWith("of ") ? where : `of ${where}`} cannot be read, and ${dropped === 1 ? "is" : "are"} passed over`,
+    );
+}

@@ -77,6 +77,25 @@ type Step =
   /** `isGone`: the registry does not know the upload any more, or will not make a blob of it. */
   | { kind: "broken"; error: InfrastructureError; isGone: boolean };
 
+/** A blob's way into a registry, and what is known of it so far. */
+interface Upload {
+  readonly context: DownloadContext;
+  readonly repository: Repository;
+  readonly descriptor: Descriptor;
+  readonly verified: VerifiedContent;
+  /** For people. */
+  readonly where: string;
+  session: UploadSession | undefined;
+  isKnownMissing: boolean;
+  /** What one request carries. Undefined: as much as there is. Bytes. */
+  chunk: number | undefined;
+  chunksRefused: boolean;
+  failures: number;
+  /** So much the registry is known to have, and had at the last failure. Bytes. */
+  confirmed: number;
+  confirmedAtFailure: number;
+}
+
 /**
  * Uploads a blob unless it is there: one POST, and one PUT with the whole content as a stream. Where that breaks off, the registry is asked how much of it it has,
  * and the rest follows; where it does not know, a new upload begins, which goes in chunks from then on. Content that is not what the descriptor says is never
@@ -91,101 +110,115 @@ export async function uploadBlob(
   options: UploadOptions = {},
 ): Promise<void> {
   const { size, digest } = descriptor;
-  const where = `blob ${digest} of ${formatRepository(repository)}`;
-  const verified = createVerifiedContent(content, descriptor, options.onBytes);
-  const most = context.transport.attempts;
-  let session = options.begun;
-  let isKnownMissing = options.isMissing === true || session !== undefined;
-  /** Undefined: as much as there is. */
-  let chunk: number | undefined;
-  let chunksRefused = false;
-  let failures = 0;
-  let confirmed = 0;
-  let confirmedAtFailure = 0;
-
-  /** Waits before the next try, unless there have been enough. Only what the registry is known to have gained counts as getting on. */
-  async function countFailure(error: InfrastructureError): Promise<void> {
-    if (confirmed - confirmedAtFailure >= progressWorth) failures = 0;
-    confirmedAtFailure = confirmed;
-    failures++;
-    if (failures >= most) {
-      throw new InfrastructureError(`${error.message}; the upload was tried ${failures} times`, {
-        code: error.code,
-        attempts: failures,
-        cause: error,
-        ...(error.wayOut === undefined ? {} : { wayOut: error.wayOut }),
-      });
-    }
-    context.debug(`${where}: ${error.message}; going on with it`);
-    await context.transport.wait(retryDelay(failures, undefined, Math.random()));
-  }
-
+  const upload: Upload = {
+    context,
+    repository,
+    descriptor,
+    verified: createVerifiedContent(content, descriptor, options.onBytes),
+    where: `blob ${digest} of ${formatRepository(repository)}`,
+    session: options.begun,
+    isKnownMissing: options.isMissing === true || options.begun !== undefined,
+    chunk: undefined,
+    chunksRefused: false,
+    failures: 0,
+    confirmed: 0,
+    confirmedAtFailure: 0,
+  };
   try {
     for (;;) {
-      if (session === undefined) {
-        // Again after a failure: the registry may have taken the blob, and only its answer was lost.
-        if (!isKnownMissing && (await headBlob(context, repository, digest, "push"))) return;
-        isKnownMissing = false;
-        session = await startUpload(context, repository, digest);
-      }
-      const length = Math.min(size - session.received, Math.max(chunk ?? size, session.minChunk));
-      const isWhole = length === size;
-      const isPatch = !isWhole && length > 0;
-      const step: Step = await (isPatch
-        ? sendChunk(context, session, verified, length, where)
-        : closeUpload(context, session, verified, descriptor, where));
-      switch (step.kind) {
-        case "done":
-          return;
-        case "further":
-          session = step.session;
-          confirmed = Math.max(confirmed, session.received);
-          break;
-        case "too-long":
-          if (chunksRefused || length <= Math.max(smallestChunk, session.minChunk)) throw step.error;
-          chunk = Math.max(Math.min(defaultChunk, Math.floor(length / 4)), smallestChunk);
-          break;
-        case "broken": {
-          await countFailure(step.error);
-          const resumed: UploadSession | undefined = step.isGone ? undefined : await askUpload(context, session, verified.given());
-          if (resumed !== undefined) {
-            confirmed = Math.max(confirmed, resumed.received);
-          } else if (chunk !== undefined && isPatch && step.isGone && session.received === 0) {
-            // The first chunk of a new upload: this registry takes none.
-            chunksRefused = true;
-            chunk = undefined;
-          } else if (!chunksRefused) {
-            chunk ??= defaultChunk;
-          }
-          session = resumed;
-          break;
-        }
-      }
+      const session = await openSession(upload);
+      if (session === undefined) return;
+      const length = Math.min(size - session.received, Math.max(upload.chunk ?? size, session.minChunk));
+      const isPatch = length !== size && length > 0;
+      const step = await (isPatch ? sendChunk(upload, session, length) : closeUpload(upload, session));
+      if (step.kind === "done") return;
+      await follow(upload, session, step, length, isPatch);
     }
   } catch (error) {
+    const { session, verified } = upload;
     if (session !== undefined && (verified.isOwnFailure(error) || isRefusal(error))) await cancelUpload(context, session);
     throw error;
   } finally {
-    await verified.close();
+    await upload.verified.close();
   }
 }
 
-/** PATCH of the next `length` bytes. */
-async function sendChunk(
-  context: DownloadContext,
+/** The upload that is under way, or a new one; undefined where the blob is there. */
+async function openSession(upload: Upload): Promise<UploadSession | undefined> {
+  if (upload.session !== undefined) return upload.session;
+  const { context, repository, descriptor } = upload;
+  // Again after a failure: the registry may have taken the blob, and only its answer was lost.
+  if (!upload.isKnownMissing && (await headBlob(context, repository, descriptor.digest, "push"))) return undefined;
+  upload.isKnownMissing = false;
+  upload.session = await startUpload(context, repository, descriptor.digest);
+  return upload.session;
+}
+
+/** What a request of `length` bytes came to, and how to go on. @throws what no other try would do better than */
+async function follow(
+  upload: Upload,
   session: UploadSession,
-  verified: VerifiedContent,
+  step: Exclude<Step, { kind: "done" }>,
   length: number,
-  where: string,
-): Promise<Step> {
+  isPatch: boolean,
+): Promise<void> {
+  switch (step.kind) {
+    case "further":
+      upload.session = step.session;
+      upload.confirmed = Math.max(upload.confirmed, step.session.received);
+      return;
+    case "too-long":
+      if (upload.chunksRefused || length <= Math.max(smallestChunk, session.minChunk)) throw step.error;
+      upload.chunk = Math.max(Math.min(defaultChunk, Math.floor(length / 4)), smallestChunk);
+      return;
+    case "broken": {
+      await countFailure(upload, step.error);
+      const resumed = step.isGone ? undefined : await askUpload(upload.context, session, upload.verified.given());
+      if (resumed !== undefined) {
+        upload.confirmed = Math.max(upload.confirmed, resumed.received);
+      } else if (upload.chunk !== undefined && isPatch && step.isGone && session.received === 0) {
+        // The first chunk of a new upload: this registry takes none.
+        upload.chunksRefused = true;
+        upload.chunk = undefined;
+      } else if (!upload.chunksRefused) {
+        upload.chunk ??= defaultChunk;
+      }
+      upload.session = resumed;
+      return;
+    }
+  }
+}
+
+/** Waits before the next try, unless there have been enough. Only what the registry is known to have gained counts as getting on. */
+async function countFailure(upload: Upload, error: InfrastructureError): Promise<void> {
+  const { context } = upload;
+  if (upload.confirmed - upload.confirmedAtFailure >= progressWorth) upload.failures = 0;
+  upload.confirmedAtFailure = upload.confirmed;
+  upload.failures++;
+  const { failures } = upload;
+  if (failures >= context.transport.attempts) {
+    throw new InfrastructureError(`${error.message}; the upload was tried ${failures} times`, {
+      code: error.code,
+      attempts: failures,
+      cause: error,
+      ...(error.wayOut === undefined ? {} : { wayOut: error.wayOut }),
+    });
+  }
+  context.debug(`${upload.where}: ${error.message}; going on with it`);
+  await context.transport.wait(retryDelay(failures, undefined, Math.random()));
+}
+
+/** PATCH of the next `length` bytes. */
+async function sendChunk(upload: Upload, session: UploadSession, length: number): Promise<Step> {
+  const { where } = upload;
   const start = session.received;
   const end = start + length;
   const headers = { "content-type": "application/octet-stream", "content-range": `${start}-${end - 1}` };
-  const response = await sendBody(context, { method: "PATCH", url: session.url, headers }, session, verified, start, end);
+  const response = await sendBody(upload, { method: "PATCH", url: session.url, headers }, session, start, end);
   if (response instanceof InfrastructureError) return { kind: "broken", error: response, isGone: false };
   if (response.status >= 300) return judgeRefusal(response, session, where, true);
   const stored = parseUploadRange(response.header("range"));
-  const next = followSession(context, session, response);
+  const next = followSession(upload.context, session, response);
   // A registry that says nothing usable has said 202. `0-0` is no number at all (see askUpload).
   if (stored === undefined || stored <= 1 || stored === end) return { kind: "further", session: { ...next, received: end } };
   if (stored > start && stored < end) return { kind: "further", session: { ...next, received: stored } };
@@ -196,18 +229,14 @@ async function sendChunk(
 }
 
 /** The closing PUT, with the whole content where nothing has been sent, and with none where all of it has. */
-async function closeUpload(
-  context: DownloadContext,
-  session: UploadSession,
-  verified: VerifiedContent,
-  { digest, size }: Descriptor,
-  where: string,
-): Promise<Step> {
+async function closeUpload(upload: Upload, session: UploadSession): Promise<Step> {
+  const { context, where } = upload;
+  const { digest, size } = upload.descriptor;
   const { repository } = session.access;
   const url = new URL(session.url);
   url.searchParams.set("digest", digest);
   const headers = { "content-type": "application/octet-stream" };
-  const response = await sendBody(context, { method: "PUT", url, headers }, session, verified, session.received, size);
+  const response = await sendBody(upload, { method: "PUT", url, headers }, session, session.received, size);
   if (response instanceof InfrastructureError) return { kind: "broken", error: response, isGone: false };
   if (response.status === 201 || response.status === 204) return { kind: "done" };
   if (response.status >= 300) return judgeRefusal(response, session, where, false);
@@ -224,10 +253,9 @@ async function closeUpload(
 
 /** The answer, its body discarded where it is not an error's; or the error, where going on may help. */
 async function sendBody(
-  context: DownloadContext,
+  { context, verified }: Upload,
   request: { method: "PATCH" | "PUT"; url: URL; headers: Record<string, string> },
   session: UploadSession,
-  verified: VerifiedContent,
   start: number,
   end: number,
 ): Promise<TransportResponse | InfrastructureError> {

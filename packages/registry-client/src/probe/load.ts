@@ -48,6 +48,28 @@ interface Step {
   alsoGood?: number;
 }
 
+/** All clients together, against the bounds. */
+interface Load {
+  readonly target: LoadTarget;
+  readonly bounds: LoadBounds;
+  /** The registry's own; what comes from another was redirected. */
+  readonly host: string;
+  readonly facts: LoadFacts;
+  readonly samples: LoadSample[];
+  /** Kinds of steps that lead to another host, and are two requests each. */
+  readonly redirected: Set<string>;
+  /** Aborted by the caller, or when the time is over. */
+  readonly over: AbortSignal;
+  /** Of a part of the traffic, over all clients. */
+  count(part: "requests" | "bytesReceived" | "bytesSent"): number;
+  requests: number;
+  /** Bytes of what is under way. */
+  reserved: number;
+  inFlight: number;
+  /** The turn that is taken next. */
+  turn: number;
+}
+
 /**
  * N clients, each sending one request after the other until the time is over or a bound is reached, whichever is first. A client that gets a 429 waits for as
  * long as it is told. What is on its way when the time is over is cut off, and counts for nothing.
@@ -56,108 +78,29 @@ export async function runLoad(options: WireOptions, target: LoadTarget, bounds: 
   const { signal } = options;
   const over = new AbortController();
   const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
-  let requests = 0;
-  // What leads to another host is two requests.
-  const redirected = new Set(target.image?.isRedirected === true ? ["GET blob"] : []);
-  let reserved = 0;
-  const { host } = registryEndpoint(target.repository.registry, []);
-  function takeRequest(): void {
-    if (requests >= bounds.maxRequests)
-      throw new InfrastructureError("the bound of requests is reached", { code: boundReached, safeToRetry: false });
-    requests++;
-  }
   // Each client has connections, tokens and a pace of its own, as those of as many machines have.
-  const wires = Array.from({ length: bounds.clients }, () => createWire({ ...options, signal: both, beforeSend: takeRequest }));
-  const count = (part: "requests" | "bytesReceived" | "bytesSent"): number => wires.reduce((sum, { traffic }) => sum + traffic[part], 0);
-  const countBytes = (): number => count("bytesReceived") + count("bytesSent");
+  const wires = Array.from({ length: bounds.clients }, () => createWire({ ...options, signal: both, beforeSend: () => takeRequest(load) }));
   const samples: LoadSample[] = [];
-  const facts: LoadFacts = {
-    ...bounds,
-    elapsed: 0,
+  const idle = { elapsed: 0, cutOff: 0, peakInFlight: 0, waited: 0, endedBy: "duration" as const, requests: 0, bytes: 0 };
+  const load: Load = {
+    target,
+    bounds,
+    host: registryEndpoint(target.repository.registry, []).host,
+    facts: { ...bounds, ...idle, samples },
     samples,
-    cutOff: 0,
-    peakInFlight: 0,
-    waited: 0,
-    endedBy: "duration",
+    redirected: new Set(target.image?.isRedirected === true ? ["GET blob"] : []),
+    over: both,
+    count: (part) => wires.reduce((sum, { traffic }) => sum + traffic[part], 0),
     requests: 0,
-    bytes: 0,
+    reserved: 0,
+    inFlight: 0,
+    turn: 0,
   };
-  let inFlight = 0;
-  let next = 0;
-
-  const end = (by: LoadFacts["endedBy"]): void => {
-    if (facts.endedBy === "duration") facts.endedBy = by;
-  };
-  const hasRoom = (bytes: number): boolean => countBytes() + reserved + Math.max(bytes, errorBody) <= bounds.maxBytes;
-
-  /** Undefined when a bound, or the end, came first. */
-  async function send(wire: Wire, step: Step): Promise<Answer | undefined> {
-    const bytes = Math.max(step.bytes, errorBody);
-    if (both.aborted) return undefined;
-    if (!hasRoom(step.bytes)) {
-      end("bytes");
-      return undefined;
-    }
-    if (redirected.has(step.kind)) {
-      if (requests + 2 > bounds.maxRequests) {
-        end("requests");
-        return undefined;
-      }
-      requests++;
-    }
-    reserved += bytes;
-    inFlight++;
-    facts.peakInFlight = Math.max(facts.peakInFlight, inFlight);
-    const started = performance.now();
-    let answer: Answer;
-    try {
-      answer = await wire.ask(step.ask);
-    } catch (error) {
-      if (!both.aborted) throw error;
-      facts.cutOff++;
-      return undefined;
-    } finally {
-      reserved -= bytes;
-      inFlight--;
-    }
-    if (answer.failure === boundReached) {
-      end("requests");
-      return undefined;
-    }
-    if (answer.url !== undefined && answer.url.host !== host && !redirected.has(step.kind)) {
-      redirected.add(step.kind);
-      requests++;
-    }
-    samples.push(toSample(step, answer, performance.now() - started));
-    return answer;
-  }
-
-  async function waitAsTold(answer: Answer): Promise<void> {
-    const told = parseRetryAfter(answer.headers["retry-after"], new Date()) ?? unnamedWait;
-    facts.waited++;
-    await pause(told, undefined, { signal: both }).catch(() => undefined);
-  }
-
-  async function runClient(wire: Wire): Promise<void> {
-    while (!both.aborted) {
-      for (const makeStep of planTurn(target, next++)) {
-        const step = makeStep();
-        if (step === undefined) break;
-        const answer = await send(wire, step);
-        if (answer === undefined) return;
-        step.onAnswer?.(answer);
-        if (answer.status === 429) await waitAsTold(answer);
-        else if (answer.status === undefined) await pause(50, undefined, { signal: both }).catch(() => undefined);
-        // What follows in a turn rests on what comes before it.
-        if (!isSuccess(answer)) break;
-      }
-    }
-  }
-
+  const { facts } = load;
   const started = performance.now();
   const timer = setTimeout(() => over.abort(), bounds.duration);
   try {
-    await Promise.all(wires.map(runClient));
+    await Promise.all(wires.map((wire) => runClient(load, wire)));
   } finally {
     clearTimeout(timer);
     over.abort();
@@ -165,9 +108,86 @@ export async function runLoad(options: WireOptions, target: LoadTarget, bounds: 
     await Promise.all(wires.map((wire) => wire.close()));
   }
   if (signal?.aborted === true) facts.endedBy = "interrupt";
-  facts.requests = count("requests");
-  facts.bytes = countBytes();
+  facts.requests = load.count("requests");
+  facts.bytes = countBytes(load);
   return facts;
+}
+
+function takeRequest(load: Load): void {
+  if (load.requests >= load.bounds.maxRequests)
+    throw new InfrastructureError("the bound of requests is reached", { code: boundReached, safeToRetry: false });
+  load.requests++;
+}
+
+function countBytes({ count }: Load): number {
+  return count("bytesReceived") + count("bytesSent");
+}
+
+async function runClient(load: Load, wire: Wire): Promise<void> {
+  const { over } = load;
+  while (!over.aborted) {
+    for (const makeStep of planTurn(load.target, load.turn++)) {
+      const step = makeStep();
+      if (step === undefined) break;
+      const answer = await send(load, wire, step);
+      if (answer === undefined) return;
+      step.onAnswer?.(answer);
+      if (answer.status === 429) await waitAsTold(load, answer);
+      else if (answer.status === undefined) await pause(50, undefined, { signal: over }).catch(() => undefined);
+      // What follows in a turn rests on what comes before it.
+      if (!isSuccess(answer)) break;
+    }
+  }
+}
+
+/** Undefined when a bound, or the end, came first. */
+async function send(load: Load, wire: Wire, step: Step): Promise<Answer | undefined> {
+  const { over, redirected, facts } = load;
+  if (over.aborted) return undefined;
+  const bound = findBound(load, step);
+  if (bound !== undefined) return endBy(load, bound);
+  if (redirected.has(step.kind)) load.requests++;
+  const bytes = Math.max(step.bytes, errorBody);
+  load.reserved += bytes;
+  load.inFlight++;
+  facts.peakInFlight = Math.max(facts.peakInFlight, load.inFlight);
+  const started = performance.now();
+  let answer: Answer;
+  try {
+    answer = await wire.ask(step.ask);
+  } catch (error) {
+    if (!over.aborted) throw error;
+    facts.cutOff++;
+    return undefined;
+  } finally {
+    load.reserved -= bytes;
+    load.inFlight--;
+  }
+  if (answer.failure === boundReached) return endBy(load, "requests");
+  if (answer.url !== undefined && answer.url.host !== load.host && !redirected.has(step.kind)) {
+    redirected.add(step.kind);
+    load.requests++;
+  }
+  load.samples.push(toSample(step, answer, performance.now() - started));
+  return answer;
+}
+
+/** The bound that a step would go over. */
+function findBound(load: Load, { kind, bytes }: Step): "bytes" | "requests" | undefined {
+  const { maxBytes, maxRequests } = load.bounds;
+  if (countBytes(load) + load.reserved + Math.max(bytes, errorBody) > maxBytes) return "bytes";
+  return load.redirected.has(kind) && load.requests + 2 > maxRequests ? "requests" : undefined;
+}
+
+/** What ended it first is what ended it. */
+function endBy({ facts }: Load, by: LoadFacts["endedBy"]): undefined {
+  if (facts.endedBy === "duration") facts.endedBy = by;
+}
+
+async function waitAsTold({ facts, over }: Load, answer: Answer): Promise<void> {
+  const told = parseRetryAfter(answer.headers["retry-after"], new Date()) ?? unnamedWait;
+  facts.waited++;
+  await pause(told, undefined, { signal: over }).catch(() => undefined);
 }
 
 function toSample({ kind, digest, alsoGood }: Step, answer: Answer, milliseconds: number): LoadSample {

@@ -9,7 +9,7 @@ import type { Method } from "../exchange.ts";
 import { plainHttpRules } from "../host-settings.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import type { Repository } from "../oci/reference.ts";
-import { createTransport, type Transport, type TransportResponse } from "../transport.ts";
+import { createTransport, type Transport, type TransportRequest, type TransportResponse } from "../transport.ts";
 import type { Seen } from "./facts.ts";
 
 /** One request, sent once: what a registry answers is what the probe wants to know, so nothing is tried again and no status is an error. */
@@ -99,66 +99,67 @@ export function createWire(options: WireOptions): Wire {
     ports,
     plainHttp,
   });
+  return {
+    async ask(wanted) {
+      const { method, access, path } = wanted;
+      const asked = wanted.as ?? `${method} ${typeof path === "string" ? shorten(path, access.repository) : "the upload"}`;
+      try {
+        return toAnswer(asked, await authorized.send(toRequest(wanted, plainHttp), access), plainHttp, clean);
+      } catch (error) {
+        return { asked, headers: {}, bytes: new Uint8Array(), challenges: [], links: [], ...describeFailure(error, clean) };
+      }
+    },
+    traffic: inner.traffic,
+    close: () => inner.close(),
+  };
+}
 
-  async function ask(wanted: Ask): Promise<Answer> {
-    const { method, access } = wanted;
-    const endpoint = registryEndpoint(access.repository.registry, plainHttp);
-    const url = wanted.path instanceof URL ? wanted.path : new URL(wanted.path, endpoint);
-    const asked = wanted.as ?? `${method} ${typeof wanted.path === "string" ? shorten(wanted.path, access.repository) : "the upload"}`;
-    try {
-      const response = await authorized.send(
-        {
-          method,
-          url,
-          attempts: 1,
-          anyStatus: true,
-          headers: wanted.headers ?? {},
-          ...(wanted.body === undefined ? {} : { body: wanted.body }),
-          // A HEAD has the length of a body that does not come.
-          ...(method === "HEAD" ? {} : { readUpTo: wanted.readUpTo ?? 256 * 1024 }),
-        },
-        access,
-      );
-      if (method === "HEAD") await response.discard();
-      return toAnswer(asked, response);
-    } catch (error) {
-      return { asked, headers: {}, bytes: new Uint8Array(), challenges: [], links: [], ...describeFailure(error, clean) };
-    }
+function toRequest(
+  { method, path, access, headers = {}, body, readUpTo = 256 * 1024 }: Ask,
+  plainHttp: readonly string[],
+): TransportRequest {
+  return {
+    method,
+    url: path instanceof URL ? path : new URL(path, registryEndpoint(access.repository.registry, plainHttp)),
+    attempts: 1,
+    anyStatus: true,
+    headers,
+    ...(body === undefined ? {} : { body }),
+    // A HEAD has the length of a body that does not come.
+    ...(method === "HEAD" ? {} : { readUpTo }),
+  };
+}
+
+function toAnswer(asked: string, response: TransportResponse, plainHttp: readonly string[], clean: (text: string) => string): Answer {
+  const headers = Object.fromEntries(
+    toldHeaders.flatMap((name) => {
+      const value = response.header(name);
+      return value === undefined ? [] : [[name, clean(value)]];
+    }),
+  );
+  const [problem] = response.status >= 400 ? parseProblems(response.bytes) : [];
+  const location = findLocation(response, plainHttp);
+  return {
+    asked,
+    status: response.status,
+    headers,
+    ...(problem === undefined ? {} : { problem: clean(`${problem.code} ${problem.message}`) }),
+    bytes: response.bytes,
+    url: response.url,
+    ...(location === undefined ? {} : { location }),
+    challenges: response.headers("www-authenticate"),
+    links: response.headers("link"),
+  };
+}
+
+function findLocation(response: TransportResponse, plainHttp: readonly string[]): URL | undefined {
+  const location = response.header("location");
+  if (location === undefined) return undefined;
+  try {
+    return resolveOwnUrl(location, response.url, plainHttp, "a location");
+  } catch {
+    return undefined;
   }
-
-  function toAnswer(asked: string, response: TransportResponse): Answer {
-    const headers = Object.fromEntries(
-      toldHeaders.flatMap((name) => {
-        const value = response.header(name);
-        return value === undefined ? [] : [[name, clean(value)]];
-      }),
-    );
-    const [problem] = response.status >= 400 ? parseProblems(response.bytes) : [];
-    const location = findLocation(response);
-    return {
-      asked,
-      status: response.status,
-      headers,
-      ...(problem === undefined ? {} : { problem: clean(`${problem.code} ${problem.message}`) }),
-      bytes: response.bytes,
-      url: response.url,
-      ...(location === undefined ? {} : { location }),
-      challenges: response.headers("www-authenticate"),
-      links: response.headers("link"),
-    };
-  }
-
-  function findLocation(response: TransportResponse): URL | undefined {
-    const location = response.header("location");
-    if (location === undefined) return undefined;
-    try {
-      return resolveOwnUrl(location, response.url, plainHttp, "a location");
-    } catch {
-      return undefined;
-    }
-  }
-
-  return { ask, traffic: inner.traffic, close: () => inner.close() };
 }
 
 function describeFailure(error: unknown, clean: (text: string) => string): Pick<Seen, "failure" | "problem"> {

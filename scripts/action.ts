@@ -23,7 +23,7 @@ export function parseInputs(words: readonly string[], action: ActionMetadata, fo
   const missing = Object.entries(action.inputs).filter(([name, input]) => input.required === true && !inputs[name]);
   if (missing.length > 0) {
     throw new UserError(`${missing.map(([name]) => name).join(", ")} ${missing.length === 1 ? "is" : "are"} required`, {
-      code: "inputs-invalid",
+      code: "input-invalid",
       wayOut: `Give ${missing.map(([name]) => `${name}=…`).join(" ")}.`,
     });
   }
@@ -35,7 +35,7 @@ function badInput(word: string, name: string, action: ActionMetadata): UserError
   const suggestion = suggestWord(name, known);
   const meant = suggestion === undefined ? "" : ` Did you mean ${suggestion}=…?`;
   return new UserError(`${word} is not INPUT=VALUE with an input of ${action.name}`, {
-    code: "inputs-invalid",
+    code: "input-invalid",
     wayOut: `Its inputs are ${known.join(", ")}.${meant}`,
   });
 }

@@ -1,7 +1,8 @@
-// Writes the input and output tables of each action's README from its action.yml (`--write`), or says where they differ.
+// Writes what is derived for readers (`--write`), or says where it differs: the tables of each action's README, docs/errors.md, and the rules in docs/policy.md.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { refreshRules, renderErrorDocs } from "./words.ts";
 
 export interface ActionMetadata {
   name: string;
@@ -55,17 +56,28 @@ export function refreshReadme(readme: string, action: ActionMetadata): string {
   return `${readme.slice(0, from + begin.length)}\n${renderTables(action)}\n${readme.slice(to)}`;
 }
 
+/** Path from the root → what the file must be now. */
+export function renderDocs(): Map<string, string> {
+  const read = (path: string): string | undefined => {
+    const file = join(root, path);
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  };
+  const readmes = listActions().map((name): [string, string] => {
+    const path = `actions/${name}/README.md`;
+    return [path, refreshReadme(read(path) ?? `# ${name}\n\n${begin}\n${end}\n`, readAction(name))];
+  });
+  return new Map([...readmes, ["docs/errors.md", renderErrorDocs()], ["docs/policy.md", refreshRules(read("docs/policy.md") ?? "")]]);
+}
+
 if (import.meta.main) {
   let stale = 0;
-  for (const name of listActions()) {
-    const file = join(root, "actions", name, "README.md");
-    const current = existsSync(file) ? readFileSync(file, "utf8") : `# ${name}\n\n${begin}\n${end}\n`;
-    const fresh = refreshReadme(current, readAction(name));
-    if (fresh === current && existsSync(file)) continue;
+  for (const [path, fresh] of renderDocs()) {
+    const file = join(root, path);
+    if (existsSync(file) && readFileSync(file, "utf8") === fresh) continue;
     if (process.argv.includes("--write")) writeFileSync(file, fresh);
     else {
       stale += 1;
-      console.error(`actions/${name}/README.md differs from its action.yml: npm run docs`);
+      console.error(`${path} differs from what it is written from: npm run docs`);
     }
   }
   process.exitCode = stale === 0 ? 0 : 1;

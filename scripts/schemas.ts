@@ -41,7 +41,7 @@ function renderSchema(schema: object): string {
 
 export function refreshPolicyDocs(text: string): string {
   const from = text.indexOf(begin);
-  const to = text.indexOf(end);
+  const to = text.indexOf(end, from);
   if (from === -1 || to === -1) throw new Error(`docs/policy.md has no generated part (${begin} … ${end})`);
   return `${text.slice(0, from + begin.length)}\n\n${renderPolicyTables()}\n\n${text.slice(to)}`;
 }

@@ -1,4 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
+import type { Rule } from "@goldenpath/foundation/rules";
 import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
 import { describeIssues, parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
@@ -30,7 +31,13 @@ export const violationSchema = z.object({
   platform: line.optional().describe("Where it holds for one platform of an index only."),
   exception: appliedExceptionSchema.optional().describe("The policy's exception that applied: the violation is listed and does not count."),
 });
-export type Violation = z.infer<typeof violationSchema>;
+/** As a result lists it, which may have been read from a file: of a rule that this version does not know. */
+export type ListedViolation = z.infer<typeof violationSchema>;
+
+/** As it is found here. */
+export interface Violation extends ListedViolation {
+  rule: Rule;
+}
 
 export const resultChildSchema = z.object({
   platform: platformSchema.optional(),
@@ -139,6 +146,6 @@ export function formatStageResult(result: StageResult): string {
 }
 
 /** The verdict that violations amount to; an exception that applied keeps its violation from counting. */
-export function verdictOf(violations: readonly Violation[]): "pass" | "fail" {
+export function verdictOf(violations: readonly ListedViolation[]): "pass" | "fail" {
   return violations.some((violation) => violation.exception === undefined) ? "fail" : "pass";
 }

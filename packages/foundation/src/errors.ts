@@ -1,3 +1,5 @@
+import type { ErrorCode } from "./error-codes.ts";
+import type { Rule } from "./rules.ts";
 import { cleanText } from "./text/clean.ts";
 
 /**
@@ -6,14 +8,14 @@ import { cleanText } from "./text/clean.ts";
  */
 export interface ErrorDetails {
   /** Stable, kebab-case, for scripts and tests: `policy-invalid`, `registry-unreachable`, … */
-  code: string;
+  code: ErrorCode;
   /** What to do about it, one imperative sentence. */
   wayOut?: string;
   cause?: unknown;
 }
 
 abstract class GoldenpathError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly wayOut: string | undefined;
 
   constructor(message: string, details: ErrorDetails) {
@@ -30,9 +32,9 @@ export class UserError extends GoldenpathError {}
 
 /** A rule of the policy says no. Thrown only where there is no stage result to carry the violation. */
 export class PolicyViolation extends GoldenpathError {
-  readonly rule: string;
+  readonly rule: Rule;
 
-  constructor(message: string, details: ErrorDetails & { rule: string }) {
+  constructor(message: string, details: ErrorDetails & { rule: Rule }) {
     super(message, details);
     this.rule = details.rule;
   }

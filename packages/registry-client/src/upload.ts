@@ -1,3 +1,4 @@
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 import type { Access } from "./access.ts";
 import { answerError, hasProblem } from "./answers.ts";
@@ -279,7 +280,7 @@ async function readAll(content: AsyncIterable<Uint8Array>): Promise<Uint8Array> 
 }
 
 /** The ways in which a request ends that another may do better than. */
-const brokenCodes: readonly string[] = ["registry-unreachable", "registry-error"];
+const brokenCodes: readonly ErrorCode[] = ["registry-unreachable", "registry-error"];
 
 /** @throws what says why no other try would do better */
 function judgeRefusal(response: TransportResponse, session: UploadSession, where: string, isPatch: boolean): Step {

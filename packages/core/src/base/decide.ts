@@ -1,3 +1,4 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
@@ -127,7 +128,7 @@ function isExpired(base: ApprovedBase, now: Date): boolean {
   return base.until !== undefined && isDayOver(base.until, now);
 }
 
-function exceptionFor(rule: string, facts: BaseFacts): ReturnType<typeof findException> {
+function exceptionFor(rule: Rule, facts: BaseFacts): ReturnType<typeof findException> {
   return findException(facts.exceptions, { rule, things: [formatRepository(facts.repository)] }, facts.now);
 }
 

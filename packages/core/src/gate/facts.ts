@@ -1,3 +1,4 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
@@ -35,7 +36,7 @@ export interface MissingEvidence {
   digest: Digest;
   platform?: string;
   /** The rules that refuse it: `gate.missing`, `gate.failed`, … */
-  rules: string[];
+  rules: Rule[];
   /** Whose word would count. */
   signers: string[];
   problem: string;
@@ -51,7 +52,7 @@ export interface GateDecision {
 
 /** A reason against a stage's evidence about one digest. */
 export interface Problem {
-  rule: string;
+  rule: Rule;
   problem: string;
   wayOut: string;
 }

@@ -1,3 +1,4 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { isDayOver } from "../policy/exceptions.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
@@ -31,7 +32,7 @@ export function explainAbsence(
   what: string,
   others: readonly VerifiedStatement[],
   claims: (rejected: RejectedReferrer) => boolean,
-  absentRule: string,
+  absentRule: Rule,
 ): Problem {
   const wayOut = wayToRunAgain(scope);
   const allowed = scope.requirement.signers.map((signer) => `'${signer}'`).join(", ");

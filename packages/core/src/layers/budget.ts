@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 
 export interface LayerLimits {
@@ -58,7 +59,7 @@ export function checkRatio({ limits }: LayerBudget, compressed: number, unpacked
   }
 }
 
-function tooLarge(code: string, message: string): InfrastructureError {
+function tooLarge(code: ErrorCode, message: string): InfrastructureError {
   return new InfrastructureError(message, {
     code,
     safeToRetry: false,

@@ -1,10 +1,11 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { Violation } from "../result.ts";
 import type { Exception } from "./schema.ts";
 
 /** What a rule found wrong, as far as an exception can be granted for it. */
 export interface ExceptionQuery {
-  rule: string;
+  rule: Rule;
   /** Every name that the thing goes by: a vulnerability's id and its aliases, an image's repository. One that matches is enough. */
   things: readonly string[];
   /** The package that it was found in, for rules that know one. An exception that names a package holds in no other. */
@@ -52,7 +53,7 @@ export function isDayOver(day: string, now: Date): boolean {
 }
 
 /** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */
-function canonicalThing(rule: string, thing: string): string {
+function canonicalThing(rule: Rule, thing: string): string {
   if (rule !== "base.approved") return thing;
   try {
     return formatRepository(parseRepository(thing));

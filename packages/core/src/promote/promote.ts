@@ -1,3 +1,4 @@
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
@@ -267,7 +268,7 @@ async function gateDestination(
   return { problem: `it lacks ${named.join(", ")}` };
 }
 
-const absences: readonly string[] = ["image-not-found", "blob-not-found"];
+const absences: readonly ErrorCode[] = ["image-not-found", "blob-not-found"];
 
 function destinationDiffers(to: Repository, why: string): InfrastructureError {
   return new InfrastructureError(

@@ -1,6 +1,6 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { shortDigest } from "@goldenpath/registry-client/oci/digest";
-import type { StageResult, Violation } from "../result.ts";
+import type { ListedViolation, StageResult } from "../result.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 import { formatTime } from "./terminal.ts";
 
@@ -82,7 +82,7 @@ function renderError(error: NonNullable<StageResult["error"]>): string[] {
 }
 
 /** Violations that count as a table with the way out; those with an exception folded below it. */
-export function renderViolations(violations: readonly Violation[]): string[] {
+export function renderViolations(violations: readonly ListedViolation[]): string[] {
   const counted = violations.filter((violation) => violation.exception === undefined);
   const excepted = violations.filter((violation) => violation.exception !== undefined);
   const out: string[] = [];

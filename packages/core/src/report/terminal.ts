@@ -1,4 +1,4 @@
-import type { StageResult, Violation } from "../result.ts";
+import type { ListedViolation, StageResult } from "../result.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 
 export interface TerminalOptions {
@@ -54,7 +54,7 @@ export function renderResultText(result: StageResult, options: TerminalOptions):
   return `${out.join("\n")}\n`;
 }
 
-function violationLines(violation: Violation, options: TerminalOptions): string[] {
+function violationLines(violation: ListedViolation, options: TerminalOptions): string[] {
   const platform = violation.platform === undefined ? "" : ` (${violation.platform})`;
   return [
     `  ${paint(options, "bold", violation.rule)}  ${violation.thing}${platform}`,

@@ -1,4 +1,4 @@
-import { exceptViolation, findException } from "../policy/exceptions.ts";
+import { type ExceptionQuery, exceptViolation, findException } from "../policy/exceptions.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { type Finding, fixTarget, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
@@ -27,7 +27,7 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
     .filter((finding) => isRefused(finding, facts.policy))
     .map((finding) => {
-      const query = { rule: "scan.severity", things: [finding.id, ...finding.aliases], package: finding.package.name };
+      const query: ExceptionQuery = { rule: "scan.severity", things: [finding.id, ...finding.aliases], package: finding.package.name };
       const exception = findException(facts.exceptions, query, facts.now);
       return { finding, violation: exceptViolation(describeRefusal(finding, facts), exception) };
     });

@@ -1,4 +1,5 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { describeError, isKnownError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
@@ -119,7 +120,7 @@ function mergePayloads(all: readonly SignedPayload[]): SignedPayload[] {
   return [...merged.values()];
 }
 
-const contentErrors: readonly string[] = ["image-not-found", "blob-not-found", "manifest-invalid", "digest-mismatch", "too-large"];
+const contentErrors: readonly ErrorCode[] = ["image-not-found", "blob-not-found", "manifest-invalid", "digest-mismatch", "too-large"];
 
 /**
  * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not what its digest or size says. Whoever may

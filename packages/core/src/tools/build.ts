@@ -1,4 +1,5 @@
 import { delimiter, isAbsolute, join, parse } from "node:path";
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import { type ProcessOptions, type ProcessResult, runChecked, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Ports } from "@goldenpath/foundation/ports";
@@ -274,7 +275,7 @@ async function retried<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-function asToolError(error: unknown, code: string, what: string): unknown {
+function asToolError(error: unknown, code: ErrorCode, what: string): unknown {
   if (!isKnownError(error) || (error.code !== "process-failed" && error.code !== "process-timeout")) return error;
   return new InfrastructureError(`${what}: ${error.message}`, {
     code,

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { describeError, InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
 import { copyToPrivate, sha256OfFile } from "./cache.ts";
 import { cachedPath, type Inspection, inspectCached, useCached } from "./cached.ts";
@@ -14,7 +15,7 @@ export type { FindToolOptions, FoundTool } from "./search.ts";
 
 const obtainTurn = createKeyedTurns();
 /** Of an archive in the cache that is the lock's byte for byte: another source may have the program itself. */
-const unusable: readonly string[] = ["tool-archive-invalid", "tool-mismatch"];
+const unusable: readonly ErrorCode[] = ["tool-archive-invalid", "tool-mismatch"];
 
 /**
  * The program for a tool of the lock. In this order: the path given, PATH, the tool cache, the mirror, our own release, the publisher's release, a build from

@@ -70,7 +70,7 @@ describe("whatever a verb throws is verdict error, with a result file that says 
   });
 
   test("but the policy's no, which is verdict fail, with its rule and a way out", async () => {
-    const thrown = new PolicyViolation("strategy docker is not allowed", { code: "build-strategy", rule: "build.strategy" });
+    const thrown = new PolicyViolation("strategy docker is not allowed", { code: "build-strategy-not-allowed", rule: "build.strategy" });
     const execution = await executeVerb(
       verbOf(() => Promise.reject(thrown)),
       raw,

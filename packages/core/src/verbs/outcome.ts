@@ -1,3 +1,4 @@
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { describeError, isKnownError, PolicyViolation } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
@@ -71,7 +72,7 @@ function failure(error: unknown): Pick<StageResult, "verdict" | "violations" | "
     verdict: "error",
     violations: [],
     error: {
-      code: known ? error.code : "unexpected",
+      code: (known ? error.code : "unexpected") satisfies ErrorCode,
       message: known ? error.message : describeError(error),
       ...(known && error.wayOut !== undefined ? { wayOut: error.wayOut } : {}),
     },

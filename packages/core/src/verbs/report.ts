@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { cleanText } from "@goldenpath/foundation/text/clean";
@@ -133,7 +134,12 @@ async function reportResults(files: readonly string[], policy: LoadedPolicy, con
     violations: results.flatMap((entry) => entry.violations),
     ...(errored === undefined
       ? {}
-      : { error: { code: "stage-error", message: `stage ${errored.stage} ended in an error: ${errored.error?.message ?? "unknown"}` } }),
+      : {
+          error: {
+            code: "stage-error" satisfies ErrorCode,
+            message: `stage ${errored.stage} ended in an error: ${errored.error?.message ?? "unknown"}`,
+          },
+        }),
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     run: { builderId: context.run.builderId },
     tools: [],

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import type { Digest } from "../oci/digest.ts";
 
 /**
@@ -10,7 +11,7 @@ export interface Seen {
   /** Absent where there was no answer. */
   status?: number;
   /** Why there was none, or why it can't be used: an error's code, `registry-unreachable`. */
-  failure?: string;
+  failure?: ErrorCode;
   /** The headers that say something about the registry, by lower-case name. */
   headers: Readonly<Record<string, string>>;
   /** The first of the answer's errors: `MANIFEST_UNKNOWN manifest unknown`. */

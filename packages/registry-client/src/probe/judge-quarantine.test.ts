@@ -1,15 +1,16 @@
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { describe, expect, test } from "vitest";
 import type { Seen } from "./facts.ts";
 import { judgeQuarantine } from "./judge-quarantine.ts";
 import type { QuarantineFacts, ReadAttempt } from "./quarantine.ts";
 
-const seen = (status: number | undefined, failure?: string): Seen => ({
+const seen = (status: number | undefined, failure?: ErrorCode): Seen => ({
   asked: "GET",
   headers: {},
   ...(status === undefined ? {} : { status }),
   ...(failure === undefined ? {} : { failure }),
 });
-const manifest = (status: number | undefined, failure?: string) => ({ ...seen(status, failure), isManifest: status === 200 });
+const manifest = (status: number | undefined, failure?: ErrorCode) => ({ ...seen(status, failure), isManifest: status === 200 });
 const noTags = { ...seen(401), isList: false };
 const nobody: ReadAttempt = { puller: "anonymous", login: "none", version: seen(401), manifest: manifest(401), tags: noTags };
 const production: ReadAttempt = { puller: "pull-config", login: "own", version: seen(200), manifest: manifest(403), tags: noTags };

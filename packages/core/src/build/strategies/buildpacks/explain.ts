@@ -1,7 +1,15 @@
+import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 
 export const phases = ["analyze", "detect", "build", "export"] as const;
 export type Phase = (typeof phases)[number];
+
+const phaseCodes = {
+  analyze: "lifecycle-analyze",
+  detect: "lifecycle-detect",
+  build: "lifecycle-build",
+  export: "lifecycle-export",
+} as const satisfies Record<Phase, ErrorCode>;
 
 /** How many lines of a phase's output a message repeats. */
 const shownLines = 20;
@@ -42,7 +50,6 @@ export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
 export function explainFailure(phase: Phase, exitCode: number, lines: readonly string[]): UserError | InfrastructureError {
   const output = lines.slice(-shownLines).join("\n");
   const tail = output === "" ? "" : `:\n${output}`;
-  const code = `lifecycle-${phase}`;
   if (exitCode === 20 || exitCode === 21) return explainDetection(exitCode, lines, tail);
   if (exitCode === 51) {
     return new UserError(`a buildpack failed to build the application${tail}`, {
@@ -63,7 +70,7 @@ export function explainFailure(phase: Phase, exitCode: number, lines: readonly s
     });
   }
   return new InfrastructureError(`the lifecycle could not ${phase} (exit code ${exitCode})${tail}`, {
-    code,
+    code: phaseCodes[phase],
     // Nothing is pushed before export, and an export that is repeated pushes the same bytes.
     safeToRetry: true,
   });

@@ -46,7 +46,7 @@ test.each(registries)("%s is in both tables, and each cell says where it is from
 
 test("every error of a product's promotion is documented", () => {
   const folder = join(root, "packages/core/src/promote/server-side");
-  const source = ["api.ts", "clean-up.ts", "nexus.ts", "plan.ts", "run.ts"]
+  const source = ["api.ts", "clean-up.ts", "products/nexus-search.ts", "plan.ts", "run.ts"]
     .map((file) => readFileSync(join(folder, file), "utf8"))
     .join("\n");
   const codes = new Set([...source.matchAll(/code: "(server-side-[a-z-]+)"/g)].map((match) => match[1] ?? ""));

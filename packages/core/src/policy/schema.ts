@@ -2,8 +2,10 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { builderSchemas, kindOf, strategyNames } from "../build/strategies/find.ts";
+import { settingsSchemas } from "../promote/server-side/products/find.ts";
 import { kindOf as schemeKindOf, schemeOf, signerSchemas } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
+
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import {
@@ -110,48 +112,10 @@ export const requirementSchema = z.strictObject({
   environment: name.optional().describe("For stage promote: the environment that the image must have been promoted to before."),
 });
 
-const repositoryKey = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected a repository key: letters, digits, and . _ -");
-
-/** A repository of a registry product, by the product's own name and as image references have it. */
-const keyedRepositorySchema = z.strictObject({
-  key: repositoryKey.describe("The product's name for the repository, such as docker-prod-local."),
-  prefix: prefixText
-    .refine((text) => text.split("/").length <= 2, "expected HOST/KEY, KEY.HOST or HOST:PORT, without the image's own path")
-    .describe("How references to its images begin: HOST/KEY, KEY.HOST or HOST:PORT, by how the product is set up."),
-});
-
-/** Where a product's REST API is. Logins belong to docker login, not into a policy. */
-const productUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
-}, "expected https://HOST/PATH, without a login, query or fragment");
-
 /** Registry products with a promotion of their own. It only brings the image: what is there is verified, and completed, as everywhere else. */
 export const serverSideSchema = z
-  .discriminatedUnion("product", [
-    z.strictObject({
-      product: z.literal("artifactory"),
-      url: productUrl.describe(
-        "Of its REST API: https://acme.jfrog.io/artifactory. The login is docker login's for that host, else the destination's on the same host.",
-      ),
-      from: keyedRepositorySchema.describe("The local repository that images are promoted from."),
-      to: keyedRepositorySchema.describe("The local repository that they are promoted to."),
-      copy: z
-        .boolean()
-        .default(true)
-        .describe("false moves: the image may be gone from where it was. Its evidence stays there, and is copied as always."),
-    }),
-    z.strictObject({
-      product: z.literal("nexus"),
-      url: productUrl.describe(
-        "Of the server: https://nexus.acme.example. Its staging belongs to Nexus Repository Pro, and moves. The login is docker login's for that host, else the destination's on the same host.",
-      ),
-      from: keyedRepositorySchema.describe("The hosted repository that images are moved from."),
-      to: keyedRepositorySchema.describe("The hosted repository that they are moved to."),
-    }),
-  ])
+  .discriminatedUnion("product", settingsSchemas)
   .refine(({ from, to }) => from.key !== to.key, { path: ["to", "key"], message: "is the repository that images come from" });
-export type ServerSidePromotion = z.infer<typeof serverSideSchema>;
 
 export const environmentSchema = z.strictObject({
   from: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may come from."),

@@ -1,6 +1,6 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
-import type { ServerSidePlan } from "./server-side/plan.ts";
+import type { ServerSidePlan } from "./server-side/products/product.ts";
 
 /** What a promotion has to have at its destination, and what is there already. */
 export interface PromotionFacts {

@@ -23,7 +23,9 @@ import { confirmInForce, type PointerReader } from "./in-force.ts";
 import { planPromotion } from "./plan.ts";
 import { removeStagingTags } from "./server-side/clean-up.ts";
 import { readWhereMoved } from "./server-side/moved-source.ts";
-import { planServerSide, type ServerSidePlan } from "./server-side/plan.ts";
+import { planServerSide } from "./server-side/plan.ts";
+import { findProduct } from "./server-side/products/find.ts";
+import type { ServerSidePlan } from "./server-side/products/product.ts";
 import { runServerSide } from "./server-side/run.ts";
 import { stateGate } from "./statement.ts";
 import { findRollbacks, judgeLabels, judgeRollbacks, readTagHolders, type TagRollback } from "./tag-order.ts";
@@ -81,7 +83,7 @@ export async function preparePromotion(client: RegistryClient, given: PromotionR
   const environment = findEnvironment(policy, environmentName);
   const { serverSide: settings } = environment;
   // A product that moves may have taken the image away already, asked by a run that was killed since. Where nothing moves, what is gone from quarantine was withdrawn.
-  const moves = settings !== undefined && !(settings.product === "artifactory" && settings.copy);
+  const moves = settings !== undefined && findProduct(settings.product).moves(settings);
   const source = moves ? rememberReads(readWhereMoved(client, request.image, to)) : (request.source ?? rememberReads(client));
   const gate = await runGate(source, request.image, environmentName, policy, context.now(), "from", to);
   const violations = [...astray, ...gate.violations, ...judgeLabels(gate.evidence)];

@@ -1,6 +1,4 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
-import { parseJson } from "@goldenpath/foundation/text/json";
-import { printable } from "@goldenpath/registry-client/answers";
 import { basic } from "@goldenpath/registry-client/auth-token";
 import { createCredentialStore } from "@goldenpath/registry-client/credentials";
 import type { Credential } from "@goldenpath/registry-client/docker-config";
@@ -8,7 +6,9 @@ import { isPlainHttpHost, isSameOrigin } from "@goldenpath/registry-client/endpo
 import { plainHttpRules } from "@goldenpath/registry-client/host-settings";
 import { parseRetryAfter } from "@goldenpath/registry-client/retry";
 import { createTransport, type TransportOptions, type TransportResponse } from "@goldenpath/registry-client/transport";
-import { type ServerSideCall, type ServerSidePlan, titleOf } from "./plan.ts";
+import { describeAnswer } from "./answer.ts";
+import { findProduct } from "./products/find.ts";
+import type { ProductAnswer, ServerSideCall, ServerSidePlan } from "./products/product.ts";
 
 /** A product's REST API, with the login of its host. */
 export interface ProductApi {
@@ -23,13 +23,6 @@ export interface ProductApi {
   readonly attempts: number;
   wait(milliseconds: number): Promise<void>;
   close(): Promise<void>;
-}
-
-export interface ProductAnswer {
-  status: number;
-  text: string;
-  /** How long the product wants not to be asked again. Milliseconds. */
-  retryAfter?: number;
 }
 
 /** Far more than an answer about one image has. Bytes. */
@@ -114,7 +107,7 @@ function authorize(login: Credential, host: string): string {
 }
 
 function redirected(plan: ServerSidePlan, why: string, cause?: unknown): InfrastructureError {
-  return new InfrastructureError(`${titleOf(plan.product)} does not answer at ${plan.url}: ${why}`, {
+  return new InfrastructureError(`${findProduct(plan.product).title} does not answer at ${plan.url}: ${why}`, {
     code: "server-side-failed",
     cause,
     safeToRetry: false,
@@ -123,7 +116,7 @@ function redirected(plan: ServerSidePlan, why: string, cause?: unknown): Infrast
 }
 
 function unanswered({ product, image, url }: ServerSidePlan, cause: Error): InfrastructureError {
-  return new InfrastructureError(`${titleOf(product)} at ${url} gives no answer on the promotion of ${image}: ${cause.message}`, {
+  return new InfrastructureError(`${findProduct(product).title} at ${url} gives no answer on the promotion of ${image}: ${cause.message}`, {
     code: "server-side-unanswered",
     cause,
     wayOut: "Run the promotion again: it looks first at what is at the destination.",
@@ -133,25 +126,11 @@ function unanswered({ product, image, url }: ServerSidePlan, cause: Error): Infr
 function unauthorized(plan: ServerSidePlan, base: URL, response: TransportResponse, isLoggedIn: boolean): UserError {
   const said = describeAnswer({ status: response.status, text: new TextDecoder().decode(response.bytes) });
   const who = isLoggedIn ? "the login that is there" : "nobody who is not logged in";
-  return new UserError(`${titleOf(plan.product)} at ${plan.url} lets ${who} promote from ${plan.fromKey} to ${plan.toKey} ${said}`, {
-    code: "server-side-unauthorized",
-    wayOut: `Log in with an account that may promote between the two: docker login ${base.host}`,
-  });
-}
-
-/** ` (404: no such repository)`: one line of a server's text, and not long. */
-export function describeAnswer({ status, text }: ProductAnswer): string {
-  const said = printable(messageOf(text));
-  return said === "" ? `(${status})` : `(${status}: ${said})`;
-}
-
-/** Artifactory's `{"errors":[{"status","message"}]}` and Nexus' `{"message"}`, or the text as it is. */
-function messageOf(text: string): string {
-  try {
-    const json = parseJson(text) as { errors?: { message?: unknown }[]; message?: unknown } | null;
-    const message = json?.errors?.[0]?.message ?? json?.message;
-    return typeof message === "string" ? message : text;
-  } catch {
-    return text;
-  }
+  return new UserError(
+    `${findProduct(plan.product).title} at ${plan.url} lets ${who} promote from ${plan.fromKey} to ${plan.toKey} ${said}`,
+    {
+      code: "server-side-unauthorized",
+      wayOut: `Log in with an account that may promote between the two: docker login ${base.host}`,
+    },
+  );
 }

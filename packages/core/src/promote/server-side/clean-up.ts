@@ -7,7 +7,7 @@ import { plainHttpRules } from "@goldenpath/registry-client/host-settings";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { createTransport, type TransportOptions } from "@goldenpath/registry-client/transport";
-import type { ServerSidePlan } from "./plan.ts";
+import type { ServerSidePlan } from "./products/product.ts";
 
 export interface CleanUpContext {
   client: Pick<RegistryClient, "resolve" | "pushManifest">;

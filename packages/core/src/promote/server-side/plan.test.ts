@@ -2,8 +2,9 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
-import { type ServerSidePromotion, serverSideSchema } from "../../policy/schema.ts";
+import { serverSideSchema } from "../../policy/schema.ts";
 import { isStagingTag, planServerSide, type ServerSideFacts, stagingTagOf } from "./plan.ts";
+import type { ServerSidePromotion } from "./products/find.ts";
 
 const digest = fakeDigest("a");
 const stagingTag = `goldenpath-staging-sha256-${"a".repeat(64)}`;

@@ -1,7 +1,8 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
-import type { ServerSidePromotion } from "../../policy/schema.ts";
+import { findProduct, type ServerSidePromotion } from "./products/find.ts";
+import type { ServerSidePlan } from "./products/product.ts";
 
 /** What is to be promoted by the registry product itself. */
 export interface ServerSideFacts {
@@ -12,36 +13,6 @@ export interface ServerSideFacts {
   digest: Digest;
   /** The release tags, which are none of the product's business. */
   tags: readonly string[];
-}
-
-/** One request of a product's API. `body` is sent as JSON. */
-export interface ServerSideCall {
-  method: "GET" | "POST";
-  url: string;
-  body?: Readonly<Record<string, string | boolean>>;
-}
-
-/** What the product is asked, in words and as requests: a part of the promotion's plan, and of what a dry run prints. */
-export interface ServerSidePlan {
-  product: ServerSidePromotion["product"];
-  /** Of its API, with no slash at the end. */
-  url: string;
-  from: Repository;
-  to: Repository;
-  digest: Digest;
-  /** The product's own names: of its two repositories, and of the image in both. */
-  fromKey: string;
-  toKey: string;
-  image: string;
-  /** The product knows images by tag. This one's name is made from the digest, so that it means one image and no other. */
-  stagingTag: string;
-  /** True where the product takes the image away from where it was. */
-  moves: boolean;
-  /** Sent first where the product promotes what a search finds: it must find the one image. */
-  search?: ServerSideCall;
-  promote: ServerSideCall;
-  /** What will be done, in order, one sentence each. */
-  steps: string[];
 }
 
 const stagingPrefix = "goldenpath-staging-";
@@ -62,10 +33,12 @@ export function isStagingTag(tag: string): boolean {
  *   release tag that looks like a staging tag)
  */
 export function planServerSide({ settings, from, to, digest, tags }: ServerSideFacts): ServerSidePlan {
-  const image = imageNameIn(from, settings.from.prefix, "from", settings.product);
-  const imageThere = imageNameIn(to, settings.to.prefix, "to", settings.product);
+  const product = findProduct(settings.product);
+  const { title } = product;
+  const image = imageNameIn(from, settings.from.prefix, "from", title);
+  const imageThere = imageNameIn(to, settings.to.prefix, "to", title);
   if (image !== imageThere) {
-    throw new UserError(`${titleOf(settings.product)} can't promote '${image}' as '${imageThere}': an image keeps its name`, {
+    throw new UserError(`${title} can't promote '${image}' as '${imageThere}': an image keeps its name`, {
       code: "server-side-name",
       wayOut: `Promote to ${settings.to.prefix}/${image}, or take serverSide out of the policy's environment.`,
     });
@@ -79,12 +52,11 @@ export function planServerSide({ settings, from, to, digest, tags }: ServerSideF
   }
   const stagingTag = stagingTagOf(digest);
   const url = settings.url.replace(/\/+$/, "");
-  const moves = settings.product === "nexus" || !settings.copy;
+  const moves = product.moves(settings);
   const fromKey = settings.from.key;
   const toKey = settings.to.key;
   const verb = moves ? "moves" : "copies";
-  const calls =
-    settings.product === "nexus" ? callNexus(url, fromKey, toKey, image, stagingTag) : callArtifactory(settings, url, image, stagingTag);
+  const calls = product.plan(settings, { url, image, tag: stagingTag });
   return {
     product: settings.product,
     url,
@@ -100,7 +72,7 @@ export function planServerSide({ settings, from, to, digest, tags }: ServerSideF
     steps: [
       `tag ${formatRepository(from)}@${digest} as ${stagingTag}, where it is not`,
       ...(calls.search === undefined ? [] : [`see that a search in ${fromKey} finds ${image}:${stagingTag} and nothing else`]),
-      `${titleOf(settings.product)} ${verb} ${image}:${stagingTag} from ${fromKey} to ${toKey}`,
+      `${title} ${verb} ${image}:${stagingTag} from ${fromKey} to ${toKey}`,
       `see that ${formatRepository(to)}:${stagingTag} is ${digest}, and that nothing else came along`,
       "copy what is missing there, verify, and set the release tags, as in every promotion",
       `remove the tag ${stagingTag} from both`,
@@ -108,48 +80,15 @@ export function planServerSide({ settings, from, to, digest, tags }: ServerSideF
   };
 }
 
-type Calls = Pick<ServerSidePlan, "search" | "promote">;
-
-/**
- * Always with a tag: without one, the whole image repository is promoted, with every tag that anybody gave anything in quarantine.
- * https://jfrog.com/help/r/jfrog-rest-apis/promote-docker-image
- */
-function callArtifactory(settings: ServerSidePromotion & { product: "artifactory" }, url: string, image: string, tag: string): Calls {
-  return {
-    promote: {
-      method: "POST",
-      url: `${url}/api/docker/${encodeURIComponent(settings.from.key)}/v2/promote`,
-      body: { targetRepo: settings.to.key, dockerRepository: image, tag, targetTag: tag, copy: settings.copy },
-    },
-  };
-}
-
-/**
- * The move takes the same parameters as the search, and moves all that they find.
- * https://help.sonatype.com/en/staging.html, https://help.sonatype.com/en/search-api.html
- */
-function callNexus(url: string, fromKey: string, toKey: string, image: string, tag: string): Calls {
-  const query = new URLSearchParams({ repository: fromKey, format: "docker", "docker.imageName": image, "docker.imageTag": tag });
-  return {
-    search: { method: "GET", url: `${url}/service/rest/v1/search?${query}` },
-    promote: { method: "POST", url: `${url}/service/rest/v1/staging/move/${encodeURIComponent(toKey)}?${query}` },
-  };
-}
-
 /** What the product calls the image: what comes after the prefix by which references reach its repository. */
-function imageNameIn(repository: Repository, prefix: string, side: "from" | "to", product: ServerSidePromotion["product"]): string {
+function imageNameIn(repository: Repository, prefix: string, side: "from" | "to", title: string): string {
   const full = formatRepository(repository);
   const parent = prefix.replace(/\/+$/, "").toLowerCase();
   if (!isWithin(repository, parent) || full === parent) {
-    throw new UserError(`${full} is not in the repository that ${titleOf(product)} promotes ${side}, ${prefix}`, {
+    throw new UserError(`${full} is not in the repository that ${title} promotes ${side}, ${prefix}`, {
       code: "server-side-prefix",
       wayOut: `Use an image under ${prefix}, or change serverSide.${side} in the policy's environment.`,
     });
   }
   return full.slice(parent.length + 1);
-}
-
-/** The product's name for people. */
-export function titleOf(product: ServerSidePromotion["product"]): string {
-  return product === "nexus" ? "Nexus" : "Artifactory";
 }

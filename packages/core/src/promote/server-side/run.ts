@@ -4,9 +4,11 @@ import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { isRetryStatus, retryDelay } from "@goldenpath/registry-client/retry";
 import type { TransportOptions } from "@goldenpath/registry-client/transport";
-import { describeAnswer, openProductApi, type ProductAnswer, type ProductApi } from "./api.ts";
-import { findOthersMoved, findStaged } from "./nexus.ts";
-import { isStagingTag, type ServerSidePlan, titleOf } from "./plan.ts";
+import { describeAnswer } from "./answer.ts";
+import { openProductApi, type ProductApi } from "./api.ts";
+import { isStagingTag } from "./plan.ts";
+import { findProduct } from "./products/find.ts";
+import type { ProductAnswer, ServerSidePlan } from "./products/product.ts";
 
 export interface ServerSideContext {
   client: Pick<RegistryClient, "resolve" | "setTag" | "listTags">;
@@ -32,7 +34,7 @@ export interface ServerSideOutcome {
  */
 export async function runServerSide(plan: ServerSidePlan, image: Manifest, context: ServerSideContext): Promise<ServerSideOutcome> {
   const { client } = context;
-  const title = titleOf(plan.product);
+  const title = findProduct(plan.product).title;
   if (await isThere(plan, context)) {
     return { did: "present", notes: [`the image is at the destination already: ${title} was not asked`] };
   }
@@ -76,11 +78,14 @@ async function assertStaged(plan: ServerSidePlan, { client }: ServerSideContext,
   const found = await client.resolve({ ...plan.to, tag: plan.stagingTag });
   if (found === undefined || found === plan.digest) return found !== undefined;
   const what = `${formatRepository(plan.to)}:${plan.stagingTag} is ${found}, not ${plan.digest}`;
-  throw new InfrastructureError(isAfter ? `${titleOf(plan.product)} promoted something else: ${what}; no release tag was set` : what, {
-    code: "server-side-mismatch",
-    safeToRetry: false,
-    wayOut: `See who sets tags of that name; remove ${plan.stagingTag} from ${formatRepository(plan.to)}, and run the promotion again.`,
-  });
+  throw new InfrastructureError(
+    isAfter ? `${findProduct(plan.product).title} promoted something else: ${what}; no release tag was set` : what,
+    {
+      code: "server-side-mismatch",
+      safeToRetry: false,
+      wayOut: `See who sets tags of that name; remove ${plan.stagingTag} from ${formatRepository(plan.to)}, and run the promotion again.`,
+    },
+  );
 }
 
 /** The product only takes tags, and the image is a digest. */
@@ -122,11 +127,11 @@ async function assertNothingElse(
   const tags = (await client.listTags(plan.to)).filter((tag) => !before.there.has(tag) && before.here.has(tag) && !isStagingTag(tag));
   const others = [
     ...tags.map((tag) => `${formatRepository(plan.to)}:${tag}`),
-    ...(plan.product === "nexus" && answer !== undefined ? findOthersMoved(answer.text, plan) : []),
+    ...(answer === undefined ? [] : (findProduct(plan.product).findOthers?.(answer.text, plan) ?? [])),
   ];
   if (others.length === 0) return;
   const named = `${others.slice(0, 5).join(", ")}${others.length > 5 ? ` and ${others.length - 5} more` : ""}`;
-  throw new InfrastructureError(`${titleOf(plan.product)} promoted more than the image: ${named}; no release tag was set`, {
+  throw new InfrastructureError(`${findProduct(plan.product).title} promoted more than the image: ${named}; no release tag was set`, {
     code: "server-side-carried-more",
     wayOut:
       "Remove them from the destination unless somebody else promoted them just now, and take serverSide out of the policy's environment.",
@@ -148,7 +153,7 @@ async function promote(
     let retryAfter: number | undefined;
     let isFinal = false;
     try {
-      if (await findStaged(api, plan)) {
+      if ((await findProduct(plan.product).findStaged?.(api.send, plan)) !== false) {
         const answer = await api.send(plan.promote);
         if (answer.status >= 200 && answer.status < 300) return answer;
         problem = refused(plan, answer);
@@ -160,7 +165,7 @@ async function promote(
       problem = error;
     }
     if (await assertStaged(plan, context, true)) {
-      notes.push(`${titleOf(plan.product)} did not say that it promoted the image; it did`);
+      notes.push(`${findProduct(plan.product).title} did not say that it promoted the image; it did`);
       return undefined;
     }
     // Another run of this promotion has ended by now, and taken the staging tag away.
@@ -172,7 +177,7 @@ async function promote(
 
 function notFound(plan: ServerSidePlan): InfrastructureError {
   return new InfrastructureError(
-    `Nexus' search does not find ${plan.image}:${plan.stagingTag} in ${plan.fromKey}, where it has been pushed`,
+    `${findProduct(plan.product).title}' search does not find ${plan.image}:${plan.stagingTag} in ${plan.fromKey}, where it has been pushed`,
     {
       code: "server-side-not-found",
       wayOut: "Check serverSide.from in the policy; if both are right, repair or rebuild the repository's search index.",
@@ -183,8 +188,8 @@ function notFound(plan: ServerSidePlan): InfrastructureError {
 function refused(plan: ServerSidePlan, answer: ProductAnswer): InfrastructureError {
   const wayOut =
     answer.status === 404
-      ? `Check serverSide.url and both keys in the policy, and that this edition of ${titleOf(plan.product)} promotes.`
-      : `See what ${titleOf(plan.product)} logs about it, or take serverSide out of the policy's environment: the image is then copied.`;
+      ? `Check serverSide.url and both keys in the policy, and that this edition of ${findProduct(plan.product).title} promotes.`
+      : `See what ${findProduct(plan.product).title} logs about it, or take serverSide out of the policy's environment: the image is then copied.`;
   return failed(
     plan,
     `does not promote ${plan.image}:${plan.stagingTag} from ${plan.fromKey} to ${plan.toKey} ${describeAnswer(answer)}`,
@@ -193,5 +198,5 @@ function refused(plan: ServerSidePlan, answer: ProductAnswer): InfrastructureErr
 }
 
 function failed(plan: ServerSidePlan, what: string, wayOut: string): InfrastructureError {
-  return new InfrastructureError(`${titleOf(plan.product)} at ${plan.url} ${what}`, { code: "server-side-failed", wayOut });
+  return new InfrastructureError(`${findProduct(plan.product).title} at ${plan.url} ${what}`, { code: "server-side-failed", wayOut });
 }

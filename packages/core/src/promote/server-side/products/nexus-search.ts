@@ -2,8 +2,8 @@ import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { parseJson } from "@goldenpath/foundation/text/json";
 import { printable } from "@goldenpath/registry-client/answers";
 import { z } from "zod";
-import { describeAnswer, type ProductApi } from "./api.ts";
-import type { ServerSidePlan } from "./plan.ts";
+import { describeAnswer } from "../answer.ts";
+import type { SendCall, ServerSidePlan } from "./product.ts";
 
 /** As the search API has it; what else is in an item is of no concern. */
 const pageSchema = z.looseObject({
@@ -24,7 +24,7 @@ const maxPages = 20;
  * of its own, which may be behind the repository).
  * @throws InfrastructureError `server-side-ambiguous` (more than the image, or a list without an end), `server-side-failed` (an answer that is no list)
  */
-export async function findStaged(api: ProductApi, plan: ServerSidePlan): Promise<boolean> {
+export async function findStaged(send: SendCall, plan: ServerSidePlan): Promise<boolean> {
   const { search } = plan;
   if (search === undefined) return true;
   const ambiguous = (what: string): InfrastructureError =>
@@ -40,7 +40,7 @@ export async function findStaged(api: ProductApi, plan: ServerSidePlan): Promise
   const tokens = new Set<string>();
   for (let token: string | null | undefined; ; ) {
     const page = await fetchPage(
-      api,
+      send,
       plan,
       token === undefined ? search.url : `${search.url}&${new URLSearchParams({ continuationToken: token ?? "" })}`,
     );
@@ -64,8 +64,8 @@ function isStaged(component: Component, plan: ServerSidePlan): boolean {
   );
 }
 
-async function fetchPage(api: ProductApi, plan: ServerSidePlan, url: string): Promise<z.infer<typeof pageSchema>> {
-  const answer = await api.send({ method: "GET", url });
+async function fetchPage(send: SendCall, plan: ServerSidePlan, url: string): Promise<z.infer<typeof pageSchema>> {
+  const answer = await send({ method: "GET", url });
   const failed = (why: string, cause?: unknown): InfrastructureError =>
     new InfrastructureError(`Nexus at ${plan.url} can't be searched: ${why} ${describeAnswer(answer)}`, {
       code: "server-side-failed",

@@ -1,0 +1,18 @@
+import type { z } from "zod";
+import type { Product } from "./product.ts";
+import { products } from "./products.ts";
+
+type SchemasOf<Table extends readonly { settingsSchema: unknown }[]> = { -readonly [Index in keyof Table]: Table[Index]["settingsSchema"] };
+export type ServerSidePromotion = z.output<(typeof products)[number]["settingsSchema"]>;
+
+/** Of each product, in the table's order. */
+export const settingsSchemas = products.map(({ settingsSchema }) => settingsSchema) as SchemasOf<typeof products>;
+
+/** For code that takes any: each reads the settings that its own schema has read. */
+const all = products as readonly unknown[] as readonly Product[];
+
+export function findProduct(name: string): Product {
+  const product = all.find((each) => each.product === name);
+  if (product === undefined) throw new TypeError(`${name} is no product`);
+  return product;
+}

@@ -66,7 +66,7 @@ interface LocatedProblem extends YamlProblem {
 
 function describeIssues(issues: readonly z.core.$ZodIssue[], yaml: YamlText): LocatedProblem[] {
   const problems: LocatedProblem[] = [];
-  issues = issues.flatMap(unfoldUnion);
+  issues = issues.flatMap(unfoldUnion).flatMap((issue) => findMistypedKind(issue, yaml.value));
   // A mistyped key is missing under its right name as well: one problem, not two.
   const mistyped = new Set<string>();
   for (const issue of issues) {
@@ -107,6 +107,18 @@ function unfoldUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   return fitting.flatMap((each) => unfoldUnion({ ...each, path: [...issue.path, ...each.path] }));
 }
 
+/**
+ * Where the key is missing that says which of several kinds a map is, nothing else of the map was looked at: the keys that none of the kinds has, as that key may
+ * be among them.
+ */
+function findMistypedKind(issue: z.core.$ZodIssue, root: unknown): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union" || issue.errors.length > 0 || valueAt(root, issue.path).exists) return [issue];
+  const path = issue.path.slice(0, -1);
+  const known = knownKeys(path, root);
+  const keys = Object.keys(valueAt(root, path).value ?? {}).filter((key) => !known.includes(key));
+  return keys.length === 0 ? [issue] : [{ code: "unrecognized_keys", keys, path, message: "" }, issue];
+}
+
 function describeIssue(issue: z.core.$ZodIssue, found: Found): string {
   if (!found.exists) return "is missing";
   switch (issue.code) {
@@ -127,7 +139,11 @@ function describeIssue(issue: z.core.$ZodIssue, found: Found): string {
       // Which kind of several it is, in a key of its own: these are the kinds.
       const options = "options" in issue && Array.isArray(issue.options) ? issue.options.filter((each) => each !== undefined) : [];
       if (options.length > 0) return describeIssue({ ...issue, code: "invalid_value", values: options }, found);
-      return `${issue.message}, found ${describeValue(found.value)}`;
+      const words = issue.errors
+        .flat()
+        .flatMap((each) => (each.code === "invalid_value" && each.path.length === 0 ? each.values.map(String) : []));
+      const meant = typeof found.value === "string" ? suggestWord(found.value, words) : undefined;
+      return `${issue.message}, found ${describeValue(found.value)}${meant === undefined ? "" : `; did you mean \`${meant}\`?`}`;
     }
     case "invalid_format":
       return `${issue.message}, found ${describeValue(found.value)}`;
@@ -179,8 +195,11 @@ function knownKeys(path: readonly PropertyKey[], root: unknown): string[] {
     else if (schema instanceof z.ZodRecord) schema = schema.valueType;
     else return [];
   }
-  schema = optionWithin(unwrap(schema), valueAt(root, path).value);
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  const inner = unwrap(schema);
+  schema = optionWithin(inner, valueAt(root, path).value);
+  // Of a kind that is not said, the keys of each.
+  const kinds = schema === undefined && inner instanceof z.ZodDiscriminatedUnion ? inner.options : [schema];
+  return [...new Set(kinds.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : [])))];
 }
 
 /** Of a value that can be of several kinds, the kind that it says it is, else the kind that has something in it. */

@@ -57,7 +57,8 @@ async function verifyDetached({ manifest, descriptor, below }: FoundReferrer, re
     for (const { name } of by) names.add(name);
     if (by.length > 0) used.push(each);
   }
-  return [{ payload: await read(statement), signers: [...names], bundle: statement, below: used }];
+  const known = signers.map(({ name }) => name).filter((name) => names.has(name));
+  return [{ payload: await read(statement), signers: known, bundle: statement, below: used }];
 }
 
 /** The layer of a manifest that holds nothing besides. */

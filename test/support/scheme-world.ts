@@ -55,7 +55,8 @@ export interface SchemeWorld {
   close(): Promise<void>;
 }
 
-export async function openSchemeWorld(): Promise<SchemeWorld> {
+/** `change`: makes another policy of the world's. */
+export async function openSchemeWorld(change: (policy: string) => string = (policy) => policy): Promise<SchemeWorld> {
   const root = await mkdtemp(join(tmpdir(), "goldenpath-scheme-"));
   const keys = await makeKeys(root);
   const made = await Promise.all(guests.map(async (name) => [name, await makeDetachedKey(root, name)] as const));
@@ -65,7 +66,7 @@ export async function openSchemeWorld(): Promise<SchemeWorld> {
   const base = await tinyLayer({ "etc/os-release": "ID=golden\n" });
   const bases = { registry: server.host, name: "bases/golden" };
   const golden = [await pushTinyImage(client, bases, [base]), await pushTinyImage(client, bases, [base], { architecture: "arm64" })];
-  const policyText = renderPolicy(server.host, keys, detachedKeys, await pushTinyIndex(client, bases, golden));
+  const policyText = change(renderPolicy(server.host, keys, detachedKeys, await pushTinyIndex(client, bases, golden)));
   let counter = 0;
   const writePolicy = async (text: string): Promise<ChainPolicy> => {
     const file = join(root, `policy-${++counter}.yaml`);

@@ -64,7 +64,7 @@ export async function findReferrers(
 ): Promise<ReferrerGraph> {
   const graph: ReferrerGraph = { carried: [], leftBehind: [], lists: 0, contents: 0 };
   const signed = listEvidence(evidence);
-  const seen = new Set<string>(signed.map(({ digest }) => digest));
+  const seen = new Set<string>(signed.map(({ digest, tag }) => tag ?? digest));
   const blobs = new Map<Digest, number>();
 
   async function judge(candidate: Candidate): Promise<CarriedReferrer | LeftBehind> {
@@ -108,7 +108,9 @@ export async function findReferrers(
   graph.lists++;
   graph.contents += tagged.candidates.length;
   let candidates: Candidate[] = [
-    ...[...evidence].flatMap(([subject, { rejected }]) => rejected.map(({ referrer }) => ({ digest: referrer, subject, depth: 1 }))),
+    ...[...evidence].flatMap(([subject, { rejected }]) =>
+      rejected.flatMap(({ referrer, tag }) => (tag === undefined ? [{ digest: referrer, subject, depth: 1 }] : [])),
+    ),
     ...tagged.candidates,
   ];
   for (let depth = 1; ; depth++) {
@@ -129,7 +131,7 @@ export async function findReferrers(
     const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
     if (bytes > limits.bytes) return withoutOthers(graph, evidence, `they have more than ${limits.bytes} bytes`);
     const parents = [
-      ...signed.filter(({ level }) => level === depth + 1).map(({ digest }) => digest),
+      ...signed.filter(({ level, tag }) => level === depth + 1 && tag === undefined).map(({ digest }) => digest),
       ...carried.filter(({ tag }) => tag === undefined).map(({ manifest }) => manifest.digest),
     ];
     if (depth === limits.depth || parents.length === 0) return graph;

@@ -127,7 +127,7 @@ async function findExisting(
   );
   for (const { digest } of likely.slice(-maxCandidates).reverse()) {
     // Somebody's broken referrer must not keep a stage from speaking; a registry that is down fails at the push.
-    const read = await readReferrer(source, target.image.digest, digest, trusted).catch(() => undefined);
+    const read = await readReferrer(source, target.image.digest, { digest }, trusted).catch(() => undefined);
     if (read === undefined || "reason" in read) continue;
     const created = read.found.descriptor.annotations?.[createdAnnotation];
     const same = read.signed.find((each) => each.signers.length > 0 && Buffer.compare(each.payload, payload) === 0);

@@ -4,7 +4,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
 import { predicateAnnotation, unknownKeyReason } from "./predicates.ts";
-import { type EvidenceSource, readReferrer, type TrustedSchemes } from "./read-referrer.ts";
+import { type EvidencePlace, type EvidenceSource, findTagged, readReferrer, type TrustedSchemes } from "./read-referrer.ts";
 import { allSchemes, kindOf } from "./schemes/find.ts";
 import type { FoundReferrer, SignedPayload } from "./schemes/scheme.ts";
 import { namesSubject, parseStatement } from "./statement.ts";
@@ -42,10 +42,11 @@ export async function collectEvidence(
   };
   count(digests.length);
   const source: EvidenceSource = { client, repository, count };
+  const places = [...digests.map((digest) => ({ digest })), ...(await findTagged(source, subject, trusted))];
   const sizes = new Map<Digest, number>();
   let bytes = 0;
-  const read = await mapConcurrently(concurrency, digests, async (digest) => {
-    const found = await verifyReferrer(source, subject, digest, trusted);
+  const read = await mapConcurrently(concurrency, places, async (place) => {
+    const found = await verifyReferrer(source, subject, place, trusted);
     for (const each of found) {
       if (!("statement" in each) || sizes.has(each.bundle.digest)) continue;
       sizes.set(each.bundle.digest, each.bundle.size);
@@ -101,12 +102,13 @@ function trustSigners(signers: Policy["signers"]): TrustedSchemes {
 async function verifyReferrer(
   source: EvidenceSource,
   subject: Digest,
-  digest: Digest,
+  place: EvidencePlace,
   trusted: TrustedSchemes,
 ): Promise<(VerifiedStatement | RejectedReferrer)[]> {
-  const read = await readReferrer(source, subject, digest, trusted);
-  if ("reason" in read) return [{ subject, referrer: digest, reason: read.reason }];
-  return read.signed.map((signed) => verifyPayload(signed, subject, read.found));
+  const tag = place.tag === undefined ? {} : { tag: place.tag };
+  const read = await readReferrer(source, subject, place, trusted);
+  if ("reason" in read) return [{ subject, referrer: place.digest, reason: read.reason, ...tag }];
+  return read.signed.map((signed) => ({ ...verifyPayload(signed, subject, read.found), ...tag }));
 }
 
 function verifyPayload(

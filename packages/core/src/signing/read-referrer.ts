@@ -26,6 +26,33 @@ export interface ReadReferrer {
   signed: readonly SignedPayload[];
 }
 
+/** Where evidence is found: in the list of what refers to an image, or under a scheme's tag. */
+export interface EvidencePlace {
+  digest: Digest;
+  tag?: string;
+}
+
+/**
+ * What lies under the tags of the schemes; nothing is asked where no scheme has any.
+ * @throws what the client throws, where it can't be asked
+ */
+export async function findTagged(
+  { client, repository }: EvidenceSource,
+  subject: Digest,
+  trusted: TrustedSchemes,
+): Promise<EvidencePlace[]> {
+  const tags = allSchemes.filter(({ kind }) => trusted.has(kind)).flatMap((scheme) => scheme.tags?.(subject) ?? []);
+  const found = await mapConcurrently(concurrency, [...new Set(tags)], async (tag): Promise<EvidencePlace[]> => {
+    try {
+      return [{ digest: (await client.fetchManifest({ ...repository, tag })).digest, tag }];
+    } catch (error) {
+      if (isAboutContent(error)) return [];
+      throw error;
+    }
+  });
+  return found.flat();
+}
+
 /**
  * A referrer by digest → what is signed in it, and by whom. A reason where it counts for nothing: it is something else than a scheme's evidence, or broken.
  * @throws what the client throws, where it can't be had
@@ -33,7 +60,7 @@ export interface ReadReferrer {
 export async function readReferrer(
   source: EvidenceSource,
   subject: Digest,
-  digest: Digest,
+  { digest, tag }: EvidencePlace,
   trusted: TrustedSchemes,
 ): Promise<ReadReferrer | { reason: string }> {
   const { client, repository } = source;
@@ -41,10 +68,11 @@ export async function readReferrer(
     const fetched = await client.fetchManifest({ ...repository, digest });
     if (fetched.kind !== "image") return { reason: "it is an index" };
     const { manifest } = fetched;
-    if (manifest.subject?.digest !== subject) return { reason: "its manifest refers to another image" };
-    const schemes = allSchemes.filter((scheme) => scheme.recognises(manifest));
+    if (tag === undefined && manifest.subject?.digest !== subject) return { reason: "its manifest refers to another image" };
+    const here = tag === undefined ? allSchemes : allSchemes.filter((scheme) => scheme.tags?.(subject).includes(tag) === true);
+    const schemes = here.filter((scheme) => scheme.recognises(manifest));
     if (schemes.length === 0) {
-      const wanted = allSchemes.map(({ evidence }) => evidence).join(" or ");
+      const wanted = here.map(({ evidence }) => evidence).join(" or ");
       return { reason: `it is of type ${manifest.artifactType ?? manifest.config.mediaType}, not ${wanted}` };
     }
     const used = schemes.flatMap((scheme) => trusted.get(scheme.kind) ?? []);

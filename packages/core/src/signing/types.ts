@@ -29,6 +29,8 @@ export interface VerifiedStatement {
   bundle: Descriptor;
   /** The referrer that carries it. */
   referrer: Descriptor;
+  /** Where it is found under a tag, and in no list. */
+  tag?: string;
   /** What below that referrer it takes to verify it, each after its subject; absent where that is nothing. */
   below?: readonly EvidencePart[];
 }
@@ -43,6 +45,8 @@ export interface EvidencePart {
 export interface RejectedReferrer {
   subject: Digest;
   referrer: Digest;
+  /** Where it is found under a tag, and in no list. */
+  tag?: string;
   reason: string;
   /** What the payload claims, unverified: lets a message say "there is a scan statement, but its signature is nobody's of this policy". */
   claimedPredicateType?: string;

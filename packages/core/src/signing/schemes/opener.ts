@@ -15,5 +15,5 @@ export interface SchemeOpener {
    * Before anything is asked of a registry: what is wrong with the inputs is found out at once, and secrets are masked from here on.
    * @throws UserError what is wrong with them
    */
-  open(inputs: SigningInputs, context: Pick<Context, "env" | "ports" | "workingDirectory">): Promise<Signer>;
+  open(inputs: SigningInputs, context: Context): Promise<Signer>;
 }

@@ -1,3 +1,4 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor, ImageManifest } from "@goldenpath/registry-client/oci/manifest";
 import type { z } from "zod";
 import type { SignerMaterial } from "../material.ts";
@@ -26,6 +27,11 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
   readonly levels: number;
   /** Whether what refers to an image is this scheme's, as its manifest says: by its artifact type. Several schemes may recognise the same. */
   recognises(manifest: ImageManifest): boolean;
+  /**
+   * Tags under which its evidence of an image lies, for a scheme whose evidence does not refer to the image by a field of its own, as cosign's did not before there
+   * were referrers. It goes along under the same tag.
+   */
+  tags?(subject: Digest): readonly string[];
   /** Of a signer in a policy, what no other signer may have as well: the field that says it, what it is called, and one text for all ways to write it. Never throws. */
   identify(signer: Own): { field: string; what: string; text: string };
   /**
@@ -54,7 +60,7 @@ export interface EvidenceVerifier {
 /** A blob of the repository, checked; one over {@link maxBundleBytes} is refused. */
 export type ReadBlob = (blob: Descriptor) => Promise<Uint8Array>;
 
-/** A manifest that refers to an image, or to another referrer; that it does was seen in the manifest itself. */
+/** A manifest that refers to an image, or to another referrer; that it does was seen in the manifest itself. Or what lies under a scheme's tag. */
 export interface FoundReferrer {
   /** With its artifact type and its annotations. */
   descriptor: Descriptor;

@@ -114,27 +114,32 @@ export async function openRepositories(store: Store): Promise<Repositories> {
       }),
     openContent: store.openContent,
     readContent: store.readContent,
-    holdings(prefix) {
-      const sizes = new Map<Digest, number>();
-      for (const [name, state] of states) {
-        if (!isWithinPrefix(name, prefix)) continue;
-        for (const [digest, size] of state.blobs) sizes.set(digest, size);
-        for (const [digest, { size }] of state.manifests) sizes.set(digest, size);
-      }
-      return sizes;
-    },
-    snapshot: () =>
-      Object.fromEntries(
-        [...states.entries()].sort(byKey).map(([name, state]) => [
-          name,
-          {
-            manifests: [...state.manifests.keys()].sort(),
-            tags: Object.fromEntries([...state.tags].sort(byKey)),
-            blobs: [...state.blobs.keys()].sort(),
-          },
-        ]),
-      ),
+    holdings: (prefix) => findHoldings(states, prefix),
+    snapshot: () => takeSnapshot(states),
   };
+}
+
+function findHoldings(states: ReadonlyMap<string, RepositoryState>, prefix: string): ReadonlyMap<Digest, number> {
+  const sizes = new Map<Digest, number>();
+  for (const [name, state] of states) {
+    if (!isWithinPrefix(name, prefix)) continue;
+    for (const [digest, size] of state.blobs) sizes.set(digest, size);
+    for (const [digest, { size }] of state.manifests) sizes.set(digest, size);
+  }
+  return sizes;
+}
+
+function takeSnapshot(states: ReadonlyMap<string, RepositoryState>): Snapshot {
+  return Object.fromEntries(
+    [...states.entries()].sort(byKey).map(([name, state]) => [
+      name,
+      {
+        manifests: [...state.manifests.keys()].sort(),
+        tags: Object.fromEntries([...state.tags].sort(byKey)),
+        blobs: [...state.blobs.keys()].sort(),
+      },
+    ]),
+  );
 }
 
 function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AuthOptions, createAuthorizer } from "./auth.ts";
@@ -68,6 +68,16 @@ export interface RegistryServer {
   close(): Promise<void>;
 }
 
+/** A registry, as each of its requests finds it. */
+interface Registry {
+  options: RegistryOptions;
+  settings: RegistrySettings;
+  routes: RouteOptions;
+  selector: ReturnType<typeof createFaultSelector>;
+  requests: RecordedRequest[];
+  isOneTooMany: ReturnType<typeof createRateLimit>;
+}
+
 /**
  * Starts a registry by the OCI distribution specification 1.1 in this process.
  * @throws Error when the port is taken, or when the folder can't be used or was not written by this registry
@@ -85,67 +95,15 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
   const isOneTooMany = createRateLimit(settings);
   const selector = createFaultSelector(options.faults);
   const requests: RecordedRequest[] = [];
-
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const method = request.method ?? "GET";
-    const target = request.url ?? "/";
-    const { path, query } = splitTarget(target);
-    const recorded: RecordedRequest = { method, path, query, status: 0, headers: request.headers, bytesIn: 0, bytesOut: 0 };
-    if (options.record !== false) requests.push(recorded);
-    response.once("close", () => options.log?.(describeRequest(recorded)));
-    const action = selector.select({ method, path, query })?.action;
-    if (action !== undefined) recorded.fault = action.kind;
-    const countIn = (bytes: number) => {
-      recorded.bytesIn += bytes;
-    };
-    // Not destroyed with its reader: after a refusal the rest of the body is read away, so that the client gets to see the answer.
-    const body = request.iterator({ destroyOnReturn: false });
-    const exchange: Exchange = {
-      method,
-      path,
-      query: new URLSearchParams(query),
-      headers: request.headers,
-      body:
-        action?.kind === "reset-request"
-          ? limitBody(body, countIn, action.afterBytes, () => request.socket.resetAndDestroy())
-          : limitBody(body, countIn),
-    };
-    const isLimited = isOneTooMany(Date.now());
-    const wait = settings.latency + (action?.kind === "delay" ? action.milliseconds : 0);
-    if (wait > 0) await sleep(wait, undefined, { ref: false });
-    let delivery = action === undefined ? undefined : replaceReply(action, target);
-    if (delivery === undefined) {
-      const reply = isLimited ? renderError(tooManyRequests) : await handle(routes, exchange, options.log);
-      delivery = alterReply(reply, action, { method, path });
-    }
-    if (delivery.reset === undefined && !request.socket.destroyed) recorded.status = delivery.reply.status;
-    response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
-    await deliver(delivery, response, method, (bytes) => {
-      recorded.bytesOut += bytes;
-    });
-    request.resume();
-  };
-
+  const registry: Registry = { options, settings, routes, selector, requests, isOneTooMany };
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
-    answer(request, response).catch((error: unknown) => {
+    answerRequest(registry, request, response).catch((error: unknown) => {
       options.log?.(`the answer broke off: ${String(error)}`);
       response.destroy();
     });
   });
-  const hostname = options.hostname ?? "127.0.0.1";
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port ?? 0, hostname, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  const { port } = server.address() as AddressInfo;
-  const listensLocally = ["127.0.0.1", "localhost", "0.0.0.0", "::"].includes(hostname);
-  const authority = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
-    url: `http://${listensLocally ? "127.0.0.1" : authority}:${port}`,
-    host: `${listensLocally ? "localhost" : authority}:${port}`,
+    ...(await listen(server, options)),
     requests,
     settings,
     get faults() {
@@ -161,6 +119,66 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
         server.closeAllConnections();
       }),
   };
+}
+
+/** Where it is then found. */
+async function listen(
+  server: Server,
+  { hostname = "127.0.0.1", port: wanted = 0 }: RegistryOptions,
+): Promise<{ url: string; host: string }> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(wanted, hostname, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const listensLocally = ["127.0.0.1", "localhost", "0.0.0.0", "::"].includes(hostname);
+  const authority = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return {
+    url: `http://${listensLocally ? "127.0.0.1" : authority}:${port}`,
+    host: `${listensLocally ? "localhost" : authority}:${port}`,
+  };
+}
+
+async function answerRequest(registry: Registry, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { options, settings, routes, selector } = registry;
+  const method = request.method ?? "GET";
+  const target = request.url ?? "/";
+  const { path, query } = splitTarget(target);
+  const recorded: RecordedRequest = { method, path, query, status: 0, headers: request.headers, bytesIn: 0, bytesOut: 0 };
+  if (options.record !== false) registry.requests.push(recorded);
+  response.once("close", () => options.log?.(describeRequest(recorded)));
+  const action = selector.select({ method, path, query })?.action;
+  if (action !== undefined) recorded.fault = action.kind;
+  const body = countedBody(request, recorded, action);
+  const exchange: Exchange = { method, path, query: new URLSearchParams(query), headers: request.headers, body };
+  const isLimited = registry.isOneTooMany(Date.now());
+  const wait = settings.latency + (action?.kind === "delay" ? action.milliseconds : 0);
+  if (wait > 0) await sleep(wait, undefined, { ref: false });
+  let delivery = action === undefined ? undefined : replaceReply(action, target);
+  if (delivery === undefined) {
+    const reply = isLimited ? renderError(tooManyRequests) : await handle(routes, exchange, options.log);
+    delivery = alterReply(reply, action, { method, path });
+  }
+  if (delivery.reset === undefined && !request.socket.destroyed) recorded.status = delivery.reply.status;
+  response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
+  await deliver(delivery, response, method, (bytes) => {
+    recorded.bytesOut += bytes;
+  });
+  request.resume();
+}
+
+function countedBody(request: IncomingMessage, recorded: RecordedRequest, action: FaultAction | undefined): Exchange["body"] {
+  const countIn = (bytes: number) => {
+    recorded.bytesIn += bytes;
+  };
+  // Not destroyed with its reader: after a refusal the rest of the body is read away, so that the client gets to see the answer.
+  const body = request.iterator({ destroyOnReturn: false });
+  return action?.kind === "reset-request"
+    ? limitBody(body, countIn, action.afterBytes, () => request.socket.resetAndDestroy())
+    : limitBody(body, countIn);
 }
 
 const tooManyRequests = new RegistryError(

@@ -75,75 +75,10 @@ export async function startLayerStand(): Promise<LayerStand> {
   const server = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-layers-"));
-  const policy = join(directory, "policy.yaml");
-
-  async function push(layers: readonly TestLayer[], name = "quarantine/shop"): Promise<string> {
-    const repository = parseRepository(`${server.host}/${name}`);
-    const put = async (bytes: Uint8Array, mediaType: string, isPushed = true) => {
-      const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
-      if (isPushed) await client.pushBlob(repository, descriptor, () => bytes);
-      return descriptor;
-    };
-    const config = {
-      os: "linux",
-      architecture: "amd64",
-      config: {},
-      rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
-    };
-    const described = [];
-    for (const { bytes, mediaType, isPushed, annotations, urls } of layers) {
-      const more = { ...(annotations === undefined ? {} : { annotations }), ...(urls === undefined ? {} : { urls }) };
-      described.push({ ...(await put(bytes, mediaType, isPushed)), ...more });
-    }
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      config: await put(Buffer.from(JSON.stringify(config)), mediaTypes.ociConfig),
-      layers: described,
-    };
-    const digest = await client.pushManifest(repository, Buffer.from(JSON.stringify(manifest)), mediaTypes.ociManifest);
-    return `${server.host}/${name}@${digest}`;
-  }
-
-  async function run(verb: Verb, image: string, raw: Record<string, string>, env: Record<string, string | undefined>): Promise<Said> {
-    const { outcome } = await executeVerb(
-      verb,
-      { policy, image, ...raw },
-      {
-        ports: silentPorts(),
-        run: { builderId: "local" },
-        workingDirectory: directory,
-        temporaryRoot: directory,
-        defaultResultDirectory: join(directory, "results"),
-        env,
-        signal: new AbortController().signal,
-      },
-    );
-    const { result } = outcome;
-    return {
-      verdict: outcome.verdict,
-      rules: result.violations.map(({ rule }) => rule),
-      problems: result.violations.map(({ problem }) => problem),
-      code: result.error?.code,
-      result,
-    };
-  }
-
-  async function approveImage(image: string, mayChange?: readonly string[]): Promise<void> {
-    const [repository = "", digest = ""] = image.split("@");
-    const may = mayChange === undefined ? "" : `    mayChange: ${JSON.stringify(mayChange)}\n`;
-    const bases = `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n${may}`;
-    const text = samplePolicyText
-      .replace(/^bases:\n[\s\S]*?(?=^build:)/m, bases)
-      .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
-      .replaceAll(/ {6}-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g, () =>
-        generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      "),
-      )
-      .replace("runImage: golden-run", "runImage: golden")
-      .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
-    await writeFile(policy, text);
-  }
-
+  const push = (layers: readonly TestLayer[], name = "quarantine/shop"): Promise<string> =>
+    pushLayers(client, `${server.host}/${name}`, layers);
+  const approveImage = (image: string, mayChange?: readonly string[]): Promise<void> =>
+    writeFile(join(directory, policyName), approvingPolicy(image, mayChange));
   return {
     server,
     client,
@@ -153,15 +88,91 @@ export async function startLayerStand(): Promise<LayerStand> {
     async approve(layers, mayChange) {
       await approveImage(await push(layers, "bases/golden"), mayChange);
     },
-    enforce: (image) => run(enforceVerb as Verb, image, {}, {}),
+    enforce: (image) => runVerb(directory, enforceVerb as Verb, image, {}, {}),
     scan(image, { syft, grype }) {
       const path = [dirname(syft), dirname(grype), process.env["PATH"]].join(delimiter);
-      return run(scanVerb as Verb, image, { database }, { ...process.env, PATH: path, HOME: directory });
+      return runVerb(directory, scanVerb as Verb, image, { database }, { ...process.env, PATH: path, HOME: directory });
     },
     async stop() {
       await client.close();
       await server.close();
       await rm(directory, { recursive: true, force: true });
     },
+  };
+}
+
+const policyName = "policy.yaml";
+
+async function pushLayers(client: RegistryClient, name: string, layers: readonly TestLayer[]): Promise<string> {
+  const repository = parseRepository(name);
+  const put = async (bytes: Uint8Array, mediaType: string, isPushed = true) => {
+    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+    if (isPushed) await client.pushBlob(repository, descriptor, () => bytes);
+    return descriptor;
+  };
+  const config = {
+    os: "linux",
+    architecture: "amd64",
+    config: {},
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  };
+  const described = [];
+  for (const { bytes, mediaType, isPushed, annotations, urls } of layers) {
+    const more = { ...(annotations === undefined ? {} : { annotations }), ...(urls === undefined ? {} : { urls }) };
+    described.push({ ...(await put(bytes, mediaType, isPushed)), ...more });
+  }
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: await put(Buffer.from(JSON.stringify(config)), mediaTypes.ociConfig),
+    layers: described,
+  };
+  const digest = await client.pushManifest(repository, Buffer.from(JSON.stringify(manifest)), mediaTypes.ociManifest);
+  return `${name}@${digest}`;
+}
+
+/** The sample policy, with an image as its one base. */
+function approvingPolicy(image: string, mayChange: readonly string[] | undefined): string {
+  const [repository = "", digest = ""] = image.split("@");
+  const may = mayChange === undefined ? "" : `    mayChange: ${JSON.stringify(mayChange)}\n`;
+  const bases = `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n${may}`;
+  return samplePolicyText
+    .replace(/^bases:\n[\s\S]*?(?=^build:)/m, bases)
+    .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
+    .replaceAll(/ {6}-----BEGIN PUBLIC KEY-----[\s\S]*?-----END PUBLIC KEY-----/g, () =>
+      generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      "),
+    )
+    .replace("runImage: golden-run", "runImage: golden")
+    .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
+}
+
+/** In the stand's directory, which has its policy. */
+async function runVerb(
+  directory: string,
+  verb: Verb,
+  image: string,
+  raw: Record<string, string>,
+  env: Record<string, string | undefined>,
+): Promise<Said> {
+  const { outcome } = await executeVerb(
+    verb,
+    { policy: join(directory, policyName), image, ...raw },
+    {
+      ports: silentPorts(),
+      run: { builderId: "local" },
+      workingDirectory: directory,
+      temporaryRoot: directory,
+      defaultResultDirectory: join(directory, "results"),
+      env,
+      signal: new AbortController().signal,
+    },
+  );
+  const { result } = outcome;
+  return {
+    verdict: outcome.verdict,
+    rules: result.violations.map(({ rule }) => rule),
+    problems: result.violations.map(({ problem }) => problem),
+    code: result.error?.code,
+    result,
   };
 }

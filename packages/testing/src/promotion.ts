@@ -87,67 +87,20 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
   const client = connect();
   const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
   const keys = await makeKeys(directory);
-  const policy = await writeChainPolicy({
-    directory,
-    keys,
-    from,
-    to,
-    ...(options.carry === undefined ? {} : { referrers: options.carry }),
-  });
+  const carry = options.carry === undefined ? {} : { referrers: options.carry };
+  const policy = await writeChainPolicy({ directory, keys, from, to, ...carry });
   await pushImage(client, `${to}/shop`, "of long ago", "0.9.0");
   await putInForce(client, to, policy, { keys });
-  const context: Context = {
-    ports: silentPorts(),
-    run: { builderId: "https://github.com/acme/platform/.github/workflows/stage-promote.yml@refs/heads/main" },
-    workingDirectory: directory,
-    temporaryDirectory: directory,
-    env: {},
-    signal: new AbortController().signal,
-    now: () => new Date(),
-  };
+  const world: World = { quarantine, vetted, client, keys, policy, directory, from, to };
   return {
-    quarantine,
-    vetted,
-    client,
-    keys,
-    policy,
-    directory,
-    from,
-    to,
+    ...world,
     async stageImage(falsehoods, content) {
       const image = await pushImage(client, `${from}/shop`, content);
       await attachEvidence({ client, image, policy, keys, ...(falsehoods === undefined ? {} : { falsehoods }) });
       return image;
     },
-    promote: (image, inputs = {}) =>
-      executeVerb(
-        promoteVerb,
-        {
-          image: typeof image === "string" ? image : image.reference,
-          to: `${to}/shop`,
-          tags: "1.0.0",
-          environment: "production",
-          policy: policy.file,
-          "policy-signer": keys.platform.publicKey,
-          key: keys.promote.file,
-          ...inputs,
-        },
-        { ...context, temporaryRoot: directory, defaultResultDirectory: join(directory, "results") },
-      ),
-    prepare: (image, other = {}) =>
-      preparePromotion(
-        other.client ?? client,
-        {
-          image: parseReference(image.reference),
-          to: parseRepository(other.to ?? `${to}/shop`),
-          tags: other.tags ?? ["1.0.0"],
-          ...(other.allowTagRollback === undefined ? {} : { allowTagRollback: other.allowTagRollback }),
-          environmentName: other.environment ?? "production",
-          policy,
-          pointers: createPointerReader(other.client ?? client, policy, keys.platform.publicKey),
-        },
-        { ...context, now: () => other.now ?? new Date() },
-      ),
+    promote: (image, inputs = {}) => promoteByVerb(world, image, inputs),
+    prepare: (image, other = {}) => prepareAlone(world, image, other),
     async vettedState() {
       return Object.fromEntries(Object.entries(await vetted.snapshot()).filter(([name]) => !name.startsWith("quarantine/")));
     },
@@ -161,6 +114,62 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** What a stand holds. */
+type World = Pick<Stand, "quarantine" | "vetted" | "client" | "keys" | "policy" | "directory" | "from" | "to">;
+
+function contextIn(directory: string): Context {
+  return {
+    ports: silentPorts(),
+    run: { builderId: "https://github.com/acme/platform/.github/workflows/stage-promote.yml@refs/heads/main" },
+    workingDirectory: directory,
+    temporaryDirectory: directory,
+    env: {},
+    signal: new AbortController().signal,
+    now: () => new Date(),
+  };
+}
+
+function promoteByVerb(
+  { to, policy, keys, directory }: World,
+  image: TestImage | string,
+  inputs: Readonly<Record<string, string>>,
+): Promise<Execution> {
+  return executeVerb(
+    promoteVerb,
+    {
+      image: typeof image === "string" ? image : image.reference,
+      to: `${to}/shop`,
+      tags: "1.0.0",
+      environment: "production",
+      policy: policy.file,
+      "policy-signer": keys.platform.publicKey,
+      key: keys.promote.file,
+      ...inputs,
+    },
+    { ...contextIn(directory), temporaryRoot: directory, defaultResultDirectory: join(directory, "results") },
+  );
+}
+
+function prepareAlone(
+  { client, to, policy, keys, directory }: World,
+  image: TestImage,
+  other: PrepareOptions,
+): Promise<PromotionPreparation> {
+  return preparePromotion(
+    other.client ?? client,
+    {
+      image: parseReference(image.reference),
+      to: parseRepository(other.to ?? `${to}/shop`),
+      tags: other.tags ?? ["1.0.0"],
+      ...(other.allowTagRollback === undefined ? {} : { allowTagRollback: other.allowTagRollback }),
+      environmentName: other.environment ?? "production",
+      policy,
+      pointers: createPointerReader(other.client ?? client, policy, keys.platform.publicKey),
+    },
+    { ...contextIn(directory), now: () => other.now ?? new Date() },
+  );
 }
 
 /** A client that waits for nothing, and tries each request so often. */

@@ -31,6 +31,8 @@ export interface TokenServer {
   stop(): Promise<void>;
 }
 
+const service = "test registry";
+const issuer = "test issuer";
 /** Distribution lets a token in for so long after its end. Seconds. */
 const leeway = 60;
 
@@ -39,17 +41,75 @@ const leeway = 60;
  * signer's certificate in `x5c`.
  */
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
-  const { signer, users, refreshTokens = {}, validity = 300 } = options;
-  const key = createPrivateKey(signer.key);
-  const x5c = [new X509Certificate(signer.cert).raw.toString("base64")];
-  const service = "test registry";
-  const issuer = "test issuer";
+  const { signer, tls } = options;
   const issued: TokenServer["issued"] = [];
   const state = { refused: 0 };
+  const makeToken = createTokenMaker(options);
 
-  function makeToken(user: string, scopes: readonly string[]): string {
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { user, scopes } = await readLogin(request, options);
+    if (request.method === "POST" && options.postStatus !== undefined) return void response.writeHead(options.postStatus).end();
+    if (user === undefined) {
+      state.refused++;
+      return void response.writeHead(401, { "content-type": "application/json" }).end('{"details":"who?"}');
+    }
+    const token = makeToken(user, scopes);
+    issued.push({ token, user, scopes, by: request.method ?? "" });
+    const issuedAt = new Date().toISOString();
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ token, expires_in: 300, issued_at: issuedAt }));
+  }
+
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, response).catch(() => response.destroy());
+  };
+  const server = tls === undefined ? createHttpServer(listener) : createHttpsServer({ ...tls }, listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const host = `localhost:${(server.address() as AddressInfo).port}`;
+  return {
+    realm: `${tls === undefined ? "http" : "https"}://${host}/token`,
+    service,
+    issuer,
+    rootCertificates: signer.cert,
+    host,
+    issued,
+    get refused() {
+      return state.refused;
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Who asks, and for what. */
+async function readLogin(
+  request: IncomingMessage,
+  { users, refreshTokens = {} }: TokenServerOptions,
+): Promise<{ user: string | undefined; scopes: string[] }> {
+  if (request.method === "POST") {
+    let text = "";
+    for await (const chunk of request) text += String(chunk);
+    const form = new URLSearchParams(text);
+    return {
+      user: form.get("grant_type") === "refresh_token" ? refreshTokens[form.get("refresh_token") ?? ""] : undefined,
+      scopes: (form.get("scope") ?? "").split(" "),
+    };
+  }
+  const login = Buffer.from(/^Basic (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "", "base64").toString();
+  const [name = "", password = ""] = login.split(/:(.*)/s);
+  return {
+    user: name === "" ? refreshTokens[password] : users[name] === password ? name : undefined,
+    scopes: new URL(request.url ?? "/", "http://token").searchParams.getAll("scope"),
+  };
+}
+
+function createTokenMaker({ signer, validity = 300 }: TokenServerOptions): (user: string, scopes: readonly string[]) => string {
+  const key = createPrivateKey(signer.key);
+  const header = { typ: "JWT", alg: "ES256", x5c: [new X509Certificate(signer.cert).raw.toString("base64")] };
+  return (user, scopes) => {
     const now = Math.floor(Date.now() / 1000);
-    const header = { typ: "JWT", alg: "ES256", x5c };
     const access = scopes.flatMap((scope) => {
       const [type, name, actions] = scope.split(/^([^:]+):(.+):([^:]+)$/).filter((part) => part !== "");
       return type === undefined || name === undefined || actions === undefined ? [] : [{ type, name, actions: actions.split(",") }];
@@ -66,54 +126,5 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     };
     const signed = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
     return `${signed}.${sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
-  }
-
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://token");
-    let user: string | undefined;
-    let scopes = url.searchParams.getAll("scope");
-    if (request.method === "POST") {
-      let text = "";
-      for await (const chunk of request) text += String(chunk);
-      if (options.postStatus !== undefined) return void response.writeHead(options.postStatus).end();
-      const form = new URLSearchParams(text);
-      scopes = (form.get("scope") ?? "").split(" ");
-      user = form.get("grant_type") === "refresh_token" ? refreshTokens[form.get("refresh_token") ?? ""] : undefined;
-    } else {
-      const login = Buffer.from(/^Basic (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "", "base64").toString();
-      const [name = "", password = ""] = login.split(/:(.*)/s);
-      user = name === "" ? refreshTokens[password] : users[name] === password ? name : undefined;
-    }
-    if (user === undefined) {
-      state.refused++;
-      return void response.writeHead(401, { "content-type": "application/json" }).end('{"details":"who?"}');
-    }
-    const token = makeToken(user, scopes);
-    issued.push({ token, user, scopes, by: request.method ?? "" });
-    const issuedAt = new Date().toISOString();
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ token, expires_in: 300, issued_at: issuedAt }));
-  }
-
-  const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    answer(request, response).catch(() => response.destroy());
-  };
-  const server = options.tls === undefined ? createHttpServer(listener) : createHttpsServer({ ...options.tls }, listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const host = `localhost:${(server.address() as AddressInfo).port}`;
-  return {
-    realm: `${options.tls === undefined ? "http" : "https"}://${host}/token`,
-    service,
-    issuer,
-    rootCertificates: signer.cert,
-    host,
-    issued,
-    get refused() {
-      return state.refused;
-    },
-    stop: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
   };
 }

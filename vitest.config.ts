@@ -12,7 +12,9 @@ const project = (name: string, include: string[], more: object = {}) => ({
 export default defineConfig({
   test: {
     projects: [
-      project("unit", ["packages/*/src/**/*.test.ts", "actions/*/src/**/*.test.ts", "scripts/**/*.test.ts"], { testTimeout: 20_000 }),
+      project("unit", ["packages/*/src/**/*.test.ts", "actions/*/src/**/*.test.ts", "scripts/**/*.test.ts"], {
+        testTimeout: 20_000,
+      }),
       // Real tools and servers: one file after another, since two cores and the Docker daemon are shared.
       project("integration", ["test/{integration,interop,faults,attacks}/**/*.test.ts"], {
         testTimeout: 300_000,
@@ -20,7 +22,11 @@ export default defineConfig({
         fileParallelism: false,
       }),
       // What takes too long for every change: npm run test:slow.
-      project("slow", ["test/slow/**/*.test.ts"], { testTimeout: 3_600_000, hookTimeout: 900_000, fileParallelism: false }),
+      project("slow", ["test/slow/**/*.test.ts"], {
+        testTimeout: 3_600_000,
+        hookTimeout: 900_000,
+        fileParallelism: false,
+      }),
       project("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 900_000, hookTimeout: 900_000, fileParallelism: false }),
     ],
   },

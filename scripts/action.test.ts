@@ -36,7 +36,13 @@ describe("an action's inputs on the command line", () => {
 });
 
 test("what a bundle left is shown by name, longer values below it", () => {
-  const end = { exitCode: 1, outputs: { verdict: "fail", plan: "a\nb", sbom: "" }, summary: "# no\n", log: "", seconds: 1.25 };
+  const end = {
+    exitCode: 1,
+    outputs: { verdict: "fail", plan: "a\nb", sbom: "" },
+    summary: "# no\n",
+    log: "",
+    seconds: 1.25,
+  };
   expect(renderEnd(end, "/d").split("\n").slice(1, -2)).toEqual([
     "outputs",
     "  verdict  fail",
@@ -52,12 +58,23 @@ test("what a bundle left is shown by name, longer values below it", () => {
 
 describe("npm run action", () => {
   const run = (...args: string[]) => {
-    const options = { cwd: folder, encoding: "utf8", env: { PATH: process.env["PATH"], TMPDIR: folder, INIT_CWD: folder } } as const;
-    return spawnSync(process.execPath, ["--conditions=goldenpath-source", join(import.meta.dirname, "action.ts"), ...args], options);
+    const options = {
+      cwd: folder,
+      encoding: "utf8",
+      env: { PATH: process.env["PATH"], TMPDIR: folder, INIT_CWD: folder },
+    } as const;
+    return spawnSync(
+      process.execPath,
+      ["--conditions=goldenpath-source", join(import.meta.dirname, "action.ts"), ...args],
+      options,
+    );
   };
 
   test("refuses a name that is no action's, and says which there are", () => {
-    expect(run("scna")).toMatchObject({ status: 2, stderr: expect.stringMatching(/^there is no action scna\n.*\bscan, sign, verify\b/) });
+    expect(run("scna")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^there is no action scna\n.*\bscan, sign, verify\b/),
+    });
   });
 
   test("starts the bundle in the folder that it was called in, and ends as that does", () => {

@@ -1,5 +1,6 @@
-// `npm run action -- NAME INPUT=VALUE …`: one action's bundle, started as a runner starts it, in the folder that npm was called in. `INPUT=@FILE` reads the value from a
-// file, as a key has to be: a command's words can be read by every process of the machine. It ends with the bundle's own exit code.
+// `npm run action -- NAME INPUT=VALUE …`: one action's bundle, started as a runner starts it, in the folder that npm
+// was called in. `INPUT=@FILE` reads the value from a file, as a key has to be: a command's words can be read by every
+// process of the machine. It ends with the bundle's own exit code.
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,7 +14,8 @@ import { root } from "./steps.ts";
 /** The words after the action's name, by input. What isn't given has the default of action.yml, as on a runner. */
 export function parseInputs(words: readonly string[], action: ActionMetadata, folder: string): Record<string, string> {
   const inputs: Record<string, string> = {};
-  for (const [name, { default: fallback }] of Object.entries(action.inputs)) if (fallback !== undefined) inputs[name] = fallback;
+  for (const [name, { default: fallback }] of Object.entries(action.inputs))
+    if (fallback !== undefined) inputs[name] = fallback;
   for (const word of words) {
     const at = word.indexOf("=");
     const [name, value] = at === -1 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
@@ -44,7 +46,9 @@ function badInput(word: string, name: string, action: ActionMetadata): UserError
 export function renderEnd({ exitCode, outputs, summary, seconds }: BundleEnd, directory: string): string {
   const width = Math.max(0, ...Object.keys(outputs).map((name) => name.length));
   const lines = Object.entries(outputs).map(([name, value]) =>
-    value.includes("\n") ? `  ${name}\n${value.replaceAll(/^/gm, "    ")}` : `  ${name.padEnd(width)}  ${value === "" ? "(empty)" : value}`,
+    value.includes("\n")
+      ? `  ${name}\n${value.replaceAll(/^/gm, "    ")}`
+      : `  ${name.padEnd(width)}  ${value === "" ? "(empty)" : value}`,
   );
   return [
     "",

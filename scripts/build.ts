@@ -1,4 +1,5 @@
-// Bundles every action: tsc's JavaScript through ncc, minified, without source maps. The same sources give the same bytes, wherever the checkout is.
+// Bundles every action: tsc's JavaScript through ncc, minified, without source maps. The same sources give the same
+// bytes, wherever the checkout is.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// Builds every action in another folder and compares it with what is committed, byte for byte: dist is what the sources give, and no path of a machine is in it.
+// Builds every action in another folder and compares it with what is committed, byte for byte: dist is what the sources
+// give, and no path of a machine is in it.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,14 +16,20 @@ function list(directory: string): string[] {
 }
 
 try {
-  const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" });
+  const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+  });
   for (const file of tracked.split("\0").filter((name) => name !== "" && !/^actions\/[^/]+\/dist\//.test(name))) {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file));
   }
   // The workspaces' links in it are relative, and so lead into the copy.
   cpSync(join(root, "node_modules"), join(copy, "node_modules"), { recursive: true, verbatimSymlinks: true });
-  execFileSync(process.execPath, [join(copy, "scripts/build.ts")], { cwd: copy, stdio: ["ignore", "inherit", "inherit"] });
+  execFileSync(process.execPath, [join(copy, "scripts/build.ts")], {
+    cwd: copy,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const differing: string[] = [];
   for (const action of readdirSync(join(root, "actions")).sort()) {
     const [ours, theirs] = [join(root, "actions", action, "dist"), join(copy, "actions", action, "dist")];

@@ -1,4 +1,5 @@
-// `npm run check`: lint, types, generated files and unit tests side by side, for the time between two changes. `npm test` is what has to pass before one lands.
+// `npm run check`: lint, types, generated files and unit tests side by side, for the time between two changes. `npm
+// test` is what has to pass before one lands.
 import { bin, generated, lint, runStep, type Step, types, typesOfTests } from "./steps.ts";
 
 // In workers that are kept from file to file, which is twice as fast; `npm test` gives each file a worker of its own.

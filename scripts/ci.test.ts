@@ -18,7 +18,9 @@ test("every folder of tests is a part, and every part is run by CI", () => {
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
     .filter((name) =>
-      readdirSync(join(root, "test", name), { recursive: true, encoding: "utf8" }).some((file) => file.endsWith(".test.ts")),
+      readdirSync(join(root, "test", name), { recursive: true, encoding: "utf8" }).some((file) =>
+        file.endsWith(".test.ts"),
+      ),
     );
   expect(["unit", ...folders].sort()).toEqual([...Object.keys(parts), "slow"].sort());
   expect(jobs["test"]?.strategy?.matrix.part).toEqual(Object.keys(parts));

@@ -65,7 +65,8 @@ describe.each(listActions())("%s", (name) => {
 
   test("it runs the bundle on Node 24, and everything is described", () => {
     expect(action.runs).toEqual({ using: "node24", main: "dist/index.js" });
-    for (const entry of [...Object.values(action.inputs), ...Object.values(action.outputs)]) expect(entry.description).toMatch(/\S.{15,}/);
+    for (const entry of [...Object.values(action.inputs), ...Object.values(action.outputs)])
+      expect(entry.description).toMatch(/\S.{15,}/);
   });
 
   test("its README's tables are those of action.yml", () => {

@@ -1,4 +1,5 @@
-// Writes what is derived for readers (`--write`), or says where it differs: the tables of each action's README, docs/errors.md, and the rules in docs/policy.md.
+// Writes what is derived for readers (`--write`), or says where it differs: the tables of each action's README,
+// docs/errors.md, and the rules in docs/policy.md.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -29,7 +30,9 @@ export function renderTables(action: ActionMetadata): string {
     const fallback = input.required === true ? "**required**" : !input.default ? "" : `\`${input.default}\``;
     return `| \`${name}\` | ${fallback} | ${cell(input.description)} |`;
   });
-  const outputs = Object.entries(action.outputs).map(([name, output]) => `| \`${name}\` | ${cell(output.description)} |`);
+  const outputs = Object.entries(action.outputs).map(
+    ([name, output]) => `| \`${name}\` | ${cell(output.description)} |`,
+  );
   return [
     "### Inputs",
     "",
@@ -52,7 +55,8 @@ const end = "<!-- end of the generated part -->";
 export function refreshReadme(readme: string, action: ActionMetadata): string {
   const from = readme.indexOf(begin);
   const to = readme.indexOf(end);
-  if (from === -1 || to === -1) throw new Error(`the README of ${action.name} has no generated part (${begin} … ${end})`);
+  if (from === -1 || to === -1)
+    throw new Error(`the README of ${action.name} has no generated part (${begin} … ${end})`);
   return `${readme.slice(0, from + begin.length)}\n${renderTables(action)}\n${readme.slice(to)}`;
 }
 
@@ -66,7 +70,11 @@ export function renderDocs(): Map<string, string> {
     const path = `actions/${name}/README.md`;
     return [path, refreshReadme(read(path) ?? `# ${name}\n\n${begin}\n${end}\n`, readAction(name))];
   });
-  return new Map([...readmes, ["docs/errors.md", renderErrorDocs()], ["docs/policy.md", refreshRules(read("docs/policy.md") ?? "")]]);
+  return new Map([
+    ...readmes,
+    ["docs/errors.md", renderErrorDocs()],
+    ["docs/policy.md", refreshRules(read("docs/policy.md") ?? "")],
+  ]);
 }
 
 if (import.meta.main) {

@@ -15,7 +15,10 @@ afterAll(() => rmSync(tree, { recursive: true, force: true }));
 function isRefused(path: string, module: string): boolean {
   mkdirSync(dirname(join(tree, path)), { recursive: true });
   writeFileSync(join(tree, path), `import { x } from "${module}";\n\nexport const y = x;\n`);
-  const run = spawnSync(join(root, "node_modules/.bin/biome"), ["lint", "--reporter=json", path], { cwd: tree, encoding: "utf8" });
+  const run = spawnSync(join(root, "node_modules/.bin/biome"), ["lint", "--reporter=json", path], {
+    cwd: tree,
+    encoding: "utf8",
+  });
   const { diagnostics } = JSON.parse(run.stdout) as { diagnostics: { category: string }[] };
   const refused = diagnostics.some(({ category }) => category === "lint/style/noRestrictedImports");
   expect(run.status === 0, run.stdout + run.stderr).toBe(!refused);
@@ -76,30 +79,42 @@ test("each package declares what its sources import", () => {
   for (const name of readdirSync(join(root, "packages"))) {
     const folder = join(root, "packages", name);
     const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    const { references } = JSON.parse(readFileSync(join(folder, "tsconfig.json"), "utf8")) as { references: { path: string }[] };
+    const { references } = JSON.parse(readFileSync(join(folder, "tsconfig.json"), "utf8")) as {
+      references: { path: string }[];
+    };
     const imported = { source: new Set<string>(), test: new Set<string>() };
     for (const file of readdirSync(join(folder, "src"), { recursive: true, encoding: "utf8" })) {
       if (!file.endsWith(".ts")) continue;
       const text = readFileSync(join(folder, "src", file), "utf8");
-      const modules = [...text.matchAll(/^(?:import|export) [^;"]*?from "([^."][^"]*)";$|^import "([^."][^"]*)";$/gms)].map(
-        (match) => match[1] ?? match[2] ?? "",
-      );
+      const modules = [
+        ...text.matchAll(/^(?:import|export) [^;"]*?from "([^."][^"]*)";$|^import "([^."][^"]*)";$/gms),
+      ].map((match) => match[1] ?? match[2] ?? "");
       for (const module of modules.filter((each) => !each.startsWith("node:"))) {
         const [first = "", second = ""] = module.split("/");
-        imported[file.endsWith(".test.ts") ? "test" : "source"].add(first.startsWith("@") ? `${first}/${second}` : first);
+        imported[file.endsWith(".test.ts") ? "test" : "source"].add(
+          first.startsWith("@") ? `${first}/${second}` : first,
+        );
       }
     }
-    const own = (names: Iterable<string>): string[] => [...names].filter((each) => each.startsWith("@goldenpath/")).sort();
+    const own = (names: Iterable<string>): string[] =>
+      [...names].filter((each) => each.startsWith("@goldenpath/")).sort();
     expect(
-      [...imported.source].filter((each) => !(each in dependencies) && !(name === "testing" && each in devDependencies)),
+      [...imported.source].filter(
+        (each) => !(each in dependencies) && !(name === "testing" && each in devDependencies),
+      ),
       name,
     ).toEqual([]);
-    expect(own(imported.source), `${name}: the dependencies that are declared are used`).toEqual(own(Object.keys(dependencies)));
-    expect(references.map(({ path }) => `@goldenpath/${path.slice("../".length)}`).sort(), `${name}/tsconfig.json`).toEqual(
+    expect(own(imported.source), `${name}: the dependencies that are declared are used`).toEqual(
       own(Object.keys(dependencies)),
     );
     expect(
-      own(imported.test).filter((each) => each !== `@goldenpath/${name}` && !(each in dependencies) && !(each in devDependencies)),
+      references.map(({ path }) => `@goldenpath/${path.slice("../".length)}`).sort(),
+      `${name}/tsconfig.json`,
+    ).toEqual(own(Object.keys(dependencies)));
+    expect(
+      own(imported.test).filter(
+        (each) => each !== `@goldenpath/${name}` && !(each in dependencies) && !(each in devDependencies),
+      ),
       `${name}'s tests`,
     ).toEqual([]);
   }

@@ -11,7 +11,9 @@ function listLoaded(entry: string): string[] {
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     if (seen.has(file)) continue;
     seen.add(file);
-    const statements = readFileSync(file, "utf8").matchAll(/^(?:import|export)\b(?! type)[^;]*?\bfrom "([^"]+)";|\bimport\("([^"]+)"\)/gm);
+    const statements = readFileSync(file, "utf8").matchAll(
+      /^(?:import|export)\b(?! type)[^;]*?\bfrom "([^"]+)";|\bimport\("([^"]+)"\)/gm,
+    );
     for (const [, named, dynamic] of statements) {
       const module = named ?? dynamic ?? "";
       const [, name, path] = /^@goldenpath\/([a-z-]+)\/(.+)$/.exec(module) ?? [];
@@ -22,7 +24,10 @@ function listLoaded(entry: string): string[] {
   return [...seen].map((file) => relative(root, file));
 }
 
-/** What decides of a strategy is beside its table; what builds is in a folder of the strategy's, in `runners.ts`, or elsewhere in `build/`. */
+/**
+ * What decides of a strategy is beside its table; what builds is in a folder of the strategy's, in `runners.ts`, or
+ * elsewhere in `build/`.
+ */
 const decides = /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|pinned)\.ts$/;
 const listBuilding = (entry: string): string[] =>
   listLoaded(entry).filter((file) => file.startsWith("packages/core/src/build/") && !decides.test(file));
@@ -30,7 +35,10 @@ const listBuilding = (entry: string): string[] =>
 describe("who judges an image has no code that could make one", () => {
   test("which the action that builds has", () => {
     expect(listBuilding("actions/detect-and-build/src/index.ts")).toEqual(
-      expect.arrayContaining(["packages/core/src/build/strategies/runners.ts", "packages/core/src/build/strategies/buildpacks/run.ts"]),
+      expect.arrayContaining([
+        "packages/core/src/build/strategies/runners.ts",
+        "packages/core/src/build/strategies/buildpacks/run.ts",
+      ]),
     );
   });
 
@@ -41,7 +49,10 @@ describe("who judges an image has no code that could make one", () => {
   });
 });
 
-/** What signs of a scheme is in a folder of the scheme's, in `openers.ts`, or reads private keys; and what attaches a signature, or says which policy is in force. */
+/**
+ * What signs of a scheme is in a folder of the scheme's, in `openers.ts`, or reads private keys; and what attaches a
+ * signature, or says which policy is in force.
+ */
 const signs =
   /^packages\/core\/src\/(?:signing\/(?:schemes\/(?:openers|[a-z-]+\/[a-z-]+)|keys|cosign-key|attach)|policy\/write-pointer)\.ts$/;
 const listSigning = (entry: string): string[] => listLoaded(entry).filter((file) => signs.test(file));
@@ -58,7 +69,8 @@ describe("who signs nothing has no code that could", () => {
   });
 });
 
-const listTools = (entry: string): string[] => listLoaded(entry).filter((file) => file.startsWith("packages/core/src/tools/"));
+const listTools = (entry: string): string[] =>
+  listLoaded(entry).filter((file) => file.startsWith("packages/core/src/tools/"));
 
 describe("who runs no tool has no code that could get one", () => {
   test.each(["detect-and-build", "scan", "attest"])("which %s has", (action) => {

@@ -7,7 +7,9 @@ import { samplePolicyText } from "../packages/testing/src/policy.ts";
 import { root } from "./schemas.ts";
 
 const docs = readFileSync(join(root, "docs/registries.md"), "utf8");
-const fragments = [...docs.matchAll(/<!-- policy fragment -->\n```yaml\n([\s\S]*?)\n```/g)].map((match) => match[1] ?? "");
+const fragments = [...docs.matchAll(/<!-- policy fragment -->\n```yaml\n([\s\S]*?)\n```/g)].map(
+  (match) => match[1] ?? "",
+);
 
 test("the documentation's fragments of a policy are valid in one", () => {
   expect(fragments).toHaveLength(3);
@@ -40,7 +42,8 @@ test.each(registries)("%s is in both tables, and each cell says where it is from
     const cells = row.split("|").slice(2, -1);
     expect(cells).toHaveLength(4);
     const own = name === "the embedded one";
-    for (const cell of cells) expect(own || /\]\(https:\/\/|not documented|tested|not used/.test(cell), cell).toBe(true);
+    for (const cell of cells)
+      expect(own || /\]\(https:\/\/|not documented|tested|not used/.test(cell), cell).toBe(true);
   }
 });
 

@@ -18,7 +18,9 @@ function validatorOf(name: string): (value: unknown) => boolean {
 }
 
 test.each([...renderGeneratedFiles().keys()])("%s is what the schemas in core say", (name) => {
-  expect(read(name), "run: node --conditions=goldenpath-source scripts/schemas.ts --write").toBe(renderGeneratedFiles().get(name));
+  expect(read(name), "run: node --conditions=goldenpath-source scripts/schemas.ts --write").toBe(
+    renderGeneratedFiles().get(name),
+  );
 });
 
 test("a documentation without the generated part is an error, not a pass", () => {

@@ -1,4 +1,5 @@
-// Writes what is derived from the schemas in core (`--write`), or says where it differs: schemas/*.json, and the tables of docs/policy.md.
+// Writes what is derived from the schemas in core (`--write`), or says where it differs: schemas/*.json, and the tables
+// of docs/policy.md.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { policyJsonSchema } from "../packages/core/src/policy/schema.ts";
@@ -51,7 +52,10 @@ export function renderPolicyTables(): string {
   return [...new Set(renderObject("", policyJsonSchema() as JsonSchema))].join("\n\n");
 }
 
-/** A section for the object at `path`, and one for each object in it. `kind`: of several objects that may be there, the one with this key and value. */
+/**
+ * A section for the object at `path`, and one for each object in it. `kind`: of several objects that may be there, the
+ * one with this key and value.
+ */
 function renderObject(path: string, schema: JsonSchema, kind?: string): string[] {
   const heading = path === "" ? "### At the top" : `### \`${path}\`${kind === undefined ? "" : `, with \`${kind}\``}`;
   const rows: string[] = [];
@@ -67,11 +71,15 @@ function renderObject(path: string, schema: JsonSchema, kind?: string): string[]
     const here = `${path === "" ? "" : `${path}.`}${key}`;
     if (inner !== undefined) below.push(...renderObject(`${here}${suffix}`, inner));
     for (const [kind, variant] of variantsOf(value)) below.push(...renderObject(here, variant, kind));
-    for (const [kind, variant] of variantsOf(value.items ?? {})) below.push(...renderObject(`${here}[]`, variant, kind));
+    for (const [kind, variant] of variantsOf(value.items ?? {}))
+      below.push(...renderObject(`${here}[]`, variant, kind));
     const named = typeof value.additionalProperties === "object" ? value.additionalProperties : {};
     for (const [kind, variant] of variantsOf(named)) below.push(...renderObject(`${here}.NAME`, variant, kind));
   }
-  return [[heading, "", "| Key | Value | Default | What it says |", "| --- | --- | --- | --- |", ...rows].join("\n"), ...below];
+  return [
+    [heading, "", "| Key | Value | Default | What it says |", "| --- | --- | --- | --- |", ...rows].join("\n"),
+    ...below,
+  ];
 }
 
 function innerObject(schema: JsonSchema): [JsonSchema | undefined, string] {
@@ -101,7 +109,8 @@ function describeType(schema: JsonSchema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(describeType).join(" or ");
   if (schema.items !== undefined && describeType(schema.items) === "map") return "list of maps";
   if (schema.items !== undefined) return `list of ${describeType(schema.items)}`;
-  if (schema.properties !== undefined || schema.oneOf?.every(({ properties }) => properties !== undefined) === true) return "map";
+  if (schema.properties !== undefined || schema.oneOf?.every(({ properties }) => properties !== undefined) === true)
+    return "map";
   if (schema.additionalProperties !== undefined) return "map of names";
   if (schema.type === "integer") return "whole number";
   if (schema.type === "boolean") return "`true`, `false`";

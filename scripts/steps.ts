@@ -14,7 +14,11 @@ export interface Step {
 
 export const lint: Step = { name: "lint", file: bin("biome"), args: ["check", "--error-on-warnings", "."] };
 export const types: Step = { name: "types", file: bin("tsc"), args: ["--build"] };
-export const typesOfTests: Step = { name: "types of the tests", file: bin("tsc"), args: ["--noEmit", "-p", "tsconfig.test.json"] };
+export const typesOfTests: Step = {
+  name: "types of the tests",
+  file: bin("tsc"),
+  args: ["--noEmit", "-p", "tsconfig.test.json"],
+};
 const script = (name: string, path: string): Step => ({ name, file: process.execPath, args: [...source, path] });
 /** What is written by a script and has to be what the script writes. */
 export const generated: readonly Step[] = [

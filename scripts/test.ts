@@ -1,10 +1,23 @@
-// `npm test`: everything that has to hold on every change, cheapest first. `npm run test:part NAME`: one part of its tests, as CI runs them side by side.
-// `npm run test:slow`: the tests of test/slow alone, which take too long for that. All end with the plain line `N passed, N failed`.
+// `npm test`: everything that has to hold on every change, cheapest first. `npm run test:part NAME`: one part of its
+// tests, as CI runs them side by side. `npm run test:slow`: the tests of test/slow alone, which take too long for that.
+// All end with the plain line `N passed, N failed`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bin, dist, generated, lint, parts, root, runStep, type Step, toolsOfTests, types, typesOfTests } from "./steps.ts";
+import {
+  bin,
+  dist,
+  generated,
+  lint,
+  parts,
+  root,
+  runStep,
+  type Step,
+  toolsOfTests,
+  types,
+  typesOfTests,
+} from "./steps.ts";
 
 const steps = [lint, types, typesOfTests, ...generated, dist];
 
@@ -26,14 +39,19 @@ interface VitestReport {
 function runTests(args: string[]): void {
   const directory = mkdtempSync(join(tmpdir(), "goldenpath-test-"));
   const report = join(directory, "report.json");
-  const { status } = spawnSync(bin("vitest"), ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args], {
-    cwd: root,
-    stdio: "inherit",
-  });
+  const { status } = spawnSync(
+    bin("vitest"),
+    ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
+    {
+      cwd: root,
+      stdio: "inherit",
+    },
+  );
   try {
     const counts = JSON.parse(readFileSync(report, "utf8")) as VitestReport;
     passed += counts.numPassedTests;
-    // A file that could not even be loaded has no tests that failed, and a run that ended badly with none is no pass either.
+    // A file that could not even be loaded has no tests that failed, and a run that ended badly with none is no pass
+    // either.
     const failures = counts.numFailedTests;
     failed += failures === 0 && status !== 0 ? Math.max(1, counts.numFailedTestSuites) : failures;
     if (counts.numPendingTests > 0) console.log(`${counts.numPendingTests} skipped: each says what it would need`);

@@ -16,7 +16,9 @@ describe("a code that nobody throws is found", () => {
   ])("%s", (_, source) => expect([...findThrown([source], ["tag-moved"])]).toEqual([]));
 
   test("beside one that is thrown", () => {
-    expect([...findThrown(['new InfrastructureError("x", { code: "tag-moved" })'], ["tag-moved", "aborted"])]).toEqual(["tag-moved"]);
+    expect([...findThrown(['new InfrastructureError("x", { code: "tag-moved" })'], ["tag-moved", "aborted"])]).toEqual([
+      "tag-moved",
+    ]);
   });
 
   test("and every code of the table is thrown somewhere", () => {
@@ -27,7 +29,8 @@ describe("a code that nobody throws is found", () => {
 });
 
 test("a kind is that of the error which is made with the code, not of one before it", () => {
-  const source = 'new UserError(message, { code, wayOut }); new InfrastructureError(`a (b)`, {\n  code: "too-large" });';
+  const source =
+    'new UserError(message, { code, wayOut }); new InfrastructureError(`a (b)`, {\n  code: "too-large" });';
   expect([...findKinds([source])]).toEqual([["too-large", new Set(["infrastructure"])]]);
 });
 

@@ -1,4 +1,5 @@
-// The words that scripts and policies rely on, as documentation: docs/errors.md, and the table of rules in docs/policy.md.
+// The words that scripts and policies rely on, as documentation: docs/errors.md, and the table of rules in
+// docs/policy.md.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ErrorCode, errorCodes } from "../packages/foundation/src/error-codes.ts";
@@ -6,7 +7,9 @@ import { rules } from "../packages/foundation/src/rules.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** Whoever runs the actions or the command line meets these; what the others throw is met in a checkout of this project. */
+/**
+ * Whoever runs the actions or the command line meets these; what the others throw is met in a checkout of this project.
+ */
 export const productFolders = ["packages"];
 export const otherFolders = ["examples", "scripts"];
 
@@ -18,12 +21,19 @@ export function readSources(folders: readonly string[]): string[] {
   return folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
       .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts") && !path.endsWith(".test.ts"))
-      .filter((path) => !/(?:^|\/)(?:node_modules|out|dist)\//.test(path) && !/foundation\/src\/(?:error-codes|rules)\.ts$/.test(path))
+      .filter(
+        (path) =>
+          !/(?:^|\/)(?:node_modules|out|dist)\//.test(path) &&
+          !/foundation\/src\/(?:error-codes|rules)\.ts$/.test(path),
+      )
       .map((path) => readFileSync(join(root, folder, path), "utf8")),
   );
 }
 
-/** Words that are only compared with, in an `if` or in a list to look an error up in: whoever asks for a code does not throw it. */
+/**
+ * Words that are only compared with, in an `if` or in a list to look an error up in: whoever asks for a code does not
+ * throw it.
+ */
 const askedFor = /[!=]==? "[a-z-]+"|: readonly ErrorCode\[\] = \[[^\]]*\]|\[(?:"[a-z-]+"(?:, )?)+\]\.includes/g;
 
 /** The codes of `codes` that stand in one of the sources as something else than a comparison. */

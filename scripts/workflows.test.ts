@@ -1,5 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -17,7 +27,10 @@ describe("the path's workflows", () => {
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
   const run = (...args: string[]) => {
-    const { status, stderr } = spawnSync(process.execPath, ["scripts/workflows.ts", ...args], { cwd: copy, encoding: "utf8" });
+    const { status, stderr } = spawnSync(process.execPath, ["scripts/workflows.ts", ...args], {
+      cwd: copy,
+      encoding: "utf8",
+    });
     return { status, stderr };
   };
 
@@ -47,14 +60,25 @@ describe("the path's workflows", () => {
 
   test("are written for a server with the commit that it is to check out, and ask the runner for nothing that it does not know", () => {
     const commit = "0123456789".repeat(4);
-    expect(run("--server", `acme/goldenpath@${commit}`, "--to", join(copy, "server"))).toEqual({ status: 0, stderr: "" });
+    expect(run("--server", `acme/goldenpath@${commit}`, "--to", join(copy, "server"))).toEqual({
+      status: 0,
+      stderr: "",
+    });
     const folder = join(copy, "server/.github/workflows");
-    expect(readdirSync(folder)).toEqual(["golden-path.yml", "stage-base.yml", "stage-build.yml", "stage-promote.yml", "stage-scan.yml"]);
+    expect(readdirSync(folder)).toEqual([
+      "golden-path.yml",
+      "stage-base.yml",
+      "stage-build.yml",
+      "stage-promote.yml",
+      "stage-scan.yml",
+    ]);
     for (const name of readdirSync(folder)) {
       const text = readFileSync(join(folder, name), "utf8");
       expect(text).not.toMatch(/job\.workflow_|\$\/|cache-mode/);
       if (name === "golden-path.yml") continue;
-      expect(text).toContain(`          repository: acme/goldenpath\n          ref: '${commit}'\n          path: .goldenpath\n`);
+      expect(text).toContain(
+        `          repository: acme/goldenpath\n          ref: '${commit}'\n          path: .goldenpath\n`,
+      );
       expect(text).toContain(`GOLDENPATH_WORKFLOW_REF: acme/goldenpath/.github/workflows/${name}@${commit}\n`);
     }
   });

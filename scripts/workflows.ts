@@ -1,5 +1,6 @@
-// Writes the five workflows of the path from one table (`--write`), or says which files differ from it: for github.com in .github/workflows, and for any other
-// server in .github/workflows-ghes. `--server OWNER/REPO@COMMIT --to FOLDER` writes those of one server's own copy of goldenpath (docs/github-enterprise-server.md).
+// Writes the five workflows of the path from one table (`--write`), or says which files differ from it: for github.com
+// in .github/workflows, and for any other server in .github/workflows-ghes. `--server OWNER/REPO@COMMIT --to FOLDER`
+// writes those of one server's own copy of goldenpath (docs/github-enterprise-server.md).
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,7 +27,8 @@ export function listStale(): string[] {
 
 /** The place that `OWNER/REPO@COMMIT` names. */
 export function parseServer(text: string): Place {
-  const { repository, commit } = /^(?<repository>[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+)@(?<commit>[0-9a-f]{40})$/.exec(text)?.groups ?? {};
+  const { repository, commit } =
+    /^(?<repository>[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+)@(?<commit>[0-9a-f]{40})$/.exec(text)?.groups ?? {};
   if (repository === undefined || commit === undefined)
     throw new Error(`--server is OWNER/REPO@COMMIT, with the commit's 40 hexadecimal digits, and not '${text}'`);
   return onServer(repository, commit);
@@ -40,7 +42,9 @@ function write(folder: string, files: Readonly<Record<string, string>>): void {
 }
 
 function main(): void {
-  const { values } = parseArgs({ options: { write: { type: "boolean" }, server: { type: "string" }, to: { type: "string" } } });
+  const { values } = parseArgs({
+    options: { write: { type: "boolean" }, server: { type: "string" }, to: { type: "string" } },
+  });
   if (values.server !== undefined) write(values.to ?? ".", listGenerated([parseServer(values.server)]));
   else if (values.write) write(root, listGenerated());
   else {

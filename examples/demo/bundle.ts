@@ -79,7 +79,13 @@ export async function startBundle(options: BundleOptions): Promise<BundleEnd> {
   const log = `${lines.join("\n")}\n`;
   await writeFile(join(directory, "log.txt"), log);
   const outputs = parseOutputs(await readFile(outputFile, "utf8"));
-  return { exitCode, outputs, summary: await readFile(summaryFile, "utf8"), log, seconds: (Date.now() - started) / 1000 };
+  return {
+    exitCode,
+    outputs,
+    summary: await readFile(summaryFile, "utf8"),
+    log,
+    seconds: (Date.now() - started) / 1000,
+  };
 }
 
 /** The runner's output file: `name<<delimiter`, lines, `delimiter`. */

@@ -40,7 +40,16 @@ export async function showRunning(demo: Demo, promoted: Promoted): Promise<void>
     });
   const run = async (...args: string[]): Promise<string> =>
     (await runChecked(docker, args, { env: process.env, timeoutMs: 120_000 })).stdout.trim();
-  const container = await run("run", "--detach", "--rm", "--publish", "127.0.0.1::8080", "--env", "PORT=8080", promoted.image);
+  const container = await run(
+    "run",
+    "--detach",
+    "--rm",
+    "--publish",
+    "127.0.0.1::8080",
+    "--env",
+    "PORT=8080",
+    promoted.image,
+  );
   try {
     const address = (await run("port", container, "8080/tcp")).split("\n")[0] ?? "";
     const page = await askUntilUp(`http://${address}/`);

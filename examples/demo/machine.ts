@@ -11,7 +11,12 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
-import { activatePlatformPolicy, buildPlatformImages, installPlatform, type Platform } from "../golden-platform/platform.ts";
+import {
+  activatePlatformPolicy,
+  buildPlatformImages,
+  installPlatform,
+  type Platform,
+} from "../golden-platform/platform.ts";
 import { type BundleRun, runBundle } from "./bundle.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -49,7 +54,8 @@ export async function checkMachine(env: Environment): Promise<void> {
   if (!productionTools.every((tool) => tool.builds[toolPlatform()] !== undefined))
     throw lacks(`the tools' lock knows no builds for ${os} on ${arch}`);
   for (const program of ["apt-get", "dpkg-deb", "npm"]) {
-    if ((await findInPath(program, env)) === undefined) throw lacks(`there is no ${program} in PATH (it needs Debian or Ubuntu)`);
+    if ((await findInPath(program, env)) === undefined)
+      throw lacks(`there is no ${program} in PATH (it needs Debian or Ubuntu)`);
   }
 }
 
@@ -60,7 +66,8 @@ export async function openDemo(options: { directory: string; verbose: boolean; p
   const style: TerminalOptions = { color: process.stdout.isTTY === true && !env["NO_COLOR"] };
   const say = (line: string): void => console.log(line);
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
   const { signal } = controller;
 
   say(paint(style, "bold", "▸ The machine: external tools, golden base, buildpack, registry"));
@@ -147,11 +154,16 @@ async function openRegistry(directory: string, wanted: number | undefined): Prom
   return registry;
 }
 
-/** What the provenance names as the source's commit; outside a checkout there is none, and the demo says so by zeros. */
+/**
+ * What the provenance names as the source's commit; outside a checkout there is none, and the demo says so by zeros.
+ */
 async function readCommit(env: Environment): Promise<string> {
   const none = "0".repeat(40);
   try {
-    const { exitCode, stdout } = await runProcess("git", ["-C", import.meta.dirname, "rev-parse", "HEAD"], { env, timeoutMs: 10_000 });
+    const { exitCode, stdout } = await runProcess("git", ["-C", import.meta.dirname, "rev-parse", "HEAD"], {
+      env,
+      timeoutMs: 10_000,
+    });
     return exitCode === 0 ? stdout.trim() : none;
   } catch {
     return none;

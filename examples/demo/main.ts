@@ -1,4 +1,5 @@
-// `npm run demo`: the whole path on this machine, with the bundles that a runner starts, then four images that are refused.
+// `npm run demo`: the whole path on this machine, with the bundles that a runner starts, then four images that are
+// refused.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -47,7 +48,11 @@ async function main(): Promise<number> {
     const refused = await showRefusals(demo, promoted);
     if (values.run === true) await showRunning(demo, promoted);
     demo.say(
-      paint(demo.style, "bold", `\nDone in ${((Date.now() - started) / 1000).toFixed(0)} s: one image promoted, ${refused} refused.`),
+      paint(
+        demo.style,
+        "bold",
+        `\nDone in ${((Date.now() - started) / 1000).toFixed(0)} s: one image promoted, ${refused} refused.`,
+      ),
     );
     demo.say(`Results, summaries and logs of every step: ${join(directory, "steps")}`);
     if (values.keep === true) await showKept(demo, promoted);

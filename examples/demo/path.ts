@@ -30,10 +30,15 @@ export async function mustPass(demo: Demo, run: Promise<BundleRun>): Promise<Bun
   const done = await run;
   if (done.result.verdict === "pass") return done;
   demo.say(renderResultText(done.result, demo.style));
-  throw new Error(`${done.action} was expected to pass and did not; its log:\n${done.log.split("\n").slice(-25).join("\n")}`);
+  throw new Error(
+    `${done.action} was expected to pass and did not; its log:\n${done.log.split("\n").slice(-25).join("\n")}`,
+  );
 }
 
-/** Evidence of earlier demo runs goes, so that this run's chain is this run's: quarantine keeps its images (their layers are reused), vetted starts empty. */
+/**
+ * Evidence of earlier demo runs goes, so that this run's chain is this run's: quarantine keeps its images (their layers
+ * are reused), vetted starts empty.
+ */
 async function clearEarlierRuns(demo: Demo): Promise<void> {
   for (const [name, contents] of Object.entries(await demo.registry.snapshot())) {
     const keepTagged = name.startsWith("quarantine/");
@@ -53,14 +58,24 @@ export async function walkPath(demo: Demo): Promise<Promoted> {
   demo.say(paint(demo.style, "bold", "\n▸ The path of examples/apps/web"));
   const built = await mustPass(
     demo,
-    demo.step("web-build", "detect-and-build", { context: application("web"), tags: `${registry.host}/quarantine/web:demo` }),
+    demo.step("web-build", "detect-and-build", {
+      context: application("web"),
+      tags: `${registry.host}/quarantine/web:demo`,
+    }),
   );
   const quarantine = built.outputs["image"] ?? "";
-  // Three jobs side by side, as in the workflow: each sees the digest and nothing of the others, and signs with its own key.
+  // Three jobs side by side, as in the workflow: each sees the digest and nothing of the others, and signs with its own
+  // key.
   await Promise.all([
     mustPass(demo, demo.step("web-attest", "attest", { image: quarantine, key: platform.keys.build.file })),
     judgeAndSign(demo, "web", "base", demo.step("web-base", "enforce-golden-base", { image: quarantine }), quarantine),
-    judgeAndSign(demo, "web", "scan", demo.step("web-scan", "scan", { image: quarantine, database: vulnerabilityData }), quarantine),
+    judgeAndSign(
+      demo,
+      "web",
+      "scan",
+      demo.step("web-scan", "scan", { image: quarantine, database: vulnerabilityData }),
+      quarantine,
+    ),
   ]);
   await mustPass(demo, demo.step("web-verify", "verify", { image: quarantine, environment: "production" }));
   const promoted = await mustPass(
@@ -92,7 +107,11 @@ export async function judgeAndSign(
   const { outputs } = await mustPass(demo, judged);
   await mustPass(
     demo,
-    demo.step(`${name}-${stage}-sign`, "sign", { image, results: outputs["result"] ?? "", key: demo.platform.keys[signer].file }),
+    demo.step(`${name}-${stage}-sign`, "sign", {
+      image,
+      results: outputs["result"] ?? "",
+      key: demo.platform.keys[signer].file,
+    }),
   );
 }
 

@@ -6,7 +6,12 @@ import { paint, renderResultText } from "@goldenpath/core/report/terminal";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { copyManifest } from "@goldenpath/registry-client/copy";
 import { type Digest, parseDigest } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, parseReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  parseReference,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import type { BundleRun } from "./bundle.ts";
 import type { Demo } from "./machine.ts";
 import { application, judgeAndSign, mustPass, type Promoted, readPolicy, vulnerabilityData } from "./path.ts";
@@ -25,7 +30,10 @@ const refusals: readonly Refusal[] = [
   { title: "A scan that was signed with another stage's key", rule: "gate.signer", attempt: tryWrongKey },
 ];
 
-/** Four images that are refused, each by its rule; how many. A refusal that does not come, or that leaves a trace in vetted, ends the demo as an error. */
+/**
+ * Four images that are refused, each by its rule; how many. A refusal that does not come, or that leaves a trace in
+ * vetted, ends the demo as an error.
+ */
 export async function showRefusals(demo: Demo, promoted: Promoted): Promise<number> {
   const vetted = await vettedOf(demo);
   // Two at a time, since they have nothing to do with each other; told one after another.
@@ -74,12 +82,16 @@ async function tryVulnerable(demo: Demo): Promise<BundleRun> {
   return demo.step("vulnerable-scan", "scan", { image, database: vulnerabilityData });
 }
 
-/** Builds an application that is to be refused, or takes what an earlier run of the demo pushed to quarantine from the same sources. */
+/**
+ * Builds an application that is to be refused, or takes what an earlier run of the demo pushed to quarantine from the
+ * same sources.
+ */
 async function buildOnce(demo: Demo, name: string, policy: string): Promise<string> {
   const repository = parseRepository(`${demo.registry.host}/quarantine/${name}`);
   const made = join(demo.directory, `${name}.json`);
   const key = createHash("sha256").update(policy);
-  for (const file of (await readdir(application(name))).sort()) key.update(file).update(await readFile(join(application(name), file)));
+  for (const file of (await readdir(application(name))).sort())
+    key.update(file).update(await readFile(join(application(name), file)));
   const sources = key.digest("hex");
   const earlier = JSON.parse(await readFile(made, "utf8").catch(() => "{}")) as { sources?: string; digest?: string };
   if (earlier.sources === sources && earlier.digest !== undefined) {
@@ -90,7 +102,10 @@ async function buildOnce(demo: Demo, name: string, policy: string): Promise<stri
     }
   }
   const tags = `${repository.registry}/${repository.name}:demo`;
-  const built = await mustPass(demo, demo.step(`${name}-build`, "detect-and-build", { context: application(name), tags, policy }));
+  const built = await mustPass(
+    demo,
+    demo.step(`${name}-build`, "detect-and-build", { context: application(name), tags, policy }),
+  );
   await writeFile(made, JSON.stringify({ sources, digest: built.outputs["digest"] }));
   return built.outputs["image"] ?? "";
 }
@@ -103,11 +118,21 @@ async function tryUnscanned(demo: Demo, promoted: Promoted): Promise<BundleRun> 
 async function tryWrongKey(demo: Demo, promoted: Promoted): Promise<BundleRun> {
   const image = await copyWithoutScan(demo, promoted, "web-forged");
   // The build stage's key is a key of the policy, and speaks for the build alone.
-  await judgeAndSign(demo, "forged", "scan", demo.step("forged-scan", "scan", { image, database: vulnerabilityData }), image, "build");
+  await judgeAndSign(
+    demo,
+    "forged",
+    "scan",
+    demo.step("forged-scan", "scan", { image, database: vulnerabilityData }),
+    image,
+    "build",
+  );
   return promote(demo, "forged", image);
 }
 
-/** The same image under another name in quarantine, with all its evidence but the scan's: signed statements are about a digest, and may be carried anywhere. */
+/**
+ * The same image under another name in quarantine, with all its evidence but the scan's: signed statements are about a
+ * digest, and may be carried anywhere.
+ */
 async function copyWithoutScan(demo: Demo, promoted: Promoted, name: string): Promise<string> {
   const source = parseReference(promoted.quarantine);
   const from: Repository = { registry: source.registry, name: source.name };

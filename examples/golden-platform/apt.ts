@@ -66,8 +66,9 @@ export const elsewhere =
   "Run this on Debian or Ubuntu (a container of either will do; neither root nor Docker is needed), or name a run image that exists already, by digest, in the policy.";
 
 /**
- * An apt of one's own: the machine's sources, keys and proxies, but lists, cache and status in `directory`, so that no right of root is needed and nothing of
- * the machine changes. Only archives that call themselves the distribution's count: another vendor's source on this machine puts no package into a base.
+ * An apt of one's own: the machine's sources, keys and proxies, but lists, cache and status in `directory`, so that no
+ * right of root is needed and nothing of the machine changes. Only archives that call themselves the distribution's
+ * count: another vendor's source on this machine puts no package into a base.
  */
 export async function openApt(options: AptOptions): Promise<Apt> {
   const { directory, distribution } = options;
@@ -86,13 +87,25 @@ export async function openApt(options: AptOptions): Promise<Apt> {
     "Debug::NoLocking=1",
     // For root alone: apt would download as `_apt`, who can't enter a directory under /root or a private temporary one.
     "APT::Sandbox::User=root",
-    // An archive that doesn't answer is an error: without it an older, vulnerable package could take a newer one's place in silence.
+    // An archive that doesn't answer is an error: without it an older, vulnerable package could take a newer one's
+    // place in silence.
     "APT::Update::Error-Mode=any",
     "Acquire::Languages=none",
     "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
     "Acquire::Retries=3",
   ].flatMap((setting) => ["-o", setting]);
-  const names = ["PATH", "HOME", "TMPDIR", "APT_CONFIG", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+  const names = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "APT_CONFIG",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+  ];
   const env = { ...Object.fromEntries(names.map((name) => [name, options.env[name]])), LC_ALL: "C" };
   const run = async (tool: string, args: readonly string[], cwd = directory): Promise<string> => {
     const result = await runProcess(tool, [...settings, ...args], {
@@ -107,20 +120,29 @@ export async function openApt(options: AptOptions): Promise<Apt> {
       `${tool} ${args[0]} ended with code ${result.exitCode}:\n${problems.slice(0, 8).join("\n") || result.stderr.slice(-800)}`,
       {
         code: "apt-failed",
-        wayOut: "Make `apt-get update` work on this machine (its sources, proxy and keys are what is used here), then run again.",
+        wayOut:
+          "Make `apt-get update` work on this machine (its sources, proxy and keys are what is used here), then run again.",
       },
     );
   };
   await run("apt-get", ["update"]);
   return {
     describe: async (wanted) =>
-      wanted.length === 0 ? new Map() : parseRecords(await run("apt-cache", ["--no-all-versions", "--quiet=2", "show", ...wanted])),
+      wanted.length === 0
+        ? new Map()
+        : parseRecords(await run("apt-cache", ["--no-all-versions", "--quiet=2", "show", ...wanted])),
     download: async (packages, target) => {
       await mkdir(target, { recursive: true });
-      await run("apt-get", ["--quiet=2", "download", ...packages.map((item) => `${item.name}=${item.version}`)], target);
+      await run(
+        "apt-get",
+        ["--quiet=2", "download", ...packages.map((item) => `${item.name}=${item.version}`)],
+        target,
+      );
       const files = (await readdir(target)).filter((name) => name.endsWith(".deb")).sort();
       if (files.length !== packages.length)
-        throw new InfrastructureError(`apt-get downloaded ${files.length} packages of ${packages.length}`, { code: "apt-failed" });
+        throw new InfrastructureError(`apt-get downloaded ${files.length} packages of ${packages.length}`, {
+          code: "apt-failed",
+        });
       return files.map((name) => join(target, name));
     },
   };
@@ -138,8 +160,8 @@ export function explainMissingTool(error: unknown): never {
 }
 
 /**
- * Pins by apt_preferences(5): the first stanza that fits a version gives its priority; a negative one keeps it out. The last one has to be `origin *`:
- * `release o=*` does not fit an archive without a Release file.
+ * Pins by apt_preferences(5): the first stanza that fits a version gives its priority; a negative one keeps it out. The
+ * last one has to be `origin *`: `release o=*` does not fit an archive without a Release file.
  */
 function renderPreferences(distribution: Distribution): string {
   const pin = (what: string, priority: number): string => `Package: *\nPin: ${what}\nPin-Priority: ${priority}\n`;

@@ -4,7 +4,15 @@ import { basename, join } from "node:path";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import type { Ports } from "@goldenpath/foundation/ports";
-import { type Apt, type Distribution, elsewhere, explainMissingTool, openApt, type PackageRecord, parseDistribution } from "./apt.ts";
+import {
+  type Apt,
+  type Distribution,
+  elsewhere,
+  explainMissingTool,
+  openApt,
+  type PackageRecord,
+  parseDistribution,
+} from "./apt.ts";
 import { readTree, writeLayer } from "./file-tree.ts";
 import { assembleImage, type BuiltImage, fixedTime, loadImage, saveImage } from "./image.ts";
 import { composeRoot, runUser, type UnpackedPackage } from "./root-tree.ts";
@@ -25,7 +33,10 @@ export interface BaseOptions {
 
 /** Packages for a root file system. */
 export interface PackageChoice {
-  /** Names; alternatives, the preferred one first, with ` | ` between them, since distributions' releases name some differently. */
+  /**
+   * Names; alternatives, the preferred one first, with ` | ` between them, since distributions' releases name some
+   * differently.
+   */
   packages: string[];
   /** Dependencies that only a maintainer script or a person at a terminal has, with the reason. */
   notNeeded: Record<string, string>;
@@ -41,15 +52,21 @@ interface Recipe extends PackageChoice {
 const recipeVersion = 1;
 
 /**
- * Makes a run image from the distribution's own packages, as an ordinary user: apt downloads and verifies, dpkg-deb unpacks, and no package's script runs.
- * The same packages give the same digest.
- * @throws UserError `platform-unsupported`, `distribution-unsupported`, `tool-missing`, `package-unknown`; InfrastructureError `apt-failed`, `package-broken`
+ * Makes a run image from the distribution's own packages, as an ordinary user: apt downloads and verifies, dpkg-deb
+ * unpacks, and no package's script runs. The same packages give the same digest.
+ * @throws UserError `platform-unsupported`, `distribution-unsupported`, `tool-missing`, `package-unknown`;
+ *   InfrastructureError `apt-failed`, `package-broken`
  */
 export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage> {
   if (process.platform !== "linux")
-    throw new UserError(`a base is made on Linux, and this is ${process.platform}`, { code: "platform-unsupported", wayOut: elsewhere });
+    throw new UserError(`a base is made on Linux, and this is ${process.platform}`, {
+      code: "platform-unsupported",
+      wayOut: elsewhere,
+    });
   const distribution = parseDistribution(await readFile("/etc/os-release", "utf8").catch(() => ""));
-  const recipe = JSON.parse(await readFile(new URL(`base/${options.variant ?? "golden"}.json`, import.meta.url), "utf8")) as Recipe;
+  const recipe = JSON.parse(
+    await readFile(new URL(`base/${options.variant ?? "golden"}.json`, import.meta.url), "utf8"),
+  ) as Recipe;
   const modified = fixedTime(options.env);
   const key = createHash("sha256")
     .update(JSON.stringify([recipeVersion, recipe, distribution, process.arch, modified]))
@@ -64,7 +81,11 @@ export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage>
   const work = await mkdtemp(join(options.outputDirectory, `.base-${recipe.name}-`));
   const task = options.ports.progress.start(recipe.title, { amount: 4, unit: "items" });
   try {
-    const { root, packages } = await installPackages(recipe, distribution, { ...options, directory: work, onStep: () => task.advance(1) });
+    const { root, packages } = await installPackages(recipe, distribution, {
+      ...options,
+      directory: work,
+      onStep: () => task.advance(1),
+    });
     const layer = await writeLayer(root, modified, join(work, "layer.tar.gz"));
     const image = await saveImage(assembleImage(describeBase(recipe, distribution, packages, modified), [layer]), kept);
     task.advance(1);
@@ -80,14 +101,19 @@ export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage>
 
 type InstallOptions = Pick<BaseOptions, "env" | "signal"> & { directory: string; onStep?: () => void };
 
-/** A root file system of the chosen packages and what they depend on. `directory` is empty, and what is left in it can go. */
+/**
+ * A root file system of the chosen packages and what they depend on. `directory` is empty, and what is left in it can
+ * go.
+ */
 export async function installPackages(choice: PackageChoice, distribution: Distribution, options: InstallOptions) {
   const apt = await openApt({ ...options, distribution, directory: join(options.directory, "apt") });
   options.onStep?.();
   const packages = await closePackages(apt, choice);
   const files = await apt.download(packages, join(options.directory, "debs"));
   options.onStep?.();
-  const unpacked = await Promise.all(files.map((file) => unpackPackage(file, join(options.directory, "root"), options)));
+  const unpacked = await Promise.all(
+    files.map((file) => unpackPackage(file, join(options.directory, "root"), options)),
+  );
   options.onStep?.();
   return { root: composeRoot(unpacked, distribution), packages };
 }
@@ -105,7 +131,8 @@ export async function closePackages(apt: Pick<Apt, "describe">, recipe: PackageC
       if (record === undefined) {
         throw new UserError(`no archive of this distribution has a package ${alternatives.join(" or ")}`, {
           code: "package-unknown",
-          wayOut: "Correct `packages` in the base's recipe, or list it under `notNeeded` with the reason why the base does without it.",
+          wayOut:
+            "Correct `packages` in the base's recipe, or list it under `notNeeded` with the reason why the base does without it.",
         });
       }
       chosen.set(record.name, record);
@@ -118,7 +145,11 @@ export async function closePackages(apt: Pick<Apt, "describe">, recipe: PackageC
   return [...chosen.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function unpackPackage(file: string, directory: string, options: Pick<BaseOptions, "env" | "signal">): Promise<UnpackedPackage> {
+async function unpackPackage(
+  file: string,
+  directory: string,
+  options: Pick<BaseOptions, "env" | "signal">,
+): Promise<UnpackedPackage> {
   const name = basename(file).split("_")[0] ?? basename(file);
   const target = join(directory, name);
   await mkdir(directory, { recursive: true });
@@ -128,14 +159,17 @@ async function unpackPackage(file: string, directory: string, options: Pick<Base
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   }).catch(explainMissingTool);
   if (result.exitCode !== 0)
-    throw new InfrastructureError(`dpkg-deb can't unpack ${basename(file)}: ${result.stderr.trim()}`, { code: "package-broken" });
+    throw new InfrastructureError(`dpkg-deb can't unpack ${basename(file)}: ${result.stderr.trim()}`, {
+      code: "package-broken",
+    });
   const files = await readTree(target);
   const control = async (member: string): Promise<string | undefined> => {
     const entry = files.get(`DEBIAN/${member}`);
     return entry?.type === "file" ? Buffer.from(entry.content).toString("utf8") : undefined;
   };
   const [fields, md5sums] = [await control("control"), await control("md5sums")];
-  if (fields === undefined) throw new InfrastructureError(`${basename(file)} has no control file`, { code: "package-broken" });
+  if (fields === undefined)
+    throw new InfrastructureError(`${basename(file)} has no control file`, { code: "package-broken" });
   for (const path of [...files.keys()]) if (path === "DEBIAN" || path.startsWith("DEBIAN/")) files.delete(path);
   return { name, control: fields, md5sums, files };
 }

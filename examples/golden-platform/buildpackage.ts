@@ -28,8 +28,9 @@ const descriptorSchema = z.looseObject({
 const executable = /^bin\/[^/]+$/;
 
 /**
- * Packages a buildpack's folder as an OCI image: a *buildpackage* by the Buildpacks distribution specification, with one layer that holds the buildpack at
- * `/cnb/buildpacks/<id>/<version>` (`/` in the id is `_`) and the two labels that platforms find it by. The same folder is the same digest.
+ * Packages a buildpack's folder as an OCI image: a *buildpackage* by the Buildpacks distribution specification, with
+ * one layer that holds the buildpack at `/cnb/buildpacks/<id>/<version>` (`/` in the id is `_`) and the two labels that
+ * platforms find it by. The same folder is the same digest.
  * @throws UserError `buildpack-invalid`
  */
 export async function packageBuildpack(directory: string, options: BuildpackageOptions): Promise<BuiltImage> {
@@ -63,7 +64,13 @@ export async function packageBuildpack(directory: string, options: BuildpackageO
         config: {
           Labels: {
             // Targets took the place of stacks; `*` says that any will do, as pack has it.
-            "io.buildpacks.buildpackage.metadata": JSON.stringify({ id, ...shared, version, description, stacks: [{ id: "*" }] }),
+            "io.buildpacks.buildpackage.metadata": JSON.stringify({
+              id,
+              ...shared,
+              version,
+              description,
+              stacks: [{ id: "*" }],
+            }),
             "io.buildpacks.buildpack.layers": JSON.stringify({
               [id]: { [version]: { api, targets, layerDiffID: layer.diffId, ...shared } },
             }),
@@ -87,10 +94,15 @@ async function readDescriptor(directory: string): Promise<z.infer<typeof descrip
   try {
     content = parse(text);
   } catch (error) {
-    throw invalid(directory, `buildpack.toml is not TOML: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw invalid(
+      directory,
+      `buildpack.toml is not TOML: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
   }
   const parsed = descriptorSchema.safeParse(content);
-  if (!parsed.success) throw invalid(directory, `buildpack.toml is incomplete: ${z.prettifyError(parsed.error)}`, parsed.error);
+  if (!parsed.success)
+    throw invalid(directory, `buildpack.toml is incomplete: ${z.prettifyError(parsed.error)}`, parsed.error);
   return parsed.data;
 }
 

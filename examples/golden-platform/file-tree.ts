@@ -26,7 +26,8 @@ export interface LayerFile {
 }
 
 /**
- * Reads a folder as it is, links not followed. Owners and times are left behind: whoever unpacked it must not show in a digest.
+ * Reads a folder as it is, links not followed. Owners and times are left behind: whoever unpacked it must not show in a
+ * digest.
  * @throws Error on devices, sockets and the like
  */
 export async function readTree(directory: string): Promise<FileTree> {
@@ -55,7 +56,11 @@ export async function readTree(directory: string): Promise<FileTree> {
 
 export function addFile(tree: FileTree, path: string, content: string | Uint8Array, mode = 0o644): void {
   addParents(tree, path);
-  tree.set(path, { type: "file", mode, content: typeof content === "string" ? new TextEncoder().encode(content) : content });
+  tree.set(path, {
+    type: "file",
+    mode,
+    content: typeof content === "string" ? new TextEncoder().encode(content) : content,
+  });
 }
 
 /** Adds the directories above `path` that are not there. */
@@ -67,7 +72,10 @@ export function addParents(tree: FileTree, path: string): void {
   }
 }
 
-/** Writes the tree as a gzipped tar whose bytes depend on nothing but the tree and `modified`: sorted, without names of owners. `prefix` goes before each path. */
+/**
+ * Writes the tree as a gzipped tar whose bytes depend on nothing but the tree and `modified`: sorted, without names of
+ * owners. `prefix` goes before each path.
+ */
 export async function writeLayer(tree: FileTree, modified: Date, path: string, prefix = ""): Promise<LayerFile> {
   const tar = pack();
   const [plain, compressed] = [measure(), measure()];
@@ -78,7 +86,14 @@ export async function writeLayer(tree: FileTree, modified: Date, path: string, p
     if (entry.type === "symlink")
       tar.entry({ name, type: "symlink", linkname: entry.target, mode: 0o777, uid: 0, gid: 0, mtime: modified });
     else {
-      const header = { name, type: entry.type, mode: entry.mode, uid: entry.uid ?? 0, gid: entry.gid ?? 0, mtime: modified };
+      const header = {
+        name,
+        type: entry.type,
+        mode: entry.mode,
+        uid: entry.uid ?? 0,
+        gid: entry.gid ?? 0,
+        mtime: modified,
+      };
       if (entry.type === "directory") tar.entry(header);
       else tar.entry(header, Buffer.from(entry.content));
     }

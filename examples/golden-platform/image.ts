@@ -25,8 +25,8 @@ export interface ImageDescription {
 }
 
 /**
- * Times in what is built here, so that the same content is the same digest: `SOURCE_DATE_EPOCH` (seconds, by reproducible-builds.org), or the
- * first second of 1980, as Cloud Native Buildpacks have it.
+ * Times in what is built here, so that the same content is the same digest: `SOURCE_DATE_EPOCH` (seconds, by
+ * reproducible-builds.org), or the first second of 1980, as Cloud Native Buildpacks have it.
  */
 export function fixedTime(env: Readonly<Record<string, string | undefined>>): Date {
   const epoch = env.SOURCE_DATE_EPOCH;
@@ -53,8 +53,17 @@ export function assembleImage(description: ImageDescription, layers: LayerFile[]
 }
 
 /** Pushes what the registry has not got yet, the manifest last, and returns the manifest's digest. */
-export async function pushImage(client: RegistryClient, repository: Repository, image: BuiltImage, tag?: string): Promise<Digest> {
-  const config: Descriptor = { mediaType: mediaTypes.ociConfig, digest: digestOf(image.config), size: image.config.byteLength };
+export async function pushImage(
+  client: RegistryClient,
+  repository: Repository,
+  image: BuiltImage,
+  tag?: string,
+): Promise<Digest> {
+  const config: Descriptor = {
+    mediaType: mediaTypes.ociConfig,
+    digest: digestOf(image.config),
+    size: image.config.byteLength,
+  };
   for (const layer of image.layers) {
     if (!(await client.hasBlob(repository, layer.digest))) {
       await client.pushBlob(repository, describeLayer(layer), () => createReadStream(layer.path));
@@ -64,7 +73,10 @@ export async function pushImage(client: RegistryClient, repository: Repository, 
   return client.pushManifest(repository, image.manifest, image.mediaType, tag);
 }
 
-/** Puts an image into `directory`, whole or not at all. Its layers must lie beside that directory, on the same file system; they are moved. */
+/**
+ * Puts an image into `directory`, whole or not at all. Its layers must lie beside that directory, on the same file
+ * system; they are moved.
+ */
 export async function saveImage(image: BuiltImage, directory: string): Promise<BuiltImage> {
   const staging = `${directory}.${process.pid}.partial`;
   await rm(staging, { recursive: true, force: true });
@@ -75,13 +87,22 @@ export async function saveImage(image: BuiltImage, directory: string): Promise<B
   await rm(directory, { recursive: true, force: true });
   await mkdir(dirname(directory), { recursive: true });
   await rename(staging, directory);
-  return { ...image, layers: image.layers.map((layer, index) => ({ ...layer, path: join(directory, layerName(index)) })) };
+  return {
+    ...image,
+    layers: image.layers.map((layer, index) => ({ ...layer, path: join(directory, layerName(index)) })),
+  };
 }
 
-/** The image that {@link saveImage} left in `directory`, all its digests checked again; undefined where there is none or it is damaged. */
+/**
+ * The image that {@link saveImage} left in `directory`, all its digests checked again; undefined where there is none or
+ * it is damaged.
+ */
 export async function loadImage(directory: string): Promise<BuiltImage | undefined> {
   try {
-    const [manifest, config] = await Promise.all([readFile(join(directory, "manifest.json")), readFile(join(directory, "config.json"))]);
+    const [manifest, config] = await Promise.all([
+      readFile(join(directory, "manifest.json")),
+      readFile(join(directory, "config.json")),
+    ]);
     const parsed = parseManifest(manifest, undefined, directory);
     const diffIds = parseImageConfig(config, directory).rootfs.diff_ids;
     if (parsed.kind !== "image" || parsed.manifest.config.digest !== digestOf(config)) return undefined;
@@ -90,7 +111,8 @@ export async function loadImage(directory: string): Promise<BuiltImage | undefin
     for (const [index, layer] of parsed.manifest.layers.entries()) {
       const path = join(directory, layerName(index));
       const diffId = diffIds[index];
-      if (diffId === undefined || (await stat(path)).size !== layer.size || (await digestFile(path)) !== layer.digest) return undefined;
+      if (diffId === undefined || (await stat(path)).size !== layer.size || (await digestFile(path)) !== layer.digest)
+        return undefined;
       layers.push({ path, digest: layer.digest, diffId, size: layer.size });
     }
     return { digest: parsed.digest, mediaType: parsed.mediaType, manifest, config, layers };

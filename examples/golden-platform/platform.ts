@@ -56,16 +56,25 @@ export interface PlatformImages {
   buildpack: BuiltImage;
 }
 
-export async function buildPlatformImages(options: Omit<PlatformOptions, "registry" | "client">): Promise<PlatformImages> {
+export async function buildPlatformImages(
+  options: Omit<PlatformOptions, "registry" | "client">,
+): Promise<PlatformImages> {
   const outputDirectory = join(options.directory, "images");
-  const build = (variant: BaseVariant): Promise<BuiltImage> => buildGoldenBase({ ...options, outputDirectory, variant });
+  const build = (variant: BaseVariant): Promise<BuiltImage> =>
+    buildGoldenBase({ ...options, outputDirectory, variant });
   const golden = await build("golden");
   const other = await build("other");
-  const buildpack = await packageBuildpack(join(import.meta.dirname, "buildpack-node"), { outputDirectory, env: options.env });
+  const buildpack = await packageBuildpack(join(import.meta.dirname, "buildpack-node"), {
+    outputDirectory,
+    env: options.env,
+  });
   return { golden, other, buildpack };
 }
 
-/** An organisation's side of the path: pushes the bases and the buildpack, makes the stages' keys on first use, and publishes the policy that names them all. */
+/**
+ * An organisation's side of the path: pushes the bases and the buildpack, makes the stages' keys on first use, and
+ * publishes the policy that names them all.
+ */
 export async function installPlatform(images: PlatformImages, options: PlatformOptions): Promise<Platform> {
   const { client, registry, directory } = options;
   const push = async (name: string, image: BuiltImage): Promise<string> => {
@@ -86,10 +95,21 @@ export async function installPlatform(images: PlatformImages, options: PlatformO
     const reference = await publishPolicy(client, parseRepository(`${registry}/platform/policy`), await readFile(file));
     return `oci://${formatReference(reference)}`;
   };
-  return { policy: await publish(policy), policyFile: policy, foreignPolicy: await publish(foreign), keys, base, foreignBase, buildpack };
+  return {
+    policy: await publish(policy),
+    policyFile: policy,
+    foreignPolicy: await publish(foreign),
+    keys,
+    base,
+    foreignBase,
+    buildpack,
+  };
 }
 
-/** Puts the platform's policy in force for what is promoted to `vetted`, HOST/FIRST, and gives the name by which the stages take whichever is in force. */
+/**
+ * Puts the platform's policy in force for what is promoted to `vetted`, HOST/FIRST, and gives the name by which the
+ * stages take whichever is in force.
+ */
 export async function activatePlatformPolicy(
   { policyFile, policy, keys }: Pick<Platform, "policy" | "policyFile" | "keys">,
   vetted: string,
@@ -134,7 +154,10 @@ interface PolicyFacts {
   buildpack: string;
 }
 
-/** On a machine of one's own, to look at things, nothing of value is lost where a user may make no namespaces (Ubuntu 24.04, without passwordless sudo). */
+/**
+ * On a machine of one's own, to look at things, nothing of value is lost where a user may make no namespaces (Ubuntu
+ * 24.04, without passwordless sudo).
+ */
 async function canKeepBuildsApart(): Promise<boolean> {
   if (process.geteuid?.() === 0) return true;
   const ways: [string, string[]][] = [
@@ -142,7 +165,9 @@ async function canKeepBuildsApart(): Promise<boolean> {
     ["sudo", ["-n", "true"]],
   ];
   for (const [program, args] of ways) {
-    const { exitCode } = await runProcess(program, args, { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" } }).catch(() => ({ exitCode: 1 }));
+    const { exitCode } = await runProcess(program, args, { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" } }).catch(
+      () => ({ exitCode: 1 }),
+    );
     if (exitCode === 0) return true;
   }
   return false;

@@ -23,8 +23,9 @@ const leftOut = /^usr\/share\/(?:bug|doc-base|groff|info|linda|lintian|locale|ma
 const documentation = /^usr\/share\/doc\/[^/]+\//;
 
 /**
- * Makes one root file system of the packages' files, and writes by hand what their maintainer scripts would have: users, the bundle of certificates,
- * the links of a merged /usr, and the packages' entries in `/var/lib/dpkg/status.d`, without which scanners see none of them.
+ * Makes one root file system of the packages' files, and writes by hand what their maintainer scripts would have:
+ * users, the bundle of certificates, the links of a merged /usr, and the packages' entries in `/var/lib/dpkg/status.d`,
+ * without which scanners see none of them.
  * @throws Error where two packages have a different file at one path
  */
 export function composeRoot(packages: readonly UnpackedPackage[], distribution: Distribution): FileTree {
@@ -35,7 +36,8 @@ export function composeRoot(packages: readonly UnpackedPackage[], distribution: 
       placeEntry(root, path, entry, unpacked.name);
     }
   }
-  for (const name of mergedDirectories) if (root.has(`usr/${name}`)) root.set(name, { type: "symlink", target: `usr/${name}` });
+  for (const name of mergedDirectories)
+    if (root.has(`usr/${name}`)) root.set(name, { type: "symlink", target: `usr/${name}` });
   addAccounts(root);
   addCertificates(root);
   // glibc's own default asks DNS first, and then /etc/hosts is not read.
@@ -44,9 +46,11 @@ export function composeRoot(packages: readonly UnpackedPackage[], distribution: 
   root.set("var/run", { type: "symlink", target: "/run" });
   for (const unpacked of packages) {
     addFile(root, `var/lib/dpkg/status.d/${unpacked.name}`, `${unpacked.control.trimEnd()}\n`);
-    if (unpacked.md5sums !== undefined) addFile(root, `var/lib/dpkg/status.d/${unpacked.name}.md5sums`, unpacked.md5sums);
+    if (unpacked.md5sums !== undefined)
+      addFile(root, `var/lib/dpkg/status.d/${unpacked.name}.md5sums`, unpacked.md5sums);
   }
-  if (!root.has("etc/os-release")) throw new Error(`the packages of ${distribution.prettyName} bring no etc/os-release`);
+  if (!root.has("etc/os-release"))
+    throw new Error(`the packages of ${distribution.prettyName} bring no etc/os-release`);
   checkLinks(root);
   return root;
 }
@@ -72,7 +76,10 @@ function placeEntry(root: FileTree, path: string, entry: TreeEntry, owner: strin
   }
 }
 
-/** A relative link that moves one directory down still has to reach what it pointed at; what it pointed at may have moved as well. */
+/**
+ * A relative link that moves one directory down still has to reach what it pointed at; what it pointed at may have
+ * moved as well.
+ */
 function relinked(from: string, to: string, target: string): string {
   const pointed = posix.normalize(posix.join(posix.dirname(from), target));
   const top = pointed.split("/")[0] ?? "";
@@ -103,20 +110,28 @@ function addAccounts(root: FileTree): void {
   root.set(home.slice(1), { type: "directory", mode: 0o755, uid, gid });
 }
 
-/** What update-ca-certificates makes: every certificate of the package, in one file, where OpenSSL and Go look for it. */
+/**
+ * What update-ca-certificates makes: every certificate of the package, in one file, where OpenSSL and Go look for it.
+ */
 function addCertificates(root: FileTree): void {
   const certificates = [...root]
     .filter(([path]) => path.startsWith("usr/share/ca-certificates/") && path.endsWith(".crt"))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([, entry]) => (entry.type === "file" ? [`${Buffer.from(entry.content).toString("latin1").trimEnd()}\n`] : []));
+    .flatMap(([, entry]) =>
+      entry.type === "file" ? [`${Buffer.from(entry.content).toString("latin1").trimEnd()}\n`] : [],
+    );
   if (certificates.length > 0) addFile(root, "etc/ssl/certs/ca-certificates.crt", certificates.join(""));
 }
 
-/** A program is started through its interpreter and its libraries' links: one of them that leads nowhere makes an image that can't start. */
+/**
+ * A program is started through its interpreter and its libraries' links: one of them that leads nowhere makes an image
+ * that can't start.
+ */
 function checkLinks(root: FileTree): void {
   for (const [path, entry] of root) {
     if (entry.type !== "symlink" || !/^usr\/lib(?:64)?\//.test(path)) continue;
-    if (resolvePath(root, path) === undefined) throw new Error(`/${path} is a link to ${entry.target}, which the base does not have`);
+    if (resolvePath(root, path) === undefined)
+      throw new Error(`/${path} is a link to ${entry.target}, which the base does not have`);
   }
 }
 

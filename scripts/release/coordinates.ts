@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { ownRepository } from "@goldenpath/core/tools/own-release";
 import { root } from "../steps.ts";
 
-/** Where goldenpath's own releases are. A fork changes these (`repository` where core has it), and nothing else does. */
+/**
+ * Where goldenpath's own releases are. A fork changes these (`repository` where core has it), and nothing else does.
+ */
 export const coordinates = {
   repository: ownRepository,
   npmPackage: "@goldenpath-ci/goldenpath",

@@ -1,6 +1,7 @@
-// The container image for other CI systems, made without Docker and without root: Debian's or Ubuntu's packages, Node, the command line and its tools, a layer each.
-//   node scripts/release/image.ts make FOLDER           makes it for this machine's architecture
-//   node scripts/release/image.ts push REPOSITORY TAG FOLDER=DIGEST…   pushes what was made, one index over all, and prints the index's digest
+// The container image for other CI systems, made without Docker and without root: Debian's or Ubuntu's packages, Node,
+// the command line and its tools, a layer each. node scripts/release/image.ts make FOLDER makes it for this machine's
+// architecture node scripts/release/image.ts push REPOSITORY TAG FOLDER=DIGEST… pushes what was made, one index over
+// all, and prints the index's digest
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { findTool } from "@goldenpath/core/tools/find";
@@ -14,17 +15,39 @@ import { parseRepository, type Repository } from "@goldenpath/registry-client/oc
 import { parseDistribution } from "../../examples/golden-platform/apt.ts";
 import { installPackages } from "../../examples/golden-platform/base.ts";
 import { addFile, addParents, type FileTree, readTree, writeLayer } from "../../examples/golden-platform/file-tree.ts";
-import { assembleImage, type BuiltImage, fixedTime, loadImage, pushImage, saveImage } from "../../examples/golden-platform/image.ts";
+import {
+  assembleImage,
+  type BuiltImage,
+  fixedTime,
+  loadImage,
+  pushImage,
+  saveImage,
+} from "../../examples/golden-platform/image.ts";
 import { runUser } from "../../examples/golden-platform/root-tree.ts";
 import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
 import { bin } from "../steps.ts";
 import { coordinates, readVersion } from "./coordinates.ts";
 import { stagePackage } from "./package.ts";
 
-/** What CI systems start a job's script with (a shell and the usual small programs), what a build is kept apart with, and git for a checkout's facts. */
+/**
+ * What CI systems start a job's script with (a shell and the usual small programs), what a build is kept apart with,
+ * and git for a checkout's facts.
+ */
 const choice = {
   packages: [
-    ...["base-files", "bash", "ca-certificates", "coreutils", "dash", "diffutils", "findutils", "git", "grep", "gzip", "iproute2"],
+    ...[
+      "base-files",
+      "bash",
+      "ca-certificates",
+      "coreutils",
+      "dash",
+      "diffutils",
+      "findutils",
+      "git",
+      "grep",
+      "gzip",
+      "iproute2",
+    ],
     ...["libc6", "libgcc-s1", "libstdc++6", "mount", "netbase", "sed", "tar", "tzdata", "util-linux"],
   ],
   notNeeded: {
@@ -60,10 +83,14 @@ export async function makeImage(options: ImageOptions): Promise<BuiltImage> {
   const work = mkdtempSync(join(folder, ".work-"));
   try {
     const distribution = parseDistribution(readFileSync("/etc/os-release", "utf8"));
-    const { root, packages } = await installPackages({ packages: [...choice.packages], notNeeded: choice.notNeeded }, distribution, {
-      directory: work,
-      env,
-    });
+    const { root, packages } = await installPackages(
+      { packages: [...choice.packages], notNeeded: choice.notNeeded },
+      distribution,
+      {
+        directory: work,
+        env,
+      },
+    );
     const tools = options.tools ?? (await findTools(options));
     const trees = [root, programs({ node: realpathSync(bin("node")) }), await commandLine(work), programs(tools)];
     const layers = [];
@@ -120,7 +147,8 @@ async function commandLine(work: string): Promise<FileTree> {
 }
 
 /**
- * Pushes images that were made elsewhere, each only where it has the digest that its maker said, and an index over them.
+ * Pushes images that were made elsewhere, each only where it has the digest that its maker said, and an index over
+ * them.
  * @returns the index's digest
  */
 export async function pushImages(
@@ -132,10 +160,16 @@ export async function pushImages(
   const manifests = [];
   for (const { folder, digest } of made) {
     const image = await loadImage(join(folder, "image"));
-    if (image?.digest !== digest) throw new Error(`${folder} holds ${image?.digest ?? "no whole image"}, and ${digest} was made`);
+    if (image?.digest !== digest)
+      throw new Error(`${folder} holds ${image?.digest ?? "no whole image"}, and ${digest} was made`);
     await pushImage(client, repository, image);
     const { architecture, os } = parseImageConfig(image.config, folder);
-    manifests.push({ mediaType: image.mediaType, digest: image.digest, size: image.manifest.byteLength, platform: { architecture, os } });
+    manifests.push({
+      mediaType: image.mediaType,
+      digest: image.digest,
+      size: image.manifest.byteLength,
+      platform: { architecture, os },
+    });
   }
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
   return client.pushManifest(repository, new TextEncoder().encode(JSON.stringify(index)), mediaTypes.ociIndex, tag);

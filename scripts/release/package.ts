@@ -1,5 +1,6 @@
-// Makes the npm package of the command line: `node scripts/release/package.ts FOLDER` leaves FOLDER/*.tgz and prints its path. It has no dependencies, so what is installed is what was
-// bundled from the lock file. Folders in it are as in the repository, since the sources find `package.json` and the actions' inputs beside them.
+// Makes the npm package of the command line: `node scripts/release/package.ts FOLDER` leaves FOLDER/*.tgz and prints
+// its path. It has no dependencies, so what is installed is what was bundled from the lock file. Folders in it are as
+// in the repository, since the sources find `package.json` and the actions' inputs beside them.
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,10 +12,22 @@ import { coordinates, readVersion } from "./coordinates.ts";
 
 /** Fills an empty folder with what the package holds. */
 export function stagePackage(folder: string): void {
-  const run = (file: string, args: string[]): void => void execFileSync(file, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  const run = (file: string, args: string[]): void =>
+    void execFileSync(file, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   run(bin("tsc"), ["--build"]);
   const dist = join(folder, "packages/cli/dist");
-  run(bin("ncc"), ["build", copyCompiled(), "--out", dist, "--minify", "--no-cache", "--license", "licenses.txt", "--target", "es2022"]);
+  run(bin("ncc"), [
+    "build",
+    copyCompiled(),
+    "--out",
+    dist,
+    "--minify",
+    "--no-cache",
+    "--license",
+    "licenses.txt",
+    "--target",
+    "es2022",
+  ]);
   // What makes ncc's output a module; and a licence's line ends are those of its author's machine.
   writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
   const licenses = join(dist, "licenses.txt");
@@ -34,7 +47,8 @@ export function stagePackage(folder: string): void {
 const compiled = join("node_modules", ".cache", "goldenpath-package");
 
 /**
- * The compiled command line with its verbs named one by one, which a bundler has to see: the sources load a stage's verb by its row's word.
+ * The compiled command line with its verbs named one by one, which a bundler has to see: the sources load a stage's
+ * verb by its row's word.
  * @returns its entry, relative to the root
  */
 function copyCompiled(): string {
@@ -51,7 +65,10 @@ function copyCompiled(): string {
 }
 
 function describePackage() {
-  const { description, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, string>;
+  const { description, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<
+    string,
+    string
+  >;
   return {
     ...{ name: coordinates.npmPackage, version: readVersion(), description, license },
     // npm's trusted publishing compares this with the workflow that publishes.

@@ -1,5 +1,7 @@
-// Our own release of tools: `node scripts/release/tools.ts FOLDER [NAME…] [--platform OS-ARCH]…` builds the lock's tools from the Go module proxy, compares each with the lock, and leaves
-// FOLDER/TAG/FILE and FOLDER/TAG/SHA256SUMS as a release has them. It prints the tags. What is already there is built again: a release's bytes are made here and nowhere else.
+// Our own release of tools: `node scripts/release/tools.ts FOLDER [NAME…] [--platform OS-ARCH]…` builds the lock's
+// tools from the Go module proxy, compares each with the lock, and leaves FOLDER/TAG/FILE and FOLDER/TAG/SHA256SUMS as
+// a release has them. It prints the tags. What is already there is built again: a release's bytes are made here and
+// nowhere else.
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -29,7 +31,9 @@ export async function buildRelease(
 ): Promise<string | undefined> {
   const tag = ownReleaseTag(tool);
   const directory = join(folder, tag);
-  const wanted = (Object.keys(tool.builds) as ToolPlatform[]).filter((platform) => platforms.length === 0 || platforms.includes(platform));
+  const wanted = (Object.keys(tool.builds) as ToolPlatform[]).filter(
+    (platform) => platforms.length === 0 || platforms.includes(platform),
+  );
   if (wanted.length === 0) return undefined;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
@@ -45,7 +49,10 @@ export async function buildRelease(
 
 if (import.meta.main) {
   try {
-    const { values, positionals } = parseArgs({ options: { platform: { type: "string", multiple: true } }, allowPositionals: true });
+    const { values, positionals } = parseArgs({
+      options: { platform: { type: "string", multiple: true } },
+      allowPositionals: true,
+    });
     const [folder, ...names] = positionals;
     const strange = names.find((name) => !productionTools.some((tool) => tool.name === name));
     if (folder === undefined || strange !== undefined) {

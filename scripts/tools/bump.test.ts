@@ -12,7 +12,8 @@ import { listUnverified } from "./check-lock.ts";
 import { parseChecksums } from "./checksums.ts";
 import { type SigstoreStandIn, startSigstore } from "./sigstore-stand-in.ts";
 
-// The publisher is a server of this machine, and so is the Sigstore that it signs with: neither github.com nor the public one is reached from tests.
+// The publisher is a server of this machine, and so is the Sigstore that it signs with: neither github.com nor the
+// public one is reached from tests.
 const sha256 = (bytes: Uint8Array | string): string => digestHex(digestOf(bytes));
 const signer = {
   subject: "https://github.com/example/hammer/.github/workflows/release.yaml@refs/heads/main",
@@ -52,7 +53,9 @@ beforeEach(async () => {
 });
 
 function archiveOf(program: string): Buffer {
-  return gzipSync(tarOf({ name: "LICENSE", content: "as you like" }, { name: "hammer", content: program, mode: 0o755 }));
+  return gzipSync(
+    tarOf({ name: "LICENSE", content: "as you like" }, { name: "hammer", content: program, mode: 0o755 }),
+  );
 }
 
 const at = (version: string, file: string): string => `/example/hammer/releases/download/v${version}/${file}`;
@@ -78,7 +81,8 @@ async function publish(version: string, more: Published = {}): Promise<void> {
     at(version, `hammer_${version}_checksums.txt.sigstore.json`),
     await (more.sigstore ?? sigstore).sign(signed, more.by ?? signer, more.kind),
   );
-  for (const arch of ["amd64", "arm64"] as const) files.set(at(version, `hammer_${version}_linux_${arch}.tar.gz`), archives[arch]);
+  for (const arch of ["amd64", "arm64"] as const)
+    files.set(at(version, `hammer_${version}_linux_${arch}.tar.gz`), archives[arch]);
 }
 
 function hammer(more: Partial<LockedTool> = {}): LockedTool {
@@ -99,7 +103,10 @@ function hammer(more: Partial<LockedTool> = {}): LockedTool {
     releases: { "linux-amd64": release("amd64"), "linux-arm64": release("arm64") },
     publisher: {
       repository: "example/hammer",
-      assets: { "linux-amd64": "hammer_{version}_linux_amd64.tar.gz", "linux-arm64": "hammer_{version}_linux_arm64.tar.gz" },
+      assets: {
+        "linux-amd64": "hammer_{version}_linux_amd64.tar.gz",
+        "linux-arm64": "hammer_{version}_linux_arm64.tar.gz",
+      },
       member: "hammer",
       checksums: "hammer_{version}_checksums.txt",
       bundle: "hammer_{version}_checksums.txt.sigstore.json",
@@ -199,9 +206,9 @@ describe("bumpTool refuses", () => {
     await publish("1.2.3");
     const row = hammer();
     if (row.publisher === undefined) throw new Error("it has one");
-    expect(await codeOf(bumpTool({ ...row, publisher: { ...row.publisher, member: "mallet" } }, "1.2.3", options()))).toBe(
-      "tool-archive-invalid",
-    );
+    expect(
+      await codeOf(bumpTool({ ...row, publisher: { ...row.publisher, member: "mallet" } }, "1.2.3", options())),
+    ).toBe("tool-archive-invalid");
   });
 
   it.each(["latest", "1.2", "1.2.3-rc.1", ""])("the version '%s'", async (version) => {
@@ -239,7 +246,9 @@ describe("bumpTool", () => {
       ldflags: "-s -w -X main.version=1.3.0",
       builds: { "linux-amd64": "b".repeat(64) },
     });
-    expect(bumped.releases?.["linux-arm64"]?.url).toBe(`https://github.com${at("1.3.0", "hammer_1.3.0_linux_arm64.tar.gz")}`);
+    expect(bumped.releases?.["linux-arm64"]?.url).toBe(
+      `https://github.com${at("1.3.0", "hammer_1.3.0_linux_arm64.tar.gz")}`,
+    );
     expect(Object.keys(bumped)).toEqual(Object.keys(hammer()));
     expect(measured).toEqual(["sum example.com/hammer@v1.3.0", "build 1.3.0 -s -w -X main.version=1.3.0 linux-amd64"]);
   });

@@ -32,18 +32,21 @@ const maxTextBytes = 1024 * 1024;
 
 /**
  * The row as it is to be. Without a version, the publisher's latest.
- * @throws UserError `version-invalid`, `version-missing`, `checksums-invalid`, `signature-invalid`, `signer-unexpected`, `asset-missing`, `release-changed`;
- *   InfrastructureError of downloads, of archives and of Go
+ * @throws UserError `version-invalid`, `version-missing`, `checksums-invalid`, `signature-invalid`,
+ *   `signer-unexpected`, `asset-missing`, `release-changed`; InfrastructureError of downloads, of archives and of Go
  */
 export async function bumpTool(row: LockedTool, wanted: string | undefined, options: BumpOptions): Promise<LockedTool> {
   const version = (wanted ?? (await findLatest(row, options))).replace(/^v/, "");
   if (!/^\d+\.\d+\.\d+$/.test(version)) {
-    throw new UserError(`'${version}' is not a version of ${row.name}: expected MAJOR.MINOR.PATCH`, { code: "version-invalid" });
+    throw new UserError(`'${version}' is not a version of ${row.name}: expected MAJOR.MINOR.PATCH`, {
+      code: "version-invalid",
+    });
   }
   const { releases: before, ...rest } = row;
   const releases = row.publisher === undefined ? undefined : await fetchReleases(row, row.publisher, version, options);
   if (version === row.version) {
-    for (const [platform, release] of Object.entries(releases ?? {})) refuseChange(row, before?.[platform as ToolPlatform], release);
+    for (const [platform, release] of Object.entries(releases ?? {}))
+      refuseChange(row, before?.[platform as ToolPlatform], release);
     return orderFields({ ...row, ...(releases === undefined ? {} : { releases }) });
   }
   const moduleVersion = `v${version}`;
@@ -56,7 +59,8 @@ export async function bumpTool(row: LockedTool, wanted: string | undefined, opti
     ...(releases === undefined ? {} : { releases }),
   };
   const builds: Partial<Record<ToolPlatform, string>> = {};
-  for (const platform of Object.keys(row.builds) as ToolPlatform[]) builds[platform] = await options.go.measureBuild(next, platform);
+  for (const platform of Object.keys(row.builds) as ToolPlatform[])
+    builds[platform] = await options.go.measureBuild(next, platform);
   return orderFields({ ...next, builds });
 }
 
@@ -67,7 +71,10 @@ function orderFields(row: LockedTool): LockedTool {
   return { name, version, module, toolchain, package: more.package, ldflags, builds, ...Object.fromEntries(kept) };
 }
 
-/** What is published under a version never changes; where it did, or where the hash that was copied was wrong, somebody has to look. */
+/**
+ * What is published under a version never changes; where it did, or where the hash that was copied was wrong, somebody
+ * has to look.
+ */
 function refuseChange(row: LockedTool, before: ToolRelease | undefined, now: ToolRelease | undefined): void {
   if (before === undefined || now === undefined || before.sha256 === now.sha256) return;
   throw new UserError(
@@ -89,7 +96,9 @@ async function findLatest({ name, publisher }: LockedTool, options: BumpOptions)
   const url = `${options.github ?? "https://github.com"}/${publisher.repository}/releases/latest`;
   const response = await ask(url, { redirect: "manual" });
   await response.body?.cancel();
-  const version = /\/releases\/tag\/v(?<version>\d+\.\d+\.\d+)$/.exec(response.headers.get("location") ?? "")?.groups?.["version"];
+  const version = /\/releases\/tag\/v(?<version>\d+\.\d+\.\d+)$/.exec(response.headers.get("location") ?? "")?.groups?.[
+    "version"
+  ];
   if (version !== undefined) return version;
   throw new UserError(`${url} does not lead to a release tagged vMAJOR.MINOR.PATCH (it answered ${response.status})`, {
     code: "version-missing",
@@ -146,7 +155,9 @@ async function measureMember(
     const label = `${row.name} of ${url.split("/").at(-1)}`;
     const archive = join(folder, "archive");
     await downloadTool({ url }, archive, { label, sha256s: [sha256], ports: options.ports, env: options.env });
-    return member === undefined ? sha256 : await unpackMember(archive, join(folder, "program"), { label, sha256, member });
+    return member === undefined
+      ? sha256
+      : await unpackMember(archive, join(folder, "program"), { label, sha256, member });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -162,7 +173,8 @@ async function fetchText(url: string): Promise<Uint8Array> {
     });
   }
   const bytes = await response.bytes();
-  if (bytes.byteLength > maxTextBytes) throw new UserError(`${url} is larger than ${maxTextBytes} bytes`, { code: "checksums-invalid" });
+  if (bytes.byteLength > maxTextBytes)
+    throw new UserError(`${url} is larger than ${maxTextBytes} bytes`, { code: "checksums-invalid" });
   return bytes;
 }
 
@@ -171,7 +183,10 @@ async function ask(url: string, init: RequestInit = {}): Promise<Response> {
     return await fetch(url, { ...init, signal: AbortSignal.timeout(60_000) });
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new InfrastructureError(`${url} can't be reached: ${describeError(cause)}`, { code: "publisher-unreachable", cause: error });
+    throw new InfrastructureError(`${url} can't be reached: ${describeError(cause)}`, {
+      code: "publisher-unreachable",
+      cause: error,
+    });
   }
 }
 

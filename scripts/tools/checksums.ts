@@ -5,7 +5,8 @@ import { parseJson } from "@goldenpath/foundation/text/json";
 import { type Bundle, bundleFromJSON, isBundleWithMessageSignature } from "@sigstore/bundle";
 import { type TrustMaterial, toSignedEntity, Verifier } from "@sigstore/verify";
 
-const wayOut = "Look at the publisher's release and at how it is signed now; the row's 'publisher' says what was expected.";
+const wayOut =
+  "Look at the publisher's release and at how it is signed now; the row's 'publisher' says what was expected.";
 
 /**
  * Lines of `SHA-256  FILE` → SHA-256 by file.
@@ -17,7 +18,8 @@ export function parseChecksums(text: string, where: string): Map<string, string>
   for (const line of text.split(/\r?\n/)) {
     if (line.trim() === "") continue;
     const { sha256, file } = /^(?<sha256>[0-9a-f]{64}) [ *](?<file>\S+)$/.exec(line)?.groups ?? {};
-    if (sha256 === undefined || file === undefined) throw invalid(`this is no line of checksums: ${JSON.stringify(line.slice(0, 200))}`);
+    if (sha256 === undefined || file === undefined)
+      throw invalid(`this is no line of checksums: ${JSON.stringify(line.slice(0, 200))}`);
     if (byFile.has(file) && byFile.get(file) !== sha256) throw invalid(`it has two checksums of ${file}`);
     byFile.set(file, sha256);
   }
@@ -26,8 +28,9 @@ export function parseChecksums(text: string, where: string): Map<string, string>
 }
 
 /**
- * That `bytes` are signed by exactly this subject, by this issuer's word: the certificate chains to the trust root and is in a certificate log, the signature is in a
- * transparency log whose time is within the certificate's, and it holds over these bytes.
+ * That `bytes` are signed by exactly this subject, by this issuer's word: the certificate chains to the trust root and
+ * is in a certificate log, the signature is in a transparency log whose time is within the certificate's, and it holds
+ * over these bytes.
  * @throws UserError `signature-invalid`, `signer-unexpected`
  */
 export function verifySigned(
@@ -48,7 +51,10 @@ export function verifySigned(
   const signedBy = { subject: identity?.subjectAlternativeName, issuer: identity?.extensions?.issuer };
   if (signedBy.subject === subject && signedBy.issuer === issuer) return;
   const told = `${signedBy.subject ?? "nobody"} by the word of ${signedBy.issuer ?? "nobody"}`;
-  throw new UserError(`${where} is signed by ${told}, expected ${subject} by the word of ${issuer}`, { code: "signer-unexpected", wayOut });
+  throw new UserError(`${where} is signed by ${told}, expected ${subject} by the word of ${issuer}`, {
+    code: "signer-unexpected",
+    wayOut,
+  });
 }
 
 function readBundle(text: string, where: string): Bundle {
@@ -58,7 +64,8 @@ function readBundle(text: string, where: string): Bundle {
   } catch (error) {
     throw invalid(where, "it is not a Sigstore bundle", error);
   }
-  if (!isBundleWithMessageSignature(bundle)) throw invalid(where, "it is not a signature over the checksums, but of a statement");
+  if (!isBundleWithMessageSignature(bundle))
+    throw invalid(where, "it is not a signature over the checksums, but of a statement");
   return bundle;
 }
 

@@ -1,4 +1,5 @@
-// npm run tools:bump -- NAME [VERSION]: one row of the tools' lock, from what its publisher signed. Needs the network, and Go where the version changes.
+// npm run tools:bump -- NAME [VERSION]: one row of the tools' lock, from what its publisher signed. Needs the network,
+// and Go where the version changes.
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -31,7 +32,12 @@ const go = {
     const folder = await mkdtemp(join(tmpdir(), "goldenpath-build-"));
     try {
       const output = join(folder, tool.name);
-      await compileTool(tool, output, { platform, cacheDirectory: toolCacheDirectory(process.env), ports, env: process.env });
+      await compileTool(tool, output, {
+        platform,
+        cacheDirectory: toolCacheDirectory(process.env),
+        ports,
+        env: process.env,
+      });
       return await hashBuild(output);
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -46,7 +52,12 @@ try {
     const names = productionTools.map((tool) => tool.name).join(", ");
     throw new UserError(`npm run tools:bump -- NAME [VERSION]: NAME is one of ${names}`, { code: "arguments-invalid" });
   }
-  const bumped = await bumpTool(row, version, { trust: async () => toTrustMaterial(await getTrustedRoot()), go, ports, env: process.env });
+  const bumped = await bumpTool(row, version, {
+    trust: async () => toTrustMaterial(await getTrustedRoot()),
+    go,
+    ports,
+    env: process.env,
+  });
   const rows = JSON.parse(await readFile(lockFile, "utf8")) as LockedTool[];
   await writeFile(
     lockFile,

@@ -1,5 +1,5 @@
-// A Sigstore of a test's own: the field's own pieces of a certificate authority, a certificate log and a transparency log, behind a server of this machine. What it
-// signs holds under its own trust root and under no other.
+// A Sigstore of a test's own: the field's own pieces of a certificate authority, a certificate log and a transparency
+// log, behind a server of this machine. What it signs holds under its own trust root and under no other.
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -37,7 +37,11 @@ export async function startSigstore(): Promise<SigstoreStandIn> {
   const log = (publicKey: Buffer, keyId: Uint8Array) => ({
     baseUrl: url,
     hashAlgorithm: HashAlgorithm.SHA2_256,
-    publicKey: { rawBytes: publicKey, keyDetails: PublicKeyDetails.PKIX_ECDSA_P256_SHA_256, validFor: { start: new Date(0) } },
+    publicKey: {
+      rawBytes: publicKey,
+      keyDetails: PublicKeyDetails.PKIX_ECDSA_P256_SHA_256,
+      validFor: { start: new Date(0) },
+    },
     logId: { keyId: Buffer.from(keyId) },
     operator: "test",
   });
@@ -61,7 +65,10 @@ export async function startSigstore(): Promise<SigstoreStandIn> {
       const token = [{ alg: "none" }, { sub: subject, iss: issuer, aud: "sigstore" }].map((part) =>
         Buffer.from(JSON.stringify(part)).toString("base64url"),
       );
-      const signer = new FulcioSigner({ fulcioBaseURL: url, identityProvider: { getToken: async () => `${token.join(".")}.` } });
+      const signer = new FulcioSigner({
+        fulcioBaseURL: url,
+        identityProvider: { getToken: async () => `${token.join(".")}.` },
+      });
       const parts = { signer, witnesses: [new RekorWitness({ rekorBaseURL: url })] };
       const builder = kind === "message" ? new MessageSignatureBundleBuilder(parts) : new DSSEBundleBuilder(parts);
       const artifact = { data: Buffer.from(bytes), ...(kind === "message" ? {} : { type: "text/plain" }) };

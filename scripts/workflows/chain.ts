@@ -1,5 +1,14 @@
 import { describeEnvironment, keyOf, passphraseOf, shared } from "./inputs.ts";
-import { expression, fromInput, fromSecret, type Inputs, type Mapping, type StageName, type StageRow, stageNames } from "./shape.ts";
+import {
+  expression,
+  fromInput,
+  fromSecret,
+  type Inputs,
+  type Mapping,
+  type StageName,
+  type StageRow,
+  stageNames,
+} from "./shape.ts";
 import { fileOf, stageRows } from "./stages.ts";
 
 const digest = expression("needs.build.outputs.digest");
@@ -14,7 +23,11 @@ const handed: Readonly<Record<string, string>> = {
   registry: fromInput("quarantine-registry"),
 };
 
-const needs: Partial<Record<StageName, string | string[]>> = { base: "build", scan: "build", promote: ["build", "base", "scan"] };
+const needs: Partial<Record<StageName, string | string[]>> = {
+  base: "build",
+  scan: "build",
+  promote: ["build", "base", "scan"],
+};
 
 export const chainInputs: Inputs = {
   policy: shared.policy,
@@ -31,9 +44,15 @@ export const chainInputs: Inputs = {
   database: shared.database,
   "tools-mirror": shared["tools-mirror"],
   "quarantine-registry": shared.registry,
-  "vetted-registry": { description: "The vetted registry's host, to log in to with the secrets. Empty, no login.", default: "" },
+  "vetted-registry": {
+    description: "The vetted registry's host, to log in to with the secrets. Empty, no login.",
+    default: "",
+  },
   ...Object.fromEntries(
-    stageNames.map((stage) => [`${stage}-signing-environment`, { description: describeEnvironment(stage), default: "" }]),
+    stageNames.map((stage) => [
+      `${stage}-signing-environment`,
+      { description: describeEnvironment(stage), default: "" },
+    ]),
   ),
   "runs-on": {
     description: "Label of the runner for the jobs that judge, sign and promote. Strangers' code never runs there.",
@@ -60,7 +79,10 @@ export const chainSecrets: Readonly<Record<string, string>> = {
 };
 
 export const chainOutputs = {
-  image: { description: "The promoted image, HOST/NAME@sha256:DIGEST. Deploy this.", value: expression("jobs.promote.outputs.image") },
+  image: {
+    description: "The promoted image, HOST/NAME@sha256:DIGEST. Deploy this.",
+    value: expression("jobs.promote.outputs.image"),
+  },
   digest: {
     description: "Its digest, the same in quarantine and in the vetted registry.",
     value: expression("jobs.promote.outputs.digest"),

@@ -25,9 +25,13 @@ export const shared = {
   },
   builder: { description: "Name of a builder of the policy. Default, the policy's first.", default: "" },
   env: { description: "Build-time environment for the buildpacks, one KEY=value a line.", default: "" },
-  database: { description: "Directory of a grype database on the runner. Default, grype's own, downloaded.", default: "" },
+  database: {
+    description: "Directory of a grype database on the runner. Default, grype's own, downloaded.",
+    default: "",
+  },
   "tools-mirror": {
-    description: "Where tools are downloaded from instead of their publishers, as GOLDENPATH_TOOL_MIRROR. Empty, from their publishers.",
+    description:
+      "Where tools are downloaded from instead of their publishers, as GOLDENPATH_TOOL_MIRROR. Empty, from their publishers.",
     default: "",
   },
   registry: { description: "Quarantine's host, to log in to with the secrets. Empty, no login.", default: "" },
@@ -44,5 +48,8 @@ export function describeEnvironment(stage: StageName): string {
 }
 
 export function signingEnvironment(stage: StageName): Input {
-  return { description: `${describeEnvironment(stage)} Empty, the caller's own secrets of those names are used.`, default: "" };
+  return {
+    description: `${describeEnvironment(stage)} Empty, the caller's own secrets of those names are used.`,
+    default: "",
+  };
 }

@@ -15,14 +15,18 @@ const ofTheCall: Coordinates = {
   workflowRef: () => expression("job.workflow_ref"),
 };
 
-/** github.com: an action beside the workflow, at the workflow's own commit, without a checkout (runner 2.336.0 or newer). */
+/**
+ * github.com: an action beside the workflow, at the workflow's own commit, without a checkout (runner 2.336.0 or
+ * newer).
+ */
 export const onGitHub: Place = {
   folder: ".github/workflows",
   guard: [],
   fetch: [],
   workflow: (file) => `$/.github/workflows/${file}`,
   action: (name) => `$/actions/${name}`,
-  // Any job of a repository can save an entry under any key, one that runs strangers' code included; here nothing could be restored even by mistake.
+  // Any job of a repository can save an entry under any key, one that runs strangers' code included; here nothing could
+  // be restored even by mistake.
   guarded: { "cache-mode": "none" },
   workflowRef: ofTheCall.workflowRef,
 };
@@ -40,7 +44,10 @@ const guard: Mapping = {
   ].join("\n"),
 };
 
-/** Any server: goldenpath is checked out into the job at the commit at which it was called, by what the runner says that is. */
+/**
+ * Any server: goldenpath is checked out into the job at the commit at which it was called, by what the runner says that
+ * is.
+ */
 export const onAnyServer: Place = { ...checkedOut(ofTheCall), guard: [guard] };
 
 /** A server whose runners can't say which commit was called: goldenpath is checked out at one that is written down. */

@@ -13,7 +13,10 @@ const secretsComment = [
   "under the same name, and none of these has to be given where an environment keeps it (sign and promote refuse to start without a key).",
 ].join("\n");
 
-/** The five workflows of the path for one place, by their files' names: the same names everywhere, since a name is an identity. */
+/**
+ * The five workflows of the path for one place, by their files' names: the same names everywhere, since a name is an
+ * identity.
+ */
 export function renderWorkflows(place: Place): Record<string, string> {
   return {
     "golden-path.yml": renderWorkflow(chainComment, {
@@ -42,7 +45,11 @@ function renderStage(row: StageRow, place: Place): string {
   return renderWorkflow(row.comment, {
     name: `goldenpath stage ${row.name}`,
     on: {
-      workflow_call: { inputs: declareInputs(row.inputs), secrets: declareSecrets(secrets), outputs: declareOutputs(row.outputs) },
+      workflow_call: {
+        inputs: declareInputs(row.inputs),
+        secrets: declareSecrets(secrets),
+        outputs: declareOutputs(row.outputs),
+      },
     },
     permissions: {},
     jobs: { ...row.jobs(place) },
@@ -64,7 +71,9 @@ function declareInputs(inputs: Inputs): Mapping {
 
 /** None is required: each may be kept by an environment instead of being passed. */
 function declareSecrets(secrets: Readonly<Record<string, string>>): Mapping {
-  return Object.fromEntries(Object.entries(secrets).map(([name, description]) => [name, { description, required: false }]));
+  return Object.fromEntries(
+    Object.entries(secrets).map(([name, description]) => [name, { description, required: false }]),
+  );
 }
 
 function declareOutputs(outputs: Readonly<Record<string, Output>>): Mapping {
@@ -99,7 +108,8 @@ function moveComments(node: Node): void {
         continue;
       }
       node.delete(name);
-      const target = name === "#" ? node : node.items.find((item) => isScalar(item.key) && item.key.value === name.slice(1))?.key;
+      const target =
+        name === "#" ? node : node.items.find((item) => isScalar(item.key) && item.key.value === name.slice(1))?.key;
       if (isScalar(value)) (target as Node).commentBefore = String(value.value).replaceAll(/^/gm, " ");
     }
   } else if (isScalar(node) && typeof node.value === "string") {

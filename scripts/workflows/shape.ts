@@ -1,4 +1,7 @@
-/** A part of a workflow as it is written. A key that begins with `#` is no key: its text is the comment before the key it names, `#` alone before the whole. */
+/**
+ * A part of a workflow as it is written. A key that begins with `#` is no key: its text is the comment before the key
+ * it names, `#` alone before the whole.
+ */
 export interface Mapping {
   [key: string]: Value;
 }

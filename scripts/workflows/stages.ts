@@ -1,6 +1,15 @@
 import { keyOf, passphraseOf, shared, signingEnvironment } from "./inputs.ts";
 import { pinned } from "./pins.ts";
-import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place, type StageName, type StageRow } from "./shape.ts";
+import {
+  expression,
+  fromInput,
+  fromSecret,
+  type Inputs,
+  type Mapping,
+  type Place,
+  type StageName,
+  type StageRow,
+} from "./shape.ts";
 import { logIn, logInToQuarantine, ownStep } from "./steps.ts";
 
 const quarantineLogin = {
@@ -48,7 +57,9 @@ function judgingJob(
       ownStep(place, file, { ...judge, with: { ...image, ...judge.with } }),
       ownStep(place, file, {
         name: "Sign the result, a failure as well",
-        if: expression(`!cancelled() && (steps.${judge.id}.outputs.verdict == 'pass' || steps.${judge.id}.outputs.verdict == 'fail')`),
+        if: expression(
+          `!cancelled() && (steps.${judge.id}.outputs.verdict == 'pass' || steps.${judge.id}.outputs.verdict == 'fail')`,
+        ),
         action: "sign",
         with: { ...image, results: expression(`steps.${judge.id}.outputs.result`), ...signingKey(stage) },
       }),
@@ -69,7 +80,8 @@ const build: StageRow = {
     "policy-signer": shared["policy-signer"],
     context: shared.context,
     repository: {
-      description: "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
+      description:
+        "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
     },
     tag: { description: "The tag to push." },
     strategy: shared.strategy,
@@ -90,7 +102,10 @@ const build: StageRow = {
   },
   logins: quarantineLogin,
   outputs: {
-    digest: { description: "Digest of what was built, in the repository that was given.", value: expression("jobs.build.outputs.digest") },
+    digest: {
+      description: "Digest of what was built, in the repository that was given.",
+      value: expression("jobs.build.outputs.digest"),
+    },
   },
   jobs: (place) => ({ build: buildJob(place), attest: attestJob(place) }),
 };
@@ -161,7 +176,8 @@ const base: StageRow = {
   },
   logins: quarantineLogin,
   outputs: verdict("base"),
-  jobs: (place) => judgingJob(place, "base", { name: "Enforce the golden base", id: "enforce", action: "enforce-golden-base" }),
+  jobs: (place) =>
+    judgingJob(place, "base", { name: "Enforce the golden base", id: "enforce", action: "enforce-golden-base" }),
 };
 
 const scan: StageRow = {
@@ -222,7 +238,10 @@ const promote: StageRow = {
     VETTED_PASSWORD: "Password or token of the vetted registry.",
   },
   outputs: {
-    image: { description: "The promoted image, HOST/NAME@sha256:DIGEST.", value: expression("jobs.promote.outputs.image") },
+    image: {
+      description: "The promoted image, HOST/NAME@sha256:DIGEST.",
+      value: expression("jobs.promote.outputs.image"),
+    },
     digest: { description: "Digest of the promoted image.", value: expression("jobs.promote.outputs.digest") },
   },
   jobs: (place) => ({ promote: promoteJob(place) }),
@@ -230,7 +249,10 @@ const promote: StageRow = {
 
 function promoteJob(place: Place): Mapping {
   const file = fileOf("promote");
-  const outputs = { image: expression("steps.promote.outputs.image"), digest: expression("steps.promote.outputs.digest") };
+  const outputs = {
+    image: expression("steps.promote.outputs.image"),
+    digest: expression("steps.promote.outputs.digest"),
+  };
   return keyJob(place, "promote", { outputs }, [
     logIn("the vetted registry", "vetted-registry", "VETTED"),
     ownStep(place, file, {
@@ -238,7 +260,9 @@ function promoteJob(place: Place): Mapping {
       id: "promote",
       action: "promote",
       with: {
-        ...Object.fromEntries(["image", "to", "tags", "environment", "allow-tag-rollback"].map((name) => [name, fromInput(name)])),
+        ...Object.fromEntries(
+          ["image", "to", "tags", "environment", "allow-tag-rollback"].map((name) => [name, fromInput(name)]),
+        ),
         ...signingKey("promote"),
       },
     }),

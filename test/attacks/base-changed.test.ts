@@ -2,7 +2,10 @@ import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-/** A base stays what it was approved as: every way of hiding or changing a part of it from a layer above, each beside the twin that does no harm. */
+/**
+ * A base stays what it was approved as: every way of hiding or changing a part of it from a layer above, each beside
+ * the twin that does no harm.
+ */
 
 const directory = (name: string, mode = 0o755): TarOptions => ({ name: `${name}/`, type: "5", mode });
 const link = (name: string, linkname: string): TarOptions => ({ name, type: "2", linkname, mode: 0o777 });
@@ -11,7 +14,12 @@ const whiteout = (name: string): TarOptions => file(name.replace(/([^/]+)$/, ".w
 
 const stanza = (name: string, version: string, status = "install ok installed"): string =>
   `Package: ${name}\nStatus: ${status}\nArchitecture: amd64\nVersion: ${version}\nDescription: x\n more of it\n\n`;
-const packages = { "base-files": "12.4+deb12u5", libssl3: "3.0.11-1~deb12u2", openssl: "3.0.11-1~deb12u2", mawk: "1.3.4-1" };
+const packages = {
+  "base-files": "12.4+deb12u5",
+  libssl3: "3.0.11-1~deb12u2",
+  openssl: "3.0.11-1~deb12u2",
+  mawk: "1.3.4-1",
+};
 const statusOf = (versions: Readonly<Record<string, string>>): string =>
   Object.entries(versions)
     .map(([name, version]) => stanza(name, version))
@@ -76,7 +84,11 @@ async function judge(layers: readonly (readonly TarOptions[])[], mayChange?: rea
 describe("refused, with the layer and the path", () => {
   // [what, the entries of the layer, what the message says]
   const cases: [string, TarOptions[], string][] = [
-    ["a whiteout over a certificate", [whiteout("etc/ssl/certs/ca-certificates.crt")], "removes /etc/ssl/certs/ca-certificates.crt"],
+    [
+      "a whiteout over a certificate",
+      [whiteout("etc/ssl/certs/ca-certificates.crt")],
+      "removes /etc/ssl/certs/ca-certificates.crt",
+    ],
     ["a whiteout over a folder", [whiteout("usr/lib")], "removes /usr/lib with"],
     ["a whiteout over the package database", [whiteout("var/lib/dpkg/status")], "removes /var/lib/dpkg/status"],
     ["a whiteout over a link", [whiteout("etc/os-release")], "removes /etc/os-release"],
@@ -85,20 +97,48 @@ describe("refused, with the layer and the path", () => {
     ["an opaque folder", [directory("usr/bin"), file("usr/bin/.wh..wh..opq", "")], "removes /usr/bin/openssl"],
     ["an opaque folder above", [file("usr/.wh..wh..opq", "")], "removes /usr/lib"],
     ["an opaque root", [file(".wh..wh..opq", ""), file("etc/passwd", passwd)], "removes /usr with"],
-    ["a library", [file(libssl, "evil")], `overwrites /${libssl} of base 'golden': it is a file of package libssl3:amd64`],
-    ["a library by its old folder", [file(libssl.slice(4), "evil")], "puts a directory in the place of the symlink /lib"],
+    [
+      "a library",
+      [file(libssl, "evil")],
+      `overwrites /${libssl} of base 'golden': it is a file of package libssl3:amd64`,
+    ],
+    [
+      "a library by its old folder",
+      [file(libssl.slice(4), "evil")],
+      "puts a directory in the place of the symlink /lib",
+    ],
     [
       "a program, written otherwise",
       [file("./usr/bin/../bin/openssl".replace("../bin/", ""), "evil", 0o755)],
       "overwrites /usr/bin/openssl",
     ],
     ["the name of the distribution", [file("usr/lib/os-release", "ID=alpine\n")], "overwrites /usr/lib/os-release"],
-    ["a file instead of a link", [file("etc/os-release", "ID=alpine\n")], "puts a file in the place of the symlink /etc/os-release"],
-    ["a link instead of a file", [link("usr/bin/openssl", "/opt/evil")], "puts a symlink in the place of the file /usr/bin/openssl"],
-    ["a link instead of a folder", [link("usr/lib", "/opt/lib")], "puts a symlink in the place of the directory /usr/lib"],
-    ["a link instead of a folder above", [link("usr", "/opt/usr")], "puts a symlink in the place of the directory /usr"],
+    [
+      "a file instead of a link",
+      [file("etc/os-release", "ID=alpine\n")],
+      "puts a file in the place of the symlink /etc/os-release",
+    ],
+    [
+      "a link instead of a file",
+      [link("usr/bin/openssl", "/opt/evil")],
+      "puts a symlink in the place of the file /usr/bin/openssl",
+    ],
+    [
+      "a link instead of a folder",
+      [link("usr/lib", "/opt/lib")],
+      "puts a symlink in the place of the directory /usr/lib",
+    ],
+    [
+      "a link instead of a folder above",
+      [link("usr", "/opt/usr")],
+      "puts a symlink in the place of the directory /usr",
+    ],
     ["a file instead of a folder", [file("usr/share", "x")], "puts a file in the place of the directory /usr/share"],
-    ["a folder instead of a file", [file("usr/bin/openssl/x", "x")], "puts a directory in the place of the file /usr/bin/openssl"],
+    [
+      "a folder instead of a file",
+      [file("usr/bin/openssl/x", "x")],
+      "puts a directory in the place of the file /usr/bin/openssl",
+    ],
     ["a link that leads elsewhere", [link("bin", "/opt/bin")], "leads the link /bin elsewhere (/opt/bin)"],
     [
       "a device instead of a file",
@@ -126,8 +166,16 @@ describe("refused, with the layer and the path", () => {
       "gives rights to /usr/bin/openssl",
     ],
     ["a user with number 0", [file("etc/passwd", `${passwd}toor:x:0:0::/:/bin/sh\n`)], "overwrites /etc/passwd"],
-    ["a user with number 0, written otherwise", [file("etc/passwd", `${passwd}toor:x:00:0::/:/bin/sh\n`)], "overwrites /etc/passwd"],
-    ["a user whose number wraps to 0", [file("etc/passwd", `${passwd}toor:x:4294967296:0::/:/bin/sh\n`)], "overwrites /etc/passwd"],
+    [
+      "a user with number 0, written otherwise",
+      [file("etc/passwd", `${passwd}toor:x:00:0::/:/bin/sh\n`)],
+      "overwrites /etc/passwd",
+    ],
+    [
+      "a user whose number wraps to 0",
+      [file("etc/passwd", `${passwd}toor:x:4294967296:0::/:/bin/sh\n`)],
+      "overwrites /etc/passwd",
+    ],
     ["root once more, in front", [file("etc/passwd", `root:x:1000:0::/:/bin/sh\n${passwd}`)], "overwrites /etc/passwd"],
     ["a user with another's number", [file("etc/passwd", `${passwd}app:x:1:1::/:/bin/sh\n`)], "overwrites /etc/passwd"],
     ["a password for root", [file("etc/shadow", "root:$y$x:19000:0:99999:7:::\n", 0o640)], "overwrites /etc/shadow"],
@@ -158,7 +206,11 @@ describe("refused, with the layer and the path", () => {
       "openssl:amd64 is gone",
     ],
     ["an emptied database", [file("var/lib/dpkg/status", "")], "is gone"],
-    ["another list of a package's files", [file("var/lib/dpkg/info/openssl.list", "/.\n")], "it tells of package openssl"],
+    [
+      "another list of a package's files",
+      [file("var/lib/dpkg/info/openssl.list", "/.\n")],
+      "it tells of package openssl",
+    ],
     [
       "a file of one package, where another one claims to be newer",
       [
@@ -201,7 +253,10 @@ describe("refused, with the layer and the path", () => {
     ],
     [
       "a shared folder, by a newer package",
-      [file("var/lib/dpkg/status", statusOf({ ...packages, "base-files": "99", libssl3: "99" })), link("usr/lib", "/opt/lib")],
+      [
+        file("var/lib/dpkg/status", statusOf({ ...packages, "base-files": "99", libssl3: "99" })),
+        link("usr/lib", "/opt/lib"),
+      ],
       "puts a symlink in the place of the directory /usr/lib",
     ],
     [
@@ -214,8 +269,16 @@ describe("refused, with the layer and the path", () => {
       [link("etc/alternatives/awk", "/srv/evil"), file("srv/evil", "evil", 0o755)],
       "leads the link /etc/alternatives/awk elsewhere",
     ],
-    ["a cache's folder as a link", [link("var/cache", "/usr")], "puts a symlink in the place of the directory /var/cache"],
-    ["a runtime's file as a link", [link("etc/hosts", "/usr/bin/openssl")], "puts a symlink in the place of the file /etc/hosts"],
+    [
+      "a cache's folder as a link",
+      [link("var/cache", "/usr")],
+      "puts a symlink in the place of the directory /var/cache",
+    ],
+    [
+      "a runtime's file as a link",
+      [link("etc/hosts", "/usr/bin/openssl")],
+      "puts a symlink in the place of the file /etc/hosts",
+    ],
   ];
 
   test.each(cases)("%s", async (_what, entries, message) => {
@@ -258,7 +321,10 @@ describe("layers that runtimes put together in two ways", () => {
     ["a folder that is removed, with something in it", [whiteout("srv/app"), file("srv/app/x", "x")]],
     ["a path twice, as something else", [file("srv/a", "good"), file("srv/a", "evil")]],
     ["a file and a folder of one name", [file("srv/a", "x"), link("srv/a", "/etc")]],
-    ["an attribute of the overlay file system", [{ ...directory("usr/bin"), pax: { "SCHILY.xattr.trusted.overlay.opaque": "y" } }]],
+    [
+      "an attribute of the overlay file system",
+      [{ ...directory("usr/bin"), pax: { "SCHILY.xattr.trusted.overlay.opaque": "y" } }],
+    ],
     ["the same, without root", [{ ...directory("usr/bin"), pax: { "SCHILY.xattr.user.fuseoverlayfs.opaque": "y" } }]],
     ["its own kind of whiteout", [{ name: "etc/motd", type: "3", device: [0, 0] }]],
     ["a whiteout of a whiteout", [file("srv/.wh..wh.plnk", "")]],
@@ -274,17 +340,32 @@ describe("layers that runtimes put together in two ways", () => {
 describe("passes", () => {
   const upgraded = statusOf({ ...packages, libssl3: "3.0.13-1~deb12u1", "base-files": "12.4+deb12u6" });
   test.each<[string, TarOptions[]]>([
-    ["an application beside the base", [directory("workspace"), file("workspace/app.js", "x"), link("workspace/lib", "/usr/lib")]],
+    [
+      "an application beside the base",
+      [directory("workspace"), file("workspace/app.js", "x"), link("workspace/lib", "/usr/lib")],
+    ],
     ["a Latin-1 name", [file("srv/caf\xe9", "x"), file("srv/\xff\xfe", "y")]],
-    ["the same bytes again", [directory("usr/bin"), file("usr/bin/openssl", "openssl", 0o755), file("etc/passwd", passwd)]],
+    [
+      "the same bytes again",
+      [directory("usr/bin"), file("usr/bin/openssl", "openssl", 0o755), file("etc/passwd", passwd)],
+    ],
     ["the same link again", [link("bin", "usr/bin")]],
     ["fewer rights", [file("usr/bin/su", "su", 0o755), directory("etc", 0o700), { ...directory("srv", 0o755) }]],
-    ["a new file in a folder of the base", [file("usr/lib/x86_64-linux-gnu/libapp.so", "x"), link("usr/bin/app", "/workspace/app")]],
-    ["a hard link to a file of the base", [{ name: "srv/openssl", type: "1", linkname: "usr/bin/openssl", mode: 0o755 }]],
+    [
+      "a new file in a folder of the base",
+      [file("usr/lib/x86_64-linux-gnu/libapp.so", "x"), link("usr/bin/app", "/workspace/app")],
+    ],
+    [
+      "a hard link to a file of the base",
+      [{ name: "srv/openssl", type: "1", linkname: "usr/bin/openssl", mode: 0o755 }],
+    ],
     [
       "users of its own",
       [
-        file("etc/passwd", `${passwd}app:x:1000:0::/home/app:/bin/sh\n_apt:x:100:65534::/nonexistent:/usr/sbin/nologin\n`),
+        file(
+          "etc/passwd",
+          `${passwd}app:x:1000:0::/home/app:/bin/sh\n_apt:x:100:65534::/nonexistent:/usr/sbin/nologin\n`,
+        ),
         file("etc/passwd-", passwd),
         file("etc/group", "root:x:0:\ndaemon:x:1:\napp:x:1000:\n"),
         file("etc/shadow", "root:*:19000:0:99999:7:::\napp:!:19000::::::\n", 0o640),
@@ -326,14 +407,22 @@ describe("passes", () => {
   });
 
   test("what the policy lists, a file and a folder with all that is in it", async () => {
-    const said = await judge([[file("etc/motd", "x"), whiteout("usr/lib/x86_64-linux-gnu")]], ["/etc/motd", "/usr/lib"]);
+    const said = await judge(
+      [[file("etc/motd", "x"), whiteout("usr/lib/x86_64-linux-gnu")]],
+      ["/etc/motd", "/usr/lib"],
+    );
     expect(said).toMatchObject({ verdict: "pass", problems: [] });
   });
 
   test("newer packages, which the finding and its notes name as the image's own word", async () => {
     const said = await judge([[file("var/lib/dpkg/status", upgraded)]]);
     expect(said.result.predicate?.["children"]).toMatchObject([
-      { upgraded: [{ manager: "dpkg", name: "base-files:amd64", base: "12.4+deb12u5", image: "12.4+deb12u6" }, { name: "libssl3:amd64" }] },
+      {
+        upgraded: [
+          { manager: "dpkg", name: "base-files:amd64", base: "12.4+deb12u5", image: "12.4+deb12u6" },
+          { name: "libssl3:amd64" },
+        ],
+      },
     ]);
     expect(said.result.notes.join()).toContain("the image says that it has newer versions of packages of the base");
   });
@@ -345,7 +434,9 @@ describe("passes", () => {
       gzipLayer(tarOf(file("srv/x", "x"), file("srv/x", "y"))),
     ];
     await stand.approve(layers);
-    expect(await stand.enforce(await stand.push([...layers, gzipLayer(tarOf(file("srv/app", "x")))]))).toMatchObject({ verdict: "pass" });
+    expect(await stand.enforce(await stand.push([...layers, gzipLayer(tarOf(file("srv/app", "x")))]))).toMatchObject({
+      verdict: "pass",
+    });
     const changed = await stand.enforce(await stand.push([...layers, gzipLayer(tarOf(file("etc/motd", "hello\n")))]));
     expect(changed.problems).toEqual([expect.stringContaining("layer 4 overwrites /etc/motd")]);
   });

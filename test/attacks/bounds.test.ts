@@ -25,7 +25,8 @@ import { pack } from "tar-stream";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { useTools } from "../support/tools.ts";
 
-// Whatever is read has an end: how many, how large, how deep, how long. Each input that has none of it is refused by name, beside one that is as large as honest ones are.
+// Whatever is read has an end: how many, how large, how deep, how long. Each input that has none of it is refused by
+// name, beside one that is as large as honest ones are.
 
 const database = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");
 const tools = useTools("syft", "grype");
@@ -104,7 +105,11 @@ async function pushImage(name: string, made: Made = {}): Promise<Descriptor> {
   // Not by the client, which takes as little of a bomb as anybody.
   const digest = digestOf(manifest);
   const headers = { "content-type": mediaTypes.ociManifest };
-  const answer = await fetch(`${server.url}/v2/${name}/manifests/${digest}`, { method: "PUT", headers, body: manifest });
+  const answer = await fetch(`${server.url}/v2/${name}/manifests/${digest}`, {
+    method: "PUT",
+    headers,
+    body: manifest,
+  });
   expect(answer.status).toBe(201);
   return { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength };
 }
@@ -123,7 +128,9 @@ async function run(
   const workingDirectory = mkdtempSync(join(directory, "run-"));
   const base = await pushImage("bases/run", { tar: await tarOf(Buffer.from("etc/base"), "the base") });
   const key = (): string => {
-    const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "pem" }).toString();
+    const pem = generateKeyPairSync("ec", { namedCurve: "P-256" })
+      .publicKey.export({ type: "spki", format: "pem" })
+      .toString();
     return pem.trimEnd().replaceAll("\n", "\n      ");
   };
   const policy = samplePolicyText
@@ -131,7 +138,8 @@ async function run(
     .replace("registry.test:5000/bases/run", `${server.host}/bases/run`)
     .replace(/sha256:a{64}/, base.digest)
     .replace("failOn: high", "failOn: high\n  databaseMaxAge: unlimited");
-  for (const [file, text] of Object.entries({ "policy.yaml": policy, ...files })) writeFileSync(join(workingDirectory, file), text);
+  for (const [file, text] of Object.entries({ "policy.yaml": policy, ...files }))
+    writeFileSync(join(workingDirectory, file), text);
   return executeVerb(
     verb,
     { policy: "policy.yaml", ...inputs },
@@ -168,12 +176,15 @@ describe("an index", () => {
   test.each([
     [
       "of more entries than are read",
-      (child: Descriptor) => Array.from({ length: 257 }, (_, at) => ({ ...child, platform: { ...platform, variant: `v${at}` } })),
+      (child: Descriptor) =>
+        Array.from({ length: 257 }, (_, at) => ({ ...child, platform: { ...platform, variant: `v${at}` } })),
     ],
     ["of one child in two sizes", (child: Descriptor) => [child, { ...child, size: child.size + 1 }]],
   ])("%s is an error", async (_what, entries) => {
     const child = await pushImage("quarantine/many");
-    expect(errorOf(await enforce(await pushIndex("quarantine/many", entries(child))))).toMatch(/^(?:too-large|manifest-invalid)$/);
+    expect(errorOf(await enforce(await pushIndex("quarantine/many", entries(child))))).toMatch(
+      /^(?:too-large|manifest-invalid)$/,
+    );
   });
 
   test("that has one child for many platforms has it judged once", async () => {
@@ -197,13 +208,17 @@ describe("JSON", () => {
       enforce(`${server.host}/quarantine/deep@${(await pushImage("quarantine/deep", made)).digest}`);
     expect(errorOf(await at({ tar, config: config(100_000) }))).toBe("config-invalid");
     expect(errorOf(await at({ tar, config: config(30) }))).toBeUndefined();
-    expect(errorOf(await at({ tar, more: { annotations: { a: "b" }, x: JSON.parse(deep(500)) } }))).toBe("manifest-invalid");
+    expect(errorOf(await at({ tar, more: { annotations: { a: "b" }, x: JSON.parse(deep(500)) } }))).toBe(
+      "manifest-invalid",
+    );
     expect(errorOf(await at({ tar, more: { annotations: { a: "b" }, x: JSON.parse(deep(30)) } }))).toBeUndefined();
   });
 
   test("nested without an end, in the lifecycle's label, says nothing about the base, and is no crash", async () => {
     for (const levels of [100_000, 3]) {
-      const image = await pushImage("quarantine/label", { labels: { "io.buildpacks.lifecycle.metadata": deep(levels) } });
+      const image = await pushImage("quarantine/label", {
+        labels: { "io.buildpacks.lifecycle.metadata": deep(levels) },
+      });
       const { outcome } = await enforce(`${server.host}/quarantine/label@${image.digest}`);
       expect(outcome.verdict).toBe("fail");
     }
@@ -217,7 +232,9 @@ describe("JSON", () => {
         `{"schemaVersion":2,"mediaType":"${mediaTypes.ociIndex}","x":${deep(levels)},"manifests":[]}`;
       const serve = (levels: number) => {
         const headers = { "Content-Type": mediaTypes.ociIndex };
-        stand.quarantine.faults = [{ path: `/referrers/`, action: { kind: "status", status: 200, body: list(levels), headers } }];
+        stand.quarantine.faults = [
+          { path: `/referrers/`, action: { kind: "status", status: 200, body: list(levels), headers } },
+        ];
       };
       serve(100_000);
       expect((await stand.promote(image)).outcome.result.error?.code).toBe("manifest-invalid");
@@ -230,7 +247,9 @@ describe("JSON", () => {
 
   test("nested without an end, in a result file, a login or a policy, is refused by the file's name", async () => {
     const image = `${server.host}/quarantine/files@${(await pushImage("quarantine/files")).digest}`;
-    expect(errorOf(await run(reportVerb, { results: "scan.json" }, { "scan.json": deep(100_000) }))).toBe("result-invalid");
+    expect(errorOf(await run(reportVerb, { results: "scan.json" }, { "scan.json": deep(100_000) }))).toBe(
+      "result-invalid",
+    );
     expect(errorOf(await enforce(image, { "policy.yaml": `a: ${"[".repeat(100_000)}` }))).toBe("policy-invalid");
     server.faults = [asksForLogin];
     expect(errorOf(await enforce(image, { "config.json": deep(100_000) }))).toBe("docker-config-invalid");

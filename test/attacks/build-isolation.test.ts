@@ -22,9 +22,12 @@ import {
 import type { BuildRunAnswer } from "../integration/build-run.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-// What strangers' code tries while it is built, with the real lifecycle; each time it writes what it got into the image, which is read afterwards.
+// What strangers' code tries while it is built, with the real lifecycle; each time it writes what it got into the
+// image, which is read afterwards.
 const isRoot = process.getuid?.() === 0;
-const users = isRoot ? [{ name: "root" }, { name: "an ordinary user", user: { uid: 54_322, gid: 54_322 } }] : [{ name: "this user" }];
+const users = isRoot
+  ? [{ name: "root" }, { name: "an ordinary user", user: { uid: 54_322, gid: 54_322 } }]
+  : [{ name: "this user" }];
 
 const tools = useTools("lifecycle", "launcher");
 let registry: RegistryServer;
@@ -67,7 +70,10 @@ interface Attempt {
 }
 
 /** Builds with a buildpack that runs `script`; what it writes to `$OUT` is in the image. */
-async function attempt(script: string, { user, env, environments, launcher }: Attempt): Promise<{ answer: BuildRunAnswer; out: string }> {
+async function attempt(
+  script: string,
+  { user, env, environments, launcher }: Attempt,
+): Promise<{ answer: BuildRunAnswer; out: string }> {
   const build = `mkdir -p "$CNB_LAYERS_DIR/out"\nprintf '[types]\\nlaunch = true\\n' > "$CNB_LAYERS_DIR/out.toml"\nOUT="$CNB_LAYERS_DIR/out/out.txt"\n: > "$OUT"\nset +e\n${script}\nexit 0`;
   const buildpack = await pushBuildpack(client, `${registry.host}/buildpacks/spy`, { id: "test/spy", build });
   const policy = renderPolicy({
@@ -88,7 +94,9 @@ async function attempt(script: string, { user, env, environments, launcher }: At
 function processesWith(word: string): string[] {
   return readdirSync("/proc").filter((pid) => {
     try {
-      return /^\d+$/.test(pid) && Number(pid) !== process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(word);
+      return (
+        /^\d+$/.test(pid) && Number(pid) !== process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(word)
+      );
     } catch {
       return false;
     }
@@ -112,7 +120,10 @@ describe.each(users)("a build that $name starts", ({ user }) => {
     }, 50);
     try {
       registry.requests.length = 0;
-      const { answer, out } = await attempt(`${script}\nsleep 0.2\nps -ef 2>/dev/null | grep -c '[7]654321' > "$OUT"`, as);
+      const { answer, out } = await attempt(
+        `${script}\nsleep 0.2\nps -ef 2>/dev/null | grep -c '[7]654321' > "$OUT"`,
+        as,
+      );
       expect(answer.verdict).toBe("pass");
       expect(Number(out)).toBeGreaterThanOrEqual(3);
       expect(during).toEqual([]);
@@ -159,7 +170,10 @@ describe.each(users)("a build that $name starts", ({ user }) => {
       RUNNER_TEMP: runner,
       GITHUB_WORKSPACE: join(playground, "workspace", "shop"),
     };
-    writeFileSync(files.docker, JSON.stringify({ auths: { "r.test": { auth: Buffer.from(`robot:${secret}`).toString("base64") } } }));
+    writeFileSync(
+      files.docker,
+      JSON.stringify({ auths: { "r.test": { auth: Buffer.from(`robot:${secret}`).toString("base64") } } }),
+    );
     const script = `for each in ${Object.values(files).join(" ")}; do cat $each; echo forged >> $each; done >> "$OUT" 2>&1
 grep -rl ${secret} / --exclude-dir=proc --exclude-dir=usr >> "$OUT" 2>/dev/null
 ls -d ${other} /var/run/docker.sock /run/docker.sock /root /home 2>/dev/null >> "$OUT"
@@ -167,7 +181,9 @@ ls /var/tmp/goldenpath-*/ >> "$OUT"`;
     const { answer, out } = await attempt(script, { ...as, env });
     expect(answer.verdict).toBe("pass");
     expect(out).not.toContain(secret);
-    expect(out.split("\n").filter((line) => line.startsWith("/") && !line.startsWith("/var/tmp/goldenpath"))).toEqual([]);
+    expect(out.split("\n").filter((line) => line.startsWith("/") && !line.startsWith("/var/tmp/goldenpath"))).toEqual(
+      [],
+    );
     // Of all builds' folders its own is there alone.
     expect(
       out
@@ -227,7 +243,10 @@ su -c true 2>/dev/null && echo su >> "$OUT"`;
     const { answer, out } = await attempt(script, as);
     expect(answer.verdict).toBe("pass");
     const lines = out.trim().split("\n");
-    expect(lines.filter((line) => /^Cap/.test(line)).map((line) => line.split("\t")[1])).toEqual(["0000000000000000", "0000000000000000"]);
+    expect(lines.filter((line) => /^Cap/.test(line)).map((line) => line.split("\t")[1])).toEqual([
+      "0000000000000000",
+      "0000000000000000",
+    ]);
     expect(lines).toContain("NoNewPrivs:\t1");
     const uid = Number(lines.find((line) => /^\d+$/.test(line)));
     if (isRoot && user === undefined) expect(uid).toBeGreaterThanOrEqual(1_900_000_000);
@@ -247,7 +266,9 @@ greet >> "$OUT" 2>&1`;
     const { answer, out } = await attempt(script, { ...as, env: { PATH: path } });
     expect(answer.verdict).toBe("pass");
     expect(out.trim().split("\n")).toEqual(["writable", "build", "own service", "hello", "from PATH"]);
-    expect(answer.result.notes.join("\n")).toMatch(/built on a host, in namespaces of its own \(by (?:root|user-namespace)\)/);
+    expect(answer.result.notes.join("\n")).toMatch(
+      /built on a host, in namespaces of its own \(by (?:root|user-namespace)\)/,
+    );
   });
 });
 
@@ -257,7 +278,14 @@ if (isRoot) {
     const user = { uid: 54_322, gid: 54_322 };
     const launcher = (): string[] => {
       mkdirSync(join(playground, "root"));
-      return ["unshare", "--mount", "sh", "-c", 'mount --rbind / "$0" && exec /usr/sbin/chroot "$0" "$@"', join(playground, "root")];
+      return [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --rbind / "$0" && exec /usr/sbin/chroot "$0" "$@"',
+        join(playground, "root"),
+      ];
     };
 
     test("it is refused, with the way out", async () => {
@@ -276,7 +304,10 @@ if (isRoot) {
       const [unshare = "", mount = "", sh = "", dash = "", script = "", root = ""] = launcher();
       const more = `mount --bind ${passwd} "$0/etc/passwd" && mount --bind ${sudoers} "$0/etc/sudoers" && exec`;
       const spy = 'id -u >> "$OUT"; sudo -n id -u >> "$OUT" 2>/dev/null; setsid sleep 7654323 > /dev/null 2>&1 &';
-      const { answer, out } = await attempt(spy, { user, launcher: [unshare, mount, sh, dash, script.replace("exec", more), root] });
+      const { answer, out } = await attempt(spy, {
+        user,
+        launcher: [unshare, mount, sh, dash, script.replace("exec", more), root],
+      });
       expect(answer.result.notes.join("\n")).toContain("in namespaces of its own (by sudo)");
       expect(answer.verdict).toBe("pass");
       expect(out).toBe("54322\n");

@@ -5,7 +5,8 @@ import { runProcess } from "@goldenpath/foundation/exec/run";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { projectRoot } from "../support/workflows.ts";
 
-// Steps of jobs, started as a runner starts them: with its variables, its files, and its folder of temporary files, which it empties before each job.
+// Steps of jobs, started as a runner starts them: with its variables, its files, and its folder of temporary files,
+// which it empties before each job.
 let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "goldenpath-job-"));
@@ -26,7 +27,11 @@ function startJob(name: string): Job {
 }
 
 /** Inputs are left out: a step that gets past the refusal ends in an error that asks for them. */
-async function runStep(job: Job, program: readonly string[], env: Record<string, string> = {}): Promise<{ verdict: string; log: string }> {
+async function runStep(
+  job: Job,
+  program: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ verdict: string; log: string }> {
   const files = mkdtempSync(join(directory, "files-"));
   const at = (name: string): string => join(files, name);
   for (const name of ["output", "env", "summary"]) writeFileSync(at(name), "");
@@ -60,21 +65,30 @@ const action = (name: string): string[] => [join(projectRoot, "actions", name, "
 const refused = /stage\.job.*would run in the job that built/;
 
 describe("in the job that built", () => {
-  test.each(judging)("%s refuses, whether or not the build went well; in a job of its own it begins its work", async (name) => {
-    const building = startJob("build");
-    expect((await runStep(building, action("detect-and-build"))).verdict).toBe("error");
-    const same = await runStep(building, action(name));
-    expect(same).toMatchObject({ verdict: "fail", log: expect.stringMatching(refused) });
-    const apart = await runStep(startJob("judge"), action(name));
-    expect(apart).toMatchObject({ verdict: "error", log: expect.stringMatching(/input '(?:policy|image)' is required/) });
-  });
+  test.each(judging)(
+    "%s refuses, whether or not the build went well; in a job of its own it begins its work",
+    async (name) => {
+      const building = startJob("build");
+      expect((await runStep(building, action("detect-and-build"))).verdict).toBe("error");
+      const same = await runStep(building, action(name));
+      expect(same).toMatchObject({ verdict: "fail", log: expect.stringMatching(refused) });
+      const apart = await runStep(startJob("judge"), action(name));
+      expect(apart).toMatchObject({
+        verdict: "error",
+        log: expect.stringMatching(/input '(?:policy|image)' is required/),
+      });
+    },
+  );
 
   test("scan refuses where the build removed the mark on the disk: the runner still knows", async () => {
     const building = startJob("build");
     await runStep(building, action("detect-and-build"));
     expect(building.variables).toEqual({ GOLDENPATH_BUILT_IN_JOB: "acme/shop 7 1 build" });
     rmSync(building.temporary, { recursive: true });
-    expect(await runStep(building, action("scan"))).toMatchObject({ verdict: "fail", log: expect.stringMatching(refused) });
+    expect(await runStep(building, action("scan"))).toMatchObject({
+      verdict: "fail",
+      log: expect.stringMatching(refused),
+    });
   });
 
   test("the command line refuses as the action does", async () => {

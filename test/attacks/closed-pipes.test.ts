@@ -22,7 +22,10 @@ afterEach(async () => {
 
 const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env["PATH"], HOME: directory });
 
-/** Runs a line of shell in which `"$@"` is the command line, whose exit code is the answer, and not that of what reads from it. */
+/**
+ * Runs a line of shell in which `"$@"` is the command line, whose exit code is the answer, and not that of what reads
+ * from it.
+ */
 async function runInShell(line: string, args: readonly string[]): Promise<number> {
   const status = join(directory, "status");
   const script = line.replace(/"\$@"(?: --\w+)?/, (command) => `{ ${command}; echo $? > ${status}; }`);
@@ -37,14 +40,25 @@ async function runInShell(line: string, args: readonly string[]): Promise<number
 
 /** Starts the command line and closes the ends of its pipes before it has written anything. */
 async function runUnread(args: readonly string[]): Promise<number | null> {
-  const child = spawn(process.execPath, [...program, ...args], { cwd: directory, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...program, ...args], {
+    cwd: directory,
+    env: environment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   child.stdout.destroy();
   child.stderr.destroy();
   const [code] = await once(child, "exit");
   return code as number | null;
 }
 
-const inputs = (image: string): string[] => ["--image", image, "--environment", "production", "--policy", stand.policy.file];
+const inputs = (image: string): string[] => [
+  "--image",
+  image,
+  "--environment",
+  "production",
+  "--policy",
+  stand.policy.file,
+];
 const promotion = (image: string): string[] => [
   "promote",
   ...inputs(image),
@@ -100,16 +114,29 @@ describe("a runner that no longer reads the log", () => {
     const image = await stand.stageImage();
     const output = join(directory, "output");
     await writeFile(output, "");
-    const action = spawn(process.execPath, ["--conditions=goldenpath-source", join(root, "actions/promote/src/index.ts")], {
-      cwd: directory,
-      env: {
-        ...environment(),
-        ...{ RUNNER_TEMP: directory, GITHUB_WORKSPACE: directory, GITHUB_OUTPUT: output, INPUT_IMAGE: image.reference },
-        ...{ INPUT_POLICY: stand.policy.file, INPUT_ENVIRONMENT: "production", INPUT_TO: `${stand.to}/shop` },
-        ...{ INPUT_TAGS: "1.0.0", INPUT_KEY: stand.keys.promote.file, "INPUT_POLICY-SIGNER": stand.keys.platform.publicKey },
+    const action = spawn(
+      process.execPath,
+      ["--conditions=goldenpath-source", join(root, "actions/promote/src/index.ts")],
+      {
+        cwd: directory,
+        env: {
+          ...environment(),
+          ...{
+            RUNNER_TEMP: directory,
+            GITHUB_WORKSPACE: directory,
+            GITHUB_OUTPUT: output,
+            INPUT_IMAGE: image.reference,
+          },
+          ...{ INPUT_POLICY: stand.policy.file, INPUT_ENVIRONMENT: "production", INPUT_TO: `${stand.to}/shop` },
+          ...{
+            INPUT_TAGS: "1.0.0",
+            INPUT_KEY: stand.keys.promote.file,
+            "INPUT_POLICY-SIGNER": stand.keys.platform.publicKey,
+          },
+        },
+        stdio: ["ignore", "pipe", "pipe"],
       },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    );
     action.stdout.destroy();
     action.stderr.destroy();
     expect(await once(action, "exit")).toEqual([0, null]);

@@ -4,7 +4,8 @@ import { attachEvidence, type ChainPolicy, pushImage, putInForce, writeChainPoli
 import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
 
-// Whose build may become which image: repository, ref, builder, caller and event of the build, held to what it is promoted to.
+// Whose build may become which image: repository, ref, builder, caller and event of the build, held to what it is
+// promoted to.
 
 let stand: Stand;
 let policy: ChainPolicy;
@@ -78,7 +79,12 @@ describe("each repository to its own image", () => {
     await open(below);
     await expectPass(sourceOf("https://github.com/acme/shop", "refs/heads/main"), "shop/worker");
     await open(below);
-    await expectRefused("gate.destination", /and not to/, sourceOf("https://github.com/acme/shop", "refs/heads/main"), "shop");
+    await expectRefused(
+      "gate.destination",
+      /and not to/,
+      sourceOf("https://github.com/acme/shop", "refs/heads/main"),
+      "shop",
+    );
   });
 
   test.each<[string, string, string, boolean]>([
@@ -97,10 +103,14 @@ describe("each repository to its own image", () => {
   });
 
   test("of several entries it takes one that fits whole: a repository's own, or the one for all", async () => {
-    await open((to) => `["https://github.com/acme/platform", { repository: "https://github.com/acme/*", to: ["${to}/{name}"] }]`);
+    await open(
+      (to) => `["https://github.com/acme/platform", { repository: "https://github.com/acme/*", to: ["${to}/{name}"] }]`,
+    );
     await expectPass(sourceOf("https://github.com/acme/platform"), "anything");
     await stand.close();
-    await open((to) => `["https://github.com/acme/platform", { repository: "https://github.com/acme/*", to: ["${to}/{name}"] }]`);
+    await open(
+      (to) => `["https://github.com/acme/platform", { repository: "https://github.com/acme/*", to: ["${to}/{name}"] }]`,
+    );
     await expectRefused("gate.destination", /shop/, {}, "anything");
   });
 });
@@ -118,7 +128,11 @@ describe("ref, builder, caller and event", () => {
     ["a branch below the one", /its ref/, sourceOf("https://github.com/acme/shop", "refs/heads/main/x")],
     ["a branch that begins alike", /its ref/, sourceOf("https://github.com/acme/shop", "refs/heads/main2")],
     ["no ref", /its ref is unknown/, sourceOf("https://github.com/acme/shop")],
-    ["another builder", /its builder/, { builderId: "https://github.com/acme/shop/.github/workflows/stage-build.yml@refs/tags/v1" }],
+    [
+      "another builder",
+      /its builder/,
+      { builderId: "https://github.com/acme/shop/.github/workflows/stage-build.yml@refs/tags/v1" },
+    ],
     ["the builder at a branch", /its builder/, { builderId: `${workflows}/stage-build.yml@refs/heads/try` }],
     ["no workflow, but a machine", /its builder is local/, { builderId: "local" }],
     [
@@ -166,7 +180,10 @@ describe("where the policy says nothing but the repository", () => {
   test.each<[string, Partial<ProvenanceFacts>]>([
     ["a push", {}],
     ["a schedule", { event: "schedule" }],
-    ["any branch, from before events were stated", { ...sourceOf("https://github.com/acme/shop", "refs/heads/x"), event: undefined }],
+    [
+      "any branch, from before events were stated",
+      { ...sourceOf("https://github.com/acme/shop", "refs/heads/x"), event: undefined },
+    ],
   ])("%s passes", async (_what, built) => {
     await open(plain);
     await expectPass(built);

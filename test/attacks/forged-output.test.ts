@@ -17,8 +17,9 @@ import { tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { useTools } from "../support/tools.ts";
 
-// Text that strangers chose, in whatever a person or the runner reads: the log, annotations, outputs, the summary, the result file, SARIF, the terminal. Each attack is run through
-// the shipped door of the action and through the command line, in processes of their own, beside the same with harmless text that must come through as it is.
+// Text that strangers chose, in whatever a person or the runner reads: the log, annotations, outputs, the summary, the
+// result file, SARIF, the terminal. Each attack is run through the shipped door of the action and through the command
+// line, in processes of their own, beside the same with harmless text that must come through as it is.
 
 const root = join(import.meta.dirname, "../..");
 const database = join(root, "examples/vulnerability-data/grype-db");
@@ -74,7 +75,11 @@ async function runDoors(action: string, command: string, inputs: Record<string, 
   const path = [dirname(tools.syft), dirname(tools.grype), process.env["PATH"]].join(delimiter);
   const common = { PATH: path, HOME: join(cwd, "home"), TMPDIR: join(cwd, "temp"), DOCKER_CONFIG: join(cwd, "home") };
   const start = (args: string[], env: Record<string, string>) =>
-    runProcess(process.execPath, ["--conditions=goldenpath-source", ...args], { cwd, env: { ...common, ...env }, timeoutMs: 120_000 });
+    runProcess(process.execPath, ["--conditions=goldenpath-source", ...args], {
+      cwd,
+      env: { ...common, ...env },
+      timeoutMs: 120_000,
+    });
   const asInputs = Object.entries({ ...inputs, "result-dir": join(cwd, "results-action") });
   const step = await start([join(root, "actions", action, "src/index.ts")], {
     ...Object.fromEntries(asInputs.map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
@@ -87,14 +92,19 @@ async function runDoors(action: string, command: string, inputs: Record<string, 
   const bin = join(root, "packages/cli/bin/goldenpath.mjs");
   const args = [
     command,
-    ...Object.entries({ ...inputs, "result-dir": join(cwd, "results-cli") }).map(([name, value]) => `--${name}=${value}`),
+    ...Object.entries({ ...inputs, "result-dir": join(cwd, "results-cli") }).map(
+      ([name, value]) => `--${name}=${value}`,
+    ),
   ];
   const terminal = await start([bin, ...args, "--verbose"], {});
   const json = await start([bin, ...args, "--json"], {});
   // A report fails nothing.
   expect(command === "report" ? [0] : [1, 2], terminal.stderr).toContain(terminal.exitCode);
   const written = ["results-action", "results-cli"].flatMap((folder) =>
-    readdirSync(join(cwd, folder)).map((name): [string, string] => [`${folder}/${name}`, readFileSync(join(cwd, folder, name), "utf8")]),
+    readdirSync(join(cwd, folder)).map((name): [string, string] => [
+      `${folder}/${name}`,
+      readFileSync(join(cwd, folder, name), "utf8"),
+    ]),
   );
   return {
     texts: {
@@ -143,7 +153,8 @@ async function pushImage(
   const repository = { registry: server.host, name };
   const layer = await tinyLayer({
     "etc/os-release": 'ID=debian\nVERSION_ID="12"\n',
-    "var/lib/dpkg/status.d/libc6": "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\n",
+    "var/lib/dpkg/status.d/libc6":
+      "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\n",
     [file]: content,
   });
   const push = async (bytes: Uint8Array, mediaType: string) => {
@@ -151,7 +162,12 @@ async function pushImage(
     await client.pushBlob(repository, descriptor, () => bytes);
     return descriptor;
   };
-  const config = { os, architecture: "amd64", config: { Labels: labels }, rootfs: { type: "layers", diff_ids: [layer.diffId] } };
+  const config = {
+    os,
+    architecture: "amd64",
+    config: { Labels: labels },
+    rootfs: { type: "layers", diff_ids: [layer.diffId] },
+  };
   const manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
@@ -163,7 +179,9 @@ async function pushImage(
 }
 
 function publicKey(): string {
-  const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "pem" }).toString();
+  const pem = generateKeyPairSync("ec", { namedCurve: "P-256" })
+    .publicKey.export({ type: "spki", format: "pem" })
+    .toString();
   return pem.trimEnd().replaceAll("\n", "\n      ");
 }
 
@@ -240,7 +258,12 @@ describe.each(both)("%s text", (kind, text, textInJson) => {
       schemaVersion: "1.0",
       stage: "scan",
       verdict: "fail",
-      subject: { repository: textInJson, digest, mediaType: textInJson, children: [{ digest, mediaType: textInJson, verdict: "fail" }] },
+      subject: {
+        repository: textInJson,
+        digest,
+        mediaType: textInJson,
+        children: [{ digest, mediaType: textInJson, verdict: "fail" }],
+      },
       violations: [
         { rule: textInJson, thing: textInJson, problem: textInJson, wayOut: textInJson, platform: textInJson },
         {
@@ -297,7 +320,9 @@ test("a promotion's plan, notes and result tell of what refers to an image in te
     const subject = { mediaType: mediaTypes.ociManifest, digest: image.digest, size: 1 };
     const descriptor = await stand.client.fetchManifest({ ...image.repository, digest: image.digest });
     for (const text of [inJson, harmless]) {
-      const referrer = buildReferrer({ ...subject, size: descriptor.bytes.byteLength }, `application/x${text}`, { [text]: text });
+      const referrer = buildReferrer({ ...subject, size: descriptor.bytes.byteLength }, `application/x${text}`, {
+        [text]: text,
+      });
       await pushBuilt(stand.client, image.repository, referrer);
     }
     const execution = await stand.promote(image, { "dry-run": "true" });

@@ -1,6 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { attest, debianRelease, dpkgStanza, libcVersions, pushImage, registry, scan, tell, useScanWorld } from "../support/scan-world.ts";
+import {
+  attest,
+  debianRelease,
+  dpkgStanza,
+  libcVersions,
+  pushImage,
+  registry,
+  scan,
+  tell,
+  useScanWorld,
+} from "../support/scan-world.ts";
 
 // A base with a known vulnerability, and what layers above it can do so that the image as a whole does not show it.
 useScanWorld();
@@ -46,7 +56,11 @@ const hiding: [string, Files, RegExp][] = [
     { "var/lib/dpkg/.wh.status": "", "var/lib/dpkg/status.d/zlib1g": dpkgStanza("zlib1g", "1:1.2.13.dfsg-1") },
     /has it no more/,
   ],
-  ["another system's name", { "etc/os-release": 'ID=debian\nVERSION_ID="13"\n' }, /the same version, and another system/],
+  [
+    "another system's name",
+    { "etc/os-release": 'ID=debian\nVERSION_ID="13"\n' },
+    /the same version, and another system/,
+  ],
   [
     "a file list that leaves the library out",
     { "var/lib/dpkg/status": status(mended), "var/lib/dpkg/info/libc6:amd64.list": "/.\n" },
@@ -84,7 +98,11 @@ describe("a finding of the base counts although the image does not show it", () 
 });
 
 describe("an update of the base's package closes its findings", () => {
-  const update = { "var/lib/dpkg/status": status(mended), [program]: "the mended library", "usr/share/doc/libc6/changelog.gz": "new" };
+  const update = {
+    "var/lib/dpkg/status": status(mended),
+    [program]: "the mended library",
+    "usr/share/doc/libc6/changelog.gz": "new",
+  };
 
   test("where its library changed too, and is said to be the image's own word", async () => {
     const { reference } = await pushImage([baseFiles, update]);
@@ -98,7 +116,9 @@ describe("an update of the base's package closes its findings", () => {
 
   test("and does not where the policy takes no such word", async () => {
     const { reference } = await pushImage([baseFiles, update]);
-    const outcome = await scan(reference, { policy: { bases, scan: "failOn: high, databaseMaxAge: unlimited, ownWord: refuse" } });
+    const outcome = await scan(reference, {
+      policy: { bases, scan: "failOn: high, databaseMaxAge: unlimited, ownWord: refuse" },
+    });
     expect(tell(outcome)).toEqual({ verdict: "fail", found: [finding] });
   });
 
@@ -115,7 +135,10 @@ describe("an update of the base's package closes its findings", () => {
     const clean = { ...baseFiles, "var/lib/dpkg/status": status(mended) };
     const { descriptor } = await pushImage([clean], { name: "bases/golden" });
     const { reference } = await pushImage([clean, { "srv/app.txt": "an application" }]);
-    expect(tell(await scan(reference, { policy: { bases: [descriptor.digest] } }))).toEqual({ verdict: "pass", found: [] });
+    expect(tell(await scan(reference, { policy: { bases: [descriptor.digest] } }))).toEqual({
+      verdict: "pass",
+      found: [],
+    });
   });
 });
 
@@ -127,7 +150,8 @@ describe("the SBOM that the build stage signed", () => {
   };
   const layersPulled = (reference: string): number =>
     registry.requests.filter(
-      ({ method, path }) => method === "GET" && path.includes(`${reference.split("@")[0]?.split("/").slice(1).join("/")}/blobs/`),
+      ({ method, path }) =>
+        method === "GET" && path.includes(`${reference.split("@")[0]?.split("/").slice(1).join("/")}/blobs/`),
     ).length;
 
   test("is taken, and no layer of the image is pulled", async () => {
@@ -137,7 +161,9 @@ describe("the SBOM that the build stage signed", () => {
     const outcome = await scan(reference);
     expect(tell(outcome)).toEqual({ verdict: "pass", found: [] });
     expect(outcome.result.notes).toEqual([
-      expect.stringMatching(/^the SBOM of linux\/amd64 is the build stage's, signed by build \(bundle sha256:[0-9a-f]{64}\)$/),
+      expect.stringMatching(
+        /^the SBOM of linux\/amd64 is the build stage's, signed by build \(bundle sha256:[0-9a-f]{64}\)$/,
+      ),
     ]);
     expect(outcome.result.tools.map(({ name }) => name)).toEqual(["grype"]);
     // The config and the bundles of the evidence.

@@ -5,17 +5,28 @@ import { runChecked } from "@goldenpath/foundation/exec/run";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { ImageManifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { gzipLayer, type LayerStand, layerTypes, plainLayer, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
+import {
+  gzipLayer,
+  type LayerStand,
+  layerTypes,
+  plainLayer,
+  startLayerStand,
+  type TestLayer,
+} from "@goldenpath/testing/layered-image";
 import { paxRecords, type TarOptions, tarEnd, tarEntry, tarFiles, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-/** What is judged is what runs: layers that readers take for different things, each beside the honest one that it was made of. */
+/**
+ * What is judged is what runs: layers that readers take for different things, each beside the honest one that it was
+ * made of.
+ */
 
 const tools = useTools("syft", "grype");
 const base = gzipLayer(
   tarFiles({
-    "etc/os-release": 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
+    "etc/os-release":
+      'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
     "var/lib/dpkg/status.d/libc6":
       "Package: libc6\nStatus: install ok installed\nSource: glibc\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\nMaintainer: Debian <d@debian.example>\nDescription: C library\n",
     "usr/bin/sh": "#!",
@@ -23,7 +34,9 @@ const base = gzipLayer(
 );
 const lodash = { "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.21" }) };
 const shown = tarFiles(lodash);
-const hidden = tarFiles({ "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.20" }) });
+const hidden = tarFiles({
+  "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.20" }),
+});
 
 let stand: LayerStand;
 beforeAll(async () => {
@@ -51,7 +64,11 @@ const skippable = (content: string, magic = 0x184d2a50): Buffer => {
   header.writeUInt32LE(content.length, 4);
   return Buffer.concat([header, Buffer.from(content)]);
 };
-const layer = (mediaType: string, bytes: Uint8Array, tar: Uint8Array = shown): TestLayer => ({ bytes, mediaType, diffId: digestOf(tar) });
+const layer = (mediaType: string, bytes: Uint8Array, tar: Uint8Array = shown): TestLayer => ({
+  bytes,
+  mediaType,
+  diffId: digestOf(tar),
+});
 
 test("an honest layer passes both stages, by each spelling of its type", async () => {
   const types: [string, Uint8Array][] = [
@@ -66,11 +83,20 @@ test("an honest layer passes both stages, by each spelling of its type", async (
 });
 
 describe("a stream that is two things", () => {
-  /** A tar archive whose first entry's name begins as a zstd frame does: an archive to who goes by the type, zstd to who goes by the first bytes. */
+  /**
+   * A tar archive whose first entry's name begins as a zstd frame does: an archive to who goes by the type, zstd to who
+   * goes by the first bytes.
+   */
   const named = (start: string): Buffer => tarOf({ name: `${start}x` }, { name: "srv/a", content: "a" });
   test.each<[string, TestLayer]>([
-    ["an empty zstd frame in front of an archive, as plain tar", layer(layerTypes.tar, Buffer.concat([zstd(Buffer.alloc(0)), shown]))],
-    ["a skippable frame in front of an archive, as plain tar", layer(layerTypes.tar, Buffer.concat([skippable("x".repeat(504)), shown]))],
+    [
+      "an empty zstd frame in front of an archive, as plain tar",
+      layer(layerTypes.tar, Buffer.concat([zstd(Buffer.alloc(0)), shown])),
+    ],
+    [
+      "a skippable frame in front of an archive, as plain tar",
+      layer(layerTypes.tar, Buffer.concat([skippable("x".repeat(504)), shown])),
+    ],
     ["an archive that begins like zstd", plainLayer(named("\x28\xb5\x2f\xfd"))],
     ["an archive that begins like a skippable frame", plainLayer(named("\x50\x2a\x4d\x18"))],
     ["an archive that begins like gzip", plainLayer(named("\x1f\x8b\x08"))],
@@ -93,9 +119,9 @@ describe("a stream that is two things", () => {
   });
 
   test("an archive of a file with a like name further on passes", async () => {
-    expect(await judge(plainLayer(tarOf({ name: "a" }, { name: "BZh9" }, { name: "\x28\xb5\x2f\xfd" })), gzipLayer(shown))).toMatchObject(
-      passed,
-    );
+    expect(
+      await judge(plainLayer(tarOf({ name: "a" }, { name: "BZh9" }, { name: "\x28\xb5\x2f\xfd" })), gzipLayer(shown)),
+    ).toMatchObject(passed);
   });
 });
 
@@ -108,7 +134,13 @@ describe("several frames and members", () => {
       "zstd frames with skippable ones before, between and after",
       layer(
         layerTypes.zstd,
-        Buffer.concat([skippable("a"), zstd(parts[0]), skippable("", 0x184d2a5f), zstd(parts[1], Buffer.alloc(0)), skippable("end")]),
+        Buffer.concat([
+          skippable("a"),
+          zstd(parts[0]),
+          skippable("", 0x184d2a5f),
+          zstd(parts[1], Buffer.alloc(0)),
+          skippable("end"),
+        ]),
       ),
     ],
     ["two gzip members", layer(layerTypes.gzip, gzip(...parts))],
@@ -148,7 +180,10 @@ describe("several frames and members", () => {
     const golden: TestLayer = plainLayer(baseTar);
     await stand.approve([golden]);
     try {
-      const image = await stand.push([{ ...golden, bytes: readFileSync(join(cases, file)), mediaType: layerTypes.zstd }, gzipLayer(shown)]);
+      const image = await stand.push([
+        { ...golden, bytes: readFileSync(join(cases, file)), mediaType: layerTypes.zstd },
+        gzipLayer(shown),
+      ]);
       expect(await stand.enforce(image)).toMatchObject({ verdict, rules: rule === "" ? [] : [rule] });
     } finally {
       await stand.approve([base]);
@@ -165,17 +200,29 @@ describe("something after the end", () => {
     ["bytes after zstd", layer(layerTypes.zstd, Buffer.concat([zstd(shown), Buffer.from("hello")]))],
     ["a gzip member after zstd", layer(layerTypes.zstd, Buffer.concat([zstd(shown), gzip(hidden)]))],
     ["a frame that is cut off", layer(layerTypes.zstd, Buffer.concat([zstd(shown), zstd(hidden).subarray(0, 20)]))],
-    ["a skippable frame that is cut off", layer(layerTypes.zstd, Buffer.concat([zstd(shown), skippable("hello").subarray(0, 10)]))],
+    [
+      "a skippable frame that is cut off",
+      layer(layerTypes.zstd, Buffer.concat([zstd(shown), skippable("hello").subarray(0, 10)])),
+    ],
     ["an entry after the archive's end", gzipLayer(Buffer.concat([shown, entry, tarEnd]))],
-    ["an entry after one block of zeros", gzipLayer(Buffer.concat([shown.subarray(0, shown.length - 512), entry, tarEnd]))],
+    [
+      "an entry after one block of zeros",
+      gzipLayer(Buffer.concat([shown.subarray(0, shown.length - 512), entry, tarEnd])),
+    ],
     ["a second archive", plainLayer(Buffer.concat([shown, hidden]))],
     ["a few bytes after the archive's end", plainLayer(Buffer.concat([shown, Buffer.from("x")]))],
     ["an archive cut off in a file", plainLayer(tarEntry({ name: "a", content: "x".repeat(600) }).subarray(0, 1100))],
     ["an archive cut off in a header", plainLayer(shown.subarray(0, 300))],
-    ["a name without its entry", plainLayer(Buffer.concat([tarEntry({ name: "././@LongLink", type: "L", content: "evil\0" }), tarEnd]))],
+    [
+      "a name without its entry",
+      plainLayer(Buffer.concat([tarEntry({ name: "././@LongLink", type: "L", content: "evil\0" }), tarEnd])),
+    ],
     ["a changed checksum in gzip", layer(layerTypes.gzip, spoil(gzip(shown)))],
   ])("%s is refused", async (_what, each) => {
-    expect(await stand.enforce(await stand.push([base, each]))).toMatchObject({ verdict: "error", code: "layer-unreadable" });
+    expect(await stand.enforce(await stand.push([base, each]))).toMatchObject({
+      verdict: "error",
+      code: "layer-unreadable",
+    });
   });
 
   function spoil(bytes: Buffer): Buffer {
@@ -186,7 +233,10 @@ describe("something after the end", () => {
   test.each<[string, TestLayer[]]>([
     ["zeros up to the end of a record", [gzipLayer(Buffer.concat([shown, Buffer.alloc(10240)]))]],
     ["zeros that fill no block", [gzipLayer(Buffer.concat([shown, Buffer.alloc(100)]))]],
-    ["no end at all, and an empty layer", [gzipLayer(shown.subarray(0, shown.length - tarEnd.length)), gzipLayer(tarEnd)]],
+    [
+      "no end at all, and an empty layer",
+      [gzipLayer(shown.subarray(0, shown.length - tarEnd.length)), gzipLayer(tarEnd)],
+    ],
   ])("%s passes", async (_what, layers) => {
     expect(await judge(...layers)).toMatchObject(passed);
   });
@@ -197,7 +247,8 @@ describe("an archive that readers read in two ways", () => {
   const raw = (options: TarOptions): TestLayer =>
     gzipLayer(Buffer.concat([shown.subarray(0, shown.length - tarEnd.length), tarEntry(options), tarEnd]));
   const meta = (type: string, content: string | Uint8Array): Buffer => tarEntry({ name: "meta", type, content });
-  const twice = (...metas: Buffer[]): TestLayer => gzipLayer(Buffer.concat([...metas, tarEntry({ name: "srv/a" }), tarEnd]));
+  const twice = (...metas: Buffer[]): TestLayer =>
+    gzipLayer(Buffer.concat([...metas, tarEntry({ name: "srv/a" }), tarEnd]));
   test.each<[string, TestLayer]>([
     ["a name that climbs", raw({ name: "../etc/passwd" })],
     ["a name that climbs and comes back", raw({ name: "srv/../srv/a" })],
@@ -214,20 +265,35 @@ describe("an archive that readers read in two ways", () => {
     ["a path with a zero byte", raw({ name: "srv/a", pax: { path: "srv/b\0c" } })],
     ["an empty path by pax", raw({ name: "srv/a", pax: { path: "" } })],
     ["a pax record of a wrong length", twice(meta("x", "99 path=srv/evil\n"))],
-    ["a pax record twice", twice(meta("x", Buffer.concat([paxRecords({ path: "srv/evil" }), paxRecords({ path: "srv/good" })])))],
+    [
+      "a pax record twice",
+      twice(meta("x", Buffer.concat([paxRecords({ path: "srv/evil" }), paxRecords({ path: "srv/good" })]))),
+    ],
     ["a path for all that follows", twice(meta("g", paxRecords({ path: "srv/evil" })))],
     ["two pax headers", twice(meta("x", paxRecords({ path: "srv/evil" })), meta("x", paxRecords({ mtime: "1234" })))],
     ["two long names", twice(meta("L", "srv/evil\0"), meta("L", "srv/good\0"))],
     ["a long name and a pax path", twice(meta("L", "srv/evil\0"), meta("x", paxRecords({ path: "srv/good" })))],
-    ["a header whose checksum is wrong", gzipLayer(Buffer.concat([Buffer.from(tarEntry({ name: "srv/a" })).fill("9", 148, 154), tarEnd]))],
+    [
+      "a header whose checksum is wrong",
+      gzipLayer(Buffer.concat([Buffer.from(tarEntry({ name: "srv/a" })).fill("9", 148, 154), tarEnd])),
+    ],
     ["a size that is no number", raw({ name: "srv/a", change: (block) => block.write("12x4567", 124) })],
     ["a size below zero", raw({ name: "srv/a", change: (block) => block.fill(0xff, 124, 136) })],
     ["an unknown version of ustar", raw({ name: "srv/a", magic: "ustar\x0007" })],
     ["the star format", raw({ name: "srv/a", change: (block) => block.write("tar\0", 508, "latin1") })],
-    ["a name's prefix in GNU's format", raw({ name: "a", magic: "ustar  \0", change: (block) => block.write("srv/evil", 345) })],
-    ["an old header with more in it", raw({ name: "a", magic: "\0\0\0\0\0\0\0\0", change: (block) => block.write("evil", 345) })],
+    [
+      "a name's prefix in GNU's format",
+      raw({ name: "a", magic: "ustar  \0", change: (block) => block.write("srv/evil", 345) }),
+    ],
+    [
+      "an old header with more in it",
+      raw({ name: "a", magic: "\0\0\0\0\0\0\0\0", change: (block) => block.write("evil", 345) }),
+    ],
   ])("%s is refused", async (_what, each) => {
-    expect(await stand.enforce(await stand.push([base, each]))).toMatchObject({ verdict: "error", code: "layer-unreadable" });
+    expect(await stand.enforce(await stand.push([base, each]))).toMatchObject({
+      verdict: "error",
+      code: "layer-unreadable",
+    });
   });
 
   test("what all of them read alike passes", async () => {
@@ -245,7 +311,12 @@ describe("an archive that readers read in two ways", () => {
       tarEntry({ name: "srv/latin-\xe9\xff" }),
       tarEntry({
         name: "srv/x",
-        pax: { path: "srv/\xc3\xa4\n", "SCHILY.xattr.user.note": "\x01\0=", mtime: "1.5", "LIBARCHIVE.xattr.user.note": "AQA9" },
+        pax: {
+          path: "srv/\xc3\xa4\n",
+          "SCHILY.xattr.user.note": "\x01\0=",
+          mtime: "1.5",
+          "LIBARCHIVE.xattr.user.note": "AQA9",
+        },
       }),
       shown,
     ]);
@@ -274,7 +345,12 @@ describe("foreign layers", () => {
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
   ])("%s that the registry does not have is refused, and said what it is", async (mediaType) => {
     const tar = tarFiles({ "srv/elsewhere": mediaType });
-    const missing: TestLayer = { ...(mediaType.endsWith("gzip") ? gzipLayer(tar) : plainLayer(tar)), mediaType, urls, isPushed: false };
+    const missing: TestLayer = {
+      ...(mediaType.endsWith("gzip") ? gzipLayer(tar) : plainLayer(tar)),
+      mediaType,
+      urls,
+      isPushed: false,
+    };
     expect(await judge(missing)).toMatchObject({ base: "error layer-foreign", scan: "error layer-foreign" });
   });
 
@@ -286,7 +362,8 @@ describe("foreign layers", () => {
 });
 
 describe("a table of contents beside the archive, by which a runtime may unpack", () => {
-  const bigFile = "x".repeat(100_000) + "\0".repeat(400_000) + Array.from({ length: 300_000 }, (_each, at) => String(at)).join("");
+  const bigFile =
+    "x".repeat(100_000) + "\0".repeat(400_000) + Array.from({ length: 300_000 }, (_each, at) => String(at)).join("");
 
   test("zstd:chunked as containers/storage writes it passes", async () => {
     const image = await stand.push([base, plainLayer(tarFiles({ ...lodash, "srv/big": bigFile, "srv/empty": "" }))]);
@@ -311,7 +388,8 @@ describe("a table of contents beside the archive, by which a runtime may unpack"
     expect(scanned.problems).toEqual([]);
   });
 
-  const sha = (content: string | Uint8Array): string => digestOf(typeof content === "string" ? Buffer.from(content) : content);
+  const sha = (content: string | Uint8Array): string =>
+    digestOf(typeof content === "string" ? Buffer.from(content) : content);
   const content = "hello world";
   const archive = tarOf(
     { name: "srv/", type: "5" },
@@ -322,7 +400,15 @@ describe("a table of contents beside the archive, by which a runtime may unpack"
   type Row = Record<string, unknown>;
   const rows: Row[] = [
     { type: "dir", name: "srv/", mode: 0o755 },
-    { type: "reg", name: "srv/a", mode: 0o644, size: content.length, digest: sha(content), offset: 100, endOffset: 200 },
+    {
+      type: "reg",
+      name: "srv/a",
+      mode: 0o644,
+      size: content.length,
+      digest: sha(content),
+      offset: 100,
+      endOffset: 200,
+    },
     { type: "symlink", name: "srv/l", linkName: "a", mode: 0o777 },
     { type: "reg", name: "srv/c\ufffd", mode: 0o644 },
   ];
@@ -337,9 +423,14 @@ describe("a table of contents beside the archive, by which a runtime may unpack"
         ? parts.map((part, at) => (at === 0 ? { ...row, ...part } : { type: "chunk", name: "srv/a", ...part }))
         : [row],
     );
-  const edit = (name: string, change: Row): Row[] => rows.map((row) => (row["name"] === name ? { ...row, ...change } : row));
+  const edit = (name: string, change: Row): Row[] =>
+    rows.map((row) => (row["name"] === name ? { ...row, ...change } : row));
 
-  function chunked(entries: Row[], spoil: Partial<Record<"checksum" | "position", string>> = {}, tar: Uint8Array = archive): TestLayer {
+  function chunked(
+    entries: Row[],
+    spoil: Partial<Record<"checksum" | "position", string>> = {},
+    tar: Uint8Array = archive,
+  ): TestLayer {
     const frames = zstd(tar);
     const table = zstdCompressSync(JSON.stringify({ version: 1, entries }));
     const header = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]);
@@ -347,7 +438,8 @@ describe("a table of contents beside the archive, by which a runtime may unpack"
     const size = JSON.stringify({ version: 1, entries }).length;
     const annotations = {
       "io.github.containers.zstd-chunked.manifest-checksum": spoil.checksum ?? sha(table),
-      "io.github.containers.zstd-chunked.manifest-position": spoil.position ?? `${frames.length + 8}:${table.length}:${size}:1`,
+      "io.github.containers.zstd-chunked.manifest-position":
+        spoil.position ?? `${frames.length + 8}:${table.length}:${size}:1`,
     };
     return { ...layer(layerTypes.zstd, Buffer.concat([frames, header, table]), tar), annotations };
   }
@@ -403,7 +495,10 @@ describe("a table of contents beside the archive, by which a runtime may unpack"
     ["beyond the layer", chunked(rows, { position: "10:100000:10:1" })],
     ["at no place", chunked(rows, { position: "here" })],
     ["that is not in the layer", stargz(rows, sha("x"))],
-    ["that is nowhere", { ...gzipLayer(archive), annotations: { "containerd.io/snapshot/stargz/toc.digest": sha("x") } }],
+    [
+      "that is nowhere",
+      { ...gzipLayer(archive), annotations: { "containerd.io/snapshot/stargz/toc.digest": sha("x") } },
+    ],
   ])("%s is refused", async (_what, each) => {
     expect(await enforced(each)).toMatchObject({ verdict: "error", code: "layer-unreadable" });
   });

@@ -32,7 +32,10 @@ useScanWorld();
 
 beforeAll(async () => {
   const { reference } = await pushImage([
-    { "etc/os-release": debianRelease, "var/lib/dpkg/status.d/libc6": dpkgStanza("libc6", libcVersions.vulnerable, "glibc") },
+    {
+      "etc/os-release": debianRelease,
+      "var/lib/dpkg/status.d/libc6": dpkgStanza("libc6", libcVersions.vulnerable, "glibc"),
+    },
   ]);
   image = reference;
   home = await poisonHome();
@@ -81,11 +84,17 @@ const homeEnvironment = () => ({ HOME: home, XDG_CACHE_HOME: "" });
 
 describe("a database that a build left in the home", () => {
   test("would let the image through", async () => {
-    expect(tell(await scan(image, { inputs: { database: join(home, ".cache/grype/db") } }))).toEqual({ verdict: "pass", found: [] });
+    expect(tell(await scan(image, { inputs: { database: join(home, ".cache/grype/db") } }))).toEqual({
+      verdict: "pass",
+      found: [],
+    });
   });
 
   test("is not looked at: the publisher's is fetched for this run", async () => {
-    const outcome = await scan(image, { inputs: { database: "" }, env: { ...homeEnvironment(), GRYPE_DB_UPDATE_URL: publisher } });
+    const outcome = await scan(image, {
+      inputs: { database: "" },
+      env: { ...homeEnvironment(), GRYPE_DB_UPDATE_URL: publisher },
+    });
     expect(tell(outcome)).toEqual(refused);
   });
 
@@ -109,7 +118,11 @@ describe("GRYPE_DB_CACHE_DIR", () => {
     await cp(join(home, ".cache/grype/db"), cache, { recursive: true });
     await chmod(cache, 0o777);
     const env = { ...homeEnvironment(), GRYPE_DB_CACHE_DIR: cache, GRYPE_DB_AUTO_UPDATE: "false" };
-    expect(tell(await scan(image, { inputs: { database: "" }, env }))).toEqual({ verdict: "error", found: [], error: "database-unsafe" });
+    expect(tell(await scan(image, { inputs: { database: "" }, env }))).toEqual({
+      verdict: "error",
+      found: [],
+      error: "database-unsafe",
+    });
   });
 
   test("where only root can is used by root, and refused where the step's own user could have", async () => {

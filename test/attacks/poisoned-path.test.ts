@@ -63,7 +63,8 @@ const cachePath = (name: Name): string => join(place, "cache", name, locked(name
 const surroundings = () => ({ PATH: join(place, "bin"), GOLDENPATH_TOOL_CACHE: join(place, "cache") });
 
 async function installBeside(liarName: Name, at: (name: Name) => string, twin = false): Promise<void> {
-  for (const name of names) await install(at(name), name === liarName && !twin ? liar(name) : { copyOf: genuine[name]() });
+  for (const name of names)
+    await install(at(name), name === liarName && !twin ? liar(name) : { copyOf: genuine[name]() });
 }
 
 describe.each(names)("a %s that lies", (name) => {
@@ -73,7 +74,9 @@ describe.each(names)("a %s that lies", (name) => {
     await installBeside(name, inPath);
     const outcome = await scan(image, { env: surroundings() });
     expect(outcome.verdict).toBe("error");
-    expect(outcome.result.error?.message).toContain(`path: ${inPath(name)} is not ${name} ${locked(name)?.version} byte for byte`);
+    expect(outcome.result.error?.message).toContain(
+      `path: ${inPath(name)} is not ${name} ${locked(name)?.version} byte for byte`,
+    );
     expect(existsSync(mark)).toBe(false);
   });
 
@@ -100,7 +103,11 @@ describe.each(names)("a %s that lies", (name) => {
     await installBeside(name, at, true);
     const outcome = await scan(image, { env: surroundings() });
     expect(tell(outcome)).toEqual({ verdict: "fail", found: [finding] });
-    expect(outcome.result.tools).toContainEqual({ name, version: locked(name)?.version, sha256: locked(name)?.builds["linux-amd64"] });
+    expect(outcome.result.tools).toContainEqual({
+      name,
+      version: locked(name)?.version,
+      sha256: locked(name)?.builds["linux-amd64"],
+    });
     expect((await readFile(at(name))).equals(await readFile(genuine[name]()))).toBe(true);
   });
 });

@@ -8,12 +8,20 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { attachEvidence, type ChainPolicy, pushImage, putInForce, type TestImage, writeChainPolicy } from "@goldenpath/testing/chain";
+import {
+  attachEvidence,
+  type ChainPolicy,
+  pushImage,
+  putInForce,
+  type TestImage,
+  writeChainPolicy,
+} from "@goldenpath/testing/chain";
 import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
 import { renderSigners } from "@goldenpath/testing/signers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-// Which policy a promotion is judged by: the one that vetted says is in force, by the platform's signer, and no other, whoever asks.
+// Which policy a promotion is judged by: the one that vetted says is in force, by the platform's signer, and no other,
+// whoever asks.
 
 const day = 86_400_000;
 let stand: Stand;
@@ -25,12 +33,20 @@ beforeEach(async () => {
 afterEach(() => stand.close());
 
 /** The organisation's next policy: another serial, another content, and what it accepts of those before it. */
-async function nextPolicy(change: { serial: number; accepts?: string; remark?: string; activators?: string }): Promise<ChainPolicy> {
+async function nextPolicy(change: {
+  serial: number;
+  accepts?: string;
+  remark?: string;
+  activators?: string;
+}): Promise<ChainPolicy> {
   const { directory, keys, from, to } = stand;
   const written = await writeChainPolicy({ directory, keys, from, to, remark: `serial ${change.serial}`, ...change });
   if (change.activators === undefined) return written;
   const platform = renderSigners({ platform: keys.platform.publicKey });
-  const text = (await readFile(written.file, "utf8")).replace("signers:\n", `activators: ${change.activators}\nsigners:\n${platform}`);
+  const text = (await readFile(written.file, "utf8")).replace(
+    "signers:\n",
+    `activators: ${change.activators}\nsigners:\n${platform}`,
+  );
   await writeFile(written.file, text);
   const bytes = new TextEncoder().encode(text);
   return { policy: parsePolicy(bytes, written.file), uri: written.file, digest: digestOf(bytes), file: written.file };
@@ -131,9 +147,12 @@ describe("a pointer that is not the platform's word is refused", () => {
   }
 
   test("none at all", async () => {
-    await fetch(`${stand.vetted.url}/v2/${pointer.name}/manifests/${(await stand.client.resolve({ ...pointer, tag: pointerTag })) ?? ""}`, {
-      method: "DELETE",
-    });
+    await fetch(
+      `${stand.vetted.url}/v2/${pointer.name}/manifests/${(await stand.client.resolve({ ...pointer, tag: pointerTag })) ?? ""}`,
+      {
+        method: "DELETE",
+      },
+    );
     await expectRefused("policy.pointer-missing", await stage(stand.policy), {}, /is not there/);
   });
 
@@ -154,10 +173,18 @@ describe("a pointer that is not the platform's word is refused", () => {
     }
     const from = findPointerRepository(parseRepository(`${elsewhere}/any`));
     await copyPointer(from);
-    await expectRefused("policy.pointer-invalid", await stage(policy), { policy: forged.file }, /not signed by the platform's signer/);
+    await expectRefused(
+      "policy.pointer-invalid",
+      await stage(policy),
+      { policy: forged.file },
+      /not signed by the platform's signer/,
+    );
     // The caller can't lend it weight by naming that key: a stage's key is nobody's word here.
     if (name === "stranger") return;
-    const { outcome } = await stand.promote(await stage(policy), { policy: forged.file, "policy-signer": keys[name].publicKey });
+    const { outcome } = await stand.promote(await stage(policy), {
+      policy: forged.file,
+      "policy-signer": keys[name].publicKey,
+    });
     expect(outcome.result.error?.code).toBe("policy-signer-speaks");
   });
 
@@ -171,9 +198,17 @@ describe("a pointer that is not the platform's word is refused", () => {
   });
 
   test.each<[string, (manifest: Record<string, unknown>) => unknown, RegExp]>([
-    ["without its bundle's true bytes", (manifest) => edit(manifest, { data: Buffer.from("{}").toString("base64") }), /digest/],
+    [
+      "without its bundle's true bytes",
+      (manifest) => edit(manifest, { data: Buffer.from("{}").toString("base64") }),
+      /digest/,
+    ],
     ["of another type", (manifest) => ({ ...manifest, artifactType: "application/x" }), /not a Sigstore bundle/],
-    ["with something beside the bundle", (manifest) => ({ ...manifest, layers: [layerOf(manifest), layerOf(manifest)] }), /nothing else/],
+    [
+      "with something beside the bundle",
+      (manifest) => ({ ...manifest, layers: [layerOf(manifest), layerOf(manifest)] }),
+      /nothing else/,
+    ],
     ["too large", (manifest) => edit(manifest, { size: 1 << 20 }), /bytes/],
   ])("%s", async (_what, change, says) => {
     await overwrite(change);
@@ -198,7 +233,10 @@ describe("a pointer that is not the platform's word is refused", () => {
   });
 
   test("no image is promoted to where the pointer is", async () => {
-    const { outcome } = await stand.promote(await stage(stand.policy), { to: formatRepository(pointer), tags: pointerTag });
+    const { outcome } = await stand.promote(await stage(stand.policy), {
+      to: formatRepository(pointer),
+      tags: pointerTag,
+    });
     expect(outcome.result.violations.map(({ rule }) => rule)).toEqual(["promote.destination"]);
   });
 });
@@ -230,7 +268,9 @@ describe("putting a policy in force", () => {
   test("an older serial after the pointer's tag was deleted: that one was there before has to be denied in so many words", async () => {
     const { client, keys, to } = stand;
     const older = await nextPolicy({ serial: 4 });
-    const gone = await fetch(`http://${stand.vetted.host}/v2/${pointer.name}/manifests/${pointerTag}`, { method: "DELETE" });
+    const gone = await fetch(`http://${stand.vetted.host}/v2/${pointer.name}/manifests/${pointerTag}`, {
+      method: "DELETE",
+    });
     expect(gone.status).toBe(202);
     const before = await stand.vettedState();
     for (const policy of [older, stand.policy])
@@ -258,7 +298,12 @@ describe("putting a policy in force", () => {
 
 async function read(): Promise<{ serial: number; uri: string } | undefined> {
   const uri = `oci://${formatRepository(pointer)}:${pointerTag}`;
-  const context = { ports: silentPorts(), env: {}, signal: new AbortController().signal, workingDirectory: stand.directory };
+  const context = {
+    ports: silentPorts(),
+    env: {},
+    signal: new AbortController().signal,
+    workingDirectory: stand.directory,
+  };
   const loaded = await loadPolicy(uri, context, stand.keys.platform.publicKey);
   return { serial: loaded.policy.serial, uri: loaded.uri };
 }
@@ -283,7 +328,8 @@ describe("evidence of the policy before, where `accepts` is a duration", () => {
   const rules = ({ outcome }: Execution): string[] => [...new Set(outcome.result.violations.map(({ rule }) => rule))];
 
   test("counts within it", async () => expectPass(await promoteOld(await change(day, "2d"), 2 * day)));
-  test("not after it", async () => expect(rules(await promoteOld(await change(3 * day, "2d"), 4 * day))).toEqual(["gate.policy-serial"]));
+  test("not after it", async () =>
+    expect(rules(await promoteOld(await change(3 * day, "2d"), 4 * day))).toEqual(["gate.policy-serial"]));
   test("not where nothing is accepted", async () =>
     expect(rules(await promoteOld(await change(day), 2 * day))).toEqual(["gate.policy-serial"]));
   test("not where it was revoked", async () =>
@@ -302,7 +348,10 @@ test("five callers of one wrapper: a change reaches the next run of each, nothin
   const callers = ["shop", "cart", "search", "mail", "billing"];
   const { client, keys } = stand;
   // What the wrapper names, once for all of them: a place and a key.
-  const wrapper = { policy: `oci://${formatRepository(pointer)}:${pointerTag}`, "policy-signer": keys.platform.publicKey };
+  const wrapper = {
+    policy: `oci://${formatRepository(pointer)}:${pointerTag}`,
+    "policy-signer": keys.platform.publicKey,
+  };
   const run = async (name: string, policy: ChainPolicy, tag: string, age: number): Promise<Execution> => {
     const image = await pushImage(client, `${stand.from}/${name}`, `${name} ${tag}`);
     const falsehoods = { provenance: { age }, baseVerdict: { age }, scanVerdict: { age } };

@@ -54,12 +54,18 @@ async function build(project: string): Promise<BuildRunAnswer> {
     await client.close();
   }
   writeFiles(join(playground, "app"), { "app.txt": "hello\n", "secret.env": "TOKEN=x\n", "project.toml": project });
-  return runBuild(playground, { inputs: { policy: "policy.yaml", context: "app", tags: `${registry.host}/quarantine/app:one` } });
+  return runBuild(playground, {
+    inputs: { policy: "policy.yaml", context: "app", tags: `${registry.host}/quarantine/app:one` },
+  });
 }
 
 describe("what project.toml keeps out or sets in words of another schema", () => {
   it.each([
-    ["exclude and a variable of 0.2 in a file without a version", exclude + variable("io.buildpacks.build.env"), "io.buildpacks.exclude"],
+    [
+      "exclude and a variable of 0.2 in a file without a version",
+      exclude + variable("io.buildpacks.build.env"),
+      "io.buildpacks.exclude",
+    ],
     ["exclude of 0.1 in a file of 0.2", `${secondSchema}[build]\nexclude = ["secret.env"]\n`, "build.exclude"],
     ["a misspelt exclude", secondSchema + exclude.replace("exclude", "exculde"), "io.buildpacks.exculde"],
     ["a pattern that matches nothing", secondSchema + exclude.replace("secret", "./secret"), "./secret.env"],
@@ -73,7 +79,11 @@ describe("what project.toml keeps out or sets in words of another schema", () =>
 
   it.each([
     ["of 0.2", secondSchema + exclude + variable("io.buildpacks.build.env"), []],
-    ["of 0.2, with a variable in its older place", secondSchema + exclude + variable("io.buildpacks.env.build"), ["is deprecated"]],
+    [
+      "of 0.2, with a variable in its older place",
+      secondSchema + exclude + variable("io.buildpacks.env.build"),
+      ["is deprecated"],
+    ],
     ["of no version", `[build]\nexclude = ["secret.env"]\n${variable("build.env")}`, ["has no schema version"]],
     [
       "of 0.2, with a key that nobody knows",

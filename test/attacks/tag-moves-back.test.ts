@@ -21,9 +21,15 @@ beforeEach(async () => {
 afterEach(() => stand.close());
 
 const shop = "https://github.com/acme/shop";
-const run = (id: number, attempt = 1): Partial<ProvenanceFacts> => ({ invocationId: `${shop}/actions/runs/${id}/attempts/${attempt}` });
+const run = (id: number, attempt = 1): Partial<ProvenanceFacts> => ({
+  invocationId: `${shop}/actions/runs/${id}/attempts/${attempt}`,
+});
 
-async function stage(content: string, built: Partial<ProvenanceFacts>, push: typeof pushImage = pushImage): Promise<TestImage> {
+async function stage(
+  content: string,
+  built: Partial<ProvenanceFacts>,
+  push: typeof pushImage = pushImage,
+): Promise<TestImage> {
   const { client, policy, keys } = stand;
   const image = await push(client, `${stand.from}/shop`, content);
   await attachEvidence({ client, image, policy, keys, falsehoods: { provenance: { built } } });
@@ -31,7 +37,11 @@ async function stage(content: string, built: Partial<ProvenanceFacts>, push: typ
 }
 
 /** Puts a run's provenance of an image under another label, in the place of the referrer that is there. */
-async function relabel(image: TestImage, runId: number, predicateType: string): Promise<{ restore(): Promise<unknown> }> {
+async function relabel(
+  image: TestImage,
+  runId: number,
+  predicateType: string,
+): Promise<{ restore(): Promise<unknown> }> {
   const { client, from, quarantine } = stand;
   const taken: Uint8Array[] = [];
   for (const { referrer, statement } of await readStatements(stand, `${from}/shop`, image.digest)) {
@@ -41,10 +51,15 @@ async function relabel(image: TestImage, runId: number, predicateType: string): 
     const manifest = JSON.parse(new TextDecoder().decode(found.bytes));
     manifest.annotations["dev.sigstore.bundle.predicateType"] = predicateType;
     await client.pushManifest(image.repository, new TextEncoder().encode(JSON.stringify(manifest)), found.mediaType);
-    const gone = await fetch(`http://${quarantine.host}/v2/${image.repository.name}/manifests/${referrer}`, { method: "DELETE" });
+    const gone = await fetch(`http://${quarantine.host}/v2/${image.repository.name}/manifests/${referrer}`, {
+      method: "DELETE",
+    });
     expect(gone.status).toBe(202);
   }
-  return { restore: () => Promise.all(taken.map((bytes) => client.pushManifest(image.repository, bytes, mediaTypes.ociManifest))) };
+  return {
+    restore: () =>
+      Promise.all(taken.map((bytes) => client.pushManifest(image.repository, bytes, mediaTypes.ociManifest))),
+  };
 }
 
 function withDev(policy: Policy): Policy {
@@ -62,7 +77,11 @@ async function expectPass(execution: Promise<Execution>): Promise<Execution> {
   return { outcome, resultFile: "" };
 }
 
-async function expectRefused(image: TestImage, says: RegExp, inputs: Readonly<Record<string, string>> = {}): Promise<void> {
+async function expectRefused(
+  image: TestImage,
+  says: RegExp,
+  inputs: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const before = await stand.vettedState();
   const { outcome } = await stand.promote(image, inputs);
   expect(outcome.verdict).toBe("fail");
@@ -116,9 +135,21 @@ describe("refused, and vetted stays as it was", () => {
     const { client, policy, keys } = stand;
     await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.9.0" });
     const there = await pushImage(client, `${stand.to}/shop`, "a stranger's", "0.8.0");
-    await attachEvidence({ client, image: there, policy, keys, falsehoods: { provenance: { by: "stranger", built: run(1) } } });
+    await attachEvidence({
+      client,
+      image: there,
+      policy,
+      keys,
+      falsehoods: { provenance: { by: "stranger", built: run(1) } },
+    });
     await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.8.0" });
-    await attachEvidence({ client, image: there, policy, keys, falsehoods: { provenance: { by: "scan", built: run(1) } } });
+    await attachEvidence({
+      client,
+      image: there,
+      policy,
+      keys,
+      falsehoods: { provenance: { by: "scan", built: run(1) } },
+    });
     await expectRefused(await stage("next", run(1002)), says.unknown, { tags: "0.8.0" });
   });
 
@@ -194,7 +225,11 @@ describe("their twins pass", () => {
     ["an image of a later run", run(1001), run(1002)],
     ["a later attempt of the same run", run(1001, 1), run(1001, 2)],
     ["a run whose ID has more digits", run(9_999), run(10_002)],
-    ["a later build where no run is known", { finishedOn: new Date(Date.now() - 120_000) }, { finishedOn: new Date(Date.now() - 60_000) }],
+    [
+      "a later build where no run is known",
+      { finishedOn: new Date(Date.now() - 120_000) },
+      { finishedOn: new Date(Date.now() - 60_000) },
+    ],
   ])("%s", async (_what, present, next) => {
     await expectPass(stand.promote(await stage("there", present)));
     const image = await stage("next", next);
@@ -225,7 +260,9 @@ describe("their twins pass", () => {
       ({ statement }) => (statement.predicate[summaryExtension] as Record<string, unknown>)["tagRollbacks"],
     );
     expect(said).toHaveLength(2);
-    expect(said.filter((each) => each !== undefined)).toEqual([[{ tag: "1.0.0", from: second.digest, reason: "earlier" }]]);
+    expect(said.filter((each) => each !== undefined)).toEqual([
+      [{ tag: "1.0.0", from: second.digest, reason: "earlier" }],
+    ]);
   });
 
   test("of two promotions of different runs at once, the earlier never has the last word", async () => {

@@ -35,12 +35,20 @@ export interface Programs {
   skopeo?: string;
 }
 
-/** Processes at a time, where a tool takes one image: two for each of the two cores of the usual runner, which wait for the registry half of the time. */
+/**
+ * Processes at a time, where a tool takes one image: two for each of the two cores of the usual runner, which wait for
+ * the registry half of the time.
+ */
 const processes = 4;
 
 /** No login, no configuration of whoever runs this. */
 function environment(job: Job): Command["env"] {
-  return { PATH: process.env["PATH"], HOME: job.directory, XDG_RUNTIME_DIR: job.directory, DOCKER_CONFIG: job.directory };
+  return {
+    PATH: process.env["PATH"],
+    HOME: job.directory,
+    XDG_RUNTIME_DIR: job.directory,
+    DOCKER_CONFIG: job.directory,
+  };
 }
 
 const pairs = (job: Job, scheme = ""): [from: string, to: string][] =>
@@ -71,10 +79,15 @@ export function peerContenders(programs: Programs, wanted: { many: boolean; refe
   ) => {
     if (program === undefined) return;
     const { argv, ...rest } = contender;
-    contenders.push({ ...rest, ours: false, command: async (job) => ({ argv: await argv(job, program), env: environment(job) }) });
+    contenders.push({
+      ...rest,
+      ours: false,
+      command: async (job) => ({ argv: await argv(job, program), env: environment(job) }),
+    });
   };
   const times = wanted.many ? `xargs -P${processes} ` : "";
-  const tlsOff = (job: Job): string[] => [...new Set([job.from, job.to])].flatMap((host) => ["--host", `reg=${host},tls=disabled`]);
+  const tlsOff = (job: Job): string[] =>
+    [...new Set([job.from, job.to])].flatMap((host) => ["--host", `reg=${host},tls=disabled`]);
   add(crane, {
     name: "crane copy",
     note: shell(`${times}crane copy`),
@@ -96,7 +109,8 @@ export function peerContenders(programs: Programs, wanted: { many: boolean; refe
     name: "regctl copy",
     note: shell(`${times}regctl image copy${wanted.referrers ? " --referrers" : ""}`),
     referrers: true,
-    argv: (job, program) => eachImage(job, [program, "image", "copy", ...tlsOff(job), ...(wanted.referrers ? ["--referrers"] : [])]),
+    argv: (job, program) =>
+      eachImage(job, [program, "image", "copy", ...tlsOff(job), ...(wanted.referrers ? ["--referrers"] : [])]),
   });
   if (wanted.many) {
     add(regsync, {
@@ -107,9 +121,17 @@ export function peerContenders(programs: Programs, wanted: { many: boolean; refe
         const file = join(job.directory, `regsync-${job.target.replaceAll("/", "-")}.json`);
         const creds = [...new Set([job.from, job.to])].map((registry) => ({ registry, tls: "disabled" }));
         const sync = [
-          { source: `${job.from}/${job.source.name}`, target: `${job.to}/${job.target}`, type: "repository", tags: { allow: ["v.*"] } },
+          {
+            source: `${job.from}/${job.source.name}`,
+            target: `${job.to}/${job.target}`,
+            type: "repository",
+            tags: { allow: ["v.*"] },
+          },
         ];
-        await writeFile(file, JSON.stringify({ version: 1, creds, defaults: { parallel: processes, referrers: wanted.referrers }, sync }));
+        await writeFile(
+          file,
+          JSON.stringify({ version: 1, creds, defaults: { parallel: processes, referrers: wanted.referrers }, sync }),
+        );
         return [program, "once", "-c", file];
       },
     });
@@ -119,7 +141,14 @@ export function peerContenders(programs: Programs, wanted: { many: boolean; refe
     note: shell(`${times}oras cp${wanted.referrers ? " -r" : ""}`),
     referrers: true,
     argv: (job, program) =>
-      eachImage(job, [program, "cp", "--no-tty", "--from-plain-http", "--to-plain-http", ...(wanted.referrers ? ["-r"] : [])]),
+      eachImage(job, [
+        program,
+        "cp",
+        "--no-tty",
+        "--from-plain-http",
+        "--to-plain-http",
+        ...(wanted.referrers ? ["-r"] : []),
+      ]),
   });
   const insecure = ["--src-tls-verify=false", "--dest-tls-verify=false"];
   add(skopeo, {
@@ -173,7 +202,10 @@ export function copyContender(referrers: boolean): Contender {
   };
 }
 
-/** The whole of a promotion, as a workflow runs it: it reads and verifies all evidence, copies, verifies again at the destination, signs, and sets the tag last. */
+/**
+ * The whole of a promotion, as a workflow runs it: it reads and verifies all evidence, copies, verifies again at the
+ * destination, signs, and sets the tag last.
+ */
 export function promoteContender(many: boolean): Contender {
   return {
     name: "promote",
@@ -182,7 +214,10 @@ export function promoteContender(many: boolean): Contender {
     referrers: true,
     async command(job) {
       const { policy, keys } = job.world;
-      const [only, ...more] = job.source.images.map(({ tag, digest }) => ({ tag, image: `${job.from}/${job.source.name}@${digest}` }));
+      const [only, ...more] = job.source.images.map(({ tag, digest }) => ({
+        tag,
+        image: `${job.from}/${job.source.name}@${digest}`,
+      }));
       if (only === undefined) throw new TypeError("no image to promote");
       const to = `${job.to}/${job.target}`;
       const images =

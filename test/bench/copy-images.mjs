@@ -1,4 +1,5 @@
-// Node compiles the TypeScript sources once and keeps the result, as it does with a program that was built before it was installed.
+// Node compiles the TypeScript sources once and keeps the result, as it does with a program that was built before it
+// was installed.
 import { enableCompileCache } from "node:module";
 
 enableCompileCache();

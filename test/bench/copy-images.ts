@@ -1,4 +1,5 @@
-// The copying engine in a process of its own, for `npm run bench`: node copy-images.ts JOB.json, with `{ pairs: [[HOST/NAME@DIGEST, HOST/NAME:TAG], …], referrers }`.
+// The copying engine in a process of its own, for `npm run bench`: node copy-images.ts JOB.json, with `{ pairs:
+// [[HOST/NAME@DIGEST, HOST/NAME:TAG], …], referrers }`.
 import { readFileSync } from "node:fs";
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { silentPorts } from "@goldenpath/foundation/ports";
@@ -8,7 +9,10 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 
-const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as { pairs: [string, string][]; referrers: boolean };
+const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as {
+  pairs: [string, string][];
+  referrers: boolean;
+};
 /** Images on their way at the same time; the client bounds the requests to each host besides. */
 const concurrency = 8;
 const client = createRegistryClient({ ports: silentPorts(), env: process.env });

@@ -21,11 +21,20 @@ type BenchName = keyof typeof benches;
 /** @throws Error where a registry's program can't be had: without it nothing can be measured */
 export async function runBench(
   name: BenchName,
-  options: { rounds?: number; sizes?: PromoteSizes; only?: readonly string[]; say(message: string): void; onLine?(line: BenchLine): void },
+  options: {
+    rounds?: number;
+    sizes?: PromoteSizes;
+    only?: readonly string[];
+    say(message: string): void;
+    onLine?(line: BenchLine): void;
+  },
 ): Promise<BenchReport> {
   const before = loadavg()[0] ?? 0;
   const startedAt = new Date().toISOString();
-  const sizes = { ...(options.sizes ?? fullSizes), ...(options.rounds === undefined ? {} : { rounds: options.rounds }) };
+  const sizes = {
+    ...(options.sizes ?? fullSizes),
+    ...(options.rounds === undefined ? {} : { rounds: options.rounds }),
+  };
   const only = options.only ?? [];
   let peers: Peer[] = [];
   let lines: BenchLine[];
@@ -88,11 +97,19 @@ async function findPrograms(
     }
   }
   await command("python3");
-  return { programs: { ...programs, distribution: await command("docker-registry"), olareg: await tool("olareg") }, peers };
+  return {
+    programs: { ...programs, distribution: await command("docker-registry"), olareg: await tool("olareg") },
+    peers,
+  };
 }
 
 /** @throws Error that says what there is */
-export function parseBenchArguments(args: readonly string[]): { name: BenchName; json: boolean; rounds?: number; only: readonly string[] } {
+export function parseBenchArguments(args: readonly string[]): {
+  name: BenchName;
+  json: boolean;
+  rounds?: number;
+  only: readonly string[];
+} {
   const { values, positionals } = parseArgs({
     args: [...args],
     options: { json: { type: "boolean" }, rounds: { type: "string" }, line: { type: "string", multiple: true } },

@@ -22,8 +22,8 @@ export interface ProcessMeasure {
 const timeLimit = 15 * 60_000;
 
 /**
- * Only wait4(2) gives the peak memory of a process that has ended, its children included, and Node has no way to it. The clock runs from the start of the program to
- * its end: the time of this wrapper is in no measurement.
+ * Only wait4(2) gives the peak memory of a process that has ended, its children included, and Node has no way to it.
+ * The clock runs from the start of the program to its end: the time of this wrapper is in no measurement.
  */
 const wrapper = `
 import json, os, sys, time
@@ -45,7 +45,11 @@ export async function measureProcess({ argv, env }: Command, directory: string):
   const [spec, log, answer] = [join(folder, "spec.json"), join(folder, "log"), join(folder, "answer.json")];
   await writeFile(spec, JSON.stringify({ argv, env, log, answer }));
   // A group of its own, so that a limit ends all of it.
-  const child = spawn("python3", ["-c", wrapper, spec], { stdio: ["ignore", "ignore", "inherit"], detached: true, cwd: directory });
+  const child = spawn("python3", ["-c", wrapper, spec], {
+    stdio: ["ignore", "ignore", "inherit"],
+    detached: true,
+    cwd: directory,
+  });
   const limit = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, "SIGKILL"), timeLimit);
   try {
     await once(child, "exit");
@@ -53,7 +57,10 @@ export async function measureProcess({ argv, env }: Command, directory: string):
       throw new Error(`${argv[0]} did not end within ${timeLimit / 60_000} minutes, or could not be started`);
     });
     const { code, seconds, cpu, rss } = JSON.parse(text) as { code: number; seconds: number; cpu: number; rss: number };
-    if (code !== 0) throw new Error(`${argv.join(" ").slice(0, 300)} ended with ${code}: ${(await readFile(log, "utf8")).slice(-2000)}`);
+    if (code !== 0)
+      throw new Error(
+        `${argv.join(" ").slice(0, 300)} ended with ${code}: ${(await readFile(log, "utf8")).slice(-2000)}`,
+      );
     return { seconds, cpuSeconds: cpu, peakMegabytes: (rss * 1024) / 1e6 };
   } finally {
     clearTimeout(limit);

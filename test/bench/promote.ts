@@ -2,11 +2,28 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError } from "@goldenpath/foundation/errors";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { type Contender, copyContender, type Job, type Programs, peerContenders, promoteContender, resultsOf } from "./contenders.ts";
+import {
+  type Contender,
+  copyContender,
+  type Job,
+  type Programs,
+  peerContenders,
+  promoteContender,
+  resultsOf,
+} from "./contenders.ts";
 import { type Least, leastForCopy, leastForPromotion, type Move } from "./least.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
 import type { Counts } from "./proxy.ts";
-import { type Aim, type BenchLine, type BenchRow, buildRow, judgeMemory, judgeRequests, judgeTime, withRatios } from "./shape.ts";
+import {
+  type Aim,
+  type BenchLine,
+  type BenchRow,
+  buildRow,
+  judgeMemory,
+  judgeRequests,
+  judgeTime,
+  withRatios,
+} from "./shape.ts";
 import { type BenchImages, type BenchRegistry, type BenchWorld, makeImages, openWorld } from "./world.ts";
 
 export interface PromoteSizes {
@@ -71,7 +88,17 @@ export async function benchPromote(bench: PromoteBench): Promise<BenchLine[]> {
   }
 }
 
-export const promoteLines = ["one", "one-olareg", "one-fallback", "many", "many-evidence", "again", "many-again", "stream", "big"] as const;
+export const promoteLines = [
+  "one",
+  "one-olareg",
+  "one-fallback",
+  "many",
+  "many-evidence",
+  "again",
+  "many-again",
+  "stream",
+  "big",
+] as const;
 
 type Planned = { id: (typeof promoteLines)[number]; plan(): Promise<Omit<Race, "id">> };
 
@@ -291,8 +318,8 @@ async function openJob(world: BenchWorld, race: Race, hosts: Pick<Job, "from" | 
 }
 
 /**
- * A peer that fails gets two more tries, which its note counts: its processes for images of one repository trip over each other in CNCF distribution now and then, and who uses
- * it would start it again. What fails of ours is a fault.
+ * A peer that fails gets two more tries, which its note counts: its processes for images of one repository trip over
+ * each other in CNCF distribution now and then, and who uses it would start it again. What fails of ours is a fault.
  */
 async function attempt(entry: Entry, body: () => Promise<void>): Promise<void> {
   for (let left = entry.contender.ours ? 0 : 2; ; left--) {
@@ -309,7 +336,12 @@ async function attempt(entry: Entry, body: () => Promise<void>): Promise<void> {
 }
 
 /** Nobody is fast by leaving something out. @throws Error where an image is not there as it was */
-async function checkResult(world: BenchWorld, race: Race, contender: Contender, target: string): Promise<string | undefined> {
+async function checkResult(
+  world: BenchWorld,
+  race: Race,
+  contender: Contender,
+  target: string,
+): Promise<string | undefined> {
   const there = parseRepository(`${race.to.host}/${target}`);
   let missing = 0;
   for (const { tag, digest } of race.source.images) {
@@ -339,6 +371,7 @@ function buildEntryRow({ contender, measures, counts, lost, repeated, failed }: 
   };
   // What we leave out is a fault and not a remark.
   const why = failed ?? (ours ? lost : undefined);
-  if (why !== undefined || counts === undefined || measures.length === 0) return { ...row, failed: why ?? "was not measured" };
+  if (why !== undefined || counts === undefined || measures.length === 0)
+    return { ...row, failed: why ?? "was not measured" };
   return buildRow(row, measures, counts);
 }

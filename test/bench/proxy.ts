@@ -22,8 +22,9 @@ export interface CountingProxy {
 }
 
 /**
- * Stands in front of a registry and counts, for everybody in the same way. It keeps the Host header as it comes, from which registries make the addresses that they
- * send on to; so these lead through it as well. Requests alone count: a connection that was tried with TLS and given up is none.
+ * Stands in front of a registry and counts, for everybody in the same way. It keeps the Host header as it comes, from
+ * which registries make the addresses that they send on to; so these lead through it as well. Requests alone count: a
+ * connection that was tried with TLS and given up is none.
  */
 export async function startCountingProxy(target: string): Promise<CountingProxy> {
   const [hostname = "", port = ""] = target.split(":");

@@ -19,7 +19,9 @@ export function renderLine(line: BenchLine): string[] {
     `■ ${line.id}: ${line.what}`,
     ...(line.least === undefined ? [] : [`  least possible: ${line.least.requests} requests (${line.least.counted})`]),
     ...alignColumns(table).map((row) => `  ${row}`),
-    ...line.rows.filter((row) => row.failed !== undefined).map((row) => `  ${row.name} failed: ${row.failed?.trim().slice(0, 600)}`),
+    ...line.rows
+      .filter((row) => row.failed !== undefined)
+      .map((row) => `  ${row.name} failed: ${row.failed?.trim().slice(0, 600)}`),
     ...line.aims.map(renderAim),
   ];
 }
@@ -44,7 +46,8 @@ function renderRow(row: BenchRow): string[] {
   ];
 }
 
-const renderSpread = ({ median, min, max }: Spread): string => `${median.toFixed(2)} [${min.toFixed(2)}–${max.toFixed(2)}]`;
+const renderSpread = ({ median, min, max }: Spread): string =>
+  `${median.toFixed(2)} [${min.toFixed(2)}–${max.toFixed(2)}]`;
 
 function renderAim({ aim, ours, against, whose, ratio, limit, holds }: Aim): string {
   return `  ${holds ? "✔ holds" : "✘ does not hold"}: ${aim}: ours ${short(ours)}, ${whose} ${short(against)}: ratio ${ratio.toFixed(2)}, aim ≤ ${limit}`;
@@ -58,7 +61,9 @@ function alignColumns(rows: readonly string[][]): string[] {
   return rows.map((row) =>
     row
       .map((cell, column) =>
-        column === 0 || column >= row.length - 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+        column === 0 || column >= row.length - 2
+          ? cell.padEnd(widths[column] ?? 0)
+          : cell.padStart(widths[column] ?? 0),
       )
       .join("  ")
       .trimEnd(),

@@ -81,7 +81,8 @@ export function spreadOf(values: readonly number[]): Spread {
   const middle = sorted.length / 2;
   const low = sorted[Math.ceil(middle) - 1];
   const high = sorted[Math.floor(middle)];
-  if (min === undefined || max === undefined || low === undefined || high === undefined) throw new RangeError("the spread of nothing");
+  if (min === undefined || max === undefined || low === undefined || high === undefined)
+    throw new RangeError("the spread of nothing");
   return { median: (low + high) / 2, min, max };
 }
 
@@ -108,7 +109,12 @@ export function withRatios(rows: readonly BenchRow[]): BenchRow[] {
   return rows.map((row) => {
     const { seconds } = row;
     if (row.ours || !row.compared || seconds === undefined) return row;
-    return { ...row, ratios: Object.fromEntries(ours.map((each) => [each.name, (each.seconds?.median ?? Number.NaN) / seconds.median])) };
+    return {
+      ...row,
+      ratios: Object.fromEntries(
+        ours.map((each) => [each.name, (each.seconds?.median ?? Number.NaN) / seconds.median]),
+      ),
+    };
   });
 }
 
@@ -129,7 +135,15 @@ export function judgeTime(rows: readonly BenchRow[], ours: string, limit: number
 export function judgeRequests(rows: readonly BenchRow[], ours: string, least: number): Aim[] {
   const counted = rows.find((row) => row.ours && row.name === ours)?.counts;
   if (counted === undefined) return [];
-  return [judgeAim(`${ours}: requests within 10 % of the least possible`, counted.requests, least, "the least, requests", 1.1)];
+  return [
+    judgeAim(
+      `${ours}: requests within 10 % of the least possible`,
+      counted.requests,
+      least,
+      "the least, requests",
+      1.1,
+    ),
+  ];
 }
 
 /** Bytes of memory that a promotion of any size may take. MB of 10⁶ bytes. */
@@ -139,6 +153,12 @@ export function judgeMemory(rows: readonly BenchRow[]): Aim[] {
   return rows
     .filter((row) => row.ours && row.peakMegabytes !== undefined)
     .map((row) =>
-      judgeAim(`${row.name}: peak memory under ${memoryLimit} MB`, row.peakMegabytes ?? Number.NaN, memoryLimit, "the limit, MB", 1),
+      judgeAim(
+        `${row.name}: peak memory under ${memoryLimit} MB`,
+        row.peakMegabytes ?? Number.NaN,
+        memoryLimit,
+        "the limit, MB",
+        1,
+      ),
     );
 }

@@ -10,8 +10,15 @@ export const startLines = ["cli", "bundles"] as const;
 
 const root = join(import.meta.dirname, "..", "..");
 
-/** What whoever runs goldenpath waits for before it does anything: the command line's start, and the size and the start of each action's bundle. */
-export async function benchStart(bench: { rounds: number; say(message: string): void; only: readonly string[] }): Promise<BenchLine[]> {
+/**
+ * What whoever runs goldenpath waits for before it does anything: the command line's start, and the size and the start
+ * of each action's bundle.
+ */
+export async function benchStart(bench: {
+  rounds: number;
+  say(message: string): void;
+  only: readonly string[];
+}): Promise<BenchLine[]> {
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
   const wants = (id: string): boolean => bench.only.length === 0 || bench.only.includes(id);
   const env = { PATH: process.env["PATH"], HOME: directory };

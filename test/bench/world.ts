@@ -12,7 +12,14 @@ import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { attachEvidence, type ChainPolicy, makeKeys, putInForce, type TestKeys, writeChainPolicy } from "@goldenpath/testing/chain";
+import {
+  attachEvidence,
+  type ChainPolicy,
+  makeKeys,
+  putInForce,
+  type TestKeys,
+  writeChainPolicy,
+} from "@goldenpath/testing/chain";
 import { freePort, startDistribution, startOlareg, startProgram, type TestServer } from "../support/servers.ts";
 import { addCounts, type CountingProxy, type Counts, startCountingProxy } from "./proxy.ts";
 
@@ -103,7 +110,14 @@ export async function openWorld(programs: { distribution: string; olareg: string
 async function startServe(): Promise<TestServer> {
   const port = await freePort();
   const cli = join(import.meta.dirname, "..", "..", "packages", "cli", "bin", "goldenpath.mjs");
-  const program = startProgram(process.execPath, ["--conditions=goldenpath-source", cli, "registry", "serve", "--port", String(port)]);
+  const program = startProgram(process.execPath, [
+    "--conditions=goldenpath-source",
+    cli,
+    "registry",
+    "serve",
+    "--port",
+    String(port),
+  ]);
   try {
     await program.until(async () => (await fetch(`http://127.0.0.1:${port}/v2/`)).ok);
   } catch (error) {
@@ -153,14 +167,19 @@ const evidencePieces = ["provenance", "sbom", "base", "scan", "scanVerdict"] as 
 /** A little one; the base of every image. */
 const baseBytes = 100_000;
 
-export async function makeImages(world: BenchWorld, registry: BenchRegistry, wanted: ImagesWanted): Promise<BenchImages> {
+export async function makeImages(
+  world: BenchWorld,
+  registry: BenchRegistry,
+  wanted: ImagesWanted,
+): Promise<BenchImages> {
   const name = `${quarantine}/${wanted.evidence ? "evident" : "plain"}-${wanted.count}-${wanted.layers}-${wanted.layerBytes}/shop`;
   const repository = parseRepository(`${registry.host}/${name}`);
   const common = await pushRandom(world.client, repository, baseBytes);
   const made: BenchImages = { registry, name, images: [], blobs: 1, bytes: baseBytes, referrers: 0 };
   for (let index = 0; index < wanted.count; index++) {
     const layers = [common];
-    for (let layer = 0; layer < wanted.layers; layer++) layers.push(await pushRandom(world.client, repository, wanted.layerBytes));
+    for (let layer = 0; layer < wanted.layers; layer++)
+      layers.push(await pushRandom(world.client, repository, wanted.layerBytes));
     const tag = `v${index + 1}`;
     const { descriptor, configBytes } = await pushImage(world.client, repository, layers, tag);
     made.images.push({ tag, digest: descriptor.digest });
@@ -168,13 +187,22 @@ export async function makeImages(world: BenchWorld, registry: BenchRegistry, wan
     made.bytes += wanted.layers * wanted.layerBytes + configBytes;
     if (!wanted.evidence) continue;
     const image = { repository, image: descriptor, children: [], digest: descriptor.digest, reference: "" };
-    await attachEvidence({ client: world.client, image, policy: world.policy, keys: world.keys, pieces: evidencePieces });
+    await attachEvidence({
+      client: world.client,
+      image,
+      policy: world.policy,
+      keys: world.keys,
+      pieces: evidencePieces,
+    });
     made.referrers = evidencePieces.length;
   }
   return made;
 }
 
-/** A layer as registries have them, in gzip, whose bytes are random: skopeo compresses, and so changes, what is not compressed. */
+/**
+ * A layer as registries have them, in gzip, whose bytes are random: skopeo compresses, and so changes, what is not
+ * compressed.
+ */
 async function pushRandom(client: RegistryClient, repository: Repository, size: number): Promise<Descriptor> {
   // One block, repeated with a number in front: a gigabyte need not be in memory.
   const block = randomBytes(Math.min(size, 1 << 20));
@@ -185,14 +213,19 @@ async function pushRandom(client: RegistryClient, repository: Repository, size: 
       yield chunk;
     }
   }
-  const content = (): AsyncIterable<Uint8Array> => Readable.from(blocks(), { objectMode: false }).pipe(createGzip({ level: 0 }));
+  const content = (): AsyncIterable<Uint8Array> =>
+    Readable.from(blocks(), { objectMode: false }).pipe(createGzip({ level: 0 }));
   const hash = createHash("sha256");
   let length = 0;
   for await (const chunk of content()) {
     hash.update(chunk);
     length += chunk.byteLength;
   }
-  const descriptor: Descriptor = { mediaType: mediaTypes.ociLayerTarGzip, digest: `sha256:${hash.digest("hex")}`, size: length };
+  const descriptor: Descriptor = {
+    mediaType: mediaTypes.ociLayerTarGzip,
+    digest: `sha256:${hash.digest("hex")}`,
+    size: length,
+  };
   await client.pushBlob(repository, descriptor, content);
   return descriptor;
 }
@@ -205,10 +238,20 @@ async function pushImage(
 ): Promise<{ descriptor: Descriptor; configBytes: number }> {
   const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
   const rootfs = { type: "layers", diff_ids: layers.map(({ digest }) => digest) };
-  const content = encode({ architecture: "amd64", os: "linux", config: {}, rootfs, created: new Date(0).toISOString(), comment: tag });
+  const content = encode({
+    architecture: "amd64",
+    os: "linux",
+    config: {},
+    rootfs,
+    created: new Date(0).toISOString(),
+    comment: tag,
+  });
   const config: Descriptor = { mediaType: mediaTypes.ociConfig, digest: digestOf(content), size: content.byteLength };
   await client.pushBlob(repository, config, () => content);
   const manifest = encode({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers });
   const digest = await client.pushManifest(repository, manifest, mediaTypes.ociManifest, tag);
-  return { descriptor: { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength }, configBytes: content.byteLength };
+  return {
+    descriptor: { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength },
+    configBytes: content.byteLength,
+  };
 }

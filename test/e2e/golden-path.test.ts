@@ -65,7 +65,15 @@ describe("the golden path, called from an application's own repository", () => {
     const cosign = (key: string, type: string) =>
       runProcess(
         tools.cosign,
-        ["verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", type, image.replace(/:[^:]+$/, `@${promotedDigest()}`)],
+        [
+          "verify-attestation",
+          "--key",
+          key,
+          "--insecure-ignore-tlog",
+          "--type",
+          type,
+          image.replace(/:[^:]+$/, `@${promotedDigest()}`),
+        ],
         { env: world.env, timeoutMs: 60_000 },
       );
     let snapshot: Awaited<ReturnType<RegistryServer["snapshot"]>>;
@@ -76,9 +84,13 @@ describe("the golden path, called from an application's own repository", () => {
       for (const job of ["build", "attest", "base", "scan", "promote"]) expect(resultOf(run, job)).toBe("success");
       snapshot = await world.vetted.snapshot();
       expect(Object.keys(snapshot).toSorted()).toEqual(["vetted/goldenpath-policy", "vetted/web"]);
-      expect(snapshot["vetted/web"]?.tags).toMatchObject({ [run.commit]: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+      expect(snapshot["vetted/web"]?.tags).toMatchObject({
+        [run.commit]: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      });
       const digestOf = async (reference: string): Promise<string> =>
-        (await runProcess(tools.crane, ["digest", "--insecure", reference], { env: world.env, timeoutMs: 60_000 })).stdout.trim();
+        (
+          await runProcess(tools.crane, ["digest", "--insecure", reference], { env: world.env, timeoutMs: 60_000 })
+        ).stdout.trim();
       expect(await digestOf(image)).toBe(promotedDigest());
       expect(await digestOf(`${world.quarantine.host}/quarantine/web:${run.commit}`)).toBe(promotedDigest());
     });
@@ -97,7 +109,9 @@ describe("the golden path, called from an application's own repository", () => {
         subject: [{ digest: { sha256: promotedDigest().replace("sha256:", "") } }],
         predicate: {
           runDetails: {
-            builder: { id: `https://github.com/goldenpath-ci/goldenpath/.github/workflows/stage-build.yml@${goldenpathCommit}` },
+            builder: {
+              id: `https://github.com/goldenpath-ci/goldenpath/.github/workflows/stage-build.yml@${goldenpathCommit}`,
+            },
           },
         },
       });
@@ -118,7 +132,8 @@ describe("the golden path, called from an application's own repository", () => {
     });
 
     test("writes to each registry with that registry's login alone", () => {
-      const writes = ({ method, status }: { method: string; status: number }) => !["GET", "HEAD"].includes(method) && status < 300;
+      const writes = ({ method, status }: { method: string; status: number }) =>
+        !["GET", "HEAD"].includes(method) && status < 300;
       expect(usersOf(world.quarantine, writes)).toEqual([logins.quarantine.username]);
       expect(usersOf(world.vetted, writes)).toEqual([logins.vetted.username]);
       expect(usersOf(world.quarantine, () => true)).toEqual([logins.quarantine.username]);
@@ -152,14 +167,21 @@ describe("the golden path, called from an application's own repository", () => {
     const run = await world.run(
       "stranger",
       undefined,
-      strangerFiles({ policy: world.policy, image: formatReference(image), to: `${world.vetted.host}/vetted/stranger` }),
+      strangerFiles({
+        policy: world.policy,
+        image: formatReference(image),
+        to: `${world.vetted.host}/vetted/stranger`,
+      }),
     );
     expect(run.exitCode).toBe(1);
     for (const stage of ["build", "base", "scan", "promote"]) {
       expect({ stage, result: resultOf(run, stage) }).toEqual({ stage, result: "failure" });
       const said = run.log
         .split("\n")
-        .filter((line) => new RegExp(`/${stage} \\| `).test(line) && line.includes("job.workflow_repository and job.workflow_sha"));
+        .filter(
+          (line) =>
+            new RegExp(`/${stage} \\| `).test(line) && line.includes("job.workflow_repository and job.workflow_sha"),
+        );
       expect(said).not.toEqual([]);
     }
     expect(resultOf(run, "attest")).toBeUndefined();
@@ -174,7 +196,8 @@ describe("the golden path, called from an application's own repository", () => {
     expect(resultOf(run, "scan")).toBe("failure");
     expect(resultOf(run, "promote")).toBeUndefined();
     const summary = summaryOf(run, "scan");
-    for (const part of ["scan.severity", "GHSA-35jh-r3h4-6jhm", "lodash", "4.17.20", "4.17.21"]) expect(summary).toContain(part);
+    for (const part of ["scan.severity", "GHSA-35jh-r3h4-6jhm", "lodash", "4.17.20", "4.17.21"])
+      expect(summary).toContain(part);
     expect(await world.vetted.snapshot()).toEqual(before);
     // The failure is evidence, too: a later gate must see it.
     const { keys } = world.platform;
@@ -193,7 +216,9 @@ describe("the golden path, called from an application's own repository", () => {
     );
     expect(verified).toMatchObject({ exitCode: 0 });
     const { payload } = JSON.parse(verified.stdout.split("\n")[0] ?? "") as { payload: string };
-    expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({ predicate: { verificationResult: "FAILED" } });
+    expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({
+      predicate: { verificationResult: "FAILED" },
+    });
   });
 
   test("a caller that hands promote an image without the chain gets nothing, with the key and both logins even", async () => {
@@ -224,9 +249,17 @@ describe("the golden path, called from an application's own repository", () => {
   });
 });
 
-/** Every stage, called where nothing knows `job.workflow_*`, by a repository that has actions of its own where goldenpath's would be. */
+/**
+ * Every stage, called where nothing knows `job.workflow_*`, by a repository that has actions of its own where
+ * goldenpath's would be.
+ */
 function strangerFiles(inputs: Readonly<Record<string, string>>): Record<string, string> {
-  const own = { build: { repository: `${inputs["to"]}`, tag: "latest" }, base: {}, scan: {}, promote: { to: inputs["to"] ?? "" } };
+  const own = {
+    build: { repository: `${inputs["to"]}`, tag: "latest" },
+    base: {},
+    scan: {},
+    promote: { to: inputs["to"] ?? "" },
+  };
   const jobs = Object.entries(own).map(([stage, more]) => {
     const { policy = "", image = "" } = inputs;
     const given = Object.entries({ policy, ...(stage === "build" ? {} : { image }), ...more });
@@ -242,7 +275,10 @@ ${given.map(([name, value]) => `      ${name}: ${value}`).join("\n")}
   });
   const planted = actionFiles().flatMap((path) => [
     [path, readFileSync(join(projectRoot, path), "utf8")],
-    [path.replace("action.yml", "dist/index.js"), `console.log("${strangersWord} " + (process.env.INPUT_KEY ? "with the key" : ""));\n`],
+    [
+      path.replace("action.yml", "dist/index.js"),
+      `console.log("${strangersWord} " + (process.env.INPUT_KEY ? "with the key" : ""));\n`,
+    ],
   ]);
   return {
     ...Object.fromEntries(planted),
@@ -265,13 +301,23 @@ ${Object.entries({ ...inputs, tags: "latest" })
   .map(([name, value]) => `      ${name}: ${value}`)
   .join("\n")}
     secrets:
-${[keySecret("promote"), passphraseSecret("promote"), "QUARANTINE_USERNAME", "QUARANTINE_PASSWORD", "VETTED_USERNAME", "VETTED_PASSWORD"]
+${[
+  keySecret("promote"),
+  passphraseSecret("promote"),
+  "QUARANTINE_USERNAME",
+  "QUARANTINE_PASSWORD",
+  "VETTED_USERNAME",
+  "VETTED_PASSWORD",
+]
   .map((name) => `      ${name}: \${{ secrets.${name} }}`)
   .join("\n")}
 `;
 }
 
-/** Names of an image's files, all layers applied. The archive is larger than what a captured output may be, so it is read as it comes. */
+/**
+ * Names of an image's files, all layers applied. The archive is larger than what a captured output may be, so it is
+ * read as it comes.
+ */
 async function listFiles(crane: string, image: string, env: World["env"]): Promise<string[]> {
   const child = spawn(crane, ["export", "--insecure", image, "-"], { env, stdio: ["ignore", "pipe", "inherit"] });
   const tar = child.stdout.pipe(extract());

@@ -16,7 +16,10 @@ interface Script {
 const jobs = ["build", "attest", "base", "scan", "promote"];
 const keys: Readonly<Record<string, string>> = { attest: "BUILD", base: "BASE", scan: "SCAN", promote: "PROMOTE" };
 
-/** What GitLab's runner would start in each job; it runs a script's lines in one shell that ends at the first that fails. */
+/**
+ * What GitLab's runner would start in each job; it runs a script's lines in one shell that ends at the first that
+ * fails.
+ */
 function gitlabScripts(): Script[] {
   const file = parse(readFileSync(join(projectRoot, "examples/gitlab-ci/.gitlab-ci.yml"), "utf8")) as Record<
     string,
@@ -67,7 +70,10 @@ describe.each([
     const at = join(world.directory, `${name}-jobs`);
     const bin = join(at, "bin");
     mkdirSync(bin, { recursive: true });
-    writeFileSync(join(bin, "goldenpath"), `#!/bin/sh\nexec node ${join(projectRoot, "packages/cli/bin/goldenpath.mjs")} "$@"\n`);
+    writeFileSync(
+      join(bin, "goldenpath"),
+      `#!/bin/sh\nexec node ${join(projectRoot, "packages/cli/bin/goldenpath.mjs")} "$@"\n`,
+    );
     chmodSync(join(bin, "goldenpath"), 0o755);
     const source = join(at, "source");
     cpSync(join(projectRoot, "examples/apps", name), source, { recursive: true });
@@ -79,11 +85,21 @@ describe.each([
       PATH: [bin, join(projectRoot, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
       HOME: at,
     };
-    const inSource = async (...args: string[]): Promise<string> => (await runChecked(git, args, { env, cwd: source })).stdout.trim();
+    const inSource = async (...args: string[]): Promise<string> =>
+      (await runChecked(git, args, { env, cwd: source })).stdout.trim();
     await inSource("init", "--quiet", "--initial-branch", "main");
     await inSource("remote", "add", "origin", `https://github.com/acme/${name}`);
     await inSource("add", "--all");
-    await inSource("-c", "user.name=acme", "-c", "user.email=team@acme.example", "commit", "--quiet", "--message", "first");
+    await inSource(
+      "-c",
+      "user.name=acme",
+      "-c",
+      "user.email=team@acme.example",
+      "commit",
+      "--quiet",
+      "--message",
+      "first",
+    );
     const commit = await inSource("rev-parse", "HEAD");
     const given = {
       ...env,
@@ -103,9 +119,16 @@ describe.each([
       const cwd = join(at, job);
       cpSync(source, cwd, { recursive: true });
       const stage = keys[job];
-      const key = stage === undefined ? {} : { [`GOLDENPATH_${stage}_KEY`]: world.platform.keys[stage.toLowerCase() as "build"].file };
+      const key =
+        stage === undefined
+          ? {}
+          : { [`GOLDENPATH_${stage}_KEY`]: world.platform.keys[stage.toLowerCase() as "build"].file };
       const args = ["-e", "-o", "pipefail", "-c", text];
-      const run = await runProcess("bash", args, { env: { ...given, ...key, DIGEST: digest }, cwd, timeoutMs: 300_000 });
+      const run = await runProcess("bash", args, {
+        env: { ...given, ...key, DIGEST: digest },
+        cwd,
+        timeoutMs: 300_000,
+      });
       ended[job] = run.exitCode;
       log += run.stdout + run.stderr;
       if (run.exitCode !== 0) break;
@@ -116,7 +139,10 @@ describe.each([
 
   test("stops an application with a vulnerable dependency at its scan, and signs that", async () => {
     const { ended, log } = await runJobs("web-vulnerable");
-    expect({ ended, log: ended["scan"] === 1 ? "" : log }).toEqual({ ended: { build: 0, attest: 0, base: 0, scan: 1 }, log: "" });
+    expect({ ended, log: ended["scan"] === 1 ? "" : log }).toEqual({
+      ended: { build: 0, attest: 0, base: 0, scan: 1 },
+      log: "",
+    });
     expect(log).toContain("GHSA-35jh-r3h4-6jhm");
     expect(Object.keys(await world.vetted.snapshot())).not.toContain("vetted/web-vulnerable");
   });
@@ -127,6 +153,8 @@ describe.each([
       ended: { build: 0, attest: 0, base: 0, scan: 0, promote: 0 },
       log: "",
     });
-    expect((await world.vetted.snapshot())["vetted/web"]?.tags).toMatchObject({ [commit]: expect.stringMatching(/^sha256:/) });
+    expect((await world.vetted.snapshot())["vetted/web"]?.tags).toMatchObject({
+      [commit]: expect.stringMatching(/^sha256:/),
+    });
   });
 });

@@ -19,7 +19,9 @@ test.each([404, 400, 405, 501, 200])(
     }
     const repository = { registry: registry.server.host, name: "shop" };
     registry.server.faults = [{ path: "/referrers/.*last=", action: { kind: "status", status, body: "<html>" } }];
-    await expect(client.listReferrers(repository, image.descriptor.digest)).rejects.toMatchObject({ code: "registry-error" });
+    await expect(client.listReferrers(repository, image.descriptor.digest)).rejects.toMatchObject({
+      code: "registry-error",
+    });
     // It was not learnt from this that the registry has no such list.
     registry.server.faults = [];
     expect(await client.listReferrers(repository, image.descriptor.digest)).toHaveLength(referrers.length);

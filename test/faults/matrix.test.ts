@@ -4,7 +4,11 @@ import { listCells } from "../support/fault-matrix.ts";
 import { operations, type RequestKind, requestKinds, scenarios } from "../support/fault-operations.ts";
 
 const kindsOf = (operation: string): RequestKind[] => [
-  ...new Set(scenarios.filter((scenario) => scenario.operation === operation).flatMap(({ points }) => points.map(({ kind }) => kind))),
+  ...new Set(
+    scenarios
+      .filter((scenario) => scenario.operation === operation)
+      .flatMap(({ points }) => points.map(({ kind }) => kind)),
+  ),
 ];
 
 describe("the matrix", () => {
@@ -49,7 +53,9 @@ describe("the matrix", () => {
   });
 
   test("has every kind of request in it", () => {
-    expect([...new Set(scenarios.flatMap(({ points }) => points.map(({ kind }) => kind)))].sort()).toEqual([...requestKinds].sort());
+    expect([...new Set(scenarios.flatMap(({ points }) => points.map(({ kind }) => kind)))].sort()).toEqual(
+      [...requestKinds].sort(),
+    );
   });
 
   test.each(operations)("%s meets each fault, once and for good, or it is said why it cannot", (operation) => {
@@ -59,11 +65,13 @@ describe("the matrix", () => {
       const reasons = kindsOf(operation).flatMap((kind) => (typeof at[kind] === "string" ? [at[kind]] : []));
       expect(reasons.every((reason) => reason.length > 10)).toBe(true);
       if (run.length === 0) expect(reasons, `${operation} × ${fault}`).toHaveLength(kindsOf(operation).length);
-      else expect(new Set(run.map(({ forGood }) => forGood)), `${operation} × ${fault}`).toEqual(new Set([true, false]));
+      else
+        expect(new Set(run.map(({ forGood }) => forGood)), `${operation} × ${fault}`).toEqual(new Set([true, false]));
     }
   });
 
-  // Pinned, so that a cell that goes missing is seen: pairs of operation and fault that are run, those that are not, and cells.
+  // Pinned, so that a cell that goes missing is seen: pairs of operation and fault that are run, those that are not,
+  // and cells.
   test("has the size that it had", () => {
     const pairs = operations.flatMap((operation) => Object.keys(faults).map((fault) => ({ operation, fault })));
     const cells = operations.flatMap(listCells);

@@ -53,7 +53,13 @@ const faults = fc.array(
 );
 
 function fragile(): RegistryClient {
-  return createRegistryClient({ ports: silentPorts(), env: {}, attempts: 2, stallTimeout: 400, sleep: async () => undefined });
+  return createRegistryClient({
+    ports: silentPorts(),
+    env: {},
+    attempts: 2,
+    stallTimeout: 400,
+    sleep: async () => undefined,
+  });
 }
 
 /** Read by a client that has nothing to do with the promotion, while nothing goes wrong. */
@@ -79,10 +85,13 @@ async function evidenceAt(repository: string, image: TestImage): Promise<{ evide
 /** After the first write that set the tag came no other: whoever saw the tag could see the evidence. */
 function writesAfterTag(server: RegistryServer, name: string): string[] {
   const writes = server.requests.filter(
-    ({ method, path, status }) => method === "PUT" && path.startsWith(`/v2/${name}/manifests/`) && [0, 201].includes(status),
+    ({ method, path, status }) =>
+      method === "PUT" && path.startsWith(`/v2/${name}/manifests/`) && [0, 201].includes(status),
   );
   const first = writes.findIndex(({ path }) => path.endsWith("/manifests/1.0.0"));
-  return first === -1 ? [] : writes.slice(first).flatMap(({ path }) => (path.endsWith("/manifests/1.0.0") ? [] : [path]));
+  return first === -1
+    ? []
+    : writes.slice(first).flatMap(({ path }) => (path.endsWith("/manifests/1.0.0") ? [] : [path]));
 }
 
 // Fixed, so that what is found once is found again; fast-check prints the seed and the faults of a case that fails.
@@ -91,52 +100,59 @@ test.each([
   { what: "an index", index: true, referrers: true, apart: false, seed: 4_002 },
   { what: "an image between two registries", index: false, referrers: true, apart: true, seed: 4_013 },
   { what: "an image without a referrers API", index: false, referrers: false, apart: false, seed: 4_004 },
-])("$what: whatever goes wrong, another run ends as if nothing had, and no tag is ever ahead of its evidence", async (given) => {
-  stand = await openStand({ apart: given.apart, registry: { referrers: given.referrers } });
-  const { client, policy, keys } = stand;
-  const image = await (given.index ? pushIndex : pushImage)(client, `${stand.from}/shop`);
-  await attachEvidence({ client, image, policy, keys });
-  const promote = async (to: string, by: RegistryClient): Promise<unknown> =>
-    (await stand.prepare(image, { client: by, to })).prepared?.execute(keys.promote.signer);
-  const undisturbed = `${stand.to}/undisturbed`;
-  await promote(undisturbed, client);
-  const whole = await evidenceAt(undisturbed, image);
-  expect(whole.promotions).toBe(1);
-  expect(whole.evidence.flat().length).toBeGreaterThan(5);
+])(
+  "$what: whatever goes wrong, another run ends as if nothing had, and no tag is ever ahead of its evidence",
+  async (given) => {
+    stand = await openStand({ apart: given.apart, registry: { referrers: given.referrers } });
+    const { client, policy, keys } = stand;
+    const image = await (given.index ? pushIndex : pushImage)(client, `${stand.from}/shop`);
+    await attachEvidence({ client, image, policy, keys });
+    const promote = async (to: string, by: RegistryClient): Promise<unknown> =>
+      (await stand.prepare(image, { client: by, to })).prepared?.execute(keys.promote.signer);
+    const undisturbed = `${stand.to}/undisturbed`;
+    await promote(undisturbed, client);
+    const whole = await evidenceAt(undisturbed, image);
+    expect(whole.promotions).toBe(1);
+    expect(whole.evidence.flat().length).toBeGreaterThan(5);
 
-  let cases = 0;
-  let failed = 0;
-  const scenario = async (scripted: readonly Fault[], atSource: boolean): Promise<void> => {
-    const name = `vetted/shop-${cases++}`;
-    const to = `${stand.to}/shop-${cases - 1}`;
-    const tag = { ...parseRepository(to), tag: "1.0.0" };
-    const server = atSource ? stand.quarantine : stand.vetted;
-    stand.vetted.requests.length = 0;
-    // Plain data, but counted by identity: what ran in another case does not count here.
-    server.faults = scripted.map((fault) => ({ ...fault }));
-    const mortal = fragile();
-    const error = await promote(to, mortal).catch((thrown: unknown) => thrown);
-    server.faults = [];
-    await mortal.close();
-    if (error instanceof Error) {
-      failed++;
-      if (!isKnownError(error)) throw error;
-      expect(error.code).not.toBe("aborted");
-    }
-    expect(writesAfterTag(stand.vetted, name)).toEqual([]);
-    if ((await client.resolve(tag)) !== undefined) expect(await evidenceAt(to, image)).toEqual(whole);
+    let cases = 0;
+    let failed = 0;
+    const scenario = async (scripted: readonly Fault[], atSource: boolean): Promise<void> => {
+      const name = `vetted/shop-${cases++}`;
+      const to = `${stand.to}/shop-${cases - 1}`;
+      const tag = { ...parseRepository(to), tag: "1.0.0" };
+      const server = atSource ? stand.quarantine : stand.vetted;
+      stand.vetted.requests.length = 0;
+      // Plain data, but counted by identity: what ran in another case does not count here.
+      server.faults = scripted.map((fault) => ({ ...fault }));
+      const mortal = fragile();
+      const error = await promote(to, mortal).catch((thrown: unknown) => thrown);
+      server.faults = [];
+      await mortal.close();
+      if (error instanceof Error) {
+        failed++;
+        if (!isKnownError(error)) throw error;
+        expect(error.code).not.toBe("aborted");
+      }
+      expect(writesAfterTag(stand.vetted, name)).toEqual([]);
+      if ((await client.resolve(tag)) !== undefined) expect(await evidenceAt(to, image)).toEqual(whole);
 
-    const again = connect();
-    await promote(to, again);
-    await again.close();
-    expect(await client.resolve(tag)).toBe(image.digest);
-    expect(await evidenceAt(to, image)).toEqual(whole);
-    const state = await stand.vetted.snapshot();
-    const [reference, now] = [state["vetted/undisturbed"], state[name]];
-    expect(now?.manifests.length).toBe(reference?.manifests.length);
-    expect(Object.keys(now?.tags ?? {})).toEqual(Object.keys(reference?.tags ?? {}));
-  };
-  await fc.assert(fc.asyncProperty(faults, fc.boolean(), scenario), { seed: given.seed, numRuns: 25, endOnFailure: true });
-  // Of the faults some have to have mattered.
-  expect(failed).toBeGreaterThan(5);
-});
+      const again = connect();
+      await promote(to, again);
+      await again.close();
+      expect(await client.resolve(tag)).toBe(image.digest);
+      expect(await evidenceAt(to, image)).toEqual(whole);
+      const state = await stand.vetted.snapshot();
+      const [reference, now] = [state["vetted/undisturbed"], state[name]];
+      expect(now?.manifests.length).toBe(reference?.manifests.length);
+      expect(Object.keys(now?.tags ?? {})).toEqual(Object.keys(reference?.tags ?? {}));
+    };
+    await fc.assert(fc.asyncProperty(faults, fc.boolean(), scenario), {
+      seed: given.seed,
+      numRuns: 25,
+      endOnFailure: true,
+    });
+    // Of the faults some have to have mattered.
+    expect(failed).toBeGreaterThan(5);
+  },
+);

@@ -23,13 +23,22 @@ test("the benchmark of promotion measures everybody on every line, and counts al
   expect(report.peers.filter((peer) => "missing" in peer)).toEqual([]);
   expect(report.lines.map(({ id }) => id)).toEqual(lines);
   for (const line of report.lines) {
-    const failed = line.rows.filter((row) => row.failed !== undefined).map(({ name, failed }) => `${line.id} ${name}: ${failed}`);
+    const failed = line.rows
+      .filter((row) => row.failed !== undefined)
+      .map(({ name, failed }) => `${line.id} ${name}: ${failed}`);
     expect(failed).toEqual([]);
     const isMany = line.id.startsWith("many");
     expect(line.rows.map(({ name }) => name)).toEqual([
       "copy",
       ...(line.id === "many" ? [] : ["promote"]),
-      ...["crane copy", ...(isMany ? ["crane --all-tags"] : []), "regctl copy", ...(isMany ? ["regsync"] : []), "oras cp", "skopeo copy"],
+      ...[
+        "crane copy",
+        ...(isMany ? ["crane --all-tags"] : []),
+        "regctl copy",
+        ...(isMany ? ["regsync"] : []),
+        "oras cp",
+        "skopeo copy",
+      ],
       ...(isMany ? ["skopeo sync"] : []),
     ]);
     for (const { name, seconds, counts, peakMegabytes } of line.rows) {
@@ -38,7 +47,10 @@ test("the benchmark of promotion measures everybody on every line, and counts al
     }
     // Whoever does the same job with fewer requests than the least shows that the least is counted wrongly.
     const copy = line.rows.find(({ name }) => name === "copy")?.counts;
-    expect([line.id, (copy?.requests ?? 0) >= (line.least?.requests ?? Number.POSITIVE_INFINITY)]).toEqual([line.id, true]);
+    expect([line.id, (copy?.requests ?? 0) >= (line.least?.requests ?? Number.POSITIVE_INFINITY)]).toEqual([
+      line.id,
+      true,
+    ]);
   }
   const stream = report.lines.find(({ id }) => id === "stream");
   for (const { name, counts } of stream?.rows ?? []) {
@@ -48,7 +60,10 @@ test("the benchmark of promotion measures everybody on every line, and counts al
   // Within one registry nothing of an image passes through us.
   for (const id of ["one", "one-fallback", "many"]) {
     const copy = report.lines.find((line) => line.id === id)?.rows.find(({ name }) => name === "copy");
-    expect([id, (copy?.counts?.byKind["GET blobs"] ?? 0) + (copy?.counts?.byKind["PUT blobs/uploads"] ?? 0)]).toEqual([id, 0]);
+    expect([id, (copy?.counts?.byKind["GET blobs"] ?? 0) + (copy?.counts?.byKind["PUT blobs/uploads"] ?? 0)]).toEqual([
+      id,
+      0,
+    ]);
   }
   const again = report.lines.find(({ id }) => id === "again")?.rows.find(({ name }) => name === "copy")?.counts;
   expect(Object.keys(again?.byKind ?? {}).filter((kind) => !/^(?:GET|HEAD) /.test(kind))).toEqual([]);
@@ -78,7 +93,11 @@ describe("what it is called with", () => {
   test("npm run bench with a name that is none ends with 2", async () => {
     const main = join(import.meta.dirname, "..", "bench", "main.ts");
     const run = promisify(execFile)(process.execPath, ["--conditions=goldenpath-source", main, "none"]);
-    await expect(run).rejects.toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("there are: promote, start") });
+    await expect(run).rejects.toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringContaining("there are: promote, start"),
+    });
   });
 });
 
@@ -107,7 +126,9 @@ describe("what it makes of the measurements", () => {
 
   test("a time is held against the fastest peer that does the whole of it", () => {
     const rows = [row("copy", true, 2), row("half", false, 1, false), row("slow", false, 8), row("fast", false, 4)];
-    expect(judgeTime(rows, "copy", 0.5, "half")).toMatchObject([{ ours: 2, against: 4, whose: "fast, s", holds: true }]);
+    expect(judgeTime(rows, "copy", 0.5, "half")).toMatchObject([
+      { ours: 2, against: 4, whose: "fast, s", holds: true },
+    ]);
     expect(judgeTime(rows.slice(0, 2), "copy", 0.5, "half")).toEqual([]);
     expect(withRatios(rows).map(({ ratios }) => ratios)).toEqual([undefined, undefined, { copy: 0.25 }, { copy: 0.5 }]);
   });

@@ -65,7 +65,11 @@ export interface BuildpackParts {
 }
 
 /** A buildpack of two shell scripts, as an image in the buildpackage format. */
-export async function pushBuildpack(client: RegistryClient, repository: string, parts: BuildpackParts): Promise<string> {
+export async function pushBuildpack(
+  client: RegistryClient,
+  repository: string,
+  parts: BuildpackParts,
+): Promise<string> {
   const version = parts.version ?? "1.0.0";
   const root = `cnb/buildpacks/${parts.id.replaceAll("/", "_")}/${version}`;
   const toml = `api = "0.11"\n[buildpack]\nid = "${parts.id}"\nversion = "${version}"\nsbom-formats = ["application/vnd.cyclonedx+json"]\n[[targets]]\nos = "linux"\n`;
@@ -79,7 +83,9 @@ export async function pushBuildpack(client: RegistryClient, repository: string, 
   ]);
   const labels = {
     "io.buildpacks.buildpackage.metadata": JSON.stringify({ id: parts.id, version }),
-    "io.buildpacks.buildpack.layers": JSON.stringify({ [parts.id]: { [version]: { api: "0.11", layerDiffID: digestOf(layer) } } }),
+    "io.buildpacks.buildpack.layers": JSON.stringify({
+      [parts.id]: { [version]: { api: "0.11", layerDiffID: digestOf(layer) } },
+    }),
   };
   return `${repository}@${await pushImage(client, repository, { layers: [layer], labels })}`;
 }

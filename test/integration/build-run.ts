@@ -1,6 +1,7 @@
 /**
- * Runs the build verb in a process of its own, so that its environment and its user are a test's to choose: reads {@link BuildRunRequest} as JSON from standard
- * input, writes {@link BuildRunAnswer} as the last line of standard output.
+ * Runs the build verb in a process of its own, so that its environment and its user are a test's to choose: reads
+ * {@link BuildRunRequest} as JSON from standard input, writes {@link BuildRunAnswer} as the last line of standard
+ * output.
  */
 import { text } from "node:stream/consumers";
 import type { StageResult } from "@goldenpath/core/result";
@@ -53,7 +54,8 @@ const { outcome, error } = await executeVerb(buildVerb, request.inputs, {
   env: process.env,
   signal: new AbortController().signal,
 });
-if (error !== undefined && !isKnownError(error)) log.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+if (error !== undefined && !isKnownError(error))
+  log.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
 const answer: BuildRunAnswer = {
   verdict: outcome.verdict,
   outputs: outcome.outputs,

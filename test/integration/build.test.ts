@@ -75,10 +75,17 @@ afterEach(() => removePlayground(playground));
 
 const imageTags = (...tags: string[]): string => tags.map((tag) => `${registry.host}/quarantine/app:${tag}`).join("\n");
 
-async function usePolicy(buildpacks: readonly Parameters<typeof pushBuildpack>[2][], more: { environments?: string; until?: string } = {}) {
+async function usePolicy(
+  buildpacks: readonly Parameters<typeof pushBuildpack>[2][],
+  more: { environments?: string; until?: string } = {},
+) {
   const references: string[] = [];
-  for (const each of buildpacks) references.push(await pushBuildpack(client, `${registry.host}/buildpacks/${each.id}`, each));
-  writeFileSync(join(playground, "policy.yaml"), renderPolicy({ host: registry.host, runImage, buildpacks: references, ...more }));
+  for (const each of buildpacks)
+    references.push(await pushBuildpack(client, `${registry.host}/buildpacks/${each.id}`, each));
+  writeFileSync(
+    join(playground, "policy.yaml"),
+    renderPolicy({ host: registry.host, runImage, buildpacks: references, ...more }),
+  );
 }
 
 /** The folder in which `quarantine/app` is built. */
@@ -94,7 +101,11 @@ interface More {
 }
 
 function build({ env, inputs, ...more }: More = {}): Promise<BuildRunAnswer> {
-  return runBuild(playground, { inputs: { policy: "policy.yaml", context: "app", tags: imageTags("one"), ...inputs }, ...more }, env);
+  return runBuild(
+    playground,
+    { inputs: { policy: "policy.yaml", context: "app", tags: imageTags("one"), ...inputs }, ...more },
+    env,
+  );
 }
 
 async function repositories(): Promise<string[]> {
@@ -112,7 +123,9 @@ describe("what is refused before anything runs", () => {
 
   it("does not push to where only promote writes", async () => {
     await usePolicy([shellBuildpack]);
-    expect(await build({ inputs: { tags: `${registry.host}/vetted/app:one` } })).toMatchObject({ rule: "build.quarantine" });
+    expect(await build({ inputs: { tags: `${registry.host}/vetted/app:one` } })).toMatchObject({
+      rule: "build.quarantine",
+    });
     expect(await repositories()).not.toContain("vetted/app");
   });
 
@@ -157,7 +170,10 @@ describe("a build that fails", () => {
   it("names a buildpack that is not there", async () => {
     await usePolicy([shellBuildpack]);
     const file = join(playground, "policy.yaml");
-    writeFileSync(file, readFileSync(file, "utf8").replace(/(buildpacks\/test\/shell@sha256:)[0-9a-f]{64}/, `$1${"1".repeat(64)}`));
+    writeFileSync(
+      file,
+      readFileSync(file, "utf8").replace(/(buildpacks\/test\/shell@sha256:)[0-9a-f]{64}/, `$1${"1".repeat(64)}`),
+    );
     expect(await build()).toMatchObject({ verdict: "error", code: "image-not-found" });
   });
 
@@ -186,7 +202,9 @@ describe.each(users)("a build $name", ({ user }) => {
     expect(answer).toMatchObject({ verdict: "pass", outputs: { strategy: "buildpacks" } });
     expect(answer.outputs["image"]).toBe(`${registry.host}/quarantine/app@${answer.outputs["digest"]}`);
     for (const tag of ["one", "two"]) {
-      expect(await client.resolve(parseReference(`${registry.host}/quarantine/app:${tag}`))).toBe(answer.outputs["digest"]);
+      expect(await client.resolve(parseReference(`${registry.host}/quarantine/app:${tag}`))).toBe(
+        answer.outputs["digest"],
+      );
     }
     const built = await fetchImageFacts(client, parseReference(answer.outputs["image"] ?? ""));
     const base = await fetchImageFacts(client, parseReference(runImage));
@@ -197,7 +215,12 @@ describe.each(users)("a build $name", ({ user }) => {
       bomFormat: "CycloneDX",
       components: [{ purl: "pkg:npm/left-pad@1.0.0" }],
     });
-    expect(answer.result).toMatchObject({ stage: "build", verdict: "pass", violations: [], subject: { digest: answer.outputs["digest"] } });
+    expect(answer.result).toMatchObject({
+      stage: "build",
+      verdict: "pass",
+      violations: [],
+      subject: { digest: answer.outputs["digest"] },
+    });
     expect(answer.result.predicate).toBeUndefined();
     expect(answer.result.notes).toContain("buildEnvironment: host");
     expect(answer.result.tools.map((tool) => tool.name)).toEqual(["lifecycle", "launcher", "buildpack test/shell"]);
@@ -274,7 +297,11 @@ describe.each(users)("a build $name", ({ user }) => {
       // The lifecycle filters what buildpacks get; whoever runs as the same user can look at its own environment, too.
       const spy = `tr '\\0' '\\n' < /proc/$PPID/environ >> "$CNB_LAYERS_DIR/stuff/env.txt"`;
       await usePolicy([{ ...shellBuildpack, build: `${shellBuildpack.build}\n${spy}` }]);
-      const answer = await build({ ...as, env: { DOCKER_CONFIG: docker }, inputs: { tags: `${locked.host}/quarantine/app:one` } });
+      const answer = await build({
+        ...as,
+        env: { DOCKER_CONFIG: docker },
+        inputs: { tags: `${locked.host}/quarantine/app:one` },
+      });
       expect(answer.log.join("\n")).not.toContain(auth);
       expect(answer.verdict).toBe("pass");
       expect(answer.masked).toContain("hunter2-hunter2");
@@ -336,7 +363,9 @@ for file in "$top"/../handover/analyzed.toml "$top"/../control/analyzed.toml-*; 
     const files = await readImage(client, answer.outputs["image"] ?? "");
     const app = [...files.keys()].flatMap((path) => /\/app\/(.+)$/.exec(path)?.[1] ?? []);
     expect(app.sort()).toEqual(["app.txt", "project.toml", "vendor", "vendor/module"]);
-    expect([...files.values()].find((file) => file.path.endsWith("stuff/env.txt"))?.content).toContain("FROM_PROJECT=yes\n");
+    expect([...files.values()].find((file) => file.path.endsWith("stuff/env.txt"))?.content).toContain(
+      "FROM_PROJECT=yes\n",
+    );
   });
 });
 
@@ -360,7 +389,12 @@ if (isRoot) {
 }
 
 it("builds beside another build of the same repository, and says that its digest is not a rebuild's", async () => {
-  await usePolicy([{ ...shellBuildpack, build: `while [ -f wait.txt ] && [ ! -f go-on ]; do sleep 0.05; done\n${shellBuildpack.build}` }]);
+  await usePolicy([
+    {
+      ...shellBuildpack,
+      build: `while [ -f wait.txt ] && [ ! -f go-on ]; do sleep 0.05; done\n${shellBuildpack.build}`,
+    },
+  ]);
   const alone = await build();
   writeFiles(playground, { "waiting/app.txt": "hello\n", "waiting/wait.txt": "" });
   const slow = build({ inputs: { context: "waiting" } });

@@ -36,7 +36,8 @@ describe("the container image for other CI systems", () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  const run = (...args: string[]) => docker.docker("run", "--rm", "--network", "none", `${registry.host}/goldenpath:v1`, ...args);
+  const run = (...args: string[]) =>
+    docker.docker("run", "--rm", "--network", "none", `${registry.host}/goldenpath:v1`, ...args);
 
   test("is not pushed where it is another than the one that was made, or not whole", async () => {
     const other = `sha256:${"0".repeat(64)}`;
@@ -55,10 +56,13 @@ describe("the container image for other CI systems", () => {
   });
 
   test("has what a CI system starts a job's script with, and what a build is kept apart with", async () => {
-    const script = "for program in bash cat git grep ip mount node sed setpriv sh syft tar unshare; do command -v $program; done";
+    const script =
+      "for program in bash cat git grep ip mount node sed setpriv sh syft tar unshare; do command -v $program; done";
     expect((await run("sh", "-c", script)).split("\n")).toHaveLength(13);
     expect(await run("git", "--version")).toMatch(/^git version 2\./);
-    expect(await run("node", "-p", "require('tls').rootCertificates.length > 50 && process.env.SSL_CERT_FILE")).toMatch(/^\/etc\/ssl/);
+    expect(await run("node", "-p", "require('tls').rootCertificates.length > 50 && process.env.SSL_CERT_FILE")).toMatch(
+      /^\/etc\/ssl/,
+    );
   });
 
   test("refuses what the command line refuses, by its exit code", async () => {

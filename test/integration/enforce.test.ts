@@ -52,7 +52,11 @@ interface Layer {
 
 /** A layer of one file. */
 const tar = (text: string): Buffer => tarFiles({ [`srv/${text}`]: text });
-const plain = (text: string): Layer => ({ bytes: tar(text), mediaType: mediaTypes.ociLayerTar, diffId: digestOf(tar(text)) });
+const plain = (text: string): Layer => ({
+  bytes: tar(text),
+  mediaType: mediaTypes.ociLayerTar,
+  diffId: digestOf(tar(text)),
+});
 const gzip = (text: string): Layer => ({
   bytes: gzipSync(tar(text)),
   mediaType: mediaTypes.ociLayerTarGzip,
@@ -71,7 +75,11 @@ async function pushImage(name: string, layers: Layer[], { platform = amd64, labe
     await client.pushBlob(repository, descriptor, () => bytes);
     return descriptor;
   };
-  const config = { ...platform, config: { Labels: labels }, rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) } };
+  const config = {
+    ...platform,
+    config: { Labels: labels },
+    rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) },
+  };
   const manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
@@ -80,7 +88,13 @@ async function pushImage(name: string, layers: Layer[], { platform = amd64, labe
   };
   const bytes = encode(JSON.stringify(manifest));
   const digest = await client.pushManifest(repository, bytes, mediaTypes.ociManifest);
-  return { mediaType: mediaTypes.ociManifest, digest, size: bytes.byteLength, platform, reference: `${server.host}/${name}@${digest}` };
+  return {
+    mediaType: mediaTypes.ociManifest,
+    digest,
+    size: bytes.byteLength,
+    platform,
+    reference: `${server.host}/${name}@${digest}`,
+  };
 }
 
 async function pushIndex(name: string, children: Awaited<ReturnType<typeof pushImage>>[]) {
@@ -130,15 +144,24 @@ const libc = gzip("libc");
 const app = gzip("application");
 const layerDownloads = (): string[] =>
   server.requests
-    .filter(({ method, path }) => method === "GET" && [os, libc, app].some(({ bytes }) => path.endsWith(digestOf(bytes))))
+    .filter(
+      ({ method, path }) => method === "GET" && [os, libc, app].some(({ bytes }) => path.endsWith(digestOf(bytes))),
+    )
     .map(({ path }) => path);
 
 describe("an image is refused", () => {
   test("on a foreign base, with what it says and where to go", async () => {
     const golden = await pushImage("bases/golden", [os, libc]);
-    const metadata = JSON.stringify({ runImage: { topLayer: plain("foreign").diffId, image: "registry.test/foreign" } });
-    const image = await pushImage("quarantine/foreign", [plain("foreign"), app], { labels: { [lifecycleLabel]: metadata } });
-    const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
+    const metadata = JSON.stringify({
+      runImage: { topLayer: plain("foreign").diffId, image: "registry.test/foreign" },
+    });
+    const image = await pushImage("quarantine/foreign", [plain("foreign"), app], {
+      labels: { [lifecycleLabel]: metadata },
+    });
+    const outcome = await enforce({
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: image.reference,
+    });
     expect(outcome).toMatchObject({ verdict: "fail", enforced: true, rules: ["base.approved"], outputs: { base: "" } });
     expect(outcome.result.violations[0]?.problem).toContain("the image says that it stands on registry.test/foreign");
     expect(outcome.result.subject?.children).toMatchObject([{ digest: image.digest, verdict: "fail" }]);
@@ -151,7 +174,10 @@ describe("an image is refused", () => {
     const golden = await pushImage("bases/golden", [os, libc]);
     const image = await pushImage("quarantine/foreign", [app]);
     const policy = await writePolicy([{ name: "golden", digests: [golden.digest] }]);
-    await expect(enforce({ policy, image: image.reference, mode: "audit" })).resolves.toMatchObject({ verdict: "fail", enforced: false });
+    await expect(enforce({ policy, image: image.reference, mode: "audit" })).resolves.toMatchObject({
+      verdict: "fail",
+      enforced: false,
+    });
   });
 
   test("on a base that is over, also when it stands on one that is not", async () => {
@@ -189,7 +215,10 @@ describe("an image is refused", () => {
     const good = await pushImage("quarantine/shop", [os, app]);
     const bad = await pushImage("quarantine/shop", [os, app], { platform: arm64 });
     const image = await pushIndex("quarantine/shop", [good, bad]);
-    const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
+    const outcome = await enforce({
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: image.reference,
+    });
     expect(outcome.result.violations).toMatchObject([{ rule: "base.approved", platform: "linux/arm64" }]);
     expect(outcome.result.subject?.children).toMatchObject([{ verdict: "pass" }, { verdict: "fail" }]);
   });
@@ -222,7 +251,10 @@ describe("no verdict, but an error", () => {
   ])("with a layer %s", async (_what, layer) => {
     const golden = await pushImage("bases/golden", [os, libc]);
     const image = await pushImage("quarantine/shop", [os, layer, app]);
-    const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
+    const outcome = await enforce({
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: image.reference,
+    });
     expect(outcome.result.error).toMatchObject({ code: "layer-unreadable" });
   });
 
@@ -233,7 +265,11 @@ describe("no verdict, but an error", () => {
     ["a policy that is not there", { policy: "missing.yaml" }, "policy-not-found"],
   ])("with %s", async (_what, change, code) => {
     const golden = await pushImage("bases/golden", [os]);
-    const raw = { policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: golden.reference, ...change };
+    const raw = {
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: golden.reference,
+      ...change,
+    };
     if (raw.image === "nothing@") raw.image = `${server.host}/nothing@${fakeDigest("1")}`;
     const outcome = await enforce(raw);
     expect(outcome.verdict).toBe("error");
@@ -247,7 +283,10 @@ describe("an image passes", () => {
     const metadata = JSON.stringify({ runImage: { topLayer: libc.diffId, image: "whatever" } });
     const image = await pushImage("quarantine/shop", [os, libc, app], { labels: { [lifecycleLabel]: metadata } });
     server.requests.length = 0;
-    const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
+    const outcome = await enforce({
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: image.reference,
+    });
     expect(outcome).toMatchObject({ verdict: "pass", rules: [], outputs: { base: golden.reference } });
     expect(outcome.result).toMatchObject({
       stage: "base",
@@ -261,7 +300,13 @@ describe("an image passes", () => {
         {
           digest: image.digest,
           platform: amd64,
-          base: { name: "golden", image: `${server.host}/bases/golden`, digest: golden.digest, diffIDs: 2, topLayer: libc.diffId },
+          base: {
+            name: "golden",
+            image: `${server.host}/bases/golden`,
+            digest: golden.digest,
+            diffIDs: 2,
+            topLayer: libc.diffId,
+          },
           proof: "diff-id-prefix",
           matchedLayers: 2,
           totalLayers: 3,
@@ -278,12 +323,17 @@ describe("an image passes", () => {
     const golden = await pushImage("bases/golden", [os, libc]);
     const zstd: Layer = { ...libc, bytes: zstdCompressSync(tar("libc")), mediaType: `${mediaTypes.ociLayerTar}+zstd` };
     const image = await pushImage("quarantine/shop", [plain("operating system"), zstd, app]);
-    const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
+    const outcome = await enforce({
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: image.reference,
+    });
     expect(outcome).toMatchObject({ verdict: "pass", outputs: { base: golden.reference } });
   });
 
   test("as an index, each child on its platform's version; others of the base are not fetched", async () => {
-    const s390x = await pushImage("bases/golden", [gzip("other")], { platform: { os: "linux", architecture: "s390x" } });
+    const s390x = await pushImage("bases/golden", [gzip("other")], {
+      platform: { os: "linux", architecture: "s390x" },
+    });
     const golden = await pushIndex("bases/golden", [
       await pushImage("bases/golden", [os]),
       await pushImage("bases/golden", [libc], { platform: arm64 }),
@@ -294,7 +344,10 @@ describe("an image passes", () => {
       await pushImage("quarantine/shop", [libc, app], { platform: { ...arm64, variant: "v8" } }),
     ]);
     server.requests.length = 0;
-    const outcome = await enforce({ policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]), image: image.reference });
+    const outcome = await enforce({
+      policy: await writePolicy([{ name: "golden", digests: [golden.digest] }]),
+      image: image.reference,
+    });
     expect(outcome).toMatchObject({ verdict: "pass", outputs: { base: golden.reference } });
     expect(server.requests.some(({ path }) => path.endsWith(s390x.digest))).toBe(false);
   });
@@ -314,7 +367,10 @@ describe("an image passes", () => {
   test("by a tag, which is resolved once", async () => {
     const golden = await pushImage("bases/golden", [os]);
     const image = await pushImage("quarantine/shop", [os, app]);
-    const { bytes, mediaType } = await client.fetchManifest({ ...parseRepository(`${server.host}/quarantine/shop`), digest: image.digest });
+    const { bytes, mediaType } = await client.fetchManifest({
+      ...parseRepository(`${server.host}/quarantine/shop`),
+      digest: image.digest,
+    });
     await client.pushManifest(parseRepository(`${server.host}/quarantine/shop`), bytes, mediaType, "v1");
     server.requests.length = 0;
     const outcome = await enforce({

@@ -10,7 +10,8 @@ import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../support/servers.ts";
 
-// What goes wrong, as somebody at a command line sees it: in a process of its own, by its exit code and by what it prints.
+// What goes wrong, as somebody at a command line sees it: in a process of its own, by its exit code and by what it
+// prints.
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 let stand: Stand;
@@ -59,11 +60,17 @@ async function printed(run: Run): Promise<Printed> {
   return json;
 }
 
-/** An error as it has to be: its code, exit code 2, verdict `error` everywhere; and in no registry has anything changed. */
+/**
+ * An error as it has to be: its code, exit code 2, verdict `error` everywhere; and in no registry has anything changed.
+ */
 async function expectError(args: readonly string[], code: string): Promise<NonNullable<StageResult["error"]>> {
   const run = await goldenpath(...args, "--json");
   const { verdict, outputs, result } = await printed(run);
-  expect({ verdict, code: result.error?.code, exitCode: run.exitCode }).toEqual({ verdict: "error", code, exitCode: 2 });
+  expect({ verdict, code: result.error?.code, exitCode: run.exitCode }).toEqual({
+    verdict: "error",
+    code,
+    exitCode: 2,
+  });
   expect(result.violations).toEqual([]);
   expect(outputs).toEqual({});
   expect(await stand.quarantine.snapshot()).toEqual(everything);
@@ -111,7 +118,8 @@ describe("a policy with a mistake in it", () => {
 
   test.each([...verbs, "build"])("%s says where it is and what was meant", async (verb) => {
     const policy = await policyWith("failsOn: high", "failOn: high");
-    const args = verb === "build" ? ["build", "--policy", policy, "--tags", `${stand.from}/shop:1`] : command(verb, { policy });
+    const args =
+      verb === "build" ? ["build", "--policy", policy, "--tags", `${stand.from}/shop:1`] : command(verb, { policy });
     const { message, wayOut } = await expectError(args, "policy-invalid");
     const line = (await readFile(policy, "utf8")).split("\n").findIndex((text) => text.includes("failsOn")) + 1;
     expect(message).toContain(`mistaken.yaml:${line}:3: scan.failsOn: unknown key; did you mean \`failOn\`?`);
@@ -120,8 +128,13 @@ describe("a policy with a mistake in it", () => {
   });
 
   test("a value that is not one", async () => {
-    const { message } = await expectError(command("promote", { policy: await policyWith("stage: scam", "stage: scan") }), "policy-invalid");
-    expect(message).toMatch(/mistaken\.yaml:\d+:\d+: environments\.production\.requires\[2\]\.stage: .*did you mean `scan`\?/);
+    const { message } = await expectError(
+      command("promote", { policy: await policyWith("stage: scam", "stage: scan") }),
+      "policy-invalid",
+    );
+    expect(message).toMatch(
+      /mistaken\.yaml:\d+:\d+: environments\.production\.requires\[2\]\.stage: .*did you mean `scan`\?/,
+    );
   });
 
   test("no file at all", async () => {
@@ -155,7 +168,10 @@ describe("a registry that is down", () => {
     const policy = `oci://${host}/policy@sha256:${"1".repeat(64)}`;
     await Promise.all([
       ...verbs.map(async (verb) => {
-        const { message } = await expectError(command(verb, { image: `${host}/quarantine/shop:1` }), "registry-unreachable");
+        const { message } = await expectError(
+          command(verb, { image: `${host}/quarantine/shop:1` }),
+          "registry-unreachable",
+        );
         expect(message).toContain(`registry ${host} cannot be reached`);
         expect(message).toContain("ECONNREFUSED");
         expect(message).toMatch(/tried 5 times/);
@@ -174,13 +190,17 @@ describe("a registry that is down", () => {
         .replace(`to: ["${stand.to}"]`, `to: ["${host}/vetted"]`)
         .replace("serial: 5", `serial: 6\naccepts: [{ serial: 5, digest: "${digestOf(text)}" }]`),
     );
-    const args = command("promote", { policy }).map((argument) => (argument === `${stand.to}/shop` ? `${host}/vetted/shop` : argument));
+    const args = command("promote", { policy }).map((argument) =>
+      argument === `${stand.to}/shop` ? `${host}/vetted/shop` : argument,
+    );
     const { message } = await expectError(args, "registry-unreachable");
     expect(message).toContain(host);
   });
 
   test("one that answers, and only with its own errors", async () => {
-    stand.quarantine.faults = [{ path: "/v2/quarantine/shop/", action: { kind: "status", status: 503, headers: { "Retry-After": "0" } } }];
+    stand.quarantine.faults = [
+      { path: "/v2/quarantine/shop/", action: { kind: "status", status: 503, headers: { "Retry-After": "0" } } },
+    ];
     try {
       const run = await goldenpath(...command("promote"), "--json");
       const { result } = await printed(run);
@@ -202,7 +222,12 @@ describe("a result file that cannot be signed", () => {
       digest: image.digest,
       mediaType: image.image.mediaType,
       children: [
-        { platform: { os: "linux", architecture: "amd64" }, digest: image.digest, mediaType: image.image.mediaType, verdict: "pass" },
+        {
+          platform: { os: "linux", architecture: "amd64" },
+          digest: image.digest,
+          mediaType: image.image.mediaType,
+          verdict: "pass",
+        },
       ],
     },
     violations: [],
@@ -218,13 +243,27 @@ describe("a result file that cannot be signed", () => {
   async function write(text: string): Promise<string[]> {
     const file = join(await mkdtemp(join(stand.directory, "result-")), "scan.json");
     await writeFile(file, text);
-    return ["--image", image.reference, "--policy", stand.policy.file, "--results", file, "--key", stand.keys.scan.file];
+    return [
+      "--image",
+      image.reference,
+      "--policy",
+      stand.policy.file,
+      "--results",
+      file,
+      "--key",
+      stand.keys.scan.file,
+    ];
   }
 
   test.each<[string, (text: string) => string, string, RegExp]>([
     ["cut in half", (text) => text.slice(0, text.length / 2), "result-invalid", /ends in the middle/],
     ["empty", () => "", "result-invalid", /it is empty/],
-    ["of a later major version", (text) => text.replace('"schemaVersion": "1.0"', '"schemaVersion": "2.0"'), "result-version", /2\.0/],
+    [
+      "of a later major version",
+      (text) => text.replace('"schemaVersion": "1.0"', '"schemaVersion": "2.0"'),
+      "result-version",
+      /2\.0/,
+    ],
     [
       "that contradicts itself",
       (text) => text.replace('"verdict": "pass"', '"verdict": "fail"'),
@@ -232,7 +271,12 @@ describe("a result file that cannot be signed", () => {
       /no violation says why/,
     ],
     ["about another image", (text) => text.replaceAll(image.digest, bare.digest), "result-not-signable", /it is about/],
-    ["made under another policy", (text) => text.replace('"serial": 5', '"serial": 4'), "result-not-signable", /serial 4/],
+    [
+      "made under another policy",
+      (text) => text.replace('"serial": 5', '"serial": 4'),
+      "result-not-signable",
+      /serial 4/,
+    ],
   ])("%s", async (_what, change, code, message) => {
     const text = formatStageResult(result());
     expect(change(text)).not.toBe(text);
@@ -241,9 +285,9 @@ describe("a result file that cannot be signed", () => {
 
   test("of a stage that ended in an error", async () => {
     const errored = { ...result(), verdict: "error" as const, error: { code: "x", message: "the scanner broke" } };
-    expect((await expectError(["sign", ...(await write(formatStageResult(errored)))], "result-not-signable")).message).toContain(
-      "the scanner broke",
-    );
+    expect(
+      (await expectError(["sign", ...(await write(formatStageResult(errored)))], "result-not-signable")).message,
+    ).toContain("the scanner broke");
   });
 
   test("report does not show half a result either", async () => {
@@ -265,7 +309,11 @@ describe("the policy's no is not an error", () => {
   test.each(["verify", "promote"])("%s exits 1, with the rules and what to do", async (verb) => {
     const run = await goldenpath(...command(verb, { image: bare.reference }), "--json");
     const { verdict, result } = await printed(run);
-    expect({ verdict, exitCode: run.exitCode, error: result.error }).toEqual({ verdict: "fail", exitCode: 1, error: undefined });
+    expect({ verdict, exitCode: run.exitCode, error: result.error }).toEqual({
+      verdict: "fail",
+      exitCode: 1,
+      error: undefined,
+    });
     expect(result.violations.map(({ rule }) => rule)).toEqual(["gate.missing", "gate.missing", "gate.missing"]);
     expect(await stand.quarantine.snapshot()).toEqual(everything);
   });
@@ -289,14 +337,22 @@ describe("the policy's no is not an error", () => {
 
 describe("bad input", () => {
   test("an input that is missing is named", async () => {
-    const { message } = await expectError(["promote", "--policy", stand.policy.file, "--image", image.reference], "input-invalid");
-    for (const name of ["to", "environment"]) expect(message).toContain(`input '${name}' is required and was not given`);
+    const { message } = await expectError(
+      ["promote", "--policy", stand.policy.file, "--image", image.reference],
+      "input-invalid",
+    );
+    for (const name of ["to", "environment"])
+      expect(message).toContain(`input '${name}' is required and was not given`);
   });
 
   test("a value is shown, but never a key's", async () => {
     const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ";
     const args = command("promote").slice(0, -2);
-    const run = await goldenpath(...args, `--key=-----BEGIN PRIVATE KEY-----\n${secret}\n-----END PRIVATE KEY-----`, "--json");
+    const run = await goldenpath(
+      ...args,
+      `--key=-----BEGIN PRIVATE KEY-----\n${secret}\n-----END PRIVATE KEY-----`,
+      "--json",
+    );
     expect(run.exitCode).toBe(2);
     expect((await printed(run)).result.error?.code).toBe("key-invalid");
     expect(run.stdout + run.stderr).not.toContain(secret);

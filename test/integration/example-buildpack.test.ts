@@ -123,7 +123,9 @@ describe("the Node.js buildpack", () => {
     ["of an old format", '{"lockfileVersion":1,"dependencies":{}}', "before version 2"],
     ["cut in half", '{"lockfileVersion":3,"pack', "can't be read"],
   ])("does not take a lock file %s", (name, content, message) => {
-    const app = application(`lock ${name}`, (directory) => writeFileSync(join(directory, "package-lock.json"), content));
+    const app = application(`lock ${name}`, (directory) =>
+      writeFileSync(join(directory, "package-lock.json"), content),
+    );
     const result = runBuildpack("detect", app);
     expect(result.status).toBe(100);
     expect(result.stderr).toContain(message);
@@ -173,7 +175,8 @@ describe("the Node.js buildpack", () => {
   });
 
   it("builds an application that serves its page, describes it, and keeps its layers", async () => {
-    const addSecret = (directory: string): void => writeFileSync(join(directory, ".npmrc"), "//registry.example/:_authToken=secret\n");
+    const addSecret = (directory: string): void =>
+      writeFileSync(join(directory, ".npmrc"), "//registry.example/:_authToken=secret\n");
     const app = application("web", addSecret);
     expect(runBuildpack("detect", app).status).toBe(0);
     const result = runBuildpack("build", app);

@@ -57,10 +57,22 @@ function application(name: string, { npmrc = "", lockVersion = 3, mark = "" } = 
     write("package.json", JSON.stringify(manifest));
     write(".npmrc", `@t:registry=${registry.url}\n`);
     rmSync(join(directory, "package-lock.json"), { force: true });
-    const args = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", `--lockfile-version=${lockVersion}`];
-    execFileSync("npm", args, { cwd: directory, stdio: "pipe", env: { ...process.env, npm_config_cache: join(work, "npm-cache") } });
+    const args = [
+      "install",
+      "--package-lock-only",
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      `--lockfile-version=${lockVersion}`,
+    ];
+    execFileSync("npm", args, {
+      cwd: directory,
+      stdio: "pipe",
+      env: { ...process.env, npm_config_cache: join(work, "npm-cache") },
+    });
     write(".npmrc", `@t:registry=${registry.url}\n${npmrc}`);
-    for (const file of ["package.json", "package-lock.json"]) write(file, mark + readFileSync(join(directory, file), "utf8"));
+    for (const file of ["package.json", "package-lock.json"])
+      write(file, mark + readFileSync(join(directory, file), "utf8"));
   });
 }
 
@@ -75,7 +87,9 @@ function readInstalled(folder: string): string[] {
 }
 
 function readSbom(app: Application): string[] {
-  const sbom = JSON.parse(readFileSync(join(app.layers, "modules.sbom.cdx.json"), "utf8")) as { components: { purl: string }[] };
+  const sbom = JSON.parse(readFileSync(join(app.layers, "modules.sbom.cdx.json"), "utf8")) as {
+    components: { purl: string }[];
+  };
   return sbom.components.map(({ purl }) => purl).toSorted();
 }
 
@@ -103,7 +117,10 @@ describe("the example buildpack's SBOM is what npm installs", () => {
   });
 
   it("whatever .npmrc says of omitting and including, from a lock file of version 2", () => {
-    const app = application("settings", { lockVersion: 2, npmrc: "omit=optional\nomit=peer\ninclude=dev\noptional=false\n" });
+    const app = application("settings", {
+      lockVersion: 2,
+      npmrc: "omit=optional\nomit=peer\ninclude=dev\noptional=false\n",
+    });
     const built = runBuildpack("build", app);
     expect(built.status, built.stderr).toBe(0);
     expect(readInstalled(join(app.layers, "modules/node_modules"))).toEqual(expected);

@@ -2,7 +2,17 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
-import { debianRelease, dpkgStanza, libcVersions, pushImage, registry, root, scan, tell, useScanWorld } from "../support/scan-world.ts";
+import {
+  debianRelease,
+  dpkgStanza,
+  libcVersions,
+  pushImage,
+  registry,
+  root,
+  scan,
+  tell,
+  useScanWorld,
+} from "../support/scan-world.ts";
 
 // What somebody gets who has an image and nothing else yet.
 
@@ -10,8 +20,13 @@ useScanWorld();
 
 const imageWith = async (lodash: string): Promise<string> => {
   const { reference } = await pushImage([
-    { "etc/os-release": debianRelease, "var/lib/dpkg/status.d/libc6": dpkgStanza("libc6", libcVersions.mended, "glibc") },
-    { "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: lodash, license: "MIT" }) },
+    {
+      "etc/os-release": debianRelease,
+      "var/lib/dpkg/status.d/libc6": dpkgStanza("libc6", libcVersions.mended, "glibc"),
+    },
+    {
+      "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: lodash, license: "MIT" }),
+    },
   ]);
   return reference;
 };
@@ -63,7 +78,10 @@ describe("a policy with no more than a verb works by", () => {
     const before = registry.requests.length;
     const subject = command === "build" ? root : `${registry.host}/quarantine/shop:1`;
     const error = await errorOf(command, subject, "--policy", await writePolicy(`${command}.yaml`, sections), ...more);
-    expect(error).toMatchObject({ code: "policy-incomplete", message: expect.stringContaining(`has no ${named}, which`) });
+    expect(error).toMatchObject({
+      code: "policy-incomplete",
+      message: expect.stringContaining(`has no ${named}, which`),
+    });
     expect(registry.requests.length).toBe(before);
   });
 
@@ -73,7 +91,12 @@ describe("a policy with no more than a verb works by", () => {
       ["enforce", bases],
     ];
     for (const [command, sections] of twins) {
-      const error = await errorOf(command, `${registry.host}/quarantine/none:1`, "--policy", await writePolicy("twin.yaml", sections));
+      const error = await errorOf(
+        command,
+        `${registry.host}/quarantine/none:1`,
+        "--policy",
+        await writePolicy("twin.yaml", sections),
+      );
       expect(error.code, command).toBe("image-not-found");
     }
   });

@@ -11,7 +11,14 @@ import { buildGoldenBase, closePackages } from "../../examples/golden-platform/b
 import type { FileTree } from "../../examples/golden-platform/file-tree.ts";
 import type { BuiltImage } from "../../examples/golden-platform/image.ts";
 import { composeRoot, resolvePath } from "../../examples/golden-platform/root-tree.ts";
-import { configOf, hostDistribution, type LayerEntry, readLayer, withSource, writeLayout } from "../support/golden-platform.ts";
+import {
+  configOf,
+  hostDistribution,
+  type LayerEntry,
+  readLayer,
+  withSource,
+  writeLayout,
+} from "../support/golden-platform.ts";
 import { requireCommand, requireTool } from "../support/tools.ts";
 
 const ports = silentPorts();
@@ -25,7 +32,9 @@ beforeAll(async ({}, suite) => {
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-const debian = parseDistribution('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n');
+const debian = parseDistribution(
+  'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n',
+);
 const file = (content: string) => ({ type: "file", mode: 0o644, content: Buffer.from(content) }) as const;
 const unpacked = (name: string, files: [string, ReturnType<typeof file> | { type: "symlink"; target: string }][]) => ({
   name,
@@ -62,7 +71,9 @@ describe("a root made of packages", () => {
 
   it("refuses a dependency that no archive has", async () => {
     const apt = { describe: async () => new Map([["a", { name: "a", version: "1", dependencies: [["b", "c"]] }]]) };
-    await expect(closePackages(apt, { packages: ["a"], notNeeded: {} })).rejects.toMatchObject({ code: "package-unknown" });
+    await expect(closePackages(apt, { packages: ["a"], notNeeded: {} })).rejects.toMatchObject({
+      code: "package-unknown",
+    });
     await expect(closePackages(apt, { packages: ["a"], notNeeded: { c: "why" } })).resolves.toHaveLength(1);
   });
 
@@ -101,19 +112,30 @@ describe("the golden base", () => {
 
   it.each([
     ["without a Release file", undefined],
-    ["with its own Release file", "Origin: Vendor\nSuite: stable\nCodename: stable\nDate: Sat, 01 Jan 2000 00:00:00 UTC\n"],
+    [
+      "with its own Release file",
+      "Origin: Vendor\nSuite: stable\nCodename: stable\nDate: Sat, 01 Jan 2000 00:00:00 UTC\n",
+    ],
   ])("takes no package of another vendor's archive %s, however new", async (name, release) => {
     const archive = join(work, `vendor ${name}`.replaceAll(" ", "-"));
     mkdirSync(join(archive, "libc6/DEBIAN"), { recursive: true });
-    const control = "Package: libc6\nVersion: 999\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: not libc6\n";
+    const control =
+      "Package: libc6\nVersion: 999\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: not libc6\n";
     writeFileSync(join(archive, "libc6/DEBIAN/control"), control);
     spawnSync("dpkg-deb", ["--build", join(archive, "libc6"), join(archive, "libc6.deb")]);
-    const entry = (content: Buffer | string): [string, number] => [createHash("sha256").update(content).digest("hex"), content.length];
+    const entry = (content: Buffer | string): [string, number] => [
+      createHash("sha256").update(content).digest("hex"),
+      content.length,
+    ];
     const [hash, size] = entry(readFileSync(join(archive, "libc6.deb")));
     const index = `${control}Filename: ./libc6.deb\nSize: ${size}\nSHA256: ${hash}\n`;
     writeFileSync(join(archive, "Packages"), index);
-    if (release !== undefined) writeFileSync(join(archive, "Release"), `${release}SHA256:\n ${entry(index).join(" ")} Packages\n`);
-    const options = { distribution: hostDistribution(), env: withSource(`deb [trusted=yes] file:${archive} ./`, join(archive, "sources")) };
+    if (release !== undefined)
+      writeFileSync(join(archive, "Release"), `${release}SHA256:\n ${entry(index).join(" ")} Packages\n`);
+    const options = {
+      distribution: hostDistribution(),
+      env: withSource(`deb [trusted=yes] file:${archive} ./`, join(archive, "sources")),
+    };
     const apt = await openApt({ ...options, directory: join(archive, "apt") });
     expect((await apt.describe(["libc6"])).get("libc6")?.version).not.toBe("999");
     // Without the restriction apt does prefer it: otherwise this test would show nothing.
@@ -173,7 +195,9 @@ describe("the golden base", () => {
     expect(entries.get("tmp")).toMatchObject({ mode: 0o1777 });
     expect(entries.get("home/cnb")).toMatchObject({ uid: 1000, gid: 1000 });
     expect(
-      [...entries.keys()].filter((name) => /(?:^|\/)(?:sh|bash|dash|apt|dpkg)$/.test(name) && entries.get(name)?.type === "file"),
+      [...entries.keys()].filter(
+        (name) => /(?:^|\/)(?:sh|bash|dash|apt|dpkg)$/.test(name) && entries.get(name)?.type === "file",
+      ),
     ).toEqual([]);
     const others = [...entries].filter(([name, entry]) => name !== "home/cnb" && (entry.uid !== 0 || entry.gid !== 0));
     expect(others).toEqual([]);
@@ -181,19 +205,32 @@ describe("the golden base", () => {
 
   it("is seen by a scanner, package by package", async () => {
     const syft = await requireTool("syft");
-    const result = spawnSync(syft, ["scan", `oci-dir:${writeLayout(golden, join(work, "layout"))}`, "-o", "cyclonedx-json"], {
-      encoding: "utf8",
-      env: { PATH: process.env["PATH"], HOME: work, SYFT_CHECK_FOR_APP_UPDATE: "false" },
-      maxBuffer: 1 << 28,
-    });
+    const result = spawnSync(
+      syft,
+      ["scan", `oci-dir:${writeLayout(golden, join(work, "layout"))}`, "-o", "cyclonedx-json"],
+      {
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"], HOME: work, SYFT_CHECK_FOR_APP_UPDATE: "false" },
+        maxBuffer: 1 << 28,
+      },
+    );
     expect(result.status, result.stderr).toBe(0);
     const components = (JSON.parse(result.stdout) as { components: { name: string; purl?: string }[] }).components;
-    const debs = components.filter((component) => component.purl?.startsWith("pkg:deb/")).map((component) => component.name);
-    expect(debs).toEqual(expect.arrayContaining(["base-files", "ca-certificates", "libc6", "libgcc-s1", "libstdc++6", "tzdata", "zlib1g"]));
+    const debs = components
+      .filter((component) => component.purl?.startsWith("pkg:deb/"))
+      .map((component) => component.name);
+    expect(debs).toEqual(
+      expect.arrayContaining(["base-files", "ca-certificates", "libc6", "libgcc-s1", "libstdc++6", "tzdata", "zlib1g"]),
+    );
   });
 
   it("shares no layer with the base that nobody approved", async () => {
-    const other = await buildGoldenBase({ outputDirectory: join(work, "one"), ports, env: process.env, variant: "other" });
+    const other = await buildGoldenBase({
+      outputDirectory: join(work, "one"),
+      ports,
+      env: process.env,
+      variant: "other",
+    });
     expect(other.layers[0]?.diffId).not.toBe(golden.layers[0]?.diffId);
     expect(configOf(other).config?.Labels?.["io.buildpacks.base.id"]).toBe("io.goldenpath.example.other");
     expect((await readLayer(other)).has("usr/lib/os-release")).toBe(true);

@@ -28,7 +28,10 @@ describe("the npm package, installed into a folder that has nothing of this repo
   });
 
   const goldenpath = async (...args: string[]) => {
-    const { exitCode, stdout, stderr } = await runProcess(join(clean, "node_modules/.bin/goldenpath"), args, { env, cwd: clean });
+    const { exitCode, stdout, stderr } = await runProcess(join(clean, "node_modules/.bin/goldenpath"), args, {
+      env,
+      cwd: clean,
+    });
     return { exitCode, stdout, stderr };
   };
 
@@ -41,7 +44,9 @@ describe("the npm package, installed into a folder that has nothing of this repo
         ...["licenses.txt", "package.json"].map((name) => `package/packages/cli/dist/${name}`),
       ].sort(),
     );
-    expect(readdirSync(join(clean, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["@goldenpath-ci"]);
+    expect(readdirSync(join(clean, "node_modules")).filter((name) => !name.startsWith("."))).toEqual([
+      "@goldenpath-ci",
+    ]);
   });
 
   test("has no path of the machine that it was packed on", () => {
@@ -61,11 +66,14 @@ describe("the npm package, installed into a folder that has nothing of this repo
     const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
     expect(await goldenpath("--version")).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: "" });
     expect((await goldenpath("--help")).stdout).toContain("promote");
-    for (const { command } of stageRows) expect((await goldenpath(command, "--help")).stdout).toContain(`goldenpath ${command}: `);
+    for (const { command } of stageRows)
+      expect((await goldenpath(command, "--help")).stdout).toContain(`goldenpath ${command}: `);
   });
 
   test("checks a policy, and refuses a broken one with its line", async () => {
-    expect(await goldenpath("policy", "check", join(projectRoot, "examples/golden-platform/policy.yaml"))).toMatchObject({ exitCode: 0 });
+    expect(
+      await goldenpath("policy", "check", join(projectRoot, "examples/golden-platform/policy.yaml")),
+    ).toMatchObject({ exitCode: 0 });
     writeFileSync(join(clean, "broken.yaml"), "version: 1\nname: [\n");
     expect(await goldenpath("policy", "check", "broken.yaml")).toMatchObject({
       exitCode: 2,

@@ -10,7 +10,8 @@ import { attachEvidence, type ChainPolicy, pushImage, putInForce, type TestImage
 import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-// A registry product that the project does not have: a file (support/harbour-product.ts) and the line below are all that anything learns of it.
+// A registry product that the project does not have: a file (support/harbour-product.ts) and the line below are all
+// that anything learns of it.
 
 vi.mock("@goldenpath/core/promote/server-side/products/products", async (original) => {
   const { products } = await original<typeof import("@goldenpath/core/promote/server-side/products/products")>();
@@ -23,12 +24,14 @@ let server: Server;
 let asked: Record<string, unknown>[];
 let alsoTook: string[];
 
-/** A stand-in for the product: it copies by tag, within the real registry whose repositories HOST/KEY/… are its projects. */
+/**
+ * A stand-in for the product: it copies by tag, within the real registry whose repositories HOST/KEY/… are its
+ * projects.
+ */
 async function retain(call: { from: string; to: string; image: string; tag: string }): Promise<string[]> {
-  const [from, to] = [call.from, call.to].map((key) => parseRepository(`${stand.quarantine.host}/${key}/${call.image}`)) as [
-    Repository,
-    Repository,
-  ];
+  const [from, to] = [call.from, call.to].map((key) =>
+    parseRepository(`${stand.quarantine.host}/${key}/${call.image}`),
+  ) as [Repository, Repository];
   const manifest = await stand.client.fetchManifest({ ...from, tag: call.tag });
   await copyManifest(stand.client, from, to, manifest.digest);
   await stand.client.pushManifest(to, manifest.bytes, manifest.mediaType, call.tag);
@@ -87,7 +90,9 @@ test("a setting that it does not have, and a product that nobody has, are refuse
       (error: Error) => error.message.replaceAll("harbour", product),
     );
   expect(await problems("      copy: true\n")).toContain("environments.production.serverSide.copy: unknown key");
-  expect(await problems("      keep: perhaps\n")).toContain("environments.production.serverSide.keep: expected true or false");
+  expect(await problems("      keep: perhaps\n")).toContain(
+    "environments.production.serverSide.keep: expected true or false",
+  );
   expect(await problems("")).toBe("");
 });
 

@@ -2,7 +2,14 @@ import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { Fault } from "@goldenpath/registry-server/server";
 import { attachEvidence, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
-import { connect, openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
+import {
+  connect,
+  openStand,
+  promotionsAmong,
+  readStatements,
+  type Stand,
+  type StandOptions,
+} from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
 
 let stand: Stand;
@@ -22,21 +29,26 @@ async function promoteInVain(image: TestImage, code: string, tags = "1.0.0"): Pr
 }
 
 describe("says what was done, and what was not", () => {
-  test.each([undefined, "ecr", "harbor", "acr", "quay", "nexus"] as const)("a tag that may be set once (as %s puts it)", async (like) => {
-    stand = await openStand({ registry: { immutableTags: [{ match: "^vetted/.*:1", ...(like === undefined ? {} : { like }) }] } });
-    const first = await stand.stageImage(undefined, "first");
-    const second = await stand.stageImage(undefined, "second");
-    expect((await stand.promote(first)).outcome.verdict).toBe("pass");
-    // The same again is no move.
-    expect((await stand.promote(first)).outcome.verdict).toBe("pass");
-    const message = await promoteInVain(second, "tag-immutable", "0.9.1\n1.0.0\nlatest");
-    expect(message).toContain(
-      `the image, its evidence and the promotion's statement are in ${stand.to}/shop; set: 0.9.1 (not set: 1.0.0, latest)`,
-    );
-    expect(await tagsOf()).toMatchObject({ "1.0.0": first.digest, "0.9.1": second.digest });
-    expect(await tagsOf()).not.toHaveProperty("latest");
-    expect(await promotions(second)).toBe(1);
-  });
+  test.each([undefined, "ecr", "harbor", "acr", "quay", "nexus"] as const)(
+    "a tag that may be set once (as %s puts it)",
+    async (like) => {
+      stand = await openStand({
+        registry: { immutableTags: [{ match: "^vetted/.*:1", ...(like === undefined ? {} : { like }) }] },
+      });
+      const first = await stand.stageImage(undefined, "first");
+      const second = await stand.stageImage(undefined, "second");
+      expect((await stand.promote(first)).outcome.verdict).toBe("pass");
+      // The same again is no move.
+      expect((await stand.promote(first)).outcome.verdict).toBe("pass");
+      const message = await promoteInVain(second, "tag-immutable", "0.9.1\n1.0.0\nlatest");
+      expect(message).toContain(
+        `the image, its evidence and the promotion's statement are in ${stand.to}/shop; set: 0.9.1 (not set: 1.0.0, latest)`,
+      );
+      expect(await tagsOf()).toMatchObject({ "1.0.0": first.digest, "0.9.1": second.digest });
+      expect(await tagsOf()).not.toHaveProperty("latest");
+      expect(await promotions(second)).toBe(1);
+    },
+  );
 
   test("a quota that is used up in the middle: the next run goes on", async () => {
     stand = await openStand({ apart: true });
@@ -56,7 +68,9 @@ describe("says what was done, and what was not", () => {
     stand = await openStand();
     const image = await stand.stageImage();
     stand.vetted.settings.readOnly = true;
-    expect(await promoteInVain(image, "registry-read-only")).toContain("0 of 10 missing blobs and 0 of 7 missing manifests");
+    expect(await promoteInVain(image, "registry-read-only")).toContain(
+      "0 of 10 missing blobs and 0 of 7 missing manifests",
+    );
     stand.vetted.settings.readOnly = false;
     expect((await stand.promote(image)).outcome.verdict).toBe("pass");
   });
@@ -74,7 +88,12 @@ describe("says what was done, and what was not", () => {
     ],
     [
       "the signing",
-      { method: "PUT", path: "/v2/vetted/.*/manifests/sha256:", after: pieces.length + 1, action: { kind: "status", status: 400 } },
+      {
+        method: "PUT",
+        path: "/v2/vetted/.*/manifests/sha256:",
+        after: pieces.length + 1,
+        action: { kind: "status", status: 400 },
+      },
       "the promotion is not signed, and no tag was set",
     ],
     [
@@ -100,7 +119,10 @@ describe("says what was done, and what was not", () => {
     const before = await stand.vettedState();
     await fetch(`${stand.quarantine.url}/v2/quarantine/shop/manifests/${image.digest}`, { method: "DELETE" });
     await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
-      expect.objectContaining({ code: "image-not-found", message: expect.stringContaining("was deleted after the gate had passed it") }),
+      expect.objectContaining({
+        code: "image-not-found",
+        message: expect.stringContaining("was deleted after the gate had passed it"),
+      }),
     );
     expect(await stand.vettedState()).toEqual(before);
   });
@@ -161,7 +183,10 @@ describe.each<[string, StandOptions]>([
   ["within one registry", {}],
   ["between two registries", { apart: true }],
   ["without a referrers API", { registry: { referrers: false } }],
-  ["without a referrers API or conditions", { apart: true, registry: { referrers: false, conditions: false, etags: false } }],
+  [
+    "without a referrers API or conditions",
+    { apart: true, registry: { referrers: false, conditions: false, etags: false } },
+  ],
 ])("two promotions of one image at once, %s", (_where, options) => {
   test.each([
     ["under one tag", ["1.0.0"], ["1.0.0"]],
@@ -174,7 +199,9 @@ describe.each<[string, StandOptions]>([
     // Clients that know nothing of each other, as two processes do.
     const clients = [connect(), connect()];
     try {
-      const prepared = await Promise.all([one, other].map((tags, at) => stand.prepare(image, { client: clients[at] ?? client, tags })));
+      const prepared = await Promise.all(
+        [one, other].map((tags, at) => stand.prepare(image, { client: clients[at] ?? client, tags })),
+      );
       const outcomes = await Promise.all(prepared.map((each) => each.prepared?.execute(keys.promote.signer)));
       expect(outcomes.map((outcome) => outcome?.gate.verdict)).toEqual(["pass", "pass"]);
     } finally {

@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { parseStageResult } from "@goldenpath/core/result";
 import type { Execution } from "@goldenpath/core/verbs/execute";
 import type { TestImage } from "@goldenpath/testing/chain";
-import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
+import {
+  openStand,
+  promotionsAmong,
+  readStatements,
+  type Stand,
+  type StandOptions,
+} from "@goldenpath/testing/promotion";
 import { afterEach, expect, test } from "vitest";
 
 let stand: Stand;
@@ -20,7 +26,8 @@ interface Entry {
 
 const promoteMany = (lines: readonly string[], inputs: Readonly<Record<string, string>> = {}): Promise<Execution> =>
   stand.promote("", { image: "", to: "", tags: "", images: lines.join("\n"), ...inputs });
-const entriesOf = async ({ outcome }: Execution): Promise<Entry[]> => JSON.parse(await readFile(outcome.outputs["results"] ?? "", "utf8"));
+const entriesOf = async ({ outcome }: Execution): Promise<Entry[]> =>
+  JSON.parse(await readFile(outcome.outputs["results"] ?? "", "utf8"));
 const resultOf = async ({ result }: Entry) => parseStageResult(await readFile(result, "utf8"), result);
 
 test("each is gated by itself, one that is refused or broken stops no other, and the worst verdict is the run's", async () => {
@@ -36,7 +43,11 @@ test("each is gated by itself, one that is refused or broken stops no other, and
   expect(refused.outcome.result.subject?.digest).toBe(bad.digest);
   expect((await entriesOf(refused)).map(({ verdict }) => verdict)).toEqual(["pass", "fail"]);
 
-  const broken = await promoteMany([`${bad.reference} ${to} 2.0.0`, `${missing} ${to} 3.0.0`, `${last.reference} ${to}-last 4.0.0`]);
+  const broken = await promoteMany([
+    `${bad.reference} ${to} 2.0.0`,
+    `${missing} ${to} 3.0.0`,
+    `${last.reference} ${to}-last 4.0.0`,
+  ]);
   expect(broken.outcome.verdict).toBe("error");
   expect(broken.outcome.result.error?.code).toBe("image-not-found");
   const entries = await entriesOf(broken);
@@ -46,15 +57,26 @@ test("each is gated by itself, one that is refused or broken stops no other, and
     [last.reference, `${to}-last`, ["4.0.0"], "pass"],
   ]);
   const results = await Promise.all(entries.map(resultOf));
-  expect(results.map(({ verdict, stage }) => `${stage} ${verdict}`)).toEqual(["promote fail", "promote error", "promote pass"]);
+  expect(results.map(({ verdict, stage }) => `${stage} ${verdict}`)).toEqual([
+    "promote fail",
+    "promote error",
+    "promote pass",
+  ]);
   expect(results[2]?.subject).toMatchObject({ repository: `${to}-last`, digest: last.digest });
-  expect(JSON.parse(await readFile(entries[2]?.plan ?? "", "utf8"))).toMatchObject({ digest: last.digest, to: `${to}-last` });
+  expect(JSON.parse(await readFile(entries[2]?.plan ?? "", "utf8"))).toMatchObject({
+    digest: last.digest,
+    to: `${to}-last`,
+  });
   expect(entries[0]?.plan).toBeUndefined();
   for (const text of ["1 passed, 1 refused, 1 in error", bad.digest, "0".repeat(64), "gate.missing"])
     expect(broken.outcome.summary).toContain(text);
 
   const state = await stand.vettedState();
-  expect(state["vetted/shop"]?.tags).toEqual({ "0.9.0": expect.any(String), "1.0.0": good.digest, stable: good.digest });
+  expect(state["vetted/shop"]?.tags).toEqual({
+    "0.9.0": expect.any(String),
+    "1.0.0": good.digest,
+    stable: good.digest,
+  });
   expect(state["vetted/shop-last"]?.tags).toEqual({ "4.0.0": last.digest });
 });
 

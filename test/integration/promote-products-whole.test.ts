@@ -10,12 +10,30 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { Fault } from "@goldenpath/registry-server/server";
-import { attachEvidence, type ChainPolicy, pieces, pushImage, pushIndex, putInForce, type TestImage } from "@goldenpath/testing/chain";
-import { connect, openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
+import {
+  attachEvidence,
+  type ChainPolicy,
+  pieces,
+  pushImage,
+  pushIndex,
+  putInForce,
+  type TestImage,
+} from "@goldenpath/testing/chain";
+import {
+  connect,
+  openStand,
+  promoteWhole,
+  promotionsAmong,
+  readStatements,
+  type Stand,
+} from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Behaviour, type ProductServer, startProduct } from "../support/artifactory-nexus.ts";
 
-/** The whole promotion, with a product's part in it: the product is a stand-in, the gate, the registry and the evidence are what they are everywhere. */
+/**
+ * The whole promotion, with a product's part in it: the product is a stand-in, the gate, the registry and the evidence
+ * are what they are everywhere.
+ */
 let stand: Stand;
 let product: ProductServer;
 
@@ -182,7 +200,9 @@ describe.each(settings)("%s", (_what, setting) => {
       fromKey: "quarantine",
       toKey: "vetted",
     });
-    expect(plan.serverSide?.steps.join("\n")).toContain(`${setting.copy ? "copies" : "moves"} shop:goldenpath-staging-`);
+    expect(plan.serverSide?.steps.join("\n")).toContain(
+      `${setting.copy ? "copies" : "moves"} shop:goldenpath-staging-`,
+    );
   });
 
   test("is asked by two promotions at once, and both end well", async () => {
@@ -223,7 +243,11 @@ describe.each(settings)("%s", (_what, setting) => {
 
 describe.each(settings)("%s: killed after any write, to either repository,", (_what, setting) => {
   /** From the write after the first `count` on, none gets through, not the product's either. */
-  const dieAfter = (count: number): Fault => ({ method: ["POST", "PUT", "PATCH", "DELETE"], after: count, action: { kind: "reset" } });
+  const dieAfter = (count: number): Fault => ({
+    method: ["POST", "PUT", "PATCH", "DELETE"],
+    after: count,
+    action: { kind: "reset" },
+  });
 
   test("a promotion leaves no tag without evidence, and the next run ends it", async () => {
     await open(setting);
@@ -241,7 +265,8 @@ describe.each(settings)("%s: killed after any write, to either repository,", (_w
       stand.quarantine.faults = [];
       await mortal.close();
       const tag = { ...parseRepository(`${stand.to}/${name}`), tag: "1.0.0" };
-      const evidence = async (): Promise<number> => (await readStatements(stand, `${stand.to}/${name}`, image.digest)).length;
+      const evidence = async (): Promise<number> =>
+        (await readStatements(stand, `${stand.to}/${name}`, image.digest)).length;
       if (error === undefined) isWhole = (await stagingTags()).length === 0;
       else expect(error).toBeInstanceOf(InfrastructureError);
       if ((await stand.client.resolve(tag)) !== undefined) expect(await evidence()).toBe(pieces.length + 1);
@@ -254,10 +279,14 @@ describe.each(settings)("%s: killed after any write, to either repository,", (_w
       }
       expect(await stand.client.resolve(tag)).toBe(image.digest);
       const statements = await readStatements(stand, `${stand.to}/${name}`, image.digest);
-      expect({ all: statements.length, promotions: promotionsAmong(statements).length }).toEqual({ all: pieces.length + 1, promotions: 1 });
+      expect({ all: statements.length, promotions: promotionsAmong(statements).length }).toEqual({
+        all: pieces.length + 1,
+        promotions: 1,
+      });
       expect(await stagingTags()).toEqual([]);
     }
-    // The staging tag, the product's own writes, the evidence, the promotion's, the release tag and the staging tags' removal: fewer and something was not tried.
+    // The staging tag, the product's own writes, the evidence, the promotion's, the release tag and the staging tags'
+    // removal: fewer and something was not tried.
     expect(deaths).toBeGreaterThan(15);
   });
 });

@@ -58,7 +58,9 @@ function makePlan(kind: "artifactory" | "nexus", copy: boolean, url = product.ur
   return planServerSide({ settings, from, to, digest: image.digest, tags: ["1.0.0"] });
 }
 
-async function login(logins: Record<string, { name: string; password: string } | { identitytoken: string }>): Promise<void> {
+async function login(
+  logins: Record<string, { name: string; password: string } | { identitytoken: string }>,
+): Promise<void> {
   const auths = Object.entries(logins).map(([host, entry]) => [
     host,
     "name" in entry ? { auth: Buffer.from(`${entry.name}:${entry.password}`).toString("base64") } : entry,
@@ -74,14 +76,16 @@ const http = () => ({
 });
 const run = (): Promise<ServerSideOutcome> => runServerSide(plan, image, { client, http: http() });
 const posts = (): number => product.requests.filter(({ method }) => method === "POST").length;
-const tagsOf = async (where: Repository): Promise<Record<string, string>> => (await registry.snapshot())[where.name]?.tags ?? {};
+const tagsOf = async (where: Repository): Promise<Record<string, string>> =>
+  (await registry.snapshot())[where.name]?.tags ?? {};
 
 async function refusal(): Promise<UserError | InfrastructureError> {
   const error = await run().then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (!(error instanceof UserError) && !(error instanceof InfrastructureError)) throw new Error("not refused by name", { cause: error });
+  if (!(error instanceof UserError) && !(error instanceof InfrastructureError))
+    throw new Error("not refused by name", { cause: error });
   expect(error.wayOut).toBeTruthy();
   return error;
 }
@@ -106,7 +110,11 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
     ["somebody else is logged in", { "other.example": user }],
     ["the password is wrong", { localhost: { name: user.name, password: "wrong" } }],
   ])("%s", async (_what, logins) => {
-    await login(Object.fromEntries(Object.entries(logins).map(([host, entry]) => [host === "localhost" ? product.host : host, entry])));
+    await login(
+      Object.fromEntries(
+        Object.entries(logins).map(([host, entry]) => [host === "localhost" ? product.host : host, entry]),
+      ),
+    );
     const error = await refusal();
     expect(error.code).toBe("server-side-unauthorized");
     expect(error.wayOut).toContain(`docker login ${product.host}`);
@@ -128,7 +136,9 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
     [500, "server-side-failed"],
     [503, "server-side-failed"],
   ])("an answer of %i", async (status, code) => {
-    product.behaviour = { refuses: { status, body: JSON.stringify({ message: "no\n::error::such\u001b[31m\u202e thing" }) } };
+    product.behaviour = {
+      refuses: { status, body: JSON.stringify({ message: "no\n::error::such\u001b[31m\u202e thing" }) },
+    };
     const error = await refusal();
     expect(error.code).toBe(code);
     expect(error.message).toContain(`(${status}: no ::error::such [31m thing)`);
@@ -176,7 +186,9 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
     product.behaviour = { redirect: `http://${elsewhere.host}${pathname}${search}` };
     expect((await refusal()).code).toBe("server-side-failed");
     expect(posts()).toBe(kind === "nexus" ? 0 : 1);
-    expect(elsewhere.requests.map(({ authorization }) => authorization).filter((shown) => shown !== undefined)).toEqual([]);
+    expect(elsewhere.requests.map(({ authorization }) => authorization).filter((shown) => shown !== undefined)).toEqual(
+      [],
+    );
     await elsewhere.close();
     await expectUntouched();
   });
@@ -200,7 +212,8 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
 
 describe("Nexus' search is refused where", () => {
   beforeEach(() => open("nexus"));
-  const list = (items: object[], continuationToken: unknown = null): string => JSON.stringify({ items, continuationToken });
+  const list = (items: object[], continuationToken: unknown = null): string =>
+    JSON.stringify({ items, continuationToken });
 
   test.each<[string, Behaviour, string]>([
     [
@@ -212,26 +225,38 @@ describe("Nexus' search is refused where", () => {
     ["it finds nothing", { searchIsLate: 1000 }, "server-side-not-found"],
     ["it is not there", { searchAnswer: { status: 404, body: "<html>" } }, "server-side-failed"],
     ["its answer is no list", { searchAnswer: { status: 200, body: "<html>" } }, "server-side-failed"],
-    ["its answer is another list", { searchAnswer: { status: 200, body: list([{ name: "team/shop" }]) } }, "server-side-failed"],
-    ["its answer leads back to a page", { searchAnswer: { status: 200, body: list([], "again") } }, "server-side-ambiguous"],
+    [
+      "its answer is another list",
+      { searchAnswer: { status: 200, body: list([{ name: "team/shop" }]) } },
+      "server-side-failed",
+    ],
+    [
+      "its answer leads back to a page",
+      { searchAnswer: { status: 200, body: list([], "again") } },
+      "server-side-ambiguous",
+    ],
   ])("%s", async (_what, behaviour, code) => {
     product.behaviour = behaviour;
     expect((await refusal()).code).toBe(code);
     expect(posts()).toBe(0);
   });
 
-  test.each<object>([{ repository: "other-local" }, { format: "oci" }, { name: "team/shopping" }, { version: "2.0.0" }])(
-    "the one that it finds is another: %o",
-    async (change) => {
-      const item = { repository: plan.fromKey, format: "docker", name: plan.image, version: plan.stagingTag, ...change };
-      product.behaviour = { searchAnswer: { status: 200, body: list([item]) } };
-      expect((await refusal()).code).toBe("server-side-ambiguous");
-      expect(posts()).toBe(0);
-    },
-  );
+  test.each<object>([
+    { repository: "other-local" },
+    { format: "oci" },
+    { name: "team/shopping" },
+    { version: "2.0.0" },
+  ])("the one that it finds is another: %o", async (change) => {
+    const item = { repository: plan.fromKey, format: "docker", name: plan.image, version: plan.stagingTag, ...change };
+    product.behaviour = { searchAnswer: { status: 200, body: list([item]) } };
+    expect((await refusal()).code).toBe("server-side-ambiguous");
+    expect(posts()).toBe(0);
+  });
 
   test("it finds the image twice", async () => {
-    product.behaviour = { alsoFound: [{ repository: "quarantine-local", name: "team/shop", version: plan.stagingTag }] };
+    product.behaviour = {
+      alsoFound: [{ repository: "quarantine-local", name: "team/shop", version: plan.stagingTag }],
+    };
     expect((await refusal()).code).toBe("server-side-ambiguous");
     expect(posts()).toBe(0);
   });
@@ -352,7 +377,10 @@ test("an image that is at neither place afterwards is an error", async () => {
     },
   };
   const lost = runServerSide(plan, image, { client: losing, http: http() });
-  await expect(lost).rejects.toMatchObject({ code: "server-side-failed", message: expect.stringContaining("neither place") });
+  await expect(lost).rejects.toMatchObject({
+    code: "server-side-failed",
+    message: expect.stringContaining("neither place"),
+  });
 });
 
 describe("the staging tags are removed", () => {
@@ -361,7 +389,8 @@ describe("the staging tags are removed", () => {
     await run();
     await client.setTag(to, "1.0.0", image, undefined);
   });
-  const cleanUp = (tags = ["1.0.0"]): Promise<string[]> => removeStagingTags(plan, [image], tags, { client, http: http() });
+  const cleanUp = (tags = ["1.0.0"]): Promise<string[]> =>
+    removeStagingTags(plan, [image], tags, { client, http: http() });
 
   test("from both places, and nothing else is", async () => {
     expect(await cleanUp()).toEqual([]);

@@ -8,7 +8,14 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
-import { type BuiltManifest, buildImage, buildIndex, buildReferrer, encodeText, pushBuilt } from "@goldenpath/registry-client/testing";
+import {
+  type BuiltManifest,
+  buildImage,
+  buildIndex,
+  buildReferrer,
+  encodeText,
+  pushBuilt,
+} from "@goldenpath/registry-client/testing";
 import type { TestImage } from "@goldenpath/testing/chain";
 import { openStand, promoteWhole, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
@@ -29,7 +36,9 @@ async function attach(image: TestImage, subject: Descriptor, type = notation, no
 const plain = ({ mediaType, digest, size }: Descriptor): Descriptor => ({ mediaType, digest, size });
 
 async function pushWithSubject(image: TestImage, built: BuiltManifest): Promise<Digest> {
-  const bytes = encodeText(JSON.stringify({ ...JSON.parse(new TextDecoder().decode(built.bytes)), subject: image.image }));
+  const bytes = encodeText(
+    JSON.stringify({ ...JSON.parse(new TextDecoder().decode(built.bytes)), subject: image.image }),
+  );
   for (const blob of built.blobs) await stand.client.pushBlob(image.repository, blob.descriptor, () => blob.bytes);
   return stand.client.pushManifest(image.repository, bytes, built.descriptor.mediaType);
 }
@@ -44,14 +53,26 @@ async function attachLayer(image: TestImage, content: string | Descriptor, descr
   const layers = [{ ...layer, mediaType: "application/x.data", ...described }];
   const manifest = encodeText(JSON.stringify({ ...JSON.parse(new TextDecoder().decode(built.bytes)), layers }));
   const digest = await pushWithSubject(image, { ...built, bytes: manifest });
-  return { digest, layer: layer.digest, descriptor: { mediaType: mediaTypes.ociManifest, digest, size: await sizeOf(image, digest) } };
+  return {
+    digest,
+    layer: layer.digest,
+    descriptor: { mediaType: mediaTypes.ociManifest, digest, size: await sizeOf(image, digest) },
+  };
 }
 const sizeOf = async (image: TestImage, digest: Digest): Promise<number> =>
   (await stand.client.fetchManifest({ ...image.repository, digest })).bytes.byteLength;
 
 /** A signature as cosign 2 left it: an image by its config, under a tag. */
-async function attachAsCosign(image: TestImage, suffix: string, layer = encodeText('{"critical":{}}')): Promise<Digest> {
-  const payload = { mediaType: "application/vnd.dev.cosign.simplesigning.v1+json", digest: digestOf(layer), size: layer.byteLength };
+async function attachAsCosign(
+  image: TestImage,
+  suffix: string,
+  layer = encodeText('{"critical":{}}'),
+): Promise<Digest> {
+  const payload = {
+    mediaType: "application/vnd.dev.cosign.simplesigning.v1+json",
+    digest: digestOf(layer),
+    size: layer.byteLength,
+  };
   await stand.client.pushBlob(image.repository, payload, () => layer);
   const built = buildImage({ layers: [] });
   const manifest = { ...JSON.parse(new TextDecoder().decode(built.bytes)), layers: [payload] };
@@ -76,13 +97,18 @@ async function promoteBeside(image: TestImage): Promise<Map<string, string>> {
   expect(execution.error).toBeUndefined();
   expect(execution.outcome.verdict).toBe("pass");
   const { leftBehind } = await stand.plan(execution);
-  for (const { digest } of leftBehind) expect(execution.outcome.result.notes.join("\n")).toContain(`left behind: ${digest}`);
+  for (const { digest } of leftBehind)
+    expect(execution.outcome.result.notes.join("\n")).toContain(`left behind: ${digest}`);
   return new Map(leftBehind.map(({ digest, reason }) => [digest, reason]));
 }
 
 describe("stays behind, and stops nothing", () => {
   test.each<[string, (image: TestImage) => Promise<Digest>, string]>([
-    ["an image that calls itself a referrer", (image) => pushWithSubject(image, buildImage({ layers: ["malware"] })), "nobody has judged"],
+    [
+      "an image that calls itself a referrer",
+      (image) => pushWithSubject(image, buildImage({ layers: ["malware"] })),
+      "nobody has judged",
+    ],
     ["an index that calls itself a referrer", (image) => pushWithSubject(image, buildIndex([])), "it is an index"],
     [
       "an artifact with an image's layer",
@@ -96,7 +122,11 @@ describe("stays behind, and stops nothing", () => {
       },
       "layer of an image",
     ],
-    ["an archive under a tag of cosign's", (image) => attachAsCosign(image, "sig", new Uint8Array([0x1f, 0x8b, 8])), "config of an image"],
+    [
+      "an archive under a tag of cosign's",
+      (image) => attachAsCosign(image, "sig", new Uint8Array([0x1f, 0x8b, 8])),
+      "config of an image",
+    ],
   ])("%s", async (_what, make, reason) => {
     stand = await openStand();
     const image = await stand.stageImage();
@@ -108,7 +138,14 @@ describe("stays behind, and stops nothing", () => {
   });
 
   test.each<
-    [string, { kind: "status"; status: number } | { kind: "corrupt"; at: number } | { kind: "replace"; body: string; repeat: number }]
+    [
+      string,
+      (
+        | { kind: "status"; status: number }
+        | { kind: "corrupt"; at: number }
+        | { kind: "replace"; body: string; repeat: number }
+      ),
+    ]
   >([
     ["that is listed and gone", { kind: "status", status: 404 }],
     ["of other bytes", { kind: "corrupt", at: 9 }],
@@ -125,27 +162,37 @@ describe("stays behind, and stops nothing", () => {
   test.each<[string, { size?: number; isDeleted?: boolean }, string]>([
     ["that is gone", { isDeleted: true }, "is not there"],
     ["of another size", { size: 1 }, "is not what its digest says"],
-  ])("a referrer with a layer %s, and what refers to it; the next run as well", async (_what, { size, isDeleted }, reason) => {
-    stand = await openStand({ apart: true });
-    const image = await stand.stageImage();
-    const sound = await attach(image, image.image);
-    const { digest, descriptor, layer } = await attachLayer(image, "a layer of its own", size === undefined ? {} : { size });
-    const about = await attach(image, descriptor);
-    if (isDeleted === true) await fetch(`${stand.quarantine.url}/v2/quarantine/shop/blobs/${layer}`, { method: "DELETE" });
-    for (const _run of [1, 2]) {
-      const { outcome, error } = await stand.promote(image);
-      expect(error).toBeUndefined();
-      expect(outcome.verdict).toBe("pass");
-      expect(outcome.result.notes).toContainEqual(expect.stringMatching(new RegExp(`^left behind: ${digest} .*${reason}`)));
-      expect(outcome.result.notes).toContainEqual(
-        expect.stringMatching(new RegExp(`^left behind: ${about.digest} .*${digest} stays behind`)),
+  ])(
+    "a referrer with a layer %s, and what refers to it; the next run as well",
+    async (_what, { size, isDeleted }, reason) => {
+      stand = await openStand({ apart: true });
+      const image = await stand.stageImage();
+      const sound = await attach(image, image.image);
+      const { digest, descriptor, layer } = await attachLayer(
+        image,
+        "a layer of its own",
+        size === undefined ? {} : { size },
       );
-      const { manifests } = await vetted();
-      expect(manifests).toContain(sound.digest);
-      expect(manifests).not.toContain(digest);
-      expect(manifests).not.toContain(about.digest);
-    }
-  });
+      const about = await attach(image, descriptor);
+      if (isDeleted === true)
+        await fetch(`${stand.quarantine.url}/v2/quarantine/shop/blobs/${layer}`, { method: "DELETE" });
+      for (const _run of [1, 2]) {
+        const { outcome, error } = await stand.promote(image);
+        expect(error).toBeUndefined();
+        expect(outcome.verdict).toBe("pass");
+        expect(outcome.result.notes).toContainEqual(
+          expect.stringMatching(new RegExp(`^left behind: ${digest} .*${reason}`)),
+        );
+        expect(outcome.result.notes).toContainEqual(
+          expect.stringMatching(new RegExp(`^left behind: ${about.digest} .*${digest} stays behind`)),
+        );
+        const { manifests } = await vetted();
+        expect(manifests).toContain(sound.digest);
+        expect(manifests).not.toContain(digest);
+        expect(manifests).not.toContain(about.digest);
+      }
+    },
+  );
 
   test("but not a layer of the image that is gone: that is an error, whoever refers to it as well", async () => {
     stand = await openStand({ apart: true });
@@ -174,13 +221,19 @@ describe("stays behind, and stops nothing", () => {
     const image = await stand.stageImage();
     const [statement] = await stand.client.listReferrers(image.repository, image.digest);
     const subject = statement?.digest ?? expect.unreachable();
-    // An image at that tag would be no list, and mean that there are none; of this one, readers disagree on what it lists.
-    const bytes = new TextEncoder().encode(`{"schemaVersion":2,"mediaType":"${mediaTypes.ociIndex}","manifests":[],"manifests":[]}`);
-    const answer = await fetch(`${stand.quarantine.url}/v2/${image.repository.name}/manifests/${fallbackTag(subject)}`, {
-      method: "PUT",
-      headers: { "content-type": mediaTypes.ociIndex },
-      body: bytes,
-    });
+    // An image at that tag would be no list, and mean that there are none; of this one, readers disagree on what it
+    // lists.
+    const bytes = new TextEncoder().encode(
+      `{"schemaVersion":2,"mediaType":"${mediaTypes.ociIndex}","manifests":[],"manifests":[]}`,
+    );
+    const answer = await fetch(
+      `${stand.quarantine.url}/v2/${image.repository.name}/manifests/${fallbackTag(subject)}`,
+      {
+        method: "PUT",
+        headers: { "content-type": mediaTypes.ociIndex },
+        body: bytes,
+      },
+    );
     expect(answer.status).toBe(201);
     expect((await promoteBeside(image)).get(subject)).toContain("what refers to it");
   });
@@ -196,7 +249,9 @@ describe("stays behind, and stops nothing", () => {
       image.repository,
       flood.map(({ bytes, descriptor }) => ({ bytes, ...descriptor })),
     );
-    expect([...(await promoteBeside(image)).values()]).toEqual([expect.stringContaining(`more than ${referrerLimits.referrers}`)]);
+    expect([...(await promoteBeside(image)).values()]).toEqual([
+      expect.stringContaining(`more than ${referrerLimits.referrers}`),
+    ]);
     const listed = await listedThere(image.digest);
     expect(listed).toHaveLength(7);
     expect(listed).not.toContain(signature.digest);
@@ -209,7 +264,10 @@ describe("stays behind, and stops nothing", () => {
     const foreign = await attach(other, other.image);
     const tag = fallbackTag(image.digest);
     const { manifest } = await stand.client.fetchManifest({ ...image.repository, tag });
-    const list = { ...manifest, manifests: [...("manifests" in manifest ? (manifest.manifests as Descriptor[]) : []), foreign] };
+    const list = {
+      ...manifest,
+      manifests: [...("manifests" in manifest ? (manifest.manifests as Descriptor[]) : []), foreign],
+    };
     await stand.client.pushManifest(image.repository, encodeText(JSON.stringify(list)), mediaTypes.ociIndex, tag);
     expect((await promoteBeside(image)).get(foreign.digest)).toContain("refers to another image");
     expect((await vetted()).manifests).not.toContain(foreign.digest);
@@ -221,12 +279,17 @@ describe("stays behind, and stops nothing", () => {
     await attach(image, image.image);
     await attachLayer(image, "one");
     const source = rememberReads(stand.client);
-    const evidence = new Map([[image.digest, await collectEvidence(source, image.repository, image.digest, stand.policy.policy.signers)]]);
+    const evidence = new Map([
+      [image.digest, await collectEvidence(source, image.repository, image.digest, stand.policy.policy.signers)],
+    ]);
     const find = (limit: Partial<typeof referrerLimits>) =>
       findReferrers(source, image.repository, evidence, { ...referrerLimits, ...limit });
     // Two bytes of the empty config, which both have, and three.
     expect((await find({ bytes: 5 })).carried).toHaveLength(2);
-    expect(await find({ bytes: 4 })).toMatchObject({ carried: [], leftBehind: [{ reason: expect.stringContaining("more than 4 bytes") }] });
+    expect(await find({ bytes: 4 })).toMatchObject({
+      carried: [],
+      leftBehind: [{ reason: expect.stringContaining("more than 4 bytes") }],
+    });
     // Each costs a request or two, however small it is.
     expect((await find({ blobs: 2 })).carried).toHaveLength(2);
     expect(await find({ blobs: 1 })).toMatchObject({
@@ -251,7 +314,9 @@ test("a quarantine that can't be asked what refers to a statement is an error, a
   stand = await openStand();
   const image = await stand.stageImage();
   const [statement] = await stand.client.listReferrers(image.repository, image.digest);
-  stand.quarantine.faults = [{ path: `/quarantine/shop/referrers/${statement?.digest}`, action: { kind: "status", status: 403 } }];
+  stand.quarantine.faults = [
+    { path: `/quarantine/shop/referrers/${statement?.digest}`, action: { kind: "status", status: 403 } },
+  ];
   stand.vetted.requests.length = 0;
   expect((await stand.promote(image)).outcome.result.error?.code).toBe("registry-unauthorized");
   expect(stand.vettedWrites()).toEqual([]);
@@ -267,7 +332,9 @@ test("with `referrers: signed` nothing goes along but the evidence, and nothing 
   const { manifests, tags } = await vetted();
   expect(manifests).not.toContain(signature.digest);
   expect(Object.keys(tags)).toEqual(["0.9.0", "1.0.0"]);
-  const asked = stand.quarantine.requests.filter(({ path }) => /^\/v2\/quarantine\/.*\/(?:referrers|tags)\//.test(path));
+  const asked = stand.quarantine.requests.filter(({ path }) =>
+    /^\/v2\/quarantine\/.*\/(?:referrers|tags)\//.test(path),
+  );
   expect(asked.map(({ path }) => path)).toEqual([`/v2/quarantine/shop/referrers/${image.digest}`]);
 });
 
@@ -295,8 +362,8 @@ describe.each(stands)("%s", (_where, options) => {
       .vettedWrites()
       .filter(({ method, path }) => method === "PUT" && path.includes("/manifests/"))
       .map(({ path }) => path.slice(path.lastIndexOf("/") + 1));
-    const order = [image.digest, statement.digest, onStatement.digest, onSignature.digest, deeper.digest].map((digest) =>
-      puts.indexOf(digest),
+    const order = [image.digest, statement.digest, onStatement.digest, onSignature.digest, deeper.digest].map(
+      (digest) => puts.indexOf(digest),
     );
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     expect(order[0]).toBeGreaterThanOrEqual(0);

@@ -59,7 +59,11 @@ function expectRefusal({ outcome, error }: Execution, rules: string[], thing: st
   expect(outcome.summary).toContain("Nothing was written");
 }
 
-function expectError({ outcome, error }: Execution, code: string, type: "UserError" | "InfrastructureError" = "UserError"): void {
+function expectError(
+  { outcome, error }: Execution,
+  code: string,
+  type: "UserError" | "InfrastructureError" = "UserError",
+): void {
   expect(isKnownError(error) && error.code).toBe(code);
   expect(isKnownError(error) && error.name).toBe(type);
   expect(outcome.verdict).toBe("error");
@@ -75,7 +79,12 @@ describe("refused by the policy, and vetted stays as it was", () => {
     ["no finding of scan", { scan: false }, ["gate.incomplete"], "scan of"],
     ["no verdict of scan", { scanVerdict: false }, ["gate.missing"], "scan of"],
     ["a verdict of scan with the build's key", { scanVerdict: { by: "build" } }, ["gate.signer"], "scan of"],
-    ["a verdict of scan with a key that no policy knows", { scanVerdict: { by: "stranger" } }, ["gate.signer"], "scan of"],
+    [
+      "a verdict of scan with a key that no policy knows",
+      { scanVerdict: { by: "stranger" } },
+      ["gate.signer"],
+      "scan of",
+    ],
     ["a finding of scan with the build's key", { scan: { by: "build" } }, ["gate.signer"], "scan of"],
     ["provenance with the promoter's key", { provenance: { by: "promote" } }, ["gate.signer"], "build of"],
     ["a failed base", { baseVerdict: { failed: true } }, ["gate.failed"], "base of"],
@@ -99,20 +108,35 @@ describe("refused by the policy, and vetted stays as it was", () => {
   test("a newest verdict that is FAILED, after an older one that passed", async () => {
     const image = await fresh({ scanVerdict: { age: day } });
     const { client, policy, keys } = stand;
-    await attachEvidence({ client, image, policy, keys, pieces: ["scan", "scanVerdict"], falsehoods: { scanVerdict: { failed: true } } });
+    await attachEvidence({
+      client,
+      image,
+      policy,
+      keys,
+      pieces: ["scan", "scanVerdict"],
+      falsehoods: { scanVerdict: { failed: true } },
+    });
     expectRefusal(await promoteInVain(image), ["gate.failed"], /^scan of /);
   });
 
   test("a verdict that was made under an older serial of the policy", async () => {
     const { directory, keys, from, to } = stand;
     const older = await writeChainPolicy({ directory, keys, from, to, serial: 4 });
-    expectRefusal(await promoteInVain(await fresh({ scanVerdict: { policy: older } })), ["gate.policy-serial"], /^scan of /);
+    expectRefusal(
+      await promoteInVain(await fresh({ scanVerdict: { policy: older } })),
+      ["gate.policy-serial"],
+      /^scan of /,
+    );
   });
 
   test("a verdict that was made under another policy of the same serial", async () => {
     const { directory, keys, from, to } = stand;
     const other = await writeChainPolicy({ directory, keys, from, to, remark: "another policy" });
-    expectRefusal(await promoteInVain(await fresh({ baseVerdict: { policy: other } })), ["gate.policy-serial"], /^base of /);
+    expectRefusal(
+      await promoteInVain(await fresh({ baseVerdict: { policy: other } })),
+      ["gate.policy-serial"],
+      /^base of /,
+    );
   });
 
   test("the evidence of another image, attached to this one", async () => {
@@ -133,10 +157,13 @@ describe("refused by the policy, and vetted stays as it was", () => {
     expectRefusal(await promoteInVain(image), ["gate.origin"], /quarantine2\/shop$/);
   });
 
-  test.each(["vetted2/shop", "elsewhere/shop", "vetted-shop"])("the destination %s, which the environment does not have", async (name) => {
-    const to = `${stand.vetted.host}/${name}`;
-    expectRefusal(await promoteInVain(await fresh(), { to }), ["promote.destination"], new RegExp(`/${name}$`));
-  });
+  test.each(["vetted2/shop", "elsewhere/shop", "vetted-shop"])(
+    "the destination %s, which the environment does not have",
+    async (name) => {
+      const to = `${stand.vetted.host}/${name}`;
+      expectRefusal(await promoteInVain(await fresh(), { to }), ["promote.destination"], new RegExp(`/${name}$`));
+    },
+  );
 
   test.each([
     ["amd64", 0, "linux/amd64"],
@@ -166,7 +193,9 @@ describe("refused by the policy, and vetted stays as it was", () => {
   });
 
   test("a dry run, which finds the same as the promotion would", async () => {
-    expectRefusal(await promoteInVain(await fresh({ scanVerdict: false }), { "dry-run": "true", key: "" }), ["gate.missing"]);
+    expectRefusal(await promoteInVain(await fresh({ scanVerdict: false }), { "dry-run": "true", key: "" }), [
+      "gate.missing",
+    ]);
   });
 });
 
@@ -182,7 +211,9 @@ describe("an error, and vetted stays as it was", () => {
   test("another key than the promoter's, handed to the plan's execution", async () => {
     const { prepared } = await stand.prepare(await fresh());
     const before = await stand.vettedState();
-    await expect(prepared?.execute(stand.keys.scan.signer)).rejects.toThrow(expect.objectContaining({ code: "key-not-promoter" }));
+    await expect(prepared?.execute(stand.keys.scan.signer)).rejects.toThrow(
+      expect.objectContaining({ code: "key-not-promoter" }),
+    );
     expect(await stand.vettedState()).toEqual(before);
   });
 
@@ -230,9 +261,12 @@ describe("an error, and vetted stays as it was", () => {
 
   test("a quarantine that stops answering for the evidence", async () => {
     const image = await fresh();
-    // With a challenge: a bare refusal, where the image is read by the same login, is how some registries say that they have no such API.
+    // With a challenge: a bare refusal, where the image is read by the same login, is how some registries say that they
+    // have no such API.
     const headers = { "WWW-Authenticate": 'Basic realm="quarantine"' };
-    stand.quarantine.faults = [{ method: "GET", path: "/v2/quarantine/.*/referrers/", action: { kind: "status", status: 401, headers } }];
+    stand.quarantine.faults = [
+      { method: "GET", path: "/v2/quarantine/.*/referrers/", action: { kind: "status", status: 401, headers } },
+    ];
     try {
       expectError(await promoteInVain(image), "registry-unauthorized");
     } finally {
@@ -247,7 +281,12 @@ describe("an error, and vetted stays as it was", () => {
     const platform = { os: "unknown", architecture: "unknown" };
     const digest = await pushTinyIndex(client, image.repository, [...image.children, { ...child, platform }]);
     const { bytes, mediaType } = await client.fetchManifest({ ...image.repository, digest });
-    const index = { ...image, digest, image: { mediaType, digest, size: bytes.byteLength }, reference: `${stand.from}/shop@${digest}` };
+    const index = {
+      ...image,
+      digest,
+      image: { mediaType, digest, size: bytes.byteLength },
+      reference: `${stand.from}/shop@${digest}`,
+    };
     await attachEvidence({ client, image: index, policy, keys });
     return index;
   }
@@ -271,7 +310,9 @@ describe("an error, and vetted stays as it was", () => {
   test("evidence whose bytes are not those of its digest", async () => {
     const image = await fresh();
     const [first] = await stand.client.listReferrers(image.repository, image.digest);
-    stand.quarantine.faults = [{ method: "GET", path: `/manifests/${first?.digest}`, action: { kind: "corrupt", at: 40 } }];
+    stand.quarantine.faults = [
+      { method: "GET", path: `/manifests/${first?.digest}`, action: { kind: "corrupt", at: 40 } },
+    ];
     try {
       expect((await promoteInVain(image)).outcome.verdict).toBe("fail");
     } finally {
@@ -286,12 +327,15 @@ describe("a tag that somebody moves while the promotion runs", () => {
     return (await pushImage(stand.client, `${stand.to}/shop`, `somebody else's ${counter}`, tag)).digest;
   }
   // Of what somebody else put there nothing is signed, so that its age is unknown.
-  const tagOf = async (tag: string): Promise<string | undefined> => (await stand.vettedState())["vetted/shop"]?.tags[tag];
+  const tagOf = async (tag: string): Promise<string | undefined> =>
+    (await stand.vettedState())["vetted/shop"]?.tags[tag];
 
   test("a new tag is left to the one who set it", async () => {
     const { prepared } = await stand.prepare(await fresh(), { tags: ["new"] });
     const theirs = await moveTag("new");
-    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "tag-moved" }));
+    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
+      expect.objectContaining({ code: "tag-moved" }),
+    );
     expect(await tagOf("new")).toBe(theirs);
   });
 
@@ -300,7 +344,9 @@ describe("a tag that somebody moves while the promotion runs", () => {
     const { prepared } = await stand.prepare(await fresh(), { tags: ["first", "latest"], allowTagRollback: true });
     counter++;
     const theirs = await moveTag("latest");
-    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "tag-moved" }));
+    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
+      expect.objectContaining({ code: "tag-moved" }),
+    );
     expect(await tagOf("latest")).toBe(theirs);
     expect(await tagOf("first")).toBeUndefined();
   });
@@ -309,7 +355,9 @@ describe("a tag that somebody moves while the promotion runs", () => {
     await moveTag("gone");
     const { prepared } = await stand.prepare(await fresh(), { tags: ["gone"], allowTagRollback: true });
     await fetch(`${stand.vetted.url}/v2/vetted/shop/manifests/gone`, { method: "DELETE" });
-    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "tag-moved" }));
+    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
+      expect.objectContaining({ code: "tag-moved" }),
+    );
     expect(await tagOf("gone")).toBeUndefined();
   });
 
@@ -330,11 +378,17 @@ describe("a destination that says otherwise than the source", () => {
     counter++;
     const image = await fresh();
     stand.vetted.faults = [
-      { method: "GET", path: `/v2/vetted/shop/referrers/${image.digest}`, action: { kind: "subject-without-referrers" } },
+      {
+        method: "GET",
+        path: `/v2/vetted/shop/referrers/${image.digest}`,
+        action: { kind: "subject-without-referrers" },
+      },
     ];
     try {
       const { prepared } = await stand.prepare(image, { tags: ["short"] });
-      await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(expect.objectContaining({ code: "destination-differs" }));
+      await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
+        expect.objectContaining({ code: "destination-differs" }),
+      );
     } finally {
       stand.vetted.faults = [];
     }

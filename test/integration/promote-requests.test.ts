@@ -36,7 +36,9 @@ async function promoteCounted(
   try {
     const { prepared } = await stand.prepare(image, { client, to });
     await prepared?.execute(stand.keys.promote.signer);
-    const lines = seen.flatMap(({ requests }) => requests.map(({ method, path, query }) => `${method} ${path} ${query.slice(0, 20)}`));
+    const lines = seen.flatMap(({ requests }) =>
+      requests.map(({ method, path, query }) => `${method} ${path} ${query.slice(0, 20)}`),
+    );
     return { plan: prepared?.plan ?? expect.unreachable(), requests: lines.length, lines };
   } finally {
     await client.close();
@@ -49,7 +51,10 @@ function expectLeast({ plan, requests, lines }: Awaited<ReturnType<typeof promot
   expect(requests, `least ${JSON.stringify(plan.requests)}\n${lines.join("\n")}`).toBeLessThanOrEqual(least * 1.1);
 }
 
-/** Counted by hand, by what `countRequests` says of it: three layers and a config, six statements with a bundle each and the empty config of all; and the policy in force. */
+/**
+ * Counted by hand, by what `countRequests` says of it: three layers and a config, six statements with a bundle each and
+ * the empty config of all; and the policy in force.
+ */
 describe("an image of three layers with six statements", () => {
   const statements = pieces.length;
   const source = 2 + 2 * statements + (1 + statements) + 1;
@@ -109,7 +114,9 @@ test("nothing is read twice at the source, and nothing twice for the verificatio
   stand = await openStand({ apart: true });
   await promoteCounted(await stageIndex());
   for (const { requests } of [stand.quarantine, stand.vetted]) {
-    const reads = requests.filter(({ method, path }) => method === "GET" && path.includes("sha256:")).map(({ path }) => path);
+    const reads = requests
+      .filter(({ method, path }) => method === "GET" && path.includes("sha256:"))
+      .map(({ path }) => path);
     // The first promise of a repository to list what was pushed is checked, and then it is asked for the verification.
     const again = reads.filter((path, index) => reads.indexOf(path) !== index && !path.includes("/referrers/"));
     expect(again).toEqual([]);

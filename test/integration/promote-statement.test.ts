@@ -52,20 +52,35 @@ describe("the promotion's own statement", () => {
       "promote",
       (statement) => edit("timeVerified")(statement, new Date(Date.now() - 24 * 3_600_000 - 1).toISOString()),
     ],
-    ["from the future", "promote", (statement) => edit("timeVerified")(statement, new Date(Date.now() + 3_600_000).toISOString())],
+    [
+      "from the future",
+      "promote",
+      (statement) => edit("timeVerified")(statement, new Date(Date.now() + 3_600_000).toISOString()),
+    ],
     ["of another policy", "promote", (statement) => edit("policy", "digest")(statement, { sha256: "0".repeat(64) })],
     ["of another stage", "promote", (statement) => edit("verifier", "id")(statement, stageVerifierId("scan"))],
-    ["that rests on less", "promote", (statement) => edit("inputAttestations")(statement, inputsOf(statement).slice(1))],
+    [
+      "that rests on less",
+      "promote",
+      (statement) => edit("inputAttestations")(statement, inputsOf(statement).slice(1)),
+    ],
     [
       "that rests on more",
       "promote",
-      (statement) => edit("inputAttestations")(statement, [...inputsOf(statement), { uri: "x:y", digest: { sha256: "0".repeat(64) } }]),
+      (statement) =>
+        edit("inputAttestations")(statement, [
+          ...inputsOf(statement),
+          { uri: "x:y", digest: { sha256: "0".repeat(64) } },
+        ]),
     ],
     [
       "that rests on something else",
       "promote",
       (statement) =>
-        edit("inputAttestations")(statement, [...inputsOf(statement).slice(1), { uri: "x:y", digest: { sha256: "0".repeat(64) } }]),
+        edit("inputAttestations")(statement, [
+          ...inputsOf(statement).slice(1),
+          { uri: "x:y", digest: { sha256: "0".repeat(64) } },
+        ]),
     ],
   ])("one %s does not stand for it", async (_what, by, change) => {
     stand = await openStand();
@@ -93,7 +108,13 @@ describe("the promotion's own statement", () => {
     await promoteWhole(stand, image);
     const stated = await takeAway(image.digest);
     edit("timeVerified")(stated, new Date(Date.now() - 23 * 3_600_000).toISOString());
-    await attachStatement(stand.client, inRepository(image, `${stand.to}/shop`), stated, stand.keys.promote.signer, new Date());
+    await attachStatement(
+      stand.client,
+      inRepository(image, `${stand.to}/shop`),
+      stated,
+      stand.keys.promote.signer,
+      new Date(),
+    );
     expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion was signed before");
   });
 
@@ -105,7 +126,13 @@ describe("the promotion's own statement", () => {
     const later = structuredClone(promotion?.statement ?? expect.unreachable());
     edit(summaryExtension, "policySerial")(later, 6);
     edit("timeVerified")(later, new Date(Date.now() + 1000).toISOString());
-    await attachStatement(stand.client, inRepository(image, `${stand.to}/shop`), later, stand.keys.promote.signer, new Date());
+    await attachStatement(
+      stand.client,
+      inRepository(image, `${stand.to}/shop`),
+      later,
+      stand.keys.promote.signer,
+      new Date(),
+    );
     expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion is signed");
   });
 
@@ -113,7 +140,9 @@ describe("the promotion's own statement", () => {
     stand = await openStand();
     const image = await stand.stageImage();
     await promoteWhole(stand, image);
-    expect((await stand.promote(image, { environment: "staging" })).outcome.result.notes).toContain("the promotion is signed");
+    expect((await stand.promote(image, { environment: "staging" })).outcome.result.notes).toContain(
+      "the promotion is signed",
+    );
     const stated = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest)).map(
       ({ statement }) => (statement.predicate[summaryExtension] as { environment?: string }).environment,
     );
@@ -140,12 +169,17 @@ describe("the promotion's own statement", () => {
     expect(promotion?.statement.subject).toEqual(
       digests.map((digest) => ({ name: `${stand.to}/shop`, digest: { sha256: digestHex(digest) } })),
     );
-    const accepted = inputsOf(promotion?.statement ?? expect.unreachable()) as { uri: string; digest: { sha256: string } }[];
+    const accepted = inputsOf(promotion?.statement ?? expect.unreachable()) as {
+      uri: string;
+      digest: { sha256: string };
+    }[];
     const referrers: string[] = [];
     for (const digest of digests) {
       const there = await readStatements(stand, `${stand.to}/shop`, digest);
       referrers.push(
-        ...there.map(({ referrer }) => referrer).filter((each) => !promotionsAmong(there).some(({ referrer }) => referrer === each)),
+        ...there
+          .map(({ referrer }) => referrer)
+          .filter((each) => !promotionsAmong(there).some(({ referrer }) => referrer === each)),
       );
     }
     expect(accepted.map(({ uri }) => uri.slice(uri.indexOf("@") + 1)).toSorted()).toEqual(referrers.toSorted());

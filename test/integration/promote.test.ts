@@ -3,7 +3,14 @@ import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/man
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { RecordedRequest } from "@goldenpath/registry-server/server";
 import { attachEvidence, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
-import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
+import {
+  openStand,
+  promoteWhole,
+  promotionsAmong,
+  readStatements,
+  type Stand,
+  type StandOptions,
+} from "@goldenpath/testing/promotion";
 import { pushedLayers } from "@goldenpath/testing/tiny-image";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -61,8 +68,12 @@ describe.each<[string, StandOptions]>([
       expect(at(child.digest)).toBeGreaterThanOrEqual(0);
       expect(at(child.digest)).toBeLessThan(at(image.digest));
     }
-    const { manifest } = await stand.client.fetchManifest({ ...parseRepository(`${stand.to}/shop`), digest: image.digest });
-    const named = "manifests" in manifest ? (manifest.manifests as { digest: string }[]).map(({ digest }) => digest) : [];
+    const { manifest } = await stand.client.fetchManifest({
+      ...parseRepository(`${stand.to}/shop`),
+      digest: image.digest,
+    });
+    const named =
+      "manifests" in manifest ? (manifest.manifests as { digest: string }[]).map(({ digest }) => digest) : [];
     expect(named).toHaveLength(3);
     expect((await stand.vettedState())["vetted/shop"]?.manifests).toEqual(expect.arrayContaining(named));
   });
@@ -99,7 +110,10 @@ describe.each<[string, StandOptions]>([
     const plan = await stand.plan(execution);
     expect(plan).toMatchObject({ from: `${stand.from}/shop`, to: `${stand.to}/shop`, digest: image.digest });
     expect(plan.tags).toEqual([{ tag: "1.0.0", to: image.digest, action: "set" }]);
-    expect(plan.manifests.map(({ role, action }) => `${role} ${action}`)).toEqual(["image copy", ...pieces.map(() => "evidence copy")]);
+    expect(plan.manifests.map(({ role, action }) => `${role} ${action}`)).toEqual([
+      "image copy",
+      ...pieces.map(() => "evidence copy"),
+    ]);
   });
 });
 
@@ -110,7 +124,8 @@ describe("what goes over the wire", () => {
       .vettedWrites()
       .filter(({ path }) => path.includes("/blobs/uploads/"))
       .reduce((sum, request) => sum + request.bytesIn, 0);
-  const mounts = (): number => stand.vettedWrites().filter(({ query, status }) => query.includes("mount=") && status === 201).length;
+  const mounts = (): number =>
+    stand.vettedWrites().filter(({ query, status }) => query.includes("mount=") && status === 201).length;
 
   test("within one registry no blob of the image or its evidence is sent, but the promotion's own", async () => {
     stand = await openStand();
@@ -121,7 +136,9 @@ describe("what goes over the wire", () => {
     await promoteWhole(stand, image);
     expect(mounts()).toBe(planned.blobs.length);
     expect(
-      stand.vetted.requests.filter(({ method, path }) => method === "HEAD" && path.startsWith("/v2/vetted/") && path.includes("/blobs/")),
+      stand.vetted.requests.filter(
+        ({ method, path }) => method === "HEAD" && path.startsWith("/v2/vetted/") && path.includes("/blobs/"),
+      ),
     ).toEqual([]);
     const [promotion] = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest));
     const { manifest } = await stand.client.fetchManifest({
@@ -140,10 +157,14 @@ describe("what goes over the wire", () => {
     expect(copied).toHaveLength(planned.blobs.length - 1);
     await promoteWhole(stand, image);
     expect(mounts()).toBe(0);
-    const puts = stand.vettedWrites().filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"));
+    const puts = stand
+      .vettedWrites()
+      .filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"));
     expect(puts).toHaveLength(copied.length + 1);
     for (const { digest, size } of copied) {
-      expect(puts.filter(({ query }) => decodeURIComponent(query).includes(digest)).map(({ bytesIn }) => bytesIn)).toEqual([size]);
+      expect(
+        puts.filter(({ query }) => decodeURIComponent(query).includes(digest)).map(({ bytesIn }) => bytesIn),
+      ).toEqual([size]);
     }
   });
 
@@ -157,7 +178,9 @@ describe("what goes over the wire", () => {
   });
 
   /** The image with other layer descriptors, with evidence of its own. */
-  async function stageVariant(edit: (layer: Descriptor, at: number) => Descriptor): Promise<{ image: TestImage; layers: Descriptor[] }> {
+  async function stageVariant(
+    edit: (layer: Descriptor, at: number) => Descriptor,
+  ): Promise<{ image: TestImage; layers: Descriptor[] }> {
     const { client, policy, keys } = stand;
     const { repository, digest: original } = await stand.stageImage();
     const { kind, manifest } = await client.fetchManifest({ ...repository, digest: original });
@@ -181,7 +204,9 @@ describe("what goes over the wire", () => {
     stand = await openStand();
     const { image, layers } = await stageVariant((layer) => ({ ...layer, urls: ["https://example.org/layer"] }));
     await promoteWhole(stand, image);
-    expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(expect.arrayContaining(layers.map((layer) => layer.digest)));
+    expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(
+      expect.arrayContaining(layers.map((layer) => layer.digest)),
+    );
   });
 
   test("a foreign layer is carried like any other, and one that quarantine does not have ends it before there is an image", async () => {
@@ -189,13 +214,17 @@ describe("what goes over the wire", () => {
     const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
     const urls = ["https://example.org/layer"];
     const absent = `sha256:${"7".repeat(64)}` as const;
-    const missing = await stageVariant((layer, at) => (at === 0 ? { ...layer, mediaType, digest: absent, urls } : layer));
+    const missing = await stageVariant((layer, at) =>
+      at === 0 ? { ...layer, mediaType, digest: absent, urls } : layer,
+    );
     const { outcome } = await stand.promote(missing.image);
     expect(outcome.result).toMatchObject({ verdict: "error", error: { code: "layer-foreign" } });
     expect(Object.values((await stand.vettedState())["vetted/shop"]?.tags ?? {})).not.toContain(missing.image.digest);
     const { image, layers } = await stageVariant((layer) => ({ ...layer, mediaType, urls }));
     await promoteWhole(stand, image);
-    expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(expect.arrayContaining(layers.map((layer) => layer.digest)));
+    expect((await stand.vettedState())["vetted/shop"]?.blobs).toEqual(
+      expect.arrayContaining(layers.map((layer) => layer.digest)),
+    );
   });
 });
 

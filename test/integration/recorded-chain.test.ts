@@ -10,7 +10,11 @@ import { preparePromotion } from "@goldenpath/core/promote/promote";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { encodeStatement } from "@goldenpath/core/signing/statement";
 import type { Statement, VerifiedStatement } from "@goldenpath/core/signing/types";
-import { buildVerificationSummary, readVerificationSummary, summaryVerifierId } from "@goldenpath/core/signing/verification-summary";
+import {
+  buildVerificationSummary,
+  readVerificationSummary,
+  summaryVerifierId,
+} from "@goldenpath/core/signing/verification-summary";
 import type { Stage } from "@goldenpath/core/stages";
 import { stageVerifierId } from "@goldenpath/core/stages";
 import { silentPorts } from "@goldenpath/foundation/ports";
@@ -23,7 +27,8 @@ import { connect } from "@goldenpath/testing/promotion";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { pushLayout, recordedAt, recordedHost, recordedPolicyUri, relocate } from "../support/recorded-chain.ts";
 
-// Evidence outlives the code that made it: a chain that an earlier version recorded counts with this one, and the same facts give the same statements.
+// Evidence outlives the code that made it: a chain that an earlier version recorded counts with this one, and the same
+// facts give the same statements.
 
 const directory = join(import.meta.dirname, "../fixtures/recorded-chain");
 const digest: Digest = "sha256:02b4fc4d8ddbc1ec927e7dee94e8276f51dd06ee699a92375f8268711e32ad38";
@@ -153,7 +158,10 @@ describe("a recorded chain", () => {
   });
 
   test("passes the gate that asks for the promotion", async () => {
-    expect(await runGate(client, vetted, "running", policy, recordedAt)).toMatchObject({ verdict: "pass", violations: [] });
+    expect(await runGate(client, vetted, "running", policy, recordedAt)).toMatchObject({
+      verdict: "pass",
+      violations: [],
+    });
   });
 
   describe("has the statements, byte for byte, that the same facts give now", () => {
@@ -167,7 +175,9 @@ describe("a recorded chain", () => {
       statement.subject.slice(1).map((subject) => `sha256:${subject.digest["sha256"]}` as Digest);
 
     test.each<Stage>(["base", "scan", "promote"])("the verdict of %s", async (stage) => {
-      const found = (await statements()).find(({ statement }) => summaryVerifierId(statement) === stageVerifierId(stage));
+      const found = (await statements()).find(
+        ({ statement }) => summaryVerifierId(statement) === stageVerifierId(stage),
+      );
       if (found === undefined) return expect.unreachable();
       const summary = readVerificationSummary(found.statement);
       if ("problem" in summary) return expect.unreachable(summary.problem);
@@ -175,7 +185,11 @@ describe("a recorded chain", () => {
       const repository = stage === "promote" ? vetted : quarantine;
       const made = buildVerificationSummary({
         stage,
-        image: { repository: { registry: repository.registry, name: repository.name }, digest, children: children(found.statement) },
+        image: {
+          repository: { registry: repository.registry, name: repository.name },
+          digest,
+          children: children(found.statement),
+        },
         policy: { uri: policy.uri, digest: policy.digest, serial: 5 },
         passed: true,
         violations: 0,
@@ -211,7 +225,8 @@ describe("a recorded chain", () => {
     test("every statement that was read, written again", async () => {
       const all = await statements();
       expect(all).toHaveLength(7);
-      for (const each of all) expect(Buffer.from(encodeStatement(each.statement)).toString()).toBe(await recorded(each));
+      for (const each of all)
+        expect(Buffer.from(encodeStatement(each.statement)).toString()).toBe(await recorded(each));
     });
   });
 });

@@ -5,7 +5,8 @@ import { attachEvidence, pushIndex } from "@goldenpath/testing/chain";
 import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
 
-// Whole promotions on registries that answer otherwise than the specification has it, each beside what looks like it and must stop one.
+// Whole promotions on registries that answer otherwise than the specification has it, each beside what looks like it
+// and must stop one.
 
 let stand: Stand;
 afterEach(() => stand.close());
@@ -23,12 +24,15 @@ async function promoteWith(faults: Fault[], registry: object = {}) {
 }
 
 describe("a registry without the referrers API", () => {
-  test.each([400, 404, 405, 406, 415, 422, 501])("that says so by %i gets its evidence promoted by the fallback tag", async (status) => {
-    const { outcome } = await promoteWith(onReferrers({ kind: "status", status }));
-    expect(outcome.result.error).toBeUndefined();
-    expect(outcome.verdict).toBe("pass");
-    expect(await tagsOf()).toContain("1.0.0");
-  });
+  test.each([400, 404, 405, 406, 415, 422, 501])(
+    "that says so by %i gets its evidence promoted by the fallback tag",
+    async (status) => {
+      const { outcome } = await promoteWith(onReferrers({ kind: "status", status }));
+      expect(outcome.result.error).toBeUndefined();
+      expect(outcome.verdict).toBe("pass");
+      expect(await tagsOf()).toContain("1.0.0");
+    },
+  );
 
   test.each([401, 403])("that says so by a bare %i as well: the same login reads the image", async (status) => {
     const { outcome } = await promoteWith(onReferrers({ kind: "status", status }));
@@ -38,7 +42,9 @@ describe("a registry without the referrers API", () => {
 
   test("that has a page to sign in there", async () => {
     const page = { "Content-Type": "text/html" };
-    const { outcome } = await promoteWith(onReferrers({ kind: "replace", body: "<html>sign in</html>", status: 200, headers: page }));
+    const { outcome } = await promoteWith(
+      onReferrers({ kind: "replace", body: "<html>sign in</html>", status: 200, headers: page }),
+    );
     expect(outcome.verdict).toBe("pass");
   });
 
@@ -91,7 +97,11 @@ describe("a list of referrers", () => {
     const image = await stand.stageImage();
     const answer = await fetch(`${stand.quarantine.url}/v2/quarantine/shop/referrers/${image.digest}`);
     const list = (await answer.json()) as { manifests: object[] };
-    const manifests = [...list.manifests.map((each) => ({ urls: null, annotations: null, platform: null, ...each })), entry, null];
+    const manifests = [
+      ...list.manifests.map((each) => ({ urls: null, annotations: null, platform: null, ...each })),
+      entry,
+      null,
+    ];
     const body = JSON.stringify({ ...list, annotations: null, subject: null, manifests });
     const headers = { "Content-Type": mediaTypes.ociIndex };
     const path = `/quarantine/shop/referrers/${image.digest}`;
@@ -121,7 +131,9 @@ describe("a registry that refuses to answer HEAD", () => {
   });
 
   test("with 404 is not believed where the image was there a moment ago", async () => {
-    const { outcome } = await promoteWith([{ method: "HEAD", path: "/manifests/", action: { kind: "status", status: 404 } }]);
+    const { outcome } = await promoteWith([
+      { method: "HEAD", path: "/manifests/", action: { kind: "status", status: 404 } },
+    ]);
     expect(outcome.result.error).toBeUndefined();
     expect(outcome.verdict).toBe("pass");
   });

@@ -95,7 +95,12 @@ describe("the report of result files", () => {
     schemaVersion: "1.0",
     stage: "scan",
     verdict: "pass",
-    subject: { repository: "localhost:5000/q/web", digest, mediaType: "m", children: [{ digest, mediaType: "m", verdict: "pass" }] },
+    subject: {
+      repository: "localhost:5000/q/web",
+      digest,
+      mediaType: "m",
+      children: [{ digest, mediaType: "m", verdict: "pass" }],
+    },
     violations: [],
     run: { builderId: "local" },
     tools: [],
@@ -113,11 +118,15 @@ describe("the report of result files", () => {
   test("neither an image nor results, or both, is an error", async () => {
     expect((await report({})).outcome.result.error?.code).toBe("input-invalid");
     const file = await write("both.json", {});
-    expect((await report({ image: "localhost:5000/q/web:1", results: file })).outcome.result.error?.code).toBe("input-invalid");
+    expect((await report({ image: "localhost:5000/q/web:1", results: file })).outcome.result.error?.code).toBe(
+      "input-invalid",
+    );
   });
 
   test("a file that is not there, and one that is cut in half", async () => {
-    expect((await report({ results: join(directory, "nowhere.json") })).outcome.result.error?.code).toBe("result-missing");
+    expect((await report({ results: join(directory, "nowhere.json") })).outcome.result.error?.code).toBe(
+      "result-missing",
+    );
     const file = join(directory, "cut.json");
     await writeFile(file, JSON.stringify(result({})).slice(0, 80));
     expect((await report({ results: file })).outcome.result.error?.code).toBe("result-invalid");
@@ -131,7 +140,9 @@ describe("the report of result files", () => {
       mediaType: "m",
       children: [{ digest: other, mediaType: "m", verdict: "pass" as const }],
     };
-    const { outcome } = await report({ results: `${await write("a.json", {})}\n${await write("b.json", { subject })}` });
+    const { outcome } = await report({
+      results: `${await write("a.json", {})}\n${await write("b.json", { subject })}`,
+    });
     expect(outcome.result.error?.message).toContain("results of different images");
   });
 
@@ -151,7 +162,11 @@ describe("the report of result files", () => {
     expect(failed.outcome).toMatchObject({ verdict: "fail", enforced: false });
     expect(failed.outcome.summary).toContain("Update it.");
     const errored = await report({ results: `${pass}\n${fail}\n${error}` });
-    expect(errored.outcome).toMatchObject({ verdict: "error", enforced: false, result: { error: { code: "stage-error" } } });
+    expect(errored.outcome).toMatchObject({
+      verdict: "error",
+      enforced: false,
+      result: { error: { code: "stage-error" } },
+    });
     expect(errored.error).toBeUndefined();
     expect((await report({ results: pass })).outcome.verdict).toBe("pass");
   });

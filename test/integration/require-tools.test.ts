@@ -65,7 +65,9 @@ describe("a test whose tool is missing", () => {
 
   it("is skipped with its suite when a hook hands that over", async () => {
     vi.spyOn(TestRunner, "getCurrentTest").mockReturnValue(undefined as never);
-    const suite = { type: "suite", tasks: [{ type: "suite", tasks: [] }, standIn()] } as unknown as Parameters<typeof requireCommand>[1];
+    const suite = { type: "suite", tasks: [{ type: "suite", tasks: [] }, standIn()] } as unknown as Parameters<
+      typeof requireCommand
+    >[1];
     await expect(requireCommand(missing, suite)).rejects.toThrow("skipped");
     expect(skipped).toHaveLength(1);
   });

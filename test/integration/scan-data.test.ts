@@ -36,7 +36,15 @@ test("the committed database says what advisories.json says", async () => {
   const { asOf, advisories } = JSON.parse(await readFile(join(data, "advisories.json"), "utf8")) as Advisories;
   const expected = advisories.flatMap(({ id, severity, packages }) =>
     packages.flatMap(({ ecosystem, name, ranges }) =>
-      ranges.map(({ affected, fixed, state }) => ({ id, severity, ecosystem, name, version: affectedVersion(affected), fixed, state })),
+      ranges.map(({ affected, fixed, state }) => ({
+        id,
+        severity,
+        ecosystem,
+        name,
+        version: affectedVersion(affected),
+        fixed,
+        state,
+      })),
     ),
   );
   const components = expected.map(({ ecosystem, name, version }) => ({
@@ -50,7 +58,13 @@ test("the committed database says what advisories.json says", async () => {
   const sbomFile = join(root, "all.cdx.json");
   await writeFile(
     sbomFile,
-    JSON.stringify({ bomFormat: "CycloneDX", specVersion: "1.6", version: 1, metadata: {}, components: [...unique, system] }),
+    JSON.stringify({
+      bomFormat: "CycloneDX",
+      specVersion: "1.6",
+      version: 1,
+      metadata: {},
+      components: [...unique, system],
+    }),
   );
   const context = {
     ports: silentPorts(),
@@ -61,7 +75,10 @@ test("the committed database says what advisories.json says", async () => {
     signal: new AbortController().signal,
     now: () => new Date(),
   };
-  const { findings: found, database } = await runGrype(sbomFile, context, { directory: join(data, "grype-db"), update: false });
+  const { findings: found, database } = await runGrype(sbomFile, context, {
+    directory: join(data, "grype-db"),
+    update: false,
+  });
   expect(database.built).toEqual(new Date(`${asOf}T00:00:00Z`));
   expect(database.digest).toMatch(/^xxh64:/);
   const lines = found.map(({ id, severity, package: pkg, fixState, suggestedVersion }) =>

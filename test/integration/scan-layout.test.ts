@@ -25,7 +25,9 @@ beforeEach(async () => {
   registry = await startRegistry();
   client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
   // Eight layers: more than are fetched at once. The last one is there twice.
-  layers = await Promise.all([0, 1, 2, 3, 4, 5, 6, 6].map((index) => tinyLayer({ [`file-${index}`]: `content ${index}`.repeat(2_000) })));
+  layers = await Promise.all(
+    [0, 1, 2, 3, 4, 5, 6, 6].map((index) => tinyLayer({ [`file-${index}`]: `content ${index}`.repeat(2_000) })),
+  );
   image = await pushTinyImage(client, repository(), layers);
   registry.requests.length = 0;
 });
@@ -38,7 +40,9 @@ afterEach(async () => {
 describe("no layout is made", () => {
   test("of an index: it has no one image", async () => {
     const index = await pushTinyIndex(client, repository(), [image]);
-    await expect(writeImageLayout(client, repository(), index, directory, context())).rejects.toMatchObject({ code: "layout-invalid" });
+    await expect(writeImageLayout(client, repository(), index, directory, context())).rejects.toMatchObject({
+      code: "layout-invalid",
+    });
   });
 
   test.each([
@@ -70,9 +74,9 @@ describe("no layout is made", () => {
 
   test("when the run is cancelled", async () => {
     const signal = AbortSignal.abort(new Error("cancelled"));
-    await expect(writeImageLayout(client, repository(), image.digest, directory, { ports: silentPorts(), signal })).rejects.toThrow(
-      "cancelled",
-    );
+    await expect(
+      writeImageLayout(client, repository(), image.digest, directory, { ports: silentPorts(), signal }),
+    ).rejects.toThrow("cancelled");
     expect(existsSync(join(directory, "index.json"))).toBe(false);
   });
 });
@@ -98,12 +102,17 @@ test("a layout has what the image's layers unpack to under their diffIDs, each f
   const config = await read(manifest.config.digest);
   expect(config.rootfs.diff_ids).toEqual(layers.map(({ diffId }) => diffId));
   expect(manifest.layers).toEqual(
-    layers.map(({ tar, diffId }) => ({ mediaType: "application/vnd.oci.image.layer.v1.tar", digest: diffId, size: tar.length })),
+    layers.map(({ tar, diffId }) => ({
+      mediaType: "application/vnd.oci.image.layer.v1.tar",
+      digest: diffId,
+      size: tar.length,
+    })),
   );
   const blobs = await readdir(join(directory, "blobs/sha256"));
   // Manifest, config, and seven different layers.
   expect(blobs).toHaveLength(9);
-  for (const name of blobs) expect(digestOf(await readFile(join(directory, "blobs/sha256", name)))).toBe(`sha256:${name}`);
+  for (const name of blobs)
+    expect(digestOf(await readFile(join(directory, "blobs/sha256", name)))).toBe(`sha256:${name}`);
   expect(registry.requests.filter(({ path }) => path.includes("/blobs/"))).toHaveLength(8);
   // What was told of the progress is all that there was to do.
   expect(advanced.reduce((sum, bytes) => sum + bytes, 0)).toBe(0);
@@ -113,7 +122,9 @@ test("a layout of the lowest layers has these alone, and a config that says so",
   const contents = await writeImageLayout(client, repository(), image.digest, directory, context(), { layers: 2 });
   const lowest = layers.slice(0, 2).map(({ diffId }) => diffId);
   expect(contents.map(({ diffId }) => diffId)).toEqual(lowest);
-  expect(contents[1]?.entries).toMatchObject([{ path: "file-1", kind: "file", contentDigest: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+  expect(contents[1]?.entries).toMatchObject([
+    { path: "file-1", kind: "file", contentDigest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+  ]);
   const { manifests } = JSON.parse(await readFile(join(directory, "index.json"), "utf8"));
   const read = async (digest: string) =>
     JSON.parse(await readFile(join(directory, "blobs/sha256", digest.slice("sha256:".length)), "utf8"));

@@ -28,7 +28,8 @@ let index = "";
 /** Of two signers: their keys are read, to look for an SBOM that the build stage signed. */
 let publicKeys: string[] = [];
 
-const osRelease = 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n';
+const osRelease =
+  'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n';
 const libc = (version: string): string =>
   `Package: libc6\nStatus: install ok installed\nSource: glibc\nVersion: ${version}\nArchitecture: amd64\nMaintainer: Debian <d@debian.example>\nDescription: C library\n`;
 const baseFiles = (version: string): Record<string, string> => ({
@@ -50,7 +51,9 @@ beforeAll(async () => {
   await writeFile(join(home, ".syft.yaml"), 'exclude:\n  - "/workspace/**"\n');
   const path = [dirname(tools.syft), dirname(tools.grype), process.env["PATH"]].join(delimiter);
   env = { ...process.env, PATH: path, HOME: home, GRYPE_ONLY_FIXED: "true", SYFT_EXCLUDE: "/workspace/**" };
-  publicKeys = (await Promise.all([makeKey(), makeKey()])).map(({ publicKeyPem }) => publicKeyPem.trim().replace(/^/gm, "      "));
+  publicKeys = (await Promise.all([makeKey(), makeKey()])).map(({ publicKeyPem }) =>
+    publicKeyPem.trim().replace(/^/gm, "      "),
+  );
   registry = await startRegistry();
   client = createRegistryClient({ ports: silentPorts(), env: {} });
   Object.assign(layers, {
@@ -72,7 +75,10 @@ beforeAll(async () => {
   const bases = { registry: registry.host, name: "bases/run" };
   images["base"] = await pushTinyImage(client, bases, [layers.base]);
   images["baseBefore"] = await pushTinyImage(client, bases, [layers.oldBase]);
-  const attestation = { ...(await pushAttestation(client, repository, "{}")), platform: { os: "unknown", architecture: "unknown" } };
+  const attestation = {
+    ...(await pushAttestation(client, repository, "{}")),
+    platform: { os: "unknown", architecture: "unknown" },
+  };
   index = await pushTinyIndex(client, repository, [images["good"], images["arm"], attestation]);
 });
 afterEach(() => {
@@ -102,7 +108,10 @@ async function scan(
   const policy = samplePolicyText
     .replaceAll(/ {6}-----BEGIN[\s\S]*?-----END PUBLIC KEY-----/g, () => keys.shift() ?? "")
     .replace("registry.test:5000/bases/run", `${registry.host}/bases/run`)
-    .replace(/digests:\n {6}- sha256:a+\n/, `digests:\n      - ${images["base"]?.digest}\n      - ${images["baseBefore"]?.digest}\n`)
+    .replace(
+      /digests:\n {6}- sha256:a+\n/,
+      `digests:\n      - ${images["base"]?.digest}\n      - ${images["baseBefore"]?.digest}\n`,
+    )
     .replace(/scan:\n {2}failOn: high\n/, `scan: {${rules}}\n`)
     .replace(/exceptions:\n(?: {2}.*\n)+/, `exceptions: ${exceptions}\n`);
   await writeFile(join(directory, "policy.yaml"), policy);
@@ -146,7 +155,14 @@ describe("a scan refuses", () => {
     expect(outcome.result.subject?.children).toMatchObject([{ digest: images["vulnerable"]?.digest, verdict: "fail" }]);
     expect(outcome.summary).toContain("Update lodash to 4.17.21");
     // What is not refused is reported all the same.
-    expect(JSON.parse(outcome.outputs["counts"] ?? "")).toEqual({ critical: 0, high: 1, unknown: 0, medium: 1, low: 0, negligible: 1 });
+    expect(JSON.parse(outcome.outputs["counts"] ?? "")).toEqual({
+      critical: 0,
+      high: 1,
+      unknown: 0,
+      medium: 1,
+      low: 0,
+      negligible: 1,
+    });
     expect(outcome.summary).toContain("GHSA-29mw-wpgm-hmr9");
   });
 
@@ -172,9 +188,13 @@ describe("a scan refuses", () => {
       [images["good"]?.digest, "pass"],
       [images["arm"]?.digest, "fail"],
     ]);
-    expect(outcome.result.violations).toMatchObject([{ platform: "linux/arm64", thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20" }]);
+    expect(outcome.result.violations).toMatchObject([
+      { platform: "linux/arm64", thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20" },
+    ]);
     const files = (outcome.outputs["sbom"] ?? "").split("\n");
-    const named = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8")).metadata.component.version));
+    const named = await Promise.all(
+      files.map(async (file) => JSON.parse(await readFile(file, "utf8")).metadata.component.version),
+    );
     expect(named).toEqual([images["good"]?.digest, images["arm"]?.digest]);
   });
 
@@ -202,7 +222,9 @@ describe("a scan refuses", () => {
   ])("an image of which %s is visible", async (_name, image, kind) => {
     const outcome = await outcomeOf(scan(reference(image)));
     expect(outcome.verdict).toBe("fail");
-    expect(outcome.result.violations).toMatchObject([{ rule: "scan.blind-spot", thing: `${reference(image)}: ${kind}` }]);
+    expect(outcome.result.violations).toMatchObject([
+      { rule: "scan.blind-spot", thing: `${reference(image)}: ${kind}` },
+    ]);
   });
 
   test("in audit mode as well: only the step does not fail", async () => {
@@ -231,7 +253,9 @@ describe("a scan that can't be done is an error and not a pass", () => {
       "a layer that is not what its digest says",
       () => {
         // The layers' downloads, and not the config's, which comes before them.
-        registry.faults = [{ method: "GET", path: "/quarantine/shop/blobs/", after: 2, action: { kind: "corrupt", at: 20 } }];
+        registry.faults = [
+          { method: "GET", path: "/quarantine/shop/blobs/", after: 2, action: { kind: "corrupt", at: 20 } },
+        ];
         return scan(reference("good"));
       },
       "digest-mismatch",
@@ -290,11 +314,16 @@ test("the files: an SBOM that names its subject and its layers, SARIF in the che
   const component = sbom.components.find(({ name }: { name: string }) => name === "lodash");
   expect(component.properties).toContainEqual({ name: "syft:location:0:layerID", value: layers.vulnerable.diffId });
   const sarif = JSON.parse(await readFile(outcome.outputs["sarif"] ?? "", "utf8"));
-  const uris = sarif.runs[0].results.map((entry: never) => entry["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]);
+  const uris = sarif.runs[0].results.map(
+    (entry: never) => entry["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+  );
   expect(new Set(uris)).toEqual(new Set(["package-lock.json", "policy.yaml"]));
   expect(outcome.result.predicateType).toBe("https://cosign.sigstore.dev/attestation/vuln/v1");
   expect(outcome.result.predicate).toMatchObject({
-    scanner: { uri: "pkg:github/anchore/grype@v0.121.2", db: { version: "v6.1.10", lastUpdate: "2026-11-01T00:00:00.000Z" } },
+    scanner: {
+      uri: "pkg:github/anchore/grype@v0.121.2",
+      db: { version: "v6.1.10", lastUpdate: "2026-11-01T00:00:00.000Z" },
+    },
   });
   expect(JSON.stringify(outcome.result.predicate)).not.toContain(root);
 });

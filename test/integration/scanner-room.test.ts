@@ -60,7 +60,9 @@ afterAll(async () => {
 });
 
 async function writePolicy(bases: readonly string[]): Promise<ChainPolicy> {
-  const signers = Object.fromEntries((["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]));
+  const signers = Object.fromEntries(
+    (["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]),
+  );
   const text = `version: 1
 name: acme
 serial: 7
@@ -88,7 +90,10 @@ environments:
 }
 
 /** The guest's data: lodash 4.17.1 is rated critical, 4.17.2 low, 4.17.3 not at all; the base's old libc6 is high. */
-async function writeList({ asOf = new Date().toISOString().slice(0, 10), systems = ["debian 12"] } = {}): Promise<string> {
+async function writeList({
+  asOf = new Date().toISOString().slice(0, 10),
+  systems = ["debian 12"],
+} = {}): Promise<string> {
   const directory = await mkdtemp(join(root, "list-"));
   const advisories = [
     { id: "SHELF-1", name: "lodash", versions: ["4.17.1"], stars: 4, mendedIn: "4.17.21" },
@@ -118,9 +123,13 @@ async function run(verb: unknown, inputs: Record<string, string>, path = shelfFo
   return { ...outcome, file: resultFile };
 }
 
-const scan = async (image: string, { path, ...inputs }: { path?: string } & Record<string, string> = {}): Promise<Outcome> =>
+const scan = async (
+  image: string,
+  { path, ...inputs }: { path?: string } & Record<string, string> = {},
+): Promise<Outcome> =>
   run(scanVerb, { image, scanner: "shelf", database: inputs["database"] ?? (await writeList()), ...inputs }, path);
-const sign = (image: string, stage: "base" | "scan", { file }: Outcome) => run(signVerb, { image, results: file, key: keys[stage].file });
+const sign = (image: string, stage: "base" | "scan", { file }: Outcome) =>
+  run(signVerb, { image, results: file, key: keys[stage].file });
 const verify = (image: string) => run(verifyVerb, { image, environment: "production" });
 
 const tell = ({ verdict, result }: VerbOutcome) => ({
@@ -208,13 +217,20 @@ describe("what the guest finds is judged like all else", () => {
     ["4.17.1", "SHELF-1"],
     ["4.17.3", "SHELF-3"],
   ])("lodash %s is refused (the second: nobody has rated it)", async (version, id) => {
-    expect(tell(await scan(await push(await lodash(version))))).toEqual({ verdict: "fail", found: [`${id} in lodash ${version}`] });
+    expect(tell(await scan(await push(await lodash(version))))).toEqual({
+      verdict: "fail",
+      found: [`${id} in lodash ${version}`],
+    });
   });
 
   test("old data is refused, with a way out", async () => {
-    const outcome = await scan(await push(await lodash("4.17.4")), { database: await writeList({ asOf: "2020-01-01" }) });
+    const outcome = await scan(await push(await lodash("4.17.4")), {
+      database: await writeList({ asOf: "2020-01-01" }),
+    });
     expect(tell(outcome)).toEqual({ verdict: "fail", found: ["scan.database-age"] });
-    expect(outcome.result.violations[0]?.wayOut).toBe("Update the database (a newer one in the input 'database') and scan again.");
+    expect(outcome.result.violations[0]?.wayOut).toBe(
+      "Update the database (a newer one in the input 'database') and scan again.",
+    );
   });
 
   test("a system that its data does not have is a blind spot", async () => {
@@ -285,7 +301,9 @@ test("the guest goes the whole way: scanned, signed, verified, promoted and told
   const promotion = await promote(image);
   expect(tell(promotion)).toEqual(passed);
   expect(tell(await verify(promotion.outputs["image"] ?? ""))).toEqual(passed);
-  expect((await client.resolve(parseReference(`${server.host}/vetted/shop:1.0.0`))) as string).toBe(parseReference(image).digest);
+  expect((await client.resolve(parseReference(`${server.host}/vetted/shop:1.0.0`))) as string).toBe(
+    parseReference(image).digest,
+  );
   const told = await run(reportVerb, { image, comment: "never" });
   expect(told.summary).toMatch(/findings\s+1 low/);
   expect(told.summary).toMatch(/scanner\s+shelf 1\.0\.0/);

@@ -18,7 +18,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { encodeArtifact, signatureArtifact, statementArtifact } from "../support/detached-scheme.ts";
 import { type Guest, openSchemeWorld, type SchemeWorld } from "../support/scheme-world.ts";
 
-// The tables with a line more in each: all that anything learns of the guest. What is imported above is loaded with these.
+// The tables with a line more in each: all that anything learns of the guest. What is imported above is loaded with
+// these.
 const loadGuest = vi.hoisted(() => () => import("../support/detached-scheme.ts"));
 vi.mock("@goldenpath/core/signing/schemes/schemes", async (original) => {
   const { schemes } = await original<typeof import("@goldenpath/core/signing/schemes/schemes")>();
@@ -57,7 +58,12 @@ const verify = (image: string, environment = "production") => world.run(verifyVe
 const promote = (image: TestImage, tags: string, more: Record<string, string> = {}) =>
   world.run(promoteVerb, {
     ...{ image: image.reference, to: `${world.server.host}/vetted/shop`, tags, environment: "production" },
-    ...{ signer: "detached", key: world.detachedKeys.promote.file, "policy-signer": world.keys.platform.publicKeyFile, ...more },
+    ...{
+      signer: "detached",
+      key: world.detachedKeys.promote.file,
+      "policy-signer": world.keys.platform.publicKeyFile,
+      ...more,
+    },
   });
 
 describe("the input `signer` chooses", () => {
@@ -92,7 +98,11 @@ describe("a policy's signer of the guest's kind is refused", () => {
       () => [world.detachedKeys.second.ed25519, world.detachedKeys.base.ed25519],
       "signers.second.ed25519: is the key of 'base' as well; each signer has a key of its own",
     ],
-    ["where it says which policy is in force", () => ["signers:\n", "activators: [second]\nsigners:\n"], "'second' is of kind detached"],
+    [
+      "where it says which policy is in force",
+      () => ["signers:\n", "activators: [second]\nsigners:\n"],
+      "'second' is of kind detached",
+    ],
   ])("%s", async (_what, change, message) => {
     await expect(world.writePolicy(world.policyText.replace(...change()))).rejects.toThrow(message);
   });
@@ -123,7 +133,13 @@ describe("evidence of two levels counts for nothing", () => {
     return descriptor;
   }
   /** A signature on the manifest `of`, as a manifest that refers to `subject`. */
-  async function signatureBy(name: Guest, of: Descriptor, subject: Descriptor, image: TestImage, change = (bytes: Buffer) => bytes) {
+  async function signatureBy(
+    name: Guest,
+    of: Descriptor,
+    subject: Descriptor,
+    image: TestImage,
+    change = (bytes: Buffer) => bytes,
+  ) {
     const key = createPrivateKey(await readFile(world.detachedKeys[name].file, "utf8"));
     const raw = signBytes(null, Buffer.from(of.digest), key);
     const layer = await pushBlob(image.repository, change(raw), "application/octet-stream");
@@ -133,14 +149,29 @@ describe("evidence of two levels counts for nothing", () => {
 
   test.each<[string, Parameters<typeof attachByHand>, RegExp]>([
     ["without a signature", [async () => undefined], unknown],
-    ["by somebody whom the policy does not have", [(signed, image) => signatureBy("stranger", signed, signed, image)], unknown],
     [
-      "with a byte of its signature changed",
-      [(signed, image) => signatureBy("base", signed, signed, image, (bytes) => bytes.fill(bytes[7] === 0 ? 1 : 0, 7, 8))],
+      "by somebody whom the policy does not have",
+      [(signed, image) => signatureBy("stranger", signed, signed, image)],
       unknown,
     ],
-    ["with a signature on something else", [(signed, image) => signatureBy("base", image.image, signed, image)], unknown],
-    ["with a signature that lies beside it, not below", [(signed, image) => signatureBy("base", signed, image.image, image)], unknown],
+    [
+      "with a byte of its signature changed",
+      [
+        (signed, image) =>
+          signatureBy("base", signed, signed, image, (bytes) => bytes.fill(bytes[7] === 0 ? 1 : 0, 7, 8)),
+      ],
+      unknown,
+    ],
+    [
+      "with a signature on something else",
+      [(signed, image) => signatureBy("base", image.image, signed, image)],
+      unknown,
+    ],
+    [
+      "with a signature that lies beside it, not below",
+      [(signed, image) => signatureBy("base", signed, image.image, image)],
+      unknown,
+    ],
     [
       "about another image",
       [(signed, image) => signatureBy("base", signed, signed, image), () => digestOf("another")],
@@ -166,11 +197,16 @@ describe("evidence of two levels counts for nothing", () => {
     const { referrer } = await attach("base");
     expect((await attach("second")).referrer).toEqual(referrer);
     const within = (referrers: number) =>
-      collectEvidence(world.client, image.repository, image.digest, world.policy.policy.signers, { referrers, evidenceBytes: 1_000_000 });
+      collectEvidence(world.client, image.repository, image.digest, world.policy.policy.signers, {
+        referrers,
+        evidenceBytes: 1_000_000,
+      });
     // One statement, and below it the signatures of two.
     expect((await within(3)).statements).toMatchObject([{ signers: ["base", "second"] }]);
     await expect(within(2)).rejects.toMatchObject({ code: "too-much-evidence" });
-    world.server.faults = [{ method: "GET", path: `/referrers/${referrer.digest}`, action: { kind: "status", status: 503 } }];
+    world.server.faults = [
+      { method: "GET", path: `/referrers/${referrer.digest}`, action: { kind: "status", status: 503 } },
+    ];
     await expect(within(3)).rejects.toMatchObject({ code: "registry-error" });
     world.server.faults = [];
   });
@@ -189,10 +225,20 @@ test("what is broken below a statement does not keep it from counting", async ()
   );
   const { mediaType, digest, size } = referrer;
   const subject = { mediaType, digest, size };
-  const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, artifactType: signatureArtifact, manifests: [], subject };
+  const index = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociIndex,
+    artifactType: signatureArtifact,
+    manifests: [],
+    subject,
+  };
   await world.client.pushManifest(repository, Buffer.from(JSON.stringify(index)), mediaTypes.ociIndex);
   const layer = { mediaType: "application/octet-stream", digest: digestOf("{}"), size: 2 };
-  await world.client.pushManifest(repository, Buffer.from(encodeArtifact(signatureArtifact, subject, layer)), mediaTypes.ociManifest);
+  await world.client.pushManifest(
+    repository,
+    Buffer.from(encodeArtifact(signatureArtifact, subject, layer)),
+    mediaTypes.ociManifest,
+  );
   const { statements } = await collectEvidence(world.client, repository, image.digest, world.policy.policy.signers);
   expect(statements).toMatchObject([{ signers: ["base"], statement }]);
   expect(statements[0]?.below).toHaveLength(1);
@@ -201,7 +247,10 @@ test("what is broken below a statement does not keep it from counting", async ()
 test("the guest goes the whole way: signed, verified, promoted with all that it takes, and verified where it is", async () => {
   const image = await world.pushBoth("whole");
   await world.attachOthers(image);
-  expect(tell(await verify(image.reference))).toEqual({ verdict: "fail", found: ["gate.missing", "gate.missing", "gate.missing"] });
+  expect(tell(await verify(image.reference))).toEqual({
+    verdict: "fail",
+    found: ["gate.missing", "gate.missing", "gate.missing"],
+  });
   // By somebody whom the policy does not have, and by somebody whose word does not count for the stage.
   for (const name of ["stranger", "second"] as const) {
     expect(tell(await sign(image, name))).toEqual(passed);
@@ -217,7 +266,8 @@ test("the guest goes the whole way: signed, verified, promoted with all that it 
   const there = promotion.outputs["image"] ?? "";
   expect(tell(await verify(there, "running"))).toEqual(passed);
 
-  // Each statement, and each signature that it takes; `referrers: signed` brings nothing else, and so not the stranger's.
+  // Each statement, and each signature that it takes; `referrers: signed` brings nothing else, and so not the
+  // stranger's.
   const vetted = parseRepository(`${world.server.host}/vetted/shop`);
   const { evidence } = await runGate(world.client, parseReference(there), "running", world.policy, new Date());
   for (const { digest } of [image.image, ...image.children]) {
@@ -226,7 +276,9 @@ test("the guest goes the whole way: signed, verified, promoted with all that it 
     expect(new Set(byGuest.flatMap(({ signers }) => signers))).toEqual(new Set(["build", "base", "second", "promote"]));
     for (const { referrer, below = [] } of byGuest) {
       const listed = await world.client.listReferrers(vetted, referrer.digest);
-      expect(listed.map((each) => each.digest).toSorted()).toEqual(below.map(({ descriptor }) => descriptor.digest).toSorted());
+      expect(listed.map((each) => each.digest).toSorted()).toEqual(
+        below.map(({ descriptor }) => descriptor.digest).toSorted(),
+      );
     }
   }
   const requests = world.server.requests.length;
@@ -240,8 +292,15 @@ test("what else refers to evidence of two levels goes along where the policy let
   const statement = statementAbout(image.repository, [image.digest]);
   expect(tell(await sign(image, "base"))).toEqual(passed);
   const target = { ...image, children: [] };
-  const { referrer } = await attachStatement(world.client, target, statement, world.detachedKeys.second.signer, new Date(0));
-  // Below a statement of the policy's signers, somebody else's signature on it; and below that, and below theirs, one more.
+  const { referrer } = await attachStatement(
+    world.client,
+    target,
+    statement,
+    world.detachedKeys.second.signer,
+    new Date(0),
+  );
+  // Below a statement of the policy's signers, somebody else's signature on it; and below that, and below theirs, one
+  // more.
   await attachStatement(world.client, target, statement, world.detachedKeys.stranger.signer, new Date(0));
   const [, more] = await world.client.listReferrers(image.repository, referrer.digest);
   const [own] = await world.client.listReferrers(image.repository, referrer.digest);
@@ -254,13 +313,17 @@ test("what else refers to evidence of two levels goes along where the policy let
       mediaTypes.ociManifest,
     );
   }
-  const { outputs, ...outcome } = await promote(image, "", { environment: "staging", to: `${world.server.host}/vetted/others` });
+  const { outputs, ...outcome } = await promote(image, "", {
+    environment: "staging",
+    to: `${world.server.host}/vetted/others`,
+  });
   expect(tell({ outputs, ...outcome })).toEqual(passed);
   const vetted = parseRepository(`${world.server.host}/vetted/others`);
   const plan = JSON.parse(await readFile(outputs["plan"] ?? "", "utf8")) as PromotionPlan;
   expect(new Set(plan.manifests.map(({ digest }) => digest)).size).toBe(plan.manifests.length);
   const levels = new Map(plan.manifests.map(({ digest, level }) => [digest, level]));
-  for (const { subject, level } of plan.manifests) if (subject !== undefined) expect(levels.get(subject)).toBeLessThan(level);
+  for (const { subject, level } of plan.manifests)
+    if (subject !== undefined) expect(levels.get(subject)).toBeLessThan(level);
   for (const { digest } of [referrer, own, more].filter((each) => each !== undefined)) {
     const there = await world.client.listReferrers(vetted, digest);
     expect(there.map((each) => each.digest).toSorted()).toEqual(

@@ -43,10 +43,18 @@ const verify = (image: string, environment = "production") => world.run(verifyVe
 const promote = (image: TestImage, to: string, more: Record<string, string> = {}) =>
   world.run(promoteVerb, {
     ...{ image: image.reference, to: `${world.server.host}/vetted/${to}`, tags: "1.0.0", environment: "production" },
-    ...{ signer: "detached", key: world.detachedKeys.promote.file, "policy-signer": world.keys.platform.publicKeyFile, ...more },
+    ...{
+      signer: "detached",
+      key: world.detachedKeys.promote.file,
+      "policy-signer": world.keys.platform.publicKeyFile,
+      ...more,
+    },
   });
 
-/** What the other guest has signed about an image, under the image's tag as well: signed with a key, or not as it should be. */
+/**
+ * What the other guest has signed about an image, under the image's tag as well: signed with a key, or not as it should
+ * be.
+ */
 async function tag(
   image: TestImage,
   by: Guest,
@@ -64,7 +72,12 @@ async function tag(
       const bytes = await world.client.fetchBlob(image.repository, bundle);
       await world.client.pushBlob(repository, bundle, () => bytes);
     }
-    await world.client.pushManifest(repository, encodeTagged(bundles), mediaTypes.ociManifest, taggedName(about(digest)));
+    await world.client.pushManifest(
+      repository,
+      encodeTagged(bundles),
+      mediaTypes.ociManifest,
+      taggedName(about(digest)),
+    );
   }
 }
 
@@ -102,7 +115,9 @@ test("evidence under tags counts where the policy's signer has signed it, and fo
 test("that it can't be asked for is an error, and never just missing", async () => {
   const image = await stage("unreachable");
   await tag(image, "base");
-  world.server.faults = [{ method: "GET", path: `/manifests/${taggedName(image.digest)}`, action: { kind: "status", status: 503 } }];
+  world.server.faults = [
+    { method: "GET", path: `/manifests/${taggedName(image.digest)}`, action: { kind: "status", status: 503 } },
+  ];
   expect((await verify(image.reference)).result.error?.code).toBe("registry-error");
   world.server.faults = [];
   expect(tell(await verify(image.reference))).toEqual(passed);
@@ -119,7 +134,9 @@ test.each(["signed", "all"])(
     expect(tell(promotion)).toEqual(passed);
     for (const { digest } of [image.image, ...image.children]) {
       const name = taggedName(digest);
-      expect(await world.client.resolve({ ...to, tag: name })).toBe(await world.client.resolve({ ...image.repository, tag: name }));
+      expect(await world.client.resolve({ ...to, tag: name })).toBe(
+        await world.client.resolve({ ...image.repository, tag: name }),
+      );
     }
     expect(tell(await verify(promotion.outputs["image"] ?? "", "running"))).toEqual(
       carried === "signed" ? passed : { verdict: "fail", found: ["gate.environment"] },

@@ -28,7 +28,8 @@ afterEach(() => {
   registry.server.faults = [];
 });
 
-const collect = (repository: Repository, digest: Digest) => collectEvidence(registry.client, repository, digest, policy.policy.signers);
+const collect = (repository: Repository, digest: Digest) =>
+  collectEvidence(registry.client, repository, digest, policy.policy.signers);
 
 describe.each([
   ["with the referrers API", true],
@@ -41,7 +42,13 @@ describe.each([
     test("is found on the image and each child, with whose it is and where it lies", async () => {
       const { repository, image, children } = await registry.newIndex();
       const statement = statementAbout(repository, [image.digest, ...children.map((child) => child.digest)]);
-      const attachment = await attachStatement(registry.client, { repository, image, children }, statement, keys.base.signer, now);
+      const attachment = await attachStatement(
+        registry.client,
+        { repository, image, children },
+        statement,
+        keys.base.signer,
+        now,
+      );
       expect(attachment.existed).toBe(false);
       expect(attachment.childReferrers.map(({ subject }) => subject)).toEqual(children.map((child) => child.digest));
       const referrerOf = new Map(attachment.childReferrers.map(({ subject, referrer }) => [subject, referrer.digest]));
@@ -50,7 +57,13 @@ describe.each([
         const { statements, rejected } = await collect(repository, digest);
         expect(rejected).toEqual([]);
         expect(statements).toMatchObject([
-          { subject: digest, signers: ["base"], statement, bundle: attachment.bundle, referrer: { digest: referrerOf.get(digest) } },
+          {
+            subject: digest,
+            signers: ["base"],
+            statement,
+            bundle: attachment.bundle,
+            referrer: { digest: referrerOf.get(digest) },
+          },
         ]);
       }
     });
@@ -103,20 +116,27 @@ describe.each([
       const statement = statementAbout(repository, [image.digest, ...children.map((child) => child.digest)]);
       const first = await attachStatement(registry.client, target, statement, keys.base.signer, now);
       const before = await registry.server.snapshot();
-      expect(await attachStatement(registry.client, target, statement, keys.base.signer, new Date())).toEqual({ ...first, existed: true });
+      expect(await attachStatement(registry.client, target, statement, keys.base.signer, new Date())).toEqual({
+        ...first,
+        existed: true,
+      });
       expect(await registry.server.snapshot()).toEqual(before);
     });
 
     test("is attached again for another key and for another content", async () => {
       const { repository, image } = await registry.newImage();
       const target = { repository, image, children: [] };
-      const attach = (statement: Statement, key: StageKey) => attachStatement(registry.client, target, statement, key.signer, now);
+      const attach = (statement: Statement, key: StageKey) =>
+        attachStatement(registry.client, target, statement, key.signer, now);
       await attach(statementAbout(repository, [image.digest]), keys.base);
       expect((await attach(statementAbout(repository, [image.digest]), keys.scan)).existed).toBe(false);
-      expect((await attach(statementAbout(repository, [image.digest], predicateTypes.vulnerabilities), keys.base)).existed).toBe(false);
-      expect((await attach({ ...statementAbout(repository, [image.digest]), predicate: { found: "more" } }, keys.base)).existed).toBe(
-        false,
-      );
+      expect(
+        (await attach(statementAbout(repository, [image.digest], predicateTypes.vulnerabilities), keys.base)).existed,
+      ).toBe(false);
+      expect(
+        (await attach({ ...statementAbout(repository, [image.digest]), predicate: { found: "more" } }, keys.base))
+          .existed,
+      ).toBe(false);
       expect((await collect(repository, image.digest)).statements).toHaveLength(4);
     });
 
@@ -130,7 +150,10 @@ describe.each([
         keys.base.signer,
         now,
       );
-      expect(await collect(repository, image.digest)).toMatchObject({ statements: [{ signers: ["base"] }], rejected: [{}] });
+      expect(await collect(repository, image.digest)).toMatchObject({
+        statements: [{ signers: ["base"] }],
+        rejected: [{}],
+      });
     });
 
     test("is whole after an attempt that broke off: the image's own referrer comes last", async () => {
@@ -138,13 +161,18 @@ describe.each([
       const target = { repository, image, children };
       const statement = statementAbout(repository, [image.digest, ...children.map((child) => child.digest)]);
       const puts = registry.server.requests.length;
-      registry.server.faults = [{ method: "PUT", path: "/manifests/sha256", after: 2, action: { kind: "status", status: 500 } }];
-      await expect(attachStatement(registry.client, target, statement, keys.base.signer, now)).rejects.toThrow(InfrastructureError);
+      registry.server.faults = [
+        { method: "PUT", path: "/manifests/sha256", after: 2, action: { kind: "status", status: 500 } },
+      ];
+      await expect(attachStatement(registry.client, target, statement, keys.base.signer, now)).rejects.toThrow(
+        InfrastructureError,
+      );
       expect(registry.server.requests.slice(puts).filter((request) => request.fault !== undefined)).not.toEqual([]);
       registry.server.faults = [];
       expect((await collect(repository, image.digest)).statements).toEqual([]);
       await attachStatement(registry.client, target, statement, keys.base.signer, now);
-      for (const { digest } of [image, ...children]) expect((await collect(repository, digest)).statements).not.toEqual([]);
+      for (const { digest } of [image, ...children])
+        expect((await collect(repository, digest)).statements).not.toEqual([]);
     });
   });
 
@@ -152,9 +180,9 @@ describe.each([
     const { repository, image, children } = await registry.newIndex();
     const before = await registry.server.snapshot();
     const partial = statementAbout(repository, [image.digest]);
-    await expect(attachStatement(registry.client, { repository, image, children }, partial, keys.base.signer, now)).rejects.toThrow(
-      expect.objectContaining({ code: "statement-mismatch" }),
-    );
+    await expect(
+      attachStatement(registry.client, { repository, image, children }, partial, keys.base.signer, now),
+    ).rejects.toThrow(expect.objectContaining({ code: "statement-mismatch" }));
     expect(await registry.server.snapshot()).toEqual(before);
   });
 
@@ -162,9 +190,9 @@ describe.each([
     const { repository, image } = await registry.newImage();
     const large = { ...statementAbout(repository, [image.digest]), predicate: { found: "x".repeat(maxBundleBytes) } };
     const before = await registry.server.snapshot();
-    await expect(attachStatement(registry.client, { repository, image, children: [] }, large, keys.base.signer, now)).rejects.toThrow(
-      expect.objectContaining({ code: "statement-too-large" }),
-    );
+    await expect(
+      attachStatement(registry.client, { repository, image, children: [] }, large, keys.base.signer, now),
+    ).rejects.toThrow(expect.objectContaining({ code: "statement-too-large" }));
     expect(await registry.server.snapshot()).toEqual(before);
   });
 });

@@ -80,7 +80,12 @@ describe("a build's attestation", () => {
     };
     await attest(index, { key: "build.pem", "build-environment": "container" });
     const sbomsOn = async (subject: Digest): Promise<number> => {
-      const { statements } = await collectEvidence(client, repository, subject, parsePolicy(policyBytes, "policy.yaml").signers);
+      const { statements } = await collectEvidence(
+        client,
+        repository,
+        subject,
+        parsePolicy(policyBytes, "policy.yaml").signers,
+      );
       return statements.filter((each) => each.statement.predicateType === predicateTypes.cyclonedx).length;
     };
     expect(await Promise.all([digest, first.digest, second.digest].map(sbomsOn))).toEqual([2, 1, 1]);

@@ -12,7 +12,12 @@ import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
-import { type EvidenceRegistry, encode, startEvidenceRegistry, statementAbout } from "@goldenpath/testing/evidence-registry";
+import {
+  type EvidenceRegistry,
+  encode,
+  startEvidenceRegistry,
+  statementAbout,
+} from "@goldenpath/testing/evidence-registry";
 import { makeKey, makeStageKeys, policyWith, type StageKey, type StageName } from "@goldenpath/testing/signers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
@@ -35,7 +40,8 @@ afterEach(() => {
   registry.server.faults = [];
 });
 
-const collect = (repository: Repository, digest: Digest) => collectEvidence(registry.client, repository, digest, policy.policy.signers);
+const collect = (repository: Repository, digest: Digest) =>
+  collectEvidence(registry.client, repository, digest, policy.policy.signers);
 
 describe.each([
   ["with the referrers API", true],
@@ -69,13 +75,16 @@ describe.each([
       ],
       [
         "a bundle without an artifact type",
-        ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { artifactType: undefined }),
+        ({ repository, image, bundle }) =>
+          registry.pushReferrer(repository, image, bundle, { artifactType: undefined }),
         "not a Sigstore bundle",
       ],
       [
         "a layer of another type",
         async ({ repository, image, bundle }) =>
-          registry.pushReferrer(repository, image, bundle, { layers: [await registry.pushBlob(repository, bundle, "application/json")] }),
+          registry.pushReferrer(repository, image, bundle, {
+            layers: [await registry.pushBlob(repository, bundle, "application/json")],
+          }),
         "its layer is application/json",
       ],
       [
@@ -89,7 +98,9 @@ describe.each([
       [
         "a config of its own",
         async ({ repository, image, bundle }) =>
-          registry.pushReferrer(repository, image, bundle, { config: await registry.pushBlob(repository, bytesOf("anything")) }),
+          registry.pushReferrer(repository, image, bundle, {
+            config: await registry.pushBlob(repository, bytesOf("anything")),
+          }),
         "its config is not the empty one",
       ],
       [
@@ -110,10 +121,15 @@ describe.each([
       ],
       [
         "an annotation of its own",
-        ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { annotations: { "io.example": "anything" } }),
+        ({ repository, image, bundle }) =>
+          registry.pushReferrer(repository, image, bundle, { annotations: { "io.example": "anything" } }),
         "annotations",
       ],
-      ["no layer", ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { layers: [] }), "it has 0 layers"],
+      [
+        "no layer",
+        ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle, { layers: [] }),
+        "it has 0 layers",
+      ],
       [
         "an index",
         async ({ repository, image }) => {
@@ -134,11 +150,19 @@ describe.each([
         "are read at most",
       ],
       ["no bundle", ({ repository, image }) => registry.pushReferrer(repository, image, bytesOf("{}")), "malformed"],
-      ["half a bundle", ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle.subarray(0, 200)), "not JSON"],
+      [
+        "half a bundle",
+        ({ repository, image, bundle }) => registry.pushReferrer(repository, image, bundle.subarray(0, 200)),
+        "not JSON",
+      ],
       [
         "an unknown key",
         async ({ repository, image }) =>
-          registry.pushReferrer(repository, image, await signStatement(statementAbout(repository, [image.digest]), stranger.signer)),
+          registry.pushReferrer(
+            repository,
+            image,
+            await signStatement(statementAbout(repository, [image.digest]), stranger.signer),
+          ),
         "signed with a key that is not in this policy",
       ],
       [
@@ -148,7 +172,9 @@ describe.each([
             repository,
             image,
             changed((json) => {
-              const payload = Buffer.from(json.dsseEnvelope.payload, "base64").toString("utf8").replace("something", "nothing at all");
+              const payload = Buffer.from(json.dsseEnvelope.payload, "base64")
+                .toString("utf8")
+                .replace("something", "nothing at all");
               json.dsseEnvelope.payload = Buffer.from(payload).toString("base64");
             }),
           ),
@@ -181,7 +207,11 @@ describe.each([
       [
         "a statement about another image",
         async ({ repository, image }) =>
-          registry.pushReferrer(repository, image, await signStatement(statementAbout(repository, [other]), keys.scan.signer)),
+          registry.pushReferrer(
+            repository,
+            image,
+            await signStatement(statementAbout(repository, [other]), keys.scan.signer),
+          ),
         "about another image",
       ],
       [
@@ -196,7 +226,11 @@ describe.each([
       [
         "a signed payload that is no statement",
         async ({ repository, image }) =>
-          registry.pushReferrer(repository, image, await signStatement({ subject: [] } as unknown as Statement, keys.scan.signer)),
+          registry.pushReferrer(
+            repository,
+            image,
+            await signStatement({ subject: [] } as unknown as Statement, keys.scan.signer),
+          ),
         "not an in-toto statement",
       ],
     ])("%s", async (_what, push, reason) => {
@@ -246,12 +280,17 @@ describe.each([
       await registry.pushReferrer(repository, image, bundle);
       const annotations = { "org.opencontainers.image.created": "2026-05-01T12:00:00Z" };
       await registry.pushReferrer(repository, image, bundle, { annotations });
-      expect(await collect(repository, image.digest)).toMatchObject({ statements: [{ signers: ["base"] }], rejected: [] });
+      expect(await collect(repository, image.digest)).toMatchObject({
+        statements: [{ signers: ["base"] }],
+        rejected: [],
+      });
     });
 
     test("which key a bundle names decides nothing: neither for whose it is, nor against", async () => {
       const hinted = async (by: StageKey, hint: string, digest: Digest, where: Repository): Promise<Uint8Array> => {
-        const json = JSON.parse(new TextDecoder().decode(await signStatement(statementAbout(where, [digest]), by.signer)));
+        const json = JSON.parse(
+          new TextDecoder().decode(await signStatement(statementAbout(where, [digest]), by.signer)),
+        );
         json.verificationMaterial.publicKey.hint = hint;
         return bytesOf(JSON.stringify(json));
       };
@@ -271,7 +310,11 @@ describe.each([
     test("what it claims is told, unverified, with why it does not count", async () => {
       const { repository, image } = await registry.newImage();
       const predicate = { verifier: { id: stageVerifierId("scan") } };
-      const statement = buildStatement(buildSubjects(repository, [image.digest]), predicateTypes.verificationSummary, predicate);
+      const statement = buildStatement(
+        buildSubjects(repository, [image.digest]),
+        predicateTypes.verificationSummary,
+        predicate,
+      );
       await registry.pushReferrer(repository, image, await signStatement(statement, stranger.signer));
       const { rejected } = await collect(repository, image.digest);
       expect(rejected).toMatchObject([
@@ -297,15 +340,24 @@ describe.each([
       registry.server.faults = [{ method: "GET", path, action: { kind: "status", status: 503 } }];
       await expect(collect(repository, image.digest)).rejects.toThrow(InfrastructureError);
       registry.server.faults = [{ method: "GET", path, action: { kind: "status", status: 403 } }];
-      await expect(collect(repository, image.digest)).rejects.toThrow(expect.objectContaining({ code: "registry-unauthorized" }));
+      await expect(collect(repository, image.digest)).rejects.toThrow(
+        expect.objectContaining({ code: "registry-unauthorized" }),
+      );
     });
 
     test("more bundles than are held in memory at once", async () => {
       const { repository, image } = await registry.newImage();
-      await registry.pushReferrer(repository, image, await signStatement(statementAbout(repository, [image.digest]), keys.scan.signer));
+      await registry.pushReferrer(
+        repository,
+        image,
+        await signStatement(statementAbout(repository, [image.digest]), keys.scan.signer),
+      );
       const bundle = (await collect(repository, image.digest)).statements[0]?.bundle.size ?? 0;
       const within = (evidenceBytes: number) =>
-        collectEvidence(registry.client, repository, image.digest, policy.policy.signers, { referrers: 1, evidenceBytes });
+        collectEvidence(registry.client, repository, image.digest, policy.policy.signers, {
+          referrers: 1,
+          evidenceBytes,
+        });
       expect((await within(bundle)).statements).toHaveLength(1);
       await expect(within(bundle - 1)).rejects.toThrow(expect.objectContaining({ code: "too-much-evidence" }));
     });
@@ -313,7 +365,9 @@ describe.each([
     test("a key of the policy that goldenpath does not know", async () => {
       const { repository, image } = await registry.newImage();
       const signers = { scan: { publicKey: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" } };
-      await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow("signer 'scan'");
+      await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow(
+        "signer 'scan'",
+      );
       await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow(UserError);
     });
   });
@@ -334,7 +388,11 @@ describe("a list that is not to be believed", () => {
     const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests });
     const headers = { "content-type": mediaTypes.ociIndex, "docker-content-digest": digestOf(body) };
     registry.server.faults = [
-      { method: "GET", path: `/manifests/${subject.replace(":", "-")}$`, action: { kind: "replace", body, status: 200, headers } },
+      {
+        method: "GET",
+        path: `/manifests/${subject.replace(":", "-")}$`,
+        action: { kind: "replace", body, status: 200, headers },
+      },
     ];
   }
 
@@ -359,7 +417,10 @@ describe("a list that is not to be believed", () => {
     );
     const gone = digestOf("a manifest that nobody has");
     listAs(image.digest, [gone, kept]);
-    expect(await collect(repository, image.digest)).toMatchObject({ statements: [{ signers: ["scan"] }], rejected: [{ referrer: gone }] });
+    expect(await collect(repository, image.digest)).toMatchObject({
+      statements: [{ signers: ["scan"] }],
+      rejected: [{ referrer: gone }],
+    });
   });
 
   test("is longer than any path leaves", async () => {
@@ -369,7 +430,9 @@ describe("a list that is not to be believed", () => {
       Array.from({ length: 501 }, (_, at) => digestOf(`referrer ${at}`)),
     );
     registry.server.requests.length = 0;
-    await expect(collect(repository, image.digest)).rejects.toThrow(expect.objectContaining({ code: "too-much-evidence" }));
+    await expect(collect(repository, image.digest)).rejects.toThrow(
+      expect.objectContaining({ code: "too-much-evidence" }),
+    );
     expect(registry.server.requests.filter((request) => /\/manifests\/sha256:/.test(request.path))).toEqual([]);
     await listAs(
       image.digest,

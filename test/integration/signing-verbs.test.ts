@@ -56,15 +56,23 @@ describe("sign ends in an error, and attaches nothing", () => {
       "for an error",
       "result-not-signable",
       async (image) => ({
-        results: await writeResult(resultOf("scan", image, "pass", { verdict: "error", error: { code: "x", message: "y" } })),
+        results: await writeResult(
+          resultOf("scan", image, "pass", { verdict: "error", error: { code: "x", message: "y" } }),
+        ),
       }),
     ],
-    ["for another image", "result-not-signable", async () => ({ results: await writeResult(resultOf("scan", await newImage(), "pass")) })],
+    [
+      "for another image",
+      "result-not-signable",
+      async () => ({ results: await writeResult(resultOf("scan", await newImage(), "pass")) }),
+    ],
     [
       "for another policy",
       "result-not-signable",
       async (image) => ({
-        results: await writeResult(resultOf("scan", image, "pass", { policy: { uri: "policy.yaml", digest: digestOf("x"), serial: 7 } })),
+        results: await writeResult(
+          resultOf("scan", image, "pass", { policy: { uri: "policy.yaml", digest: digestOf("x"), serial: 7 } }),
+        ),
       }),
     ],
     [
@@ -76,7 +84,10 @@ describe("sign ends in an error, and attaches nothing", () => {
       "for a good result and a bad one",
       "result-not-signable",
       async (image) => {
-        const files = [await writeResult(resultOf("base", image, "pass")), await writeResult(resultOf("scan", await newImage(), "pass"))];
+        const files = [
+          await writeResult(resultOf("base", image, "pass")),
+          await writeResult(resultOf("scan", await newImage(), "pass")),
+        ];
         return { results: files.join("\n") };
       },
     ],
@@ -142,7 +153,11 @@ describe("verify refuses", () => {
 
   test.each<[string, string[], (image: Built) => Promise<unknown>]>([
     ["a stage that did not sign", ["gate.missing"], (image) => signStage("base", image)],
-    ["a failure", ["gate.failed"], async (image) => [await signStage("base", image), await signStage("scan", image, "fail")]],
+    [
+      "a failure",
+      ["gate.failed"],
+      async (image) => [await signStage("base", image), await signStage("scan", image, "fail")],
+    ],
     [
       "a failure after a pass",
       ["gate.failed"],
@@ -175,7 +190,9 @@ describe("verify refuses", () => {
         await signStage("base", image),
         await sign(image, {
           key: "scan.pem",
-          results: await writeResult(resultOf("scan", image, "pass", { finishedAt: new Date(Date.now() - 90_000_000).toISOString() })),
+          results: await writeResult(
+            resultOf("scan", image, "pass", { finishedAt: new Date(Date.now() - 90_000_000).toISOString() }),
+          ),
         }),
       ],
     ],
@@ -204,7 +221,10 @@ describe("verify refuses", () => {
   test("an environment that the policy does not have, as an error", async () => {
     const image = await newImage();
     for (const name of ["staging", "constructor"]) {
-      expect((await verify(image, name)).outcome.result).toMatchObject({ verdict: "error", error: { code: "environment-unknown" } });
+      expect((await verify(image, name)).outcome.result).toMatchObject({
+        verdict: "error",
+        error: { code: "environment-unknown" },
+      });
     }
   });
 
@@ -212,7 +232,8 @@ describe("verify refuses", () => {
     const image = await newImage();
     await signStage("base", image);
     await signStage("scan", image);
-    // With a challenge: a bare refusal, where the same login reads the image, is how some registries say that they have no such API.
+    // With a challenge: a bare refusal, where the same login reads the image, is how some registries say that they have
+    // no such API.
     const headers = { "WWW-Authenticate": 'Basic realm="quarantine"' };
     server.faults = [{ method: "GET", path: "/referrers/", action: { kind: "status", status: 401, headers } }];
     const { outcome } = await verify(image, "production");
@@ -222,16 +243,24 @@ describe("verify refuses", () => {
   test("an index whose second child was not judged with it", async () => {
     const repository = { registry: server.host, name: `quarantine/shop${nextNumber()}` };
     const amd64 = await pushTinyImage(client, repository, [base, await tinyLayer({ a: "amd64" })]);
-    const arm64 = await pushTinyImage(client, repository, [base, await tinyLayer({ a: "arm64" })], { architecture: "arm64" });
+    const arm64 = await pushTinyImage(client, repository, [base, await tinyLayer({ a: "arm64" })], {
+      architecture: "arm64",
+    });
     const digest = await pushTinyIndex(client, repository, [amd64, arm64]);
-    const index: Built = { name: repository.name, reference: `${server.host}/${repository.name}@${digest}`, digest, children: [amd64] };
+    const index: Built = {
+      name: repository.name,
+      reference: `${server.host}/${repository.name}@${digest}`,
+      digest,
+      children: [amd64],
+    };
     expect((await signStage("base", index)).outcome.result.error?.code).toBe("result-not-signable");
     const both = { ...index, children: [amd64, arm64] };
     for (const stage of ["base", "scan"] as const) expect((await signStage(stage, both)).outcome.verdict).toBe("pass");
     expect((await verify(both, "production")).outcome.verdict).toBe("pass");
     for (const child of [amd64, arm64]) {
       expect(
-        (await verify({ ...both, reference: `${server.host}/${repository.name}@${child.digest}` }, "production")).outcome.verdict,
+        (await verify({ ...both, reference: `${server.host}/${repository.name}@${child.digest}` }, "production"))
+          .outcome.verdict,
       ).toBe("pass");
     }
   });
@@ -240,7 +269,10 @@ describe("verify refuses", () => {
 describe("sign and verify", () => {
   test("two results at once: each as a finding and a verdict, listed in the output", async () => {
     const image = await newImage();
-    const results = [await writeResult(resultOf("base", image, "pass")), await writeResult(resultOf("scan", image, "pass"))].join("\n");
+    const results = [
+      await writeResult(resultOf("base", image, "pass")),
+      await writeResult(resultOf("scan", image, "pass")),
+    ].join("\n");
     const { outcome } = await sign(image, { results, key: "base.pem" });
     expect(outcome).toMatchObject({ verdict: "pass", result: { stage: "sign" } });
     const attested = JSON.parse(outcome.outputs["attestations"] ?? "");
@@ -255,7 +287,9 @@ describe("sign and verify", () => {
     expect(new Set(statements.map((each) => each.referrer.digest))).toEqual(
       new Set(attested.map((each: { referrer: string }) => each.referrer)),
     );
-    expect(attested).toMatchObject(Array.from({ length: 4 }, () => ({ subject: image.digest, bundle: expect.stringMatching(/^sha256:/) })));
+    expect(attested).toMatchObject(
+      Array.from({ length: 4 }, () => ({ subject: image.digest, bundle: expect.stringMatching(/^sha256:/) })),
+    );
   });
 
   test("an image with all of its evidence passes, also when a stage signs its result twice", async () => {
@@ -267,7 +301,11 @@ describe("sign and verify", () => {
     await sign(image, { results, key: "scan.pem" });
     expect(await server.snapshot()).toEqual(before);
     const { outcome } = await verify(image, "production");
-    expect(outcome).toMatchObject({ verdict: "pass", result: { stage: "verify", violations: [] }, outputs: { missing: "[]" } });
+    expect(outcome).toMatchObject({
+      verdict: "pass",
+      result: { stage: "verify", violations: [] },
+      outputs: { missing: "[]" },
+    });
     expect(outcome.result.notes.filter((note) => !note.startsWith("the policy: "))).toHaveLength(4);
   });
 

@@ -27,7 +27,8 @@ import { folder } from "../support/folder-strategy.ts";
 import { debianRelease, dpkgStanza, exampleDatabase, libcVersions } from "../support/scan-world.ts";
 import { useTools } from "../support/tools.ts";
 
-// The tables with a line more in each: all that anything learns of the guest. What is imported above is loaded with these.
+// The tables with a line more in each: all that anything learns of the guest. What is imported above is loaded with
+// these.
 const loadGuest = vi.hoisted(() => () => import("../support/folder-strategy.ts"));
 vi.mock("@goldenpath/core/build/strategies/strategies", async (original) => {
   const { strategies } = await original<typeof import("@goldenpath/core/build/strategies/strategies")>();
@@ -70,7 +71,9 @@ const site = "    - { kind: folder, name: site, into: /srv/www, runImage: golden
 
 /** A policy that allows these strategies, with a builder for each. */
 async function writePolicy({ strategies = "folder", builders = site, serial = 7, accepts = "[]" } = {}) {
-  const signers = Object.fromEntries((["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]));
+  const signers = Object.fromEntries(
+    (["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]),
+  );
   const text = `version: 1
 name: acme
 serial: ${serial}
@@ -100,7 +103,11 @@ environments:
   return { file, text, digest: digestOf(text) };
 }
 
-async function run(verb: unknown, policy: { file: string }, inputs: Record<string, string>): Promise<VerbOutcome & { file: string }> {
+async function run(
+  verb: unknown,
+  policy: { file: string },
+  inputs: Record<string, string>,
+): Promise<VerbOutcome & { file: string }> {
   const path = [...Object.values(tools).map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
   const { outcome, resultFile } = await executeVerb(
     verb as Verb,
@@ -154,7 +161,8 @@ async function judge(policy: { file: string }, image: string): Promise<void> {
   }
 }
 
-const verify = (policy: { file: string }, image: string) => run(verifyVerb, policy, { image, environment: "production" });
+const verify = (policy: { file: string }, image: string) =>
+  run(verifyVerb, policy, { image, environment: "production" });
 
 async function provenanceOf(policy: { text: string }, image: string): Promise<Record<string, unknown>> {
   const { registry, name, digest } = parseReference(image);
@@ -177,7 +185,10 @@ describe("where the policy does not allow the strategy", () => {
   test("nothing that it built is attested as what it is", async () => {
     const image = await buildSite(await writePolicy());
     const policy = await writePolicy({ strategies: "buildpacks" });
-    expect(tell(await attest(policy, image, { strategy: "folder" }))).toEqual({ verdict: "fail", rules: ["build.strategy"] });
+    expect(tell(await attest(policy, image, { strategy: "folder" }))).toEqual({
+      verdict: "fail",
+      rules: ["build.strategy"],
+    });
   });
 
   test("the gate refuses what was attested when it was allowed, beside the twin that still is", async () => {
@@ -191,13 +202,19 @@ describe("where the policy does not allow the strategy", () => {
     const refusing = await writePolicy({ serial: 8, accepts, strategies: "buildpacks" });
     const outcome = await verify(refusing, image);
     expect(tell(outcome)).toEqual({ verdict: "fail", rules: ["gate.builder"] });
-    expect(outcome.result.violations[0]?.problem).toBe("the image was built by strategy 'folder', and the policy allows buildpacks");
+    expect(outcome.result.violations[0]?.problem).toBe(
+      "the image was built by strategy 'folder', and the policy allows buildpacks",
+    );
   });
 });
 
 describe("a policy", () => {
   test.each([
-    ["of a strategy without a builder of its kind", { builders: "" }, "build.strategies[0]: 'folder' has no builder of its kind"],
+    [
+      "of a strategy without a builder of its kind",
+      { builders: "" },
+      "build.strategies[0]: 'folder' has no builder of its kind",
+    ],
     [
       "with a key of another kind",
       { builders: site.replace("into: /srv/www", 'buildpacks: ["a.example/b@sha256:1"]') },
@@ -236,7 +253,10 @@ describe("by which strategy an image was built", () => {
     const image = `${server.host}/${name}@${(await pushTinyImage(client, { registry: server.host, name }, [base, layer])).digest}`;
     expect(tell(await attest(policy, image))).toEqual({ verdict: "error", rules: [], error: "strategy-unknown" });
     expect(tell(await attest(policy, image, { strategy: "folder" }))).toEqual(passed);
-    expect(await provenanceOf(policy, image)).toMatchObject({ buildType: folder.buildType, internalParameters: { builders: [] } });
+    expect(await provenanceOf(policy, image)).toMatchObject({
+      buildType: folder.buildType,
+      internalParameters: { builders: [] },
+    });
     await judge(policy, image);
     const outcome = await verify(policy, image);
     expect(tell(outcome)).toEqual({ verdict: "fail", rules: ["gate.builder"] });
@@ -295,5 +315,7 @@ test("the guest goes the whole way: built, attested, judged by base and scan, ve
   const promotion = await promote();
   expect(tell(promotion)).toEqual(passed);
   expect(tell(await verify(policy, promotion.outputs["image"] ?? ""))).toEqual(passed);
-  expect((await client.resolve(parseReference(`${server.host}/vetted/shop:1.0.0`))) as string).toBe(parseReference(image).digest);
+  expect((await client.resolve(parseReference(`${server.host}/vetted/shop:1.0.0`))) as string).toBe(
+    parseReference(image).digest,
+  );
 });

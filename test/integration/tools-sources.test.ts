@@ -1,4 +1,13 @@
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,8 +26,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { buildRelease } from "../../scripts/release/tools.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-// A server of this machine stands in for the publishers and for our own release, whose servers tests don't reach: it serves the real programs, packed by the test as
-// publishers pack them, and a lock of the test's own has those archives' hashes. Nothing but PATH's empty folder is there: no Go, no tool, empty caches.
+// A server of this machine stands in for the publishers and for our own release, whose servers tests don't reach: it
+// serves the real programs, packed by the test as publishers pack them, and a lock of the test's own has those
+// archives' hashes. Nothing but PATH's empty folder is there: no Go, no tool, empty caches.
 const platform = toolPlatform();
 const root = join(import.meta.dirname, "../..");
 const names = ["lifecycle", "launcher", "syft", "grype"] as const;
@@ -62,7 +72,10 @@ function row(name: string): LockedTool {
   return tool;
 }
 
-/** The production row as a publisher's archive would have it; the lifecycle and its launcher are in our own release alone. */
+/**
+ * The production row as a publisher's archive would have it; the lifecycle and its launcher are in our own release
+ * alone.
+ */
 function serveAsPublished(name: (typeof names)[number]): LockedTool {
   const tool = row(name);
   if (tool.publisher === undefined) {
@@ -75,7 +88,11 @@ function serveAsPublished(name: (typeof names)[number]): LockedTool {
   );
   const path = `/download/${name}_${tool.version}.tar.gz`;
   served.set(path, archive);
-  return { ...tool, builds: {}, releases: { [platform]: { url: `${base}${path}`, sha256: sha256(archive), member: name } } };
+  return {
+    ...tool,
+    builds: {},
+    releases: { [platform]: { url: `${base}${path}`, sha256: sha256(archive), member: name } },
+  };
 }
 
 function emptyMachine(): Record<string, string> {
@@ -107,14 +124,18 @@ async function failureOf(running: Promise<unknown>): Promise<InfrastructureError
 /** The command line as a process of its own, on the empty machine. */
 function goldenpath(args: string[], env: Record<string, string> = {}): ReturnType<typeof runProcess> {
   const bin = join(root, "packages/cli/bin/goldenpath.mjs");
-  return runProcess(process.execPath, ["--conditions=goldenpath-source", bin, ...args], { env: { ...emptyMachine(), CI: "1", ...env } });
+  return runProcess(process.execPath, ["--conditions=goldenpath-source", bin, ...args], {
+    env: { ...emptyMachine(), CI: "1", ...env },
+  });
 }
 
 describe("a fresh machine without Go", () => {
   it("has every stage's tools at once: of our own release or a publisher's archive each, in one request each", async () => {
     const start = performance.now();
     const found = await prefetchTools(names, options());
-    console.log(`every stage's tools, with empty caches and without Go: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    console.log(
+      `every stage's tools, with empty caches and without Go: ${((performance.now() - start) / 1000).toFixed(1)} s`,
+    );
     expect(found.map(({ name, source }) => `${name} ${source}`)).toEqual([
       "lifecycle own-release",
       "launcher own-release",
@@ -190,22 +211,34 @@ describe("our own release", () => {
     const tag = (await buildRelease(row("launcher"), made, options)) ?? "";
     expect(await buildRelease(row("launcher"), made, { ...options, platforms: ["plan9-mips"] })).toBeUndefined();
     expect(readdirSync(join(made, tag)).sort()).toEqual(["SHA256SUMS", `launcher-${platform}`]);
-    expect(readFileSync(join(made, tag, "SHA256SUMS"), "utf8")).toBe(`${row("launcher").builds[platform]}  launcher-${platform}\n`);
+    expect(readFileSync(join(made, tag, "SHA256SUMS"), "utf8")).toBe(
+      `${row("launcher").builds[platform]}  launcher-${platform}\n`,
+    );
 
     served.set(`/made/${tag}/launcher-${platform}`, { file: join(made, tag, `launcher-${platform}`) });
     const lone = { lock: [row("launcher")], ownReleases: `${base}/made` };
-    expect((await findTool("launcher", { ...lone, ports: silentPorts(), env: emptyMachine() })).source).toBe("own-release");
+    expect((await findTool("launcher", { ...lone, ports: silentPorts(), env: emptyMachine() })).source).toBe(
+      "own-release",
+    );
   });
 });
 
 // From here on the lock is production's.
 describe("a mirror", () => {
   it("by URL is a folder laid out as a cache is", async () => {
-    for (const name of names) served.set(`/mirror/${name}/${row(name).version}/${platform}/${name}`, { file: programs[name] });
-    const { exitCode, stdout, stderr } = await goldenpath(["tools", "prefetch", "--json"], { GOLDENPATH_TOOL_MIRROR: `${base}/mirror` });
+    for (const name of names)
+      served.set(`/mirror/${name}/${row(name).version}/${platform}/${name}`, { file: programs[name] });
+    const { exitCode, stdout, stderr } = await goldenpath(["tools", "prefetch", "--json"], {
+      GOLDENPATH_TOOL_MIRROR: `${base}/mirror`,
+    });
     expect(stderr).not.toContain("warning");
     expect(exitCode).toBe(0);
-    expect((JSON.parse(stdout) as { source: string }[]).map(({ source }) => source)).toEqual(["mirror", "mirror", "mirror", "mirror"]);
+    expect((JSON.parse(stdout) as { source: string }[]).map(({ source }) => source)).toEqual([
+      "mirror",
+      "mirror",
+      "mirror",
+      "mirror",
+    ]);
   });
 
   describe("in a registry", () => {
@@ -222,7 +255,9 @@ describe("a mirror", () => {
         mkdirSync(directory, { recursive: true });
         writeFileSync(join(directory, name), readFileSync(programs[name]));
       }
-      return goldenpath(["tools", "publish", `oci://${registry.host}/tools`, ...args], { GOLDENPATH_TOOL_CACHE: join(folder, "full") });
+      return goldenpath(["tools", "publish", `oci://${registry.host}/tools`, ...args], {
+        GOLDENPATH_TOOL_CACHE: join(folder, "full"),
+      });
     }
 
     it("is filled by one command and used by the digest that it prints: the same each time", async () => {
@@ -232,8 +267,12 @@ describe("a mirror", () => {
       expect((await publish("--platform", platform)).stdout).toBe(first.stdout);
 
       const start = performance.now();
-      const { exitCode, stdout } = await goldenpath(["tools", "prefetch", "--json"], { GOLDENPATH_TOOL_MIRROR: mirror });
-      console.log(`the same, out of a registry, by the command line: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+      const { exitCode, stdout } = await goldenpath(["tools", "prefetch", "--json"], {
+        GOLDENPATH_TOOL_MIRROR: mirror,
+      });
+      console.log(
+        `the same, out of a registry, by the command line: ${((performance.now() - start) / 1000).toFixed(1)} s`,
+      );
       expect(exitCode).toBe(0);
       const found = JSON.parse(stdout) as { name: string; source: string; sha256: string }[];
       expect(found.map(({ name, source }) => `${name} ${source}`)).toEqual(names.map((name) => `${name} mirror`));
@@ -249,12 +288,18 @@ describe("a mirror", () => {
       rmSync(join(folder, "cache"), { recursive: true });
 
       const error = await failureOf(
-        findTool("lifecycle", options({ lock: [row("lifecycle")], ownReleases: `${base}/none`, env: { ...emptyMachine(), ...env } })),
+        findTool(
+          "lifecycle",
+          options({ lock: [row("lifecycle")], ownReleases: `${base}/none`, env: { ...emptyMachine(), ...env } }),
+        ),
       );
       expect(error.message).toContain("has no lifecycle");
       registry.faults = [{ method: "GET", path: "/blobs/", action: { kind: "corrupt", at: 1000 } }];
       const changed = await failureOf(
-        findTool("launcher", options({ lock: [row("launcher")], ownReleases: `${base}/none`, env: { ...emptyMachine(), ...env } })),
+        findTool(
+          "launcher",
+          options({ lock: [row("launcher")], ownReleases: `${base}/none`, env: { ...emptyMachine(), ...env } }),
+        ),
       );
       expect(changed.message).toContain("mirror: ");
       expect(existsSync(join(folder, "cache", "launcher", row("launcher").version, platform, "launcher"))).toBe(false);
@@ -263,7 +308,10 @@ describe("a mirror", () => {
     it("is not filled by half: nothing is pushed where one of the tools can't be had", async () => {
       // Whatever can be reached from here, this proxy is none.
       const env = { HTTPS_PROXY: "http://127.0.0.1:9" };
-      const { exitCode, stderr } = await goldenpath(["tools", "publish", `oci://${registry.host}/tools`, "launcher"], env);
+      const { exitCode, stderr } = await goldenpath(
+        ["tools", "publish", `oci://${registry.host}/tools`, "launcher"],
+        env,
+      );
       expect(exitCode).toBe(2);
       expect(stderr).toContain("launcher");
       expect(registry.requests.filter(({ method }) => method !== "GET" && method !== "HEAD")).toEqual([]);

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { cachedToolPath } from "@goldenpath/core/tools/cache";
@@ -31,9 +40,20 @@ function locked(name: string, more: Partial<LockedTool> = {}): LockedTool {
   return { ...tool, ...more };
 }
 
-/** The machine's environment with an empty tool cache; Go's own caches stay, so that a second build of the same takes seconds. */
-function options(lock: readonly LockedTool[], env: Record<string, string> = {}, ports: Ports = silentPorts()): FindToolOptions {
-  return { ports, lock, env: { ...process.env, GOLDENPATH_TOOL_MIRROR: "", GOLDENPATH_TOOL_CACHE: join(folder, "cache"), ...env } };
+/**
+ * The machine's environment with an empty tool cache; Go's own caches stay, so that a second build of the same takes
+ * seconds.
+ */
+function options(
+  lock: readonly LockedTool[],
+  env: Record<string, string> = {},
+  ports: Ports = silentPorts(),
+): FindToolOptions {
+  return {
+    ports,
+    lock,
+    env: { ...process.env, GOLDENPATH_TOOL_MIRROR: "", GOLDENPATH_TOOL_CACHE: join(folder, "cache"), ...env },
+  };
 }
 
 function filesInCache(): string[] {
@@ -71,7 +91,9 @@ describe("a build that is refused", () => {
   it("whose module has another sum than the lock: nothing is compiled", async () => {
     const { PATH, asked } = await recordingGo();
     const olareg = locked("olareg");
-    const wrong = locked("olareg", { module: { ...olareg.module, sum: "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" } });
+    const wrong = locked("olareg", {
+      module: { ...olareg.module, sum: "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" },
+    });
     const error = await failureOf(findTool("olareg", options([wrong], { PATH })));
     expect(error.code).toBe("tool-source-mismatch");
     expect(error.message).toContain(olareg.module.sum);
@@ -102,7 +124,9 @@ describe("a build that is refused", () => {
 
   it("whose source does not compile", async () => {
     const { PATH } = await recordingGo();
-    const error = await failureOf(findTool("olareg", options([locked("olareg", { package: "./cmd/nothing-here" })], { PATH })));
+    const error = await failureOf(
+      findTool("olareg", options([locked("olareg", { package: "./cmd/nothing-here" })], { PATH })),
+    );
     expect(["tool-source-unavailable", "tool-build-failed"]).toContain(error.code);
     expect(error.message).toContain("nothing-here");
     expect(filesInCache()).toEqual([]);
@@ -110,7 +134,9 @@ describe("a build that is refused", () => {
 
   it("whose toolchain can't be got", async () => {
     const { PATH } = await recordingGo();
-    const error = await failureOf(findTool("olareg", options([locked("olareg", { toolchain: "go1.26.999" })], { PATH })));
+    const error = await failureOf(
+      findTool("olareg", options([locked("olareg", { toolchain: "go1.26.999" })], { PATH })),
+    );
     expect(error.code).toBe("go-toolchain-unavailable");
     expect(error.wayOut).toContain("Install Go 1.26.999");
   });
@@ -127,7 +153,9 @@ describe("a build that is refused", () => {
         },
       },
     };
-    await expect(findTool("olareg", { ...options([locked("olareg")], { PATH }, ports), signal: stop.signal })).rejects.toThrow();
+    await expect(
+      findTool("olareg", { ...options([locked("olareg")], { PATH }, ports), signal: stop.signal }),
+    ).rejects.toThrow();
     expect(filesInCache()).toEqual([]);
   });
 });
@@ -145,7 +173,12 @@ describe("a build from the module proxy", () => {
     };
     const settings = options([locked("olareg")], { PATH, ...hostile });
     const built = await findTool("olareg", settings);
-    expect(built).toMatchObject({ name: "olareg", version: "0.1.2", source: "build", sha256: locked("olareg").builds["linux-amd64"] });
+    expect(built).toMatchObject({
+      name: "olareg",
+      version: "0.1.2",
+      source: "build",
+      sha256: locked("olareg").builds["linux-amd64"],
+    });
     expect(built.path).toBe(cachedToolPath(join(folder, "cache"), locked("olareg"), toolPlatform()));
     expect(filesInCache()).toEqual(["olareg"]);
     // Go's own folders are the user's.
@@ -169,7 +202,14 @@ describe("a build from the module proxy", () => {
     // A file in the way, since root may write anywhere else.
     const file = join(folder, "file");
     writeFileSync(file, "");
-    const env = { PATH, HOME: "", GOPATH: join(file, "go"), GOMODCACHE: "", XDG_CACHE_HOME: "", GOCACHE: await goSetting("GOCACHE") };
+    const env = {
+      PATH,
+      HOME: "",
+      GOPATH: join(file, "go"),
+      GOMODCACHE: "",
+      XDG_CACHE_HOME: "",
+      GOCACHE: await goSetting("GOCACHE"),
+    };
     expect((await findTool("olareg", options([locked("olareg")], env))).source).toBe("build");
     expect(existsSync(join(folder, "cache", "go", "mod", "github.com", "olareg"))).toBe(true);
   });

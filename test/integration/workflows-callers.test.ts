@@ -1,5 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { expression, type Job, jobOf, keyOf, passphraseOf, places, readWorkflow, stages, type Workflow } from "../support/workflows.ts";
+import {
+  expression,
+  type Job,
+  jobOf,
+  keyOf,
+  passphraseOf,
+  places,
+  readWorkflow,
+  stages,
+  type Workflow,
+} from "../support/workflows.ts";
 
 const chain = readWorkflow(".github/workflows/golden-path.yml");
 const stageWorkflow = (stage: string) => readWorkflow(`.github/workflows/stage-${stage}.yml`);
@@ -16,7 +26,8 @@ describe("an application's caller", () => {
     // A place and a key, and no version: promote holds it to what vetted says itself.
     expect(path.with?.["policy"]).toBe("oci://registry.acme.example/vetted/goldenpath-policy:in-force");
     expect(path.with?.["policy-signer"]).toMatch(/^-----BEGIN PUBLIC KEY-----\n/);
-    for (const value of Object.values(path.with ?? {})) expect(value).not.toMatch(/\b(?:vars|env|github\.head_ref|github\.ref_name)\b/);
+    for (const value of Object.values(path.with ?? {}))
+      expect(value).not.toMatch(/\b(?:vars|env|github\.head_ref|github\.ref_name)\b/);
   });
 
   test("is the only choice of a repository's name: the event's, which the caller's workflow cannot set", () => {
@@ -25,7 +36,9 @@ describe("an application's caller", () => {
   });
 
   test("names the organisation's wrapper and nothing of goldenpath", () => {
-    expect(Object.values(caller.jobs).map((job) => job.uses?.split("@")[0])).toEqual(["acme/platform/.github/workflows/golden-path.yml"]);
+    expect(Object.values(caller.jobs).map((job) => job.uses?.split("@")[0])).toEqual([
+      "acme/platform/.github/workflows/golden-path.yml",
+    ]);
     for (const job of Object.values(caller.jobs)) expect(job.steps).toBeUndefined();
   });
 
@@ -38,17 +51,25 @@ describe("an application's caller", () => {
   });
 
   test("gives only inputs and secrets that the workflow it calls declares, down the whole way", () => {
-    const pairs = [{ job: path, called: chain }, ...stages.map((stage) => ({ job: jobOf(chain, stage), called: stageWorkflow(stage) }))];
+    const pairs = [
+      { job: path, called: chain },
+      ...stages.map((stage) => ({ job: jobOf(chain, stage), called: stageWorkflow(stage) })),
+    ];
     for (const { job, called } of pairs) {
-      expect(Object.keys(called.on?.workflow_call?.inputs ?? {})).toEqual(expect.arrayContaining(Object.keys(job.with ?? {})));
-      expect(Object.keys(called.on?.workflow_call?.secrets ?? {})).toEqual(expect.arrayContaining(Object.keys(job.secrets ?? {})));
+      expect(Object.keys(called.on?.workflow_call?.inputs ?? {})).toEqual(
+        expect.arrayContaining(Object.keys(job.with ?? {})),
+      );
+      expect(Object.keys(called.on?.workflow_call?.secrets ?? {})).toEqual(
+        expect.arrayContaining(Object.keys(job.secrets ?? {})),
+      );
     }
   });
 });
 
 /**
- * What a caller must grant, per workflow. GitHub ends a run in `startup_failure` where a called job asks for more than its caller has, so one more permission
- * here breaks every caller: it is for the next major version, with an upgrade note.
+ * What a caller must grant, per workflow. GitHub ends a run in `startup_failure` where a called job asks for more than
+ * its caller has, so one more permission here breaks every caller: it is for the next major version, with an upgrade
+ * note.
  */
 const callersGrant: Readonly<Record<string, Record<string, string>>> = {
   "golden-path.yml": { contents: "read" },

@@ -26,7 +26,10 @@ async function lintUnsafe(program: string, args: readonly string[]): Promise<{ e
   try {
     const file = join(directory, "unsafe.yml");
     writeFileSync(file, unsafe);
-    const { exitCode, stdout, stderr } = await runProcess(program, [...args, file], { env: process.env, cwd: projectRoot });
+    const { exitCode, stdout, stderr } = await runProcess(program, [...args, file], {
+      env: process.env,
+      cwd: projectRoot,
+    });
     return { exitCode, output: stdout + stderr };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -46,7 +49,10 @@ describe("actionlint", () => {
   test("finds nothing in the workflows", async () => {
     const actionlint = await requireTool("actionlint");
     const args = [...options, ...files.map((file) => file.path)];
-    expect(await runProcess(actionlint, args, { env: process.env, cwd: projectRoot })).toMatchObject({ stdout: "", exitCode: 0 });
+    expect(await runProcess(actionlint, args, { env: process.env, cwd: projectRoot })).toMatchObject({
+      stdout: "",
+      exitCode: 0,
+    });
   });
 });
 
@@ -64,12 +70,19 @@ describe("zizmor", () => {
 
   test.each([
     { what: "the workflows and actions", config: ["--no-config"], paths: [...others, ...actionFiles()] },
-    { what: "the workflows for other servers than github.com", config: ["--config", ".github/zizmor-ghes.yml"], paths: elsewhere },
+    {
+      what: "the workflows for other servers than github.com",
+      config: ["--config", ".github/zizmor-ghes.yml"],
+      paths: elsewhere,
+    },
   ])("finds nothing in $what", async ({ config, paths }) => {
     const zizmor = await requireZizmor();
     const args = [...options, ...config, ...paths];
     expect(paths.length).toBeGreaterThanOrEqual(5);
     const { exitCode, stdout, stderr } = await runProcess(zizmor, args, { env: process.env, cwd: projectRoot });
-    expect({ exitCode, output: stdout + stderr }).toEqual({ exitCode: 0, output: expect.stringContaining("No findings to report") });
+    expect({ exitCode, output: stdout + stderr }).toEqual({
+      exitCode: 0,
+      output: expect.stringContaining("No findings to report"),
+    });
   });
 });

@@ -61,29 +61,34 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     }
   });
 
-  test.each(stages)("the workflow of stage %s reads its own key, quarantine's login and (promote alone) vetted's", (stage) => {
-    const quarantine = ["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"];
-    const expected = [
-      keyOf(stage),
-      passphraseOf(stage),
-      ...quarantine,
-      ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
-    ].sort();
-    const workflow = stageWorkflow(stage);
-    expect(secretsRead(workflow.jobs)).toEqual(expected);
-    expect(Object.keys(workflow.on?.workflow_call?.secrets ?? {}).sort()).toEqual(expected);
-    for (const job of Object.values(workflow.jobs)) {
-      // A key is in the environment of the job that uses it, and only there.
-      const signs = secretsRead(job).some((name) => [keyOf(stage), passphraseOf(stage)].includes(name));
-      expect(job.environment).toBe(signs ? expression("inputs.signing-environment") : undefined);
-    }
-  });
+  test.each(stages)(
+    "the workflow of stage %s reads its own key, quarantine's login and (promote alone) vetted's",
+    (stage) => {
+      const quarantine = ["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"];
+      const expected = [
+        keyOf(stage),
+        passphraseOf(stage),
+        ...quarantine,
+        ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
+      ].sort();
+      const workflow = stageWorkflow(stage);
+      expect(secretsRead(workflow.jobs)).toEqual(expected);
+      expect(Object.keys(workflow.on?.workflow_call?.secrets ?? {}).sort()).toEqual(expected);
+      for (const job of Object.values(workflow.jobs)) {
+        // A key is in the environment of the job that uses it, and only there.
+        const signs = secretsRead(job).some((name) => [keyOf(stage), passphraseOf(stage)].includes(name));
+        expect(job.environment).toBe(signs ? expression("inputs.signing-environment") : undefined);
+      }
+    },
+  );
 
   test.each(stages)("the key of stage %s goes with its passphrase to the one step that signs", (stage) => {
     const signing = Object.values(stageWorkflow(stage).jobs).flatMap((job) =>
       (job.steps ?? []).filter((step) => secretsRead(step).some((name) => name.startsWith("GOLDENPATH_"))),
     );
-    expect(signing.map((step) => step.uses)).toEqual([`${actions}${{ build: "attest", promote: "promote" }[stage as string] ?? "sign"}`]);
+    expect(signing.map((step) => step.uses)).toEqual([
+      `${actions}${{ build: "attest", promote: "promote" }[stage as string] ?? "sign"}`,
+    ]);
     expect(signing[0]?.with).toMatchObject({
       key: expression(`secrets.${keyOf(stage)}`),
       "key-passphrase": expression(`secrets.${passphraseOf(stage)}`),
@@ -99,7 +104,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
   });
 
   test("names secrets so that an environment can keep them", () => {
-    // GitHub: letters, digits and underscores; a reusable workflow's own declaration would allow more, which then no environment could provide.
+    // GitHub: letters, digits and underscores; a reusable workflow's own declaration would allow more, which then no
+    // environment could provide.
     for (const workflow of files) {
       for (const name of [...secretsRead(workflow), ...Object.keys(workflow.on?.workflow_call?.secrets ?? {})])
         expect(name).toMatch(/^[A-Z_][A-Z0-9_]*$/);
@@ -109,13 +115,19 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
   test("no job's word but a digest goes from one to the next: the repository is the organisation's", () => {
     const strings = [chain, ...stages.map(stageWorkflow)].flatMap(({ jobs }) => allStrings(Object.values(jobs)));
     // The key `needs` is the order of jobs; anywhere else the word is what they say, `toJSON(needs)` included.
-    const needed = strings.flatMap((text) => (text === "needs" ? [] : [...text.matchAll(/\bneeds\b[\w.-]*/g)].map(([found]) => found)));
+    const needed = strings.flatMap((text) =>
+      text === "needs" ? [] : [...text.matchAll(/\bneeds\b[\w.-]*/g)].map(([found]) => found),
+    );
     expect([...new Set(needed)]).toEqual(["needs.build.outputs.digest"]);
     for (const stage of ["base", "scan", "promote"] as const)
-      expect(jobOf(chain, stage).with?.["image"]).toBe(`${expression("inputs.quarantine")}@${expression("needs.build.outputs.digest")}`);
+      expect(jobOf(chain, stage).with?.["image"]).toBe(
+        `${expression("inputs.quarantine")}@${expression("needs.build.outputs.digest")}`,
+      );
     expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
     const sign = jobOf(stageWorkflow("build"), "attest").steps?.at(-1);
-    expect(sign?.with?.["image"]).toBe(`${expression("inputs.repository")}@${expression("needs.build.outputs.digest")}`);
+    expect(sign?.with?.["image"]).toBe(
+      `${expression("inputs.repository")}@${expression("needs.build.outputs.digest")}`,
+    );
     expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
       `${expression("inputs.repository")}:${expression("inputs.tag")}`,
     );
@@ -130,7 +142,12 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       }),
     );
     const only = (...names: string[]) => ({ ofJobs: names, ofWorkflow: names });
-    expect(given).toEqual({ build: only("digest"), base: only("verdict"), scan: only("verdict"), promote: only("image", "digest") });
+    expect(given).toEqual({
+      build: only("digest"),
+      base: only("verdict"),
+      scan: only("verdict"),
+      promote: only("image", "digest"),
+    });
     expect(Object.keys(chain.on?.workflow_call?.outputs ?? {})).toEqual(["image", "digest"]);
   });
 
@@ -141,7 +158,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       [`${actions}attest`, expression("inputs.tools-mirror")],
       [`${actions}scan`, expression("inputs.tools-mirror")],
     ]);
-    for (const stage of ["build", "scan"]) expect(jobOf(chain, stage).with?.["tools-mirror"]).toBe(expression("inputs.tools-mirror"));
+    for (const stage of ["build", "scan"])
+      expect(jobOf(chain, stage).with?.["tools-mirror"]).toBe(expression("inputs.tools-mirror"));
   });
 
   test("promote waits for every stage before it, and asks for none of their verdicts: the gate does", () => {
@@ -159,7 +177,10 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       const sign = jobOf(stageWorkflow(stage), stage).steps?.find((step) => step.uses?.endsWith("/sign"));
       expect(sign?.if).toContain("!cancelled()");
       expect(sign?.if).toContain(`steps.${id}.outputs.verdict == 'fail'`);
-      expect(sign?.with).toMatchObject({ results: expression(`steps.${id}.outputs.result`), key: expression(`secrets.${keyOf(stage)}`) });
+      expect(sign?.with).toMatchObject({
+        results: expression(`steps.${id}.outputs.result`),
+        key: expression(`secrets.${keyOf(stage)}`),
+      });
     }
   });
 });

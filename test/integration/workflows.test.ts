@@ -25,7 +25,9 @@ const steps = files.flatMap(({ path, workflow }) =>
 );
 const allUses = files.flatMap(({ path, workflow }) =>
   Object.values(workflow.jobs).flatMap((job) =>
-    [job.uses, ...(job.steps ?? []).map((step) => step.uses)].filter((uses) => uses !== undefined).map((uses) => ({ path, uses })),
+    [job.uses, ...(job.steps ?? []).map((step) => step.uses)]
+      .filter((uses) => uses !== undefined)
+      .map((uses) => ({ path, uses })),
   ),
 );
 /** Jobs that run goldenpath's actions as they are in its own repository. */
@@ -45,7 +47,10 @@ describe("every workflow", () => {
     expect(files.map((file) => file.path)).toEqual(
       expect.arrayContaining([
         ".github/workflows/ci.yml",
-        ...places.flatMap(({ folder }) => [`${folder}/golden-path.yml`, ...stages.map((stage) => `${folder}/stage-${stage}.yml`)]),
+        ...places.flatMap(({ folder }) => [
+          `${folder}/golden-path.yml`,
+          ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
+        ]),
         "examples/caller/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
@@ -86,14 +91,18 @@ describe("every workflow", () => {
       expect(index).toBeGreaterThan(checkout);
     }
     for (const { uses, env } of job.steps)
-      if (uses?.startsWith("./")) expect(env).toMatchObject({ GOLDENPATH_WORKFLOW_REF: expression("job.workflow_ref") });
+      if (uses?.startsWith("./"))
+        expect(env).toMatchObject({ GOLDENPATH_WORKFLOW_REF: expression("job.workflow_ref") });
   });
 
   test("restores nothing that another job of the repository could have saved", () => {
-    // A cache's archive is unpacked with whatever paths it names, and any job of the repository can save one under any key: a way from strangers' code to a key.
+    // A cache's archive is unpacked with whatever paths it names, and any job of the repository can save one under any
+    // key: a way from strangers' code to a key.
     expect(allUses.filter(({ uses }) => /cache|artifact/i.test(uses))).toEqual([]);
     for (const { path, step } of steps) {
-      const saving = [...Object.keys(step.with ?? {}), ...Object.keys(step.env ?? {})].filter((name) => /cache/i.test(name));
+      const saving = [...Object.keys(step.with ?? {}), ...Object.keys(step.env ?? {})].filter((name) =>
+        /cache/i.test(name),
+      );
       expect({ path, saving }).toEqual({ path, saving: [] });
     }
   });
@@ -110,14 +119,17 @@ describe("every workflow", () => {
     for (const { job, steps: own } of inFolder) {
       for (const step of own) {
         expect(step.uses).not.toMatch(/^\./);
-        if (ownAction(step) !== undefined) expect(step.env).toMatchObject({ GOLDENPATH_WORKFLOW_REF: expression("job.workflow_ref") });
+        if (ownAction(step) !== undefined)
+          expect(step.env).toMatchObject({ GOLDENPATH_WORKFLOW_REF: expression("job.workflow_ref") });
       }
       expect(job["cache-mode"]).toBe("none");
     }
   });
 
   test("gives an action of goldenpath only inputs that it has, and those that it requires", () => {
-    const own = steps.flatMap(({ path, step }) => (ownAction(step) === undefined ? [] : [{ path, step, action: ownAction(step) ?? "" }]));
+    const own = steps.flatMap(({ path, step }) =>
+      ownAction(step) === undefined ? [] : [{ path, step, action: ownAction(step) ?? "" }],
+    );
     expect(own.length).toBeGreaterThan(15);
     for (const { path, step, action } of own) {
       const { inputs } = parse(readFileSync(join(projectRoot, "actions", action, "action.yml"), "utf8")) as {
@@ -154,15 +166,23 @@ describe("the guard before goldenpath is checked out", () => {
     ["the commit is a branch", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: "main" }],
     ["the commit is short", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: commit.slice(1) }],
     ["the commit is longer", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: `${commit}0` }],
-    ["the commit has a line before it", { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: `main\n${commit}` }],
+    [
+      "the commit has a line before it",
+      { WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: `main\n${commit}` },
+    ],
   ])("refuses where %s, and says what to do", async (_, facts) => {
     const { exitCode, output } = await run(facts as Record<string, string>);
     expect(exitCode).toBe(1);
-    expect(output).toMatch(/^::error title=goldenpath::job\.workflow_repository and job\.workflow_sha .* Way out: [^\n]+\n$/);
+    expect(output).toMatch(
+      /^::error title=goldenpath::job\.workflow_repository and job\.workflow_sha .* Way out: [^\n]+\n$/,
+    );
   });
 
   test("lets a repository and a commit pass, without a word", async () => {
-    expect(await run({ WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: commit })).toEqual({ exitCode: 0, output: "" });
+    expect(await run({ WORKFLOW_REPOSITORY: "goldenpath-ci/goldenpath", WORKFLOW_SHA: commit })).toEqual({
+      exitCode: 0,
+      output: "",
+    });
   });
 
   test("is the same in every job that checks goldenpath out, of the very values that are checked out, and nothing comes before it", () => {
@@ -176,7 +196,10 @@ describe("the guard before goldenpath is checked out", () => {
     for (const job of checkingOut) {
       expect(guardOf(job)).toEqual({
         name: expect.any(String),
-        env: { WORKFLOW_REPOSITORY: expression("job.workflow_repository"), WORKFLOW_SHA: expression("job.workflow_sha") },
+        env: {
+          WORKFLOW_REPOSITORY: expression("job.workflow_repository"),
+          WORKFLOW_SHA: expression("job.workflow_sha"),
+        },
         shell: "bash",
         run: guardOf(first).run,
       });

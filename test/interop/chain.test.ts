@@ -33,8 +33,9 @@ import { startDockerd } from "../support/dockerd.ts";
 import { startDistribution, startEmbedded, startOlareg, type TestServer } from "../support/servers.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-// The chain with real parts at every point: Debian's packages as the base, the lifecycle with the example's buildpack, syft and grype, keys as cosign reads
-// them; and cosign, crane and Docker to say whether what came out is what it should be.
+// The chain with real parts at every point: Debian's packages as the base, the lifecycle with the example's buildpack,
+// syft and grype, keys as cosign reads them; and cosign, crane and Docker to say whether what came out is what it
+// should be.
 const examples = fileURLToPath(new URL("../../examples/", import.meta.url));
 const database = join(examples, "vulnerability-data/grype-db");
 const tools = useTools("lifecycle", "launcher", "syft", "grype", "crane", "cosign", "olareg");
@@ -55,7 +56,10 @@ afterAll(async () => {
 
 interface Where {
   start(): Promise<TestServer>;
-  /** Pull the promoted image with Docker, too: what Docker does not look at is how a registry keeps referrers, so one of them is enough. */
+  /**
+   * Pull the promoted image with Docker, too: what Docker does not look at is how a registry keeps referrers, so one of
+   * them is enough.
+   */
   withDocker?: boolean;
 }
 
@@ -110,7 +114,8 @@ describe.each<[string, Where]>([
 
   const call = (program: "crane" | "cosign", ...args: string[]) =>
     runProcess(tools[program], args, { env: { ...env, COSIGN_PASSWORD: "" }, timeoutMs: 60_000 });
-  const digestBy = async (reference: string): Promise<string> => (await call("crane", "digest", reference)).stdout.trim();
+  const digestBy = async (reference: string): Promise<string> =>
+    (await call("crane", "digest", reference)).stdout.trim();
 
   /** What cosign accepts of a type, by a stage's key: the statements; none where it refuses. */
   async function verified(
@@ -120,7 +125,15 @@ describe.each<[string, Where]>([
   ): Promise<{ subject: unknown[]; predicateType: string; predicate: Record<string, unknown> }[]> {
     const { exitCode, stdout, stderr } = await call(
       "cosign",
-      ...["verify-attestation", "--key", platform.keys[stage].publicKeyFile, "--insecure-ignore-tlog", "--type", type, image],
+      ...[
+        "verify-attestation",
+        "--key",
+        platform.keys[stage].publicKeyFile,
+        "--insecure-ignore-tlog",
+        "--type",
+        type,
+        image,
+      ],
     );
     if (exitCode !== 0) {
       // A refusal, and not a machine without this or that.
@@ -149,7 +162,13 @@ describe.each<[string, Where]>([
     server = await start();
     client = createRegistryClient({ ports: silentPorts(), env });
     own = await mkdtemp(join(directory, "registry-"));
-    platform = await installPlatform(images, { directory: own, registry: server.host, client, ports: silentPorts(), env });
+    platform = await installPlatform(images, {
+      directory: own,
+      registry: server.host,
+      client,
+      ports: silentPorts(),
+      env,
+    });
     await activatePlatformPolicy(platform, `${server.host}/vetted`, { client, ports: silentPorts(), env });
     const built = await pass(buildVerb, { context: "apps/web", tags: `${server.host}/quarantine/web:candidate` });
     quarantine = built.outcome.outputs["image"] ?? "";
@@ -172,7 +191,9 @@ describe.each<[string, Where]>([
 
   test("nothing was promoted while a stage was missing", () => {
     expect(early.outcome.verdict).toBe("fail");
-    expect(early.outcome.result.violations.map(({ rule, thing }) => `${rule}: ${thing}`)).toEqual([`gate.missing: scan of ${digest}`]);
+    expect(early.outcome.result.violations.map(({ rule, thing }) => `${rule}: ${thing}`)).toEqual([
+      `gate.missing: scan of ${digest}`,
+    ]);
   });
 
   test("what was promoted is what was built", () => {
@@ -180,7 +201,12 @@ describe.each<[string, Where]>([
   });
 
   test("crane gives the same digest in quarantine and in vetted, by tag and by digest, and finds the image whole", async () => {
-    for (const reference of [quarantine, `${server.host}/quarantine/web:candidate`, promoted, `${server.host}/vetted/web:1.0.0`]) {
+    for (const reference of [
+      quarantine,
+      `${server.host}/quarantine/web:candidate`,
+      promoted,
+      `${server.host}/vetted/web:1.0.0`,
+    ]) {
       expect(await digestBy(reference)).toBe(digest);
     }
     expect(await call("crane", "validate", "--remote", promoted)).toMatchObject({ exitCode: 0 });
@@ -191,15 +217,18 @@ describe.each<[string, Where]>([
     ["build's SBOM", predicateTypes.cyclonedx, "build", "base"],
     ["base's finding", predicateTypes.base, "base", "build"],
     ["scan's finding", predicateTypes.vulnerabilities, "scan", "promote"],
-  ])("cosign verifies %s on the promoted image with that stage's key, and rejects it with another's", async (_what, type, stage, other) => {
-    expect(await verified(promoted, type, other)).toEqual([]);
-    const statements = await verified(promoted, type, stage);
-    expect(statements.length).toBeGreaterThan(0);
-    for (const statement of statements) {
-      expect(statement.predicateType).toBe(type);
-      expect(statement.subject).toContainEqual(expect.objectContaining({ digest: { sha256: digestHex(digest) } }));
-    }
-  });
+  ])(
+    "cosign verifies %s on the promoted image with that stage's key, and rejects it with another's",
+    async (_what, type, stage, other) => {
+      expect(await verified(promoted, type, other)).toEqual([]);
+      const statements = await verified(promoted, type, stage);
+      expect(statements.length).toBeGreaterThan(0);
+      for (const statement of statements) {
+        expect(statement.predicateType).toBe(type);
+        expect(statement.subject).toContainEqual(expect.objectContaining({ digest: { sha256: digestHex(digest) } }));
+      }
+    },
+  );
 
   test("cosign verifies each stage's verdict with its own key, and none of them with another's", async () => {
     expect(await verified(promoted, predicateTypes.verificationSummary, "build")).toEqual([]);
@@ -214,7 +243,10 @@ describe.each<[string, Where]>([
   test("the second promotion finds everything there", async () => {
     const again = await pass(promoteVerb, promotion());
     expect(again.outcome.result.notes).toEqual(
-      expect.arrayContaining(["0 blobs mounted, 0 blobs and 0 manifests copied, 0 bytes sent", "the promotion was signed before"]),
+      expect.arrayContaining([
+        "0 blobs mounted, 0 blobs and 0 manifests copied, 0 bytes sent",
+        "the promotion was signed before",
+      ]),
     );
   });
 
@@ -226,10 +258,15 @@ describe.each<[string, Where]>([
 
   if (!withDocker) return;
   test("dockerd pulls the promoted image by its digest, and the container answers", async () => {
-    const docker = await startDockerd({ dockerd: await requireCommand("dockerd"), docker: await requireCommand("docker") });
+    const docker = await startDockerd({
+      dockerd: await requireCommand("dockerd"),
+      docker: await requireCommand("docker"),
+    });
     try {
       await docker.docker("pull", promoted);
-      expect(JSON.parse(await docker.docker("inspect", "--format", "{{json .RepoDigests}}", promoted))).toEqual([promoted]);
+      expect(JSON.parse(await docker.docker("inspect", "--format", "{{json .RepoDigests}}", promoted))).toEqual([
+        promoted,
+      ]);
       const { status, text } = await docker.askForPage(promoted);
       expect(status).toBe(200);
       expect(text).toContain("Hello, world");

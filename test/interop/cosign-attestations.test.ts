@@ -29,8 +29,12 @@ let keys: Record<StageName, StageKey>;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "goldenpath-cosign-"));
   keys = await makeStageKeys();
-  for (const name of ["base", "scan", "promote"] as const) await writeFile(join(directory, `${name}.pub`), keys[name].publicKeyPem);
-  await writeFile(join(directory, "signing-config.json"), '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}');
+  for (const name of ["base", "scan", "promote"] as const)
+    await writeFile(join(directory, `${name}.pub`), keys[name].publicKeyPem);
+  await writeFile(
+    join(directory, "signing-config.json"),
+    '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}',
+  );
   await writeFile(join(directory, "predicate.json"), '{"found":"something"}');
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
@@ -42,7 +46,11 @@ async function cosign(...args: string[]): Promise<string> {
 }
 
 /** The statements that cosign verified, from its output. */
-async function verifyAttestation(key: string, type: string, image: string): Promise<{ predicateType: string; predicate: unknown }[]> {
+async function verifyAttestation(
+  key: string,
+  type: string,
+  image: string,
+): Promise<{ predicateType: string; predicate: unknown }[]> {
   const output = await cosign("verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", type, image);
   return output
     .trim()
@@ -70,7 +78,9 @@ describe.each([
     const digests = children.map((child) => child.digest);
     const subjects = buildSubjects(repository, [image.digest, ...digests]);
     const now = new Date();
-    const vulnerabilities = buildStatement(subjects, predicateTypes.vulnerabilities, { scanner: { uri: "pkg:generic/grype" } });
+    const vulnerabilities = buildStatement(subjects, predicateTypes.vulnerabilities, {
+      scanner: { uri: "pkg:generic/grype" },
+    });
     const { bundle } = await attachStatement(registry.client, target, vulnerabilities, keys.scan.signer, now);
     const verdict = buildVerificationSummary({
       stage: "scan",
@@ -84,7 +94,13 @@ describe.each([
       tools: [],
     });
     await attachStatement(registry.client, target, verdict, keys.scan.signer, now);
-    await attachStatement(registry.client, target, statementAbout(repository, [image.digest, ...digests]), keys.base.signer, now);
+    await attachStatement(
+      registry.client,
+      target,
+      statementAbout(repository, [image.digest, ...digests]),
+      keys.base.signer,
+      now,
+    );
   }
 
   test("rejects our statements with another stage's key, of a type that is not there, and on another image", async () => {
@@ -94,9 +110,14 @@ describe.each([
     const name = nameOf(repository, image.digest);
     await expect(verifyAttestation("promote.pub", "vuln", name)).rejects.toThrow(/failed to verify signature/);
     await expect(verifyAttestation("base.pub", "vuln", name)).rejects.toThrow(/none of the attestations matched/);
-    await expect(verifyAttestation("scan.pub", predicateTypes.base, name)).rejects.toThrow(/none of the attestations matched/);
+    await expect(verifyAttestation("scan.pub", predicateTypes.base, name)).rejects.toThrow(
+      /none of the attestations matched/,
+    );
     await expect(verifyAttestation("scan.pub", "cyclonedx", name)).rejects.toThrow(/none of the attestations matched/);
-    const replayed = await signStatement(statementAbout(repository, [image.digest], predicateTypes.vulnerabilities), keys.scan.signer);
+    const replayed = await signStatement(
+      statementAbout(repository, [image.digest], predicateTypes.vulnerabilities),
+      keys.scan.signer,
+    );
     await registry.pushReferrer(other.repository, other.image, replayed);
     const elsewhere = nameOf(other.repository, other.image.digest);
     await expect(verifyAttestation("scan.pub", "vuln", elsewhere)).rejects.toThrow(/no matching attestations/);
@@ -107,11 +128,15 @@ describe.each([
     await attachAll(repository, image, children);
     for (const { digest } of [image, ...children]) {
       const name = nameOf(repository, digest);
-      expect(await verifyAttestation("scan.pub", "vuln", name)).toMatchObject([{ predicateType: predicateTypes.vulnerabilities }]);
+      expect(await verifyAttestation("scan.pub", "vuln", name)).toMatchObject([
+        { predicateType: predicateTypes.vulnerabilities },
+      ]);
       expect(await verifyAttestation("scan.pub", predicateTypes.verificationSummary, name)).toMatchObject([
         { predicate: { verificationResult: "PASSED", verifiedLevels: ["GOLDENPATH_SCAN"] } },
       ]);
-      expect(await verifyAttestation("base.pub", predicateTypes.base, name)).toMatchObject([{ predicate: { found: "something" } }]);
+      expect(await verifyAttestation("base.pub", predicateTypes.base, name)).toMatchObject([
+        { predicate: { found: "something" } },
+      ]);
     }
   });
 
@@ -122,14 +147,31 @@ describe.each([
     await rm(join(directory, "import-cosign.pub"), { force: true });
     await cosign("import-key-pair", "--key", "scan.pem", "--output-key-prefix", "import-cosign", "--yes");
     const name = nameOf(repository, image.digest);
-    const attest = ["attest", "--key", "import-cosign.key", "--predicate", "predicate.json", "--signing-config", "signing-config.json"];
+    const attest = [
+      "attest",
+      "--key",
+      "import-cosign.key",
+      "--predicate",
+      "predicate.json",
+      "--signing-config",
+      "signing-config.json",
+    ];
     await cosign(...attest, "--type", predicateTypes.base, name);
-    const { statements, rejected } = await collectEvidence(registry.client, repository, image.digest, policy.policy.signers);
+    const { statements, rejected } = await collectEvidence(
+      registry.client,
+      repository,
+      image.digest,
+      policy.policy.signers,
+    );
     expect(rejected).toEqual([]);
     expect(statements).toMatchObject([
       {
         signers: ["scan"],
-        statement: { _type: "https://in-toto.io/Statement/v0.1", predicateType: predicateTypes.base, predicate: { found: "something" } },
+        statement: {
+          _type: "https://in-toto.io/Statement/v0.1",
+          predicateType: predicateTypes.base,
+          predicate: { found: "something" },
+        },
       },
     ]);
     const { scan: _, ...others } = policy.policy.signers;
@@ -144,7 +186,14 @@ describe.each([
     await rm(join(directory, "sig.key"), { force: true });
     await rm(join(directory, "sig.pub"), { force: true });
     await cosign("generate-key-pair", "--output-key-prefix", "sig");
-    await cosign("sign", "--key", "sig.key", "--signing-config", "signing-config.json", nameOf(repository, image.digest));
+    await cosign(
+      "sign",
+      "--key",
+      "sig.key",
+      "--signing-config",
+      "signing-config.json",
+      nameOf(repository, image.digest),
+    );
     const signers = { theirs: { publicKey: await readFile(join(directory, "sig.pub"), "utf8") } };
     const { statements } = await collectEvidence(registry.client, repository, image.digest, signers);
     expect(statements.map((each) => each.statement.predicateType)).toEqual(["https://sigstore.dev/cosign/sign/v1"]);
@@ -158,7 +207,9 @@ describe("cosign's key files", () => {
   });
 
   test("are refused with another passphrase", async () => {
-    await expect(loadSigner({ key: "made.key", passphrase: "wrong" }, context({}))).rejects.toThrow("passphrase is wrong");
+    await expect(loadSigner({ key: "made.key", passphrase: "wrong" }, context({}))).rejects.toThrow(
+      "passphrase is wrong",
+    );
     await expect(loadSigner({ key: "made.key" }, context({}))).rejects.toThrow("no passphrase was given");
   });
 

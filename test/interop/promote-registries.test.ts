@@ -43,7 +43,13 @@ async function begin(name: keyof typeof start): Promise<TestServer> {
 }
 
 /** Promotes `image` to `to`, as an action does. */
-async function promote(image: TestImage, to: string, policy: string, keys: TestKeys, directory: string): Promise<Execution> {
+async function promote(
+  image: TestImage,
+  to: string,
+  policy: string,
+  keys: TestKeys,
+  directory: string,
+): Promise<Execution> {
   const inputs = {
     image: image.reference,
     to,
@@ -69,54 +75,66 @@ test.each<[keyof typeof start, keyof typeof start]>([
   ["olareg", "olareg"],
   ["distribution", "olareg"],
   ["olareg", "distribution"],
-])("from %s to %s an index arrives with its evidence and what else refers to it; a second run changes nothing", async (source, target) => {
-  const quarantine = await begin(source);
-  const vetted = source === target ? quarantine : await begin(target);
-  const directory = await mkdtemp(join(tmpdir(), "goldenpath-interop-"));
-  ends.push(() => rm(directory, { recursive: true, force: true }));
-  const client = connect();
-  ends.push(() => client.close());
-  const keys = await makeKeys(directory);
-  const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
-  const policy = await writeChainPolicy({ directory, keys, from, to });
-  await putInForce(client, to, policy, { keys });
-  const image = await pushIndex(client, `${from}/shop`);
-  await attachEvidence({ client, image, policy, keys });
-  const [statement] = await client.listReferrers(image.repository, image.digest);
-  if (statement === undefined) throw new TypeError("no statement");
-  const { mediaType, digest, size } = statement;
-  const signature = await pushBuilt(
-    client,
-    image.repository,
-    buildReferrer({ mediaType, digest, size }, "application/vnd.cncf.notary.signature"),
-  );
-  const payload = encodeText('{"critical":{}}');
-  const layer = { mediaType: "application/vnd.dev.cosign.simplesigning.v1+json", digest: digestOf(payload), size: payload.byteLength };
-  await client.pushBlob(image.repository, layer, () => payload);
-  const wrapping = buildImage({ layers: [] });
-  for (const blob of wrapping.blobs) await client.pushBlob(image.repository, blob.descriptor, () => blob.bytes);
-  const cosign = encodeText(JSON.stringify({ ...JSON.parse(new TextDecoder().decode(wrapping.bytes)), layers: [layer] }));
-  await client.pushManifest(image.repository, cosign, mediaTypes.ociManifest, `${fallbackTag(image.digest)}.sig`);
+])(
+  "from %s to %s an index arrives with its evidence and what else refers to it; a second run changes nothing",
+  async (source, target) => {
+    const quarantine = await begin(source);
+    const vetted = source === target ? quarantine : await begin(target);
+    const directory = await mkdtemp(join(tmpdir(), "goldenpath-interop-"));
+    ends.push(() => rm(directory, { recursive: true, force: true }));
+    const client = connect();
+    ends.push(() => client.close());
+    const keys = await makeKeys(directory);
+    const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
+    const policy = await writeChainPolicy({ directory, keys, from, to });
+    await putInForce(client, to, policy, { keys });
+    const image = await pushIndex(client, `${from}/shop`);
+    await attachEvidence({ client, image, policy, keys });
+    const [statement] = await client.listReferrers(image.repository, image.digest);
+    if (statement === undefined) throw new TypeError("no statement");
+    const { mediaType, digest, size } = statement;
+    const signature = await pushBuilt(
+      client,
+      image.repository,
+      buildReferrer({ mediaType, digest, size }, "application/vnd.cncf.notary.signature"),
+    );
+    const payload = encodeText('{"critical":{}}');
+    const layer = {
+      mediaType: "application/vnd.dev.cosign.simplesigning.v1+json",
+      digest: digestOf(payload),
+      size: payload.byteLength,
+    };
+    await client.pushBlob(image.repository, layer, () => payload);
+    const wrapping = buildImage({ layers: [] });
+    for (const blob of wrapping.blobs) await client.pushBlob(image.repository, blob.descriptor, () => blob.bytes);
+    const cosign = encodeText(
+      JSON.stringify({ ...JSON.parse(new TextDecoder().decode(wrapping.bytes)), layers: [layer] }),
+    );
+    await client.pushManifest(image.repository, cosign, mediaTypes.ociManifest, `${fallbackTag(image.digest)}.sig`);
 
-  const first = await promote(image, `${to}/shop`, policy.file, keys, directory);
-  expect(first.error).toBeUndefined();
-  expect(first.outcome.verdict).toBe("pass");
-  const there = parseRepository(`${to}/shop`);
-  for (const tag of ["1.0.0", "stable"]) expect(await client.resolve({ ...there, tag })).toBe(image.digest);
-  for (const subject of [image.digest, ...image.children.map((child) => child.digest)]) {
-    const statements = await readStatements({ client, keys }, `${to}/shop`, subject);
-    expect(promotionsAmong(statements)).toHaveLength(1);
-    expect(statements).toHaveLength(pieces.length + 1);
-  }
-  expect((await client.listReferrers(there, digest)).map((each) => each.digest)).toEqual([signature.digest]);
-  expect(await client.resolve({ ...there, tag: `${fallbackTag(image.digest)}.sig` })).toBe(digestOf(cosign));
+    const first = await promote(image, `${to}/shop`, policy.file, keys, directory);
+    expect(first.error).toBeUndefined();
+    expect(first.outcome.verdict).toBe("pass");
+    const there = parseRepository(`${to}/shop`);
+    for (const tag of ["1.0.0", "stable"]) expect(await client.resolve({ ...there, tag })).toBe(image.digest);
+    for (const subject of [image.digest, ...image.children.map((child) => child.digest)]) {
+      const statements = await readStatements({ client, keys }, `${to}/shop`, subject);
+      expect(promotionsAmong(statements)).toHaveLength(1);
+      expect(statements).toHaveLength(pieces.length + 1);
+    }
+    expect((await client.listReferrers(there, digest)).map((each) => each.digest)).toEqual([signature.digest]);
+    expect(await client.resolve({ ...there, tag: `${fallbackTag(image.digest)}.sig` })).toBe(digestOf(cosign));
 
-  const second = await promote(image, `${to}/shop`, policy.file, keys, directory);
-  expect(second.outcome.verdict).toBe("pass");
-  expect(second.outcome.result.notes).toEqual(
-    expect.arrayContaining(["0 blobs mounted, 0 blobs and 0 manifests copied, 0 bytes sent", "the promotion was signed before"]),
-  );
-});
+    const second = await promote(image, `${to}/shop`, policy.file, keys, directory);
+    expect(second.outcome.verdict).toBe("pass");
+    expect(second.outcome.result.notes).toEqual(
+      expect.arrayContaining([
+        "0 blobs mounted, 0 blobs and 0 manifests copied, 0 bytes sent",
+        "the promotion was signed before",
+      ]),
+    );
+  },
+);
 
 /** What lets a promotion take a manifest that is there for the word that its blobs, or its children, are. */
 describe.each(["distribution", "olareg"] as const)("%s", (name) => {

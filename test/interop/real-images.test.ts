@@ -11,15 +11,21 @@ import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openApt } from "../../examples/golden-platform/apt.ts";
 import { buildGoldenBase } from "../../examples/golden-platform/base.ts";
-import { addFile, type FileTree, type LayerFile, readTree, writeLayer } from "../../examples/golden-platform/file-tree.ts";
+import {
+  addFile,
+  type FileTree,
+  type LayerFile,
+  readTree,
+  writeLayer,
+} from "../../examples/golden-platform/file-tree.ts";
 import { assembleImage, type BuiltImage, pushImage } from "../../examples/golden-platform/image.ts";
 import { hostDistribution } from "../support/golden-platform.ts";
 import { type ImageCourt, openImageCourt, passed } from "../support/real-images.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
 /**
- * Images of several lineages that nobody changed: both stages have to let each of them through. Here are those that need no builder; what real builders make is in
- * `test/slow/real-images.test.ts`.
+ * Images of several lineages that nobody changed: both stages have to let each of them through. Here are those that
+ * need no builder; what real builders make is in `test/slow/real-images.test.ts`.
  */
 
 const tools = useTools("syft", "grype");
@@ -33,7 +39,11 @@ beforeAll(async ({}, suite) => {
   await requireCommand("apt-get", suite);
   await requireCommand("dpkg-deb", suite);
   court = await openImageCourt(tools);
-  goldenImage = await buildGoldenBase({ outputDirectory: join(court.directory, "base"), ports: silentPorts(), env: process.env });
+  goldenImage = await buildGoldenBase({
+    outputDirectory: join(court.directory, "base"),
+    ports: silentPorts(),
+    env: process.env,
+  });
   golden = await push("bases/golden", goldenImage);
 });
 afterAll(() => court?.close());
@@ -50,18 +60,26 @@ function layerOf(tree: FileTree): Promise<LayerFile> {
 }
 
 function imageOf(layers: readonly LayerFile[]): BuiltImage {
-  return assembleImage({ architecture: "amd64", created: modified, config: { Labels: {} }, history: "test" }, [...layers]);
+  return assembleImage({ architecture: "amd64", created: modified, config: { Labels: {} }, history: "test" }, [
+    ...layers,
+  ]);
 }
 
 const files = (contents: Readonly<Record<string, string>>): FileTree => {
   const tree: FileTree = new Map();
-  for (const [path, content] of Object.entries(contents)) addFile(tree, path, content, path.includes("bin/") ? 0o755 : 0o644);
+  for (const [path, content] of Object.entries(contents))
+    addFile(tree, path, content, path.includes("bin/") ? 0o755 : 0o644);
   return tree;
 };
 
-const application = { "workspace/node_modules/lodash/package.json": '{"name":"lodash","version":"4.17.21","license":"MIT"}' };
+const application = {
+  "workspace/node_modules/lodash/package.json": '{"name":"lodash","version":"4.17.21","license":"MIT"}',
+};
 
-/** Packages as distroless images have them: unpacked without their scripts, each with a file of its own in dpkg's database. */
+/**
+ * Packages as distroless images have them: unpacked without their scripts, each with a file of its own in dpkg's
+ * database.
+ */
 async function distrolessLayer(...names: string[]): Promise<LayerFile> {
   const directory = join(court.directory, `apt-${++made}`);
   const apt = await openApt({ distribution: hostDistribution(), directory, env: process.env });
@@ -90,7 +108,10 @@ describe("an image of Debian's packages passes both stages", () => {
       "with a package more, as distroless images are layered",
       async () => [await distrolessLayer("libexpat1", "libbz2-1.0"), await distrolessLayer("libffi8")],
     ],
-    ["with a user of its own", async () => [await layerOf(files({ "srv/app/bin/run": "#!/bin/sh\n", "etc/profile.d/app.sh": "A=1\n" }))]],
+    [
+      "with a user of its own",
+      async () => [await layerOf(files({ "srv/app/bin/run": "#!/bin/sh\n", "etc/profile.d/app.sh": "A=1\n" }))],
+    ],
     [
       "with a file that an upper layer removes again",
       async () => [await layerOf(files({ "srv/tmp/x": "x" })), await layerOf(files({ "srv/.wh.tmp": "" }))],
@@ -114,7 +135,9 @@ async function writePlainLayout(layers: readonly LayerFile[]): Promise<string> {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
     config: await put(imageOf(layers).config, mediaTypes.ociConfig),
-    layers: await Promise.all(layers.map(async ({ path }) => put(gunzipSync(await readFile(path)), mediaTypes.ociLayerTar))),
+    layers: await Promise.all(
+      layers.map(async ({ path }) => put(gunzipSync(await readFile(path)), mediaTypes.ociLayerTar)),
+    ),
   };
   const manifests = [await put(Buffer.from(JSON.stringify(manifest)), mediaTypes.ociManifest)];
   await writeFile(join(directory, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
@@ -143,14 +166,18 @@ describe("the same image, written by containers/image", () => {
     expect(layers).toHaveLength(goldenImage.layers.length + 1);
     for (const layer of layers) {
       expect(layer.mediaType).toMatch(mediaType);
-      if (what.endsWith("chunked")) expect(layer.annotations).toHaveProperty(["io.containers.zstd-chunked.manifest-position"]);
+      if (what.endsWith("chunked"))
+        expect(layer.annotations).toHaveProperty(["io.containers.zstd-chunked.manifest-position"]);
     }
     expect(await court.judge(await court.pin(target), { base: golden })).toEqual(passed);
     await elsewhere.close();
   });
 });
 
-/** Alpine's packages are not to be had where these tests run, so its database is written here, by the format of apk-tools 2. */
+/**
+ * Alpine's packages are not to be had where these tests run, so its database is written here, by the format of
+ * apk-tools 2.
+ */
 const apkEntry = (name: string, version: string, ...paths: string[]): string => {
   const lines = paths.flatMap((path) => [
     `F:${path.slice(0, path.lastIndexOf("/"))}`,
@@ -199,17 +226,26 @@ const alpineBase = (): FileTree => {
 
 describe("an image with a constructed database of Alpine passes both stages", () => {
   const { layout, release: releasePackage, musl, busybox, curl, libcurl } = alpinePackages;
-  const added = { "usr/bin/curl": "curl", "usr/lib/libcurl.so.4": "libcurl", "etc/apk/world": "alpine-baselayout\nbusybox\ncurl\n" };
+  const added = {
+    "usr/bin/curl": "curl",
+    "usr/lib/libcurl.so.4": "libcurl",
+    "etc/apk/world": "alpine-baselayout\nbusybox\ncurl\n",
+  };
   test.each<[string, Record<string, string>]>([
     ["with an application", application],
     [
       "after apk add",
-      { ...added, "lib/apk/db/installed": layout + releasePackage + musl + busybox + curl + libcurl, "lib/apk/db/scripts.tar": "more" },
+      {
+        ...added,
+        "lib/apk/db/installed": layout + releasePackage + musl + busybox + curl + libcurl,
+        "lib/apk/db/scripts.tar": "more",
+      },
     ],
     [
       "after apk upgrade",
       {
-        "lib/apk/db/installed": layout + releasePackage.replace("3.20.3-r0", "3.20.6-r0") + musl.replace("-r0", "-r3") + busybox,
+        "lib/apk/db/installed":
+          layout + releasePackage.replace("3.20.3-r0", "3.20.6-r0") + musl.replace("-r0", "-r3") + busybox,
         "lib/apk/db/scripts.tar": "newer",
         "lib/apk/db/triggers": "",
         "lib/ld-musl-x86_64.so.1": "musl 1.2.5-r3",
@@ -218,11 +254,17 @@ describe("an image with a constructed database of Alpine passes both stages", ()
     ],
     [
       "after apk add of a program that was busybox's",
-      { "bin/wget": "wget", "lib/apk/db/installed": layout + releasePackage + musl + busybox + apkEntry("wget", "1.24.5-r0", "bin/wget") },
+      {
+        "bin/wget": "wget",
+        "lib/apk/db/installed": layout + releasePackage + musl + busybox + apkEntry("wget", "1.24.5-r0", "bin/wget"),
+      },
     ],
     [
       "after adduser",
-      { "etc/passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n", "etc/group": "root:x:0:root\napp:x:1000:\n" },
+      {
+        "etc/passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
+        "etc/group": "root:x:0:root\napp:x:1000:\n",
+      },
     ],
   ])("%s", async (_what, contents) => {
     const base = await layerOf(alpineBase());

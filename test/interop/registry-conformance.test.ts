@@ -11,9 +11,10 @@ const run = promisify(execFile);
 const tools = useTools("oci-conformance");
 
 /**
- * Everything that the suite can ask of a registry by distribution-spec 1.1, what it leaves out by default included: pull, push, content discovery (tags and
- * referrers), content management (deletion), mounts from the second repository. Two things stay off: `tagParam`, which 1.1 does not have, and `sparse`, which asks for
- * manifests to be accepted whose blobs are not there: 1.1 lets a registry refuse them, and this one does.
+ * Everything that the suite can ask of a registry by distribution-spec 1.1, what it leaves out by default included:
+ * pull, push, content discovery (tags and referrers), content management (deletion), mounts from the second repository.
+ * Two things stay off: `tagParam`, which 1.1 does not have, and `sparse`, which asks for manifests to be accepted whose
+ * blobs are not there: 1.1 lets a registry refuse them, and this one does.
  */
 const settings = {
   OCI_VERSION: "1.1",
@@ -36,13 +37,17 @@ const settings = {
   OCI_API_REFERRER: "true",
 };
 
-/** What the suite itself passes over, and why it does not apply. Anything else that it passes over is a failure of this test. */
+/**
+ * What the suite itself passes over, and why it does not apply. Anything else that it passes over is a failure of this
+ * test.
+ */
 const notApplicable: Readonly<Record<string, string>> = {
-  // "If a registry … does not support automatic content discovery", it answers a mount that names no source with 202: a mount out of any repository would
-  // give whoever knows a digest what that digest's repository may keep from them.
+  // "If a registry … does not support automatic content discovery", it answers a mount that names no source with 202: a
+  // mount out of any repository would give whoever knows a digest what that digest's repository may keep from them.
   "sha256 blobs/mount anonymous/blob-mount-anonymous": "registry returned status 202, fell back to blob POST+PUT",
   "sha512 blobs/mount anonymous/blob-mount-anonymous": "registry returned status 202, fell back to blob POST+PUT",
-  // A range whose end is before its start is invalid and is to be ignored, by RFC 9110 section 14.1.1: the whole blob is the right answer.
+  // A range whose end is before its start is invalid and is to be ignored, by RFC 9110 section 14.1.1: the whole blob
+  // is the right answer.
   "sha256 blobs/range requests/range 500-0": "range request unsupported, full blob returned",
   "sha512 blobs/range requests/range 500-0": "range request unsupported, full blob returned",
 };
@@ -54,8 +59,9 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 /**
- * The suite takes its tokens from the challenges, which name the repository that is written to: for a mount it never asks for the right to read the other one. What
- * it would do with a blob that was mounted, two tests each, it then does not have.
+ * The suite takes its tokens from the challenges, which name the repository that is written to: for a mount it never
+ * asks for the right to read the other one. What it would do with a blob that was mounted, two tests each, it then does
+ * not have.
  */
 const notApplicableWithTokens: Readonly<Record<string, string>> = {
   "sha256 blobs/mount/blob-mount": "registry returned status 202, fell back to blob POST+PUT",
@@ -66,14 +72,22 @@ interface Variant {
   what: string;
   options: (folder: string) => RegistryOptions;
   passedOver: Readonly<Record<string, string>>;
-  /** How many tests the suite has at the version that is locked, with these settings: fewer would mean that something is off. */
+  /**
+   * How many tests the suite has at the version that is locked, with these settings: fewer would mean that something is
+   * off.
+   */
   tests: number;
 }
 
 const joe = { users: { joe: "secret" } };
 const variants: readonly Variant[] = [
   { what: "in memory", options: () => ({}), passedOver: notApplicable, tests: 691 },
-  { what: "in a folder", options: (folder) => ({ directory: join(folder, "contents") }), passedOver: notApplicable, tests: 691 },
+  {
+    what: "in a folder",
+    options: (folder) => ({ directory: join(folder, "contents") }),
+    passedOver: notApplicable,
+    tests: 691,
+  },
   { what: "with a login", options: () => ({ auth: { kind: "basic", ...joe } }), passedOver: notApplicable, tests: 691 },
   {
     what: "with tokens",
@@ -83,28 +97,38 @@ const variants: readonly Variant[] = [
   },
 ];
 
-test.each(variants)("the embedded registry $what passes every test of the suite that applies", async ({ options, passedOver, tests }) => {
-  const server = await startRegistry(options(directory));
-  try {
-    const env = { ...settings, OCI_REGISTRY: server.host, OCI_RESULTS_DIR: directory, OCI_USERNAME: "joe", OCI_PASSWORD: "secret" };
-    const ended = await run(tools["oci-conformance"], [], { cwd: directory, env, maxBuffer: 2 ** 26 }).then(
-      () => ({ code: 0, stderr: "" }),
-      (error: { code: number; stderr: string }) => ({ code: error.code, stderr: error.stderr }),
-    );
-    const cases = parseCases(await readFile(join(directory, "junit.xml"), "utf8"));
-    const named = (status: string): string[] => cases.filter((each) => each.status === status).map(({ name }) => name);
-    expect(named("failure")).toEqual([]);
-    expect(named("error")).toEqual([]);
-    const skipped = cases.filter(({ status }) => status === "skipped");
-    expect(Object.fromEntries(skipped.map(({ name, said }) => [name, said]))).toEqual(passedOver);
-    expect(skipped).toHaveLength(Object.keys(passedOver).length);
-    expect(named("passed")).toHaveLength(cases.length - skipped.length);
-    expect(cases).toHaveLength(tests);
-    expect(ended).toEqual({ code: 0, stderr: "" });
-  } finally {
-    await server.close();
-  }
-});
+test.each(variants)(
+  "the embedded registry $what passes every test of the suite that applies",
+  async ({ options, passedOver, tests }) => {
+    const server = await startRegistry(options(directory));
+    try {
+      const env = {
+        ...settings,
+        OCI_REGISTRY: server.host,
+        OCI_RESULTS_DIR: directory,
+        OCI_USERNAME: "joe",
+        OCI_PASSWORD: "secret",
+      };
+      const ended = await run(tools["oci-conformance"], [], { cwd: directory, env, maxBuffer: 2 ** 26 }).then(
+        () => ({ code: 0, stderr: "" }),
+        (error: { code: number; stderr: string }) => ({ code: error.code, stderr: error.stderr }),
+      );
+      const cases = parseCases(await readFile(join(directory, "junit.xml"), "utf8"));
+      const named = (status: string): string[] =>
+        cases.filter((each) => each.status === status).map(({ name }) => name);
+      expect(named("failure")).toEqual([]);
+      expect(named("error")).toEqual([]);
+      const skipped = cases.filter(({ status }) => status === "skipped");
+      expect(Object.fromEntries(skipped.map(({ name, said }) => [name, said]))).toEqual(passedOver);
+      expect(skipped).toHaveLength(Object.keys(passedOver).length);
+      expect(named("passed")).toHaveLength(cases.length - skipped.length);
+      expect(cases).toHaveLength(tests);
+      expect(ended).toEqual({ code: 0, stderr: "" });
+    } finally {
+      await server.close();
+    }
+  },
+);
 
 interface Case {
   /** Without the suite's own name in front. */
@@ -116,7 +140,9 @@ interface Case {
 
 /** The leaves of the suite's JUnit report. */
 function parseCases(xml: string): Case[] {
-  const cases = [...xml.matchAll(/<testcase name="OCI Conformance Test\/([^"]*)"[^>]* status="([^"]*)">([\s\S]*?)<\/testcase>/g)];
+  const cases = [
+    ...xml.matchAll(/<testcase name="OCI Conformance Test\/([^"]*)"[^>]* status="([^"]*)">([\s\S]*?)<\/testcase>/g),
+  ];
   // None may escape the pattern: what is not seen here would count as passed.
   expect(cases).toHaveLength(xml.split("<testcase").length - 1);
   return cases.map(([, name = "", status = "", inside = ""]) => ({

@@ -28,7 +28,8 @@ afterEach(() => server.close());
 /** The environment of a client with a login, or without any. */
 async function logIn(password?: string): Promise<NodeJS.ProcessEnv> {
   const config = await mkdtemp(join(directory, "docker-"));
-  const auth = password === undefined ? {} : { [server.host]: { auth: Buffer.from(`joe:${password}`).toString("base64") } };
+  const auth =
+    password === undefined ? {} : { [server.host]: { auth: Buffer.from(`joe:${password}`).toString("base64") } };
   await mkdir(config, { recursive: true });
   await writeFile(join(config, "config.json"), JSON.stringify({ auths: auth }));
   return { ...process.env, DOCKER_CONFIG: config, COSIGN_PASSWORD: "" };
@@ -46,9 +47,9 @@ describe("crane", () => {
   ])("is refused for %s, and nothing changes", async (_what, options) => {
     server = await startRegistry(options);
     const env = await logIn("wrong");
-    await expect(crane(env, "append", "--new_layer", layer, "--new_tag", `${server.host}/quarantine/shop:v1`)).rejects.toThrow(
-      /401 Unauthorized|UNAUTHORIZED|DENIED/,
-    );
+    await expect(
+      crane(env, "append", "--new_layer", layer, "--new_tag", `${server.host}/quarantine/shop:v1`),
+    ).rejects.toThrow(/401 Unauthorized|UNAUTHORIZED|DENIED/);
     expect(await server.snapshot()).toEqual({});
   });
 
@@ -67,9 +68,15 @@ describe("crane", () => {
     ["with small pages", { pageSize: 1 }, false],
     ["with basic authentication", { auth: { kind: "basic", users } }, false],
     ["with bearer authentication", { auth: { kind: "bearer", users } }, false],
-    ["that is unavailable for a moment", { faults: [{ times: 1, path: "/blobs/", action: { kind: "status", status: 503 } }] }, false],
+    [
+      "that is unavailable for a moment",
+      { faults: [{ times: 1, path: "/blobs/", action: { kind: "status", status: 503 } }] },
+      false,
+    ],
   ])("pushes to a registry %s, copies by mounting, lists, validates and deletes", async (_what, options, inFolder) => {
-    server = await startRegistry(inFolder ? { ...options, directory: await mkdtemp(join(directory, "contents-")) } : options);
+    server = await startRegistry(
+      inFolder ? { ...options, directory: await mkdtemp(join(directory, "contents-")) } : options,
+    );
     const env = await logIn(users.joe);
     const quarantine = `${server.host}/quarantine/shop`;
     const vetted = `${server.host}/vetted/shop`;
@@ -102,7 +109,15 @@ describe("cosign", () => {
     await cosign("generate-key-pair");
     const verify = (key: string) => cosign("verify", "--key", key, "--insecure-ignore-tlog", image);
     await expect(verify("cosign.pub")).rejects.toThrow("no signatures found");
-    await cosign("sign", "--key", "cosign.key", "--signing-config", join(directory, "signing-config.json"), "--yes", image);
+    await cosign(
+      "sign",
+      "--key",
+      "cosign.key",
+      "--signing-config",
+      join(directory, "signing-config.json"),
+      "--yes",
+      image,
+    );
     await expect(verify("other.pub")).rejects.toThrow();
     expect(JSON.parse((await verify("cosign.pub")).stdout)).toHaveLength(1);
     const { tags } = (await server.snapshot())["shop"] ?? { tags: {} };

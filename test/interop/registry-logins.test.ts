@@ -36,7 +36,10 @@ beforeAll(async ({}, suite) => {
   expect(hash).toMatch(/^\$2y\$05\$.{53}$/);
 });
 
-/** Everything that anybody could read: log lines and errors of all clients, to be searched for secrets at the end of each test. */
+/**
+ * Everything that anybody could read: log lines and errors of all clients, to be searched for secrets at the end of
+ * each test.
+ */
 let said: string[];
 let secrets: () => string[];
 let directory: string;
@@ -136,14 +139,20 @@ async function expectServed(made: RegistryClient, host: string): Promise<void> {
   await made.pushManifest(vetted, image.bytes, image.descriptor.mediaType, "v1");
   const referrer = buildReferrer(image.descriptor, "application/vnd.example.signature");
   await pushBuilt(made, vetted, referrer);
-  expect((await made.listReferrers(vetted, image.descriptor.digest)).map(({ digest }) => digest)).toEqual([referrer.descriptor.digest]);
+  expect((await made.listReferrers(vetted, image.descriptor.digest)).map(({ digest }) => digest)).toEqual([
+    referrer.descriptor.digest,
+  ]);
   expect((await made.listTags(vetted)).filter((tag) => !tag.startsWith("sha256-"))).toEqual(["v1"]);
   // The registry has no referrers API: the list is its fallback tag's.
   expect(await made.listTags(vetted)).toContain(image.descriptor.digest.replace(":", "-"));
 }
 
 const unauthorized = { name: "UserError", code: "registry-unauthorized" };
-const untrusted = { name: "InfrastructureError", code: "certificate-untrusted", wayOut: expect.stringContaining(".ca") };
+const untrusted = {
+  name: "InfrastructureError",
+  code: "certificate-untrusted",
+  wayOut: expect.stringContaining(".ca"),
+};
 
 describe("an htpasswd registry", () => {
   test("refuses nobody's, a wrong and another host's login, and serves the right one", async () => {
@@ -173,13 +182,16 @@ describe("a token-auth registry", () => {
     expect(scopes).toContain("repository:vetted/shop:pull,push repository:quarantine/shop:pull");
   });
 
-  test.each([undefined, 404, 405])("takes an identity token (the service answers a POST with %j)", async (postStatus) => {
-    const service = await tokens(postStatus === undefined ? {} : { postStatus });
-    const { host } = await distribution({ token: service });
-    await expectRefused(await client({ auths: { [host]: { identitytoken: "wrong" } } }), host, unauthorized);
-    await expectServed(await client({ auths: { [host]: { identitytoken: refreshToken } } }), host);
-    expect(new Set(service.issued.map(({ by }) => by))).toEqual(new Set([postStatus === undefined ? "POST" : "GET"]));
-  });
+  test.each([undefined, 404, 405])(
+    "takes an identity token (the service answers a POST with %j)",
+    async (postStatus) => {
+      const service = await tokens(postStatus === undefined ? {} : { postStatus });
+      const { host } = await distribution({ token: service });
+      await expectRefused(await client({ auths: { [host]: { identitytoken: "wrong" } } }), host, unauthorized);
+      await expectServed(await client({ auths: { [host]: { identitytoken: refreshToken } } }), host);
+      expect(new Set(service.issued.map(({ by }) => by))).toEqual(new Set([postStatus === undefined ? "POST" : "GET"]));
+    },
+  );
 
   test("refuses tokens that somebody else signed", async () => {
     const service = await tokens({ signer: stranger });
@@ -291,7 +303,9 @@ describe("dockerd and goldenpath", () => {
     await expect(daemon.docker("pull", image)).rejects.toThrow(/x509|certificate/);
     await writeFile(join(folder, "ca.crt"), authority.cert);
     const made = await client();
-    await pushTinyImage(made, { registry: host, name: "shop" }, [await tinyLayer({ "hello.txt": "hello" })], { tag: "v1" });
+    await pushTinyImage(made, { registry: host, name: "shop" }, [await tinyLayer({ "hello.txt": "hello" })], {
+      tag: "v1",
+    });
     await daemon.docker("pull", image);
     const digest = await made.resolve({ registry: host, name: "shop", tag: "v1" });
     expect(await daemon.docker("inspect", "--format", "{{json .RepoDigests}}", image)).toContain(digest);

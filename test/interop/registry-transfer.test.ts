@@ -17,7 +17,9 @@ const mebibyte = 1024 * 1024;
 interface Line {
   /** `localhost:PORT` */
   host: string;
-  /** The connection is cut once so many bytes went over it, one way or the other; one connection for each entry. Bytes. */
+  /**
+   * The connection is cut once so many bytes went over it, one way or the other; one connection for each entry. Bytes.
+   */
   cuts: number[];
   /** What went to the registry, in bytes. */
   sent: number;
@@ -142,7 +144,8 @@ describe.each(Object.entries(registries))("%s", (kind, start) => {
       expect(line.methods).toEqual(["POST", "PUT", "GET", "PATCH", "GET", "PATCH", "PUT"]);
       expect(line.sent).toBeLessThan(blob.size + 8 * mebibyte);
     } else {
-      // Distribution 2.8 gives an upload up whose length is not the one that its location tells, so each break costs all of it.
+      // Distribution 2.8 gives an upload up whose length is not the one that its location tells, so each break costs
+      // all of it.
       expect(line.methods.filter((method) => method === "POST")).toHaveLength(3);
     }
   });
@@ -170,7 +173,9 @@ describe.each(Object.entries(registries))("%s", (kind, start) => {
       await client.pushBlob({ registry: source.host, name: "quarantine/shop" }, blob, () => content);
       sourceLine.cuts = [8 * mebibyte, 9 * mebibyte];
       line.cuts = [25 * mebibyte];
-      expect(await client.copyBlob({ registry: sourceLine.host, name: "quarantine/shop" }, over(), blob)).toBe("copied");
+      expect(await client.copyBlob({ registry: sourceLine.host, name: "quarantine/shop" }, over(), blob)).toBe(
+        "copied",
+      );
       expect([...sourceLine.cuts, ...line.cuts]).toEqual([]);
       expect(digestOf(await client.fetchBlob(directly(), blob))).toBe(blob.digest);
     } finally {

@@ -5,13 +5,18 @@ import { requireCommand, useTools } from "../support/tools.ts";
 
 useTools("olareg");
 
-/** Those that no load of the machine changes. How long it takes is for `npm run bench` to say, and for nobody to assert. */
+/**
+ * Those that no load of the machine changes. How long it takes is for `npm run bench` to say, and for nobody to assert.
+ */
 const steady = /requests within|peak memory/;
 
 test("promotion at its full sizes takes no more requests and memory than it aims to", async () => {
   await requireCommand("docker-registry");
   await requireCommand("python3");
-  const report = await runBench("promote", { sizes: { ...fullSizes, rounds: 1 }, say: (message) => console.warn(message) });
+  const report = await runBench("promote", {
+    sizes: { ...fullSizes, rounds: 1 },
+    say: (message) => console.warn(message),
+  });
   const aims = report.lines.flatMap((line) =>
     line.aims
       .filter(({ aim }) => steady.test(aim))

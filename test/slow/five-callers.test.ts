@@ -25,7 +25,15 @@ describe("five callers of one wrapper, and a change of the policy", () => {
     const digest = (await world.vetted.snapshot())[`vetted/${name}`]?.tags[tag];
     const image = `${world.vetted.host}/vetted/${name}@${digest}`;
     const key = world.platform.keys.promote.publicKeyFile;
-    const args = ["verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", predicateTypes.verificationSummary, image];
+    const args = [
+      "verify-attestation",
+      "--key",
+      key,
+      "--insecure-ignore-tlog",
+      "--type",
+      predicateTypes.verificationSummary,
+      image,
+    ];
     const { stdout } = await runProcess(tools.cosign, args, { env: world.env, timeoutMs: 60_000 });
     const payloads = stdout.split("\n").filter((line) => line.startsWith("{"));
     return payloads.map((line) => {
@@ -43,7 +51,11 @@ describe("five callers of one wrapper, and a change of the policy", () => {
       const commits = new Map<string, string>();
       for (const name of names) {
         const run = await world.run(name, application("web"), caller);
-        expect({ name, exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ name, exitCode: 0, log: "" });
+        expect({ name, exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({
+          name,
+          exitCode: 0,
+          log: "",
+        });
         commits.set(name, run.commit);
       }
       return commits;

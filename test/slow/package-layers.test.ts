@@ -7,7 +7,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Docker, startDockerd } from "../support/dockerd.ts";
 import { requireCommand } from "../support/tools.ts";
 
-/** Dockerfiles on a base of real Debian packages, built by dockerd: what apt-get leaves passes, and what only looks like it does not. */
+/**
+ * Dockerfiles on a base of real Debian packages, built by dockerd: what apt-get leaves passes, and what only looks like
+ * it does not.
+ */
 
 let stand: LayerStand;
 let docker: Docker;
@@ -25,10 +28,14 @@ beforeAll(async ({}, suite) => {
   const root = join(stand.directory, "root.tar");
   const include = "--include=ca-certificates,openssl,mawk";
   // Without the security archive, so that there is something to upgrade.
-  await runChecked(mmdebstrap, ["--variant=apt", include, "bookworm", root, "deb http://deb.debian.org/debian bookworm main"], {
-    env: process.env,
-    timeoutMs: 600_000,
-  });
+  await runChecked(
+    mmdebstrap,
+    ["--variant=apt", include, "bookworm", root, "deb http://deb.debian.org/debian bookworm main"],
+    {
+      env: process.env,
+      timeoutMs: 600_000,
+    },
+  );
   await docker.docker("import", root, `${stand.server.host}/bases/debian:12`);
   await docker.docker("push", `${stand.server.host}/bases/debian:12`);
   base = `${stand.server.host}/bases/debian:12`;
@@ -46,14 +53,18 @@ async function build(...lines: string[]) {
   counter += 1;
   const folder = join(stand.directory, `context-${counter}`);
   await mkdir(folder);
-  await writeFile(join(folder, "Dockerfile"), [`FROM ${base}`, "ENV DEBIAN_FRONTEND=noninteractive", ...lines, ""].join("\n"));
+  await writeFile(
+    join(folder, "Dockerfile"),
+    [`FROM ${base}`, "ENV DEBIAN_FRONTEND=noninteractive", ...lines, ""].join("\n"),
+  );
   const tag = `${stand.server.host}/quarantine/built:${counter}`;
   await docker.docker("build", "--network", "host", "--tag", tag, folder);
   await docker.docker("push", tag);
   return stand.enforce(tag);
 }
 
-const security = "echo 'deb http://deb.debian.org/debian-security bookworm-security main' > /etc/apt/sources.list.d/security.list";
+const security =
+  "echo 'deb http://deb.debian.org/debian-security bookworm-security main' > /etc/apt/sources.list.d/security.list";
 test.each<[string, string[]]>([
   [
     "installs packages, and cleans up",
@@ -70,7 +81,11 @@ test.each<[string, string[]]>([
 });
 
 test.each<[string, string[], string]>([
-  ["removes a certificate", ["RUN rm /etc/ssl/certs/ca-certificates.crt"], "removes /etc/ssl/certs/ca-certificates.crt"],
+  [
+    "removes a certificate",
+    ["RUN rm /etc/ssl/certs/ca-certificates.crt"],
+    "removes /etc/ssl/certs/ca-certificates.crt",
+  ],
   ["removes a folder", ["RUN rm -rf /usr/share/ca-certificates"], "removes /usr/share/ca-certificates with"],
   ["overwrites a program", ["RUN cp /bin/true /usr/bin/openssl"], "overwrites /usr/bin/openssl"],
   ["purges a package of the base", ["RUN dpkg --purge --force-depends openssl"], "openssl:amd64 is gone"],

@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { RecordedRequest } from "@goldenpath/registry-server/server";
 import { pieces, type TestImage } from "@goldenpath/testing/chain";
-import { openStand, promotionsAmong, readStatements, type Stand, type StandOptions } from "@goldenpath/testing/promotion";
+import {
+  openStand,
+  promotionsAmong,
+  readStatements,
+  type Stand,
+  type StandOptions,
+} from "@goldenpath/testing/promotion";
 import { afterEach, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../..");
@@ -18,7 +24,11 @@ interface Ended {
 }
 
 /** Runs `goldenpath promote` as a process of its own; `begun` gets it as soon as it is there. */
-async function promote(image: TestImage, to: string, begun: (child: ChildProcess) => void = () => undefined): Promise<Ended> {
+async function promote(
+  image: TestImage,
+  to: string,
+  begun: (child: ChildProcess) => void = () => undefined,
+): Promise<Ended> {
   const signer = ["--policy-signer", stand.keys.platform.publicKeyFile];
   const args = [
     ...signer,
@@ -35,10 +45,22 @@ async function promote(image: TestImage, to: string, begun: (child: ChildProcess
   ];
   const child = spawn(
     join(root, "node_modules/.bin/node"),
-    ["--conditions=goldenpath-source", join(root, "packages/cli/bin/goldenpath.mjs"), "promote", ...args, "--key", stand.keys.promote.file],
+    [
+      "--conditions=goldenpath-source",
+      join(root, "packages/cli/bin/goldenpath.mjs"),
+      "promote",
+      ...args,
+      "--key",
+      stand.keys.promote.file,
+    ],
     {
       cwd: stand.directory,
-      env: { PATH: process.env["PATH"], HOME: stand.directory, DOCKER_CONFIG: stand.directory, TMPDIR: stand.directory },
+      env: {
+        PATH: process.env["PATH"],
+        HOME: stand.directory,
+        DOCKER_CONFIG: stand.directory,
+        TMPDIR: stand.directory,
+      },
     },
   );
   begun(child);
@@ -60,7 +82,10 @@ function onRequest(nth: number, then: () => void): { count(): number; stop(): vo
       return Array.prototype.push.apply(requests, recorded);
     };
   }
-  return { count: () => count, stop: () => servers.forEach(({ requests }) => void Reflect.deleteProperty(requests, "push")) };
+  return {
+    count: () => count,
+    stop: () => servers.forEach(({ requests }) => void Reflect.deleteProperty(requests, "push")),
+  };
 }
 
 test.each<[string, StandOptions]>([
@@ -70,7 +95,9 @@ test.each<[string, StandOptions]>([
 ])("%s: killed by SIGKILL at any of its requests, a second process finishes", async (_where, options) => {
   stand = await openStand(options);
   const image = await stand.stageImage();
-  const source = (await readStatements(stand, `${stand.from}/shop`, image.digest)).map(({ referrer }) => referrer).toSorted();
+  const source = (await readStatements(stand, `${stand.from}/shop`, image.digest))
+    .map(({ referrer }) => referrer)
+    .toSorted();
   expect(source).toHaveLength(pieces.length);
   /** The evidence is there, all of it, and a promotion is signed. */
   const expectWhole = async (to: string): Promise<void> => {
@@ -99,7 +126,9 @@ test.each<[string, StandOptions]>([
     stand.vetted.requests.length = 0;
     const second = await promote(image, to);
     expect(second, second.output).toMatchObject({ code: 0 });
-    const sent = stand.vetted.requests.filter(({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"));
+    const sent = stand.vetted.requests.filter(
+      ({ method, path }) => method === "PUT" && path.includes("/blobs/uploads/"),
+    );
     expect(sent.filter(({ query }) => blobs.has(new URLSearchParams(query).get("digest") ?? ""))).toEqual([]);
     expect(await stand.client.resolve(tag)).toBe(image.digest);
     await expectWhole(to);

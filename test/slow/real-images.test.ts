@@ -10,7 +10,10 @@ import { startDockerd } from "../support/dockerd.ts";
 import { type ImageCourt, openImageCourt, passed } from "../support/real-images.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-/** Images that real builders make on a base of Debian's packages, and that nobody changed: both stages have to let each of them through. */
+/**
+ * Images that real builders make on a base of Debian's packages, and that nobody changed: both stages have to let each
+ * of them through.
+ */
 
 const tools = useTools("syft", "grype", "buildkitd", "buildctl", "kaniko", "pack", "lifecycle", "launcher");
 let court: ImageCourt;
@@ -31,9 +34,13 @@ beforeAll(async ({}, suite) => {
     timeoutMs: 300_000,
   });
   const name = `${court.registry.host}/bases/golden:1`;
-  await buildkit.build(name, "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n", {
-    context,
-  });
+  await buildkit.build(
+    name,
+    "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+    {
+      context,
+    },
+  );
   base = await court.pin(name);
 });
 afterAll(async () => {
@@ -43,7 +50,8 @@ afterAll(async () => {
 
 const noninteractive = "ENV DEBIAN_FRONTEND=noninteractive";
 const update = "RUN apt-get update";
-const install = (...packages: string[]): string => `${update} && apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+const install = (...packages: string[]): string =>
+  `${update} && apt-get install -y --no-install-recommends ${packages.join(" ")}`;
 const clean = " && rm -rf /var/lib/apt/lists/*";
 const security = [
   "RUN echo deb http://deb.debian.org/debian-security bookworm-security main > /etc/apt/sources.list.d/security.list",
@@ -61,17 +69,36 @@ const dockerfiles: [string, string[], string?][] = [
   ["installs what has alternatives", [noninteractive, install("vim-tiny", "less", "gawk") + clean]],
   [
     "installs a locale",
-    [noninteractive, `${install("locales")} && sed -i 's/^# de_DE.UTF-8/de_DE.UTF-8/' /etc/locale.gen && locale-gen${clean}`],
+    [
+      noninteractive,
+      `${install("locales")} && sed -i 's/^# de_DE.UTF-8/de_DE.UTF-8/' /etc/locale.gen && locale-gen${clean}`,
+    ],
   ],
   ["upgrades", [noninteractive, ...security, `${update} && apt-get -y upgrade${clean}`]],
   [
     "upgrades and installs",
-    [noninteractive, ...security, `${update} && apt-get -y dist-upgrade && apt-get install -y git openssh-client${clean}`],
+    [
+      noninteractive,
+      ...security,
+      `${update} && apt-get -y dist-upgrade && apt-get install -y git openssh-client${clean}`,
+    ],
   ],
-  ["upgrades one package", [noninteractive, ...security, `${update} && apt-get -y install --only-upgrade libc6${clean}`]],
-  ["adds users", ["RUN groupadd -g 2000 app && useradd -u 2000 -g app -m -s /bin/bash app", "USER app", "WORKDIR /home/app"]],
-  ["adds a user in Debian's way", [noninteractive, install("adduser") + clean, "RUN adduser --system --group --no-create-home app"]],
-  ["removes what it installed", [noninteractive, `${install("curl")} && apt-get purge -y curl && apt-get autoremove -y${clean}`]],
+  [
+    "upgrades one package",
+    [noninteractive, ...security, `${update} && apt-get -y install --only-upgrade libc6${clean}`],
+  ],
+  [
+    "adds users",
+    ["RUN groupadd -g 2000 app && useradd -u 2000 -g app -m -s /bin/bash app", "USER app", "WORKDIR /home/app"],
+  ],
+  [
+    "adds a user in Debian's way",
+    [noninteractive, install("adduser") + clean, "RUN adduser --system --group --no-create-home app"],
+  ],
+  [
+    "removes what it installed",
+    [noninteractive, `${install("curl")} && apt-get purge -y curl && apt-get autoremove -y${clean}`],
+  ],
   [
     "mounts a cache",
     [
@@ -83,7 +110,11 @@ const dockerfiles: [string, string[], string?][] = [
   ["has layers of zstd", [noninteractive, install("less") + clean], "compression=zstd,oci-mediatypes=true"],
   ["has eStargz layers", [noninteractive, install("less") + clean], "compression=estargz,oci-mediatypes=true"],
   ["has layers of Docker's types", [noninteractive, install("less") + clean], "oci-mediatypes=false"],
-  ["has layers that are not compressed", ["COPY Dockerfile /srv/Dockerfile"], "compression=uncompressed,oci-mediatypes=true"],
+  [
+    "has layers that are not compressed",
+    ["COPY Dockerfile /srv/Dockerfile"],
+    "compression=uncompressed,oci-mediatypes=true",
+  ],
 ];
 
 describe("BuildKit's image passes both stages", () => {
@@ -104,7 +135,10 @@ describe("an image passes both stages", () => {
     ["with newer packages", [noninteractive, ...security, `${update} && apt-get -y upgrade${clean}`]],
   ])("of kaniko, %s", async (what, lines) => {
     const destination = nameOf(`kaniko-${what.replaceAll(" ", "-")}`);
-    await buildWithKaniko(tools.kaniko, court.directory, { destination, dockerfile: `FROM ${base}\n${lines.join("\n")}\n` });
+    await buildWithKaniko(tools.kaniko, court.directory, {
+      destination,
+      dockerfile: `FROM ${base}\n${lines.join("\n")}\n`,
+    });
     expect(await court.judge(await court.pin(destination), { base })).toEqual(passed);
   });
 
@@ -118,7 +152,8 @@ describe("an image passes both stages", () => {
     const [dockerd, docker] = [await requireCommand("dockerd"), await requireCommand("docker")];
     const runImage = `${court.registry.host}/bases/cnb:1`;
     const user = "RUN groupadd -g 1000 cnb && useradd -u 1000 -g cnb -m cnb";
-    const settings = "ENV CNB_USER_ID=1000 CNB_GROUP_ID=1000 CNB_STACK_ID=example\nLABEL io.buildpacks.stack.id=example\nUSER 1000:1000";
+    const settings =
+      "ENV CNB_USER_ID=1000 CNB_GROUP_ID=1000 CNB_STACK_ID=example\nLABEL io.buildpacks.stack.id=example\nUSER 1000:1000";
     await buildkit.build(runImage, `FROM ${base}\n${user}\n${settings}\n`);
     const daemon = await startDockerd({ dockerd, docker });
     try {
@@ -137,7 +172,10 @@ describe("an image passes both stages", () => {
       const destination = nameOf("docker");
       const context = join(court.directory, "docker");
       await mkdir(context);
-      await writeFile(join(context, "Dockerfile"), `FROM ${base}\n${noninteractive}\n${install("less")}${clean}\nUSER 1000\n`);
+      await writeFile(
+        join(context, "Dockerfile"),
+        `FROM ${base}\n${noninteractive}\n${install("less")}${clean}\nUSER 1000\n`,
+      );
       await daemon.docker("build", "--network", "host", "--tag", destination, context);
       await daemon.docker("push", destination);
       expect(await court.judge(await court.pin(destination), { base })).toEqual(passed);
@@ -151,7 +189,9 @@ describe("an image passes both stages", () => {
     const elsewhere = await startRegistry();
     const [plain, chunked] = [nameOf("plain"), `${elsewhere.host}/quarantine/app:chunked`];
     const dockerfile = `FROM ${base}\n${noninteractive}\n${install("less")}${clean}\n`;
-    await buildkit.build(plain, dockerfile, { exporter: "compression=uncompressed,force-compression=true,oci-mediatypes=true" });
+    await buildkit.build(plain, dockerfile, {
+      exporter: "compression=uncompressed,force-compression=true,oci-mediatypes=true",
+    });
     const copy = ["copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-compress-format=zstd:chunked"];
     await runChecked(await requireCommand("skopeo"), [...copy, `docker://${plain}`, `docker://${chunked}`], {
       env: { PATH: process.env["PATH"], HOME: court.directory },

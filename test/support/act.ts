@@ -20,7 +20,10 @@ export interface ActOptions {
 
 export interface ActRun {
   exitCode: number;
-  /** By the job's name with its callers' before it, such as `golden path/path/scan/scan`: `success` or `failure`; a job that never started is not there. */
+  /**
+   * By the job's name with its callers' before it, such as `golden path/path/scan/scan`: `success` or `failure`; a job
+   * that never started is not there.
+   */
   jobs: Record<string, string>;
   /** What each step left for the job summary. */
   summaries: { job: string; step: string; markdown: string }[];
@@ -38,8 +41,8 @@ interface LogLine {
 }
 
 /**
- * Runs a workflow with act on this host: each job gets a workspace and a temporary folder of its own, and nothing of the user's (home, configuration, logins).
- * Nothing is downloaded: what `repositories` doesn't name can't be used.
+ * Runs a workflow with act on this host: each job gets a workspace and a temporary folder of its own, and nothing of
+ * the user's (home, configuration, logins). Nothing is downloaded: what `repositories` doesn't name can't be used.
  */
 export async function runAct(options: ActOptions): Promise<ActRun> {
   const at = (name: string): string => join(options.directory, name);
@@ -55,11 +58,22 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
   // Secrets are not hidden in the log: a test wants to see whether anything prints them.
   const args = [
     options.event.name,
-    ...["--json", "--insecure-secrets", "--pull=false", "--no-cache-server", "--no-skip-checkout", "--container-daemon-socket", "-"],
+    ...[
+      "--json",
+      "--insecure-secrets",
+      "--pull=false",
+      "--no-cache-server",
+      "--no-skip-checkout",
+      "--container-daemon-socket",
+      "-",
+    ],
     // act's cache of local repositories is a map that two jobs must not write at once.
     ...["--concurrent-jobs", "1"],
     ...["--eventpath", at("event.json"), "--secret-file", at("secrets.yaml"), "--action-cache-path", at("cache/act")],
-    ...Object.entries(options.repositories).flatMap(([name, directory]) => ["--local-repository", `${name}=${directory}`]),
+    ...Object.entries(options.repositories).flatMap(([name, directory]) => [
+      "--local-repository",
+      `${name}=${directory}`,
+    ]),
   ];
   const { exitCode, stdout, stderr } = await runProcess(options.act, args, {
     cwd: options.repository,

@@ -8,12 +8,14 @@ import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RegistryServer } from "@goldenpath/registry-server/server";
 
 /**
- * Stand-ins for the promotion APIs of Artifactory and Nexus Repository Pro: mocks, because neither product can be had where tests run. They answer as the products'
- * documents say, and what they do they do in a real registry (the embedded one), whose repositories HOST/KEY/… are the product's repository KEY:
- * https://jfrog.com/help/r/jfrog-rest-apis/promote-docker-image, https://help.sonatype.com/en/staging.html, https://help.sonatype.com/en/search-api.html
+ * Stand-ins for the promotion APIs of Artifactory and Nexus Repository Pro: mocks, because neither product can be had
+ * where tests run. They answer as the products' documents say, and what they do they do in a real registry (the
+ * embedded one), whose repositories HOST/KEY/… are the product's repository KEY:
+ * https://jfrog.com/help/r/jfrog-rest-apis/promote-docker-image, https://help.sonatype.com/en/staging.html,
+ * https://help.sonatype.com/en/search-api.html
  *
- * Not documented, and so to be chosen by a test: whether an index's children come along, whether a move leaves the manifest at the source, which status a refusal
- * has, how far Nexus' search is behind. Nothing here carries referrers.
+ * Not documented, and so to be chosen by a test: whether an index's children come along, whether a move leaves the
+ * manifest at the source, which status a refusal has, how far Nexus' search is behind. Nothing here carries referrers.
  */
 export interface ProductServer {
   /** What goes into serverSide.url. */
@@ -114,10 +116,18 @@ export async function startProduct({ product, registry, user }: ProductOptions):
   function readJob(request: ProductRequest): Job | undefined {
     if (product === "artifactory") {
       const fromKey = /^\/artifactory\/api\/docker\/([^/]+)\/v2\/promote$/.exec(request.path)?.[1];
-      const { targetRepo, dockerRepository, tag, targetTag, copy = false } = (request.body ?? {}) as Record<string, unknown>;
-      if (fromKey === undefined || typeof targetRepo !== "string" || typeof dockerRepository !== "string") return undefined;
+      const {
+        targetRepo,
+        dockerRepository,
+        tag,
+        targetTag,
+        copy = false,
+      } = (request.body ?? {}) as Record<string, unknown>;
+      if (fromKey === undefined || typeof targetRepo !== "string" || typeof dockerRepository !== "string")
+        return undefined;
       // Without a tag the product promotes all of them: a test that asks so has to fail.
-      if (typeof tag !== "string" || targetTag !== tag) throw new TypeError("a promotion of more than one tag was asked for");
+      if (typeof tag !== "string" || targetTag !== tag)
+        throw new TypeError("a promotion of more than one tag was asked for");
       return { fromKey, toKey: targetRepo, image: dockerRepository, tag, copy: copy === true };
     }
     const toKey = /^\/service\/rest\/v1\/staging\/move\/([^/]+)$/.exec(request.path)?.[1];
@@ -142,23 +152,30 @@ export async function startProduct({ product, registry, user }: ProductOptions):
     searched += 1;
     if (searchIsEndless) return [200, { items: [], continuationToken: `page-${searched}` }];
     const isThere =
-      searched > searchIsLate && (await client.resolve({ ...at(wanted.fromKey, wanted.image), tag: wanted.tag })) !== undefined;
+      searched > searchIsLate &&
+      (await client.resolve({ ...at(wanted.fromKey, wanted.image), tag: wanted.tag })) !== undefined;
     const items = [
       ...(isThere ? [component(wanted.fromKey, wanted.image, wanted.tag)] : []),
       ...alsoFound.map(({ repository, name, version }) => component(repository, name, version)),
     ];
     // One a page, as the real one has many: whoever stops at the first sees less than is moved.
     const page = Number(request.query.get("continuationToken") ?? "0");
-    return [200, { items: items.slice(page, page + 1), continuationToken: items.length > page + 1 ? String(page + 1) : null }];
+    return [
+      200,
+      { items: items.slice(page, page + 1), continuationToken: items.length > page + 1 ? String(page + 1) : null },
+    ];
   }
 
   async function answer(request: ProductRequest, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const send = (status: number, body: unknown, headers: Record<string, string> = {}): void => {
       const text = typeof body === "string" ? body : JSON.stringify(body);
-      response.writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json", ...headers }).end(text);
+      response
+        .writeHead(status, { "content-type": typeof body === "string" ? "text/plain" : "application/json", ...headers })
+        .end(text);
     };
     const { refuses, loses, redirect, alsoMoved = [] } = made.behaviour;
-    const expected = user === undefined ? undefined : `Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}`;
+    const expected =
+      user === undefined ? undefined : `Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}`;
     if (expected !== undefined && request.authorization !== expected)
       return send(401, { errors: [{ status: 401, message: "Bad credentials" }] });
     if (redirect !== undefined) return send(307, "", { location: redirect });
@@ -179,7 +196,10 @@ export async function startProduct({ product, registry, user }: ProductOptions):
     return send(200, {
       status: 200,
       message: "Move Successful",
-      data: { destination: job.toKey, "components moved": [{ name: job.image, group: "", version: job.tag }, ...alsoMoved] },
+      data: {
+        destination: job.toKey,
+        "components moved": [{ name: job.image, group: "", version: job.tag }, ...alsoMoved],
+      },
     });
   }
 
@@ -218,5 +238,7 @@ function readSearch(query: URLSearchParams): { fromKey: string; image: string; t
   const fromKey = query.get("repository");
   const image = query.get("docker.imageName");
   const tag = query.get("docker.imageTag");
-  return fromKey === null || image === null || tag === null || query.get("format") !== "docker" ? undefined : { fromKey, image, tag };
+  return fromKey === null || image === null || tag === null || query.get("format") !== "docker"
+    ? undefined
+    : { fromKey, image, tag };
 }

@@ -3,7 +3,10 @@ import { dirname, join } from "node:path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
 import type { Docker } from "./dockerd.ts";
 
-/** Ways to let the field's builders build where there is no builder as a service: each in a folder of its own, with nothing of the machine's settings. */
+/**
+ * Ways to let the field's builders build where there is no builder as a service: each in a folder of its own, with
+ * nothing of the machine's settings.
+ */
 
 async function writeAll(directory: string, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
@@ -15,19 +18,28 @@ async function writeAll(directory: string, files: Readonly<Record<string, string
 const systemPath = (): string => `${process.env["PATH"]}:/usr/sbin:/sbin`;
 
 /**
- * kaniko unpacks the base over its own root, so it gets one: a folder to which it is confined, with mounts and processes of its own. Needs root.
+ * kaniko unpacks the base over its own root, so it gets one: a folder to which it is confined, with mounts and
+ * processes of its own. Needs root.
  */
 export async function buildWithKaniko(
   executor: string,
   directory: string,
-  { destination, dockerfile, files = {} }: { destination: string; dockerfile: string; files?: Readonly<Record<string, string>> },
+  {
+    destination,
+    dockerfile,
+    files = {},
+  }: { destination: string; dockerfile: string; files?: Readonly<Record<string, string>> },
 ): Promise<void> {
   const root = await mkdtemp(join(directory, "kaniko-"));
   await writeAll(
     root,
-    Object.fromEntries(Object.entries({ ...files, Dockerfile: dockerfile }).map(([path, text]) => [`workspace/${path}`, text])),
+    Object.fromEntries(
+      Object.entries({ ...files, Dockerfile: dockerfile }).map(([path, text]) => [`workspace/${path}`, text]),
+    ),
   );
-  await Promise.all(["kaniko", "etc", "proc", "dev", "tmp"].map((each) => mkdir(join(root, each), { recursive: true })));
+  await Promise.all(
+    ["kaniko", "etc", "proc", "dev", "tmp"].map((each) => mkdir(join(root, each), { recursive: true })),
+  );
   await copyFile(executor, join(root, "kaniko/executor"));
   await chmod(join(root, "kaniko/executor"), 0o755);
   for (const file of ["resolv.conf", "hosts"]) await copyFile(`/etc/${file}`, join(root, "etc", file));
@@ -37,10 +49,14 @@ export async function buildWithKaniko(
     ...["--context=dir:///workspace", "--dockerfile=/workspace/Dockerfile", `--destination=${destination}`, "--force"],
     ...["--insecure", "--insecure-pull", "--skip-tls-verify", "--skip-tls-verify-pull"],
   ];
-  await runChecked("unshare", ["--mount", "--pid", "--fork", "sh", "-ec", script, "sh", root, "/kaniko/executor", ...arguments_], {
-    env: { PATH: systemPath(), HOME: "/root", container: "kube" },
-    timeoutMs: 600_000,
-  });
+  await runChecked(
+    "unshare",
+    ["--mount", "--pid", "--fork", "sh", "-ec", script, "sh", root, "/kaniko/executor", ...arguments_],
+    {
+      env: { PATH: systemPath(), HOME: "/root", container: "kube" },
+      timeoutMs: 600_000,
+    },
+  );
 }
 
 /** jib's Maven plugin on an application of one class. */
@@ -98,14 +114,26 @@ export interface PackBuild {
   launcher: string;
 }
 
-/** `pack builder create` and `pack build --publish`, with a lifecycle made of the built program and a small buildpack. */
+/**
+ * `pack builder create` and `pack build --publish`, with a lifecycle made of the built program and a small buildpack.
+ */
 export async function buildWithPack(pack: string, docker: Docker, directory: string, build: PackBuild): Promise<void> {
   const work = await mkdtemp(join(directory, "pack-"));
   const at = (path: string): string => join(work, path);
   await writeAll(at("buildpack"), buildpackFiles);
   for (const program of ["detect", "build"]) await chmod(at(`buildpack/bin/${program}`), 0o755);
   await mkdir(at("lifecycle"), { recursive: true });
-  for (const phase of ["analyzer", "builder", "creator", "detector", "exporter", "extender", "lifecycle", "rebaser", "restorer"]) {
+  for (const phase of [
+    "analyzer",
+    "builder",
+    "creator",
+    "detector",
+    "exporter",
+    "extender",
+    "lifecycle",
+    "rebaser",
+    "restorer",
+  ]) {
     await cp(build.lifecycle, at(`lifecycle/${phase}`));
   }
   await cp(build.launcher, at("lifecycle/launcher"));
@@ -120,7 +148,18 @@ export async function buildWithPack(pack: string, docker: Docker, directory: str
   await docker.docker("pull", build.base);
   await run("builder", "create", "local/builder:1", "--config", "builder.toml", "--pull-policy", "if-not-present");
   await run(
-    ...["build", build.destination, "--builder", "local/builder:1", "--path", "app", "--publish", "--network", "host", "--trust-builder"],
+    ...[
+      "build",
+      build.destination,
+      "--builder",
+      "local/builder:1",
+      "--path",
+      "app",
+      "--publish",
+      "--network",
+      "host",
+      "--trust-builder",
+    ],
     ...["--pull-policy", "if-not-present"],
   );
 }

@@ -14,12 +14,23 @@ export interface BuildKit {
   stop(): Promise<void>;
 }
 
-/** A BuildKit of the test's own, in whose builds the machine's network is there (for a distribution's archive). Needs root. */
-export async function startBuildKit(programs: { buildkitd: string; buildctl: string }, registry: string): Promise<BuildKit> {
+/**
+ * A BuildKit of the test's own, in whose builds the machine's network is there (for a distribution's archive). Needs
+ * root.
+ */
+export async function startBuildKit(
+  programs: { buildkitd: string; buildctl: string },
+  registry: string,
+): Promise<BuildKit> {
   const directory = await mkdtemp(join(tmpdir(), "gp-buildkit-"));
   const at = (name: string): string => join(directory, name);
   const address = `unix://${at("buildkit.sock")}`;
-  const env = { PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, HOME: directory, TMPDIR: directory, BUILDKIT_HOST: address };
+  const env = {
+    PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`,
+    HOME: directory,
+    TMPDIR: directory,
+    BUILDKIT_HOST: address,
+  };
   await writeFile(at("buildkitd.toml"), `[registry."${registry}"]\n  http = true\n`);
   const daemon = startProgram(
     programs.buildkitd,
@@ -31,7 +42,9 @@ export async function startBuildKit(programs: { buildkitd: string; buildctl: str
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await daemon.until(async () => (await runChecked(programs.buildctl, ["debug", "workers"], { env, timeoutMs: 10_000 })).stdout !== "");
+    await daemon.until(
+      async () => (await runChecked(programs.buildctl, ["debug", "workers"], { env, timeoutMs: 10_000 })).stdout !== "",
+    );
   } catch (error) {
     await stop();
     throw error;

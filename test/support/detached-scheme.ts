@@ -11,8 +11,9 @@ import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "@gol
 import { z } from "zod";
 
 /**
- * A scheme that the project does not have: Ed25519, and signatures apart from what they sign. The statement refers to the image, and each signature to the
- * statement's manifest, whose digest is what it signs; so that a statement can have signatures of several, and evidence lies on two levels.
+ * A scheme that the project does not have: Ed25519, and signatures apart from what they sign. The statement refers to
+ * the image, and each signature to the statement's manifest, whose digest is what it signs; so that a statement can
+ * have signatures of several, and evidence lies on two levels.
  */
 
 export const statementArtifact = "application/vnd.example.statement.v1";
@@ -20,7 +21,10 @@ export const signatureArtifact = "application/vnd.example.signature.v1";
 
 const signerSchema = z.strictObject({
   kind: z.literal("detached").describe("How this signer signs: with an Ed25519 key, apart from the statement."),
-  ed25519: z.base64().length(60, "expected the base64 of an Ed25519 key (SPKI, DER)").describe("The public key: SPKI, DER, base64."),
+  ed25519: z
+    .base64()
+    .length(60, "expected the base64 of an Ed25519 key (SPKI, DER)")
+    .describe("The public key: SPKI, DER, base64."),
 });
 
 export const detached = {
@@ -42,7 +46,11 @@ function readKey(text: string, what: string): KeyObject {
   }
 }
 
-async function verifyDetached({ manifest, descriptor, below }: FoundReferrer, read: ReadBlob, signers: readonly TrustedSigner[]) {
+async function verifyDetached(
+  { manifest, descriptor, below }: FoundReferrer,
+  read: ReadBlob,
+  signers: readonly TrustedSigner[],
+) {
   const statement = onlyLayer(manifest, intotoPayloadType);
   if (statement === undefined) return { reason: "it is not one statement and nothing else" };
   const names = new Set<string>();
@@ -52,7 +60,8 @@ async function verifyDetached({ manifest, descriptor, below }: FoundReferrer, re
     if (layer === undefined || layer.size !== 64) continue;
     const signature = await read(layer);
     const by = signers.filter(
-      ({ material }) => material.kind === "key" && verify(null, Buffer.from(descriptor.digest), material.key, signature),
+      ({ material }) =>
+        material.kind === "key" && verify(null, Buffer.from(descriptor.digest), material.key, signature),
     );
     for (const { name } of by) names.add(name);
     if (by.length > 0) used.push(each);
@@ -64,7 +73,8 @@ async function verifyDetached({ manifest, descriptor, below }: FoundReferrer, re
 /** The layer of a manifest that holds nothing besides. */
 function onlyLayer({ config, layers }: ImageManifest, mediaType: string): Descriptor | undefined {
   const [layer, ...more] = layers;
-  const isBare = config.mediaType === mediaTypes.ociEmpty && config.digest === emptyBlob.digest && config.size === emptyBlob.size;
+  const isBare =
+    config.mediaType === mediaTypes.ociEmpty && config.digest === emptyBlob.digest && config.size === emptyBlob.size;
   return isBare && more.length === 0 && layer?.mediaType === mediaType ? layer : undefined;
 }
 

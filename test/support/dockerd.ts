@@ -15,14 +15,19 @@ export interface Docker {
 }
 
 /**
- * A Docker daemon of the test's own: socket, images, pid file and containerd are under a temporary folder, and it touches neither the machine's networks nor its
- * packet filter. Needs root.
+ * A Docker daemon of the test's own: socket, images, pid file and containerd are under a temporary folder, and it
+ * touches neither the machine's networks nor its packet filter. Needs root.
  */
 export async function startDockerd(programs: { dockerd: string; docker: string }): Promise<Docker> {
   const directory = await mkdtemp(join(tmpdir(), "gp-docker-"));
   const at = (name: string): string => join(directory, name);
   const host = `unix://${at("docker.sock")}`;
-  const env = { PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, HOME: directory, DOCKER_HOST: host, DOCKER_CONFIG: at("config") };
+  const env = {
+    PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`,
+    HOME: directory,
+    DOCKER_HOST: host,
+    DOCKER_CONFIG: at("config"),
+  };
   const docker = async (...args: string[]): Promise<string> =>
     (await runChecked(programs.docker, args, { env, timeoutMs: 120_000 })).stdout.trim();
   // The machine's own settings are not for this one.
@@ -63,7 +68,17 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
     docker,
     async askForPage(image) {
       const port = await freePort();
-      const container = await docker("run", "--detach", "--network", "host", "--env", `PORT=${port}`, "--env", "HOST=127.0.0.1", image);
+      const container = await docker(
+        "run",
+        "--detach",
+        "--network",
+        "host",
+        "--env",
+        `PORT=${port}`,
+        "--env",
+        "HOST=127.0.0.1",
+        image,
+      );
       try {
         for (let attempt = 1; ; attempt++) {
           try {
@@ -71,7 +86,8 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
             return { status: answer.status, text: await answer.text() };
           } catch (error) {
             const isRunning = (await docker("inspect", "--format", "{{.State.Running}}", container)) === "true";
-            if (!isRunning || attempt === 100) throw new Error(`no answer: ${await docker("logs", container)}`, { cause: error });
+            if (!isRunning || attempt === 100)
+              throw new Error(`no answer: ${await docker("logs", container)}`, { cause: error });
             await pause(100);
           }
         }

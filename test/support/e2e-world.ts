@@ -9,7 +9,12 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { parseDocument } from "yaml";
-import { activatePlatformPolicy, buildPlatformImages, installPlatform, type Platform } from "../../examples/golden-platform/platform.ts";
+import {
+  activatePlatformPolicy,
+  buildPlatformImages,
+  installPlatform,
+  type Platform,
+} from "../../examples/golden-platform/platform.ts";
 import { onAnyServer, onGitHub, onServer } from "../../scripts/workflows/places.ts";
 import { renderWorkflows } from "../../scripts/workflows/render.ts";
 import { type ActRun, runAct } from "./act.ts";
@@ -18,7 +23,10 @@ import { actionFiles, projectRoot } from "./workflows.ts";
 /** Made-up commits: these repositories are folders, and act looks a commit up in its arguments. */
 export const goldenpathCommit = "a".repeat(40);
 export const wrapperCommit = "b".repeat(40);
-/** The workflows as github.com runs them, which reach goldenpath's actions without a checkout, and a wrapper that calls those. */
+/**
+ * The workflows as github.com runs them, which reach goldenpath's actions without a checkout, and a wrapper that calls
+ * those.
+ */
 const goldenpathCommitOnGitHub = "d".repeat(40);
 const wrapperCommitOnGitHub = "e".repeat(40);
 /** Where the same goldenpath is called on a server or runner that does not know `job.workflow_*`: act as it is. */
@@ -37,7 +45,10 @@ export const logins = {
   vetted: { username: "promoter", password: "vetted-password-of-the-test" },
 };
 
-/** An organisation in a folder: two registries with a login each, a platform, its wrapper, and goldenpath as others get it. */
+/**
+ * An organisation in a folder: two registries with a login each, a platform, its wrapper, and goldenpath as others get
+ * it.
+ */
 export interface World {
   directory: string;
   quarantine: RegistryServer;
@@ -52,7 +63,11 @@ export interface World {
   changePolicy(serial: number): Promise<void>;
   secrets: Readonly<Record<string, string>>;
   /** Runs a workflow of a repository `acme/NAME` that is made of `files` (path → text) over a copy of `source`. */
-  run(name: string, source: string | undefined, files: Readonly<Record<string, string>>): Promise<ActRun & { commit: string }>;
+  run(
+    name: string,
+    source: string | undefined,
+    files: Readonly<Record<string, string>>,
+  ): Promise<ActRun & { commit: string }>;
   close(): Promise<void>;
 }
 
@@ -87,9 +102,16 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
         join(directory, "goldenpath-on-old-runner"),
         workflowsOnOldRunner(),
       ),
-      [`${goldenpathName}@${goldenpathCommitOnGitHub}`]: renderGoldenpath(join(directory, "goldenpath-on-github"), workflowsOnGitHub()),
+      [`${goldenpathName}@${goldenpathCommitOnGitHub}`]: renderGoldenpath(
+        join(directory, "goldenpath-on-github"),
+        workflowsOnGitHub(),
+      ),
       [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts),
-      [`${wrapperName}@${wrapperCommitOnGitHub}`]: renderWrapper(join(directory, "wrapper-on-github"), goldenpathCommitOnGitHub, facts),
+      [`${wrapperName}@${wrapperCommitOnGitHub}`]: renderWrapper(
+        join(directory, "wrapper-on-github"),
+        goldenpathCommitOnGitHub,
+        facts,
+      ),
     };
     const secrets = {
       ...Object.fromEntries(stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")])),
@@ -103,14 +125,21 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
     return {
       ...{ directory, quarantine, vetted, platform, client, env, policy, secrets, close },
       async changePolicy(serial) {
-        await activate(await writeWithVetted(platform, vetted.host, { serial, remark: ` serial ${serial}` }), platform, places);
+        await activate(
+          await writeWithVetted(platform, vetted.host, { serial, remark: ` serial ${serial}` }),
+          platform,
+          places,
+        );
       },
       async run(name, source, files) {
         runs += 1;
         const at = join(directory, `run-${runs}`);
         const repository = join(at, "repository");
         const commit = await makeRepository(tools.git, repository, { name, source, files });
-        const checkouts = { [`acme/${name}@${commit}`]: repository, [`${goldenpathName}@${goldenpathCommit}`]: goldenpath };
+        const checkouts = {
+          [`acme/${name}@${commit}`]: repository,
+          [`${goldenpathName}@${goldenpathCommit}`]: goldenpath,
+        };
         const run = await runAct({
           act: tools.act,
           repository,
@@ -119,7 +148,10 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
           secrets,
           repositories,
           // As on a runner of one's own, whose tool cache stays from one run to the next.
-          env: { STAND_IN_REPOSITORIES: JSON.stringify(checkouts), GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env) },
+          env: {
+            STAND_IN_REPOSITORIES: JSON.stringify(checkouts),
+            GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env),
+          },
         });
         return { ...run, commit };
       },
@@ -138,7 +170,10 @@ export function passphraseSecret(stage: string): string {
   return `${keySecret(stage)}_PASSPHRASE`;
 }
 
-/** The secrets of two stages, one that signs a result and one that promotes, with their keys under a passphrase, as cosign keeps keys; the others stay plain. */
+/**
+ * The secrets of two stages, one that signs a result and one that promotes, with their keys under a passphrase, as
+ * cosign keeps keys; the others stay plain.
+ */
 async function encryptKeys(cosign: string, directory: string, platform: Platform): Promise<Record<string, string>> {
   mkdirSync(directory, { mode: 0o700 });
   const secrets: Record<string, string> = {};
@@ -153,7 +188,9 @@ async function encryptKeys(cosign: string, directory: string, platform: Platform
   return secrets;
 }
 
-/** The example's caller, calling the wrapper at its commit; `onGitHub`, the one that calls the workflows for github.com. */
+/**
+ * The example's caller, calling the wrapper at its commit; `onGitHub`, the one that calls the workflows for github.com.
+ */
 export function readCaller({ onGitHub = false } = {}): Record<string, string> {
   const path = ".github/workflows/golden-path.yml";
   const commit = onGitHub ? wrapperCommitOnGitHub : wrapperCommit;
@@ -171,7 +208,10 @@ function writeDockerConfig(directory: string, quarantine: string, vetted: string
   return target;
 }
 
-/** The example platform has one registry for both; here vetted is another, with another login. `remark` makes another policy of it. */
+/**
+ * The example platform has one registry for both; here vetted is another, with another login. `remark` makes another
+ * policy of it.
+ */
 async function writeWithVetted(platform: Platform, vetted: string, { serial = 1, remark = "" } = {}): Promise<string> {
   const document = parseDocument(readFileSync(platform.policyFile, "utf8"));
   document.setIn(["environments", "production", "to", 0], `${vetted}/vetted`);
@@ -184,7 +224,8 @@ async function writeWithVetted(platform: Platform, vetted: string, { serial = 1,
 }
 
 /**
- * Puts a policy in force: in vetted, where promote looks, and in quarantine, where the other stages have a login to read it.
+ * Puts a policy in force: in vetted, where promote looks, and in quarantine, where the other stages have a login to
+ * read it.
  * @returns what the wrapper names
  */
 async function activate(
@@ -208,7 +249,10 @@ function workflowsOnOldRunner(): Record<string, string> {
   return fullNames(renderWorkflows(onAnyServer), goldenpathCommitOnOldRunner);
 }
 
-/** Those for github.com, with what `$/` and `job.workflow_ref` mean there written out, and without `cache-mode`: act 0.2.89 knows none of them. */
+/**
+ * Those for github.com, with what `$/` and `job.workflow_ref` mean there written out, and without `cache-mode`: act
+ * 0.2.89 knows none of them.
+ */
 function workflowsOnGitHub(): Record<string, string> {
   const files = Object.entries(renderWorkflows(onGitHub)).map(([name, text]) => {
     const ref = `${goldenpathName}/.github/workflows/${name}@${goldenpathCommitOnGitHub}`;
@@ -225,11 +269,16 @@ function workflowsOnGitHub(): Record<string, string> {
   return Object.fromEntries(files);
 }
 
-/** In a called workflow, act looks for `./.github/workflows` in the caller's repository; GitHub, beside the called one. */
+/**
+ * In a called workflow, act looks for `./.github/workflows` in the caller's repository; GitHub, beside the called one.
+ */
 function fullNames(files: Readonly<Record<string, string>>, commit: string): Record<string, string> {
   const own = `uses: ${goldenpathName}/.github/workflows/$1@${commit}`;
   return Object.fromEntries(
-    Object.entries(files).map(([name, text]) => [name, text.replaceAll(/uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g, own)]),
+    Object.entries(files).map(([name, text]) => [
+      name,
+      text.replaceAll(/uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g, own),
+    ]),
   );
 }
 
@@ -246,7 +295,10 @@ function renderGoldenpath(target: string, workflows: Readonly<Record<string, str
   return target;
 }
 
-/** The example organisation's wrapper with what a platform team fills in, and a database of vulnerabilities, since the scanner's own cannot be downloaded here. */
+/**
+ * The example organisation's wrapper with what a platform team fills in, and a database of vulnerabilities, since the
+ * scanner's own cannot be downloaded here.
+ */
 function renderWrapper(
   target: string,
   commit: string,
@@ -255,7 +307,11 @@ function renderWrapper(
   const path = ".github/workflows/golden-path.yml";
   const database = join(projectRoot, "examples/vulnerability-data/grype-db");
   let text = pinCommit(readFileSync(join(projectRoot, "examples/organisation", path), "utf8"), goldenpathName, commit);
-  text = replaceOnce(text, /policy: oci:\/\/registry\.acme\.example\/\S+/, `policy: ${facts.policy}\n      database: ${database}`);
+  text = replaceOnce(
+    text,
+    /policy: oci:\/\/registry\.acme\.example\/\S+/,
+    `policy: ${facts.policy}\n      database: ${database}`,
+  );
   text = replaceOnce(
     text,
     / {8}-----BEGIN PUBLIC KEY-----[\s\S]*-----END PUBLIC KEY-----\n/,
@@ -305,9 +361,15 @@ async function makeRepository(
     writeFileSync(join(directory, path), text);
   }
   // Without the user's own settings: a signing hook or another default branch would change what is made.
-  const env = { PATH: process.env["PATH"], GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_SYSTEM: "/dev/null", HOME: directory };
+  const env = {
+    PATH: process.env["PATH"],
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_CONFIG_SYSTEM: "/dev/null",
+    HOME: directory,
+  };
   const identity = ["-c", "user.name=acme", "-c", "user.email=team@acme.example"];
-  const run = async (...args: string[]): Promise<string> => (await runChecked(git, args, { env, cwd: directory })).stdout.trim();
+  const run = async (...args: string[]): Promise<string> =>
+    (await runChecked(git, args, { env, cwd: directory })).stdout.trim();
   await run("init", "--quiet", "--initial-branch", "main");
   await run("remote", "add", "origin", `https://github.com/acme/${name}`);
   await run("add", "--all");

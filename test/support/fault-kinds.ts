@@ -30,7 +30,15 @@ type Part<Kind extends RequestKind> = Record<Kind, Expectation | Reason>;
 const listKinds = ["tags-get", "tags-page", "referrers-get", "referrers-page"] as const;
 /** Answered with 404, whose body is for people. */
 const absentKinds = ["referrers-absent", "tag-absent"] as const;
-const bodyKinds = [...listKinds, ...absentKinds, "manifest-get", "tag-get", "fallback-get", "blob-get", "token"] as const;
+const bodyKinds = [
+  ...listKinds,
+  ...absentKinds,
+  "manifest-get",
+  "tag-get",
+  "fallback-get",
+  "blob-get",
+  "token",
+] as const;
 const headKinds = ["manifest-head", "blob-head"] as const;
 const startKinds = ["upload-start", "mount"] as const;
 const sentKinds = ["upload-content", "manifest-put", "tag-put", "fallback-put"] as const;
@@ -79,7 +87,8 @@ const severed = (action: FaultAction, at: Partial<Row> = {}): FaultRow => ({
   hitsAnything: true,
 });
 
-const brokenBody = (action: FaultAction): FaultRow => severed(action, { ...all(headKinds, noBody), ...all(writeKinds, noBody) });
+const brokenBody = (action: FaultAction): FaultRow =>
+  severed(action, { ...all(headKinds, noBody), ...all(writeKinds, noBody) });
 
 const invalidDigest = JSON.stringify({ errors: [{ code: "DIGEST_INVALID", message: "the digest is another one" }] });
 const noReferrers: Row = {
@@ -112,7 +121,10 @@ function createEndlessLinks(): FaultAction {
 
 export const faults: Readonly<Record<string, FaultRow>> = {
   "429, Retry-After in seconds": throttled(() => ({ "Retry-After": "7" }), 6_500),
-  "429, Retry-After as a date": throttled(() => ({ "Retry-After": new Date(Date.now() + 40_000).toUTCString() }), 20_000),
+  "429, Retry-After as a date": throttled(
+    () => ({ "Retry-After": new Date(Date.now() + 40_000).toUTCString() }),
+    20_000,
+  ),
   "429 alone": throttled(() => ({}), 200),
   "500": status(500),
   "502": status(502),
@@ -136,7 +148,9 @@ export const faults: Readonly<Record<string, FaultRow>> = {
   "wrong bytes of the right length": {
     // On the way there as well: the registry finds that what came is something else.
     action: (_stand, kind) =>
-      kind.endsWith("-put") || kind === "upload-content" ? { kind: "status", status: 400, body: invalidDigest } : { kind: "corrupt" },
+      kind.endsWith("-put") || kind === "upload-content"
+        ? { kind: "status", status: 400, body: invalidDigest }
+        : { kind: "corrupt" },
     at: {
       ...all(["manifest-get", "tag-get", "fallback-get", "blob-get", "upload-content"], refused("digest-mismatch")),
       ...all(["manifest-put", "tag-put", "fallback-put"], refused("registry-error")),
@@ -217,7 +231,9 @@ export const faults: Readonly<Record<string, FaultRow>> = {
     action: (_stand, _kind, asked) => ({
       kind: "status",
       status: 401,
-      headers: { "WWW-Authenticate": `Bearer realm="http://${asked.host}/token",service="goldenpath-registry",error="invalid_token"` },
+      headers: {
+        "WWW-Authenticate": `Bearer realm="http://${asked.host}/token",service="goldenpath-registry",error="invalid_token"`,
+      },
     }),
     at: {
       ...everywhere(passes("registry-unauthorized")),
@@ -242,7 +258,10 @@ export const faults: Readonly<Record<string, FaultRow>> = {
     "upload-content": refused("registry-unauthorized"),
   }),
   "redirect to plain http": redirected(() => "http://registry.example", everywhere(refused("redirect-refused"))),
-  "redirect into the private network": redirected(() => "http://169.254.169.254", everywhere(refused("redirect-refused"))),
+  "redirect into the private network": redirected(
+    () => "http://169.254.169.254",
+    everywhere(refused("redirect-refused")),
+  ),
   "redirect in a circle": { ...redirected(() => "", everywhere(passes("redirect-refused"))), mostRequests: 80 },
 
   "404 for referrers": {

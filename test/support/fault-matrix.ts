@@ -35,15 +35,18 @@ export function listCells(operation: Operation): Cell[] {
 /** Runs an operation's cells, some at a time: each has registries of its own. */
 export function describeCells(operation: Operation): void {
   const cells = Map.groupBy(listCells(operation), ({ scenario }) => scenario);
-  describe.each([...cells].map(([scenario, its]) => ({ name: scenario.name, its })))(`${operation}: $name`, ({ its }) => {
-    const byFault = [...Map.groupBy(its, ({ fault }) => fault)].map(([fault, same]) => ({ fault, same }));
-    test.each(byFault)("$fault", async ({ same }) => {
-      const problems = await Promise.all(
-        same.map(async (cell) => (await findProblems(cell)).map((problem) => `${nameOf(cell)}: ${problem}`)),
-      );
-      if (problems.flat().length > 0) expect.fail(problems.flat().join("\n"));
-    });
-  });
+  describe.each([...cells].map(([scenario, its]) => ({ name: scenario.name, its })))(
+    `${operation}: $name`,
+    ({ its }) => {
+      const byFault = [...Map.groupBy(its, ({ fault }) => fault)].map(([fault, same]) => ({ fault, same }));
+      test.each(byFault)("$fault", async ({ same }) => {
+        const problems = await Promise.all(
+          same.map(async (cell) => (await findProblems(cell)).map((problem) => `${nameOf(cell)}: ${problem}`)),
+        );
+        if (problems.flat().length > 0) expect.fail(problems.flat().join("\n"));
+      });
+    },
+  );
 }
 
 function nameOf({ point, forGood, auth }: Cell): string {
@@ -91,10 +94,12 @@ async function findProblems(cell: Cell): Promise<string[]> {
     problems.push(...judgeEnding(outcome, ending));
     const missed = row.check?.(stand);
     if (missed !== undefined) problems.push(missed);
-    if (outcome.error === undefined && forGood) problems.push(...(await failureOf(async () => scenario.verifyUnderFault?.(stand))));
+    if (outcome.error === undefined && forGood)
+      problems.push(...(await failureOf(async () => scenario.verifyUnderFault?.(stand))));
     asked.faults = [];
     problems.push(...(await findUnwanted(stand, scenario, before)));
-    if (outcome.error === undefined && ending === "well") problems.push(...(await failureOf(() => scenario.verify(stand, outcome.result))));
+    if (outcome.error === undefined && ending === "well")
+      problems.push(...(await failureOf(() => scenario.verify(stand, outcome.result))));
     return problems;
   } finally {
     await stand.close();
@@ -104,7 +109,8 @@ async function findProblems(cell: Cell): Promise<string[]> {
 async function prepare(stand: FaultStand, scenario: Scenario, point: Point): Promise<void> {
   await scenario.seed(stand.registry);
   if (stand.source !== undefined) await scenario.seedSource?.(stand.source);
-  if (stand.other !== undefined) await (point.at === "source" ? scenario.seedSource?.(stand.other) : scenario.seed(stand.other));
+  if (stand.other !== undefined)
+    await (point.at === "source" ? scenario.seedSource?.(stand.other) : scenario.seed(stand.other));
   stand.registry.server.faults = [...(scenario.faults ?? [])];
   for (const server of stand.servers) server.requests.length = 0;
 }
@@ -160,7 +166,9 @@ async function settle(work: Promise<unknown>): Promise<Outcome> {
 function judgeEnding({ error }: Outcome, expected: Ending): string[] {
   if (expected === "well") return error === undefined ? [] : [`it fails: ${codeOf(error)}`];
   if (error === undefined) return [`it ends well, and not with ${expected.join(" or ")}`];
-  return expected.includes(codeOf(error)) ? [] : [`it fails with ${codeOf(error)}, and not with ${expected.join(" or ")}`];
+  return expected.includes(codeOf(error))
+    ? []
+    : [`it fails with ${codeOf(error)}, and not with ${expected.join(" or ")}`];
 }
 
 /** A named error's code; anything else is not what a client may throw. */
@@ -178,7 +186,10 @@ async function failureOf(body: () => Promise<void> | undefined): Promise<string[
   }
 }
 
-/** What is in the registry that was not there before, and that nobody wanted there; and what was there, and is not any more. */
+/**
+ * What is in the registry that was not there before, and that nobody wanted there; and what was there, and is not any
+ * more.
+ */
 async function findUnwanted(stand: FaultStand, scenario: Scenario, before: Snapshot): Promise<string[]> {
   const problems: string[] = [];
   const after = await stand.registry.server.snapshot();
@@ -189,12 +200,15 @@ async function findUnwanted(stand: FaultStand, scenario: Scenario, before: Snaps
     // What a list at a fallback tag may be is another question, which the reading of it answers.
     const lists = new Set(Object.entries(tags).flatMap(([tag, digest]) => (tag.startsWith("sha256-") ? [digest] : [])));
     for (const digest of [...manifests, ...blobs]) {
-      if (!kept.has(digest) && !wanted.has(digest) && !lists.has(digest)) problems.push(`${digest} has come into ${name}`);
+      if (!kept.has(digest) && !wanted.has(digest) && !lists.has(digest))
+        problems.push(`${digest} has come into ${name}`);
     }
-    for (const digest of kept) if (![...manifests, ...blobs].includes(digest)) problems.push(`${digest} has gone from ${name}`);
+    for (const digest of kept)
+      if (![...manifests, ...blobs].includes(digest)) problems.push(`${digest} has gone from ${name}`);
     for (const [tag, digest] of Object.entries(tags)) {
       if (tag.startsWith("sha256-")) problems.push(...(await judgeList(stand, name, digest, had.tags[tag], wanted)));
-      else if (digest !== had.tags[tag] && digest !== scenario.mayTag?.[tag]) problems.push(`${name}:${tag} has come to ${digest}`);
+      else if (digest !== had.tags[tag] && digest !== scenario.mayTag?.[tag])
+        problems.push(`${name}:${tag} has come to ${digest}`);
     }
   }
   return problems;
@@ -210,11 +224,15 @@ async function judgeList(
 ): Promise<string[]> {
   const entries = async (digest: string): Promise<string[]> =>
     (
-      JSON.parse(Buffer.from(await stand.registry.read(name, "manifests", digest)).toString()) as { manifests: { digest: Digest }[] }
+      JSON.parse(Buffer.from(await stand.registry.read(name, "manifests", digest)).toString()) as {
+        manifests: { digest: Digest }[];
+      }
     ).manifests.map((each) => each.digest);
   const had = before === undefined ? [] : await entries(before);
   const has = await entries(now);
-  const lost = had.filter((digest) => !has.includes(digest)).map((digest) => `the list of referrers has lost ${digest}`);
+  const lost = had
+    .filter((digest) => !has.includes(digest))
+    .map((digest) => `the list of referrers has lost ${digest}`);
   const strange = has
     .filter((digest) => !had.includes(digest) && !wanted.has(digest))
     .map((digest) => `the list of referrers has ${digest}`);

@@ -2,7 +2,13 @@ import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
-import { type BuiltManifest, buildImage, buildIndex, buildReferrer, describeBytes } from "@goldenpath/registry-client/testing";
+import {
+  type BuiltManifest,
+  buildImage,
+  buildIndex,
+  buildReferrer,
+  describeBytes,
+} from "@goldenpath/registry-client/testing";
 import type { Fault, RegistryOptions } from "@goldenpath/registry-server/server";
 import { expect } from "vitest";
 import type { AuthKind, Door, Expectation, FaultStand } from "./fault-stand.ts";
@@ -76,7 +82,9 @@ const largeBytes = Buffer.alloc(1024 * 1024 + 256 * 1024 + 17, "0123456789abcdef
 const large = describeBytes(largeBytes, mediaTypes.ociLayerTar);
 const image = buildImage({ layers: ["a layer"] });
 const newer = buildImage({ layers: ["a layer"], labels: { version: "2" } });
-const referrers = ["a", "b", "c", "d", "e"].map((name) => buildReferrer(image.descriptor, `application/x.${name}`, { name }));
+const referrers = ["a", "b", "c", "d", "e"].map((name) =>
+  buildReferrer(image.descriptor, `application/x.${name}`, { name }),
+);
 const added = buildReferrer(image.descriptor, "application/x.new", { name: "new" });
 const fallback = fallbackTag(image.descriptor.digest);
 
@@ -123,7 +131,10 @@ const manifestGet = get("/manifests/sha256:", "manifest-get");
 const blobGet = get("/blobs/sha256:", "blob-get");
 const blobHead: Point = { kind: "blob-head", match: { method: "HEAD", path: "/blobs/sha256:" } };
 const uploadStart: Point = { kind: "upload-start", match: { method: "POST", path: "/blobs/uploads/$" } };
-const uploadContent: Point = { kind: "upload-content", match: { method: ["PUT", "PATCH"], path: "/blobs/uploads/[^/]" } };
+const uploadContent: Point = {
+  kind: "upload-content",
+  match: { method: ["PUT", "PATCH"], path: "/blobs/uploads/[^/]" },
+};
 const mount: Point = { kind: "mount", match: { method: "POST", path: "[?&]mount=" } };
 const manifestPut: Point = { kind: "manifest-put", match: { method: "PUT", path: "/manifests/sha256:" } };
 const referrersGet = get("/referrers/", "referrers-get");
@@ -136,7 +147,8 @@ const pulls: Scenario[] = [
     points: [manifestGet],
     seed: (door) => putImage(door, image),
     run: (stand) => stand.client.fetchManifest({ ...shop(stand), digest: image.descriptor.digest }),
-    verify: async (_stand, result) => expect(result).toMatchObject({ kind: "image", bytes: image.bytes, digest: image.descriptor.digest }),
+    verify: async (_stand, result) =>
+      expect(result).toMatchObject({ kind: "image", bytes: image.bytes, digest: image.descriptor.digest }),
   },
   {
     operation: "pull",
@@ -144,7 +156,8 @@ const pulls: Scenario[] = [
     points: [get("/manifests/v1$", "tag-get")],
     seed: (door) => putImage(door, image, "v1"),
     run: (stand) => stand.client.fetchManifest({ ...shop(stand), tag: "v1" }),
-    verify: async (_stand, result) => expect(result).toMatchObject({ kind: "image", bytes: image.bytes, digest: image.descriptor.digest }),
+    verify: async (_stand, result) =>
+      expect(result).toMatchObject({ kind: "image", bytes: image.bytes, digest: image.descriptor.digest }),
   },
   {
     operation: "pull",
@@ -209,7 +222,8 @@ const pushes: Scenario[] = [
     points: [blobHead, uploadStart, uploadContent, { ...blobGet, at: "source" }],
     seed: async () => undefined,
     seedSource: (door) => door.putBlob("shop", large.digest, largeBytes),
-    run: (stand) => stand.client.copyBlob({ ...shop(stand), registry: stand.source?.server.host ?? "" }, shop(stand), large),
+    run: (stand) =>
+      stand.client.copyBlob({ ...shop(stand), registry: stand.source?.server.host ?? "" }, shop(stand), large),
     verify: (stand) => expectBlob(stand.registry, large),
     mayAdd: [large.digest],
   },
@@ -248,7 +262,8 @@ const referrerReads: Scenario[] = [
       await putFallbackIndex(door);
     },
     run: (stand) => stand.client.listReferrers(shop(stand), image.descriptor.digest),
-    verify: async (_stand, result) => expect(digestsOf(result)).toEqual(digestsOf(referrers.map(({ descriptor }) => descriptor))),
+    verify: async (_stand, result) =>
+      expect(digestsOf(result)).toEqual(digestsOf(referrers.map(({ descriptor }) => descriptor))),
   },
   {
     operation: "referrers-read",
@@ -260,12 +275,15 @@ const referrerReads: Scenario[] = [
       await putFallbackIndex(door);
     },
     run: (stand) => stand.client.listReferrers(shop(stand), image.descriptor.digest),
-    verify: async (_stand, result) => expect(digestsOf(result)).toEqual(digestsOf(referrers.map(({ descriptor }) => descriptor))),
+    verify: async (_stand, result) =>
+      expect(digestsOf(result)).toEqual(digestsOf(referrers.map(({ descriptor }) => descriptor))),
   },
 ];
 
 async function expectAdded(stand: FaultStand): Promise<void> {
-  expect(Buffer.from(await stand.registry.read("shop", "manifests", added.descriptor.digest)).equals(added.bytes)).toBe(true);
+  expect(Buffer.from(await stand.registry.read("shop", "manifests", added.descriptor.digest)).equals(added.bytes)).toBe(
+    true,
+  );
 }
 
 function digestsIn(index: Uint8Array): string[] {
@@ -292,7 +310,9 @@ const referrerWrites: Scenario[] = [
       // Another host has a list of its own.
       if (stand.other !== undefined) return;
       const another = stand.connect();
-      expect(digestsOf(await another.listReferrers(shop(stand), image.descriptor.digest))).toContain(added.descriptor.digest);
+      expect(digestsOf(await another.listReferrers(shop(stand), image.descriptor.digest))).toContain(
+        added.descriptor.digest,
+      );
       await another.close();
     },
     mayAdd: [added.descriptor.digest],
@@ -301,7 +321,9 @@ const referrerWrites: Scenario[] = [
     operation: "referrers-write",
     name: "where the fallback tag lists them",
     // Another host does not get to see what is written.
-    instead: { "redirect to another host that has the same": { "fallback-get": { once: "well", forGood: ["registry-error"] } } },
+    instead: {
+      "redirect to another host that has the same": { "fallback-get": { once: "well", forGood: ["registry-error"] } },
+    },
     points: [manifestPut, fallbackGet, { kind: "fallback-put", match: { method: "PUT", path: "/manifests/sha256-" } }],
     registry: { referrers: false },
     async seed(door) {
@@ -336,7 +358,12 @@ const tags: Scenario[] = [
         await putImage(door, newer);
       },
       run: (stand) =>
-        stand.client.setTag(shop(stand), tag, parseManifest(newer.bytes, newer.descriptor.mediaType, "to be tagged"), expected),
+        stand.client.setTag(
+          shop(stand),
+          tag,
+          parseManifest(newer.bytes, newer.descriptor.mediaType, "to be tagged"),
+          expected,
+        ),
       async verify(stand, result) {
         expect(result).toBe("set");
         expect((await stand.registry.server.snapshot())["shop"]?.tags[tag]).toBe(newer.descriptor.digest);
@@ -370,7 +397,8 @@ const logins: Scenario[] = [
       identityToken,
       seed: (door) => putImage(door, image, "v1"),
       run: (stand) => stand.client.fetchManifest({ ...shop(stand), tag: "v1" }),
-      verify: async (_stand, result) => expect(result).toMatchObject({ bytes: image.bytes, digest: image.descriptor.digest }),
+      verify: async (_stand, result) =>
+        expect(result).toMatchObject({ bytes: image.bytes, digest: image.descriptor.digest }),
     }),
   ),
 ];
@@ -380,4 +408,12 @@ async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.byteLength; at += 64 * 1024) yield bytes.subarray(at, at + 64 * 1024);
 }
 
-export const scenarios: readonly Scenario[] = [...pulls, ...pushes, ...mounts, ...referrerReads, ...referrerWrites, ...tags, ...logins];
+export const scenarios: readonly Scenario[] = [
+  ...pulls,
+  ...pushes,
+  ...mounts,
+  ...referrerReads,
+  ...referrerWrites,
+  ...tags,
+  ...logins,
+];

@@ -78,8 +78,12 @@ export async function openFaultStand(options: FaultStandOptions): Promise<FaultS
   const source = options.hasSource ? await openGuarded(auth, {}, options.tokenLifetime) : undefined;
   const other = options.hasOthers ? openDoor(await startRegistry(options.registry), async () => undefined) : undefined;
   const strangers = { [randomBytes(4).toString("hex")]: randomBytes(8).toString("hex") };
-  const otherWithLogin = options.hasOthers ? await startRegistry({ auth: { kind: auth, users: strangers } }) : undefined;
-  const servers = [registry.server, source?.server, other?.server, otherWithLogin].filter((server) => server !== undefined);
+  const otherWithLogin = options.hasOthers
+    ? await startRegistry({ auth: { kind: auth, users: strangers } })
+    : undefined;
+  const servers = [registry.server, source?.server, other?.server, otherWithLogin].filter(
+    (server) => server !== undefined,
+  );
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-faults-"));
   await writeFile(
     join(directory, "config.json"),
@@ -123,11 +127,16 @@ export async function openFaultStand(options: FaultStandOptions): Promise<FaultS
   };
 }
 
-async function logins(guarded: readonly Guarded[], { identityToken = false }: FaultStandOptions): Promise<Record<string, object>> {
+async function logins(
+  guarded: readonly Guarded[],
+  { identityToken = false }: FaultStandOptions,
+): Promise<Record<string, object>> {
   const entries = guarded.map(async (each) => {
     if (!identityToken) return [each.server.host, { auth: basicOf(each.password) }];
     const query = new URLSearchParams({ service: "goldenpath-registry", offline_token: "true" });
-    const answer = await fetch(`${each.server.url}/token?${query}`, { headers: { authorization: `Basic ${basicOf(each.password)}` } });
+    const answer = await fetch(`${each.server.url}/token?${query}`, {
+      headers: { authorization: `Basic ${basicOf(each.password)}` },
+    });
     const { refresh_token } = (await answer.json()) as { refresh_token: string };
     return [each.server.host, { identitytoken: refresh_token }];
   });
@@ -141,7 +150,10 @@ function basicOf(password: string): string {
 async function openGuarded(auth: AuthKind, options: RegistryOptions = {}, expiresIn = 300): Promise<Guarded> {
   const password = `pw-${randomBytes(12).toString("base64url")}`;
   const users = { [user]: password };
-  const server = await startRegistry({ ...options, auth: auth === "basic" ? { kind: auth, users } : { kind: auth, users, expiresIn } });
+  const server = await startRegistry({
+    ...options,
+    auth: auth === "basic" ? { kind: auth, users } : { kind: auth, users, expiresIn },
+  });
   const basic = `Basic ${basicOf(password)}`;
   const tokens = new Map<string, string>();
   const authorize = async (name: string): Promise<string> => {
@@ -157,11 +169,20 @@ async function openGuarded(auth: AuthKind, options: RegistryOptions = {}, expire
 }
 
 function openDoor(server: RegistryServer, authorize: (name: string) => Promise<string | undefined>): Door {
-  const send = async (name: string, method: string, rest: string, type?: string, body?: Uint8Array): Promise<Response> => {
+  const send = async (
+    name: string,
+    method: string,
+    rest: string,
+    type?: string,
+    body?: Uint8Array,
+  ): Promise<Response> => {
     const authorization = await authorize(name);
     const answer = await fetch(`${server.url}/v2/${name}/${rest}`, {
       method,
-      headers: { ...(authorization === undefined ? {} : { authorization }), ...(type === undefined ? {} : { "content-type": type }) },
+      headers: {
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(type === undefined ? {} : { "content-type": type }),
+      },
       ...(body === undefined ? {} : { body: Buffer.from(body) }),
     });
     if (!answer.ok) throw new Error(`${method} ${name}/${rest}: ${answer.status} ${await answer.text()}`);
@@ -171,8 +192,10 @@ function openDoor(server: RegistryServer, authorize: (name: string) => Promise<s
     server,
     putBlob: async (name, digest, bytes) =>
       void (await send(name, "POST", `blobs/uploads/?digest=${digest}`, "application/octet-stream", bytes)),
-    putManifest: async (name, target, bytes, mediaType) => void (await send(name, "PUT", `manifests/${target}`, mediaType, bytes)),
-    read: async (name, kind, target) => new Uint8Array(await (await send(name, "GET", `${kind}/${target}`)).arrayBuffer()),
+    putManifest: async (name, target, bytes, mediaType) =>
+      void (await send(name, "PUT", `manifests/${target}`, mediaType, bytes)),
+    read: async (name, kind, target) =>
+      new Uint8Array(await (await send(name, "GET", `${kind}/${target}`)).arrayBuffer()),
   };
 }
 
@@ -185,8 +208,8 @@ function shownTo(server: RegistryServer): { path: string; scheme: string; value:
 }
 
 /**
- * Every place where a credential is that may not be there. `thrown` is what the work ended with, if it failed. To be called before anybody else uses the stand's
- * servers, whose requests it looks at.
+ * Every place where a credential is that may not be there. `thrown` is what the work ended with, if it failed. To be
+ * called before anybody else uses the stand's servers, whose requests it looks at.
  */
 export function findLeaks(stand: FaultStand, thrown: unknown): string[] {
   const leaks: string[] = [];
@@ -195,11 +218,18 @@ export function findLeaks(stand: FaultStand, thrown: unknown): string[] {
       ? []
       : {
           guarded,
-          secrets: new Set([guarded.password, basicOf(guarded.password), ...shownTo(guarded.server).map(({ value }) => value)]),
+          secrets: new Set([
+            guarded.password,
+            basicOf(guarded.password),
+            ...shownTo(guarded.server).map(({ value }) => value),
+          ]),
         },
   );
   const all = owners.flatMap(({ secrets }) => [...secrets]);
-  const said = [...stand.heard.lines, thrown === undefined ? "" : inspect(thrown, { depth: 12, showHidden: true })].join("\n");
+  const said = [
+    ...stand.heard.lines,
+    thrown === undefined ? "" : inspect(thrown, { depth: 12, showHidden: true }),
+  ].join("\n");
   for (const secret of all) if (said.includes(secret)) leaks.push("in what is logged or thrown");
 
   for (const { guarded, secrets } of owners) {
@@ -208,7 +238,8 @@ export function findLeaks(stand: FaultStand, thrown: unknown): string[] {
       // A password is for the token service alone where there is one, and a token is not for it.
       if (stand.auth === "bearer" && (scheme === "basic") !== (path === "/token")) leaks.push(`${scheme} at ${path}`);
     }
-    for (const { guarded: another } of owners) if (another !== guarded) leaks.push(...findIn(another.server, [...secrets]));
+    for (const { guarded: another } of owners)
+      if (another !== guarded) leaks.push(...findIn(another.server, [...secrets]));
     for (const { query } of guarded.server.requests)
       if ([...secrets].some((secret) => query.includes(secret))) leaks.push(`in a query: ${query}`);
   }
@@ -216,7 +247,8 @@ export function findLeaks(stand: FaultStand, thrown: unknown): string[] {
     if (stranger === undefined) continue;
     leaks.push(...findIn(stranger, all));
     for (const { path, headers } of stranger.requests) {
-      if (headers.authorization !== undefined || headers.cookie !== undefined) leaks.push(`another host was shown a login at ${path}`);
+      if (headers.authorization !== undefined || headers.cookie !== undefined)
+        leaks.push(`another host was shown a login at ${path}`);
     }
   }
   return [...new Set(leaks)];
@@ -224,7 +256,9 @@ export function findLeaks(stand: FaultStand, thrown: unknown): string[] {
 
 function findIn(server: RegistryServer, secrets: readonly string[]): string[] {
   return server.requests
-    .filter((request) => secrets.some((secret) => JSON.stringify([request.path, request.query, request.headers]).includes(secret)))
+    .filter((request) =>
+      secrets.some((secret) => JSON.stringify([request.path, request.query, request.headers]).includes(secret)),
+    )
     .map(({ method, path }) => `to a host that it is not for: ${method} ${path}`);
 }
 

@@ -14,8 +14,9 @@ import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 
 /*
- * A strategy that the project does not have, as a test adds it: a site's files become one layer on the base. In the project its halves would be two files,
- * `strategies/folder.ts` and `strategies/folder/run.ts`, since judges load the first alone.
+ * A strategy that the project does not have, as a test adds it: a site's files become one layer on the base. In the
+ * project its halves would be two files, `strategies/folder.ts` and `strategies/folder/run.ts`, since judges load the
+ * first alone.
  */
 
 const builderSchema = z.strictObject({
@@ -41,7 +42,11 @@ export const folder = {
     // The base is proven by bytes; that these builders put the files where they belong, by nothing but the label.
     const marks = new Set(image.children.map(({ config }) => config?.config?.Labels?.[label]));
     const fitting = listBuildersOnBase(image, builders).filter(({ into }) => marks.size === 1 && marks.has(into));
-    return { builders: fitting.map((builder) => builder.name), materials: [], isClaimed: marks.size > 0 && !marks.has(undefined) };
+    return {
+      builders: fitting.map((builder) => builder.name),
+      materials: [],
+      isClaimed: marks.size > 0 && !marks.has(undefined),
+    };
   },
   judge: judgeBuilders,
 } as const satisfies BuildStrategy<FolderBuilder, FolderPlan>;

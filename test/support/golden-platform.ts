@@ -89,7 +89,10 @@ export function copyApplication(target: string, change: (directory: string) => v
   return { directory, layers };
 }
 
-/** Starts a buildpack's program as the lifecycle does, with what it lets through of its environment and what npm needs from the platform's. */
+/**
+ * Starts a buildpack's program as the lifecycle does, with what it lets through of its environment and what npm needs
+ * from the platform's.
+ */
 export function runBuildpack(
   program: "detect" | "build",
   app: Application,
@@ -136,7 +139,9 @@ function freePort(): Promise<number> {
     probe.once("error", reject);
     probe.listen(0, "127.0.0.1", () => {
       const address = probe.address();
-      probe.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))));
+      probe.close(() =>
+        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
+      );
     });
   });
 }

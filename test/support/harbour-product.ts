@@ -9,7 +9,9 @@ const settingsSchema = z.strictObject({
   keep: z.boolean().default(true).describe("false: the image is taken away from where it was."),
 });
 
-/** A product that the project does not have: it copies what it is told by one call, and says in its answer what it took. */
+/**
+ * A product that the project does not have: it copies what it is told by one call, and says in its answer what it took.
+ */
 export const harbour = {
   product: "harbour",
   title: "Harbour",

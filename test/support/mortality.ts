@@ -9,8 +9,9 @@ export interface Death {
 }
 
 /**
- * From the request after the first `after` on, none gets through, at any of the servers: as if whoever sends them had been killed there. `processed`: the first of
- * those is done all the same, and only its answer is lost, as when somebody is killed while waiting.
+ * From the request after the first `after` on, none gets through, at any of the servers: as if whoever sends them had
+ * been killed there. `processed`: the first of those is done all the same, and only its answer is lost, as when
+ * somebody is killed while waiting.
  */
 export function dieAfter(servers: readonly RegistryServer[], after: number, processed = false): Death {
   let count = 0;

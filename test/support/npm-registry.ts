@@ -44,7 +44,10 @@ export async function startNpmRegistry(directory: string, packages: readonly Npm
     const bytes = pack(join(directory, described.name.replace("/", "-")), manifest);
     const tarball = `/${described.name}.tgz`;
     if (gone !== true) answers[tarball] = bytes;
-    const dist = { tarball: `REGISTRY${tarball}`, integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}` };
+    const dist = {
+      tarball: `REGISTRY${tarball}`,
+      integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}`,
+    };
     answers[`/${described.name}`] = JSON.stringify({
       name: described.name,
       "dist-tags": { latest: "1.0.0" },

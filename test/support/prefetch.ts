@@ -1,5 +1,6 @@
-// Gets every tool that the tests use before they start, one after another, so that no test's time is spent on a compiler. What can't be had is said here;
-// whether that is a failure is decided where a test asks for it. With a folder, only the tools that its tests name; what those ask for by way of others comes as they do.
+// Gets every tool that the tests use before they start, one after another, so that no test's time is spent on a
+// compiler. What can't be had is said here; whether that is a failure is decided where a test asks for it. With a
+// folder, only the tools that its tests name; what those ask for by way of others comes as they do.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,9 +11,13 @@ import { allTools } from "./tools.ts";
 
 const ports = createTerminalPorts({ out: process.stderr });
 const [folder] = process.argv.slice(2);
-const files = folder === undefined ? [] : readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+const files =
+  folder === undefined
+    ? []
+    : readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 const texts = files.map((file) => readFileSync(join(folder ?? "", file), "utf8"));
-const wanted = folder === undefined ? allTools : allTools.filter(({ name }) => texts.some((text) => text.includes(`"${name}"`)));
+const wanted =
+  folder === undefined ? allTools : allTools.filter(({ name }) => texts.some((text) => text.includes(`"${name}"`)));
 for (const { name, version } of wanted) {
   try {
     const found = await findTool(name, { ports, env: process.env, lock: allTools });

@@ -88,14 +88,24 @@ export async function openImageCourt(tools: Readonly<Record<"syft" | "grype", st
   };
 }
 
-/** The examples' advisories are few, but some are of the packages here: only what is critical counts, since how an image is read is what is looked at. */
-function renderPolicy(base: string, allowBlindSpots: readonly string[], keys: readonly { publicKeyPem: string }[]): string {
+/**
+ * The examples' advisories are few, but some are of the packages here: only what is critical counts, since how an image
+ * is read is what is looked at.
+ */
+function renderPolicy(
+  base: string,
+  allowBlindSpots: readonly string[],
+  keys: readonly { publicKeyPem: string }[],
+): string {
   const pems = keys.map(({ publicKeyPem }) => publicKeyPem.trim().replace(/^/gm, "      "));
   const [repository = "", digest = ""] = base.split("@");
   const allowed = allowBlindSpots.length === 0 ? "" : `\n  allowBlindSpots: [${allowBlindSpots.join(", ")}]`;
   return samplePolicyText
     .replaceAll(/ {6}-----BEGIN[\s\S]*?-----END PUBLIC KEY-----/g, () => pems.shift() ?? "")
-    .replace(/^bases:\n[\s\S]*?(?=^build:)/m, `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n`)
+    .replace(
+      /^bases:\n[\s\S]*?(?=^build:)/m,
+      `bases:\n  - name: golden\n    image: ${repository}\n    digests: [${digest}]\n`,
+    )
     .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
     .replace("runImage: golden-run", "runImage: golden")
     .replace("failOn: high", `failOn: critical\n  databaseMaxAge: unlimited${allowed}`);

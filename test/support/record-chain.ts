@@ -1,4 +1,5 @@
-// Records a chain of evidence as the code of its day makes it: test/fixtures/recorded-chain was made by this, once, and is not made again.
+// Records a chain of evidence as the code of its day makes it: test/fixtures/recorded-chain was made by this, once, and
+// is not made again.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,8 +14,22 @@ import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { startRegistry } from "@goldenpath/registry-server/server";
-import { attachEvidence, inRepository, makeKeys, pushIndex, type TestImage, writeChainPolicy } from "@goldenpath/testing/chain";
-import { type RecordedManifest, recordedAt, recordedHost, recordedPolicyUri, relocate, writeLayout } from "./recorded-chain.ts";
+import {
+  attachEvidence,
+  inRepository,
+  makeKeys,
+  pushIndex,
+  type TestImage,
+  writeChainPolicy,
+} from "@goldenpath/testing/chain";
+import {
+  type RecordedManifest,
+  recordedAt,
+  recordedHost,
+  recordedPolicyUri,
+  relocate,
+  writeLayout,
+} from "./recorded-chain.ts";
 
 const target = process.argv[2];
 if (target === undefined) throw new Error("usage: record-chain.ts DIRECTORY");
@@ -33,7 +48,13 @@ const directory = await mkdtemp(join(tmpdir(), "goldenpath-record-"));
 try {
   const [from, to] = [`${recordedHost}/quarantine`, `${recordedHost}/vetted`];
   const keys = await makeKeys(directory);
-  const { file } = await writeChainPolicy({ directory, keys, from, to, remark: "The policy of a chain that was recorded." });
+  const { file } = await writeChainPolicy({
+    directory,
+    keys,
+    from,
+    to,
+    remark: "The policy of a chain that was recorded.",
+  });
   const text = `${await readFile(file, "utf8")}  running:
     from: ["${to}"]
     to: ["${to}"]
@@ -48,7 +69,14 @@ try {
   await writeFile(join(target, "platform.pub"), keys.platform.publicKey);
 
   const pointer = findPointerRepository(parseRepository(`${to}/shop`));
-  await activatePolicy(client, { next: policy, bytes, repository: pointer, signer: keys.platform.signer, isFirst: true, now: recordedAt });
+  await activatePolicy(client, {
+    next: policy,
+    bytes,
+    repository: pointer,
+    signer: keys.platform.signer,
+    isFirst: true,
+    now: recordedAt,
+  });
   const image = await pushIndex(client, `${from}/shop`);
   await attachEvidence({ client, image, policy, keys });
   const { prepared } = await preparePromotion(
@@ -87,12 +115,18 @@ try {
 }
 
 /** What it needs before itself, and what refers to it after. */
-async function listImage(from: RegistryClient, { repository, digest }: TestImage, tag?: string): Promise<RecordedManifest[]> {
+async function listImage(
+  from: RegistryClient,
+  { repository, digest }: TestImage,
+  tag?: string,
+): Promise<RecordedManifest[]> {
   const root = await from.fetchManifest({ ...repository, digest });
   const children = root.kind === "index" ? root.manifest.manifests : [];
   const own = { mediaType: root.mediaType, digest, size: root.bytes.byteLength };
   const subjects = [...children, own];
-  const referrers = (await Promise.all(subjects.map((subject) => from.listReferrers(repository, subject.digest)))).flat();
+  const referrers = (
+    await Promise.all(subjects.map((subject) => from.listReferrers(repository, subject.digest)))
+  ).flat();
   return [
     ...children.map((descriptor) => ({ repository, descriptor })),
     { repository, descriptor: own, ...(tag === undefined ? {} : { tag }) },

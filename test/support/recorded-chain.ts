@@ -32,13 +32,21 @@ export interface RecordedManifest {
   tag?: string;
 }
 
-/** Writes manifests and their blobs as an OCI image layout. Each name in its index has the repository and the tag or the digest. */
-export async function writeLayout(directory: string, client: RegistryClient, manifests: readonly RecordedManifest[]): Promise<void> {
+/**
+ * Writes manifests and their blobs as an OCI image layout. Each name in its index has the repository and the tag or the
+ * digest.
+ */
+export async function writeLayout(
+  directory: string,
+  client: RegistryClient,
+  manifests: readonly RecordedManifest[],
+): Promise<void> {
   const entries: object[] = [];
   for (const { repository, descriptor, tag } of manifests) {
     const manifest = await client.fetchManifest({ ...repository, digest: descriptor.digest });
     await writeBlob(directory, manifest.digest, manifest.bytes);
-    for (const blob of blobsOf(manifest)) await writeBlob(directory, blob.digest, await client.fetchBlob(repository, blob));
+    for (const blob of blobsOf(manifest))
+      await writeBlob(directory, blob.digest, await client.fetchBlob(repository, blob));
     const name = `${formatRepository(repository)}${tag === undefined ? `@${manifest.digest}` : `:${tag}`}`;
     const { mediaType, digest, bytes } = manifest;
     entries.push({ mediaType, digest, size: bytes.byteLength, annotations: { [refName]: name } });
@@ -54,14 +62,15 @@ async function writeBlob(directory: string, digest: Digest, bytes: Uint8Array): 
   await writeFile(file, bytes);
 }
 
-const blobFile = (directory: string, digest: Digest): string => join(directory, "blobs", digestAlgorithm(digest), digestHex(digest));
+const blobFile = (directory: string, digest: Digest): string =>
+  join(directory, "blobs", digestAlgorithm(digest), digestHex(digest));
 
 const blobsOf = (manifest: Manifest): Descriptor[] =>
   manifest.kind === "index" ? [] : [manifest.manifest.config, ...manifest.manifest.layers];
 
 /**
- * Puts what {@link writeLayout} wrote where its names say. `change` alters a manifest's layer on the way, and the manifest then names what it has become; what has
- * a layer inline is left as it is.
+ * Puts what {@link writeLayout} wrote where its names say. `change` alters a manifest's layer on the way, and the
+ * manifest then names what it has become; what has a layer inline is left as it is.
  */
 export async function pushLayout(
   directory: string,

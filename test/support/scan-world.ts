@@ -18,11 +18,15 @@ import { useTools } from "./tools.ts";
 
 export const exampleDatabase = join(import.meta.dirname, "../../examples/vulnerability-data/grype-db");
 
-export const debianRelease = 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n';
+export const debianRelease =
+  'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n';
 /** A package's part of dpkg's database, as dpkg and distroless write it. */
 export const dpkgStanza = (name: string, version: string, source = name): string =>
   `Package: ${name}\nStatus: install ok installed\nSource: ${source}\nVersion: ${version}\nArchitecture: amd64\nMaintainer: Debian <d@debian.example>\nDescription: a package\n`;
-/** The database of the examples has CVE-2023-4911, high, for the first of these versions of libc6, and nothing for the second. */
+/**
+ * The database of the examples has CVE-2023-4911, high, for the first of these versions of libc6, and nothing for the
+ * second.
+ */
 export const libcVersions = { vulnerable: "2.36-9+deb12u1", mended: "2.36-9+deb12u13" } as const;
 
 export let registry: RegistryServer;
@@ -113,7 +117,11 @@ interface Run {
   now?: Date;
 }
 
-async function runVerb(verb: Verb<never>, image: string, { policy = {}, inputs = {}, env = {}, now }: Run): Promise<VerbOutcome> {
+async function runVerb(
+  verb: Verb<never>,
+  image: string,
+  { policy = {}, inputs = {}, env = {}, now }: Run,
+): Promise<VerbOutcome> {
   const directory = await mkdtemp(join(root, "run-"));
   await writeFile(join(directory, "policy.yaml"), policyText(policy));
   const path = [...Object.values(tools).map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
@@ -136,7 +144,10 @@ async function runVerb(verb: Verb<never>, image: string, { policy = {}, inputs =
 
 /** The scan verb, with the examples' database unless the inputs say otherwise (an empty `database`: none). */
 export async function scan(image: string, run: Run = {}): Promise<VerbOutcome> {
-  return runVerb(scanVerb as unknown as Verb<never>, image, { ...run, inputs: { database: exampleDatabase, ...run.inputs } });
+  return runVerb(scanVerb as unknown as Verb<never>, image, {
+    ...run,
+    inputs: { database: exampleDatabase, ...run.inputs },
+  });
 }
 
 /** The attest job: signs for stage build with the key of `signer`. */
@@ -152,7 +163,9 @@ export function tell({ verdict, result }: VerbOutcome): { verdict: string; found
   const { error } = result;
   return {
     verdict,
-    found: result.violations.map(({ rule, thing, platform }) => `${rule}: ${thing}${platform === undefined ? "" : ` (${platform})`}`),
+    found: result.violations.map(
+      ({ rule, thing, platform }) => `${rule}: ${thing}${platform === undefined ? "" : ` (${platform})`}`,
+    ),
     ...(error === undefined ? {} : { error: error.code }),
   };
 }

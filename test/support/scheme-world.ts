@@ -38,7 +38,10 @@ export interface DetachedKey {
 
 export type SchemeOutcome = VerbOutcome & { file: string };
 
-/** A registry, a golden base in it, and a policy whose stages sign with the scheme of detached-scheme.ts, but for the scan. The tables have to have that scheme. */
+/**
+ * A registry, a golden base in it, and a policy whose stages sign with the scheme of detached-scheme.ts, but for the
+ * scan. The tables have to have that scheme.
+ */
 export interface SchemeWorld {
   server: RegistryServer;
   client: RegistryClient;
@@ -49,7 +52,9 @@ export interface SchemeWorld {
   writePolicy(text: string): Promise<ChainPolicy>;
   /** To quarantine, for two platforms, on the base. */
   pushBoth(content: string): Promise<TestImage>;
-  /** What is not tried out, by the code that the verbs use: the build's word by the guest, and the scan's by its key. */
+  /**
+   * What is not tried out, by the code that the verbs use: the build's word by the guest, and the scan's by its key.
+   */
   attachOthers(image: TestImage, age?: number): Promise<void>;
   run(verb: unknown, inputs: Readonly<Record<string, string>>): Promise<SchemeOutcome>;
   close(): Promise<void>;
@@ -65,7 +70,10 @@ export async function openSchemeWorld(change: (policy: string) => string = (poli
   const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
   const base = await tinyLayer({ "etc/os-release": "ID=golden\n" });
   const bases = { registry: server.host, name: "bases/golden" };
-  const golden = [await pushTinyImage(client, bases, [base]), await pushTinyImage(client, bases, [base], { architecture: "arm64" })];
+  const golden = [
+    await pushTinyImage(client, bases, [base]),
+    await pushTinyImage(client, bases, [base], { architecture: "arm64" }),
+  ];
   const policyText = change(renderPolicy(server.host, keys, detachedKeys, await pushTinyIndex(client, bases, golden)));
   let counter = 0;
   const writePolicy = async (text: string): Promise<ChainPolicy> => {
@@ -87,7 +95,11 @@ export async function openSchemeWorld(change: (policy: string) => string = (poli
       const repository = { registry: server.host, name: "quarantine/shop" };
       const children = [];
       for (const architecture of ["amd64", "arm64"]) {
-        children.push(await pushTinyImage(client, repository, [base, await tinyLayer({ "app/index.js": content })], { architecture }));
+        children.push(
+          await pushTinyImage(client, repository, [base, await tinyLayer({ "app/index.js": content })], {
+            architecture,
+          }),
+        );
       }
       const digest = await pushTinyIndex(client, repository, children);
       const size = (await client.fetchManifest({ ...repository, digest })).bytes.byteLength;
@@ -130,7 +142,12 @@ async function makeDetachedKey(root: string, name: Guest): Promise<DetachedKey> 
 }
 const encodeKey = (key: KeyObject): string => key.export({ type: "spki", format: "der" }).toString("base64");
 
-function renderPolicy(host: string, keys: TestKeys, detachedKeys: Readonly<Record<Guest, DetachedKey>>, golden: Digest): string {
+function renderPolicy(
+  host: string,
+  keys: TestKeys,
+  detachedKeys: Readonly<Record<Guest, DetachedKey>>,
+  golden: Digest,
+): string {
   const detached = (["build", "base", "promote", "second"] as const).map(
     (name) => `  ${name}: { kind: detached, ed25519: "${detachedKeys[name].ed25519}" }\n`,
   );

@@ -7,7 +7,10 @@ import { join } from "node:path";
 import type { KeyPair } from "@goldenpath/registry-client/testing-tls";
 import { startRegistry } from "@goldenpath/registry-server/server";
 
-/** Programs that serve while a test runs, each on a free port of this machine and with everything it keeps in a folder that goes with it. */
+/**
+ * Programs that serve while a test runs, each on a free port of this machine and with everything it keeps in a folder
+ * that goes with it.
+ */
 export interface TestServer {
   /** `localhost:PORT`, or `ADDRESS:PORT` where another address was asked for. */
   host: string;
@@ -86,7 +89,8 @@ export async function startDistribution(program: string, options: DistributionOp
     },
     address,
     // Where a certificate or a login is asked for, that it listens has to do.
-    (port) => (tls === undefined && htpasswd === undefined && token === undefined ? isReady(port) : isListening(address, port)),
+    (port) =>
+      tls === undefined && htpasswd === undefined && token === undefined ? isReady(port) : isListening(address, port),
   );
 }
 
@@ -108,7 +112,18 @@ async function isListening(host: string, port: number): Promise<boolean> {
 export async function startOlareg(program: string): Promise<TestServer> {
   return serve("olareg", async (directory, port) => ({
     program,
-    args: ["serve", "--addr", "127.0.0.1", "--port", String(port), "--dir", directory, "--api-delete", "--gc-frequency", "-1s"],
+    args: [
+      "serve",
+      "--addr",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--dir",
+      directory,
+      "--api-delete",
+      "--gc-frequency",
+      "-1s",
+    ],
   }));
 }
 
@@ -146,13 +161,20 @@ async function serve(name: string, command: Command, address = "127.0.0.1", read
 }
 
 export interface RunningProgram {
-  /** Waits until it is ready; what `isReady` throws counts as no. @throws Error with what the program said, when it ended or takes too long */
+  /**
+   * Waits until it is ready; what `isReady` throws counts as no. @throws Error with what the program said, when it
+   * ended or takes too long
+   */
   until(isReady: () => Promise<boolean>): Promise<void>;
   /** Asks it to end, and makes it, should it not. */
   stop(): Promise<void>;
 }
 
-export function startProgram(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): RunningProgram {
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): RunningProgram {
   const child: ChildProcess = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const keep = (chunk: Buffer): void => {

@@ -86,14 +86,27 @@ async function runShelf(sbomFile: string, database: DatabasePlace, context: Cont
 }
 
 /** The program's own word for a kind of package stays here: what a package is, its URL says. */
-function readHit({ id, stars, mendedIn, shelf: type, name, version, purl, layers, paths }: ShelfReport["hits"][number]): ScannerFinding {
+function readHit({
+  id,
+  stars,
+  mendedIn,
+  shelf: type,
+  name,
+  version,
+  purl,
+  layers,
+  paths,
+}: ShelfReport["hits"][number]): ScannerFinding {
   return {
     ...{ id, aliases: [], severity: readStars(stars), package: { name, version, type, purl } },
     ...{ fixedVersions: [mendedIn], fixState: "fixed", layers, paths, urls: [] },
   };
 }
 
-/** What it does not rate, or rates by a scale that it did not have when this was written, is unknown, and so counts as high. */
+/**
+ * What it does not rate, or rates by a scale that it did not have when this was written, is unknown, and so counts as
+ * high.
+ */
 function readStars(stars: number): FindingSeverity {
   return ([undefined, "low", "medium", "high", "critical"] as const)[stars] ?? "unknown";
 }

@@ -16,7 +16,13 @@ import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { makeStageKeys, renderStageSigners, type StageKey, type StageName, stageNames } from "@goldenpath/testing/signers";
+import {
+  makeStageKeys,
+  renderStageSigners,
+  type StageKey,
+  type StageName,
+  stageNames,
+} from "@goldenpath/testing/signers";
 import { pushedLayers, pushTinyImage, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, afterEach, beforeAll } from "vitest";
 import { useTools } from "./tools.ts";
@@ -67,7 +73,10 @@ environments:
 
 let tools: Readonly<Partial<Record<"syft", string>>>;
 
-/** A registry, a policy with a key per stage, and the signing verbs on it, with the tools that they need: for one test file. */
+/**
+ * A registry, a policy with a key per stage, and the signing verbs on it, with the tools that they need: for one test
+ * file.
+ */
 export function useSigningPath(...needed: "syft"[]): void {
   tools = useTools(...needed);
   beforeAll(async () => {
@@ -84,7 +93,8 @@ export function useSigningPath(...needed: "syft"[]): void {
     const golden = await pushTinyImage(client, { registry: server.host, name: "bases/golden" }, [base]);
     policyBytes = new TextEncoder().encode(policyText(golden.digest));
     await writeFile(join(root, "policy.yaml"), policyBytes);
-    for (const name of stageNames) await writeFile(join(root, `${name}.pem`), keys[name].privateKeyPem, { mode: 0o600 });
+    for (const name of stageNames)
+      await writeFile(join(root, `${name}.pem`), keys[name].privateKeyPem, { mode: 0o600 });
   });
   afterEach(() => {
     server.faults = [];
@@ -114,7 +124,12 @@ export async function newImage(lower: TinyLayer = base): Promise<Built> {
 }
 
 /** A result as the stage leaves it, about this image. */
-export function resultOf(stage: "base" | "scan", image: Built, verdict: "pass" | "fail", change: Partial<StageResult> = {}): StageResult {
+export function resultOf(
+  stage: "base" | "scan",
+  image: Built,
+  verdict: "pass" | "fail",
+  change: Partial<StageResult> = {},
+): StageResult {
   const policy = parsePolicy(policyBytes, "policy.yaml");
   return {
     schemaVersion: "1.0",
@@ -126,12 +141,16 @@ export function resultOf(stage: "base" | "scan", image: Built, verdict: "pass" |
       mediaType: "application/vnd.oci.image.manifest.v1+json",
       children: image.children.map(({ digest, mediaType }) => ({ digest, mediaType, verdict })),
     },
-    violations: verdict === "pass" ? [] : [{ rule: `${stage}.rule`, thing: "x", problem: "is bad", wayOut: "make it good" }],
+    violations:
+      verdict === "pass" ? [] : [{ rule: `${stage}.rule`, thing: "x", problem: "is bad", wayOut: "make it good" }],
     predicateType: stage === "base" ? predicateTypes.base : predicateTypes.vulnerabilities,
     predicate:
       stage === "scan"
         ? { found: stage }
-        : { found: stage, children: image.children.map(({ digest }) => ({ digest, layers: pushedLayers.get(digest) ?? [] })) },
+        : {
+            found: stage,
+            children: image.children.map(({ digest }) => ({ digest, layers: pushedLayers.get(digest) ?? [] })),
+          },
     policy: { uri: "policy.yaml", digest: digestOf(policyBytes), serial: policy.serial },
     run: { builderId: "local" },
     tools: [{ name: "grype", version: "0.121.2" }],
@@ -155,7 +174,11 @@ export const workflowRun = {
   sourceRef: "refs/heads/main",
 };
 
-export function execute(verb: Verb, raw: Record<string, string>, run: Partial<typeof workflowRun> = workflowRun): Promise<Execution> {
+export function execute(
+  verb: Verb,
+  raw: Record<string, string>,
+  run: Partial<typeof workflowRun> = workflowRun,
+): Promise<Execution> {
   const env = {
     PATH: [...Object.values(tools).map((path) => dirname(path)), process.env["PATH"]].join(delimiter),
     HOME: join(root, "home"),
@@ -179,11 +202,18 @@ export const sign = (image: Built, raw: Record<string, string>, run?: Partial<ty
   execute(signVerb as Verb, { image: image.reference, ...raw }, run);
 export const attest = (image: Built, raw: Record<string, string>, run?: Partial<typeof workflowRun>) =>
   execute(attestVerb as Verb, { image: image.reference, ...raw }, run);
-export const verify = (image: Built, environment: string) => execute(verifyVerb as Verb, { image: image.reference, environment });
-export const rulesOf = ({ outcome }: Execution): string[] => outcome.result.violations.map((violation) => violation.rule);
+export const verify = (image: Built, environment: string) =>
+  execute(verifyVerb as Verb, { image: image.reference, environment });
+export const rulesOf = ({ outcome }: Execution): string[] =>
+  outcome.result.violations.map((violation) => violation.rule);
 export const missingOf = ({ outcome }: Execution): unknown => JSON.parse(outcome.outputs["missing"] ?? "");
 export const collect = (image: Built) =>
-  collectEvidence(client, { registry: server.host, name: image.name }, image.digest, parsePolicy(policyBytes, "policy.yaml").signers);
+  collectEvidence(
+    client,
+    { registry: server.host, name: image.name },
+    image.digest,
+    parsePolicy(policyBytes, "policy.yaml").signers,
+  );
 
 export async function signStage(
   stage: "base" | "scan",

@@ -6,8 +6,8 @@ import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-cli
 import { z } from "zod";
 
 /**
- * A scheme that the project does not have, whose evidence is only read: as cosign's was before there were referrers, it lies under a tag of the image's, all
- * statements in one manifest, a layer each with its signature (Ed25519) on it.
+ * A scheme that the project does not have, whose evidence is only read: as cosign's was before there were referrers, it
+ * lies under a tag of the image's, all statements in one manifest, a layer each with its signature (Ed25519) on it.
  */
 
 export const taggedArtifact = "application/vnd.example.tagged.v1";
@@ -49,12 +49,20 @@ async function verifyTagged({ manifest }: FoundReferrer, read: ReadBlob, signers
 }
 
 /** The statements, each signed with a key, as one manifest. */
-export function encodeTagged(statements: readonly { digest: Digest; size: number; by: Parameters<typeof sign>[2] }[]): Uint8Array {
+export function encodeTagged(
+  statements: readonly { digest: Digest; size: number; by: Parameters<typeof sign>[2] }[],
+): Uint8Array {
   const layers: Descriptor[] = statements.map(({ digest, size, by }) => {
     const signature = sign(null, Buffer.from(digest), by).toString("base64");
     return { mediaType: layerType, digest, size, annotations: { [signatureAnnotation]: signature } };
   });
   const config = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
-  const manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: taggedArtifact, config, layers };
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: taggedArtifact,
+    config,
+    layers,
+  };
   return new TextEncoder().encode(JSON.stringify(manifest));
 }

@@ -25,7 +25,11 @@ export const testTools: readonly LockedTool[] = [
   {
     name: "crane",
     version: "0.22.1",
-    module: { path: "github.com/google/go-containerregistry", version: "v0.22.1", sum: "h1:RZuuSYhTvlDvtsK+NkutoCZ//C0X2ebLK8X8l3ULs84=" },
+    module: {
+      path: "github.com/google/go-containerregistry",
+      version: "v0.22.1",
+      sum: "h1:RZuuSYhTvlDvtsK+NkutoCZ//C0X2ebLK8X8l3ULs84=",
+    },
     toolchain,
     package: "./cmd/crane",
     ldflags: "-s -w -X github.com/google/go-containerregistry/cmd/crane/cmd.Version=0.22.1",
@@ -35,7 +39,11 @@ export const testTools: readonly LockedTool[] = [
   {
     name: "cosign",
     version: "3.1.3",
-    module: { path: "github.com/sigstore/cosign/v3", version: "v3.1.3", sum: "h1:001JQRI/PJ/5T+g/kJ1KTvKFbb322+fomc+pHDZ/6sg=" },
+    module: {
+      path: "github.com/sigstore/cosign/v3",
+      version: "v3.1.3",
+      sum: "h1:001JQRI/PJ/5T+g/kJ1KTvKFbb322+fomc+pHDZ/6sg=",
+    },
     toolchain,
     package: "./cmd/cosign",
     ldflags: "-s -w -X sigs.k8s.io/release-utils/version.gitVersion=v3.1.3",
@@ -58,7 +66,11 @@ export const testTools: readonly LockedTool[] = [
     // A build from the module proxy knows no version of its own, so a copy in PATH counts by its bytes only.
     name: "olareg",
     version: "0.1.2",
-    module: { path: "github.com/olareg/olareg", version: "v0.1.2", sum: "h1:75G8X6E9FUlzL/CSjgFcYfMgNzlc7CxULpUUNsZBIvI=" },
+    module: {
+      path: "github.com/olareg/olareg",
+      version: "v0.1.2",
+      sum: "h1:75G8X6E9FUlzL/CSjgFcYfMgNzlc7CxULpUUNsZBIvI=",
+    },
     toolchain,
     package: "./cmd/olareg",
     ldflags: "-s -w",
@@ -67,7 +79,11 @@ export const testTools: readonly LockedTool[] = [
   {
     name: "act",
     version: "0.2.89",
-    module: { path: "github.com/nektos/act", version: "v0.2.89", sum: "h1:d9oFeJ6jUkaVExuG+XzAaMPDqoDrNHaGeiRb8IU+N5w=" },
+    module: {
+      path: "github.com/nektos/act",
+      version: "v0.2.89",
+      sum: "h1:d9oFeJ6jUkaVExuG+XzAaMPDqoDrNHaGeiRb8IU+N5w=",
+    },
     toolchain,
     package: ".",
     ldflags: "-s -w -X main.version=0.2.89",
@@ -77,7 +93,11 @@ export const testTools: readonly LockedTool[] = [
   {
     name: "actionlint",
     version: "1.7.12",
-    module: { path: "github.com/rhysd/actionlint", version: "v1.7.12", sum: "h1:vQ4GeJN86C0QH+gTUQcs8McmK62OLT3kmakPMtEWYnY=" },
+    module: {
+      path: "github.com/rhysd/actionlint",
+      version: "v1.7.12",
+      sum: "h1:vQ4GeJN86C0QH+gTUQcs8McmK62OLT3kmakPMtEWYnY=",
+    },
     toolchain,
     package: "./cmd/actionlint",
     ldflags: "-s -w -X github.com/rhysd/actionlint.version=1.7.12",
@@ -117,7 +137,11 @@ export const testTools: readonly LockedTool[] = [
   {
     name: "pack",
     version: "0.38.2",
-    module: { path: "github.com/buildpacks/pack", version: "v0.38.2", sum: "h1:erS8Ymq9TFAOh05TcQjAqqnD7LbmHZKR10k/ncdy8CI=" },
+    module: {
+      path: "github.com/buildpacks/pack",
+      version: "v0.38.2",
+      sum: "h1:erS8Ymq9TFAOh05TcQjAqqnD7LbmHZKR10k/ncdy8CI=",
+    },
     toolchain,
     package: ".",
     ldflags: "-s -w -X github.com/buildpacks/pack/pkg/client.Version=0.38.2",
@@ -176,12 +200,13 @@ export const testTools: readonly LockedTool[] = [
 /** Everything that a test may ask for. */
 export const allTools: readonly LockedTool[] = [...productionTools, ...testTools];
 
-const missingIsFailure = (): boolean => (process.env["CI"] ?? "") !== "" || process.env["GOLDENPATH_REQUIRE_TOOLS"] === "1";
+const missingIsFailure = (): boolean =>
+  (process.env["CI"] ?? "") !== "" || process.env["GOLDENPATH_REQUIRE_TOOLS"] === "1";
 
 /**
- * The path of a tool of {@link allTools}, found, downloaded or built like production's own. Where it can't be had, the test that asks is skipped with the
- * reason; with `CI` or `GOLDENPATH_REQUIRE_TOOLS=1` it fails. In a hook there is no test to skip, so it fails there too, unless the hook hands over its
- * suite: {@link useTools} does.
+ * The path of a tool of {@link allTools}, found, downloaded or built like production's own. Where it can't be had, the
+ * test that asks is skipped with the reason; with `CI` or `GOLDENPATH_REQUIRE_TOOLS=1` it fails. In a hook there is no
+ * test to skip, so it fails there too, unless the hook hands over its suite: {@link useTools} does.
  */
 export async function requireTool(name: string, suite?: Readonly<RunnerTestSuite>): Promise<string> {
   try {
@@ -193,7 +218,10 @@ export async function requireTool(name: string, suite?: Readonly<RunnerTestSuite
   }
 }
 
-/** For tools that a whole `describe` (or file) needs: gets them in a `beforeAll` of it, and skips all of it by the rule of {@link requireTool}. */
+/**
+ * For tools that a whole `describe` (or file) needs: gets them in a `beforeAll` of it, and skips all of it by the rule
+ * of {@link requireTool}.
+ */
 export function useTools<Name extends string>(...names: Name[]): Readonly<Record<Name, string>> {
   const paths = {} as Record<Name, string>;
   // biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
@@ -224,14 +252,20 @@ const debianPackages: Readonly<Record<string, string>> = {
   python3: "python3",
 };
 
-/** The path of a program of the machine, by the rule of {@link requireTool}. System directories count even where PATH lacks them. */
+/**
+ * The path of a program of the machine, by the rule of {@link requireTool}. System directories count even where PATH
+ * lacks them.
+ */
 export async function requireCommand(name: string, suite?: Readonly<RunnerTestSuite>): Promise<string> {
   const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean).join(delimiter);
   const found = await findInPath(name, { PATH: path });
   return found ?? giveUp(`${name} is not on this machine: apt-get install ${debianPackages[name] ?? name}`, suite);
 }
 
-/** Ends the running test (or the suite of a hook) by the rule of {@link requireTool}: skipped with the reason, or failed. */
+/**
+ * Ends the running test (or the suite of a hook) by the rule of {@link requireTool}: skipped with the reason, or
+ * failed.
+ */
 export function giveUp(message: string, suite?: Readonly<RunnerTestSuite>): never {
   const test = TestRunner.getCurrentTest() ?? (suite === undefined ? undefined : firstTest(suite));
   if (missingIsFailure() || test === undefined) throw new Error(message);

@@ -32,7 +32,11 @@ export interface Job {
 export interface Workflow {
   permissions?: Record<string, string>;
   on?: {
-    workflow_call?: { inputs?: Record<string, unknown>; secrets?: Record<string, unknown>; outputs?: Record<string, { value: string }> };
+    workflow_call?: {
+      inputs?: Record<string, unknown>;
+      secrets?: Record<string, unknown>;
+      outputs?: Record<string, { value: string }>;
+    };
   };
   jobs: Record<string, Job>;
 }
@@ -49,10 +53,18 @@ export const stages = ["build", "base", "scan", "promote"] as const;
 export const keyOf = (stage: string): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
 export const passphraseOf = (stage: string): string => `${keyOf(stage)}_PASSPHRASE`;
 
-/** The two places that the path's workflows are written for, where their files are, and how each names another workflow and an action of goldenpath. */
+/**
+ * The two places that the path's workflows are written for, where their files are, and how each names another workflow
+ * and an action of goldenpath.
+ */
 export const places = [
   { place: "github.com", folder: ".github/workflows", workflows: "$/.github/workflows/", actions: "$/actions/" },
-  { place: "any server", folder: ".github/workflows-ghes", workflows: "./.github/workflows/", actions: "./.goldenpath/actions/" },
+  {
+    place: "any server",
+    folder: ".github/workflows-ghes",
+    workflows: "./.github/workflows/",
+    actions: "./.goldenpath/actions/",
+  },
 ] as const;
 
 export function jobOf(workflow: { jobs: Record<string, Job> }, name: string): Job {
@@ -63,9 +75,9 @@ export function jobOf(workflow: { jobs: Record<string, Job> }, name: string): Jo
 
 /** The action of goldenpath that a step runs, by its name, however it is reached. */
 export function ownAction({ uses = "" }: Step): string | undefined {
-  return /^(?:\$\/|\.\/\.goldenpath\/|goldenpath-ci\/goldenpath\/)actions\/(?<name>[a-z-]+)(?:@[0-9a-f]{40})?$/.exec(uses)?.groups?.[
-    "name"
-  ];
+  return /^(?:\$\/|\.\/\.goldenpath\/|goldenpath-ci\/goldenpath\/)actions\/(?<name>[a-z-]+)(?:@[0-9a-f]{40})?$/.exec(
+    uses,
+  )?.groups?.["name"];
 }
 
 /** The project's own workflows and the examples'. */
@@ -95,11 +107,15 @@ export function actionFiles(): string[] {
 export function allStrings(value: unknown): string[] {
   if (typeof value === "string") return [value];
   if (Array.isArray(value)) return value.flatMap(allStrings);
-  if (typeof value === "object" && value !== null) return Object.entries(value).flatMap(([key, inner]) => [key, ...allStrings(inner)]);
+  if (typeof value === "object" && value !== null)
+    return Object.entries(value).flatMap(([key, inner]) => [key, ...allStrings(inner)]);
   return [];
 }
 
-/** Names of the secrets that a part of a workflow reads; `*` where it reads the whole context or an index that is no literal. */
+/**
+ * Names of the secrets that a part of a workflow reads; `*` where it reads the whole context or an index that is no
+ * literal.
+ */
 export function secretsRead(part: unknown): string[] {
   const names = new Set<string>();
   for (const text of allStrings(part)) {

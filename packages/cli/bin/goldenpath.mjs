@@ -10,8 +10,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   );
   process.exit(2);
 }
-// The sources are compiled once; a start takes half as long after that. Where only this user writes, and not in CI: what is in there is run unchecked, and on a runner that
-// is kept, an application's build may have been there before.
+// The sources are compiled once; a start takes half as long after that. Where only this user writes, and not in CI:
+// what is in there is run unchecked, and on a runner that is kept, an application's build may have been there before.
 if (process.platform !== "win32" && !process.env.CI) {
   const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, ".cache"));
   if (cache) enableCompileCache(join(cache, "goldenpath", "compiled"));

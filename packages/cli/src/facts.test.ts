@@ -2,9 +2,12 @@ import { describe, expect, test } from "vitest";
 import { gatherRunFacts, parseRemote } from "./facts.ts";
 
 describe("parseRemote", () => {
-  test.each([["/srv/git/shop.git"], ["../shop"], [""], ["file:///srv/shop.git"], ["https://"]])("%s has no public name", (remote) => {
-    expect(parseRemote(remote)).toBeUndefined();
-  });
+  test.each([["/srv/git/shop.git"], ["../shop"], [""], ["file:///srv/shop.git"], ["https://"]])(
+    "%s has no public name",
+    (remote) => {
+      expect(parseRemote(remote)).toBeUndefined();
+    },
+  );
 
   test.each([
     ["git@github.com:acme/shop.git", "https://github.com/acme/shop"],

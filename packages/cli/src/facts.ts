@@ -4,7 +4,10 @@ import { runFactsFromGitHub } from "@goldenpath/foundation/run-facts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The facts of a run outside GitHub: the checkout's commit and remote, where there is one. On a runner its own variables hold. */
+/**
+ * The facts of a run outside GitHub: the checkout's commit and remote, where there is one. On a runner its own
+ * variables hold.
+ */
 export async function gatherRunFacts(directory: string, env: Environment): Promise<RunFacts> {
   if (env["GITHUB_ACTIONS"] === "true") return runFactsFromGitHub(env);
   const git = async (...args: string[]): Promise<string | undefined> => {
@@ -30,7 +33,10 @@ export async function gatherRunFacts(directory: string, env: Environment): Promi
   };
 }
 
-/** `git@github.com:acme/shop.git` and `https://user:secret@github.com/acme/shop.git` → `https://github.com/acme/shop`; a local path has no public name. */
+/**
+ * `git@github.com:acme/shop.git` and `https://user:secret@github.com/acme/shop.git` → `https://github.com/acme/shop`; a
+ * local path has no public name.
+ */
 export function parseRemote(remote: string): string | undefined {
   const scp = /^(?:[^@/]+@)?([^:/]+):(?!\/\/)(.+)$/.exec(remote);
   const text = scp === null ? remote : `https://${scp[1]}/${scp[2]}`;

@@ -26,7 +26,10 @@ describe("what is wrong exits 2 and says what is allowed", () => {
     [["help", "deploy"], "'deploy' is not a command"],
     [["tools", "--imagine"], "See goldenpath tools --help."],
     [["policy", "check", policyTemplate, "--previous", "/nowhere/policy.yaml"], "/nowhere/policy.yaml cannot be read"],
-    [["policy", "publish", policyTemplate, "localhost:1/policy", "--previous", policyTemplate], "--previous is an option of policy check"],
+    [
+      ["policy", "publish", policyTemplate, "localhost:1/policy", "--previous", policyTemplate],
+      "--previous is an option of policy check",
+    ],
     [["policy"], "expected check FILE"],
     [["policy", "check", "/nowhere/policy.yaml"], "cannot be read"],
     [["policy", "publish", policyTemplate], "expected FILE HOST/NAME"],
@@ -61,7 +64,14 @@ test("help names every command, and each verb's help its action's inputs", async
   expect(help.out).toContain("--log");
   const scan = await run("scan", "--help");
   expect(scan.code).toBe(0);
-  for (const option of ["--policy", "--image (required)", "--mode (default: enforce)", "--json", "--verbose", "--quiet"])
+  for (const option of [
+    "--policy",
+    "--image (required)",
+    "--mode (default: enforce)",
+    "--json",
+    "--verbose",
+    "--quiet",
+  ])
     expect(scan.out).toContain(option);
   expect(scan.out).toContain("--result-dir (default: ./goldenpath-results)");
   expect((await run("attest", "--help")).out).toMatch(/--key-passphrase\n/);
@@ -114,7 +124,9 @@ describe("policy check --previous", () => {
     expect(refused).toMatchObject({ code: 2, out: "" });
     expect(refused.err).toContain("Set serial to 2 or more.");
     const higher = await writePolicy("higher.yaml", (text) => text.replace(/^serial: 1$/m, "serial: 2"));
-    expect((await run("policy", "check", policyTemplate, "--previous", higher)).err).toContain("Set serial to 3 or more.");
+    expect((await run("policy", "check", policyTemplate, "--previous", higher)).err).toContain(
+      "Set serial to 3 or more.",
+    );
   });
 
   test("another policy's name is refused", async () => {
@@ -126,7 +138,10 @@ describe("policy check --previous", () => {
 
   test("the same policy is good, and one with a higher serial", async () => {
     const higher = await writePolicy("higher.yaml", (text) => text.replace(/^serial: 1$/m, "serial: 2"));
-    expect(await run("policy", "check", policyTemplate, "--previous", policyTemplate)).toMatchObject({ code: 0, err: "" });
+    expect(await run("policy", "check", policyTemplate, "--previous", policyTemplate)).toMatchObject({
+      code: 0,
+      err: "",
+    });
     expect((await run("policy", "check", higher, "--previous", policyTemplate)).out).toContain("serial 2");
   });
 
@@ -143,7 +158,9 @@ test("the example's policy is good, and its schema is the published one", async 
   expect(checked).toMatchObject({ code: 0, err: "" });
   expect(checked.out).toContain("serial 1");
   const schema = await run("policy", "schema");
-  expect(JSON.parse(schema.out)).toEqual(JSON.parse(await readFile(join(import.meta.dirname, "../../../schemas/policy.v1.json"), "utf8")));
+  expect(JSON.parse(schema.out)).toEqual(
+    JSON.parse(await readFile(join(import.meta.dirname, "../../../schemas/policy.v1.json"), "utf8")),
+  );
 });
 
 test("keys are made for each stage, readable by their owner alone, and never overwritten", async () => {
@@ -170,7 +187,10 @@ describe("parseVerbArguments", () => {
       quiet: false,
     });
     expect(parseVerbArguments(promote, ["--dry-run", "false"]).raw).toEqual({ "dry-run": "false" });
-    expect(parseVerbArguments(promote, ["--dry-run=false", "--quiet"])).toMatchObject({ raw: { "dry-run": "false" }, quiet: true });
+    expect(parseVerbArguments(promote, ["--dry-run=false", "--quiet"])).toMatchObject({
+      raw: { "dry-run": "false" },
+      quiet: true,
+    });
   });
 });
 
@@ -182,7 +202,10 @@ describe("what a verb takes without a name", () => {
     ["a second one", ["alpine:3.20", "debian:13"], "Unexpected argument 'debian:13'"],
     ["one beside the option", ["alpine:3.20", "--image", "debian:13"], "both say which image"],
   ])("%s is refused", async (_what, args, problem) => {
-    await expect(parse("scan", ...args)).rejects.toMatchObject({ code: "arguments-invalid", message: expect.stringContaining(problem) });
+    await expect(parse("scan", ...args)).rejects.toMatchObject({
+      code: "arguments-invalid",
+      message: expect.stringContaining(problem),
+    });
   });
 
   test("is the image, and what detect-and-build builds", async () => {

@@ -2,7 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
 import { UserError } from "@goldenpath/foundation/errors";
-import { isPlainCommand, type PlainCommand, plainCommands, renderCommandHelp, renderHelp, renderVerbHelp } from "./help.ts";
+import {
+  isPlainCommand,
+  type PlainCommand,
+  plainCommands,
+  renderCommandHelp,
+  renderHelp,
+  renderVerbHelp,
+} from "./help.ts";
 import { cleanOutput, exitCodes, type Output, reportError, terminalOutput } from "./output.ts";
 
 /** Arguments after the program's name → exit code: 0 pass, 1 fail (the policy says no), 2 error. Never throws. */
@@ -13,7 +20,11 @@ export async function main(args: readonly string[], given: Output = terminalOutp
   } catch (error) {
     return reportError(
       isArgumentError(error)
-        ? new UserError(error.message, { code: "arguments-invalid", cause: error, wayOut: `See goldenpath ${args[0] ?? ""} --help.` })
+        ? new UserError(error.message, {
+            code: "arguments-invalid",
+            cause: error,
+            wayOut: `See goldenpath ${args[0] ?? ""} --help.`,
+          })
         : error,
       output,
     );
@@ -39,7 +50,8 @@ async function dispatch([command = "help", ...rest]: readonly string[], output: 
   }
   const { verbLoaders, runVerbCommand } = await import("./commands/verbs.ts");
   const load = Object.hasOwn(verbLoaders, command) ? verbLoaders[command] : undefined;
-  if (load === undefined) throw unknownCommand(command, await Promise.all(Object.values(verbLoaders).map((each) => each())));
+  if (load === undefined)
+    throw unknownCommand(command, await Promise.all(Object.values(verbLoaders).map((each) => each())));
   const verb = await load();
   if (!asksForHelp) return runVerbCommand(verb, rest, output);
   output.out(renderVerbHelp(verb));
@@ -75,11 +87,18 @@ function unknownCommand(word: string, verbs: readonly { name: string; command: s
 }
 
 function readVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../../package.json"), "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../../package.json"), "utf8")) as {
+    version: string;
+  };
   return version;
 }
 
 /** What node:util's parseArgs throws for an option that it does not know. */
 function isArgumentError(error: unknown): error is Error {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("ERR_PARSE_ARGS");
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    typeof error.code === "string" &&
+    error.code.startsWith("ERR_PARSE_ARGS")
+  );
 }

@@ -24,7 +24,11 @@ export function terminalOutput(): Output {
 /** The last line of defence: whatever a command prints is cleaned, whether or not it has been before. */
 export function cleanOutput(output: Output): Output {
   const { color } = output;
-  return { out: (text) => output.out(cleanTerminal(text, color)), err: (text) => output.err(cleanTerminal(text, color)), color };
+  return {
+    out: (text) => output.out(cleanTerminal(text, color)),
+    err: (text) => output.err(cleanTerminal(text, color)),
+    color,
+  };
 }
 
 /** Prints what a command threw, and gives its exit code. An error that nobody foresaw keeps its stack. */

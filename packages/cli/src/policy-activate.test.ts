@@ -29,17 +29,22 @@ async function policyOf(serial: number, remark = ""): Promise<string> {
   const file = join(directory, `policy-${serial}${remark}.yaml`);
   const document = parseDocument(await readFile(template, "utf8"));
   document.set("serial", serial);
-  for (const stage of stages) document.setIn(["signers", stage, "publicKey"], await readFile(join(directory, `${stage}.pub`), "utf8"));
+  for (const stage of stages)
+    document.setIn(["signers", stage, "publicKey"], await readFile(join(directory, `${stage}.pub`), "utf8"));
   await writeFile(file, `# ${remark}\n${document.toString({ lineWidth: 0 })}`);
   return file;
 }
 
-const activate = (file: string, ...more: string[]) => run("policy", "activate", file, "--to", to, "--key", key, ...more);
+const activate = (file: string, ...more: string[]) =>
+  run("policy", "activate", file, "--to", to, "--key", key, ...more);
 
 test("a dry run writes nothing; then the policy is in force, and once more it is no change", async () => {
   const file = await policyOf(2);
   const unasked = await activate(file);
-  expect({ code: unasked.code, said: unasked.err }).toEqual({ code: 2, said: expect.stringContaining("Say --first where none ever was") });
+  expect({ code: unasked.code, said: unasked.err }).toEqual({
+    code: 2,
+    said: expect.stringContaining("Say --first where none ever was"),
+  });
   const dry = await activate(file, "--first", "--dry-run");
   expect(dry).toMatchObject({ code: 0, err: "" });
   expect(dry.out).toContain("serial 2, would be in force (dry run: nothing was written); the first");
@@ -57,18 +62,42 @@ describe("refused, and what is in force stays", () => {
     ["a serial that goes back", () => policyOf(2), [], "Set serial to 4 or more"],
     ["a first one where there is one", () => policyOf(4), ["--first"], "Leave --first out"],
     ["another content under the same serial", () => policyOf(3, "other"), [], "another content under the same serial"],
-    ["a stage's key, who could choose what it is judged by", () => policyOf(4), ["--key", "scan.key"], "speaks for a stage"],
-    ["a serial to revoke that was never in force", () => policyOf(4), ["--revoke", "9"], "it is no predecessor (there is: 2, 3)"],
+    [
+      "a stage's key, who could choose what it is judged by",
+      () => policyOf(4),
+      ["--key", "scan.key"],
+      "speaks for a stage",
+    ],
+    [
+      "a serial to revoke that was never in force",
+      () => policyOf(4),
+      ["--revoke", "9"],
+      "it is no predecessor (there is: 2, 3)",
+    ],
     ["a serial that is none", () => policyOf(4), ["--revoke", "new"], "expected a serial"],
-    ["a pointer that this key has not signed", () => policyOf(4), ["--key", "other.key"], "not signed by the platform's signer"],
-    ["a repository where promote does not look", () => policyOf(4), ["--to", "policies"], "promote looks for the policy in force"],
+    [
+      "a pointer that this key has not signed",
+      () => policyOf(4),
+      ["--key", "other.key"],
+      "not signed by the platform's signer",
+    ],
+    [
+      "a repository where promote does not look",
+      () => policyOf(4),
+      ["--to", "policies"],
+      "promote looks for the policy in force",
+    ],
     ["the policy in force itself", async () => `oci://${to}:in-force`, [], "is whichever policy is in force"],
     ["a policy that is none", async () => join(directory, "policy.key"), [], "is not valid"],
     ["a file that is not there", async () => "nowhere.yaml", [], "there is no such file"],
   ])("%s", async (_what, file, more, message) => {
     const before = await server.snapshot();
     const options = more.map((option) =>
-      option.endsWith(".key") ? join(directory, option) : option === "policies" ? `${server.host}/vetted/policies` : option,
+      option.endsWith(".key")
+        ? join(directory, option)
+        : option === "policies"
+          ? `${server.host}/vetted/policies`
+          : option,
     );
     const { code, err } = await activate(await file(), ...options);
     // Who signed the pointer that is there is the policy's question; the others are the caller's to mend.

@@ -10,8 +10,9 @@ interface TerminalPortsOptions {
 }
 
 /**
- * A terminal's side of core's ports. Progress is one line that redraws itself on a terminal, and a line a while where it is not. Whatever is printed is cleaned here, whether
- * or not somebody has done so before; of commands to GitHub's runner as well, since a step's `run:` may be what calls this.
+ * A terminal's side of core's ports. Progress is one line that redraws itself on a terminal, and a line a while where
+ * it is not. Whatever is printed is cleaned here, whether or not somebody has done so before; of commands to GitHub's
+ * runner as well, since a step's `run:` may be what calls this.
  */
 export function createTerminalPorts(options: TerminalPortsOptions): Ports {
   const secrets = new Set<string>();
@@ -21,7 +22,8 @@ export function createTerminalPorts(options: TerminalPortsOptions): Ports {
     return cleanLog(masked);
   };
   const write = (text: string): void => void options.out.write(text);
-  const line = (mark: string) => (message: string) => write(`${mark}${clean(message).replaceAll("\n", `\n${" ".repeat(mark.length)}`)}\n`);
+  const line = (mark: string) => (message: string) =>
+    write(`${mark}${clean(message).replaceAll("\n", `\n${" ".repeat(mark.length)}`)}\n`);
   const info = options.quiet === true ? () => undefined : line("");
   return {
     log: {
@@ -32,7 +34,8 @@ export function createTerminalPorts(options: TerminalPortsOptions): Ports {
       error: line("error: "),
     },
     progress: {
-      start: (label, total) => startProgress(label, total, { write, clean }, options.out.isTTY === true, options.quiet === true),
+      start: (label, total) =>
+        startProgress(label, total, { write, clean }, options.out.isTTY === true, options.quiet === true),
     },
     mask: (secret) => {
       if (secret.length > 0) secrets.add(secret);
@@ -62,7 +65,8 @@ function startProgress(
   const lead = cleanLine(clean(label));
   const describe = (): string => `${lead}: ${describeAmount(amount, total, elapsed())}`;
   const finish = (summary: string): void => {
-    if (!quiet) write(`${isTerminal ? "\r\u001b[K" : ""}${lead}: ${cleanLine(clean(summary))} (${elapsed().toFixed(1)} s)\n`);
+    if (!quiet)
+      write(`${isTerminal ? "\r\u001b[K" : ""}${lead}: ${cleanLine(clean(summary))} (${elapsed().toFixed(1)} s)\n`);
   };
   return {
     advance(more) {

@@ -2,7 +2,10 @@ import { surviveClosedPipes } from "@goldenpath/foundation/exec/closed-pipes";
 import { main } from "./main.ts";
 import { exitCodes } from "./output.ts";
 
-/** The command line as a process: sets its exit code. Output that was lost to anything but a reader who has gone (a full disk) makes a pass an error. */
+/**
+ * The command line as a process: sets its exit code. Output that was lost to anything but a reader who has gone (a full
+ * disk) makes a pass an error.
+ */
 export async function runProcess(args: readonly string[]): Promise<void> {
   const watch = surviveClosedPipes();
   process.exitCode = await main(args);

@@ -87,7 +87,14 @@ describe("quarantine", () => {
 
   test("what could not be found out exits 2", async () => {
     const server = await registry();
-    const { code, out } = await run(server.host, "--duration", "0s", "--quarantine", `${server.host}/quarantine/none:v1`, "--json");
+    const { code, out } = await run(
+      server.host,
+      "--duration",
+      "0s",
+      "--quarantine",
+      `${server.host}/quarantine/none:v1`,
+      "--json",
+    );
     expect(code).toBe(2);
     expect(JSON.parse(out)).toMatchObject({ verdict: "error", quarantine: { answer: "unknown" } });
   });
@@ -101,14 +108,18 @@ describe("quarantine", () => {
     expect(readable.out).toContain("readable  with production's logins");
     expect(readable.out).toContain("refused   without a login");
     const elsewhere = await logins("elsewhere", { "vetted.example": "production:p" });
-    expect((await run(server.host, "--duration", "0s", "--quarantine", image, "--pull-config", elsewhere)).code).toBe(0);
+    expect((await run(server.host, "--duration", "0s", "--quarantine", image, "--pull-config", elsewhere)).code).toBe(
+      0,
+    );
     // No login is in any of it.
     expect(`${readable.out}${readable.err}`).not.toContain(Buffer.from("production:p").toString("base64"));
   });
 });
 
 test("a registry that takes wrong bytes exits 1", async () => {
-  const server = await registry({ faults: [{ method: "POST", path: "mount=", action: { kind: "status", status: 201 } }] });
+  const server = await registry({
+    faults: [{ method: "POST", path: "mount=", action: { kind: "status", status: 201 } }],
+  });
   const { code, out } = await run(server.host, "--write", "--duration", "0s");
   expect(code).toBe(1);
   expect(out).toMatch(/FINDING +mount/);
@@ -148,13 +159,17 @@ test("--json is the report with its verdict, and nothing else on either side", a
     left: [],
     load: { clients: 1 },
   });
-  expect(report.checks.every(({ id, answer }) => /^[a-z0-9-]+$/.test(id) && ["yes", "no", "unknown"].includes(answer))).toBe(true);
+  expect(
+    report.checks.every(({ id, answer }) => /^[a-z0-9-]+$/.test(id) && ["yes", "no", "unknown"].includes(answer)),
+  ).toBe(true);
   expect(new Set(server.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
 });
 
 test("an authority of one's own is trusted where it is named, and only then", async () => {
   const [authority, other] = [await makeAuthority("one"), await makeAuthority("other")];
-  const server = createServer(await authority.issue(["DNS:localhost", "IP:127.0.0.1"]), (_request, response) => response.end("{}"));
+  const server = createServer(await authority.issue(["DNS:localhost", "IP:127.0.0.1"]), (_request, response) =>
+    response.end("{}"),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
     const host = `localhost:${(server.address() as AddressInfo).port}`;

@@ -33,11 +33,20 @@ function resultWith(changes: Partial<StageResult> = {}): StageResult {
 }
 
 const child = (verdict: "pass" | "fail") => ({ digest, mediaType: "m", verdict });
-const subject = (...children: ReturnType<typeof child>[]) => ({ repository: "localhost:5000/q/web", digest, mediaType: "m", children });
+const subject = (...children: ReturnType<typeof child>[]) => ({
+  repository: "localhost:5000/q/web",
+  digest,
+  mediaType: "m",
+  children,
+});
 
 describe("a result that cannot be believed does not parse", () => {
   test.each([
-    ["a pass with a violation that counts", { violations: [violation] }, "verdict is pass, and there are violations that count"],
+    [
+      "a pass with a violation that counts",
+      { violations: [violation] },
+      "verdict is pass, and there are violations that count",
+    ],
     ["a fail without a violation", { verdict: "fail" as const }, "no violation says why"],
     [
       "a fail whose only violation is excepted",
@@ -66,7 +75,9 @@ describe("a result that cannot be believed does not parse", () => {
     ],
   ])("%s", (_name, text, message) => {
     expect(() => parseStageResult(text, "scan.json")).toThrow(message);
-    expect(() => parseStageResult(text, "scan.json")).toThrow(expect.objectContaining({ name: "UserError", code: "result-invalid" }));
+    expect(() => parseStageResult(text, "scan.json")).toThrow(
+      expect.objectContaining({ name: "UserError", code: "result-invalid" }),
+    );
   });
 
   test("a file cut off anywhere says so, and one with something wrong in the middle does not", () => {

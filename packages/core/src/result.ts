@@ -7,7 +7,9 @@ import { platformSchema } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
 import { resultStages } from "./stages.ts";
 
-/** `major.minor`: an unknown major version is an error, a newer minor one may have fields that this version passes over. */
+/**
+ * `major.minor`: an unknown major version is an error, a newer minor one may have fields that this version passes over.
+ */
 export const resultSchemaVersion = "1.0";
 
 export const verdicts = ["pass", "fail", "error"] as const;
@@ -29,7 +31,9 @@ export const violationSchema = z.object({
   problem: lines.describe("What is wrong, one sentence."),
   wayOut: lines.describe("What to do about it, one sentence."),
   platform: line.optional().describe("Where it holds for one platform of an index only."),
-  exception: appliedExceptionSchema.optional().describe("The policy's exception that applied: the violation is listed and does not count."),
+  exception: appliedExceptionSchema
+    .optional()
+    .describe("The policy's exception that applied: the violation is listed and does not count."),
 });
 /** As a result lists it, which may have been read from a file: of a rule that this version does not know. */
 export type ListedViolation = z.infer<typeof violationSchema>;
@@ -66,19 +70,30 @@ const resultShape = z.object({
     .optional()
     .describe("The image that was judged. Missing where an error or a refusal came before it was known."),
   violations: z.array(violationSchema),
-  error: z.object({ code: line, message: lines, wayOut: lines.optional() }).optional().describe("With verdict error: what went wrong."),
+  error: z
+    .object({ code: line, message: lines, wayOut: lines.optional() })
+    .optional()
+    .describe("With verdict error: what went wrong."),
   predicateType: z.string().optional().describe("The type of what the stage found."),
   predicate: z.record(z.string(), z.unknown()).optional().describe("What the stage found; signed as it stands."),
   policy: z.object({ uri: z.string(), digest, serial: z.number().int().positive() }).optional(),
   source: z.object({ repository: z.string(), commit: z.string() }).optional(),
-  run: z.object({ builderId: z.string(), id: z.string().optional(), attempt: z.number().int().optional(), url: z.string().optional() }),
+  run: z.object({
+    builderId: z.string(),
+    id: z.string().optional(),
+    attempt: z.number().int().optional(),
+    url: z.string().optional(),
+  }),
   tools: z.array(toolUseSchema),
   notes: z.array(lines).default([]).describe("What a reader should know and no rule asks for."),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
 });
 
-/** What a stage leaves behind. A result that contradicts itself (a pass with a violation that counts, an error without its cause) does not parse. */
+/**
+ * What a stage leaves behind. A result that contradicts itself (a pass with a violation that counts, an error without
+ * its cause) does not parse.
+ */
 export const stageResultSchema = resultShape.superRefine((result, context) => {
   const counted = result.violations.filter((violation) => violation.exception === undefined);
   const problem = (message: string): void => context.addIssue({ code: "custom", message });
@@ -86,8 +101,10 @@ export const stageResultSchema = resultShape.superRefine((result, context) => {
   if (result.verdict === "fail" && counted.length === 0) problem("verdict is fail, and no violation says why");
   if (result.verdict === "error" && result.error === undefined) problem("verdict is error, and no error says why");
   // A build that the policy refuses before it starts has no image yet; a pass is always about one.
-  if (result.verdict === "pass" && result.subject === undefined) problem("verdict is pass, and there is no subject that it is about");
-  if (result.verdict === "pass" && (result.subject?.children.length ?? 0) === 0) problem("verdict is pass, and nothing was judged");
+  if (result.verdict === "pass" && result.subject === undefined)
+    problem("verdict is pass, and there is no subject that it is about");
+  if (result.verdict === "pass" && (result.subject?.children.length ?? 0) === 0)
+    problem("verdict is pass, and nothing was judged");
   if (result.verdict === "pass" && result.subject?.children.some((child) => child.verdict !== "pass"))
     problem("verdict is pass, and a child has another");
 });
@@ -100,7 +117,8 @@ export function stageResultJsonSchema(): object {
 
 /**
  * Text of a result file → result.
- * @throws UserError `result-invalid` (not JSON, cut off, contradicts itself), `result-version` (an unknown major version)
+ * @throws UserError `result-invalid` (not JSON, cut off, contradicts itself), `result-version` (an unknown major
+ *   version)
  */
 export function parseStageResult(text: string, where: string): StageResult {
   const again = "Run the stage again; a result is never edited by hand.";
@@ -114,7 +132,11 @@ export function parseStageResult(text: string, where: string): StageResult {
         : endsTooSoon(error, text)
           ? "it ends in the middle (was the file cut off?)"
           : "it is not JSON";
-    throw new UserError(`result ${where} cannot be read: ${cut}`, { code: "result-invalid", cause: error, wayOut: again });
+    throw new UserError(`result ${where} cannot be read: ${cut}`, {
+      code: "result-invalid",
+      cause: error,
+      wayOut: again,
+    });
   }
   const version = typeof json === "object" && json !== null && "schemaVersion" in json ? json.schemaVersion : undefined;
   if (typeof version === "string" && !version.startsWith("1.")) {

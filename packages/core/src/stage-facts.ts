@@ -67,17 +67,27 @@ export const tellScan: TellFacts = ({ finding }) => {
   if (predicate === undefined) return [];
   const scanner = record(predicate["scanner"]);
   const counts = readCounts(record(scanner["result"]));
-  const counted = ["critical", "high", "medium", "low", "negligible", "unknown"].filter((severity) => counts.has(severity));
+  const counted = ["critical", "high", "medium", "low", "negligible", "unknown"].filter((severity) =>
+    counts.has(severity),
+  );
   const worded =
-    counted.length === 0 ? "no known vulnerabilities" : counted.map((severity) => `${counts.get(severity)} ${severity}`).join(", ");
+    counted.length === 0
+      ? "no known vulnerabilities"
+      : counted.map((severity) => `${counts.get(severity)} ${severity}`).join(", ");
   return [...line("findings", worded), ...line("scanner", scannerName(scanner))];
 };
 
-/** How many of each severity: as the scan counted them where it says so, else by the matches of the scanner's report. */
+/**
+ * How many of each severity: as the scan counted them where it says so, else by the matches of the scanner's report.
+ */
 function readCounts({ goldenpath, matches }: Record<string, unknown>): Map<string, number> {
   const said = record(goldenpath)["counts"];
   if (said !== undefined) {
-    return new Map(Object.entries(record(said)).filter((entry): entry is [string, number] => Number.isInteger(entry[1]) && entry[1] !== 0));
+    return new Map(
+      Object.entries(record(said)).filter(
+        (entry): entry is [string, number] => Number.isInteger(entry[1]) && entry[1] !== 0,
+      ),
+    );
   }
   const counts = new Map<string, number>();
   for (const match of list(matches)) {
@@ -96,13 +106,15 @@ function scannerName(scanner: Record<string, unknown>): string | undefined {
   return version === undefined ? name : `${name} ${version}`;
 }
 
-export const tellPromote: TellFacts = ({ verdict }) => line("gate", `${list(verdict["inputAttestations"]).length} statements accepted`);
+export const tellPromote: TellFacts = ({ verdict }) =>
+  line("gate", `${list(verdict["inputAttestations"]).length} statements accepted`);
 
 function line(label: string, ...parts: (string | undefined)[]): string[] {
   const known = parts.filter((part) => part !== undefined);
   return known.length === 0 ? [] : [`${label.padEnd(9)} ${known.join(" ")}`];
 }
-export const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+export const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : undefined;
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 export const record = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};

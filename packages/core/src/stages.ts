@@ -11,13 +11,19 @@ interface StageRow {
   command: string;
   /** What it does, in the command line's list. */
   summary: string;
-  /** It runs strangers' code (`builds`); it judges, signs or promotes, which is not done in a job that built; or it only tells. */
+  /**
+   * It runs strangers' code (`builds`); it judges, signs or promotes, which is not done in a job that built; or it only
+   * tells.
+   */
   job: "builds" | "judges" | "tells";
   /** Of a stage that a policy can require. */
   evidence?: {
     /** Types of what it must have found, signed, for its evidence to be whole. */
     findings: readonly string[];
-    /** Who judges it: the stage itself, which then signs a verification summary besides, or the gate, from the first of its findings. */
+    /**
+     * Who judges it: the stage itself, which then signs a verification summary besides, or the gate, from the first of
+     * its findings.
+     */
     judge: "itself" | "gate";
     /** The finding that names the image's layers as they were judged, which the gate holds the image to. */
     layersIn?: string;
@@ -27,7 +33,10 @@ interface StageRow {
   };
 }
 
-/** The stages in the order of the path, and what else leaves a result. A new one is a row here, its verb, and its action. */
+/**
+ * The stages in the order of the path, and what else leaves a result. A new one is a row here, its verb, and its
+ * action.
+ */
 export const stageRows = [
   {
     name: "build",
@@ -69,7 +78,13 @@ export const stageRows = [
       tell: tellScan,
     },
   },
-  { name: "attest", verb: "attest", command: "attest", summary: "sign what a build is: its provenance and its SBOM", job: "judges" },
+  {
+    name: "attest",
+    verb: "attest",
+    command: "attest",
+    summary: "sign what a build is: its provenance and its SBOM",
+    job: "judges",
+  },
   { name: "sign", verb: "sign", command: "sign", summary: "sign a stage's result and its verdict", job: "judges" },
   {
     name: "verify",

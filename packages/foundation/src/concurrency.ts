@@ -1,6 +1,6 @@
 /**
- * Runs `body` over the items, so many at a time, and returns what it gave in the items' order. After the first error nothing more is begun, and it is thrown once
- * nothing is under way any more.
+ * Runs `body` over the items, so many at a time, and returns what it gave in the items' order. After the first error
+ * nothing more is begun, and it is thrown once nothing is under way any more.
  */
 export async function mapConcurrently<T, R>(
   limit: number,

@@ -1,6 +1,6 @@
 /**
- * Every code that an error can have, and when it comes; `docs/errors.md` is written from it. Codes are for scripts: one stays
- * what it is within a major version. Sources import the type alone, so that no bundle carries the sentences.
+ * Every code that an error can have, and when it comes; `docs/errors.md` is written from it. Codes are for scripts: one
+ * stays what it is within a major version. Sources import the type alone, so that no bundle carries the sentences.
  */
 export const errorCodes = {
   aborted: "The work was given up: the run was cancelled, or another part of it had failed.",
@@ -33,7 +33,8 @@ export const errorCodes = {
   "certificates-invalid": "The certificates that are set for a registry can't be used.",
   "checksums-invalid": "A publisher's file of checksums can't be read, or does not name what it should.",
   "checksums-missing": "A publisher has no such release, or the release no file of checksums or no signature of it.",
-  "client-certificate-refused": "A registry ends the handshake, as one does that wants another certificate of the client.",
+  "client-certificate-refused":
+    "A registry ends the handshake, as one does that wants another certificate of the client.",
   "command-file-touched": "During the build somebody wrote to the files by which a step talks to its runner.",
   "config-invalid": "The config of an image is malformed.",
   "context-invalid": "The input `context` is no folder that can be built, or project.toml leaves nothing of it.",
@@ -98,7 +99,8 @@ export const errorCodes = {
   "policy-not-found": "The policy does not exist, or this login may not see it.",
   "policy-not-in-force": "The policy is not the one in force at the destination.",
   "policy-not-pinned": "The policy is named without a commit or a digest.",
-  "policy-pointer-invalid": "What says which policy is in force is not the platform's, is for another place, or is malformed.",
+  "policy-pointer-invalid":
+    "What says which policy is in force is not the platform's, is for another place, or is malformed.",
   "policy-pointer-missing": "Nothing says at the destination which policy is in force.",
   "policy-repository": "A policy would be put in force where promote does not look for it.",
   "policy-revoke": "A serial is to be revoked that was never in force.",

@@ -4,7 +4,8 @@ import { cleanText } from "./text/clean.ts";
 
 /**
  * The three ways in which work ends other than well. A door (action or CLI) turns them into a verdict and an exit code:
- * `PolicyViolation` is verdict `fail` (exit 1); `UserError` and `InfrastructureError` are verdict `error` (exit 2), as is anything unexpected.
+ * `PolicyViolation` is verdict `fail` (exit 1); `UserError` and `InfrastructureError` are verdict `error` (exit 2), as
+ * is anything unexpected.
  */
 export interface ErrorDetails {
   /** Stable, kebab-case, for scripts and tests: `policy-invalid`, `registry-unreachable`, … */
@@ -27,7 +28,10 @@ abstract class GoldenpathError extends Error {
   }
 }
 
-/** Bad input: names the input, the value and what is allowed. The caller has to change something; trying again does not help. */
+/**
+ * Bad input: names the input, the value and what is allowed. The caller has to change something; trying again does not
+ * help.
+ */
 export class UserError extends GoldenpathError {}
 
 /** A rule of the policy says no. Thrown only where there is no stage result to carry the violation. */
@@ -40,7 +44,10 @@ export class PolicyViolation extends GoldenpathError {
   }
 }
 
-/** The surroundings failed: a registry, a network, a tool. Says what was tried, how often, and whether running again is safe. */
+/**
+ * The surroundings failed: a registry, a network, a tool. Says what was tried, how often, and whether running again is
+ * safe.
+ */
 export class InfrastructureError extends GoldenpathError {
   readonly attempts: number;
   readonly safeToRetry: boolean;

@@ -1,4 +1,7 @@
-/** What core asks of its surroundings. The runner and the terminal each have an implementation; tests use {@link silentPorts}. */
+/**
+ * What core asks of its surroundings. The runner and the terminal each have an implementation; tests use {@link
+ * silentPorts}.
+ */
 export interface Ports {
   log: Log;
   progress: Progress;
@@ -33,14 +36,20 @@ export interface ProgressTask {
   failed(summary?: string): void;
 }
 
-/** The facts about the run that only its surroundings know: on GitHub from `GITHUB_*`, elsewhere from the checkout or from flags. */
+/**
+ * The facts about the run that only its surroundings know: on GitHub from `GITHUB_*`, elsewhere from the checkout or
+ * from flags.
+ */
 export interface RunFacts {
   /** `https://github.com/acme/shop`; absent where the source is not known. */
   sourceRepository?: string;
   /** 40 hex digits. */
   sourceCommit?: string;
   sourceRef?: string;
-  /** Who runs this: the URI of the workflow (`https://github.com/acme/platform/.github/workflows/x.yml@refs/…`) or `local`. */
+  /**
+   * Who runs this: the URI of the workflow (`https://github.com/acme/platform/.github/workflows/x.yml@refs/…`) or
+   * `local`.
+   */
   builderId: string;
   /** The event that started the run: `push`. */
   event?: string;
@@ -57,7 +66,10 @@ export interface Context {
   run: RunFacts;
   /** Where relative paths of inputs start. */
   workingDirectory: string;
-  /** The repository's checkout, where the surroundings have one: an application to build is in it, whatever links it is named by. */
+  /**
+   * The repository's checkout, where the surroundings have one: an application to build is in it, whatever links it is
+   * named by.
+   */
   checkout?: string;
   /** A private, existing directory for this invocation; removed by the door. */
   temporaryDirectory: string;

@@ -1,7 +1,7 @@
 /**
- * Every rule that can say no, and what it refuses; the table of `docs/policy.md` is written from it. Policies, results and
- * exceptions name rules: a rule keeps its name within a major version. Sources import the type alone, so that no bundle carries
- * the sentences.
+ * Every rule that can say no, and what it refuses; the table of `docs/policy.md` is written from it. Policies, results
+ * and exceptions name rules: a rule keeps its name within a major version. Sources import the type alone, so that no
+ * bundle carries the sentences.
  */
 export const rules = {
   "policy.not-in-force":
@@ -19,34 +19,42 @@ export const rules = {
   "base.approved":
     "an image whose first layers are those of no approved base, or that has no layers; and a build on a base whose `until` is over",
   "base.expired": "an image on a base whose `until` is over",
-  "base.label-contradicts": "an image whose buildpacks label can't be read, or says that the run image ends elsewhere than its base does",
+  "base.label-contradicts":
+    "an image whose buildpacks label can't be read, or says that the run image ends elsewhere than its base does",
   "base.layer-contradicts": "an image with a layer, whosever it is, whose content is not what its config says",
   "base.changed":
     "an image with a layer that removes, replaces or overwrites a path of its base, or gives rights to it, where neither its content shows that it is harmless nor `bases[].mayChange` lists it",
   "scan.severity": "a vulnerability of `scan.failOn` or above; with `scan.onlyFixed`, only one that a version fixes",
   "scan.blind-spot":
     "an image in which a scan can't see what it should: no package at all, an operating system without its packages, packages of a distribution or version that is not said or that the vulnerability data does not know, the package databases of two systems; unless `scan.allowBlindSpots` has its kind",
-  "scan.database-age": "vulnerability data that is older than `scan.databaseMaxAge`, from the future, or of unknown age",
-  "gate.origin": "an image outside of the repositories that the environment takes images `from` or, at the destination, puts them `to`",
-  "gate.missing": "an image for which a required stage has said nothing that counts, and an index without an image that runs",
+  "scan.database-age":
+    "vulnerability data that is older than `scan.databaseMaxAge`, from the future, or of unknown age",
+  "gate.origin":
+    "an image outside of the repositories that the environment takes images `from` or, at the destination, puts them `to`",
+  "gate.missing":
+    "an image for which a required stage has said nothing that counts, and an index without an image that runs",
   "gate.signer":
     "a statement that is signed, but by a signer whose word does not count for the stage, or by a key that is not in the policy",
   "gate.failed": "an image for which the newest verdict of a required stage is `FAILED`",
   "gate.incomplete": "a verdict without the findings that it rests on, and a build without its SBOM",
-  "gate.layers": "a finding of the base stage that does not name exactly the layers that the image has, so that one may not have been read",
+  "gate.layers":
+    "a finding of the base stage that does not name exactly the layers that the image has, so that one may not have been read",
   "gate.malformed": "a statement of a required stage that is rightly signed and can't be understood",
   "gate.policy-serial": "a verdict made under another policy, or another version of it, than the policy accepts",
   "gate.stale": "a verdict or a provenance older than the requirement's `maxAge`",
   "gate.future": "a verdict or a provenance whose time has not come yet",
-  "gate.exception": "a verdict that rests on an exception whose last day is over, or that was granted to another repository",
+  "gate.exception":
+    "a verdict that rests on an exception whose last day is over, or that was granted to another repository",
   "gate.environment": "an image that was promoted, but not into the environment that the requirement names",
   "gate.builder":
     "a build of another type than this gate knows, by a strategy that is not in `build.strategies`, or by no builder of the policy",
   "gate.source":
     "a build from a repository that is not in `build.sources`, of a ref, by a builder or caller, or in an event that its entry there does not take, or from no commit",
-  "gate.destination": "an image that the `to` of its source in `build.sources` does not let become what it is promoted to",
+  "gate.destination":
+    "an image that the `to` of its source in `build.sources` does not let become what it is promoted to",
   "gate.build-environment": "a build that ran elsewhere than `build.environments` allows",
-  "promote.destination": "a promotion to a repository that is not under the environment's `to`, or to where the policy in force is said",
+  "promote.destination":
+    "a promotion to a repository that is not under the environment's `to`, or to where the policy in force is said",
   "promote.evidence-label": "evidence whose referrer says that it holds another kind of statement than is signed in it",
   "promote.tag-moves-back":
     "moving a tag to an image of an earlier run than the one that it points at, or of which that can't be told, unless `allow-tag-rollback` says so",

@@ -1,9 +1,9 @@
 import type { RunFacts } from "./ports.ts";
 
 /**
- * The facts of a run on GitHub, from the variables that the runner sets (and that a workflow cannot override: `GITHUB_*` is reserved).
- * `GITHUB_WORKFLOW_REF` is the workflow that the event started. A reusable workflow passes its own, `job.workflow_ref`, as `GOLDENPATH_WORKFLOW_REF`:
- * that, and not its caller, is who builds.
+ * The facts of a run on GitHub, from the variables that the runner sets (and that a workflow cannot override:
+ * `GITHUB_*` is reserved). `GITHUB_WORKFLOW_REF` is the workflow that the event started. A reusable workflow passes its
+ * own, `job.workflow_ref`, as `GOLDENPATH_WORKFLOW_REF`: that, and not its caller, is who builds.
  */
 export function runFactsFromGitHub(env: Readonly<Record<string, string | undefined>>): RunFacts {
   const server = env["GITHUB_SERVER_URL"] || "https://github.com";

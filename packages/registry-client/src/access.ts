@@ -18,7 +18,10 @@ export function scopesOf(access: Access): string[] {
   return access.mountFrom === undefined ? [own] : [own, `repository:${access.mountFrom.name}:pull`];
 }
 
-/** `repository:a:pull` and `repository:a:push,pull` → `repository:a:pull,push`: one scope for each thing, in the order in which they first came. */
+/**
+ * `repository:a:pull` and `repository:a:push,pull` → `repository:a:pull,push`: one scope for each thing, in the order
+ * in which they first came.
+ */
 export function mergeScopes(scopes: readonly string[]): string[] {
   const merged = new Map<string, Set<string>>();
   for (const scope of scopes) {
@@ -29,5 +32,7 @@ export function mergeScopes(scopes: readonly string[]): string[] {
     for (const action of scope.slice(colon + 1).split(",")) if (action !== "") actions.add(action);
     merged.set(thing, actions);
   }
-  return [...merged].filter(([, actions]) => actions.size > 0).map(([thing, actions]) => `${thing}:${[...actions].sort().join(",")}`);
+  return [...merged]
+    .filter(([, actions]) => actions.size > 0)
+    .map(([thing, actions]) => `${thing}:${[...actions].sort().join(",")}`);
 }

@@ -7,7 +7,10 @@ import { parseContentLength } from "./ranges.ts";
 const maxErrorBytes = 16 * 1024;
 
 /** Where the answer came from is named in what is thrown. */
-type ReadableAnswer = Pick<Answer, "status" | "read" | "discard"> & { url: URL; header(name: string): string | undefined };
+type ReadableAnswer = Pick<Answer, "status" | "read" | "discard"> & {
+  url: URL;
+  header(name: string): string | undefined;
+};
 
 /**
  * The body, decoded; of an error's, the start.
@@ -34,8 +37,11 @@ export async function readAnswerBody(answer: ReadableAnswer, maxBytes: number): 
 }
 
 function tooLarge(url: URL, size: string, most: number): InfrastructureError {
-  return new InfrastructureError(`the answer of ${url.host} for ${url.pathname} is too large: ${size}, at most ${most} are read`, {
-    code: "too-large",
-    safeToRetry: false,
-  });
+  return new InfrastructureError(
+    `the answer of ${url.host} for ${url.pathname} is too large: ${size}, at most ${most} are read`,
+    {
+      code: "too-large",
+      safeToRetry: false,
+    },
+  );
 }

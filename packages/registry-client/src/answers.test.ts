@@ -12,7 +12,9 @@ test.each([["<html>"], [""], ["null"], [{ errors: "x" }], [{ errors: [null, 7] }
 
 test("a server's text becomes one short line, with nothing that a runner takes for a command", () => {
   const problems = parseProblems(
-    encode({ errors: [{ code: "DENIED\n::set-output", message: `a\r\n::error::b\u001b[31m\u2028c${"x".repeat(999)}` }] }),
+    encode({
+      errors: [{ code: "DENIED\n::set-output", message: `a\r\n::error::b\u001b[31m\u2028c${"x".repeat(999)}` }],
+    }),
   );
   expect(problems).toHaveLength(1);
   for (const { code, message } of problems) {

@@ -15,7 +15,10 @@ export interface RegistryProblem {
   detail?: string;
 }
 
-/** `{"errors":[{"code","message"}]}` → its entries, in the printable characters alone; none for anything else. Never throws: it only serves messages. */
+/**
+ * `{"errors":[{"code","message"}]}` → its entries, in the printable characters alone; none for anything else. Never
+ * throws: it only serves messages.
+ */
 export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
   let json: unknown;
   try {
@@ -24,7 +27,9 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
     return [];
   }
   const errors =
-    typeof json === "object" && json !== null && "errors" in json && Array.isArray(json.errors) ? (json.errors as unknown[]) : [];
+    typeof json === "object" && json !== null && "errors" in json && Array.isArray(json.errors)
+      ? (json.errors as unknown[])
+      : [];
   return errors.slice(0, 5).flatMap((error) => {
     if (typeof error !== "object" || error === null) return [];
     const { code, message, detail } = error as { code?: unknown; message?: unknown; detail?: unknown };
@@ -36,7 +41,8 @@ export function parseProblems(bytes: Uint8Array): RegistryProblem[] {
 /** A server's text: one line, no runs of blanks, not long. Empty for what is no text. */
 export function printable(value: unknown): string {
   if (typeof value !== "string") return "";
-  // A server has no reason to write what can't be seen: it is a blank here, where the cleaner would show that there was something.
+  // A server has no reason to write what can't be seen: it is a blank here, where the cleaner would show that there was
+  // something.
   const blanked = value
     .slice(0, 2000)
     .replace(/[\p{Cc}\p{Cf}\s]+/gu, " ")
@@ -64,8 +70,9 @@ export function unauthorizedError(repository: Repository, action: string, why: s
 }
 
 /**
- * An answer that is not the one hoped for → the error to throw: `registry-unauthorized`, `too-large`, `registry-error`, and for writes what {@link classifyRefusal}
- * knows by name. `action` reads after "allow to": `pull from`, `push to`; `tag` is the one that was to be set.
+ * An answer that is not the one hoped for → the error to throw: `registry-unauthorized`, `too-large`, `registry-error`,
+ * and for writes what {@link classifyRefusal} knows by name. `action` reads after "allow to": `pull from`, `push to`;
+ * `tag` is the one that was to be set.
  */
 export function answerError(
   response: TransportResponse,

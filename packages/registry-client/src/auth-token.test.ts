@@ -32,7 +32,11 @@ test("odd lifetimes do not make a token unusable, and a refresh token that comes
   const bytes = new TextEncoder().encode(
     JSON.stringify({ access_token: "good", token: null, expires_in: "x", issued_at: {}, refresh_token: "r" }),
   );
-  expect(readToken({ bytes, attempts: 1 }, "auth.corp", now)).toEqual({ value: "good", until: now + 50_000, secrets: ["good", "r"] });
+  expect(readToken({ bytes, attempts: 1 }, "auth.corp", now)).toEqual({
+    value: "good",
+    until: now + 50_000,
+    secrets: ["good", "r"],
+  });
 });
 
 test("the realm's own query stays", () => {

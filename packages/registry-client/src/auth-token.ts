@@ -35,8 +35,9 @@ const maxLifetime = 24 * 60 * 60;
 const expiryMargin = 10;
 
 /**
- * The token request: GET with Basic (or as nobody), and for an identity token a POST by OAuth 2's refresh grant, as distribution's token documents have them.
- * `withoutPost`: the service does not know the POST, so that the identity token goes by GET as the password of a user without a name, as containerd sends it.
+ * The token request: GET with Basic (or as nobody), and for an identity token a POST by OAuth 2's refresh grant, as
+ * distribution's token documents have them. `withoutPost`: the service does not know the POST, so that the identity
+ * token goes by GET as the password of a user without a name, as containerd sends it.
  */
 export function tokenRequest(
   { realm, service }: TokenService,
@@ -45,7 +46,11 @@ export function tokenRequest(
   withoutPost = false,
 ): TransportRequest {
   if (credential?.kind === "identity-token" && !withoutPost) {
-    const form = new URLSearchParams({ grant_type: "refresh_token", client_id: "goldenpath", refresh_token: credential.token });
+    const form = new URLSearchParams({
+      grant_type: "refresh_token",
+      client_id: "goldenpath",
+      refresh_token: credential.token,
+    });
     if (service !== undefined) form.set("service", service);
     form.set("scope", scopes.join(" "));
     return {
@@ -83,7 +88,10 @@ export function basic(username: string, password: string): string {
  */
 export function readToken(response: Pick<TransportResponse, "bytes" | "attempts">, host: string, now: number): Token {
   const invalid = (why: string): InfrastructureError =>
-    new InfrastructureError(`${host} gives no usable token: ${why}`, { code: "token-invalid", attempts: response.attempts });
+    new InfrastructureError(`${host} gives no usable token: ${why}`, {
+      code: "token-invalid",
+      attempts: response.attempts,
+    });
   let json: unknown;
   try {
     json = parseJson(new TextDecoder().decode(response.bytes));
@@ -102,13 +110,15 @@ export function readToken(response: Pick<TransportResponse, "bytes" | "attempts"
 }
 
 /**
- * How long to use a token, in milliseconds: `expires_in` seconds from `issued_at` on, less a margin. At least a second, whatever is said, since a token that is
- * refused is asked for anew in any case; a missing or senseless `expires_in` is the specification's minute.
+ * How long to use a token, in milliseconds: `expires_in` seconds from `issued_at` on, less a margin. At least a second,
+ * whatever is said, since a token that is refused is asked for anew in any case; a missing or senseless `expires_in` is
+ * the specification's minute.
  */
 export function tokenLifetime(expiresIn: unknown, issuedAt: unknown, now: number): number {
   const stated = typeof expiresIn === "number" && !Number.isNaN(expiresIn) ? expiresIn : defaultLifetime;
   const lifetime = Math.min(Math.max(stated, 0), maxLifetime) * 1000;
-  // A token out of the service's cache has lived for a while. A time in the future, or so long ago that the token would be dead, is a clock that is off.
+  // A token out of the service's cache has lived for a while. A time in the future, or so long ago that the token would
+  // be dead, is a clock that is off.
   const age = typeof issuedAt === "string" ? now - Date.parse(issuedAt) : Number.NaN;
   const rest = age > 0 && age < lifetime ? lifetime - age : lifetime;
   return Math.max(rest - expiryMargin * 1000, 1000);

@@ -60,9 +60,9 @@ describe.each(["basic", "bearer"] as const)("%s", (kind) => {
       expect(error).toMatchObject(unauthorized);
       expect((error as UserError).wayOut).toContain(`docker login ${server.host}`);
       expect((error as UserError).message).toContain(`${server.host}/shop`);
-      await expect(made.pushBlob(reference, buildImage().blobs[0]?.descriptor as never, () => new Uint8Array())).rejects.toMatchObject(
-        unauthorized,
-      );
+      await expect(
+        made.pushBlob(reference, buildImage().blobs[0]?.descriptor as never, () => new Uint8Array()),
+      ).rejects.toMatchObject(unauthorized);
     }
     expect(await server.snapshot()).toEqual({});
   });
@@ -70,8 +70,12 @@ describe.each(["basic", "bearer"] as const)("%s", (kind) => {
   test("a login of another host is not sent", async () => {
     const server = await registry({ auth: { kind, users } });
     const made = await client({ "ghcr.io": login("me:secret") });
-    await expect(made.fetchManifest({ registry: server.host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
-    expect(server.requests.map((request) => request.headers.authorization).filter((each) => each?.startsWith("Basic"))).toEqual([]);
+    await expect(made.fetchManifest({ registry: server.host, name: "shop", tag: "v1" })).rejects.toMatchObject(
+      unauthorized,
+    );
+    expect(
+      server.requests.map((request) => request.headers.authorization).filter((each) => each?.startsWith("Basic")),
+    ).toEqual([]);
   });
 
   test("the right login pushes and pulls, and its secrets are masked", async () => {
@@ -115,7 +119,9 @@ describe("bearer tokens", () => {
     await pushBuilt(await client({ [server.host]: login("me:secret") }), repository, image, "v1");
     const nobody = await client();
     expect((await nobody.fetchManifest({ ...repository, tag: "v1" })).digest).toBe(image.descriptor.digest);
-    await expect(nobody.pushManifest(repository, image.bytes, image.descriptor.mediaType, "v2")).rejects.toMatchObject(unauthorized);
+    await expect(nobody.pushManifest(repository, image.bytes, image.descriptor.mediaType, "v2")).rejects.toMatchObject(
+      unauthorized,
+    );
   });
 
   test("are fetched anew when they have expired, before they are refused, and once for all who wait", async () => {
@@ -139,7 +145,11 @@ describe("bearer tokens", () => {
     await made.fetchManifest({ ...repository, tag: "v1" });
     const challenge = `Bearer realm="http://${server.host}/token",service="goldenpath-registry"`;
     server.faults = [
-      { path: "/manifests/", times: 1, action: { kind: "status", status: 401, headers: { "WWW-Authenticate": challenge } } },
+      {
+        path: "/manifests/",
+        times: 1,
+        action: { kind: "status", status: 401, headers: { "WWW-Authenticate": challenge } },
+      },
     ];
     const before = tokenRequests(server).length;
     await made.fetchManifest({ ...repository, tag: "v1" });
@@ -192,7 +202,11 @@ describe("bearer tokens", () => {
       await made.resolve({ registry: host, name: "a", tag: "v1" });
       await made.resolve({ registry: host, name: "b", tag: "v1" });
       const login = `Basic ${Buffer.from(":refresh").toString("base64")}`;
-      expect(seen.filter((each) => each.includes("/token"))).toEqual(["POST /token nobody", `GET /token ${login}`, `GET /token ${login}`]);
+      expect(seen.filter((each) => each.includes("/token"))).toEqual([
+        "POST /token nobody",
+        `GET /token ${login}`,
+        `GET /token ${login}`,
+      ]);
     },
   );
 
@@ -203,7 +217,8 @@ describe("bearer tokens", () => {
       response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"` }).end();
     });
     const made = await client({ [host]: { registrytoken: "old" } });
-    for (const _time of [1, 2]) await expect(made.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject(unauthorized);
+    for (const _time of [1, 2])
+      await expect(made.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject(unauthorized);
     expect(seen).toEqual([undefined, "Bearer old", "Bearer old"]);
   });
 
@@ -218,7 +233,8 @@ describe("bearer tokens", () => {
       const challenge = { "WWW-Authenticate": `Bearer realm="http://${own}/token",error="invalid_token"` };
       if (authorization === undefined) return void response.writeHead(401, challenge).end();
       if (request.method === "HEAD") return void response.writeHead(404).end();
-      if (request.method === "POST") return void response.writeHead(202, { location: "/v2/shop/blobs/uploads/1" }).end();
+      if (request.method === "POST")
+        return void response.writeHead(202, { location: "/v2/shop/blobs/uploads/1" }).end();
       bodies.push(`${authorization} ${text}`);
       // The token was good when the upload began.
       response.writeHead(authorization === "Bearer t1" ? 401 : 201, challenge).end();
@@ -237,10 +253,14 @@ describe("bearer tokens", () => {
     const host = await http((request, response) => {
       seen.push(request.headers.authorization);
       response
-        .writeHead(seen.length === 1 ? 401 : 404, { "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"` })
+        .writeHead(seen.length === 1 ? 401 : 404, {
+          "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"`,
+        })
         .end();
     });
-    expect(await (await client({ [host]: { registrytoken: "ready" } })).resolve({ registry: host, name: "a", tag: "b" })).toBeUndefined();
+    expect(
+      await (await client({ [host]: { registrytoken: "ready" } })).resolve({ registry: host, name: "a", tag: "b" }),
+    ).toBeUndefined();
     expect(seen).toEqual([undefined, "Bearer ready"]);
   });
 });
@@ -291,7 +311,10 @@ describe("what a registry may ask for", () => {
     const { seen, resolve } = await fake(ownRealm, answer);
     expect(await resolve()).toBeUndefined();
     expect(seen.at(-1)?.authorization).toBe("Bearer good");
-    expect(seen[1]).toEqual({ url: "/token?service=s&scope=repository%3Ashop%3Apull", authorization: `Basic ${login("me:secret").auth}` });
+    expect(seen[1]).toEqual({
+      url: "/token?service=s&scope=repository%3Ashop%3Apull",
+      authorization: `Basic ${login("me:secret").auth}`,
+    });
   });
 
   test.each([
@@ -315,18 +338,31 @@ describe("what a registry may ask for", () => {
   test("a token that is not taken is asked for anew once, and then it is an error", async () => {
     const { seen, resolve } = await fake(ownRealm, '{"token":"bad"}');
     await expect(resolve()).rejects.toMatchObject(unauthorized);
-    expect(seen.map((each) => each.url.split("?")[0])).toEqual(["/v2/shop/manifests/v1", "/token", "/v2/shop/manifests/v1"]);
+    expect(seen.map((each) => each.url.split("?")[0])).toEqual([
+      "/v2/shop/manifests/v1",
+      "/token",
+      "/v2/shop/manifests/v1",
+    ]);
   });
 
   test("several challenges in any case: Bearer is taken", async () => {
-    const { resolve } = await fake((host) => `Negotiate, BASIC realm="x", bEARER REALM="http://${host}/token"`, '{"token":"good"}');
+    const { resolve } = await fake(
+      (host) => `Negotiate, BASIC realm="x", bEARER REALM="http://${host}/token"`,
+      '{"token":"good"}',
+    );
     expect(await resolve()).toBeUndefined();
   });
 
   test("the scopes that the registry names are asked for as well", async () => {
-    const { seen, resolve } = await fake((host) => `${ownRealm(host)},scope="repository:shop:pull registry:catalog:*"`, '{"token":"good"}');
+    const { seen, resolve } = await fake(
+      (host) => `${ownRealm(host)},scope="repository:shop:pull registry:catalog:*"`,
+      '{"token":"good"}',
+    );
     await resolve();
-    expect(new URL(`http://x${seen[1]?.url}`).searchParams.getAll("scope")).toEqual(["repository:shop:pull", "registry:catalog:*"]);
+    expect(new URL(`http://x${seen[1]?.url}`).searchParams.getAll("scope")).toEqual([
+      "repository:shop:pull",
+      "registry:catalog:*",
+    ]);
   });
 
   test.each([401, 403])(
@@ -338,7 +374,8 @@ describe("what a registry may ask for", () => {
         const { pathname, searchParams } = new URL(`http://x${request.url}`);
         const scopes = searchParams.getAll("scope").join(" ");
         seen.push(pathname === "/token" ? scopes : `${pathname} ${authorization ?? "nobody"}`);
-        if (pathname === "/token") response.end(JSON.stringify({ token: scopes.includes("extra") ? "wide" : "narrow" }));
+        if (pathname === "/token")
+          response.end(JSON.stringify({ token: scopes.includes("extra") ? "wide" : "narrow" }));
         else if (authorization === "Bearer wide") response.writeHead(404).end();
         else {
           const challenge = `Bearer realm="http://${own}/token"`;
@@ -415,7 +452,9 @@ describe("what a registry may ask for", () => {
       seen.push(request.headers.authorization);
       response.writeHead(401, { "WWW-Authenticate": 'Basic realm="storage"' }).end();
     });
-    const host = await http((_request, response) => void response.writeHead(307, { location: `http://${storage}/blob` }).end());
+    const host = await http(
+      (_request, response) => void response.writeHead(307, { location: `http://${storage}/blob` }).end(),
+    );
     const made = await client({ [host]: login("me:secret"), [storage]: login("other:secret") });
     await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
     expect(seen).toEqual([undefined]);

@@ -10,8 +10,8 @@ import type { Transport, TransportRequest, TransportResponse } from "./transport
 export interface AuthorizedTransport {
   /**
    * Sends a request with the authorization that its host asks for. A 401 or 403 that remains is an answer.
-   * @throws what {@link Transport.send} throws; UserError `registry-unauthorized` when the token service refuses; InfrastructureError `realm-refused`,
-   *   `token-invalid`
+   * @throws what {@link Transport.send} throws; UserError `registry-unauthorized` when the token service refuses;
+   *   InfrastructureError `realm-refused`, `token-invalid`
    */
   send(request: TransportRequest, access: Access): Promise<TransportResponse>;
 }
@@ -22,7 +22,8 @@ export function createAuthorizedTransport(
   { ports, plainHttp = [] }: Pick<RegistryClientOptions, "ports" | "plainHttp">,
 ): AuthorizedTransport {
   const methods = new Map<string, LoginMethod>();
-  // What a registry wants besides the scopes that follow from the request, by those: asked for from the start the next time.
+  // What a registry wants besides the scopes that follow from the request, by those: asked for from the start the next
+  // time.
   const widened = new Map<string, readonly string[]>();
   const logins = createLogins(transport, credentials, ports);
 
@@ -37,14 +38,18 @@ export function createAuthorizedTransport(
     let shown = known === undefined ? undefined : await logins.authorize(known, { access, host, scopes: scopes() });
     for (let round = 1; ; round++) {
       const response = await transport.send(withAuthorization(request, shown));
-      // Only the registry itself may ask for a login: a 401 from where it redirected to says that its own link is wrong.
-      if (!isSameOrigin(response.url, endpoint) || (response.status !== 401 && response.status !== 403)) return response;
+      // Only the registry itself may ask for a login: a 401 from where it redirected to says that its own link is
+      // wrong.
+      if (!isSameOrigin(response.url, endpoint) || (response.status !== 401 && response.status !== 403))
+        return response;
       const challenges = parseChallenges(response.headers("www-authenticate"));
       const before = scopes();
       const wider = mergeScopes([...before, ...scopesAsked(challenges)]);
       const isTooNarrow = challenges.some(isInsufficientScope) && wider.join() !== before.join();
-      // A first 401 asks who is there, or says that a token has expired; after that, and after a 403, only a token for more can help.
-      if (challenges.length === 0 || round === 3 || ((round > 1 || response.status === 403) && !isTooNarrow)) return response;
+      // A first 401 asks who is there, or says that a token has expired; after that, and after a 403, only a token for
+      // more can help.
+      if (challenges.length === 0 || round === 3 || ((round > 1 || response.status === 403) && !isTooNarrow))
+        return response;
       const method = chooseMethod(challenges, endpoint, plainHttp);
       methods.set(host, method);
       widened.set(scopeKey, wider);
@@ -70,10 +75,13 @@ function chooseMethod(challenges: readonly Challenge[], endpoint: URL, plainHttp
     };
   }
   if (challenges.some((challenge) => challenge.scheme === "basic")) return { scheme: "basic" };
-  throw new InfrastructureError(`${endpoint.host} asks for a kind of login that is not known: only Basic and Bearer are`, {
-    code: "registry-error",
-    safeToRetry: false,
-  });
+  throw new InfrastructureError(
+    `${endpoint.host} asks for a kind of login that is not known: only Basic and Bearer are`,
+    {
+      code: "registry-error",
+      safeToRetry: false,
+    },
+  );
 }
 
 function withAuthorization(request: TransportRequest, authorization: string | undefined): TransportRequest {

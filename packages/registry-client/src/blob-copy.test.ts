@@ -20,7 +20,12 @@ import type { Descriptor } from "./oci/manifest.ts";
 
 useRegistry();
 
-const onUploads = (method: string | string[], action: Fault["action"], times = 1): Fault => ({ method, path: "/uploads/", times, action });
+const onUploads = (method: string | string[], action: Fault["action"], times = 1): Fault => ({
+  method,
+  path: "/uploads/",
+  times,
+  action,
+});
 
 describe("a copy", () => {
   const from = () => ({ ...repository, name: "quarantine/shop" });
@@ -67,7 +72,9 @@ describe("a copy", () => {
     await restart({ auth: { kind: "bearer", users: { joe: "secret" } } });
     await logIn();
     await prepare();
-    server.faults = [{ path: "/token\\?.*quarantine.*team|/token\\?.*team.*quarantine", action: { kind: "status", status: 403 } }];
+    server.faults = [
+      { path: "/token\\?.*quarantine.*team|/token\\?.*team.*quarantine", action: { kind: "status", status: 403 } },
+    ];
     expect(await copy()).toBe("copied");
     expect(await stored()).toEqual([smallBlob.digest]);
   });
@@ -80,8 +87,12 @@ describe("a copy", () => {
       source.requests.length = 0;
       server.faults = [onUploads("PUT", { kind: "reset-request", afterBytes: 30 * mebibyte })];
       let bytes = 0;
-      expect(await client.copyBlob(far, repository, largeBlob, { onBytes: (count) => (bytes += count) })).toBe("copied");
-      const ranges = source.requests.map(({ headers }) => Number(/^bytes=(\d+)-$/.exec(headers.range ?? "bytes=0-")?.[1]));
+      expect(await client.copyBlob(far, repository, largeBlob, { onBytes: (count) => (bytes += count) })).toBe(
+        "copied",
+      );
+      const ranges = source.requests.map(({ headers }) =>
+        Number(/^bytes=(\d+)-$/.exec(headers.range ?? "bytes=0-")?.[1]),
+      );
       expect(ranges).toHaveLength(2);
       expect(ranges[1]).toBeGreaterThanOrEqual(22 * mebibyte);
       expect(ranges[1]).toBeLessThanOrEqual(30 * mebibyte);

@@ -20,6 +20,10 @@ export async function copyBlob(
     if (begun !== undefined) await cancelUpload(context, begun);
     return "present";
   }
-  await uploadBlob(context, to, descriptor, blobContent(context, from, descriptor), { ...options, begun, isMissing: true });
+  await uploadBlob(context, to, descriptor, blobContent(context, from, descriptor), {
+    ...options,
+    begun,
+    isMissing: true,
+  });
   return "copied";
 }

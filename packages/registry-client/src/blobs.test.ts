@@ -46,7 +46,10 @@ describe("downloads", () => {
 
   test("wrong bytes of the right length are refused", async () => {
     server.faults = [{ ...blobGet, action: { kind: "corrupt", at: 1000 } }];
-    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "digest-mismatch", safeToRetry: false });
+    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({
+      code: "digest-mismatch",
+      safeToRetry: false,
+    });
     await expect(client.openBlob(repository, blob).then(collect)).rejects.toMatchObject({ code: "digest-mismatch" });
     expect(requested("GET", /blobs/)).toHaveLength(2);
   });
@@ -66,19 +69,22 @@ describe("downloads", () => {
     }
   });
 
-  test.each(["reset-body", "truncate", "stall"] as const)("a body that breaks off (%s) is taken up where it stopped", async (kind) => {
-    server.faults = [
-      { ...blobGet, times: 1, action: { kind, afterBytes: 100_000 } },
-      { ...blobGet, times: 1, action: { kind, afterBytes: 50_000 } },
-    ];
-    expect(digestOf(await client.fetchBlob(repository, blob))).toBe(blob.digest);
-    const ranges = requested("GET", /blobs/).map((request) => request.headers.range);
-    expect(ranges).toHaveLength(3);
-    expect(ranges[0]).toBeUndefined();
-    const [second, third] = ranges.slice(1).map((range) => Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1]));
-    expect(second).toBeGreaterThan(0);
-    expect(third).toBeGreaterThan(second ?? Number.NaN);
-  });
+  test.each(["reset-body", "truncate", "stall"] as const)(
+    "a body that breaks off (%s) is taken up where it stopped",
+    async (kind) => {
+      server.faults = [
+        { ...blobGet, times: 1, action: { kind, afterBytes: 100_000 } },
+        { ...blobGet, times: 1, action: { kind, afterBytes: 50_000 } },
+      ];
+      expect(digestOf(await client.fetchBlob(repository, blob))).toBe(blob.digest);
+      const ranges = requested("GET", /blobs/).map((request) => request.headers.range);
+      expect(ranges).toHaveLength(3);
+      expect(ranges[0]).toBeUndefined();
+      const [second, third] = ranges.slice(1).map((range) => Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1]));
+      expect(second).toBeGreaterThan(0);
+      expect(third).toBeGreaterThan(second ?? Number.NaN);
+    },
+  );
 
   test("a body that breaks off is taken up by a registry without ranges, from its beginning", async () => {
     const whole = Buffer.alloc(1000, "x").toString();
@@ -91,11 +97,17 @@ describe("downloads", () => {
     expect(digestOf(await client.fetchBlob(repository, plain))).toBe(plain.digest);
   });
 
-  test.each(["reset-body", "truncate"] as const)("a body that always breaks off at once (%s) is refused", async (kind) => {
-    server.faults = [{ ...blobGet, action: { kind, afterBytes: 0 } }];
-    await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "registry-unreachable", attempts: 3 });
-    expect(requested("GET", /blobs/)).toHaveLength(3);
-  });
+  test.each(["reset-body", "truncate"] as const)(
+    "a body that always breaks off at once (%s) is refused",
+    async (kind) => {
+      server.faults = [{ ...blobGet, action: { kind, afterBytes: 0 } }];
+      await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({
+        code: "registry-unreachable",
+        attempts: 3,
+      });
+      expect(requested("GET", /blobs/)).toHaveLength(3);
+    },
+  );
 
   test("a large blob gets there however often it breaks off, as long as it moves on", async () => {
     const large = new Uint8Array(6 * 1024 * 1024).fill(7);
@@ -127,7 +139,11 @@ describe("downloads", () => {
   test("another range than the one asked for is refused", async () => {
     server.faults = [
       { ...blobGet, times: 1, action: { kind: "truncate", afterBytes: 100 } },
-      { ...blobGet, times: 1, action: { kind: "headers", set: { "Content-Range": `bytes 0-${blob.size - 1}/${blob.size}` } } },
+      {
+        ...blobGet,
+        times: 1,
+        action: { kind: "headers", set: { "Content-Range": `bytes 0-${blob.size - 1}/${blob.size}` } },
+      },
     ];
     await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "registry-error" });
   });
@@ -162,7 +178,9 @@ describe("downloads", () => {
   });
 
   test("a redirect to storage at another host is followed and verified", async () => {
-    const storage = await startRegistry({ faults: [{ action: { kind: "replace", status: 200, body: "x".repeat(blob.size) } }] });
+    const storage = await startRegistry({
+      faults: [{ action: { kind: "replace", status: 200, body: "x".repeat(blob.size) } }],
+    });
     try {
       server.faults = [{ ...blobGet, action: { kind: "redirect", location: `${storage.url}/v2/` } }];
       await expect(client.fetchBlob(repository, blob)).rejects.toMatchObject({ code: "digest-mismatch" });
@@ -201,7 +219,9 @@ describe("uploads", () => {
 
   test("a descriptor whose size is off is refused, with the right digest", async () => {
     for (const size of [blob.size + 1, blob.size - 1]) {
-      await expect(client.pushBlob(repository, { ...blob, size }, () => content)).rejects.toMatchObject({ code: "digest-mismatch" });
+      await expect(client.pushBlob(repository, { ...blob, size }, () => content)).rejects.toMatchObject({
+        code: "digest-mismatch",
+      });
     }
     expect(await stored()).toEqual([]);
   });
@@ -254,7 +274,10 @@ describe("uploads", () => {
 
   test("it ends with an error when it never succeeds", async () => {
     server.faults = [{ method: "PUT", path: "/uploads/", action: { kind: "reset" } }];
-    await expect(client.pushBlob(repository, blob, inChunks)).rejects.toMatchObject({ code: "registry-unreachable", attempts: 3 });
+    await expect(client.pushBlob(repository, blob, inChunks)).rejects.toMatchObject({
+      code: "registry-unreachable",
+      attempts: 3,
+    });
     expect(requested("PUT", /uploads/)).toHaveLength(3);
   });
 

@@ -20,8 +20,8 @@ type Surroundings = Pick<RegistryClientOptions, "env" | "ports">;
 const certificatePattern = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /**
- * Where Docker and podman keep the certificates of one host (`host[:port]` as a URL has it), the system's before the user's: dockerd's documents and
- * containers-certs.d(5). For https' own port the folder may or may not name it.
+ * Where Docker and podman keep the certificates of one host (`host[:port]` as a URL has it), the system's before the
+ * user's: dockerd's documents and containers-certs.d(5). For https' own port the folder may or may not name it.
  */
 export function certificateDirectories(host: string, env: Readonly<Record<string, string | undefined>>): string[] {
   // A host is a name in the path; one that begins with a dot would be a way out of the folder.
@@ -44,7 +44,8 @@ export async function readHostTls(
 ): Promise<HostTls | undefined> {
   const tls: HostTls = { ca: [], client: [], skipVerify: settings?.skipVerify === true };
   if (settings?.ca !== undefined) tls.ca.push(...parseCertificates(settings.ca, `registries.hosts.${host}.ca`));
-  for (const directory of certificateDirectories(host, surroundings.env)) await readDirectory(directory, tls, surroundings);
+  for (const directory of certificateDirectories(host, surroundings.env))
+    await readDirectory(directory, tls, surroundings);
   return tls.ca.length === 0 && tls.client.length === 0 && !tls.skipVerify ? undefined : tls;
 }
 
@@ -55,7 +56,10 @@ async function readText(file: string): Promise<string> {
   return new TextDecoder().decode(await readBoundedFile(file, maxCertificatesBytes));
 }
 
-/** As Docker reads such a folder: `*.crt` are authorities, `*.cert` with the `*.key` of the same name what the client shows. */
+/**
+ * As Docker reads such a folder: `*.crt` are authorities, `*.cert` with the `*.key` of the same name what the client
+ * shows.
+ */
 async function readDirectory(directory: string, tls: HostTls, { ports }: Surroundings): Promise<void> {
   const names = await orNothing(readdir(directory), directory);
   for (const name of (names ?? []).sort()) {
@@ -109,7 +113,10 @@ function parseCertificates(text: string, where: string): string[] {
   return [...found];
 }
 
-/** Made once for all of a host's connections: reading some 150 certificates again for each would take longer than the handshake. */
+/**
+ * Made once for all of a host's connections: reading some 150 certificates again for each would take longer than the
+ * handshake.
+ */
 export function createHostContext(host: string, { ca, client }: HostTls): SecureContext {
   try {
     return createSecureContext({
@@ -117,7 +124,11 @@ export function createHostContext(host: string, { ca, client }: HostTls): Secure
       ...(client.length === 0 ? {} : { cert: client.map(({ cert }) => cert), key: client.map(({ key }) => key) }),
     });
   } catch (error) {
-    throw invalid(`certs.d for ${host}`, "key and certificate do not belong together, or the key has a passphrase", error);
+    throw invalid(
+      `certs.d for ${host}`,
+      "key and certificate do not belong together, or the key has a passphrase",
+      error,
+    );
   }
 }
 
@@ -144,7 +155,10 @@ const brokenCodes: readonly string[] = [
   "ERR_TLS_CERT_ALTNAME_INVALID",
 ];
 
-/** An error of a connection to `host` (`host[:port]`) that is about TLS, and that trying again does not change → the error to throw. */
+/**
+ * An error of a connection to `host` (`host[:port]`) that is about TLS, and that trying again does not change → the
+ * error to throw.
+ */
 export function describeTlsError(host: string, error: unknown): InfrastructureError | undefined {
   for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
     const code = (cause as NodeJS.ErrnoException).code ?? "";
@@ -160,15 +174,19 @@ export function describeTlsError(host: string, error: unknown): InfrastructureEr
       return new InfrastructureError(`the certificate of ${host} is not valid: ${cause.message} (${code})`, {
         ...details,
         code: "certificate-untrusted",
-        wayOut: "Give the registry a certificate for this name that is valid today, and see that this machine's clock is right.",
+        wayOut:
+          "Give the registry a certificate for this name that is valid today, and see that this machine's clock is right.",
       });
     }
     if (/^ERR_SSL_.*ALERT.*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)/.test(code)) {
-      return new InfrastructureError(`${host} ends the handshake, as registries do that want another certificate of the client (${code})`, {
-        ...details,
-        code: "client-certificate-refused",
-        wayOut: `Put the client's certificate and key into ~/.docker/certs.d/${host}/client.cert and client.key.`,
-      });
+      return new InfrastructureError(
+        `${host} ends the handshake, as registries do that want another certificate of the client (${code})`,
+        {
+          ...details,
+          code: "client-certificate-refused",
+          wayOut: `Put the client's certificate and key into ~/.docker/certs.d/${host}/client.cert and client.key.`,
+        },
+      );
     }
     if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
       return new InfrastructureError(`${host} does not speak TLS (${code})`, {

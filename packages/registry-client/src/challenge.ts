@@ -1,14 +1,18 @@
 import { readQuoted, readToken } from "./links.ts";
 
-/** One challenge of a WWW-Authenticate header: `bearer`, and `{ realm, service, scope }`; names in lower case, values as they were. */
+/**
+ * One challenge of a WWW-Authenticate header: `bearer`, and `{ realm, service, scope }`; names in lower case, values as
+ * they were.
+ */
 export interface Challenge {
   scheme: string;
   parameters: ReadonlyMap<string, string>;
 }
 
 /**
- * WWW-Authenticate by RFC 9110 section 11.6.1: several challenges in one header or in several, scheme and parameter names in any case, values as tokens or
- * quoted strings, commas inside the quotes. What does not follow the grammar ends the list: the challenges read before it stand.
+ * WWW-Authenticate by RFC 9110 section 11.6.1: several challenges in one header or in several, scheme and parameter
+ * names in any case, values as tokens or quoted strings, commas inside the quotes. What does not follow the grammar
+ * ends the list: the challenges read before it stand.
  */
 export function parseChallenges(header: string | readonly string[]): Challenge[] {
   return (typeof header === "string" ? [header] : header).flatMap(parseOneHeader);
@@ -25,7 +29,8 @@ function parseOneHeader(header: string): Challenge[] {
     const scheme = readToken(header, at);
     if (scheme === "") return challenges;
     at += scheme.length;
-    // After the scheme comes a blank, a comma or the end; `name=` here would be a parameter without a challenge to belong to.
+    // After the scheme comes a blank, a comma or the end; `name=` here would be a parameter without a challenge to
+    // belong to.
     if (at < header.length && !" \t,".includes(header.charAt(at))) return challenges;
     const parameters = new Map<string, string>();
     challenges.push({ scheme: scheme.toLowerCase(), parameters });

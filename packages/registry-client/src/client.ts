@@ -4,17 +4,22 @@ import type { Descriptor, Manifest } from "./oci/manifest.ts";
 import type { Reference, Repository } from "./oci/reference.ts";
 
 /**
- * The registry client: a small surface that base, scan, signing and promote share. Whatever it returns has been checked against the digest asked for.
- * Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized` (401/403), `reference-invalid` (neither tag nor digest),
- * `docker-config-invalid`, `credential-helper-failed`; `InfrastructureError` `registry-unreachable`, `registry-error` (408, 429 and 5xx after the retries, and any
- * other answer that is not the specification's), `tag-immutable`, `quota-exceeded`, `registry-read-only`, `tag-moved`, `digest-mismatch`, `manifest-invalid`, `too-large`, `blob-not-found`, `redirect-refused`, `realm-refused` and
- * `token-invalid` (a registry that leads where it may not), `certificate-untrusted`, `client-certificate-refused`, `aborted`;
- * of this machine's settings `UserError` `host-settings-invalid`, `certificates-invalid`.
+ * The registry client: a small surface that base, scan, signing and promote share. Whatever it returns has been checked
+ * against the digest asked for. Errors: `UserError` `image-not-found` (404 on a manifest), `registry-unauthorized`
+ * (401/403), `reference-invalid` (neither tag nor digest), `docker-config-invalid`, `credential-helper-failed`;
+ * `InfrastructureError` `registry-unreachable`, `registry-error` (408, 429 and 5xx after the retries, and any other
+ * answer that is not the specification's), `tag-immutable`, `quota-exceeded`, `registry-read-only`, `tag-moved`,
+ * `digest-mismatch`, `manifest-invalid`, `too-large`, `blob-not-found`, `redirect-refused`, `realm-refused` and
+ * `token-invalid` (a registry that leads where it may not), `certificate-untrusted`, `client-certificate-refused`,
+ * `aborted`; of this machine's settings `UserError` `host-settings-invalid`, `certificates-invalid`.
  */
 export interface RegistryClient {
   /** Tag or digest → the manifest, its digest computed from the bytes. */
   fetchManifest(reference: Reference): Promise<Manifest>;
-  /** The digest behind a tag or digest, or undefined when there is none. Never trusts a digest header alone for anything but "does it exist". */
+  /**
+   * The digest behind a tag or digest, or undefined when there is none. Never trusts a digest header alone for anything
+   * but "does it exist".
+   */
   resolve(reference: Reference, options?: ResolveOptions): Promise<Digest | undefined>;
   /** A whole blob, verified, refused over `maxBytes`. */
   fetchBlob(repository: Repository, descriptor: Descriptor, maxBytes?: number): Promise<Uint8Array>;
@@ -29,26 +34,33 @@ export interface RegistryClient {
     options?: TransferOptions,
   ): Promise<void>;
   /**
-   * Brings a blob from one repository to another, in one registry by mount where it can, and else by streaming: nothing touches the disk, both ends check the
-   * digest, and a connection that breaks is taken up where the registries let it. What it was: there already, mounted, or copied.
+   * Brings a blob from one repository to another, in one registry by mount where it can, and else by streaming: nothing
+   * touches the disk, both ends check the digest, and a connection that breaks is taken up where the registries let it.
+   * What it was: there already, mounted, or copied.
    */
   copyBlob(from: Repository, to: Repository, descriptor: Descriptor, options?: TransferOptions): Promise<BlobTransfer>;
   /** True when the registry mounted the blob; false when it wants the bytes. */
   mountBlob(repository: Repository, digest: Digest, from: Repository): Promise<boolean>;
-  /** Puts a manifest under its digest, or under a tag (or a digest of another algorithm, which has to be its own); where it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag. */
+  /**
+   * Puts a manifest under its digest, or under a tag (or a digest of another algorithm, which has to be its own); where
+   * it has a `subject`, the referrers list of that subject has it afterwards, by API or by fallback tag.
+   */
   pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, tag?: string): Promise<Digest>;
   /**
-   * Referrers pushed together, each under its digest: one after another for one subject, several subjects at a time, so in no order between subjects. Where the
-   * registry has no referrers API, each subject's list is written once for all of them, and the waits for other writers pass together: what a promotion pushes
-   * of one image takes one such wait. Not atomic: some may be there and not in the list when it fails; pushing all of them again mends that.
+   * Referrers pushed together, each under its digest: one after another for one subject, several subjects at a time, so
+   * in no order between subjects. Where the registry has no referrers API, each subject's list is written once for all
+   * of them, and the waits for other writers pass together: what a promotion pushes of one image takes one such wait.
+   * Not atomic: some may be there and not in the list when it fails; pushing all of them again mends that.
    */
   pushReferrers(repository: Repository, manifests: readonly ManifestContent[]): Promise<void>;
   /** What a tag points at, in one request; to be handed to {@link setTag} by who sets it right after. */
   readTag(repository: Repository, tag: string): Promise<SeenTag>;
   /**
-   * Points a tag at a manifest, given that it points at `expected` (`undefined`: that it is not there) or at that manifest already, which is no write. Where the
-   * registry compares and sets (If-Match), nobody can come in between; elsewhere it is looked at just before. `seen` is what {@link readTag} has just said: it
-   * saves that look, and is as good where the registry compares; elsewhere it widens the time in which another writer goes unnoticed, so nothing long comes between.
+   * Points a tag at a manifest, given that it points at `expected` (`undefined`: that it is not there) or at that
+   * manifest already, which is no write. Where the registry compares and sets (If-Match), nobody can come in between;
+   * elsewhere it is looked at just before. `seen` is what {@link readTag} has just said: it saves that look, and is as
+   * good where the registry compares; elsewhere it widens the time in which another writer goes unnoticed, so nothing
+   * long comes between.
    * @throws InfrastructureError `tag-moved`, `tag-immutable`
    */
   setTag(
@@ -59,8 +71,8 @@ export interface RegistryClient {
     seen?: SeenTag,
   ): Promise<"set" | "unchanged">;
   /**
-   * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag where the API is missing or empty.
-   * `artifactType` is the server's word: fetch each manifest before believing it.
+   * The digests of the manifests that say they refer to `subject`, from the referrers API, or from the fallback tag
+   * where the API is missing or empty. `artifactType` is the server's word: fetch each manifest before believing it.
    */
   listReferrers(repository: Repository, subject: Digest, options?: ListOptions): Promise<Descriptor[]>;
   listTags(repository: Repository): Promise<string[]>;
@@ -72,19 +84,28 @@ export interface RegistryClient {
 /** A manifest as it goes over the wire; every {@link Manifest} is one. */
 export type ManifestContent = Pick<Manifest, "bytes" | "mediaType" | "digest">;
 
-/** A tag as it was seen: the digest of what is there, undefined when nothing is, and the registry's ETag where it sends one. */
+/**
+ * A tag as it was seen: the digest of what is there, undefined when nothing is, and the registry's ETag where it sends
+ * one.
+ */
 export interface SeenTag {
   digest: Digest | undefined;
   etag?: string;
 }
 
 export interface ResolveOptions {
-  /** It was there a moment ago: a HEAD that says otherwise is asked again as a GET, since some registries have no HEAD and say 404. */
+  /**
+   * It was there a moment ago: a HEAD that says otherwise is asked again as a GET, since some registries have no HEAD
+   * and say 404.
+   */
   wasThere?: boolean;
 }
 
 export interface ListOptions {
-  /** False: the repository's list of tags was just read, and has no fallback tag of this subject, so that it is not asked for. */
+  /**
+   * False: the repository's list of tags was just read, and has no fallback tag of this subject, so that it is not
+   * asked for.
+   */
   hasFallbackTag?: boolean;
 }
 

@@ -48,7 +48,11 @@ async function slowServer() {
   };
 }
 
-const get = (host: string, path: string) => ({ method: "GET" as const, url: new URL(`http://${host}${path}`), readUpTo: 1000 });
+const get = (host: string, path: string) => ({
+  method: "GET" as const,
+  url: new URL(`http://${host}${path}`),
+  readUpTo: 1000,
+});
 
 describe("requests on their way to a host at once", () => {
   test.each([
@@ -245,7 +249,10 @@ describe("content and those who read and give it", () => {
     const host = await http((request) => void request.resume());
     const made = transport({ attempts: 1, stallTimeout: 150 });
     const sent = made.send({ method: "PUT", url: new URL(`http://${host}/`), body: new Uint8Array(length) });
-    await expect(sent).rejects.toMatchObject({ code: "registry-unreachable", message: expect.stringContaining("nothing moved") });
+    await expect(sent).rejects.toMatchObject({
+      code: "registry-unreachable",
+      message: expect.stringContaining("nothing moved"),
+    });
   });
 
   test("an answer that is read in part is cut off, and gives its place back", async () => {
@@ -353,7 +360,8 @@ describe("copies between two repositories of one registry that does not mount", 
     cleanups.push(() => client.close());
     const from = { registry: server.host, name: "from" };
     const blobs = Array.from({ length: copies }, (_, index) => new Uint8Array(3_000_000).fill(index));
-    for (const bytes of blobs) await client.pushBlob(from, describeBytes(bytes, "application/octet-stream"), () => bytes);
+    for (const bytes of blobs)
+      await client.pushBlob(from, describeBytes(bytes, "application/octet-stream"), () => bytes);
     await Promise.all(
       blobs.map(async (bytes) => {
         const descriptor = describeBytes(bytes, "application/octet-stream");

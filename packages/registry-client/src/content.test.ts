@@ -47,7 +47,10 @@ test.each([
 ])("the end is not given out where %s", async (_what, make) => {
   for (const step of [100_000, 20 * mebibyte, 7 * mebibyte]) {
     const verified = createVerifiedContent(trace(make(), step), blob);
-    await expect(collect(verified.read(0, blob.size))).rejects.toMatchObject({ code: "digest-mismatch", safeToRetry: false });
+    await expect(collect(verified.read(0, blob.size))).rejects.toMatchObject({
+      code: "digest-mismatch",
+      safeToRetry: false,
+    });
     expect(verified.given()).toBeLessThan(blob.size);
   }
 });
@@ -64,23 +67,30 @@ test.each([
   // Ended in the middle, as by a connection that broke.
   for await (const _chunk of verified.read(11_000_000, blob.size)) break;
   isSecond = true;
-  await expect(collect(verified.read(at < 5_000_000 ? 1000 : 9_000_000, blob.size))).rejects.toThrow("other bytes each time");
+  await expect(collect(verified.read(at < 5_000_000 ? 1000 : 9_000_000, blob.size))).rejects.toThrow(
+    "other bytes each time",
+  );
 });
 
 test("an empty content is checked as well", async () => {
   const nothing = new Uint8Array();
   const empty = describeBytes(nothing, mediaTypes.ociLayerTar);
   expect((await collect(createVerifiedContent(trace(nothing), empty).read(0, 0))).byteLength).toBe(0);
-  await expect(collect(createVerifiedContent(trace(bytes), empty).read(0, 0))).rejects.toMatchObject({ code: "digest-mismatch" });
+  await expect(collect(createVerifiedContent(trace(bytes), empty).read(0, 0))).rejects.toMatchObject({
+    code: "digest-mismatch",
+  });
   const wrong = { ...empty, digest: blob.digest };
-  await expect(collect(createVerifiedContent(trace(nothing), wrong).read(0, 0))).rejects.toMatchObject({ code: "digest-mismatch" });
+  await expect(collect(createVerifiedContent(trace(nothing), wrong).read(0, 0))).rejects.toMatchObject({
+    code: "digest-mismatch",
+  });
 });
 
 test("parts that follow one another come from one opened content, and what it opened is let go", async () => {
   const content = trace(bytes);
   const verified = createVerifiedContent(content, blob);
   const parts: Buffer[] = [];
-  for (let at = 0; at < blob.size; at += 3_000_001) parts.push(await collect(verified.read(at, Math.min(at + 3_000_001, blob.size))));
+  for (let at = 0; at < blob.size; at += 3_000_001)
+    parts.push(await collect(verified.read(at, Math.min(at + 3_000_001, blob.size))));
   expect(Buffer.concat(parts).equals(bytes)).toBe(true);
   expect(content.opened).toEqual([0]);
   await verified.close();
@@ -99,16 +109,23 @@ test("to go on from an offset it is opened near it, where the state of the hash 
 
 test("two reads at once do not disturb each other", async () => {
   const verified = createVerifiedContent(trace(bytes), blob);
-  const [one, two] = await Promise.all([collect(verified.read(0, blob.size)), collect(verified.read(5_000_000, blob.size))]);
+  const [one, two] = await Promise.all([
+    collect(verified.read(0, blob.size)),
+    collect(verified.read(5_000_000, blob.size)),
+  ]);
   expect(one.equals(bytes)).toBe(true);
   expect(two.equals(bytes.subarray(5_000_000))).toBe(true);
 });
 
 test("bytes of a sha512 digest are checked by it", async () => {
   const digest = `sha512:${createHash("sha512").update(bytes).digest("hex")}` as const;
-  expect((await collect(createVerifiedContent(trace(bytes), { ...blob, digest }).read(0, blob.size))).equals(bytes)).toBe(true);
+  expect(
+    (await collect(createVerifiedContent(trace(bytes), { ...blob, digest }).read(0, blob.size))).equals(bytes),
+  ).toBe(true);
   const wrong = `sha512:${"0".repeat(128)}` as const;
-  await expect(collect(createVerifiedContent(trace(bytes), { ...blob, digest: wrong }).read(0, blob.size))).rejects.toMatchObject({
+  await expect(
+    collect(createVerifiedContent(trace(bytes), { ...blob, digest: wrong }).read(0, blob.size)),
+  ).rejects.toMatchObject({
     code: "digest-mismatch",
   });
 });

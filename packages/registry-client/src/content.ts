@@ -8,11 +8,16 @@ import type { Descriptor } from "./oci/manifest.ts";
 export interface BlobContent {
   /** Reads as the subject of a sentence: `blob sha256:… of quay.io/acme/shop`. */
   what: string;
-  /** The bytes from `offset` on, anew each time that it is called; what it opens is let go by the iterator's `return`. */
+  /**
+   * The bytes from `offset` on, anew each time that it is called; what it opens is let go by the iterator's `return`.
+   */
   openAt(offset: number): AsyncIterable<Uint8Array>;
 }
 
-/** The content that a caller of the client has: it opens at its beginning only, so what comes before an offset is read and left out. */
+/**
+ * The content that a caller of the client has: it opens at its beginning only, so what comes before an offset is read
+ * and left out.
+ */
 export function contentFrom(what: string, open: () => AsyncIterable<Uint8Array> | Uint8Array): BlobContent {
   async function* openAt(offset: number): AsyncGenerator<Uint8Array> {
     const content = open();
@@ -31,8 +36,9 @@ export function contentFrom(what: string, open: () => AsyncIterable<Uint8Array> 
 
 export interface VerifiedContent {
   /**
-   * Bytes `start` to `end`, `end` excluded. The last bytes of the blob are given out only when all of them are known to be right. Reading on where the last read
-   * ended goes on in the same opened content; anything else opens it again, near `start`.
+   * Bytes `start` to `end`, `end` excluded. The last bytes of the blob are given out only when all of them are known to
+   * be right. Reading on where the last read ended goes on in the same opened content; anything else opens it again,
+   * near `start`.
    * @throws InfrastructureError `digest-mismatch`; what the content throws
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
@@ -79,10 +85,15 @@ interface Reading {
 }
 
 /**
- * Content of which any part can be read again, hashed once: to go on from an offset it is opened near that offset, where the hash's state was kept. What is read a
- * second time has to be what it was the first time, so that size and digest are those of exactly what has been given out.
+ * Content of which any part can be read again, hashed once: to go on from an offset it is opened near that offset,
+ * where the hash's state was kept. What is read a second time has to be what it was the first time, so that size and
+ * digest are those of exactly what has been given out.
  */
-export function createVerifiedContent(content: BlobContent, descriptor: Descriptor, onBytes?: (bytes: number) => void): VerifiedContent {
+export function createVerifiedContent(
+  content: BlobContent,
+  descriptor: Descriptor,
+  onBytes?: (bytes: number) => void,
+): VerifiedContent {
   const reading: Reading = {
     content,
     descriptor,
@@ -136,7 +147,13 @@ async function takeCursor(reading: Reading, start: number): Promise<Cursor> {
   if (last !== undefined) await letGo(reading, last);
   const index = checkpoints.findLastIndex((checkpoint) => checkpoint.offset <= start);
   const { offset, hash } = checkpoints[index] ?? checkpoints[0];
-  return { source: content.openAt(offset)[Symbol.asyncIterator](), at: offset, hash: hash.copy(), next: index + 1, rest: nothing };
+  return {
+    source: content.openAt(offset)[Symbol.asyncIterator](),
+    at: offset,
+    hash: hash.copy(),
+    next: index + 1,
+    rest: nothing,
+  };
 }
 
 /** The next bytes of what is hashed, `most` at the most. */
@@ -188,7 +205,8 @@ function hashChunk(reading: Reading, cursor: Cursor, chunk: Uint8Array): void {
     cursor.hash.update(chunk.subarray(from, upTo));
     cursor.at = known.offset;
     from = upTo;
-    if (hexOf(cursor.hash) !== hexOf(known.hash)) throw mismatch(reading, "it has other bytes each time that it is read");
+    if (hexOf(cursor.hash) !== hexOf(known.hash))
+      throw mismatch(reading, "it has other bytes each time that it is read");
   }
   cursor.hash.update(from === 0 ? chunk : chunk.subarray(from));
   cursor.at += chunk.byteLength - from;

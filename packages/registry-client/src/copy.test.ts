@@ -45,12 +45,18 @@ async function pushIndex(): Promise<void> {
   source.requests.length = 0;
 }
 
-const bytesOf = (...built: BuiltManifest[]) => built.flatMap((each) => each.blobs).reduce((sum, blob) => sum + blob.descriptor.size, 0);
-const putsOf = (server: RegistryServer) => server.requests.filter((each) => each.method === "PUT" && each.path.includes("/manifests/"));
+const bytesOf = (...built: BuiltManifest[]) =>
+  built.flatMap((each) => each.blobs).reduce((sum, blob) => sum + blob.descriptor.size, 0);
+const putsOf = (server: RegistryServer) =>
+  server.requests.filter((each) => each.method === "PUT" && each.path.includes("/manifests/"));
 
 test("an image that is not there is not copied", async () => {
-  await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({ code: "image-not-found" });
-  await expect(copyManifest(client, from, from, amd.descriptor.digest)).rejects.toMatchObject({ code: "image-not-found" });
+  await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({
+    code: "image-not-found",
+  });
+  await expect(copyManifest(client, from, from, amd.descriptor.digest)).rejects.toMatchObject({
+    code: "image-not-found",
+  });
   expect(target.requests).toEqual([]);
 });
 
@@ -63,7 +69,8 @@ describe("an image", () => {
     expect(result).toEqual({ blobsCopied: 3, blobsMounted: 0, blobsPresent: 0, bytes: bytesOf(amd) });
     expect(seen).toBe(bytesOf(amd));
     expect((await client.fetchManifest({ ...to, digest: amd.descriptor.digest })).bytes).toEqual(amd.bytes);
-    for (const { descriptor } of amd.blobs) expect(digestOf(await client.fetchBlob(to, descriptor))).toBe(descriptor.digest);
+    for (const { descriptor } of amd.blobs)
+      expect(digestOf(await client.fetchBlob(to, descriptor))).toBe(descriptor.digest);
     expect((await target.snapshot())[to.name]?.tags).toEqual({});
   });
 
@@ -75,13 +82,18 @@ describe("an image", () => {
       blobsPresent: 0,
       bytes: 0,
     });
-    expect(source.requests.filter((request) => request.method === "GET" && request.path.includes("/blobs/"))).toEqual([]);
+    expect(source.requests.filter((request) => request.method === "GET" && request.path.includes("/blobs/"))).toEqual(
+      [],
+    );
     expect((await client.fetchManifest({ ...near, digest: amd.descriptor.digest })).bytes).toEqual(amd.bytes);
   });
 
   test("is streamed where a mount is refused", async () => {
     source.faults = [{ path: "mount=", action: { kind: "status", status: 405 } }];
-    expect(await copyManifest(client, from, near, amd.descriptor.digest)).toMatchObject({ blobsCopied: 3, blobsMounted: 0 });
+    expect(await copyManifest(client, from, near, amd.descriptor.digest)).toMatchObject({
+      blobsCopied: 3,
+      blobsMounted: 0,
+    });
   });
 
   test("is not sent a second time", async () => {
@@ -98,14 +110,20 @@ describe("an image", () => {
 
   test("whose blob arrives with other bytes leaves no manifest behind", async () => {
     source.faults = [{ method: "GET", path: `/blobs/${amd.blobs[1]?.descriptor.digest}`, action: { kind: "corrupt" } }];
-    await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({ code: "digest-mismatch" });
+    await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({
+      code: "digest-mismatch",
+    });
     expect((await target.snapshot())[to.name]?.manifests ?? []).toEqual([]);
     expect((await target.snapshot())[to.name]?.blobs ?? []).not.toContain(amd.blobs[1]?.descriptor.digest);
   });
 
   test("whose blob is missing at the source leaves no manifest behind", async () => {
-    source.faults = [{ method: "GET", path: `/blobs/${amd.blobs[2]?.descriptor.digest}`, action: { kind: "status", status: 404 } }];
-    await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({ code: "blob-not-found" });
+    source.faults = [
+      { method: "GET", path: `/blobs/${amd.blobs[2]?.descriptor.digest}`, action: { kind: "status", status: 404 } },
+    ];
+    await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({
+      code: "blob-not-found",
+    });
     expect((await target.snapshot())[to.name]?.manifests ?? []).toEqual([]);
   });
 
@@ -119,14 +137,20 @@ describe("an image", () => {
       { method: ["HEAD", "POST"], times: 2, after: 1, action: { kind: "status", status: 503 } },
     ];
     await copyManifest(client, from, to, large.descriptor.digest);
-    for (const { descriptor } of large.blobs) expect(digestOf(await client.fetchBlob(to, descriptor))).toBe(descriptor.digest);
+    for (const { descriptor } of large.blobs)
+      expect(digestOf(await client.fetchBlob(to, descriptor))).toBe(descriptor.digest);
   });
 
   test("is done again from where it stopped", async () => {
     target.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "status", status: 500 } }];
-    await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({ code: "registry-error" });
+    await expect(copyManifest(client, from, to, amd.descriptor.digest)).rejects.toMatchObject({
+      code: "registry-error",
+    });
     target.faults = [];
-    expect(await copyManifest(client, from, to, amd.descriptor.digest)).toMatchObject({ blobsCopied: 0, blobsPresent: 3 });
+    expect(await copyManifest(client, from, to, amd.descriptor.digest)).toMatchObject({
+      blobsCopied: 0,
+      blobsPresent: 3,
+    });
     expect(await client.resolve({ ...to, digest: amd.descriptor.digest })).toBe(amd.descriptor.digest);
   });
 });
@@ -149,8 +173,12 @@ describe("an index", () => {
   });
 
   test("is not there when one of its children could not be copied", async () => {
-    source.faults = [{ method: "GET", path: `/manifests/${arm.descriptor.digest}`, action: { kind: "status", status: 500 } }];
-    await expect(copyManifest(client, from, to, index.descriptor.digest)).rejects.toMatchObject({ code: "registry-error" });
+    source.faults = [
+      { method: "GET", path: `/manifests/${arm.descriptor.digest}`, action: { kind: "status", status: 500 } },
+    ];
+    await expect(copyManifest(client, from, to, index.descriptor.digest)).rejects.toMatchObject({
+      code: "registry-error",
+    });
     expect(await client.resolve({ ...to, digest: index.descriptor.digest })).toBeUndefined();
   });
 
@@ -196,7 +224,10 @@ test("foreign layers are copied like any other, and named where the registry doe
   const manifest = { ...JSON.parse(new TextDecoder().decode(amd.bytes)), layers: [foreign] };
   for (const blob of amd.blobs) await client.pushBlob(from, blob.descriptor, () => blob.bytes);
   const digest = await client.pushManifest(from, encodeText(JSON.stringify(manifest)), mediaTypes.ociManifest);
-  await expect(copyManifest(client, from, to, digest)).rejects.toMatchObject({ code: "layer-foreign", wayOut: expect.any(String) });
+  await expect(copyManifest(client, from, to, digest)).rejects.toMatchObject({
+    code: "layer-foreign",
+    wayOut: expect.any(String),
+  });
   expect(await client.resolve({ ...to, digest })).toBeUndefined();
   await client.pushBlob(from, foreign, () => bytes);
   expect(await copyManifest(client, from, to, digest)).toMatchObject({ blobsCopied: 1, blobsPresent: 1 });

@@ -11,7 +11,10 @@ const maxDepth = 4;
 /** Manifests of one tree, which are held until they are written, and their bytes. */
 const maxManifests = 1_000;
 const maxTreeBytes = 128 * 1024 * 1024;
-/** Mounts, or manifests of one level, on their way at the same time; the client bounds the requests to each host besides. */
+/**
+ * Mounts, or manifests of one level, on their way at the same time; the client bounds the requests to each host
+ * besides.
+ */
 const concurrency = 8;
 /** Blobs whose bytes are on their way at the same time: more is no faster, and holds more in memory. */
 const streams = 4;
@@ -38,24 +41,30 @@ interface BlobToCopy {
 }
 
 /**
- * The blobs that a registry has to hold for a manifest, each once: an index has none of its own. Foreign layers are among them: what was judged is what is there
- * ({@link foreignLayerMissing}).
+ * The blobs that a registry has to hold for a manifest, each once: an index has none of its own. Foreign layers are
+ * among them: what was judged is what is there ({@link foreignLayerMissing}).
  */
 export function blobsOf(manifest: Manifest): Descriptor[] {
   if (manifest.kind === "index") return [];
-  return [...new Map([manifest.manifest.config, ...manifest.manifest.layers].map((blob) => [blob.digest, blob])).values()];
+  return [
+    ...new Map([manifest.manifest.config, ...manifest.manifest.layers].map((blob) => [blob.digest, blob])).values(),
+  ];
 }
 
 /**
- * Brings blobs from one repository to another, several at once. Within one registry each is mounted straight away, without asking whether it is there: a mount of what is
- * there costs no more than the question. What the registry will not mount is streamed, or sent from memory; the first that it refuses is taken for its way with the others.
+ * Brings blobs from one repository to another, several at once. Within one registry each is mounted straight away,
+ * without asking whether it is there: a mount of what is there costs no more than the question. What the registry will
+ * not mount is streamed, or sent from memory; the first that it refuses is taken for its way with the others.
  */
 export async function copyBlobs(
   client: RegistryClient,
   from: Repository,
   to: Repository,
   blobs: readonly BlobToCopy[],
-  { onBytes, onDone }: { onBytes?: (bytes: number) => void; onDone?: (blob: Descriptor, transfer: BlobTransfer) => void } = {},
+  {
+    onBytes,
+    onDone,
+  }: { onBytes?: (bytes: number) => void; onDone?: (blob: Descriptor, transfer: BlobTransfer) => void } = {},
 ): Promise<CopyResult> {
   const result: CopyResult = { blobsCopied: 0, blobsMounted: 0, blobsPresent: 0, bytes: 0 };
   let mounts = from.registry === to.registry;
@@ -97,9 +106,11 @@ function explainForeign(error: unknown, from: Repository, blob: Descriptor): unk
 }
 
 /**
- * Copies a manifest (an image, or an index and all its children, attestations included) with its blobs, byte for byte: leaves first, root last, so that whatever
- * can be pulled at the destination is complete. Never sets a tag. What is there is not sent again, so that a copy that broke off can be repeated.
- * @throws UserError `image-not-found`, `registry-unauthorized`, `layer-foreign`; InfrastructureError as {@link RegistryClient} has them
+ * Copies a manifest (an image, or an index and all its children, attestations included) with its blobs, byte for byte:
+ * leaves first, root last, so that whatever can be pulled at the destination is complete. Never sets a tag. What is
+ * there is not sent again, so that a copy that broke off can be repeated.
+ * @throws UserError `image-not-found`, `registry-unauthorized`, `layer-foreign`; InfrastructureError as {@link
+ *   RegistryClient} has them
  */
 export async function copyManifest(
   client: RegistryClient,
@@ -144,10 +155,16 @@ export async function copyManifest(
 }
 
 /**
- * A manifest and all that it names, each once, in the levels in which they may be written: those that name no other first, the root last and alone.
+ * A manifest and all that it names, each once, in the levels in which they may be written: those that name no other
+ * first, the root last and alone.
  * @throws InfrastructureError `manifest-invalid` where indexes are nested deeper than `depth`, `too-large`
  */
-async function fetchTree(client: RegistryClient, from: Repository, digest: Digest, depth: number): Promise<Manifest[][]> {
+async function fetchTree(
+  client: RegistryClient,
+  from: Repository,
+  digest: Digest,
+  depth: number,
+): Promise<Manifest[][]> {
   const heights = new Map<Digest, { manifest: Manifest; height: number }>();
   let bytes = 0;
   function hold(manifest: Manifest): void {
@@ -163,7 +180,10 @@ async function fetchTree(client: RegistryClient, from: Repository, digest: Diges
     if (known !== undefined) return known.height;
     const manifest = await client.fetchManifest({ ...from, digest: each });
     hold(manifest);
-    const children = manifest.kind === "index" && depth > 0 ? [...new Set(manifest.manifest.manifests.map((child) => child.digest))] : [];
+    const children =
+      manifest.kind === "index" && depth > 0
+        ? [...new Set(manifest.manifest.manifests.map((child) => child.digest))]
+        : [];
     if (children.length > 0 && left === 0) {
       throw new InfrastructureError(`${formatReference({ ...from, digest })} nests more than ${depth} indexes`, {
         code: "manifest-invalid",

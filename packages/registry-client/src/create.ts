@@ -19,8 +19,8 @@ import { headBlob, requestMount, uploadBlob } from "./upload.ts";
 const defaultMaxBlob = 64 * 1024 * 1024;
 
 /**
- * A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections. Tests hand in a `sleep`, so as not to
- * wait between tries.
+ * A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections.
+ * Tests hand in a `sleep`, so as not to wait between tries.
  * @throws UserError `proxy-invalid`, `host-settings-invalid`
  */
 export function createRegistryClient(given: RegistryClientOptions & Pick<TransportOptions, "sleep">): RegistryClient {
@@ -50,18 +50,26 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
         (wasThere && (await getManifestBytes(context, reference)) !== undefined);
       return isThere ? reference.digest : undefined;
     }
-    // A tag's digest is computed from its manifest, which costs one request as well: a HEAD would give the registry's word for it.
+    // A tag's digest is computed from its manifest, which costs one request as well: a HEAD would give the registry's
+    // word for it.
     return (await getManifest(context, reference))?.manifest.digest;
   }
 
   return {
     fetchManifest,
     resolve,
-    fetchBlob: (repository, descriptor, maxBytes = defaultMaxBlob) => readVerifiedBlob(context, repository, descriptor, maxBytes),
+    fetchBlob: (repository, descriptor, maxBytes = defaultMaxBlob) =>
+      readVerifiedBlob(context, repository, descriptor, maxBytes),
     openBlob: (repository, descriptor) => openVerifiedBlob(context, repository, descriptor),
     hasBlob: (repository, digest) => headBlob(context, repository, digest),
     pushBlob: (repository, descriptor, content, options) =>
-      uploadBlob(context, repository, descriptor, contentFrom(`what is to be uploaded as ${descriptor.digest}`, content), options),
+      uploadBlob(
+        context,
+        repository,
+        descriptor,
+        contentFrom(`what is to be uploaded as ${descriptor.digest}`, content),
+        options,
+      ),
     copyBlob: (from, to, descriptor, options) => copyBlob(context, from, to, descriptor, options),
     mountBlob: (repository, digest, from) => requestMount(context, repository, digest, from),
     pushManifest,

@@ -15,11 +15,15 @@ afterEach(() => rm(directory, { recursive: true }));
 
 const repository = { registry: "ghcr.io", name: "acme/shop" };
 const login = (text: string) => ({ auth: Buffer.from(text).toString("base64") });
-const write = (path: string, value: unknown) => writeFile(join(directory, path), typeof value === "string" ? value : JSON.stringify(value));
+const write = (path: string, value: unknown) =>
+  writeFile(join(directory, path), typeof value === "string" ? value : JSON.stringify(value));
 
 function store(env: Record<string, string> = {}) {
   const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
-  return createCredentialStore({ ports, env: { DOCKER_CONFIG: directory, PATH: `${directory}:/usr/bin:/bin`, ...env } });
+  return createCredentialStore({
+    ports,
+    env: { DOCKER_CONFIG: directory, PATH: `${directory}:/usr/bin:/bin`, ...env },
+  });
 }
 
 async function writeHelper(name: string, script: string): Promise<void> {
@@ -41,10 +45,9 @@ test("the files, in their order: Docker's, then podman's of the session, then po
     "/r/containers/auth.json",
     "/c/containers/auth.json",
   ]);
-  expect(loginFiles({ HOME: "/h", DOCKER_CONFIG: "", REGISTRY_AUTH_FILE: "/a.json", XDG_RUNTIME_DIR: "/r" }, 1000)).toEqual([
-    "/h/.docker/config.json",
-    "/a.json",
-  ]);
+  expect(
+    loginFiles({ HOME: "/h", DOCKER_CONFIG: "", REGISTRY_AUTH_FILE: "/a.json", XDG_RUNTIME_DIR: "/r" }, 1000),
+  ).toEqual(["/h/.docker/config.json", "/a.json"]);
 });
 
 describe("files", () => {
@@ -93,7 +96,10 @@ test("podman's lasting file is asked after the session's, and not at all where R
 describe("helpers", () => {
   test("are given the server on standard input, and asked once", async () => {
     await write("config.json", { credHelpers: { "ghcr.io": "x" } });
-    await writeHelper("x", `echo "$1 $(cat)" >> ${directory}/calls; echo '{"ServerURL":"ghcr.io","Username":"me","Secret":"from-helper"}'`);
+    await writeHelper(
+      "x",
+      `echo "$1 $(cat)" >> ${directory}/calls; echo '{"ServerURL":"ghcr.io","Username":"me","Secret":"from-helper"}'`,
+    );
     const made = store();
     expect(await made.find(repository)).toEqual({ kind: "basic", username: "me", password: "from-helper" });
     await made.find({ ...repository, name: "acme/other" });
@@ -129,7 +135,9 @@ describe("helpers", () => {
     await writeHelper("x", `env -0 > ${directory}/environment; echo '{"Username":"me","Secret":"from-helper"}'`);
     expect(await store({ ...withheld, ...seen }).find(repository)).toMatchObject({ username: "me" });
     const environment = new Map(
-      (await readFile(join(directory, "environment"), "utf8")).split("\0").map((entry) => entry.split(/=(.*)/s) as [string, string]),
+      (await readFile(join(directory, "environment"), "utf8"))
+        .split("\0")
+        .map((entry) => entry.split(/=(.*)/s) as [string, string]),
     );
     for (const name of Object.keys(withheld)) expect([...environment.keys()]).not.toContain(name);
     expect(Object.fromEntries(environment)).toMatchObject(seen);
@@ -157,8 +165,13 @@ describe("helpers", () => {
     await write("config.json", { credsStore: "x", auths: { "ghcr.io": login("me:secret") } });
     await writeHelper("x", script);
     const found = store().find(repository);
-    await expect(found).rejects.toMatchObject({ code: "credential-helper-failed", message: expect.stringMatching(message) });
-    await expect(found).rejects.toThrow(`docker-credential-x, which ${join(directory, "config.json")} names for ghcr.io`);
+    await expect(found).rejects.toMatchObject({
+      code: "credential-helper-failed",
+      message: expect.stringMatching(message),
+    });
+    await expect(found).rejects.toThrow(
+      `docker-credential-x, which ${join(directory, "config.json")} names for ghcr.io`,
+    );
   });
 
   test("one that is not there is an error", async () => {

@@ -21,7 +21,8 @@ import { formatRepository, type Repository } from "./oci/reference.ts";
 
 export interface CredentialStore {
   /**
-   * The login for a repository, as `docker login` or `podman login` left it, masked in all output from then on; undefined for nobody.
+   * The login for a repository, as `docker login` or `podman login` left it, masked in all output from then on;
+   * undefined for nobody.
    * @throws UserError `docker-config-invalid`, `credential-helper-failed`
    */
   find(repository: Repository): Promise<Credential | undefined>;
@@ -31,10 +32,13 @@ export interface CredentialStore {
 const helperTimeout = 60_000;
 
 /**
- * What a credential helper gets to see of the environment. It is a program of somebody else's that needs a home, a PATH and its own cloud's settings, which nobody
- * can list; so what is held back are an action's inputs, the runner's own service tokens, GitHub's token and signing keys.
+ * What a credential helper gets to see of the environment. It is a program of somebody else's that needs a home, a PATH
+ * and its own cloud's settings, which nobody can list; so what is held back are an action's inputs, the runner's own
+ * service tokens, GitHub's token and signing keys.
  */
-function selectHelperEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+function selectHelperEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(env).filter(([name, value]) => !isWithheld(name, value ?? "")));
 }
 
@@ -52,7 +56,11 @@ function isWithheld(name: string, value: string): boolean {
 }
 
 /** Reads files and asks helpers on first use, and remembers. */
-export function createCredentialStore({ env, ports, signal }: Pick<RegistryClientOptions, "env" | "ports" | "signal">): CredentialStore {
+export function createCredentialStore({
+  env,
+  ports,
+  signal,
+}: Pick<RegistryClientOptions, "env" | "ports" | "signal">): CredentialStore {
   let configs: Promise<DockerConfig[]> | undefined;
   const helped = new Map<string, Promise<Credential | undefined>>();
 
@@ -76,7 +84,9 @@ export function createCredentialStore({ env, ports, signal }: Pick<RegistryClien
     } catch (error) {
       if (signal?.aborted === true) throw error;
       throw failed(
-        error instanceof InfrastructureError && error.code === "tool-missing" ? "it is not on the PATH" : "it could not be run",
+        error instanceof InfrastructureError && error.code === "tool-missing"
+          ? "it is not on the PATH"
+          : "it could not be run",
         error,
       );
     }
@@ -91,8 +101,12 @@ export function createCredentialStore({ env, ports, signal }: Pick<RegistryClien
     } catch {
       throw failed("what it writes is not JSON");
     }
-    const { Username, Secret } = (typeof answer === "object" && answer !== null ? answer : {}) as { Username?: unknown; Secret?: unknown };
-    if (typeof Username !== "string" || typeof Secret !== "string") throw failed("what it writes has no Username and Secret");
+    const { Username, Secret } = (typeof answer === "object" && answer !== null ? answer : {}) as {
+      Username?: unknown;
+      Secret?: unknown;
+    };
+    if (typeof Username !== "string" || typeof Secret !== "string")
+      throw failed("what it writes has no Username and Secret");
     return Username === "" && Secret === "" ? undefined : loginCredential(Username, Secret);
   }
 
@@ -130,7 +144,8 @@ async function readConfigs(env: Readonly<Record<string, string | undefined>>, lo
     try {
       bytes = await readBoundedFile(file, maxDockerConfigBytes);
     } catch (error) {
-      // ENOTDIR: a component of the path is a file. Anything but a missing file is a login that somebody counts on and that cannot be seen.
+      // ENOTDIR: a component of the path is a file. Anything but a missing file is a login that somebody counts on and
+      // that cannot be seen.
       if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) continue;
       throw invalidConfig(file, (error as Error).message);
     }
@@ -142,10 +157,14 @@ async function readConfigs(env: Readonly<Record<string, string | undefined>>, lo
 }
 
 /**
- * Where logins are, in the order in which they are asked: Docker's file, then podman's by containers-auth.json(5), the file of this login session before the one
- * that lasts; REGISTRY_AUTH_FILE stands for both. `uid` is the user's number, null where the system has none.
+ * Where logins are, in the order in which they are asked: Docker's file, then podman's by containers-auth.json(5), the
+ * file of this login session before the one that lasts; REGISTRY_AUTH_FILE stands for both. `uid` is the user's number,
+ * null where the system has none.
  */
-export function loginFiles(env: Readonly<Record<string, string | undefined>>, uid: number | null = process.getuid?.() ?? null): string[] {
+export function loginFiles(
+  env: Readonly<Record<string, string | undefined>>,
+  uid: number | null = process.getuid?.() ?? null,
+): string[] {
   const set = (name: string): string | undefined => (env[name] === "" ? undefined : env[name]);
   const home = set("HOME") ?? set("USERPROFILE");
   const docker = set("DOCKER_CONFIG") ?? (home === undefined ? undefined : join(home, ".docker"));
@@ -164,5 +183,7 @@ export function loginFiles(env: Readonly<Record<string, string | undefined>>, ui
               : join("/run/containers", String(uid), "auth.json"),
           config === undefined ? undefined : join(config, "containers", "auth.json"),
         ];
-  return [docker === undefined ? undefined : join(docker, "config.json"), ...podman].filter((file) => file !== undefined);
+  return [docker === undefined ? undefined : join(docker, "config.json"), ...podman].filter(
+    (file) => file !== undefined,
+  );
 }

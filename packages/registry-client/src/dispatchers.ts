@@ -18,7 +18,8 @@ export function createDispatchers(
   rules: HostRules,
   connectTimeout: number,
 ): Dispatchers {
-  // Whether a certificate is checked is the policy's to say, host by host, and not NODE_TLS_REJECT_UNAUTHORIZED's for all at once.
+  // Whether a certificate is checked is the policy's to say, host by host, and not NODE_TLS_REJECT_UNAUTHORIZED's for
+  // all at once.
   const connect = { timeout: connectTimeout, rejectUnauthorized: true };
   const agentOptions: Agent.Options = {
     // Own timers watch for standstill, since undici's do not tell a slow reader from a silent server.
@@ -38,7 +39,10 @@ export function createDispatchers(
     const isLocal = isLoopback(url.hostname);
     const tls = url.protocol === "https:" ? await readHostTls(url.host, rules.get(url.host), options) : undefined;
     if (tls === undefined) return isLocal ? direct : proxied;
-    if (tls.skipVerify) options.ports.log.warning(`the certificate of ${url.host} is not checked: registries.hosts.${url.host}.skipVerify`);
+    if (tls.skipVerify)
+      options.ports.log.warning(
+        `the certificate of ${url.host} is not checked: registries.hosts.${url.host}.skipVerify`,
+      );
     if (tls.ca.length > 0 || tls.client.length > 0) {
       options.ports.log.debug(
         `${url.host}: ${tls.ca.length} certificates of its own are trusted, ${tls.client.length} shown (the policy and ${certificateDirectories(url.host, options.env).length} folders were looked at)`,

@@ -8,7 +8,9 @@ const secret = fc.stringMatching(/^[A-Za-z0-9:/+ü-]{8,24}$/);
 const user = fc.stringMatching(/^[a-z][a-z0-9._-]{0,10}$/);
 const host = fc.constantFrom("ghcr.io", "localhost:5000", "registry.corp", "registry.corp:8443");
 const entry = fc.oneof(
-  fc.tuple(user, secret).map(([name, password]) => ({ entry: { auth: encodeBasic(name, password) }, secret: password })),
+  fc
+    .tuple(user, secret)
+    .map(([name, password]) => ({ entry: { auth: encodeBasic(name, password) }, secret: password })),
   fc.tuple(user, secret).map(([username, password]) => ({ entry: { username, password }, secret: password })),
   secret.map((identitytoken) => ({ entry: { identitytoken }, secret: identitytoken })),
   secret.map((registrytoken) => ({ entry: { registrytoken }, secret: registrytoken })),
@@ -29,7 +31,9 @@ test("a login is found for its own host, as it was written, and for no other", (
 test("of podman's keys the one that names most of the repository counts", () => {
   fc.assert(
     fc.property(
-      fc.shuffledSubarray(["registry.corp", "registry.corp/team", "registry.corp/team/shop", "registry.corp/tea"], { minLength: 1 }),
+      fc.shuffledSubarray(["registry.corp", "registry.corp/team", "registry.corp/team/shop", "registry.corp/tea"], {
+        minLength: 1,
+      }),
       (keys) => {
         const config = parseDockerConfig(
           JSON.stringify({ auths: Object.fromEntries(keys.map((each) => [each, { auth: encodeBasic("me", each) }])) }),

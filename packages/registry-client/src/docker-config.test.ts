@@ -1,7 +1,15 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Credential, encodeBasic, findAuth, findHelper, helperServer, parseDockerConfig, secretsOf } from "./docker-config.ts";
+import {
+  type Credential,
+  encodeBasic,
+  findAuth,
+  findHelper,
+  helperServer,
+  parseDockerConfig,
+  secretsOf,
+} from "./docker-config.ts";
 import { parseReference } from "./oci/reference.ts";
 
 const file = "/home/dev/.docker/config.json";
@@ -55,7 +63,10 @@ describe("an entry that can't be read", () => {
     ["a password that is a number", { username: "a", password: 5 }],
     ["a login that is an object", { auth: { secret } }],
   ])("%s is passed over for other hosts, and an error for its own that repeats no secret", (_what, entry) => {
-    const read = config({ auths: { "ghcr.io": entry, "quay.io": auth("me:s") }, credHelpers: { "gcr.io": 1, "ecr.test": "ecr-login" } });
+    const read = config({
+      auths: { "ghcr.io": entry, "quay.io": auth("me:s") },
+      credHelpers: { "gcr.io": 1, "ecr.test": "ecr-login" },
+    });
     expect(read.unreadable).toEqual(["auths.ghcr.io", "credHelpers.gcr.io"]);
     expect(findAuth(read, parseReference("quay.io/a/b"))).toEqual({ kind: "basic", username: "me", password: "s" });
     expect(findHelper(read, "ecr.test")).toBe("ecr-login");
@@ -72,7 +83,9 @@ describe("findAuth", () => {
     ["no name", { auth: Buffer.from(":secret").toString("base64") }],
     ["no base64", { auth: "not base64!" }],
   ])("an auth with %s is an error that names file and host", (_what, entry) => {
-    expect(() => find({ "ghcr.io": entry }, "ghcr.io/a/b")).toThrow(/config\.json cannot be read: auths\.ghcr\.io\.auth/);
+    expect(() => find({ "ghcr.io": entry }, "ghcr.io/a/b")).toThrow(
+      /config\.json cannot be read: auths\.ghcr\.io\.auth/,
+    );
   });
 
   test("a broken login for another host does not matter", () => {
@@ -91,7 +104,12 @@ describe("findAuth", () => {
     ["a URL with /v2/", { "https://ghcr.io/v2/": auth("me:secret") }, "ghcr.io/a/b", basic("me", "secret")],
     ["Docker Hub", { "https://index.docker.io/v1/": auth("me:secret") }, "alpine", basic("me", "secret")],
     ["Docker Hub by its own name", { "docker.io": auth("me:secret") }, "acme/shop", basic("me", "secret")],
-    ["name and password apart", { "ghcr.io": { username: "me", password: "secret" } }, "ghcr.io/a", basic("me", "secret")],
+    [
+      "name and password apart",
+      { "ghcr.io": { username: "me", password: "secret" } },
+      "ghcr.io/a",
+      basic("me", "secret"),
+    ],
     [
       "base64 in lines",
       { "ghcr.io": { auth: ` ${btoa("me:secret").slice(0, 6)}\r\n\t${btoa("me:secret").slice(6)}\n` } },
@@ -110,7 +128,12 @@ describe("findAuth", () => {
       "ghcr.io/a/b",
       basic("me", "secret"),
     ],
-    ["a URL with a path, which is no namespace", { "https://ghcr.io/acme": auth("me:secret") }, "ghcr.io/other/b", basic("me", "secret")],
+    [
+      "a URL with a path, which is no namespace",
+      { "https://ghcr.io/acme": auth("me:secret") },
+      "ghcr.io/other/b",
+      basic("me", "secret"),
+    ],
     [
       "a key with many slashes",
       { [`ghcr.io${"/".repeat(300_000)}x`]: auth("no:no"), "ghcr.io//": auth("me:secret") },
@@ -158,7 +181,10 @@ describe("findAuth", () => {
 });
 
 describe("findHelper", () => {
-  const helpers = config({ credHelpers: { "ghcr.io": "gh", "https://index.docker.io/v1/": "hub" }, credsStore: "desktop" });
+  const helpers = config({
+    credHelpers: { "ghcr.io": "gh", "https://index.docker.io/v1/": "hub" },
+    credsStore: "desktop",
+  });
 
   test.each([
     ["ghcr.io", "gh"],
@@ -178,10 +204,18 @@ describe("findHelper", () => {
   });
 
   test("an empty helper says that the host has none, store or not, and its login is in the file", () => {
-    const read = config({ auths: { "127.0.0.1:5699": auth("bob:s3cret") }, credHelpers: { "127.0.0.1:5699": "" }, credsStore: "desktop" });
+    const read = config({
+      auths: { "127.0.0.1:5699": auth("bob:s3cret") },
+      credHelpers: { "127.0.0.1:5699": "" },
+      credsStore: "desktop",
+    });
     expect(findHelper(read, "127.0.0.1:5699")).toBeUndefined();
     expect(findHelper(read, "quay.io")).toBe("desktop");
-    expect(findAuth(read, parseReference("127.0.0.1:5699/a"))).toEqual({ kind: "basic", username: "bob", password: "s3cret" });
+    expect(findAuth(read, parseReference("127.0.0.1:5699/a"))).toEqual({
+      kind: "basic",
+      username: "bob",
+      password: "s3cret",
+    });
   });
 
   test("Docker Hub has its old address there", () => {
@@ -191,7 +225,10 @@ describe("findHelper", () => {
 });
 
 test("the secrets of a login are its password and what the header has of it", () => {
-  expect(secretsOf({ kind: "basic", username: "me", password: "secret" })).toEqual(["secret", encodeBasic("me", "secret")]);
+  expect(secretsOf({ kind: "basic", username: "me", password: "secret" })).toEqual([
+    "secret",
+    encodeBasic("me", "secret"),
+  ]);
   expect(secretsOf({ kind: "identity-token", token: "t" })).toEqual(["t"]);
   expect(secretsOf({ kind: "registry-token", token: "t" })).toEqual(["t"]);
 });

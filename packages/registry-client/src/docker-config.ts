@@ -40,7 +40,8 @@ export interface DockerConfig {
 export const maxDockerConfigBytes = 4 * 1024 * 1024;
 
 /**
- * Null is what is not there, as Go's decoder has it: Docker and podman, whose files these are, are written in it. One entry that can't be read spoils no other.
+ * Null is what is not there, as Go's decoder has it: Docker and podman, whose files these are, are written in it. One
+ * entry that can't be read spoils no other.
  * @throws UserError `docker-config-invalid`, which names the file and never repeats a value of it
  */
 export function parseDockerConfig(given: string, file: string): DockerConfig {
@@ -70,7 +71,10 @@ export function parseDockerConfig(given: string, file: string): DockerConfig {
   };
 }
 
-function readEntries<T>(entries: Readonly<Record<string, unknown>>, schema: z.ZodType<T>): { good: Record<string, T>; bad: string[] } {
+function readEntries<T>(
+  entries: Readonly<Record<string, unknown>>,
+  schema: z.ZodType<T>,
+): { good: Record<string, T>; bad: string[] } {
   const read = Object.entries(entries).map(([key, value]) => ({ key, parsed: schema.safeParse(value) }));
   return {
     good: Object.fromEntries(read.flatMap(({ key, parsed }) => (parsed.success ? [[key, parsed.data]] : []))),
@@ -95,8 +99,9 @@ export function helperServer(registry: string): string {
 }
 
 /**
- * Which of `credHelpers` is for this registry, and else `credsStore`: the NAME of `docker-credential-NAME`. An empty one says that this registry has none, and its login is
- * in the file (https://github.com/docker/cli/blob/master/cli/config/configfile/file.go, GetCredentialsStore).
+ * Which of `credHelpers` is for this registry, and else `credsStore`: the NAME of `docker-credential-NAME`. An empty
+ * one says that this registry has none, and its login is in the file
+ * (https://github.com/docker/cli/blob/master/cli/config/configfile/file.go, GetCredentialsStore).
  * @throws UserError `docker-config-invalid`
  */
 export function findHelper(config: DockerConfig, registry: string): string | undefined {
@@ -105,14 +110,17 @@ export function findHelper(config: DockerConfig, registry: string): string | und
   const chosen = own ?? config.credsStore;
   const name = chosen === "" ? undefined : chosen;
   if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    throw invalidConfig(config.file, `'${name.replace(/[^ -~]/g, "?").slice(0, 60)}' is not the name of a credential helper`);
+    throw invalidConfig(
+      config.file,
+      `'${name.replace(/[^ -~]/g, "?").slice(0, 60)}' is not the name of a credential helper`,
+    );
   }
   return name;
 }
 
 /**
- * The login for a repository among `auths`: the key that names most of it. Docker's keys are hosts (with a scheme, or a path `/v1/`, in older ones); podman's
- * may go on with the path of a namespace or repository.
+ * The login for a repository among `auths`: the key that names most of it. Docker's keys are hosts (with a scheme, or a
+ * path `/v1/`, in older ones); podman's may go on with the path of a namespace or repository.
  * @throws UserError `docker-config-invalid`
  */
 export function findAuth(config: DockerConfig, repository: Repository): Credential | undefined {
@@ -136,7 +144,10 @@ function refuseUnreadable({ unreadable, file }: DockerConfig, kind: string, isFo
   if (own !== undefined) throw invalidConfig(file, `${own} is not as expected`);
 }
 
-/** Docker takes the host alone of a key that is a URL, whatever its path; podman's keys have none before the path of a namespace or repository. */
+/**
+ * Docker takes the host alone of a key that is a URL, whatever its path; podman's keys have none before the path of a
+ * namespace or repository.
+ */
 function scopeOfKey(key: string): string {
   const isUrl = /^https?:\/\//i.test(key);
   const whole = trimEnd(isUrl ? key.slice(key.indexOf("//") + 2) : key.replace(/\/v[12]\/?$/, ""), "/");
@@ -157,7 +168,8 @@ function toCredential(entry: AuthEntry, key: string, file: string): Credential |
   if (filled(entry.auth)) {
     const text = decodeBase64(entry.auth);
     const colon = text?.indexOf(":") ?? -1;
-    if (text === undefined || colon < 1) throw invalidConfig(file, `auths.${key}.auth is not the base64 of NAME:PASSWORD`);
+    if (text === undefined || colon < 1)
+      throw invalidConfig(file, `auths.${key}.auth is not the base64 of NAME:PASSWORD`);
     // Docker pads what it writes with NUL bytes at times, and takes them off again.
     return loginCredential(text.slice(0, colon), trimEnd(text.slice(colon + 1), "\0"));
   }
@@ -177,7 +189,9 @@ export function encodeBasic(username: string, password: string): string {
 /** Everything in a credential that must not be readable in any output. */
 export function secretsOf(credential: Credential): string[] {
   const secrets =
-    credential.kind === "basic" ? [credential.password, encodeBasic(credential.username, credential.password)] : [credential.token];
+    credential.kind === "basic"
+      ? [credential.password, encodeBasic(credential.username, credential.password)]
+      : [credential.token];
   return secrets.filter((secret) => secret !== "");
 }
 
@@ -185,7 +199,10 @@ function filled(value: string | undefined): value is string {
   return value !== undefined && value !== "";
 }
 
-/** In lines as well, as `base64` without `-w0` writes it into a file or a secret that then becomes the entry; by RFC 4648's both alphabets. */
+/**
+ * In lines as well, as `base64` without `-w0` writes it into a file or a secret that then becomes the entry; by RFC
+ * 4648's both alphabets.
+ */
 function decodeBase64(text: string): string | undefined {
   const trimmed = text.replace(/\s/g, "");
   return /^[A-Za-z0-9+/_-]*={0,2}$/.test(trimmed) ? Buffer.from(trimmed, "base64").toString("utf8") : undefined;

@@ -34,12 +34,18 @@ afterEach(async () => {
 
 const content = new Uint8Array(randomBytes(300_000));
 const blob = describeBytes(content, mediaTypes.ociLayerTar);
-const onBlob = (action: Fault["action"], times = 1): Fault => ({ method: "GET", path: "/blobs/sha256:", times, action });
+const onBlob = (action: Fault["action"], times = 1): Fault => ({
+  method: "GET",
+  path: "/blobs/sha256:",
+  times,
+  action,
+});
 const breakOff = onBlob({ kind: "truncate", afterBytes: 100_000 });
 const ranges = (from = server) => from.requests.map(({ headers }) => headers.range);
 const fetched = async () => digestOf(await client.fetchBlob(repository, blob));
 
-// What is not the rest of the blob is never taken for it: each of these would otherwise give other bytes, which the digest finds, or the wrong reason.
+// What is not the rest of the blob is never taken for it: each of these would otherwise give other bytes, which the
+// digest finds, or the wrong reason.
 test.each([
   ["another beginning", { "Content-Range": "bytes 99999-299999/300000" }],
   ["another size", { "Content-Range": "bytes 100000-299999/300001" }],
@@ -49,7 +55,10 @@ test.each([
   ["no bytes", { "Content-Range": "items 100000-299999/300000" }],
 ])("a rest with %s is refused", async (_what, set) => {
   server.faults = [breakOff, onBlob({ kind: "headers", set })];
-  await expect(fetched()).rejects.toMatchObject({ code: "registry-error", message: expect.stringContaining("another range") });
+  await expect(fetched()).rejects.toMatchObject({
+    code: "registry-error",
+    message: expect.stringContaining("another range"),
+  });
 });
 
 test("a rest whose length is not that of its range is refused", async () => {
@@ -64,7 +73,13 @@ test("a rest that comes in parts is put together", async () => {
   server.requests.length = 0;
   server.faults = [
     breakOff,
-    onBlob({ kind: "replace", status: 206, body: "A", repeat: 100_000, headers: { "Content-Range": "bytes 100000-199999/300000" } }),
+    onBlob({
+      kind: "replace",
+      status: 206,
+      body: "A",
+      repeat: 100_000,
+      headers: { "Content-Range": "bytes 100000-199999/300000" },
+    }),
   ];
   expect(digestOf(await client.fetchBlob(repository, described))).toBe(described.digest);
   expect(ranges()).toEqual([undefined, "bytes=100000-", "bytes=200000-"]);
@@ -119,7 +134,10 @@ test("a token that has run out meanwhile is replaced for the rest", async () => 
     await client.pushBlob(repository, blob, () => content);
     const challenge = `Bearer realm="${server.url}/token",service="goldenpath-registry"`;
     server.requests.length = 0;
-    server.faults = [{ ...breakOff, after: 1 }, onBlob({ kind: "status", status: 401, headers: { "WWW-Authenticate": challenge } })];
+    server.faults = [
+      { ...breakOff, after: 1 },
+      onBlob({ kind: "status", status: 401, headers: { "WWW-Authenticate": challenge } }),
+    ];
     expect(await fetched()).toBe(blob.digest);
     expect(server.requests.filter(({ path }) => path === "/token").length).toBeGreaterThan(0);
   } finally {

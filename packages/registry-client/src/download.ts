@@ -24,9 +24,10 @@ export interface DownloadContext {
 }
 
 /**
- * A blob as it comes, its connection taken up again by Range where it breaks off. The stream ends well only when size and digest are those of the descriptor:
- * what was read before that is not to be believed.
- * @throws InfrastructureError `blob-not-found`, `registry-error`, `registry-unreachable`; from the stream also `digest-mismatch`
+ * A blob as it comes, its connection taken up again by Range where it breaks off. The stream ends well only when size
+ * and digest are those of the descriptor: what was read before that is not to be believed.
+ * @throws InfrastructureError `blob-not-found`, `registry-error`, `registry-unreachable`; from the stream also
+ *   `digest-mismatch`
  */
 export async function openVerifiedBlob(
   context: DownloadContext,
@@ -34,7 +35,14 @@ export async function openVerifiedBlob(
   descriptor: Descriptor,
 ): Promise<AsyncIterable<Uint8Array>> {
   const first = await requestBlob(context, repository, descriptor, { offset: 0, isRanged: false });
-  const stream = streamBlob(context, repository, descriptor, 0, first, createDigester(digestAlgorithm(descriptor.digest)));
+  const stream = streamBlob(
+    context,
+    repository,
+    descriptor,
+    0,
+    first,
+    createDigester(digestAlgorithm(descriptor.digest)),
+  );
   let isBegun = false;
   // A generator that never began does nothing when it is ended, and an answer that nobody reads holds its connection.
   const iterator: AsyncIterator<Uint8Array> = {
@@ -51,8 +59,8 @@ export async function openVerifiedBlob(
 }
 
 /**
- * A blob as the content of an upload, which does the checking: any part of it can be asked for, by Range. Its streams fail where size or digest cannot be right any
- * more, but do not hash.
+ * A blob as the content of an upload, which does the checking: any part of it can be asked for, by Range. Its streams
+ * fail where size or digest cannot be right any more, but do not hash.
  */
 export function blobContent(context: DownloadContext, repository: Repository, descriptor: Descriptor): BlobContent {
   return {
@@ -85,13 +93,19 @@ async function requestBlob(
   descriptor: Descriptor,
   { offset, isRanged }: BlobRequest,
 ): Promise<TransportResponse> {
-  const url = new URL(`${repository.name}/blobs/${descriptor.digest}`, registryEndpoint(repository.registry, context.plainHttp));
-  // A digest names one content, so that no If-Range is needed; but neither a length nor a range means anything of a compressed form of it.
+  const url = new URL(
+    `${repository.name}/blobs/${descriptor.digest}`,
+    registryEndpoint(repository.registry, context.plainHttp),
+  );
+  // A digest names one content, so that no If-Range is needed; but neither a length nor a range means anything of a
+  // compressed form of it.
   const headers = { accept: "*/*", "accept-encoding": "identity", ...(isRanged ? { range: `bytes=${offset}-` } : {}) };
   const response = await context.authorized.send({ method: "GET", url, headers }, { repository, action: "pull" });
   const where = nameBlob(repository, descriptor);
-  if (response.status === 404) throw new InfrastructureError(`${where} is not there (404)`, { code: "blob-not-found", safeToRetry: false });
-  if (response.status === 416 && isRanged) return requestBlob(context, repository, descriptor, { offset, isRanged: false });
+  if (response.status === 404)
+    throw new InfrastructureError(`${where} is not there (404)`, { code: "blob-not-found", safeToRetry: false });
+  if (response.status === 416 && isRanged)
+    return requestBlob(context, repository, descriptor, { offset, isRanged: false });
   // A 206 to a request without Range would be a part of the blob in the place of the whole.
   if (response.status === 200 || (response.status === 206 && isRanged)) {
     const length = parseContentLength(response.header("content-length"));
@@ -99,9 +113,12 @@ async function requestBlob(
     if (expected !== undefined && (length === undefined || length === expected)) return response;
     await response.discard();
     if (expected === undefined) {
-      throw new InfrastructureError(`${where}: asked for what follows byte ${offset}, ${repository.registry} sends another range`, {
-        code: "registry-error",
-      });
+      throw new InfrastructureError(
+        `${where}: asked for what follows byte ${offset}, ${repository.registry} sends another range`,
+        {
+          code: "registry-error",
+        },
+      );
     }
     const total = response.status === 200 ? length : offset + (length ?? 0);
     throw blobMismatch(repository, descriptor, `it has ${total} bytes, not ${descriptor.size}`);
@@ -110,10 +127,17 @@ async function requestBlob(
   throw answerError(response, repository, "pull from", where);
 }
 
-/** How long a 206 has to be; undefined where it is of another range than what follows `offset`. It may end early: the rest is asked for again. */
+/**
+ * How long a 206 has to be; undefined where it is of another range than what follows `offset`. It may end early: the
+ * rest is asked for again.
+ */
 function answeredLength(response: TransportResponse, offset: number, size: number): number | undefined {
   const range = parseContentRange(response.header("content-range") ?? "");
-  const isRight = range !== undefined && range.start === offset && range.end < size && (range.size === undefined || range.size === size);
+  const isRight =
+    range !== undefined &&
+    range.start === offset &&
+    range.end < size &&
+    (range.size === undefined || range.size === size);
   return isRight ? range.end - range.start + 1 : undefined;
 }
 
@@ -161,10 +185,13 @@ async function* streamBlob(
     reachedAtFailure = offset;
     failures++;
     if (failures >= context.transport.attempts) {
-      throw new InfrastructureError(`${where} breaks off after ${offset} of ${size} bytes: ${why} (tried ${failures} times)`, {
-        code: "registry-unreachable",
-        attempts: failures,
-      });
+      throw new InfrastructureError(
+        `${where} breaks off after ${offset} of ${size} bytes: ${why} (tried ${failures} times)`,
+        {
+          code: "registry-unreachable",
+          attempts: failures,
+        },
+      );
     }
     context.debug(`${where}: ${why} after ${offset} bytes; taking up from there`);
     await context.transport.wait(retryDelay(failures, undefined, Math.random()));

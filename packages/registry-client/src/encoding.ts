@@ -16,11 +16,16 @@ const codings: Readonly<Record<string, Decode>> = {
 const maxCodings = 3;
 
 /**
- * A whole body without its Content-Encoding, at most `maxBytes` of it. Nobody asked for one, but proxies and CDNs in front of registries compress JSON all the same, and Go's
- * client, by which registries are tried, undoes it.
+ * A whole body without its Content-Encoding, at most `maxBytes` of it. Nobody asked for one, but proxies and CDNs in
+ * front of registries compress JSON all the same, and Go's client, by which registries are tried, undoes it.
  * @throws InfrastructureError `too-large`; `registry-error` for what is not what the header says
  */
-export function decodeContent(bytes: Uint8Array, contentEncoding: string | undefined, maxBytes: number, where: string): Uint8Array {
+export function decodeContent(
+  bytes: Uint8Array,
+  contentEncoding: string | undefined,
+  maxBytes: number,
+  where: string,
+): Uint8Array {
   const names = (contentEncoding ?? "")
     .split(",")
     .map((name) => name.trim().toLowerCase())

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { checkRealm, isLoopback, isPrivateLiteral, registryEndpoint, resolveOwnUrl, resolveServerUrl } from "./endpoint.ts";
+import {
+  checkRealm,
+  isLoopback,
+  isPrivateLiteral,
+  registryEndpoint,
+  resolveOwnUrl,
+  resolveServerUrl,
+} from "./endpoint.ts";
 
 test.each([
   ["docker.io", "https://registry-1.docker.io/v2/"],
@@ -57,7 +64,9 @@ describe("resolveServerUrl", () => {
     ["https://", https],
     ["http://example.com/x", new URL("http://localhost:5000/v2/")],
   ])("refuses %s", (target, base) => {
-    expect(() => resolveServerUrl(target, base, ["plain.corp"], "a redirect")).toThrow(/sends a redirect that is refused/);
+    expect(() => resolveServerUrl(target, base, ["plain.corp"], "a redirect")).toThrow(
+      /sends a redirect that is refused/,
+    );
   });
 
   test.each([
@@ -72,7 +81,9 @@ describe("resolveServerUrl", () => {
 
   test("an upload location that says http for the registry's own host stays on https; any other does not pass", () => {
     const resolve = (target: string) => resolveOwnUrl(target, https, [], "an upload location").href;
-    expect(resolve("http://ghcr.io/v2/a/blobs/uploads/1?_state=2")).toBe("https://ghcr.io/v2/a/blobs/uploads/1?_state=2");
+    expect(resolve("http://ghcr.io/v2/a/blobs/uploads/1?_state=2")).toBe(
+      "https://ghcr.io/v2/a/blobs/uploads/1?_state=2",
+    );
     expect(() => resolve("http://ghcr.io:5000/x")).toThrow(/refused/);
     expect(() => resolve("http://other.io/x")).toThrow(/refused/);
   });

@@ -34,12 +34,17 @@ export function isLoopback(hostname: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
-/** An address literal that is not reachable from the public internet (private, link-local with the clouds' metadata service, loopback), or localhost. */
+/**
+ * An address literal that is not reachable from the public internet (private, link-local with the clouds' metadata
+ * service, loopback), or localhost.
+ */
 export function isPrivateLiteral(hostname: string): boolean {
   const host = bareHost(hostname);
   const kind = isIP(host);
   // BlockList matches IPv4 addresses mapped into IPv6 (::ffff:10.0.0.1) against the IPv4 subnets.
-  return kind === 0 ? host === "localhost" || host.endsWith(".localhost") : privateAddresses.check(host, kind === 4 ? "ipv4" : "ipv6");
+  return kind === 0
+    ? host === "localhost" || host.endsWith(".localhost")
+    : privateAddresses.check(host, kind === 4 ? "ipv4" : "ipv6");
 }
 
 /** Where a registry's API is: `docker.io` is a name for people, and answers elsewhere. */
@@ -48,8 +53,8 @@ export function endpointHost(registry: string): string {
 }
 
 /**
- * May this host (`host[:port]`) be spoken to without TLS? Loopback, and what `plainHttp` lists. An entry `https://HOST` (by `plainHttpRules`) is a loopback
- * host that has TLS all the same.
+ * May this host (`host[:port]`) be spoken to without TLS? Loopback, and what `plainHttp` lists. An entry `https://HOST`
+ * (by `plainHttpRules`) is a loopback host that has TLS all the same.
  */
 export function isPlainHttpHost(host: string, plainHttp: readonly string[]): boolean {
   const url = URL.parse(`http://${host}`);
@@ -76,18 +81,22 @@ export function isSameOrigin(a: Readonly<URL>, b: Readonly<URL>): boolean {
 }
 
 /**
- * A URL that a server sent (redirect, upload location, next page) → the URL to go to, or an error: only http and https, never from https down to http, plain
- * http only where a registry may be spoken to so, and no credentials inside.
+ * A URL that a server sent (redirect, upload location, next page) → the URL to go to, or an error: only http and https,
+ * never from https down to http, plain http only where a registry may be spoken to so, and no credentials inside.
  * @throws InfrastructureError `redirect-refused`
  */
 export function resolveServerUrl(target: string, base: URL, plainHttp: readonly string[], what: string): URL {
   const refuse = (why: string): never => {
-    throw new InfrastructureError(`${base.host} sends ${what} that is refused: ${why}`, { code: "redirect-refused", safeToRetry: false });
+    throw new InfrastructureError(`${base.host} sends ${what} that is refused: ${why}`, {
+      code: "redirect-refused",
+      safeToRetry: false,
+    });
   };
   const url = URL.parse(target, base.href);
   if (url === null) return refuse("it is not a URL");
   if (url.protocol !== "https:" && url.protocol !== "http:") return refuse(`${url.protocol} is neither https nor http`);
-  if (url.protocol === "http:" && base.protocol === "https:") return refuse(`it leads from https to plain http at ${url.host}`);
+  if (url.protocol === "http:" && base.protocol === "https:")
+    return refuse(`it leads from https to plain http at ${url.host}`);
   if (url.protocol === "http:" && !isPlainHttpHost(url.host, plainHttp))
     return refuse(`plain http at ${url.host} is neither localhost nor allowed by the policy`);
   if (url.username !== "" || url.password !== "") return refuse("it has credentials in it");
@@ -95,18 +104,21 @@ export function resolveServerUrl(target: string, base: URL, plainHttp: readonly 
 }
 
 /**
- * As {@link resolveServerUrl}, for a link by which a registry's own API goes on (an upload's location, the next page). Behind a proxy that ends TLS, registries
- * often write http for their own host: that is read as the https by which they answered.
+ * As {@link resolveServerUrl}, for a link by which a registry's own API goes on (an upload's location, the next page).
+ * Behind a proxy that ends TLS, registries often write http for their own host: that is read as the https by which they
+ * answered.
  */
 export function resolveOwnUrl(target: string, base: URL, plainHttp: readonly string[], what: string): URL {
   const url = URL.parse(target, base.href);
-  const isOwn = url?.protocol === "http:" && base.protocol === "https:" && url.hostname === base.hostname && url.port === "";
+  const isOwn =
+    url?.protocol === "http:" && base.protocol === "https:" && url.hostname === base.hostname && url.port === "";
   return isOwn ? new URL(`${url.pathname}${url.search}`, base) : resolveServerUrl(target, base, plainHttp, what);
 }
 
 /**
- * The realm of a Bearer challenge is where credentials are sent next, so the registry does not get to choose freely: https; or the registry's own host and
- * port, or localhost, when the registry itself is on plain http. A public registry may not point into the private network.
+ * The realm of a Bearer challenge is where credentials are sent next, so the registry does not get to choose freely:
+ * https; or the registry's own host and port, or localhost, when the registry itself is on plain http. A public
+ * registry may not point into the private network.
  * @throws InfrastructureError `realm-refused`
  */
 export function checkRealm(realm: string, registry: URL, plainHttp: readonly string[]): URL {
@@ -126,6 +138,7 @@ export function checkRealm(realm: string, registry: URL, plainHttp: readonly str
       return refuse("plain http only goes to the registry's own host, or to localhost");
   }
   const isPublic = !isPrivateLiteral(registry.hostname) && !isPlainHttpHost(registry.host, plainHttp);
-  if (isPublic && url.host !== registry.host && isPrivateLiteral(url.hostname)) return refuse("it is an address of the private network");
+  if (isPublic && url.host !== registry.host && isPrivateLiteral(url.hostname))
+    return refuse("it is an address of the private network");
   return url;
 }

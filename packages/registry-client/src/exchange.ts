@@ -29,8 +29,8 @@ export interface ExchangeContext {
 }
 
 /**
- * Sends one request by undici's lowest interface: its `request` makes a stream, an AbortController and three promises for each, which is most of what a small
- * request costs.
+ * Sends one request by undici's lowest interface: its `request` makes a stream, an AbortController and three promises
+ * for each, which is most of what a small request costs.
  * @throws undici's and Node's errors; `SourceFailure`; what `active` was called with
  */
 export function exchange(request: Exchange, context: ExchangeContext): Promise<Answer> {
@@ -42,16 +42,24 @@ export function exchange(request: Exchange, context: ExchangeContext): Promise<A
     const small = body instanceof Uint8Array && body.byteLength <= oneWrite ? body : undefined;
     // undici's client takes any iterable, and only its types do not say so.
     const content =
-      body === undefined ? null : (small ?? (countBody(body, request.url.host, traffic, watchWhileSending(flow)) as unknown as Readable));
+      body === undefined
+        ? null
+        : (small ?? (countBody(body, request.url.host, traffic, watchWhileSending(flow)) as unknown as Readable));
     try {
-      context.dispatcher.dispatch(dispatchOptions(request, content), handle(flow, context, small?.byteLength ?? 0, resolve));
+      context.dispatcher.dispatch(
+        dispatchOptions(request, content),
+        handle(flow, context, small?.byteLength ?? 0, resolve),
+      );
     } catch (error) {
       flow.fail(error instanceof Error ? error : new Error(String(error)));
     }
   });
 }
 
-function dispatchOptions({ method, url, headers, body }: Exchange, content: Readable | Uint8Array | null): Dispatcher.DispatchOptions {
+function dispatchOptions(
+  { method, url, headers, body }: Exchange,
+  content: Readable | Uint8Array | null,
+): Dispatcher.DispatchOptions {
   const length = body instanceof Uint8Array ? body.byteLength : body?.length;
   return {
     origin: url.origin,
@@ -65,7 +73,8 @@ function dispatchOptions({ method, url, headers, body }: Exchange, content: Read
           ? { ...headers, "content-length": "0" }
           : headers,
     body: content,
-    // undici closes the connection after each HEAD, for servers that answer it with a body: those are told by the next answer that makes no sense.
+    // undici closes the connection after each HEAD, for servers that answer it with a body: those are told by the next
+    // answer that makes no sense.
     ...(method === "HEAD" ? { reset: false } : {}),
   };
 }

@@ -6,20 +6,30 @@ import { type Descriptor, type ImageIndex, mediaTypes, parseManifest } from "./o
 
 // Keys as any other in JSON, and none to a careless copy. `__proto__` itself is in no manifest that is read.
 const key = fc
-  .oneof(fc.constantFrom("constructor", "hasOwnProperty", "toString", "", "org.opencontainers.image.created"), fc.string())
+  .oneof(
+    fc.constantFrom("constructor", "hasOwnProperty", "toString", "", "org.opencontainers.image.created"),
+    fc.string(),
+  )
   .filter((each) => each !== "__proto__");
 const annotations = fc.array(fc.tuple(key, fc.string())).map((entries): Record<string, string> => {
   const made: Record<string, string> = {};
-  for (const [name, value] of entries) Object.defineProperty(made, name, { value, enumerable: true, configurable: true, writable: true });
+  for (const [name, value] of entries)
+    Object.defineProperty(made, name, { value, enumerable: true, configurable: true, writable: true });
   return made;
 });
-const descriptor = fc
-  .record({ id: fc.nat({ max: 15 }), annotations, artifactType: fc.constantFrom("a/b", "c/d") })
-  .map(({ id, ...more }): Descriptor => ({ mediaType: mediaTypes.ociManifest, digest: digestOf(String(id)), size: id, ...more }));
+const descriptor = fc.record({ id: fc.nat({ max: 15 }), annotations, artifactType: fc.constantFrom("a/b", "c/d") }).map(
+  ({ id, ...more }): Descriptor => ({
+    mediaType: mediaTypes.ociManifest,
+    digest: digestOf(String(id)),
+    size: id,
+    ...more,
+  }),
+);
 const descriptors = fc.array(descriptor, { maxLength: 10 });
 const digests = (index: ImageIndex): Digest[] => index.manifests.map(({ digest }) => digest);
 const merge = (...lists: Descriptor[][]): ImageIndex =>
-  lists.reduce<ImageIndex | undefined>((index, list) => mergeIntoIndex(index, list), undefined) ?? mergeIntoIndex(undefined, []);
+  lists.reduce<ImageIndex | undefined>((index, list) => mergeIntoIndex(index, list), undefined) ??
+  mergeIntoIndex(undefined, []);
 
 test("whatever order any number of writers comes in, and however often, the list has the same digests, each once", () => {
   fc.assert(

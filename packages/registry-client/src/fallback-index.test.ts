@@ -40,28 +40,38 @@ describe("mergeIntoIndex", () => {
   const descriptor = fc
     .record({ name: fc.integer({ min: 0, max: 20 }), artifactType: fc.constantFrom("a/b", "c/d") })
     .map(
-      ({ name, artifactType }): Descriptor => ({ mediaType: mediaTypes.ociManifest, digest: digestOf(`${name}`), size: 1, artifactType }),
+      ({ name, artifactType }): Descriptor => ({
+        mediaType: mediaTypes.ociManifest,
+        digest: digestOf(`${name}`),
+        size: 1,
+        artifactType,
+      }),
     );
   const descriptors = fc.array(descriptor, { maxLength: 8 });
 
   test("loses nothing, keeps what was there as it was and in its order, and adds nothing twice", () => {
     fc.assert(
-      fc.property(descriptors, descriptors, fc.dictionary(fc.string(), fc.string()), (before, additions, annotations) => {
-        const index = { schemaVersion: 2 as const, mediaType: mediaTypes.ociIndex, manifests: before, annotations };
-        const merged = mergeIntoIndex(index, additions);
-        expect(merged.manifests.slice(0, before.length)).toEqual(before);
-        expect(merged.annotations).toEqual(annotations);
-        expect(
-          hasAll(
-            merged,
-            additions.map((each) => each.digest),
-          ),
-        ).toBe(true);
-        const added = merged.manifests.slice(before.length).map((each) => each.digest);
-        expect(new Set(added).size).toBe(added.length);
-        expect(before.some((each) => added.includes(each.digest))).toBe(false);
-        expect(mergeIntoIndex(merged, additions)).toEqual(merged);
-      }),
+      fc.property(
+        descriptors,
+        descriptors,
+        fc.dictionary(fc.string(), fc.string()),
+        (before, additions, annotations) => {
+          const index = { schemaVersion: 2 as const, mediaType: mediaTypes.ociIndex, manifests: before, annotations };
+          const merged = mergeIntoIndex(index, additions);
+          expect(merged.manifests.slice(0, before.length)).toEqual(before);
+          expect(merged.annotations).toEqual(annotations);
+          expect(
+            hasAll(
+              merged,
+              additions.map((each) => each.digest),
+            ),
+          ).toBe(true);
+          const added = merged.manifests.slice(before.length).map((each) => each.digest);
+          expect(new Set(added).size).toBe(added.length);
+          expect(before.some((each) => added.includes(each.digest))).toBe(false);
+          expect(mergeIntoIndex(merged, additions)).toEqual(merged);
+        },
+      ),
     );
   });
 

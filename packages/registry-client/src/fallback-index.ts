@@ -3,14 +3,17 @@ import { type Digest, digestAlgorithm, digestHex } from "./oci/digest.ts";
 import { type Descriptor, type ImageIndex, type Manifest, maxManifestBytes, mediaTypes } from "./oci/manifest.ts";
 
 /**
- * The tag under which a subject's referrers are listed where the registry has no referrers API (distribution specification 1.1, referrers tag schema):
- * algorithm and hexadecimal digits, the latter cut at 64.
+ * The tag under which a subject's referrers are listed where the registry has no referrers API (distribution
+ * specification 1.1, referrers tag schema): algorithm and hexadecimal digits, the latter cut at 64.
  */
 export function fallbackTag(subject: Digest): string {
   return `${digestAlgorithm(subject)}-${digestHex(subject).slice(0, 64)}`;
 }
 
-/** The entry for a manifest in its subject's list: its artifact type (for an image without one, its config's type) and all its annotations. */
+/**
+ * The entry for a manifest in its subject's list: its artifact type (for an image without one, its config's type) and
+ * all its annotations.
+ */
 export function referrerDescriptor(manifest: Manifest): Descriptor {
   const { artifactType, annotations } = manifest.manifest;
   const type = artifactType || (manifest.kind === "image" ? manifest.manifest.config.mediaType : undefined);

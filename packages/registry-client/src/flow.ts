@@ -13,7 +13,10 @@ export interface Answer {
   discard(): Promise<void>;
 }
 
-/** One request under way and the body of its answer: undici's handlers move it, and whoever reads the answer takes from it. */
+/**
+ * One request under way and the body of its answer: undici's handlers move it, and whoever reads the answer takes from
+ * it.
+ */
 export interface Flow {
   state: "sending" | "answered" | "ended";
   failure: Error | undefined;
@@ -147,7 +150,11 @@ function cut(flow: Flow): void {
   flow.controller?.abort(new Error("the rest is not wanted"));
 }
 
-export function answerOf(flow: Flow, status: number, headers: Readonly<Record<string, string | string[] | undefined>>): Answer {
+export function answerOf(
+  flow: Flow,
+  status: number,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): Answer {
   return {
     status,
     headers(name) {

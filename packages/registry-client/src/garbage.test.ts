@@ -20,7 +20,11 @@ const script = `
 `;
 
 async function run(...options: string[]): Promise<unknown> {
-  const { stdout } = await runChecked(process.execPath, [...options, "--input-type=module-typescript", "--eval", script], { env: {} });
+  const { stdout } = await runChecked(
+    process.execPath,
+    [...options, "--input-type=module-typescript", "--eval", script],
+    { env: {} },
+  );
   return JSON.parse(stdout);
 }
 

@@ -8,9 +8,10 @@ let streamed = 0;
 let collect: (() => void) | undefined;
 
 /**
- * To be told of streamed bytes: keeps the memory of a copy of any size at what it needs. V8 begins to collect once 64 MiB of buffers lie outside of its heap, and as
- * much again comes while it marks; collecting the young generation alone takes a millisecond and frees them earlier, in less time than V8's own way costs (1 GiB
- * between two registries: 107 in place of 160 MB of memory, and no more CPU time).
+ * To be told of streamed bytes: keeps the memory of a copy of any size at what it needs. V8 begins to collect once 64
+ * MiB of buffers lie outside of its heap, and as much again comes while it marks; collecting the young generation alone
+ * takes a millisecond and frees them earlier, in less time than V8's own way costs (1 GiB between two registries: 107
+ * in place of 160 MB of memory, and no more CPU time).
  */
 export function noteStreamed(bytes: number): void {
   streamed += bytes;
@@ -27,7 +28,8 @@ function findCollector(): () => void {
 }
 
 function makeCollector(): NodeJS.GCFunction | undefined {
-  // V8 ends the process, rather than to throw, when a flag is set that is frozen. NODE_OPTIONS does not take that option.
+  // V8 ends the process, rather than to throw, when a flag is set that is frozen. NODE_OPTIONS does not take that
+  // option.
   if (process.execArgv.some((each) => /^--freeze[-_]flags/.test(each))) return undefined;
   try {
     setFlagsFromString("--expose-gc");

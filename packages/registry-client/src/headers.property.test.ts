@@ -34,7 +34,9 @@ describe("challenges", () => {
     fc.assert(
       fc.property(fc.array(challenge, { maxLength: 4 }), fc.constantFrom(",", ", ", " ,\t"), (challenges, comma) => {
         const headers = challenges.map(({ scheme, parameters }) => {
-          const list = parameters.map(({ key, value, blank }) => `${key}${blank}=${blank}"${value.replace(/["\\]/g, "\\$&")}"`);
+          const list = parameters.map(
+            ({ key, value, blank }) => `${key}${blank}=${blank}"${value.replace(/["\\]/g, "\\$&")}"`,
+          );
           return `${scheme} ${list.join(comma)}`;
         });
         const expected = challenges.map(({ scheme, parameters }) => [
@@ -64,13 +66,18 @@ describe("challenges", () => {
 
 describe("links", () => {
   const target = fc.oneof(fc.webPath(), fc.webUrl()).map((each) => each.replaceAll(">", ""));
-  const link = fc.record({ target, rel: fc.constantFrom("next", "NEXT", "prev next", "prev", "nextish", "last"), quoted: fc.boolean() });
+  const link = fc.record({
+    target,
+    rel: fc.constantFrom("next", "NEXT", "prev next", "prev", "nextish", "last"),
+    quoted: fc.boolean(),
+  });
 
   test("name the next page when one of them does, and its target as it is written", () => {
     fc.assert(
       fc.property(fc.array(link, { maxLength: 4 }), fc.boolean(), (links, several) => {
         const headers = links.map(
-          ({ target: to, rel, quoted }) => `<${to}>; title="a, <b>; rel=next"; rel=${quoted || rel.includes(" ") ? `"${rel}"` : rel}`,
+          ({ target: to, rel, quoted }) =>
+            `<${to}>; title="a, <b>; rel=next"; rel=${quoted || rel.includes(" ") ? `"${rel}"` : rel}`,
         );
         const next = links.find(({ rel }) => rel.toLowerCase().split(" ").includes("next"))?.target;
         expect(findNextLink(several ? headers : headers.join(", "))).toBe(next === "" ? undefined : next);
@@ -100,7 +107,9 @@ describe("ranges and lengths", () => {
         fc.constantFrom("bytes", "Bytes", " BYTES "),
         (start, end, size, unit) => {
           const isRange = start <= end && (size === undefined || end < size);
-          expect(parseContentRange(`${unit} ${start}-${end}/${size ?? "*"}`)).toEqual(isRange ? { start, end, size } : undefined);
+          expect(parseContentRange(`${unit} ${start}-${end}/${size ?? "*"}`)).toEqual(
+            isRange ? { start, end, size } : undefined,
+          );
           expect(parseContentLength(String(end))).toBe(end);
           for (const form of ["", "bytes=", "bytes "]) expect(parseUploadRange(`${form}0-${end}`)).toBe(end + 1);
           if (start > 0) expect(parseUploadRange(`${start}-${start + end}`)).toBeUndefined();
@@ -139,7 +148,10 @@ describe("Retry-After", () => {
   test("of anything at all is nothing, or a wait within the bound", () => {
     fc.assert(
       fc.property(
-        fc.oneof(garbage, fc.constantFrom("Infinity", "1e9", "0x10", "1.5", "Mon", "Thu, 99 Foo 2026", "9".repeat(400))),
+        fc.oneof(
+          garbage,
+          fc.constantFrom("Infinity", "1e9", "0x10", "1.5", "Mon", "Thu, 99 Foo 2026", "9".repeat(400)),
+        ),
         (text) => {
           const wait = parseRetryAfter(text, now);
           if (wait !== undefined) expect(wait >= 0 && wait <= maxRetryWait).toBe(true);
@@ -151,11 +163,15 @@ describe("Retry-After", () => {
 
   test("bounds the delay that it becomes, which otherwise grows and is bounded as well", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 10_000 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, random) => {
-        const delay = retryDelay(attempt, undefined, random);
-        expect(delay >= 250 && delay <= 15_000).toBe(true);
-        expect(retryDelay(attempt + 1, undefined, random)).toBeGreaterThanOrEqual(delay);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 10_000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (attempt, random) => {
+          const delay = retryDelay(attempt, undefined, random);
+          expect(delay >= 250 && delay <= 15_000).toBe(true);
+          expect(retryDelay(attempt + 1, undefined, random)).toBeGreaterThanOrEqual(delay);
+        },
+      ),
     );
   });
 });

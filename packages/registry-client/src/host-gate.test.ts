@@ -14,7 +14,8 @@ function ask(gate: HostGate): { place?: Place; error?: unknown } {
   return asked;
 }
 const settle = () => vi.advanceTimersByTimeAsync(0);
-const count = (asked: readonly { place?: Place }[]) => asked.map(({ place }) => (place === undefined ? "waits" : "has")).join(" ");
+const count = (asked: readonly { place?: Place }[]) =>
+  asked.map(({ place }) => (place === undefined ? "waits" : "has")).join(" ");
 
 test("no more than the limit have a place; who came first is next", async () => {
   const gate = createHostGate("a", 2);

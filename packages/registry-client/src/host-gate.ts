@@ -2,7 +2,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 /** Leave to have one request on its way to a host, from before it is sent until its answer has been read or ended. */
 export interface Place {
-  /** Whether it waits for whoever reads the answer or gives the content, and not for the server: such a place is no reason to let others wait for ever. */
+  /**
+   * Whether it waits for whoever reads the answer or gives the content, and not for the server: such a place is no
+   * reason to let others wait for ever.
+   */
   setIdle(isIdle: boolean): void;
   /** More than once does no harm. */
   leave(): void;
@@ -20,7 +23,10 @@ export interface HostGate {
   close(reason: Error): void;
 }
 
-/** The hosts to which content is being sent while its source runs, whose own requests to the same host are part of that and need no place of their own. */
+/**
+ * The hosts to which content is being sent while its source runs, whose own requests to the same host are part of that
+ * and need no place of their own.
+ */
 const sending = new AsyncLocalStorage<ReadonlySet<string>>();
 
 /** Runs one step of a source whose content goes to `host` under a place held there. */
@@ -50,9 +56,10 @@ interface GateState {
 }
 
 /**
- * At most `limit` requests on their way to `host` at once. A copy between two repositories of one host holds one place for both its ends where the source is
- * read by {@link runAsSource}. Where somebody holds answers unread and waits for another place, nothing would ever move: when all places have been idle for
- * `patience` milliseconds, one more is given out.
+ * At most `limit` requests on their way to `host` at once. A copy between two repositories of one host holds one place
+ * for both its ends where the source is read by {@link runAsSource}. Where somebody holds answers unread and waits for
+ * another place, nothing would ever move: when all places have been idle for `patience` milliseconds, one more is given
+ * out.
  */
 export function createHostGate(host: string, limit: number, patience = 250): HostGate {
   const state: GateState = {
@@ -139,7 +146,9 @@ function admit(state: GateState): void {
   else state.timer ??= setInterval(() => look(state), state.patience);
 }
 
-/** Whether anything has moved since the last time; where nothing has, and nobody waits for the server, one more may go. */
+/**
+ * Whether anything has moved since the last time; where nothing has, and nobody waits for the server, one more may go.
+ */
 function look(state: GateState): void {
   if (!state.moved && state.idle === state.taken) state.waiting.shift()?.resolve(makePlace(state));
   state.moved = false;

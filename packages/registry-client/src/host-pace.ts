@@ -7,7 +7,10 @@ export interface HostPace {
   gateOf(host: string): HostGate;
   /** What an answer says of its host's pace holds for every request to it, not only for the one that was told. */
   takeHint(host: string, status: number, retryAfter: string | undefined): void;
-  /** Waits until the host wants to be asked: also those that were already queued when it said so. Whoever waits here keeps its turn. */
+  /**
+   * Waits until the host wants to be asked: also those that were already queued when it said so. Whoever waits here
+   * keeps its turn.
+   */
   sitOutPark(host: string): Promise<void>;
   close(reason: Error): void;
 }

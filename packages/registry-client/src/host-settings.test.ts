@@ -29,7 +29,9 @@ test.each([{ ca: "x" }, { skipVerify: true }])("a host cannot be on plain http a
 });
 
 test("how many connections there may be says nothing about TLS", () => {
-  expect(plainHttpRules({ plainHttp: ["a.corp:5000"], hosts: { "a.corp:5000": { connections: 2 } } })).toEqual(["a.corp:5000"]);
+  expect(plainHttpRules({ plainHttp: ["a.corp:5000"], hosts: { "a.corp:5000": { connections: 2 } } })).toEqual([
+    "a.corp:5000",
+  ]);
   expect(plainHttpRules({ hosts: { "localhost:5000": { connections: 2, skipVerify: false } } })).toEqual([]);
 });
 

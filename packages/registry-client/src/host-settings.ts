@@ -7,14 +7,19 @@ export type HostRules = ReadonlyMap<string, HostSettings>;
 
 /**
  * Reads the settings of the policy's `registries.hosts`, each for its host and port alone.
- * @throws UserError `host-settings-invalid`: not a host, a host twice, or TLS settings for a host that is spoken to over plain http
+ * @throws UserError `host-settings-invalid`: not a host, a host twice, or TLS settings for a host that is spoken to
+ *   over plain http
  */
-export function readHostRules({ hosts = {}, plainHttp = [] }: Pick<RegistryClientOptions, "hosts" | "plainHttp">): HostRules {
+export function readHostRules({
+  hosts = {},
+  plainHttp = [],
+}: Pick<RegistryClientOptions, "hosts" | "plainHttp">): HostRules {
   const rules = new Map<string, HostSettings>();
   const invalid = (name: string, why: string): UserError =>
     new UserError(`registries.hosts.${name}: ${why}`, {
       code: "host-settings-invalid",
-      wayOut: "Write each registry once, as HOST or HOST:PORT, and name it either there with its certificates or in registries.plainHttp.",
+      wayOut:
+        "Write each registry once, as HOST or HOST:PORT, and name it either there with its certificates or in registries.plainHttp.",
     });
   for (const [name, settings] of Object.entries(hosts)) {
     const host = /^[^/@?#\s]+$/.test(name) ? URL.parse(`https://${endpointHost(name.toLowerCase())}`)?.host : undefined;
@@ -33,10 +38,12 @@ function wantsTls(settings: HostSettings): boolean {
 }
 
 /**
- * `plainHttp` for {@link isPlainHttpHost}, with the loopback hosts left out of it whose settings are about certificates: whoever gives those expects TLS, and
- * must not silently get plain http.
+ * `plainHttp` for {@link isPlainHttpHost}, with the loopback hosts left out of it whose settings are about
+ * certificates: whoever gives those expects TLS, and must not silently get plain http.
  */
 export function plainHttpRules(options: Pick<RegistryClientOptions, "hosts" | "plainHttp">): string[] {
-  const tls = [...readHostRules(options)].filter(([, settings]) => wantsTls(settings)).map(([host]) => `https://${host}`);
+  const tls = [...readHostRules(options)]
+    .filter(([, settings]) => wantsTls(settings))
+    .map(([host]) => `https://${host}`);
   return [...new Set([...(options.plainHttp ?? []), ...tls])];
 }

@@ -38,11 +38,16 @@ describe("parseLinkHeader", () => {
       fc.property(fc.array(link, { maxLength: 4 }), (links) => {
         const header = links
           .map((each) => {
-            const parameters = Object.entries(each.parameters).map(([key, text]) => `; ${key}="${text.replace(/["\\]/g, "\\$&")}"`);
+            const parameters = Object.entries(each.parameters).map(
+              ([key, text]) => `; ${key}="${text.replace(/["\\]/g, "\\$&")}"`,
+            );
             return `<${each.target}>${parameters.join("")}`;
           })
           .join(", ");
-        const parsed = parseLinkHeader(header).map((each) => ({ target: each.target, parameters: Object.fromEntries(each.parameters) }));
+        const parsed = parseLinkHeader(header).map((each) => ({
+          target: each.target,
+          parameters: Object.fromEntries(each.parameters),
+        }));
         expect(parsed).toEqual(links.map((each) => ({ ...each, parameters: { ...each.parameters } })));
       }),
     );

@@ -5,8 +5,8 @@ export interface Link {
 }
 
 /**
- * `<a>; rel="next", <b>; rel=prev` → the links. A member that does not follow the grammar ends the list: what was read before it stands.
- * A parameter given twice counts with its first value, as RFC 8288 section 3.3 has it for `rel`.
+ * `<a>; rel="next", <b>; rel=prev` → the links. A member that does not follow the grammar ends the list: what was read
+ * before it stands. A parameter given twice counts with its first value, as RFC 8288 section 3.3 has it for `rel`.
  */
 export function parseLinkHeader(header: string): Link[] {
   const links: Link[] = [];

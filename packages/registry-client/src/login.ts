@@ -23,7 +23,10 @@ export interface Wanted {
 }
 
 export interface Logins {
-  /** The `authorization` header, from the login that is there, or from a token for it; undefined where a host asks for a login and there is none. */
+  /**
+   * The `authorization` header, from the login that is there, or from a token for it; undefined where a host asks for a
+   * login and there is none.
+   */
   authorize(method: LoginMethod, wanted: Wanted): Promise<string | undefined>;
 }
 
@@ -33,10 +36,14 @@ export function createLogins(transport: Transport, credentials: CredentialStore,
   // Token services that do not know the POST of OAuth 2.
   const withoutPost = new Set<string>();
 
-  async function authorize(method: LoginMethod, { access, host, scopes, refused }: Wanted): Promise<string | undefined> {
+  async function authorize(
+    method: LoginMethod,
+    { access, host, scopes, refused }: Wanted,
+  ): Promise<string | undefined> {
     const credential = await credentials.find(access.repository);
     if (credential?.kind === "registry-token") return `Bearer ${credential.token}`;
-    if (method.scheme === "basic") return credential?.kind === "basic" ? basic(credential.username, credential.password) : undefined;
+    if (method.scheme === "basic")
+      return credential?.kind === "basic" ? basic(credential.username, credential.password) : undefined;
     const key = JSON.stringify([host, method.realm.href, method.service, scopes, formatRepository(access.repository)]);
     const current = tokens.get(key);
     const cached = current === undefined ? undefined : await current.catch(() => undefined);
@@ -63,11 +70,16 @@ export function createLogins(transport: Transport, credentials: CredentialStore,
       withoutPost.add(realm.href);
       response = await transport.send(request());
     }
-    if (response.status === 401 || response.status === 403 || (response.status === 400 && credential?.kind === "identity-token")) {
+    if (
+      response.status === 401 ||
+      response.status === 403 ||
+      (response.status === 400 && credential?.kind === "identity-token")
+    ) {
       const who = credential === undefined ? "without a login" : "with the login that is there";
       throw unauthorizedError(access.repository, verbOf(access), `${who} (${realm.host} answers ${response.status})`);
     }
-    if (response.status >= 300) throw answerError(response, access.repository, verbOf(access), `a token from ${realm.host}`);
+    if (response.status >= 300)
+      throw answerError(response, access.repository, verbOf(access), `a token from ${realm.host}`);
     const token = readToken(response, realm.host, Date.now());
     for (const secret of token.secrets) ports.mask(secret);
     return token;

@@ -50,7 +50,10 @@ describe("manifests", () => {
   });
 
   test("a reference without tag and digest is a UserError", async () => {
-    await expect(client.fetchManifest(repository)).rejects.toMatchObject({ name: "UserError", code: "reference-invalid" });
+    await expect(client.fetchManifest(repository)).rejects.toMatchObject({
+      name: "UserError",
+      code: "reference-invalid",
+    });
   });
 
   test("by tag and by digest it has the digest of its bytes", async () => {
@@ -81,13 +84,26 @@ describe("manifests", () => {
   });
 
   test.each([
-    ["half of it", { kind: "replace" as const, body: new TextDecoder().decode(image.bytes.subarray(0, 100)) }, byTag, "manifest-invalid"],
+    [
+      "half of it",
+      { kind: "replace" as const, body: new TextDecoder().decode(image.bytes.subarray(0, 100)) },
+      byTag,
+      "manifest-invalid",
+    ],
     ["no JSON", { kind: "replace" as const, body: "<html>" }, byTag, "manifest-invalid"],
-    ["another type", { kind: "headers" as const, set: { "Content-Type": mediaTypes.ociIndex } }, byTag, "manifest-invalid"],
+    [
+      "another type",
+      { kind: "headers" as const, set: { "Content-Type": mediaTypes.ociIndex } },
+      byTag,
+      "manifest-invalid",
+    ],
     ["more than 4 MiB", { kind: "replace" as const, body: "x", repeat: maxManifestBytes + 1 }, byTag, "too-large"],
   ])("%s is refused", async (_what, action, reference, code) => {
     server.faults = [
-      { ...manifestGet, action: action.kind === "replace" ? { ...action, headers: { "Docker-Content-Digest": "x" } } : action },
+      {
+        ...manifestGet,
+        action: action.kind === "replace" ? { ...action, headers: { "Docker-Content-Digest": "x" } } : action,
+      },
     ];
     await expect(client.fetchManifest(reference())).rejects.toMatchObject({ code });
   });
@@ -132,16 +148,21 @@ describe("manifests", () => {
 
   test("what is no manifest, and what is not what its type says, is not pushed", async () => {
     server.requests.length = 0;
-    const push = (bytes: Uint8Array, mediaType: string, tag?: string) => client.pushManifest(repository, bytes, mediaType, tag);
+    const push = (bytes: Uint8Array, mediaType: string, tag?: string) =>
+      client.pushManifest(repository, bytes, mediaType, tag);
     await expect(push(encodeText("{}"), mediaTypes.ociManifest)).rejects.toMatchObject({ code: "manifest-invalid" });
     await expect(push(image.bytes, mediaTypes.ociIndex)).rejects.toMatchObject({ code: "manifest-invalid" });
-    await expect(push(image.bytes, mediaTypes.ociManifest, digestOf("x"))).rejects.toMatchObject({ code: "digest-mismatch" });
+    await expect(push(image.bytes, mediaTypes.ociManifest, digestOf("x"))).rejects.toMatchObject({
+      code: "digest-mismatch",
+    });
     expect(server.requests).toEqual([]);
   });
 
   test("a manifest whose blobs are missing is an error with the registry's own word for it", async () => {
     const incomplete = buildImage({ layers: ["never pushed"] });
-    await expect(client.pushManifest(repository, incomplete.bytes, mediaTypes.ociManifest)).rejects.toThrow(/MANIFEST_BLOB_UNKNOWN/);
+    await expect(client.pushManifest(repository, incomplete.bytes, mediaTypes.ociManifest)).rejects.toThrow(
+      /MANIFEST_BLOB_UNKNOWN/,
+    );
   });
 
   test("a registry that says it stored something else is not believed to have stored it", async () => {
@@ -153,13 +174,18 @@ describe("manifests", () => {
 
   test("a push is repeated when only its answer was lost", async () => {
     server.faults = [{ method: "PUT", path: "/manifests/", times: 1, action: { kind: "reset", processed: true } }];
-    expect(await client.pushManifest(repository, image.bytes, mediaTypes.ociManifest, "v2")).toBe(image.descriptor.digest);
+    expect(await client.pushManifest(repository, image.bytes, mediaTypes.ociManifest, "v2")).toBe(
+      image.descriptor.digest,
+    );
   });
 
   test("an index is pushed and pulled as one", async () => {
     const index = buildIndex([{ ...image.descriptor, platform: { os: "linux", architecture: "amd64" } }]);
     await pushBuilt(client, repository, index, "all");
-    expect(await client.fetchManifest({ ...repository, tag: "all" })).toMatchObject({ kind: "index", digest: index.descriptor.digest });
+    expect(await client.fetchManifest({ ...repository, tag: "all" })).toMatchObject({
+      kind: "index",
+      digest: index.descriptor.digest,
+    });
   });
 });
 
@@ -167,14 +193,18 @@ test("a condition that failed, where none was set, is no manifest that was taken
   server.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "status", status: 412 } }];
   const { bytes, descriptor } = buildIndex([]);
   for (const tag of ["v1", undefined]) {
-    await expect(client.pushManifest(repository, bytes, descriptor.mediaType, tag)).rejects.toMatchObject({ code: "registry-error" });
+    await expect(client.pushManifest(repository, bytes, descriptor.mediaType, tag)).rejects.toMatchObject({
+      code: "registry-error",
+    });
   }
 });
 
 test("a disk that is full is said by its name, and not asked again", async () => {
   server.faults = [{ method: "PUT", path: "/manifests/", action: { kind: "status", status: 507 } }];
   const { bytes, descriptor } = buildIndex([]);
-  await expect(client.pushManifest(repository, bytes, descriptor.mediaType, "v1")).rejects.toMatchObject({ code: "quota-exceeded" });
+  await expect(client.pushManifest(repository, bytes, descriptor.mediaType, "v1")).rejects.toMatchObject({
+    code: "quota-exceeded",
+  });
   expect(requested("PUT", /manifests/)).toHaveLength(1);
 });
 
@@ -205,7 +235,12 @@ describe("tags", () => {
     await expect(client.listTags(repository)).rejects.toMatchObject({ code: "registry-error" });
   });
 
-  const page = (link: string) => ({ kind: "status" as const, status: 200, body: '{"tags":["a"]}', headers: { Link: link } });
+  const page = (link: string) => ({
+    kind: "status" as const,
+    status: 200,
+    body: '{"tags":["a"]}',
+    headers: { Link: link },
+  });
 
   test("a list that leads back into itself, or has no end, is an error", async () => {
     server.faults = [{ path: "/tags/", action: page('</v2/team/shop/tags/list?last=a>; rel="next"') }];
@@ -257,14 +292,18 @@ describe("a manifest's size, where it is pushed", () => {
   const imageOf = (size: number) => {
     const built = buildImage();
     const manifest = JSON.parse(new TextDecoder().decode(built.bytes)) as Record<string, unknown>;
-    const encode = (padding: number) => encodeText(JSON.stringify({ ...manifest, annotations: { padding: "x".repeat(padding) } }));
+    const encode = (padding: number) =>
+      encodeText(JSON.stringify({ ...manifest, annotations: { padding: "x".repeat(padding) } }));
     return { built, bytes: encode(size - encode(0).byteLength) };
   };
 
   test("of more than 4 MiB is refused, and nothing is sent", async () => {
     const { built, bytes } = imageOf(maxManifestBytes + 1);
     const mediaType = built.descriptor.mediaType;
-    await expect(client.pushManifest(repository, bytes, mediaType)).rejects.toMatchObject({ code: "too-large", safeToRetry: false });
+    await expect(client.pushManifest(repository, bytes, mediaType)).rejects.toMatchObject({
+      code: "too-large",
+      safeToRetry: false,
+    });
     const content = { bytes, mediaType, digest: digestOf(bytes) };
     await expect(client.pushReferrers(repository, [content])).rejects.toMatchObject({ code: "too-large" });
     expect(server.requests).toEqual([]);

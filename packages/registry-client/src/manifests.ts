@@ -13,7 +13,12 @@ export interface FetchedManifest {
   etag: string | undefined;
 }
 
-const accept = [mediaTypes.ociIndex, mediaTypes.ociManifest, mediaTypes.dockerManifestList, mediaTypes.dockerManifest].join(", ");
+const accept = [
+  mediaTypes.ociIndex,
+  mediaTypes.ociManifest,
+  mediaTypes.dockerManifestList,
+  mediaTypes.dockerManifest,
+].join(", ");
 
 export function manifestUrl(context: Pick<DownloadContext, "plainHttp">, repository: Repository, target: string): URL {
   return new URL(`${repository.name}/manifests/${target}`, registryEndpoint(repository.registry, context.plainHttp));
@@ -36,21 +41,36 @@ export interface FetchedBytes {
 }
 
 /**
- * The manifest behind a tag or digest, or undefined when the registry has none. Its digest is computed from its bytes, by the algorithm of the digest asked
- * for; a digest that the registry states has to agree.
- * @throws InfrastructureError `digest-mismatch`, `manifest-invalid`, `too-large`, `registry-error`, `registry-unreachable`; UserError `registry-unauthorized`
+ * The manifest behind a tag or digest, or undefined when the registry has none. Its digest is computed from its bytes,
+ * by the algorithm of the digest asked for; a digest that the registry states has to agree.
+ * @throws InfrastructureError `digest-mismatch`, `manifest-invalid`, `too-large`, `registry-error`,
+ *   `registry-unreachable`; UserError `registry-unauthorized`
  */
-export async function getManifest(context: DownloadContext, reference: Reference): Promise<FetchedManifest | undefined> {
+export async function getManifest(
+  context: DownloadContext,
+  reference: Reference,
+): Promise<FetchedManifest | undefined> {
   const fetched = await getManifestBytes(context, reference);
   if (fetched === undefined) return undefined;
   const manifest = parseManifest(fetched.bytes, fetched.contentType, formatReference(reference));
-  return { manifest: reference.digest === undefined ? manifest : { ...manifest, digest: reference.digest }, etag: fetched.etag };
+  return {
+    manifest: reference.digest === undefined ? manifest : { ...manifest, digest: reference.digest },
+    etag: fetched.etag,
+  };
 }
 
 /** As {@link getManifest}, for who reads it by other rules. */
-export async function getManifestBytes(context: DownloadContext, reference: Reference): Promise<FetchedBytes | undefined> {
+export async function getManifestBytes(
+  context: DownloadContext,
+  reference: Reference,
+): Promise<FetchedBytes | undefined> {
   const response = await context.authorized.send(
-    { method: "GET", url: manifestUrl(context, reference, targetOf(reference)), headers: { accept }, readUpTo: maxManifestBytes },
+    {
+      method: "GET",
+      url: manifestUrl(context, reference, targetOf(reference)),
+      headers: { accept },
+      readUpTo: maxManifestBytes,
+    },
     { repository: reference, action: "pull" },
   );
   if (response.status === 404) return undefined;
@@ -80,7 +100,10 @@ export function imageNotFound(reference: Reference): UserError {
   });
 }
 
-/** What some answer to HEAD that serve GET: registries behind gateways and storage that know no HEAD, or allow it to nobody. A 404 is not among them: it is believed. */
+/**
+ * What some answer to HEAD that serve GET: registries behind gateways and storage that know no HEAD, or allow it to
+ * nobody. A 404 is not among them: it is believed.
+ */
 export const headRefusals: readonly number[] = [403, 405, 406, 415, 501];
 
 /** Whether a manifest with this digest is there; only its head is asked for, where the registry lets it be. */
@@ -92,12 +115,14 @@ export async function hasManifest(context: DownloadContext, repository: Reposito
   if (response.status < 400) await response.discard();
   if (response.status === 200) return true;
   if (response.status === 404) return false;
-  if (headRefusals.includes(response.status)) return (await getManifestBytes(context, { ...repository, digest })) !== undefined;
+  if (headRefusals.includes(response.status))
+    return (await getManifestBytes(context, { ...repository, digest })) !== undefined;
   throw answerError(response, repository, "pull from", `manifest ${digest}`);
 }
 
 /**
- * Whether the login that is there may read from the repository: the manifest is there, or the registry knows that it is not.
+ * Whether the login that is there may read from the repository: the manifest is there, or the registry knows that it is
+ * not.
  * @throws what the transport throws
  */
 export async function mayRead(context: DownloadContext, repository: Repository, digest: Digest): Promise<boolean> {
@@ -112,9 +137,11 @@ export async function mayRead(context: DownloadContext, repository: Repository, 
 }
 
 /**
- * Puts a manifest at a tag or digest. With a condition in `headers`, a 412 is an answer: the registry reads conditions, and this one does not hold.
- * @throws InfrastructureError `digest-mismatch` (the registry stored something else), `tag-immutable` (Harbor says that with 412 as well), `quota-exceeded`,
- *   `registry-read-only`, `registry-error`, `too-large`; UserError `registry-unauthorized`
+ * Puts a manifest at a tag or digest. With a condition in `headers`, a 412 is an answer: the registry reads conditions,
+ * and this one does not hold.
+ * @throws InfrastructureError `digest-mismatch` (the registry stored something else), `tag-immutable` (Harbor says that
+ *   with 412 as well), `quota-exceeded`, `registry-read-only`, `registry-error`, `too-large`; UserError
+ *   `registry-unauthorized`
  */
 export async function putManifest(
   context: DownloadContext,
@@ -136,7 +163,13 @@ export async function putManifest(
     { repository, action: "push" },
   );
   if (![200, 201, 202, 204].includes(response.status)) {
-    const error = answerError(response, repository, "push to", `manifest ${target}`, isDigest(target) ? undefined : target);
+    const error = answerError(
+      response,
+      repository,
+      "push to",
+      `manifest ${target}`,
+      isDigest(target) ? undefined : target,
+    );
     const isConditional = headers["if-match"] !== undefined || headers["if-none-match"] !== undefined;
     if (response.status === 412 && isConditional && error.code === "registry-error") return response;
     throw error;

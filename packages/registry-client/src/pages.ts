@@ -12,8 +12,10 @@ const maxPages = 500;
 const maxListBytes = 32 * 1024 * 1024;
 
 /**
- * Fetches a list page by page along its Link headers. `onPage` takes each answer, whatever its status, and says whether to go on.
- * @throws InfrastructureError `registry-error` for a list that leads back into itself, has no end or is too large, or leads to another host
+ * Fetches a list page by page along its Link headers. `onPage` takes each answer, whatever its status, and says whether
+ * to go on.
+ * @throws InfrastructureError `registry-error` for a list that leads back into itself, has no end or is too large, or
+ *   leads to another host
  */
 export async function fetchPages(
   context: DownloadContext,
@@ -23,7 +25,10 @@ export async function fetchPages(
   onPage: (response: TransportResponse) => boolean | Promise<boolean>,
 ): Promise<void> {
   const refuse = (why: string): never => {
-    throw new InfrastructureError(`the list at ${first.host}${first.pathname} ${why}`, { code: "registry-error", safeToRetry: false });
+    throw new InfrastructureError(`the list at ${first.host}${first.pathname} ${why}`, {
+      code: "registry-error",
+      safeToRetry: false,
+    });
   };
   const seen = new Set<string>();
   let bytes = 0;

@@ -4,11 +4,15 @@ import type { RegistryClientOptions } from "./client.ts";
 import { parseNoProxy } from "./no-proxy.ts";
 
 /**
- * Connections through HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by `env` alone. The settings are given, all of them, since undici would otherwise take them from its
- * own process's environment. An empty text means none. `agentOptions.connect` is for the host behind the proxy as well; the proxy's own TLS is as Node has it.
+ * Connections through HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by `env` alone. The settings are given, all of them, since
+ * undici would otherwise take them from its own process's environment. An empty text means none. `agentOptions.connect`
+ * is for the host behind the proxy as well; the proxy's own TLS is as Node has it.
  * @throws UserError `proxy-invalid`
  */
-export function createProxyAgent({ env, ports }: Pick<RegistryClientOptions, "env" | "ports">, agentOptions: Agent.Options): Dispatcher {
+export function createProxyAgent(
+  { env, ports }: Pick<RegistryClientOptions, "env" | "ports">,
+  agentOptions: Agent.Options,
+): Dispatcher {
   const pick = (name: string): string => {
     const value = readProxy(env[name] || env[name.toUpperCase()] || "");
     if (value === "") return value;
@@ -65,11 +69,15 @@ class PartlyProxied extends Dispatcher {
   }
 }
 
-/** As Go's tools and curl take it, `proxy:3128` is `http://proxy:3128`. With a login there has to be a port, or it could be a URL of a kind that is not known. */
+/**
+ * As Go's tools and curl take it, `proxy:3128` is `http://proxy:3128`. With a login there has to be a port, or it could
+ * be a URL of a kind that is not known.
+ */
 function readProxy(value: string): string {
   const text = value.trim();
   const isBare =
-    !text.includes("://") && (/^[^@/]+@[^@/]+:\d+$/.test(text) || /^[A-Za-z0-9._-]+(?::\d+)?$|^\[[0-9a-fA-F:.]+\](?::\d+)?$/.test(text));
+    !text.includes("://") &&
+    (/^[^@/]+@[^@/]+:\d+$/.test(text) || /^[A-Za-z0-9._-]+(?::\d+)?$|^\[[0-9a-fA-F:.]+\](?::\d+)?$/.test(text));
   return isBare ? `http://${text}` : text;
 }
 

@@ -23,13 +23,23 @@ export function createManifestPusher(context: DownloadContext, referrers: Referr
   async function put(repository: Repository, manifest: Manifest, tag: string | undefined): Promise<PushedReferrer> {
     const { subject } = manifest.manifest;
     const send = () =>
-      tag === undefined ? putManifest(context, repository, manifest.digest, manifest) : putAtTag(context, repository, tag, manifest);
-    // One after another for one subject: olareg 0.1.2 drops entries from its list of referrers when they come at the same time.
-    const response = await (subject === undefined ? send() : serialise(`${formatRepository(repository)} ${subject.digest}`, send));
+      tag === undefined
+        ? putManifest(context, repository, manifest.digest, manifest)
+        : putAtTag(context, repository, tag, manifest);
+    // One after another for one subject: olareg 0.1.2 drops entries from its list of referrers when they come at the
+    // same time.
+    const response = await (subject === undefined
+      ? send()
+      : serialise(`${formatRepository(repository)} ${subject.digest}`, send));
     return { manifest, isPromised: response?.header("oci-subject") !== undefined };
   }
 
-  async function pushManifest(repository: Repository, bytes: Uint8Array, mediaType: string, target?: string): Promise<Digest> {
+  async function pushManifest(
+    repository: Repository,
+    bytes: Uint8Array,
+    mediaType: string,
+    target?: string,
+  ): Promise<Digest> {
     const manifest = parsePushed(repository, bytes, mediaType, isDigest(target) ? target : undefined);
     const pushed = await put(repository, manifest, isDigest(target) ? undefined : target);
     const { subject } = manifest.manifest;
@@ -56,8 +66,16 @@ export function createManifestPusher(context: DownloadContext, referrers: Referr
   return { pushManifest, pushReferrers };
 }
 
-/** @throws InfrastructureError `too-large`, `manifest-invalid`, and `digest-mismatch` where it is to go by another digest than its own */
-function parsePushed(repository: Repository, bytes: Uint8Array, mediaType: string, digest: Digest | undefined): Manifest {
+/**
+ * @throws InfrastructureError `too-large`, `manifest-invalid`, and `digest-mismatch` where it is to go by another
+ * digest than its own
+ */
+function parsePushed(
+  repository: Repository,
+  bytes: Uint8Array,
+  mediaType: string,
+  digest: Digest | undefined,
+): Manifest {
   const where = `for ${formatRepository(repository)}`;
   if (bytes.byteLength > maxManifestBytes) {
     throw new InfrastructureError(

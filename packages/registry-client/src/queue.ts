@@ -1,8 +1,8 @@
 const queues = new Map<string, Promise<unknown>>();
 
 /**
- * Runs `body` when everything begun before under the same key in this process has ended, well or not, whichever client it belongs to. Not to be nested under
- * one key.
+ * Runs `body` when everything begun before under the same key in this process has ended, well or not, whichever client
+ * it belongs to. Not to be nested under one key.
  */
 export async function serialise<T>(key: string, body: () => Promise<T>): Promise<T> {
   const before = queues.get(key) ?? Promise.resolve();

@@ -11,7 +11,8 @@ import type { Digest } from "./oci/digest.ts";
 import { type Descriptor, mediaTypes } from "./oci/manifest.ts";
 import { buildImage, buildIndex, buildReferrer, pushBuilt } from "./testing.ts";
 
-// What registries answer that the specification does not have, each beside what looks like it and must stay an error. docs/registries.md lists them with their sources.
+// What registries answer that the specification does not have, each beside what looks like it and must stay an error.
+// docs/registries.md lists them with their sources.
 
 let server: RegistryServer;
 let client: RegistryClient;
@@ -70,15 +71,18 @@ const onReferrers = (action: Fault["action"]): Fault[] => [{ method: "GET", path
 const list = () => client.listReferrers(repository(), subject.digest);
 
 describe("the referrers API", () => {
-  test.each([400, 404, 405, 406, 415, 422, 501])("answered with %i is none: the fallback tag has the list", async (status) => {
-    const referrer = await withFallback();
-    server.faults = onReferrers({ kind: "status", status });
-    expect(digests(await list())).toEqual([referrer]);
-    // Asked for once; a 400 may have been about the one request.
-    server.requests.length = 0;
-    expect(digests(await list())).toEqual([referrer]);
-    expect(server.requests.filter(({ path }) => path.includes("/referrers/"))).toHaveLength(status === 400 ? 1 : 0);
-  });
+  test.each([400, 404, 405, 406, 415, 422, 501])(
+    "answered with %i is none: the fallback tag has the list",
+    async (status) => {
+      const referrer = await withFallback();
+      server.faults = onReferrers({ kind: "status", status });
+      expect(digests(await list())).toEqual([referrer]);
+      // Asked for once; a 400 may have been about the one request.
+      server.requests.length = 0;
+      expect(digests(await list())).toEqual([referrer]);
+      expect(server.requests.filter(({ path }) => path.includes("/referrers/"))).toHaveLength(status === 400 ? 1 : 0);
+    },
+  );
 
   test.each([
     [500, "registry-error"],
@@ -103,7 +107,9 @@ describe("the referrers API", () => {
     "refused with a bare %i is an error where the image is refused as well, or the API has given a list before",
     async (status) => {
       await withFallback();
-      server.faults = [{ method: ["GET", "HEAD"], path: "/referrers/|/manifests/sha256:", action: { kind: "status", status } }];
+      server.faults = [
+        { method: ["GET", "HEAD"], path: "/referrers/|/manifests/sha256:", action: { kind: "status", status } },
+      ];
       await expect(list()).rejects.toMatchObject({ code: "registry-unauthorized" });
 
       await client.close();
@@ -123,12 +129,18 @@ describe("the referrers API", () => {
   });
 
   test.each<[string, Fault["action"]]>([
-    ["a page for people", { kind: "replace", body: "<html>sign in</html>", status: 200, headers: { "Content-Type": "text/html" } }],
+    [
+      "a page for people",
+      { kind: "replace", body: "<html>sign in</html>", status: 200, headers: { "Content-Type": "text/html" } },
+    ],
     [
       "a page for people, served as JSON",
       { kind: "replace", body: "<html></html>", status: 200, headers: { "Content-Type": "application/json" } },
     ],
-    ["JSON of another kind", { kind: "replace", body: '{"results":[]}', status: 200, headers: { "Content-Type": "application/json" } }],
+    [
+      "JSON of another kind",
+      { kind: "replace", body: '{"results":[]}', status: 200, headers: { "Content-Type": "application/json" } },
+    ],
     ["JSON's null", { kind: "replace", body: "null", status: 200, headers: { "Content-Type": "application/json" } }],
     ["nothing", { kind: "replace", body: "", status: 200, headers: { "Content-Type": "" } }],
   ])("answered with %s is none", async (_what, action) => {
@@ -211,7 +223,12 @@ describe("an entry of a list of referrers", () => {
   test("that is one of two with the same key spoils the list: readers disagree on which it is", async () => {
     await start();
     const body = `{"schemaVersion":2,"manifests":[],"manifests":[${JSON.stringify(good)}]}`;
-    server.faults = onReferrers({ kind: "status", status: 200, body, headers: { "Content-Type": mediaTypes.ociIndex } });
+    server.faults = onReferrers({
+      kind: "status",
+      status: 200,
+      body,
+      headers: { "Content-Type": mediaTypes.ociIndex },
+    });
     await expect(list()).rejects.toMatchObject({ code: "manifest-invalid" });
   });
 });
@@ -225,7 +242,11 @@ describe("the fallback tag", () => {
       // Until there is such a tag, it is taken for the digest.
       await client.pushManifest(repository(), built.bytes, built.descriptor.mediaType, fallbackTag(digest));
       expect(await client.listReferrers(repository(), digest)).toEqual([]);
-      const pushed = await pushBuilt(client, repository(), buildReferrer(built.descriptor, "application/vnd.example.a"));
+      const pushed = await pushBuilt(
+        client,
+        repository(),
+        buildReferrer(built.descriptor, "application/vnd.example.a"),
+      );
       expect(digests(await client.listReferrers(repository(), digest))).toEqual([pushed.digest]);
     }
   });
@@ -233,7 +254,11 @@ describe("the fallback tag", () => {
   test("that cannot be read as a manifest is an error, and no empty list", async () => {
     await withFallback();
     server.faults = [
-      { method: "GET", path: "/manifests/sha256-", action: { kind: "replace", body: "<html>", headers: { "Docker-Content-Digest": "" } } },
+      {
+        method: "GET",
+        path: "/manifests/sha256-",
+        action: { kind: "replace", body: "<html>", headers: { "Docker-Content-Digest": "" } },
+      },
     ];
     await expect(list()).rejects.toMatchObject({ code: "manifest-invalid" });
   });
@@ -253,7 +278,9 @@ describe("a HEAD that is refused", () => {
     await pushBuilt(client, { ...repository(), name: "team/other" }, image, "v1");
     // GET refuses as well: that is the answer.
     server.faults = [{ action: { kind: "status", status: 403 } }];
-    await expect(client.resolve({ ...repository(), digest: subject.digest })).rejects.toMatchObject({ code: "registry-unauthorized" });
+    await expect(client.resolve({ ...repository(), digest: subject.digest })).rejects.toMatchObject({
+      code: "registry-unauthorized",
+    });
     await expect(client.hasBlob(repository(), missing)).rejects.toMatchObject({ code: "registry-unauthorized" });
   });
 
@@ -264,14 +291,18 @@ describe("a HEAD that is refused", () => {
     const reference = { ...repository(), digest: subject.digest };
     expect(await client.resolve(reference)).toBeUndefined();
     expect(await client.resolve(reference, { wasThere: true })).toBe(subject.digest);
-    expect(await client.resolve({ ...reference, digest: `sha256:${"0".repeat(64)}` }, { wasThere: true })).toBeUndefined();
+    expect(
+      await client.resolve({ ...reference, digest: `sha256:${"0".repeat(64)}` }, { wasThere: true }),
+    ).toBeUndefined();
   });
 
   test("with what a server may answer otherwise in a while is an error", async () => {
     await start();
     await pushBuilt(client, repository(), image, "v1");
     server.faults = [{ method: "HEAD", action: { kind: "status", status: 503 } }];
-    await expect(client.resolve({ ...repository(), digest: subject.digest })).rejects.toMatchObject({ code: "registry-error" });
+    await expect(client.resolve({ ...repository(), digest: subject.digest })).rejects.toMatchObject({
+      code: "registry-error",
+    });
   });
 });
 
@@ -282,7 +313,10 @@ describe("a manifest is taken as it is served", () => {
     ["without a type", { "Content-Type": null }],
     ["with a charset", { "Content-Type": `${mediaTypes.ociManifest}; charset=utf-8` }],
     ["without its digest", { "Docker-Content-Digest": null }],
-    ["with its digest in capitals, which is none by the specification", { "Docker-Content-Digest": `sha256:${"AB".repeat(32)}` }],
+    [
+      "with its digest in capitals, which is none by the specification",
+      { "Docker-Content-Digest": `sha256:${"AB".repeat(32)}` },
+    ],
   ])("%s", async (_how, set) => {
     await start();
     await pushBuilt(client, repository(), image, "v1");
@@ -302,7 +336,11 @@ describe("a manifest is taken as it is served", () => {
     const bytes = compress(image.bytes);
     await startPlain((_request, response) =>
       response
-        .writeHead(200, { "content-type": mediaTypes.ociManifest, "content-encoding": coding, "content-length": bytes.byteLength })
+        .writeHead(200, {
+          "content-type": mediaTypes.ociManifest,
+          "content-encoding": coding,
+          "content-length": bytes.byteLength,
+        })
         .end(bytes),
     );
     for (const reference of [{ tag: "v1" }, { digest: subject.digest }])

@@ -5,7 +5,10 @@ export interface ContentRange {
   size: number | undefined;
 }
 
-/** `bytes 10-19/100`, `bytes 10-19/*` (RFC 9110 section 14.4) → its numbers; undefined for anything else, also for a range that ends before it starts. */
+/**
+ * `bytes 10-19/100`, `bytes 10-19/*` (RFC 9110 section 14.4) → its numbers; undefined for anything else, also for a
+ * range that ends before it starts.
+ */
 export function parseContentRange(header: string): ContentRange | undefined {
   const match = /^\s*bytes\s+(\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)\s*$/i.exec(header);
   if (match === null) return undefined;
@@ -21,8 +24,9 @@ export function parseContentLength(header: string | undefined): number | undefin
 }
 
 /**
- * The Range header of an upload's state → how many bytes the registry has, counted from the first. The specification's form is `0-9` for ten bytes; some registries
- * write `bytes=0-9` or `bytes 0-9`. Undefined for anything else, as for the `0--1` by which olareg says that it has none.
+ * The Range header of an upload's state → how many bytes the registry has, counted from the first. The specification's
+ * form is `0-9` for ten bytes; some registries write `bytes=0-9` or `bytes 0-9`. Undefined for anything else, as for
+ * the `0--1` by which olareg says that it has none.
  */
 export function parseUploadRange(header: string | undefined): number | undefined {
   // Blanks beside blanks can be shared out in as many ways as there are: so no longer than any range is.

@@ -27,8 +27,9 @@ export function planRedirect(sent: Exchange, status: number, location: string, r
   const headers: Record<string, string> = { ...sent.headers };
   if (!isSameOrigin(url, rules.first)) {
     delete headers["authorization"];
-    // What another host says to have done (a mount, an upload's start, a tag set) is not done here, and a POST's body can be a secret (an identity token).
-    // Content that is uploaded is something else: the registry may want to have it there.
+    // What another host says to have done (a mount, an upload's start, a tag set) is not done here, and a POST's body
+    // can be a secret (an identity token). Content that is uploaded is something else: the registry may want to have it
+    // there.
     if (method === "POST" || method === "DELETE" || rules.staysOnHost) {
       throw new InfrastructureError(`${sent.url.host} redirects a ${method} to ${url.host}`, {
         code: "redirect-refused",
@@ -42,7 +43,9 @@ export function planRedirect(sent: Exchange, status: number, location: string, r
     return { method: "GET", url, headers };
   }
   if (status < 303 && method !== "GET" && method !== "HEAD") {
-    throw new InfrastructureError(`${sent.url.host} redirects a ${method} with status ${status}`, { code: "redirect-refused" });
+    throw new InfrastructureError(`${sent.url.host} redirects a ${method} with status ${status}`, {
+      code: "redirect-refused",
+    });
   }
   return { ...sent, url, headers };
 }

@@ -10,7 +10,10 @@ import { serialise } from "./queue.ts";
 import { classifyReferrersAnswer, noteDropped, readReferrersPage } from "./referrer-list.ts";
 import type { TransportResponse } from "./transport.ts";
 
-/** What is known of a repository's API: `proven` has listed something that was pushed; `absent` has no such route; `unkept` promised to list what was pushed, and did not. */
+/**
+ * What is known of a repository's API: `proven` has listed something that was pushed; `absent` has no such route;
+ * `unkept` promised to list what was pushed, and did not.
+ */
 type Standing = "proven" | "absent" | "unkept";
 
 export interface ReferrersApi {
@@ -18,7 +21,10 @@ export interface ReferrersApi {
   standing(repository: Repository): Standing | undefined;
   /** Undefined where the registry does not serve the API. */
   list(repository: Repository, subject: Digest): Promise<Descriptor[] | undefined>;
-  /** The header promises that the registry lists the referrer. Some send it and do not; so the first promise of a repository is checked. */
+  /**
+   * The header promises that the registry lists the referrer. Some send it and do not; so the first promise of a
+   * repository is checked.
+   */
   keepsPromise(repository: Repository, subject: Digest, promised: readonly Manifest[]): Promise<boolean>;
 }
 
@@ -45,7 +51,10 @@ async function listByApi(state: State, repository: Repository, subject: Digest):
   const found = new Map<Digest, Descriptor>();
   let isServed = true;
   let isFirst = true;
-  const url = new URL(`${repository.name}/referrers/${subject}`, registryEndpoint(repository.registry, context.plainHttp));
+  const url = new URL(
+    `${repository.name}/referrers/${subject}`,
+    registryEndpoint(repository.registry, context.plainHttp),
+  );
   const where = `of the referrers of ${formatReference({ ...repository, digest: subject })}`;
   await fetchPages(context, repository, url, mediaTypes.ociIndex, async (response) => {
     const answer = classifyReferrersAnswer(response);
@@ -66,7 +75,10 @@ async function listByApi(state: State, repository: Repository, subject: Digest):
   return isServed ? [...found.values()] : undefined;
 }
 
-/** Notes what an answer that is no list says of the API. @throws where it says nothing of it: a refusal, or a registry in trouble */
+/**
+ * Notes what an answer that is no list says of the API. @throws where it says nothing of it: a refusal, or a registry
+ * in trouble
+ */
 async function acceptAbsence(
   { context, standings, served }: State,
   repository: Repository,
@@ -76,14 +88,20 @@ async function acceptAbsence(
 ): Promise<void> {
   const name = formatRepository(repository);
   const answer = classifyReferrersAnswer(response);
-  const isRefused = answer === "unless-unreadable" && (served.has(name) || !(await mayRead(context, repository, subject)));
+  const isRefused =
+    answer === "unless-unreadable" && (served.has(name) || !(await mayRead(context, repository, subject)));
   if (answer === "error" || isRefused) throw answerError(response, repository, "pull from", `the list ${where}`);
   // A page of something else (a gateway's, for a while) says not much.
   const isRoute = answer === "unless-unreadable" || (typeof answer === "object" && answer.absent === "route");
   if (isRoute && standings.get(name) === undefined) standings.set(name, "absent");
 }
 
-async function checkPromise(state: State, repository: Repository, subject: Digest, promised: readonly Manifest[]): Promise<boolean> {
+async function checkPromise(
+  state: State,
+  repository: Repository,
+  subject: Digest,
+  promised: readonly Manifest[],
+): Promise<boolean> {
   const name = formatRepository(repository);
   const known = state.standings.get(name);
   // `absent` was said before there was anything here; who promises now has the API after all, or is found out.

@@ -41,16 +41,25 @@ const other = buildImage({ layers: ["of another client"] });
 const referrer = (name: string, annotations: Record<string, string> = {}) =>
   buildReferrer(subject, `application/vnd.example.${name}`, annotations);
 const digestsOf = (descriptors: Descriptor[]): Digest[] => descriptors.map((each) => each.digest).sort();
-const calls = (path: RegExp, method = "GET") => server.requests.filter((request) => request.method === method && path.test(request.path));
+const calls = (path: RegExp, method = "GET") =>
+  server.requests.filter((request) => request.method === method && path.test(request.path));
 
 async function pushReferrers(client: RegistryClient, count: number): Promise<Digest[]> {
   const digests: Digest[] = [];
-  for (let at = 0; at < count; at++) digests.push((await pushBuilt(client, repository, referrer(`t${at}`, { at: `${at}` }))).digest);
+  for (let at = 0; at < count; at++)
+    digests.push((await pushBuilt(client, repository, referrer(`t${at}`, { at: `${at}` }))).digest);
   return digests.sort();
 }
 
-/** As a registry does that knows neither If-Match nor If-None-Match: its answers carry no ETag, and PUTs are taken as they come. */
-const withoutEtag: Fault = { method: "GET", path: "/manifests/sha256-", action: { kind: "headers", set: { ETag: null } } };
+/**
+ * As a registry does that knows neither If-Match nor If-None-Match: its answers carry no ETag, and PUTs are taken as
+ * they come.
+ */
+const withoutEtag: Fault = {
+  method: "GET",
+  path: "/manifests/sha256-",
+  action: { kind: "headers", set: { ETag: null } },
+};
 
 describe("the referrers API", () => {
   test("lists what was pushed, and nothing is written besides", async () => {
@@ -67,7 +76,12 @@ describe("the referrers API", () => {
     const client = await start({});
     await pushBuilt(client, repository, image, "v1");
     const list = { method: "GET", path: "/referrers/", times: 1 } as const;
-    server.faults = [{ ...list, action: { kind: "replace", body: "<html>maintenance</html>", headers: { "Content-Type": "text/html" } } }];
+    server.faults = [
+      {
+        ...list,
+        action: { kind: "replace", body: "<html>maintenance</html>", headers: { "Content-Type": "text/html" } },
+      },
+    ];
     expect(await client.listReferrers(repository, subject.digest)).toEqual([]);
     server.faults = [{ ...list, action: { kind: "status", status: 400 } }];
     expect(await client.listReferrers(repository, subject.digest)).toEqual([]);
@@ -83,7 +97,8 @@ describe("the referrers API", () => {
   });
 
   test("is told of one referrer of a subject at a time, by two clients as well: not every registry keeps two that come together", async () => {
-    // Stands in for such a registry (olareg 0.1.2 is one, now and then): it counts the PUTs that are under way together.
+    // Stands in for such a registry (olareg 0.1.2 is one, now and then): it counts the PUTs that are under way
+    // together.
     const listed: object[] = [];
     let underWay = 0;
     let most = 0;
@@ -137,7 +152,10 @@ describe("the referrers API", () => {
         kind: "status",
         status: 200,
         body,
-        headers: { "Content-Type": mediaTypes.ociIndex, Link: `</v2/team/shop/referrers/${subject.digest}?last=${at}>; rel="next"` },
+        headers: {
+          "Content-Type": mediaTypes.ociIndex,
+          Link: `</v2/team/shop/referrers/${subject.digest}?last=${at}>; rel="next"`,
+        },
       },
     }));
     await expect(client.listReferrers(repository, subject.digest)).rejects.toMatchObject({
@@ -165,7 +183,10 @@ describe("the referrers API", () => {
   ])("that answers with %s is an error, not an empty list", async (_what, body) => {
     const client = await start({});
     server.faults = [
-      { path: "/referrers/", action: { kind: "status", status: 200, body, headers: { "Content-Type": mediaTypes.ociIndex } } },
+      {
+        path: "/referrers/",
+        action: { kind: "status", status: 200, body, headers: { "Content-Type": mediaTypes.ociIndex } },
+      },
     ];
     await expect(client.listReferrers(repository, subject.digest)).rejects.toMatchObject({ code: "manifest-invalid" });
   });
@@ -175,7 +196,10 @@ describe("the referrers API", () => {
     const digests = await pushReferrers(client, 2);
     const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] });
     server.faults = [
-      { path: "/referrers/", action: { kind: "status", status: 200, body, headers: { "Content-Type": mediaTypes.ociIndex } } },
+      {
+        path: "/referrers/",
+        action: { kind: "status", status: 200, body, headers: { "Content-Type": mediaTypes.ociIndex } },
+      },
     ];
     expect(digestsOf(await newClient().listReferrers(repository, subject.digest))).toEqual(digests);
   });
@@ -191,10 +215,15 @@ describe("the referrers API", () => {
     const client = await start({});
     const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [other.descriptor] });
     server.faults = [
-      { path: "/referrers/", action: { kind: "status", status: 200, headers: { "Content-Type": mediaTypes.ociIndex }, body } },
+      {
+        path: "/referrers/",
+        action: { kind: "status", status: 200, headers: { "Content-Type": mediaTypes.ociIndex }, body },
+      },
     ];
     const digests = await pushReferrers(client, 2);
-    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([...digests, other.descriptor.digest].sort());
+    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual(
+      [...digests, other.descriptor.digest].sort(),
+    );
   });
 
   test("that is promised and not there does not lose what was pushed", async () => {
@@ -209,7 +238,11 @@ describe("the referrers API", () => {
   test("a repository that does not exist yet says nothing about it", async () => {
     const client = await start({});
     server.faults = [
-      { path: "/referrers/", times: 1, action: { kind: "status", status: 404, body: '{"errors":[{"code":"NAME_UNKNOWN"}]}' } },
+      {
+        path: "/referrers/",
+        times: 1,
+        action: { kind: "status", status: 404, body: '{"errors":[{"code":"NAME_UNKNOWN"}]}' },
+      },
     ];
     expect(await client.listReferrers(repository, subject.digest)).toEqual([]);
     const digests = await pushReferrers(newClient(), 1);
@@ -230,7 +263,9 @@ describe("the fallback tag", () => {
       expect(digestsOf(await reader.listReferrers(repository, subject.digest, { hasFallbackTag: false }))).toEqual(
         referrers ? [digest] : [],
       );
-      expect(digestsOf(await reader.listReferrers(repository, subject.digest, { hasFallbackTag: true }))).toEqual([digest]);
+      expect(digestsOf(await reader.listReferrers(repository, subject.digest, { hasFallbackTag: true }))).toEqual([
+        digest,
+      ]);
       server.requests.length = 0;
       expect(await reader.listReferrers(repository, other.descriptor.digest, { hasFallbackTag: false })).toEqual([]);
       expect(calls(/\/manifests\/sha256-/)).toEqual([]);
@@ -264,13 +299,25 @@ describe("the fallback tag", () => {
 
   test("keeps what others put there, as they wrote it", async () => {
     const client = await start({ referrers: false });
-    const foreign = { ...(await pushBuilt(client, repository, other)), annotations: { by: "another tool" }, "x-own": true };
-    const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [foreign], annotations: { kept: "yes" } };
+    const foreign = {
+      ...(await pushBuilt(client, repository, other)),
+      annotations: { by: "another tool" },
+      "x-own": true,
+    };
+    const index = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociIndex,
+      manifests: [foreign],
+      annotations: { kept: "yes" },
+    };
     const bytes = new TextEncoder().encode(JSON.stringify(index));
     await client.pushManifest(repository, bytes, mediaTypes.ociIndex, fallbackTag(subject.digest));
     const digests = await pushReferrers(client, 1);
     const written = await client.fetchManifest({ ...repository, tag: fallbackTag(subject.digest) });
-    expect(written.manifest).toMatchObject({ annotations: { kept: "yes" }, manifests: [foreign, { digest: digests[0] }] });
+    expect(written.manifest).toMatchObject({
+      annotations: { kept: "yes" },
+      manifests: [foreign, { digest: digests[0] }],
+    });
   });
 
   test("loses the entries of deleted manifests where the registry takes no index with them, and no others", async () => {
@@ -296,7 +343,9 @@ describe("the fallback tag", () => {
     await pushBuilt(client, repository, other, fallbackTag(subject.digest));
     expect(await client.listReferrers(repository, subject.digest)).toEqual([]);
     await expect(pushReferrers(client, 1)).rejects.toMatchObject({ code: "manifest-invalid" });
-    expect((await server.snapshot())[repository.name]?.tags).toEqual({ [fallbackTag(subject.digest)]: other.descriptor.digest });
+    expect((await server.snapshot())[repository.name]?.tags).toEqual({
+      [fallbackTag(subject.digest)]: other.descriptor.digest,
+    });
   });
 
   test("that cannot be read is an error, not an empty list", async () => {
@@ -320,9 +369,14 @@ describe("the fallback tag", () => {
     expect(digestsOf(await newClient().listReferrers(repository, subject.digest))).toEqual(expected);
   });
 
-  /** What a client in another process does between two requests of ours: reads the list, and writes it with its own entry. */
+  /**
+   * What a client in another process does between two requests of ours: reads the list, and writes it with its own
+   * entry.
+   */
   async function writeBehind(entries: readonly Descriptor[]): Promise<void> {
-    const bytes = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries }));
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries }),
+    );
     const answer = await fetch(`${server.url}/v2/${repository.name}/manifests/${fallbackTag(subject.digest)}`, {
       method: "PUT",
       headers: { "content-type": mediaTypes.ociIndex },
@@ -338,7 +392,9 @@ describe("the fallback tag", () => {
     await pushReferrers(client, 1);
     const before = await client.listReferrers(repository, subject.digest);
     // The registry holds our PUT back for long enough that the other one is done before.
-    server.faults = [{ method: "PUT", path: "/manifests/sha256-", times: 1, action: { kind: "delay", milliseconds: 300 } }];
+    server.faults = [
+      { method: "PUT", path: "/manifests/sha256-", times: 1, action: { kind: "delay", milliseconds: 300 } },
+    ];
     const pushing = pushBuilt(client, repository, referrer("late"));
     await expect.poll(() => calls(/\/manifests\/sha256-/, "PUT").length).toBeGreaterThan(1);
     await writeBehind([...before, foreign]);
@@ -364,7 +420,9 @@ describe("the fallback tag", () => {
     clients.push(client);
     const pushed = await pushReferrers(client, 2);
     expect(overwrites).toBeLessThan(0);
-    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([...pushed, foreign.digest].sort());
+    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual(
+      [...pushed, foreign.digest].sort(),
+    );
   });
 
   test("what was taken away long after is put back by the next push of it", async () => {
@@ -373,7 +431,9 @@ describe("the fallback tag", () => {
     await pushBuilt(newClient(), repository, other);
     await writeBehind([foreign]);
     await pushReferrers(client, 1);
-    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual([...pushed, foreign.digest].sort());
+    expect(digestsOf(await client.listReferrers(repository, subject.digest))).toEqual(
+      [...pushed, foreign.digest].sort(),
+    );
   });
 
   test("writers that never stop are an error", async () => {
@@ -390,9 +450,21 @@ describe("the fallback tag", () => {
 
   test("an index as subject's referrer is listed by its own artifact type", async () => {
     const client = await start({ referrers: false });
-    const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, artifactType: "application/x", manifests: [], subject };
-    const digest = await client.pushManifest(repository, new TextEncoder().encode(JSON.stringify(index)), mediaTypes.ociIndex);
-    expect(await client.listReferrers(repository, subject.digest)).toMatchObject([{ digest, artifactType: "application/x" }]);
+    const index = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociIndex,
+      artifactType: "application/x",
+      manifests: [],
+      subject,
+    };
+    const digest = await client.pushManifest(
+      repository,
+      new TextEncoder().encode(JSON.stringify(index)),
+      mediaTypes.ociIndex,
+    );
+    expect(await client.listReferrers(repository, subject.digest)).toMatchObject([
+      { digest, artifactType: "application/x" },
+    ]);
   });
 });
 
@@ -403,7 +475,9 @@ describe("referrers pushed together", () => {
     mediaType: built.descriptor.mediaType,
     digest: built.descriptor.digest,
   });
-  const ten = Array.from({ length: 10 }, (_each, at) => buildReferrer(subjects[at % 2] ?? subject, `application/vnd.example.b${at}`));
+  const ten = Array.from({ length: 10 }, (_each, at) =>
+    buildReferrer(subjects[at % 2] ?? subject, `application/vnd.example.b${at}`),
+  );
   const of = (descriptor: Descriptor) =>
     digestsOf(ten.filter((_each, at) => subjects[at % 2]?.digest === descriptor.digest).map((each) => each.descriptor));
 
@@ -415,7 +489,12 @@ describe("referrers pushed together", () => {
     await pushBuilt(client, repository, other);
     for (const blob of ten[0]?.blobs ?? []) await client.pushBlob(repository, blob.descriptor, () => blob.bytes);
     waits = 0;
-    const counted = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 2, sleep: async () => void waits++ });
+    const counted = createRegistryClient({
+      ports: silentPorts(),
+      env: {},
+      attempts: 2,
+      sleep: async () => void waits++,
+    });
     clients.push(counted);
     server.requests.length = 0;
     return counted;
@@ -424,11 +503,16 @@ describe("referrers pushed together", () => {
   test("are one request each, and one more for the first promise, where there is an API", async () => {
     const client = await startWith({});
     await client.pushReferrers(repository, ten.map(content));
-    expect({ puts: calls(/manifests/, "PUT").length, all: server.requests.length, waits }).toEqual({ puts: 10, all: 11, waits: 0 });
+    expect({ puts: calls(/manifests/, "PUT").length, all: server.requests.length, waits }).toEqual({
+      puts: 10,
+      all: 11,
+      waits: 0,
+    });
     server.requests.length = 0;
     await client.pushReferrers(repository, ten.map(content));
     expect(server.requests).toHaveLength(10);
-    for (const each of subjects) expect(digestsOf(await client.listReferrers(repository, each.digest))).toEqual(of(each));
+    for (const each of subjects)
+      expect(digestsOf(await client.listReferrers(repository, each.digest))).toEqual(of(each));
   });
 
   test.each([
@@ -439,14 +523,16 @@ describe("referrers pushed together", () => {
     await client.pushReferrers(repository, ten.map(content));
     const ofLists = { puts: calls(/\/manifests\/sha256-/, "PUT").length, gets: calls(/\/manifests\/sha256-/).length };
     expect({ ...ofLists, all: server.requests.length, waits }).toEqual({ puts: 2, gets: 4, all: 16, waits: 2 });
-    for (const each of subjects) expect(digestsOf(await newClient().listReferrers(repository, each.digest))).toEqual(of(each));
+    for (const each of subjects)
+      expect(digestsOf(await newClient().listReferrers(repository, each.digest))).toEqual(of(each));
   });
 
   test("that come one by one, at the same time, share the list's writes", async () => {
     const client = await startWith({ referrers: false });
     await Promise.all(ten.map((each) => client.pushManifest(repository, each.bytes, each.descriptor.mediaType)));
     expect(calls(/\/manifests\/sha256-/, "PUT").length).toBeLessThan(10);
-    for (const each of subjects) expect(digestsOf(await newClient().listReferrers(repository, each.digest))).toEqual(of(each));
+    for (const each of subjects)
+      expect(digestsOf(await newClient().listReferrers(repository, each.digest))).toEqual(of(each));
   });
 
   test("to a registry that does not keep its promise are in the fallback tag, and it is not asked again", async () => {
@@ -454,7 +540,8 @@ describe("referrers pushed together", () => {
     await client.pushReferrers(repository, ten.map(content));
     expect(calls(/\/referrers\//)).toHaveLength(1);
     expect(calls(/\/manifests\/sha256-/, "PUT")).toHaveLength(2);
-    for (const each of subjects) expect(digestsOf(await newClient().listReferrers(repository, each.digest))).toEqual(of(each));
+    for (const each of subjects)
+      expect(digestsOf(await newClient().listReferrers(repository, each.digest))).toEqual(of(each));
   });
 
   test("are refused before anything is sent when one is not what it says", async () => {
@@ -480,11 +567,14 @@ describe("referrers pushed together", () => {
   test("of an interrupted push are in the list once they are pushed again", async () => {
     const client = await startWith({ referrers: false });
     server.faults = [{ method: "PUT", path: "/manifests/sha256-", action: { kind: "status", status: 403 } }];
-    await expect(client.pushReferrers(repository, ten.map(content))).rejects.toMatchObject({ code: "registry-unauthorized" });
+    await expect(client.pushReferrers(repository, ten.map(content))).rejects.toMatchObject({
+      code: "registry-unauthorized",
+    });
     server.faults = [];
     const second = newClient();
     await second.pushReferrers(repository, ten.map(content));
-    for (const each of subjects) expect(digestsOf(await second.listReferrers(repository, each.digest))).toEqual(of(each));
+    for (const each of subjects)
+      expect(digestsOf(await second.listReferrers(repository, each.digest))).toEqual(of(each));
   });
 
   test("need no second look once the registry has shown that it compares", async () => {
@@ -492,13 +582,21 @@ describe("referrers pushed together", () => {
     await client.pushReferrers(repository, ten.slice(0, 2).map(content));
     // Somebody comes between the reading and the writing, so that the write is refused.
     server.faults = [
-      { method: "PUT", path: `/manifests/${fallbackTag(subject.digest)}`, times: 1, action: { kind: "status", status: 412 } },
+      {
+        method: "PUT",
+        path: `/manifests/${fallbackTag(subject.digest)}`,
+        times: 1,
+        action: { kind: "status", status: 412 },
+      },
     ];
     await client.pushReferrers(repository, ten.slice(2, 3).map(content));
     server.requests.length = 0;
     waits = 0;
     await client.pushReferrers(repository, ten.slice(4, 5).map(content));
-    expect({ requests: server.requests.map((each) => each.method), waits }).toEqual({ requests: ["PUT", "GET", "PUT"], waits: 0 });
+    expect({ requests: server.requests.map((each) => each.method), waits }).toEqual({
+      requests: ["PUT", "GET", "PUT"],
+      waits: 0,
+    });
     expect(await newClient().listReferrers(repository, subject.digest)).toHaveLength(3);
   });
 });

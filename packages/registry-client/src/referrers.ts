@@ -7,7 +7,10 @@ import type { Descriptor, Manifest } from "./oci/manifest.ts";
 import type { Repository } from "./oci/reference.ts";
 import { createReferrersApi } from "./referrers-api.ts";
 
-/** A manifest with a subject, after its push; `isPromised`: the registry answered with `OCI-Subject`, so that it would list it by itself. */
+/**
+ * A manifest with a subject, after its push; `isPromised`: the registry answered with `OCI-Subject`, so that it would
+ * list it by itself.
+ */
 export interface PushedReferrer {
   manifest: Manifest;
   isPromised: boolean;
@@ -22,8 +25,8 @@ export interface Referrers {
 /**
  * The referrers of subjects: by the API where the registry has one, and otherwise in the fallback tag.
  *
- * Whether there is an API is found out once for each repository, not for each host: Artifactory, Nexus, GitLab and gateways serve repositories of one host from
- * different places. It costs at most one request for each.
+ * Whether there is an API is found out once for each repository, not for each host: Artifactory, Nexus, GitLab and
+ * gateways serve repositories of one host from different places. It costs at most one request for each.
  */
 export function createReferrers(context: DownloadContext): Referrers {
   const api = createReferrersApi(context);

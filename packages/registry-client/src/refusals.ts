@@ -1,7 +1,10 @@
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { formatRepository, type Repository } from "./oci/reference.ts";
 
-/** Why a registry takes no write, where that has a name of its own: what is to be done about each is another thing, and none is a matter of logging in. */
+/**
+ * Why a registry takes no write, where that has a name of its own: what is to be done about each is another thing, and
+ * none is a matter of logging in.
+ */
 export type RefusalCode = "tag-immutable" | "quota-exceeded" | "registry-read-only";
 
 export interface RefusedWrite {
@@ -21,8 +24,9 @@ interface Sign {
 }
 
 /**
- * How registries say it. None of it is in the distribution specification, so a status counts only together with a code or words that no other refusal has, and a
- * tag is immutable only where one was to be set. The first sign that fits decides. Where it was found:
+ * How registries say it. None of it is in the distribution specification, so a status counts only together with a code
+ * or words that no other refusal has, and a tag is immutable only where one was to be set. The first sign that fits
+ * decides. Where it was found:
  *
  * | registry | what it answers | source |
  * | --- | --- | --- |
@@ -43,9 +47,10 @@ interface Sign {
  * | CNCF distribution | 405, in plain text, with `Allow: GET, HEAD`, in read-only mode and as a pull-through cache (there with `UNSUPPORTED`) | seen with 2.8 |
  * | any | 507 Insufficient Storage | RFC 4918 section 11.5 |
  *
- * Docker Hub (403, docker/hub-feedback#2466), GitLab and Google's Artifact Registry have immutable tags, and document no words: they are known by "immutable" where
- * they use it, and are `registry-unauthorized` or `registry-error` with their own words otherwise. Artifactory answers 403 to whoever may not overwrite: that is a
- * right that its account lacks, and is reported so. Zot and olareg have none of the three.
+ * Docker Hub (403, docker/hub-feedback#2466), GitLab and Google's Artifact Registry have immutable tags, and document
+ * no words: they are known by "immutable" where they use it, and are `registry-unauthorized` or `registry-error` with
+ * their own words otherwise. Artifactory answers 403 to whoever may not overwrite: that is a right that its account
+ * lacks, and is reported so. Zot and olareg have none of the three.
  */
 const signs: readonly Sign[] = [
   {
@@ -55,7 +60,11 @@ const signs: readonly Sign[] = [
     words: /\bquota\b|exceed the configured upper limit|maximum allowed number of (?:images|tags)|storage limit/i,
   },
   { refusal: "quota-exceeded", statuses: [507] },
-  { refusal: "registry-read-only", statuses: [400, 403, 405, 409], words: /\bread[ -]?only\b|(?:in|under|for) maintenance/i },
+  {
+    refusal: "registry-read-only",
+    statuses: [400, 403, 405, 409],
+    words: /\bread[ -]?only\b|(?:in|under|for) maintenance/i,
+  },
   {
     refusal: "tag-immutable",
     statuses: [400, 403, 405, 409, 412, 422],
@@ -66,7 +75,10 @@ const signs: readonly Sign[] = [
   { refusal: "registry-read-only", statuses: [405] },
 ];
 
-/** The refusal's name, or undefined for what is none of these. For answers to writes alone: a 405 to a GET says something else. */
+/**
+ * The refusal's name, or undefined for what is none of these. For answers to writes alone: a 405 to a GET says
+ * something else.
+ */
 export function classifyRefusal({ status, problems, tag }: RefusedWrite): RefusalCode | undefined {
   return signs.find(({ refusal, statuses, codes, words }) => {
     if (!statuses.includes(status) || (refusal === "tag-immutable" && tag === undefined)) return false;
@@ -100,14 +112,20 @@ export function refusalError(
       });
     }
     case "quota-exceeded":
-      return new InfrastructureError(`${host} takes no more into ${name}: its quota or storage is used up, for ${thing} ${answer}`, {
-        code: refusal,
-        wayOut: `Delete what is not needed, or have the quota of ${name} raised; then run again: what is there already is not sent again.`,
-      });
+      return new InfrastructureError(
+        `${host} takes no more into ${name}: its quota or storage is used up, for ${thing} ${answer}`,
+        {
+          code: refusal,
+          wayOut: `Delete what is not needed, or have the quota of ${name} raised; then run again: what is there already is not sent again.`,
+        },
+      );
     case "registry-read-only":
-      return new InfrastructureError(`${host} takes no writes to ${name} now, it is read-only, for ${thing} ${answer}`, {
-        code: refusal,
-        wayOut: `Wait for the end of its maintenance, or write to a registry that is no cache or group; then run again: what is there already is not sent again.`,
-      });
+      return new InfrastructureError(
+        `${host} takes no writes to ${name} now, it is read-only, for ${thing} ${answer}`,
+        {
+          code: refusal,
+          wayOut: `Wait for the end of its maintenance, or write to a registry that is no cache or group; then run again: what is there already is not sent again.`,
+        },
+      );
   }
 }

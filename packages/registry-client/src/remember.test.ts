@@ -62,7 +62,10 @@ test("what was read is not asked for again, be it at the same time or by a tag f
   const reader = rememberReads(client);
   await reader.fetchManifest({ ...repository, tag: "v1" });
   const reference = { ...repository, digest: image.descriptor.digest };
-  const [first, second] = await Promise.all([reader.fetchBlob(repository, descriptor), reader.fetchBlob(repository, descriptor)]);
+  const [first, second] = await Promise.all([
+    reader.fetchBlob(repository, descriptor),
+    reader.fetchBlob(repository, descriptor),
+  ]);
   expect(second).toBe(first);
   await Promise.all([reader.listTags(repository), reader.listTags(repository), reader.fetchManifest(reference)]);
   expect(reader.held(repository, descriptor.digest)).toEqual(config?.bytes);
@@ -78,7 +81,13 @@ test("the oldest goes first, and what would push out everything is not kept", as
   const reader = rememberReads(client, 4000);
   const blobs = [1200, 1100, 1300, 1600].map((size, at) => encodeText(String(at).repeat(size)));
   const descriptors = blobs.map((bytes) => describeBytes(bytes, "application/x.data"));
-  for (const [at, each] of descriptors.entries()) await client.pushBlob(repository, each, () => blobs[at] ?? encodeText(""));
+  for (const [at, each] of descriptors.entries())
+    await client.pushBlob(repository, each, () => blobs[at] ?? encodeText(""));
   for (const each of descriptors) expect(digestOf(await reader.fetchBlob(repository, each))).toBe(each.digest);
-  expect(descriptors.map(({ digest }) => reader.held(repository, digest) !== undefined)).toEqual([false, true, true, false]);
+  expect(descriptors.map(({ digest }) => reader.held(repository, digest) !== undefined)).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
 });

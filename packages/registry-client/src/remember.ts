@@ -14,9 +14,10 @@ export interface RememberingClient extends RegistryClient {
 const remembering = new WeakSet<RegistryClient>();
 
 /**
- * A client around `client` that reads each manifest and each small blob of a repository once: what has a digest cannot have become something else. It forgets the
- * oldest beyond `maxBytes`. Lists, tags and whatever writes go to `client` each time, but for the list of tags of a repository, which is read once. Two who ask at
- * the same time get one answer; errors are not remembered. A client that remembers already is returned as it is.
+ * A client around `client` that reads each manifest and each small blob of a repository once: what has a digest cannot
+ * have become something else. It forgets the oldest beyond `maxBytes`. Lists, tags and whatever writes go to `client`
+ * each time, but for the list of tags of a repository, which is read once. Two who ask at the same time get one answer;
+ * errors are not remembered. A client that remembers already is returned as it is.
  */
 export function rememberReads(client: RegistryClient, maxBytes: number = maxRemembered): RememberingClient {
   if (isRemembering(client)) return client;
@@ -30,7 +31,9 @@ export function rememberReads(client: RegistryClient, maxBytes: number = maxReme
     fetchManifest(reference) {
       const { digest } = reference;
       if (digest !== undefined) return manifests.read(keyOf(reference, digest), () => client.fetchManifest(reference));
-      return client.fetchManifest(reference).then((manifest) => manifests.read(keyOf(reference, manifest.digest), async () => manifest));
+      return client
+        .fetchManifest(reference)
+        .then((manifest) => manifests.read(keyOf(reference, manifest.digest), async () => manifest));
     },
     async fetchBlob(repository, descriptor, most) {
       const ask = (): Promise<Uint8Array> => client.fetchBlob(repository, descriptor, most);

@@ -11,7 +11,10 @@ export interface RequestBody {
 /** What failed was not the connection but where the content comes from, whose own error this carries. */
 export class SourceFailure extends Error {}
 
-/** A body up to here is one write; a longer one goes in steps, so that a slow line is not taken for one that stands still. Bytes. */
+/**
+ * A body up to here is one write; a longer one goes in steps, so that a slow line is not taken for one that stands
+ * still. Bytes.
+ */
 export const oneWrite = 64 * 1024;
 
 /** Counts what is sent, and keeps the watch: while the source thinks, it is not the server that is silent. */

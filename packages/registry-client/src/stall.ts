@@ -1,6 +1,12 @@
-/** Ends a request on which nothing moves, or next to nothing, which no timer of undici's does while telling a slow reader from a silent server. */
+/**
+ * Ends a request on which nothing moves, or next to nothing, which no timer of undici's does while telling a slow
+ * reader from a silent server.
+ */
 export interface StallWatch {
-  /** From now on it is the other side that is waited for: something has to happen within the limit. Arming again starts anew. */
+  /**
+   * From now on it is the other side that is waited for: something has to happen within the limit. Arming again starts
+   * anew.
+   */
   arm(): void;
   disarm(): void;
   /** So many bytes went one way or the other. */
@@ -11,14 +17,16 @@ export interface StallWatch {
 }
 
 /**
- * The least that has to move while it is the other side that is waited for, in bytes a second: a tenth of what the slowest line does that anybody builds on. Without it, a byte
- * now and then would keep a request for as long as a job may run.
+ * The least that has to move while it is the other side that is waited for, in bytes a second: a tenth of what the
+ * slowest line does that anybody builds on. Without it, a byte now and then would keep a request for as long as a job
+ * may run.
  */
 export const leastRate = 4 * 1024;
 
 /**
- * `limit` in milliseconds: so long may nothing move; and in twice that time of waiting, as much has to as {@link leastRate} asks for. One timer for the whole of a request: it
- * looks at the time when it rings, so that arming for each chunk costs next to nothing.
+ * `limit` in milliseconds: so long may nothing move; and in twice that time of waiting, as much has to as {@link
+ * leastRate} asks for. One timer for the whole of a request: it looks at the time when it rings, so that arming for
+ * each chunk costs next to nothing.
  */
 export function watchForStall(limit: number, onStall: (error: Error) => void): StallWatch {
   const span = 2 * limit;

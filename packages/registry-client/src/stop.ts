@@ -13,7 +13,10 @@ export interface Stop {
   close(): void;
 }
 
-export function createStop(given: AbortSignal | undefined, sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>): Stop {
+export function createStop(
+  given: AbortSignal | undefined,
+  sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>,
+): Stop {
   const controller = new AbortController();
   const { signal } = controller;
   const active: Stop["active"] = new Set();
@@ -24,7 +27,8 @@ export function createStop(given: AbortSignal | undefined, sleep: (milliseconds:
     for (const action of actions) action(reason);
     for (const fail of [...active]) fail(reason);
   }
-  const onAbort = (): void => end(new InfrastructureError("the work was given up", { code: "aborted", cause: given?.reason }));
+  const onAbort = (): void =>
+    end(new InfrastructureError("the work was given up", { code: "aborted", cause: given?.reason }));
   if (given?.aborted === true) onAbort();
   given?.addEventListener("abort", onAbort, { once: true });
 

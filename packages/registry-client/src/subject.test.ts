@@ -34,7 +34,12 @@ const unknown = { os: "unknown", architecture: "unknown" };
 
 async function pushIndex(entries: readonly (readonly [BuiltManifest, Partial<Descriptor>])[]): Promise<void> {
   for (const [child] of entries) await pushBuilt(client, repository, child);
-  await pushBuilt(client, repository, buildIndex(entries.map(([child, more]) => ({ ...child.descriptor, ...more }))), "v1");
+  await pushBuilt(
+    client,
+    repository,
+    buildIndex(entries.map(([child, more]) => ({ ...child.descriptor, ...more }))),
+    "v1",
+  );
 }
 
 const facts = () => fetchImageFacts(client, { ...repository, tag: "v1" });
@@ -68,7 +73,10 @@ describe("refused", () => {
     ["no", []],
   ])("an image with %s diffIDs than layers", async (_what, diffIds) => {
     await pushBuilt(client, repository, buildImage({ layers: ["a", "b"], diffIds }), "v1");
-    await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("2 layers") });
+    await expect(facts()).rejects.toMatchObject({
+      code: "manifest-invalid",
+      message: expect.stringContaining("2 layers"),
+    });
   });
 
   test.each<[string, (child: Descriptor) => Descriptor[]]>([
@@ -98,7 +106,11 @@ describe("refused", () => {
       fetchManifest: async ({ digest }) => {
         if (digest === undefined) return parseManifest(bytes, undefined, "x");
         if (image.kind !== "image") throw new Error("it is an image");
-        return { ...image, digest, manifest: { ...image.manifest, config: { ...image.manifest.config, size: 7_000_000 } } };
+        return {
+          ...image,
+          digest,
+          manifest: { ...image.manifest, config: { ...image.manifest.config, size: 7_000_000 } },
+        };
       },
       fetchBlob: async () => amd.blobs[0]?.bytes ?? new Uint8Array(),
     };
@@ -115,12 +127,18 @@ describe("refused", () => {
 
   test("an index in which nothing runs", async () => {
     await pushIndex([[provenance, { platform: unknown }]]);
-    await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("nothing in it runs") });
+    await expect(facts()).rejects.toMatchObject({
+      code: "manifest-invalid",
+      message: expect.stringContaining("nothing in it runs"),
+    });
   });
 
   test.each([
     ["an ordinary image", amd],
-    ["an image that calls itself the same", buildImage({ layers: ["provenance"], os: "unknown", architecture: "unknown" })],
+    [
+      "an image that calls itself the same",
+      buildImage({ layers: ["provenance"], os: "unknown", architecture: "unknown" }),
+    ],
     ["an attestation without a layer", buildImage({ layers: [], os: "unknown", architecture: "unknown" })],
     ["an index", buildIndex([])],
   ])("an index with a child of no platform that is %s: nobody would judge it", async (_what, child) => {
@@ -128,7 +146,10 @@ describe("refused", () => {
       [arm, { platform: { os: "linux", architecture: "arm64" } }],
       [child, { platform: unknown }],
     ]);
-    await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("not an attestation") });
+    await expect(facts()).rejects.toMatchObject({
+      code: "manifest-invalid",
+      message: expect.stringContaining("not an attestation"),
+    });
   });
 
   test("an empty index", async () => {
@@ -141,7 +162,10 @@ describe("refused", () => {
     const inner = buildIndex([amd.descriptor]);
     for (const more of [{}, { mediaType: mediaTypes.ociManifest, platform: { os: "linux", architecture: "amd64" } }]) {
       await pushIndex([[inner, more]]);
-      await expect(facts()).rejects.toMatchObject({ code: "manifest-invalid", message: expect.stringContaining("is an index again") });
+      await expect(facts()).rejects.toMatchObject({
+        code: "manifest-invalid",
+        message: expect.stringContaining("is an index again"),
+      });
     }
   });
 

@@ -14,7 +14,9 @@ import {
 } from "./oci/manifest.ts";
 import { formatReference, type Reference, type Repository } from "./oci/reference.ts";
 
-/** An image as the stages decide on it. What was behind a tag has become a digest, and the tag plays no part any more. */
+/**
+ * An image as the stages decide on it. What was behind a tag has become a digest, and the tag plays no part any more.
+ */
 export interface ImageFacts {
   reference: Reference & { digest: Digest };
   mediaType: string;
@@ -46,10 +48,11 @@ export const maxChildren = 256;
 export const maxChildrenBytes = 64 * 1024 * 1024;
 
 /**
- * Fetches what is to be known about an image, all of it verified by digest: a tag is resolved once, and an index is followed to each child that runs
- * (BuildKit's `unknown/unknown` attestations do not, and must be that).
- * @throws UserError `image-not-found`, `registry-unauthorized`; InfrastructureError `manifest-invalid` (nothing in it runs, an image that says it does not, an index inside an index, more or
- *   fewer diffIDs than layers), `config-invalid`, `digest-mismatch`, and as {@link RegistryClient} has them
+ * Fetches what is to be known about an image, all of it verified by digest: a tag is resolved once, and an index is
+ * followed to each child that runs (BuildKit's `unknown/unknown` attestations do not, and must be that).
+ * @throws UserError `image-not-found`, `registry-unauthorized`; InfrastructureError `manifest-invalid` (nothing in it
+ *   runs, an image that says it does not, an index inside an index, more or fewer diffIDs than layers),
+ *   `config-invalid`, `digest-mismatch`, and as {@link RegistryClient} has them
  */
 export async function fetchImageFacts(client: RegistryClient, reference: Reference): Promise<ImageFacts> {
   const root = await client.fetchManifest(reference);
@@ -68,7 +71,10 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
   await mapConcurrently(concurrency, others, async ({ digest }) => {
     const child = await client.fetchManifest({ ...repository, digest });
     if (child.kind === "image" && isAttestation(child.manifest)) return;
-    throw invalid(facts.reference, `its child ${digest} says that it is of no platform, and is not an attestation: nobody would judge it`);
+    throw invalid(
+      facts.reference,
+      `its child ${digest} says that it is of no platform, and is not an attestation: nobody would judge it`,
+    );
   });
   const children = await mapConcurrently(concurrency, runnable, async (descriptor) => {
     const child = await client.fetchManifest({ ...repository, digest: descriptor.digest });
@@ -86,10 +92,14 @@ export async function fetchImageFacts(client: RegistryClient, reference: Referen
 }
 
 /**
- * An index's descriptors → its children, each once: an image may stand in it for two platforms, and is one image all the same. The first entry's platform is its platform.
+ * An index's descriptors → its children, each once: an image may stand in it for two platforms, and is one image all
+ * the same. The first entry's platform is its platform.
  * @throws InfrastructureError `too-large`, `manifest-invalid`
  */
-function planChildren(descriptors: readonly Descriptor[], reference: Reference): { runnable: Descriptor[]; others: Descriptor[] } {
+function planChildren(
+  descriptors: readonly Descriptor[],
+  reference: Reference,
+): { runnable: Descriptor[]; others: Descriptor[] } {
   if (descriptors.length > maxChildren) {
     throw tooLarge(reference, `its index has ${descriptors.length} entries, and ${maxChildren} are read at most`);
   }
@@ -101,7 +111,8 @@ function planChildren(descriptors: readonly Descriptor[], reference: Reference):
     sizes.set(digest, size);
   }
   const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  if (total > maxChildrenBytes) throw tooLarge(reference, `its children have ${total} bytes, and ${maxChildrenBytes} are read at most`);
+  if (total > maxChildrenBytes)
+    throw tooLarge(reference, `its children have ${total} bytes, and ${maxChildrenBytes} are read at most`);
   const once = (chosen: Descriptor[]): Descriptor[] => {
     const seen = new Set<Digest>();
     return chosen.filter(({ digest }) => seen.size !== seen.add(digest).size);
@@ -140,7 +151,11 @@ async function fetchChild(
 }
 
 function platformOf(config: ImageConfig): Platform {
-  return { os: config.os, architecture: config.architecture, ...(config.variant === undefined ? {} : { variant: config.variant }) };
+  return {
+    os: config.os,
+    architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { variant: config.variant }),
+  };
 }
 
 function tooLarge(reference: Reference, why: string): InfrastructureError {

@@ -1,5 +1,10 @@
 import { silentPorts } from "@goldenpath/foundation/ports";
-import { type Fault, type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import {
+  type Fault,
+  type RegistryOptions,
+  type RegistryServer,
+  startRegistry,
+} from "@goldenpath/registry-server/server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RegistryClient } from "./client.ts";
 import { createRegistryClient } from "./create.ts";
@@ -55,8 +60,14 @@ describe("a tag that was moved", () => {
   ])("%s is tag-moved and stays as it is", async (_what, expected) => {
     await setBehind(foreign);
     const setting = client.setTag(repository, "v1", next, expected());
-    await expect(setting).rejects.toMatchObject({ name: "InfrastructureError", code: "tag-moved", wayOut: expect.any(String) });
-    await expect(setting).rejects.toThrow(`tag v1 of ${server.host}/vetted/shop was moved by somebody else: it is ${foreign.digest}`);
+    await expect(setting).rejects.toMatchObject({
+      name: "InfrastructureError",
+      code: "tag-moved",
+      wayOut: expect.any(String),
+    });
+    await expect(setting).rejects.toThrow(
+      `tag v1 of ${server.host}/vetted/shop was moved by somebody else: it is ${foreign.digest}`,
+    );
     expect(await tagNow()).toBe(foreign.digest);
     expect(methods()).toEqual(["GET"]);
   });
@@ -84,7 +95,9 @@ describe("a tag that was moved", () => {
     await setBehind(foreign);
     const seen = await client.readTag(repository, "v1");
     server.requests.length = 0;
-    await expect(client.setTag(repository, "v1", next, before.digest, seen)).rejects.toMatchObject({ code: "tag-moved" });
+    await expect(client.setTag(repository, "v1", next, before.digest, seen)).rejects.toMatchObject({
+      code: "tag-moved",
+    });
     expect(methods()).toEqual([]);
   });
 
@@ -118,7 +131,9 @@ describe("a tag is set", () => {
   test("with an ETag that a proxy has weakened", async () => {
     await start({});
     await setBehind(before);
-    server.faults = [{ method: "GET", path: "/manifests/v1$", action: { kind: "headers", set: { ETag: `W/"${before.digest}"` } } }];
+    server.faults = [
+      { method: "GET", path: "/manifests/v1$", action: { kind: "headers", set: { ETag: `W/"${before.digest}"` } } },
+    ];
     expect(await client.setTag(repository, "v1", next, before.digest)).toBe("set");
     expect(server.requests.at(-1)?.headers["if-match"]).toBe(`"${before.digest}"`);
   });
@@ -136,10 +151,15 @@ describe("a tag is set", () => {
     await start({ faults: [{ ...put, action: { kind: "reset", processed: true } }] });
     // A registry that minds being asked even for the same.
     const body = JSON.stringify({ errors: [{ code: "TAG_ALREADY_EXISTS", message: "tag was already pushed" }] });
-    server.faults = [...server.faults, { method: "PUT", path: "/manifests/v1$", action: { kind: "status", status: 409, body } }];
+    server.faults = [
+      ...server.faults,
+      { method: "PUT", path: "/manifests/v1$", action: { kind: "status", status: 409, body } },
+    ];
     expect(await client.setTag(repository, "v1", next, undefined)).toBe("set");
     expect(await client.pushManifest(repository, next.bytes, next.mediaType, "v1")).toBe(next.digest);
-    await expect(client.pushManifest(repository, before.bytes, before.mediaType, "v1")).rejects.toMatchObject({ code: "tag-immutable" });
+    await expect(client.pushManifest(repository, before.bytes, before.mediaType, "v1")).rejects.toMatchObject({
+      code: "tag-immutable",
+    });
     expect(await tagNow()).toBe(next.digest);
   });
 
@@ -157,7 +177,10 @@ describe("a tag is set", () => {
 
   test("not by a registry whose conditions fail although they hold", async () => {
     await start({ faults: [{ ...put, times: 9, action: { kind: "status", status: 412 } }] });
-    await expect(client.setTag(repository, "v1", next, undefined)).rejects.toMatchObject({ code: "registry-error", attempts: 2 });
+    await expect(client.setTag(repository, "v1", next, undefined)).rejects.toMatchObject({
+      code: "registry-error",
+      attempts: 2,
+    });
     expect(methods()).toEqual(["GET", "PUT", "GET", "PUT", "GET"]);
   });
 });
@@ -172,7 +195,11 @@ describe("what the registry refuses has its own error", () => {
         () => client.setTag(repository, "v1", next, before.digest),
         () => client.pushManifest(repository, next.bytes, next.mediaType, "v1"),
       ]) {
-        await expect(setting()).rejects.toMatchObject({ name: "InfrastructureError", code: "tag-immutable", safeToRetry: false });
+        await expect(setting()).rejects.toMatchObject({
+          name: "InfrastructureError",
+          code: "tag-immutable",
+          safeToRetry: false,
+        });
       }
       expect(await client.pushManifest(repository, before.bytes, before.mediaType, "v1")).toBe(before.digest);
       expect(await client.setTag(repository, "v1", before, before.digest)).toBe("unchanged");
@@ -184,7 +211,9 @@ describe("what the registry refuses has its own error", () => {
     await start({});
     server.settings.quotas = [{ prefix: "vetted", bytes: 1 }];
     const big = buildImage({ layers: ["big"] });
-    await expect(client.pushManifest(repository, big.bytes, big.descriptor.mediaType)).rejects.toMatchObject({ code: "quota-exceeded" });
+    await expect(client.pushManifest(repository, big.bytes, big.descriptor.mediaType)).rejects.toMatchObject({
+      code: "quota-exceeded",
+    });
     await expect(pushBuilt(client, repository, big)).rejects.toMatchObject({ code: "quota-exceeded" });
     expect(await client.setTag(repository, "v1", next, undefined)).toBe("set");
   });
@@ -203,6 +232,8 @@ describe("what the registry refuses has its own error", () => {
   test("registry-unauthorized remains what a right that lacks is", async () => {
     await start({});
     server.settings.readOnlyPrefixes = ["vetted"];
-    await expect(client.setTag(repository, "v1", next, undefined)).rejects.toMatchObject({ code: "registry-unauthorized" });
+    await expect(client.setTag(repository, "v1", next, undefined)).rejects.toMatchObject({
+      code: "registry-unauthorized",
+    });
   });
 });

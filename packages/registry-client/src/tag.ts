@@ -17,8 +17,9 @@ function etagOf(etag: string | undefined): { etag?: string } {
 }
 
 /**
- * The condition under which a tag or list may be written, given what was seen: RFC 9110 section 13.1, which few registries read. A weak ETag (a proxy's doing) is
- * sent as the strong one that it was made of, since If-Match compares strongly, and a weak one never fits.
+ * The condition under which a tag or list may be written, given what was seen: RFC 9110 section 13.1, which few
+ * registries read. A weak ETag (a proxy's doing) is sent as the strong one that it was made of, since If-Match compares
+ * strongly, and a weak one never fits.
  */
 export function writeCondition(exists: boolean, etag: string | undefined): Record<string, string> {
   if (!exists) return { "if-none-match": "*" };
@@ -29,11 +30,12 @@ export function writeCondition(exists: boolean, etag: string | undefined): Recor
 const maxTries = 2;
 
 /**
- * Sets a tag that is as `expected` says, in two requests (a look and a write), or in one where the caller hands in what it has just `seen`. Whatever the registry
- * answers with a refusal is looked at once more: a write whose answer was lost shows as a tag that is as it should be.
+ * Sets a tag that is as `expected` says, in two requests (a look and a write), or in one where the caller hands in what
+ * it has just `seen`. Whatever the registry answers with a refusal is looked at once more: a write whose answer was
+ * lost shows as a tag that is as it should be.
  *
- * Where the registry reads conditions (If-Match, If-None-Match), nobody can come in between. Elsewhere somebody may, in the time between the look and the write,
- * and is overwritten.
+ * Where the registry reads conditions (If-Match, If-None-Match), nobody can come in between. Elsewhere somebody may, in
+ * the time between the look and the write, and is overwritten.
  * @throws InfrastructureError `tag-moved`, `tag-immutable`, `registry-error`, and as {@link putManifest} has them
  */
 export async function setTag(
@@ -52,7 +54,13 @@ export async function setTag(
     if (current.digest !== expected) throw tagMoved(repository, tag, expected, current.digest);
     let refusal: unknown;
     try {
-      const response = await putManifest(context, repository, tag, manifest, writeCondition(current.digest !== undefined, current.etag));
+      const response = await putManifest(
+        context,
+        repository,
+        tag,
+        manifest,
+        writeCondition(current.digest !== undefined, current.etag),
+      );
       if (response.status !== 412) return "set";
     } catch (error) {
       if (!isImmutableTag(error)) throw error;
@@ -65,12 +73,17 @@ export async function setTag(
   if (current.digest !== expected) throw tagMoved(repository, tag, expected, current.digest);
   throw new InfrastructureError(
     `${repository.registry} refuses to set tag ${tag} of ${formatRepository(repository)} while it is ${expected ?? "not there"}, and shows it to be just that`,
-    { code: "registry-error", attempts: maxTries, wayOut: "Run again: what the registry shows may lag behind what it holds." },
+    {
+      code: "registry-error",
+      attempts: maxTries,
+      wayOut: "Run again: what the registry shows may lag behind what it holds.",
+    },
   );
 }
 
 /**
- * Puts a manifest at a tag, wherever that points. An immutable tag that points there already is no refusal: the registry only minds that it was asked.
+ * Puts a manifest at a tag, wherever that points. An immutable tag that points there already is no refusal: the
+ * registry only minds that it was asked.
  * @returns undefined in that case
  */
 export async function putAtTag(
@@ -93,7 +106,12 @@ function isImmutableTag(error: unknown): boolean {
   return error instanceof InfrastructureError && error.code === "tag-immutable";
 }
 
-function tagMoved(repository: Repository, tag: string, from: Digest | undefined, to: Digest | undefined): InfrastructureError {
+function tagMoved(
+  repository: Repository,
+  tag: string,
+  from: Digest | undefined,
+  to: Digest | undefined,
+): InfrastructureError {
   return new InfrastructureError(
     `tag ${tag} of ${formatRepository(repository)} was moved by somebody else: it is ${to ?? "not there"}, and was ${from ?? "not there"}`,
     { code: "tag-moved", wayOut: "See who else sets this tag, then run again." },

@@ -10,7 +10,10 @@ export interface KeyPair {
 }
 
 export interface Authority extends KeyPair {
-  /** `names` as in a subject alternative name: `DNS:registry.test`, `IP:127.0.0.1`; without any, a client's certificate. Negative days: expired. */
+  /**
+   * `names` as in a subject alternative name: `DNS:registry.test`, `IP:127.0.0.1`; without any, a client's certificate.
+   * Negative days: expired.
+   */
   issue(names: readonly string[], days?: number): Promise<KeyPair>;
 }
 
@@ -36,41 +39,46 @@ export async function makeAuthority(name: string): Promise<Authority> {
   return {
     ...root,
     issue: (names, days = 2) =>
-      withFiles({ "ca.cert": root.cert, "ca.key": root.key, extensions: describeUse(names) }, async (directory, openssl) => {
-        await openssl(
-          "req",
-          "-new",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:prime256v1",
-          "-nodes",
-          "-subj",
-          "/CN=test",
-          ...["-keyout", "key", "-out", "request"],
-        );
-        await openssl(
-          "x509",
-          "-req",
-          "-in",
-          "request",
-          "-CA",
-          "ca.cert",
-          "-CAkey",
-          "ca.key",
-          "-days",
-          String(days),
-          "-extfile",
-          "extensions",
-          ...["-out", "cert"],
-        );
-        return readPair(directory);
-      }),
+      withFiles(
+        { "ca.cert": root.cert, "ca.key": root.key, extensions: describeUse(names) },
+        async (directory, openssl) => {
+          await openssl(
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=test",
+            ...["-keyout", "key", "-out", "request"],
+          );
+          await openssl(
+            "x509",
+            "-req",
+            "-in",
+            "request",
+            "-CA",
+            "ca.cert",
+            "-CAkey",
+            "ca.key",
+            "-days",
+            String(days),
+            "-extfile",
+            "extensions",
+            ...["-out", "cert"],
+          );
+          return readPair(directory);
+        },
+      ),
   };
 }
 
 function describeUse(names: readonly string[]): string {
-  return names.length === 0 ? "extendedKeyUsage=clientAuth\n" : `subjectAltName=${names.join(",")}\nextendedKeyUsage=serverAuth\n`;
+  return names.length === 0
+    ? "extendedKeyUsage=clientAuth\n"
+    : `subjectAltName=${names.join(",")}\nextendedKeyUsage=serverAuth\n`;
 }
 
 async function readPair(directory: string): Promise<KeyPair> {
@@ -83,8 +91,11 @@ async function withFiles<T>(
 ): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-tls-"));
   try {
-    for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content, { mode: 0o600 });
-    return await body(directory, (...args) => runChecked("openssl", args, { cwd: directory, env: { PATH: process.env["PATH"] } }));
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(directory, name), content, { mode: 0o600 });
+    return await body(directory, (...args) =>
+      runChecked("openssl", args, { cwd: directory, env: { PATH: process.env["PATH"] } }),
+    );
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

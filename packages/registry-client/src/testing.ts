@@ -30,13 +30,21 @@ export interface BuiltManifest {
 }
 
 export function buildImage(options: ImageOptions = {}): BuiltManifest {
-  const { layers = ["layer"], layerType = mediaTypes.ociLayerTar, os = "linux", architecture = "amd64", labels = {} } = options;
+  const {
+    layers = ["layer"],
+    layerType = mediaTypes.ociLayerTar,
+    os = "linux",
+    architecture = "amd64",
+    labels = {},
+  } = options;
   const layerBlobs = layers.map((text) => {
     const bytes = encodeText(text);
     return { descriptor: describeBytes(bytes, layerType), bytes };
   });
   const diff_ids = options.diffIds ?? layerBlobs.map((blob) => blob.descriptor.digest);
-  const configBytes = encodeText(JSON.stringify({ os, architecture, config: { Labels: labels }, rootfs: { type: "layers", diff_ids } }));
+  const configBytes = encodeText(
+    JSON.stringify({ os, architecture, config: { Labels: labels }, rootfs: { type: "layers", diff_ids } }),
+  );
   const config = { descriptor: describeBytes(configBytes, mediaTypes.ociConfig), bytes: configBytes };
   const { subject } = options;
   const manifest = {
@@ -50,7 +58,11 @@ export function buildImage(options: ImageOptions = {}): BuiltManifest {
 }
 
 /** A manifest without anything in it but a type and a subject, as signatures and attestations are attached. */
-export function buildReferrer(subject: Descriptor, artifactType: string, annotations: Record<string, string> = {}): BuiltManifest {
+export function buildReferrer(
+  subject: Descriptor,
+  artifactType: string,
+  annotations: Record<string, string> = {},
+): BuiltManifest {
   const empty: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
   const manifest = {
     schemaVersion: 2,
@@ -76,7 +88,12 @@ function encodeManifest(manifest: { schemaVersion: number; mediaType: string; [f
   return { descriptor: describeBytes(bytes, manifest.mediaType), bytes };
 }
 
-export async function pushBuilt(client: RegistryClient, repository: Repository, built: BuiltManifest, tag?: string): Promise<Descriptor> {
+export async function pushBuilt(
+  client: RegistryClient,
+  repository: Repository,
+  built: BuiltManifest,
+  tag?: string,
+): Promise<Descriptor> {
   for (const blob of built.blobs) await client.pushBlob(repository, blob.descriptor, () => blob.bytes);
   await client.pushManifest(repository, built.bytes, built.descriptor.mediaType, tag);
   return built.descriptor;

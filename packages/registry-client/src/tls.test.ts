@@ -42,7 +42,10 @@ async function listen(server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function serve(listener: RequestListener = (_request, response) => void response.end("hello"), options: ServerOptions = {}) {
+async function serve(
+  listener: RequestListener = (_request, response) => void response.end("hello"),
+  options: ServerOptions = {},
+) {
   const server = createServer({ ...pair, ...options }, listener);
   let connections = 0;
   server.on("connection", () => connections++);
@@ -63,7 +66,11 @@ function transport(options: Partial<TransportOptions> = {}): Transport & { waits
   return Object.assign(made, { waits, warnings });
 }
 
-const get = (host: string, path = "/") => ({ method: "GET" as const, url: new URL(`https://${host}${path}`), readUpTo: 1000 });
+const get = (host: string, path = "/") => ({
+  method: "GET" as const,
+  url: new URL(`https://${host}${path}`),
+  readUpTo: 1000,
+});
 const untrusted = { name: "InfrastructureError", code: "certificate-untrusted", safeToRetry: false };
 
 describe("a certificate that does not pass is an error with a way out, and not tried again", () => {
@@ -111,12 +118,16 @@ describe("a certificate that does not pass is an error with a way out, and not t
     process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
     cleanups.push(() => delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]);
     await expect(transport().send(get(host))).rejects.toMatchObject(untrusted);
-    await expect(transport({ hosts: { [host]: { ca: stranger.cert } } }).send(get(host))).rejects.toMatchObject(untrusted);
+    await expect(transport({ hosts: { [host]: { ca: stranger.cert } } }).send(get(host))).rejects.toMatchObject(
+      untrusted,
+    );
   });
 
   test("of where a redirect leads, for which the registry's own settings do not count", async () => {
     const elsewhere = await serve();
-    const first = await serve((_request, response) => void response.writeHead(307, { location: `https://${elsewhere.host}/` }).end());
+    const first = await serve(
+      (_request, response) => void response.writeHead(307, { location: `https://${elsewhere.host}/` }).end(),
+    );
     for (const settings of [{ ca: authority.cert }, { skipVerify: true }]) {
       await expect(transport({ hosts: { [first.host]: settings } }).send(get(first.host))).rejects.toMatchObject({
         ...untrusted,
@@ -124,8 +135,11 @@ describe("a certificate that does not pass is an error with a way out, and not t
       });
     }
     expect(
-      (await transport({ hosts: { [first.host]: { ca: authority.cert }, [elsewhere.host]: { ca: authority.cert } } }).send(get(first.host)))
-        .status,
+      (
+        await transport({
+          hosts: { [first.host]: { ca: authority.cert }, [elsewhere.host]: { ca: authority.cert } },
+        }).send(get(first.host))
+      ).status,
     ).toBe(200);
   });
 });
@@ -140,7 +154,9 @@ describe("skipVerify", () => {
 
   test("never means plain http", async () => {
     const requests: string[] = [];
-    const host = await listen(createHttpServer((request, response) => void response.end(String(requests.push(request.url ?? "")))));
+    const host = await listen(
+      createHttpServer((request, response) => void response.end(String(requests.push(request.url ?? "")))),
+    );
     await expect(transport({ hosts: { [host]: { skipVerify: true } } }).send(get(host))).rejects.toMatchObject({
       code: "registry-unreachable",
       wayOut: expect.stringContaining("registries.plainHttp"),
@@ -152,7 +168,9 @@ describe("skipVerify", () => {
       attempts: 1,
     });
     cleanups.push(() => client.close());
-    await expect(client.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject({ code: "registry-unreachable" });
+    await expect(client.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject({
+      code: "registry-unreachable",
+    });
     expect(requests).toEqual([]);
   });
 });
@@ -232,11 +250,15 @@ describe("an own authority", () => {
     const strict: ServerOptions = { requestCert: true, rejectUnauthorized: true, maxVersion: "TLSv1.2" };
     const seen: unknown[] = [];
     const { host } = await serve(
-      (request, response) => void response.end(String(seen.push((request.socket as { authorized?: boolean } & Socket).authorized))),
+      (request, response) =>
+        void response.end(String(seen.push((request.socket as { authorized?: boolean } & Socket).authorized))),
       { ...strict, ca: authority.cert },
     );
     await put(`.docker/certs.d/${host}/ca.crt`, authority.cert);
-    const refused = { code: "client-certificate-refused", wayOut: expect.stringContaining(`certs.d/${host}/client.cert and client.key`) };
+    const refused = {
+      code: "client-certificate-refused",
+      wayOut: expect.stringContaining(`certs.d/${host}/client.cert and client.key`),
+    };
     await expect(transport({ attempts: 1 }).send(get(host))).rejects.toMatchObject(refused);
     const client = await authority.issue([]);
     await put(`.docker/certs.d/${host}/client.cert`, client.cert);
@@ -254,7 +276,11 @@ describe("an own authority", () => {
   test("a registry on localhost has TLS where its settings say so", async () => {
     const { host } = await serve((_request, response) => void response.writeHead(404).end());
     const registry = host.replace("127.0.0.1", "localhost");
-    const client = createRegistryClient({ ports: silentPorts(), env: { HOME: home }, hosts: { [registry]: { ca: authority.cert } } });
+    const client = createRegistryClient({
+      ports: silentPorts(),
+      env: { HOME: home },
+      hosts: { [registry]: { ca: authority.cert } },
+    });
     cleanups.push(() => client.close());
     expect(await client.resolve({ registry, name: "a", tag: "b" })).toBeUndefined();
   });
@@ -299,7 +325,8 @@ describe("behind a proxy", () => {
       { "registry.test": { ca: authority.cert } },
       { "registry.test:443": { skipVerify: true } },
     ];
-    for (const hosts of wrong) await expect(transport({ env, hosts }).send(get("registry.test"))).rejects.toMatchObject(untrusted);
+    for (const hosts of wrong)
+      await expect(transport({ env, hosts }).send(get("registry.test"))).rejects.toMatchObject(untrusted);
     for (const hosts of right) expect((await transport({ env, hosts }).send(get("registry.test"))).status).toBe(200);
     expect(new Set(asked)).toEqual(new Set(["registry.test:443"]));
   });

@@ -58,7 +58,11 @@ describe("retries", () => {
   test("a status that stays ends in registry-error after all tries", async () => {
     const server = await registry({ faults: [{ action: { kind: "status", status: 503 } }] });
     const made = transport({ attempts: 3 });
-    await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "registry-error", attempts: 3, safeToRetry: true });
+    await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({
+      code: "registry-error",
+      attempts: 3,
+      safeToRetry: true,
+    });
     expect(server.requests).toHaveLength(3);
   });
 
@@ -69,10 +73,15 @@ describe("retries", () => {
   });
 
   test("whoever wants any status gets the first one, with its headers, and the host is not parked for it", async () => {
-    const server = await registry({ faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "30" } } }] });
+    const server = await registry({
+      faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "30" } } }],
+    });
     const made = transport();
     const answer = await made.send({ ...get(`${server.url}/v2/`), anyStatus: true });
-    expect({ status: answer.status, retryAfter: answer.header("retry-after") }).toEqual({ status: 429, retryAfter: "30" });
+    expect({ status: answer.status, retryAfter: answer.header("retry-after") }).toEqual({
+      status: 429,
+      retryAfter: "30",
+    });
     expect((await made.send(get(`${server.url}/v2/`))).status).toBe(200);
     expect({ waits: made.waits, requests: server.requests.length }).toEqual({ waits: [], requests: 2 });
   });
@@ -97,7 +106,9 @@ describe("retries", () => {
   });
 
   test("a host that wants to be left alone is left alone by every request", async () => {
-    const server = await registry({ faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "50" } } }] });
+    const server = await registry({
+      faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "50" } } }],
+    });
     const made = transport({ attempts: 1 });
     await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "registry-error" });
     expect(made.waits).toEqual([]);
@@ -135,7 +146,11 @@ describe("retries", () => {
       yield new TextEncoder().encode("one ");
       yield new TextEncoder().encode("two");
     }
-    const response = await transport().send({ method: "PUT", url: new URL(`http://127.0.0.1:${port}/x`), body: { length: 7, open } });
+    const response = await transport().send({
+      method: "PUT",
+      url: new URL(`http://127.0.0.1:${port}/x`),
+      body: { length: 7, open },
+    });
     expect(response.status).toBe(201);
     expect(bodies).toEqual(["one two", "one two"]);
   });
@@ -150,7 +165,9 @@ describe("retries", () => {
       opened++;
       throw failure;
     }
-    await expect(made.send({ method: "PUT", url: new URL(`${server.url}/v2/a/x`), body: { length: 7, open } })).rejects.toBe(failure);
+    await expect(
+      made.send({ method: "PUT", url: new URL(`${server.url}/v2/a/x`), body: { length: 7, open } }),
+    ).rejects.toBe(failure);
     expect(opened).toBe(1);
   });
 });
@@ -170,7 +187,10 @@ describe("what cannot be reached", () => {
 
   test("a name that does not resolve is not tried again", async () => {
     const made = transport();
-    await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({ code: "registry-unreachable", attempts: 1 });
+    await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({
+      code: "registry-unreachable",
+      attempts: 1,
+    });
   });
 
   test("a server that says nothing is given up", async () => {
@@ -196,14 +216,18 @@ describe("what cannot be reached", () => {
     async function* open() {
       for (let sent = 0; sent < length; sent += 1024 * 1024) yield new Uint8Array(1024 * 1024);
     }
-    await expect(made.send({ method: "PUT", url: new URL(`http://127.0.0.1:${port}/x`), body: { length, open } })).rejects.toMatchObject({
+    await expect(
+      made.send({ method: "PUT", url: new URL(`http://127.0.0.1:${port}/x`), body: { length, open } }),
+    ).rejects.toMatchObject({
       code: "registry-unreachable",
     });
   });
 
   test("a server that speaks something else is an error of the registry's side", async () => {
     const port = await listen(createTcpServer((socket) => void socket.end("SSH-2.0-x\r\n")));
-    await expect(transport({ attempts: 2 }).send(get(`http://127.0.0.1:${port}/`))).rejects.toMatchObject({ code: "registry-unreachable" });
+    await expect(transport({ attempts: 2 }).send(get(`http://127.0.0.1:${port}/`))).rejects.toMatchObject({
+      code: "registry-unreachable",
+    });
   });
 
   test("giving up ends a request under way, and the waiting between two", async () => {
@@ -213,7 +237,9 @@ describe("what cannot be reached", () => {
     setTimeout(() => underWay.abort(), 50);
     await expect(first).rejects.toMatchObject({ code: "aborted" });
 
-    const server = await registry({ faults: [{ action: { kind: "status", status: 503, headers: { "Retry-After": "50" } } }] });
+    const server = await registry({
+      faults: [{ action: { kind: "status", status: 503, headers: { "Retry-After": "50" } } }],
+    });
     const waiting = new AbortController();
     const made = createTransport({ ports: silentPorts(), env: {}, signal: waiting.signal });
     cleanups.push(() => made.close());
@@ -224,7 +250,9 @@ describe("what cannot be reached", () => {
   });
 
   test("closing ends what waits for its next try, and so does a signal that was there before", async () => {
-    const server = await registry({ faults: [{ action: { kind: "status", status: 503, headers: { "Retry-After": "50" } } }] });
+    const server = await registry({
+      faults: [{ action: { kind: "status", status: 503, headers: { "Retry-After": "50" } } }],
+    });
     const options = { ports: silentPorts(), env: {} };
     const closed = createTransport(options);
     const waiting = closed.send(get(`${server.url}/v2/`));
@@ -264,7 +292,12 @@ describe("bodies", () => {
       response.end("12345");
     });
     const made = transport();
-    await made.send({ method: "PUT", url: new URL(`http://127.0.0.1:${port}/`), body: new Uint8Array(7), readUpTo: 10 });
+    await made.send({
+      method: "PUT",
+      url: new URL(`http://127.0.0.1:${port}/`),
+      body: new Uint8Array(7),
+      readUpTo: 10,
+    });
     expect(made.traffic).toEqual({ requests: 1, bytesReceived: 5, bytesSent: 7 });
   });
 });
@@ -274,7 +307,9 @@ describe("redirects", () => {
 
   test("the login goes along on the same host and port, and to no other", async () => {
     const other = await registry();
-    const first = await registry({ faults: [{ path: "^/v2/a/", action: { kind: "redirect", location: `${other.url}/v2/` } }] });
+    const first = await registry({
+      faults: [{ path: "^/v2/a/", action: { kind: "redirect", location: `${other.url}/v2/` } }],
+    });
     expect((await transport().send(withLogin(`${first.url}/v2/a/x`))).url.host).toBe(new URL(other.url).host);
     expect(first.requests[0]?.headers.authorization).toBe("Basic c2VjcmV0");
     expect(other.requests).toHaveLength(1);
@@ -283,7 +318,10 @@ describe("redirects", () => {
     first.faults = [{ path: "^/v2/a/", action: { kind: "redirect", location: "/v2/" } }];
     first.requests.length = 0;
     await transport().send(withLogin(`${first.url}/v2/a/x`));
-    expect(first.requests.map((request) => request.headers.authorization)).toEqual(["Basic c2VjcmV0", "Basic c2VjcmV0"]);
+    expect(first.requests.map((request) => request.headers.authorization)).toEqual([
+      "Basic c2VjcmV0",
+      "Basic c2VjcmV0",
+    ]);
   });
 
   test("the login does not come back on the way home", async () => {
@@ -313,7 +351,9 @@ describe("redirects", () => {
       bodies.push(`${request.method} ${text}`);
       response.writeHead(201).end();
     });
-    const server = await registry({ faults: [{ action: { kind: "redirect", location: `http://127.0.0.1:${port}/x` } }] });
+    const server = await registry({
+      faults: [{ action: { kind: "redirect", location: `http://127.0.0.1:${port}/x` } }],
+    });
     const body = new TextEncoder().encode("content");
     expect((await transport().send({ method: "PUT", url: new URL(`${server.url}/v2/a`), body })).status).toBe(201);
     await expect(transport().send({ method: "POST", url: new URL(`${server.url}/v2/a`), body })).rejects.toMatchObject({
@@ -339,12 +379,19 @@ describe("redirects", () => {
   test("a 303 is followed by a GET without the content", async () => {
     const seen: string[] = [];
     const port = await http((request, response) => {
-      seen.push(`${request.method} ${request.headers["content-length"] ?? "nothing"} ${request.headers["content-type"] ?? "nothing"}`);
+      seen.push(
+        `${request.method} ${request.headers["content-length"] ?? "nothing"} ${request.headers["content-type"] ?? "nothing"}`,
+      );
       if (request.method === "PUT") response.writeHead(303, { location: "/b" });
       request.resume().on("end", () => response.end());
     });
     const headers = { "content-type": "text/plain" };
-    const request = { method: "PUT" as const, url: new URL(`http://127.0.0.1:${port}/a`), headers, body: new Uint8Array(1) };
+    const request = {
+      method: "PUT" as const,
+      url: new URL(`http://127.0.0.1:${port}/a`),
+      headers,
+      body: new Uint8Array(1),
+    };
     expect((await transport().send(request)).status).toBe(200);
     expect(seen).toEqual(["PUT 1 text/plain", "GET nothing nothing"]);
   });
@@ -371,7 +418,9 @@ describe("proxies", () => {
     const url = `http://127.0.0.1:${await listen(proxy)}`;
     const server = await registry();
     const made = transport({ attempts: 1, env: { HTTPS_PROXY: url, HTTP_PROXY: url, NO_PROXY: "direct.invalid" } });
-    await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({ code: "registry-unreachable" });
+    await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({
+      code: "registry-unreachable",
+    });
     await expect(made.send(get("https://direct.invalid/v2/"))).rejects.toMatchObject({
       message: expect.stringContaining("direct.invalid"),
     });
@@ -390,7 +439,9 @@ describe("proxies", () => {
       });
       const value = form.replace("PORT", String(await listen(proxy)));
       const made = transport({ attempts: 1, env: { HTTPS_PROXY: value, https_proxy: "", NO_PROXY: "10.0.0.0/8" } });
-      await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({ code: "registry-unreachable" });
+      await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({
+        code: "registry-unreachable",
+      });
       expect(seen).toEqual(["registry.invalid:443"]);
     },
   );
@@ -400,7 +451,9 @@ describe("proxies", () => {
     const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
     transport({ ports, env: { https_proxy: "http://me:se%20cret@proxy.corp:3128" } });
     expect(masked.sort()).toEqual(["se cret", "se%20cret"]);
-    expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).toThrow(/HTTPS_PROXY is not the http or https URL of a proxy/);
+    expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).toThrow(
+      /HTTPS_PROXY is not the http or https URL of a proxy/,
+    );
     expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).not.toThrow(/hunter2/);
     for (const login of ["me:100%", "m%e:secret"]) {
       expect(() => transport({ env: { HTTPS_PROXY: `http://${login}@proxy.corp:3128` } })).toThrow(

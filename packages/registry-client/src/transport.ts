@@ -21,9 +21,15 @@ export interface TransportRequest {
   body?: Uint8Array | RequestBody;
   /** How often this request is tried in all; the transport's own number unless told. */
   attempts?: number;
-  /** Whatever the status is, it is the answer: none is worth another try, and no Retry-After parks the host. For who wants to know what a registry does. */
+  /**
+   * Whatever the status is, it is the answer: none is worth another try, and no Retry-After parks the host. For who
+   * wants to know what a registry does.
+   */
   anyStatus?: boolean;
-  /** What is asked for has to be done by the host that is asked: no redirect to another one is followed. It is so for every POST and DELETE. */
+  /**
+   * What is asked for has to be done by the host that is asked: no redirect to another one is followed. It is so for
+   * every POST and DELETE.
+   */
   staysOnHost?: boolean;
   /** The answer's body is read whole, up to so many bytes, and a body that breaks off counts as a failed try. */
   readUpTo?: number;
@@ -39,17 +45,21 @@ export interface TransportResponse {
   headers(name: string): string[];
   /** The body, where `readUpTo` asked for it; its start, where the status is 400 or more; empty otherwise. */
   bytes: Uint8Array;
-  /** The body as it comes, counted, given up when nothing comes for too long. Where `bytes` does not have it: to be read to the end, or discarded. */
+  /**
+   * The body as it comes, counted, given up when nothing comes for too long. Where `bytes` does not have it: to be read
+   * to the end, or discarded.
+   */
   stream(): AsyncIterable<Uint8Array>;
   discard(): Promise<void>;
 }
 
 export interface Transport {
   /**
-   * Sends a request until it has an answer that is not worth another try, following redirects. An answer with a status of 400 or more is an answer.
-   * @throws InfrastructureError `registry-unreachable`, `registry-error` (still 408, 429 or 5xx after all tries), `redirect-refused`, `too-large`, `aborted`,
-   *   `certificate-untrusted`, `client-certificate-refused`; UserError `certificates-invalid`;
-   *   what the body's source throws
+   * Sends a request until it has an answer that is not worth another try, following redirects. An answer with a status
+   * of 400 or more is an answer.
+   * @throws InfrastructureError `registry-unreachable`, `registry-error` (still 408, 429 or 5xx after all tries),
+   *   `redirect-refused`, `too-large`, `aborted`, `certificate-untrusted`, `client-certificate-refused`; UserError
+   *   `certificates-invalid`; what the body's source throws
    */
   send(request: TransportRequest): Promise<TransportResponse>;
   readonly traffic: Traffic;
@@ -108,7 +118,8 @@ export function createTransport(options: TransportOptions): Transport {
       const response = await follow(request, attempt);
       const { status } = response;
       if (request.anyStatus === true || !isRetryStatus(status)) {
-        if (request.readUpTo !== undefined || status >= 400) response.bytes = await readAnswerBody(response, request.readUpTo ?? 0);
+        if (request.readUpTo !== undefined || status >= 400)
+          response.bytes = await readAnswerBody(response, request.readUpTo ?? 0);
         return { response };
       }
       const retryAfter = parseRetryAfter(response.header("retry-after"), new Date());
@@ -159,7 +170,8 @@ function createSender({ dispatchers, stop, pace, traffic, stallTimeout }: Sender
     const place = await gate.enter();
     try {
       await pace.sitOutPark(host);
-      // undici takes a connection back a turn of the event loop after its answer has ended, and until then would rather make a new one.
+      // undici takes a connection back a turn of the event loop after its answer has ended, and until then would rather
+      // make a new one.
       if (gate.isJustLeft()) await nextTurn();
       const selected = dispatchers.select(url);
       const dispatcher = selected instanceof Promise ? await selected : selected;

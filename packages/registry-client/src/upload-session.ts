@@ -23,10 +23,15 @@ export interface UploadSession {
 }
 
 /** Begins an upload. @throws InfrastructureError `registry-error`, …; UserError `registry-unauthorized` */
-export async function startUpload(context: DownloadContext, repository: Repository, digest: Digest): Promise<UploadSession> {
+export async function startUpload(
+  context: DownloadContext,
+  repository: Repository,
+  digest: Digest,
+): Promise<UploadSession> {
   const access: Access = { repository, action: "push" };
   const url = uploadsUrl(context, repository);
-  // Specification, end-4c: only for another algorithm than the one that a registry expects, since an unknown parameter is one more thing to stumble over.
+  // Specification, end-4c: only for another algorithm than the one that a registry expects, since an unknown parameter
+  // is one more thing to stumble over.
   if (digestAlgorithm(digest) !== "sha256") url.searchParams.set("digest-algorithm", digestAlgorithm(digest));
   const response = await context.authorized.send({ method: "POST", url }, access);
   if (response.status < 400) await response.discard();
@@ -35,8 +40,8 @@ export async function startUpload(context: DownloadContext, repository: Reposito
 }
 
 /**
- * Asks the registry to take a blob from another of its repositories. "mounted", or the upload that it began in place of that, or undefined where it did neither:
- * the upload that follows has the clearer error.
+ * Asks the registry to take a blob from another of its repositories. "mounted", or the upload that it began in place of
+ * that, or undefined where it did neither: the upload that follows has the clearer error.
  * @throws InfrastructureError `registry-error`, `registry-unreachable`
  */
 export async function startMount(
@@ -60,16 +65,22 @@ export async function startMount(
   }
   if (response.status < 400) await response.discard();
   if (response.status === 201) return "mounted";
-  if (response.status === 202 && response.header("location") !== undefined) return beginSession(context, response, access);
-  if (response.status < 400 || response.status >= 500) throw answerError(response, repository, "push to", `the mount of blob ${digest}`);
+  if (response.status === 202 && response.header("location") !== undefined)
+    return beginSession(context, response, access);
+  if (response.status < 400 || response.status >= 500)
+    throw answerError(response, repository, "push to", `the mount of blob ${digest}`);
   return undefined;
 }
 
 /**
- * What a registry has of an upload that broke off (specification, end-13); undefined where it does not know, or says what cannot be, so that a new upload has to
- * begin. `given` bytes have been sent at most.
+ * What a registry has of an upload that broke off (specification, end-13); undefined where it does not know, or says
+ * what cannot be, so that a new upload has to begin. `given` bytes have been sent at most.
  */
-export async function askUpload(context: DownloadContext, session: UploadSession, given: number): Promise<UploadSession | undefined> {
+export async function askUpload(
+  context: DownloadContext,
+  session: UploadSession,
+  given: number,
+): Promise<UploadSession | undefined> {
   let response: TransportResponse;
   try {
     response = await context.authorized.send({ method: "GET", url: session.url }, session.access);
@@ -79,7 +90,8 @@ export async function askUpload(context: DownloadContext, session: UploadSession
     throw error;
   }
   if (response.status < 400) await response.discard();
-  const received = response.status === 204 || response.status === 200 ? parseUploadRange(response.header("range")) : undefined;
+  const received =
+    response.status === 204 || response.status === 200 ? parseUploadRange(response.header("range")) : undefined;
   // `0-0` is one byte, and also how CNCF distribution writes none.
   if (received === undefined || received <= 1 || received > given) return undefined;
   return { ...followSession(context, session, response), received, isResumed: true };
@@ -96,11 +108,18 @@ export async function cancelUpload(context: DownloadContext, session: UploadSess
 }
 
 /** The session after an answer to one of its requests: at the newest location. */
-export function followSession(context: DownloadContext, session: UploadSession, response: TransportResponse): UploadSession {
+export function followSession(
+  context: DownloadContext,
+  session: UploadSession,
+  response: TransportResponse,
+): UploadSession {
   const location = response.header("location");
   return {
     ...session,
-    url: location === undefined ? session.url : resolveOwnUrl(location, response.url, context.plainHttp, "an upload location"),
+    url:
+      location === undefined
+        ? session.url
+        : resolveOwnUrl(location, response.url, context.plainHttp, "an upload location"),
     minChunk: parseContentLength(response.header("oci-chunk-min-length")) ?? session.minChunk,
   };
 }

@@ -27,8 +27,14 @@ useRegistry();
 async function* inChunks(content: Uint8Array, size = 65_536) {
   for (let at = 0; at < content.byteLength; at += size) yield content.subarray(at, at + size);
 }
-const bodies = () => requested("PATCH", "PUT").map(({ method, headers }) => [method, headers["content-range"], headers["content-length"]]);
-const onUploads = (method: string | string[], action: Fault["action"], times = 1): Fault => ({ method, path: "/uploads/", times, action });
+const bodies = () =>
+  requested("PATCH", "PUT").map(({ method, headers }) => [method, headers["content-range"], headers["content-length"]]);
+const onUploads = (method: string | string[], action: Fault["action"], times = 1): Fault => ({
+  method,
+  path: "/uploads/",
+  times,
+  action,
+});
 
 describe("what is refused", () => {
   test("content that is right only from where the upload was taken up", async () => {
@@ -36,7 +42,9 @@ describe("what is refused", () => {
     other[100] = (other[100] ?? 0) ^ 1;
     let opened = 0;
     server.faults = [onUploads("PUT", { kind: "reset-request", afterBytes: 20 * mebibyte })];
-    await expect(client.pushBlob(repository, largeBlob, () => inChunks(opened++ === 0 ? other : large))).rejects.toMatchObject({
+    await expect(
+      client.pushBlob(repository, largeBlob, () => inChunks(opened++ === 0 ? other : large)),
+    ).rejects.toMatchObject({
       code: "digest-mismatch",
     });
     expect(await stored()).toEqual([]);
@@ -48,7 +56,9 @@ describe("what is refused", () => {
       other[at] = (other[at] ?? 0) ^ 1;
       let opened = 0;
       server.faults = [onUploads("PUT", { kind: "reset-request", afterBytes: 20 * mebibyte })];
-      await expect(client.pushBlob(repository, largeBlob, () => inChunks(opened++ === 0 ? large : other))).rejects.toMatchObject({
+      await expect(
+        client.pushBlob(repository, largeBlob, () => inChunks(opened++ === 0 ? large : other)),
+      ).rejects.toMatchObject({
         code: "digest-mismatch",
         safeToRetry: false,
       });
@@ -81,7 +91,10 @@ describe("what is refused", () => {
     "an end of an upload that is answered $status, where the blob is not there",
     async ({ status }) => {
       server.faults = [onUploads("PUT", { kind: "status", status }, 99)];
-      await expect(client.pushBlob(repository, smallBlob, () => small)).rejects.toMatchObject({ code: "registry-error", attempts: 3 });
+      await expect(client.pushBlob(repository, smallBlob, () => small)).rejects.toMatchObject({
+        code: "registry-error",
+        attempts: 3,
+      });
     },
   );
 
@@ -103,13 +116,19 @@ describe("what is refused", () => {
   test("a registry that keeps nothing, after so many tries however much each of them sent", async () => {
     await restart({ uploadResume: false });
     server.faults = [onUploads(["PUT", "PATCH"], { kind: "reset-request", afterBytes: 10 * mebibyte }, 99)];
-    await expect(client.pushBlob(repository, largeBlob, () => large)).rejects.toMatchObject({ code: "registry-unreachable", attempts: 3 });
+    await expect(client.pushBlob(repository, largeBlob, () => large)).rejects.toMatchObject({
+      code: "registry-unreachable",
+      attempts: 3,
+    });
     expect(requested("PUT", "PATCH")).toHaveLength(3);
   });
 
   test.each([
     ["a disk", new Error("it is gone")],
-    ["another registry, for which all has been tried", new InfrastructureError("it is gone", { code: "registry-unreachable" })],
+    [
+      "another registry, for which all has been tried",
+      new InfrastructureError("it is gone", { code: "registry-unreachable" }),
+    ],
   ])("a source that fails (%s), which is its own error and no reason to begin again", async (_what, error) => {
     let opened = 0;
     async function* broken() {
@@ -125,7 +144,10 @@ describe("what is refused", () => {
 describe("an upload that nothing disturbs", () => {
   test("is one POST and one PUT where the blob is known to be missing", async () => {
     let bytes = 0;
-    await client.pushBlob(repository, largeBlob, () => inChunks(large), { isMissing: true, onBytes: (count) => (bytes += count) });
+    await client.pushBlob(repository, largeBlob, () => inChunks(large), {
+      isMissing: true,
+      onBytes: (count) => (bytes += count),
+    });
     expect(methods()).toEqual(["POST", "PUT"]);
     expect(bytes).toBe(largeBlob.size);
     expect(await stored()).toEqual([largeBlob.digest]);
@@ -265,15 +287,18 @@ describe("an upload that breaks off", () => {
     expect(await stored()).toEqual([smallBlob.digest]);
   });
 
-  test.each(["0-49999", "0-399999"])("begins again where the registry says that it has %s, which cannot be", async (Range) => {
-    server.faults = [
-      onUploads("PUT", { kind: "reset-request", afterBytes: 100_000 }),
-      onUploads("PATCH", { kind: "headers", set: { Range } }),
-    ];
-    await client.pushBlob(repository, smallBlob, () => inChunks(small));
-    expect(methods()).toEqual(["HEAD", "POST", "PUT", "GET", "PATCH", "HEAD", "POST", "PUT"]);
-    expect(await stored()).toEqual([smallBlob.digest]);
-  });
+  test.each(["0-49999", "0-399999"])(
+    "begins again where the registry says that it has %s, which cannot be",
+    async (Range) => {
+      server.faults = [
+        onUploads("PUT", { kind: "reset-request", afterBytes: 100_000 }),
+        onUploads("PATCH", { kind: "headers", set: { Range } }),
+      ];
+      await client.pushBlob(repository, smallBlob, () => inChunks(small));
+      expect(methods()).toEqual(["HEAD", "POST", "PUT", "GET", "PATCH", "HEAD", "POST", "PUT"]);
+      expect(await stored()).toEqual([smallBlob.digest]);
+    },
+  );
 
   test("begins again where the registry kept something else than it said", async () => {
     const refusal = '{"errors":[{"code":"DIGEST_INVALID","message":"x"}]}';

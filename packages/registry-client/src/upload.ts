@@ -13,7 +13,14 @@ import { formatRepository, type Repository } from "./oci/reference.ts";
 import { parseUploadRange } from "./ranges.ts";
 import { retryDelay } from "./retry.ts";
 import type { TransportResponse } from "./transport.ts";
-import { askUpload, cancelUpload, followSession, startMount, startUpload, type UploadSession } from "./upload-session.ts";
+import {
+  askUpload,
+  cancelUpload,
+  followSession,
+  startMount,
+  startUpload,
+  type UploadSession,
+} from "./upload-session.ts";
 
 /** What one request carries once it is known that a whole blob does not get there in one. Bytes. */
 const defaultChunk = 16 * 1024 * 1024;
@@ -56,8 +63,16 @@ async function hasFirstByte(
   throw answerError(response, repository, `${action} from`, `blob ${digest}`);
 }
 
-/** True when the registry mounted the blob; an upload that it began in place of that is cancelled. @throws InfrastructureError `registry-error`, … */
-export async function requestMount(context: DownloadContext, repository: Repository, digest: Digest, from: Repository): Promise<boolean> {
+/**
+ * True when the registry mounted the blob; an upload that it began in place of that is cancelled. @throws
+ * InfrastructureError `registry-error`, …
+ */
+export async function requestMount(
+  context: DownloadContext,
+  repository: Repository,
+  digest: Digest,
+  from: Repository,
+): Promise<boolean> {
   const begun = await startMount(context, repository, digest, from);
   if (begun !== undefined && begun !== "mounted") await cancelUpload(context, begun);
   return begun === "mounted";
@@ -98,10 +113,11 @@ interface Upload {
 }
 
 /**
- * Uploads a blob unless it is there: one POST, and one PUT with the whole content as a stream. Where that breaks off, the registry is asked how much of it it has,
- * and the rest follows; where it does not know, a new upload begins, which goes in chunks from then on. Content that is not what the descriptor says is never
- * completed.
- * @throws InfrastructureError `digest-mismatch`, `registry-error`, `registry-unreachable`, `too-large`; UserError `registry-unauthorized`; what the content throws
+ * Uploads a blob unless it is there: one POST, and one PUT with the whole content as a stream. Where that breaks off,
+ * the registry is asked how much of it it has, and the rest follows; where it does not know, a new upload begins, which
+ * goes in chunks from then on. Content that is not what the descriptor says is never completed.
+ * @throws InfrastructureError `digest-mismatch`, `registry-error`, `registry-unreachable`, `too-large`; UserError
+ *   `registry-unauthorized`; what the content throws
  */
 export async function uploadBlob(
   context: DownloadContext,
@@ -137,7 +153,8 @@ export async function uploadBlob(
     }
   } catch (error) {
     const { session, verified } = upload;
-    if (session !== undefined && (verified.isOwnFailure(error) || isRefusal(error))) await cancelUpload(context, session);
+    if (session !== undefined && (verified.isOwnFailure(error) || isRefusal(error)))
+      await cancelUpload(context, session);
     throw error;
   } finally {
     await upload.verified.close();
@@ -190,7 +207,10 @@ async function follow(
   }
 }
 
-/** Waits before the next try, unless there have been enough. Only what the registry is known to have gained counts as getting on. */
+/**
+ * Waits before the next try, unless there have been enough. Only what the registry is known to have gained counts as
+ * getting on.
+ */
 async function countFailure(upload: Upload, error: InfrastructureError): Promise<void> {
   const { context } = upload;
   if (upload.confirmed - upload.confirmedAtFailure >= progressWorth) upload.failures = 0;
@@ -221,11 +241,15 @@ async function sendChunk(upload: Upload, session: UploadSession, length: number)
   const stored = parseUploadRange(response.header("range"));
   const next = followSession(upload.context, session, response);
   // A registry that says nothing usable has said 202. `0-0` is no number at all (see askUpload).
-  if (stored === undefined || stored <= 1 || stored === end) return { kind: "further", session: { ...next, received: end } };
+  if (stored === undefined || stored <= 1 || stored === end)
+    return { kind: "further", session: { ...next, received: end } };
   if (stored > start && stored < end) return { kind: "further", session: { ...next, received: stored } };
-  const error = new InfrastructureError(`${session.url.host} says that it has ${stored} bytes of ${where}, of which ${end} were sent`, {
-    code: "registry-error",
-  });
+  const error = new InfrastructureError(
+    `${session.url.host} says that it has ${stored} bytes of ${where}, of which ${end} were sent`,
+    {
+      code: "registry-error",
+    },
+  );
   return { kind: "broken", error, isGone: true };
 }
 
@@ -262,7 +286,9 @@ async function sendBody(
 ): Promise<TransportResponse | InfrastructureError> {
   try {
     const body =
-      end - start <= smallBody ? await readAll(verified.read(start, end)) : { length: end - start, open: () => verified.read(start, end) };
+      end - start <= smallBody
+        ? await readAll(verified.read(start, end))
+        : { length: end - start, open: () => verified.read(start, end) };
     const response = await context.authorized.send({ ...request, body, attempts: 1 }, session.access);
     if (response.status < 400) await response.discard();
     return response;
@@ -297,11 +323,14 @@ function judgeRefusal(response: TransportResponse, session: UploadSession, where
   // The session is gone: a restart, another replica behind the same name.
   if (response.status === 404) return { kind: "broken", error, isGone: true };
   if (response.status !== 400) throw error;
-  // Olareg says 400 of an upload that it does not know; and after a break a registry may have kept something else than it told.
+  // Olareg says 400 of an upload that it does not know; and after a break a registry may have kept something else than
+  // it told.
   if (session.isResumed || ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"].some((code) => hasProblem(response, code)))
     return { kind: "broken", error, isGone: true };
   if (hasProblem(response, "DIGEST_INVALID") || hasProblem(response, "SIZE_INVALID")) {
-    throw new InfrastructureError(`${repository.registry} received other bytes than were sent for ${where}`, { code: "digest-mismatch" });
+    throw new InfrastructureError(`${repository.registry} received other bytes than were sent for ${where}`, {
+      code: "digest-mismatch",
+    });
   }
   throw error;
 }

@@ -3,7 +3,9 @@ import { type AuthOptions, type RegistryServer, startRegistry } from "./server.t
 import { digestOf, errorCodes } from "./testing.ts";
 
 const users = { joe: "secret: with a colon" };
-const basic = (name: string, password: string) => ({ Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` });
+const basic = (name: string, password: string) => ({
+  Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
+});
 const joe = basic("joe", users.joe);
 
 let server: RegistryServer;
@@ -12,8 +14,10 @@ const start = async (auth: AuthOptions) => {
 };
 afterEach(() => server.close());
 
-const call = (path: string, headers: Record<string, string> = {}, method = "GET") => fetch(`${server.url}${path}`, { method, headers });
-const upload = (name: string, headers: Record<string, string>, query = "") => call(`/v2/${name}/blobs/uploads/${query}`, headers, "POST");
+const call = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+  fetch(`${server.url}${path}`, { method, headers });
+const upload = (name: string, headers: Record<string, string>, query = "") =>
+  call(`/v2/${name}/blobs/uploads/${query}`, headers, "POST");
 const expectRefused = async (answer: Response, challenge: string) => {
   expect([answer.status, answer.headers.get("WWW-Authenticate")]).toEqual([401, challenge]);
   expect(await errorCodes(answer)).toEqual(["UNAUTHORIZED"]);
@@ -51,12 +55,19 @@ describe("bearer authentication", () => {
   const getToken = async (query: string, headers: Record<string, string> = joe) => {
     const answer = await call(`/token?service=goldenpath-registry&${query}`, headers);
     expect(answer.status).toBe(200);
-    return (await answer.json()) as { token: string; access_token: string; expires_in: number; issued_at: string; refresh_token?: string };
+    return (await answer.json()) as {
+      token: string;
+      access_token: string;
+      expires_in: number;
+      issued_at: string;
+      refresh_token?: string;
+    };
   };
   const bearer = async (query: string, headers?: Record<string, string>) => ({
     Authorization: `Bearer ${(await getToken(query, headers)).token}`,
   });
-  const postToken = (form: Record<string, string>) => fetch(`${server.url}/token`, { method: "POST", body: new URLSearchParams(form) });
+  const postToken = (form: Record<string, string>) =>
+    fetch(`${server.url}/token`, { method: "POST", body: new URLSearchParams(form) });
 
   it("says which scope it wants", async () => {
     await start({ kind: "bearer", users });
@@ -88,9 +99,18 @@ describe("bearer authentication", () => {
     const pull = await bearer("scope=repository:shop:pull");
     expect((await call("/v2/", pull)).status).toBe(200);
     expect((await call("/v2/shop/tags/list", pull)).status).toBe(404);
-    await expectRefused(await upload("shop", pull), `${realm()},scope="repository:shop:pull,push",error="insufficient_scope"`);
-    await expectRefused(await call("/v2/other/tags/list", pull), `${realm()},scope="repository:other:pull",error="insufficient_scope"`);
-    await expectRefused(await call("/v2/_catalog", pull), `${realm()},scope="registry:catalog:*",error="insufficient_scope"`);
+    await expectRefused(
+      await upload("shop", pull),
+      `${realm()},scope="repository:shop:pull,push",error="insufficient_scope"`,
+    );
+    await expectRefused(
+      await call("/v2/other/tags/list", pull),
+      `${realm()},scope="repository:other:pull",error="insufficient_scope"`,
+    );
+    await expectRefused(
+      await call("/v2/_catalog", pull),
+      `${realm()},scope="registry:catalog:*",error="insufficient_scope"`,
+    );
     const push = await bearer("scope=repository:shop:pull,push");
     expect((await upload("shop", push)).status).toBe(202);
     expect((await call("/v2/shop/manifests/v1", push, "DELETE")).status).toBe(401);
@@ -105,7 +125,11 @@ describe("bearer authentication", () => {
     await start({ kind: "bearer", users });
     const digest = digestOf("content");
     const both = await bearer("scope=repository:secret:pull,push&scope=repository:shop:pull,push");
-    await fetch(`${server.url}/v2/secret/blobs/uploads/?digest=${digest}`, { method: "POST", body: "content", headers: both });
+    await fetch(`${server.url}/v2/secret/blobs/uploads/?digest=${digest}`, {
+      method: "POST",
+      body: "content",
+      headers: both,
+    });
     const mount = `?mount=${digest}&from=secret`;
     expect((await upload("shop", await bearer("scope=repository:shop:pull,push"), mount)).status).toBe(202);
     expect((await server.snapshot()).shop).toBeUndefined();
@@ -129,7 +153,11 @@ describe("bearer authentication", () => {
   it("writes a token both ways, with its life", async () => {
     await start({ kind: "bearer", users, expiresIn: 120 });
     const token = await getToken("");
-    expect(token).toMatchObject({ access_token: token.token, expires_in: 120, issued_at: expect.stringMatching(/^\d{4}-.*Z$/) });
+    expect(token).toMatchObject({
+      access_token: token.token,
+      expires_in: 120,
+      issued_at: expect.stringMatching(/^\d{4}-.*Z$/),
+    });
     expect(token).not.toHaveProperty("refresh_token");
   });
 

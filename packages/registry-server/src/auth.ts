@@ -28,7 +28,10 @@ export interface Authorizer {
    */
   authorize(exchange: Exchange, access: readonly Access[]): void;
   mayPull(exchange: Exchange, name: string): boolean;
-  /** `/token`: GET with Basic (the distribution project's token specification) and POST (its OAuth2 form). Undefined where there is none. */
+  /**
+   * `/token`: GET with Basic (the distribution project's token specification) and POST (its OAuth2 form). Undefined
+   * where there is none.
+   */
   serveToken?: (exchange: Exchange) => Promise<Reply>;
 }
 
@@ -66,12 +69,14 @@ function createBearerAuthorizer(options: AuthOptions & { kind: "bearer" }): Auth
   };
   const holds = (grant: Grant, wanted: Access): boolean =>
     grant.access.some(
-      (one) => one.type === wanted.type && one.name === wanted.name && (one.action === wanted.action || one.action === "*"),
+      (one) =>
+        one.type === wanted.type && one.name === wanted.name && (one.action === wanted.action || one.action === "*"),
     );
 
   const issue = (user: string | undefined, scopes: readonly string[], offline: boolean): Reply => {
     const wanted = scopes.flatMap(parseScope);
-    const access = user === undefined ? wanted.filter((one) => one.type === "repository" && one.action === "pull") : wanted;
+    const access =
+      user === undefined ? wanted.filter((one) => one.type === "repository" && one.action === "pull") : wanted;
     const token = randomBytes(24).toString("base64url");
     const now = Date.now();
     for (const [old, grant] of grants) if (grant.expiresAt <= now) grants.delete(old);
@@ -95,7 +100,12 @@ function createBearerAuthorizer(options: AuthOptions & { kind: "bearer" }): Auth
   return {
     authorize(exchange, access) {
       const grant = grantOf(exchange);
-      const error = exchange.headers.authorization === undefined ? undefined : grant === undefined ? "invalid_token" : "insufficient_scope";
+      const error =
+        exchange.headers.authorization === undefined
+          ? undefined
+          : grant === undefined
+            ? "invalid_token"
+            : "insufficient_scope";
       if (grant?.access !== undefined && access.every((wanted) => holds(grant, wanted))) return;
       refuseUnauthorized(renderChallenge(exchange, access, error));
     },
@@ -134,7 +144,8 @@ function parseScope(scope: string): Access[] {
 
 function renderChallenge(exchange: Exchange, access: readonly Access[], error: string | undefined): string {
   const [first] = access;
-  const scope = first === undefined ? undefined : `${first.type}:${first.name}:${access.map((one) => one.action).join(",")}`;
+  const scope =
+    first === undefined ? undefined : `${first.type}:${first.name}:${access.map((one) => one.action).join(",")}`;
   const host = exchange.headers.host ?? "localhost";
   return [
     `Bearer realm="http://${/^[A-Za-z0-9.:[\]-]+$/.test(host) ? host : "localhost"}/token"`,
@@ -145,7 +156,11 @@ function renderChallenge(exchange: Exchange, access: readonly Access[], error: s
 }
 
 function refuseUnauthorized(challenge: string): never {
-  throw new RegistryError(401, { code: "UNAUTHORIZED", message: "authentication required" }, { "WWW-Authenticate": challenge });
+  throw new RegistryError(
+    401,
+    { code: "UNAUTHORIZED", message: "authentication required" },
+    { "WWW-Authenticate": challenge },
+  );
 }
 
 function userOf(exchange: Exchange, users: Record<string, string>): string | undefined {

@@ -44,12 +44,16 @@ describe("matchesEtag", () => {
     [`"${digest}"`, digest, false, true],
     [`"${other}", "${digest}"`, digest, false, true],
     ["*", digest, false, true],
-  ])("%s against %s (weakly: %s) → %s", (header, current, weakly, expected) => expect(matchesEtag(header, current, weakly)).toBe(expected));
+  ])("%s against %s (weakly: %s) → %s", (header, current, weakly, expected) =>
+    expect(matchesEtag(header, current, weakly)).toBe(expected),
+  );
 });
 
 describe("paginate", () => {
   const list = ["a", "b", "c"];
-  it.each(["-1", "x", "", "1.5"])("refuses n=%j", (n) => expect(() => paginate(list, new URLSearchParams({ n }))).toThrow(RegistryError));
+  it.each(["-1", "x", "", "1.5"])("refuses n=%j", (n) =>
+    expect(() => paginate(list, new URLSearchParams({ n }))).toThrow(RegistryError),
+  );
   it.each([
     [{}, undefined, ["a", "b", "c"], undefined],
     [{ n: "2" }, undefined, ["a", "b"], "b"],

@@ -6,7 +6,10 @@ export function formatEtag(digest: Digest): string {
   return `"${digest}"`;
 }
 
-/** Whether an `If-Match`/`If-None-Match` value names the digest (`undefined`: there is nothing), by RFC 9110 section 13.1. */
+/**
+ * Whether an `If-Match`/`If-None-Match` value names the digest (`undefined`: there is nothing), by RFC 9110 section
+ * 13.1.
+ */
 export function matchesEtag(header: string, digest: Digest | undefined, weakly: boolean): boolean {
   if (digest === undefined) return false;
   if (header.trim() === "*") return true;
@@ -35,7 +38,8 @@ export function checkPreconditions(
   const match = exchange.headers["if-match"];
   const noneMatch = exchange.headers["if-none-match"];
   const failed =
-    (match !== undefined && !matchesEtag(match, current, false)) || (noneMatch !== undefined && matchesEtag(noneMatch, current, true));
+    (match !== undefined && !matchesEtag(match, current, false)) ||
+    (noneMatch !== undefined && matchesEtag(noneMatch, current, true));
   if (!failed) return;
   const message = current === undefined ? `'${reference}' does not exist` : `'${reference}' is ${current}`;
   refuse(412, "DENIED", message, current === undefined ? {} : { headers: etagHeader(current, settings) });
@@ -53,8 +57,9 @@ export interface ByteRange {
 }
 
 /**
- * The one range that a `Range` header asks for, cut to the content's size; undefined where the whole content is the right answer (no header, another unit, a
- * syntax error, several ranges: RFC 9110 section 14.2); `unsatisfiable` where it lies outside.
+ * The one range that a `Range` header asks for, cut to the content's size; undefined where the whole content is the
+ * right answer (no header, another unit, a syntax error, several ranges: RFC 9110 section 14.2); `unsatisfiable` where
+ * it lies outside.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
   const found = /^bytes=\s*([0-9]*)-([0-9]*)\s*$/i.exec(header ?? "");
@@ -70,7 +75,9 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
   return { start: Number(first), end: last === "" ? size : Math.min(Number(last) + 1, size) };
 }
 
-/** The first and the last byte of an upload's `Content-Range`, which has the specification's own form `<start>-<end>`. */
+/**
+ * The first and the last byte of an upload's `Content-Range`, which has the specification's own form `<start>-<end>`.
+ */
 export function parseContentRange(header: string): { first: number; last: number } {
   const found = /^([0-9]{1,15})-([0-9]{1,15})$/.exec(header);
   if (found === null || Number(found[2]) < Number(found[1])) {
@@ -89,7 +96,8 @@ export function paginate(
   most: number = Number.POSITIVE_INFINITY,
 ): { page: string[]; next: string | undefined } {
   const n = query.get("n");
-  if (n !== null && !/^[0-9]{1,9}$/.test(n)) return refuse(400, "UNSUPPORTED" satisfies ErrorCode, `n='${n}' is not a number`);
+  if (n !== null && !/^[0-9]{1,9}$/.test(n))
+    return refuse(400, "UNSUPPORTED" satisfies ErrorCode, `n='${n}' is not a number`);
   const last = query.get("last");
   const rest = last === null ? sorted : sorted.filter((item) => item > last);
   const page = rest.slice(0, Math.min(n === null ? Number.POSITIVE_INFINITY : Number(n), most));

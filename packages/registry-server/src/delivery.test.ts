@@ -53,7 +53,8 @@ describe("a scripted fault", () => {
     server.faults = [{ times: 1, action }];
   };
   /** The fault has passed: the same request is answered rightly. */
-  const expectRecovery = async () => expect(await observe(blob)).toMatchObject({ status: 200, body: content, end: "whole" });
+  const expectRecovery = async () =>
+    expect(await observe(blob)).toMatchObject({ status: 200, body: content, end: "whole" });
 
   it("answers with a status, headers and a body in the registry's place", async () => {
     script({ kind: "status", status: 429, headers: { "Retry-After": "7" } });
@@ -89,12 +90,15 @@ describe("a scripted fault", () => {
     expect((await observe(blob)).status).toBe(404);
   });
 
-  it.each<FaultAction>([{ kind: "reset" }, { kind: "reset-headers" }])("breaks off before the answer is one: %j", async (action) => {
-    script(action);
-    expect(await observe(blob)).toEqual({ headers: {}, body: "", end: "broken" });
-    expect(server.requests[0]).toMatchObject({ status: 0, fault: action.kind });
-    await expectRecovery();
-  });
+  it.each<FaultAction>([{ kind: "reset" }, { kind: "reset-headers" }])(
+    "breaks off before the answer is one: %j",
+    async (action) => {
+      script(action);
+      expect(await observe(blob)).toEqual({ headers: {}, body: "", end: "broken" });
+      expect(server.requests[0]).toMatchObject({ status: 0, fault: action.kind });
+      await expectRecovery();
+    },
+  );
 
   it.each([0, 1, 100_000, content.length - 1])("breaks off after %d bytes of the body", async (afterBytes) => {
     for (const kind of ["reset-body", "truncate"] as const) {
@@ -118,7 +122,11 @@ describe("a scripted fault", () => {
 
   it("falls silent after some bytes, for good or for a while", async () => {
     script({ kind: "stall", afterBytes: 100 });
-    expect(await observe(blob, { patience: 200 })).toMatchObject({ status: 200, body: content.slice(0, 100), end: "silent" });
+    expect(await observe(blob, { patience: 200 })).toMatchObject({
+      status: 200,
+      body: content.slice(0, 100),
+      end: "silent",
+    });
     script({ kind: "stall" });
     expect(await observe(blob, { patience: 200 })).toMatchObject({ status: 200, body: "", end: "silent" });
     script({ kind: "stall", afterBytes: 100, milliseconds: 50 });
@@ -147,11 +155,22 @@ describe("a scripted fault", () => {
     expect((await observe(blob)).headers["docker-content-digest"]).toBe(digestOf("other"));
     script({ kind: "headers", set: { "content-type": "text/html", "Docker-Content-Digest": null } });
     const seen = await observe(blob);
-    expect([seen.headers["content-type"], seen.headers["docker-content-digest"], seen.body]).toEqual(["text/html", undefined, content]);
+    expect([seen.headers["content-type"], seen.headers["docker-content-digest"], seen.body]).toEqual([
+      "text/html",
+      undefined,
+      content,
+    ]);
     script({ kind: "content-length", by: 5 });
-    expect(await observe(blob)).toMatchObject({ headers: { "content-length": String(content.length + 5) }, body: content, end: "broken" });
+    expect(await observe(blob)).toMatchObject({
+      headers: { "content-length": String(content.length + 5) },
+      body: content,
+      end: "broken",
+    });
     script({ kind: "content-length", by: -5 });
-    expect(await observe(blob)).toMatchObject({ headers: { "content-length": String(content.length - 5) }, body: content.slice(0, -5) });
+    expect(await observe(blob)).toMatchObject({
+      headers: { "content-length": String(content.length - 5) },
+      body: content.slice(0, -5),
+    });
     await expectRecovery();
   });
 
@@ -185,9 +204,13 @@ describe("a scripted fault", () => {
       const config = await putBlob(server.url, "shop", "{}");
       const subject = describeContent("subject", imageType);
       const manifest = renderManifest({ config, layers: [], subject });
-      expect((await sendManifest(server.url, "shop", digestOf(manifest), manifest)).headers.get("OCI-Subject")).toBe(subject.digest);
+      expect((await sendManifest(server.url, "shop", digestOf(manifest), manifest)).headers.get("OCI-Subject")).toBe(
+        subject.digest,
+      );
       const unrelated = renderManifest({ config, layers: [] });
-      expect((await sendManifest(server.url, "shop", digestOf(unrelated), unrelated)).headers.has("OCI-Subject")).toBe(false);
+      expect((await sendManifest(server.url, "shop", digestOf(unrelated), unrelated)).headers.has("OCI-Subject")).toBe(
+        false,
+      );
       const list = await observe(`${server.url}/v2/shop/referrers/${subject.digest}`);
       expect([list.status, JSON.parse(list.body).manifests]).toEqual([200, []]);
     }

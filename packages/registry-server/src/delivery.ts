@@ -38,7 +38,11 @@ export function replaceReply(action: FaultAction, target: string): Delivery | un
 }
 
 /** The registry's answer → what goes out instead. */
-export function alterReply(reply: Reply, action: FaultAction | undefined, request: { method: string; path: string }): Delivery {
+export function alterReply(
+  reply: Reply,
+  action: FaultAction | undefined,
+  request: { method: string; path: string },
+): Delivery {
   switch (action?.kind) {
     case "status":
       return { reply: renderStatus(action) };
@@ -89,7 +93,8 @@ function forgetReferrers(reply: Reply, request: { method: string; path: string }
 function renderStatus(action: FaultAction & { kind: "status" }): Reply {
   const { status, headers = {}, body } = action;
   if (body !== undefined) return bytesReply(status, Buffer.from(body), "text/plain", headers);
-  const code = status === 401 ? "UNAUTHORIZED" : status === 403 ? "DENIED" : status === 429 ? "TOOMANYREQUESTS" : "UNKNOWN";
+  const code =
+    status === 401 ? "UNAUTHORIZED" : status === 403 ? "DENIED" : status === 429 ? "TOOMANYREQUESTS" : "UNKNOWN";
   return renderError(new RegistryError(status, { code, message: "a scripted fault" }, { ...headers }));
 }
 
@@ -97,11 +102,19 @@ function renderStatus(action: FaultAction & { kind: "status" }): Reply {
 function setHeaders(headers: Reply["headers"], set: Readonly<Record<string, string | null>>): Reply["headers"] {
   const names = new Set(Object.keys(set).map((name) => name.toLowerCase()));
   const kept = Object.entries(headers).filter(([name]) => !names.has(name.toLowerCase()));
-  return Object.fromEntries([...kept, ...Object.entries(set).filter((entry): entry is [string, string] => entry[1] !== null)]);
+  return Object.fromEntries([
+    ...kept,
+    ...Object.entries(set).filter((entry): entry is [string, string] => entry[1] !== null),
+  ]);
 }
 
 /** Sends an answer. `count` hears of each piece of the body before it goes out. */
-export async function deliver(delivery: Delivery, response: ServerResponse, method: string, count: (bytes: number) => void): Promise<void> {
+export async function deliver(
+  delivery: Delivery,
+  response: ServerResponse,
+  method: string,
+  count: (bytes: number) => void,
+): Promise<void> {
   try {
     await send(delivery, response, method, count);
   } finally {
@@ -110,9 +123,15 @@ export async function deliver(delivery: Delivery, response: ServerResponse, meth
   }
 }
 
-async function send(delivery: Delivery, response: ServerResponse, method: string, count: (bytes: number) => void): Promise<void> {
+async function send(
+  delivery: Delivery,
+  response: ServerResponse,
+  method: string,
+  count: (bytes: number) => void,
+): Promise<void> {
   const { reply, cut, reset, lengthOff = 0 } = delivery;
-  // Not `response.socket`: a client that has read all of the answer before may ask again while that is still being ended, and until then this one has none.
+  // Not `response.socket`: a client that has read all of the answer before may ask again while that is still being
+  // ended, and until then this one has none.
   const { socket } = response.req;
   if (socket.destroyed) return;
   if (reset === "before") return void socket.resetAndDestroy();
@@ -152,7 +171,11 @@ async function send(delivery: Delivery, response: ServerResponse, method: string
   else response.end();
 }
 
-async function stop(response: ServerResponse, socket: Socket, cut: NonNullable<Delivery["cut"]>): Promise<"stopped" | "resumed"> {
+async function stop(
+  response: ServerResponse,
+  socket: Socket,
+  cut: NonNullable<Delivery["cut"]>,
+): Promise<"stopped" | "resumed"> {
   await write(response, Buffer.alloc(0));
   switch (cut.how) {
     case "reset":

@@ -1,6 +1,9 @@
 import { jsonReply, type Reply } from "./reply.ts";
 
-/** The distribution specification's error codes, and after them those of registries that are imitated; `UNKNOWN` is only sent with a 5xx. */
+/**
+ * The distribution specification's error codes, and after them those of registries that are imitated; `UNKNOWN` is only
+ * sent with a 5xx.
+ */
 export type ErrorCode =
   | "BLOB_UNKNOWN"
   | "BLOB_UPLOAD_INVALID"
@@ -50,7 +53,11 @@ export function refuse(
   message: string,
   more: { detail?: unknown; headers?: Record<string, string> } = {},
 ): never {
-  throw new RegistryError(status, { code, message, ...(more.detail === undefined ? {} : { detail: more.detail }) }, more.headers);
+  throw new RegistryError(
+    status,
+    { code, message, ...(more.detail === undefined ? {} : { detail: more.detail }) },
+    more.headers,
+  );
 }
 
 export function renderError(error: RegistryError): Reply {

@@ -13,7 +13,9 @@ describe("matchesFault", () => {
     [{}, "/v2/", true],
     [{ method: "GET" }, "/v2/", true],
     [{ method: ["HEAD", "GET"], path: /MANIFESTS/i }, "/v2/a/manifests/v1", true],
-  ])("%j against GET %s: %s", (matcher, path, expected) => expect(matchesFault({ ...matcher, action }, get(path))).toBe(expected));
+  ])("%j against GET %s: %s", (matcher, path, expected) =>
+    expect(matchesFault({ ...matcher, action }, get(path))).toBe(expected),
+  );
 
   it("sees the query", () => {
     const fault = { path: "/uploads/\\?.*mount=", action };
@@ -31,7 +33,13 @@ describe("createFaultSelector", () => {
   });
 
   it("lets `after` requests pass and hits `times`", () => {
-    expect(hits(createFaultSelector([{ action, after: 1, times: 2 }]), 5)).toEqual([undefined, "reset", "reset", undefined, undefined]);
+    expect(hits(createFaultSelector([{ action, after: 1, times: 2 }]), 5)).toEqual([
+      undefined,
+      "reset",
+      "reset",
+      undefined,
+      undefined,
+    ]);
   });
 
   it("counts only requests that match", () => {

@@ -19,8 +19,9 @@ export function algorithmOf(digest: Digest): Algorithm {
 }
 
 /**
- * A repository's name by the distribution specification ("Pulling manifests"), and no longer than the 255 characters that clients can write.
- * A component never starts with a dot or an underscore, so a name is a safe relative path, and `_…` beside it can't be a repository.
+ * A repository's name by the distribution specification ("Pulling manifests"), and no longer than the 255 characters
+ * that clients can write. A component never starts with a dot or an underscore, so a name is a safe relative path, and
+ * `_…` beside it can't be a repository.
  */
 export function isRepositoryName(value: string): boolean {
   return value.length <= 255 && namePattern.test(value);
@@ -30,7 +31,10 @@ export function isTag(value: string): boolean {
   return tagPattern.test(value);
 }
 
-/** True where `prefix` is the repository itself or whole components in front of it: `vetted` holds `vetted/shop`, not `vetted2`. */
+/**
+ * True where `prefix` is the repository itself or whole components in front of it: `vetted` holds `vetted/shop`, not
+ * `vetted2`.
+ */
 export function isWithinPrefix(name: string, prefix: string): boolean {
   const parent = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
   return name === parent || name.startsWith(`${parent}/`);

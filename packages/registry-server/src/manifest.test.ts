@@ -51,7 +51,10 @@ describe("parseManifest", () => {
   it("wants an image's config and layers, but for those that others serve", () => {
     const foreign = describeContent("foreign", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
     const docker = describeContent("docker", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
-    expect(parse({ ...image, layers: [layer, foreign, docker] })).toMatchObject({ blobs: [config.digest, layer.digest], children: [] });
+    expect(parse({ ...image, layers: [layer, foreign, docker] })).toMatchObject({
+      blobs: [config.digest, layer.digest],
+      children: [],
+    });
   });
 
   it("wants an index's children", () => {

@@ -6,7 +6,10 @@ import type { ManifestRecord } from "./store.ts";
 export const maxManifestBytes = 4 * 1024 * 1024;
 
 export const indexMediaType = "application/vnd.oci.image.index.v1+json";
-const imageTypes = ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
+const imageTypes = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
 const indexTypes = [indexMediaType, "application/vnd.docker.distribution.manifest.list.v2+json"];
 
 /** A pushed manifest, understood as far as a registry has to. */
@@ -21,8 +24,9 @@ export interface ParsedManifest {
 type Json = Record<string, unknown>;
 
 /**
- * Checks what an image's or an index's bytes say. The media type is the JSON's own, and otherwise the request's; where they differ, or where one document has the
- * fields of both kinds, it is refused, since clients could take it for different things (CVE-2021-41190).
+ * Checks what an image's or an index's bytes say. The media type is the JSON's own, and otherwise the request's; where
+ * they differ, or where one document has the fields of both kinds, it is refused, since clients could take it for
+ * different things (CVE-2021-41190).
  * @throws RegistryError 400 MANIFEST_INVALID
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): ParsedManifest {
@@ -31,11 +35,13 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   if (declared !== undefined && typeof declared !== "string") return invalid("mediaType is not a string");
   const sent = contentType?.split(";")[0]?.trim();
   const mediaType = declared ?? sent;
-  if (mediaType === undefined || mediaType === "") return invalid("neither it nor the Content-Type says which media type it has");
+  if (mediaType === undefined || mediaType === "")
+    return invalid("neither it nor the Content-Type says which media type it has");
   if (declared !== undefined && sent !== undefined && sent !== "" && sent !== declared)
     return invalid(`it says it is ${declared}, and the Content-Type ${sent}`);
   if (json.schemaVersion !== 2) return invalid("schemaVersion is not 2");
-  const subject = json.subject === undefined || json.subject === null ? undefined : parseDescriptor(json.subject, "subject").digest;
+  const subject =
+    json.subject === undefined || json.subject === null ? undefined : parseDescriptor(json.subject, "subject").digest;
   const annotations = parseAnnotations(json.annotations);
   const artifactType = json.artifactType;
   if (artifactType !== undefined && typeof artifactType !== "string") return invalid("artifactType is not a string");
@@ -53,11 +59,19 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     if ("manifests" in json) return invalid("an image has no manifests");
     const config = parseDescriptor(json.config, "config");
     const layers = parseDescriptors(json.layers, "layers").filter((layer) => !isForeign(layer.mediaType));
-    return { record: record(config.mediaType), blobs: [config.digest, ...layers.map((layer) => layer.digest)], children: [] };
+    return {
+      record: record(config.mediaType),
+      blobs: [config.digest, ...layers.map((layer) => layer.digest)],
+      children: [],
+    };
   }
   if (indexTypes.includes(mediaType)) {
     if ("layers" in json || "config" in json) return invalid("an index has neither config nor layers");
-    return { record: record(), blobs: [], children: parseDescriptors(json.manifests, "manifests").map((child) => child.digest) };
+    return {
+      record: record(),
+      blobs: [],
+      children: parseDescriptors(json.manifests, "manifests").map((child) => child.digest),
+    };
   }
   return invalid(`the media type ${mediaType} is neither an image's nor an index's`);
 }
@@ -95,7 +109,9 @@ function parseAnnotations(value: unknown): Record<string, string> | undefined {
 
 /** Layers that their vendors don't let others serve: a client takes them from elsewhere, so they needn't be here. */
 function isForeign(mediaType: string): boolean {
-  return mediaType.includes("nondistributable") || mediaType === "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+  return (
+    mediaType.includes("nondistributable") || mediaType === "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+  );
 }
 
 function isObject(value: unknown): value is Json {

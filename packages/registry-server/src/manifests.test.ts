@@ -36,7 +36,10 @@ describe.each(["memory", "directory"])("manifests in a registry in %s", (where) 
   const referrers = async (subject: string, query = "") => {
     const answer = await fetch(`${server.url}/v2/shop/referrers/${subject}${query}`);
     expect([answer.status, answer.headers.get("Content-Type")]).toEqual([200, indexType]);
-    return { headers: answer.headers, manifests: ((await answer.json()) as { manifests: Record<string, unknown>[] }).manifests };
+    return {
+      headers: answer.headers,
+      manifests: ((await answer.json()) as { manifests: Record<string, unknown>[] }).manifests,
+    };
   };
 
   describe("refuses", () => {
@@ -124,19 +127,19 @@ describe.each(["memory", "directory"])("manifests in a registry in %s", (where) 
     const digest = digestOf(bytes, by === "sha512" ? "sha512" : "sha256");
     const reference = by === "tag" ? "v1" : digest;
     const put = await send(reference, bytes);
-    expect([put.status, put.headers.get("Location"), put.headers.get("Docker-Content-Digest"), put.headers.has("OCI-Subject")]).toEqual([
-      201,
-      `/v2/shop/manifests/${reference}`,
-      digest,
-      false,
-    ]);
+    expect([
+      put.status,
+      put.headers.get("Location"),
+      put.headers.get("Docker-Content-Digest"),
+      put.headers.has("OCI-Subject"),
+    ]).toEqual([201, `/v2/shop/manifests/${reference}`, digest, false]);
     for (const name of [reference, digest]) {
       const answer = await get(name);
-      expect([answer.headers.get("Content-Type"), answer.headers.get("Docker-Content-Digest"), await answer.text()]).toEqual([
-        imageType,
-        digest,
-        bytes,
-      ]);
+      expect([
+        answer.headers.get("Content-Type"),
+        answer.headers.get("Docker-Content-Digest"),
+        await answer.text(),
+      ]).toEqual([imageType, digest, bytes]);
       const head = await get(name, {}, "HEAD");
       expect([head.status, head.headers.get("Content-Length")]).toEqual([200, String(Buffer.byteLength(bytes))]);
     }
@@ -209,7 +212,11 @@ describe.each(["memory", "directory"])("manifests in a registry in %s", (where) 
     it("are listed for a subject that doesn't exist yet, with type and annotations, and go when deleted", async () => {
       const subject = describeContent("a subject to come", imageType);
       const plain = await putImage(server.url, "shop", undefined, { subject });
-      const typed = await putImage(server.url, "shop", undefined, { subject, artifactType: "application/x", annotations: { a: "b" } });
+      const typed = await putImage(server.url, "shop", undefined, {
+        subject,
+        artifactType: "application/x",
+        annotations: { a: "b" },
+      });
       await putImage(server.url, "shop", "unrelated");
       await putImage(server.url, "other", undefined, { subject });
       const indexManifest = renderManifest({ mediaType: indexType, manifests: [], subject });
@@ -222,7 +229,13 @@ describe.each(["memory", "directory"])("manifests in a registry in %s", (where) 
       expect(manifests).toEqual(
         [
           { mediaType: imageType, digest: plain.digest, size: plain.size, artifactType: configType },
-          { mediaType: imageType, digest: typed.digest, size: typed.size, artifactType: "application/x", annotations: { a: "b" } },
+          {
+            mediaType: imageType,
+            digest: typed.digest,
+            size: typed.size,
+            artifactType: "application/x",
+            annotations: { a: "b" },
+          },
           { mediaType: indexType, digest: digestOf(indexManifest), size },
         ].sort((a, b) => (a.digest < b.digest ? -1 : 1)),
       );

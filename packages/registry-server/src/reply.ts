@@ -12,7 +12,10 @@ export interface Exchange {
   body: AsyncIterable<Uint8Array>;
 }
 
-/** One answer: plain data, so that faults can change it before it is sent. A body always comes with its `Content-Length`. */
+/**
+ * One answer: plain data, so that faults can change it before it is sent. A body always comes with its
+ * `Content-Length`.
+ */
 export interface Reply {
   status: number;
   headers: Record<string, string | string[]>;
@@ -25,8 +28,17 @@ export function emptyReply(status: number, headers: Record<string, string | stri
   return { status, headers: status === 204 || status === 304 ? headers : { ...headers, "Content-Length": "0" } };
 }
 
-export function bytesReply(status: number, body: Uint8Array, contentType: string, headers: Record<string, string | string[]> = {}): Reply {
-  return { status, headers: { "Content-Type": contentType, "Content-Length": String(body.byteLength), ...headers }, body };
+export function bytesReply(
+  status: number,
+  body: Uint8Array,
+  contentType: string,
+  headers: Record<string, string | string[]> = {},
+): Reply {
+  return {
+    status,
+    headers: { "Content-Type": contentType, "Content-Length": String(body.byteLength), ...headers },
+    body,
+  };
 }
 
 export function jsonReply(

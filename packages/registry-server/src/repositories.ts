@@ -5,7 +5,10 @@ import { createRepositoryState, type ManifestRecord, type RepositoryState, type 
 /** Per repository, sorted; two of them are equal exactly when nothing that a client can see has changed. */
 export type Snapshot = Record<string, { manifests: string[]; tags: Record<string, string>; blobs: string[] }>;
 
-/** The registry's contents: what is in which repository. Changes happen one after another, and are stored before they are seen. */
+/**
+ * The registry's contents: what is in which repository. Changes happen one after another, and are stored before they
+ * are seen.
+ */
 export interface Repositories {
   find(name: string): Readonly<RepositoryState> | undefined;
   /** Sorted. */
@@ -17,8 +20,8 @@ export interface Repositories {
   /** False when it wasn't there. */
   deleteBlob(name: string, digest: Digest): Promise<boolean>;
   /**
-   * Stores a manifest and points tags to it. `check` sees the repository as it is when the change takes place, with no other change between; what it throws
-   * refuses the change.
+   * Stores a manifest and points tags to it. `check` sees the repository as it is when the change takes place, with no
+   * other change between; what it throws refuses the change.
    */
   putManifest(
     name: string,

@@ -32,7 +32,9 @@ export async function serveBlob(
   const isRanged = settings.ranges && (ifRange === undefined || ifRange === formatEtag(digest));
   const range = isRanged ? parseRange(exchange.headers.range, size) : undefined;
   if (range === "unsatisfiable") {
-    return refuse(416, "SIZE_INVALID", `the blob has ${size} bytes`, { headers: { "Content-Range": `bytes */${size}` } });
+    return refuse(416, "SIZE_INVALID", `the blob has ${size} bytes`, {
+      headers: { "Content-Range": `bytes */${size}` },
+    });
   }
   const { start, end }: ByteRange = range ?? { start: 0, end: size };
   const length = { "Content-Length": String(end - start) };

@@ -5,7 +5,12 @@ import { indexMediaType, maxManifestBytes } from "./manifest.ts";
 import { type Exchange, jsonReply, type Reply } from "./reply.ts";
 import type { Repositories } from "./repositories.ts";
 
-export function listTags(repositories: Repositories, exchange: Exchange, name: string, pageSize: number | undefined): Reply {
+export function listTags(
+  repositories: Repositories,
+  exchange: Exchange,
+  name: string,
+  pageSize: number | undefined,
+): Reply {
   const state = repositories.find(name);
   if (state === undefined) return refuse(404, "NAME_UNKNOWN", `there is no repository ${name}`);
   const { page, next } = paginate([...state.tags.keys()].sort(), exchange.query, pageSize);
@@ -18,8 +23,9 @@ export function listRepositories(repositories: Repositories, exchange: Exchange,
 }
 
 /**
- * The manifests of a repository that name `subject` as theirs, sorted by digest, whether or not the subject exists. An unknown repository has none: a 404 would say
- * that the registry doesn't have this API. A page is never larger than a manifest may be.
+ * The manifests of a repository that name `subject` as theirs, sorted by digest, whether or not the subject exists. An
+ * unknown repository has none: a 404 would say that the registry doesn't have this API. A page is never larger than a
+ * manifest may be.
  */
 export function listReferrers(
   repositories: Repositories,
@@ -34,7 +40,13 @@ export function listReferrers(
     .filter(([, record]) => record.subject === subject && (filter === null || record.artifactType === filter))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .filter(([digest]) => last === null || digest > last)
-    .map(([digest, { mediaType, size, artifactType, annotations }]) => ({ mediaType, digest, size, artifactType, annotations }));
+    .map(([digest, { mediaType, size, artifactType, annotations }]) => ({
+      mediaType,
+      digest,
+      size,
+      artifactType,
+      annotations,
+    }));
   // Room for the index around the descriptors.
   let room = maxManifestBytes - 1024;
   const page = [];

@@ -18,7 +18,11 @@ function parseManifestName(text: string): ManifestName {
 }
 
 /** The digest that a name stands for in a repository now, if any. */
-function resolve(state: Readonly<RepositoryState> | undefined, name: ManifestName, settings?: RegistrySettings): Digest | undefined {
+function resolve(
+  state: Readonly<RepositoryState> | undefined,
+  name: ManifestName,
+  settings?: RegistrySettings,
+): Digest | undefined {
   if ("tag" in name) {
     const digest = name.tag.replace(/^(sha256|sha512)-/, "$1:");
     const isAlias = settings?.digestTags === true && isDigest(digest) && state?.manifests.has(digest) === true;
@@ -61,7 +65,9 @@ export async function putManifest(
   const algorithm = "digest" in target ? algorithmOf(target.digest) : "sha256";
   const digest: Digest = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
   if ("digest" in target && target.digest !== digest) {
-    return refuse(400, "DIGEST_INVALID", `the manifest's digest is ${digest}, not ${target.digest}`, { detail: { digest } });
+    return refuse(400, "DIGEST_INVALID", `the manifest's digest is ${digest}, not ${target.digest}`, {
+      detail: { digest },
+    });
   }
   const { record, blobs, children } = parseManifest(bytes, exchange.headers["content-type"]);
   await repositories.putManifest(name, digest, bytes, record, tags, (state) => {
@@ -106,11 +112,14 @@ export async function deleteManifest(
     const current = resolve(state, target);
     checkPreconditions(exchange, reference, current, settings);
     for (const [tag, digest] of state.tags) {
-      if ("tag" in target ? tag === target.tag : digest === current) checkTagMovable(settings, name, tag, digest, undefined);
+      if ("tag" in target ? tag === target.tag : digest === current)
+        checkTagMovable(settings, name, tag, digest, undefined);
     }
   };
   const deleted =
-    "tag" in target ? await repositories.deleteTag(name, target.tag, check) : await repositories.deleteManifest(name, target.digest, check);
+    "tag" in target
+      ? await repositories.deleteTag(name, target.tag, check)
+      : await repositories.deleteManifest(name, target.digest, check);
   return deleted ? emptyReply(202) : refuseUnknownManifest(name, reference);
 }
 

@@ -19,7 +19,10 @@ interface Session {
   readonly id: string;
   readonly name: string;
   readonly upload: Upload;
-  /** Requests on one upload take their turn: a client that lost its connection may be back before the server has noticed. */
+  /**
+   * Requests on one upload take their turn: a client that lost its connection may be back before the server has
+   * noticed.
+   */
   last: Promise<unknown>;
   touchedAt: number;
 }
@@ -49,18 +52,26 @@ export function createUploads(
       const session = room.sessions.get(id);
       if (session === undefined || session.name !== name) return refuseUnknownUpload(name, id);
       session.touchedAt = Date.now();
-      const turn = session.last.then(() => (room.sessions.has(id) ? proceed(room, exchange, session) : refuseUnknownUpload(name, id)));
+      const turn = session.last.then(() =>
+        room.sessions.has(id) ? proceed(room, exchange, session) : refuseUnknownUpload(name, id),
+      );
       session.last = turn.catch(() => {});
       return turn;
     },
   };
 }
 
-async function start(room: Room, exchange: Exchange, name: string, mayPullFrom: (source: string) => boolean): Promise<Reply> {
+async function start(
+  room: Room,
+  exchange: Exchange,
+  name: string,
+  mayPullFrom: (source: string) => boolean,
+): Promise<Reply> {
   const { query } = exchange;
   const mount = query.get("mount");
   const from = query.get("from");
-  // Without `from` nothing is mounted: whoever knows a digest could otherwise take a blob out of a repository that they can't read.
+  // Without `from` nothing is mounted: whoever knows a digest could otherwise take a blob out of a repository that they
+  // can't read.
   if (isDigest(mount) && from !== null && (await mountBlob(room, name, mount, from, mayPullFrom))) {
     return emptyReply(201, { Location: `/v2/${name}/blobs/${mount}`, "Docker-Content-Digest": mount });
   }
@@ -79,7 +90,9 @@ async function mountBlob(
   mayPullFrom: (source: string) => boolean,
 ): Promise<boolean> {
   if (!settings.mount || !mayPullFrom(from)) return false;
-  return repositories.mountBlob(name, digest, from, (size) => checkQuotas(settings, name, digest, size, repositories.holdings));
+  return repositories.mountBlob(name, digest, from, (size) =>
+    checkQuotas(settings, name, digest, size, repositories.holdings),
+  );
 }
 
 async function uploadAtOnce(room: Room, exchange: Exchange, name: string, digest: Digest): Promise<Reply> {
@@ -97,7 +110,13 @@ async function open(room: Room, name: string, algorithm: Algorithm): Promise<Ses
   const now = Date.now();
   for (const session of room.sessions.values()) if (now - session.touchedAt > abandonedAfter) await drop(room, session);
   const id = randomUUID();
-  const session = { id, name, upload: await room.store.createUpload(id, algorithm), last: Promise.resolve(), touchedAt: now };
+  const session = {
+    id,
+    name,
+    upload: await room.store.createUpload(id, algorithm),
+    last: Promise.resolve(),
+    touchedAt: now,
+  };
   room.sessions.set(id, session);
   return session;
 }
@@ -112,7 +131,9 @@ async function proceed(room: Room, exchange: Exchange, session: Session): Promis
     case "GET":
     case "HEAD":
       if (!room.settings.uploadResume)
-        return refuse(405, "UNSUPPORTED", "an upload's state is not told", { headers: { Allow: "PATCH, PUT, DELETE" } });
+        return refuse(405, "UNSUPPORTED", "an upload's state is not told", {
+          headers: { Allow: "PATCH, PUT, DELETE" },
+        });
       return emptyReply(204, describeState(room, session));
     case "PATCH":
       await appendOrLose(room, exchange, session);
@@ -126,7 +147,9 @@ async function proceed(room: Room, exchange: Exchange, session: Session): Promis
       await drop(room, session);
       return emptyReply(204);
     default:
-      return refuse(405, "UNSUPPORTED", `an upload takes no ${exchange.method}`, { headers: { Allow: "GET, HEAD, PATCH, PUT, DELETE" } });
+      return refuse(405, "UNSUPPORTED", `an upload takes no ${exchange.method}`, {
+        headers: { Allow: "GET, HEAD, PATCH, PUT, DELETE" },
+      });
   }
 }
 
@@ -152,7 +175,9 @@ async function append(room: Room, exchange: Exchange, session: Session): Promise
   const announced = exchange.headers["content-length"];
   const mismatch = (): never => refuse(400, "SIZE_INVALID", `Content-Range '${header}' does not fit the body`);
   if (announced !== undefined && Number(announced) !== length) return mismatch();
-  await upload.append(exchange.body, length).catch((error) => (error instanceof BodyTooLongError ? mismatch() : Promise.reject(error)));
+  await upload
+    .append(exchange.body, length)
+    .catch((error) => (error instanceof BodyTooLongError ? mismatch() : Promise.reject(error)));
   if (upload.size !== last + 1) return mismatch();
 }
 
@@ -162,11 +187,15 @@ async function finish(room: Room, session: Session, digest: Digest): Promise<Rep
   const actual = await upload.digest(algorithmOf(digest));
   if (actual !== digest) {
     await drop(room, session);
-    return refuse(400, "DIGEST_INVALID", `the bytes have the digest ${actual}, not ${digest}`, { detail: { digest, actual } });
+    return refuse(400, "DIGEST_INVALID", `the bytes have the digest ${actual}, not ${digest}`, {
+      detail: { digest, actual },
+    });
   }
   const { size } = upload;
   try {
-    await repositories.addUpload(name, digest, upload, () => checkQuotas(settings, name, digest, size, repositories.holdings));
+    await repositories.addUpload(name, digest, upload, () =>
+      checkQuotas(settings, name, digest, size, repositories.holdings),
+    );
   } catch (error) {
     await drop(room, session);
     throw error;

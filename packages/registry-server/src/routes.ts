@@ -21,18 +21,25 @@ type Route =
   | { kind: "blob" | "manifest" | "referrers" | "upload"; name: string; reference: string }
   | { kind: "uploads" | "tags"; name: string };
 
-/** A decoded path → what it addresses. Names are greedy, so `/v2/a/blobs/uploads/tags/list` lists the tags of `a/blobs/uploads`. */
+/**
+ * A decoded path → what it addresses. Names are greedy, so `/v2/a/blobs/uploads/tags/list` lists the tags of
+ * `a/blobs/uploads`.
+ */
 export function matchRoute(path: string): Route {
   if (path === "/v2" || path === "/v2/") return { kind: "base" };
   if (path === "/v2/_catalog") return { kind: "catalog" };
   if (path === "/token") return { kind: "token" };
   const [, name = "", rest = ""] =
-    /^\/v2\/(.+)\/(blobs\/uploads\/?|blobs\/uploads\/[^/]+|blobs\/[^/]+|manifests\/[^/]+|referrers\/[^/]+|tags\/list)$/.exec(path) ?? [];
+    /^\/v2\/(.+)\/(blobs\/uploads\/?|blobs\/uploads\/[^/]+|blobs\/[^/]+|manifests\/[^/]+|referrers\/[^/]+|tags\/list)$/.exec(
+      path,
+    ) ?? [];
   if (name === "") return { kind: "unknown" };
   if (rest === "tags/list") return { kind: "tags", name };
   const reference = rest.slice(rest.lastIndexOf("/") + 1);
   if (rest.startsWith("blobs/uploads"))
-    return reference === "" || reference === "uploads" ? { kind: "uploads", name } : { kind: "upload", name, reference };
+    return reference === "" || reference === "uploads"
+      ? { kind: "uploads", name }
+      : { kind: "upload", name, reference };
   const kind = rest.startsWith("blobs/") ? "blob" : rest.startsWith("manifests/") ? "manifest" : "referrers";
   return { kind, name, reference };
 }
@@ -69,7 +76,11 @@ export async function handleExchange(options: RouteOptions, exchange: Exchange):
     }
     case "uploads":
       expectMethods(exchange, ["POST"]);
-      return uploads.start(exchange, name, (source) => isRepositoryName(source) && authorizer.mayPull(exchange, source));
+      return uploads.start(
+        exchange,
+        name,
+        (source) => isRepositoryName(source) && authorizer.mayPull(exchange, source),
+      );
     case "upload":
       return uploads.proceed(exchange, name, route.reference);
     case "manifest":
@@ -94,7 +105,11 @@ function isRead(method: string): boolean {
 /** Uploading needs both rights, as in CNCF distribution; giving up an upload is a part of it, and no deletion. */
 function accessFor(kind: Route["kind"], method: string, name: string): Access[] {
   const actions =
-    kind === "upload" || kind === "uploads" || method === "PUT" ? ["pull", "push"] : method === "DELETE" ? ["delete"] : ["pull"];
+    kind === "upload" || kind === "uploads" || method === "PUT"
+      ? ["pull", "push"]
+      : method === "DELETE"
+        ? ["delete"]
+        : ["pull"];
   return actions.map((action) => ({ type: "repository", name, action }));
 }
 

@@ -38,15 +38,27 @@ describe("startRegistry", () => {
     const lines: string[] = [];
     const { url, requests } = await start({ log: (line) => lines.push(line) });
     const { digest } = await putBlob(url, "shop", "content");
-    await (await fetch(`${url}/v2/shop/blobs/${digest}?ns=a%20b`, { headers: { Authorization: "Basic c2VjcmV0" } })).text();
+    await (
+      await fetch(`${url}/v2/shop/blobs/${digest}?ns=a%20b`, { headers: { Authorization: "Basic c2VjcmV0" } })
+    ).text();
     expect(requests.map(({ headers, ...rest }) => rest)).toEqual([
-      { method: "POST", path: "/v2/shop/blobs/uploads/", query: `digest=${digest}`, status: 201, bytesIn: 7, bytesOut: 0 },
+      {
+        method: "POST",
+        path: "/v2/shop/blobs/uploads/",
+        query: `digest=${digest}`,
+        status: 201,
+        bytesIn: 7,
+        bytesOut: 0,
+      },
       { method: "GET", path: `/v2/shop/blobs/${digest}`, query: "ns=a%20b", status: 200, bytesIn: 0, bytesOut: 7 },
     ]);
     expect(requests[1]?.headers.authorization).toBe("Basic c2VjcmV0");
     await expect
       .poll(() => lines)
-      .toEqual([`POST /v2/shop/blobs/uploads/?digest=${digest} 201 in=7 out=0`, `GET /v2/shop/blobs/${digest}?ns=a%20b 200 in=0 out=7`]);
+      .toEqual([
+        `POST /v2/shop/blobs/uploads/?digest=${digest} 201 in=7 out=0`,
+        `GET /v2/shop/blobs/${digest}?ns=a%20b 200 in=0 out=7`,
+      ]);
   });
 });
 
@@ -113,7 +125,10 @@ describe("paths", () => {
     const { status, body } = await requestRaw(url, "GET", `/v2/a/blobs/uploads/blobs/${encodeURIComponent(digest)}`);
     expect([status, body]).toEqual([200, "content"]);
     await putImage(url, "a/manifests", "v1");
-    expect(await (await fetch(`${url}/v2/a/manifests/tags/list`)).json()).toEqual({ name: "a/manifests", tags: ["v1"] });
+    expect(await (await fetch(`${url}/v2/a/manifests/tags/list`)).json()).toEqual({
+      name: "a/manifests",
+      tags: ["v1"],
+    });
   });
 });
 
@@ -150,7 +165,11 @@ describe("lists", () => {
     const pages: string[][] = [];
     for (let next: string | undefined = path; next !== undefined; ) {
       const answer: Response = await fetch(new URL(next, server.url));
-      const json = (await answer.json()) as { tags?: string[]; repositories?: string[]; manifests?: { digest: string }[] };
+      const json = (await answer.json()) as {
+        tags?: string[];
+        repositories?: string[];
+        manifests?: { digest: string }[];
+      };
       pages.push(json.tags ?? json.repositories ?? (json.manifests ?? []).map(({ digest }) => digest));
       next = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get("Link") ?? "")?.[1];
     }
@@ -160,7 +179,10 @@ describe("lists", () => {
   it("gives tags sorted, in the pages that the client asks for", async () => {
     const { url } = await start();
     for (const tag of ["b", "a", "C", "10", "9"]) await putImage(url, "shop", tag);
-    expect(await (await fetch(`${url}/v2/shop/tags/list`)).json()).toEqual({ name: "shop", tags: ["10", "9", "C", "a", "b"] });
+    expect(await (await fetch(`${url}/v2/shop/tags/list`)).json()).toEqual({
+      name: "shop",
+      tags: ["10", "9", "C", "a", "b"],
+    });
     expect(await follow("/v2/shop/tags/list?n=2")).toEqual([["10", "9"], ["C", "a"], ["b"]]);
     expect(await follow("/v2/shop/tags/list?n=5")).toEqual([["10", "9", "C", "a", "b"]]);
     expect(await follow("/v2/shop/tags/list?last=9")).toEqual([["C", "a", "b"]]);
@@ -208,7 +230,12 @@ describe("lists", () => {
     const config = await putBlob(url, "shop", "{}");
     const subject = describeContent("subject", imageType);
     for (const index of ["a", "b", "c"]) {
-      const manifest = renderManifest({ config, layers: [], subject, annotations: { index, long: "x".repeat(1_900_000) } });
+      const manifest = renderManifest({
+        config,
+        layers: [],
+        subject,
+        annotations: { index, long: "x".repeat(1_900_000) },
+      });
       expect((await sendManifest(url, "shop", index, manifest)).status).toBe(201);
     }
     const pages = await follow(`/v2/shop/referrers/${subject.digest}`);

@@ -1,4 +1,10 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AuthOptions, createAuthorizer } from "./auth.ts";
@@ -147,7 +153,15 @@ async function answerRequest(registry: Registry, request: IncomingMessage, respo
   const method = request.method ?? "GET";
   const target = request.url ?? "/";
   const { path, query } = splitTarget(target);
-  const recorded: RecordedRequest = { method, path, query, status: 0, headers: request.headers, bytesIn: 0, bytesOut: 0 };
+  const recorded: RecordedRequest = {
+    method,
+    path,
+    query,
+    status: 0,
+    headers: request.headers,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
   if (options.record !== false) registry.requests.push(recorded);
   response.once("close", () => options.log?.(describeRequest(recorded)));
   const action = selector.select({ method, path, query })?.action;
@@ -170,11 +184,16 @@ async function answerRequest(registry: Registry, request: IncomingMessage, respo
   request.resume();
 }
 
-function countedBody(request: IncomingMessage, recorded: RecordedRequest, action: FaultAction | undefined): Exchange["body"] {
+function countedBody(
+  request: IncomingMessage,
+  recorded: RecordedRequest,
+  action: FaultAction | undefined,
+): Exchange["body"] {
   const countIn = (bytes: number) => {
     recorded.bytesIn += bytes;
   };
-  // Not destroyed with its reader: after a refusal the rest of the body is read away, so that the client gets to see the answer.
+  // Not destroyed with its reader: after a refusal the rest of the body is read away, so that the client gets to see
+  // the answer.
   const body = request.iterator({ destroyOnReturn: false });
   return action?.kind === "reset-request"
     ? limitBody(body, countIn, action.afterBytes, () => request.socket.resetAndDestroy())
@@ -187,17 +206,26 @@ const tooManyRequests = new RegistryError(
   { "Retry-After": "1" },
 );
 
-async function handle(routes: RouteOptions, exchange: Exchange, log: ((line: string) => void) | undefined): Promise<Reply> {
+async function handle(
+  routes: RouteOptions,
+  exchange: Exchange,
+  log: ((line: string) => void) | undefined,
+): Promise<Reply> {
   try {
     return await handleExchange(routes, exchange);
   } catch (error) {
     if (error instanceof RegistryError) return renderError(error);
-    log?.(`${exchange.method} ${exchange.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    log?.(
+      `${exchange.method} ${exchange.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
     return renderError(new RegistryError(500, { code: "UNKNOWN", message: "the registry failed" }));
   }
 }
 
-/** The request's target → its decoded path and raw query. Decoded once and never normalised: the grammar of names refuses what is not one. */
+/**
+ * The request's target → its decoded path and raw query. Decoded once and never normalised: the grammar of names
+ * refuses what is not one.
+ */
 function splitTarget(target: string): { path: string; query: string } {
   const question = target.indexOf("?");
   const raw = question === -1 ? target : target.slice(0, question);

@@ -13,7 +13,8 @@ afterEach(async () => {
   server = undefined;
 });
 
-const upload = (url: string, name: string, query: string) => fetch(`${url}/v2/${name}/blobs/uploads/?${query}`, { method: "POST" });
+const upload = (url: string, name: string, query: string) =>
+  fetch(`${url}/v2/${name}/blobs/uploads/?${query}`, { method: "POST" });
 const locate = (url: string, answer: Response) => new URL(answer.headers.get("Location") ?? "", url);
 
 describe("immutableTags", () => {
@@ -25,7 +26,9 @@ describe("immutableTags", () => {
     ["quay" as const, 409, "TAG_ALREADY_EXISTS", /already pushed/],
     ["nexus" as const, 400, "BLOB_UPLOAD_INVALID", /does not allow updating assets/],
   ])("cannot be moved (as %s has it: %d %s)", async (like, status, code, words) => {
-    const { url } = await start({ immutableTags: [{ match: "^vetted/.*:v", ...(like === undefined ? {} : { like }) }] });
+    const { url } = await start({
+      immutableTags: [{ match: "^vetted/.*:v", ...(like === undefined ? {} : { like }) }],
+    });
     const first = await putImage(url, "vetted/shop", "v1");
     const other = JSON.stringify({ ...JSON.parse(first.manifest), annotations: { other: "1" } });
     const refused = await sendManifest(url, "vetted/shop", "v1", other);
@@ -42,7 +45,8 @@ describe("immutableTags", () => {
     const { url, settings } = await start({ immutableTags: [{ match: /^vetted\/.*:v/ }] });
     const first = await putImage(url, "vetted/shop", "v1");
     const other = JSON.stringify({ ...JSON.parse(first.manifest), annotations: { other: "1" } });
-    for (const tag of ["v1", "latest"]) expect((await sendManifest(url, "vetted/shop", tag, first.manifest)).status).toBe(201);
+    for (const tag of ["v1", "latest"])
+      expect((await sendManifest(url, "vetted/shop", tag, first.manifest)).status).toBe(201);
     expect((await sendManifest(url, "vetted/shop", "latest", other)).status).toBe(201);
     settings.immutableTags = [];
     expect((await sendManifest(url, "vetted/shop", "v1", other)).status).toBe(201);
@@ -53,9 +57,14 @@ describe("quotas", () => {
   it("refuse blobs, mounts and manifests that do not fit, in Harbor's words", async () => {
     const { url } = await start({ quotas: [{ prefix: "vetted", bytes: 21 }] });
     const blob = await putBlob(url, "quarantine/shop", "x".repeat(30));
-    const refused = await fetch(`${url}/v2/vetted/shop/blobs/uploads/?digest=${blob.digest}`, { method: "POST", body: "x".repeat(30) });
+    const refused = await fetch(`${url}/v2/vetted/shop/blobs/uploads/?digest=${blob.digest}`, {
+      method: "POST",
+      body: "x".repeat(30),
+    });
     expect(refused.status).toBe(403);
-    expect(await refused.text()).toContain("adding 30 B of storage resource, which when updated to current usage of 0 B will exceed");
+    expect(await refused.text()).toContain(
+      "adding 30 B of storage resource, which when updated to current usage of 0 B will exceed",
+    );
     expect((await upload(url, "vetted/shop", `mount=${blob.digest}&from=quarantine/shop`)).status).toBe(403);
     await expect(putImage(url, "vetted/shop", "v1")).rejects.toThrow("manifest: 403");
     expect((await server?.snapshot())?.["vetted/shop"]?.manifests).toEqual([]);
@@ -127,7 +136,8 @@ it("conditions: false writes whatever If-Match says, etags: false sends none", a
   const { url, settings } = await start({ conditions: false });
   const image = await putImage(url, "shop", "v1");
   const headers = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
-  const put = (more: Record<string, string>) => sendManifest(url, "shop", "v1", image.manifest, { ...headers, ...more });
+  const put = (more: Record<string, string>) =>
+    sendManifest(url, "shop", "v1", image.manifest, { ...headers, ...more });
   expect((await put({ "If-Match": '"other"' })).status).toBe(201);
   expect((await put({ "If-None-Match": "*" })).status).toBe(201);
   expect((await fetch(`${url}/v2/shop/manifests/v1`)).headers.get("ETag")).toBe(`"${image.digest}"`);

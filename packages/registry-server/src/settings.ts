@@ -2,8 +2,8 @@ import { type ErrorCode, refuse } from "./errors.ts";
 import { type Digest, isWithinPrefix } from "./grammar.ts";
 
 /**
- * What a registry serves and what it refuses: the differences between real registries that a client has to live with. Each can be changed while the server runs
- * (`server.settings`), and holds for the requests that come afterwards.
+ * What a registry serves and what it refuses: the differences between real registries that a client has to live with.
+ * Each can be changed while the server runs (`server.settings`), and holds for the requests that come afterwards.
  */
 export interface RegistrySettings {
   /** False: no referrers API and no `OCI-Subject`, so clients use the fallback tag (as with CNCF distribution). */
@@ -24,7 +24,10 @@ export interface RegistrySettings {
   ranges: boolean;
   /** False: an upload cannot be asked where it is, and is gone once a request on it breaks off. */
   uploadResume: boolean;
-  /** False: `If-Match` and `If-None-Match` of a PUT or DELETE are not read (as with all hosted registries that are known). */
+  /**
+   * False: `If-Match` and `If-None-Match` of a PUT or DELETE are not read (as with all hosted registries that are
+   * known).
+   */
   conditions: boolean;
   /** True: a tag `sha256-<hex>` that is not there leads to the manifest of that digest (as with GitLab). */
   digestTags: boolean;
@@ -79,7 +82,8 @@ export function createSettings(given: Partial<RegistrySettings>): RegistrySettin
 /** @throws RegistryError 403 or 405, for a request that would change something */
 export function checkWritable(settings: RegistrySettings, name: string): void {
   if (settings.readOnly) refuse(405, "UNSUPPORTED", "the registry is read-only", { headers: { Allow: "GET, HEAD" } });
-  if (settings.readOnlyPrefixes.some((prefix) => isWithinPrefix(name, prefix))) refuse(403, "DENIED", `${name} may not be written to`);
+  if (settings.readOnlyPrefixes.some((prefix) => isWithinPrefix(name, prefix)))
+    refuse(403, "DENIED", `${name} may not be written to`);
 }
 
 interface Refusal {
@@ -89,7 +93,10 @@ interface Refusal {
   detail?: string;
 }
 
-/** How registries refuse to move a tag, in the words that their clients see (the registry client's `refusals.ts` names the sources). */
+/**
+ * How registries refuse to move a tag, in the words that their clients see (the registry client's `refusals.ts` names
+ * the sources).
+ */
 function refuseTag(like: ImmutableTags["like"], name: string, tag: string): Refusal {
   switch (like) {
     case "ecr": {
@@ -98,7 +105,11 @@ function refuseTag(like: ImmutableTags["like"], name: string, tag: string): Refu
     }
     case "harbor": {
       const short = name.slice(name.lastIndexOf("/") + 1);
-      return { status: 412, code: "PRECONDITION", message: `Failed to process request due to '${short}:${tag}' configured as immutable.` };
+      return {
+        status: 412,
+        code: "PRECONDITION",
+        message: `Failed to process request due to '${short}:${tag}' configured as immutable.`,
+      };
     }
     case "acr": {
       const message = "The operation is disallowed on this registry, repository or image.";
@@ -115,7 +126,10 @@ function refuseTag(like: ImmutableTags["like"], name: string, tag: string): Refu
   }
 }
 
-/** @throws RegistryError where the tag exists, points elsewhere and is not to be moved. `next` undefined: it is to be deleted. */
+/**
+ * @throws RegistryError where the tag exists, points elsewhere and is not to be moved. `next` undefined: it is to be
+ * deleted.
+ */
 export function checkTagMovable(
   settings: RegistrySettings,
   name: string,
@@ -131,7 +145,8 @@ export function checkTagMovable(
 }
 
 /**
- * `holdings` gives what the repositories of a prefix hold, with the size of each. What is there already does not count again.
+ * `holdings` gives what the repositories of a prefix hold, with the size of each. What is there already does not count
+ * again.
  * @throws RegistryError 403 DENIED, put as Harbor does
  */
 export function checkQuotas(

@@ -35,14 +35,20 @@ describe("a registry in a folder", () => {
 
   it("doesn't start on a file where no repository can be", async () => {
     await mkdir(join(directory, "repositories", "UPPER"), { recursive: true });
-    await writeFile(join(directory, "repositories", "UPPER", "_repository.json"), '{"blobs":{},"manifests":{},"tags":{}}');
+    await writeFile(
+      join(directory, "repositories", "UPPER", "_repository.json"),
+      '{"blobs":{},"manifests":{},"tags":{}}',
+    );
     await expect(startRegistry({ directory })).rejects.toThrow("is not under a repository's name");
   });
 
   it("has everything again after a restart", async () => {
     const first = await startRegistry({ directory });
     const subject = await putImage(first.url, "a/b", "v1");
-    const referrer = await putImage(first.url, "a/b", undefined, { subject: { ...subject, manifest: undefined }, annotations: { a: "b" } });
+    const referrer = await putImage(first.url, "a/b", undefined, {
+      subject: { ...subject, manifest: undefined },
+      annotations: { a: "b" },
+    });
     await putImage(first.url, "a", "v2");
     const before = await first.snapshot();
     await first.close();
@@ -51,7 +57,9 @@ describe("a registry in a folder", () => {
     expect(await second.snapshot()).toEqual(before);
     const manifest = await fetch(`${second.url}/v2/a/b/manifests/v1`);
     expect(await manifest.text()).toBe(subject.manifest);
-    const list = (await (await fetch(`${second.url}/v2/a/b/referrers/${subject.digest}`)).json()) as { manifests: unknown[] };
+    const list = (await (await fetch(`${second.url}/v2/a/b/referrers/${subject.digest}`)).json()) as {
+      manifests: unknown[];
+    };
     expect(list.manifests).toMatchObject([{ digest: referrer.digest, annotations: { a: "b" } }]);
     await second.close();
   });

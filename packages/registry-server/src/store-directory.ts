@@ -3,15 +3,23 @@ import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Digest, isDigest, isRepositoryName, isTag } from "./grammar.ts";
-import { BodyTooLongError, createRepositoryState, type ManifestRecord, type RepositoryState, type Store, type Upload } from "./store.ts";
+import {
+  BodyTooLongError,
+  createRepositoryState,
+  type ManifestRecord,
+  type RepositoryState,
+  type Store,
+  type Upload,
+} from "./store.ts";
 
 /**
  * Everything in files under one folder, which one server uses at a time:
  *
  * - `contents/sha256/ab/<hex>`: blobs and manifests, shared by all repositories
- * - `repositories/<name>/_repository.json`: a repository's blobs, manifests and tags. One file, so that a manifest and its tags appear together; its name
- *   can't be a repository's, since no component of those starts with an underscore
- * - `partial/`: what is being written. A file leaves it by rename, when whole; what a crash left in it is deleted at the next start
+ * - `repositories/<name>/_repository.json`: a repository's blobs, manifests and tags. One file, so that a manifest and
+ *   its tags appear together; its name can't be a repository's, since no component of those starts with an underscore
+ * - `partial/`: what is being written. A file leaves it by rename, when whole; what a crash left in it is deleted at
+ *   the next start
  */
 export async function createDirectoryStore(directory: string): Promise<Store> {
   const partial = join(directory, "partial");
@@ -34,7 +42,8 @@ export async function createDirectoryStore(directory: string): Promise<Store> {
     await moveInPlace(temporary, path);
   };
   const openContent = async (digest: Digest, start: number, end: number): Promise<Readable | undefined> => {
-    // Opened before the answer starts: content that is missing is a 404, and content deleted while it is being sent is still sent whole.
+    // Opened before the answer starts: content that is missing is a 404, and content deleted while it is being sent is
+    // still sent whole.
     const file = await open(contentPath(digest)).catch(ignoreMissing);
     // A stream can't be told to read nothing: its `end` is inclusive.
     return file?.createReadStream({ start, ...(end > start ? { end: end - 1 } : {}) });
@@ -43,7 +52,8 @@ export async function createDirectoryStore(directory: string): Promise<Store> {
   return {
     loadRepositories: () => loadRepositories(repositories),
     saveRepository: (name, state) => writeAtomically(join(repositories, name, stateFile), serializeState(state)),
-    createUpload: (id, algorithm) => createUpload(join(partial, id), algorithm, (path, digest) => moveInPlace(path, contentPath(digest))),
+    createUpload: (id, algorithm) =>
+      createUpload(join(partial, id), algorithm, (path, digest) => moveInPlace(path, contentPath(digest))),
     writeContent: (digest, bytes) => writeAtomically(contentPath(digest), bytes),
     openContent,
     readContent: (digest) => readFile(contentPath(digest)).catch(ignoreMissing),
@@ -116,10 +126,17 @@ async function loadRepositories(root: string): Promise<Map<string, RepositorySta
 
 function serializeState(state: RepositoryState): string {
   const { blobs, manifests, tags } = state;
-  return JSON.stringify({ blobs: Object.fromEntries(blobs), manifests: Object.fromEntries(manifests), tags: Object.fromEntries(tags) });
+  return JSON.stringify({
+    blobs: Object.fromEntries(blobs),
+    manifests: Object.fromEntries(manifests),
+    tags: Object.fromEntries(tags),
+  });
 }
 
-/** Refuses a file that it would otherwise only half understand: a registry that forgot tags looks like one from which they were deleted. */
+/**
+ * Refuses a file that it would otherwise only half understand: a registry that forgot tags looks like one from which
+ * they were deleted.
+ */
 function parseState(text: string, path: string): RepositoryState {
   const state = createRepositoryState();
   const malformed = (why: string, cause?: unknown): never => {
@@ -149,7 +166,13 @@ function parseState(text: string, path: string): RepositoryState {
 }
 
 function isManifestRecord(value: unknown): value is ManifestRecord {
-  return typeof value === "object" && value !== null && "mediaType" in value && "size" in value && typeof value.size === "number";
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "mediaType" in value &&
+    "size" in value &&
+    typeof value.size === "number"
+  );
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

@@ -11,7 +11,9 @@ export interface ManifestRecord {
   annotations?: Record<string, string>;
 }
 
-/** One repository: which content it holds, and what its tags point to. The content itself is shared by all repositories. */
+/**
+ * One repository: which content it holds, and what its tags point to. The content itself is shared by all repositories.
+ */
 export interface RepositoryState {
   /** Digest → size in bytes. */
   blobs: Map<Digest, number>;
@@ -19,7 +21,9 @@ export interface RepositoryState {
   tags: Map<string, Digest>;
 }
 
-/** A blob on its way in. Bytes that arrived stay when the connection breaks, so that the client can go on from there. */
+/**
+ * A blob on its way in. Bytes that arrived stay when the connection breaks, so that the client can go on from there.
+ */
 export interface Upload {
   readonly size: number;
   /**

@@ -19,7 +19,11 @@ export function digestOf(content: string | Uint8Array, algorithm: Algorithm = "s
   return `${algorithm}:${createHash(algorithm).update(content).digest("hex")}`;
 }
 
-export function describeContent(content: string | Uint8Array, mediaType: string, more: Record<string, unknown> = {}): TestDescriptor {
+export function describeContent(
+  content: string | Uint8Array,
+  mediaType: string,
+  more: Record<string, unknown> = {},
+): TestDescriptor {
   return { mediaType, digest: digestOf(content), size: Buffer.byteLength(content), ...more };
 }
 

@@ -1,4 +1,14 @@
-import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Verb, VerbOutcome } from "@goldenpath/core/verbs/verb";
@@ -71,7 +81,8 @@ describe.each(names)("a build that is not kept apart and, of %s,", (name) => {
     });
     expect(readFileSync(at(name), "utf8")).toBe("");
     expect(readFileSync(at("elsewhere"), "utf8")).toBe("kept");
-    for (const other of names.filter((each) => each !== name)) expect(readFileSync(at(other), "utf8")).toBe("earlier=1\n");
+    for (const other of names.filter((each) => each !== name))
+      expect(readFileSync(at(other), "utf8")).toBe("earlier=1\n");
   });
 });
 

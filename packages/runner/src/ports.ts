@@ -4,8 +4,9 @@ import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
 import { cleanAnnotation, cleanLog } from "@goldenpath/foundation/text/log";
 
 /**
- * GitHub's side of core's ports: folded groups, annotations, masking; progress is a line a while, since a log cannot redraw. Whatever is printed is cleaned here, whether or
- * not somebody has done so before: the runner reads commands from the log. What annotations and groups hold is escaped by @actions/core besides.
+ * GitHub's side of core's ports: folded groups, annotations, masking; progress is a line a while, since a log cannot
+ * redraw. Whatever is printed is cleaned here, whether or not somebody has done so before: the runner reads commands
+ * from the log. What annotations and groups hold is escaped by @actions/core besides.
  */
 export function createRunnerPorts(): Ports {
   return {

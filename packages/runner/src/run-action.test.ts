@@ -14,7 +14,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Runs a verb, written as the body of its `run`, through the door as the runner would start it: a process, its environment, its files. */
+/**
+ * Runs a verb, written as the body of its `run`, through the door as the runner would start it: a process, its
+ * environment, its files.
+ */
 function runAsAction(body: string, env: Record<string, string> = {}) {
   const file = join(directory, "action.ts");
   const module = (path: string): string => JSON.stringify(join(root, path));
@@ -48,8 +51,15 @@ await runAction({ name: "scan", command: "scan", inputs: z.object({ ...commonInp
     },
   });
   const text = readFileSync(join(directory, "output"), "utf8");
-  const outputs = Object.fromEntries([...text.matchAll(/^(\S+)<<(\S+)\n([\s\S]*?)\n?\2$/gm)].map((match) => [match[1], match[3]]));
-  return { status: run.status, log: run.stdout + run.stderr, outputs, summary: readFileSync(join(directory, "summary"), "utf8") };
+  const outputs = Object.fromEntries(
+    [...text.matchAll(/^(\S+)<<(\S+)\n([\s\S]*?)\n?\2$/gm)].map((match) => [match[1], match[3]]),
+  );
+  return {
+    status: run.status,
+    log: run.stdout + run.stderr,
+    outputs,
+    summary: readFileSync(join(directory, "summary"), "utf8"),
+  };
 }
 
 const pass = `return { verdict: "pass", result: result("pass", []), outputs: { sbom: "s.json" }, summary: "### all good" };`;
@@ -91,7 +101,9 @@ describe("verdict and exit code", () => {
 
   test("a verb that tells of another stage's error, and enforces nothing, fails no step", () => {
     const told = `const result = buildErrorResult(context, "report", new Date(0), new UserError("stage scan ended in an error", { code: "stage-error" }));`;
-    const reported = runAsAction(`${told} return { verdict: "error", result, outputs: {}, summary: "", enforced: false };`);
+    const reported = runAsAction(
+      `${told} return { verdict: "error", result, outputs: {}, summary: "", enforced: false };`,
+    );
     expect(reported.status).toBe(0);
     expect(reported.outputs["verdict"]).toBe("error");
     expect(reported.log).toContain("::warning::scan: stage scan ended in an error");
@@ -103,7 +115,8 @@ describe("verdict and exit code", () => {
       `context.ports.log.info("type x\\n::add-mask::linux\\r::error::forged\\n  ::stop-commands::t\\n##[group]g"); ${pass}`,
     );
     expect(log).toContain("| ::add-mask::linux");
-    for (const line of log.split("\n")) expect(line).not.toMatch(/^\s*::(?:add-mask|stop-commands|error::forged)|##\[group/);
+    for (const line of log.split("\n"))
+      expect(line).not.toMatch(/^\s*::(?:add-mask|stop-commands|error::forged)|##\[group/);
   });
 
   test("a bug keeps its stack", () => {

@@ -18,7 +18,10 @@ const maxAnnotations = 9;
 /** A job summary holds 1 MiB a step; GitHub refuses the whole of a longer one. */
 const maxSummaryBytes = 1024 * 1024 - 1024;
 
-/** An action's whole life: inputs from the environment, one verb, outputs and result by file, summary, annotations, exit code. */
+/**
+ * An action's whole life: inputs from the environment, one verb, outputs and result by file, summary, annotations, exit
+ * code.
+ */
 export async function runAction(verb: Verb): Promise<void> {
   surviveClosedPipes();
   const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
@@ -46,10 +49,14 @@ function readInputs(verb: Verb): Record<string, string> {
 /** Beside the mark that the verb's run leaves on the disk: this one the runner itself keeps until the job is over. */
 function markJob(verb: Verb): void {
   const job = identifyJob(process.env);
-  if (rowOfVerb(verb.name).job === "builds" && job !== undefined && process.env["GITHUB_ENV"]) core.exportVariable(builtVariable, job.id);
+  if (rowOfVerb(verb.name).job === "builds" && job !== undefined && process.env["GITHUB_ENV"])
+    core.exportVariable(builtVariable, job.id);
 }
 
-/** Each goes to the runner's file between delimiters that nobody can know before (@actions/core makes them by chance), so that no value can end early and begin another. */
+/**
+ * Each goes to the runner's file between delimiters that nobody can know before (@actions/core makes them by chance),
+ * so that no value can end early and begin another.
+ */
 function writeOutputs(verb: Verb, { outcome, resultFile }: Execution): void {
   core.setOutput("verdict", outcome.verdict);
   core.setOutput("result", resultFile);
@@ -76,7 +83,9 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
     // A known error says all that helps; anything else is ours to find, by its stack.
     if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(cleanLog(error.stack));
     // A verb may tell of an error without having had one: the report of a stage that ended so.
-    const told = cleanAnnotation(error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error));
+    const told = cleanAnnotation(
+      error === undefined ? (outcome.result.error?.message ?? "error") : describeError(error),
+    );
     if (error === undefined && outcome.enforced === false) core.warning(`${verb.name}: ${told}`);
     else core.setFailed(`${verb.name}: ${told}`);
     return;
@@ -97,9 +106,12 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   else core.setFailed(`${verb.name}: fail, ${count}`);
 }
 
-/** The runner sends SIGINT, then SIGTERM, and kills 10 s later: enough to stop children and remove what is half done. */
+/**
+ * The runner sends SIGINT, then SIGTERM, and kills 10 s later: enough to stop children and remove what is half done.
+ */
 function abortOnTermination(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
   return controller.signal;
 }

@@ -19,16 +19,25 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, parseReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  parseReference,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import { renderSigners } from "./signers.ts";
 import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
 
 /**
- * A chain of evidence made by hand: a tiny image, and about it every statement of the path, signed and attached by the code that the verbs use. Each piece can be
- * left out or be false in one respect, so that a test of what is refused changes that one thing and nothing else.
+ * A chain of evidence made by hand: a tiny image, and about it every statement of the path, signed and attached by the
+ * code that the verbs use. Each piece can be left out or be false in one respect, so that a test of what is refused
+ * changes that one thing and nothing else.
  */
 
-/** Whoever may sign in a test: the stages, the platform's signer, who puts policies in force, and somebody whom nobody knows. */
+/**
+ * Whoever may sign in a test: the stages, the platform's signer, who puts policies in force, and somebody whom nobody
+ * knows.
+ */
 export type KeyName = Stage | "platform" | "stranger";
 export interface TestKey {
   /** A private key in PEM, as `key` takes it. */
@@ -46,7 +55,10 @@ export async function makeKeys(directory: string): Promise<TestKeys> {
     const [file, publicKeyFile] = [join(directory, `${name}.key`), join(directory, `${name}.pub`)];
     await writeFile(publicKeyFile, publicKeyPem);
     await writeFile(file, privateKeyPem, { mode: 0o600 });
-    const signer = await loadSigner({ key: privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: directory });
+    const signer = await loadSigner(
+      { key: privateKeyPem },
+      { ports: silentPorts(), env: {}, workingDirectory: directory },
+    );
     return [name, { file, publicKey: publicKeyPem, publicKeyFile, signer }] as const;
   });
   return Object.fromEntries(await Promise.all(made)) as Record<KeyName, TestKey>;
@@ -92,7 +104,9 @@ export async function putInForce(
   {
     keys,
     ...more
-  }: { keys: TestKeys } & Partial<Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners" | "isFirst">>,
+  }: { keys: TestKeys } & Partial<
+    Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners" | "isFirst">
+  >,
 ): Promise<Repository> {
   const repository = findPointerRepository(parseRepository(`${to}/any`));
   const bytes = await readFile(policy.file);
@@ -100,7 +114,15 @@ export async function putInForce(
     () => false,
     () => true,
   );
-  await activatePolicy(client, { next: policy, bytes, repository, signer: keys.platform.signer, isFirst, now: new Date(), ...more });
+  await activatePolicy(client, {
+    next: policy,
+    bytes,
+    repository,
+    signer: keys.platform.signer,
+    isFirst,
+    now: new Date(),
+    ...more,
+  });
   return repository;
 }
 
@@ -160,32 +182,49 @@ export interface TestImage extends AttachTarget {
 }
 
 /** A valid image of two layers of some bytes; other `content` is another image. */
-export async function pushImage(client: RegistryClient, repository: string, content = "hello", tag?: string): Promise<TestImage> {
+export async function pushImage(
+  client: RegistryClient,
+  repository: string,
+  content = "hello",
+  tag?: string,
+): Promise<TestImage> {
   const target = parseRepository(repository);
   const image = await pushTinyImage(client, target, await layersOf(content), tag === undefined ? {} : { tag });
   const { mediaType, digest, size } = image;
   return describeTarget(target, { mediaType, digest, size }, []);
 }
 
-/** An index of two images, for linux/amd64 and linux/arm64, and an attestation child as BuildKit makes it, which does not run. */
+/**
+ * An index of two images, for linux/amd64 and linux/arm64, and an attestation child as BuildKit makes it, which does
+ * not run.
+ */
 export async function pushIndex(client: RegistryClient, repository: string, content = "hello"): Promise<TestImage> {
   const target = parseRepository(repository);
   const children: Descriptor[] = [];
   for (const architecture of ["amd64", "arm64"]) {
     children.push(await pushTinyImage(client, target, await layersOf(`${content} ${architecture}`), { architecture }));
   }
-  const attestation = { ...(await pushAttestation(client, target, content)), platform: { os: "unknown", architecture: "unknown" } };
+  const attestation = {
+    ...(await pushAttestation(client, target, content)),
+    platform: { os: "unknown", architecture: "unknown" },
+  };
   const digest = await pushTinyIndex(client, target, [...children, attestation]);
   const { bytes } = await client.fetchManifest({ ...target, digest });
   return describeTarget(target, { mediaType: mediaTypes.ociIndex, digest, size: bytes.byteLength }, children);
 }
 
-/** What BuildKit leaves beside an image: a manifest whose layers are in-toto statements; or, with other bytes or another config, what says that it is one. */
+/**
+ * What BuildKit leaves beside an image: a manifest whose layers are in-toto statements; or, with other bytes or another
+ * config, what says that it is one.
+ */
 export async function pushAttestation(
   client: RegistryClient,
   target: Repository,
   content: string,
-  { payload = JSON.stringify({ content }), configType = mediaTypes.ociConfig }: { payload?: string | Uint8Array; configType?: string } = {},
+  {
+    payload = JSON.stringify({ content }),
+    configType = mediaTypes.ociConfig,
+  }: { payload?: string | Uint8Array; configType?: string } = {},
 ): Promise<Descriptor> {
   const push = async (mediaType: string, given: string | Uint8Array): Promise<Descriptor> => {
     const bytes = typeof given === "string" ? new TextEncoder().encode(given) : given;
@@ -195,7 +234,11 @@ export async function pushAttestation(
   };
   const config = await push(
     configType,
-    JSON.stringify({ architecture: "unknown", os: "unknown", rootfs: { type: "layers", diff_ids: [digestOf(content)] } }),
+    JSON.stringify({
+      architecture: "unknown",
+      os: "unknown",
+      rootfs: { type: "layers", diff_ids: [digestOf(content)] },
+    }),
   );
   const layer = await push("application/vnd.in-toto+json", payload);
   const manifest = new TextEncoder().encode(
@@ -210,10 +253,19 @@ async function layersOf(content: string): Promise<Awaited<ReturnType<typeof tiny
 }
 
 export function describeTarget(repository: Repository, image: Descriptor, children: readonly Descriptor[]): TestImage {
-  return { repository, image, children, digest: image.digest, reference: formatReference({ ...repository, digest: image.digest }) };
+  return {
+    repository,
+    image,
+    children,
+    digest: image.digest,
+    reference: formatReference({ ...repository, digest: image.digest }),
+  };
 }
 
-/** The same image in another repository, its manifests and blobs having been put there: what evidence is to be attached to. */
+/**
+ * The same image in another repository, its manifests and blobs having been put there: what evidence is to be attached
+ * to.
+ */
 export function inRepository(image: TestImage, repository: string): TestImage {
   return describeTarget(parseRepository(repository), image.image, image.children);
 }
@@ -340,7 +392,9 @@ function makeStatement(
         })),
       });
     case "scan":
-      return finding(predicateTypes.vulnerabilities, { scanner: { uri: "pkg:test/scanner", version: "1", result: { matches: [] } } });
+      return finding(predicateTypes.vulnerabilities, {
+        scanner: { uri: "pkg:test/scanner", version: "1", result: { matches: [] } },
+      });
     case "baseVerdict":
       return verdict("base");
     case "scanVerdict":
@@ -348,7 +402,10 @@ function makeStatement(
   }
 }
 
-/** Attaches what is attached to one image to another one as well, bundle by bundle, as somebody with write access to quarantine can. */
+/**
+ * Attaches what is attached to one image to another one as well, bundle by bundle, as somebody with write access to
+ * quarantine can.
+ */
 export async function transplantEvidence(client: RegistryClient, from: TestImage, to: TestImage): Promise<Digest[]> {
   const attached: Digest[] = [];
   for (const { digest } of await client.listReferrers(from.repository, from.digest)) {
@@ -359,7 +416,9 @@ export async function transplantEvidence(client: RegistryClient, from: TestImage
       await client.pushBlob(to.repository, blob, () => bytes);
     }
     const { mediaType, size } = to.image;
-    const moved = new TextEncoder().encode(JSON.stringify({ ...manifest, subject: { mediaType, digest: to.digest, size } }));
+    const moved = new TextEncoder().encode(
+      JSON.stringify({ ...manifest, subject: { mediaType, digest: to.digest, size } }),
+    );
     attached.push(await client.pushManifest(to.repository, moved, mediaTypes.ociManifest));
   }
   return attached;

@@ -76,6 +76,10 @@ export function encode(json: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(json));
 }
 
-export function statementAbout(repository: Repository, digests: Digest[], type: string = predicateTypes.base): Statement {
+export function statementAbout(
+  repository: Repository,
+  digests: Digest[],
+  type: string = predicateTypes.base,
+): Statement {
   return buildStatement(buildSubjects(repository, digests), type, { found: "something" });
 }

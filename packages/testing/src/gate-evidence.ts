@@ -31,7 +31,9 @@ export const policy: LoadedPolicy = {
     activators: [],
     serial: 7,
     registries: { plainHttp: [], hosts: {} },
-    signers: Object.fromEntries(["build", "base", "scan", "promote"].map((name) => [name, { publicKey: `the key of ${name}` }])),
+    signers: Object.fromEntries(
+      ["build", "base", "scan", "promote"].map((name) => [name, { publicKey: `the key of ${name}` }]),
+    ),
     bases: [{ name: "golden", image: "registry.example/bases/golden", digests: [digestOf("base")] }],
     build: {
       strategies: ["buildpacks"],
@@ -59,10 +61,16 @@ export const environment: Policy["environments"][string] = {
 
 let counter = 0;
 
-/** A statement as collectEvidence gives it: what the registry and the signatures were asked about is already behind it. */
+/**
+ * A statement as collectEvidence gives it: what the registry and the signatures were asked about is already behind it.
+ */
 export function signed(statement: Statement, by: string[], subject: Digest = image): VerifiedStatement {
   counter++;
-  const descriptor = (what: string) => ({ mediaType: "application/x", digest: digestOf(`${what} ${counter}`), size: 1 });
+  const descriptor = (what: string) => ({
+    mediaType: "application/x",
+    digest: digestOf(`${what} ${counter}`),
+    size: 1,
+  });
   return { subject, signers: by, statement, bundle: descriptor("bundle"), referrer: descriptor("referrer") };
 }
 
@@ -75,7 +83,12 @@ export function finding(
   return signed(buildStatement(buildSubjects(repository, of), type, predicate), [by], of[0]);
 }
 
-export function summary(stage: Stage, by: string, inputs: VerifiedStatement[], more: Partial<SummaryFacts> = {}): VerifiedStatement {
+export function summary(
+  stage: Stage,
+  by: string,
+  inputs: VerifiedStatement[],
+  more: Partial<SummaryFacts> = {},
+): VerifiedStatement {
   const facts: SummaryFacts = {
     stage,
     image: { repository, digest: image, children: [] },
@@ -109,8 +122,15 @@ export function provenance(by: string, more: Partial<ProvenanceFacts> = {}): Ver
   return signed(buildProvenance(facts), [by], facts.image.digest);
 }
 
-/** The statement with one field of its predicate taken out or set otherwise, as a stage with another program would write it. */
-export function edited(from: VerifiedStatement, path: readonly (string | number)[], value?: unknown): VerifiedStatement {
+/**
+ * The statement with one field of its predicate taken out or set otherwise, as a stage with another program would write
+ * it.
+ */
+export function edited(
+  from: VerifiedStatement,
+  path: readonly (string | number)[],
+  value?: unknown,
+): VerifiedStatement {
   const statement = structuredClone(from.statement);
   let at = statement.predicate as Record<string | number, unknown>;
   for (const key of path.slice(0, -1)) at = at[key] as Record<string | number, unknown>;
@@ -194,5 +214,7 @@ export const withProvenance = (more: Partial<ProvenanceFacts>) => (all: Whole) =
 export const withProvenanceEdit =
   (...edit: [path: (string | number)[], value?: unknown]) =>
   (all: Whole) => [...without(all, "provenance"), edited(all.provenance, ...edit)];
-export const scanAs = (more: Partial<SummaryFacts>) => withScan((all) => [summary("scan", "scan", [all.vulnerabilities], more)]);
-export const scanEdit = (...edit: [path: (string | number)[], value?: unknown]) => withScan((all) => [edited(all.scanVerdict, ...edit)]);
+export const scanAs = (more: Partial<SummaryFacts>) =>
+  withScan((all) => [summary("scan", "scan", [all.vulnerabilities], more)]);
+export const scanEdit = (...edit: [path: (string | number)[], value?: unknown]) =>
+  withScan((all) => [edited(all.scanVerdict, ...edit)]);

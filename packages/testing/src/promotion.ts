@@ -53,7 +53,10 @@ export interface PrepareOptions {
   allowTagRollback?: boolean;
 }
 
-/** A quarantine and a vetted registry, keys, a policy, and in vetted an image that was promoted long ago: what must be as it was after a refusal. */
+/**
+ * A quarantine and a vetted registry, keys, a policy, and in vetted an image that was promoted long ago: what must be
+ * as it was after a refusal.
+ */
 export interface Stand {
   quarantine: RegistryServer;
   /** The same one unless `apart`. */
@@ -102,10 +105,14 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     promote: (image, inputs = {}) => promoteByVerb(world, image, inputs),
     prepare: (image, other = {}) => prepareAlone(world, image, other),
     async vettedState() {
-      return Object.fromEntries(Object.entries(await vetted.snapshot()).filter(([name]) => !name.startsWith("quarantine/")));
+      return Object.fromEntries(
+        Object.entries(await vetted.snapshot()).filter(([name]) => !name.startsWith("quarantine/")),
+      );
     },
     vettedWrites: () =>
-      vetted.requests.filter(({ method, path }) => !["GET", "HEAD"].includes(method) && !path.startsWith("/v2/quarantine/")),
+      vetted.requests.filter(
+        ({ method, path }) => !["GET", "HEAD"].includes(method) && !path.startsWith("/v2/quarantine/"),
+      ),
     plan: async (execution) => JSON.parse(await readFile(execution.outcome.outputs["plan"] ?? "", "utf8")),
     async close() {
       await client.close();
@@ -177,14 +184,20 @@ export function connect(attempts = 2): RegistryClient {
   return createRegistryClient({ ports: silentPorts(), env: {}, attempts, sleep: async () => undefined });
 }
 
-/** One referrer, read without the code that collects evidence: which of the keys made its signature, and what it states. */
+/**
+ * One referrer, read without the code that collects evidence: which of the keys made its signature, and what it states.
+ */
 export interface SeenStatement {
   referrer: Digest;
   signers: string[];
   statement: Statement;
 }
 
-export async function readStatements(stand: Pick<Stand, "client" | "keys">, repository: string, subject: Digest): Promise<SeenStatement[]> {
+export async function readStatements(
+  stand: Pick<Stand, "client" | "keys">,
+  repository: string,
+  subject: Digest,
+): Promise<SeenStatement[]> {
   const target = parseRepository(repository);
   const seen: SeenStatement[] = [];
   for (const { digest } of await stand.client.listReferrers(target, subject)) {
@@ -192,7 +205,9 @@ export async function readStatements(stand: Pick<Stand, "client" | "keys">, repo
     const layer = kind === "image" ? manifest.layers[0] : undefined;
     if (layer === undefined) throw new TypeError(`${digest} holds no bundle`);
     const opened = openBundle(await stand.client.fetchBlob(target, layer));
-    const signers = Object.entries(stand.keys).filter(([, key]) => verifyBundle(opened, parsePublicKey(key.publicKey, "a test's key")));
+    const signers = Object.entries(stand.keys).filter(([, key]) =>
+      verifyBundle(opened, parsePublicKey(key.publicKey, "a test's key")),
+    );
     seen.push({ referrer: digest, signers: signers.map(([name]) => name), statement: parseStatement(opened.payload) });
   }
   return seen;
@@ -202,7 +217,10 @@ export async function readStatements(stand: Pick<Stand, "client" | "keys">, repo
 export function promotionsAmong(statements: readonly SeenStatement[]): SeenStatement[] {
   return statements.filter(({ statement }) => {
     const verifier = statement.predicate["verifier"] as { id?: string } | undefined;
-    return statement.predicateType === predicateTypes.verificationSummary && verifier?.id?.endsWith("/stages/promote") === true;
+    return (
+      statement.predicateType === predicateTypes.verificationSummary &&
+      verifier?.id?.endsWith("/stages/promote") === true
+    );
   });
 }
 
@@ -231,6 +249,9 @@ async function expectWhole(stand: Stand, image: TestImage, tag: string): Promise
     const evidence = there.filter((each) => !promotions.includes(each)).map(({ referrer }) => referrer);
     expect(evidence.toSorted()).toEqual(source.map(({ referrer }) => referrer).toSorted());
     expect(promotions.map(({ signers }) => signers)).toEqual([["promote"]]);
-    expect(promotions[0]?.statement.predicate).toMatchObject({ verificationResult: "PASSED", verifiedLevels: ["GOLDENPATH_PROMOTE"] });
+    expect(promotions[0]?.statement.predicate).toMatchObject({
+      verificationResult: "PASSED",
+      verifiedLevels: ["GOLDENPATH_PROMOTE"],
+    });
   }
 }

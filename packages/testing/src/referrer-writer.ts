@@ -4,8 +4,9 @@ import { emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest"
 import { buildReferrer } from "@goldenpath/registry-client/testing";
 
 /**
- * A process of its own that attaches referrers to one subject while others do the same: `referrer-writer.ts HOST NAME SUBJECT WHO COUNT TOGETHER`, the subject as
- * JSON of its descriptor, `TOGETHER` how many it pushes in one call. It waits for a line on its standard input, so that all begin at once, and prints their digests.
+ * A process of its own that attaches referrers to one subject while others do the same: `referrer-writer.ts HOST NAME
+ * SUBJECT WHO COUNT TOGETHER`, the subject as JSON of its descriptor, `TOGETHER` how many it pushes in one call. It
+ * waits for a line on its standard input, so that all begin at once, and prints their digests.
  */
 const [registry = "", name = "", subjectJson = "", who = "", count = "", together = ""] = process.argv.slice(2);
 const repository = { registry, name };

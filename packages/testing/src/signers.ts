@@ -16,7 +16,10 @@ export interface StageKey {
 /** A key that is nobody's of a policy. */
 export async function makeKey(): Promise<StageKey> {
   const pair = generateKeyPair();
-  return { ...pair, signer: await loadSigner({ key: pair.privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: "/" }) };
+  return {
+    ...pair,
+    signer: await loadSigner({ key: pair.privateKeyPem }, { ports: silentPorts(), env: {}, workingDirectory: "/" }),
+  };
 }
 
 /** A key per stage, made now. */
@@ -38,9 +41,19 @@ export function renderStageSigners(keys: Record<StageName, StageKey>): string {
 }
 
 /** The policy of the gate's tests with these keys, and an environment `production` for images of `host`. */
-export function policyWith(keys: Record<StageName, StageKey>, host: string, change: Partial<Policy> = {}): LoadedPolicy {
+export function policyWith(
+  keys: Record<StageName, StageKey>,
+  host: string,
+  change: Partial<Policy> = {},
+): LoadedPolicy {
   const signers = Object.fromEntries(stageNames.map((name) => [name, { publicKey: keys[name].publicKeyPem }]));
   const requires = (["base", "scan"] as const).map((stage) => ({ stage, signers: [stage], maxAge: 3_600_000 }));
-  const production = { from: [`${host}/quarantine`], to: [`${host}/vetted`], requires, promoter: "promote", referrers: "all" as const };
+  const production = {
+    from: [`${host}/quarantine`],
+    to: [`${host}/vetted`],
+    requires,
+    promoter: "promote",
+    referrers: "all" as const,
+  };
   return { ...pathPolicy, policy: { ...pathPolicy.policy, signers, environments: { production }, ...change } };
 }

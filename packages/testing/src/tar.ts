@@ -23,7 +23,15 @@ const octal = (value: number, width: number): string => `${value.toString(8).pad
 
 /** Names are byte strings: `\xe9` is one byte. */
 export function tarEntry(options: TarOptions): Buffer {
-  const { name, type = "0", content = "", linkname = "", mode = type === "5" ? 0o755 : 0o644, uid = 0, gid = 0 } = options;
+  const {
+    name,
+    type = "0",
+    content = "",
+    linkname = "",
+    mode = type === "5" ? 0o755 : 0o644,
+    uid = 0,
+    gid = 0,
+  } = options;
   const bytes = typeof content === "string" ? Buffer.from(content) : Buffer.from(content);
   const block = Buffer.alloc(512);
   block.write(name.slice(0, 100), 0, "latin1");
@@ -50,7 +58,10 @@ export function tarEntry(options: TarOptions): Buffer {
     148,
   );
   const padding = Buffer.alloc((512 - (bytes.length % 512)) % 512);
-  const pax = options.pax === undefined ? Buffer.alloc(0) : tarEntry({ name: "pax", type: "x", content: paxRecords(options.pax) });
+  const pax =
+    options.pax === undefined
+      ? Buffer.alloc(0)
+      : tarEntry({ name: "pax", type: "x", content: paxRecords(options.pax) });
   return Buffer.concat([pax, block, bytes, padding]);
 }
 
@@ -77,7 +88,8 @@ export function tarOf(...entries: readonly TarOptions[]): Buffer {
 export function tarFiles(files: Readonly<Record<string, string>>): Buffer {
   const directories = new Set<string>();
   for (const path of Object.keys(files)) {
-    for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) directories.add(path.slice(0, slash));
+    for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1))
+      directories.add(path.slice(0, slash));
   }
   return tarOf(
     ...[...directories].map((name) => ({ name: `${name}/`, type: "5" })),

@@ -32,7 +32,10 @@ export interface TinyImageOptions {
   tag?: string;
 }
 
-/** What the layers of each image unpack to that {@link pushTinyImage} pushed, by its manifest's digest: what the base stage finds. */
+/**
+ * What the layers of each image unpack to that {@link pushTinyImage} pushed, by its manifest's digest: what the base
+ * stage finds.
+ */
 export const pushedLayers = new Map<string, Digest[]>();
 
 /** Pushes an image of these layers and returns its manifest's descriptor. */
@@ -48,7 +51,12 @@ export async function pushTinyImage(
     return descriptor;
   };
   const layerType = docker ? "application/vnd.docker.image.rootfs.diff.tar.gzip" : mediaTypes.ociLayerTarGzip;
-  const config = { architecture, os: "linux", config: {}, rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) } };
+  const config = {
+    architecture,
+    os: "linux",
+    config: {},
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  };
   const mediaType = docker ? mediaTypes.dockerManifest : mediaTypes.ociManifest;
   const manifest = encode({
     schemaVersion: 2,
@@ -65,15 +73,24 @@ export async function pushTinyImage(
 }
 
 /** Pushes an index of images that are in the repository, and returns its digest. */
-export async function pushTinyIndex(client: RegistryClient, repository: Repository, manifests: readonly Descriptor[]): Promise<Digest> {
-  return client.pushManifest(repository, encode({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }), mediaTypes.ociIndex);
+export async function pushTinyIndex(
+  client: RegistryClient,
+  repository: Repository,
+  manifests: readonly Descriptor[],
+): Promise<Digest> {
+  return client.pushManifest(
+    repository,
+    encode({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }),
+    mediaTypes.ociIndex,
+  );
 }
 
 /** Every directory above the paths, parents first. */
 function directoriesOf(paths: readonly string[]): string[] {
   const directories = new Set<string>();
   for (const path of paths) {
-    for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) directories.add(path.slice(0, slash));
+    for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1))
+      directories.add(path.slice(0, slash));
   }
   return [...directories];
 }

@@ -37,8 +37,8 @@ const issuer = "test issuer";
 const leeway = 60;
 
 /**
- * A token service as the distribution project's documents have it: GET with Basic, POST by OAuth 2's refresh grant; JSON Web Tokens signed by ES256 with the
- * signer's certificate in `x5c`.
+ * A token service as the distribution project's documents have it: GET with Basic, POST by OAuth 2's refresh grant;
+ * JSON Web Tokens signed by ES256 with the signer's certificate in `x5c`.
  */
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
   const { signer, tls } = options;
@@ -48,7 +48,8 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { user, scopes } = await readLogin(request, options);
-    if (request.method === "POST" && options.postStatus !== undefined) return void response.writeHead(options.postStatus).end();
+    if (request.method === "POST" && options.postStatus !== undefined)
+      return void response.writeHead(options.postStatus).end();
     if (user === undefined) {
       state.refused++;
       return void response.writeHead(401, { "content-type": "application/json" }).end('{"details":"who?"}');
@@ -56,7 +57,9 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     const token = makeToken(user, scopes);
     issued.push({ token, user, scopes, by: request.method ?? "" });
     const issuedAt = new Date().toISOString();
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ token, expires_in: 300, issued_at: issuedAt }));
+    response
+      .writeHead(200, { "content-type": "application/json" })
+      .end(JSON.stringify({ token, expires_in: 300, issued_at: issuedAt }));
   }
 
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
@@ -105,14 +108,19 @@ async function readLogin(
   };
 }
 
-function createTokenMaker({ signer, validity = 300 }: TokenServerOptions): (user: string, scopes: readonly string[]) => string {
+function createTokenMaker({
+  signer,
+  validity = 300,
+}: TokenServerOptions): (user: string, scopes: readonly string[]) => string {
   const key = createPrivateKey(signer.key);
   const header = { typ: "JWT", alg: "ES256", x5c: [new X509Certificate(signer.cert).raw.toString("base64")] };
   return (user, scopes) => {
     const now = Math.floor(Date.now() / 1000);
     const access = scopes.flatMap((scope) => {
       const [type, name, actions] = scope.split(/^([^:]+):(.+):([^:]+)$/).filter((part) => part !== "");
-      return type === undefined || name === undefined || actions === undefined ? [] : [{ type, name, actions: actions.split(",") }];
+      return type === undefined || name === undefined || actions === undefined
+        ? []
+        : [{ type, name, actions: actions.split(",") }];
     });
     const claims = {
       iss: issuer,

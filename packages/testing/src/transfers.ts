@@ -7,10 +7,17 @@ import type { RegistryClient, RegistryClientOptions } from "@goldenpath/registry
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { describeBytes } from "@goldenpath/registry-client/testing";
-import { type RecordedRequest, type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import {
+  type RecordedRequest,
+  type RegistryOptions,
+  type RegistryServer,
+  startRegistry,
+} from "@goldenpath/registry-server/server";
 import { afterEach, beforeEach } from "vitest";
 
-/** What the tests of uploads and copies stand on: a registry and a client for each test, and a small and a large blob. */
+/**
+ * What the tests of uploads and copies stand on: a registry and a client for each test, and a small and a large blob.
+ */
 
 export const mebibyte = 1024 * 1024;
 export const small = new Uint8Array(randomBytes(300_000));
@@ -49,7 +56,14 @@ export async function restart(options: RegistryOptions): Promise<void> {
 }
 
 const connect = (options: Partial<RegistryClientOptions> = {}): RegistryClient =>
-  createRegistryClient({ ports: silentPorts(), env: {}, attempts: 3, stallTimeout: 15_000, sleep: async () => undefined, ...options });
+  createRegistryClient({
+    ports: silentPorts(),
+    env: {},
+    attempts: 3,
+    stallTimeout: 15_000,
+    sleep: async () => undefined,
+    ...options,
+  });
 
 /** In the place of the client that each test has otherwise. */
 export function reconnect(options: Partial<RegistryClientOptions>): void {
@@ -65,6 +79,8 @@ export async function logIn(): Promise<void> {
 }
 
 /** The digests of a repository's blobs. */
-export const stored = async (name = repository.name): Promise<readonly string[]> => (await server.snapshot())[name]?.blobs ?? [];
+export const stored = async (name = repository.name): Promise<readonly string[]> =>
+  (await server.snapshot())[name]?.blobs ?? [];
 export const methods = (): string[] => server.requests.map(({ method }) => method);
-export const requested = (...wanted: string[]): RecordedRequest[] => server.requests.filter(({ method }) => wanted.includes(method));
+export const requested = (...wanted: string[]): RecordedRequest[] =>
+  server.requests.filter(({ method }) => wanted.includes(method));

@@ -37,8 +37,8 @@ function readJson(directory, name, advice) {
 }
 
 /**
- * The command of the `web` process: package.json's `scripts.start`, or `node` with its `main`. The run image has no shell and no npm, so the words are
- * taken as they stand.
+ * The command of the `web` process: package.json's `scripts.start`, or `node` with its `main`. The run image has no
+ * shell and no npm, so the words are taken as they stand.
  * @returns string[]
  * @throws ApplicationError where a shell would be needed, or something else than node
  */
@@ -51,7 +51,8 @@ export function readStartCommand(manifest, directory) {
       `package.json has no "scripts.start", and there is no ${main}. Write "start": "node server.js" or the like.`,
     );
   }
-  if (typeof start !== "string" || start.trim() === "") throw new ApplicationError('"scripts.start" in package.json is not a command.');
+  if (typeof start !== "string" || start.trim() === "")
+    throw new ApplicationError('"scripts.start" in package.json is not a command.');
   const special = /[|&;<>()$`"'\\*?[\]{}~#]/.exec(start);
   if (special !== null) {
     throw new ApplicationError(

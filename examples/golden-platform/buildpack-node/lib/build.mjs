@@ -38,16 +38,27 @@ export function build(environment, directory) {
     const architecture = env.CNB_TARGET_ARCH || (process.arch === "x64" ? "amd64" : process.arch);
     const target = { cpu: processors[architecture], integrity: runtime[`integrity-${architecture}`] };
     if (target.cpu === undefined || target.integrity === undefined) {
-      throw new ApplicationError(`There is no Node.js runtime for ${architecture} in this buildpack; it has amd64 and arm64.`);
+      throw new ApplicationError(
+        `There is no Node.js runtime for ${architecture} in this buildpack; it has amd64 and arm64.`,
+      );
     }
     const layers = env.CNB_LAYERS_DIR;
-    contributeLayer(layers, "node", keyOf(version, runtime.version, target.integrity), `Node.js ${runtime.version}`, (layer) =>
-      installRuntime(layer, runtime.version, target, env),
+    contributeLayer(
+      layers,
+      "node",
+      keyOf(version, runtime.version, target.integrity),
+      `Node.js ${runtime.version}`,
+      (layer) => installRuntime(layer, runtime.version, target, env),
     );
     writeJson(join(layers, "node.sbom.cdx.json"), renderRuntimeSbom(runtime.version, target.integrity));
 
     const inputs = ["package.json", "package-lock.json", ".npmrc"].filter((name) => existsSync(join(directory, name)));
-    const key = keyOf(version, architecture, whatToInstall.join(" "), ...inputs.map((name) => readFileSync(join(directory, name))));
+    const key = keyOf(
+      version,
+      architecture,
+      whatToInstall.join(" "),
+      ...inputs.map((name) => readFileSync(join(directory, name))),
+    );
     const planned = planInstalled(lock, target);
     const { absent } = contributeLayer(layers, "modules", key, "dependencies from package-lock.json", (layer) => {
       installDependencies(layer, directory, inputs, architecture, target.cpu, env);
@@ -74,8 +85,8 @@ export function build(environment, directory) {
 }
 
 /**
- * Only what a registry sends and the lock file knows the hash of is installed: npm takes an entry without `integrity` as it comes.
- * What lies inside another package's tarball (`inBundle`) is covered by that one's hash.
+ * Only what a registry sends and the lock file knows the hash of is installed: npm takes an entry without `integrity`
+ * as it comes. What lies inside another package's tarball (`inBundle`) is covered by that one's hash.
  */
 function checkSources(lock) {
   for (const [path, entry] of Object.entries(lock.packages)) {
@@ -93,7 +104,10 @@ function checkSources(lock) {
   }
 }
 
-/** The lifecycle sets HOME to what /etc/passwd says, which for a service's user may be nowhere; npm can't work without a place for its cache. */
+/**
+ * The lifecycle sets HOME to what /etc/passwd says, which for a service's user may be nowhere; npm can't work without a
+ * place for its cache.
+ */
 function withNpmCache(env) {
   const isWritable = (path) => {
     try {
@@ -104,21 +118,25 @@ function withNpmCache(env) {
       return false;
     }
   };
-  if (env.npm_config_cache !== undefined || isWritable(join(env.HOME ?? "/nonexistent", ".npm"))) return { env, release: () => undefined };
+  if (env.npm_config_cache !== undefined || isWritable(join(env.HOME ?? "/nonexistent", ".npm")))
+    return { env, release: () => undefined };
   const cache = mkdtempSync(join(tmpdir(), "npm-cache-"));
   return { env: { ...env, npm_config_cache: cache }, release: () => rmSync(cache, { recursive: true, force: true }) };
 }
 
 /**
- * Makes a launch layer, or keeps the earlier image's: there the lifecycle has restored `<layer>.toml` with the key of what was built, and a layer without
- * a folder means "as it was".
- * @param {(layer: string) => Record<string, string> | undefined} fill says what is to be known of the layer when it is kept
+ * Makes a launch layer, or keeps the earlier image's: there the lifecycle has restored `<layer>.toml` with the key of
+ * what was built, and a layer without a folder means "as it was".
+ * @param {(layer: string) => Record<string, string> | undefined} fill says what is to be known of the layer when it is
+ *   kept
  * @returns {Record<string, string>}
  */
 function contributeLayer(layers, name, key, what, fill) {
   const description = join(layers, `${name}.toml`);
   const folder = join(layers, name);
-  const { key: earlierKey, ...earlier } = existsSync(description) ? readTable(readFileSync(description, "utf8"), "metadata") : {};
+  const { key: earlierKey, ...earlier } = existsSync(description)
+    ? readTable(readFileSync(description, "utf8"), "metadata")
+    : {};
   let facts = earlier;
   if (earlierKey === key) process.stdout.write(`Keeping ${what} of the earlier image\n`);
   else {
@@ -132,7 +150,10 @@ function contributeLayer(layers, name, key, what, fill) {
   return facts;
 }
 
-/** npm itself checks the tarball against the integrity in the lock file that is written here, whichever registry or cache it comes from. */
+/**
+ * npm itself checks the tarball against the integrity in the lock file that is written here, whichever registry or
+ * cache it comes from.
+ */
 function installRuntime(layer, version, target, env) {
   const name = `node-linux-${target.cpu}`;
   const work = mkdtempSync(join(layer, "install-"));
@@ -143,7 +164,12 @@ function installRuntime(layer, version, target, env) {
     requires: true,
     packages: { "": { dependencies }, [`node_modules/${name}`]: { version, integrity: target.integrity } },
   });
-  runNpm(["ci", `--cpu=${target.cpu}`, "--os=linux"], work, env, `The Node.js runtime ${name}@${version} could not be installed.`);
+  runNpm(
+    ["ci", `--cpu=${target.cpu}`, "--os=linux"],
+    work,
+    env,
+    `The Node.js runtime ${name}@${version} could not be installed.`,
+  );
   mkdirSync(join(layer, "bin"));
   renameSync(join(work, "node_modules", name, "bin", "node"), join(layer, "bin", "node"));
   rmSync(work, { recursive: true });
@@ -170,7 +196,8 @@ function installDependencies(layer, directory, inputs, architecture, cpu, env) {
 }
 
 /**
- * Paths that npm left out, as it may; anything else that differs from the plan would be missing in the SBOM, or a lie in it.
+ * Paths that npm left out, as it may; anything else that differs from the plan would be missing in the SBOM, or a lie
+ * in it.
  * @throws ApplicationError
  */
 function findAbsent(layer, lock, planned) {
@@ -195,9 +222,16 @@ function findAbsent(layer, lock, planned) {
 /** Packages' install scripts are strangers' code and don't run. */
 function runNpm(args, directory, env, failure) {
   const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
-  const result = spawnSync("npm", [...args, ...quiet], { cwd: directory, env, encoding: "utf8", stdio: ["ignore", "inherit", "pipe"] });
+  const result = spawnSync("npm", [...args, ...quiet], {
+    cwd: directory,
+    env,
+    encoding: "utf8",
+    stdio: ["ignore", "inherit", "pipe"],
+  });
   if (result.error !== undefined)
-    throw new ApplicationError(`npm can't be started (${result.error.message}). The build environment needs Node.js with npm.`);
+    throw new ApplicationError(
+      `npm can't be started (${result.error.message}). The build environment needs Node.js with npm.`,
+    );
   if (result.status === 0) return;
   const output = result.stderr.trim();
   const reason = output.includes("EINTEGRITY")

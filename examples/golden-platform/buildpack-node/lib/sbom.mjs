@@ -1,12 +1,14 @@
 /**
- * A CycloneDX document of what is installed from package-lock.json: names, versions, hashes and licences, and who needs whom. Without serial number and
- * time, so that the same lock file is the same document.
+ * A CycloneDX document of what is installed from package-lock.json: names, versions, hashes and licences, and who needs
+ * whom. Without serial number and time, so that the same lock file is the same document.
  * @param {ReadonlySet<string>} present paths of the lock file
  */
 export function renderSbom(manifest, lock, present) {
   const installed = Object.entries(lock.packages).filter(([path]) => path !== "" && present.has(path));
   const paths = new Set(installed.map(([path]) => path));
-  const refs = new Map(installed.map(([path, entry]) => [path, `${purlOf(nameAt(path, entry), entry.version)}#${path}`]));
+  const refs = new Map(
+    installed.map(([path, entry]) => [path, `${purlOf(nameAt(path, entry), entry.version)}#${path}`]),
+  );
   const root = `${manifest.name ?? "application"}@${manifest.version ?? "0.0.0"}`;
   const needs = (path, entry) =>
     Object.keys({ ...entry.dependencies, ...entry.optionalDependencies, ...entry.peerDependencies })
@@ -18,7 +20,12 @@ export function renderSbom(manifest, lock, present) {
     specVersion: "1.5",
     version: 1,
     metadata: {
-      component: { "bom-ref": root, type: "application", name: manifest.name ?? "application", version: manifest.version ?? "0.0.0" },
+      component: {
+        "bom-ref": root,
+        type: "application",
+        name: manifest.name ?? "application",
+        version: manifest.version ?? "0.0.0",
+      },
     },
     components: installed.map(([path, entry]) => componentOf(path, entry, refs.get(path))),
     dependencies: [
@@ -65,8 +72,9 @@ function componentOf(path, entry, ref) {
 }
 
 /**
- * Paths of package-lock.json that `npm ci --omit=dev` has to install for this machine. What is for development or optional, whichever way it is reached (`devOptional`), is left
- * out only where both kinds are, and peers are installed. Of optional packages npm may leave out more: those whose download fails, and what only such a one needs.
+ * Paths of package-lock.json that `npm ci --omit=dev` has to install for this machine. What is for development or
+ * optional, whichever way it is reached (`devOptional`), is left out only where both kinds are, and peers are
+ * installed. Of optional packages npm may leave out more: those whose download fails, and what only such a one needs.
  * Where npm says so: `@npmcli/arborist`, `lib/arborist/reify.js`, and `npm-install-checks`.
  * @returns {{ path: string, mayBeAbsent: boolean }[]}
  */
@@ -123,7 +131,8 @@ function hashOf(integrity) {
 
 /** An SPDX expression where it looks like one; npm also allows free text such as `SEE LICENSE IN file`. */
 function licenseOf(text) {
-  const expression = /^\(*[A-Za-z0-9.+-]+\)*(?: (?:AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)*)*$/.test(text) && text !== "UNLICENSED";
+  const expression =
+    /^\(*[A-Za-z0-9.+-]+\)*(?: (?:AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)*)*$/.test(text) && text !== "UNLICENSED";
   return expression ? { expression: text } : { license: { name: text } };
 }
 

@@ -1,5 +1,6 @@
 /**
- * The string values of one table, as the lifecycle and this buildpack write them: `key = "value"`, one a line. No more of TOML than that is read here.
+ * The string values of one table, as the lifecycle and this buildpack write them: `key = "value"`, one a line. No more
+ * of TOML than that is read here.
  * @returns Record<string, string>
  */
 export function readTable(text, table) {

@@ -6,7 +6,10 @@ import { stages } from "@goldenpath/core/stages";
 import { UserError } from "@goldenpath/foundation/errors";
 import { exitCodes, type Output } from "../output.ts";
 
-/** `goldenpath keys new DIR [NAME…]`: a key pair per stage, `NAME.key` (readable by its owner alone) and `NAME.pub`. It never overwrites a key. */
+/**
+ * `goldenpath keys new DIR [NAME…]`: a key pair per stage, `NAME.key` (readable by its owner alone) and `NAME.pub`. It
+ * never overwrites a key.
+ */
 export async function runKeysCommand(args: readonly string[], output: Output): Promise<number> {
   const { positionals } = parseArgs({ args: [...args], options: {}, allowPositionals: true });
   const [action, directory, ...given] = positionals;

@@ -24,12 +24,17 @@ const options = {
   "dry-run": { type: "boolean" },
 } as const;
 
-/** `goldenpath policy activate POLICY --to HOST/NAME --key KEY [--first] [--revoke SERIAL] [--previous-signer KEY.pub] [--dry-run]`: puts a policy in force. */
+/**
+ * `goldenpath policy activate POLICY --to HOST/NAME --key KEY [--first] [--revoke SERIAL] [--previous-signer KEY.pub]
+ * [--dry-run]`: puts a policy in force.
+ */
 export async function runActivate(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const [uri, ...others] = positionals;
   if (uri === undefined || others.length > 0 || values.to === undefined || values.key === undefined) {
-    throw new UserError("goldenpath policy activate: expected POLICY --to HOST/NAME --key KEY", { code: "arguments-invalid" });
+    throw new UserError("goldenpath policy activate: expected POLICY --to HOST/NAME --key KEY", {
+      code: "arguments-invalid",
+    });
   }
   const context = {
     ports: createTerminalPorts({ out: process.stderr }),
@@ -69,7 +74,11 @@ export async function runActivate(args: readonly string[], output: Output): Prom
     const { pointer, isNew } = await activatePolicy(client, request);
     const before = pointer.predecessors.at(-1);
     const follows = before === undefined ? "the first" : `after serial ${before.serial}`;
-    const told = isNew ? (isDryRun ? "would be in force (dry run: nothing was written)" : "is in force") : "was in force before";
+    const told = isNew
+      ? isDryRun
+        ? "would be in force (dry run: nothing was written)"
+        : "is in force"
+      : "was in force before";
     output.out(
       `oci://${formatRepository(repository)}:${pointerTag}: policy ${pointer.name}, serial ${pointer.serial}, ${told}; ${follows}\n`,
     );

@@ -13,10 +13,17 @@ import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
 
-/** `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key KEY`, `schema`. */
+/**
+ * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
+ * KEY`, `schema`.
+ */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
   if (args[0] === "activate") return (await import("./policy-activate.ts")).runActivate(args.slice(1), output);
-  const { values, positionals } = parseArgs({ args: [...args], options: { previous: { type: "string" } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { previous: { type: "string" } },
+    allowPositionals: true,
+  });
   const [action, file, repository] = positionals;
   if (action === "schema") {
     output.out(`${stringifyJson(policyJsonSchema(), 2)}\n`);
@@ -31,19 +38,25 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
     );
   }
   if (values.previous !== undefined && action !== "check")
-    throw new UserError("goldenpath policy publish: --previous is an option of policy check", { code: "arguments-invalid" });
+    throw new UserError("goldenpath policy publish: --previous is an option of policy check", {
+      code: "arguments-invalid",
+    });
   const bytes = await readPolicyFile(file);
   // What is published has been checked: a registry full of policies that nobody can load helps nobody.
   const loaded = loadPolicyFile(bytes, file);
   if (action === "check") {
-    if (values.previous !== undefined) checkPolicyChange(loadPolicyFile(await readPolicyFile(values.previous), values.previous), loaded);
+    if (values.previous !== undefined)
+      checkPolicyChange(loadPolicyFile(await readPolicyFile(values.previous), values.previous), loaded);
     const { policy, digest } = loaded;
     const environments = Object.keys(policy.environments).join(", ");
-    output.out(`${file}: policy ${policy.name}, serial ${policy.serial}, is good (${digest}; environments: ${environments || "none"})\n`);
+    output.out(
+      `${file}: policy ${policy.name}, serial ${policy.serial}, is good (${digest}; environments: ${environments || "none"})\n`,
+    );
     for (const weakness of describeWeaknesses(loaded)) output.out(`note: ${weakness}\n`);
     return exitCodes.pass;
   }
-  if (repository === undefined) throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
+  if (repository === undefined)
+    throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
   const client = createPolicyClient(
     { ports: createTerminalPorts({ out: process.stderr }), env: process.env, signal: abortOnInterrupt() },
     loaded,

@@ -28,11 +28,15 @@ const optionTypes = {
   json: { type: "boolean" },
 } as const;
 
-/** `goldenpath registry probe URL …`: exits 1 where production can read quarantine or bytes are wrong, 2 where it could not be found out. */
+/**
+ * `goldenpath registry probe URL …`: exits 1 where production can read quarantine or bytes are wrong, 2 where it could
+ * not be found out.
+ */
 export async function runRegistryProbe(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options: optionTypes, allowPositionals: true });
   const [url, ...more] = positionals;
-  if (url === undefined || more.length > 0) throw invalid("goldenpath registry probe: expected one registry, HOST[:PORT][/PREFIX]");
+  if (url === undefined || more.length > 0)
+    throw invalid("goldenpath registry probe: expected one registry, HOST[:PORT][/PREFIX]");
   const load = parseBounds(values);
   const quarantine = parseQuarantine(values);
   const settings = await readSettings(values.ca, values["skip-verify"] === true);
@@ -43,7 +47,9 @@ export async function runRegistryProbe(args: readonly string[], output: Output):
     ...(values.repository === undefined ? {} : { repository: values.repository }),
   });
   // The certificates and plain http that are said here are for every host that is named here.
-  const named = [quarantine?.image, quarantine?.vetted].flatMap((image) => (image === undefined ? [] : [image.registry]));
+  const named = [quarantine?.image, quarantine?.vetted].flatMap((image) =>
+    image === undefined ? [] : [image.registry],
+  );
   const options: ProbeOptions = {
     target: { ...target, plainHttp: [...new Set([...target.plainHttp, ...(plainHttp ? named : [])])] },
     write: values.write === true,
@@ -56,7 +62,9 @@ export async function runRegistryProbe(args: readonly string[], output: Output):
     ...(quarantine === undefined ? {} : { quarantine }),
   };
   const report = await probeRegistry(options);
-  output.out(values.json === true ? `${stringifyJson({ verdict: verdictOf(report), ...report }, 2)}\n` : renderProbe(report));
+  output.out(
+    values.json === true ? `${stringifyJson({ verdict: verdictOf(report), ...report }, 2)}\n` : renderProbe(report),
+  );
   return exitCodes[verdictOf(report)];
 }
 
@@ -74,7 +82,14 @@ function parseBounds(values: Values): LoadBounds | undefined {
   const bounds = {
     clients: parseMeasure("--clients", values["clients"], { "": 1 }, 1, 64, "a whole number from 1 to 64"),
     duration,
-    maxRequests: parseMeasure("--max-requests", values["max-requests"], { "": 1 }, 1, 1_000_000, "a whole number from 1 to 1000000"),
+    maxRequests: parseMeasure(
+      "--max-requests",
+      values["max-requests"],
+      { "": 1 },
+      1,
+      1_000_000,
+      "a whole number from 1 to 1000000",
+    ),
     maxBytes: parseMeasure(
       "--max-bytes",
       values["max-bytes"],
@@ -117,7 +132,11 @@ function parseQuarantine(values: Values): ProbeOptions["quarantine"] {
   }
   if (vetted !== undefined && pullConfig === undefined)
     throw invalid("--vetted is read with production's logins, and --pull-config is not given");
-  return { image, ...(typeof pullConfig === "string" ? { pullConfig } : {}), ...(vetted === undefined ? {} : { vetted }) };
+  return {
+    image,
+    ...(typeof pullConfig === "string" ? { pullConfig } : {}),
+    ...(vetted === undefined ? {} : { vetted }),
+  };
 }
 
 async function readSettings(file: string | undefined, skipVerify: boolean): Promise<HostSettings> {

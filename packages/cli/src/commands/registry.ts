@@ -11,7 +11,10 @@ export async function runRegistryCommand(args: readonly string[], output: Output
   return serveRegistry(args, output);
 }
 
-/** `goldenpath registry serve [--port N] [--dir DIR] [--log]`: the embedded OCI registry on localhost, until it is interrupted. */
+/**
+ * `goldenpath registry serve [--port N] [--dir DIR] [--log]`: the embedded OCI registry on localhost, until it is
+ * interrupted.
+ */
 async function serveRegistry(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -24,7 +27,9 @@ async function serveRegistry(args: readonly string[], output: Output): Promise<n
     });
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new UserError(`option --port is '${values.port}': expected a whole number from 0 to 65535`, { code: "arguments-invalid" });
+    throw new UserError(`option --port is '${values.port}': expected a whole number from 0 to 65535`, {
+      code: "arguments-invalid",
+    });
   }
   const server = await startRegistry({
     port,
@@ -34,7 +39,9 @@ async function serveRegistry(args: readonly string[], output: Output): Promise<n
     ...(values.log === true ? { log: (line: string) => output.err(`${line}\n`) } : {}),
   });
   output.out(`${server.host}\n`);
-  output.err(`OCI registry on ${server.url}, ${values.dir === undefined ? "in memory" : `in ${values.dir}`}; Ctrl-C stops it\n`);
+  output.err(
+    `OCI registry on ${server.url}, ${values.dir === undefined ? "in memory" : `in ${values.dir}`}; Ctrl-C stops it\n`,
+  );
   const signal = abortOnInterrupt();
   if (!signal.aborted) await once(signal, "abort");
   await server.close();

@@ -17,7 +17,10 @@ interface Surroundings {
   output: Output;
 }
 
-/** `goldenpath tools [list|prefetch] [NAME…] [--json]`, `publish oci://HOST/NAME[:TAG] [NAME…] [--platform OS-ARCH]… [--json]`. */
+/**
+ * `goldenpath tools [list|prefetch] [NAME…] [--json]`, `publish oci://HOST/NAME[:TAG] [NAME…] [--platform OS-ARCH]…
+ * [--json]`.
+ */
 export async function runToolsCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -26,14 +29,18 @@ export async function runToolsCommand(args: readonly string[], output: Output): 
   });
   const [action = "list", ...names] = positionals;
   if (values.platform !== undefined && action !== "publish") {
-    throw new UserError(`goldenpath tools ${action}: --platform is an option of tools publish`, { code: "arguments-invalid" });
+    throw new UserError(`goldenpath tools ${action}: --platform is an option of tools publish`, {
+      code: "arguments-invalid",
+    });
   }
   const find = { ports: createTerminalPorts({ out: process.stderr }), env: process.env, signal: abortOnInterrupt() };
   const surroundings: Surroundings = { find, json: values.json === true, output };
   if (action === "list") return listCommand(names, surroundings);
   if (action === "prefetch") return prefetchCommand(names, surroundings);
   if (action === "publish") return publishCommand(names, (values.platform ?? []) as ToolPlatform[], surroundings);
-  throw new UserError(`goldenpath tools: '${action}' is not known; expected list, prefetch or publish`, { code: "arguments-invalid" });
+  throw new UserError(`goldenpath tools: '${action}' is not known; expected list, prefetch or publish`, {
+    code: "arguments-invalid",
+  });
 }
 
 /** Which program each tool would be, from where, and why not from an earlier source. */
@@ -54,7 +61,9 @@ async function listCommand(names: readonly string[], { find, json, output }: Sur
 async function prefetchCommand(names: readonly string[], { find, json, output }: Surroundings): Promise<number> {
   const found = await prefetchTools(names.length === 0 ? productionTools.map((tool) => tool.name) : names, find);
   if (json) output.out(`${stringifyJson(found, 2)}\n`);
-  else for (const tool of found) output.out(`${tool.name.padEnd(10)} ${tool.version.padEnd(9)} ${tool.source.padEnd(11)} ${tool.path}\n`);
+  else
+    for (const tool of found)
+      output.out(`${tool.name.padEnd(10)} ${tool.version.padEnd(9)} ${tool.source.padEnd(11)} ${tool.path}\n`);
   return exitCodes.pass;
 }
 
@@ -66,7 +75,11 @@ async function publishCommand(
   const { registry, name, tag } = parseTarget(target);
   const client = createRegistryClient(find);
   try {
-    const published = await publishTools(client, { registry, name }, { ...find, names, platforms, ...(tag === undefined ? {} : { tag }) });
+    const published = await publishTools(
+      client,
+      { registry, name },
+      { ...find, names, platforms, ...(tag === undefined ? {} : { tag }) },
+    );
     const reference = `oci://${formatReference(published.reference)}`;
     if (json) output.out(`${stringifyJson({ ...published, reference }, 2)}\n`);
     else {
@@ -84,7 +97,9 @@ async function publishCommand(
 
 function parseTarget(target: string): Reference {
   const invalid = (): UserError =>
-    new UserError(`goldenpath tools publish: '${target}' is not oci://HOST/NAME or oci://HOST/NAME:TAG`, { code: "arguments-invalid" });
+    new UserError(`goldenpath tools publish: '${target}' is not oci://HOST/NAME or oci://HOST/NAME:TAG`, {
+      code: "arguments-invalid",
+    });
   if (!target.startsWith("oci://")) throw invalid();
   const reference = parseReference(target.slice("oci://".length), "where the tools go");
   if (reference.digest !== undefined) throw invalid();

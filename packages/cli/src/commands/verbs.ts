@@ -23,8 +23,9 @@ export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = Object
 const ownOptions = { json: { type: "boolean" }, verbose: { type: "boolean" }, quiet: { type: "boolean" } } as const;
 
 /**
- * Runs one verb: its inputs are options of the same names (`--image …`); an option that is given more than once is a list, one a line in the action.
- * Exits 0 on pass, 1 on fail, 2 on error. `--json` prints the result and the outputs as JSON.
+ * Runs one verb: its inputs are options of the same names (`--image …`); an option that is given more than once is a
+ * list, one a line in the action. Exits 0 on pass, 1 on fail, 2 on error. `--json` prints the result and the outputs as
+ * JSON.
  */
 export async function runVerbCommand(verb: Verb, args: readonly string[], output: Output): Promise<number> {
   const { raw, json, verbose, quiet } = parseVerbArguments(verb, args);
@@ -38,7 +39,10 @@ export async function runVerbCommand(verb: Verb, args: readonly string[], output
     env,
     signal: abortOnInterrupt(),
   });
-  if (json) output.out(`${stringifyJson({ verdict: outcome.verdict, resultFile, outputs: outcome.outputs, result: outcome.result }, 2)}\n`);
+  if (json)
+    output.out(
+      `${stringifyJson({ verdict: outcome.verdict, resultFile, outputs: outcome.outputs, result: outcome.result }, 2)}\n`,
+    );
   else {
     output.out(renderResultText(outcome.result, { color: output.color }));
     for (const [name, value] of Object.entries(outcome.outputs))
@@ -105,6 +109,7 @@ function takePositional(
 
 export function abortOnInterrupt(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
   return controller.signal;
 }

@@ -22,8 +22,9 @@ export function accountFileOf(path: string): string | undefined {
 const maxId = 0xfffffffe;
 
 /**
- * Whether a file of accounts only has lines more than before, all of them harmless: every old line is there, in its order, and no new one is for a name that is there
- * already, for user or group 0 by its own number, for an old one's number, or in a form that some readers take for another.
+ * Whether a file of accounts only has lines more than before, all of them harmless: every old line is there, in its
+ * order, and no new one is for a name that is there already, for user or group 0 by its own number, for an old one's
+ * number, or in a form that some readers take for another.
  * @param path of the file, or of its copy
  */
 export function onlyAddsLines(path: string, before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
@@ -38,7 +39,9 @@ export function onlyAddsLines(path: string, before: Uint8Array | undefined, afte
     if (kept < old.length && line === old[kept]) kept += 1;
     else added.push(line);
   }
-  return kept === old.length && added.every((line, index) => isHarmless(kind, line, [...old, ...added.slice(0, index)]));
+  return (
+    kept === old.length && added.every((line, index) => isHarmless(kind, line, [...old, ...added.slice(0, index)]))
+  );
 }
 
 function linesOf(bytes: Uint8Array): string[] {
@@ -48,12 +51,19 @@ function linesOf(bytes: Uint8Array): string[] {
     .filter((line) => line !== "");
 }
 
-function isHarmless(kind: "passwd" | "group" | "secret" | "ranges" | "list", line: string, others: readonly string[]): boolean {
+function isHarmless(
+  kind: "passwd" | "group" | "secret" | "ranges" | "list",
+  line: string,
+  others: readonly string[],
+): boolean {
   if (kind === "list") return /^[#/][\x20-\x7e]*$/.test(line);
   const fields = line.split(":");
   const [name = "", , id = ""] = fields;
-  const isWhole = /^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(name) && fields.length === { passwd: 7, group: 4, secret: 0, ranges: 3 }[kind];
-  if (kind === "secret") return /^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(name) && !others.some((other) => other.split(":")[0] === name);
+  const isWhole =
+    /^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(name) &&
+    fields.length === { passwd: 7, group: 4, secret: 0, ranges: 3 }[kind];
+  if (kind === "secret")
+    return /^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(name) && !others.some((other) => other.split(":")[0] === name);
   if (!isWhole) return false;
   if (kind === "ranges") return fields.slice(1).every((field) => /^[1-9]\d{0,9}$/.test(field));
   const isId = /^[1-9]\d{0,9}$/.test(id) && Number(id) <= maxId;

@@ -2,7 +2,10 @@ import { formatName, formatPath } from "../layers/tar.ts";
 import type { TreeFile } from "../layers/tree.ts";
 import type { RefusedChange } from "./overlay.ts";
 
-/** One or more changes, for a message: the layer from 0, what it does (`overwrites /etc/motd`), and why that is not harmless. */
+/**
+ * One or more changes, for a message: the layer from 0, what it does (`overwrites /etc/motd`), and why that is not
+ * harmless.
+ */
 export interface DescribedChange {
   layer: number;
   what: string;
@@ -15,7 +18,11 @@ export function describeChanges(refused: readonly RefusedChange[]): DescribedCha
   const described: DescribedChange[] = [];
   for (const { change, why } of refused) {
     if (change.how !== "removed") {
-      described.push({ layer: change.layer, what: describeChange(change.how, change.path, change.before, change.after), why });
+      described.push({
+        layer: change.layer,
+        what: describeChange(change.how, change.path, change.before, change.after),
+        why,
+      });
       continue;
     }
     const key = `${change.layer} ${change.removedAt}`;
@@ -26,7 +33,9 @@ export function describeChanges(refused: readonly RefusedChange[]): DescribedCha
   }
   return described.map((each) => {
     const group = removed.get(each.what);
-    return group === undefined ? each : { ...each, what: describeRemoval(each.what.slice(each.what.indexOf(" ") + 1), group.paths) };
+    return group === undefined
+      ? each
+      : { ...each, what: describeRemoval(each.what.slice(each.what.indexOf(" ") + 1), group.paths) };
   });
 }
 
@@ -45,7 +54,9 @@ function describeChange(
   const shown = formatPath(path);
   if (how === "replaced") return `puts a ${after?.kind} in the place of the ${before.kind} ${shown}`;
   if (how === "content")
-    return before.kind === "symlink" ? `leads the link ${shown} elsewhere (${formatName(after?.target ?? "")})` : `overwrites ${shown}`;
+    return before.kind === "symlink"
+      ? `leads the link ${shown} elsewhere (${formatName(after?.target ?? "")})`
+      : `overwrites ${shown}`;
   const mode = (file: TreeFile | undefined): string => `${(file?.mode ?? 0).toString(8)} of ${file?.uid}:${file?.gid}`;
   return `gives rights to ${shown} (mode ${mode(after)}, in the base ${mode(before)})`;
 }

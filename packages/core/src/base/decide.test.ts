@@ -26,10 +26,20 @@ function base(name: string, layers: string, change: Partial<ApprovedBase> = {}):
 }
 
 function child(layers: string, change: Partial<ChildBaseFacts> = {}): ChildBaseFacts {
-  return { digest: id("child"), platform: amd64, diffIds: ids(layers), layers: ids(layers), labels: {}, annotations: {}, ...change };
+  return {
+    digest: id("child"),
+    platform: amd64,
+    diffIds: ids(layers),
+    layers: ids(layers),
+    labels: {},
+    annotations: {},
+    ...change,
+  };
 }
 
-const labelled = (runImage: unknown): Pick<ChildBaseFacts, "labels"> => ({ labels: { [lifecycleLabel]: JSON.stringify({ runImage }) } });
+const labelled = (runImage: unknown): Pick<ChildBaseFacts, "labels"> => ({
+  labels: { [lifecycleLabel]: JSON.stringify({ runImage }) },
+});
 
 const golden = base("golden", "os libc");
 const exception = (change: Partial<Exception> = {}): Exception => ({
@@ -56,12 +66,42 @@ function decide(children: ChildBaseFacts[], change: Partial<BaseFacts> = {}) {
 describe("an image that is refused", () => {
   // [what, the image, what else differs, the rules it breaks, what the messages say]
   const cases: [string, ChildBaseFacts, Partial<BaseFacts>, string[], string[]][] = [
-    ["on a foreign base", child("foreign app"), {}, ["base.approved"], ["not those of any approved base for linux/amd64"]],
+    [
+      "on a foreign base",
+      child("foreign app"),
+      {},
+      ["base.approved"],
+      ["not those of any approved base for linux/amd64"],
+    ],
     ["without layers", child(""), {}, ["base.approved"], ["it has no layers, so it stands on no base"]],
-    ["without layers, beside a base without layers", child(""), { approved: [base("scratch", "")] }, ["base.approved"], ["no layers"]],
-    ["with layers, on a base without layers", child("app"), { approved: [base("scratch", "")] }, ["base.approved"], ["not those of any"]],
-    ["on a part of the base", child("os"), {}, ["base.approved"], ["the first 1 of the 2 layers of 'golden' are there"]],
-    ["on a part of the base, with an application", child("os app"), {}, ["base.approved"], ["the first 1 of the 2 layers of 'golden'"]],
+    [
+      "without layers, beside a base without layers",
+      child(""),
+      { approved: [base("scratch", "")] },
+      ["base.approved"],
+      ["no layers"],
+    ],
+    [
+      "with layers, on a base without layers",
+      child("app"),
+      { approved: [base("scratch", "")] },
+      ["base.approved"],
+      ["not those of any"],
+    ],
+    [
+      "on a part of the base",
+      child("os"),
+      {},
+      ["base.approved"],
+      ["the first 1 of the 2 layers of 'golden' are there"],
+    ],
+    [
+      "on a part of the base, with an application",
+      child("os app"),
+      {},
+      ["base.approved"],
+      ["the first 1 of the 2 layers of 'golden'"],
+    ],
     ["with the base's layers in another order", child("libc os app"), {}, ["base.approved"], ["not those of any"]],
     ["with the base not at the bottom", child("foreign os libc app"), {}, ["base.approved"], ["not those of any"]],
     [
@@ -71,9 +111,27 @@ describe("an image that is refused", () => {
       ["base.approved"],
       ["no approved base has a version for linux/arm64"],
     ],
-    ["of another variant", child("os libc app", { platform: { ...amd64, variant: "v3" } }), {}, ["base.approved"], ["linux/amd64/v3"]],
-    ["of another system", child("os libc app", { platform: { ...amd64, os: "windows" } }), {}, ["base.approved"], ["windows/amd64"]],
-    ["where nothing is approved", child("os libc app"), { approved: [] }, ["base.approved"], ["no approved base has a version"]],
+    [
+      "of another variant",
+      child("os libc app", { platform: { ...amd64, variant: "v3" } }),
+      {},
+      ["base.approved"],
+      ["linux/amd64/v3"],
+    ],
+    [
+      "of another system",
+      child("os libc app", { platform: { ...amd64, os: "windows" } }),
+      {},
+      ["base.approved"],
+      ["windows/amd64"],
+    ],
+    [
+      "where nothing is approved",
+      child("os libc app"),
+      { approved: [] },
+      ["base.approved"],
+      ["no approved base has a version"],
+    ],
     [
       "that says it stands on an approved base",
       child("foreign app", { annotations: { "org.opencontainers.image.base.name": "r.test/golden:1" } }),
@@ -130,7 +188,13 @@ describe("an image that is refused", () => {
       ["base.label-contradicts"],
       ["it is not JSON"],
     ],
-    ["with an empty label", child("os libc app", { labels: { [lifecycleLabel]: "" } }), {}, ["base.label-contradicts"], ["it is not JSON"]],
+    [
+      "with an empty label",
+      child("os libc app", { labels: { [lifecycleLabel]: "" } }),
+      {},
+      ["base.label-contradicts"],
+      ["it is not JSON"],
+    ],
     [
       "with a label without run image",
       child("os libc app", { labels: { [lifecycleLabel]: "{}" } }),
@@ -263,16 +327,24 @@ describe("an image that is refused", () => {
   });
 
   test("is told the bases to go to: those for its platform, that are not over", () => {
-    const approved = [golden, base("rich", "os libc extra", { until: "2026-05-09" }), base("arm", "os", { platform: arm64 })];
+    const approved = [
+      golden,
+      base("rich", "os libc extra", { until: "2026-05-09" }),
+      base("arm", "os", { platform: arm64 }),
+    ];
     const wayOut = (image: ChildBaseFacts): string => decide([image], { approved }).violations[0]?.wayOut ?? "";
     expect(wayOut(child("foreign"))).toContain("('golden', r.test/golden)");
     expect(wayOut(child("foreign"))).not.toMatch(/rich|arm/);
-    expect(wayOut(child("foreign", { platform: { ...amd64, architecture: "s390x" } }))).toContain("there is none for linux/s390x");
+    expect(wayOut(child("foreign", { platform: { ...amd64, architecture: "s390x" } }))).toContain(
+      "there is none for linux/s390x",
+    );
   });
 
   test("has no say in how its message looks", () => {
     const [violation] = decide([
-      child("foreign", { labels: { "org.opencontainers.image.base.name": `a\n::error::b\u001b[31m${"x".repeat(999)}` } }),
+      child("foreign", {
+        labels: { "org.opencontainers.image.base.name": `a\n::error::b\u001b[31m${"x".repeat(999)}` },
+      }),
     ]).violations;
     expect(violation?.problem).not.toMatch(/\p{Cc}/u);
     expect(violation?.problem.length).toBeLessThan(600);
@@ -304,7 +376,10 @@ describe("an image that passes", () => {
       [rich, golden, small],
       [golden, rich, small],
     ]) {
-      expect(decideBaseOf(child("os libc extra app"), { approved }).children[0]).toMatchObject({ base: rich, matchedLayers: 3 });
+      expect(decideBaseOf(child("os libc extra app"), { approved }).children[0]).toMatchObject({
+        base: rich,
+        matchedLayers: 3,
+      });
     }
   });
 
@@ -333,7 +408,9 @@ describe("an image that passes", () => {
   });
 
   test("that is the base itself, with a note", () => {
-    expect(decideBaseOf(child("os libc")).notes).toEqual(["linux/amd64: the image is base 'golden' itself, with nothing on top of it"]);
+    expect(decideBaseOf(child("os libc")).notes).toEqual([
+      "linux/amd64: the image is base 'golden' itself, with nothing on top of it",
+    ]);
     expect(decideBaseOf(child("os libc app")).notes).toEqual([]);
   });
 
@@ -343,7 +420,9 @@ describe("an image that passes", () => {
   });
 
   test("with a variant that everybody leaves out", () => {
-    decideBaseOf(child("os libc app", { platform: { ...arm64, variant: "v8" } }), { approved: [{ ...golden, platform: arm64 }] });
+    decideBaseOf(child("os libc app", { platform: { ...arm64, variant: "v8" } }), {
+      approved: [{ ...golden, platform: arm64 }],
+    });
     decideBaseOf(child("os libc app", { platform: { os: "linux", architecture: "arm" } }), {
       approved: [{ ...golden, platform: { os: "linux", architecture: "arm", variant: "v7" } }],
     });
@@ -352,7 +431,9 @@ describe("an image that passes", () => {
 
   test("by an exception: the violation stays, with who answers for it", () => {
     const decision = decideBaseOf(child("foreign app"), { exceptions: [exception()] });
-    expect(decision.violations).toMatchObject([{ rule: "base.approved", exception: { owner: "team-shop", expires: "2026-05-31" } }]);
+    expect(decision.violations).toMatchObject([
+      { rule: "base.approved", exception: { owner: "team-shop", expires: "2026-05-31" } },
+    ]);
     expect(decision.children[0]?.base).toBeUndefined();
   });
 });

@@ -61,24 +61,33 @@ export interface BaseDecision {
 }
 
 /**
- * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.expired`, `base.label-contradicts`, `base.layer-contradicts`,
- * `base.changed`. Only the first can be set aside by an exception, for the image's repository; paths that may change, the policy lists with the base.
+ * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.expired`,
+ * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`. Only the first can be set aside by an exception,
+ * for the image's repository; paths that may change, the policy lists with the base.
  */
 export function decideBase(facts: BaseFacts): BaseDecision {
   const children = facts.children.map((child) => decideChild(child, facts));
   const notes = children
     .filter((child) => child.base !== undefined && child.matchedLayers === child.totalLayers)
-    .map((child) => `${formatPlatform(child.platform)}: the image is base '${child.base?.name}' itself, with nothing on top of it`);
+    .map(
+      (child) =>
+        `${formatPlatform(child.platform)}: the image is base '${child.base?.name}' itself, with nothing on top of it`,
+    );
   notes.push(...children.flatMap(describeUpgrades));
   return { children, violations: children.flatMap((child) => child.violations), notes };
 }
 
-/** Which packages of the base are not the base's any more, by the image's own word: files of theirs were let through on it. */
+/**
+ * Which packages of the base are not the base's any more, by the image's own word: files of theirs were let through on
+ * it.
+ */
 function describeUpgrades({ platform, upgraded }: ChildBaseDecision): string[] {
   if (upgraded.length === 0) return [];
   const shown = upgraded.slice(0, 10).map(({ package: { name }, before, after }) => `${name} ${before} → ${after}`);
   const more = upgraded.length > shown.length ? `, and ${upgraded.length - shown.length} more` : "";
-  return [`${formatPlatform(platform)}: the image says that it has newer versions of packages of the base: ${shown.join(", ")}${more}`];
+  return [
+    `${formatPlatform(platform)}: the image says that it has newer versions of packages of the base: ${shown.join(", ")}${more}`,
+  ];
 }
 
 function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision {
@@ -99,7 +108,11 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
   const violations = found.map((each) => {
-    const violation: Violation = { ...each, thing, ...(facts.isIndex ? { platform: formatPlatform(child.platform) } : {}) };
+    const violation: Violation = {
+      ...each,
+      thing,
+      ...(facts.isIndex ? { platform: formatPlatform(child.platform) } : {}),
+    };
     return exceptViolation(violation, exceptionFor(each.rule, facts));
   });
   return {
@@ -119,7 +132,10 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
 
 type Found = Pick<Violation, "rule" | "problem" | "wayOut">;
 
-/** Versions with the same layers can't be told apart: the first in the policy counts of those that are still approved, if there is one. */
+/**
+ * Versions with the same layers can't be told apart: the first in the policy counts of those that are still approved,
+ * if there is one.
+ */
 function chooseBase({ bases }: BaseMatch, now: Date): ApprovedBase {
   return bases.find((base) => !isExpired(base, now)) ?? bases[0];
 }
@@ -132,7 +148,12 @@ function exceptionFor(rule: Rule, facts: BaseFacts): ReturnType<typeof findExcep
   return findException(facts.exceptions, { rule, things: [formatRepository(facts.repository)] }, facts.now);
 }
 
-function judgeApproval(child: ChildBaseFacts, facts: BaseFacts, base: ApprovedBase | undefined, claimed: ClaimedBase | undefined): Found[] {
+function judgeApproval(
+  child: ChildBaseFacts,
+  facts: BaseFacts,
+  base: ApprovedBase | undefined,
+  claimed: ClaimedBase | undefined,
+): Found[] {
   if (base !== undefined) return [];
   const says = claimed === undefined ? "" : `; the image says that it stands on ${claimed.name}`;
   const why = explainNoBase(child, facts);
@@ -160,7 +181,9 @@ function explainNoBase(child: ChildBaseFacts, facts: BaseFacts): string {
 
 /** The bases to go to: those of the platform that hold today. */
 function listBases(child: ChildBaseFacts, facts: BaseFacts): string {
-  const usable = facts.approved.filter((base) => isSamePlatform(base.platform, child.platform) && !isExpired(base, facts.now));
+  const usable = facts.approved.filter(
+    (base) => isSamePlatform(base.platform, child.platform) && !isExpired(base, facts.now),
+  );
   const names = [...new Set(usable.map((base) => `'${base.name}', ${base.image}`))];
   return names.length === 0 ? `there is none for ${formatPlatform(child.platform)} at present` : names.join("; ");
 }
@@ -176,14 +199,18 @@ function judgeExpiry(base: ApprovedBase | undefined, facts: BaseFacts): Found[] 
   ];
 }
 
-/** The lifecycle records where the run image ends. A label that disagrees with the layers was not written by the build that made them. */
+/**
+ * The lifecycle records where the run image ends. A label that disagrees with the layers was not written by the build
+ * that made them.
+ */
 function judgeLabel(child: ChildBaseFacts, base: ApprovedBase | undefined): Found[] {
   const label = readLifecycleLabel(child.labels);
   const contradiction = (problem: string): Found[] => [
     {
       rule: "base.label-contradicts",
       problem: `its label ${lifecycleLabel} ${problem}`,
-      wayOut: "Build it again from its source with an approved builder; if it stays so, find out which step writes the label.",
+      wayOut:
+        "Build it again from its source with an approved builder; if it stays so, find out which step writes the label.",
     },
   ];
   if (label.kind === "none") return [];
@@ -197,19 +224,23 @@ function judgeLabel(child: ChildBaseFacts, base: ApprovedBase | undefined): Foun
   if (label.topLayer === top) return [];
   const at = child.diffIds.indexOf(label.topLayer);
   const says = at === -1 ? `${label.topLayer}, which the image does not have` : `layer ${at + 1}`;
-  return contradiction(`says that the run image ends with ${says}, and base '${base.name}' ends with layer ${base.diffIds.length}`);
+  return contradiction(
+    `says that the run image ends with ${says}, and base '${base.name}' ends with layer ${base.diffIds.length}`,
+  );
 }
 
 function judgeLayers(child: ChildBaseFacts, base: ApprovedBase | undefined): Found[] {
   return child.diffIds.flatMap((diffId, index): Found[] => {
     const actual = child.layers[index];
     if (actual === diffId) return [];
-    const whose = base !== undefined && index < base.diffIds.length ? `is that of base '${base.name}' (${diffId})` : `is ${diffId}`;
+    const whose =
+      base !== undefined && index < base.diffIds.length ? `is that of base '${base.name}' (${diffId})` : `is ${diffId}`;
     return [
       {
         rule: "base.layer-contradicts",
         problem: `its config says that layer ${index + 1} ${whose}, and what it unpacks to is ${actual ?? "not there"}`,
-        wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
+        wayOut:
+          "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
       },
     ];
   });
@@ -232,6 +263,10 @@ function judgeOverlay(overlay: OverlayDecision | undefined, base: ApprovedBase |
   if (changes.length <= maxChanges) return found;
   return [
     ...found,
-    { rule: "base.changed", problem: `${changes.length - maxChanges} more paths of base '${base.name}' are changed`, wayOut },
+    {
+      rule: "base.changed",
+      problem: `${changes.length - maxChanges} more paths of base '${base.name}' are changed`,
+      wayOut,
+    },
   ];
 }

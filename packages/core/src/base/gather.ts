@@ -21,14 +21,18 @@ import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts
 import { isContentNeeded } from "./overlay.ts";
 
 export function platformOf({ config }: Pick<ChildFacts, "config">): Platform {
-  return { os: config.os, architecture: config.architecture, ...(config.variant === undefined ? {} : { variant: config.variant }) };
+  return {
+    os: config.os,
+    architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { variant: config.variant }),
+  };
 }
 
 /**
  * Every approved version of every base for the given platforms, each fetched by its digest, in the policy's order.
  *
- * One that can't be read is an error, also where another one would match: the unread one may be the longer match, and then the evidence would name the wrong base,
- * or miss that the right one has expired.
+ * One that can't be read is an error, also where another one would match: the unread one may be the longer match, and
+ * then the evidence would name the wrong base, or miss that the right one has expired.
  * @throws UserError `base-not-found`, `registry-unauthorized`; InfrastructureError `base-unreadable`
  */
 export async function gatherApprovedBases(
@@ -37,7 +41,9 @@ export async function gatherApprovedBases(
   platforms: readonly Platform[],
 ): Promise<ApprovedBase[]> {
   const cache = new Map<string, Promise<ChildFacts[]>>();
-  const wanted = bases.flatMap((base) => base.digests.map((digest) => ({ base, reference: { ...parseRepository(base.image), digest } })));
+  const wanted = bases.flatMap((base) =>
+    base.digests.map((digest) => ({ base, reference: { ...parseRepository(base.image), digest } })),
+  );
   const fetched = wanted.map(({ base, reference }) => {
     const key = formatReference(reference);
     const children = cache.get(key) ?? fetchBase(client, base, reference, platforms);
@@ -69,12 +75,14 @@ async function fetchBase(
   try {
     const root = await client.fetchManifest(reference);
     if (root.kind === "image") return (await fetchImageFacts(client, reference)).children;
-    // What an index says of a child's platform only saves requests: a base is compared by the platform in its own config.
+    // What an index says of a child's platform only saves requests: a base is compared by the platform in its own
+    // config.
     const needed = root.manifest.manifests
       .filter(isRunnable)
       .filter(({ platform }) => platform === undefined || platforms.some((wanted) => isSamePlatform(wanted, platform)));
     const children: ChildFacts[] = [];
-    for (const { digest } of needed) children.push(...(await fetchImageFacts(client, { ...reference, digest })).children);
+    for (const { digest } of needed)
+      children.push(...(await fetchImageFacts(client, { ...reference, digest })).children);
     return children;
   } catch (error) {
     throw describeFailure(error, base, reference);
@@ -107,9 +115,10 @@ function describeFailure(error: unknown, base: PolicyBase, reference: Reference)
 }
 
 /**
- * Whether one of the layers by which an image matches a base has another content than the image's config says. A config is written by whoever built the image; what is
- * pulled and unpacked are the layers. Those with the base's own bytes need no look: most builders keep them, and then nothing is downloaded. For who only asks what an
- * image stands on; the base stage itself reads every layer ({@link readChildLayers}).
+ * Whether one of the layers by which an image matches a base has another content than the image's config says. A config
+ * is written by whoever built the image; what is pulled and unpacked are the layers. Those with the base's own bytes
+ * need no look: most builders keep them, and then nothing is downloaded. For who only asks what an image stands on; the
+ * base stage itself reads every layer ({@link readChildLayers}).
  * @throws what reading a layer and the registry client throw
  */
 export async function hasFalseLayer(
@@ -141,8 +150,9 @@ const parallelLayers = 3;
 /**
  * Reads every layer of an image: what each unpacks to, whatever its config says, and what is in them.
  * @param baseLayers how many of them are those of an approved base; 0 where there is none
- * @throws UserError `layer-foreign`; InfrastructureError `layer-unreadable` (also where runtimes would put the layers together in two ways), `layers-too-large`,
- *   `layers-too-many-entries`, `layers-too-dense`, and what the client throws
+ * @throws UserError `layer-foreign`; InfrastructureError `layer-unreadable` (also where runtimes would put the layers
+ *   together in two ways), `layers-too-large`, `layers-too-many-entries`, `layers-too-dense`, and what the client
+ *   throws
  */
 export async function readChildLayers(
   client: RegistryClient,
@@ -153,26 +163,44 @@ export async function readChildLayers(
 ): Promise<ChildLayers> {
   const budget = createBudget();
   const kept = keepContent(isContentNeeded);
-  const layers = await mapConcurrently(parallelLayers, pairLayers(child), async ({ layer, diffId }): Promise<LayerContents> => {
-    try {
-      return await readLayerContents({ client, repository, layer, diffId, budget, kept, ...(signal === undefined ? {} : { signal }) });
-    } catch (error) {
-      // That it is another one than its config says is the worse of two things, and a verdict.
-      const actual = diffIdOfUnreadable(error);
-      if (actual === undefined || actual === diffId) throw error;
-      return { diffId: actual, entries: [] };
-    }
-  });
+  const layers = await mapConcurrently(
+    parallelLayers,
+    pairLayers(child),
+    async ({ layer, diffId }): Promise<LayerContents> => {
+      try {
+        return await readLayerContents({
+          client,
+          repository,
+          layer,
+          diffId,
+          budget,
+          kept,
+          ...(signal === undefined ? {} : { signal }),
+        });
+      } catch (error) {
+        // That it is another one than its config says is the worse of two things, and a verdict.
+        const actual = diffIdOfUnreadable(error);
+        if (actual === undefined || actual === diffId) throw error;
+        return { diffId: actual, entries: [] };
+      }
+    },
+  );
   const diffIds = layers.map(({ diffId }) => diffId);
-  if (baseLayers === 0 || diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index])) return { diffIds };
+  if (baseLayers === 0 || diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index]))
+    return { diffIds };
   return {
     diffIds,
     trees: buildTrees(layers, baseLayers, `${formatRepository(repository)}@${child.digest}`),
   };
 }
 
-function pairLayers({ manifest, config }: Pick<ChildFacts, "manifest" | "config">): { layer: Descriptor; diffId: Digest }[] {
+function pairLayers({
+  manifest,
+  config,
+}: Pick<ChildFacts, "manifest" | "config">): { layer: Descriptor; diffId: Digest }[] {
   const { diff_ids } = config.rootfs;
   // fetchImageFacts has seen to it that there are as many of the one as of the other.
-  return manifest.layers.flatMap((layer, index) => (diff_ids[index] === undefined ? [] : [{ layer, diffId: diff_ids[index] }]));
+  return manifest.layers.flatMap((layer, index) =>
+    diff_ids[index] === undefined ? [] : [{ layer, diffId: diff_ids[index] }],
+  );
 }

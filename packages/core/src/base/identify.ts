@@ -36,9 +36,10 @@ interface ImageLayers {
 }
 
 /**
- * The base that an image stands on: the approved one for its platform of which the diffIDs, all of them, are the image's first. diffIDs are digests of the
- * layers' contents, so a name or label has no part in it, and recompression does no harm. Of several the longest counts: a base is often itself built on another
- * approved one. A base without layers is a prefix of everything and therefore of nothing.
+ * The base that an image stands on: the approved one for its platform of which the diffIDs, all of them, are the
+ * image's first. diffIDs are digests of the layers' contents, so a name or label has no part in it, and recompression
+ * does no harm. Of several the longest counts: a base is often itself built on another approved one. A base without
+ * layers is a prefix of everything and therefore of nothing.
  */
 export function identifyBase(image: ImageLayers, approved: readonly ApprovedBase[]): BaseMatch | undefined {
   const matching = approved.filter(
@@ -49,7 +50,9 @@ export function identifyBase(image: ImageLayers, approved: readonly ApprovedBase
   );
   const matchedLayers = Math.max(0, ...matching.map((base) => base.diffIds.length));
   const [first, ...others] = matching.filter((base) => base.diffIds.length === matchedLayers);
-  return first === undefined ? undefined : { bases: [first, ...others], matchedLayers, totalLayers: image.diffIds.length };
+  return first === undefined
+    ? undefined
+    : { bases: [first, ...others], matchedLayers, totalLayers: image.diffIds.length };
 }
 
 /** The approved base that shares the most of its first layers with the image without being its base: for messages. */
@@ -73,7 +76,10 @@ export function isSamePlatform(a: Platform, b: Platform): boolean {
   return a.os === b.os && a.architecture === b.architecture && variantOf(a) === variantOf(b);
 }
 
-/** The variants that everybody leaves out are the same as those that somebody writes (containerd's normalisation of platforms). */
+/**
+ * The variants that everybody leaves out are the same as those that somebody writes (containerd's normalisation of
+ * platforms).
+ */
 function variantOf({ architecture, variant = "" }: Platform): string {
   if (architecture === "arm64" && (variant === "8" || variant === "v8")) return "";
   if (architecture === "arm" && (variant === "" || variant === "7")) return "v7";

@@ -1,5 +1,6 @@
 /**
- * ldconfig's cache (`/etc/ld.so.cache`, glibc's "new" format, alone or after the old one): library name → the paths that the loader would take for it, in its order.
+ * ldconfig's cache (`/etc/ld.so.cache`, glibc's "new" format, alone or after the old one): library name → the paths
+ * that the loader would take for it, in its order.
  * https://sourceware.org/git/?p=glibc.git;a=blob;f=sysdeps/generic/dl-cache.h
  * @returns undefined where it can't be read
  */
@@ -28,7 +29,8 @@ function parseLoaderCache(bytes: Uint8Array): Map<string, string[]> | undefined 
 }
 
 /**
- * Whether a newer cache takes every library that the older one knows from the same places, so that it leads nobody from the base's libraries to others.
+ * Whether a newer cache takes every library that the older one knows from the same places, so that it leads nobody from
+ * the base's libraries to others.
  * @param place where a path really lies, links followed
  */
 export function keepsLibraries(

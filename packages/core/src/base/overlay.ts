@@ -3,7 +3,14 @@ import { formatName } from "../layers/tar.ts";
 import { type FileTree, findNode, resolvePath } from "../layers/tree.ts";
 import { accountFileOf, onlyAddsLines } from "./added-lines.ts";
 import { keepsLibraries } from "./loader-cache.ts";
-import { apkDatabases, comparePackages, isDatabasePath, type PackageChange, type PackageComparison, readPackages } from "./packages.ts";
+import {
+  apkDatabases,
+  comparePackages,
+  isDatabasePath,
+  type PackageChange,
+  type PackageComparison,
+  readPackages,
+} from "./packages.ts";
 
 export interface OverlayFacts {
   /** The base's own layers, put together. */
@@ -30,7 +37,11 @@ export interface OverlayDecision {
 /** The paths of which {@link decideOverlay} needs the content. */
 export function isContentNeeded(path: string): boolean {
   return (
-    isDatabasePath(path) || accountFileOf(path) !== undefined || path === loaderCache || osReleases.includes(path) || path === apkWorld
+    isDatabasePath(path) ||
+    accountFileOf(path) !== undefined ||
+    path === loaderCache ||
+    osReleases.includes(path) ||
+    path === apkWorld
   );
 }
 
@@ -39,8 +50,8 @@ const apkWorld = "etc/apk/world";
 const osReleases = ["usr/lib/os-release", "etc/os-release"];
 
 /**
- * Folders whose files may go or change at any time, by the Filesystem Hierarchy Standard 3.0: temporary files, caches that can be made again, logs. Package managers'
- * lists are no program's data either.
+ * Folders whose files may go or change at any time, by the Filesystem Hierarchy Standard 3.0: temporary files, caches
+ * that can be made again, logs. Package managers' lists are no program's data either.
  */
 const volatileFolders = ["tmp", "var/tmp", "run", "var/run", "var/cache", "var/log", "var/lib/apt"];
 /** Files over which every runtime puts its own when it starts a container. */
@@ -67,23 +78,27 @@ interface Scope extends OverlayFacts {
 }
 
 /**
- * Is the base still what it was approved as, under the layers on top of it? Every path of the base that is gone or other than in the base is refused, unless the
- * policy lets it change or its content shows that it does no harm:
+ * Is the base still what it was approved as, under the layers on top of it? Every path of the base that is gone or
+ * other than in the base is refused, unless the policy lets it change or its content shows that it does no harm:
  *
  * - what is temporary, a cache or a log, and what a runtime replaces at its start;
  * - lines added to lists of accounts, for users and groups of their own;
  * - a loader's cache that takes the base's libraries from where they were;
- * - files of a package of the base that the image has in a newer version, as long as the database still has every package of the base, at the same version or a newer
- *   one; the database itself then; and what scripts of such a package are known to make.
+ * - files of a package of the base that the image has in a newer version, as long as the database still has every
+ *   package of the base, at the same version or a newer one; the database itself then; and what scripts of such a
+ *   package are known to make.
  *
  * A database is the image's own word. What a package that claims to be newer really holds, the scan has to tell.
  */
 export function decideOverlay(facts: OverlayFacts): OverlayDecision {
   const packages = comparePackages(readPackages(facts.base), readPackages(facts.image));
   const owners = new Map<string, string[]>();
-  for (const [key, { files }] of packages.base) for (const file of files) owners.set(file, [...(owners.get(file) ?? []), key]);
+  for (const [key, { files }] of packages.base)
+    for (const file of files) owners.set(file, [...(owners.get(file) ?? []), key]);
   const isIntact = packages.lost.length === 0;
-  const upgraded = new Set(isIntact ? packages.upgraded.map((each) => `${each.package.manager} ${each.package.name}`) : []);
+  const upgraded = new Set(
+    isIntact ? packages.upgraded.map((each) => `${each.package.manager} ${each.package.name}`) : [],
+  );
   const newFiles = new Set<string>();
   for (const [key, { files }] of packages.image) {
     if (upgraded.has(key) || !packages.base.has(key)) for (const file of files) newFiles.add(file);
@@ -99,15 +114,20 @@ export function decideOverlay(facts: OverlayFacts): OverlayDecision {
 /** Undefined where a change is harmless. */
 function judgeChange(change: BaseChange, scope: Scope): string | undefined {
   const { path, before, after } = change;
-  if (scope.mayChange.some((allowed) => isAtOrBelow(path, Buffer.from(allowed.slice(1), "utf8").toString("latin1")))) return undefined;
+  if (scope.mayChange.some((allowed) => isAtOrBelow(path, Buffer.from(allowed.slice(1), "utf8").toString("latin1"))))
+    return undefined;
   if (volatileFolders.some((folder) => path !== folder && isAtOrBelow(path, folder))) return undefined;
-  if (runtimeFiles.includes(path) && before.kind === "file" && (after === undefined || after.kind === "file")) return undefined;
+  if (runtimeFiles.includes(path) && before.kind === "file" && (after === undefined || after.kind === "file"))
+    return undefined;
   // Whatever it holds, nobody may do more with it than with the base's own: only a newer package says so of its files.
   const isFromPackage = isPackageWork(change, scope);
-  if (!isFromPackage && givesRights(change, scope)) return "its owner, mode or attributes give rights that they did not give in the base";
+  if (!isFromPackage && givesRights(change, scope))
+    return "its owner, mode or attributes give rights that they did not give in the base";
   if (accountFileOf(path) !== undefined) return judgeAccounts(change, scope);
-  if (path === loaderCache && keepsLibraries(before.content, after?.content, (each) => resolvePath(scope.base, each))) return undefined;
-  if (path === apkWorld) return keepsLines(before.content, after?.content) ? undefined : "it does not have all of its lines any more";
+  if (path === loaderCache && keepsLibraries(before.content, after?.content, (each) => resolvePath(scope.base, each)))
+    return undefined;
+  if (path === apkWorld)
+    return keepsLines(before.content, after?.content) ? undefined : "it does not have all of its lines any more";
   const database = judgeDatabase(path, scope);
   if (database !== "none") return database;
   if (isFromPackage) return osReleases.includes(path) ? judgeRelease(change) : undefined;
@@ -116,16 +136,23 @@ function judgeChange(change: BaseChange, scope: Scope): string | undefined {
 
 /** A copy of a file of accounts may have the rights of the file itself: shadow's tools make it so. */
 function givesRights({ path, before, after }: BaseChange, scope: Scope): boolean {
-  const original = path.endsWith("-") && accountFileOf(path) !== undefined ? findNode(scope.base, path.slice(0, -1))?.file : undefined;
-  return after !== undefined && [before, ...(original === undefined ? [] : [original])].every((file) => addsRights(file, after));
+  const original =
+    path.endsWith("-") && accountFileOf(path) !== undefined ? findNode(scope.base, path.slice(0, -1))?.file : undefined;
+  return (
+    after !== undefined &&
+    [before, ...(original === undefined ? [] : [original])].every((file) => addsRights(file, after))
+  );
 }
 
 function judgeAccounts({ path, before, after }: BaseChange, scope: Scope): string | undefined {
   const contents = [before.content];
   // A copy is of the file as it was before the last change: what the base has now, or had then.
   if (path.endsWith("-")) contents.push(findNode(scope.base, path.slice(0, -1))?.file.content);
-  if (after?.kind === "file" && contents.some((content) => onlyAddsLines(path, content, after.content))) return undefined;
-  return after === undefined ? "" : "it has more than lines for new users and groups, other than root, added at their place";
+  if (after?.kind === "file" && contents.some((content) => onlyAddsLines(path, content, after.content)))
+    return undefined;
+  return after === undefined
+    ? ""
+    : "it has more than lines for new users and groups, other than root, added at their place";
 }
 
 function keepsLines(before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
@@ -142,14 +169,17 @@ function judgeDatabase(path: string, { packages, upgraded }: Scope): string | un
   const lost = packages.lost.filter((each) => each.package.manager === (isDpkg ? "dpkg" : "apk"));
   if (lost.length > 0) return `it does not have every package of the base any more: ${listLost(lost)}`;
   const manager = isDpkg ? "dpkg" : "apk";
-  if (![...packages.base.values()].some((each) => each.manager === manager)) return "no package can be read from it in the base";
+  if (![...packages.base.values()].some((each) => each.manager === manager))
+    return "no package can be read from it in the base";
   const owner = /^var\/lib\/dpkg\/info\/([^/:]+)(?::([^/.]+))?\.[a-z]+$/.exec(path);
   if (owner === null) return undefined;
   const [, name, architecture] = owner;
   const keys = [...packages.base.keys()].filter(
     (key) => key.startsWith(`dpkg ${name}:`) && (architecture === undefined || key.endsWith(`:${architecture}`)),
   );
-  return keys.every((key) => upgraded.has(key)) ? undefined : `it tells of package ${name}, which is the same as in the base`;
+  return keys.every((key) => upgraded.has(key))
+    ? undefined
+    : `it tells of package ${name}, which is the same as in the base`;
 }
 
 function listLost(lost: readonly PackageChange[]): string {
@@ -160,11 +190,20 @@ function listLost(lost: readonly PackageChange[]): string {
   return `${shown.join("; ")}${lost.length > shown.length ? `; and ${lost.length - shown.length} more` : ""}`;
 }
 
-/** Whether the databases explain a change: all packages of the base that have the path are newer in the image, and what is there now belongs to a new or newer one. */
+/**
+ * Whether the databases explain a change: all packages of the base that have the path are newer in the image, and what
+ * is there now belongs to a new or newer one.
+ */
 function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boolean {
   const { owners, upgraded, newFiles, packages } = scope;
   // No package manager puts something else in the place of a folder, but for documentation that moved.
-  if (before.kind === "directory" && after !== undefined && after.kind !== "directory" && !isAtOrBelow(path, "usr/share/doc")) return false;
+  if (
+    before.kind === "directory" &&
+    after !== undefined &&
+    after.kind !== "directory" &&
+    !isAtOrBelow(path, "usr/share/doc")
+  )
+    return false;
   const belongsToUpgraded = (each: string): boolean => {
     const known = owners.get(each) ?? [];
     return known.length > 0 && known.every((key) => upgraded.has(key));
@@ -173,7 +212,9 @@ function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boole
   if (belongsToUpgraded(path) || (source !== undefined && belongsToUpgraded(source)))
     return after === undefined || newFiles.has(path) || source !== undefined;
   const isGenerated = generatedFiles.some(
-    (each) => each.below.some((folder) => isAtOrBelow(path, folder)) && [...upgraded].some((key) => nameOf(key) === each.package),
+    (each) =>
+      each.below.some((folder) => isAtOrBelow(path, folder)) &&
+      [...upgraded].some((key) => nameOf(key) === each.package),
   );
   if (isGenerated) return true;
   if (packages.lost.length > 0 || owners.has(path) || after === undefined || !newFiles.size) return false;
@@ -182,11 +223,15 @@ function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boole
     const place = resolvePath(scope.image, after.target);
     return place !== undefined && after.target.startsWith("/") && newFiles.has(place);
   }
-  const isBusybox = before.kind === "symlink" && /(?:^|\/)bin\/busybox$/.test(before.target) && packages.base.has("apk busybox");
+  const isBusybox =
+    before.kind === "symlink" && /(?:^|\/)bin\/busybox$/.test(before.target) && packages.base.has("apk busybox");
   return isBusybox && newFiles.has(path);
 }
 
-/** `x/__pycache__/y.cpython-312.pyc` → `x/y.py`: Python's own copy of a file, which packages make after they are installed. */
+/**
+ * `x/__pycache__/y.cpython-312.pyc` → `x/y.py`: Python's own copy of a file, which packages make after they are
+ * installed.
+ */
 function compiledFrom(path: string): string | undefined {
   const [, folder, name] = /^(.*\/)__pycache__\/([^/]+?)\.cpython-\d+(?:\.opt-[12])?\.pyc$/.exec(path) ?? [];
   return folder === undefined ? undefined : `${folder}${name}.py`;
@@ -196,7 +241,9 @@ function nameOf(key: string): string {
   return key.slice(key.indexOf(" ") + 1).split(":")[0] ?? "";
 }
 
-/** A newer release of the same distribution, and not another one: vulnerabilities are looked up by what stands there. */
+/**
+ * A newer release of the same distribution, and not another one: vulnerabilities are looked up by what stands there.
+ */
 function judgeRelease({ before, after }: BaseChange): string | undefined {
   const read = (bytes: Uint8Array | undefined, field: string): string =>
     new RegExp(`^${field}=["']?([^"'\\n]*)`, "m").exec(Buffer.from(bytes ?? []).toString("latin1"))?.[1] ?? "";
@@ -210,6 +257,7 @@ function explainOwner(path: string, { owners, upgraded, packages }: Scope): stri
   const [owner] = (owners.get(path) ?? []).filter((key) => !upgraded.has(key));
   if (owner === undefined) return "";
   const name = formatName(packages.base.get(owner)?.name ?? "");
-  if (packages.lost.length > 0) return `it is a file of package ${name}, and the package database is not whole: ${listLost(packages.lost)}`;
+  if (packages.lost.length > 0)
+    return `it is a file of package ${name}, and the package database is not whole: ${listLost(packages.lost)}`;
   return `it is a file of package ${name}, which the image does not have in a newer version`;
 }

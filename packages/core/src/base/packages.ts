@@ -20,7 +20,10 @@ export type InstalledPackages = ReadonlyMap<string, InstalledPackage>;
 const dpkgRoot = "var/lib/dpkg";
 export const apkDatabases = ["lib/apk/db", "usr/lib/apk/db"];
 
-/** The paths of which the content is needed to judge what upper layers did: databases of packages, and what maintainer scripts and users add to. */
+/**
+ * The paths of which the content is needed to judge what upper layers did: databases of packages, and what maintainer
+ * scripts and users add to.
+ */
 export function isDatabasePath(path: string): boolean {
   return (
     path === `${dpkgRoot}/status` ||
@@ -31,7 +34,8 @@ export function isDatabasePath(path: string): boolean {
 }
 
 /**
- * What the databases in a root file system list: dpkg's (`status`, and `status.d` of distroless images), and apk's. Only what is wholly installed counts.
+ * What the databases in a root file system list: dpkg's (`status`, and `status.d` of distroless images), and apk's.
+ * Only what is wholly installed counts.
  */
 export function readPackages(tree: FileTree): InstalledPackages {
   const packages = new Map<string, InstalledPackage>();
@@ -54,7 +58,9 @@ type Add = (manager: PackageManager, name: string, version: string, files: reado
 
 function readDpkg(tree: FileTree, add: Add): void {
   const listed = (name: string, architecture: string): string[] =>
-    [`${name}.list`, `${name}:${architecture}.list`].flatMap((file) => textOf(findNode(tree, `${dpkgRoot}/info/${file}`)).split("\n"));
+    [`${name}.list`, `${name}:${architecture}.list`].flatMap((file) =>
+      textOf(findNode(tree, `${dpkgRoot}/info/${file}`)).split("\n"),
+    );
   for (const stanza of splitStanzas(textOf(findNode(tree, `${dpkgRoot}/status`)))) {
     const { package: name, version, architecture = "", status } = stanza;
     if (name === undefined || version === undefined || status?.split(" ")[2] !== "installed") continue;
@@ -71,7 +77,8 @@ function readDpkg(tree: FileTree, add: Add): void {
     const sums = textOf(directory?.children.get(`${file}.md5sums`));
     const files = [...sums.matchAll(/^[0-9a-f]{32} [ *](.+)$/gm)].map(([, path = ""]) => path);
     for (const { package: name, version, architecture = "", status } of splitStanzas(textOf(node))) {
-      if (name === undefined || version === undefined || (status !== undefined && status.split(" ")[2] !== "installed")) continue;
+      if (name === undefined || version === undefined || (status !== undefined && status.split(" ")[2] !== "installed"))
+        continue;
       add("dpkg", `${name}:${architecture}`, version, files);
     }
   }

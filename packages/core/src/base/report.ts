@@ -5,8 +5,14 @@ import type { BaseDecision, ChildBaseDecision } from "./decide.ts";
 import type { ApprovedBase } from "./identify.ts";
 import type { PackageChange } from "./packages.ts";
 
-/** What the base stage found, as its predicate says it: for each child the base, how that is proven, and what each of its layers unpacks to. */
-export function buildBasePredicate(image: { repository: string; digest: string }, decision: BaseDecision): Record<string, unknown> {
+/**
+ * What the base stage found, as its predicate says it: for each child the base, how that is proven, and what each of
+ * its layers unpacks to.
+ */
+export function buildBasePredicate(
+  image: { repository: string; digest: string },
+  decision: BaseDecision,
+): Record<string, unknown> {
   return {
     image: { repository: image.repository, digest: image.digest },
     children: decision.children.map((child) => ({
@@ -25,7 +31,13 @@ export function buildBasePredicate(image: { repository: string; digest: string }
 }
 
 function describeBase(base: ApprovedBase): Record<string, unknown> {
-  return { name: base.name, image: base.image, digest: base.digest, diffIDs: base.diffIds.length, topLayer: base.diffIds.at(-1) };
+  return {
+    name: base.name,
+    image: base.image,
+    digest: base.digest,
+    diffIDs: base.diffIds.length,
+    topLayer: base.diffIds.at(-1),
+  };
 }
 
 /** A package of the base, by the image's own word. */
@@ -35,7 +47,9 @@ function describeUpgrade({ package: { manager, name }, before, after }: PackageC
 
 /** `HOST/NAME@sha256:…` of each base that was proven, one a line, each once. */
 export function formatProvenBases(decision: BaseDecision): string {
-  const bases = decision.children.flatMap((child) => (child.base === undefined ? [] : [`${child.base.image}@${child.base.digest}`]));
+  const bases = decision.children.flatMap((child) =>
+    child.base === undefined ? [] : [`${child.base.image}@${child.base.digest}`],
+  );
   return [...new Set(bases)].join("\n");
 }
 
@@ -57,7 +71,8 @@ function renderChild(child: ChildBaseDecision): string {
     child.base === undefined
       ? "none that is approved"
       : `${escapeMarkdown(child.base.name)} ${code(`${child.base.image}@${child.base.digest}`)}`;
-  const layers = child.base === undefined ? `${child.totalLayers}` : `${child.matchedLayers} of ${child.totalLayers} are its`;
+  const layers =
+    child.base === undefined ? `${child.totalLayers}` : `${child.matchedLayers} of ${child.totalLayers} are its`;
   const claimed = child.claimed === undefined ? "" : escapeMarkdown(child.claimed.name);
   return `| ${escapeMarkdown(formatPlatform(child.platform))} | ${child.verdict} | ${base} | ${layers} | ${claimed} |`;
 }

@@ -58,7 +58,8 @@ function compareNumbers(a: string, b: string): number {
   return plainA.length - plainB.length || (plainA < plainB ? -1 : plainA > plainB ? 1 : 0);
 }
 
-const apkVersion = /^(\d+(?:\.\d+)*)([a-z])?((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?$/;
+const apkVersion =
+  /^(\d+(?:\.\d+)*)([a-z])?((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?$/;
 const apkSuffixes = ["alpha", "beta", "pre", "rc", "", "cvs", "svn", "git", "hg", "p"];
 
 /** apk's order (apk-package(5)). Undefined where one of them is no version of apk's. */
@@ -78,13 +79,19 @@ export function compareApkVersions(version: string, than: string): VersionOrder 
   }
   const letter = (a[2] ?? "") < (b[2] ?? "") ? -1 : (a[2] ?? "") > (b[2] ?? "") ? 1 : 0;
   const difference =
-    numbersA.length - numbersB.length || letter || compareApkSuffixes(a[3] ?? "", b[3] ?? "") || compareNumbers(a[4] ?? "", b[4] ?? "");
+    numbersA.length - numbersB.length ||
+    letter ||
+    compareApkSuffixes(a[3] ?? "", b[3] ?? "") ||
+    compareNumbers(a[4] ?? "", b[4] ?? "");
   return order(difference);
 }
 
 function compareApkSuffixes(a: string, b: string): number {
   const split = (text: string): { rank: number; number: string }[] =>
-    [...text.matchAll(/_([a-z]+)(\d*)/g)].map(([, name = "", number = ""]) => ({ rank: apkSuffixes.indexOf(name), number }));
+    [...text.matchAll(/_([a-z]+)(\d*)/g)].map(([, name = "", number = ""]) => ({
+      rank: apkSuffixes.indexOf(name),
+      number,
+    }));
   const [left, right] = [split(a), split(b)];
   const none = { rank: apkSuffixes.indexOf(""), number: "" };
   for (let at = 0; at < Math.max(left.length, right.length); at += 1) {

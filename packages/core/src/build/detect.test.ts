@@ -8,7 +8,11 @@ describe("chooseStrategy", () => {
   });
 
   it("takes buildpacks beside a Dockerfile, and says why not the Dockerfile", () => {
-    const choice = chooseStrategy("auto", ["buildpacks"], detectStrategies(["Dockerfile", "package.json", "package-lock.json"]));
+    const choice = chooseStrategy(
+      "auto",
+      ["buildpacks"],
+      detectStrategies(["Dockerfile", "package.json", "package-lock.json"]),
+    );
     expect(choice?.strategy).toBe("buildpacks");
     expect(choice?.reason).toContain("package.json (Node.js) with package-lock.json");
     expect(choice?.notTaken).toEqual(["Dockerfile: not used, the policy does not allow the strategy dockerfile"]);

@@ -20,7 +20,10 @@ const dockerfile = /^(?:Dockerfile|Containerfile)(?:\..+)?$|\.Dockerfile$/;
 
 /** What an application can ask for and nothing here builds by: said, so that nobody wonders why it was passed over. */
 const builtElsewhere = [
-  { name: "dockerfile", detect: (names: readonly string[]) => [...names].sort().filter((name) => dockerfile.test(name)) },
+  {
+    name: "dockerfile",
+    detect: (names: readonly string[]) => [...names].sort().filter((name) => dockerfile.test(name)),
+  },
 ];
 
 /** The names of an application's top folder → the strategies that its files speak for, in the table's order. */
@@ -32,8 +35,9 @@ export function detectStrategies(names: readonly string[]): StrategyCandidate[] 
 }
 
 /**
- * Which strategy builds the application. Nothing standard says which wins where several fit (some platforms prefer a Dockerfile, some buildpacks), so the
- * policy's order decides and the reason is said. A strategy for which no file speaks can still be taken: the buildpacks' own detection has the last word.
+ * Which strategy builds the application. Nothing standard says which wins where several fit (some platforms prefer a
+ * Dockerfile, some buildpacks), so the policy's order decides and the reason is said. A strategy for which no file
+ * speaks can still be taken: the buildpacks' own detection has the last word.
  * @returns undefined where the policy does not allow the strategy that is asked for
  */
 export function chooseStrategy(
@@ -41,12 +45,14 @@ export function chooseStrategy(
   allowed: readonly StrategyName[],
   candidates: readonly StrategyCandidate[],
 ): StrategyChoice | undefined {
-  const reasonsFor = (strategy: StrategyName): string[] => candidates.find((each) => each.strategy === strategy)?.reasons ?? [];
+  const reasonsFor = (strategy: StrategyName): string[] =>
+    candidates.find((each) => each.strategy === strategy)?.reasons ?? [];
   const preferred = allowed.find((strategy) => reasonsFor(strategy).length > 0) ?? allowed[0];
   const strategy = asked === "auto" ? preferred : allowed.find((each) => each === asked);
   if (strategy === undefined) return undefined;
   const reasons = reasonsFor(strategy);
-  const found = reasons.length === 0 ? "no file of the application speaks for a strategy" : `there is ${reasons.join(", ")}`;
+  const found =
+    reasons.length === 0 ? "no file of the application speaks for a strategy" : `there is ${reasons.join(", ")}`;
   const notTaken = candidates
     .filter((candidate) => candidate.strategy !== strategy)
     .map((candidate) => {
@@ -55,6 +61,9 @@ export function chooseStrategy(
         : `the policy does not allow the strategy ${candidate.strategy}`;
       return `${candidate.reasons.join(", ")}: not used, ${why}`;
     });
-  const reason = asked === "auto" ? `${found}, and the policy allows ${allowed.join(", ")}` : `asked for by the input 'strategy'; ${found}`;
+  const reason =
+    asked === "auto"
+      ? `${found}, and the policy allows ${allowed.join(", ")}`
+      : `asked for by the input 'strategy'; ${found}`;
   return { strategy, reason, notTaken };
 }

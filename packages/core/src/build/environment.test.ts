@@ -48,7 +48,10 @@ describe("selectBuildEnvironment", () => {
   });
 
   it.each(["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "LANG"])("passes %s to both", (name) => {
-    expect(selectBuildEnvironment({ [name]: "value" })).toEqual({ process: { [name]: "value" }, platform: { [name]: "value" } });
+    expect(selectBuildEnvironment({ [name]: "value" })).toEqual({
+      process: { [name]: "value" },
+      platform: { [name]: "value" },
+    });
   });
 
   it.each(["PATH", "https_proxy", "NO_PROXY"])("passes %s to the lifecycle, which hands it on", (name) => {
@@ -65,11 +68,15 @@ describe("selectBuildEnvironment", () => {
 
 describe("checkBuildVariables", () => {
   it.each(["../x", "a/b", "", "1A", "A-B", "A.append", ".", "A\n", "a".repeat(256)])("refuses the name %j", (name) => {
-    expect(() => checkBuildVariables({ [name]: "x" }, "input 'env'")).toThrow(/input 'env': '.*' is not the name of a variable/s);
+    expect(() => checkBuildVariables({ [name]: "x" }, "input 'env'")).toThrow(
+      /input 'env': '.*' is not the name of a variable/s,
+    );
   });
 
   it("refuses a NUL in a value, without repeating the value", () => {
-    expect(() => checkBuildVariables({ A: "se\0cret" }, "input 'env'")).toThrow(/^input 'env': the value of 'A' has a NUL in it$/);
+    expect(() => checkBuildVariables({ A: "se\0cret" }, "input 'env'")).toThrow(
+      /^input 'env': the value of 'A' has a NUL in it$/,
+    );
   });
 
   it("takes what is one", () => {

@@ -3,8 +3,9 @@ import { UserError } from "@goldenpath/foundation/errors";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * What of the job's environment reaches a build, by name; all else stays outside. Buildpacks run strangers' code (an application's install scripts), so
- * this is a list of what may pass and not of what may not: the runner's tokens, inputs and keys have names that nobody can list.
+ * What of the job's environment reaches a build, by name; all else stays outside. Buildpacks run strangers' code (an
+ * application's install scripts), so this is a list of what may pass and not of what may not: the runner's tokens,
+ * inputs and keys have names that nobody can list.
  */
 const passed: readonly string[] = [
   // Where programs are, and how they speak.
@@ -34,14 +35,26 @@ const passed: readonly string[] = [
 ];
 
 /**
- * npm's settings of the network, and no others: under `npm run` the environment has all of npm's settings in it, with the paths of the user's own cache and
- * files, which another user can't read and which would change the build from machine to machine. A setting that holds a credential is never one of these.
+ * npm's settings of the network, and no others: under `npm run` the environment has all of npm's settings in it, with
+ * the paths of the user's own cache and files, which another user can't read and which would change the build from
+ * machine to machine. A setting that holds a credential is never one of these.
  */
 const passedNpm =
   /^npm_config_(?:(?:@[a-z0-9._~-]+:)?registry|ca|cafile|strict[_-]ssl|proxy|https?[_-]proxy|noproxy|fetch[_-](?:retries|retry[_-](?:factor|mintimeout|maxtimeout)|timeout)|maxsockets|replace[_-]registry[_-]host)$/i;
 
-/** Of its own environment the lifecycle hands these on to buildpacks; anything else has to be a file in `platform/env` (Platform API, "User-Provided Variables"). */
-const handedOn: readonly string[] = ["PATH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+/**
+ * Of its own environment the lifecycle hands these on to buildpacks; anything else has to be a file in `platform/env`
+ * (Platform API, "User-Provided Variables").
+ */
+const handedOn: readonly string[] = [
+  "PATH",
+  "HTTP_PROXY",
+  "http_proxy",
+  "HTTPS_PROXY",
+  "https_proxy",
+  "NO_PROXY",
+  "no_proxy",
+];
 
 export interface BuildEnvironment {
   /** For the lifecycle's own process, each phase. */
@@ -54,10 +67,16 @@ export interface BuildEnvironment {
 const proxyName = /^(?:(?:https?|all|no)_proxy|npm_config_(?:https?[_-])?(?:no)?proxy)$/i;
 
 /**
- * Splits what may pass of `env` between the lifecycle's process and files for the buildpacks, with `own` (the user's build-time variables) on top.
- * @param isApart the build has a network of its own, in which the job's proxies are nowhere; its own settings come from its room
+ * Splits what may pass of `env` between the lifecycle's process and files for the buildpacks, with `own` (the user's
+ * build-time variables) on top.
+ * @param isApart the build has a network of its own, in which the job's proxies are nowhere; its own settings come from
+ *   its room
  */
-export function selectBuildEnvironment(env: Env, own: Readonly<Record<string, string>> = {}, isApart = false): BuildEnvironment {
+export function selectBuildEnvironment(
+  env: Env,
+  own: Readonly<Record<string, string>> = {},
+  isApart = false,
+): BuildEnvironment {
   const chosen: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && value !== "" && (passed.includes(name) || passedNpm.test(name))) chosen[name] = value;
@@ -79,10 +98,14 @@ export function selectBuildEnvironment(env: Env, own: Readonly<Record<string, st
 export function checkBuildVariables(variables: Readonly<Record<string, string>>, where: string): void {
   for (const [name, value] of Object.entries(variables)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name)) {
-      throw new UserError(`${where}: '${name}' is not the name of a variable: expected letters, digits and _, not a digit first`, {
-        code: "env-invalid",
-      });
+      throw new UserError(
+        `${where}: '${name}' is not the name of a variable: expected letters, digits and _, not a digit first`,
+        {
+          code: "env-invalid",
+        },
+      );
     }
-    if (value.includes("\0")) throw new UserError(`${where}: the value of '${name}' has a NUL in it`, { code: "env-invalid" });
+    if (value.includes("\0"))
+      throw new UserError(`${where}: the value of '${name}' has a NUL in it`, { code: "env-invalid" });
   }
 }

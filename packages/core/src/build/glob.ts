@@ -5,14 +5,16 @@ const maxPatterns = 2_000;
 const maxPatternLength = 1_000;
 
 /**
- * gitignore patterns → does a path (relative, `/` between components) match, itself or by a folder above it? The last pattern that matches decides; `!` turns
- * it round. Each pattern takes time by its length times the path's, whatever is in it: as an expression, a row of stars would try every way to share the path out.
+ * gitignore patterns → does a path (relative, `/` between components) match, itself or by a folder above it? The last
+ * pattern that matches decides; `!` turns it round. Each pattern takes time by its length times the path's, whatever is
+ * in it: as an expression, a row of stars would try every way to share the path out.
  * @throws UserError `project-invalid`
  */
 export function createMatcher(lines: readonly string[]): (path: string, isDirectory: boolean) => boolean {
   if (lines.length > maxPatterns) throw tooMuch(`${lines.length} patterns, and ${maxPatterns} are read at most`);
   const rules = lines.flatMap((line) => {
-    if (line.length > maxPatternLength) throw tooMuch(`a pattern of ${line.length} characters, and ${maxPatternLength} are read at most`);
+    if (line.length > maxPatternLength)
+      throw tooMuch(`a pattern of ${line.length} characters, and ${maxPatternLength} are read at most`);
     const trimmed = trimBlanks(line);
     if (trimmed === "" || trimmed.startsWith("#")) return [];
     const negated = trimmed.startsWith("!");
@@ -28,7 +30,9 @@ export function createMatcher(lines: readonly string[]): (path: string, isDirect
     const count = path.split("/").length;
     for (let component = 0; component < count; component++) {
       const isFolder = isDirectory || component < count - 1;
-      const last = rules.findLastIndex((rule, index) => (!rule.directoryOnly || isFolder) && found[index]?.[component] === true);
+      const last = rules.findLastIndex(
+        (rule, index) => (!rule.directoryOnly || isFolder) && found[index]?.[component] === true,
+      );
       if (last !== -1 && rules[last]?.negated === false) return true;
     }
     return false;
@@ -36,7 +40,10 @@ export function createMatcher(lines: readonly string[]): (path: string, isDirect
 }
 
 function tooMuch(what: string): UserError {
-  return new UserError(`project.toml has ${what}`, { code: "project-invalid", wayOut: "Leave out or take in whole folders." });
+  return new UserError(`project.toml has ${what}`, {
+    code: "project-invalid",
+    wayOut: "Leave out or take in whole folders.",
+  });
 }
 
 /** Blanks at the end do not count, unless the first of them is escaped. */
@@ -87,7 +94,10 @@ function parsePattern(pattern: string): Part[] {
   return parts;
 }
 
-/** `[a-z]`, `[!ab]`, `[]]` from its bracket on; undefined where it has no end in its component. Nothing is in a range that runs backwards. */
+/**
+ * `[a-z]`, `[!ab]`, `[]]` from its bracket on; undefined where it has no end in its component. Nothing is in a range
+ * that runs backwards.
+ */
 function parseSet(text: string, start: number): { is: (character: string) => boolean; end: number } | undefined {
   const isNegated = text[start + 1] === "!" || text[start + 1] === "^";
   const first = start + (isNegated ? 2 : 1);
@@ -110,8 +120,9 @@ function parseSet(text: string, start: number): { is: (character: string) => boo
 }
 
 /**
- * Whether it matches the path up to each of its slashes, and all of it. All the places in the pattern where it could stand after each character are kept at once: place `2 * i`
- * is before part `i`, and `2 * i + 1` inside of the components that part `i` passes over, which end only with a slash.
+ * Whether it matches the path up to each of its slashes, and all of it. All the places in the pattern where it could
+ * stand after each character are kept at once: place `2 * i` is before part `i`, and `2 * i + 1` inside of the
+ * components that part `i` passes over, which end only with a slash.
  */
 function matchComponents(parts: readonly Part[], path: string): boolean[] {
   const matched: boolean[] = [];
@@ -140,7 +151,8 @@ function takeCharacter(parts: readonly Part[], places: Uint8Array, next: Uint8Ar
     isAny = true;
     if (part.kind === "components") next[2 * i + 1] = 1;
     else if (part.kind !== "one") next[2 * i] = 1;
-    if (part.kind === "one" || part.kind === "rest" || (part.kind === "components" && character === "/")) next[2 * i + 2] = 1;
+    if (part.kind === "one" || part.kind === "rest" || (part.kind === "components" && character === "/"))
+      next[2 * i + 2] = 1;
   }
   return isAny;
 }

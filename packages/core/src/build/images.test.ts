@@ -16,7 +16,10 @@ const image = (...children: ChildFacts[]): ImageFacts => ({
 it("refuses an image that is not for this platform, and says what it is for", () => {
   const windows = image(child("windows", "amd64", "1"), child("linux", "s390x", "2"));
   expect(() => selectPlatform(windows, { os: "linux", architecture: "amd64" }, "base 'x'")).toThrow(
-    expect.objectContaining({ code: "platform-missing", message: expect.stringMatching(/linux\/amd64.*windows\/amd64, linux\/s390x/) }),
+    expect.objectContaining({
+      code: "platform-missing",
+      message: expect.stringMatching(/linux\/amd64.*windows\/amd64, linux\/s390x/),
+    }),
   );
 });
 

@@ -13,11 +13,16 @@ export function hostPlatform(arch: string = process.arch): Platform {
  * @throws UserError `platform-missing`
  */
 export function selectPlatform(image: ImageFacts, platform: Platform, what: string): ChildFacts {
-  const child = image.children.find((each) => each.platform.os === platform.os && each.platform.architecture === platform.architecture);
+  const child = image.children.find(
+    (each) => each.platform.os === platform.os && each.platform.architecture === platform.architecture,
+  );
   if (child !== undefined) return child;
   const there = image.children.map((each) => formatPlatform(each.platform)).join(", ");
-  throw new UserError(`${what} ${formatReference(image.reference)} is not there for ${formatPlatform(platform)}: it is for ${there}`, {
-    code: "platform-missing",
-    wayOut: "Build on a machine of that platform, or have the policy approve an image for this one.",
-  });
+  throw new UserError(
+    `${what} ${formatReference(image.reference)} is not there for ${formatPlatform(platform)}: it is for ${there}`,
+    {
+      code: "platform-missing",
+      wayOut: "Build on a machine of that platform, or have the policy approve an image for this one.",
+    },
+  );
 }

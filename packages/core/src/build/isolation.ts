@@ -24,7 +24,8 @@ export async function keepApart(
 
 /** What a build's result notes of where it ran. */
 export function describeIsolation(sandbox: Sandbox | undefined): string[] {
-  if (sandbox === undefined) return ["buildEnvironment: host-unisolated", "built on the bare host: nothing kept the build apart from it"];
+  if (sandbox === undefined)
+    return ["buildEnvironment: host-unisolated", "built on the bare host: nothing kept the build apart from it"];
   const refused = [...sandbox.refused].slice(0, 10);
   return [
     "buildEnvironment: host",

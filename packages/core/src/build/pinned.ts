@@ -10,6 +10,7 @@ export type PinnedReference = Reference & { digest: Digest };
  */
 export function parsePinned(text: string, what: string): PinnedReference {
   const { registry, name, digest } = parseReference(text, what);
-  if (digest === undefined) throw new UserError(`${what} '${text}' is not pinned by a digest`, { code: "policy-invalid" });
+  if (digest === undefined)
+    throw new UserError(`${what} '${text}' is not pinned by a digest`, { code: "policy-invalid" });
   return { registry, name, digest };
 }

@@ -30,7 +30,11 @@ function refusal(
 describe("what is refused", () => {
   it("is a build on the host where the policy allows containers alone", () => {
     const strict = { ...policy, build: { ...policy.build, environments: ["container" as const] } };
-    expect(refusal({}, strict)).toMatchObject({ type: "policy", code: "build-environment-not-allowed", rule: "build.environment" });
+    expect(refusal({}, strict)).toMatchObject({
+      type: "policy",
+      code: "build-environment-not-allowed",
+      rule: "build.environment",
+    });
   });
 
   it("is a strategy that the policy does not list", () => {
@@ -57,16 +61,25 @@ describe("what is refused", () => {
     expect(refusal({ tags })).toMatchObject({ type: "user", code });
   });
 
-  it.each(["registry.test:5000/vetted/shop:1", "registry.test:5000/vetted:1"])("is %s, where only promote writes", (tag) => {
-    const error = refusal({ tags: [tag] });
-    expect(error).toMatchObject({ type: "policy", rule: "build.quarantine" });
-    expect(error.wayOut).toContain("registry.test:5000/quarantine");
-  });
+  it.each(["registry.test:5000/vetted/shop:1", "registry.test:5000/vetted:1"])(
+    "is %s, where only promote writes",
+    (tag) => {
+      const error = refusal({ tags: [tag] });
+      expect(error).toMatchObject({ type: "policy", rule: "build.quarantine" });
+      expect(error.wayOut).toContain("registry.test:5000/quarantine");
+    },
+  );
 
   it("is what is vetted for one environment, though another one promotes from there", () => {
-    const staging = { ...policy.environments["production"], from: ["registry.test:5000/vetted"], to: ["registry.test:5000/live"] };
+    const staging = {
+      ...policy.environments["production"],
+      from: ["registry.test:5000/vetted"],
+      to: ["registry.test:5000/live"],
+    };
     const chained = { ...policy, environments: { ...policy.environments, staging } } as Policy;
-    expect(refusal({ tags: ["registry.test:5000/vetted/shop:1"] }, chained)).toMatchObject({ rule: "build.quarantine" });
+    expect(refusal({ tags: ["registry.test:5000/vetted/shop:1"] }, chained)).toMatchObject({
+      rule: "build.quarantine",
+    });
   });
 
   it("is a base the day after its approval ends, and not on the last day", () => {
@@ -99,11 +112,17 @@ describe("the plan", () => {
   });
 
   it("has each tag once, in one repository, the buildpacks by digest, and nothing to remark", () => {
-    const tags = ["registry.test:5000/quarantine/shop:1", "registry.test:5000/quarantine/shop:2", "registry.test:5000/quarantine/shop:1"];
+    const tags = [
+      "registry.test:5000/quarantine/shop:1",
+      "registry.test:5000/quarantine/shop:2",
+      "registry.test:5000/quarantine/shop:1",
+    ];
     const plan = planBuild(policy, { ...request, tags });
     expect(plan.repository).toEqual({ registry: "registry.test:5000", name: "quarantine/shop" });
     expect(plan.tags.map((tag) => tag.tag)).toEqual(["1", "2"]);
-    expect(plan.buildpacks).toEqual([{ registry: "registry.test:5000", name: "buildpacks/node", digest: fakeDigest("b") }]);
+    expect(plan.buildpacks).toEqual([
+      { registry: "registry.test:5000", name: "buildpacks/node", digest: fakeDigest("b") },
+    ]);
     expect(plan.remarks).toEqual([]);
   });
 

@@ -65,7 +65,10 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   };
 }
 
-/** A build image is governed by the policy, a host is not, be the build kept apart on it or not: a policy says whether that is good enough. */
+/**
+ * A build image is governed by the policy, a host is not, be the build kept apart on it or not: a policy says whether
+ * that is good enough.
+ */
 function requireEnvironment(policy: Policy): void {
   if (policy.build.environments.some((each) => each === "host" || each === "host-unisolated")) return;
   throw new PolicyViolation(
@@ -125,7 +128,8 @@ function requireQuarantine(policy: Policy, repository: Repository): string[] {
       },
     );
   }
-  if (environments.some(([, environment]) => environment.from.some((prefix) => isWithin(repository, prefix)))) return [];
+  if (environments.some(([, environment]) => environment.from.some((prefix) => isWithin(repository, prefix))))
+    return [];
   return [
     `no environment of policy '${policy.name}' takes images from ${formatRepository(repository)}: this one can't be promoted from there`,
   ];

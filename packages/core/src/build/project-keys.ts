@@ -3,13 +3,23 @@ import { suggestWord } from "../policy/suggest.ts";
 export type TomlTable = Readonly<Record<string, unknown>>;
 export type SchemaVersion = "0.1" | "0.2" | "0.3";
 
-/** Which keys a table may have: `null` for what is not looked into, a tree for a table, and for each table of a list. */
+/**
+ * Which keys a table may have: `null` for what is not looked into, a tree for a table, and for each table of a list.
+ */
 interface KeyTree {
   readonly [key: string]: KeyTree | null;
 }
 
 const variable = { name: null, value: null };
-const described = { id: null, name: null, version: null, authors: null, licenses: null, "documentation-url": null, "source-url": null };
+const described = {
+  id: null,
+  name: null,
+  version: null,
+  authors: null,
+  licenses: null,
+  "documentation-url": null,
+  "source-url": null,
+};
 
 /** Keys of each schema, as the specification and pack's `pkg/project` have them. */
 const keysOf: Readonly<Record<SchemaVersion, KeyTree>> = {
@@ -41,7 +51,10 @@ const keysOf: Readonly<Record<SchemaVersion, KeyTree>> = {
   },
 };
 
-/** What the application decides: a key that was meant to be one of these, and is none, leaves a file or a setting otherwise than somebody asked. */
+/**
+ * What the application decides: a key that was meant to be one of these, and is none, leaves a file or a setting
+ * otherwise than somebody asked.
+ */
 const deciding = ["include", "exclude", "env"];
 const newest = "0.2";
 
@@ -56,8 +69,8 @@ export interface StrangeKey {
 }
 
 /**
- * Go's TOML decoder takes `Exclude` for `exclude` where the exact key is not there, and so does pack. The same for every key of the schema, so that what is read and what is
- * reported as strange come from one look.
+ * Go's TOML decoder takes `Exclude` for `exclude` where the exact key is not there, and so does pack. The same for
+ * every key of the schema, so that what is read and what is reported as strange come from one look.
  */
 export function foldKeys(table: TomlTable, version: SchemaVersion): TomlTable {
   return fold(table, keysOf[version]) as TomlTable;
@@ -69,7 +82,8 @@ function fold(value: unknown, tree: KeyTree): unknown {
   const known = Object.keys(tree);
   const folded: Record<string, unknown> = {};
   for (const [key, inner] of Object.entries(value)) {
-    const name = key in tree ? key : (known.find((each) => each === key.toLowerCase() && !Object.hasOwn(value, each)) ?? key);
+    const name =
+      key in tree ? key : (known.find((each) => each === key.toLowerCase() && !Object.hasOwn(value, each)) ?? key);
     const next = Object.hasOwn(tree, name) ? tree[name] : null;
     define(folded, name, next === null || next === undefined ? inner : fold(inner, next));
   }
@@ -82,15 +96,18 @@ function define(target: Record<string, unknown>, key: string, value: unknown): v
 }
 
 /**
- * Keys that the schema version does not have, in the tables that are the project descriptor's: pure. Tables of other tools (`[tool]`, `[com.example]`) may be there by the
- * specification and are not looked at, unless their name is nearly one of the descriptor's.
+ * Keys that the schema version does not have, in the tables that are the project descriptor's: pure. Tables of other
+ * tools (`[tool]`, `[com.example]`) may be there by the specification and are not looked at, unless their name is
+ * nearly one of the descriptor's.
  * @param table what {@link foldKeys} gave
  */
 export function findStrangeKeys(table: TomlTable, version: SchemaVersion): StrangeKey[] {
   return Object.entries(table).flatMap(([key, value]) => {
     const tree = keysOf[version];
-    if (Object.hasOwn(tree, key)) return key === "io" ? ofVendors(value, version) : strangersIn(value, tree[key] ?? null, key, version);
-    if (key.toLowerCase() === "io") return otherSchema(value, { buildpacks: keysOf["0.2"]["io"]?.["buildpacks"] ?? null }, "io");
+    if (Object.hasOwn(tree, key))
+      return key === "io" ? ofVendors(value, version) : strangersIn(value, tree[key] ?? null, key, version);
+    if (key.toLowerCase() === "io")
+      return otherSchema(value, { buildpacks: keysOf["0.2"]["io"]?.["buildpacks"] ?? null }, "io");
     if (key.toLowerCase() === "build") return otherSchema(value, keysOf["0.1"]["build"] ?? {}, "build");
     // One letter is near to anything of two.
     const meant = key.length < 3 ? undefined : suggestWord(key, [...deciding, "build", "buildpacks", "project"]);
@@ -105,7 +122,9 @@ function ofVendors(value: unknown, version: SchemaVersion): StrangeKey[] {
   return Object.entries(value).flatMap(([key, inner]) => {
     const path = `io.${dotted(key)}`;
     if (key === "buildpacks") return strangersIn(inner, keysOf[version]["io"]?.["buildpacks"] ?? null, path, version);
-    return suggestWord(key, ["buildpacks", "buildpack", ...deciding]) === undefined ? [] : [strange(path, inner, placeOf(version))];
+    return suggestWord(key, ["buildpacks", "buildpack", ...deciding]) === undefined
+      ? []
+      : [strange(path, inner, placeOf(version))];
   });
 }
 
@@ -117,12 +136,15 @@ function strangersIn(value: unknown, tree: KeyTree | null, path: string, version
     const here = `${path}.${dotted(key)}`;
     if (Object.hasOwn(tree, key)) return strangersIn(inner, tree[key] ?? null, here, version);
     const meant = suggestWord(key, Object.keys(tree));
-    const advice = meant === undefined ? `There is no such key there. ${placeOf(version)}` : `Did you mean '${path}.${meant}'?`;
+    const advice =
+      meant === undefined ? `There is no such key there. ${placeOf(version)}` : `Did you mean '${path}.${meant}'?`;
     return [strange(here, inner, advice, meant)];
   });
 }
 
-/** The tables of the other schema: only its own keys, since anybody may have a table of this name for something else. */
+/**
+ * The tables of the other schema: only its own keys, since anybody may have a table of this name for something else.
+ */
 function otherSchema(value: unknown, tree: KeyTree, path: string): StrangeKey[] {
   if (!isTable(value)) return [];
   return Object.entries(value).flatMap(([key, inner]) => {

@@ -5,7 +5,11 @@ describe("parseProject", () => {
   it.each([
     ["is not TOML", "[[", "line 1"],
     ["has an unknown version", '[_]\nschema-version = "9.0"', "'9.0'"],
-    ["excludes and includes", '[_]\nschema-version = "0.2"\n[io.buildpacks]\ninclude = ["a"]\nexclude = ["b"]', "both include and exclude"],
+    [
+      "excludes and includes",
+      '[_]\nschema-version = "0.2"\n[io.buildpacks]\ninclude = ["a"]\nexclude = ["b"]',
+      "both include and exclude",
+    ],
     ["excludes what is no text", '[_]\nschema-version = "0.2"\n[io.buildpacks]\nexclude = [1]', "exclude"],
     [
       "has a variable that is a path",
@@ -18,13 +22,43 @@ describe("parseProject", () => {
 
   // Each would have gone on before, with the file in the image or without the variable.
   it.each([
-    ["exclude of 0.2 without a version", '[io.buildpacks]\nexclude = ["secret.env"]', "io.buildpacks.exclude", 'schema-version = "0.2"'],
-    ["Exclude of 0.2 without a version", '[Io.Buildpacks]\nExclude = ["a"]', "io.buildpacks.Exclude", 'schema-version = "0.2"'],
-    ["Exclude of 0.1 in another table under 0.2", `${v("0.2")}[Build]\nExclude = ["a"]`, "build.exclude", "under [io.buildpacks]"],
-    ["a table beside the one of the same name", `${v("0.2")}[io.buildpacks]\n[io.Buildpacks]\nexclude = ["a"]`, "io.Buildpacks", "under"],
+    [
+      "exclude of 0.2 without a version",
+      '[io.buildpacks]\nexclude = ["secret.env"]',
+      "io.buildpacks.exclude",
+      'schema-version = "0.2"',
+    ],
+    [
+      "Exclude of 0.2 without a version",
+      '[Io.Buildpacks]\nExclude = ["a"]',
+      "io.buildpacks.Exclude",
+      'schema-version = "0.2"',
+    ],
+    [
+      "Exclude of 0.1 in another table under 0.2",
+      `${v("0.2")}[Build]\nExclude = ["a"]`,
+      "build.exclude",
+      "under [io.buildpacks]",
+    ],
+    [
+      "a table beside the one of the same name",
+      `${v("0.2")}[io.buildpacks]\n[io.Buildpacks]\nexclude = ["a"]`,
+      "io.Buildpacks",
+      "under",
+    ],
     ["a table whose name has a dot", '"io.buildpacks" = { exclude = ["a"] }', "io.buildpacks", "under [build]"],
-    ["include of 0.2 without a version", '[io.buildpacks]\ninclude = ["src"]', "io.buildpacks.include", 'schema-version = "0.2"'],
-    ["a variable of 0.2 without a version", '[[io.buildpacks.build.env]]\nname = "K"\nvalue = "V"', "io.buildpacks.build", '"0.2"'],
+    [
+      "include of 0.2 without a version",
+      '[io.buildpacks]\ninclude = ["src"]',
+      "io.buildpacks.include",
+      'schema-version = "0.2"',
+    ],
+    [
+      "a variable of 0.2 without a version",
+      '[[io.buildpacks.build.env]]\nname = "K"\nvalue = "V"',
+      "io.buildpacks.build",
+      '"0.2"',
+    ],
     [
       "the older variable of 0.2 under 0.1",
       `${v("0.1")}[[io.buildpacks.env.build]]\nname = "K"\nvalue = "V"`,
@@ -33,14 +67,24 @@ describe("parseProject", () => {
     ],
     ["exclude of 0.1 under 0.2", `${v("0.2")}[build]\nexclude = ["a"]`, "build.exclude", "under [io.buildpacks]"],
     ["Exclude of 0.1 under 0.2", `${v("0.2")}[build]\nExclude = ["a"]`, "build.exclude", "under [io.buildpacks]"],
-    ["a variable of 0.1 under 0.3", `${v("0.3")}[[build.env]]\nname = "K"\nvalue = "V"`, "build.env", "under [io.buildpacks]"],
+    [
+      "a variable of 0.1 under 0.3",
+      `${v("0.3")}[[build.env]]\nname = "K"\nvalue = "V"`,
+      "build.env",
+      "under [io.buildpacks]",
+    ],
     [
       "the older variable under 0.3",
       `${v("0.3")}[[io.buildpacks.env.build]]\nname = "K"\nvalue = "V"`,
       "io.buildpacks.env",
       "[[io.buildpacks.build.env]]",
     ],
-    ["a misspelt exclude", `${v("0.2")}[io.buildpacks]\nexlude = ["a"]`, "io.buildpacks.exlude", "'io.buildpacks.exclude'"],
+    [
+      "a misspelt exclude",
+      `${v("0.2")}[io.buildpacks]\nexlude = ["a"]`,
+      "io.buildpacks.exlude",
+      "'io.buildpacks.exclude'",
+    ],
     ["a plural", `${v("0.2")}[io.buildpacks]\nexcludes = ["a"]`, "io.buildpacks.excludes", "'io.buildpacks.exclude'"],
     ["a misspelt exclude of 0.1", '[build]\nexcude = ["a"]', "build.excude", "'build.exclude'"],
     [
@@ -54,9 +98,24 @@ describe("parseProject", () => {
     ["exclude in [_]", '[_]\nschema-version = "0.2"\nexclude = ["a"]', "_.exclude", "There is no such key there"],
     ["a table without io", `${v("0.2")}[buildpacks]\nexclude = ["a"]`, "'buildpacks'", "under [io.buildpacks]"],
     ["a misspelt table", `${v("0.2")}[io.buildpack]\nexclude = ["a"]`, "io.buildpack'", "under [io.buildpacks]"],
-    ["a misspelt version", '[_]\nschema_version = "0.2"\n[io.buildpacks]\nexclude = ["a"]', "schema_version", "'_.schema-version'"],
-    ["a variable in a group", `${v("0.2")}[io.buildpacks.builds]\nenv = []`, "io.buildpacks.builds", "'io.buildpacks.build'"],
-    ["a pattern that matches nothing", `${v("0.2")}[io.buildpacks]\nexclude = ["./secret.env"]`, "'./secret.env'", "'secret.env' for"],
+    [
+      "a misspelt version",
+      '[_]\nschema_version = "0.2"\n[io.buildpacks]\nexclude = ["a"]',
+      "schema_version",
+      "'_.schema-version'",
+    ],
+    [
+      "a variable in a group",
+      `${v("0.2")}[io.buildpacks.builds]\nenv = []`,
+      "io.buildpacks.builds",
+      "'io.buildpacks.build'",
+    ],
+    [
+      "a pattern that matches nothing",
+      `${v("0.2")}[io.buildpacks]\nexclude = ["./secret.env"]`,
+      "'./secret.env'",
+      "'secret.env' for",
+    ],
     ["a pattern above the application", '[build]\ninclude = ["../src"]', "'../src'", "own folder"],
     ["two patterns in one", '[build]\nexclude = ["a\\nb"]', "can match nothing", "one pattern each"],
     [
@@ -86,7 +145,12 @@ describe("parseProject", () => {
   it("takes what is the application's to say, and passes over what is the policy's", () => {
     const text =
       '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "evil"\nexclude = ["docs/"]\n[[io.buildpacks.group]]\nid = "evil"\n[[io.buildpacks.build.env]]\nname = "A"\nvalue = "1"';
-    expect(parseProject(text)).toEqual({ exclude: ["docs/"], env: { A: "1" }, passedOver: ["builder", "its own buildpacks"], remarks: [] });
+    expect(parseProject(text)).toEqual({
+      exclude: ["docs/"],
+      env: { A: "1" },
+      passedOver: ["builder", "its own buildpacks"],
+      remarks: [],
+    });
   });
 
   it.each(["io.buildpacks.pre", "io.buildpacks.post"])("passes over buildpacks in %s", (place) => {
@@ -98,7 +162,8 @@ describe("parseProject", () => {
     const expected = { include: ["src"], env: { B: "2" }, passedOver: ["its own buildpacks"] };
     expect(parseProject(v("0.1") + text)).toEqual({ ...expected, remarks: [] });
     const remarks = ["project.toml has no schema version, and is read as one of 0.1"];
-    for (const head of ["", '[_]\nschema-version = ""\n']) expect(parseProject(head + text)).toEqual({ ...expected, remarks });
+    for (const head of ["", '[_]\nschema-version = ""\n'])
+      expect(parseProject(head + text)).toEqual({ ...expected, remarks });
   });
 
   it("takes the older place of a variable, and says that it is one", () => {
@@ -111,11 +176,17 @@ describe("parseProject", () => {
 
   it("takes a key in other letters where the exact one is not there, as Go's decoder does", () => {
     expect(parseProject(`${v("0.2")}[io.Buildpacks]\nExclude = ["a"]`)).toMatchObject({ exclude: ["a"], remarks: [] });
-    expect(parseProject('[_]\nSchema-Version = "0.2"\n[IO.buildpacks]\nEXCLUDE = ["a"]')).toMatchObject({ exclude: ["a"], remarks: [] });
+    expect(parseProject('[_]\nSchema-Version = "0.2"\n[IO.buildpacks]\nEXCLUDE = ["a"]')).toMatchObject({
+      exclude: ["a"],
+      remarks: [],
+    });
   });
 
   it("drops blanks in front of a pattern, as pack does", () => {
-    expect(parseProject(`${v("0.2")}[io.buildpacks]\nexclude = [" secret.env", "a b"]`).exclude).toEqual(["secret.env", "a b"]);
+    expect(parseProject(`${v("0.2")}[io.buildpacks]\nexclude = [" secret.env", "a b"]`).exclude).toEqual([
+      "secret.env",
+      "a b",
+    ]);
   });
 
   it("passes over a byte order mark", () => {
@@ -130,9 +201,21 @@ describe("parseProject", () => {
   });
 
   it.each([
-    ["a builder of the other schema", '[io.buildpacks]\nbuilder = "x"', "'io.buildpacks.builder' is no key of schema version 0.1"],
-    ["an unknown key", `${v("0.2")}[io.buildpacks]\nlevel = "x"`, "'io.buildpacks.level' is no key of schema version 0.2"],
-    ["a group's other spelling", `${v("0.2")}[[io.buildpacks.groups]]\nid = "x"`, "Did you mean 'io.buildpacks.group'?"],
+    [
+      "a builder of the other schema",
+      '[io.buildpacks]\nbuilder = "x"',
+      "'io.buildpacks.builder' is no key of schema version 0.1",
+    ],
+    [
+      "an unknown key",
+      `${v("0.2")}[io.buildpacks]\nlevel = "x"`,
+      "'io.buildpacks.level' is no key of schema version 0.2",
+    ],
+    [
+      "a group's other spelling",
+      `${v("0.2")}[[io.buildpacks.groups]]\nid = "x"`,
+      "Did you mean 'io.buildpacks.group'?",
+    ],
     ["another word about the project", '[_]\nschema-version = "0.2"\ndescription = "x"', "'_.description' is no key"],
     [
       "a key of a variable",
@@ -146,7 +229,10 @@ describe("parseProject", () => {
   it.each([
     ["another tool", '[project]\nname = "shop"\n[tool.x]\nexclude = ["a"]'],
     ["a vendor", `${v("0.2")}[io.example]\nexclude = ["a"]\n[com.example.build]\nenv = "x"`],
-    ["somebody's own notes", '[_]\nschema-version = "0.2"\nname = "shop"\n[_.metadata]\nexclude = "x"\n[[_.licenses]]\ntype = "MIT"'],
+    [
+      "somebody's own notes",
+      '[_]\nschema-version = "0.2"\nname = "shop"\n[_.metadata]\nexclude = "x"\n[[_.licenses]]\ntype = "MIT"',
+    ],
     ["somebody's own notes of 0.1", '[metadata]\nexclude = "x"\n[project]\nname = "shop"\nid = "a"'],
     ["a table of a common name", `${v("0.2")}[build]\ntarget = "x"`],
   ])("finds nothing in the words of %s", (_what, text) => {

@@ -3,10 +3,19 @@ import { describeIssues } from "@goldenpath/foundation/text/json";
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { checkBuildVariables } from "./environment.ts";
-import { findStrangeKeys, foldKeys, isTable, type SchemaVersion, type StrangeKey, type TomlTable } from "./project-keys.ts";
+import {
+  findStrangeKeys,
+  foldKeys,
+  isTable,
+  type SchemaVersion,
+  type StrangeKey,
+  type TomlTable,
+} from "./project-keys.ts";
 
 const patterns = z.array(z.string().min(1)).optional();
-const variables = z.array(z.looseObject({ name: z.string(), value: z.string(), "exec-env": z.array(z.string()).optional() })).optional();
+const variables = z
+  .array(z.looseObject({ name: z.string(), value: z.string(), "exec-env": z.array(z.string()).optional() }))
+  .optional();
 
 /** What both schemas' tables have in common. */
 const fileTable = {
@@ -55,9 +64,11 @@ const versions = ["0.1", "0.2", "0.3"] as const satisfies readonly SchemaVersion
 type Refuse = (why: string, options?: { cause?: unknown; wayOut?: string }) => never;
 
 /**
- * The project descriptor (CNB specification, extension "project-descriptor"; pack's `pkg/project` for what it leaves open). Which builder and which buildpacks run is the
- * policy's word, so what the file says about them is passed over; which files are built and with what environment is the application's. So a key that would decide one of
- * these and is none of the file's schema version is an error: going on would build in what somebody excluded. Any other such key is a remark.
+ * The project descriptor (CNB specification, extension "project-descriptor"; pack's `pkg/project` for what it leaves
+ * open). Which builder and which buildpacks run is the policy's word, so what the file says about them is passed over;
+ * which files are built and with what environment is the application's. So a key that would decide one of these and is
+ * none of the file's schema version is an error: going on would build in what somebody excluded. Any other such key is
+ * a remark.
  * @throws UserError `project-invalid`
  */
 export function parseProject(text: string, where = "project.toml"): Project {
@@ -70,7 +81,8 @@ export function parseProject(text: string, where = "project.toml"): Project {
   };
   const { version, table, remarks } = readTable(text, refuse);
   const [include, exclude] = [table.include, table.exclude].map((list) => list?.map(trimFront));
-  if (include !== undefined && exclude !== undefined) refuse("it has both include and exclude, and only one of them can hold");
+  if (include !== undefined && exclude !== undefined)
+    refuse("it has both include and exclude, and only one of them can hold");
   for (const [name, list] of Object.entries({ include, exclude })) checkPatterns(name, list ?? [], refuse);
   const env = Object.fromEntries(table.variables.filter(isForProduction).map(({ name, value }) => [name, value]));
   checkBuildVariables(env, where);
@@ -105,9 +117,12 @@ function readTable(text: string, refuse: Refuse): ReadTable {
     // A byte order mark is what some editors write first; Go's decoder passes over it.
     toml = parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
-    return refuse(error instanceof TomlError ? `line ${error.line}, column ${error.column}: it is not TOML` : "it is not TOML", {
-      cause: error,
-    });
+    return refuse(
+      error instanceof TomlError ? `line ${error.line}, column ${error.column}: it is not TOML` : "it is not TOML",
+      {
+        cause: error,
+      },
+    );
   }
   const said = versionOf(toml);
   const version = versions.find((each) => each === (said ?? "0.1"));
@@ -121,7 +136,13 @@ function readTable(text: string, refuse: Refuse): ReadTable {
     const passedOver = listPassedOver(build?.builder, [build?.buildpacks, build?.pre, build?.post]);
     return {
       version: said,
-      table: { include: build?.include, exclude: build?.exclude, variables: build?.env ?? [], passedOver, isUsed: build !== undefined },
+      table: {
+        include: build?.include,
+        exclude: build?.exclude,
+        variables: build?.env ?? [],
+        passedOver,
+        isUsed: build !== undefined,
+      },
       remarks,
     };
   }
@@ -131,14 +152,19 @@ function readTable(text: string, refuse: Refuse): ReadTable {
   if (older.length > 0) remarks.push(describeOlder(older, newer, refuse));
   const passedOver = listPassedOver(table?.builder, [table?.group, table?.pre, table?.post]);
   const { include, exclude } = table ?? {};
-  return { version: said, table: { include, exclude, variables: newer ?? older, passedOver, isUsed: table !== undefined }, remarks };
+  return {
+    version: said,
+    table: { include, exclude, variables: newer ?? older, passedOver, isUsed: table !== undefined },
+    remarks,
+  };
 }
 
 /** An empty version is none, as in pack. Anything else than text is left to the schema to name. */
 function versionOf(toml: TomlTable): string | undefined {
   const described = toml["_"];
   const version = isTable(described)
-    ? (described["schema-version"] ?? Object.entries(described).find(([key]) => key.toLowerCase() === "schema-version")?.[1])
+    ? (described["schema-version"] ??
+      Object.entries(described).find(([key]) => key.toLowerCase() === "schema-version")?.[1])
     : undefined;
   return typeof version === "string" && version !== "" ? version : undefined;
 }
@@ -150,30 +176,46 @@ function reportStrangeKeys(keys: readonly StrangeKey[], version: SchemaVersion, 
       wayOut: deciding.advice,
     });
   }
-  return keys.map(({ key, advice }) => `project.toml: '${key}' is no key of schema version ${version}, and has no effect. ${advice}`);
+  return keys.map(
+    ({ key, advice }) => `project.toml: '${key}' is no key of schema version ${version}, and has no effect. ${advice}`,
+  );
 }
 
 /** pack takes the older form where the newer one is not there, and passes over it in silence where both are. */
 function describeOlder(older: readonly Variable[], newer: readonly Variable[] | undefined, refuse: Refuse): string {
   const dropped = newer === undefined ? undefined : older.find(({ name }) => newer.every((each) => each.name !== name));
   if (dropped !== undefined) {
-    return refuse(`variable '${dropped.name}' is in io.buildpacks.env.build alone, which does not count beside io.buildpacks.build.env`, {
-      wayOut: "Move it to [[io.buildpacks.build.env]].",
-    });
+    return refuse(
+      `variable '${dropped.name}' is in io.buildpacks.env.build alone, which does not count beside io.buildpacks.build.env`,
+      {
+        wayOut: "Move it to [[io.buildpacks.build.env]].",
+      },
+    );
   }
   return "project.toml: [[io.buildpacks.env.build]] is deprecated: write [[io.buildpacks.build.env]]";
 }
 
 function listPassedOver(builder: unknown, buildpacks: readonly unknown[]): string[] {
-  return [...(builder === undefined ? [] : ["builder"]), ...(buildpacks.every((each) => each === undefined) ? [] : ["its own buildpacks"])];
+  return [
+    ...(builder === undefined ? [] : ["builder"]),
+    ...(buildpacks.every((each) => each === undefined) ? [] : ["its own buildpacks"]),
+  ];
 }
 
 /** Schema 0.3: a variable may be for the tests' environment alone; `*` is every one (CNB RFC 0134). */
 function isForProduction({ "exec-env": environments }: Variable): boolean {
-  return environments === undefined || environments.length === 0 || environments.includes("*") || environments.includes("production");
+  return (
+    environments === undefined ||
+    environments.length === 0 ||
+    environments.includes("*") ||
+    environments.includes("production")
+  );
 }
 
-/** pack drops blanks in front of a pattern, gitignore takes them for a part of it: a path that begins with blanks is hardly ever what is meant. */
+/**
+ * pack drops blanks in front of a pattern, gitignore takes them for a part of it: a path that begins with blanks is
+ * hardly ever what is meant.
+ */
 function trimFront(pattern: string): string {
   return pattern.replace(/^ +/, "");
 }

@@ -46,7 +46,10 @@ describe("what is refused", () => {
   ])("is the context '%s'", async (context, why) => {
     writeFileSync(join(folder, "file"), "");
     mkdirSync(join(folder, "app", ".git"));
-    await expect(readSource(context, folder)).rejects.toMatchObject({ code: "context-invalid", message: expect.stringContaining(why) });
+    await expect(readSource(context, folder)).rejects.toMatchObject({
+      code: "context-invalid",
+      message: expect.stringContaining(why),
+    });
   });
 
   it.each([

@@ -14,8 +14,9 @@ export interface Source {
 }
 
 /**
- * Reads what there is to know of an application before it is copied. `checkout` holds it, where the surroundings have one: what a build takes from elsewhere on the machine is
- * in no commit. Without one, whoever names a folder outside may; but no link leads there unseen.
+ * Reads what there is to know of an application before it is copied. `checkout` holds it, where the surroundings have
+ * one: what a build takes from elsewhere on the machine is in no commit. Without one, whoever names a folder outside
+ * may; but no link leads there unseen.
  * @throws UserError `context-invalid`, `context-outside`, `project-invalid`
  */
 export async function readSource(context: string, workingDirectory: string, checkout?: string): Promise<Source> {
@@ -49,7 +50,11 @@ export async function readSource(context: string, workingDirectory: string, chec
       wayOut: "Check the repository out before this step.",
     });
   }
-  return { directory, files, project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject };
+  return {
+    directory,
+    files,
+    project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject,
+  };
 }
 
 function isWithin(root: string, path: string): boolean {
@@ -60,7 +65,8 @@ function isWithin(root: string, path: string): boolean {
 async function readProject(file: string): Promise<Project> {
   const stats = await lstat(file);
   if (!stats.isFile()) throw new UserError("project.toml is not a file", { code: "project-invalid" });
-  if (stats.size > 1024 * 1024) throw new UserError("project.toml is larger than a megabyte", { code: "project-invalid" });
+  if (stats.size > 1024 * 1024)
+    throw new UserError("project.toml is larger than a megabyte", { code: "project-invalid" });
   return parseProject(decodeUtf8(await readFile(file)));
 }
 
@@ -77,7 +83,10 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** A path in the application, a byte a character: names of files are bytes, and not all of them are UTF-8 (Latin-1 from an old archive). Below `directory`. */
+/**
+ * A path in the application, a byte a character: names of files are bytes, and not all of them are UTF-8 (Latin-1 from
+ * an old archive). Below `directory`.
+ */
 function bytePath(directory: string, path: string): Buffer {
   return Buffer.concat([Buffer.from(path === "" ? directory : `${directory}/`), Buffer.from(path, "latin1")]);
 }
@@ -93,9 +102,10 @@ interface CopiedSource {
 }
 
 /**
- * Copies an application into an existing, empty folder: the build changes what it works on, and a caller's checkout is not its to change. Left out are what
- * project.toml leaves out, and every `.git`: it is no part of an application, and actions/checkout leaves a token in it. Modes become 0755 and 0644, since
- * they end up in the image and a checkout's depend on the umask of the machine.
+ * Copies an application into an existing, empty folder: the build changes what it works on, and a caller's checkout is
+ * not its to change. Left out are what project.toml leaves out, and every `.git`: it is no part of an application, and
+ * actions/checkout leaves a token in it. Modes become 0755 and 0644, since they end up in the image and a checkout's
+ * depend on the umask of the machine.
  * @throws UserError `context-unreadable`, `context-invalid` (a device or a socket in it)
  */
 export async function copySource(source: Source, target: string, signal?: AbortSignal): Promise<CopiedSource> {
@@ -124,7 +134,8 @@ export async function copySource(source: Source, target: string, signal?: AbortS
       return;
     }
     if (included !== undefined && !included(shownPath(path), false)) return;
-    if (included !== undefined) await mkdir(bytePath(target, path.slice(0, Math.max(path.lastIndexOf("/"), 0))), { recursive: true });
+    if (included !== undefined)
+      await mkdir(bytePath(target, path.slice(0, Math.max(path.lastIndexOf("/"), 0))), { recursive: true });
     if (entry.isSymbolicLink()) {
       await symlink(await readlink(from, { encoding: "buffer" }), to);
     } else if (entry.isFile()) {

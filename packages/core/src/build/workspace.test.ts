@@ -55,7 +55,10 @@ describe("what is refused", () => {
   if (uid === 0) {
     it("is another user's folder", async () => {
       execFileSync("install", ["-d", "-o", "12345", "-m", "0711", join(root, "goldenpath-0")]);
-      await expect(open()).rejects.toMatchObject({ code: "build-directory-unsafe", message: expect.stringContaining("12345") });
+      await expect(open()).rejects.toMatchObject({
+        code: "build-directory-unsafe",
+        message: expect.stringContaining("12345"),
+      });
     });
   }
 
@@ -114,9 +117,12 @@ describe("the folder of a build", () => {
       process.umask(before);
     }
     const mode = (path: string): number => statSync(path).mode & 0o777;
-    expect([mode(workspace.app), mode(workspace.layers), mode(dirname(workspace.app)), mode(dirname(dirname(workspace.app)))]).toEqual([
-      0o755, 0o755, 0o711, 0o711,
-    ]);
+    expect([
+      mode(workspace.app),
+      mode(workspace.layers),
+      mode(dirname(workspace.app)),
+      mode(dirname(dirname(workspace.app))),
+    ]).toEqual([0o755, 0o755, 0o711, 0o711]);
     expect([mode(workspace.home), mode(workspace.temporary)]).toEqual([0o700, 0o700]);
     expect([mode(join(workspace.platform, "env")), mode(join(workspace.platform, "env", "A"))]).toEqual([0o755, 0o644]);
   });
@@ -139,9 +145,11 @@ describe("the folder of a build", () => {
       writeFileSync(join(workspace.app, "a"), "");
       symlinkSync("/etc/passwd", join(workspace.app, "link"));
       await workspace.handOver(workspace.user);
-      expect([statSync(workspace.app).uid, statSync(join(workspace.app, "a")).uid, statSync("/etc/passwd").uid]).toEqual([
-        65_534, 65_534, 0,
-      ]);
+      expect([
+        statSync(workspace.app).uid,
+        statSync(join(workspace.app, "a")).uid,
+        statSync("/etc/passwd").uid,
+      ]).toEqual([65_534, 65_534, 0]);
       expect(statSync(workspace.control).uid).toBe(0);
       writeFileSync(join(root, "tool"), "x", { mode: 0o700 });
       const placed = await workspace.placeProgram(join(root, "tool"), "tool");
@@ -158,7 +166,9 @@ describe("readHandedOver", () => {
     execFileSync("mkfifo", [join(root, "pipe")]);
     writeFileSync(join(root, "large"), "x".repeat(101));
     for (const name of ["link", "pipe", ".", "large", "missing"]) {
-      await expect(readHandedOver(join(root, name), 100), name).rejects.toMatchObject({ code: "lifecycle-output-invalid" });
+      await expect(readHandedOver(join(root, name), 100), name).rejects.toMatchObject({
+        code: "lifecycle-output-invalid",
+      });
     }
     expect(await readHandedOver(join(root, "real"), 100)).toBe("secret");
   });

@@ -1,6 +1,18 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, copyFile, lstat, mkdir, open, readFile, readlink, realpath, rmdir, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
 import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
@@ -14,10 +26,10 @@ interface BuildUser {
 }
 
 /**
- * Where builds happen. The lifecycle puts the application and the layers into the image *at the paths they have here*, so:
- * the path must be the same for each build of a repository, or no two builds have the same digest; it must not be below /tmp, over which a cluster mounts an
- * empty folder; and each folder above must let others pass, since its mode goes into the image, too. The CNB's own /workspace and /layers can't be made by an
- * ordinary user.
+ * Where builds happen. The lifecycle puts the application and the layers into the image *at the paths they have here*,
+ * so: the path must be the same for each build of a repository, or no two builds have the same digest; it must not be
+ * below /tmp, over which a cluster mounts an empty folder; and each folder above must let others pass, since its mode
+ * goes into the image, too. The CNB's own /workspace and /layers can't be made by an ordinary user.
  */
 const buildRoot = "/var/tmp";
 
@@ -25,8 +37,9 @@ const buildRoot = "/var/tmp";
 const nobody: BuildUser = { uid: 65534, gid: 65534 };
 
 /**
- * By number alone, above all that a machine gives to people, services and containers: files and processes of one build are nobody else's, another build's least of all.
- * Of the build's folder, which no other build has at the same time: a rebuild has the same user, which a build may have written down.
+ * By number alone, above all that a machine gives to people, services and containers: files and processes of one build
+ * are nobody else's, another build's least of all. Of the build's folder, which no other build has at the same time: a
+ * rebuild has the same user, which a build may have written down.
  */
 function ownUser(directory: string): BuildUser {
   const id = 1_900_000_000 + (createHash("sha256").update(directory).digest().readUInt32BE() % 100_000_000);
@@ -34,7 +47,10 @@ function ownUser(directory: string): BuildUser {
 }
 
 export interface Workspace {
-  /** Whom the lifecycle's own phases become where they are started as root, and whose the image's files are written as; an ordinary user has no other than itself. */
+  /**
+   * Whom the lifecycle's own phases become where they are started as root, and whose the image's files are written as;
+   * an ordinary user has no other than itself.
+   */
   user: BuildUser;
   dropsTo: BuildUser | undefined;
   /** Who runs strangers' code: where there is root, a user that no other build has. */
@@ -53,9 +69,15 @@ export interface Workspace {
   platform: string;
   /** An empty folder, for what the lifecycle would else take from fixed places of this machine. */
   empty: string;
-  /** False where another build of the same repository holds the usual path, so that this image's digest is not a rebuild's. */
+  /**
+   * False where another build of the same repository holds the usual path, so that this image's digest is not a
+   * rebuild's.
+   */
   isUsualPath: boolean;
-  /** Gives paths to one of the build's users, whole; all that is written to in a build unless told. Never while strangers' code runs: nothing may be swapped under it. */
+  /**
+   * Gives paths to one of the build's users, whole; all that is written to in a build unless told. Never while
+   * strangers' code runs: nothing may be swapped under it.
+   */
   handOver(to: BuildUser, ...paths: string[]): Promise<void>;
   /** A copy of a program that the build's users can reach. */
   placeProgram(path: string, name: string): Promise<string>;
@@ -103,7 +125,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       if (dropsTo === undefined) return;
       const chosen = paths.length > 0 ? paths : ["app", "layers", "home", "tmp", "handover"].map(path);
       // -h: a link itself, not what it leads to.
-      await runChecked("chown", ["-R", "-h", `${to.uid}:${to.gid}`, "--", ...chosen], { env: { PATH: options.env["PATH"] } });
+      await runChecked("chown", ["-R", "-h", `${to.uid}:${to.gid}`, "--", ...chosen], {
+        env: { PATH: options.env["PATH"] },
+      });
     },
     async placeProgram(program, name) {
       // The tool cache may be below a home that only its owner can enter, and a build does not see it.
@@ -115,7 +139,14 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     remove: () => removeTree(directory, options.env),
   };
   try {
-    const shared = [workspace.app, workspace.layers, workspace.control, workspace.buildpacks, workspace.platform, workspace.empty];
+    const shared = [
+      workspace.app,
+      workspace.layers,
+      workspace.control,
+      workspace.buildpacks,
+      workspace.platform,
+      workspace.empty,
+    ];
     for (const each of shared) await makeDirectory(each, 0o755);
     for (const each of [workspace.home, workspace.temporary, workspace.handover]) await makeDirectory(each, 0o700);
     await makeDirectory(join(workspace.platform, "env"), 0o755);
@@ -126,7 +157,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   }
 }
 
-/** The folder of this user below `root`: one that somebody else made in advance could be theirs to change at any time. */
+/**
+ * The folder of this user below `root`: one that somebody else made in advance could be theirs to change at any time.
+ */
 async function openParent(root: string, uid: number): Promise<string> {
   const parent = join(root, `goldenpath-${uid}`);
   const unsafe = (why: string): InfrastructureError =>
@@ -147,13 +180,18 @@ async function openParent(root: string, uid: number): Promise<string> {
   if ((stats.mode & 0o022) !== 0) throw unsafe("others may write to it");
   if ((await realpath(parent)) !== parent) throw unsafe("a folder above it is a link");
   for (let above = parent; above !== dirname(above); above = dirname(above)) {
-    if (((await stat(above)).mode & 0o001) === 0) throw unsafe(`${above} lets nobody else pass, which would then hold inside the image`);
+    if (((await stat(above)).mode & 0o001) === 0)
+      throw unsafe(`${above} lets nobody else pass, which would then hold inside the image`);
   }
   return parent;
 }
 
 /** The first free place: usually always the same one. What a build that was killed left behind is removed. */
-async function claimSlot(parent: string, key: string, options: WorkspaceOptions): Promise<{ directory: string; index: number }> {
+async function claimSlot(
+  parent: string,
+  key: string,
+  options: WorkspaceOptions,
+): Promise<{ directory: string; index: number }> {
   for (let index = 0; index < slots; index += 1) {
     const directory = join(parent, index === 0 ? key : `${key}-${index}`);
     if ((await claim(directory)) || ((await isAbandoned(directory)) && (await takeOver(directory, options)))) {
@@ -165,10 +203,13 @@ async function claimSlot(parent: string, key: string, options: WorkspaceOptions)
       return { directory, index };
     }
   }
-  throw new InfrastructureError(`${slots} builds of this repository are running on this machine already (${join(parent, key)})`, {
-    code: "build-directory-busy",
-    wayOut: "Wait for them, or remove those folders if no build is running.",
-  });
+  throw new InfrastructureError(
+    `${slots} builds of this repository are running on this machine already (${join(parent, key)})`,
+    {
+      code: "build-directory-busy",
+      wayOut: "Wait for them, or remove those folders if no build is running.",
+    },
+  );
 }
 
 const ownerFile = "owner";
@@ -206,7 +247,8 @@ async function takeOver(directory: string, options: WorkspaceOptions): Promise<b
 
 async function isAbandoned(directory: string): Promise<boolean> {
   const owner = await readFile(join(directory, ownerFile), "utf8").catch(() => undefined);
-  // Without an owner it is being made this moment. In another PID namespace (a container that shares the folder) nothing can be said.
+  // Without an owner it is being made this moment. In another PID namespace (a container that shares the folder)
+  // nothing can be said.
   const [pid, namespace] = owner?.split(" ") ?? [];
   if (owner === undefined || pid === undefined || namespace !== (await pidNamespace())) return false;
   return (await describeProcess(Number(pid)).catch(() => "gone")) !== owner;
@@ -231,8 +273,8 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
 }
 
 /**
- * rm and not Node's own: something that strangers' code left running could swap a folder for a link while root removes it, and GNU's rm does not follow.
- * A build may leave folders that even their owner can't write to (Go's module cache).
+ * rm and not Node's own: something that strangers' code left running could swap a folder for a link while root removes
+ * it, and GNU's rm does not follow. A build may leave folders that even their owner can't write to (Go's module cache).
  */
 async function removeTree(directory: string, env: WorkspaceOptions["env"]): Promise<void> {
   await runProcess("chmod", ["-R", "u+rwX", "--", directory], { env: { PATH: env["PATH"] } });
@@ -245,10 +287,15 @@ async function removeTree(directory: string, env: WorkspaceOptions["env"]): Prom
  */
 export async function readHandedOver(path: string, maxBytes = 1024 * 1024): Promise<string> {
   const invalid = (why: string, cause?: unknown): InfrastructureError =>
-    new InfrastructureError(`the lifecycle's ${path} can't be used: ${why}`, { code: "lifecycle-output-invalid", cause });
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw invalid(describeError(error), error);
-  });
+    new InfrastructureError(`the lifecycle's ${path} can't be used: ${why}`, {
+      code: "lifecycle-output-invalid",
+      cause,
+    });
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw invalid(describeError(error), error);
+    },
+  );
   try {
     const stats = await file.stat();
     if (!stats.isFile()) throw invalid("it is not a file");
@@ -267,8 +314,12 @@ export async function writeControlFile(workspace: Workspace, name: string, text:
 }
 
 /** User-provided variables, by the Platform API: one file each, the value without a line end. */
-export async function writePlatformVariables(workspace: Workspace, variables: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, value] of Object.entries(variables)) await writeReadable(join(workspace.platform, "env", name), value);
+export async function writePlatformVariables(
+  workspace: Workspace,
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [name, value] of Object.entries(variables))
+    await writeReadable(join(workspace.platform, "env", name), value);
 }
 
 async function writeReadable(path: string, text: string): Promise<void> {

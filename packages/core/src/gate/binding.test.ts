@@ -24,7 +24,10 @@ describe("matchesWorkflow", () => {
     [file, `${file}@*`],
     [`${file}@`, `${file}@*`],
     [`${file}.x@refs/heads/main`, `${file}@refs/heads/main`],
-    ["https://github.com/acme/platform/x/.github/workflows/a.yml@main", "https://github.com/acme/*/.github/workflows/a.yml@main"],
+    [
+      "https://github.com/acme/platform/x/.github/workflows/a.yml@main",
+      "https://github.com/acme/*/.github/workflows/a.yml@main",
+    ],
     [`${file}@refs/heads/a@${file}@refs/heads/main`, `${file}@refs/heads/main`],
     ["local", `${file}@*`],
   ])("%s does not match %s", (workflow, pattern) => expect(matchesWorkflow(workflow, pattern)).toBe(false));
@@ -38,7 +41,9 @@ describe("matchesWorkflow", () => {
 
 describe("an environment that takes what another has promoted", () => {
   const promoted = { ...repository, name: "vetted/shop" };
-  const sources = [{ repository: "https://github.com/acme/*", to: ["registry.example/vetted/{name}", "eu.example/vetted/{name}"] }];
+  const sources = [
+    { repository: "https://github.com/acme/*", to: ["registry.example/vetted/{name}", "eu.example/vetted/{name}"] },
+  ];
   const eu: GateFacts["environment"] = {
     ...environment,
     from: ["registry.example/vetted"],
@@ -47,7 +52,11 @@ describe("an environment that takes what another has promoted", () => {
   };
   const bound = {
     ...policy,
-    policy: { ...policy.policy, build: { ...policy.policy.build, sources }, environments: { production: environment, eu } },
+    policy: {
+      ...policy.policy,
+      build: { ...policy.policy.build, sources },
+      environments: { production: environment, eu },
+    },
   };
   const facts = (name: string, built = provenance("build"), change: Partial<GateFacts> = {}): GateFacts => {
     const { sbom } = whole();
@@ -69,7 +78,9 @@ describe("an environment that takes what another has promoted", () => {
   test("so is one of a lesser environment's builder, whose word counts there alone", () => {
     const dev = { ...environment, requires: [{ stage: "build" as const, signers: ["scan"] }], promoter: "base" };
     const policyWithDev = { ...bound, policy: { ...bound.policy, environments: { production: environment, eu, dev } } };
-    expect(rulesOf({ ...facts("vetted/shop", provenance("scan")), policy: policyWithDev })).toEqual(["gate.destination"]);
+    expect(rulesOf({ ...facts("vetted/shop", provenance("scan")), policy: policyWithDev })).toEqual([
+      "gate.destination",
+    ]);
     expect(rulesOf({ ...facts("vetted/shop"), policy: policyWithDev })).toEqual([]);
   });
   test("the newest provenance decides: what a pull request's run had built first may be promoted once a push has built it", () => {
@@ -79,7 +90,9 @@ describe("an environment that takes what another has promoted", () => {
     expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual([]);
     const last = provenance("build", { event: "pull_request", finishedOn: ago(minute) });
     const turned = [last, ...statements];
-    expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements: turned, rejected: [] }]]) })).toEqual(["gate.source"]);
+    expect(
+      rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements: turned, rejected: [] }]]) }),
+    ).toEqual(["gate.source"]);
   });
   describe("an older provenance, beside an honest one that is newer", () => {
     const of = (name: string, age: number): VerifiedStatement =>
@@ -94,9 +107,13 @@ describe("an environment that takes what another has promoted", () => {
     ])("%s", (_what, both, rules) => {
       const given = facts("vetted/shop", both[0]);
       const statements = [both[1], ...(given.evidence.get(given.image.digest)?.statements ?? [])];
-      expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual(rules);
+      expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual(
+        rules,
+      );
       const { provenance: _own, ...others } = whole();
-      expect(rulesOf(factsOf([...both, ...Object.values(others)], { policy: bound, destination: promoted }))).toEqual(rules);
+      expect(rulesOf(factsOf([...both, ...Object.values(others)], { policy: bound, destination: promoted }))).toEqual(
+        rules,
+      );
     });
   });
   describe("that names none of them, where several share a promoter", () => {
@@ -104,11 +121,15 @@ describe("an environment that takes what another has promoted", () => {
     const given = (by: "build" | "scan", others: Record<string, GateFacts["environment"]>): GateFacts => ({
       ...facts("vetted/shop", provenance(by)),
       environment: unnamed,
-      policy: { ...bound, policy: { ...bound.policy, environments: { production: environment, eu: unnamed, ...others } } },
+      policy: {
+        ...bound,
+        policy: { ...bound.policy, environments: { production: environment, eu: unnamed, ...others } },
+      },
     });
     const dev = { ...environment, requires: [{ stage: "build" as const, signers: ["scan", "build"] }] };
     const open = { ...environment, requires: [{ stage: "base" as const, signers: ["base"] }] };
-    test("a lesser environment's builder says nothing", () => expect(rulesOf(given("scan", { dev }))).toEqual(["gate.destination"]));
+    test("a lesser environment's builder says nothing", () =>
+      expect(rulesOf(given("scan", { dev }))).toEqual(["gate.destination"]));
     test("nobody does where one of them asks for no build", () => {
       expect(rulesOf(given("build", { open }))).toEqual(["gate.destination"]);
       expect(rulesOf({ ...given("build", { open }), environment: eu })).toEqual([]);

@@ -11,11 +11,18 @@ import { matchesSource, matchesWorkflow } from "./source.ts";
 export type SourceBinding = Exclude<Policy["build"]["sources"][number], string>;
 
 /**
- * Events whose runs build what is in the repository. Of the others, a pull request's run builds what somebody proposes; `workflow_run`, `issue_comment` and their like let
- * somebody without write access start one.
+ * Events whose runs build what is in the repository. Of the others, a pull request's run builds what somebody proposes;
+ * `workflow_run`, `issue_comment` and their like let somebody without write access start one.
  * https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows
  */
-const ownEvents: readonly string[] = ["push", "release", "create", "schedule", "workflow_dispatch", "repository_dispatch"];
+const ownEvents: readonly string[] = [
+  "push",
+  "release",
+  "create",
+  "schedule",
+  "workflow_dispatch",
+  "repository_dispatch",
+];
 
 export function listSources({ build }: Policy): SourceBinding[] {
   return build.sources.map((source) => (typeof source === "string" ? { repository: source } : source));
@@ -24,8 +31,9 @@ export function listSources({ build }: Policy): SourceBinding[] {
 type Built = Pick<Provenance, "sourceRepository" | "sourceRef" | "event" | "callerId" | "builderId">;
 
 /**
- * What a build is held to: an entry of `build.sources` has to take its repository, ref, builder, caller and event, all at once; and of those that do, one has to let it
- * become what it is promoted to. `destination`: undefined before that is known.
+ * What a build is held to: an entry of `build.sources` has to take its repository, ref, builder, caller and event, all
+ * at once; and of those that do, one has to let it become what it is promoted to. `destination`: undefined before that
+ * is known.
  */
 export function judgeSource(policy: Policy, built: Built, destination: Repository | undefined): Problem[] {
   const sources = listSources(policy);
@@ -46,7 +54,8 @@ export function judgeSource(policy: Policy, built: Built, destination: Repositor
     const problem = `the build from ${built.sourceRepository} is none that the policy accepts from there: ${[...new Set(against)].join("; or ")}`;
     return [{ rule: "gate.source", problem, wayOut: `Build as build.sources says, or ${ask}` }];
   }
-  if (destination === undefined || fitting.some((source) => mayBecome(source, built.sourceRepository, destination))) return [];
+  if (destination === undefined || fitting.some((source) => mayBecome(source, built.sourceRepository, destination)))
+    return [];
   const allowed = fitting.flatMap(({ to }) => to ?? []).join(", ");
   const problem = `what is built from ${built.sourceRepository} is promoted to ${allowed}, and not to ${formatRepository(destination)}`;
   return [
@@ -58,13 +67,25 @@ export function judgeSource(policy: Policy, built: Built, destination: Repositor
   ];
 }
 
-/** Why an entry does not take a build of its repository; undefined where it does. What is demanded and not known is not met. */
+/**
+ * Why an entry does not take a build of its repository; undefined where it does. What is demanded and not known is not
+ * met.
+ */
 function describeMismatch(source: SourceBinding, built: Built): string | undefined {
   const { sourceRef: ref, event, callerId, builderId } = built;
-  const unless = (isMet: boolean, what: string, found: string | undefined, wanted: readonly string[]): string | undefined =>
-    isMet ? undefined : `${what} is ${found ?? "unknown"}, and it takes ${wanted.join(", ")}`;
+  const unless = (
+    isMet: boolean,
+    what: string,
+    found: string | undefined,
+    wanted: readonly string[],
+  ): string | undefined => (isMet ? undefined : `${what} is ${found ?? "unknown"}, and it takes ${wanted.join(", ")}`);
   return (
-    unless(source.refs === undefined || matchesAny(ref, source.refs, matchesSource), "its ref", ref, source.refs ?? []) ??
+    unless(
+      source.refs === undefined || matchesAny(ref, source.refs, matchesSource),
+      "its ref",
+      ref,
+      source.refs ?? [],
+    ) ??
     unless(
       source.workflows === undefined || matchesAny(builderId, source.workflows, matchesWorkflow),
       "its builder",
@@ -79,9 +100,12 @@ function describeMismatch(source: SourceBinding, built: Built): string | undefin
     ) ??
     unless(isAcceptedEvent(source, event), "its event", event, source.events ?? ownEvents) ??
     // Provenance of before events were stated says so by its ref alone.
-    unless(source.events !== undefined || source.refs !== undefined || ref?.startsWith("refs/pull/") !== true, "its ref", ref, [
-      "no pull request's",
-    ])
+    unless(
+      source.events !== undefined || source.refs !== undefined || ref?.startsWith("refs/pull/") !== true,
+      "its ref",
+      ref,
+      ["no pull request's"],
+    )
   );
 }
 
@@ -90,7 +114,11 @@ function isAcceptedEvent({ events }: SourceBinding, event: string | undefined): 
   return event === undefined || ownEvents.includes(event);
 }
 
-function matchesAny(text: string | undefined, patterns: readonly string[], matches: (text: string, pattern: string) => boolean): boolean {
+function matchesAny(
+  text: string | undefined,
+  patterns: readonly string[],
+  matches: (text: string, pattern: string) => boolean,
+): boolean {
   return text !== undefined && patterns.some((pattern) => matches(text, pattern));
 }
 
@@ -106,14 +134,15 @@ function mayBecome({ to }: SourceBinding, sourceRepository: string, destination:
 }
 
 /**
- * Where an environment takes what another has promoted, and so asks for no build itself: the build has to be let become what it is promoted to here as well. Only where
- * the policy binds sources to destinations at all.
+ * Where an environment takes what another has promoted, and so asks for no build itself: the build has to be let become
+ * what it is promoted to here as well. Only where the policy binds sources to destinations at all.
  */
 export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidence): Violation[] {
   const { policy } = facts.policy;
   const destination = destinationOf(facts);
   const isBound = listSources(policy).some(({ to }) => to !== undefined);
-  if (!isBound || destination === undefined || facts.environment.requires.some(({ stage }) => stage === "build")) return [];
+  if (!isBound || destination === undefined || facts.environment.requires.some(({ stage }) => stage === "build"))
+    return [];
   const { digest } = facts.image;
   const thing = `build of ${digest}`;
   const provenances = readBuilds(policy, facts.environment, evidence);
@@ -131,8 +160,9 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
 }
 
 /**
- * What is believed of how one image was built, held to `build.sources`: by the newest, and of several that are equally new by each one. Only what the image may become
- * is asked of the older ones as well: what another team's build has made is not this team's because a build of its own brings the same bytes.
+ * What is believed of how one image was built, held to `build.sources`: by the newest, and of several that are equally
+ * new by each one. Only what the image may become is asked of the older ones as well: what another team's build has
+ * made is not this team's because a build of its own brings the same bytes.
  */
 export function judgeSources(
   policy: Policy,
@@ -148,22 +178,34 @@ export function judgeSources(
 }
 
 /**
- * What builders have signed about an image: whoever speaks for `build` in the environment, or in those that it takes images from. A lesser environment's builder says nothing
- * about what is promoted into another.
+ * What builders have signed about an image: whoever speaks for `build` in the environment, or in those that it takes
+ * images from. A lesser environment's builder says nothing about what is promoted into another.
  */
-export function readBuilds(policy: Policy, environment: PolicyEnvironment, { statements }: CollectedEvidence): Provenance[] {
+export function readBuilds(
+  policy: Policy,
+  environment: PolicyEnvironment,
+  { statements }: CollectedEvidence,
+): Provenance[] {
   const speakers = listBuilders(policy, environment);
   return statements
-    .filter(({ signers, statement }) => statement.predicateType === predicateTypes.provenance && signers.some((name) => speakers.has(name)))
+    .filter(
+      ({ signers, statement }) =>
+        statement.predicateType === predicateTypes.provenance && signers.some((name) => speakers.has(name)),
+    )
     .map(({ statement }) => readProvenance(statement))
     .filter((provenance): provenance is Provenance => !("problem" in provenance));
 }
 
 /**
- * An environment that asks for no build takes what others have promoted: by the environment that a requirement names, or by whom the promotion may be signed. Where
- * several come into question, only who builds for each of them: whoever builds for the least of them could otherwise speak in all.
+ * An environment that asks for no build takes what others have promoted: by the environment that a requirement names,
+ * or by whom the promotion may be signed. Where several come into question, only who builds for each of them: whoever
+ * builds for the least of them could otherwise speak in all.
  */
-function listBuilders(policy: Policy, environment: PolicyEnvironment, passed: readonly PolicyEnvironment[] = []): Set<string> {
+function listBuilders(
+  policy: Policy,
+  environment: PolicyEnvironment,
+  passed: readonly PolicyEnvironment[] = [],
+): Set<string> {
   const own = environment.requires.filter(({ stage }) => stage === "build");
   if (own.length > 0) return new Set(own.flatMap(({ signers }) => signers));
   const through = [...passed, environment];

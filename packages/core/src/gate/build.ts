@@ -6,7 +6,10 @@ import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
 
-/** The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM must be there besides. */
+/**
+ * The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM
+ * must be there besides.
+ */
 export function decideBuildStage(scope: StageScope): StageDecision {
   const provenance = decideProvenance(scope);
   const sbom = decideSbom(scope, provenance);
@@ -19,7 +22,8 @@ function decideProvenance(scope: StageScope): StageDecision {
   const allowed = of.filter((signed) => isByAllowedSigner(scope, signed));
   const refuse = (...problems: Problem[]): StageDecision => ({ accepted: [], problems });
   if (allowed.length === 0) {
-    const claims = (each: { claimedPredicateType?: string }): boolean => each.claimedPredicateType === predicateTypes.provenance;
+    const claims = (each: { claimedPredicateType?: string }): boolean =>
+      each.claimedPredicateType === predicateTypes.provenance;
     return refuse(explainAbsence(scope, "the build's provenance", of, claims, "gate.missing"));
   }
   const read: { signed: VerifiedStatement; provenance: Provenance }[] = [];
@@ -69,11 +73,14 @@ function judgeStrategy(scope: StageScope, provenance: Provenance): Problem[] {
   const again = wayToRunAgain(scope);
   const refuse = (problem: string, wayOut: string): Problem => ({ rule: "gate.builder", problem, wayOut });
   const strategy = findByBuildType(provenance.buildType);
-  if (strategy === undefined) return [refuse(`the build is of type ${provenance.buildType}, which this gate does not know`, again)];
+  if (strategy === undefined)
+    return [refuse(`the build is of type ${provenance.buildType}, which this gate does not know`, again)];
   const allowed: readonly string[] = policy.build.strategies;
   if (!allowed.includes(strategy.name)) {
     const wayOut = `Build by ${allowed.join(" or ")}, or have the policy's owners add it to build.strategies. ${again}`;
-    return [refuse(`the image was built by strategy '${strategy.name}', and the policy allows ${allowed.join(", ")}`, wayOut)];
+    return [
+      refuse(`the image was built by strategy '${strategy.name}', and the policy allows ${allowed.join(", ")}`, wayOut),
+    ];
   }
   const objections = strategy.judge(provenance, ownPolicy(policy, strategy));
   return objections.map(({ problem, wayOut }) => refuse(problem, `${wayOut} ${again}`));

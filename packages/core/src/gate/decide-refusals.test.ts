@@ -44,32 +44,60 @@ describe("the gate refuses", () => {
     ["no verdict of scan", ["gate.missing"], (all) => without(all, "scanVerdict")],
     ["a verdict without its finding", ["gate.incomplete"], (all) => without(all, "vulnerabilities")],
     ["a verdict that rests on nothing", ["gate.incomplete"], withScan(() => [summary("scan", "scan", [])])],
-    ["a verdict that rests on another bundle", ["gate.incomplete"], withScan((all) => [summary("scan", "scan", [all.base])])],
+    [
+      "a verdict that rests on another bundle",
+      ["gate.incomplete"],
+      withScan((all) => [summary("scan", "scan", [all.base])]),
+    ],
     [
       "a verdict that rests on another scan than the one there",
       ["gate.incomplete"],
       withScan(() => [summary("scan", "scan", [finding(predicateTypes.vulnerabilities, "scan")])]),
     ],
 
-    ["provenance by another stage's key", ["gate.signer"], (all) => [...without(all, "provenance"), provenance("scan")]],
-    ["an SBOM by another stage's key", ["gate.signer"], (all) => [...without(all, "sbom"), finding(predicateTypes.cyclonedx, "scan")]],
-    ["a verdict of scan by the key of base", ["gate.signer"], withScan((all) => [summary("scan", "base", [all.vulnerabilities])])],
+    [
+      "provenance by another stage's key",
+      ["gate.signer"],
+      (all) => [...without(all, "provenance"), provenance("scan")],
+    ],
+    [
+      "an SBOM by another stage's key",
+      ["gate.signer"],
+      (all) => [...without(all, "sbom"), finding(predicateTypes.cyclonedx, "scan")],
+    ],
+    [
+      "a verdict of scan by the key of base",
+      ["gate.signer"],
+      withScan((all) => [summary("scan", "base", [all.vulnerabilities])]),
+    ],
     [
       "a finding of scan by the key of base",
       ["gate.signer"],
       (all) => {
         const vulnerabilities = finding(predicateTypes.vulnerabilities, "base");
-        return [...without(all, "vulnerabilities", "scanVerdict"), vulnerabilities, summary("scan", "scan", [vulnerabilities])];
+        return [
+          ...without(all, "vulnerabilities", "scanVerdict"),
+          vulnerabilities,
+          summary("scan", "scan", [vulnerabilities]),
+        ];
       },
     ],
-    ["a verdict of base in the place of scan's", ["gate.missing"], withScan((all) => [summary("base", "scan", [all.vulnerabilities])])],
+    [
+      "a verdict of base in the place of scan's",
+      ["gate.missing"],
+      withScan((all) => [summary("base", "scan", [all.vulnerabilities])]),
+    ],
 
     ["a verdict FAILED", ["gate.failed"], scanAs({ passed: false, violations: 1 })],
     [
       "an older pass after a newer failure",
       ["gate.failed"],
       withScan((all) => [
-        summary("scan", "scan", [all.vulnerabilities], { passed: false, violations: 1, timeVerified: ago(10 * minute) }),
+        summary("scan", "scan", [all.vulnerabilities], {
+          passed: false,
+          violations: 1,
+          timeVerified: ago(10 * minute),
+        }),
         summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(11 * minute) }),
       ]),
     ],
@@ -78,7 +106,11 @@ describe("the gate refuses", () => {
       ["gate.failed"],
       withScan((all) => [
         summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(11 * minute) }),
-        summary("scan", "scan", [all.vulnerabilities], { passed: false, violations: 1, timeVerified: ago(10 * minute) }),
+        summary("scan", "scan", [all.vulnerabilities], {
+          passed: false,
+          violations: 1,
+          timeVerified: ago(10 * minute),
+        }),
       ]),
     ],
     [
@@ -127,7 +159,11 @@ describe("the gate refuses", () => {
       withProvenance({ policy: { uri: policy.uri, digest: digestOf("made at home"), serial: 7 } }),
     ],
     ["a verdict under an older serial", ["gate.policy-serial"], scanAs({ policy: { ...policy, serial: 6 } })],
-    ["a verdict under a serial that is still to come", ["gate.policy-serial"], scanAs({ policy: { ...policy, serial: 8 } })],
+    [
+      "a verdict under a serial that is still to come",
+      ["gate.policy-serial"],
+      scanAs({ policy: { ...policy, serial: 8 } }),
+    ],
     [
       "a verdict under another policy of the same serial",
       ["gate.policy-serial"],
@@ -162,7 +198,10 @@ describe("the gate refuses", () => {
     [
       "a commit of another repository",
       ["gate.source"],
-      withProvenanceEdit(["buildDefinition", "resolvedDependencies", 0, "uri"], "git+https://github.com/evil/shop@refs/heads/main"),
+      withProvenanceEdit(
+        ["buildDefinition", "resolvedDependencies", 0, "uri"],
+        "git+https://github.com/evil/shop@refs/heads/main",
+      ),
     ],
     [
       "a commit that is a branch",
@@ -176,7 +215,11 @@ describe("the gate refuses", () => {
       withProvenance({ builders: [{ name: "theirs", buildpacks: [buildpack], runImage: "golden" }] }),
     ],
     ["no builder of the policy", ["gate.builder"], withProvenance({ builders: [] })],
-    ["another build type", ["gate.builder"], withProvenanceEdit(["buildDefinition", "buildType"], "https://example.com/my-build/v1")],
+    [
+      "another build type",
+      ["gate.builder"],
+      withProvenanceEdit(["buildDefinition", "buildType"], "https://example.com/my-build/v1"),
+    ],
     [
       "external parameters that nobody knows",
       ["gate.malformed"],
@@ -189,7 +232,10 @@ describe("the gate refuses", () => {
       ["gate.source"],
       (all) => [
         ...Object.values(all),
-        provenance("build", { finishedOn: ago(minute), source: { repository: "https://github.com/evil/shop", commit: "a".repeat(40) } }),
+        provenance("build", {
+          finishedOn: ago(minute),
+          source: { repository: "https://github.com/evil/shop", commit: "a".repeat(40) },
+        }),
       ],
     ],
     [
@@ -204,13 +250,18 @@ describe("the gate refuses", () => {
     [
       "statements about another image",
       ["gate.missing"],
-      withScan((all) => [summary("scan", "scan", [all.vulnerabilities], { image: { repository, digest: other, children: [] } })]),
+      withScan((all) => [
+        summary("scan", "scan", [all.vulnerabilities], { image: { repository, digest: other, children: [] } }),
+      ]),
     ],
     [
       "statements about another image that lie with this one",
       ["gate.missing"],
       withScan((all) => [
-        { ...summary("scan", "scan", [all.vulnerabilities], { image: { repository, digest: other, children: [] } }), subject: image },
+        {
+          ...summary("scan", "scan", [all.vulnerabilities], { image: { repository, digest: other, children: [] } }),
+          subject: image,
+        },
       ]),
     ],
     [
@@ -242,7 +293,9 @@ describe("the gate refuses", () => {
 
   test("an index with a child that has no evidence, and names the child's platform", () => {
     const platforms = new Map([[other, "linux/arm64"]]);
-    const facts = factsOf(Object.values(whole()), { image: { repository, digest: image, children: [other], platforms } });
+    const facts = factsOf(Object.values(whole()), {
+      image: { repository, digest: image, children: [other], platforms },
+    });
     const { violations, missing } = decideGate(facts);
     expect(violations.map(({ rule, thing, platform }) => [rule, thing, platform])).toEqual(
       ["build", "base", "scan"].map((stage) => ["gate.missing", `${stage} of ${other}`, "linux/arm64"]),
@@ -267,7 +320,10 @@ describe("the gate refuses", () => {
     const facts = factsOf([summary("promote", "promote", [gone])], { environment: { ...environment, requires } });
     expect(rulesOf(facts)).toEqual(["gate.incomplete"]);
     expect(
-      rulesOf({ ...facts, evidence: new Map([[image, { statements: [summary("promote", "promote", [gone]), gone], rejected: [] }]]) }),
+      rulesOf({
+        ...facts,
+        evidence: new Map([[image, { statements: [summary("promote", "promote", [gone]), gone], rejected: [] }]]),
+      }),
     ).toEqual([]);
   });
 
@@ -299,6 +355,8 @@ describe("the gate refuses", () => {
     const statements = scanAs({ timeVerified: ago(61 * minute), policy: { ...policy, serial: 6 } })(whole());
     const { violations, missing } = decideGate(factsOf(statements));
     expect(violations.map((violation) => violation.rule)).toEqual(["gate.policy-serial", "gate.stale"]);
-    expect(missing).toMatchObject([{ stage: "scan", digest: image, rules: ["gate.policy-serial", "gate.stale"], signers: ["scan"] }]);
+    expect(missing).toMatchObject([
+      { stage: "scan", digest: image, rules: ["gate.policy-serial", "gate.stale"], signers: ["scan"] },
+    ]);
   });
 });

@@ -38,12 +38,19 @@ describe("the gate lets through", () => {
     ["a clock that is a little ahead", scanAs({ timeVerified: ago(-5 * minute) })],
     [
       "an old verdict where no age is set",
-      (all) => [...without(all, "baseVerdict"), summary("base", "base", [all.base], { timeVerified: ago(999 * 86_400_000) })],
+      (all) => [
+        ...without(all, "baseVerdict"),
+        summary("base", "base", [all.base], { timeVerified: ago(999 * 86_400_000) }),
+      ],
     ],
     [
       "a newer pass after an older failure",
       withScan((all) => [
-        summary("scan", "scan", [all.vulnerabilities], { passed: false, violations: 1, timeVerified: ago(11 * minute) }),
+        summary("scan", "scan", [all.vulnerabilities], {
+          passed: false,
+          violations: 1,
+          timeVerified: ago(11 * minute),
+        }),
         summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(10 * minute) }),
       ]),
     ],
@@ -59,7 +66,10 @@ describe("the gate lets through", () => {
       scanAs({ policy: { uri: "x", digest: digestOf("serial 5"), serial: 5 } }),
       { accepts: [{ serial: 5, digest: digestOf("serial 5") }] },
     ],
-    ["statements that the same key signs in two names", withScan((all) => [{ ...all.scanVerdict, signers: ["base", "scan"] }])],
+    [
+      "statements that the same key signs in two names",
+      withScan((all) => [{ ...all.scanVerdict, signers: ["base", "scan"] }]),
+    ],
     [
       "an older provenance of another source",
       (all) => [
@@ -70,7 +80,10 @@ describe("the gate lets through", () => {
         }),
       ],
     ],
-    ["a commit by SHA-256", withProvenance({ source: { repository: "https://github.com/acme/shop", commit: "b".repeat(64) } })],
+    [
+      "a commit by SHA-256",
+      withProvenance({ source: { repository: "https://github.com/acme/shop", commit: "b".repeat(64) } }),
+    ],
   ];
   test.each(cases)("%s", (_name, statements, more = {}) => {
     const loaded: LoadedPolicy = { ...policy, policy: { ...policy.policy, ...more } };
@@ -81,7 +94,10 @@ describe("the gate lets through", () => {
     ["a serial that the policy does not name", { serial: 4, digest: digestOf("serial 4") }],
     ["another policy under a serial that it names", { serial: 5, digest: digestOf("made at home") }],
   ])("not %s", (_name, version) => {
-    const loaded: LoadedPolicy = { ...policy, policy: { ...policy.policy, accepts: [{ serial: 5, digest: digestOf("serial 5") }] } };
+    const loaded: LoadedPolicy = {
+      ...policy,
+      policy: { ...policy.policy, accepts: [{ serial: 5, digest: digestOf("serial 5") }] },
+    };
     const statements = scanAs({ policy: { uri: "x", ...version } })(whole());
     expect(rulesOf(factsOf(statements, { policy: loaded }))).toEqual(["gate.policy-serial"]);
   });
@@ -139,7 +155,10 @@ describe("what a refusal says", () => {
   });
 
   test("why what is there counts for nothing", () => {
-    const violation = violationOf(without(whole(), "scanVerdict"), rejectedScan("its statement is about another image"));
+    const violation = violationOf(
+      without(whole(), "scanVerdict"),
+      rejectedScan("its statement is about another image"),
+    );
     expect(violation).toMatchObject({ rule: "gate.missing" });
     expect(violation?.problem).toContain("its statement is about another image");
   });
@@ -150,10 +169,14 @@ describe("what a refusal says", () => {
   });
 
   test("a rejected provenance, SBOM and finding as signed by somebody else", () => {
-    const claim = (claimedPredicateType: string) => [{ subject: image, referrer: other, reason: unknownKeyReason, claimedPredicateType }];
+    const claim = (claimedPredicateType: string) => [
+      { subject: image, referrer: other, reason: unknownKeyReason, claimedPredicateType },
+    ];
     expect(violationOf(without(whole(), "provenance"), claim(predicateTypes.provenance))?.rule).toBe("gate.signer");
     expect(violationOf(without(whole(), "sbom"), claim(predicateTypes.cyclonedx))?.rule).toBe("gate.signer");
-    expect(violationOf(without(whole(), "vulnerabilities"), claim(predicateTypes.vulnerabilities))?.rule).toBe("gate.signer");
+    expect(violationOf(without(whole(), "vulnerabilities"), claim(predicateTypes.vulnerabilities))?.rule).toBe(
+      "gate.signer",
+    );
     // And not for another's.
     expect(violationOf(without(whole(), "provenance"), claim(predicateTypes.cyclonedx))?.rule).toBe("gate.missing");
     expect(violationOf(without(whole(), "sbom"), claim(predicateTypes.provenance))?.rule).toBe("gate.incomplete");

@@ -12,15 +12,19 @@ import { decideVerdictStage } from "./verdict.ts";
 const judges = { gate: decideBuildStage, itself: decideVerdictStage };
 
 /**
- * The gate: for the image and for each of its children, the evidence of every stage that the environment requires, by signers whose word counts for that stage,
- * about that digest, under this policy, and fresh. Whatever is not there, or not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`,
- * `gate.stale`, `gate.future`, `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
+ * The gate: for the image and for each of its children, the evidence of every stage that the environment requires, by
+ * signers whose word counts for that stage, about that digest, under this policy, and fresh. Whatever is not there, or
+ * not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`, `gate.stale`, `gate.future`,
+ * `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
  * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();
   const missing: MissingEvidence[] = [];
-  const violations: Violation[] = [...judgeOrigin(facts), ...judgePromotedSource(facts, evidenceAbout(facts, facts.image.digest))];
+  const violations: Violation[] = [
+    ...judgeOrigin(facts),
+    ...judgePromotedSource(facts, evidenceAbout(facts, facts.image.digest)),
+  ];
   if (facts.image.children.length === 0) {
     violations.push({
       rule: "gate.missing",
@@ -54,10 +58,15 @@ export function decideGate(facts: GateFacts): GateDecision {
   return { verdict: violations.length === 0 ? "pass" : "fail", accepted: [...accepted.values()], missing, violations };
 }
 
-/** What was collected for a digest and is about it: a statement that lies with another digest counts for nothing, whoever put it there. */
+/**
+ * What was collected for a digest and is about it: a statement that lies with another digest counts for nothing,
+ * whoever put it there.
+ */
 function evidenceAbout(facts: GateFacts, digest: GateFacts["image"]["digest"]): CollectedEvidence {
   const collected = facts.evidence.get(digest) ?? { statements: [], rejected: [] };
-  const statements = collected.statements.filter((signed) => signed.subject === digest && namesSubject(signed.statement, digest));
+  const statements = collected.statements.filter(
+    (signed) => signed.subject === digest && namesSubject(signed.statement, digest),
+  );
   return { statements, rejected: collected.rejected };
 }
 

@@ -22,9 +22,15 @@ const yesterday = new Date(now.getTime() - 86_400_000).toISOString().slice(0, 10
 const own = formatRepository(repository);
 
 /** Everything there, and the verdict of base with an exception. */
-function excepted(exceptions: { until: string; repository?: string }, more: Parameters<typeof factsOf>[1] = {}): GateFacts {
+function excepted(
+  exceptions: { until: string; repository?: string },
+  more: Parameters<typeof factsOf>[1] = {},
+): GateFacts {
   const all: Whole = whole();
-  return factsOf([...without(all, "baseVerdict"), summary("base", "base", [all.base], { excepted: 1, exceptions })], more);
+  return factsOf(
+    [...without(all, "baseVerdict"), summary("base", "base", [all.base], { excepted: 1, exceptions })],
+    more,
+  );
 }
 
 describe("a verdict that rests on an exception", () => {
@@ -99,12 +105,15 @@ describe("a promotion that is required", () => {
 
   test("says which there are", () => {
     const { violations } = decideGate(facts("production", undefined));
-    expect(violations[0]?.problem).toContain("for environment 'staging' is not there (there is: for production, none that it names)");
+    expect(violations[0]?.problem).toContain(
+      "for environment 'staging' is not there (there is: for production, none that it names)",
+    );
   });
 
   test("refuses by the failure of its own environment, and not by another's", () => {
     const all = whole();
-    const failed = (name: string) => summary("promote", "promote", [all.base], { environment: name, passed: false, violations: 1 });
+    const failed = (name: string) =>
+      summary("promote", "promote", [all.base], { environment: name, passed: false, violations: 1 });
     const passed = summary("promote", "promote", [all.base], { environment: "staging" });
     const given = { environment: { ...environment, requires } };
     expect(rulesOf(factsOf([all.base, passed, failed("staging")], given))).toEqual(["gate.failed"]);
@@ -116,6 +125,8 @@ test("a time that no clock shows is no time: the verdict is malformed, and never
   const all = whole();
   const verdict = summary("scan", "scan", [all.vulnerabilities]);
   for (const time of ["2026-13-45T99:00:00Z", "", "yesterday"]) {
-    expect(rulesOf(factsOf([...Object.values(all), edited(verdict, ["timeVerified"], time)]))).toEqual(["gate.malformed"]);
+    expect(rulesOf(factsOf([...Object.values(all), edited(verdict, ["timeVerified"], time)]))).toEqual([
+      "gate.malformed",
+    ]);
   }
 });

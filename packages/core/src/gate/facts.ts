@@ -12,14 +12,20 @@ export interface GateFacts {
   environment: PolicyEnvironment;
   policy: LoadedPolicy;
   now: Date;
-  /** Which of the environment's lists the image's repository must be in: `from` before a promotion, `to` at its destination. */
+  /**
+   * Which of the environment's lists the image's repository must be in: `from` before a promotion, `to` at its
+   * destination.
+   */
   place: "from" | "to";
   /** Where a promotion is to take it; unknown where it is only looked at. */
   destination?: Repository | undefined;
   image: {
     repository: Repository;
     digest: Digest;
-    /** What runs: for an index every runnable child, for a single image that image. Never empty for an image that may pass. */
+    /**
+     * What runs: for an index every runnable child, for a single image that image. Never empty for an image that may
+     * pass.
+     */
     children: readonly Digest[];
     /** What the config of each child says that its layers unpack to, the lowest first. */
     layers: ReadonlyMap<Digest, readonly Digest[]>;

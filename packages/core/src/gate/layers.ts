@@ -9,8 +9,9 @@ const findingSchema = z.looseObject({
 });
 
 /**
- * The base stage has read every layer of the image: its finding names, for each child, what the layers unpack to, and these are exactly the ones that the config of now
- * has. Nothing is downloaded for it. A finding without them is of a stage that looked at less.
+ * The base stage has read every layer of the image: its finding names, for each child, what the layers unpack to, and
+ * these are exactly the ones that the config of now has. Nothing is downloaded for it. A finding without them is of a
+ * stage that looked at less.
  */
 export function judgeFindingLayers(scope: StageScope, finding: VerifiedStatement): Problem[] {
   const { image } = scope.facts;

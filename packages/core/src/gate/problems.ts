@@ -25,7 +25,8 @@ export function wayToRunAgain(scope: StageScope): string {
 
 /**
  * Nothing by a signer whose word counts: `gate.signer` where somebody else said it, `absentRule` where nobody did.
- * `others` are verified statements of that kind, by other signers of the policy; `claims` finds unverified ones among the rejected.
+ * `others` are verified statements of that kind, by other signers of the policy; `claims` finds unverified ones among
+ * the rejected.
  */
 export function explainAbsence(
   scope: StageScope,
@@ -44,7 +45,11 @@ export function explainAbsence(
   }
   const rejected = scope.evidence.rejected.filter(claims);
   if (rejected.some((each) => each.reason === unknownKeyReason)) {
-    return { rule: "gate.signer", problem: `${what} is there, and counts for nothing: ${unknownKeyReason} (wanted: ${allowed})`, wayOut };
+    return {
+      rule: "gate.signer",
+      problem: `${what} is there, and counts for nothing: ${unknownKeyReason} (wanted: ${allowed})`,
+      wayOut,
+    };
   }
   const [first] = rejected;
   const hint = first === undefined ? "" : ` (one is there, and counts for nothing: ${first.reason})`;
@@ -59,7 +64,13 @@ export function judgeTime(scope: StageScope, what: string, time: Date): Problem[
   if (Number.isNaN(age)) return [malformed(scope, what, "its time cannot be read")];
   if (age < -clockSkew) {
     const problem = `${what} is of ${time.toISOString()}, which is in the future (it is ${now.toISOString()})`;
-    return [{ rule: "gate.future", problem, wayOut: `Set the clock of the machine that runs ${scope.stage}. ${wayToRunAgain(scope)}` }];
+    return [
+      {
+        rule: "gate.future",
+        problem,
+        wayOut: `Set the clock of the machine that runs ${scope.stage}. ${wayToRunAgain(scope)}`,
+      },
+    ];
   }
   if (maxAge !== undefined && age > maxAge) {
     const problem = `${what} is of ${time.toISOString()}, ${formatAge(age)} ago; environment '${scope.facts.environmentName}' accepts ${formatAge(maxAge)}`;
@@ -75,12 +86,17 @@ function formatAge(milliseconds: number): string {
 }
 
 export function malformed(scope: StageScope, what: string, why: string): Problem {
-  return { rule: "gate.malformed", problem: `${what} is signed by its stage and is malformed: ${why}`, wayOut: wayToRunAgain(scope) };
+  return {
+    rule: "gate.malformed",
+    problem: `${what} is signed by its stage and is malformed: ${why}`,
+    wayOut: wayToRunAgain(scope),
+  };
 }
 
 /**
- * A verdict that rests on exceptions holds as long as they do, and an exception that was granted to a repository does not follow the image into another one. What
- * was promoted has left its repository: there, and for a stage after promotion, the promotion's own gate has asked.
+ * A verdict that rests on exceptions holds as long as they do, and an exception that was granted to a repository does
+ * not follow the image into another one. What was promoted has left its repository: there, and for a stage after
+ * promotion, the promotion's own gate has asked.
  */
 export function judgeExceptions(scope: StageScope, what: string, exceptions: SummaryExceptions | undefined): Problem[] {
   if (exceptions === undefined) return [];
@@ -89,13 +105,19 @@ export function judgeExceptions(scope: StageScope, what: string, exceptions: Sum
   const problems: Problem[] = [];
   if (isDayOver(exceptions.until, facts.now)) {
     const problem = `${what} rests on an exception whose last day was ${exceptions.until}`;
-    problems.push({ rule: "gate.exception", problem, wayOut: `Mend what the exception was for, or have it renewed. ${wayOut}` });
+    problems.push({
+      rule: "gate.exception",
+      problem,
+      wayOut: `Mend what the exception was for, or have it renewed. ${wayOut}`,
+    });
   }
   const { repository } = exceptions;
   const isAfterPromotion = facts.environment.requires.some(({ stage }) => stage === "promote");
   if (repository === undefined || isAfterPromotion) return problems;
   const isOwn =
-    facts.place === "from" ? repository === formatRepository(facts.image.repository) : isUnder(repository, facts.environment.from);
+    facts.place === "from"
+      ? repository === formatRepository(facts.image.repository)
+      : isUnder(repository, facts.environment.from);
   if (!isOwn) {
     const problem = `${what} rests on an exception that was granted to ${repository}, and the image is in ${formatRepository(facts.image.repository)}`;
     problems.push({ rule: "gate.exception", problem, wayOut });
@@ -112,7 +134,10 @@ function isUnder(repository: string, prefixes: readonly string[]): boolean {
   }
 }
 
-/** Made under this very policy, or a version of it that it accepts: by serial and digest, since two policies with one serial are two policies. */
+/**
+ * Made under this very policy, or a version of it that it accepts: by serial and digest, since two policies with one
+ * serial are two policies.
+ */
 export function judgePolicy(
   scope: StageScope,
   what: string,
@@ -120,12 +145,16 @@ export function judgePolicy(
 ): Problem[] {
   const { policy, now } = scope.facts;
   const wayOut = wayToRunAgain(scope);
-  const refuse = (problem: string, first = ""): Problem[] => [{ rule: "gate.policy-serial", problem, wayOut: `${first}${wayOut}` }];
+  const refuse = (problem: string, first = ""): Problem[] => [
+    { rule: "gate.policy-serial", problem, wayOut: `${first}${wayOut}` },
+  ];
   const versions = listAcceptedVersions(policy, now);
   const ofSerial = versions.filter((version) => version.serial === made.policySerial);
   if (ofSerial.length === 0) {
     const accepted =
-      versions.length === 1 ? `serial ${policy.policy.serial} counts` : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
+      versions.length === 1
+        ? `serial ${policy.policy.serial} counts`
+        : `serials ${versions.map(({ serial }) => serial).join(", ")} count`;
     return refuse(`${what} was made under serial ${made.policySerial} of the policy; ${accepted}`);
   }
   const version = ofSerial.find((each) => isDigestIn(made.policyDigest, each.digest));

@@ -1,6 +1,7 @@
 /**
- * True where a source repository's URL matches a pattern of the policy: component by component, the whole URL, `*` standing for exactly one component of
- * ordinary characters. So `https://github.com/acme/*` has `https://github.com/acme/shop`, not `…/acme/shop/x`, `…/acme`, nor `…/acme/shop?x`.
+ * True where a source repository's URL matches a pattern of the policy: component by component, the whole URL, `*`
+ * standing for exactly one component of ordinary characters. So `https://github.com/acme/*` has
+ * `https://github.com/acme/shop`, not `…/acme/shop/x`, `…/acme`, nor `…/acme/shop?x`.
  */
 export function matchesSource(repository: string, pattern: string): boolean {
   const components = repository.split("/");
@@ -14,7 +15,10 @@ export function matchesSource(repository: string, pattern: string): boolean {
   );
 }
 
-/** The same for a workflow's identity, `https://HOST/OWNER/REPO/PATH@REF`, where `@*` is any ref of one component, such as a commit. */
+/**
+ * The same for a workflow's identity, `https://HOST/OWNER/REPO/PATH@REF`, where `@*` is any ref of one component, such
+ * as a commit.
+ */
 export function matchesWorkflow(workflow: string, pattern: string): boolean {
   const split = (text: string): [file: string, ref: string] => {
     const at = text.indexOf("@");

@@ -1,10 +1,22 @@
 import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { readVerificationSummary, summaryVerifierId, type VerificationSummary } from "../signing/verification-summary.ts";
+import {
+  readVerificationSummary,
+  summaryVerifierId,
+  type VerificationSummary,
+} from "../signing/verification-summary.ts";
 import { stageEvidence, stageLevel, stageVerifierId } from "../stages.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { judgeFindingLayers } from "./layers.ts";
-import { explainAbsence, isByAllowedSigner, judgeExceptions, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+import {
+  explainAbsence,
+  isByAllowedSigner,
+  judgeExceptions,
+  judgePolicy,
+  judgeTime,
+  malformed,
+  wayToRunAgain,
+} from "./problems.ts";
 
 interface Judged {
   signed: VerifiedStatement;
@@ -12,8 +24,9 @@ interface Judged {
 }
 
 /**
- * A stage that judges: its newest verification summary by an allowed signer decides, and it must rest on a finding that is there, by an allowed signer too.
- * Newest of all, whatever policy it was made under: an older pass never outweighs a newer failure.
+ * A stage that judges: its newest verification summary by an allowed signer decides, and it must rest on a finding that
+ * is there, by an allowed signer too. Newest of all, whatever policy it was made under: an older pass never outweighs a
+ * newer failure.
  */
 export function decideVerdictStage(scope: StageScope): StageDecision {
   const { stage, evidence } = scope;
@@ -23,7 +36,13 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
   const refuse = (...problems: Problem[]): StageDecision => ({ accepted: [], problems });
   if (allowed.length === 0) {
     return refuse(
-      explainAbsence(scope, `the verdict of ${stage}`, summaries, (each) => each.claimedVerifierId === verifierId, "gate.missing"),
+      explainAbsence(
+        scope,
+        `the verdict of ${stage}`,
+        summaries,
+        (each) => each.claimedVerifierId === verifierId,
+        "gate.missing",
+      ),
     );
   }
   const judged: Judged[] = [];
@@ -31,7 +50,8 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
     const summary = readVerificationSummary(signed.statement);
     // Its time cannot be told, so it may be the newest, and a failure.
     if ("problem" in summary) return refuse(malformed(scope, `a verdict of ${stage}`, summary.problem));
-    if (Number.isNaN(summary.timeVerified.getTime())) return refuse(malformed(scope, `a verdict of ${stage}`, "its time cannot be read"));
+    if (Number.isNaN(summary.timeVerified.getTime()))
+      return refuse(malformed(scope, `a verdict of ${stage}`, "its time cannot be read"));
     judged.push({ signed, summary });
   }
   const relevant = judged.filter(({ summary }) => isOfEnvironment(scope, summary));
@@ -41,13 +61,17 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
     return refuse({ rule: "gate.environment", problem, wayOut: wayToRunAgain(scope) });
   }
   const [newest] = relevant.toSorted(
-    (a, b) => b.summary.timeVerified.getTime() - a.summary.timeVerified.getTime() || rank(a.summary.result) - rank(b.summary.result),
+    (a, b) =>
+      b.summary.timeVerified.getTime() - a.summary.timeVerified.getTime() ||
+      rank(a.summary.result) - rank(b.summary.result),
   );
   if (newest === undefined) throw new TypeError("no newest of some");
   const problems = judgeSummary(scope, newest.summary);
   if (problems.length > 0) return refuse(...problems);
   const rested = collectFindings(scope, newest);
-  return rested.problems.length > 0 ? refuse(...rested.problems) : { accepted: [newest.signed, ...rested.accepted], problems: [] };
+  return rested.problems.length > 0
+    ? refuse(...rested.problems)
+    : { accepted: [newest.signed, ...rested.accepted], problems: [] };
 }
 
 /** A promotion into one environment says nothing about another, where the policy names the one that it wants. */
@@ -81,16 +105,23 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
   ];
 }
 
-/** What the verdict rests on: of each kind of finding, one that is there, by an allowed signer, and named among the verdict's inputs. */
+/**
+ * What the verdict rests on: of each kind of finding, one that is there, by an allowed signer, and named among the
+ * verdict's inputs.
+ */
 function collectFindings(scope: StageScope, newest: Judged): StageDecision {
   const { stage, evidence } = scope;
-  const isInput = (signed: VerifiedStatement): boolean => newest.summary.inputs.some((input) => isDigestIn(input, signed.bundle.digest));
+  const isInput = (signed: VerifiedStatement): boolean =>
+    newest.summary.inputs.some((input) => isDigestIn(input, signed.bundle.digest));
   const { findings: types, layersIn } = stageEvidence(stage);
   if (types.length === 0) {
     // A stage without findings of its own answers for others': the evidence that it accepted must still be there.
     const rests = evidence.statements.some(isInput);
     const problem = `the verdict of ${stage} rests on nothing that is there`;
-    return { accepted: [], problems: rests ? [] : [{ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) }] };
+    return {
+      accepted: [],
+      problems: rests ? [] : [{ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) }],
+    };
   }
   const decision: StageDecision = { accepted: [], problems: [] };
   for (const type of types) {
@@ -105,7 +136,9 @@ function collectFindings(scope: StageScope, newest: Judged): StageDecision {
       decision.problems.push({ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) });
     } else {
       const what = `what ${stage} found (${type})`;
-      decision.problems.push(explainAbsence(scope, what, findings, (each) => each.claimedPredicateType === type, "gate.incomplete"));
+      decision.problems.push(
+        explainAbsence(scope, what, findings, (each) => each.claimedPredicateType === type, "gate.incomplete"),
+      );
     }
   }
   return decision;

@@ -24,10 +24,12 @@ const maxRemembered = 8 * 1024 * 1024;
 const concurrency = 4;
 
 /**
- * Looks at an image and everything that refers to it and to its children, and decides by the policy's environment. `place` is `from` where images are let
- * through from (to `destination`, where that is known), and `to` at the destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes to. Each
- * manifest and each bundle is read once, however many digests it is about.
- * @throws UserError `environment-unknown`, `image-not-found`, …; InfrastructureError where the registry cannot be asked: never a decision then
+ * Looks at an image and everything that refers to it and to its children, and decides by the policy's environment.
+ * `place` is `from` where images are let through from (to `destination`, where that is known), and `to` at the
+ * destination of a promotion: there the same evidence must be, and the repository be one that the environment promotes
+ * to. Each manifest and each bundle is read once, however many digests it is about.
+ * @throws UserError `environment-unknown`, `image-not-found`, …; InfrastructureError where the registry cannot be
+ *   asked: never a decision then
  */
 export async function runGate(
   client: RegistryClient,
@@ -52,7 +54,9 @@ export async function runGate(
   const layers = new Map(facts.children.map((child) => [child.digest, child.config.rootfs.diff_ids]));
   // A single image is its own child, and its platform says nothing that its digest does not.
   const platforms = new Map(
-    facts.children.filter((child) => child.digest !== digest).map((child) => [child.digest, formatPlatform(child.platform)]),
+    facts.children
+      .filter((child) => child.digest !== digest)
+      .map((child) => [child.digest, formatPlatform(child.platform)]),
   );
   const decision = decideGate({
     environmentName,

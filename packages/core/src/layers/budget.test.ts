@@ -1,6 +1,14 @@
 import { tmpdir } from "node:os";
 import { describe, expect, test } from "vitest";
-import { checkRatio, createBudget, type LayerLimits, layerLimits, requireDisk, spendBytes, spendEntry } from "./budget.ts";
+import {
+  checkRatio,
+  createBudget,
+  type LayerLimits,
+  layerLimits,
+  requireDisk,
+  spendBytes,
+  spendEntry,
+} from "./budget.ts";
 
 const limits: LayerLimits = { bytes: 100, entries: 2, ratio: 10, ratioFrom: 50, diskReserve: 0 };
 
@@ -24,7 +32,12 @@ describe("a layer's budget", () => {
 
   test("keeps a part of the disk free, and says so before anything is written", async () => {
     await requireDisk(tmpdir(), 1, layerLimits);
-    await expect(requireDisk(tmpdir(), 1, { ...limits, diskReserve: 2 ** 52 })).rejects.toMatchObject({ code: "disk-too-small" });
-    await expect(requireDisk(tmpdir(), 2 ** 52, limits)).rejects.toMatchObject({ code: "disk-too-small", wayOut: expect.any(String) });
+    await expect(requireDisk(tmpdir(), 1, { ...limits, diskReserve: 2 ** 52 })).rejects.toMatchObject({
+      code: "disk-too-small",
+    });
+    await expect(requireDisk(tmpdir(), 2 ** 52, limits)).rejects.toMatchObject({
+      code: "disk-too-small",
+      wayOut: expect.any(String),
+    });
   });
 });

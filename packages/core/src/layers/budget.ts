@@ -15,8 +15,8 @@ export interface LayerLimits {
 }
 
 /**
- * Images with everything that machine learning brings have some 20 GiB and half a million entries. Tar archives of programs compress to a third, of text to a tenth;
- * gzip makes at most a thousandth of anything, and zstd even less.
+ * Images with everything that machine learning brings have some 20 GiB and half a million entries. Tar archives of
+ * programs compress to a third, of text to a tenth; gzip makes at most a thousandth of anything, and zstd even less.
  */
 export const layerLimits: LayerLimits = {
   bytes: 32 * 1024 ** 3,
@@ -48,14 +48,20 @@ export function spendBytes(budget: LayerBudget, bytes: number, where: string): v
 export function spendEntry(budget: LayerBudget, where: string): void {
   budget.entries += 1;
   if (budget.entries > budget.limits.entries) {
-    throw tooLarge("layers-too-many-entries", `${where}: the image's layers have more than ${budget.limits.entries} entries`);
+    throw tooLarge(
+      "layers-too-many-entries",
+      `${where}: the image's layers have more than ${budget.limits.entries} entries`,
+    );
   }
 }
 
 /** @throws InfrastructureError `layers-too-dense` */
 export function checkRatio({ limits }: LayerBudget, compressed: number, unpacked: number, where: string): void {
   if (unpacked > limits.ratioFrom && unpacked > compressed * limits.ratio) {
-    throw tooLarge("layers-too-dense", `${where}: it unpacks to more than ${limits.ratio} times its size, as only a bomb does`);
+    throw tooLarge(
+      "layers-too-dense",
+      `${where}: it unpacks to more than ${limits.ratio} times its size, as only a bomb does`,
+    );
   }
 }
 
@@ -63,7 +69,8 @@ function tooLarge(code: ErrorCode, message: string): InfrastructureError {
   return new InfrastructureError(message, {
     code,
     safeToRetry: false,
-    wayOut: "Make the image smaller: find out what fills it (large files of zeros, caches, a copy of the checkout), and build it again.",
+    wayOut:
+      "Make the image smaller: find out what fills it (large files of zeros, caches, a copy of the checkout), and build it again.",
   });
 }
 

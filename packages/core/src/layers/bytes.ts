@@ -1,6 +1,9 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 
-/** What a layer's bytes have to be and are not: one that readers could take for different things, or that ends in the middle. Its reader says which layer. */
+/**
+ * What a layer's bytes have to be and are not: one that readers could take for different things, or that ends in the
+ * middle. Its reader says which layer.
+ */
 export class MalformedLayer extends Error {
   /** What the layer unpacks to all the same, where it is the archive that is malformed and not its compression. */
   diffId: Digest | undefined;
@@ -9,7 +12,10 @@ export class MalformedLayer extends Error {
 /** A name or a link that no runtime could unpack where it says. */
 export class UnsafeEntry extends MalformedLayer {}
 
-/** Bytes that come in chunks of any size, read as a format needs them. Each chunk is asked for when it is needed, so whoever reads slowly is sent slowly. */
+/**
+ * Bytes that come in chunks of any size, read as a format needs them. Each chunk is asked for when it is needed, so
+ * whoever reads slowly is sent slowly.
+ */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array(0);
@@ -83,7 +89,10 @@ export class ByteReader {
   }
 }
 
-/** Runs a decompressor of zlib over the pieces that it is given, and yields what came of each; `bytesWritten` tells what it has taken. */
+/**
+ * Runs a decompressor of zlib over the pieces that it is given, and yields what came of each; `bytesWritten` tells what
+ * it has taken.
+ */
 export interface Expander {
   write(piece: Uint8Array): Promise<readonly Uint8Array[]>;
   end(): Promise<readonly Uint8Array[]>;
@@ -91,7 +100,9 @@ export interface Expander {
   destroy(): void;
 }
 
-export function createExpander(stream: NodeJS.ReadWriteStream & { bytesWritten: number; destroy(): unknown }): Expander {
+export function createExpander(
+  stream: NodeJS.ReadWriteStream & { bytesWritten: number; destroy(): unknown },
+): Expander {
   let output: Uint8Array[] = [];
   let pending: { resolve(chunks: Uint8Array[]): void; reject(error: Error): void } | undefined;
   let failure: MalformedLayer | undefined;

@@ -16,8 +16,9 @@ export interface BaseChange {
 }
 
 /**
- * What of a base is no longer as it was, in the image that stands on it: each path that lies in the base's tree and is gone from the image's, is of another kind, has
- * another content or link, or gives somebody rights that it did not. Times don't count, nor does less of a right. Of a directory that is gone, what was in it is told.
+ * What of a base is no longer as it was, in the image that stands on it: each path that lies in the base's tree and is
+ * gone from the image's, is of another kind, has another content or link, or gives somebody rights that it did not.
+ * Times don't count, nor does less of a right. Of a directory that is gone, what was in it is told.
  */
 export function compareTrees(base: FileTree, image: FileTree): BaseChange[] {
   const changes: BaseChange[] = [];
@@ -31,7 +32,8 @@ export function compareTrees(base: FileTree, image: FileTree): BaseChange[] {
   const walk = (before: TreeNode, after: TreeNode | undefined, path: string, removedAt = path): void => {
     if (after === undefined) {
       // What was in it tells more than the directory does, which may go where nothing of the base is left in it.
-      if (before.children.size === 0) changes.push({ path, how: "removed", layer: removedBy(path), before: before.file, removedAt });
+      if (before.children.size === 0)
+        changes.push({ path, how: "removed", layer: removedBy(path), before: before.file, removedAt });
     } else {
       const how = compareFiles(before.file, after.file, after.isImplied);
       if (how !== undefined) changes.push({ path, how, layer: after.layer, before: before.file, after: after.file });
@@ -47,7 +49,8 @@ export function compareTrees(base: FileTree, image: FileTree): BaseChange[] {
 
 function compareFiles(before: TreeFile, after: TreeFile, isImplied: boolean): BaseChange["how"] | undefined {
   if (before.kind !== after.kind) return "replaced";
-  if (before.contentDigest !== after.contentDigest || before.target !== after.target || before.device !== after.device) return "content";
+  if (before.contentDigest !== after.contentDigest || before.target !== after.target || before.device !== after.device)
+    return "content";
   return !isImplied && addsRights(before, after) ? "rights" : undefined;
 }
 
@@ -56,8 +59,9 @@ const sticky = 0o1000;
 const writableByOthers = 0o022;
 
 /**
- * Whether somebody may do something with a file that they could not before: a permission or set-id bit more, another owner or group than root, a sticky bit less in a
- * directory that others write to, a capability. A link's own mode means nothing.
+ * Whether somebody may do something with a file that they could not before: a permission or set-id bit more, another
+ * owner or group than root, a sticky bit less in a directory that others write to, a capability. A link's own mode
+ * means nothing.
  */
 export function addsRights(before: TreeFile, after: TreeFile): boolean {
   if (after.kind === "symlink") return false;
@@ -67,6 +71,7 @@ export function addsRights(before: TreeFile, after: TreeFile): boolean {
   const isGiven = (was: number, is: number): boolean => was !== is && (is !== 0 || (after.mode & setId) !== 0);
   if (isGiven(before.uid, after.uid) || isGiven(before.gid, after.gid)) return true;
   return Object.entries(after.attributes).some(
-    ([name, value]) => /^(?:security|system)\./.test(name) && name !== "security.selinux" && before.attributes[name] !== value,
+    ([name, value]) =>
+      /^(?:security|system)\./.test(name) && name !== "security.selinux" && before.attributes[name] !== value,
   );
 }

@@ -35,11 +35,14 @@ export function keepContent(isWanted: (path: string) => boolean = () => false): 
     add(bytes) {
       kept += bytes;
       if (kept <= maxKept) return;
-      throw new InfrastructureError(`the package databases and tables of contents of the image have more than ${maxKept} bytes`, {
-        code: "layers-too-large",
-        safeToRetry: false,
-        wayOut: "Make the image smaller.",
-      });
+      throw new InfrastructureError(
+        `the package databases and tables of contents of the image have more than ${maxKept} bytes`,
+        {
+          code: "layers-too-large",
+          safeToRetry: false,
+          wayOut: "Make the image smaller.",
+        },
+      );
     },
   };
 }

@@ -35,7 +35,9 @@ describe.each<[string, Expand, (bytes: Uint8Array) => Buffer]>([
   test("gives every member or frame whole, however the bytes come", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(content, { minLength: 1, maxLength: 4 }), sizes, async (parts, pieces) => {
-        expect((await expand(read, Buffer.concat(parts.map(compress)), pieces)).equals(Buffer.concat(parts))).toBe(true);
+        expect((await expand(read, Buffer.concat(parts.map(compress)), pieces)).equals(Buffer.concat(parts))).toBe(
+          true,
+        );
       }),
       { numRuns: 60 },
     );
@@ -54,7 +56,8 @@ describe.each<[string, Expand, (bytes: Uint8Array) => Buffer]>([
     const whole = compress(Buffer.from("first")).length;
     for (let at = 0; at < bytes.length; at += 1) {
       // Between two members it is whole, and another archive.
-      if (at !== whole) await expect(expand(read, bytes.subarray(0, at)), `cut at ${at}`).rejects.toThrow(MalformedLayer);
+      if (at !== whole)
+        await expect(expand(read, bytes.subarray(0, at)), `cut at ${at}`).rejects.toThrow(MalformedLayer);
     }
     for (const rest of [[0], [1, 2, 3, 4], new Array(100).fill(0), [0x1f, 0x8b], [0x28, 0xb5, 0x2f, 0xfd]]) {
       await expect(expand(read, Buffer.concat([bytes, Buffer.from(rest)]))).rejects.toThrow(MalformedLayer);

@@ -1,14 +1,18 @@
 import { crc32, createInflateRaw } from "node:zlib";
 import { type ByteReader, createExpander, MalformedLayer } from "./bytes.ts";
 
-/** Compressed bytes that are given to zlib at once: what they can become (a thousand times as much) is in memory before it is counted. */
+/**
+ * Compressed bytes that are given to zlib at once: what they can become (a thousand times as much) is in memory before
+ * it is counted.
+ */
 const pieceSize = 16 * 1024;
 
 const flag = { headerChecksum: 2, extra: 4, name: 8, comment: 16, reserved: 0xe0 };
 
 /**
- * gzip (RFC 1952) → what it holds: every member, one after the other, up to the end. Node's own reader passes over whatever follows the last member in silence; here
- * that is no gzip, as it is none for Go's. Checksum and size of each member are checked.
+ * gzip (RFC 1952) → what it holds: every member, one after the other, up to the end. Node's own reader passes over
+ * whatever follows the last member in silence; here that is no gzip, as it is none for Go's. Checksum and size of each
+ * member are checked.
  * @throws MalformedLayer
  */
 export async function* expandGzip(reader: ByteReader): AsyncGenerator<Uint8Array> {
@@ -31,7 +35,9 @@ async function skipHeader(reader: ByteReader): Promise<void> {
   };
   const [magic1, magic2, method, flags = 0] = await take(10);
   if (magic1 !== 0x1f || magic2 !== 0x8b) {
-    throw new MalformedLayer(reader.position <= 10 ? "it is not gzip" : "after the end of its gzip stream there is something else");
+    throw new MalformedLayer(
+      reader.position <= 10 ? "it is not gzip" : "after the end of its gzip stream there is something else",
+    );
   }
   if (method !== 8 || (flags & flag.reserved) !== 0) throw new MalformedLayer("a gzip header is of an unknown kind");
   if ((flags & flag.extra) !== 0) {
@@ -42,7 +48,8 @@ async function skipHeader(reader: ByteReader): Promise<void> {
   if ((flags & flag.comment) !== 0) await takeText();
   if ((flags & flag.headerChecksum) !== 0) {
     const stated = Buffer.from(await reader.exactly(2)).readUInt16LE();
-    if (stated !== (crc32(Buffer.concat(read)) & 0xffff)) throw new MalformedLayer("the checksum of a gzip header is wrong");
+    if (stated !== (crc32(Buffer.concat(read)) & 0xffff))
+      throw new MalformedLayer("the checksum of a gzip header is wrong");
   }
 }
 

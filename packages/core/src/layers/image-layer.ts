@@ -24,7 +24,8 @@ interface ImageLayer {
 }
 
 /**
- * Reads one layer of an image and tells what is in it. Where the layer has a table of contents besides its archive (eStargz, zstd:chunked), that has to tell the same.
+ * Reads one layer of an image and tells what is in it. Where the layer has a table of contents besides its archive
+ * (eStargz, zstd:chunked), that has to tell the same.
  * @param onBytes gets the archive's bytes as they come
  * @throws as {@link readImageLayer}
  */
@@ -41,7 +42,10 @@ export async function readLayerContents(
     isWanted: (path) => path === stargzIndex || kept.isWanted(path),
   });
   const tapped: Uint8Array[] = [];
-  const visitor: LayerVisitor = { events: (events) => collector.take(events), ...(onBytes === undefined ? {} : { bytes: onBytes }) };
+  const visitor: LayerVisitor = {
+    events: (events) => collector.take(events),
+    ...(onBytes === undefined ? {} : { bytes: onBytes }),
+  };
   const read = await readImageLayer(
     range === undefined ? client : tap(client, range, tapped),
     repository,
@@ -98,7 +102,11 @@ function findRange(annotations: Readonly<Record<string, string>>, layer: Descrip
 }
 
 /** The client, which keeps a part of what it reads of a blob as it passes. */
-function tap(client: Pick<RegistryClient, "openBlob">, { offset, length }: Range, kept: Uint8Array[]): Pick<RegistryClient, "openBlob"> {
+function tap(
+  client: Pick<RegistryClient, "openBlob">,
+  { offset, length }: Range,
+  kept: Uint8Array[],
+): Pick<RegistryClient, "openBlob"> {
   return {
     async openBlob(repository, descriptor) {
       const content = await client.openBlob(repository, descriptor);
@@ -134,7 +142,8 @@ function findTables(
 }
 
 function expandTable(bytes: Buffer, { checksum }: Range): Uint8Array {
-  if (digestOf(bytes) !== checksum) throw new MalformedLayer("its table of contents is not the one that its annotation names");
+  if (digestOf(bytes) !== checksum)
+    throw new MalformedLayer("its table of contents is not the one that its annotation names");
   try {
     return zstdDecompressSync(bytes, { maxOutputLength: maxToc });
   } catch {

@@ -1,7 +1,12 @@
 import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createDigester, type Digest, digestAlgorithm } from "@goldenpath/registry-client/oci/digest";
-import { findLayerType, foreignLayerMissing, isForeignLayer, type LayerCompression } from "@goldenpath/registry-client/oci/layer-types";
+import {
+  findLayerType,
+  foreignLayerMissing,
+  isForeignLayer,
+  type LayerCompression,
+} from "@goldenpath/registry-client/oci/layer-types";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { checkRatio, type LayerBudget, spendBytes, spendEntry } from "./budget.ts";
@@ -39,11 +44,13 @@ export interface ReadLayer {
 }
 
 /**
- * The one way to read a layer: strictly by its media type, every gzip member and zstd frame of it, as a tar archive that all readers read alike, to its last byte.
- * What it unpacks to is told, and is not compared: whoever calls decides what a layer is that its config does not describe.
+ * The one way to read a layer: strictly by its media type, every gzip member and zstd frame of it, as a tar archive
+ * that all readers read alike, to its last byte. What it unpacks to is told, and is not compared: whoever calls decides
+ * what a layer is that its config does not describe.
  * @param content the layer as the registry has it, verified by whoever opened it
- * @throws InfrastructureError `layer-unreadable` (unknown type, another compression than its type says, broken, ambiguous), `layers-too-large`,
- *   `layers-too-many-entries`, `layers-too-dense`, and what `content` and the visitor throw
+ * @throws InfrastructureError `layer-unreadable` (unknown type, another compression than its type says, broken,
+ *   ambiguous), `layers-too-large`, `layers-too-many-entries`, `layers-too-dense`, and what `content` and the visitor
+ *   throw
  */
 export async function readLayer(
   content: AsyncIterable<Uint8Array>,
@@ -55,7 +62,10 @@ export async function readLayer(
   const type = findLayerType(source.mediaType);
   const where = `layer ${source.digest} of ${source.where}`;
   if (type === undefined)
-    throw unreadable(where, `its type is ${JSON.stringify(source.mediaType.slice(0, 200))}, and no layer is of that type`);
+    throw unreadable(
+      where,
+      `its type is ${JSON.stringify(source.mediaType.slice(0, 200))}, and no layer is of that type`,
+    );
   const digester = createDigester(digestAlgorithm(source.diffId));
   const reader = new ByteReader(content);
   const parser = new TarParser();
@@ -88,7 +98,8 @@ export async function readLayer(
     }
   } catch (error) {
     if (!(error instanceof MalformedLayer)) throw error;
-    // A registry that serves wrong bytes is not an image that is malformed: the rest tells whether the digest was right.
+    // A registry that serves wrong bytes is not an image that is malformed: the rest tells whether the digest was
+    // right.
     await reader.drain();
     throw unreadable(where, error.message, error);
   } finally {
@@ -103,7 +114,8 @@ function visit(visitor: LayerVisitor, events: Iterable<TarEvent>): Promise<void>
 }
 
 /**
- * What a layer that can't be read unpacks to all the same, where its archive is malformed: for who has to tell it from a layer that is another one than its config says.
+ * What a layer that can't be read unpacks to all the same, where its archive is malformed: for who has to tell it from
+ * a layer that is another one than its config says.
  */
 export function diffIdOfUnreadable(error: unknown): Digest | undefined {
   return error instanceof InfrastructureError && error.cause instanceof MalformedLayer ? error.cause.diffId : undefined;
@@ -124,7 +136,13 @@ export async function readImageLayer(
 ): Promise<ReadLayer> {
   const where = formatRepository(repository);
   const content = await openLayer(client, repository, layer);
-  return readLayer(content, { mediaType: layer.mediaType, digest: layer.digest, diffId, where }, budget, visitor, signal);
+  return readLayer(
+    content,
+    { mediaType: layer.mediaType, digest: layer.digest, diffId, where },
+    budget,
+    visitor,
+    signal,
+  );
 }
 
 /** A layer's bytes as the registry has them. @throws UserError `layer-foreign`, and what the client throws */
@@ -137,7 +155,9 @@ async function openLayer(
     return await client.openBlob(repository, layer);
   } catch (error) {
     const isMissing = isKnownError(error) && error.code === "blob-not-found";
-    throw isMissing && isForeignLayer(layer.mediaType) ? foreignLayerMissing(formatRepository(repository), layer) : error;
+    throw isMissing && isForeignLayer(layer.mediaType)
+      ? foreignLayerMissing(formatRepository(repository), layer)
+      : error;
   }
 }
 
@@ -145,19 +165,28 @@ async function* expand(reader: ByteReader, compression: LayerCompression): Async
   const found = detectCompression(await reader.peek(magicLength));
   if (found !== (compression === "none" ? undefined : compression)) {
     const says = compression === "none" ? "not compressed" : compression;
-    throw new MalformedLayer(`its type says that it is ${says}, and by its first bytes it is ${found ?? "not compressed"}`);
+    throw new MalformedLayer(
+      `its type says that it is ${says}, and by its first bytes it is ${found ?? "not compressed"}`,
+    );
   }
   if (compression === "gzip") yield* expandGzip(reader);
   else if (compression === "zstd") yield* expandZstd(reader);
   else {
-    for (let chunk = await reader.some(largestChunk); chunk.length > 0; chunk = await reader.some(largestChunk)) yield chunk;
+    for (let chunk = await reader.some(largestChunk); chunk.length > 0; chunk = await reader.some(largestChunk))
+      yield chunk;
   }
 }
 
 const largestChunk = 1024 * 1024;
 
-/** syft unpacks again what looks compressed, whatever it came out of: such an archive would be another one to it than to a runtime. */
-async function* checkBeginning(expanded: AsyncGenerator<Uint8Array>, compression: LayerCompression): AsyncGenerator<Uint8Array> {
+/**
+ * syft unpacks again what looks compressed, whatever it came out of: such an archive would be another one to it than to
+ * a runtime.
+ */
+async function* checkBeginning(
+  expanded: AsyncGenerator<Uint8Array>,
+  compression: LayerCompression,
+): AsyncGenerator<Uint8Array> {
   let start: Uint8Array | undefined = new Uint8Array(0);
   for await (const chunk of expanded) {
     if (start === undefined) {
@@ -187,20 +216,31 @@ function* countEntries(events: Iterable<TarEvent>, budget: LayerBudget, where: s
   }
 }
 
-/** A layer that is not what the image's config says, for who can't go on with it: the base stage makes a violation of it, `base.layer-contradicts`. */
+/**
+ * A layer that is not what the image's config says, for who can't go on with it: the base stage makes a violation of
+ * it, `base.layer-contradicts`.
+ */
 export function falseLayer(what: string, said: Digest, actual: Digest): InfrastructureError {
-  return new InfrastructureError(`${what} is not what the image's config says: it unpacks to ${actual}, and the config says ${said}`, {
-    code: "layer-contradicts",
-    safeToRetry: false,
-    wayOut: "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
-  });
+  return new InfrastructureError(
+    `${what} is not what the image's config says: it unpacks to ${actual}, and the config says ${said}`,
+    {
+      code: "layer-contradicts",
+      safeToRetry: false,
+      wayOut:
+        "Do not run it. Build it again from its source with an approved builder, and find out what wrote this config.",
+    },
+  );
 }
 
 /**
  * The layers of an image put together, its base's alone and all of them.
  * @throws InfrastructureError `layer-unreadable` where runtimes would put them together in two ways
  */
-export function buildTrees(layers: readonly LayerContents[], baseLayers: number, where: string): { base: FileTree; image: FileTree } {
+export function buildTrees(
+  layers: readonly LayerContents[],
+  baseLayers: number,
+  where: string,
+): { base: FileTree; image: FileTree } {
   try {
     return { base: buildTree(layers.slice(0, baseLayers), baseLayers), image: buildTree(layers, baseLayers) };
   } catch (error) {

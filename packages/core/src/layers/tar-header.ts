@@ -3,8 +3,8 @@ import { MalformedLayer } from "./bytes.ts";
 export const blockSize = 512;
 
 /**
- * The fields of one 512-byte header, as bytes say them: pax records and GNU's long names come on top. Names are byte strings: one character for each byte, since a
- * file's name need not be UTF-8.
+ * The fields of one 512-byte header, as bytes say them: pax records and GNU's long names come on top. Names are byte
+ * strings: one character for each byte, since a file's name need not be UTF-8.
  */
 export interface TarHeader {
   name: string;
@@ -24,8 +24,9 @@ const ustar = "ustar\x00";
 const gnu = "ustar  \x00";
 
 /**
- * A header by POSIX (ustar) and by GNU, as Go's archive/tar and libarchive read it alike; what they read in two ways is refused: numbers that are none, Schilling's
- * star with its shorter prefix, and headers by GNU whose times are the name's prefix (which old versions of Go wrote, and new ones undo).
+ * A header by POSIX (ustar) and by GNU, as Go's archive/tar and libarchive read it alike; what they read in two ways is
+ * refused: numbers that are none, Schilling's star with its shorter prefix, and headers by GNU whose times are the
+ * name's prefix (which old versions of Go wrote, and new ones undo).
  * @throws MalformedLayer
  */
 export function parseTarHeader(block: Uint8Array): TarHeader {
@@ -37,7 +38,8 @@ export function parseTarHeader(block: Uint8Array): TarHeader {
   if (isUstar && text(263, 265) !== "00") throw new MalformedLayer("a header is of an unknown version of tar");
   if (isUstar && text(508, 512) === "tar\0")
     throw new MalformedLayer("a header is of the star format, whose names readers put together in two ways");
-  if (!isGnu && !isUstar && raw.subarray(257).some((byte) => byte !== 0)) throw new MalformedLayer("a header is of an unknown kind of tar");
+  if (!isGnu && !isUstar && raw.subarray(257).some((byte) => byte !== 0))
+    throw new MalformedLayer("a header is of an unknown kind of tar");
   if (isGnu) for (const start of [345, 357]) parseNumber(raw.subarray(start, start + 12), "a time");
   const prefix = isUstar ? cString(text(345, 500)) : "";
   const name = cString(text(0, 100));
@@ -74,7 +76,8 @@ function parseNumber(field: Buffer, what: string): number {
     let value = first & 0x7f;
     for (const byte of field.subarray(1)) value = value * 256 + byte;
     // The second bit is the sign.
-    if ((first & 0x40) !== 0 || !Number.isSafeInteger(value)) throw new MalformedLayer(`${what} in a tar header is out of range`);
+    if ((first & 0x40) !== 0 || !Number.isSafeInteger(value))
+      throw new MalformedLayer(`${what} in a tar header is out of range`);
     return value;
   }
   const digits = field.toString("latin1").replace(/^[ \0]+|[ \0]+$/g, "");

@@ -4,7 +4,10 @@ import { blockSize, cString, parseTarHeader, type TarHeader } from "./tar-header
 
 export type EntryKind = "file" | "directory" | "symlink" | "hardlink" | "character-device" | "block-device" | "fifo";
 
-/** One entry of a tar archive. Names are byte strings: one character for each byte ({@link formatPath} makes text of them). */
+/**
+ * One entry of a tar archive. Names are byte strings: one character for each byte ({@link formatPath} makes text of
+ * them).
+ */
 export interface TarEntry {
   kind: EntryKind;
   /** Components from the root, joined by `/`, without `.` or a slash at either end; empty for the root. */
@@ -47,8 +50,9 @@ interface Meta {
 }
 
 /**
- * Reads a tar archive as it comes, in chunks of any size. What it takes is what Go's archive/tar, libarchive and GNU tar read alike; where they differ (which of two
- * names counts, what follows the end, sparse files, sizes of what has no content) the archive is refused, since one reader would judge what another one runs.
+ * Reads a tar archive as it comes, in chunks of any size. What it takes is what Go's archive/tar, libarchive and GNU
+ * tar read alike; where they differ (which of two names counts, what follows the end, sparse files, sizes of what has
+ * no content) the archive is refused, since one reader would judge what another one runs.
  */
 export class TarParser {
   readonly #block = Buffer.alloc(blockSize);
@@ -88,7 +92,8 @@ export class TarParser {
   /** To be called where the bytes end. @throws MalformedLayer */
   finish(): void {
     const isRestZero = this.#zeroBlocks > 0 && this.#block.subarray(0, this.#filled).every((byte) => byte === 0);
-    if (this.#content > 0 || this.#padding > 0 || (this.#filled > 0 && !isRestZero)) throw new MalformedLayer("it ends in the middle");
+    if (this.#content > 0 || this.#padding > 0 || (this.#filled > 0 && !isRestZero))
+      throw new MalformedLayer("it ends in the middle");
     if (this.#isHeaderOpen()) throw new MalformedLayer("it ends where an entry should follow");
   }
 
@@ -150,7 +155,10 @@ export class TarParser {
 
   #readEntry(header: TarHeader): TarEntry {
     const records: PaxRecords = this.#records ?? new Map();
-    if ((this.#longName !== undefined && records.has("path")) || (this.#longLink !== undefined && records.has("linkpath"))) {
+    if (
+      (this.#longName !== undefined && records.has("path")) ||
+      (this.#longLink !== undefined && records.has("linkpath"))
+    ) {
       throw new MalformedLayer("an entry has two names, and readers take one or the other");
     }
     const name = records.get("path") ?? this.#longName ?? header.name;
@@ -191,7 +199,8 @@ function readKind(type: string, name: string): EntryKind {
 function readSize(header: TarHeader, records: PaxRecords, kind: EntryKind, path: string): number {
   const stated = paxNumber(records, "size");
   const size = stated ?? header.size;
-  if (kind !== "file" && size !== 0) throw new MalformedLayer(`${formatPath(path)} is a ${kind} and says that it has content`);
+  if (kind !== "file" && size !== 0)
+    throw new MalformedLayer(`${formatPath(path)} is a ${kind} and says that it has content`);
   if (!Number.isSafeInteger(size)) throw new MalformedLayer(`${formatPath(path)} is of an impossible size`);
   if (stated !== undefined && stated < largestOctalSize && stated !== header.size)
     throw new MalformedLayer(`${formatPath(path)} has two sizes`);
@@ -216,5 +225,8 @@ export function formatPath(path: string): string {
 export function formatName(name: string): string {
   const text = Buffer.from(name, "latin1").toString("utf8");
   const shown = text.includes("\ufffd") ? name : text;
-  return shown.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => `\\x${(found.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`);
+  return shown.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (found) => `\\x${(found.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`,
+  );
 }

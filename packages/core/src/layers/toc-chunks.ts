@@ -4,8 +4,8 @@ import type { TarEvent } from "./tar.ts";
 import type { TocChunk, TocChunks } from "./toc.ts";
 
 /**
- * Compares the parts of files that a table of contents tells with the archive's own bytes, as the archive is read once more: a runtime takes each part by the digest that
- * the table has for it.
+ * Compares the parts of files that a table of contents tells with the archive's own bytes, as the archive is read once
+ * more: a runtime takes each part by the digest that the table has for it.
  * @throws MalformedLayer where a part is another one
  */
 export function createChunkChecker(chunks: TocChunks): { take(events: Iterable<TarEvent>): void } {

@@ -4,14 +4,20 @@ import { MalformedLayer } from "./bytes.ts";
 import type { LayerEntry } from "./contents.ts";
 import { formatPath } from "./tar.ts";
 
-/** The file in an eStargz layer that is its table of contents, and the annotation by which stargz-snapshotter and containers/storage trust it. */
+/**
+ * The file in an eStargz layer that is its table of contents, and the annotation by which stargz-snapshotter and
+ * containers/storage trust it.
+ */
 export const stargzIndex = "stargz.index.json";
 export const stargzDigest = "containerd.io/snapshot/stargz/toc.digest";
 /**
- * Where a zstd:chunked layer has its table, and what digest it has there, compressed: containers/storage goes by these, and so does stargz-snapshotter. The second
- * spelling is that of its versions before 1.44.
+ * Where a zstd:chunked layer has its table, and what digest it has there, compressed: containers/storage goes by these,
+ * and so does stargz-snapshotter. The second spelling is that of its versions before 1.44.
  */
-export const chunkedAnnotations = ["io.github.containers.zstd-chunked.manifest", "io.containers.zstd-chunked.manifest"].map((name) => ({
+export const chunkedAnnotations = [
+  "io.github.containers.zstd-chunked.manifest",
+  "io.containers.zstd-chunked.manifest",
+].map((name) => ({
   position: `${name}-position`,
   checksum: `${name}-checksum`,
 }));
@@ -58,8 +64,9 @@ const kinds: Readonly<Record<string, LayerEntry["kind"]>> = {
 };
 
 /**
- * Holds a layer's table of contents to its archive. Runtimes that fetch a layer in parts (stargz-snapshotter, podman with zstd:chunked) unpack what the table says,
- * names, modes and digests, and never look at the archive: so both have to tell the same files, in the same order.
+ * Holds a layer's table of contents to its archive. Runtimes that fetch a layer in parts (stargz-snapshotter, podman
+ * with zstd:chunked) unpack what the table says, names, modes and digests, and never look at the archive: so both have
+ * to tell the same files, in the same order.
  * https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md
  * https://github.com/containers/storage/blob/main/pkg/chunked/internal/minimal/compression.go
  * @returns the parts of files that are still to be compared with the archive's bytes
@@ -76,7 +83,9 @@ export function compareToc(json: string, entries: readonly LayerEntry[]): TocChu
       throw new MalformedLayer(`its table of contents does not have ${formatPath(entry.path)}`);
     const difference = compareEntry(told, entry);
     if (difference !== undefined) {
-      throw new MalformedLayer(`its table of contents says something else of ${formatPath(entry.path)} than its archive: ${difference}`);
+      throw new MalformedLayer(
+        `its table of contents says something else of ${formatPath(entry.path)} than its archive: ${difference}`,
+      );
     }
     const rest: TocEntry[] = [];
     for (at += 1; toc[at]?.type === "chunk"; at += 1) rest.push(toc[at] as TocEntry);
@@ -84,7 +93,9 @@ export function compareToc(json: string, entries: readonly LayerEntry[]): TocChu
     if (parts.length > 0) chunks.set(index, parts);
   }
   if (at !== toc.length)
-    throw new MalformedLayer(`its table of contents has ${formatPath(toBytes(toc[at]?.name ?? ""))}, and its archive does not`);
+    throw new MalformedLayer(
+      `its table of contents has ${formatPath(toBytes(toc[at]?.name ?? ""))}, and its archive does not`,
+    );
   return chunks;
 }
 
@@ -111,7 +122,10 @@ function compareEntry(told: TocEntry, entry: LayerEntry): string | undefined {
   const same: [string, boolean][] = [
     ["the kind", kinds[told.type] === entry.kind],
     ["the name", sameName(normalise(told.name), entry.path)],
-    ["where it leads", entry.kind === "hardlink" ? sameName(normalise(link), entry.target) : sameName(link, entry.target)],
+    [
+      "where it leads",
+      entry.kind === "hardlink" ? sameName(normalise(link), entry.target) : sameName(link, entry.target),
+    ],
     ["the mode", ((told.mode ?? 0) & 0o7777) === entry.mode],
     ["the owner", (told.uid ?? 0) === entry.uid && (told.gid ?? 0) === entry.gid],
     ["the size", (told.size ?? 0) === entry.size || entry.kind !== "file"],
@@ -129,7 +143,10 @@ function normalise(name: string): string {
     .join("/");
 }
 
-/** JSON has no bytes that are not UTF-8: Go writes the replacement character for each of them, and the rest of the name has to do. */
+/**
+ * JSON has no bytes that are not UTF-8: Go writes the replacement character for each of them, and the rest of the name
+ * has to do.
+ */
 function sameName(told: string, bytes: string): boolean {
   const merge = (text: string): string => text.replaceAll(/\ufffd+/g, "\ufffd");
   return merge(told) === merge(Buffer.from(bytes, "latin1").toString("utf8"));
@@ -137,10 +154,15 @@ function sameName(told: string, bytes: string): boolean {
 
 function sameAttributes(told: Readonly<Record<string, string>>, attributes: Readonly<Record<string, string>>): boolean {
   const names = new Set([...Object.keys(told), ...Object.keys(attributes)]);
-  return [...names].every((name) => told[name] !== undefined && Buffer.from(told[name], "base64").toString("latin1") === attributes[name]);
+  return [...names].every(
+    (name) => told[name] !== undefined && Buffer.from(told[name], "base64").toString("latin1") === attributes[name],
+  );
 }
 
-/** The parts of a file, which have to be the whole of it. One part that is the file is compared here; of several, each has bytes of its own. */
+/**
+ * The parts of a file, which have to be the whole of it. One part that is the file is compared here; of several, each
+ * has bytes of its own.
+ */
 function readChunks(first: TocEntry, rest: readonly TocEntry[], entry: LayerEntry): TocChunk[] {
   const refuse = (): never => {
     throw new MalformedLayer(`its table of contents does not tell the parts of ${formatPath(entry.path)} as one whole`);

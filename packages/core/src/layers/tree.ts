@@ -41,12 +41,14 @@ const maxLinks = 40;
 const overlayAttribute = /^(?:trusted|user)\.(?:overlay|fuseoverlayfs)\./;
 
 /**
- * Puts layers on top of each other as the overlay file system does, which containerd, Docker and podman use: whiteouts and opaque directories take away what is
- * below (image-spec 1.1, layer.md), an entry takes the place of what was there, directories come together, and what lies under a lower layer's link lies in a new
- * directory instead of the link. Within one layer, links are followed.
+ * Puts layers on top of each other as the overlay file system does, which containerd, Docker and podman use: whiteouts
+ * and opaque directories take away what is below (image-spec 1.1, layer.md), an entry takes the place of what was
+ * there, directories come together, and what lies under a lower layer's link lies in a new directory instead of the
+ * link. Within one layer, links are followed.
  *
- * The lowest `trusted` layers are taken as they are. In the others, what runtimes apply in two ways is refused: a path twice with another content, a path that is
- * removed and added in one layer, attributes of the overlay file system itself, whiteouts of its own kind (character device 0:0).
+ * The lowest `trusted` layers are taken as they are. In the others, what runtimes apply in two ways is refused: a path
+ * twice with another content, a path that is removed and added in one layer, attributes of the overlay file system
+ * itself, whiteouts of its own kind (character device 0:0).
  * @throws MalformedLayer
  */
 export function buildTree(layers: readonly LayerContents[], trusted: number): FileTree {
@@ -83,11 +85,18 @@ function applyEntry(tree: FileTree, entry: LayerEntry, layer: number, isStrict: 
     return;
   }
   const parent = openParent(tree, parts, layer);
-  if (removed.size > 0 && ancestors(join(parent.path, name)).some((path) => removed.has(path))) refuse("is removed and added in one layer");
+  if (removed.size > 0 && ancestors(join(parent.path, name)).some((path) => removed.has(path)))
+    refuse("is removed and added in one layer");
   put(tree, parent, name, entry, layer, refuse);
 }
 
-function applyWhiteout(tree: FileTree, parts: readonly string[], layer: number, refuse: (why: string) => void, removed: Set<string>): void {
+function applyWhiteout(
+  tree: FileTree,
+  parts: readonly string[],
+  layer: number,
+  refuse: (why: string) => void,
+  removed: Set<string>,
+): void {
   const name = parts.at(-1) ?? "";
   const hidden = name.slice(whiteout.length);
   if (name !== opaque && (hidden === "" || hidden === "." || hidden === ".." || hidden.startsWith(whiteout))) {
@@ -213,7 +222,18 @@ function put(
 function describe(entry: LayerEntry): TreeFile {
   const { mode, uid, gid, contentDigest, content, size, target, device, attributes } = entry;
   const kind = entry.kind === "hardlink" ? "file" : entry.kind;
-  return { kind, mode, uid, gid, contentDigest, ...(content === undefined ? {} : { content }), size, target, device, attributes };
+  return {
+    kind,
+    mode,
+    uid,
+    gid,
+    contentDigest,
+    ...(content === undefined ? {} : { content }),
+    size,
+    target,
+    device,
+    attributes,
+  };
 }
 
 function isSame(a: TreeFile, b: TreeFile): boolean {
@@ -261,8 +281,8 @@ export function findNode(tree: FileTree, path: string): TreeNode | undefined {
 }
 
 /**
- * Where a path really lies: links on the way to it are followed, below the root, and the last component is not. `/lib/libc.so` is `usr/lib/libc.so` where `/lib` is
- * a link. Components that are not there are kept as they are.
+ * Where a path really lies: links on the way to it are followed, below the root, and the last component is not.
+ * `/lib/libc.so` is `usr/lib/libc.so` where `/lib` is a link. Components that are not there are kept as they are.
  * @returns undefined for a circle of links
  */
 export function resolvePath(tree: FileTree, path: string): string | undefined {

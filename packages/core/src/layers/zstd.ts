@@ -11,8 +11,9 @@ const bytesAtOnce = 256 * 1024;
 const maxBlock = 128 * 1024;
 
 /**
- * Zstandard (RFC 8878) → what it holds: every frame, one after the other, up to the end; skippable frames are passed over. Node's own reader stops after the first
- * frame and drops the rest in silence, so frames are told apart here, by their own headers.
+ * Zstandard (RFC 8878) → what it holds: every frame, one after the other, up to the end; skippable frames are passed
+ * over. Node's own reader stops after the first frame and drops the rest in silence, so frames are told apart here, by
+ * their own headers.
  * @throws MalformedLayer
  */
 export async function* expandZstd(reader: ByteReader): AsyncGenerator<Uint8Array> {
@@ -21,7 +22,8 @@ export async function* expandZstd(reader: ByteReader): AsyncGenerator<Uint8Array
     const magic = start.length < 4 ? 0 : start.readUInt32LE();
     if (magic === frameMagic) yield* expandFrame(reader);
     else if (magic >>> 4 === skippableMagic) await skipFrame(reader);
-    else throw new MalformedLayer(isFirst ? "it is not zstd" : "after the end of its zstd frames there is something else");
+    else
+      throw new MalformedLayer(isFirst ? "it is not zstd" : "after the end of its zstd frames there is something else");
   }
 }
 

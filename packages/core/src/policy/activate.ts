@@ -39,8 +39,9 @@ export interface Activation {
 
 /**
  * Puts a policy in force: its bytes go into the repository, and then the tag to a signed pointer at them.
- * @throws UserError `policy-first`, `policy-serial`, `policy-name`, `policy-revoke`, `policy-repository`, `policy-signer-speaks`; PolicyViolation `policy.pointer-invalid` where another
- *   key made the pointer that is there; InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
+ * @throws UserError `policy-first`, `policy-serial`, `policy-name`, `policy-revoke`, `policy-repository`,
+ *   `policy-signer-speaks`; PolicyViolation `policy.pointer-invalid` where another key made the pointer that is there;
+ *   InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
  */
 export async function activatePolicy(client: RegistryClient, request: ActivationRequest): Promise<Activation> {
   const { next, bytes, repository, aliases = [], signer, revoke = [], now } = request;
@@ -76,7 +77,11 @@ export async function activatePolicy(client: RegistryClient, request: Activation
   return { pointer, isNew: true };
 }
 
-async function findPointer(client: RegistryClient, repository: Repository, keys: readonly KeyObject[]): Promise<FoundPointer | undefined> {
+async function findPointer(
+  client: RegistryClient,
+  repository: Repository,
+  keys: readonly KeyObject[],
+): Promise<FoundPointer | undefined> {
   try {
     return await fetchPointer(client, repository, keys);
   } catch (error) {

@@ -23,7 +23,12 @@ describe("a builder that is refused, with the place and the reason", () => {
       "    - kind:\n      name: node",
       /^p\.yaml:29:\d+: build\.builders\[0\]\.kind: expected .*, found nothing$/m,
     ],
-    ["that is no map", builder, `    - node\n${builder}`, /^p\.yaml:29:7: build\.builders\[0\]: expected a map, found 'node'$/m],
+    [
+      "that is no map",
+      builder,
+      `    - node\n${builder}`,
+      /^p\.yaml:29:7: build\.builders\[0\]: expected a map, found 'node'$/m,
+    ],
     [
       "with a typo in a key",
       "      runImage:",
@@ -51,5 +56,7 @@ describe("a builder that is refused, with the place and the reason", () => {
 test("a builder says its kind, or leaves it out as policies before there were kinds do", () => {
   const [given] = parseWith(builder, builder).build.builders;
   expect(given).not.toHaveProperty("kind");
-  expect(parseWith(builder, "    - kind: buildpacks\n      name: node").build.builders).toEqual([{ ...given, kind: "buildpacks" }]);
+  expect(parseWith(builder, "    - kind: buildpacks\n      name: node").build.builders).toEqual([
+    { ...given, kind: "buildpacks" },
+  ]);
 });

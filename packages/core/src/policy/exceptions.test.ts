@@ -12,11 +12,19 @@ const exception = (fields: Partial<Exception> = {}): Exception => ({
   expires: "2026-05-31",
   ...fields,
 });
-const query = (fields: Partial<ExceptionQuery> = {}): ExceptionQuery => ({ rule: "scan.severity", things: ["CVE-2026-0001"], ...fields });
+const query = (fields: Partial<ExceptionQuery> = {}): ExceptionQuery => ({
+  rule: "scan.severity",
+  things: ["CVE-2026-0001"],
+  ...fields,
+});
 
 describe("an exception that does not hold", () => {
   const cases: [string, Exception, ExceptionQuery][] = [
-    ["for another rule", exception({ rule: "base.approved", thing: "r.example/a" }), query({ things: ["r.example/a"] })],
+    [
+      "for another rule",
+      exception({ rule: "base.approved", thing: "r.example/a" }),
+      query({ things: ["r.example/a"] }),
+    ],
     ["for another thing", exception({ thing: "CVE-2026-0002" }), query()],
     ["for a thing that only starts the same", exception({ thing: "CVE-2026-000" }), query()],
     ["for another package", exception({ package: "lodash" }), query({ package: "left-pad" })],
@@ -99,7 +107,12 @@ describe("a UTC day, its end included", () => {
 });
 
 describe("what a match does to a violation", () => {
-  const violation: Violation = { rule: "scan.severity", thing: "CVE-2026-0001", problem: "it is critical", wayOut: "Update it." };
+  const violation: Violation = {
+    rule: "scan.severity",
+    thing: "CVE-2026-0001",
+    problem: "it is critical",
+    wayOut: "Update it.",
+  };
 
   test("nothing without one", () => expect(exceptViolation(violation, {})).toEqual(violation));
 

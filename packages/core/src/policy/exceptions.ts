@@ -6,7 +6,10 @@ import type { Exception } from "./schema.ts";
 /** What a rule found wrong, as far as an exception can be granted for it. */
 export interface ExceptionQuery {
   rule: Rule;
-  /** Every name that the thing goes by: a vulnerability's id and its aliases, an image's repository. One that matches is enough. */
+  /**
+   * Every name that the thing goes by: a vulnerability's id and its aliases, an image's repository. One that matches is
+   * enough.
+   */
   things: readonly string[];
   /** The package that it was found in, for rules that know one. An exception that names a package holds in no other. */
   package?: string;
@@ -20,8 +23,8 @@ export interface ExceptionMatch {
 }
 
 /**
- * The exception that sets a rule aside for a thing, or the one that did until it expired. Where several match, the one that ends last, and of those the first
- * in the policy.
+ * The exception that sets a rule aside for a thing, or the one that did until it expired. Where several match, the one
+ * that ends last, and of those the first in the policy.
  */
 export function findException(exceptions: readonly Exception[], query: ExceptionQuery, now: Date): ExceptionMatch {
   const things = new Set(query.things.map((thing) => canonicalThing(query.rule, thing)));
@@ -41,12 +44,18 @@ export function exceptViolation(violation: Violation, match: ExceptionMatch): Vi
     return { ...violation, exception: { reason, owner, expires } };
   }
   if (match.expired !== undefined) {
-    return { ...violation, problem: `${violation.problem} (its exception by ${match.expired.owner} expired on ${match.expired.expires})` };
+    return {
+      ...violation,
+      problem: `${violation.problem} (its exception by ${match.expired.owner} expired on ${match.expired.expires})`,
+    };
   }
   return violation;
 }
 
-/** True once the UTC day `YYYY-MM-DD`, which counts to its end, has passed. What is not a day is over: it can't keep anything open. */
+/**
+ * True once the UTC day `YYYY-MM-DD`, which counts to its end, has passed. What is not a day is over: it can't keep
+ * anything open.
+ */
 export function isDayOver(day: string, now: Date): boolean {
   const start = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
   return !(now.getTime() < start + 86_400_000);

@@ -22,12 +22,16 @@ const stallTimeout = 30_000;
 const wholeAnswer = 120_000;
 
 /**
- * Fetches a file through the contents API of GitHub or of a GitHub Enterprise Server (`GITHUB_API_URL`), with `GITHUB_TOKEN` or `GH_TOKEN` where there is one.
- * Redirects are not followed: they come with a repository's new name, and then whoever pinned the old one should know.
- * @throws UserError `policy-not-found`, `policy-unauthorized`, `policy-moved`, `policy-invalid` (too large), `github-url-invalid`; InfrastructureError
- *   `github-unreachable`, `github-error`
+ * Fetches a file through the contents API of GitHub or of a GitHub Enterprise Server (`GITHUB_API_URL`), with
+ * `GITHUB_TOKEN` or `GH_TOKEN` where there is one. Redirects are not followed: they come with a repository's new name,
+ * and then whoever pinned the old one should know.
+ * @throws UserError `policy-not-found`, `policy-unauthorized`, `policy-moved`, `policy-invalid` (too large),
+ *   `github-url-invalid`; InfrastructureError `github-unreachable`, `github-error`
  */
-export async function fetchGithubFile(file: GithubFile, context: Pick<Context, "ports" | "env" | "signal">): Promise<Uint8Array> {
+export async function fetchGithubFile(
+  file: GithubFile,
+  context: Pick<Context, "ports" | "env" | "signal">,
+): Promise<Uint8Array> {
   const url = contentsUrl(file, context.env["GITHUB_API_URL"]);
   const token = context.env["GITHUB_TOKEN"] || context.env["GH_TOKEN"] || undefined;
   if (token !== undefined) context.ports.mask(token);
@@ -63,18 +67,23 @@ export async function fetchGithubFile(file: GithubFile, context: Pick<Context, "
       response = await request(target, options);
       const bytes = await readCapped(response.body, maxPolicyBytes);
       if (response.statusCode === 200) {
-        return bytes === undefined ? refuse(tooLarge(file)) : { bytes, retry: false, failure: () => new Error("unused") };
+        return bytes === undefined
+          ? refuse(tooLarge(file))
+          : { bytes, retry: false, failure: () => new Error("unused") };
       }
     } catch (error) {
       return {
         retry: isRetryError(error) || (error instanceof DOMException && error.name === "TimeoutError"),
         failure: (tried) =>
-          new InfrastructureError(`the policy ${formatGithubFile(file)} cannot be fetched: ${target.host} cannot be reached`, {
-            code: "github-unreachable",
-            attempts: tried,
-            cause: error,
-            wayOut: "Check the network, the proxy settings and GITHUB_API_URL, then run again.",
-          }),
+          new InfrastructureError(
+            `the policy ${formatGithubFile(file)} cannot be fetched: ${target.host} cannot be reached`,
+            {
+              code: "github-unreachable",
+              attempts: tried,
+              cause: error,
+              wayOut: "Check the network, the proxy settings and GITHUB_API_URL, then run again.",
+            },
+          ),
       };
     }
     return describeStatus(file, response.statusCode, response.headers, target.host, token !== undefined);
@@ -101,8 +110,11 @@ function describeStatus(
 ): Answer {
   const name = formatGithubFile(file);
   const header = (key: string): string | undefined => [headers[key]].flat()[0];
-  // GitHub says "too many requests" by 403 as well, its primary limit with nothing left and its secondary one with Retry-After.
-  const isLimited = status === 429 || (status === 403 && (header("retry-after") !== undefined || header("x-ratelimit-remaining") === "0"));
+  // GitHub says "too many requests" by 403 as well, its primary limit with nothing left and its secondary one with
+  // Retry-After.
+  const isLimited =
+    status === 429 ||
+    (status === 403 && (header("retry-after") !== undefined || header("x-ratelimit-remaining") === "0"));
   if (isLimited || isRetryStatus(status)) {
     const retryAfter = parseRetryAfter(header("retry-after"), new Date());
     const why = isLimited ? "the rate limit is used up" : `${host} answered ${status}`;
@@ -174,7 +186,9 @@ export function formatGithubFile(file: GithubFile): string {
 }
 
 function tooLarge(file: GithubFile): UserError {
-  return new UserError(`the policy ${formatGithubFile(file)} is larger than ${maxPolicyBytes} bytes`, { code: "policy-invalid" });
+  return new UserError(`the policy ${formatGithubFile(file)} is larger than ${maxPolicyBytes} bytes`, {
+    code: "policy-invalid",
+  });
 }
 
 /** A body's bytes, or undefined where it has more than `max`. */

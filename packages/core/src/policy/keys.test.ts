@@ -10,7 +10,10 @@ type Entry = Record<string, unknown> | unknown[];
 function fullPolicy(): Record<string, unknown> {
   const policy = parse(samplePolicyText);
   policy.registries.hosts = { "registry.test:5000": { connections: 3 } };
-  policy.build.sources = ["https://github.com/acme/a", { repository: "https://github.com/acme/*", refs: ["refs/heads/main"] }];
+  policy.build.sources = [
+    "https://github.com/acme/a",
+    { repository: "https://github.com/acme/*", refs: ["refs/heads/main"] },
+  ];
   policy.build.builders[0].kind = "buildpacks";
   policy.signers.build.kind = "key";
   policy.environments.production.serverSide = {
@@ -34,14 +37,19 @@ function problemsOf(policy: unknown): string[] {
 }
 
 function entryAt(policy: Entry, path: readonly (string | number)[]): Record<string, unknown> {
-  return path.reduce<unknown>((value, part) => (value as Record<string | number, unknown>)[part], policy) as Record<string, unknown>;
+  return path.reduce<unknown>((value, part) => (value as Record<string | number, unknown>)[part], policy) as Record<
+    string,
+    unknown
+  >;
 }
 
 /** Where a map with fixed keys is; the names in these are the policy's own. */
 const named = new Set(["signers", "environments", "registries.hosts"]);
 function listMaps(value: unknown, path: readonly (string | number)[] = []): (readonly (string | number)[])[] {
   if (typeof value !== "object" || value === null) return [];
-  const inner = Object.entries(value).flatMap(([key, each]) => listMaps(each, [...path, Array.isArray(value) ? Number(key) : key]));
+  const inner = Object.entries(value).flatMap(([key, each]) =>
+    listMaps(each, [...path, Array.isArray(value) ? Number(key) : key]),
+  );
   return Array.isArray(value) || named.has(path.join(".")) ? inner : [path, ...inner];
 }
 
@@ -51,7 +59,13 @@ const cases = maps.map((path): [string, readonly (string | number)[]] => [path.j
 test("the policy that these cases change is accepted, and has maps in lists, unions and names", () => {
   expect(problemsOf(fullPolicy())).toEqual([]);
   expect(maps.map((path) => path.join("."))).toEqual(
-    expect.arrayContaining(["accepts.0", "build.sources.1", "signers.build", "build.builders.0", "environments.production.serverSide.to"]),
+    expect.arrayContaining([
+      "accepts.0",
+      "build.sources.1",
+      "signers.build",
+      "build.builders.0",
+      "environments.production.serverSide.to",
+    ]),
   );
 });
 
@@ -60,7 +74,9 @@ describe.each(cases)("a key that is not known in %s", (_, path) => {
     const policy = fullPolicy();
     entryAt(policy, path)["zzz"] = 1;
     const known = Object.keys(entryAt(fullPolicy(), path)).join("|");
-    expect(problemsOf(policy)).toEqual([expect.stringMatching(new RegExp(`zzz: unknown key \\(known here: .*\\b(?:${known})\\b`))]);
+    expect(problemsOf(policy)).toEqual([
+      expect.stringMatching(new RegExp(`zzz: unknown key \\(known here: .*\\b(?:${known})\\b`)),
+    ]);
   });
 
   test.each(Object.keys(entryAt(fullPolicy(), path)))("mistyped for %s: that one, and nothing of it missing", (key) => {
@@ -69,7 +85,9 @@ describe.each(cases)("a key that is not known in %s", (_, path) => {
     entry[`${key}x`] = entry[key];
     delete entry[key];
     // A section that is left out lets names of it stand that nothing knows.
-    expect(problemsOf(policy)).toContainEqual(expect.stringMatching(new RegExp(`${key}x: unknown key; did you mean \`${key}\`\\?$`)));
+    expect(problemsOf(policy)).toContainEqual(
+      expect.stringMatching(new RegExp(`${key}x: unknown key; did you mean \`${key}\`\\?$`)),
+    );
     expect(problemsOf(policy)).not.toContainEqual(expect.stringContaining("is missing"));
   });
 });
@@ -82,7 +100,13 @@ describe("where a value is of one of several kinds", () => {
   };
 
   test.each([
-    ["a mistyped word beside a duration", ["scan"], "databaseMaxAge", "unlimitd", /^scan\.databaseMaxAge: .*; did you mean `unlimited`\?$/],
+    [
+      "a mistyped word beside a duration",
+      ["scan"],
+      "databaseMaxAge",
+      "unlimitd",
+      /^scan\.databaseMaxAge: .*; did you mean `unlimited`\?$/,
+    ],
     [
       "a map for a duration or a word",
       ["scan"],

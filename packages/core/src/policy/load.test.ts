@@ -96,10 +96,15 @@ describe("where a policy is", () => {
 test("a file is loaded with its digest", async () => {
   await writeFile(join(directory, "policy.yaml"), samplePolicyText);
   const loaded = await loadPolicy("policy.yaml", context());
-  expect(loaded).toMatchObject({ uri: "policy.yaml", digest: digestOf(samplePolicyText), policy: { name: "acme", serial: 7 } });
+  expect(loaded).toMatchObject({
+    uri: "policy.yaml",
+    digest: digestOf(samplePolicyText),
+    policy: { name: "acme", serial: 7 },
+  });
 });
 
-// GitHub itself can't be had in a test: this server answers as its contents API does, and as it does when something is wrong.
+// GitHub itself can't be had in a test: this server answers as its contents API does, and as it does when something is
+// wrong.
 describe("a file of a GitHub repository", () => {
   let server: Server;
   let env: Record<string, string>;
@@ -169,7 +174,9 @@ describe("a file of a GitHub repository", () => {
   test.each(["http://github.example.com/api/v3", "github.example.com", "ftp://localhost"])(
     "from %s, which a token must not go to",
     async (url) => {
-      await expect(loadPolicy(pinned, context({ GITHUB_API_URL: url }))).rejects.toMatchObject({ code: "github-url-invalid" });
+      await expect(loadPolicy(pinned, context({ GITHUB_API_URL: url }))).rejects.toMatchObject({
+        code: "github-url-invalid",
+      });
     },
   );
 
@@ -178,7 +185,10 @@ describe("a file of a GitHub repository", () => {
     const loaded = await loadPolicy(pinned, context({ ...env, GITHUB_TOKEN: "s3cret" }));
     expect(loaded).toMatchObject({ uri: pinned, digest: digestOf(samplePolicyText), policy: { serial: 7 } });
     expect(requests[0]?.url).toBe(`/api/v3/repos/acme/policies/contents/golden/policy.yaml?ref=${commit}`);
-    expect(requests[0]?.headers).toMatchObject({ accept: "application/vnd.github.raw+json", authorization: "Bearer s3cret" });
+    expect(requests[0]?.headers).toMatchObject({
+      accept: "application/vnd.github.raw+json",
+      authorization: "Bearer s3cret",
+    });
     expect(masked).toEqual(["s3cret"]);
   });
 

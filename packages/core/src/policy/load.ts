@@ -5,7 +5,12 @@ import { notAFile, readBoundedFile, UnfitFile } from "@goldenpath/foundation/tex
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, parseReference, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  parseReference,
+  type Reference,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { fetchGithubFile, type GithubFile } from "./github.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
@@ -26,10 +31,12 @@ const forms =
 
 /**
  * The text of a `policy` input → where the policy is.
- * @throws UserError `policy-uri-invalid`; `policy-not-pinned` where it names something that can be another tomorrow (a branch, a tag, a short commit)
+ * @throws UserError `policy-uri-invalid`; `policy-not-pinned` where it names something that can be another tomorrow (a
+ *   branch, a tag, a short commit)
  */
 export function parsePolicyUri(uri: string): PolicySource {
-  const invalid = (why: string): UserError => new UserError(`policy '${uri}' ${why}`, { code: "policy-uri-invalid", wayOut: forms });
+  const invalid = (why: string): UserError =>
+    new UserError(`policy '${uri}' ${why}`, { code: "policy-uri-invalid", wayOut: forms });
   const notPinned = (why: string, wayOut: string): UserError =>
     new UserError(`policy '${uri}' ${why}`, { code: "policy-not-pinned", wayOut });
   if (uri.trim() === "") throw invalid("is empty");
@@ -46,7 +53,10 @@ export function parsePolicyUri(uri: string): PolicySource {
     return { kind: "oci", reference: { registry: reference.registry, name: reference.name, digest: reference.digest } };
   }
   if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(uri)) throw invalid("is a URL of a kind that no policy is read from");
-  const github = /^(?<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)\/(?<repository>[A-Za-z0-9._-]+)\/\/(?<rest>.+)$/.exec(uri)?.groups;
+  const github =
+    /^(?<owner>[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)\/(?<repository>[A-Za-z0-9._-]+)\/\/(?<rest>.+)$/.exec(
+      uri,
+    )?.groups;
   if (github === undefined) return { kind: "file", path: uri };
   const { owner = "", repository = "", rest = "" } = github;
   const at = rest.lastIndexOf("@");
@@ -55,15 +65,18 @@ export function parsePolicyUri(uri: string): PolicySource {
     const what = commit === "" ? "names no commit" : `names '${commit}', which is not a full commit SHA`;
     throw notPinned(`${what}: branches, tags and short SHAs can come to mean something else`, forms);
   }
-  if (path.split("/").some((part) => part === "" || part === "." || part === "..")) throw invalid(`has a path that is none: '${path}'`);
+  if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
+    throw invalid(`has a path that is none: '${path}'`);
   return { kind: "github", file: { owner, repository, path, commit } };
 }
 
 /**
- * Loads the policy that `uri` names: a file (relative to the working directory), a file of a GitHub repository at a commit, an OCI artifact by digest, or the policy
- * that is in force where the platform's signer says so (`signer`: its public key as PEM, or a file with it).
- * @throws UserError `policy-uri-invalid`, `policy-not-pinned`, `policy-not-found`, `policy-invalid`, `policy-version`, `policy-signer-missing` and others by where it comes
- *   from; PolicyViolation `policy.pointer-missing`, `policy.pointer-invalid`; InfrastructureError where that place cannot be reached
+ * Loads the policy that `uri` names: a file (relative to the working directory), a file of a GitHub repository at a
+ * commit, an OCI artifact by digest, or the policy that is in force where the platform's signer says so (`signer`: its
+ * public key as PEM, or a file with it).
+ * @throws UserError `policy-uri-invalid`, `policy-not-pinned`, `policy-not-found`, `policy-invalid`, `policy-version`,
+ *   `policy-signer-missing` and others by where it comes from; PolicyViolation `policy.pointer-missing`,
+ *   `policy.pointer-invalid`; InfrastructureError where that place cannot be reached
  */
 export async function loadPolicy(uri: string, context: PolicyContext, signer?: string): Promise<LoadedPolicy> {
   const source = parsePolicyUri(uri);
@@ -82,10 +95,13 @@ async function loadPolicyInForce(
   signer: string | undefined,
 ): Promise<LoadedPolicy> {
   if (signer === undefined) {
-    throw new UserError(`policy '${uri}' is whichever one is in force, and input 'policy-signer' does not say on whose word`, {
-      code: "policy-signer-missing",
-      wayOut: "Give the public key of the platform's signer in policy-signer: PEM, or a file.",
-    });
+    throw new UserError(
+      `policy '${uri}' is whichever one is in force, and input 'policy-signer' does not say on whose word`,
+      {
+        code: "policy-signer-missing",
+        wayOut: "Give the public key of the platform's signer in policy-signer: PEM, or a file.",
+      },
+    );
   }
   const keys = parsePolicySigners(await readPolicySigner(signer, context));
   return withClient(context, async (client) => {
@@ -102,7 +118,10 @@ async function loadPolicyInForce(
 }
 
 /** The text of input `policy-signer` → PEM: itself, or what a file holds. */
-export async function readPolicySigner(given: string, { workingDirectory }: Pick<Context, "workingDirectory">): Promise<string> {
+export async function readPolicySigner(
+  given: string,
+  { workingDirectory }: Pick<Context, "workingDirectory">,
+): Promise<string> {
   if (given.includes("-----BEGIN")) return given;
   const bytes = await readPolicyFile(resolve(workingDirectory, given), given, "policy-signer");
   return new TextDecoder().decode(bytes);
@@ -119,7 +138,10 @@ export async function fetchPolicyBytes(
   return withClient(context, (client) => fetchPolicyArtifact(client, source.reference));
 }
 
-async function withClient<T>({ ports, env, signal }: PolicyContext, work: (client: RegistryClient) => Promise<T>): Promise<T> {
+async function withClient<T>(
+  { ports, env, signal }: PolicyContext,
+  work: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
   // Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine.
   const client = createRegistryClient({ ports, env, signal });
   try {
@@ -129,7 +151,10 @@ async function withClient<T>({ ports, env, signal }: PolicyContext, work: (clien
   }
 }
 
-const fileForms = { policy: forms, "policy-signer": "Give the public key of the platform's signer: PEM, or a file with it." } as const;
+const fileForms = {
+  policy: forms,
+  "policy-signer": "Give the public key of the platform's signer: PEM, or a file with it.",
+} as const;
 
 async function readPolicyFile(path: string, uri: string, what: keyof typeof fileForms = "policy"): Promise<Uint8Array> {
   try {
@@ -145,7 +170,11 @@ async function readPolicyFile(path: string, uri: string, what: keyof typeof file
     }
     const code = (error as NodeJS.ErrnoException).code;
     const why =
-      code === "ENOENT" || code === "ENOTDIR" ? "there is no such file" : code === "EACCES" ? "it may not be read" : String(error);
+      code === "ENOENT" || code === "ENOTDIR"
+        ? "there is no such file"
+        : code === "EACCES"
+          ? "it may not be read"
+          : String(error);
     throw new UserError(`${what} '${uri}' cannot be read: ${why} (${path})`, {
       code: "policy-not-found",
       cause: error,

@@ -33,12 +33,31 @@ const pem = "-----BEGIN PUBLIC KEY-----";
 const builder = "    - name: node";
 
 describe("a policy that is refused, with the place and the reason", () => {
-  // [what, the sample's part, what stands there instead, where the message points (a part of the new text), the message]
+  // [what, the sample's part, what stands there instead, where the message points (a part of the new text), the
+  // message]
   const cases: [string, string, string, string, string][] = [
-    ["a typo in a key", "failOn: high", "failsOn: high", "failsOn", "scan.failsOn: unknown key; did you mean `failOn`?"],
-    ["a key in another style", "failOn: high", "fail-on: high", "fail-on", "scan.fail-on: unknown key; did you mean `failOn`?"],
+    [
+      "a typo in a key",
+      "failOn: high",
+      "failsOn: high",
+      "failsOn",
+      "scan.failsOn: unknown key; did you mean `failOn`?",
+    ],
+    [
+      "a key in another style",
+      "failOn: high",
+      "fail-on: high",
+      "fail-on",
+      "scan.fail-on: unknown key; did you mean `failOn`?",
+    ],
     ["a typo at the top", "serial: 7", "sreial: 7", "sreial", "sreial: unknown key; did you mean `serial`?"],
-    ["a typo inside a list", "    until: 2026", "    untill: 2026", "untill", "bases[0].untill: unknown key; did you mean `until`?"],
+    [
+      "a typo inside a list",
+      "    until: 2026",
+      "    untill: 2026",
+      "untill",
+      "bases[0].untill: unknown key; did you mean `until`?",
+    ],
     [
       "a typo under a name",
       "    promoter:",
@@ -46,7 +65,13 @@ describe("a policy that is refused, with the place and the reason", () => {
       "promotor",
       "environments.production.promotor: unknown key; did you mean `promoter`?",
     ],
-    ["a typo under a default", "plainHttp:", "plainHtpp:", "plainHtpp", "registries.plainHtpp: unknown key; did you mean `plainHttp`?"],
+    [
+      "a typo under a default",
+      "plainHttp:",
+      "plainHtpp:",
+      "plainHtpp",
+      "registries.plainHtpp: unknown key; did you mean `plainHttp`?",
+    ],
     [
       "a key like no other",
       "failOn: high",
@@ -56,7 +81,13 @@ describe("a policy that is refused, with the place and the reason", () => {
     ],
     ["a missing key", "  failOn: high", "  onlyFixed: true", "scan:", "scan.failOn: is missing"],
     ["a missing key at the top", "serial: 7\n", "", "version", "serial: is missing"],
-    ["a missing key in a list", "    image: registry.test:5000/bases/run\n", "", "name: golden-run", "bases[0].image: is missing"],
+    [
+      "a missing key in a list",
+      "    image: registry.test:5000/bases/run\n",
+      "",
+      "name: golden-run",
+      "bases[0].image: is missing",
+    ],
     [
       "a value that is no option",
       "failOn: high",
@@ -83,8 +114,20 @@ describe("a policy that is refused, with the place and the reason", () => {
       "bases[0].digests: must have at least one entry",
     ],
     ["a tag instead of a digest", fakeDigest("a"), "latest", "latest", "bases[0].digests[0]: expected sha256: and 64"],
-    ["a digest that is too short", fakeDigest("a"), "sha256:aaaa", "sha256:aaaa", "bases[0].digests[0]: expected sha256: and 64"],
-    ["a base with a tag", "bases/run\n", "bases/run:1\n", "registry.test:5000/bases/run:1", "bases[0].image: expected a repository"],
+    [
+      "a digest that is too short",
+      fakeDigest("a"),
+      "sha256:aaaa",
+      "sha256:aaaa",
+      "bases[0].digests[0]: expected sha256: and 64",
+    ],
+    [
+      "a base with a tag",
+      "bases/run\n",
+      "bases/run:1\n",
+      "registry.test:5000/bases/run:1",
+      "bases[0].image: expected a repository",
+    ],
     [
       "a buildpack without digest",
       `node@${fakeDigest("b")}`,
@@ -134,7 +177,13 @@ describe("a policy that is refused, with the place and the reason", () => {
       "requires:",
       "environments.production.requires: a stage is required twice",
     ],
-    ["evidence from the future", "{ serial: 6,", "{ serial: 8,", "8,", "accepts[0].serial: must be below this policy's serial, 7"],
+    [
+      "evidence from the future",
+      "{ serial: 6,",
+      "{ serial: 8,",
+      "8,",
+      "accepts[0].serial: must be below this policy's serial, 7",
+    ],
     [
       "two signers with one key",
       "DQgAF",
@@ -170,7 +219,13 @@ describe("a policy that is refused, with the place and the reason", () => {
       "Production",
       "environments.Production: `Production` cannot be a name here: expected lower case",
     ],
-    ["a name that is too long", "name: acme", `name: ${"a".repeat(64)}`, "a".repeat(64), "name: must not be longer than 63 characters"],
+    [
+      "a name that is too long",
+      "name: acme",
+      `name: ${"a".repeat(64)}`,
+      "a".repeat(64),
+      "name: must not be longer than 63 characters",
+    ],
     [
       "a private key",
       pem,
@@ -206,9 +261,27 @@ describe("a policy that is refused, with the place and the reason", () => {
       "gate.missing",
       "exceptions[0].rule: expected one of base.approved, scan.severity",
     ],
-    ["an exception without an owner", "    owner: team-shop\n", "", "rule: scan.severity", "exceptions[0].owner: is missing"],
-    ["an exception with an empty reason", "reason: not reachable", 'reason: "  "', '"  "', "exceptions[0].reason: must not be empty"],
-    ["an exception without an end", "    expires: 2026-05-31\n", "", "rule: scan.severity", "exceptions[0].expires: is missing"],
+    [
+      "an exception without an owner",
+      "    owner: team-shop\n",
+      "",
+      "rule: scan.severity",
+      "exceptions[0].owner: is missing",
+    ],
+    [
+      "an exception with an empty reason",
+      "reason: not reachable",
+      'reason: "  "',
+      '"  "',
+      "exceptions[0].reason: must not be empty",
+    ],
+    [
+      "an exception without an end",
+      "    expires: 2026-05-31\n",
+      "",
+      "rule: scan.severity",
+      "exceptions[0].expires: is missing",
+    ],
     [
       "an exception for a base, of a tag",
       "rule: scan.severity\n    thing: CVE-2026-0001\n    package: lodash",
@@ -239,7 +312,13 @@ describe("a policy that is refused, with the place and the reason", () => {
     ],
     ["a version that is text", "version: 1", 'version: "1"', '"1"', "version: expected 1, found '1'"],
     // YAML itself.
-    ["a key that is there twice", "serial: 7", "serial: 7\nserial: 9", "serial: 9", "the key `serial` is there twice, first on line 3"],
+    [
+      "a key that is there twice",
+      "serial: 7",
+      "serial: 7\nserial: 9",
+      "serial: 9",
+      "the key `serial` is there twice, first on line 3",
+    ],
     ["a name that is there twice", "  promote:\n", "  build:\n", "build:", "the key `build` is there twice"],
     ["a key that is a number", "  production:", "  1:", "1:\n    from", "a key must be text"],
     ["a key that is a list", "  production:", "  [a]:", "[a]", "a key must be text"],
@@ -264,18 +343,26 @@ describe("a policy that is refused, with the place and the reason", () => {
     expect(error.wayOut).toContain("docs/policy.md");
   });
 
-  /** Where `place` stands in the new text: in the replaced part if it is there, else at its last place before that part. */
+  /**
+   * Where `place` stands in the new text: in the replaced part if it is there, else at its last place before that part.
+   */
   function placeOf(text: string, from: string, to: string, place: string): string {
     const start = samplePolicyText.indexOf(from);
     const inside = to.indexOf(place) === -1 ? -1 : start + to.lastIndexOf(place);
     const offset =
-      inside !== -1 ? inside : text.slice(0, start).includes(place) ? text.slice(0, start).lastIndexOf(place) : text.indexOf(place);
+      inside !== -1
+        ? inside
+        : text.slice(0, start).includes(place)
+          ? text.slice(0, start).lastIndexOf(place)
+          : text.indexOf(place);
     if (offset === -1) throw new Error(`'${place}' is nowhere`);
     return `${position(text, text.slice(offset))}`;
   }
 
   test("with every problem, in order, each with its line", () => {
-    const text = sampleWith("serial: 7", "serial: x").replace("failOn: high", "failsOn: high").replace("until: 2026-12-31", "until: soon");
+    const text = sampleWith("serial: 7", "serial: x")
+      .replace("failOn: high", "failsOn: high")
+      .replace("until: 2026-12-31", "until: soon");
     expect(refusal(text).message).toBe(
       [
         "policy p.yaml is not valid, 3 problems:",
@@ -293,7 +380,9 @@ describe("a policy that is refused, with the place and the reason", () => {
     for (const version of ["2", "1.1", "v2", '"2"']) {
       const error = refusal(sampleWith("version: 1", `version: ${version}\nnovelty: true`));
       expect(error.code).toBe("policy-version");
-      expect(error.message).toBe(`policy p.yaml is of version ${version.replaceAll('"', "")}; this goldenpath reads version 1`);
+      expect(error.message).toBe(
+        `policy p.yaml is of version ${version.replaceAll('"', "")}; this goldenpath reads version 1`,
+      );
     }
   });
 
@@ -338,7 +427,9 @@ describe("a policy that is refused, with the place and the reason", () => {
   });
 
   test("without letting the file write to the log", () => {
-    const message = refusal(sampleWith("failOn: high", 'failOn: "\\e[31m\\n::error::x"\n  "b\\n::error::y": 1')).message;
+    const message = refusal(
+      sampleWith("failOn: high", 'failOn: "\\e[31m\\n::error::x"\n  "b\\n::error::y": 1'),
+    ).message;
     expect(message).not.toContain("\u001b");
     expect(message).not.toMatch(/^::error/m);
   });
@@ -349,7 +440,10 @@ test("a key that two signers have is refused in whatever text it stands", () => 
   const text = publicKey.export({ type: "spki", format: "pem" }).toString();
   // 91 bytes are 121 and a third groups of six bits: the last character before the padding has bits that nobody reads.
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const other = text.replace(/(.)(=+)\n/, (_all, last: string, padding: string) => `${alphabet[alphabet.indexOf(last) ^ 1]}${padding}\n`);
+  const other = text.replace(
+    /(.)(=+)\n/,
+    (_all, last: string, padding: string) => `${alphabet[alphabet.indexOf(last) ^ 1]}${padding}\n`,
+  );
   expect(other).not.toBe(text);
   const indented = (pem: string): string => pem.trim().replaceAll("\n", "\n      ");
   const placeholder = (character: string): string =>
@@ -361,10 +455,21 @@ test("a key that two signers have is refused in whatever text it stands", () => 
 describe("a policy that is accepted", () => {
   test("is data, with defaults filled in and durations in milliseconds", () => {
     const policy = parse(samplePolicyText);
-    expect(policy.scan).toEqual({ failOn: "high", onlyFixed: false, allowBlindSpots: [], ownWord: "accept", databaseMaxAge: 432_000_000 });
-    expect(policy.environments.production?.requires).toEqual([{ stage: "build", signers: ["build"], maxAge: 604_800_000 }]);
+    expect(policy.scan).toEqual({
+      failOn: "high",
+      onlyFixed: false,
+      allowBlindSpots: [],
+      ownWord: "accept",
+      databaseMaxAge: 432_000_000,
+    });
+    expect(policy.environments.production?.requires).toEqual([
+      { stage: "build", signers: ["build"], maxAge: 604_800_000 },
+    ]);
     expect(policy.registries).toEqual({ plainHttp: ["registry.test:5000"], hosts: {} });
-    expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({ plainHttp: [], hosts: {} });
+    expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({
+      plainHttp: [],
+      hosts: {},
+    });
   });
 
   test.each([
@@ -377,7 +482,9 @@ describe("a policy that is accepted", () => {
   });
 
   test("with an unlimited age of the database", () => {
-    expect(parse(sampleWith("failOn: high", "failOn: high\n  databaseMaxAge: unlimited")).scan.databaseMaxAge).toBe("unlimited");
+    expect(parse(sampleWith("failOn: high", "failOn: high\n  databaseMaxAge: unlimited")).scan.databaseMaxAge).toBe(
+      "unlimited",
+    );
   });
 
   test("has no names but its own", () => {

@@ -13,8 +13,8 @@ const maxQuotedLine = 120;
 
 /**
  * Bytes of a policy file → policy. `where` is what messages call the file.
- * @throws UserError `policy-invalid` with every problem found, each as `FILE:LINE:COLUMN: path.to.key: message` and the line itself;
- *   `policy-version` where the file is of a version that this goldenpath does not know
+ * @throws UserError `policy-invalid` with every problem found, each as `FILE:LINE:COLUMN: path.to.key: message` and the
+ *   line itself; `policy-version` where the file is of a version that this goldenpath does not know
  */
 export function parsePolicy(bytes: Uint8Array, where: string): Policy {
   if (bytes.byteLength > maxPolicyBytes) {
@@ -52,7 +52,8 @@ function decode(bytes: Uint8Array, where: string): string {
 function refuseUnknownVersion(value: object, where: string): void {
   const version = Object.hasOwn(value, "version") ? (value as { version: unknown }).version : undefined;
   const isOther =
-    (typeof version === "number" && version !== 1) || (typeof version === "string" && /\d/.test(version) && version.trim() !== "1");
+    (typeof version === "number" && version !== 1) ||
+    (typeof version === "string" && /\d/.test(version) && version.trim() !== "1");
   if (!isOther) return;
   throw new UserError(`policy ${where} is of version ${quote(String(version))}; this goldenpath reads version 1`, {
     code: "policy-version",
@@ -76,7 +77,10 @@ function describeIssues(issues: readonly z.core.$ZodIssue[], yaml: YamlText): Lo
       const path = [...issue.path, key];
       const meant = suggestWord(key, known);
       if (meant !== undefined) mistyped.add(formatPath([...issue.path, meant]));
-      const message = meant === undefined ? `unknown key (known here: ${known.join(", ")})` : `unknown key; did you mean \`${meant}\`?`;
+      const message =
+        meant === undefined
+          ? `unknown key (known here: ${known.join(", ")})`
+          : `unknown key; did you mean \`${meant}\`?`;
       problems.push({ ...yaml.locate(path, "key"), path, message });
     }
   }
@@ -108,8 +112,8 @@ function unfoldUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 }
 
 /**
- * Where the key is missing that says which of several kinds a map is, nothing else of the map was looked at: the keys that none of the kinds has, as that key may
- * be among them.
+ * Where the key is missing that says which of several kinds a map is, nothing else of the map was looked at: the keys
+ * that none of the kinds has, as that key may be among them.
  */
 function findMistypedKind(issue: z.core.$ZodIssue, root: unknown): z.core.$ZodIssue[] {
   if (issue.code !== "invalid_union" || issue.errors.length > 0 || valueAt(root, issue.path).exists) return [issue];
@@ -132,12 +136,15 @@ function describeIssue(issue: z.core.$ZodIssue, found: Found): string {
     }
     case "too_small":
       if (issue.origin === "array") return "must have at least one entry";
-      return issue.origin === "number" ? `must be ${issue.inclusive ? "at least" : "above"} ${issue.minimum}` : issue.message;
+      return issue.origin === "number"
+        ? `must be ${issue.inclusive ? "at least" : "above"} ${issue.minimum}`
+        : issue.message;
     case "too_big":
       return `must not be ${issue.origin === "string" ? "longer" : "more"} than ${issue.maximum}${issue.origin === "string" ? " characters" : ""}`;
     case "invalid_union": {
       // Which kind of several it is, in a key of its own: these are the kinds.
-      const options = "options" in issue && Array.isArray(issue.options) ? issue.options.filter((each) => each !== undefined) : [];
+      const options =
+        "options" in issue && Array.isArray(issue.options) ? issue.options.filter((each) => each !== undefined) : [];
       if (options.length > 0) return describeIssue({ ...issue, code: "invalid_value", values: options }, found);
       const words = issue.errors
         .flat()
@@ -207,7 +214,9 @@ function optionWithin(schema: unknown, value: unknown): unknown {
   if (schema instanceof z.ZodDiscriminatedUnion) {
     const { discriminator } = schema.def;
     const said = valueAt(value, [discriminator]).value;
-    return schema.options.find((option) => option instanceof z.ZodObject && option.shape[discriminator]?.safeParse(said).success === true);
+    return schema.options.find(
+      (option) => option instanceof z.ZodObject && option.shape[discriminator]?.safeParse(said).success === true,
+    );
   }
   if (!(schema instanceof z.ZodUnion)) return schema;
   return schema.options.map(unwrap).find((option) => option instanceof z.ZodObject || option instanceof z.ZodArray);
@@ -215,7 +224,8 @@ function optionWithin(schema: unknown, value: unknown): unknown {
 
 function unwrap(schema: unknown): unknown {
   let inner = schema;
-  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) inner = inner.unwrap();
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional)
+    inner = inner.unwrap();
   return inner;
 }
 
@@ -227,13 +237,20 @@ function invalidWith(problems: readonly LocatedProblem[], text: string, where: s
     return `${where}:${problem.line}:${problem.column}: ${path}${problem.message}${line.trim() === "" ? "" : `\n    ${problem.line} | ${line}`}`;
   });
   const more = problems.length > maxProblems ? ["and more"] : [];
-  const count = problems.length === 1 ? "1 problem" : problems.length > maxProblems ? "many problems" : `${problems.length} problems`;
+  const count =
+    problems.length === 1
+      ? "1 problem"
+      : problems.length > maxProblems
+        ? "many problems"
+        : `${problems.length} problems`;
   return invalid([`policy ${where} is not valid, ${count}:`, ...listed, ...more].join("\n"));
 }
 
 /** `bases[0].digests[1]` */
 function formatPath(path: readonly PropertyKey[]): string {
-  return path.map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${quote(String(part))}`)).join("");
+  return path
+    .map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${quote(String(part))}`))
+    .join("");
 }
 
 /** Text of the file as it may stand in a message: tabs, which are no indentation here, are seen. */
@@ -245,7 +262,8 @@ function invalid(message: string, cause?: unknown): UserError {
   return new UserError(message, {
     code: "policy-invalid",
     cause,
-    wayOut: "Correct the policy; docs/policy.md says what each key means, and schemas/policy.v1.json checks it in an editor.",
+    wayOut:
+      "Correct the policy; docs/policy.md says what each key means, and schemas/policy.v1.json checks it in an editor.",
   });
 }
 

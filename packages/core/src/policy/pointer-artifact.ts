@@ -19,8 +19,10 @@ export interface FoundPointer {
 }
 
 /**
- * Which policy is in force, as a repository has it, signed with one of `keys`. In one request: the bundle stands in the manifest, as the descriptor's `data`.
- * @throws PolicyViolation `policy.pointer-missing`, `policy.pointer-invalid`; the client's errors where the registry can't be asked
+ * Which policy is in force, as a repository has it, signed with one of `keys`. In one request: the bundle stands in the
+ * manifest, as the descriptor's `data`.
+ * @throws PolicyViolation `policy.pointer-missing`, `policy.pointer-invalid`; the client's errors where the registry
+ *   can't be asked
  */
 export async function fetchPointer(
   client: Pick<RegistryClient, "fetchManifest" | "fetchBlob">,
@@ -32,15 +34,19 @@ export async function fetchPointer(
     new PolicyViolation(`${where} does not say which policy is in force: ${why}`, {
       rule: "policy.pointer-invalid",
       code: "policy-pointer-invalid",
-      wayOut: "See who has written it. The platform's signer writes it with goldenpath policy activate, and nobody else.",
+      wayOut:
+        "See who has written it. The platform's signer writes it with goldenpath policy activate, and nobody else.",
     });
   const manifest = await client.fetchManifest({ ...repository, tag: pointerTag }).catch((error: unknown) => {
     if (!isKnownError(error) || error.code !== "image-not-found") throw error;
-    throw new PolicyViolation(`${where} is not there, so that no policy is in force for what is promoted to ${repository.registry}`, {
-      rule: "policy.pointer-missing",
-      code: "policy-pointer-missing",
-      wayOut: `Have the platform's signer put a policy in force: goldenpath policy activate POLICY --to ${formatRepository(repository)} --key KEY.`,
-    });
+    throw new PolicyViolation(
+      `${where} is not there, so that no policy is in force for what is promoted to ${repository.registry}`,
+      {
+        rule: "policy.pointer-missing",
+        code: "policy-pointer-missing",
+        wayOut: `Have the platform's signer put a policy in force: goldenpath policy activate POLICY --to ${formatRepository(repository)} --key KEY.`,
+      },
+    );
   });
   if (manifest.kind !== "image") throw invalid("it is an index");
   const bytes = await readBundle(client, repository, manifest.manifest, invalid);
@@ -64,17 +70,24 @@ async function readBundle(
   invalid: (why: string) => PolicyViolation,
 ): Promise<Uint8Array> {
   const [layer, ...others] = manifest.layers;
-  if (manifest.artifactType !== mediaTypes.sigstoreBundle || layer?.mediaType !== mediaTypes.sigstoreBundle || others.length > 0)
+  if (
+    manifest.artifactType !== mediaTypes.sigstoreBundle ||
+    layer?.mediaType !== mediaTypes.sigstoreBundle ||
+    others.length > 0
+  )
     throw invalid("it is not a Sigstore bundle and nothing else");
-  if (layer.size > maxPointerBytes) throw invalid(`its bundle has ${layer.size} bytes, and ${maxPointerBytes} are read at most`);
+  if (layer.size > maxPointerBytes)
+    throw invalid(`its bundle has ${layer.size} bytes, and ${maxPointerBytes} are read at most`);
   if (layer.data === undefined) return client.fetchBlob(repository, layer, maxPointerBytes);
   const bytes = Buffer.from(layer.data, "base64");
-  if (bytes.byteLength !== layer.size || digestOf(bytes) !== layer.digest) throw invalid("its bundle is not what its digest says");
+  if (bytes.byteLength !== layer.size || digestOf(bytes) !== layer.digest)
+    throw invalid("its bundle is not what its digest says");
   return bytes;
 }
 
 /**
- * PEM text with one or more public keys → keys: those of the platform's signer, the old and the new one while it changes.
+ * PEM text with one or more public keys → keys: those of the platform's signer, the old and the new one while it
+ * changes.
  * @throws UserError `key-invalid`, `key-unsupported`
  */
 export function parsePolicySigners(text: string): KeyObject[] {

@@ -1,8 +1,14 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 
-/** The signed word of the platform's signer about which policy is in force, in one place. docs/adr/0005-the-policy-in-force.md */
+/**
+ * The signed word of the platform's signer about which policy is in force, in one place.
+ * docs/adr/0005-the-policy-in-force.md
+ */
 export interface PolicyPointer {
-  /** `HOST/NAME` that it was made for, under each name by which that is reached: in another repository it counts for nothing. */
+  /**
+   * `HOST/NAME` that it was made for, under each name by which that is reached: in another repository it counts for
+   * nothing.
+   */
   repositories: readonly string[];
   /** Of the policy. */
   name: string;

@@ -16,8 +16,8 @@ export const pointerTag = "in-force";
 export const maxPredecessors = 200;
 
 /**
- * How many components of a repository's name belong to its owner, in registries that keep no repository above that: Artifact Registry has
- * HOST/PROJECT/REPOSITORY/IMAGE, and GitLab HOST/GROUP/PROJECT/IMAGE.
+ * How many components of a repository's name belong to its owner, in registries that keep no repository above that:
+ * Artifact Registry has HOST/PROJECT/REPOSITORY/IMAGE, and GitLab HOST/GROUP/PROJECT/IMAGE.
  */
 const ownedDepths: readonly (readonly [host: RegExp, depth: number])[] = [
   [/\.pkg\.dev$/, 2],
@@ -25,13 +25,16 @@ const ownedDepths: readonly (readonly [host: RegExp, depth: number])[] = [
 ];
 
 /**
- * Where the policy in force is said for a destination. From the destination alone, and from its first component: what the caller or a policy of theirs says
- * can't move it, nor can whoever owns a repository further down.
+ * Where the policy in force is said for a destination. From the destination alone, and from its first component: what
+ * the caller or a policy of theirs says can't move it, nor can whoever owns a repository further down.
  */
 export function findPointerRepository(to: Repository): Repository {
   const components = to.name.split("/");
   const depth = ownedDepths.find(([host]) => host.test(to.registry))?.[1] ?? 1;
-  return { registry: to.registry, name: [...components.slice(0, Math.min(depth, components.length - 1)), pointerName].join("/") };
+  return {
+    registry: to.registry,
+    name: [...components.slice(0, Math.min(depth, components.length - 1)), pointerName].join("/"),
+  };
 }
 
 /** True for the pointer's repository, and for what lies under it: no image belongs there. */
@@ -52,7 +55,9 @@ const pointerSchema = z.strictObject({
   digest,
   activatedAt: time,
   predecessors: z
-    .array(z.strictObject({ serial, digest, activatedAt: time, supersededAt: time, revoked: z.literal(true).optional() }))
+    .array(
+      z.strictObject({ serial, digest, activatedAt: time, supersededAt: time, revoked: z.literal(true).optional() }),
+    )
     .max(maxPredecessors),
 });
 
@@ -72,7 +77,10 @@ export function buildPointerStatement(pointer: PolicyPointer): Statement {
 }
 
 /** A verified statement → the pointer, or what is wrong with it. `repository`: where it was found. */
-export function readPointerStatement(statement: Statement, repository: Repository): PolicyPointer | { problem: string } {
+export function readPointerStatement(
+  statement: Statement,
+  repository: Repository,
+): PolicyPointer | { problem: string } {
   if (statement.predicateType !== predicateTypes.policyInForce)
     return { problem: `it is a statement of type ${statement.predicateType}, not of which policy is in force` };
   const parsed = pointerSchema.safeParse(statement.predicate);
@@ -84,7 +92,8 @@ export function readPointerStatement(statement: Statement, repository: Repositor
   if (!statement.subject.some((subject) => isDigestIn(subject.digest, pointer.digest)))
     return { problem: "its subject is another policy than it names" };
   const serials = [...pointer.predecessors.map((each) => each.serial), pointer.serial];
-  if (serials.some((each, index) => index > 0 && each <= (serials[index - 1] ?? 0))) return { problem: "its serials do not rise" };
+  if (serials.some((each, index) => index > 0 && each <= (serials[index - 1] ?? 0)))
+    return { problem: "its serials do not rise" };
   return pointer;
 }
 
@@ -105,7 +114,8 @@ export interface ActivationFacts {
 }
 
 /**
- * The pointer that puts a policy in force; undefined where it says so already. A serial never goes back and never gets another content: evidence names it.
+ * The pointer that puts a policy in force; undefined where it says so already. A serial never goes back and never gets
+ * another content: evidence names it.
  * @throws UserError `policy-serial`, `policy-name`, `policy-revoke`
  */
 export function planActivation({
@@ -148,11 +158,15 @@ export function planActivation({
     });
   }
   if (!isSame && policy.serial <= current.serial) {
-    const what = policy.serial === current.serial ? "has another content under the same serial" : `has serial ${policy.serial}`;
-    throw new UserError(`policy ${uri} ${what}, and in force in ${where} is serial ${current.serial}, ${current.digest}`, {
-      code: "policy-serial",
-      wayOut: `Set serial to ${current.serial + 1} or more: to take a change back, activate the older content under a new serial.`,
-    });
+    const what =
+      policy.serial === current.serial ? "has another content under the same serial" : `has serial ${policy.serial}`;
+    throw new UserError(
+      `policy ${uri} ${what}, and in force in ${where} is serial ${current.serial}, ${current.digest}`,
+      {
+        code: "policy-serial",
+        wayOut: `Set serial to ${current.serial + 1} or more: to take a change back, activate the older content under a new serial.`,
+      },
+    );
   }
   const before = isSame
     ? current.predecessors
@@ -166,17 +180,22 @@ export function planActivation({
   );
   const isNewlyRevoked = before.some((each) => each.revoked !== true && revoke.includes(each.serial));
   if (isSame && !isNewlyRevoked && repositories.length === current.repositories.length) return undefined;
-  const predecessors = before.map((each) => (revoke.includes(each.serial) ? { ...each, revoked: true as const } : each));
+  const predecessors = before.map((each) =>
+    revoke.includes(each.serial) ? { ...each, revoked: true as const } : each,
+  );
   return isSame ? { ...current, repositories, predecessors } : { ...made, activatedAt: now, predecessors };
 }
 
 function refuseUnknownSerials(revoke: readonly number[], known: readonly number[]): void {
   const unknown = revoke.find((each) => !known.includes(each));
   if (unknown === undefined) return;
-  throw new UserError(`serial ${unknown} can't be revoked: it is no predecessor (there is: ${known.join(", ") || "none"})`, {
-    code: "policy-revoke",
-    wayOut: "Activate another policy first; then name a serial that was in force before it.",
-  });
+  throw new UserError(
+    `serial ${unknown} can't be revoked: it is no predecessor (there is: ${known.join(", ") || "none"})`,
+    {
+      code: "policy-revoke",
+      wayOut: "Activate another policy first; then name a serial that was in force before it.",
+    },
+  );
 }
 
 /**
@@ -189,7 +208,11 @@ export function assertInForce({ policy, digest, uri }: LoadedPolicy, pointer: Po
   const inForce = `'${pointer.name}' serial ${pointer.serial} (${pointer.digest}) is in force in ${where}`;
   const current = `Run again with policy oci://${where}:${pointerTag}, which is always the one in force.`;
   const refuse = (problem: string, wayOut: string): PolicyViolation =>
-    new PolicyViolation(`policy ${uri} ${problem}; ${inForce}`, { rule: "policy.not-in-force", code: "policy-not-in-force", wayOut });
+    new PolicyViolation(`policy ${uri} ${problem}; ${inForce}`, {
+      rule: "policy.not-in-force",
+      code: "policy-not-in-force",
+      wayOut,
+    });
   if (pointer.name !== policy.name) throw refuse(`is '${policy.name}', another policy`, current);
   if (policy.serial === pointer.serial) throw refuse(`has another content (${digest}) under the same serial`, current);
   if (policy.serial > pointer.serial) {
@@ -199,7 +222,10 @@ export function assertInForce({ policy, digest, uri }: LoadedPolicy, pointer: Po
     );
   }
   const superseded = pointer.predecessors.find((each) => each.serial === policy.serial && each.digest === digest);
-  const since = superseded === undefined ? "which was never in force" : `which was superseded on ${superseded.supersededAt.toISOString()}`;
+  const since =
+    superseded === undefined
+      ? "which was never in force"
+      : `which was superseded on ${superseded.supersededAt.toISOString()}`;
   throw refuse(`has serial ${policy.serial}, ${since}`, current);
 }
 
@@ -215,8 +241,9 @@ export interface AcceptedVersion {
 const underWay = 3_600_000;
 
 /**
- * The versions of a policy whose evidence counts now: itself, and those that `accepts` names, or, where it is a duration, those that were superseded no longer ago. A
- * revoked one never. Which came before is the pointer's word alone: without it, a duration accepts none.
+ * The versions of a policy whose evidence counts now: itself, and those that `accepts` names, or, where it is a
+ * duration, those that were superseded no longer ago. A revoked one never. Which came before is the pointer's word
+ * alone: without it, a duration accepts none.
  */
 export function listAcceptedVersions({ policy, digest, inForce }: LoadedPolicy, now: Date): AcceptedVersion[] {
   const own = { serial: policy.serial, digest };
@@ -227,9 +254,15 @@ export function listAcceptedVersions({ policy, digest, inForce }: LoadedPolicy, 
       before.some((each) => each.revoked === true && each.serial === version.serial && each.digest === version.digest);
     return [own, ...accepts.filter((version) => !isRevoked(version))];
   }
-  const counts = before.filter(({ revoked, supersededAt }) => revoked !== true && now.getTime() - supersededAt.getTime() <= accepts);
+  const counts = before.filter(
+    ({ revoked, supersededAt }) => revoked !== true && now.getTime() - supersededAt.getTime() <= accepts,
+  );
   return [
     own,
-    ...counts.map((each) => ({ serial: each.serial, digest: each.digest, madeUntil: new Date(each.supersededAt.getTime() + underWay) })),
+    ...counts.map((each) => ({
+      serial: each.serial,
+      digest: each.digest,
+      madeUntil: new Date(each.supersededAt.getTime() + underWay),
+    })),
   ];
 }

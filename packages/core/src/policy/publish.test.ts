@@ -88,7 +88,10 @@ test("a published policy is loaded by its digest, and its digest is the file's",
 
 describe("a change of the policy", () => {
   const previous = sampleLoadedPolicy();
-  const next = (change: Parameters<typeof samplePolicy>[0]) => ({ ...sampleLoadedPolicy(change), digest: digestOf("next") });
+  const next = (change: Parameters<typeof samplePolicy>[0]) => ({
+    ...sampleLoadedPolicy(change),
+    digest: digestOf("next"),
+  });
 
   test.each([
     ["without a new serial", {}, "policy-serial"],

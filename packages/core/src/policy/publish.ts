@@ -7,8 +7,16 @@ import { policyMediaType } from "./artifact.ts";
 import { parsePolicy } from "./parse.ts";
 import type { LoadedPolicy } from "./schema.ts";
 
-/** A policy as an OCI artifact (image specification 1.1: an artifactType, and the empty config). The same bytes always make the same digest. */
-export function buildPolicyArtifact(policy: Uint8Array): { manifest: Uint8Array; digest: Digest; config: Descriptor; layer: Descriptor } {
+/**
+ * A policy as an OCI artifact (image specification 1.1: an artifactType, and the empty config). The same bytes always
+ * make the same digest.
+ */
+export function buildPolicyArtifact(policy: Uint8Array): {
+  manifest: Uint8Array;
+  digest: Digest;
+  config: Descriptor;
+  layer: Descriptor;
+} {
   const config: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
   const layer: Descriptor = {
     mediaType: policyMediaType,
@@ -18,7 +26,13 @@ export function buildPolicyArtifact(policy: Uint8Array): { manifest: Uint8Array;
     annotations: { "org.opencontainers.image.title": "policy.yaml" },
   };
   const manifest = new TextEncoder().encode(
-    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: policyMediaType, config, layers: [layer] }),
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      artifactType: policyMediaType,
+      config,
+      layers: [layer],
+    }),
   );
   return { manifest, digest: digestOf(manifest), config, layer };
 }
@@ -41,8 +55,10 @@ export async function publishPolicy(
 }
 
 /**
- * May `next` take the place of `previous`? Evidence names the serial that it was made under, so two contents must never share one.
- * @throws UserError `policy-serial` where the content differs and the serial does not rise; `policy-name` where it is another policy
+ * May `next` take the place of `previous`? Evidence names the serial that it was made under, so two contents must never
+ * share one.
+ * @throws UserError `policy-serial` where the content differs and the serial does not rise; `policy-name` where it is
+ *   another policy
  */
 export function checkPolicyChange(previous: LoadedPolicy, next: LoadedPolicy): void {
   if (previous.digest === next.digest) return;

@@ -39,7 +39,9 @@ export const digestText = z
 export const duration = z
   .string()
   .regex(/^[1-9]\d{0,4}[mhd]$/, "expected a duration such as 90m, 12h or 30d")
-  .transform((text) => Number(text.slice(0, -1)) * { m: 60_000, h: 3_600_000, d: 86_400_000 }[text.slice(-1) as "m" | "h" | "d"]);
+  .transform(
+    (text) => Number(text.slice(0, -1)) * { m: 60_000, h: 3_600_000, d: 86_400_000 }[text.slice(-1) as "m" | "h" | "d"],
+  );
 
 /** The last day on which something holds, in UTC, both ends included. */
 export const day = z.iso.date("expected a day, YYYY-MM-DD");

@@ -26,7 +26,12 @@ export const severities = ["negligible", "low", "medium", "high", "critical"] as
 export type Severity = (typeof severities)[number];
 
 /** Where a scan sees nothing or can't know what it sees. */
-export const blindSpots = ["no-packages", "system-without-packages", "unknown-distribution", "several-package-databases"] as const;
+export const blindSpots = [
+  "no-packages",
+  "system-without-packages",
+  "unknown-distribution",
+  "several-package-databases",
+] as const;
 export type BlindSpot = (typeof blindSpots)[number];
 
 /** Each scheme has signers of its own kind. */
@@ -71,12 +76,16 @@ export const sourceSchema = z.strictObject({
     .array(workflowPattern)
     .min(1)
     .optional()
-    .describe("The workflows that the event may have started: https://github.com/acme/*/.github/workflows/golden-path.yml@refs/heads/main"),
+    .describe(
+      "The workflows that the event may have started: https://github.com/acme/*/.github/workflows/golden-path.yml@refs/heads/main",
+    ),
   events: z
     .array(z.string().regex(/^[a-z_]+$/, "expected the name of an event, such as push"))
     .min(1)
     .optional()
-    .describe("The events whose runs count. Default: push, release, create, schedule, workflow_dispatch and repository_dispatch."),
+    .describe(
+      "The events whose runs count. Default: push, release, create, schedule, workflow_dispatch and repository_dispatch.",
+    ),
   to: z
     .array(destinationPattern)
     .min(1)
@@ -88,8 +97,12 @@ export const sourceSchema = z.strictObject({
 
 export const exceptionSchema = z
   .strictObject({
-    rule: z.enum(["base.approved", "scan.severity"]).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
-    thing: text.describe("What it is set aside for: a vulnerability's id for scan.severity, an image's repository for base.approved."),
+    rule: z
+      .enum(["base.approved", "scan.severity"])
+      .describe("The rule that is set aside. Evidence and signatures have no exceptions."),
+    thing: text.describe(
+      "What it is set aside for: a vulnerability's id for scan.severity, an image's repository for base.approved.",
+    ),
     package: text.optional().describe("For scan.severity: only in this package (its name)."),
     reason: text.describe("Why it is granted; results and reports repeat it."),
     owner: text.describe("Who answers for it."),
@@ -99,7 +112,11 @@ export const exceptionSchema = z
     // An exception that can never match anything is a mistake that nobody would see until it is needed.
     if (exception.rule !== "base.approved") return;
     if (!isParsable(() => parseRepository(exception.thing)))
-      context.addIssue({ code: "custom", path: ["thing"], message: "expected the image's repository, HOST/NAME, without tag or digest" });
+      context.addIssue({
+        code: "custom",
+        path: ["thing"],
+        message: "expected the image's repository, HOST/NAME, without tag or digest",
+      });
     if (exception.package !== undefined)
       context.addIssue({ code: "custom", path: ["package"], message: "only scan.severity knows packages" });
   });
@@ -109,13 +126,21 @@ export const requirementSchema = z.strictObject({
   stage: z.enum(stages).describe("The stage that must have spoken."),
   signers: z.array(name).min(1).describe("The signers whose word counts for this stage."),
   maxAge: duration.optional().describe("How old the newest verdict may be, such as 7d."),
-  environment: name.optional().describe("For stage promote: the environment that the image must have been promoted to before."),
+  environment: name
+    .optional()
+    .describe("For stage promote: the environment that the image must have been promoted to before."),
 });
 
-/** Registry products with a promotion of their own. It only brings the image: what is there is verified, and completed, as everywhere else. */
+/**
+ * Registry products with a promotion of their own. It only brings the image: what is there is verified, and completed,
+ * as everywhere else.
+ */
 export const serverSideSchema = z
   .discriminatedUnion("product", settingsSchemas)
-  .refine(({ from, to }) => from.key !== to.key, { path: ["to", "key"], message: "is the repository that images come from" });
+  .refine(({ from, to }) => from.key !== to.key, {
+    path: ["to", "key"],
+    message: "is the repository that images come from",
+  });
 
 export const environmentSchema = z.strictObject({
   from: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may come from."),
@@ -139,7 +164,9 @@ export const policySchema = z
       .number()
       .int()
       .positive()
-      .describe("Rises with every change. Evidence made under another serial does not count, unless `accepts` names it."),
+      .describe(
+        "Rises with every change. Evidence made under another serial does not count, unless `accepts` names it.",
+      ),
     accepts: z
       .union(
         [
@@ -160,7 +187,9 @@ export const policySchema = z
     activators: z
       .array(name)
       .default([])
-      .describe("The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage."),
+      .describe(
+        "The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage.",
+      ),
     registries: z
       .strictObject({
         plainHttp: z
@@ -181,7 +210,9 @@ export const policySchema = z
               skipVerify: z
                 .boolean()
                 .default(false)
-                .describe("true: the host's certificate is not checked. For trying things out; digests and signatures are still checked."),
+                .describe(
+                  "true: the host's certificate is not checked. For trying things out; digests and signatures are still checked.",
+                ),
               connections: z
                 .number()
                 .int()
@@ -196,11 +227,17 @@ export const policySchema = z
       })
       .default({ plainHttp: [], hosts: {} })
       .describe("How registries are spoken to."),
-    signers: z.record(name, signerSchema).default({}).describe("Who signs, by name. Each stage should have a signer of its own."),
+    signers: z
+      .record(name, signerSchema)
+      .default({})
+      .describe("Who signs, by name. Each stage should have a signer of its own."),
     bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
     build: z
       .strictObject({
-        strategies: z.array(z.enum(strategyNames)).min(1).describe("The build strategies that are allowed, the preferred one first."),
+        strategies: z
+          .array(z.enum(strategyNames))
+          .min(1)
+          .describe("The build strategies that are allowed, the preferred one first."),
         environments: z
           .array(z.enum(["container", "host", "host-unisolated"]))
           .min(1)
@@ -213,7 +250,10 @@ export const policySchema = z
           .describe(
             "What may be built from: a repository, or a repository with more that has to hold of the build; * stands for one path component: https://github.com/acme/*",
           ),
-        builders: z.array(builderSchema).min(1).describe("The builders to choose from. The first is used unless a build names another."),
+        builders: z
+          .array(builderSchema)
+          .min(1)
+          .describe("The builders to choose from. The first is used unless a build names another."),
       })
       .default({ strategies: [], environments: [], sources: [], builders: [] })
       .describe("How images may be made."),
@@ -239,8 +279,14 @@ export const policySchema = z
       // Never judged by: a scan demands the section.
       .default({ failOn: "negligible", onlyFixed: false, databaseMaxAge: 0, allowBlindSpots: [], ownWord: "refuse" })
       .describe("Which findings are refused."),
-    exceptions: z.array(exceptionSchema).default([]).describe("What is let through for a while although a rule refuses it."),
-    environments: z.record(name, environmentSchema).default({}).describe("Where images are promoted to, by name, and what that takes."),
+    exceptions: z
+      .array(exceptionSchema)
+      .default([])
+      .describe("What is let through for a while although a rule refuses it."),
+    environments: z
+      .record(name, environmentSchema)
+      .default({})
+      .describe("Where images are promoted to, by name, and what that takes."),
   })
   .superRefine((policy, context) => {
     const bases = new Set(policy.bases.map((base) => base.name));
@@ -252,22 +298,29 @@ export const policySchema = z
         message: `'${value}' is no ${what} of this policy (there is: ${[...known].join(", ") || "none"})`,
       });
     };
-    if (bases.size !== policy.bases.length) context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
+    if (bases.size !== policy.bases.length)
+      context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
     if (new Set(policy.build.builders.map((builder) => builder.name)).size !== policy.build.builders.length)
       context.addIssue({ code: "custom", path: ["build", "builders"], message: "two builders have the same name" });
     policy.build.strategies.forEach((strategy, index) => {
       if (policy.build.builders.some((builder) => kindOf(builder) === strategy)) return;
-      context.addIssue({ code: "custom", path: ["build", "strategies", index], message: `'${strategy}' has no builder of its kind` });
+      context.addIssue({
+        code: "custom",
+        path: ["build", "strategies", index],
+        message: `'${strategy}' has no builder of its kind`,
+      });
     });
     policy.build.builders.forEach((builder, index) => {
-      if (!bases.has(builder.runImage)) unknown(["build", "builders", index, "runImage"], builder.runImage, "base", bases);
+      if (!bases.has(builder.runImage))
+        unknown(["build", "builders", index, "runImage"], builder.runImage, "base", bases);
     });
     for (const [environmentName, environment] of Object.entries(policy.environments)) {
       const path = ["environments", environmentName];
       if (!signers.has(environment.promoter)) unknown([...path, "promoter"], environment.promoter, "signer", signers);
       environment.requires.forEach((requirement, index) => {
         requirement.signers.forEach((signer, position) => {
-          if (!signers.has(signer)) unknown([...path, "requires", index, "signers", position], signer, "signer", signers);
+          if (!signers.has(signer))
+            unknown([...path, "requires", index, "signers", position], signer, "signer", signers);
         });
         const before = requirement.environment;
         if (before === undefined) return;
@@ -275,8 +328,13 @@ export const policySchema = z
         if (requirement.stage !== "promote")
           context.addIssue({ code: "custom", path: at, message: "only stage promote has an environment" });
         else if (before === environmentName)
-          context.addIssue({ code: "custom", path: at, message: "is the environment itself, which nothing could then be promoted to" });
-        else if (!Object.hasOwn(policy.environments, before)) unknown(at, before, "environment", Object.keys(policy.environments));
+          context.addIssue({
+            code: "custom",
+            path: at,
+            message: "is the environment itself, which nothing could then be promoted to",
+          });
+        else if (!Object.hasOwn(policy.environments, before))
+          unknown(at, before, "environment", Object.keys(policy.environments));
       });
       const required = environment.requires.map((requirement) => requirement.stage);
       if (new Set(required).size !== required.length)
@@ -289,7 +347,8 @@ export const policySchema = z
     policy.activators.forEach((activator, index) => {
       if (!signers.has(activator)) unknown(["activators", index], activator, "signer", signers);
       const speaks = Object.values(policy.environments).some(
-        ({ promoter, requires }) => promoter === activator || requires.some((requirement) => requirement.signers.includes(activator)),
+        ({ promoter, requires }) =>
+          promoter === activator || requires.some((requirement) => requirement.signers.includes(activator)),
       );
       const signer = policy.signers[activator];
       // The platform's signer is a key, whatever stages sign with.
@@ -300,7 +359,12 @@ export const policySchema = z
           message: `'${activator}' is of kind ${schemeKindOf(signer)}, and which policy is in force is signed with a key`,
         });
       // Whoever has a stage's key could otherwise choose the policy that it is judged by.
-      if (speaks) context.addIssue({ code: "custom", path: ["activators", index], message: `'${activator}' speaks for a stage as well` });
+      if (speaks)
+        context.addIssue({
+          code: "custom",
+          path: ["activators", index],
+          message: `'${activator}' speaks for a stage as well`,
+        });
     });
     const listed = typeof policy.accepts === "number" ? [] : policy.accepts;
     listed.forEach(({ serial }, index) => {
@@ -349,7 +413,10 @@ export interface LoadedPolicy {
   inForce?: PolicyPointer;
 }
 
-/** The published JSON Schema, of a policy as it is written (`schemas/policy.v1.json` is this, and a test holds it to it). References between names are not in it. */
+/**
+ * The published JSON Schema, of a policy as it is written (`schemas/policy.v1.json` is this, and a test holds it to
+ * it). References between names are not in it.
+ */
 export function policyJsonSchema(): Record<string, unknown> {
   return {
     title: "goldenpath policy, version 1",

@@ -17,8 +17,18 @@ describe("a signer that is refused, with the place and the reason", () => {
       `${signer}    kind: keys\n`,
       /^p\.yaml:9:11: signers\.build\.kind: expected .*key.*, found 'keys'; did you mean `key`\?$/m,
     ],
-    ["of no kind", signer, `${signer}    kind:\n`, /^p\.yaml:9:\d+: signers\.build\.kind: expected .*, found nothing$/m],
-    ["that is no map", signer, `  other: a key\n${signer}`, /^p\.yaml:8:10: signers\.other: expected a map, found 'a key'$/m],
+    [
+      "of no kind",
+      signer,
+      `${signer}    kind:\n`,
+      /^p\.yaml:9:\d+: signers\.build\.kind: expected .*, found nothing$/m,
+    ],
+    [
+      "that is no map",
+      signer,
+      `  other: a key\n${signer}`,
+      /^p\.yaml:8:10: signers\.other: expected a map, found 'a key'$/m,
+    ],
     [
       "with a typo in a key",
       "    publicKey:",

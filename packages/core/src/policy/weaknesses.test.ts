@@ -39,7 +39,9 @@ test("the whole path, each stage with a signer and an age of its own, has none",
 
 test("a stage that is not required is named, and several are", () => {
   expect(weaknessesOf(whole.slice(0, 2))).toEqual(["environments.production.requires: scan is not required"]);
-  expect(weaknessesOf(whole.slice(1, 2))).toEqual(["environments.production.requires: build and scan are not required"]);
+  expect(weaknessesOf(whole.slice(1, 2))).toEqual([
+    "environments.production.requires: build and scan are not required",
+  ]);
 });
 
 test("evidence that never grows old", () => {
@@ -66,11 +68,16 @@ test("a signer who speaks for two stages, and a promoter who speaks for one", ()
 });
 
 test("a host whose certificate nobody checks; and of one environment, what is its own", () => {
-  const policy = { ...withRequires(whole.slice(0, 2)), registries: { plainHttp: [], hosts: { "r.example": { skipVerify: true } } } };
+  const policy = {
+    ...withRequires(whole.slice(0, 2)),
+    registries: { plainHttp: [], hosts: { "r.example": { skipVerify: true } } },
+  };
   expect(describeWeaknesses({ policy })).toContainEqual(
     "registries.hosts.r.example.skipVerify: whoever is on the way to it can read the logins",
   );
-  expect(describeWeaknesses({ policy }, "production")).toEqual(["environments.production.requires: scan is not required"]);
+  expect(describeWeaknesses({ policy }, "production")).toEqual([
+    "environments.production.requires: scan is not required",
+  ]);
   expect(describeWeaknesses({ policy }, "staging")).toEqual([]);
 });
 
@@ -96,7 +103,9 @@ test("environments that promote to one place, or one to a part of the other's", 
   const of = (to: string): string[] => {
     const [first, second] = environments(to);
     if (first === undefined || second === undefined) throw new TypeError("no environments");
-    return describeWeaknesses({ policy: { ...withRequires(requires), environments: { production: first, staging: second } } });
+    return describeWeaknesses({
+      policy: { ...withRequires(requires), environments: { production: first, staging: second } },
+    });
   };
   for (const to of ["registry.example/vetted", "registry.example/vetted/shop", "registry.example"]) {
     expect(of(to)).toEqual([

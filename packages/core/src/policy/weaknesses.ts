@@ -5,8 +5,8 @@ import type { LoadedPolicy, Policy } from "./schema.ts";
 const wholePath: readonly string[] = stages.filter((stage) => stage !== "promote");
 
 /**
- * What a policy allows, as it may, and its owners may not have meant: one sentence each, with the field to change. Nothing of this refuses anything. With
- * `environmentName`, what concerns that environment alone.
+ * What a policy allows, as it may, and its owners may not have meant: one sentence each, with the field to change.
+ * Nothing of this refuses anything. With `environmentName`, what concerns that environment alone.
  */
 export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, environmentName?: string): string[] {
   const weaknesses: string[] = [];
@@ -16,10 +16,13 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     const required = new Map(environment.requires.map((requirement) => [requirement.stage as string, requirement]));
     const forgotten = required.has("promote") ? [] : wholePath.filter((stage) => !required.has(stage));
     if (forgotten.length > 0)
-      weaknesses.push(`${at}.requires: ${forgotten.join(" and ")} ${forgotten.length === 1 ? "is" : "are"} not required`);
+      weaknesses.push(
+        `${at}.requires: ${forgotten.join(" and ")} ${forgotten.length === 1 ? "is" : "are"} not required`,
+      );
     for (const [index, { stage, maxAge, signers, environment: before }] of environment.requires.entries()) {
       const field = `${at}.requires[${index}]`;
-      if (maxAge === undefined) weaknesses.push(`${field}: ${stage} has no maxAge, so its evidence counts for as long as the policy does`);
+      if (maxAge === undefined)
+        weaknesses.push(`${field}: ${stage} has no maxAge, so its evidence counts for as long as the policy does`);
       if (stage === "promote" && before === undefined)
         weaknesses.push(`${field}: promote names no environment, so a promotion into any of them counts`);
       if (stage !== "promote" && signers.includes(environment.promoter))
@@ -34,7 +37,8 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
   if (environmentName !== undefined) return weaknesses;
   weaknesses.push(...describeSources(policy), ...describeSharedDestinations(policy));
   for (const [host, settings] of Object.entries(policy.registries.hosts)) {
-    if (settings.skipVerify) weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
+    if (settings.skipVerify)
+      weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
   }
   return weaknesses;
 }
@@ -58,9 +62,13 @@ function describeSharedDestinations({ environments }: Policy): string[] {
   const names = Object.keys(environments);
   return names.flatMap((name, index) =>
     names.slice(index + 1).flatMap((other) => {
-      const shared = environments[name]?.to.find((to) => environments[other]?.to.some((also) => isUnder(to, also) || isUnder(also, to)));
+      const shared = environments[name]?.to.find((to) =>
+        environments[other]?.to.some((also) => isUnder(to, also) || isUnder(also, to)),
+      );
       const problem = `the cluster tells their images apart by promote's statement alone`;
-      return shared === undefined ? [] : [`environments.${name}.to and environments.${other}.to share ${shared}: ${problem}`];
+      return shared === undefined
+        ? []
+        : [`environments.${name}.to and environments.${other}.to share ${shared}: ${problem}`];
     }),
   );
 }

@@ -20,7 +20,8 @@ export async function writePointer(
   before: Manifest | undefined,
 ): Promise<void> {
   const bytes = await signStatement(buildPointerStatement(pointer), signer);
-  if (bytes.byteLength > maxPointerBytes) throw new TypeError(`a pointer of ${bytes.byteLength} bytes is larger than what is read`);
+  if (bytes.byteLength > maxPointerBytes)
+    throw new TypeError(`a pointer of ${bytes.byteLength} bytes is larger than what is read`);
   const config = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
   const layer = { mediaType: mediaTypes.sigstoreBundle, digest: digestOf(bytes), size: bytes.byteLength };
   await client.pushBlob(repository, config, () => emptyBlob.bytes);

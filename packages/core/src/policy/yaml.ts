@@ -23,9 +23,10 @@ const maxItemsPerLine = 4;
 const maxProblems = 25;
 
 /**
- * Text → data, of the YAML that a reviewer reads without surprises: one document of maps with text keys, lists and plain values. What lets a text mean
- * something other than it seems to is refused: duplicate keys, anchors and aliases (also the means of a bomb), tags, directives, explicit keys, tabs as
- * indentation, a second document. Warnings are errors.
+ * Text → data, of the YAML that a reviewer reads without surprises: one document of maps with text keys, lists and
+ * plain values. What lets a text mean something other than it seems to is refused: duplicate keys, anchors and aliases
+ * (also the means of a bomb), tags, directives, explicit keys, tabs as indentation, a second document. Warnings are
+ * errors.
  */
 export function readStrictYaml(text: string): { problems: YamlProblem[] } | { yaml: YamlText } {
   const starts = lineStarts(text);
@@ -34,17 +35,31 @@ export function readStrictYaml(text: string): { problems: YamlProblem[] } | { ya
   if (lexical !== undefined) return { problems: [{ ...at(lexical.offset), message: lexical.message }] };
   let document: ReturnType<typeof parseDocument>;
   try {
-    document = parseDocument(text, { prettyErrors: false, uniqueKeys: false, version: "1.2", schema: "core", merge: false });
+    document = parseDocument(text, {
+      prettyErrors: false,
+      uniqueKeys: false,
+      version: "1.2",
+      schema: "core",
+      merge: false,
+    });
   } catch (error) {
     return {
-      problems: [{ line: 1, column: 1, message: `it cannot be read as YAML: ${error instanceof Error ? error.message : String(error)}` }],
+      problems: [
+        {
+          line: 1,
+          column: 1,
+          message: `it cannot be read as YAML: ${error instanceof Error ? error.message : String(error)}`,
+        },
+      ],
     };
   }
   // What the library warns about today (tags, directives) has been refused by now; a later version may warn about more.
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) {
     return {
-      problems: faults.slice(0, maxProblems).map((fault) => ({ ...at(fault.pos[0]), message: describeFault(fault.code, fault.message) })),
+      problems: faults
+        .slice(0, maxProblems)
+        .map((fault) => ({ ...at(fault.pos[0]), message: describeFault(fault.code, fault.message) })),
     };
   }
   const problems: YamlProblem[] = [];
@@ -56,8 +71,8 @@ export function readStrictYaml(text: string): { problems: YamlProblem[] } | { ya
 }
 
 /**
- * Looks at the tokens before anything is composed from them: the composer is recursive, and a text nested thousands deep ends the process where no handler
- * can catch it.
+ * Looks at the tokens before anything is composed from them: the composer is recursive, and a text nested thousands
+ * deep ends the process where no handler can catch it.
  */
 function findForbiddenToken(text: string): { offset: number; message: string } | undefined {
   let offset = 0;
@@ -90,8 +105,13 @@ function findForbiddenToken(text: string): { offset: number; message: string } |
     else if (type === "tag") return refuse(`tags are not allowed (${token})`);
     else if (type === "explicit-key-ind") return refuse("keys with ? are not allowed: write KEY: VALUE");
     else if (type === "directive-line") return refuse("directives are not allowed: a policy is plain YAML 1.2");
-    else if (type === "doc-start" && ++documents > 1) return refuse("a second document starts here: a policy is one YAML document");
-    if (depth > maxFlowDepth || items > maxItemsPerLine || (atLineStart && type === "space" && token.length > maxIndent)) {
+    else if (type === "doc-start" && ++documents > 1)
+      return refuse("a second document starts here: a policy is one YAML document");
+    if (
+      depth > maxFlowDepth ||
+      items > maxItemsPerLine ||
+      (atLineStart && type === "space" && token.length > maxIndent)
+    ) {
       return refuse("this is nested too deeply for a policy");
     }
     atLineStart = type === "newline";
@@ -118,7 +138,11 @@ function checkKeys(node: unknown, at: (offset: number) => Position, problems: Ya
     } else {
       const earlier = seen.get(pair.key.value);
       if (earlier === undefined) seen.set(pair.key.value, position);
-      else problems.push({ ...position, message: `the key \`${pair.key.value}\` is there twice, first on line ${earlier.line}` });
+      else
+        problems.push({
+          ...position,
+          message: `the key \`${pair.key.value}\` is there twice, first on line ${earlier.line}`,
+        });
     }
     checkKeys(pair.value, at, problems);
   }

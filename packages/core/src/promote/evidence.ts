@@ -3,7 +3,9 @@ import type { CollectedEvidence } from "../signing/types.ts";
 import type { ManifestFacts } from "./facts.ts";
 
 /** A manifest that evidence of the policy's signers lies in. */
-export type EvidenceManifest = Pick<ManifestFacts, "digest" | "level" | "predicateType" | "signers" | "tag"> & { subject: Digest };
+export type EvidenceManifest = Pick<ManifestFacts, "digest" | "level" | "predicateType" | "signers" | "tag"> & {
+  subject: Digest;
+};
 
 /** Each once, and after its subject: level 2 refers to the image or a child, level 3 to that, … */
 export function listEvidence(evidence: ReadonlyMap<Digest, CollectedEvidence>): EvidenceManifest[] {
@@ -11,7 +13,13 @@ export function listEvidence(evidence: ReadonlyMap<Digest, CollectedEvidence>): 
   for (const [subject, { statements }] of evidence) {
     for (const { referrer, tag, below = [], statement, signers } of statements) {
       const facts = { predicateType: statement.predicateType, signers };
-      found.set(tag ?? referrer.digest, { digest: referrer.digest, level: 2, subject, ...facts, ...(tag === undefined ? {} : { tag }) });
+      found.set(tag ?? referrer.digest, {
+        digest: referrer.digest,
+        level: 2,
+        subject,
+        ...facts,
+        ...(tag === undefined ? {} : { tag }),
+      });
       for (const { descriptor, subject: above } of below) {
         const level = 1 + (found.get(above)?.level ?? 2);
         found.set(descriptor.digest, { digest: descriptor.digest, level, subject: above, ...facts });

@@ -24,12 +24,15 @@ const concurrency = 8;
 export const noCounts: ExecutionCounts = { blobsMounted: 0, blobsCopied: 0, manifestsCopied: 0, bytesCopied: 0 };
 
 /**
- * Writes what the plan says is missing, tags left out: blobs, then the image's manifests with children first, then what refers to it, each after its subject. Stopped
- * anywhere, it leaves blobs and manifests that no tag points at, and the next run finds them present.
+ * Writes what the plan says is missing, tags left out: blobs, then the image's manifests with children first, then what
+ * refers to it, each after its subject. Stopped anywhere, it leaves blobs and manifests that no tag points at, and the
+ * next run finds them present.
  *
- * A blob that nothing but somebody's referrer needs, and that is not at the source or is not what its digest and size say, keeps that referrer and what refers to it
- * from going along, and nothing else: that no blob is broken is only known once it was copied.
- * @throws UserError `image-not-found` where the source no longer has what was gated; the client's errors, each with how far it got
+ * A blob that nothing but somebody's referrer needs, and that is not at the source or is not what its digest and size
+ * say, keeps that referrer and what refers to it from going along, and nothing else: that no blob is broken is only
+ * known once it was copied.
+ * @throws UserError `image-not-found` where the source no longer has what was gated; the client's errors, each with how
+ *   far it got
  */
 export async function executeCopy(
   client: RegistryClient,
@@ -50,14 +53,19 @@ export async function executeCopy(
     return manifest;
   };
   const needed = new Set(
-    plan.manifests.filter(({ role }) => role !== "referrer").flatMap(({ digest }) => blobsOf(contentOf(digest)).map((blob) => blob.digest)),
+    plan.manifests
+      .filter(({ role }) => role !== "referrer")
+      .flatMap(({ digest }) => blobsOf(contentOf(digest)).map((blob) => blob.digest)),
   );
   const broken = new Map<Digest, string>();
   const noteBroken = (digest: Digest) => (error: unknown) => {
     if (!isAboutContent(error)) throw error;
     broken.set(digest, describeError(error));
   };
-  const task = ports.progress.start(`copy to ${plan.to}`, { amount: plan.bytes.copy + plan.bytes.mount, unit: "bytes" });
+  const task = ports.progress.start(`copy to ${plan.to}`, {
+    amount: plan.bytes.copy + plan.bytes.mount,
+    unit: "bytes",
+  });
   try {
     await assertStillThere(source, plan);
     await copyBlobs(
@@ -94,7 +102,9 @@ export async function executeCopy(
       const listed = here
         .filter(({ role, tag }) => role !== "child" && role !== "image" && tag === undefined)
         .map(({ digest }) => contentOf(digest));
-      const own = here.filter(({ role }) => role === "child" || role === "image").map(({ digest }) => contentOf(digest));
+      const own = here
+        .filter(({ role }) => role === "child" || role === "image")
+        .map(({ digest }) => contentOf(digest));
       await mapConcurrently(concurrency, own, (manifest) =>
         client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest).then(() => count(manifest)),
       );
@@ -116,7 +126,10 @@ export async function executeCopy(
   }
 }
 
-/** Of what is to be written, what names a broken blob, and what refers to that: subjects come before what refers to them. */
+/**
+ * Of what is to be written, what names a broken blob, and what refers to that: subjects come before what refers to
+ * them.
+ */
 function findBroken(
   planned: PromotionPlan["manifests"],
   contentOf: (digest: Digest) => Manifest,
@@ -135,7 +148,8 @@ function findBroken(
 
 /** By digest it cannot be anything else than what was gated; but who owns it may have taken it back. */
 async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: PromotionPlan): Promise<void> {
-  if ((await client.resolve({ ...parseRepository(plan.from), digest: plan.digest }, { wasThere: true })) !== undefined) return;
+  if ((await client.resolve({ ...parseRepository(plan.from), digest: plan.digest }, { wasThere: true })) !== undefined)
+    return;
   throw new UserError(`${plan.from}@${plan.digest} was deleted after the gate had passed it`, {
     code: "image-not-found",
     wayOut: "See who deleted it, and why; then build it again, or promote another.",
@@ -143,8 +157,9 @@ async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: P
 }
 
 /**
- * Points the plan's tags at the promoted digest: the last thing that a promotion does. Where somebody moved one of them since the plan, it is left alone, and none
- * of the others is set. In two requests a tag: a look, and a write that the registry compares with it where it can.
+ * Points the plan's tags at the promoted digest: the last thing that a promotion does. Where somebody moved one of them
+ * since the plan, it is left alone, and none of the others is set. In two requests a tag: a look, and a write that the
+ * registry compares with it where it can.
  * @throws InfrastructureError `tag-moved`, `tag-immutable`, and the client's others, each with which tags were set
  */
 export async function executeTags(client: RegistryClient, plan: PromotionPlan, image: Manifest): Promise<void> {
@@ -163,11 +178,19 @@ export async function executeTags(client: RegistryClient, plan: PromotionPlan, i
   } catch (error) {
     const left = plan.tags.map(({ tag }) => tag).filter((tag) => !set.includes(tag));
     const there = `the image, its evidence and the promotion's statement are in ${plan.to}`;
-    throw addState(error, `${there}; ${set.length === 0 ? "no tag was set" : `set: ${set.join(", ")}`} (not set: ${left.join(", ")})`);
+    throw addState(
+      error,
+      `${there}; ${set.length === 0 ? "no tag was set" : `set: ${set.join(", ")}`} (not set: ${left.join(", ")})`,
+    );
   }
 }
 
-function tagMoved(plan: PromotionPlan, tag: string, from: Digest | undefined, current: Digest | undefined): InfrastructureError {
+function tagMoved(
+  plan: PromotionPlan,
+  tag: string,
+  from: Digest | undefined,
+  current: Digest | undefined,
+): InfrastructureError {
   return new InfrastructureError(
     `tag ${tag} of ${plan.to} was moved while this promotion ran: from ${from ?? "nothing"} to ${current ?? "nothing"}`,
     { code: "tag-moved", wayOut: "See who else promotes to this tag, then run the promotion again." },

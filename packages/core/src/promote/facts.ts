@@ -25,7 +25,10 @@ export interface ManifestFacts {
   size: number;
   /** `evidence`: a statement by a signer of the policy. `referrer`: anything else that refers to the image. */
   role: "child" | "image" | "evidence" | "referrer";
-  /** Those of one level may be written at the same time, once those of the levels before are there: children 0, the image 1, what refers to them 2, … */
+  /**
+   * Those of one level may be written at the same time, once those of the levels before are there: children 0, the
+   * image 1, what refers to them 2, …
+   */
   level: number;
   /** Of what refers: the digest that it is about. */
   subject?: Digest;
@@ -35,7 +38,9 @@ export interface ManifestFacts {
   signers?: readonly string[];
   /** Of a referrer, from its own manifest. */
   artifactType?: string;
-  /** Of what cosign attached under a tag (`sha256-<hex>.sig`): it is written under this tag, instead of being listed. */
+  /**
+   * Of what cosign attached under a tag (`sha256-<hex>.sig`): it is written under this tag, instead of being listed.
+   */
   tag?: string;
   /** It is at the destination; and of what refers, its subject's list of referrers there names it. */
   isPresent: boolean;
@@ -63,7 +68,9 @@ export interface TagFacts {
   current?: Digest;
 }
 
-/** In requests: what the gate and the plan asked the source for, and how much a look at the destination will ask for. */
+/**
+ * In requests: what the gate and the plan asked the source for, and how much a look at the destination will ask for.
+ */
 export interface ReadFacts {
   /** Manifests, configs and bundles at the source, each once. */
   contents: number;
@@ -71,7 +78,10 @@ export interface ReadFacts {
   lists: number;
   /** Manifests, blobs and tags of which the plan asked whether the destination has them. */
   looks: number;
-  /** Manifests, configs, bundles and lists of referrers that the gate will read at the destination, without the promotion's own. */
+  /**
+   * Manifests, configs, bundles and lists of referrers that the gate will read at the destination, without the
+   * promotion's own.
+   */
   verification: number;
   /** Blobs whose bytes the gate has read, and which are not read again to be copied. */
   held: readonly Digest[];
@@ -89,7 +99,10 @@ export interface PromotionPlan {
   digest: Digest;
   /** What the registry product does by itself, before anything else; what it leaves out is copied. */
   serverSide?: ServerSidePlan;
-  /** `mount`: the registry is asked to take it over from the source's repository, and it is copied where the registry will not. */
+  /**
+   * `mount`: the registry is asked to take it over from the source's repository, and it is copied where the registry
+   * will not.
+   */
   blobs: { digest: Digest; mediaType: string; size: number; action: BlobAction }[];
   /** In the order of writing. */
   manifests: (Omit<ManifestFacts, "isPresent" | "blobs"> & { action: "present" | "copy" | "server-side" })[];

@@ -17,7 +17,10 @@ const concurrency = 8;
 interface GatherOptions {
   /** `signed`: the evidence of the policy's signers and nothing else. */
   referrers: "all" | "signed";
-  /** Each manifest and blob is asked for at the destination: what a list or an index there says of them is not taken for it. */
+  /**
+   * Each manifest and blob is asked for at the destination: what a list or an index there says of them is not taken for
+   * it.
+   */
   isThorough?: boolean;
 }
 
@@ -31,9 +34,10 @@ export interface GatheredPromotion {
 type Wanted = Omit<ManifestFacts, "isPresent" | "blobs" | "mediaType" | "size"> & { manifest: Manifest };
 
 /**
- * What the promotion of an image needs at `to`, and what of it is there: the image's manifests, every statement that a signer of the policy made, and, with
- * `referrers: all`, what else refers to it and can't be run. A manifest that is there means that its blobs are: registries take none whose blobs they have not, and
- * keep the blobs of those that they have.
+ * What the promotion of an image needs at `to`, and what of it is there: the image's manifests, every statement that a
+ * signer of the policy made, and, with `referrers: all`, what else refers to it and can't be run. A manifest that is
+ * there means that its blobs are: registries take none whose blobs they have not, and keep the blobs of those that they
+ * have.
  */
 export async function gatherPromotion(
   client: RegistryClient,
@@ -50,7 +54,12 @@ export async function gatherPromotion(
     referrers === "all" ? findReferrers(source, from, evidence) : nothing,
     mapConcurrently(concurrency, tags, (tag) => client.resolve({ ...to, tag })),
   ]);
-  const { children, payloads } = await fetchChildren(source, root, from, new Set(image.children.map(({ digest }) => digest)));
+  const { children, payloads } = await fetchChildren(
+    source,
+    root,
+    from,
+    new Set(image.children.map(({ digest }) => digest)),
+  );
   const signed = listEvidence(evidence);
   const wanted: Wanted[] = [
     ...children.map((manifest) => ({ digest: manifest.digest, manifest, role: "child" as const, level: 0 })),
@@ -77,7 +86,9 @@ export async function gatherPromotion(
     const blobs = some.flatMap(({ manifest }) => blobsOf(manifest));
     return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
   };
-  const present = new Set(isThorough ? [] : blobsAmong(wanted.filter((each) => destination.isPresent(each))).map(({ digest }) => digest));
+  const present = new Set(
+    isThorough ? [] : blobsAmong(wanted.filter((each) => destination.isPresent(each))).map(({ digest }) => digest),
+  );
   const missing = blobsAmong(wanted.filter((each) => isThorough || !destination.isPresent(each))).filter(
     ({ digest }) => !present.has(digest),
   );
@@ -94,7 +105,13 @@ export async function gatherPromotion(
       size,
       isPresent: present.has(digest),
     }));
-    return { ...facts, mediaType: manifest.mediaType, size: manifest.bytes.byteLength, isPresent: destination.isPresent(each), blobs };
+    return {
+      ...facts,
+      mediaType: manifest.mediaType,
+      size: manifest.bytes.byteLength,
+      isPresent: destination.isPresent(each),
+      blobs,
+    };
   });
   const reads = countReads(image, evidence, graph, manifests);
   reads.contents += payloads;
@@ -121,8 +138,9 @@ export async function gatherPromotion(
 }
 
 /**
- * Every child of an index, the unrunnable attestation children as well: the index is copied byte for byte, and must not name what is not there. Of those that nobody
- * has judged, the payloads are read: an attestation has an image's config, and its layers' types keep no runtime that looks at none from unpacking an archive.
+ * Every child of an index, the unrunnable attestation children as well: the index is copied byte for byte, and must not
+ * name what is not there. Of those that nobody has judged, the payloads are read: an attestation has an image's config,
+ * and its layers' types keep no runtime that looks at none from unpacking an archive.
  * @throws InfrastructureError `manifest-invalid` for a child that could be run and was not judged
  */
 async function fetchChildren(
@@ -143,7 +161,11 @@ async function fetchChildren(
     if (runs !== undefined) {
       throw new InfrastructureError(
         `${formatRepository(from)}@${root.digest} holds ${digest}, which says that it is of no platform: ${runs}, and nobody has judged it`,
-        { code: "manifest-invalid", safeToRetry: false, wayOut: "Find out who built the index, and build it again without that child." },
+        {
+          code: "manifest-invalid",
+          safeToRetry: false,
+          wayOut: "Find out who built the index, and build it again without that child.",
+        },
       );
     }
     return child;
@@ -161,8 +183,9 @@ interface Destination {
 }
 
 /**
- * What the destination has: the image's manifest is asked for, its children where it is not there, and of what refers, the list of each subject that is there. A
- * referrer that a registry without referrers API keeps and does not list has to be pushed again: a promotion that was killed between the two leaves one that nobody finds.
+ * What the destination has: the image's manifest is asked for, its children where it is not there, and of what refers,
+ * the list of each subject that is there. A referrer that a registry without referrers API keeps and does not list has
+ * to be pushed again: a promotion that was killed between the two leaves one that nobody finds.
  */
 async function lookAtDestination(
   client: RegistryClient,
@@ -170,7 +193,8 @@ async function lookAtDestination(
   wanted: readonly Wanted[],
   isThorough: boolean,
 ): Promise<Destination> {
-  // By tag what is written under one, and else by digest: the same manifest can be under a tag and in a list, and be at the destination as one of the two.
+  // By tag what is written under one, and else by digest: the same manifest can be under a tag and in a list, and be at
+  // the destination as one of the two.
   const there = new Set<string>();
   const keepsOwn = new Set<string>();
   const leftBehind: LeftBehind[] = [];
@@ -192,14 +216,18 @@ async function lookAtDestination(
   const levels = [...new Set(referring.map(({ level }) => level))].sort((a, b) => a - b);
   for (const level of levels) {
     const here = referring.filter((each) => each.level === level && each.tag === undefined);
-    const subjects = [...new Set(here.map(({ subject }) => subject))].filter((subject) => subject !== undefined && there.has(subject));
+    const subjects = [...new Set(here.map(({ subject }) => subject))].filter(
+      (subject) => subject !== undefined && there.has(subject),
+    );
     const listed = new Map<Digest, ReadonlySet<Digest>>();
     await mapConcurrently(concurrency, subjects, async (subject) => {
       if (subject === undefined) return;
       lists++;
       listed.set(subject, new Set((await client.listReferrers(to, subject)).map(({ digest }) => digest)));
     });
-    const named = here.filter(({ digest, subject }) => subject !== undefined && listed.get(subject)?.has(digest) === true);
+    const named = here.filter(
+      ({ digest, subject }) => subject !== undefined && listed.get(subject)?.has(digest) === true,
+    );
     if (isThorough) await look(named);
     else for (const { digest } of named) there.add(digest);
   }
@@ -214,7 +242,11 @@ async function lookAtDestination(
       if (current === digest) there.add(tag);
       else if (current !== undefined) {
         keepsOwn.add(tag);
-        leftBehind.push({ digest, subject, reason: `${formatRepository(to)} has a ${tag} of its own, which is left as it is` });
+        leftBehind.push({
+          digest,
+          subject,
+          reason: `${formatRepository(to)} has a ${tag} of its own, which is left as it is`,
+        });
       }
     },
   );
@@ -223,7 +255,10 @@ async function lookAtDestination(
 
 /** What a manifest says that it is: of an artifact without a type, its config's. */
 function typeOf(manifest: Manifest): string {
-  return manifest.manifest.artifactType ?? (manifest.kind === "image" ? manifest.manifest.config.mediaType : manifest.mediaType);
+  return (
+    manifest.manifest.artifactType ??
+    (manifest.kind === "image" ? manifest.manifest.config.mediaType : manifest.mediaType)
+  );
 }
 
 /** Each manifest, config and bundle once, as {@link countRequests} counts them. */
@@ -248,12 +283,23 @@ function countReads(
     (sum, each) => sum + each.rejected.filter(({ claimedPredicateType }) => claimedPredicateType !== undefined).length,
     0,
   );
-  const carried = manifests.filter(({ role, level, tag }) => role === "referrer" && level === 2 && tag === undefined).length;
+  const carried = manifests.filter(
+    ({ role, level, tag }) => role === "referrer" && level === 2 && tag === undefined,
+  ).length;
   return {
     contents: own + configs + statements + bundles + rejected + foreign + belowContents + graph.contents,
     lists: evidence.size + belowLists + graph.lists,
     looks: 0,
-    verification: own + configs + evidence.size + statements + bundles + belowLists + belowContents + carried + Math.min(foreign, carried),
+    verification:
+      own +
+      configs +
+      evidence.size +
+      statements +
+      bundles +
+      belowLists +
+      belowContents +
+      carried +
+      Math.min(foreign, carried),
     held: [],
     subjects: evidence.size,
   };

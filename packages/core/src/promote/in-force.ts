@@ -13,8 +13,9 @@ import { materialOf } from "../signing/schemes/find.ts";
 export type PointerReader = (to: Repository) => Promise<PolicyPointer>;
 
 /**
- * What reads the pointers of a run. `signers`: public keys of the platform's signer in PEM, as the wrapper gives them; without, the policy's own `activators`. That the
- * caller could give others helps nobody: the pointer is read from the destination, and nobody but the platform's signer has written that.
+ * What reads the pointers of a run. `signers`: public keys of the platform's signer in PEM, as the wrapper gives them;
+ * without, the policy's own `activators`. That the caller could give others helps nobody: the pointer is read from the
+ * destination, and nobody but the platform's signer has written that.
  * @throws UserError `policy-signer-missing`, `policy-signer-speaks`, `key-invalid`
  */
 export function createPointerReader(

@@ -7,7 +7,12 @@ import { planServerSide } from "./server-side/plan.ts";
 const image = digestOf("image");
 const evidence = digestOf("evidence");
 const blob = (name: string, isPresent = false) => ({ digest: digestOf(name), mediaType: "layer", size: 10, isPresent });
-const manifest = (digest: typeof image, role: "child" | "image" | "evidence", isPresent: boolean, ...blobs: ReturnType<typeof blob>[]) => ({
+const manifest = (
+  digest: typeof image,
+  role: "child" | "image" | "evidence",
+  isPresent: boolean,
+  ...blobs: ReturnType<typeof blob>[]
+) => ({
   digest,
   mediaType: "manifest",
   size: 100,
@@ -22,7 +27,10 @@ function facts(changes: Partial<PromotionFacts> = {}): PromotionFacts {
     from: { registry: "a:5000", name: "quarantine/web" },
     to: { registry: "b:5000", name: "vetted/web" },
     digest: image,
-    manifests: [manifest(image, "image", false, blob("layer"), blob("config")), manifest(evidence, "evidence", false, blob("bundle"))],
+    manifests: [
+      manifest(image, "image", false, blob("layer"), blob("config")),
+      manifest(evidence, "evidence", false, blob("bundle")),
+    ],
     leftBehind: [],
     tags: [],
     reads: { contents: 5, lists: 1, looks: 2, verification: 6, held: [], subjects: 1 },
@@ -58,7 +66,9 @@ describe("planPromotion", () => {
 
   test("a tag is set, moved or left", () => {
     const other = digestOf("other");
-    const plan = planPromotion(facts({ tags: [{ tag: "new" }, { tag: "moves", current: other }, { tag: "stays", current: image }] }));
+    const plan = planPromotion(
+      facts({ tags: [{ tag: "new" }, { tag: "moves", current: other }, { tag: "stays", current: image }] }),
+    );
     expect(plan.tags).toEqual([
       { tag: "new", to: image, action: "set" },
       { tag: "moves", from: other, to: image, action: "move" },
@@ -110,7 +120,10 @@ describe("planPromotion", () => {
       artifactType: "application/x.sbom",
     };
     const plan = planPromotion(
-      facts({ manifests: [first, signed, other], leftBehind: [{ digest: digestOf("left"), subject: image, reason: "it is an index" }] }),
+      facts({
+        manifests: [first, signed, other],
+        leftBehind: [{ digest: digestOf("left"), subject: image, reason: "it is an index" }],
+      }),
     );
     const text = renderPlanText(plan);
     expect(text).toContain(`https://slsa.dev/provenance/v1 about ${image} by build`);

@@ -6,14 +6,16 @@ import { countRequests } from "./requests.ts";
 /** Facts → plan. A blob that several manifests name is planned once. */
 export function planPromotion(facts: PromotionFacts): PromotionPlan {
   const mountable = facts.from.registry === facts.to.registry;
-  const isServed = (role: ManifestFacts["role"]): boolean => facts.serverSide !== undefined && (role === "image" || role === "child");
+  const isServed = (role: ManifestFacts["role"]): boolean =>
+    facts.serverSide !== undefined && (role === "image" || role === "child");
   const blobs = new Map<Digest, PromotionPlan["blobs"][number]>();
   for (const manifest of facts.manifests) {
     const missing: BlobAction = isServed(manifest.role) ? "server-side" : mountable ? "mount" : "copy";
     for (const { digest, mediaType, size, isPresent } of manifest.blobs) {
       const known = blobs.get(digest);
       // One manifest that is there proves it for all that name the blob.
-      if (known === undefined || isPresent) blobs.set(digest, { digest, mediaType, size, action: isPresent ? "present" : missing });
+      if (known === undefined || isPresent)
+        blobs.set(digest, { digest, mediaType, size, action: isPresent ? "present" : missing });
     }
   }
   const manifests = facts.manifests.map(({ isPresent, blobs: _blobs, ...manifest }) => ({
@@ -21,7 +23,8 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
     action: isPresent ? ("present" as const) : isServed(manifest.role) ? ("server-side" as const) : ("copy" as const),
   }));
   const bytes = { present: 0, mount: 0, copy: 0, serverSide: 0 };
-  for (const { action, size } of [...blobs.values(), ...manifests]) bytes[action === "server-side" ? "serverSide" : action] += size;
+  for (const { action, size } of [...blobs.values(), ...manifests])
+    bytes[action === "server-side" ? "serverSide" : action] += size;
   const planned = {
     version: 1 as const,
     from: formatRepository(facts.from),
@@ -35,7 +38,12 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
       tag,
       ...(current === undefined ? {} : { from: current }),
       to: facts.digest,
-      action: current === undefined ? ("set" as const) : current === facts.digest ? ("unchanged" as const) : ("move" as const),
+      action:
+        current === undefined
+          ? ("set" as const)
+          : current === facts.digest
+            ? ("unchanged" as const)
+            : ("move" as const),
     })),
     bytes,
   };
@@ -44,7 +52,8 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
 
 /** The plan in lines for a log. */
 export function renderPlanText(plan: PromotionPlan): string {
-  const count = (action: string): number => [...plan.blobs, ...plan.manifests].filter((entry) => entry.action === action).length;
+  const count = (action: string): number =>
+    [...plan.blobs, ...plan.manifests].filter((entry) => entry.action === action).length;
   const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
   const plural = (amount: number, one: string): string => `${amount} ${one}${amount === 1 ? "" : "s"}`;
   const evidence = plan.manifests.filter((manifest) => manifest.role === "evidence");
@@ -56,10 +65,14 @@ export function renderPlanText(plan: PromotionPlan): string {
   return [
     `${plan.from}@${plan.digest}`,
     `→ ${plan.to}`,
-    ...(plan.serverSide === undefined ? [] : plan.serverSide.steps.map((step) => `${plan.serverSide?.product}: ${step}`)),
+    ...(plan.serverSide === undefined
+      ? []
+      : plan.serverSide.steps.map((step) => `${plan.serverSide?.product}: ${step}`)),
     `there already: ${count("present")} (${megabytes(plan.bytes.present)}), to mount: ${count("mount")} (${megabytes(plan.bytes.mount)}), to copy: ${count("copy")} (${megabytes(plan.bytes.copy)})`,
     `evidence: ${plural(evidence.length, "statement")}`,
-    ...evidence.map(({ subject, predicateType, signers }) => `  ${predicateType} about ${subject} by ${signers?.join(", ")}`),
+    ...evidence.map(
+      ({ subject, predicateType, signers }) => `  ${predicateType} about ${subject} by ${signers?.join(", ")}`,
+    ),
     ...(referrers.length === 0 ? [] : [`other referrers: ${referrers.length}`]),
     ...referrers.map(
       ({ digest, subject, artifactType, tag }) =>

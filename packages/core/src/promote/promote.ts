@@ -3,7 +3,13 @@ import { InfrastructureError, isKnownError, UserError } from "@goldenpath/founda
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, isSameRepository, isWithin, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatRepository,
+  isSameRepository,
+  isWithin,
+  type Reference,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import { type RememberingClient, rememberReads } from "@goldenpath/registry-client/remember";
 import type { TransportOptions } from "@goldenpath/registry-client/transport";
 import { readBuilds } from "../gate/binding.ts";
@@ -55,7 +61,10 @@ export interface PromotionPreparation {
 
 export interface PromotionOutcome {
   counts: ExecutionCounts;
-  /** The gate's answer at the destination. Where it refuses, a stage has spoken there since: nothing was signed, and no tag was set. */
+  /**
+   * The gate's answer at the destination. Where it refuses, a stage has spoken there since: nothing was signed, and no
+   * tag was set.
+   */
   gate: GateOutcome;
   /** Of a promotion that the gate passed at the destination as well. */
   statement?: Attachment | { existed: true };
@@ -66,25 +75,34 @@ export interface PromotionOutcome {
 }
 
 /**
- * Gates an image and plans its promotion. What is returned to execute belongs to the digest that was gated, and to nothing else; without a passed gate there is
- * nothing to execute.
- * @throws UserError `environment-unknown`, `input-invalid`, `key-not-promoter`; PolicyViolation `policy.not-in-force`, `policy.pointer-missing`,
- *   `policy.pointer-invalid`; the gate's and the client's errors
+ * Gates an image and plans its promotion. What is returned to execute belongs to the digest that was gated, and to
+ * nothing else; without a passed gate there is nothing to execute.
+ * @throws UserError `environment-unknown`, `input-invalid`, `key-not-promoter`; PolicyViolation `policy.not-in-force`,
+ *   `policy.pointer-missing`, `policy.pointer-invalid`; the gate's and the client's errors
  */
-export async function preparePromotion(client: RegistryClient, given: PromotionRequest, context: Context): Promise<PromotionPreparation> {
+export async function preparePromotion(
+  client: RegistryClient,
+  given: PromotionRequest,
+  context: Context,
+): Promise<PromotionPreparation> {
   const { environmentName, to } = given;
   const astray = judgeDestination(findEnvironment(given.policy, environmentName), environmentName, to);
   if (isSameRepository(given.image, to)) {
-    throw new UserError(`input 'to' is '${formatRepository(to)}': that is where the image is already`, { code: "input-invalid" });
+    throw new UserError(`input 'to' is '${formatRepository(to)}': that is where the image is already`, {
+      code: "input-invalid",
+    });
   }
   // Before anything else is asked of anybody. Where the policy's own word keeps the image out, no other is needed.
   const policy = astray.length > 0 ? given.policy : await confirmInForce(given.policy, to, given.pointers);
   const request = { ...given, policy };
   const environment = findEnvironment(policy, environmentName);
   const { serverSide: settings } = environment;
-  // A product that moves may have taken the image away already, asked by a run that was killed since. Where nothing moves, what is gone from quarantine was withdrawn.
+  // A product that moves may have taken the image away already, asked by a run that was killed since. Where nothing
+  // moves, what is gone from quarantine was withdrawn.
   const moves = settings !== undefined && findProduct(settings.product).moves(settings);
-  const source = moves ? rememberReads(readWhereMoved(client, request.image, to)) : (request.source ?? rememberReads(client));
+  const source = moves
+    ? rememberReads(readWhereMoved(client, request.image, to))
+    : (request.source ?? rememberReads(client));
   const gate = await runGate(source, request.image, environmentName, policy, context.now(), "from", to);
   const violations = [...astray, ...gate.violations, ...judgeLabels(gate.evidence)];
   if (violations.length > 0) return { gate, violations };
@@ -93,11 +111,16 @@ export async function preparePromotion(client: RegistryClient, given: PromotionR
     gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers, isThorough });
   const gathered = await gather(false);
   const rollbacks = await lookForRollbacks(client, request, gate, gathered);
-  if (rollbacks.length > 0 && request.allowTagRollback !== true) return { gate, violations: judgeRollbacks(rollbacks, to) };
+  if (rollbacks.length > 0 && request.allowTagRollback !== true)
+    return { gate, violations: judgeRollbacks(rollbacks, to) };
   const product =
-    settings === undefined ? undefined : planServerSide({ settings, from, to, digest: gathered.facts.digest, tags: request.tags });
+    settings === undefined
+      ? undefined
+      : planServerSide({ settings, from, to, digest: gathered.facts.digest, tags: request.tags });
   const isThere = gathered.facts.manifests.some(({ role, isPresent }) => role === "image" && isPresent);
-  const plan = planPromotion(product === undefined || isThere ? gathered.facts : { ...gathered.facts, serverSide: product });
+  const plan = planPromotion(
+    product === undefined || isThere ? gathered.facts : { ...gathered.facts, serverSide: product },
+  );
   return {
     gate,
     violations,
@@ -166,7 +189,10 @@ async function executePromotion(promotion: Promotion, signer: Signer): Promise<P
   if (there.verdict !== "pass") return { counts, gate: there, leftBehind, notes };
   const about = { to, environmentName, promoter: environment.promoter, policy, rollbacks, now: context.now() };
   const statement = await stateGate(client, there, about, signer).catch((error: unknown) => {
-    throw addState(error, `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`);
+    throw addState(
+      error,
+      `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`,
+    );
   });
   await executeTags(client, plan, image);
   if (product !== undefined) {
@@ -185,7 +211,9 @@ async function lookForRollbacks(
   gate: GateOutcome,
   { facts }: GatheredPromotion,
 ): Promise<TagRollback[]> {
-  const moving = new Set(facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])));
+  const moving = new Set(
+    facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])),
+  );
   if (moving.size === 0) return [];
   const { policy } = loaded;
   const environment = findEnvironment(loaded, environmentName);
@@ -193,7 +221,12 @@ async function lookForRollbacks(
   facts.reads.lists += lists;
   facts.reads.contents += contents;
   const evidence = gate.evidence.get(facts.digest);
-  return findRollbacks(facts.tags, facts.digest, held, evidence === undefined ? [] : readBuilds(policy, environment, evidence));
+  return findRollbacks(
+    facts.tags,
+    facts.digest,
+    held,
+    evidence === undefined ? [] : readBuilds(policy, environment, evidence),
+  );
 }
 
 /** How a product's API is spoken to: as registries are. */
@@ -230,17 +263,25 @@ function judgeDestination(environment: PolicyEnvironment, environmentName: strin
  */
 export function assertPromoter(signer: Signer, environment: PolicyEnvironment, policy: LoadedPolicy): void {
   const wanted = policy.policy.signers[environment.promoter];
-  if (wanted !== undefined && isSameMaterial(materialOf(wanted, `the key of signer '${environment.promoter}'`), signer.material)) return;
+  if (
+    wanted !== undefined &&
+    isSameMaterial(materialOf(wanted, `the key of signer '${environment.promoter}'`), signer.material)
+  )
+    return;
   const field = wanted === undefined ? "publicKey" : schemeOf(wanted).identify(wanted).field;
-  throw new UserError(`input 'key' is not the key of '${environment.promoter}', who signs promotions in policy '${policy.policy.name}'`, {
-    code: "key-not-promoter",
-    wayOut: `Give the private key whose public half the policy has as signers.${environment.promoter}.${field}.`,
-  });
+  throw new UserError(
+    `input 'key' is not the key of '${environment.promoter}', who signs promotions in policy '${policy.policy.name}'`,
+    {
+      code: "key-not-promoter",
+      wayOut: `Give the private key whose public half the policy has as signers.${environment.promoter}.${field}.`,
+    },
+  );
 }
 
 /**
- * What was copied has to stand on its own: the same gate, on what the destination serves. It may know more than the source (an image that was promoted before is
- * scanned again where it runs), and then its no is the policy's. A problem where it serves less of the evidence than was copied.
+ * What was copied has to stand on its own: the same gate, on what the destination serves. It may know more than the
+ * source (an image that was promoted before is scanned again where it runs), and then its no is the policy's. A problem
+ * where it serves less of the evidence than was copied.
  */
 async function gateDestination(
   client: RegistryClient,
@@ -262,11 +303,17 @@ async function gateDestination(
   const isThere = ({ subject, bundle, signers }: VerifiedStatement): boolean =>
     gate.evidence
       .get(subject)
-      ?.statements.some((there) => there.bundle.digest === bundle.digest && signers.every((name) => there.signers.includes(name))) === true;
-  const lacking = [...source.evidence.values()].flatMap(({ statements }) => statements).filter((statement) => !isThere(statement));
+      ?.statements.some(
+        (there) => there.bundle.digest === bundle.digest && signers.every((name) => there.signers.includes(name)),
+      ) === true;
+  const lacking = [...source.evidence.values()]
+    .flatMap(({ statements }) => statements)
+    .filter((statement) => !isThere(statement));
   // Also where the gate passes: an older verdict passes as well as the newer one that is not there.
   if (lacking.length === 0) return gate;
-  const named = lacking.map(({ statement, subject, referrer }) => `${referrer.digest} (${statement.predicateType}) about ${subject}`);
+  const named = lacking.map(
+    ({ statement, subject, referrer }) => `${referrer.digest} (${statement.predicateType}) about ${subject}`,
+  );
   return { problem: `it lacks ${named.join(", ")}` };
 }
 

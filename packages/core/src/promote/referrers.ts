@@ -38,7 +38,10 @@ interface ReferrerLimits {
   bytes: number;
 }
 
-/** A signature on an SBOM's signature is depth 3. Of what is not evidence: more in number, in layers, or in bytes than this is not what anybody attached to an image on purpose. */
+/**
+ * A signature on an SBOM's signature is depth 3. Of what is not evidence: more in number, in layers, or in bytes than
+ * this is not what anybody attached to an image on purpose.
+ */
 export const referrerLimits: ReferrerLimits = { depth: 4, referrers: 200, blobs: 1000, bytes: 512 * 1024 * 1024 };
 
 const concurrency = 8;
@@ -51,9 +54,10 @@ interface Candidate {
 }
 
 /**
- * Everything that refers to the image, and to what refers to it, besides the evidence of the policy's signers: signatures of others, SBOMs, attestations, and what
- * cosign attached under tags. What could be run stays behind, and what is broken; each with its reason. Beyond the limits none of it goes along: a part that a
- * stranger's flood leaves over would be a matter of chance, and evidence is not touched by it.
+ * Everything that refers to the image, and to what refers to it, besides the evidence of the policy's signers:
+ * signatures of others, SBOMs, attestations, and what cosign attached under tags. What could be run stays behind, and
+ * what is broken; each with its reason. Beyond the limits none of it goes along: a part that a stranger's flood leaves
+ * over would be a matter of chance, and evidence is not touched by it.
  * @throws InfrastructureError, UserError where the registry can't be asked
  */
 export async function findReferrers(
@@ -72,7 +76,8 @@ export async function findReferrers(
     const stays = (reason: string): LeftBehind => ({ digest, subject, reason });
     try {
       const manifest = await source.fetchManifest({ ...from, digest });
-      if (tag === undefined && manifest.manifest.subject?.digest !== subject) return stays("its manifest refers to another image");
+      if (tag === undefined && manifest.manifest.subject?.digest !== subject)
+        return stays("its manifest refers to another image");
       const payloads = await readPayloads(source, from, manifest);
       graph.contents += payloads.size;
       const runs = isRunnableContent(manifest, payloads);
@@ -135,11 +140,17 @@ export async function findReferrers(
       ...carried.filter(({ tag }) => tag === undefined).map(({ manifest }) => manifest.digest),
     ];
     if (depth === limits.depth || parents.length === 0) return graph;
-    candidates = (await mapConcurrently(concurrency, [...new Set(parents)], (parent) => list(parent, depth + 1))).flat();
+    candidates = (
+      await mapConcurrently(concurrency, [...new Set(parents)], (parent) => list(parent, depth + 1))
+    ).flat();
   }
 }
 
-function withoutOthers(graph: ReferrerGraph, evidence: ReadonlyMap<Digest, CollectedEvidence>, why: string): ReferrerGraph {
+function withoutOthers(
+  graph: ReferrerGraph,
+  evidence: ReadonlyMap<Digest, CollectedEvidence>,
+  why: string,
+): ReferrerGraph {
   const reason = `what refers to the image besides the evidence of the policy's signers: ${why}, so none of it goes along`;
   const [subject] = evidence.keys();
   return { ...graph, carried: [], leftBehind: subject === undefined ? [] : [{ digest: subject, subject, reason }] };
@@ -148,14 +159,19 @@ function withoutOthers(graph: ReferrerGraph, evidence: ReadonlyMap<Digest, Colle
 /** Names that cosign keeps signatures, attestations and SBOMs under, before it used referrers. */
 const cosignSuffixes = ["sig", "att", "sbom"] as const;
 
-/** What lies under cosign's tags for these subjects. Found by the list of tags, which is one request however many subjects there are; where it isn't to be had, by asking for each. */
+/**
+ * What lies under cosign's tags for these subjects. Found by the list of tags, which is one request however many
+ * subjects there are; where it isn't to be had, by asking for each.
+ */
 async function findTagged(
   source: RememberingClient,
   from: Repository,
   subjects: readonly Digest[],
 ): Promise<{ candidates: Candidate[]; names: ReadonlySet<string> | undefined }> {
   const wanted = new Map<string, Digest>(
-    subjects.flatMap((subject) => cosignSuffixes.map((suffix) => [`${fallbackTag(subject)}.${suffix}`, subject] as const)),
+    subjects.flatMap((subject) =>
+      cosignSuffixes.map((suffix) => [`${fallbackTag(subject)}.${suffix}`, subject] as const),
+    ),
   );
   let names: ReadonlySet<string> | undefined;
   try {
@@ -191,6 +207,7 @@ export async function readPayloads(
   maxBytes: number = maxPayloadBytes,
 ): Promise<ReadonlyMap<Digest, Uint8Array>> {
   const payloads = new Map<Digest, Uint8Array>();
-  for (const layer of payloadsOf(manifest, maxBytes)) payloads.set(layer.digest, await source.fetchBlob(from, layer, maxBytes));
+  for (const layer of payloadsOf(manifest, maxBytes))
+    payloads.set(layer.digest, await source.fetchBlob(from, layer, maxBytes));
   return payloads;
 }

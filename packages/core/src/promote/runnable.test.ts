@@ -19,7 +19,10 @@ const artifact = (config: string, ...layers: ReturnType<typeof blob>[]): Manifes
 const simpleSigning = "application/vnd.dev.cosign.simplesigning.v1+json";
 const payload = encodeText(JSON.stringify({ critical: { identity: {} }, optional: null }));
 
-/** A header of a tar archive from before ustar whose bytes are JSON as well: everything that a name may hold comes first. */
+/**
+ * A header of a tar archive from before ustar whose bytes are JSON as well: everything that a name may hold comes
+ * first.
+ */
 function jsonTar(): Uint8Array {
   const header = Buffer.alloc(512, 0x20);
   header.write('{"a":"', 0, "latin1");
@@ -34,12 +37,27 @@ describe("could be run", () => {
     ["an index", parse({ manifests: [] }, mediaTypes.ociIndex)],
     ["a manifest list", parse({ manifests: [] }, mediaTypes.dockerManifestList)],
     ["an image", artifact(mediaTypes.ociConfig, blob(mediaTypes.ociLayerTarGzip))],
-    ["an image of Docker's", artifact(mediaTypes.dockerConfig, blob("application/vnd.docker.image.rootfs.diff.tar.gzip"))],
+    [
+      "an image of Docker's",
+      artifact(mediaTypes.dockerConfig, blob("application/vnd.docker.image.rootfs.diff.tar.gzip")),
+    ],
     ["an image without layers", artifact(mediaTypes.ociConfig)],
-    ["an image whose layers have a type that no runtime knows", artifact(mediaTypes.ociConfig, blob("application/x.harmless"))],
-    ["an artifact with a layer of an image", artifact(mediaTypes.ociEmpty, blob("text/plain"), blob(mediaTypes.ociLayerTar))],
-    ["a foreign layer", artifact(mediaTypes.ociEmpty, blob("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"))],
-    ["a non-distributable layer", artifact(mediaTypes.ociEmpty, blob("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"))],
+    [
+      "an image whose layers have a type that no runtime knows",
+      artifact(mediaTypes.ociConfig, blob("application/x.harmless")),
+    ],
+    [
+      "an artifact with a layer of an image",
+      artifact(mediaTypes.ociEmpty, blob("text/plain"), blob(mediaTypes.ociLayerTar)),
+    ],
+    [
+      "a foreign layer",
+      artifact(mediaTypes.ociEmpty, blob("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")),
+    ],
+    [
+      "a non-distributable layer",
+      artifact(mediaTypes.ociEmpty, blob("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd")),
+    ],
     ...["application/octet-stream", "application/json", "text/html"].map((config): [string, Manifest] => [
       `a config of ${config}, which dockerd takes for an image's`,
       artifact(config, blob("application/x.data")),
@@ -47,7 +65,10 @@ describe("could be run", () => {
     ["a plugin of Docker's", artifact("application/vnd.docker.plugin.v1+json", blob("application/x.data"))],
     ["WebAssembly by its config", artifact("application/vnd.wasm.config.v0+json", blob("application/x.data"))],
     ["WebAssembly by its layer", artifact(mediaTypes.ociEmpty, blob("application/wasm"))],
-    ["a WebAssembly component", artifact(mediaTypes.ociEmpty, blob("application/vnd.bytecodealliance.wasm.component.layer.v0+wasm"))],
+    [
+      "a WebAssembly component",
+      artifact(mediaTypes.ociEmpty, blob("application/vnd.bytecodealliance.wasm.component.layer.v0+wasm")),
+    ],
   ])("%s", (_what, manifest) => expect(isRunnableContent(manifest)).toMatch(/^it (?:is|has) /));
 
   test.each<[string, Uint8Array | undefined]>([
@@ -60,7 +81,10 @@ describe("could be run", () => {
   ])("what cosign wraps its signatures in, where the payload %s", (_what, bytes) => {
     const layer = blob(simpleSigning, bytes ?? payload);
     expect(
-      isRunnableContent(artifact(mediaTypes.ociConfig, layer), new Map(bytes === undefined ? [] : [[layer.digest, bytes]])),
+      isRunnableContent(
+        artifact(mediaTypes.ociConfig, layer),
+        new Map(bytes === undefined ? [] : [[layer.digest, bytes]]),
+      ),
     ).toBeDefined();
   });
 
@@ -76,7 +100,10 @@ describe("could not", () => {
     ["a Sigstore bundle", artifact(mediaTypes.ociEmpty, blob(mediaTypes.sigstoreBundle))],
     ["a signature of Notary's", artifact("application/vnd.cncf.notary.signature", blob("application/jose+json"))],
     ["an SBOM", artifact(mediaTypes.ociEmpty, blob("application/vnd.cyclonedx+json"))],
-    ["a chart", artifact("application/vnd.cncf.helm.config.v1+json", blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip"))],
+    [
+      "a chart",
+      artifact("application/vnd.cncf.helm.config.v1+json", blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip")),
+    ],
     ["nothing but a type", artifact(mediaTypes.ociEmpty, empty)],
   ])("%s", (_what, manifest) => {
     expect(isRunnableContent(manifest)).toBeUndefined();
@@ -106,7 +133,10 @@ describe("what is read to tell", () => {
     ["nothing where one payload is too large", artifact(mediaTypes.ociConfig, blob(simpleSigning), large)],
     [
       "not many",
-      artifact(mediaTypes.ociConfig, ...Array.from({ length: 33 }, (_each, at) => blob(simpleSigning, encodeText(`{"at":${at}}`)))),
+      artifact(
+        mediaTypes.ociConfig,
+        ...Array.from({ length: 33 }, (_each, at) => blob(simpleSigning, encodeText(`{"at":${at}}`))),
+      ),
     ],
     ["nothing of an index", parse({ manifests: [] }, mediaTypes.ociIndex)],
   ])("%s", (_what, manifest) => expect(payloadsOf(manifest)).toEqual([]));

@@ -35,7 +35,10 @@ const restateAfter = 24 * 3_600_000;
 /** Times of other machines may be ahead of ours by so much; the gate has the same. Milliseconds. */
 const clockSkew = 5 * 60_000;
 
-/** Signs the gate's answer at the destination, unless the same was signed in the last 24 hours: by the promoter, for this environment, under this policy, resting on the same evidence. */
+/**
+ * Signs the gate's answer at the destination, unless the same was signed in the last 24 hours: by the promoter, for
+ * this environment, under this policy, resting on the same evidence.
+ */
 export async function stateGate(
   client: RegistryClient,
   gate: GateOutcome,
@@ -71,18 +74,29 @@ export async function stateGate(
   });
   const image: Descriptor = { mediaType: gate.image.mediaType, digest, size: gate.image.size };
   const target = { repository: to, image, children: children.map((child) => child.descriptor) };
-  return attachStatement(client, target, statement, signer, now, { isNew: true, hasEmptyConfig: gate.accepted.length > 0 });
+  return attachStatement(client, target, statement, signer, now, {
+    isNew: true,
+    hasEmptyConfig: gate.accepted.length > 0,
+  });
 }
 
-/** What the promoter said last about this environment. A gate takes that alone, so what was said before it, under another policy, would have to be said again. */
+/**
+ * What the promoter said last about this environment. A gate takes that alone, so what was said before it, under
+ * another policy, would have to be said again.
+ */
 function findNewestAnswer(
   statements: readonly VerifiedStatement[],
   { promoter, environmentName }: Pick<PromotionAnswer, "promoter" | "environmentName">,
 ): VerificationSummary | undefined {
   const [newest] = statements
-    .filter(({ signers, statement }) => signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"))
+    .filter(
+      ({ signers, statement }) =>
+        signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"),
+    )
     .map(({ statement }) => readVerificationSummary(statement))
-    .filter((summary): summary is VerificationSummary => !("problem" in summary) && summary.environment === environmentName)
+    .filter(
+      (summary): summary is VerificationSummary => !("problem" in summary) && summary.environment === environmentName,
+    )
     .toSorted((a, b) => b.timeVerified.getTime() - a.timeVerified.getTime());
   return newest;
 }

@@ -17,7 +17,12 @@ describe("orderBuilds", () => {
     ["nothing is known of the present one", [], [at(1)], "unknown"],
     ["nothing is known of the next one", [at(1)], [], "unknown"],
     ["another repository", [at(1)], [at(2, undefined, "https://github.com/acme/cart")], "unknown"],
-    ["two repositories have built the present one", [at(1), at(1, undefined, "https://github.com/acme/cart")], [at(2)], "unknown"],
+    [
+      "two repositories have built the present one",
+      [at(1), at(1, undefined, "https://github.com/acme/cart")],
+      [at(2)],
+      "unknown",
+    ],
     ["a run of one alone", [at(1, [5, 1])], [at(2)], "unknown"],
     ["a run of some alone", [at(1, [5, 1]), at(1)], [at(2, [6, 1])], "unknown"],
     ["an earlier run, attested later", [at(1, [5, 1])], [at(9, [4, 1])], "earlier"],
@@ -34,7 +39,9 @@ describe("orderBuilds", () => {
 test("a tag that is new, or there already, goes back to nothing", () => {
   const [here, there] = [fakeDigest("a"), fakeDigest("b")];
   const tags = [{ tag: "new" }, { tag: "same", current: here }, { tag: "back", current: there }];
-  expect(findRollbacks(tags, here, new Map([[there, [at(2)]]]), [at(1)])).toEqual([{ tag: "back", from: there, reason: "earlier" }]);
+  expect(findRollbacks(tags, here, new Map([[there, [at(2)]]]), [at(1)])).toEqual([
+    { tag: "back", from: there, reason: "earlier" },
+  ]);
   expect(findRollbacks(tags, here, new Map(), [at(1)])).toEqual([{ tag: "back", from: there, reason: "unknown" }]);
   expect(findRollbacks(tags, here, new Map([[there, [at(1)]]]), [at(2)])).toEqual([]);
 });

@@ -15,8 +15,9 @@ import type { TagFacts } from "./facts.ts";
 export type BuildFacts = readonly Pick<Provenance, "sourceRepository" | "run" | "finishedOn">[];
 
 /**
- * How the build of one image stands to that of another. By run of one repository: IDs rise, and a run that is run again keeps its own, so that an old run does not become
- * the newest by being run again. Where no run is known of either (outside of GitHub), by time. An image that several runs have built is as new as the last of them.
+ * How the build of one image stands to that of another. By run of one repository: IDs rise, and a run that is run again
+ * keeps its own, so that an old run does not become the newest by being run again. Where no run is known of either
+ * (outside of GitHub), by time. An image that several runs have built is as new as the last of them.
  */
 export function orderBuilds(current: BuildFacts, next: BuildFacts): "later" | "earlier" | "unknown" {
   const all = [...current, ...next];
@@ -67,7 +68,8 @@ export function judgeRollbacks(rollbacks: readonly TagRollback[], to: Repository
       reason === "earlier"
         ? `the tag is at ${from}, which was built by a later run than this image`
         : `the tag is at ${from}, and it can't be told which of the two was built later (no signed provenance, or of another repository)`,
-    wayOut: "Promote what was built last; or, to go back on purpose, set allow-tag-rollback: the promotion's statement says so.",
+    wayOut:
+      "Promote what was built last; or, to go back on purpose, set allow-tag-rollback: the promotion's statement says so.",
   }));
 }
 
@@ -76,8 +78,9 @@ const maxProvenances = 20;
 const concurrency = 4;
 
 /**
- * What is known of the images that tags point at and that would move, by their signed provenance at the destination; and how many requests that took. What the list says
- * of each referrer's predicate tells which are worth reading: {@link judgeLabels} lets none in that says something else than it holds.
+ * What is known of the images that tags point at and that would move, by their signed provenance at the destination;
+ * and how many requests that took. What the list says of each referrer's predicate tells which are worth reading:
+ * {@link judgeLabels} lets none in that says something else than it holds.
  */
 export async function readTagHolders(
   client: RegistryClient,
@@ -90,7 +93,8 @@ export async function readTagHolders(
   const read = await mapConcurrently(concurrency, moving, async (digest): Promise<[Digest, BuildFacts]> => {
     const listed = await client.listReferrers(to, digest);
     const annotated = listed.filter(
-      ({ annotations }) => (annotations?.[predicateAnnotation] ?? predicateTypes.provenance) === predicateTypes.provenance,
+      ({ annotations }) =>
+        (annotations?.[predicateAnnotation] ?? predicateTypes.provenance) === predicateTypes.provenance,
     );
     if (annotated.length > maxProvenances) return [digest, []];
     contents += 2 * annotated.length;
@@ -104,8 +108,9 @@ export async function readTagHolders(
 }
 
 /**
- * Evidence whose referrer says that it holds another kind of statement than it does is not carried on: whoever reads the list at the destination, as
- * {@link readTagHolders} does, would pass over it. An honest referrer beside it, with the same bundle, is taken in its place.
+ * Evidence whose referrer says that it holds another kind of statement than it does is not carried on: whoever reads
+ * the list at the destination, as {@link readTagHolders} does, would pass over it. An honest referrer beside it, with
+ * the same bundle, is taken in its place.
  */
 export function judgeLabels(evidence: ReadonlyMap<Digest, CollectedEvidence>): Violation[] {
   const found = [...evidence.values()].flatMap(({ statements }) => statements).filter(isMislabelled);

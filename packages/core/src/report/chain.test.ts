@@ -80,11 +80,15 @@ describe("deriveChain", () => {
       policy,
     );
     expect(chain.stages.find((entry) => entry.stage === "scan")?.state).toBe("missing");
-    expect(chain.rejected).toEqual([{ digest: descriptor.digest, reason: "it is signed by 'build', who does not speak for scan" }]);
+    expect(chain.rejected).toEqual([
+      { digest: descriptor.digest, reason: "it is signed by 'build', who does not speak for scan" },
+    ]);
   });
 
   test("a pass by somebody else does not hide the stage's own older failure", () => {
-    expect(stageOf("scan", verdict("scan", "FAILED", earlier), verdict("scan", "PASSED", later, "build")).state).toBe("fail");
+    expect(stageOf("scan", verdict("scan", "FAILED", earlier), verdict("scan", "PASSED", later, "build")).state).toBe(
+      "fail",
+    );
   });
 
   test("whatever is no PASSED is a fail", () => {
@@ -94,11 +98,26 @@ describe("deriveChain", () => {
   });
 
   test("predicates of any shape are shown without an error", () => {
-    for (const value of [null, 1, "text", [], [null], { matches: 3 }, { result: { matches: [null, { vulnerability: 1 }] } }]) {
+    for (const value of [
+      null,
+      1,
+      "text",
+      [],
+      [null],
+      { matches: 3 },
+      { result: { matches: [null, { vulnerability: 1 }] } },
+    ]) {
       const statements = Object.values(predicateTypes).map((type) =>
         statement(
           type,
-          { buildDefinition: value, runDetails: value, children: value, scanner: value, components: value, verifier: value },
+          {
+            buildDefinition: value,
+            runDetails: value,
+            children: value,
+            scanner: value,
+            components: value,
+            verifier: value,
+          },
           "build",
         ),
       );
@@ -128,7 +147,11 @@ describe("deriveChain", () => {
     const stage = stageOf("scan", scan, verdict("scan", "PASSED", later));
     expect(stage).toMatchObject({ state: "pass", signers: ["scan"], policySerial: 7, time: later });
     expect(stage.facts).toEqual(["findings  1 high, 2 low", "scanner   grype 1.2.3"]);
-    const sbom = statement(predicateTypes.cyclonedx, { components: [{ purl: "pkg:npm/a@1" }, { type: "file" }] }, "build");
+    const sbom = statement(
+      predicateTypes.cyclonedx,
+      { components: [{ purl: "pkg:npm/a@1" }, { type: "file" }] },
+      "build",
+    );
     const provenance = statement(
       predicateTypes.provenance,
       {

@@ -32,16 +32,22 @@ export function stageSigners(policy: Pick<Policy, "environments">): Record<Stage
   const signers = Object.fromEntries(stages.map((stage) => [stage, new Set<string>()])) as Record<Stage, Set<string>>;
   for (const environment of Object.values(policy.environments)) {
     signers.promote.add(environment.promoter);
-    for (const requirement of environment.requires) for (const name of requirement.signers) signers[requirement.stage].add(name);
+    for (const requirement of environment.requires)
+      for (const name of requirement.signers) signers[requirement.stage].add(name);
   }
   return signers;
 }
 
 /**
- * Evidence of one digest → its chain. Of each stage the newest statement by somebody who may speak for it is shown, as the gate takes the newest; what others
- * signed is listed with what counts for nothing.
+ * Evidence of one digest → its chain. Of each stage the newest statement by somebody who may speak for it is shown, as
+ * the gate takes the newest; what others signed is listed with what counts for nothing.
  */
-export function deriveChain(repository: string, digest: Digest, evidence: CollectedEvidence, policy: Pick<Policy, "environments">): Chain {
+export function deriveChain(
+  repository: string,
+  digest: Digest,
+  evidence: CollectedEvidence,
+  policy: Pick<Policy, "environments">,
+): Chain {
   const signers = stageSigners(policy);
   const shown: VerifiedStatement[] = [];
   const rejected = evidence.rejected.map(({ referrer, reason }) => ({ digest: referrer, reason }));
@@ -72,10 +78,18 @@ function describeStage(stage: Stage, statements: readonly VerifiedStatement[]): 
   if (judge === "gate") {
     const judged = newest(statements, findings[0] ?? "");
     if (judged === undefined) return { stage, state: "missing", signers: [], facts: [] };
-    return { stage, state: "attested", signers: judged.signers, facts: tell({ finding, verdict: {} }), ...timed(timeOf(judged)) };
+    return {
+      stage,
+      state: "attested",
+      signers: judged.signers,
+      facts: tell({ finding, verdict: {} }),
+      ...timed(timeOf(judged)),
+    };
   }
   const summary = newest(
-    statements.filter((statement) => text(record(statement.statement.predicate["verifier"])["id"]) === stageVerifierId(stage)),
+    statements.filter(
+      (statement) => text(record(statement.statement.predicate["verifier"])["id"]) === stageVerifierId(stage),
+    ),
     predicateTypes.verificationSummary,
   );
   if (summary === undefined) return { stage, state: "missing", signers: [], facts: [] };

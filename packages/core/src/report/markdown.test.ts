@@ -42,7 +42,8 @@ describe("a stranger's text stays text", () => {
     const rendered = renderResultMarkdown(resultWith([violation({ thing: hostile })]));
     const row = rendered.split("\n").find((line) => line.includes("scan.severity")) ?? "";
     expect(row).not.toBe("");
-    // Of the row, what is ours: the rule as code and four cell borders. What is theirs has nothing that Markdown or HTML acts on.
+    // Of the row, what is ours: the rule as code and four cell borders. What is theirs has nothing that Markdown or
+    // HTML acts on.
     const theirs = row.split(" | ").slice(1, -2).join(" | ");
     expect(theirs).not.toContain(mustNotAppear);
     expect(row.split(/(?<!\\)\|/)).toHaveLength(6);
@@ -62,7 +63,9 @@ describe("a stranger's text stays text", () => {
 });
 
 test("a long list is cut, and says how much is left", () => {
-  const rendered = renderResultMarkdown(resultWith(Array.from({ length: 25 }, (_, index) => violation({ thing: `finding ${index}` }))));
+  const rendered = renderResultMarkdown(
+    resultWith(Array.from({ length: 25 }, (_, index) => violation({ thing: `finding ${index}` }))),
+  );
   expect(rendered).toContain("finding 19");
   expect(rendered).not.toContain("finding 20");
   expect(rendered).toContain("… and 5 more");

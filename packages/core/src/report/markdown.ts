@@ -16,8 +16,8 @@ const stateMarks: Record<ChainStage["state"], string> = {
 };
 
 /**
- * Text from images, scanners and registries is a stranger's: it goes into Markdown only through here, so that it can neither break a table nor
- * bring links, HTML or mentions of its own.
+ * Text from images, scanners and registries is a stranger's: it goes into Markdown only through here, so that it can
+ * neither break a table nor bring links, HTML or mentions of its own.
  */
 export function escapeMarkdown(text: string): string {
   return (
@@ -34,7 +34,10 @@ export function escapeMarkdown(text: string): string {
   );
 }
 
-/** As code in a line or a table cell. Markdown is parsed inside HTML's `code` as anywhere else, so a stranger's text is escaped there, too. */
+/**
+ * As code in a line or a table cell. Markdown is parsed inside HTML's `code` as anywhere else, so a stranger's text is
+ * escaped there, too.
+ */
 export function code(text: string): string {
   return `<code>${escapeMarkdown(text)}</code>`;
 }
@@ -60,7 +63,10 @@ export function renderChainMarkdown(chain: Chain): string {
 
 /** A result as a section of a job summary. */
 export function renderResultMarkdown(result: StageResult, title: string = result.stage): string {
-  const image = result.subject === undefined ? [] : [`**Image** ${code(`${result.subject.repository}@${result.subject.digest}`)}`, ""];
+  const image =
+    result.subject === undefined
+      ? []
+      : [`**Image** ${code(`${result.subject.repository}@${result.subject.digest}`)}`, ""];
   const error = result.error === undefined ? [] : renderError(result.error);
   return [
     `### ${verdictMarks[result.verdict]} · ${escapeMarkdown(title)}`,
@@ -90,7 +96,9 @@ export function renderViolations(violations: readonly ListedViolation[]): string
     out.push("| Rule | What | Problem | What to do |", "| --- | --- | --- | --- |");
     for (const { rule, thing, problem, wayOut, platform } of counted.slice(0, maxRows)) {
       const where = platform === undefined ? "" : ` (${escapeMarkdown(platform)})`;
-      out.push(`| ${code(rule)} | ${escapeMarkdown(thing)}${where} | ${escapeMarkdown(problem)} | ${escapeMarkdown(wayOut)} |`);
+      out.push(
+        `| ${code(rule)} | ${escapeMarkdown(thing)}${where} | ${escapeMarkdown(problem)} | ${escapeMarkdown(wayOut)} |`,
+      );
     }
     if (counted.length > maxRows) out.push("", `… and ${counted.length - maxRows} more, in the result file.`);
     out.push("");

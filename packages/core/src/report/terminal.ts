@@ -28,10 +28,13 @@ export function renderChainText(chain: Chain, options: TerminalOptions): string 
     const by = stage.signers.length === 0 ? "" : `signed by ${stage.signers.join(", ")}`;
     const serial = stage.policySerial === undefined ? "" : `policy serial ${stage.policySerial}`;
     const details = [by, formatTime(stage.time), serial].filter((part) => part !== "").join(", ");
-    out.push(`${last ? "└" : "├"}─ ${paint(options, style, `${mark} ${stage.stage.padEnd(8)} ${word.padEnd(8)}`)} ${details}`.trimEnd());
+    out.push(
+      `${last ? "└" : "├"}─ ${paint(options, style, `${mark} ${stage.stage.padEnd(8)} ${word.padEnd(8)}`)} ${details}`.trimEnd(),
+    );
     for (const fact of stage.facts) out.push(`${last ? " " : "│"}      ${fact}`);
   });
-  for (const { digest, reason } of chain.rejected) out.push(paint(options, "yellow", `!  ${digest} counts for nothing: ${reason}`));
+  for (const { digest, reason } of chain.rejected)
+    out.push(paint(options, "yellow", `!  ${digest} counts for nothing: ${reason}`));
   return `${out.join("\n")}\n`;
 }
 

@@ -7,7 +7,10 @@ export type PackageFate =
   /** Its files, or too many of them, are the base's still; `claim` is what makes the image look otherwise, a clause. */
   | { kind: "unchanged"; claim: string };
 
-/** A finding of the base that the image as a whole does not have, since it has the package in another version, or no more. */
+/**
+ * A finding of the base that the image as a whole does not have, since it has the package in another version, or no
+ * more.
+ */
 export interface OwnWord {
   finding: Finding;
   says: string;
@@ -21,8 +24,8 @@ export interface ViewComparison {
 }
 
 /**
- * The base's own findings, less those that the whole image shows as well. A package database is a file that any layer can write, so a finding of the base is closed
- * only where the files of its package changed too.
+ * The base's own findings, less those that the whole image shows as well. A package database is a file that any layer
+ * can write, so a finding of the base is closed only where the files of its package changed too.
  */
 export function findVanished(base: readonly Finding[], image: readonly Finding[]): Finding[] {
   const key = ({ id, package: { type, name, version } }: Finding): string => JSON.stringify([id, type, name, version]);
@@ -39,7 +42,8 @@ export function compareViews(
   const comparison: ViewComparison = { hidden: [], ownWords: [] };
   for (const finding of vanished) {
     const fate = fateOf(finding);
-    if (fate.kind === "unchanged") comparison.hidden.push({ ...finding, origin: "base", hidden: describeHidden(fate.claim) });
+    if (fate.kind === "unchanged")
+      comparison.hidden.push({ ...finding, origin: "base", hidden: describeHidden(fate.claim) });
     else if (isOwnWordRefused) {
       comparison.hidden.push({
         ...finding,

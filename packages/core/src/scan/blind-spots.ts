@@ -3,7 +3,10 @@ import type { Violation } from "../result.ts";
 
 /** What an SBOM and the vulnerability data say of what a scan can see in one image. */
 export interface Sight {
-  /** Of each package that is visible: the cataloger's word for its type, else its package URL's (`deb`, `npm`); empty where neither says. */
+  /**
+   * Of each package that is visible: the cataloger's word for its type, else its package URL's (`deb`, `npm`); empty
+   * where neither says.
+   */
   packageTypes: readonly string[];
   /** Operating systems that the image says it is. */
   systems: readonly System[];
@@ -34,7 +37,20 @@ const managers: Readonly<Record<string, string>> = {
 const distributions: Readonly<Record<string, readonly string[]>> = {
   dpkg: ["debian", "ubuntu", "raspbian"],
   apk: ["alpine", "wolfi", "chainguard", "postmarketos", "minimos"],
-  rpm: ["almalinux", "amzn", "azurelinux", "centos", "fedora", "mariner", "ol", "opensuse-leap", "photon", "rhel", "rocky", "sles"],
+  rpm: [
+    "almalinux",
+    "amzn",
+    "azurelinux",
+    "centos",
+    "fedora",
+    "mariner",
+    "ol",
+    "opensuse-leap",
+    "photon",
+    "rhel",
+    "rocky",
+    "sles",
+  ],
   pacman: ["arch", "archlinux"],
 };
 
@@ -44,10 +60,15 @@ function managerOf(name: string): string | undefined {
 
 /** The package managers of operating systems of which packages are visible. */
 export function listManagers(packageTypes: readonly string[]): string[] {
-  return [...new Set(packageTypes.flatMap((type) => (Object.hasOwn(managers, type) ? [managers[type] as string] : [])))].sort();
+  return [
+    ...new Set(packageTypes.flatMap((type) => (Object.hasOwn(managers, type) ? [managers[type] as string] : []))),
+  ].sort();
 }
 
-/** Where a scan sees nothing or can't know what it sees. That nothing is found there says nothing, so each is a violation unless the policy allows its kind. */
+/**
+ * Where a scan sees nothing or can't know what it sees. That nothing is found there says nothing, so each is a
+ * violation unless the policy allows its kind.
+ */
 export function findBlindSpots(sight: Sight): Spot[] {
   const found = listManagers(sight.packageTypes);
   const [system] = sight.systems;
@@ -56,7 +77,8 @@ export function findBlindSpots(sight: Sight): Spot[] {
     spots.push({
       kind: "system-without-packages",
       problem: `It says that it is ${formatSystem(system)}, and no package of an operating system is visible in it.`,
-      wayOut: "Keep the package database in the image (dpkg's status or status.d, apk's or rpm's), or build on a base that has it.",
+      wayOut:
+        "Keep the package database in the image (dpkg's status or status.d, apk's or rpm's), or build on a base that has it.",
     });
   } else if (sight.packageTypes.length === 0) {
     spots.push({
@@ -101,7 +123,12 @@ function judgeSystem({ systems, dataKnows }: Sight, found: string): Spot[] {
 }
 
 /** The violations of one image, by the policy. */
-export function judgeBlindSpots(sight: Sight, allowed: readonly BlindSpot[], thing: string, platform?: string): Violation[] {
+export function judgeBlindSpots(
+  sight: Sight,
+  allowed: readonly BlindSpot[],
+  thing: string,
+  platform?: string,
+): Violation[] {
   return findBlindSpots(sight)
     .filter(({ kind }) => !allowed.includes(kind))
     .map(({ kind, problem, wayOut }) => ({

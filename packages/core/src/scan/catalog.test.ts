@@ -23,13 +23,20 @@ describe("an SBOM that can't be read is an error", () => {
     ["a component without a name", document([{ type: "library" }]), /components\[0\]\.name/],
   ])("%s", (_name, text, message) => {
     expect(() => parseSbom(text, "the SBOM")).toThrow(message);
-    expect(() => parseSbom(text, "the SBOM")).toThrow(expect.objectContaining({ code: "sbom-invalid", name: "InfrastructureError" }));
+    expect(() => parseSbom(text, "the SBOM")).toThrow(
+      expect.objectContaining({ code: "sbom-invalid", name: "InfrastructureError" }),
+    );
   });
 });
 
 test("files and the operating system are no packages", () => {
   const sbom = parseSbom(
-    document([component("file"), component("operating-system"), component("library", "a"), component("application", "b")]),
+    document([
+      component("file"),
+      component("operating-system"),
+      component("library", "a"),
+      component("application", "b"),
+    ]),
     "",
   );
   expect(sbomPackages(sbom).map(({ name }) => name)).toEqual(["a", "b"]);

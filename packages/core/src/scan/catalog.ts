@@ -39,12 +39,14 @@ const sbomSchema = z.looseObject({
 });
 
 /**
- * What is in an image: a CycloneDX document by syft, its subject named by repository and digest. syft reads an OCI layout that goldenpath filled with the archives
- * that it checked, so that it needs no registry access of its own and can be shown no other image. Serial number and time stay as syft writes them. Without a package
- * it is a document without components: whether that is a blind spot is the scan's to judge.
+ * What is in an image: a CycloneDX document by syft, its subject named by repository and digest. syft reads an OCI
+ * layout that goldenpath filled with the archives that it checked, so that it needs no registry access of its own and
+ * can be shown no other image. Serial number and time stay as syft writes them. Without a package it is a document
+ * without components: whether that is a blind spot is the scan's to judge.
  * @param child which image of an index; without it the image's only one
  * @throws UserError `scan-child-required`
- * @throws InfrastructureError `cataloger-failed`, `sbom-invalid`, and those of the registry client, of reading layers, and of finding and running the tool
+ * @throws InfrastructureError `cataloger-failed`, `sbom-invalid`, and those of the registry client, of reading layers,
+ *   and of finding and running the tool
  */
 export async function catalogImage(
   client: RegistryClient,
@@ -75,7 +77,10 @@ export async function catalogManifest(
       reference,
       platform,
     );
-    return { sbom, tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) } };
+    return {
+      sbom,
+      tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) },
+    };
   } finally {
     await rm(home, { recursive: true, force: true });
   }
@@ -83,24 +88,28 @@ export async function catalogManifest(
 
 async function runSyft(tool: FoundTool, layout: string, home: string, context: Context): Promise<string> {
   // A private home and working directory: a `.syft.yaml` of the checkout could leave things out.
-  const { exitCode, stdout, stderr } = await runProcess(tool.path, ["scan", `oci-dir:${layout}`, "--output", "cyclonedx-json"], {
-    env: {
-      HOME: home,
-      XDG_CONFIG_HOME: home,
-      XDG_CACHE_HOME: home,
-      TMPDIR: home,
-      NO_COLOR: "1",
-      SYFT_CACHE_DIR: join(home, "cache"),
-      SYFT_CHECK_FOR_APP_UPDATE: "false",
+  const { exitCode, stdout, stderr } = await runProcess(
+    tool.path,
+    ["scan", `oci-dir:${layout}`, "--output", "cyclonedx-json"],
+    {
+      env: {
+        HOME: home,
+        XDG_CONFIG_HOME: home,
+        XDG_CACHE_HOME: home,
+        TMPDIR: home,
+        NO_COLOR: "1",
+        SYFT_CACHE_DIR: join(home, "cache"),
+        SYFT_CHECK_FOR_APP_UPDATE: "false",
+      },
+      cwd: home,
+      signal: context.signal,
+      timeoutMs: timeout,
+      maxOutputBytes: maxSbomBytes,
+      onLine: (line, stream) => {
+        if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`syft: ${line}`);
+      },
     },
-    cwd: home,
-    signal: context.signal,
-    timeoutMs: timeout,
-    maxOutputBytes: maxSbomBytes,
-    onLine: (line, stream) => {
-      if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`syft: ${line}`);
-    },
-  });
+  );
   if (exitCode === 0) return stdout;
   throw new InfrastructureError(
     `syft ${tool.version} ended with exit code ${exitCode}: ${stderr.trim().split(/\r?\n/).slice(-5).join("\n") || "it said nothing"}`,
@@ -133,7 +142,10 @@ export function checkSbom(json: unknown): string | undefined {
   return parsed.success ? undefined : describeIssues(parsed.error);
 }
 
-/** The packages that a document lists: everything but the files and the operating system, which a scanner matches nothing against. */
+/**
+ * The packages that a document lists: everything but the files and the operating system, which a scanner matches
+ * nothing against.
+ */
 export function sbomPackages(sbom: Sbom): SbomComponent[] {
   return sbomComponents(sbom).filter(({ type }) => type !== "file" && type !== "operating-system");
 }
@@ -141,14 +153,18 @@ export function sbomPackages(sbom: Sbom): SbomComponent[] {
 /** What a document shows of what can be seen: for the scan's blind spots. */
 export function readSight(sbom: Sbom): Pick<Sight, "packageTypes" | "systems"> {
   const property = (component: SbomComponent, name: string): string | undefined => {
-    const properties = z.array(z.looseObject({ name: z.string(), value: z.string() })).safeParse(component["properties"]);
+    const properties = z
+      .array(z.looseObject({ name: z.string(), value: z.string() }))
+      .safeParse(component["properties"]);
     return properties.success ? properties.data.find((each) => each.name === name)?.value : undefined;
   };
   return {
     // syft leaves the package URL out where it does not know the distribution.
     packageTypes: sbomPackages(sbom).map(
       (component) =>
-        property(component, "syft:package:type") ?? /^pkg:([a-z0-9.+-]+)\//i.exec(component.purl ?? "")?.[1]?.toLowerCase() ?? "",
+        property(component, "syft:package:type") ??
+        /^pkg:([a-z0-9.+-]+)\//i.exec(component.purl ?? "")?.[1]?.toLowerCase() ??
+        "",
     ),
     systems: sbomComponents(sbom)
       .filter(({ type }) => type === "operating-system")
@@ -177,10 +193,17 @@ function nameSubject(sbom: Sbom, reference: Reference & { digest: string }, plat
   return { ...sbom, metadata: { ...metadata, component } };
 }
 
-/** By the purl specification's type `oci`: the name is the last component, the repository a qualifier, and the digest the version. */
+/**
+ * By the purl specification's type `oci`: the name is the last component, the repository a qualifier, and the digest
+ * the version.
+ */
 function imagePurl(reference: Reference & { digest: string }, platform: Platform): string {
   const name = reference.name.slice(reference.name.lastIndexOf("/") + 1);
-  const qualifiers = new URLSearchParams({ arch: platform.architecture, os: platform.os, repository_url: formatRepository(reference) });
+  const qualifiers = new URLSearchParams({
+    arch: platform.architecture,
+    os: platform.os,
+    repository_url: formatRepository(reference),
+  });
   return `pkg:oci/${encodeURIComponent(name)}@${encodeURIComponent(reference.digest)}?${qualifiers}`;
 }
 

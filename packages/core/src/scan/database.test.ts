@@ -84,17 +84,28 @@ describe("the database's place", () => {
   test("is not a GRYPE_DB_CACHE_DIR of a user who is not root", async () => {
     const directory = await makeDatabase();
     await chmod(directory, 0o777);
-    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: directory })).rejects.toMatchObject({ name: "UserError", code: "database-unsafe" });
+    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: directory })).rejects.toMatchObject({
+      name: "UserError",
+      code: "database-unsafe",
+    });
   });
 
   test("is not a GRYPE_DB_CACHE_DIR that is not there", async () => {
-    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: join(root, "nowhere") })).rejects.toMatchObject({ code: "database-unsafe" });
+    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: join(root, "nowhere") })).rejects.toMatchObject({
+      code: "database-unsafe",
+    });
   });
 
   test("is a GRYPE_DB_CACHE_DIR where only root writes, which another user takes as it is", async () => {
     // /usr belongs to root, and nobody else writes there, on every machine.
-    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: "/usr" }, 0)).resolves.toEqual({ directory: "/usr", update: true });
-    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: "/usr" }, 1001)).resolves.toEqual({ directory: "/usr", update: false });
+    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: "/usr" }, 0)).resolves.toEqual({
+      directory: "/usr",
+      update: true,
+    });
+    await expect(place(undefined, { GRYPE_DB_CACHE_DIR: "/usr" }, 1001)).resolves.toEqual({
+      directory: "/usr",
+      update: false,
+    });
   });
 
   test("without a database in it is named", async () => {

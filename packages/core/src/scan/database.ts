@@ -43,8 +43,9 @@ const writableByAll = 0o002;
 const sticky = 0o1000;
 
 /**
- * Who besides this run could have put a database where it lies: undefined where nobody could. A checksum beside it is no answer, since whoever writes the one writes
- * the other. `self` is this process's user; where it is not root, a build on the same machine may run as the same one.
+ * Who besides this run could have put a database where it lies: undefined where nobody could. A checksum beside it is
+ * no answer, since whoever writes the one writes the other. `self` is this process's user; where it is not root, a
+ * build on the same machine may run as the same one.
  * @param places the database's files, its folder, and every folder above it
  */
 export function findPoisoner(places: readonly PlaceFacts[], self: number): string | undefined {
@@ -59,9 +60,10 @@ export function findPoisoner(places: readonly PlaceFacts[], self: number): strin
 }
 
 /**
- * Where the database is taken from: the directory given, which is the workflow's own word and is not updated; that of the scanner's variable, where only root can write
- * to it; else a directory of this run alone, which the scanner fills from its publisher. Never the scanner's own default below the home: on a machine that is used
- * again, a build of before may have left one there.
+ * Where the database is taken from: the directory given, which is the workflow's own word and is not updated; that of
+ * the scanner's variable, where only root can write to it; else a directory of this run alone, which the scanner fills
+ * from its publisher. Never the scanner's own default below the home: on a machine that is used again, a build of
+ * before may have left one there.
  * @param given absolute
  * @throws UserError `input-invalid` where there is no database in the directory given, `database-unsafe`
  */
@@ -144,14 +146,20 @@ function unsafe({ scanner, variables }: DatabaseKind, what: string, why: string)
 }
 
 /** Known before an image is fetched. @throws UserError `input-invalid`: there is no database in the directory */
-export async function requireDatabase({ scanner, files, whichDirectory }: DatabaseKind, directory: string): Promise<void> {
+export async function requireDatabase(
+  { scanner, files, whichDirectory }: DatabaseKind,
+  directory: string,
+): Promise<void> {
   try {
     await Promise.all(files.map((file) => access(join(directory, file))));
   } catch (error) {
-    throw new UserError(`input 'database' is '${directory}': there is no ${scanner} database in it (${files.join(" and ")})`, {
-      code: "input-invalid",
-      cause: error,
-      wayOut: whichDirectory,
-    });
+    throw new UserError(
+      `input 'database' is '${directory}': there is no ${scanner} database in it (${files.join(" and ")})`,
+      {
+        code: "input-invalid",
+        cause: error,
+        wayOut: whichDirectory,
+      },
+    );
   }
 }

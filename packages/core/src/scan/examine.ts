@@ -51,10 +51,12 @@ export interface ExaminedChild {
 }
 
 /**
- * What is in one image and which vulnerabilities that has. The SBOM is the one that the build stage signed, where there is one, and then no layer of the image is
- * pulled; the layers of its base are catalogued and matched on their own, so that nothing laid over them hides what they bring.
+ * What is in one image and which vulnerabilities that has. The SBOM is the one that the build stage signed, where there
+ * is one, and then no layer of the image is pulled; the layers of its base are catalogued and matched on their own, so
+ * that nothing laid over them hides what they bring.
  * @param sbomFile where the SBOM is written
- * @throws what the registry client, the layers' reader and the tools throw; UserError `base-not-found`, InfrastructureError `base-unreadable`
+ * @throws what the registry client, the layers' reader and the tools throw; UserError `base-not-found`,
+ *   InfrastructureError `base-unreadable`
  */
 export async function examineChild(
   examination: Examination,
@@ -105,14 +107,21 @@ async function obtainSbom(
   return { sbom, tools: [tool], notes };
 }
 
-async function askForSystem({ packageTypes, systems }: Sight, { context, scanner, database }: Examination): Promise<boolean | undefined> {
+async function askForSystem(
+  { packageTypes, systems }: Sight,
+  { context, scanner, database }: Examination,
+): Promise<boolean | undefined> {
   const [system] = systems;
   if (system === undefined || listManagers(packageTypes).length === 0) return undefined;
   return scanner.knowsSystem(system, database, context);
 }
 
 /** The base as it was approved, from its own repository: by its digest, and with nothing above it. */
-function viewBase({ client, context, scanner, database, views }: Examination, base: ApprovedBase, sbomFile: string): Promise<BaseView> {
+function viewBase(
+  { client, context, scanner, database, views }: Examination,
+  base: ApprovedBase,
+  sbomFile: string,
+): Promise<BaseView> {
   const known = views.get(base.child);
   if (known !== undefined) return known;
   const look = async (): Promise<BaseView> => {
@@ -139,7 +148,8 @@ async function compareWithBase(
   const { diffIds, trees } = await readChildLayers(client, image.reference, child, base.diffIds.length, context.signal);
   child.config.rootfs.diff_ids.forEach((said, index) => {
     const actual = diffIds[index];
-    if (actual !== said) throw falseLayer(`layer ${index + 1} of ${formatRepository(image.reference)}`, said, actual ?? said);
+    if (actual !== said)
+      throw falseLayer(`layer ${index + 1} of ${formatRepository(image.reference)}`, said, actual ?? said);
   });
   if (trees === undefined) throw new TypeError("an image on a base has no base");
   const facts = {
@@ -150,6 +160,10 @@ async function compareWithBase(
 }
 
 /** The approved bases that the images of a run may stand on. @throws as `gatherApprovedBases` */
-export function gatherBasesOf({ client, policy, image }: Pick<Examination, "client" | "policy" | "image">): Promise<ApprovedBase[]> {
+export function gatherBasesOf({
+  client,
+  policy,
+  image,
+}: Pick<Examination, "client" | "policy" | "image">): Promise<ApprovedBase[]> {
   return gatherApprovedBases(client, policy.bases, image.children.map(platformOf));
 }

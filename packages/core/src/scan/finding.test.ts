@@ -33,7 +33,12 @@ describe("of two sources the worst holds, whichever comes first", () => {
       { fixState: "fixed", fixedVersions: ["2.0.0"], suggestedVersion: "2.0.0" },
       { fixState: "fixed", fixedVersions: ["2.0.0"], suggestedVersion: "2.0.0" },
     ],
-    ["that nobody will fix it, above not knowing", { fixState: "unknown" }, { fixState: "wont-fix" }, { fixState: "wont-fix" }],
+    [
+      "that nobody will fix it, above not knowing",
+      { fixState: "unknown" },
+      { fixState: "wont-fix" },
+      { fixState: "wont-fix" },
+    ],
     ["that it is hidden", {}, { hidden: "why" }, { hidden: "why" }],
   ];
   test.each(cases)("%s", (_name, a, b, expected) => {
@@ -61,20 +66,35 @@ describe("of two sources the worst holds, whichever comes first", () => {
       vulnerability: { id: "CVE-2099-0001", namespace, severity: of, fix: { versions: ["2.0.0"], state: "fixed" } },
       artifact: { name: "x", version: "1.0.0", type: "npm" },
     });
-    const descriptor = { name: "grype", version: "0.121.2", db: { status: { built: "2026-11-25T00:00:00Z", valid: true } } };
+    const descriptor = {
+      name: "grype",
+      version: "0.121.2",
+      db: { status: { built: "2026-11-25T00:00:00Z", valid: true } },
+    };
     for (const matches of [
       [match("a", "Low"), match("b", severity)],
       [match("b", severity), match("a", "Low")],
     ]) {
-      const findings = placeFindings(readGrypeFindings(parseGrypeReport(JSON.stringify({ matches, descriptor }))), "grype");
-      const refused = judgeFindings({ findings, policy: { failOn: "high", onlyFixed: true }, exceptions: [], now: new Date() });
+      const findings = placeFindings(
+        readGrypeFindings(parseGrypeReport(JSON.stringify({ matches, descriptor }))),
+        "grype",
+      );
+      const refused = judgeFindings({
+        findings,
+        policy: { failOn: "high", onlyFixed: true },
+        exceptions: [],
+        now: new Date(),
+      });
       expect(refused).toHaveLength(1);
       expect(countFindings(findings)).toMatchObject({ low: 0, [severity.toLowerCase()]: 1 });
     }
   });
 
   test("also where two platforms of an index say so", () => {
-    expect(countFindings([finding({ severity: "critical" }), finding({ severity: "low" })])).toMatchObject({ critical: 1, low: 0 });
+    expect(countFindings([finding({ severity: "critical" }), finding({ severity: "low" })])).toMatchObject({
+      critical: 1,
+      low: 0,
+    });
   });
 });
 
@@ -83,7 +103,9 @@ describe("findings are the same", () => {
     findingKey(finding({ package: { name, version: "1.0.0", type: "t", ...(purl === undefined ? {} : { purl }) } }));
 
   test("where only the architecture differs", () => {
-    expect(key("pkg:deb/debian/x@1.0.0?arch=amd64&distro=debian-12")).toBe(key("pkg:deb/debian/x@1.0.0?distro=debian-12&arch=arm64"));
+    expect(key("pkg:deb/debian/x@1.0.0?arch=amd64&distro=debian-12")).toBe(
+      key("pkg:deb/debian/x@1.0.0?distro=debian-12&arch=arm64"),
+    );
   });
 
   test.each([
@@ -98,12 +120,16 @@ describe("findings are the same", () => {
 describe("of what a scanner says of a package", () => {
   const { origin: _origin, source: _source, ...said } = finding({ layers: ["sha256:base"] });
   const place = (type: string, purl?: string) =>
-    placeFindings([{ ...said, package: { name: "x", version: "1.0.0", type, ...(purl === undefined ? {} : { purl }) } }], "shelf", [
-      "sha256:base",
-    ]);
+    placeFindings(
+      [{ ...said, package: { name: "x", version: "1.0.0", type, ...(purl === undefined ? {} : { purl }) } }],
+      "shelf",
+      ["sha256:base"],
+    );
 
   test.each(["deb", "apk", "rpm"])("its word for a system's package is not taken where the URL says %s", (type) => {
-    expect(place("os-pkgs", `pkg:${type}/linux/x@1.0.0`)).toMatchObject([{ package: { type }, origin: "base", source: "shelf" }]);
+    expect(place("os-pkgs", `pkg:${type}/linux/x@1.0.0`)).toMatchObject([
+      { package: { type }, origin: "base", source: "shelf" },
+    ]);
   });
 
   test.each([

@@ -4,9 +4,18 @@ import { type Severity, severities } from "../policy/schema.ts";
 export type FindingSeverity = Severity | "unknown";
 
 /** From the worst down; `unknown` stands where the gate puts it, beside `high`. */
-export const findingSeverities = ["critical", "high", "unknown", "medium", "low", "negligible"] as const satisfies FindingSeverity[];
+export const findingSeverities = [
+  "critical",
+  "high",
+  "unknown",
+  "medium",
+  "low",
+  "negligible",
+] as const satisfies FindingSeverity[];
 
-/** Where the package sits: in the base's layers, above them, or nobody can say. It words the way out and never decides. */
+/**
+ * Where the package sits: in the base's layers, above them, or nobody can say. It words the way out and never decides.
+ */
 type FindingOrigin = "base" | "application" | "unknown";
 
 interface FindingPackage {
@@ -54,8 +63,8 @@ export interface Finding extends ScannerFinding {
 }
 
 /**
- * The severity that the gate compares. Fresh CVEs have none for days: an unknown severity counts as `high`, so that what nobody rated yet is neither waved
- * through nor stops an organisation that refuses only critical ones.
+ * The severity that the gate compares. Fresh CVEs have none for days: an unknown severity counts as `high`, so that
+ * what nobody rated yet is neither waved through nor stops an organisation that refuses only critical ones.
  */
 export function gateSeverity(finding: Pick<Finding, "severity">): Severity {
   return finding.severity === "unknown" ? "high" : finding.severity;
@@ -75,12 +84,15 @@ export function sortFindings(findings: readonly Finding[]): Finding[] {
 
 /** The version to go to, or the versions where the scanner recommends none; undefined where none is known. */
 export function fixTarget(finding: Finding): string | undefined {
-  return finding.suggestedVersion ?? (finding.fixedVersions.length === 0 ? undefined : finding.fixedVersions.join(" or "));
+  return (
+    finding.suggestedVersion ?? (finding.fixedVersions.length === 0 ? undefined : finding.fixedVersions.join(" or "))
+  );
 }
 
 /**
- * What makes two findings the same one, in whichever path or platform. A name is not a package: the package URL says whose it is (two Maven artifacts of one name, a
- * package of another distribution). Only the architecture in it is left out, as it says no more than the platform.
+ * What makes two findings the same one, in whichever path or platform. A name is not a package: the package URL says
+ * whose it is (two Maven artifacts of one name, a package of another distribution). Only the architecture in it is left
+ * out, as it says no more than the platform.
  */
 export function findingKey({ id, package: { type, name, version, purl } }: Finding): string {
   return JSON.stringify([id, type, name, version, purl === undefined ? "" : withoutArchitecture(purl)]);
@@ -96,8 +108,9 @@ function withoutArchitecture(purl: string): string {
 const fixStates = ["fixed", "wont-fix", "not-fixed", "unknown"] as const satisfies Finding["fixState"][];
 
 /**
- * Findings, each once, in the order in which they come first. Where sources, paths or platforms say different things of one, the worst of it holds: severity (nobody's
- * rating counts as the gate counts it), known exploitation, probability, score, and that there is a fix.
+ * Findings, each once, in the order in which they come first. Where sources, paths or platforms say different things of
+ * one, the worst of it holds: severity (nobody's rating counts as the gate counts it), known exploitation, probability,
+ * score, and that there is a fix.
  */
 export function mergeFindings(findings: readonly Finding[]): Finding[] {
   const merged = new Map<string, Finding>();
@@ -161,21 +174,33 @@ export function countFindings(findings: readonly Finding[]): FindingCounts {
  * @param source the scanner's name
  * @param baseDiffIds of the layers of the base that the image stands on
  */
-export function placeFindings(found: readonly ScannerFinding[], source: string, baseDiffIds?: readonly string[]): Finding[] {
-  const findings = found.map((finding): Finding => ({ ...finding, package: nameSystemType(finding.package), origin: "unknown", source }));
-  return sortFindings(mergeFindings(findings).map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })));
+export function placeFindings(
+  found: readonly ScannerFinding[],
+  source: string,
+  baseDiffIds?: readonly string[],
+): Finding[] {
+  const findings = found.map(
+    (finding): Finding => ({ ...finding, package: nameSystemType(finding.package), origin: "unknown", source }),
+  );
+  return sortFindings(
+    mergeFindings(findings).map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })),
+  );
 }
 
 /**
- * A system's package has its package URL's type, whatever the scanner calls that: whether layers above a base changed it is judged by its own files, and of a package
- * of another kind by the place where it was seen, which is the whole system's database.
+ * A system's package has its package URL's type, whatever the scanner calls that: whether layers above a base changed
+ * it is judged by its own files, and of a package of another kind by the place where it was seen, which is the whole
+ * system's database.
  */
 function nameSystemType(found: FindingPackage): FindingPackage {
   const [, type] = /^pkg:(deb|apk|rpm)\//.exec(found.purl ?? "") ?? [];
   return type === undefined || type === found.type ? found : { ...found, type };
 }
 
-/** Where a package comes from, by its layers: the base's only when all of them are the base's. Without layers, or without knowing the base, nobody can say. */
+/**
+ * Where a package comes from, by its layers: the base's only when all of them are the base's. Without layers, or
+ * without knowing the base, nobody can say.
+ */
 export function originOf(layers: readonly string[], baseDiffIds: readonly string[] | undefined): FindingOrigin {
   if (layers.length === 0 || baseDiffIds === undefined) return "unknown";
   return layers.every((layer) => baseDiffIds.includes(layer)) ? "base" : "application";

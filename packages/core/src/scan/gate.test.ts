@@ -28,16 +28,22 @@ const exception = (fields: Partial<Exception> = {}): Exception => ({
   ...fields,
 });
 const judge = (findings: Finding[], more: Partial<ScanGateFacts> = {}) =>
-  judgeFindings({ findings, policy: { failOn: "high", onlyFixed: false }, exceptions: [], now, ...more }).map(({ violation }) => violation);
+  judgeFindings({ findings, policy: { failOn: "high", onlyFixed: false }, exceptions: [], now, ...more }).map(
+    ({ violation }) => violation,
+  );
 
 describe("by severity", () => {
   // unknown counts as high, whatever the threshold.
   const rank = (severity: FindingSeverity): number => severities.indexOf(severity === "unknown" ? "high" : severity);
-  const cases = severities.flatMap((failOn) => [...severities, "unknown" as const].map((severity) => [severity, failOn] as const));
+  const cases = severities.flatMap((failOn) =>
+    [...severities, "unknown" as const].map((severity) => [severity, failOn] as const),
+  );
 
   test.each(cases)("%s where the policy refuses %s and above", (severity, failOn) => {
     const refused = judge([finding({ severity })], { policy: { failOn, onlyFixed: false } });
-    expect(refused.map(({ rule }) => rule)).toEqual(rank(severity) >= severities.indexOf(failOn) ? ["scan.severity"] : []);
+    expect(refused.map(({ rule }) => rule)).toEqual(
+      rank(severity) >= severities.indexOf(failOn) ? ["scan.severity"] : [],
+    );
   });
 
   test("an unknown severity is refused as high, and the message says so", () => {
@@ -48,7 +54,11 @@ describe("by severity", () => {
   });
 
   test("the worst comes first", () => {
-    const found = [finding({ id: "A-1", severity: "high" }), finding({ id: "A-2", severity: "critical" }), finding({ id: "A-0" })];
+    const found = [
+      finding({ id: "A-1", severity: "high" }),
+      finding({ id: "A-2", severity: "critical" }),
+      finding({ id: "A-0" }),
+    ];
     expect(judge(found).map(({ thing }) => thing.split(" ")[0])).toEqual(["A-2", "A-0", "A-1"]);
   });
 });
@@ -93,12 +103,16 @@ describe("exceptions", () => {
     ["the id in this package", exception({ package: "lodash" })],
   ])("one for %s sets the violation aside, and it stays listed", (_name, granted) => {
     const violations = judge([finding()], { exceptions: [granted] });
-    expect(violations).toMatchObject([{ rule: "scan.severity", exception: { owner: "team-shop", expires: "2026-05-31" } }]);
+    expect(violations).toMatchObject([
+      { rule: "scan.severity", exception: { owner: "team-shop", expires: "2026-05-31" } },
+    ]);
     expect(verdictOf(violations)).toBe("pass");
   });
 
   test("one finding's exception does nothing for another", () => {
-    const violations = judge([finding(), finding({ id: "GHSA-xvch-5gv4-984h", aliases: [] })], { exceptions: [exception()] });
+    const violations = judge([finding(), finding({ id: "GHSA-xvch-5gv4-984h", aliases: [] })], {
+      exceptions: [exception()],
+    });
     expect(verdictOf(violations)).toBe("fail");
   });
 });
@@ -123,7 +137,11 @@ describe("the way out", () => {
       { fixedVersions: [], fixState: "wont-fix" },
       "The publisher does not fix it: do without lodash, or ask for an exception in the policy, with an owner and an end date.",
     ],
-    ["of the base", { origin: "base" }, "It comes with the base image golden-run: take the base's next version, with lodash 4.17.21."],
+    [
+      "of the base",
+      { origin: "base" },
+      "It comes with the base image golden-run: take the base's next version, with lodash 4.17.21.",
+    ],
     [
       "of the base, no fix",
       { origin: "base", fixedVersions: [], fixState: "unknown" },
@@ -139,7 +157,8 @@ describe("the way out", () => {
       {
         thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20",
         platform: "linux/arm64",
-        problem: "It is a vulnerability of severity high; the policy refuses high and above. It is known to be exploited.",
+        problem:
+          "It is a vulnerability of severity high; the policy refuses high and above. It is known to be exploited.",
       },
     ]);
   });
@@ -156,7 +175,12 @@ describe("the data's age", () => {
   ];
   test.each(refused)("%s is refused", (_name, built, problem) => {
     expect(judgeDatabase(built === undefined ? {} : { built }, 5 * hours, now)).toMatchObject([
-      { rule: "scan.database-age", thing: "the vulnerability data", problem: expect.stringMatching(problem), wayOut: expect.any(String) },
+      {
+        rule: "scan.database-age",
+        thing: "the vulnerability data",
+        problem: expect.stringMatching(problem),
+        wayOut: expect.any(String),
+      },
     ]);
   });
 

@@ -20,14 +20,18 @@ export interface RefusedFinding {
 }
 
 /**
- * The findings that the policy refuses, the worst first; those that an exception sets aside carry it and do not count. Everything else stays a finding: it is
- * reported, and breaks no rule.
+ * The findings that the policy refuses, the worst first; those that an exception sets aside carry it and do not count.
+ * Everything else stays a finding: it is reported, and breaks no rule.
  */
 export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
     .filter((finding) => isRefused(finding, facts.policy))
     .map((finding) => {
-      const query: ExceptionQuery = { rule: "scan.severity", things: [finding.id, ...finding.aliases], package: finding.package.name };
+      const query: ExceptionQuery = {
+        rule: "scan.severity",
+        things: [finding.id, ...finding.aliases],
+        package: finding.package.name,
+      };
       const exception = findException(facts.exceptions, query, facts.now);
       return { finding, violation: exceptViolation(describeRefusal(finding, facts), exception) };
     });
@@ -44,7 +48,8 @@ export function hasFix(finding: Finding): boolean {
 }
 
 function describeRefusal(finding: Finding, { policy, base, platform }: ScanGateFacts): Violation {
-  const severity = finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
+  const severity =
+    finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
   const exploited = finding.kev === true ? " It is known to be exploited." : "";
   const hidden = finding.hidden === undefined ? "" : ` ${finding.hidden}`;
   return {
@@ -87,10 +92,16 @@ export interface DatabaseFacts {
 const clockSkew = 60 * 60 * 1000;
 
 /**
- * The violations of the data's own age. Data that does not say when it was made is as old as it could be; data from the future says nothing true.
+ * The violations of the data's own age. Data that does not say when it was made is as old as it could be; data from the
+ * future says nothing true.
  * @param updateCommand the scanner's, for the way out
  */
-export function judgeDatabase(database: DatabaseFacts, maxAge: number | "unlimited", now: Date, updateCommand?: string): Violation[] {
+export function judgeDatabase(
+  database: DatabaseFacts,
+  maxAge: number | "unlimited",
+  now: Date,
+  updateCommand?: string,
+): Violation[] {
   if (maxAge === "unlimited") return [];
   const violation = (problem: string): Violation[] => [
     {
@@ -104,8 +115,10 @@ export function judgeDatabase(database: DatabaseFacts, maxAge: number | "unlimit
   const limit = `the policy accepts ${formatDuration(maxAge)}`;
   if (built === undefined || Number.isNaN(built)) return violation(`It does not say when it was made, and ${limit}.`);
   const age = now.getTime() - built;
-  if (age < -clockSkew) return violation(`It says that it was made in the future, on ${new Date(built).toISOString()}.`);
-  if (age > maxAge) return violation(`It is of ${new Date(built).toISOString()}, ${formatDuration(age)} old, and ${limit}.`);
+  if (age < -clockSkew)
+    return violation(`It says that it was made in the future, on ${new Date(built).toISOString()}.`);
+  if (age > maxAge)
+    return violation(`It is of ${new Date(built).toISOString()}, ${formatDuration(age)} old, and ${limit}.`);
   return [];
 }
 

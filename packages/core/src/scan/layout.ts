@@ -5,7 +5,12 @@ import { InfrastructureError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { type Descriptor, type ImageConfig, mediaTypes, parseImageConfig } from "@goldenpath/registry-client/oci/manifest";
+import {
+  type Descriptor,
+  type ImageConfig,
+  mediaTypes,
+  parseImageConfig,
+} from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { createBudget, type LayerBudget, type LayerLimits, layerLimits, requireDisk } from "../layers/budget.ts";
 import { type KeptContent, keepContent, type LayerContents } from "../layers/contents.ts";
@@ -20,17 +25,21 @@ const diskStep = 64 * 1024 * 1024;
 const maxConfigBytes = 8 * 1024 * 1024;
 
 export interface LayoutOptions {
-  /** Only so many layers, the lowest first: the layers of the base that the image stands on. All of them, unless told. */
+  /**
+   * Only so many layers, the lowest first: the layers of the base that the image stands on. All of them, unless told.
+   */
   layers?: number;
   limits?: LayerLimits;
 }
 
 /**
- * Writes one image, or its lowest layers, as an OCI layout (image-spec 1.1, image-layout.md): tools that read it need no registry, no login and no proxy of their own.
- * What is in it is what was checked: each layer is the tar archive that {@link readImageLayer} read, not compressed, and is what the config says, so that nobody
- * unpacks it in another way. Manifest and config are written anew to name these; diffIDs stay as they are.
+ * Writes one image, or its lowest layers, as an OCI layout (image-spec 1.1, image-layout.md): tools that read it need
+ * no registry, no login and no proxy of their own. What is in it is what was checked: each layer is the tar archive
+ * that {@link readImageLayer} read, not compressed, and is what the config says, so that nobody unpacks it in another
+ * way. Manifest and config are written anew to name these; diffIDs stay as they are.
  * @returns what each layer has, the lowest first
- * @throws InfrastructureError `layout-invalid` (not a single image, or a full disk), `layer-contradicts`, `disk-too-small`, and what reading a layer and the client throw
+ * @throws InfrastructureError `layout-invalid` (not a single image, or a full disk), `layer-contradicts`,
+ *   `disk-too-small`, and what reading a layer and the client throw
  */
 export async function writeImageLayout(
   client: RegistryClient,
@@ -42,15 +51,24 @@ export async function writeImageLayout(
 ): Promise<LayerContents[]> {
   const where = formatReference({ ...repository, digest });
   const manifest = await client.fetchManifest({ ...repository, digest });
-  if (manifest.kind !== "image" || manifest.digest !== digest) throw invalid(`${where} is not a single image that can be written to disk`);
+  if (manifest.kind !== "image" || manifest.digest !== digest)
+    throw invalid(`${where} is not a single image that can be written to disk`);
   const configBytes = await client.fetchBlob(repository, manifest.manifest.config, maxConfigBytes);
   const config = parseImageConfig(configBytes, `of ${where}`);
   const layers = manifest.manifest.layers.slice(0, count);
   const diffIds = config.rootfs.diff_ids.slice(0, count);
-  if (config.rootfs.diff_ids.length !== manifest.manifest.layers.length || (count !== undefined && diffIds.length < count)) {
-    throw invalid(`${where} has ${manifest.manifest.layers.length} layers, and its config has ${config.rootfs.diff_ids.length} diffIDs`);
+  if (
+    config.rootfs.diff_ids.length !== manifest.manifest.layers.length ||
+    (count !== undefined && diffIds.length < count)
+  ) {
+    throw invalid(
+      `${where} has ${manifest.manifest.layers.length} layers, and its config has ${config.rootfs.diff_ids.length} diffIDs`,
+    );
   }
-  const total = [...new Map(layers.map((blob) => [blob.digest, blob])).values()].reduce((sum, blob) => sum + blob.size, 0);
+  const total = [...new Map(layers.map((blob) => [blob.digest, blob])).values()].reduce(
+    (sum, blob) => sum + blob.size,
+    0,
+  );
   const task = context.ports.progress.start(`fetching ${where}`, {
     amount: total,
     unit: "bytes",
@@ -74,7 +92,8 @@ export async function writeImageLayout(
     const first = new Map(diffIds.map((diffId, index) => [diffId, index]).reverse() as [Digest, number][]);
     const written = await mapConcurrently(parallelLayers, diffIds, async (diffId, index) => {
       // One layer twice, as often as a builder copies nothing, is one file.
-      if (first.get(diffId) !== index && layers[index]?.digest === layers[first.get(diffId) ?? 0]?.digest) return undefined;
+      if (first.get(diffId) !== index && layers[index]?.digest === layers[first.get(diffId) ?? 0]?.digest)
+        return undefined;
       try {
         return await writeLayer(work, layers[index] as Descriptor, diffId, index);
       } catch (error) {
@@ -126,7 +145,8 @@ async function writeLayer(work: Work, layer: Descriptor, diffId: Digest, index: 
       }
       await handle.writeFile(chunk);
     });
-    if (read.diffId !== diffId) throw falseLayer(`layer ${index + 1} of ${formatRepository(repository)}`, diffId, read.diffId);
+    if (read.diffId !== diffId)
+      throw falseLayer(`layer ${index + 1} of ${formatRepository(repository)}`, diffId, read.diffId);
     await file.close();
     file = undefined;
     await rename(unfinished, target);
@@ -173,7 +193,11 @@ async function writeDescription(
     config: await put(mediaTypes.ociConfig, bytes),
     layers: contents.map(({ diffId, size }) => ({ mediaType: mediaTypes.ociLayerTar, digest: diffId, size })),
   };
-  const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [await put(mediaTypes.ociManifest, encode(manifest))] };
+  const index = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociIndex,
+    manifests: [await put(mediaTypes.ociManifest, encode(manifest))],
+  };
   await writeFile(join(directory, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
   await writeFile(join(directory, "index.json"), JSON.stringify(index));
 }

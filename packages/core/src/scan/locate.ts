@@ -18,8 +18,8 @@ const manifestsByType: Readonly<Record<string, readonly string[]>> = {
 const elsewhere = ["Dockerfile", "Containerfile", "project.toml", "README.md"];
 
 /**
- * For SARIF: the file of the checkout where a finding is mended. GitHub drops results with locations that are not there, so each is looked up; where nothing
- * fits, the policy's file when it is in the checkout.
+ * For SARIF: the file of the checkout where a finding is mended. GitHub drops results with locations that are not
+ * there, so each is looked up; where nothing fits, the policy's file when it is in the checkout.
  * @param policy as given: a path or a URI
  */
 export function createLocator(workingDirectory: string, policy: string): (finding: Finding) => string {

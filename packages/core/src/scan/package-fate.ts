@@ -12,9 +12,10 @@ export interface FateFacts {
 const managerOf: Readonly<Record<string, InstalledPackage["manager"]>> = { deb: "dpkg", apk: "apk" };
 
 /**
- * Whether the layers above a base really changed the package of one of its findings. A package that has programs or libraries must have changed among these: a
- * changelog that is another says nothing. Of a package that is gone, all of them must be gone. What no database lists the files of is judged by the files in which
- * it was seen; where there is neither, it counts as unchanged.
+ * Whether the layers above a base really changed the package of one of its findings. A package that has programs or
+ * libraries must have changed among these: a changelog that is another says nothing. Of a package that is gone, all of
+ * them must be gone. What no database lists the files of is judged by the files in which it was seen; where there is
+ * neither, it counts as unchanged.
  */
 export function tellFate(facts: FateFacts, finding: Finding): PackageFate {
   const manager = managerOf[finding.package.type];
@@ -29,11 +30,17 @@ export function tellFate(facts: FateFacts, finding: Finding): PackageFate {
     const says = "the image's package database has it no more";
     return changed.length === files.length
       ? { kind: "changed", says: `${says}, and its files are gone or others` }
-      : { kind: "unchanged", claim: `${says}, and ${describe(files.length - changed.length)} of the base's version still there` };
+      : {
+          kind: "unchanged",
+          claim: `${says}, and ${describe(files.length - changed.length)} of the base's version still there`,
+        };
   }
   const versions = after.versions.join(", ");
   if (after.versions.includes(finding.package.version)) {
-    return { kind: "unchanged", claim: "the image has the same version, and another system than the base says it is of" };
+    return {
+      kind: "unchanged",
+      claim: "the image has the same version, and another system than the base says it is of",
+    };
   }
   const says = `the image's package database says ${versions}`;
   return changed.length > 0
@@ -69,7 +76,10 @@ function significantFiles(tree: FileTree, paths: readonly string[]): string[] {
     return file?.kind === "file" ? [{ path, file }] : [];
   });
   const programs = files.filter(({ path, file }) => isProgram(path, file));
-  const chosen = programs.length > 0 ? programs : files.filter(({ path }) => !/^usr\/share\/(?:doc|man|info|locale|lintian)\//.test(path));
+  const chosen =
+    programs.length > 0
+      ? programs
+      : files.filter(({ path }) => !/^usr\/share\/(?:doc|man|info|locale|lintian)\//.test(path));
   return chosen.map(({ path }) => path);
 }
 
@@ -82,7 +92,11 @@ function isChanged({ base, image }: FateFacts, path: string): boolean {
   const before = place === undefined ? undefined : findNode(base.tree, place);
   if (place === undefined || before === undefined) return false;
   const after = findNode(image.tree, place);
-  return after === undefined || after.file.kind !== before.file.kind || after.file.contentDigest !== before.file.contentDigest;
+  return (
+    after === undefined ||
+    after.file.kind !== before.file.kind ||
+    after.file.contentDigest !== before.file.contentDigest
+  );
 }
 
 /** Trees have names as byte strings, and scanners write them in UTF-8. */

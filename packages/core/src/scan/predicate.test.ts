@@ -47,7 +47,8 @@ const build = (children: ScannedChild[]) =>
     startedAt: new Date("2026-05-10T12:00:00Z"),
     finishedAt: new Date("2026-05-10T12:00:05Z"),
   });
-const resultOf = (children: ScannedChild[]) => (build(children)["scanner"] as { result: Record<string, unknown> }).result;
+const resultOf = (children: ScannedChild[]) =>
+  (build(children)["scanner"] as { result: Record<string, unknown> }).result;
 
 describe("the vulnerability predicate", () => {
   test("has cosign's fields", () => {
@@ -77,14 +78,19 @@ describe("the vulnerability predicate", () => {
   });
 
   test("of an index says which match is of which child", () => {
-    const children = [child("linux/amd64", report(match("GHSA-1"))), child("linux/arm64", report(match("GHSA-1"), match("GHSA-2")))];
+    const children = [
+      child("linux/amd64", report(match("GHSA-1"))),
+      child("linux/arm64", report(match("GHSA-1"), match("GHSA-2"))),
+    ];
     const result = resultOf(children);
     expect(result["matches"]).toMatchObject([
       { vulnerability: { id: "GHSA-1" }, platform: "linux/amd64", child: digestOf("linux/amd64") },
       { vulnerability: { id: "GHSA-1" }, platform: "linux/arm64", child: digestOf("linux/arm64") },
       { vulnerability: { id: "GHSA-2" }, platform: "linux/arm64" },
     ]);
-    expect(result["goldenpath"]).toMatchObject({ children: [{ platform: "linux/amd64" }, { platform: "linux/arm64" }] });
+    expect(result["goldenpath"]).toMatchObject({
+      children: [{ platform: "linux/amd64" }, { platform: "linux/arm64" }],
+    });
   });
 
   test("keeps every match of a large report, without what explains it, and says so", () => {

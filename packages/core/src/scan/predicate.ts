@@ -19,9 +19,10 @@ interface VulnerabilityPredicateFacts {
 }
 
 /**
- * The predicate of `https://cosign.sigstore.dev/attestation/vuln/v1`, by cosign's specs/COSIGN_VULN_ATTESTATION_SPEC.md and the fields that cosign itself
- * writes (one `scanner`; the document's older `scanners` never were). `scanner.result` is the scanner's report as the scanner renders it for evidence;
- * `result.goldenpath` says what was left out of it, what it does not have, and how much was found where readers can't count that themselves.
+ * The predicate of `https://cosign.sigstore.dev/attestation/vuln/v1`, by cosign's specs/COSIGN_VULN_ATTESTATION_SPEC.md
+ * and the fields that cosign itself writes (one `scanner`; the document's older `scanners` never were).
+ * `scanner.result` is the scanner's report as the scanner renders it for evidence; `result.goldenpath` says what was
+ * left out of it, what it does not have, and how much was found where readers can't count that themselves.
  */
 export function buildVulnerabilityPredicate(facts: VulnerabilityPredicateFacts): Record<string, unknown> {
   const { run, scan, scanner } = facts;

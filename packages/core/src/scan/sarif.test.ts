@@ -85,7 +85,9 @@ describe("SARIF", () => {
 
   test("an excepted finding is there, and suppressed", () => {
     const { results } = run([finding(), finding({ id: "GHSA-2" })], ({ id }) => id === "GHSA-2");
-    expect(results.find(({ ruleId }) => ruleId === "GHSA-2")?.suppressions).toMatchObject([{ kind: "external", justification: /team/ }]);
+    expect(results.find(({ ruleId }) => ruleId === "GHSA-2")?.suppressions).toMatchObject([
+      { kind: "external", justification: /team/ },
+    ]);
     expect(results.find(({ ruleId }) => ruleId !== "GHSA-2")?.suppressions).toBeUndefined();
   });
 
@@ -102,7 +104,9 @@ describe("SARIF", () => {
     ];
     expect(new Set(prints).size).toBe(4);
     expect(print({ package: { name: "lodash", version: "4.17.19", type: "npm" } })).toBe(print());
-    expect(run([], undefined, "registry.test/a").automationDetails.id).not.toBe(run([], undefined, "registry.test/b").automationDetails.id);
+    expect(run([], undefined, "registry.test/a").automationDetails.id).not.toBe(
+      run([], undefined, "registry.test/b").automationDetails.id,
+    );
   });
 
   test("more than GitHub takes are cut from the least severe, and counted", () => {
@@ -126,7 +130,8 @@ describe("the file that a finding is mended in", () => {
     await mkdir(join(root, name, ".."), { recursive: true });
     await writeFile(join(root, name), "");
   };
-  const locate = (policy: string, type = "npm") => createLocator(root, policy)(finding({ package: { name: "x", version: "1", type } }));
+  const locate = (policy: string, type = "npm") =>
+    createLocator(root, policy)(finding({ package: { name: "x", version: "1", type } }));
 
   test("is the lock file of its kind", async () => {
     await put("package.json");

@@ -12,15 +12,19 @@ interface SarifFacts {
   scanner: { name: string; version: string };
   /** HOST/NAME: alerts of two images don't close each other's. */
   repository: string;
-  /** Where a reader changes the thing: a path in the checkout, with slashes. GitHub drops results whose location is not in it. */
+  /**
+   * Where a reader changes the thing: a path in the checkout, with slashes. GitHub drops results whose location is not
+   * in it.
+   */
   locate(finding: Finding): string;
   /** The policy's exception that keeps a finding from counting. */
   exception(finding: Finding): Violation["exception"];
 }
 
 /**
- * The findings as SARIF 2.1.0 for GitHub code scanning: one run, one rule for each vulnerability, the worst first. Locations are files of the checkout and never
- * `image:` URIs; the package and its place in the image are the logical location.
+ * The findings as SARIF 2.1.0 for GitHub code scanning: one run, one rule for each vulnerability, the worst first.
+ * Locations are files of the checkout and never `image:` URIs; the package and its place in the image are the logical
+ * location.
  */
 export function buildSarif(facts: SarifFacts): Record<string, unknown> {
   const findings = sortFindings(facts.findings).slice(0, maxResults);
@@ -59,9 +63,13 @@ function buildRule(ofRule: readonly Finding[]): Record<string, unknown> {
   const text = finding.description ?? `${finding.id} in ${finding.package.name}`;
   return {
     id: finding.id,
-    shortDescription: { text: cut(`${finding.id} in ${[...new Set(ofRule.map((entry) => entry.package.name))].join(", ")}`, 1_000) },
+    shortDescription: {
+      text: cut(`${finding.id} in ${[...new Set(ofRule.map((entry) => entry.package.name))].join(", ")}`, 1_000),
+    },
     fullDescription: { text: cut(text, 1_000) },
-    help: { text: cut([text, ...finding.aliases.map((alias) => `Also ${alias}.`), ...finding.urls].join("\n"), 10_000) },
+    help: {
+      text: cut([text, ...finding.aliases.map((alias) => `Also ${alias}.`), ...finding.urls].join("\n"), 10_000),
+    },
     ...(finding.urls[0] === undefined ? {} : { helpUri: finding.urls[0] }),
     properties: {
       "security-severity": securitySeverity(finding),
@@ -79,11 +87,18 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
     ruleId: finding.id,
     ruleIndex,
     level: levels[gateSeverity(finding)],
-    message: { text: `${pkg.name} ${pkg.version} (${pkg.type}) has ${finding.id}, severity ${finding.severity}: ${fixed}.` },
+    message: {
+      text: `${pkg.name} ${pkg.version} (${pkg.type}) has ${finding.id}, severity ${finding.severity}: ${fixed}.`,
+    },
     locations: [
       {
-        physicalLocation: { artifactLocation: { uri: encodeURI(facts.locate(finding).toWellFormed()) }, region: { startLine: 1 } },
-        logicalLocations: [{ name: pkg.name, fullyQualifiedName: pkg.purl ?? `${pkg.type}:${pkg.name}@${pkg.version}`, kind: "package" }],
+        physicalLocation: {
+          artifactLocation: { uri: encodeURI(facts.locate(finding).toWellFormed()) },
+          region: { startLine: 1 },
+        },
+        logicalLocations: [
+          { name: pkg.name, fullyQualifiedName: pkg.purl ?? `${pkg.type}:${pkg.name}@${pkg.version}`, kind: "package" },
+        ],
       },
     ],
     // GitHub tells alerts apart by this; without it, it hashes the line, which is the same for all of them.
@@ -97,13 +112,20 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
       ? {}
       : {
           suppressions: [
-            { kind: "external", status: "accepted", justification: `${exception.reason} (${exception.owner}, until ${exception.expires})` },
+            {
+              kind: "external",
+              status: "accepted",
+              justification: `${exception.reason} (${exception.owner}, until ${exception.expires})`,
+            },
           ],
         }),
   };
 }
 
-/** Whose package it is, whatever its version is: `group/name` of a Maven artifact. An alert stays the same one when its package is updated. */
+/**
+ * Whose package it is, whatever its version is: `group/name` of a Maven artifact. An alert stays the same one when its
+ * package is updated.
+ */
 function nameOf({ name, purl }: Finding["package"]): string {
   const [, group] = /^pkg:maven\/([^/@?#]+)\//.exec(purl ?? "") ?? [];
   return group === undefined ? name : `${decodeURIComponent(group)}/${name}`;
@@ -117,7 +139,10 @@ const levels: Record<Severity, "error" | "warning" | "note"> = {
   negligible: "note",
 };
 
-/** GitHub's bands: above 9 critical, above 7 high, above 4 medium, the rest low; 0 would be none. Each from, up to and not with, and what stands for it. */
+/**
+ * GitHub's bands: above 9 critical, above 7 high, above 4 medium, the rest low; 0 would be none. Each from, up to and
+ * not with, and what stands for it.
+ */
 const scores: Record<Severity, readonly [number, number, string]> = {
   critical: [9, 10.1, "9.5"],
   high: [7, 9, "8.0"],
@@ -126,10 +151,15 @@ const scores: Record<Severity, readonly [number, number, string]> = {
   negligible: [0.1, 4, "0.1"],
 };
 
-/** The score where it is in the band of the severity that the gate goes by, else one that is: code scanning and the gate are not to contradict each other. */
+/**
+ * The score where it is in the band of the severity that the gate goes by, else one that is: code scanning and the gate
+ * are not to contradict each other.
+ */
 function securitySeverity(finding: Finding): string {
   const [from, to, representative] = scores[gateSeverity(finding)];
-  return finding.cvss !== undefined && finding.cvss >= from && finding.cvss < to ? finding.cvss.toFixed(1) : representative;
+  return finding.cvss !== undefined && finding.cvss >= from && finding.cvss < to
+    ? finding.cvss.toFixed(1)
+    : representative;
 }
 
 function cut(text: string, length: number): string {

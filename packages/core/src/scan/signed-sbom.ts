@@ -13,7 +13,10 @@ export interface SignedSbom {
   signer: string;
 }
 
-/** The signers whose word counts for a build wherever the policy asks for one: a lesser environment's must not speak for all. */
+/**
+ * The signers whose word counts for a build wherever the policy asks for one: a lesser environment's must not speak for
+ * all.
+ */
 export function listBuildSigners({ environments }: Pick<Policy, "environments">): Set<string> {
   const lists = Object.values(environments).flatMap(({ requires }) =>
     requires.filter(({ stage }) => stage === "build").map(({ signers }) => signers),
@@ -23,8 +26,8 @@ export function listBuildSigners({ environments }: Pick<Policy, "environments">)
 }
 
 /**
- * The SBOM of one platform's image that the build stage signed, the newest of them: made of bytes that were checked, so nobody has to unpack the image again. It is
- * believed by its signature alone.
+ * The SBOM of one platform's image that the build stage signed, the newest of them: made of bytes that were checked, so
+ * nobody has to unpack the image again. It is believed by its signature alone.
  * @returns undefined where none is signed; `problem` where one is and can't be used
  * @throws as collectEvidence: that the registry can't be asked is an error
  */

@@ -19,7 +19,12 @@ const finding = (fields: Partial<Finding> = {}): Finding => ({
 });
 const result = (verdict: "pass" | "fail", violations: StageResult["violations"] = []) =>
   ({ stage: "scan", verdict, violations, notes: [] }) as unknown as StageResult;
-const render = (findings: Finding[], verdict: "pass" | "fail" = "pass", violations: StageResult["violations"] = [], audit = false) =>
+const render = (
+  findings: Finding[],
+  verdict: "pass" | "fail" = "pass",
+  violations: StageResult["violations"] = [],
+  audit = false,
+) =>
   renderScanSummary({
     result: result(verdict, violations),
     findings,
@@ -35,7 +40,13 @@ test("says the verdict, the numbers and what to do, and folds what is not refuse
     problem: "bad",
     wayOut: "Update lodash to 4.17.21 (npm).",
   };
-  const low = finding({ id: "CVE-2010-4756", severity: "negligible", fixState: "not-fixed", fixedVersions: [], origin: "base" });
+  const low = finding({
+    id: "CVE-2010-4756",
+    severity: "negligible",
+    fixState: "not-fixed",
+    fixedVersions: [],
+    origin: "base",
+  });
   const text = render([finding(), low], "fail", [refused]);
   expect(text).toContain("❌ fail");
   expect(text).toContain("Update lodash to 4.17.21");
@@ -66,7 +77,11 @@ test("a finding on two platforms counts and shows once", () => {
 });
 
 test("what an image says can't break the table or bring HTML", () => {
-  const evil = finding({ severity: "low", id: "<img src=x>", package: { name: "a|b <script>", version: "1\n2", type: "npm" } });
+  const evil = finding({
+    severity: "low",
+    id: "<img src=x>",
+    package: { name: "a|b <script>", version: "1\n2", type: "npm" },
+  });
   expect(render([evil])).not.toMatch(/<img|<script|a\|b/);
 });
 

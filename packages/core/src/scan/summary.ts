@@ -1,6 +1,13 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type Finding, type FindingCounts, findingSeverities, fixTarget, mergeFindings, sortFindings } from "./finding.ts";
+import {
+  type Finding,
+  type FindingCounts,
+  findingSeverities,
+  fixTarget,
+  mergeFindings,
+  sortFindings,
+} from "./finding.ts";
 import { isRefused, type ScanGateFacts } from "./gate.ts";
 
 /** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
@@ -18,14 +25,18 @@ interface ScanSummaryFacts {
 export function renderScanSummary(facts: ScanSummaryFacts): string {
   const { result, counts } = facts;
   const total = findingSeverities.reduce((sum, severity) => sum + counts[severity], 0);
-  const numbers = findingSeverities.filter((severity) => counts[severity] > 0).map((severity) => `${counts[severity]} ${severity}`);
+  const numbers = findingSeverities
+    .filter((severity) => counts[severity] > 0)
+    .map((severity) => `${counts[severity]} ${severity}`);
   return [
     renderResultMarkdown(result, "scan").trimEnd(),
     "",
     total === 0
       ? "No known vulnerabilities."
       : `**${total} ${total === 1 ? "vulnerability" : "vulnerabilities"}**: ${numbers.join(", ")}. ${describeRule(facts.policy)}`,
-    ...(facts.audit && result.verdict === "fail" ? ["", "`mode: audit`: the step does not fail, the verdict stays."] : []),
+    ...(facts.audit && result.verdict === "fail"
+      ? ["", "`mode: audit`: the step does not fail, the verdict stays."]
+      : []),
     "",
     ...renderOthers(facts),
   ].join("\n");

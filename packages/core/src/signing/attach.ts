@@ -42,9 +42,10 @@ export interface AttachKnowledge {
 const concurrency = 8;
 
 /**
- * Signs a statement and attaches it to the image and to each child, as referrers like cosign's. The bundle is one; the image's own referrer comes last, so that
- * where it is, the others are. A statement of the same bytes and key that the image has already is not signed again (an ECDSA signature differs each time, and
- * every attempt would leave another referrer); what is missing of it is added.
+ * Signs a statement and attaches it to the image and to each child, as referrers like cosign's. The bundle is one; the
+ * image's own referrer comes last, so that where it is, the others are. A statement of the same bytes and key that the
+ * image has already is not signed again (an ECDSA signature differs each time, and every attempt would leave another
+ * referrer); what is missing of it is added.
  * @throws UserError `statement-mismatch` where the statement does not name each of them; the client's errors
  */
 export async function attachStatement(
@@ -58,9 +59,12 @@ export async function attachStatement(
   const children = target.children.filter((child) => child.digest !== target.image.digest);
   for (const { digest } of [...children, target.image]) {
     if (!namesSubject(statement, digest)) {
-      throw new UserError(`a statement of type ${statement.predicateType} does not name ${digest}, which it is to be attached to`, {
-        code: "statement-mismatch",
-      });
+      throw new UserError(
+        `a statement of type ${statement.predicateType} does not name ${digest}, which it is to be attached to`,
+        {
+          code: "statement-mismatch",
+        },
+      );
     }
   }
   const existing = known.isNew === true ? undefined : await findExisting(client, target, statement, signer);
@@ -109,8 +113,9 @@ interface Existing {
 }
 
 /**
- * The evidence on the image with the same payload and a signature of this signer. Told cheaply: of what the list shows, only what does not say that it is of another
- * predicate type is fetched, the last ones first, and not more than some. Not found means signed once more, which is harmless.
+ * The evidence on the image with the same payload and a signature of this signer. Told cheaply: of what the list shows,
+ * only what does not say that it is of another predicate type is fetched, the last ones first, and not more than some.
+ * Not found means signed once more, which is harmless.
  */
 async function findExisting(
   client: RegistryClient,
@@ -123,7 +128,8 @@ async function findExisting(
   const source = { client: rememberReads(client), repository: target.repository };
   const listed = await client.listReferrers(target.repository, target.image.digest);
   const likely = listed.filter(
-    (descriptor) => (descriptor.annotations?.[predicateAnnotation] ?? statement.predicateType) === statement.predicateType,
+    (descriptor) =>
+      (descriptor.annotations?.[predicateAnnotation] ?? statement.predicateType) === statement.predicateType,
   );
   for (const { digest } of likely.slice(-maxCandidates).reverse()) {
     // Somebody's broken referrer must not keep a stage from speaking; a registry that is down fails at the push.

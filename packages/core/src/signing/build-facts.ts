@@ -16,9 +16,11 @@ export interface BuildHints {
 }
 
 /**
- * What the job that attests a build sees for itself. The source, the commit and the workflow are its own context's, which nobody can set but the runner; what
- * the image proves of its builder is for the strategy to say. The build's own word for either is not asked for: it ran strangers' code.
- * @param bases one per child, undefined for a child that stands on no approved base: then there is no builder, and the gate says so
+ * What the job that attests a build sees for itself. The source, the commit and the workflow are its own context's,
+ * which nobody can set but the runner; what the image proves of its builder is for the strategy to say. The build's own
+ * word for either is not asked for: it ran strangers' code.
+ * @param bases one per child, undefined for a child that stands on no approved base: then there is no builder, and the
+ *   gate says so
  * @throws UserError `source-unknown`, `strategy-unknown`; PolicyViolation `build.strategy`
  */
 export function describeBuild(
@@ -35,13 +37,19 @@ export function describeBuild(
     });
   }
   const found = bases.filter((base) => base !== undefined);
-  const proven = proveBuild({ children: bases.map((base, index) => ({ base, config: configs[index] })) }, policy.policy, strategy);
+  const proven = proveBuild(
+    { children: bases.map((base, index) => ({ base, config: configs[index] })) },
+    policy.policy,
+    strategy,
+  );
   return {
     image,
     source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
     buildType: proven.strategy.buildType,
     builders: policy.policy.build.builders.filter((builder) => proven.proof.builders.includes(builder.name)),
-    bases: [...new Map(found.map((base) => [base.digest, { repository: base.repository, digest: base.digest }])).values()],
+    bases: [
+      ...new Map(found.map((base) => [base.digest, { repository: base.repository, digest: base.digest }])).values(),
+    ],
     materials: proven.proof.materials,
     buildSays: proven.buildSays,
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
@@ -58,7 +66,10 @@ interface ProvenBuild {
   buildSays?: { strategy: string };
 }
 
-/** By the strategy that is named, or the only one that the policy allows; of several, by the one whose mark the image bears, which the build put there. */
+/**
+ * By the strategy that is named, or the only one that the policy allows; of several, by the one whose mark the image
+ * bears, which the build put there.
+ */
 function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | undefined): ProvenBuild {
   const allowed = [...new Set(policy.build.strategies)];
   const prove = (name: StrategyName): ProvenBuild => {
@@ -80,9 +91,12 @@ function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | unde
 }
 
 function notAllowed(named: string, policy: Policy): PolicyViolation {
-  return new PolicyViolation(`strategy '${named}' is not one that policy '${policy.name}' allows: ${policy.build.strategies.join(", ")}`, {
-    code: "build-strategy-not-allowed",
-    rule: "build.strategy",
-    wayOut: "Build by a strategy that is allowed, or have this one added to the policy's build.strategies.",
-  });
+  return new PolicyViolation(
+    `strategy '${named}' is not one that policy '${policy.name}' allows: ${policy.build.strategies.join(", ")}`,
+    {
+      code: "build-strategy-not-allowed",
+      rule: "build.strategy",
+      wayOut: "Build by a strategy that is allowed, or have this one added to the policy's build.strategies.",
+    },
+  );
 }

@@ -4,7 +4,13 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
 import { predicateAnnotation, unknownKeyReason } from "./predicates.ts";
-import { type EvidencePlace, type EvidenceSource, findTagged, readReferrer, type TrustedSchemes } from "./read-referrer.ts";
+import {
+  type EvidencePlace,
+  type EvidenceSource,
+  findTagged,
+  readReferrer,
+  type TrustedSchemes,
+} from "./read-referrer.ts";
 import { allSchemes, kindOf } from "./schemes/find.ts";
 import type { FoundReferrer, SignedPayload } from "./schemes/scheme.ts";
 import { namesSubject, parseStatement } from "./statement.ts";
@@ -20,10 +26,12 @@ export const maxEvidenceBytes = 256 * 1024 * 1024;
 const concurrency = 8;
 
 /**
- * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts for nothing. No descriptor of the list is
- * believed: each manifest is fetched, must name `subject` itself, and must hold what a scheme signs and nothing else. A bundle that several referrers carry is one
- * statement. A referrer that is broken counts for nothing; that the registry cannot be asked is an error, never "not there".
- * @throws InfrastructureError as the client's, and `too-much-evidence`; UserError `key-invalid` or `key-unsupported` for a key of the policy
+ * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts
+ * for nothing. No descriptor of the list is believed: each manifest is fetched, must name `subject` itself, and must
+ * hold what a scheme signs and nothing else. A bundle that several referrers carry is one statement. A referrer that is
+ * broken counts for nothing; that the registry cannot be asked is an error, never "not there".
+ * @throws InfrastructureError as the client's, and `too-much-evidence`; UserError `key-invalid` or `key-unsupported`
+ *   for a key of the policy
  */
 export async function collectEvidence(
   client: EvidenceSource["client"],
@@ -33,12 +41,15 @@ export async function collectEvidence(
   limits: { referrers: number; evidenceBytes: number } = { referrers: maxReferrers, evidenceBytes: maxEvidenceBytes },
 ): Promise<CollectedEvidence> {
   const trusted = trustSigners(signers);
-  const digests = [...new Set((await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest))];
+  const digests = [
+    ...new Set((await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest)),
+  ];
   const where = `${formatRepository(repository)}@${subject}`;
   let referrers = 0;
   const count = (more: number): void => {
     referrers += more;
-    if (referrers > limits.referrers) throw tooMuch(where, `${referrers} referrers, and ${limits.referrers} are read at most`);
+    if (referrers > limits.referrers)
+      throw tooMuch(where, `${referrers} referrers, and ${limits.referrers} are read at most`);
   };
   count(digests.length);
   const source: EvidenceSource = { client, repository, count };
@@ -61,10 +72,14 @@ export async function collectEvidence(
     // One statement may have signatures of several, each on a referrer of its own.
     const key = [found.bundle.digest, ...found.signers].join(" ");
     const same = statements.get(key);
-    // Of several wrappings of one bundle the honest one is taken, so that nobody who adds another changes what is carried on.
+    // Of several wrappings of one bundle the honest one is taken, so that nobody who adds another changes what is
+    // carried on.
     if (same === undefined || (isMislabelled(same) && !isMislabelled(found))) statements.set(key, found);
   }
-  return { statements: [...statements.values()], rejected: read.flat().flatMap((found) => ("statement" in found ? [] : [found])) };
+  return {
+    statements: [...statements.values()],
+    rejected: read.flat().flatMap((found) => ("statement" in found ? [] : [found])),
+  };
 }
 
 /** True where what a referrer says of its bundle is not what is signed in it. */
@@ -76,7 +91,8 @@ export function isMislabelled({ referrer, statement }: Pick<VerifiedStatement, "
 const trustedSigners = new WeakMap<Policy["signers"], TrustedSchemes>();
 
 /**
- * The policy's signers, by their schemes, as what verifies. Kept with the policy: a scheme remembers whose a bundle is, which lies at the source and at the destination.
+ * The policy's signers, by their schemes, as what verifies. Kept with the policy: a scheme remembers whose a bundle is,
+ * which lies at the source and at the destination.
  * @throws UserError `key-invalid`, `key-unsupported`
  */
 function trustSigners(signers: Policy["signers"]): TrustedSchemes {
@@ -134,18 +150,29 @@ function verifyPayload(
   const below = (signed.below ?? []).map(
     ({ manifest, descriptor }): EvidencePart => ({ subject: manifest.subject?.digest ?? subject, descriptor }),
   );
-  return { subject, signers: [...signed.signers], statement, bundle: signed.bundle, referrer, ...(below.length === 0 ? {} : { below }) };
+  return {
+    subject,
+    signers: [...signed.signers],
+    statement,
+    bundle: signed.bundle,
+    referrer,
+    ...(below.length === 0 ? {} : { below }),
+  };
 }
 
 function readClaims(statement: Statement): Pick<RejectedReferrer, "claimedPredicateType" | "claimedVerifierId"> {
   const verifierId = summaryVerifierId(statement);
-  return { claimedPredicateType: statement.predicateType, ...(verifierId === undefined ? {} : { claimedVerifierId: verifierId }) };
+  return {
+    claimedPredicateType: statement.predicateType,
+    ...(verifierId === undefined ? {} : { claimedVerifierId: verifierId }),
+  };
 }
 
 function tooMuch(where: string, what: string): InfrastructureError {
   return new InfrastructureError(`${where} has ${what}`, {
     code: "too-much-evidence",
     safeToRetry: false,
-    wayOut: "Look at what refers to the image (`oras discover`), and build it again into a repository where only the path's stages write.",
+    wayOut:
+      "Look at what refers to the image (`oras discover`), and build it again into a repository where only the path's stages write.",
   });
 }

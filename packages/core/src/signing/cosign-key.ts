@@ -9,14 +9,20 @@ export class WrongPassphrase extends Error {}
 
 const base64 = z.base64().transform((text) => new Uint8Array(Buffer.from(text, "base64")));
 
-/** The JSON inside cosign's key files, as go-securesystemslib's `encrypted` package writes it: scrypt, then a NaCl secret box. */
+/**
+ * The JSON inside cosign's key files, as go-securesystemslib's `encrypted` package writes it: scrypt, then a NaCl
+ * secret box.
+ */
 const encryptedKeySchema = z.object({
   kdf: z.object({
     name: z.literal("scrypt"),
     params: z.object({ N: z.number().int().min(2), r: z.number().int().min(1), p: z.number().int().min(1).max(16) }),
     salt: base64,
   }),
-  cipher: z.object({ name: z.literal("nacl/secretbox"), nonce: base64.refine((nonce) => nonce.length === nacl.secretbox.nonceLength) }),
+  cipher: z.object({
+    name: z.literal("nacl/secretbox"),
+    nonce: base64.refine((nonce) => nonce.length === nacl.secretbox.nonceLength),
+  }),
   ciphertext: base64,
 });
 
@@ -50,10 +56,13 @@ export async function decryptCosignKey(body: string, passphrase: string): Promis
 
 function parseEncryptedKey(body: string): z.infer<typeof encryptedKeySchema> {
   const invalid = (): UserError =>
-    new UserError("the key file says it is cosign's, and its content is not: scrypt and nacl/secretbox parameters are wanted", {
-      code: "key-invalid",
-      wayOut: "Copy the file again as `cosign generate-key-pair` wrote it.",
-    });
+    new UserError(
+      "the key file says it is cosign's, and its content is not: scrypt and nacl/secretbox parameters are wanted",
+      {
+        code: "key-invalid",
+        wayOut: "Copy the file again as `cosign generate-key-pair` wrote it.",
+      },
+    );
   let json: unknown;
   try {
     json = parseJson(Buffer.from(body, "base64").toString("utf8"));

@@ -7,11 +7,15 @@ import type { FoundBase } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 
 /**
- * The attesting job's own look at an image: per child the approved base that its layers start with, or undefined. A base that only the config claims, while the
- * layers hold something else, is none.
+ * The attesting job's own look at an image: per child the approved base that its layers start with, or undefined. A
+ * base that only the config claims, while the layers hold something else, is none.
  * @throws as gatherApprovedBases and hasFalseLayer do: a base that cannot be looked at is an error, not "another base"
  */
-export async function gatherBases(client: RegistryClient, image: ImageFacts, policy: LoadedPolicy): Promise<(FoundBase | undefined)[]> {
+export async function gatherBases(
+  client: RegistryClient,
+  image: ImageFacts,
+  policy: LoadedPolicy,
+): Promise<(FoundBase | undefined)[]> {
   const repository: Repository = { registry: image.reference.registry, name: image.reference.name };
   const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
   const found: (FoundBase | undefined)[] = [];
@@ -22,7 +26,11 @@ export async function gatherBases(client: RegistryClient, image: ImageFacts, pol
       continue;
     }
     const [base] = match.bases;
-    found.push({ names: match.bases.map((each) => each.name), repository: parseRepository(base.image), digest: base.digest });
+    found.push({
+      names: match.bases.map((each) => each.name),
+      repository: parseRepository(base.image),
+      digest: base.digest,
+    });
   }
   return found;
 }

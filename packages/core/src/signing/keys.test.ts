@@ -30,7 +30,9 @@ const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const publicPem = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
 const pkcs8 = pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 const sec1 = pair.privateKey.export({ type: "sec1", format: "pem" }).toString();
-const encrypted = pair.privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }).toString();
+const encrypted = pair.privateKey
+  .export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase })
+  .toString();
 const der = pair.privateKey.export({ type: "pkcs8", format: "der" });
 
 /** As cosign writes it, but for cheap scrypt parameters; `change` is what the file then says otherwise. */
@@ -48,16 +50,21 @@ function cosignKey(label: string, change: { N?: number; cipher?: string } = {}, 
   return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 }
 
-async function failureOf(key: string, given: { passphrase?: string; env?: Record<string, string> } = {}): Promise<UserError> {
+async function failureOf(
+  key: string,
+  given: { passphrase?: string; env?: Record<string, string> } = {},
+): Promise<UserError> {
   const error = await loadSigner({ key, passphrase: given.passphrase }, contextWith(given.env)).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(UserError);
   const failure = error as UserError;
-  // Whatever goes wrong, nothing of what was given is told: no line of a key, no passphrase, and no library's error behind it.
+  // Whatever goes wrong, nothing of what was given is told: no line of a key, no passphrase, and no library's error
+  // behind it.
   const told = `${failure.message} ${failure.wayOut ?? ""}`;
-  for (const line of key.split("\n").filter((each) => each.length > 40 && !each.startsWith("-----"))) expect(told).not.toContain(line);
+  for (const line of key.split("\n").filter((each) => each.length > 40 && !each.startsWith("-----")))
+    expect(told).not.toContain(line);
   expect(told).not.toContain(given.passphrase ?? passphrase);
   expect(failure.cause).toBeUndefined();
   return failure;
@@ -65,7 +72,8 @@ async function failureOf(key: string, given: { passphrase?: string; env?: Record
 
 describe("a key that is refused", () => {
   const pem = (type: "rsa" | "ed25519", options = {}): string => {
-    const keys = type === "rsa" ? generateKeyPairSync("rsa", { modulusLength: 2048, ...options }) : generateKeyPairSync("ed25519");
+    const keys =
+      type === "rsa" ? generateKeyPairSync("rsa", { modulusLength: 2048, ...options }) : generateKeyPairSync("ed25519");
     return keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   };
   const p384 = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
@@ -73,11 +81,19 @@ describe("a key that is refused", () => {
   test.each<[string, () => string, string, string]>([
     ["RSA", () => pem("rsa"), "key-unsupported", "an RSA key of 2048 bits"],
     ["Ed25519", () => pem("ed25519"), "key-unsupported", "a key of type ed25519"],
-    ["P-384", () => p384.export({ type: "pkcs8", format: "pem" }).toString(), "key-unsupported", "an ECDSA key on secp384r1"],
+    [
+      "P-384",
+      () => p384.export({ type: "pkcs8", format: "pem" }).toString(),
+      "key-unsupported",
+      "an ECDSA key on secp384r1",
+    ],
     ["a public key", () => publicPem, "key-unsupported", "a public key"],
     [
       "PKCS#1",
-      () => generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs1", format: "pem" }).toString(),
+      () =>
+        generateKeyPairSync("rsa", { modulusLength: 2048 })
+          .privateKey.export({ type: "pkcs1", format: "pem" })
+          .toString(),
       "key-unsupported",
       "'RSA PRIVATE KEY'",
     ],
@@ -97,9 +113,19 @@ describe("a key that is refused", () => {
     ["armour that does not end", () => pkcs8.replace(/-----END.*/s, ""), "key-invalid", "neither a path"],
     ["two keys", () => pkcs8 + sec1, "key-invalid", "2 PEM blocks (PRIVATE KEY, EC PRIVATE KEY)"],
     ["nothing", () => "  ", "key-missing", "was not given"],
-    ["base64 without armour, in lines", () => pkcs8.split("\n").slice(1, -2).join("\n"), "key-invalid", "neither a path"],
+    [
+      "base64 without armour, in lines",
+      () => pkcs8.split("\n").slice(1, -2).join("\n"),
+      "key-invalid",
+      "neither a path",
+    ],
     ["base64 without armour, in one line", () => der.toString("base64"), "key-unreadable", "not shown"],
-    ["a file that is not there", () => "keys/none.pem", "key-unreadable", "'keys/none.pem' cannot be read: it does not exist"],
+    [
+      "a file that is not there",
+      () => "keys/none.pem",
+      "key-unreadable",
+      "'keys/none.pem' cannot be read: it does not exist",
+    ],
     ["a directory", () => ".", "key-unreadable", "not a file"],
     ["a variable that is not set", () => "env://SCAN_KEY", "key-missing", "SCAN_KEY is not set"],
     ["a variable without a name", () => "env://", "key-missing", "no name"],
@@ -111,7 +137,10 @@ describe("a key that is refused", () => {
 
   test("an encrypted one without, or with the wrong passphrase", async () => {
     for (const key of [encrypted, cosignKey("ENCRYPTED SIGSTORE PRIVATE KEY")]) {
-      expect(await failureOf(key)).toMatchObject({ code: "key-passphrase", message: expect.stringContaining("no passphrase was given") });
+      expect(await failureOf(key)).toMatchObject({
+        code: "key-passphrase",
+        message: expect.stringContaining("no passphrase was given"),
+      });
       expect(await failureOf(key, { passphrase: "Tr0ub4dor" })).toMatchObject({
         code: "key-passphrase",
         message: expect.stringContaining("wrong"),
@@ -125,7 +154,9 @@ describe("a key that is refused", () => {
     ["N that is no power of two", cosignKey("ENCRYPTED SIGSTORE PRIVATE KEY", { N: 1000 })],
     ["another cipher", cosignKey("ENCRYPTED SIGSTORE PRIVATE KEY", { cipher: "none" })],
     ["no JSON", "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----"],
-  ])("cosign's file with %s", async (_name, key) => expect((await failureOf(key, { passphrase })).code).toBe("key-invalid"));
+  ])("cosign's file with %s", async (_name, key) =>
+    expect((await failureOf(key, { passphrase })).code).toBe("key-invalid"),
+  );
 
   test("cosign's file with an Ed25519 key in it", async () => {
     const content = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "der" });
@@ -155,7 +186,11 @@ describe("a key that is taken", () => {
     ["encrypted PKCS#8", encrypted, { passphrase }],
     ["encrypted PKCS#8, by COSIGN_PASSWORD", encrypted, { env: { COSIGN_PASSWORD: passphrase } }],
     ["cosign's", cosignKey("ENCRYPTED SIGSTORE PRIVATE KEY"), { passphrase }],
-    ["cosign's, by COSIGN_PASSWORD", cosignKey("ENCRYPTED COSIGN PRIVATE KEY"), { env: { COSIGN_PASSWORD: passphrase } }],
+    [
+      "cosign's, by COSIGN_PASSWORD",
+      cosignKey("ENCRYPTED COSIGN PRIVATE KEY"),
+      { env: { COSIGN_PASSWORD: passphrase } },
+    ],
     ["a passphrase before COSIGN_PASSWORD", encrypted, { passphrase, env: { COSIGN_PASSWORD: "another" } }],
     ["a path", "private.pem", {}],
     ["an absolute path", join(directory, "private.pem"), {}],
@@ -199,13 +234,15 @@ describe("key pairs and public keys", () => {
   });
 
   test("a policy's key of another kind, or none, is refused by the name of its signer", () => {
-    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }).toString();
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 })
+      .publicKey.export({ type: "spki", format: "pem" })
+      .toString();
     expect(() => parsePublicKey(rsa, "the public key of signer 'scan'")).toThrow(
       "the public key of signer 'scan' is an RSA key of 2048 bits",
     );
-    expect(() => parsePublicKey("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "the public key")).toThrow(
-      "not a public key",
-    );
+    expect(() =>
+      parsePublicKey("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "the public key"),
+    ).toThrow("not a public key");
     expect(() => parsePublicKey(pkcs8, "the public key")).toThrow("not a public key");
   });
 });

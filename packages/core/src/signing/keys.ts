@@ -18,11 +18,16 @@ export interface KeyInput {
 const maxKeyBytes = 64 * 1024;
 
 /**
- * The private key of a stage → a signer. Takes PKCS#8 (plain or encrypted), SEC1, and cosign's own encrypted files, all in PEM and of ECDSA P-256.
- * The key and the passphrase are masked before anything is done with them, and are in no error message; nor is a crypto library's error, as a cause.
- * @throws UserError `key-missing`, `key-unreadable`, `key-invalid`, `key-unsupported`, `key-passphrase` (needed and not given, or wrong)
+ * The private key of a stage → a signer. Takes PKCS#8 (plain or encrypted), SEC1, and cosign's own encrypted files, all
+ * in PEM and of ECDSA P-256. The key and the passphrase are masked before anything is done with them, and are in no
+ * error message; nor is a crypto library's error, as a cause.
+ * @throws UserError `key-missing`, `key-unreadable`, `key-invalid`, `key-unsupported`, `key-passphrase` (needed and not
+ *   given, or wrong)
  */
-export async function loadSigner(input: KeyInput, context: Pick<Context, "env" | "ports" | "workingDirectory">): Promise<KeySigner> {
+export async function loadSigner(
+  input: KeyInput,
+  context: Pick<Context, "env" | "ports" | "workingDirectory">,
+): Promise<KeySigner> {
   if (input.passphrase !== undefined && input.passphrase !== "") context.ports.mask(input.passphrase);
   const text = await readKeyText(input.key, context);
   maskKey(text, context);
@@ -45,7 +50,8 @@ export function generateKeyPair(): { privateKeyPem: string; publicKeyPem: string
 
 async function readKeyText(key: string, context: Pick<Context, "env" | "ports" | "workingDirectory">): Promise<string> {
   const given = key.trim();
-  if (given === "") throw new UserError("input 'key' is required and was not given", { code: "key-missing", wayOut: makeKey });
+  if (given === "")
+    throw new UserError("input 'key' is required and was not given", { code: "key-missing", wayOut: makeKey });
   if (given.includes("-----BEGIN")) return given;
   const name = /^env:\/\/(.*)$/s.exec(given)?.[1];
   if (name !== undefined) {
@@ -73,15 +79,19 @@ async function readKeyFile(path: string, context: Pick<Context, "ports" | "worki
       code: "key-unreadable",
       wayOut: "Give input 'key' a path, env://NAME, or the PEM text of the private key.",
     });
-  const file = await open(isAbsolute(path) ? path : resolve(context.workingDirectory, path)).catch((error: NodeJS.ErrnoException) => {
-    throw unreadable(error.code === "ENOENT" ? "it does not exist" : (error.code ?? "unknown error"));
-  });
+  const file = await open(isAbsolute(path) ? path : resolve(context.workingDirectory, path)).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw unreadable(error.code === "ENOENT" ? "it does not exist" : (error.code ?? "unknown error"));
+    },
+  );
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw unreadable("it is not a file");
     if (stat.size > maxKeyBytes) throw unreadable(`${stat.size} bytes are more than a key has`);
     if (process.platform !== "win32" && (stat.mode & 0o004) !== 0) {
-      context.ports.log.warning(`key file ${shown} can be read by every user of this machine; make it private: chmod 600`);
+      context.ports.log.warning(
+        `key file ${shown} can be read by every user of this machine; make it private: chmod 600`,
+      );
     }
     return (await file.readFile("utf8")).trim();
   } finally {
@@ -145,7 +155,10 @@ async function decodePrivateKey(text: string, passphrase: string | undefined): P
     case "ENCRYPTED COSIGN PRIVATE KEY": {
       if (passphrase === undefined) throw passphraseMissing();
       try {
-        return createKey({ key: await decryptCosignKey(block.body, passphrase), format: "der", type: "pkcs8" }, block.label);
+        return createKey(
+          { key: await decryptCosignKey(block.body, passphrase), format: "der", type: "pkcs8" },
+          block.label,
+        );
       } catch (error) {
         throw error instanceof WrongPassphrase ? passphraseWrong() : error;
       }

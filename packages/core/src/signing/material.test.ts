@@ -5,7 +5,11 @@ import { isSameMaterial, type SignerMaterial } from "./material.ts";
 
 const pem = generateKeyPair().publicKeyPem;
 const key: SignerMaterial = { kind: "key", key: createPublicKey(pem) };
-const certificate: SignerMaterial = { kind: "certificate", issuer: "https://issuer.example", identity: "https://a.example/b" };
+const certificate: SignerMaterial = {
+  kind: "certificate",
+  issuer: "https://issuer.example",
+  identity: "https://a.example/b",
+};
 
 test.each<[string, SignerMaterial, SignerMaterial]>([
   ["another key", key, { kind: "key", key: createPublicKey(generateKeyPair().publicKeyPem) }],

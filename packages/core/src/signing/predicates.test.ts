@@ -31,7 +31,11 @@ const scanned: StageResult = {
     repository: "registry.example:5000/quarantine/shop",
     digest: image.digest,
     mediaType: "application/vnd.oci.image.index.v1+json",
-    children: image.children.map((digest) => ({ digest, mediaType: "application/vnd.oci.image.manifest.v1+json", verdict: "fail" })),
+    children: image.children.map((digest) => ({
+      digest,
+      mediaType: "application/vnd.oci.image.manifest.v1+json",
+      verdict: "fail",
+    })),
   },
   violations: [violation, { ...violation, exception: { reason: "r", owner: "o", expires: "2026-12-31" } }],
   predicateType: predicateTypes.vulnerabilities,
@@ -43,7 +47,12 @@ const scanned: StageResult = {
   startedAt: "2026-05-01T12:00:00.000Z",
   finishedAt: "2026-05-01T12:00:05.000Z",
 };
-const passed: StageResult = { ...scanned, verdict: "pass", violations: scanned.violations.slice(1), ...{ subject: subjectWith("pass") } };
+const passed: StageResult = {
+  ...scanned,
+  verdict: "pass",
+  violations: scanned.violations.slice(1),
+  ...{ subject: subjectWith("pass") },
+};
 
 function subjectWith(verdict: "pass" | "fail"): NonNullable<StageResult["subject"]> {
   const subject = scanned.subject as NonNullable<StageResult["subject"]>;
@@ -53,17 +62,34 @@ function subjectWith(verdict: "pass" | "fail"): NonNullable<StageResult["subject
 describe("a result that may not be signed", () => {
   const subject = subjectWith("fail");
   test.each<[string, Partial<StageResult>, string]>([
-    ["an error", { verdict: "error", error: { code: "registry-unreachable", message: "no answer" } }, "its verdict is error (no answer)"],
+    [
+      "an error",
+      { verdict: "error", error: { code: "registry-unreachable", message: "no answer" } },
+      "its verdict is error (no answer)",
+    ],
     ["without a subject", { subject: undefined }, "its verdict is error"],
     ["of stage build", { stage: "build" }, "stage build"],
     ["of stage verify", { stage: "verify" }, "leaves no finding"],
     ["of stage promote, which signs for itself", { stage: "promote" }, "leaves no finding"],
     ["about another image", { subject: { ...subject, digest: digestOf("another") } }, "it is about"],
-    ["about the same digest elsewhere", { subject: { ...subject, repository: "registry.example/shop" } }, "it is about"],
-    ["that judged one child of two", { subject: { ...subject, children: subject.children.slice(1) } }, "not the image's children"],
+    [
+      "about the same digest elsewhere",
+      { subject: { ...subject, repository: "registry.example/shop" } },
+      "it is about",
+    ],
+    [
+      "that judged one child of two",
+      { subject: { ...subject, children: subject.children.slice(1) } },
+      "not the image's children",
+    ],
     [
       "that judged another child",
-      { subject: { ...subject, children: subject.children.map((child, at) => (at === 0 ? { ...child, digest: digestOf("x") } : child)) } },
+      {
+        subject: {
+          ...subject,
+          children: subject.children.map((child, at) => (at === 0 ? { ...child, digest: digestOf("x") } : child)),
+        },
+      },
       "not the image's children",
     ],
     [
@@ -77,8 +103,16 @@ describe("a result that may not be signed", () => {
       "not the image's children",
     ],
     ["under no policy", { policy: undefined }, "under no policy"],
-    ["under another policy", { policy: { uri: policy.uri, digest: digestOf("another"), serial: 7 } }, "it was made under serial 7"],
-    ["under another serial", { policy: { uri: policy.uri, digest: policy.digest, serial: 6 } }, "it was made under serial 6"],
+    [
+      "under another policy",
+      { policy: { uri: policy.uri, digest: digestOf("another"), serial: 7 } },
+      "it was made under serial 7",
+    ],
+    [
+      "under another serial",
+      { policy: { uri: policy.uri, digest: policy.digest, serial: 6 } },
+      "it was made under serial 6",
+    ],
     ["without a finding", { predicate: undefined }, "no finding"],
     ["with another stage's finding", { predicateType: predicateTypes.base }, "no finding"],
     ["with a verdict as its finding", { predicateType: predicateTypes.verificationSummary }, "no finding"],
@@ -127,7 +161,11 @@ describe("the statements of a result", () => {
       },
     });
     expect(summaryVerifierId(statement)).toBe("https://github.com/goldenpath-ci/goldenpath/stages/scan");
-    expect(readVerificationSummary(statement)).toMatchObject({ result: "PASSED", policySerial: 7, levels: ["GOLDENPATH_SCAN"] });
+    expect(readVerificationSummary(statement)).toMatchObject({
+      result: "PASSED",
+      policySerial: 7,
+      levels: ["GOLDENPATH_SCAN"],
+    });
   });
 
   test("a verdict with exceptions says until when all of them hold, and whose the repository's own is", () => {
@@ -138,7 +176,9 @@ describe("the statements of a result", () => {
       { ...violation, exception: { ...exception, expires: "2026-07-01" } },
     ];
     const verdict = (result: typeof passed) =>
-      buildVerdictStatement(checkSignable(result, "scan.json", image, policy), image, policy, bundle).predicate[summaryExtension];
+      buildVerdictStatement(checkSignable(result, "scan.json", image, policy), image, policy, bundle).predicate[
+        summaryExtension
+      ];
     expect(verdict({ ...passed, violations })).toMatchObject({
       excepted: 3,
       exceptions: { until: "2026-06-01", repository: "registry.example:5000/quarantine/shop" },
@@ -156,17 +196,23 @@ describe("the statements of a result", () => {
   });
 
   test("signed again, the same bytes", () => {
-    const make = () => JSON.stringify(buildVerdictStatement(checkSignable(passed, "scan.json", image, policy), image, policy, bundle));
+    const make = () =>
+      JSON.stringify(buildVerdictStatement(checkSignable(passed, "scan.json", image, policy), image, policy, bundle));
     expect(make()).toBe(make());
   });
 
   test("a verdict's verifier is read from verification summaries alone", () => {
     const finding = buildFindingStatement(checkSignable(passed, "scan.json", image, policy), image);
     expect(
-      summaryVerifierId({ ...finding, predicate: { verifier: { id: "https://github.com/goldenpath-ci/goldenpath/stages/scan" } } }),
+      summaryVerifierId({
+        ...finding,
+        predicate: { verifier: { id: "https://github.com/goldenpath-ci/goldenpath/stages/scan" } },
+      }),
     ).toBeUndefined();
     for (const verifier of [undefined, null, "x", {}, { id: 7 }]) {
-      expect(summaryVerifierId({ ...finding, predicateType: predicateTypes.verificationSummary, predicate: { verifier } })).toBeUndefined();
+      expect(
+        summaryVerifierId({ ...finding, predicateType: predicateTypes.verificationSummary, predicate: { verifier } }),
+      ).toBeUndefined();
     }
   });
 });
@@ -180,12 +226,20 @@ describe("the provenance of a build", () => {
     runUrl: "https://github.com/acme/shop/actions/runs/42",
     runAttempt: 2,
   };
-  const golden = { names: ["golden"], repository: { registry: "registry.example", name: "bases/golden" }, digest: digestOf("base") };
+  const golden = {
+    names: ["golden"],
+    repository: { registry: "registry.example", name: "bases/golden" },
+    digest: digestOf("base"),
+  };
   const times = { startedOn: new Date("2026-05-01T12:00:00Z"), finishedOn: new Date("2026-05-01T12:01:00Z") };
   const buildpack = ownPolicy(policy.policy, buildpacks).builders[0]?.buildpacks[0]?.split("@sha256:")[1];
 
   test("says what the attesting job sees", () => {
-    const statement = buildProvenance({ ...describeBuild(image, policy, run, [golden, golden]), buildEnvironment: "container", ...times });
+    const statement = buildProvenance({
+      ...describeBuild(image, policy, run, [golden, golden]),
+      buildEnvironment: "container",
+      ...times,
+    });
     expect(statement.subject).toEqual(subjectsOf);
     expect(statement.predicateType).toBe("https://slsa.dev/provenance/v1");
     expect(statement.predicate).toEqual({
@@ -247,14 +301,19 @@ describe("the provenance of a build", () => {
         { ...golden, names: ["another"] },
       ],
     ],
-  ])("names no builder for %s", (_name, bases) => expect(describeBuild(image, policy, run, bases).builders).toEqual([]));
+  ])("names no builder for %s", (_name, bases) =>
+    expect(describeBuild(image, policy, run, bases).builders).toEqual([]),
+  );
 
   test("names every builder that the base leaves open", () => {
     const [node] = policy.policy.build.builders;
     if (node === undefined) throw new Error("the policy has no builder");
     const builders = [node, { ...node, name: "java" }, { ...node, name: "go", runImage: "another" }];
     const loaded = { ...policy, policy: { ...policy.policy, build: { ...policy.policy.build, builders } } };
-    expect(describeBuild(image, loaded, run, [golden, golden]).builders.map((builder) => builder.name)).toEqual(["node", "java"]);
+    expect(describeBuild(image, loaded, run, [golden, golden]).builders.map((builder) => builder.name)).toEqual([
+      "node",
+      "java",
+    ]);
   });
 
   test("names the builder of a base that the policy has under two names", () => {
@@ -264,7 +323,9 @@ describe("the provenance of a build", () => {
 
   test("is not written where the source is not known", () => {
     for (const missing of ["sourceRepository", "sourceCommit"]) {
-      expect(() => describeBuild(image, policy, { ...run, [missing]: undefined }, [golden, golden])).toThrow("not known which commit");
+      expect(() => describeBuild(image, policy, { ...run, [missing]: undefined }, [golden, golden])).toThrow(
+        "not known which commit",
+      );
     }
   });
 });

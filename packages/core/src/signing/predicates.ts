@@ -11,8 +11,12 @@ export const predicateTypes = {
 export const statementType = "https://in-toto.io/Statement/v1";
 export const intotoPayloadType = "application/vnd.in-toto+json";
 
-/** Why a statement's signature counts for nothing; the gate looks for it among the rejected, to tell "signed by somebody else" from "not there". */
-export const unknownKeyReason = "it is signed with a key that is not in this policy, or was changed after it was signed";
+/**
+ * Why a statement's signature counts for nothing; the gate looks for it among the rejected, to tell "signed by somebody
+ * else" from "not there".
+ */
+export const unknownKeyReason =
+  "it is signed with a key that is not in this policy, or was changed after it was signed";
 
 /** The predicate type that a referrer says its statement has; unsigned. Who lists referrers reads what has none. */
 export const predicateAnnotation = "dev.sigstore.bundle.predicateType";

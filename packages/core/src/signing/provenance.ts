@@ -12,14 +12,20 @@ import { imageUri } from "./verification-summary.ts";
 export const buildEnvironments = ["host", "container", "host-unisolated"] as const;
 export type BuildEnvironment = (typeof buildEnvironments)[number];
 
-/** What the attesting job sees for itself: its own context, the image's layers, and the policy. docs/build-type.md says where each comes from. */
+/**
+ * What the attesting job sees for itself: its own context, the image's layers, and the policy. docs/build-type.md says
+ * where each comes from.
+ */
 export interface ProvenanceFacts {
   image: { repository: Repository; digest: Digest; children: readonly Digest[] };
   source: { repository: string; commit: string; ref?: string | undefined };
   buildEnvironment: BuildEnvironment;
   /** The strategy's. */
   buildType: string;
-  /** The policy's builders that can have made it: several where the image cannot tell them apart, none on a foreign base. */
+  /**
+   * The policy's builders that can have made it: several where the image cannot tell them apart, none on a foreign
+   * base.
+   */
   builders: readonly PolicyBuilder[];
   /** The approved bases that the image's layers start with. */
   bases: readonly { repository: Repository; digest: Digest }[];
@@ -44,7 +50,9 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
   const predicate = {
     buildDefinition: {
       buildType: facts.buildType,
-      externalParameters: { source: { repository: source.repository, ...(source.ref === undefined ? {} : { ref: source.ref }) } },
+      externalParameters: {
+        source: { repository: source.repository, ...(source.ref === undefined ? {} : { ref: source.ref }) },
+      },
       internalParameters: {
         buildEnvironment: facts.buildEnvironment,
         builders: facts.builders.map((builder) => builder.name),
@@ -54,7 +62,10 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
         ...(facts.buildSays === undefined ? {} : { buildSays: facts.buildSays }),
       },
       resolvedDependencies: [
-        { uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`, digest: { gitCommit: source.commit } },
+        {
+          uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`,
+          digest: { gitCommit: source.commit },
+        },
         ...[...facts.bases.map((base) => ({ ...base, name: "run-image" })), ...facts.materials].map(describeMaterial),
       ],
     },
@@ -82,7 +93,9 @@ const provenanceSchema = z.object({
   buildDefinition: z.object({
     buildType: z.string(),
     // SLSA asks verifiers to refuse external parameters that they do not know.
-    externalParameters: z.strictObject({ source: z.strictObject({ repository: z.string(), ref: z.string().optional() }) }),
+    externalParameters: z.strictObject({
+      source: z.strictObject({ repository: z.string(), ref: z.string().optional() }),
+    }),
     internalParameters: z.object({
       buildEnvironment: z.string(),
       builders: z.array(z.string()),
@@ -140,7 +153,9 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
   const { buildDefinition, runDetails } = parsed.data;
   const { source } = buildDefinition.externalParameters;
   const uri = `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`;
-  const commit = buildDefinition.resolvedDependencies.find((dependency) => dependency.uri === uri)?.digest?.["gitCommit"];
+  const commit = buildDefinition.resolvedDependencies.find((dependency) => dependency.uri === uri)?.digest?.[
+    "gitCommit"
+  ];
   return {
     buildType: buildDefinition.buildType,
     builderId: runDetails.builder.id,

@@ -7,13 +7,21 @@ import type { ImageManifest, Manifest } from "@goldenpath/registry-client/oci/ma
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { unknownKeyReason } from "./predicates.ts";
 import { allSchemes } from "./schemes/find.ts";
-import { type EvidenceVerifier, type FoundReferrer, maxBundleBytes, type ReadBlob, type SignedPayload } from "./schemes/scheme.ts";
+import {
+  type EvidenceVerifier,
+  type FoundReferrer,
+  maxBundleBytes,
+  type ReadBlob,
+  type SignedPayload,
+} from "./schemes/scheme.ts";
 
 /** Where evidence is read. */
 export interface EvidenceSource {
   client: Pick<RegistryClient, "listReferrers" | "fetchManifest" | "fetchBlob">;
   repository: Repository;
-  /** Called with how many referrers of referrers a list has, before any of them is read; throws where that is too many. */
+  /**
+   * Called with how many referrers of referrers a list has, before any of them is read; throws where that is too many.
+   */
   count?: (referrers: number) => void;
 }
 
@@ -54,7 +62,8 @@ export async function findTagged(
 }
 
 /**
- * A referrer by digest → what is signed in it, and by whom. A reason where it counts for nothing: it is something else than a scheme's evidence, or broken.
+ * A referrer by digest → what is signed in it, and by whom. A reason where it counts for nothing: it is something else
+ * than a scheme's evidence, or broken.
  * @throws what the client throws, where it can't be had
  */
 export async function readReferrer(
@@ -68,8 +77,10 @@ export async function readReferrer(
     const fetched = await client.fetchManifest({ ...repository, digest });
     if (fetched.kind !== "image") return { reason: "it is an index" };
     const { manifest } = fetched;
-    if (tag === undefined && manifest.subject?.digest !== subject) return { reason: "its manifest refers to another image" };
-    const here = tag === undefined ? allSchemes : allSchemes.filter((scheme) => scheme.tags?.(subject).includes(tag) === true);
+    if (tag === undefined && manifest.subject?.digest !== subject)
+      return { reason: "its manifest refers to another image" };
+    const here =
+      tag === undefined ? allSchemes : allSchemes.filter((scheme) => scheme.tags?.(subject).includes(tag) === true);
     const schemes = here.filter((scheme) => scheme.recognises(manifest));
     if (schemes.length === 0) {
       const wanted = here.map(({ evidence }) => evidence).join(" or ");
@@ -78,11 +89,16 @@ export async function readReferrer(
     const used = schemes.flatMap((scheme) => trusted.get(scheme.kind) ?? []);
     if (used.length === 0) return { reason: unknownKeyReason };
     const levels = Math.max(...schemes.filter(({ kind }) => trusted.has(kind)).map((scheme) => scheme.levels));
-    const found: FoundReferrer = { ...describeReferrer(fetched, manifest), below: await readBelow(source, digest, levels - 1) };
+    const found: FoundReferrer = {
+      ...describeReferrer(fetched, manifest),
+      below: await readBelow(source, digest, levels - 1),
+    };
     const read: ReadBlob = (blob) => client.fetchBlob(repository, blob, maxBundleBytes);
     const answers = await Promise.all(used.map((verifier) => verifier.verify(found, read)));
     const signed = mergePayloads(answers.flatMap((answer) => ("reason" in answer ? [] : answer)));
-    const reason = answers.map((answer) => ("reason" in answer ? answer.reason : undefined)).find((each) => each !== undefined);
+    const reason = answers
+      .map((answer) => ("reason" in answer ? answer.reason : undefined))
+      .find((each) => each !== undefined);
     return signed.length === 0 ? { reason: reason ?? "there is no statement in it" } : { found, signed };
   } catch (error) {
     if (isAboutContent(error)) return { reason: isKnownError(error) ? error.message : describeError(error) };
@@ -93,7 +109,10 @@ export async function readReferrer(
 /** Referrers of one referrer that are read at the same time. */
 const concurrency = 4;
 
-/** What refers to a referrer, so many levels down. A list or a manifest there that is broken holds nothing: whoever may write to quarantine can add one. */
+/**
+ * What refers to a referrer, so many levels down. A list or a manifest there that is broken holds nothing: whoever may
+ * write to quarantine can add one.
+ */
 async function readBelow(source: EvidenceSource, subject: Digest, levels: number): Promise<FoundReferrer[]> {
   if (levels <= 0) return [];
   const { client, repository, count } = source;
@@ -116,7 +135,10 @@ async function readBelow(source: EvidenceSource, subject: Digest, levels: number
   return read.flat();
 }
 
-function describeReferrer({ mediaType, digest, bytes }: Manifest, manifest: ImageManifest): Omit<FoundReferrer, "below"> {
+function describeReferrer(
+  { mediaType, digest, bytes }: Manifest,
+  manifest: ImageManifest,
+): Omit<FoundReferrer, "below"> {
   const { artifactType, annotations } = manifest;
   return {
     manifest,
@@ -148,11 +170,18 @@ function mergePayloads(all: readonly SignedPayload[]): SignedPayload[] {
   return [...merged.values()];
 }
 
-const contentErrors: readonly ErrorCode[] = ["image-not-found", "blob-not-found", "manifest-invalid", "digest-mismatch", "too-large"];
+const contentErrors: readonly ErrorCode[] = [
+  "image-not-found",
+  "blob-not-found",
+  "manifest-invalid",
+  "digest-mismatch",
+  "too-large",
+];
 
 /**
- * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not what its digest or size says. Whoever may
- * write to quarantine can leave one, and must not thereby keep an image from vetted for good. The others say that nothing is known.
+ * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not
+ * what its digest or size says. Whoever may write to quarantine can leave one, and must not thereby keep an image from
+ * vetted for good. The others say that nothing is known.
  */
 export function isAboutContent(error: unknown): boolean {
   return isKnownError(error) && contentErrors.includes(error.code);

@@ -24,17 +24,25 @@ export interface SignableResult {
 }
 
 /**
- * Holds a result file to what it is to be signed for. A signature makes a result evidence: one about another image, under another policy, or of work that
- * ended in an error is none.
+ * Holds a result file to what it is to be signed for. A signature makes a result evidence: one about another image,
+ * under another policy, or of work that ended in an error is none.
  * @throws UserError `result-not-signable`
  */
-export function checkSignable(result: StageResult, where: string, image: SignedImage, policy: LoadedPolicy): SignableResult {
+export function checkSignable(
+  result: StageResult,
+  where: string,
+  image: SignedImage,
+  policy: LoadedPolicy,
+): SignableResult {
   const refuse = (why: string, wayOut: string): UserError =>
     new UserError(`result ${where} cannot be signed: ${why}`, { code: "result-not-signable", wayOut });
   const { stage } = result;
   const known = stages.find((each) => each === stage);
   if (known !== undefined && stageEvidence(known).judge === "gate") {
-    throw refuse(`it is of stage ${stage}, which has no verdict`, `Attest the ${stage} with attest, which takes no results.`);
+    throw refuse(
+      `it is of stage ${stage}, which has no verdict`,
+      `Attest the ${stage} with attest, which takes no results.`,
+    );
   }
   if (known === undefined || !isSignable(known)) {
     const wayOut = `Sign the results of ${stages.filter(isSignable).join(" and ")}.`;
@@ -42,7 +50,10 @@ export function checkSignable(result: StageResult, where: string, image: SignedI
   }
   const { findings } = stageEvidence(known);
   if (result.verdict === "error" || result.subject === undefined) {
-    throw refuse(`its verdict is error (${result.error?.message ?? "unknown"})`, `Run ${stage} again, and sign what it then says.`);
+    throw refuse(
+      `its verdict is error (${result.error?.message ?? "unknown"})`,
+      `Run ${stage} again, and sign what it then says.`,
+    );
   }
   const again = `Run ${stage} on ${formatRepository(image.repository)}@${image.digest} under this policy, and sign that result.`;
   const { subject } = result;
@@ -56,11 +67,22 @@ export function checkSignable(result: StageResult, where: string, image: SignedI
   if (judged.size !== new Set(image.children).size || image.children.some((child) => !judged.has(child))) {
     throw refuse("the images that it judged are not the image's children", again);
   }
-  if (result.policy === undefined || result.policy.digest !== policy.digest || result.policy.serial !== policy.policy.serial) {
+  if (
+    result.policy === undefined ||
+    result.policy.digest !== policy.digest ||
+    result.policy.serial !== policy.policy.serial
+  ) {
     const under = result.policy === undefined ? "no policy" : `serial ${result.policy.serial}, ${result.policy.digest}`;
-    throw refuse(`it was made under ${under}, and the policy given is serial ${policy.policy.serial}, ${policy.digest}`, again);
+    throw refuse(
+      `it was made under ${under}, and the policy given is serial ${policy.policy.serial}, ${policy.digest}`,
+      again,
+    );
   }
-  if (result.predicateType === undefined || result.predicate === undefined || !findings.includes(result.predicateType)) {
+  if (
+    result.predicateType === undefined ||
+    result.predicate === undefined ||
+    !findings.includes(result.predicateType)
+  ) {
     throw refuse(`it has no finding of type ${findings.join(" or ")}`, again);
   }
   return { stage: known, result, predicateType: result.predicateType, predicate: result.predicate };
@@ -68,10 +90,17 @@ export function checkSignable(result: StageResult, where: string, image: SignedI
 
 /** What the stage found, as it stands in the result. */
 export function buildFindingStatement(signable: SignableResult, image: SignedImage): Statement {
-  return buildStatement(buildSubjects(image.repository, [image.digest, ...image.children]), signable.predicateType, signable.predicate);
+  return buildStatement(
+    buildSubjects(image.repository, [image.digest, ...image.children]),
+    signable.predicateType,
+    signable.predicate,
+  );
 }
 
-/** The stage's verdict, resting on its finding: the bundle by digest, and the referrer to fetch it by. Its time is when the stage was done: signing the same result again gives the same statement. */
+/**
+ * The stage's verdict, resting on its finding: the bundle by digest, and the referrer to fetch it by. Its time is when
+ * the stage was done: signing the same result again gives the same statement.
+ */
 export function buildVerdictStatement(
   signable: SignableResult,
   image: SignedImage,
@@ -95,10 +124,18 @@ export function buildVerdictStatement(
   });
 }
 
-/** The first of their last days; and the repository, where one of them was granted to it: exceptions of `base.approved` are for an image's repository, those of `scan.severity` for a vulnerability. */
+/**
+ * The first of their last days; and the repository, where one of them was granted to it: exceptions of `base.approved`
+ * are for an image's repository, those of `scan.severity` for a vulnerability.
+ */
 function summariseExceptions({ violations }: StageResult, repository: Repository): SummaryExceptions | undefined {
-  const applied = violations.flatMap(({ rule, exception }) => (exception === undefined ? [] : [{ rule, expires: exception.expires }]));
+  const applied = violations.flatMap(({ rule, exception }) =>
+    exception === undefined ? [] : [{ rule, expires: exception.expires }],
+  );
   const [until] = applied.map(({ expires }) => expires).sort();
   if (until === undefined) return undefined;
-  return { until, ...(applied.some(({ rule }) => rule === "base.approved") ? { repository: formatRepository(repository) } : {}) };
+  return {
+    until,
+    ...(applied.some(({ rule }) => rule === "base.approved") ? { repository: formatRepository(repository) } : {}),
+  };
 }

@@ -55,7 +55,9 @@ describe("a signature that does not hold", () => {
   test("with another key, whatever the hint says", async () => {
     const other = await newSigner();
     expect(verifyBundle(openBundle(bytes), keyOf(other))).toBe(false);
-    const hinted = changed((json) => Object.assign(json.verificationMaterial, { publicKey: { hint: publicKeyHint(other.publicKeyPem) } }));
+    const hinted = changed((json) =>
+      Object.assign(json.verificationMaterial, { publicKey: { hint: publicKeyHint(other.publicKeyPem) } }),
+    );
     expect(verifyBundle(openBundle(hinted), keyOf(other))).toBe(false);
     expect(verifyBundle(openBundle(hinted), keyOf(signer))).toBe(true);
   });
@@ -63,7 +65,10 @@ describe("a signature that does not hold", () => {
   test.each<[string, (json: BundleJson) => void]>([
     [
       "over another payload",
-      (json) => Object.assign(json.dsseEnvelope, { payload: base64(encodeStatement({ ...statement, predicate: { found: "all" } })) }),
+      (json) =>
+        Object.assign(json.dsseEnvelope, {
+          payload: base64(encodeStatement({ ...statement, predicate: { found: "all" } })),
+        }),
     ],
     [
       "over the payload with one more space",
@@ -71,16 +76,26 @@ describe("a signature that does not hold", () => {
     ],
     [
       "cut off",
-      (json) => Object.assign(json.dsseEnvelope, { signatures: [{ sig: json.dsseEnvelope.signatures[0]?.sig.slice(0, 40) ?? "" }] }),
+      (json) =>
+        Object.assign(json.dsseEnvelope, {
+          signatures: [{ sig: json.dsseEnvelope.signatures[0]?.sig.slice(0, 40) ?? "" }],
+        }),
     ],
-    ["of zeros", (json) => Object.assign(json.dsseEnvelope, { signatures: [{ sig: base64(Buffer.from("3006020100020100", "hex")) }] })],
+    [
+      "of zeros",
+      (json) =>
+        Object.assign(json.dsseEnvelope, { signatures: [{ sig: base64(Buffer.from("3006020100020100", "hex")) }] }),
+    ],
   ])("%s", (_name, change) => expect(verifyBundle(openBundle(changed(change)), keyOf(signer))).toBe(false));
 
   test("made over the bare payload, without the envelope's encoding", async () => {
     const sig = base64(await signer.sign(encodeStatement(statement)));
-    expect(verifyBundle(openBundle(changed((json) => Object.assign(json.dsseEnvelope, { signatures: [{ sig }] }))), keyOf(signer))).toBe(
-      false,
-    );
+    expect(
+      verifyBundle(
+        openBundle(changed((json) => Object.assign(json.dsseEnvelope, { signatures: [{ sig }] }))),
+        keyOf(signer),
+      ),
+    ).toBe(false);
   });
 });
 
@@ -93,11 +108,16 @@ describe("a bundle that is not acceptable", () => {
     ["half of one", () => bytes.subarray(0, bytes.length / 2), "not JSON"],
     [
       "of another version",
-      () => changed((json) => Object.assign(json, { mediaType: "application/vnd.dev.sigstore.bundle+json;version=0.2" })),
+      () =>
+        changed((json) => Object.assign(json, { mediaType: "application/vnd.dev.sigstore.bundle+json;version=0.2" })),
       "media type",
     ],
     ["of no version", () => changed((json) => Object.assign(json, { mediaType: undefined })), "malformed"],
-    ["without verification material", () => changed((json) => Object.assign(json, { verificationMaterial: undefined })), "malformed"],
+    [
+      "without verification material",
+      () => changed((json) => Object.assign(json, { verificationMaterial: undefined })),
+      "malformed",
+    ],
     [
       "with a certificate",
       () => changed((json) => Object.assign(json, { verificationMaterial: { certificate, tlogEntries: [] } })),
@@ -107,7 +127,9 @@ describe("a bundle that is not acceptable", () => {
       "with a chain of certificates",
       () =>
         changed((json) =>
-          Object.assign(json, { verificationMaterial: { x509CertificateChain: { certificates: [certificate] }, tlogEntries: [] } }),
+          Object.assign(json, {
+            verificationMaterial: { x509CertificateChain: { certificates: [certificate] }, tlogEntries: [] },
+          }),
         ),
       "malformed",
     ],
@@ -132,7 +154,11 @@ describe("a bundle that is not acceptable", () => {
       "payload type",
     ],
     ["without a signature", () => changed((json) => Object.assign(json.dsseEnvelope, { signatures: [] })), "malformed"],
-    ["with two signatures", () => changed((json) => json.dsseEnvelope.signatures.push({ sig: base64("another") })), "malformed"],
+    [
+      "with two signatures",
+      () => changed((json) => json.dsseEnvelope.signatures.push({ sig: base64("another") })),
+      "malformed",
+    ],
     ["without a payload", () => changed((json) => Object.assign(json.dsseEnvelope, { payload: "" })), "malformed"],
     [
       "with a signature over bytes",
@@ -147,7 +173,10 @@ describe("a bundle that is not acceptable", () => {
     ],
     [
       "with two envelopes",
-      () => new TextEncoder().encode(new TextDecoder().decode(bytes).replace('"dsseEnvelope":', '"dsseEnvelope":{},"dsseEnvelope":')),
+      () =>
+        new TextEncoder().encode(
+          new TextDecoder().decode(bytes).replace('"dsseEnvelope":', '"dsseEnvelope":{},"dsseEnvelope":'),
+        ),
       "twice",
     ],
   ])("%s", (_name, make, why) => {

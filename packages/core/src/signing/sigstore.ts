@@ -12,7 +12,9 @@ export interface OpenedBundle {
   payload: Uint8Array;
 }
 
-/** Which key it was, as cosign writes it: base64 of the SHA-256 of the SPKI in DER. A hint: nothing is decided on it. */
+/**
+ * Which key it was, as cosign writes it: base64 of the SHA-256 of the SPKI in DER. A hint: nothing is decided on it.
+ */
 export function publicKeyHint(publicKey: KeyObject | string): string {
   const key = typeof publicKey === "string" ? createPublicKey(publicKey) : publicKey;
   const der = key.export({ type: "spki", format: "der" });
@@ -20,11 +22,13 @@ export function publicKeyHint(publicKey: KeyObject | string): string {
 }
 
 /**
- * Bytes → a bundle of the one kind that goldenpath reads: v0.3, one DSSE envelope of an in-toto statement with one signature, made with a key.
+ * Bytes → a bundle of the one kind that goldenpath reads: v0.3, one DSSE envelope of an in-toto statement with one
+ * signature, made with a key.
  * @throws UserError `bundle-invalid`
  */
 export function openBundle(bytes: Uint8Array): OpenedBundle {
-  const invalid = (why: string): UserError => new UserError(`the bundle is not acceptable: ${why}`, { code: "bundle-invalid" });
+  const invalid = (why: string): UserError =>
+    new UserError(`the bundle is not acceptable: ${why}`, { code: "bundle-invalid" });
   const json = parseStrictJson(bytes);
   if ("problem" in json) throw invalid(json.problem);
   let bundle: Bundle;
@@ -36,7 +40,8 @@ export function openBundle(bytes: Uint8Array): OpenedBundle {
   }
   if (bundle.mediaType !== mediaTypes.sigstoreBundle) throw invalid(`its media type is ${bundle.mediaType}`);
   if (!isBundleWithDsseEnvelope(bundle)) throw invalid("it holds a signature over bytes, not a statement");
-  if (!isBundleWithPublicKey(bundle)) throw invalid("it is signed with a certificate, and the policy's signers have keys");
+  if (!isBundleWithPublicKey(bundle))
+    throw invalid("it is signed with a certificate, and the policy's signers have keys");
   // The parser keeps one of the two where a bundle has both; which one is not ours to choose.
   if (hasCertificate(json.value)) throw invalid("it has a certificate beside its key");
   const envelope = bundle.content.dsseEnvelope;
@@ -45,8 +50,9 @@ export function openBundle(bytes: Uint8Array): OpenedBundle {
 }
 
 /**
- * True where the bundle's signature holds with `key`. @sigstore/verify checks the envelope's pre-authentication encoding. Log entries and timestamps are taken
- * out before: the trust is in the policy's key, and with keys they prove nothing that the gate asks for.
+ * True where the bundle's signature holds with `key`. @sigstore/verify checks the envelope's pre-authentication
+ * encoding. Log entries and timestamps are taken out before: the trust is in the policy's key, and with keys they prove
+ * nothing that the gate asks for.
  */
 export function verifyBundle(opened: OpenedBundle, key: KeyObject): boolean {
   const { bundle } = opened;

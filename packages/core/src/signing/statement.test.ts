@@ -1,7 +1,14 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { describe, expect, test } from "vitest";
-import { buildStatement, buildSubjects, encodeStatement, isDigestIn, namesSubject, parseStatement } from "./statement.ts";
+import {
+  buildStatement,
+  buildSubjects,
+  encodeStatement,
+  isDigestIn,
+  namesSubject,
+  parseStatement,
+} from "./statement.ts";
 
 const repository = { registry: "registry.example", name: "quarantine/shop" };
 const image = digestOf("image");
@@ -20,7 +27,10 @@ describe("parseStatement refuses", () => {
   test.each<[string, Uint8Array]>([
     ["nothing", bytes("")],
     ["no JSON", bytes("{")],
-    ["a string that is not UTF-8", new Uint8Array(Buffer.from(JSON.stringify({ ...valid, predicateType: "\u00ff" }), "latin1"))],
+    [
+      "a string that is not UTF-8",
+      new Uint8Array(Buffer.from(JSON.stringify({ ...valid, predicateType: "\u00ff" }), "latin1")),
+    ],
     ["a byte order mark", bytes(`\ufeff${JSON.stringify(valid)}`)],
     ["a list", bytes("[]")],
     ["null", bytes("null")],
@@ -42,7 +52,10 @@ describe("parseStatement refuses", () => {
       "subject twice in one object",
       bytes(JSON.stringify(valid).replace('"subject"', '"subject":[{"name":"x","digest":{"sha256":"00"}}],"subject"')),
     ],
-    ["a key twice deep inside", bytes(JSON.stringify(valid).replace('"predicate":{}', '"predicate":{"a":[{"b":1,"b":2}]}'))],
+    [
+      "a key twice deep inside",
+      bytes(JSON.stringify(valid).replace('"predicate":{}', '"predicate":{"a":[{"b":1,"b":2}]}')),
+    ],
   ])("%s", (_name, payload) => {
     expect(() => parseStatement(payload)).toThrow(UserError);
     expect(() => parseStatement(payload)).toThrow("not an in-toto statement");
@@ -50,7 +63,9 @@ describe("parseStatement refuses", () => {
 });
 
 test("what is built is read again, and names its subjects", () => {
-  const statement = buildStatement(buildSubjects(repository, [image, child, image]), "https://example.com/p/v1", { found: 1 });
+  const statement = buildStatement(buildSubjects(repository, [image, child, image]), "https://example.com/p/v1", {
+    found: 1,
+  });
   expect(parseStatement(encodeStatement(statement))).toEqual(statement);
   expect(statement.subject.map((subject) => subject.name)).toEqual([
     "registry.example/quarantine/shop",
@@ -63,7 +78,9 @@ test("what is built is read again, and names its subjects", () => {
 });
 
 test("version 0.1, which cosign writes, is read and kept", () => {
-  expect(parseStatement(changed({ _type: "https://in-toto.io/Statement/v0.1" }))._type).toBe("https://in-toto.io/Statement/v0.1");
+  expect(parseStatement(changed({ _type: "https://in-toto.io/Statement/v0.1" }))._type).toBe(
+    "https://in-toto.io/Statement/v0.1",
+  );
 });
 
 test("a digest counts under its own algorithm alone", () => {

@@ -30,7 +30,8 @@ const statementSchema = z.object({
 });
 
 /**
- * The payload of an envelope → statement. What two readers could read differently is refused: a key twice in one object, a subject twice.
+ * The payload of an envelope → statement. What two readers could read differently is refused: a key twice in one
+ * object, a subject twice.
  * @throws UserError `statement-invalid`
  */
 export function parseStatement(payload: Uint8Array): Statement {
@@ -49,20 +50,29 @@ export function parseStatement(payload: Uint8Array): Statement {
   return parsed.data as Statement;
 }
 
-/** UTF-8 without a byte order mark, JSON, and no key twice in one object: the only JSON that every reader understands alike. */
+/**
+ * UTF-8 without a byte order mark, JSON, and no key twice in one object: the only JSON that every reader understands
+ * alike.
+ */
 export function parseStrictJson(bytes: Uint8Array): { value: unknown } | { problem: string } {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     const value: unknown = parseJson(text);
     const duplicate = findDuplicateKey(text);
-    return duplicate === undefined ? { value } : { problem: `the key ${JSON.stringify(duplicate)} is there twice in one object` };
+    return duplicate === undefined
+      ? { value }
+      : { problem: `the key ${JSON.stringify(duplicate)} is there twice in one object` };
   } catch (error) {
     return { problem: error instanceof DeepJson ? error.message : "it is not JSON" };
   }
 }
 
 /** @throws UserError `statement-invalid`: what goldenpath signs is held to what it reads. */
-export function buildStatement(subject: StatementSubject[], predicateType: string, predicate: Record<string, unknown>): Statement {
+export function buildStatement(
+  subject: StatementSubject[],
+  predicateType: string,
+  predicate: Record<string, unknown>,
+): Statement {
   return parseStatement(encodeStatement({ _type: statementType, subject, predicateType, predicate }));
 }
 

@@ -48,7 +48,10 @@ export interface RejectedReferrer {
   /** Where it is found under a tag, and in no list. */
   tag?: string;
   reason: string;
-  /** What the payload claims, unverified: lets a message say "there is a scan statement, but its signature is nobody's of this policy". */
+  /**
+   * What the payload claims, unverified: lets a message say "there is a scan statement, but its signature is nobody's
+   * of this policy".
+   */
   claimedPredicateType?: string;
   claimedVerifierId?: string;
 }
@@ -64,7 +67,10 @@ export interface Signer {
   kind: string;
   /** What the policy knows it by. */
   material: SignerMaterial;
-  /** Signs a statement. `existing`: the same statement, signed by the same signer, which is taken instead of a signature that would differ. */
+  /**
+   * Signs a statement. `existing`: the same statement, signed by the same signer, which is taken instead of a signature
+   * that would differ.
+   */
   seal(statement: Statement, existing?: ExistingEvidence): Promise<SealedStatement>;
 }
 
@@ -78,9 +84,10 @@ export interface SealedStatement {
   /** What holds the statement: a blob beside every image that it is about, whose digest verdicts name. */
   bundle: { mediaType: string; bytes: Uint8Array };
   /**
-   * The referrers that carry it for one subject: the first refers to the subject, and each other one to the one before it. Their config is the empty one. The first
-   * says when it was made, with `org.opencontainers.image.created`, so that the same evidence is the same bytes again; and of which predicate type the statement is, as
-   * Sigstore's do, which saves whoever lists referrers from reading it.
+   * The referrers that carry it for one subject: the first refers to the subject, and each other one to the one before
+   * it. Their config is the empty one. The first says when it was made, with `org.opencontainers.image.created`, so
+   * that the same evidence is the same bytes again; and of which predicate type the statement is, as Sigstore's do,
+   * which saves whoever lists referrers from reading it.
    */
   carry(subject: Descriptor, bundle: Descriptor, created: string): Promise<[Carrier, ...Carrier[]]>;
 }

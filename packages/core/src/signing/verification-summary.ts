@@ -7,7 +7,9 @@ import { predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
 import type { Statement } from "./types.ts";
 
-/** The field by which goldenpath extends the verification summary; SLSA lets producers add fields whose names are URIs. */
+/**
+ * The field by which goldenpath extends the verification summary; SLSA lets producers add fields whose names are URIs.
+ */
 export const summaryExtension = "https://github.com/goldenpath-ci/goldenpath/predicates/verification-summary/v1";
 
 export interface SummaryFacts {
@@ -19,11 +21,17 @@ export interface SummaryFacts {
   violations: number;
   /** Violations that an exception of the policy set aside. */
   excepted: number;
-  /** Of those exceptions: until when all of them hold, and the repository that one of them is for alone. Required where `excepted` is not 0. */
+  /**
+   * Of those exceptions: until when all of them hold, and the repository that one of them is for alone. Required where
+   * `excepted` is not 0.
+   */
   exceptions?: SummaryExceptions;
   /** Of promote: the environment that the image was let into. */
   environment?: string;
-  /** Of promote: tags that were moved to an image of an earlier run, or of an unknown one, because somebody said so; and from where. */
+  /**
+   * Of promote: tags that were moved to an image of an earlier run, or of an unknown one, because somebody said so; and
+   * from where.
+   */
   tagRollbacks?: readonly { tag: string; from: Digest; reason: string }[];
   /** When the stage judged: not when it was signed. */
   timeVerified: Date;
@@ -41,15 +49,17 @@ export interface SummaryExceptions {
 }
 
 /**
- * A stage's verdict as a SLSA verification summary: https://slsa.dev/spec/v1.1/verification_summary. The level is the stage's own custom one
- * (custom levels must not start with `SLSA_`), or `FAILED`.
+ * A stage's verdict as a SLSA verification summary: https://slsa.dev/spec/v1.1/verification_summary. The level is the
+ * stage's own custom one (custom levels must not start with `SLSA_`), or `FAILED`.
  */
 export function buildVerificationSummary(facts: SummaryFacts): Statement {
   const { image, policy } = facts;
   const predicate = {
     verifier: {
       id: stageVerifierId(facts.stage),
-      ...(facts.tools.length === 0 ? {} : { version: Object.fromEntries(facts.tools.map((tool) => [tool.name, tool.version])) }),
+      ...(facts.tools.length === 0
+        ? {}
+        : { version: Object.fromEntries(facts.tools.map((tool) => [tool.name, tool.version])) }),
     },
     timeVerified: facts.timeVerified.toISOString(),
     resourceUri: imageUri(image.repository, image.digest),
@@ -64,10 +74,16 @@ export function buildVerificationSummary(facts: SummaryFacts): Statement {
       excepted: facts.excepted,
       ...(facts.exceptions === undefined ? {} : { exceptions: facts.exceptions }),
       ...(facts.environment === undefined ? {} : { environment: facts.environment }),
-      ...(facts.tagRollbacks === undefined || facts.tagRollbacks.length === 0 ? {} : { tagRollbacks: facts.tagRollbacks }),
+      ...(facts.tagRollbacks === undefined || facts.tagRollbacks.length === 0
+        ? {}
+        : { tagRollbacks: facts.tagRollbacks }),
     },
   };
-  return buildStatement(buildSubjects(image.repository, [image.digest, ...image.children]), predicateTypes.verificationSummary, predicate);
+  return buildStatement(
+    buildSubjects(image.repository, [image.digest, ...image.children]),
+    predicateTypes.verificationSummary,
+    predicate,
+  );
 }
 
 /** An image as a package URL (https://github.com/package-url/purl-spec, type oci). */
@@ -124,7 +140,14 @@ export function summaryVerifierId(statement: Statement): string | undefined {
 export function readVerificationSummary(statement: Statement): VerificationSummary | { problem: string } {
   const parsed = summarySchema.safeParse(statement.predicate);
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
-  const { timeVerified, policy, inputAttestations, verificationResult, verifiedLevels, [summaryExtension]: extension } = parsed.data;
+  const {
+    timeVerified,
+    policy,
+    inputAttestations,
+    verificationResult,
+    verifiedLevels,
+    [summaryExtension]: extension,
+  } = parsed.data;
   return {
     timeVerified,
     policyDigest: policy.digest,

@@ -26,7 +26,10 @@ function unpack(bytes: Uint8Array, more: Partial<UnpackOptions> = {}): Promise<{
   const target = join(folder, `hammer-${count++}`);
   writeFileSync(archive, bytes);
   const options = { label: "hammer 1.2.3", sha256: sha256(bytes), member: "hammer", ...more };
-  return unpackMember(archive, target, options).then((hash) => ({ program: readFileSync(target, "utf8"), sha256: hash }));
+  return unpackMember(archive, target, options).then((hash) => ({
+    program: readFileSync(target, "utf8"),
+    sha256: hash,
+  }));
 }
 
 async function failureOf(running: Promise<unknown>): Promise<InfrastructureError> {
@@ -73,7 +76,11 @@ describe("unpackMember refuses", () => {
       [licence, { ...member, name: "bin/hammer" }],
       /has no 'hammer'; it has 'LICENSE', 'bin\/hammer'/,
     ],
-    ["whose program is a link out of it", [{ name: "hammer", type: "2", linkname: "/bin/sh" }], /'hammer' is a symlink and not a file/],
+    [
+      "whose program is a link out of it",
+      [{ name: "hammer", type: "2", linkname: "/bin/sh" }],
+      /'hammer' is a symlink and not a file/,
+    ],
     [
       "whose program is a hard link",
       [licence, { name: "hammer", type: "1", linkname: "LICENSE" }],
@@ -85,20 +92,32 @@ describe("unpackMember refuses", () => {
     ["that climbs out", [{ name: "../hammer", content: program }], /climbs out/],
   ])("an archive %s", async (_what, entries, message) => {
     const error = await failureOf(unpack(gzipSync(tarOf(...entries))));
-    expect(error).toMatchObject({ code: "tool-archive-invalid", safeToRetry: false, message: expect.stringMatching(message) });
+    expect(error).toMatchObject({
+      code: "tool-archive-invalid",
+      safeToRetry: false,
+      message: expect.stringMatching(message),
+    });
     expect(error.wayOut).toContain("row in the lock");
   });
 
   it("an archive that ends in the middle, or is none", async () => {
-    for (const bytes of [good.subarray(0, good.length - 20), gzipSync(tarOf(member).subarray(0, 600)), Buffer.from(program)]) {
+    for (const bytes of [
+      good.subarray(0, good.length - 20),
+      gzipSync(tarOf(member).subarray(0, 600)),
+      Buffer.from(program),
+    ]) {
       expect((await failureOf(unpack(bytes))).code).toBe("tool-archive-invalid");
     }
   });
 
   it("more bytes and entries than it is let", async () => {
     const many = gzipSync(tarOf(licence, { name: "README", content: "x" }, member));
-    expect((await failureOf(unpack(many, { limits: { bytes: 1024 ** 2, entries: 2 } }))).message).toContain("more than 2 entries");
-    expect((await failureOf(unpack(many, { limits: { bytes: 1024, entries: 10 } }))).message).toContain("more than 1024 bytes");
+    expect((await failureOf(unpack(many, { limits: { bytes: 1024 ** 2, entries: 2 } }))).message).toContain(
+      "more than 2 entries",
+    );
+    expect((await failureOf(unpack(many, { limits: { bytes: 1024, entries: 10 } }))).message).toContain(
+      "more than 1024 bytes",
+    );
     expect((await unpack(many, { limits: { bytes: 1024 ** 2, entries: 3 } })).program).toBe(program);
   });
 
@@ -106,14 +125,18 @@ describe("unpackMember refuses", () => {
     const target = join(folder, "there");
     writeFileSync(target, "mine");
     writeFileSync(join(folder, "a.tar.gz"), good);
-    await expect(unpackMember(join(folder, "a.tar.gz"), target, { label: "x", sha256: sha256(good), member: "hammer" })).rejects.toThrow();
+    await expect(
+      unpackMember(join(folder, "a.tar.gz"), target, { label: "x", sha256: sha256(good), member: "hammer" }),
+    ).rejects.toThrow();
     expect(readFileSync(target, "utf8")).toBe("mine");
   });
 });
 
 describe("unpackMember", () => {
   it("writes the program and nothing else", async () => {
-    await unpack(gzipSync(tarOf({ name: "evil", type: "2", linkname: "/etc" }, licence, { ...member, name: "./hammer" })));
+    await unpack(
+      gzipSync(tarOf({ name: "evil", type: "2", linkname: "/etc" }, licence, { ...member, name: "./hammer" })),
+    );
     expect(existsSync(join(folder, "LICENSE"))).toBe(false);
     expect(existsSync(join(folder, "evil"))).toBe(false);
   });

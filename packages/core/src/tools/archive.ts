@@ -29,10 +29,12 @@ export interface UnpackOptions {
 }
 
 /**
- * Writes one member of a `.tar.gz` to `target`, which must not be there yet. What was unpacked is what was hashed: the archive's bytes are read once, all of
- * them, and both hashes are compared before this returns. Nothing else of the archive is written, so that its links lead nowhere.
+ * Writes one member of a `.tar.gz` to `target`, which must not be there yet. What was unpacked is what was hashed: the
+ * archive's bytes are read once, all of them, and both hashes are compared before this returns. Nothing else of the
+ * archive is written, so that its links lead nowhere.
  * @returns the program's SHA-256, hex
- * @throws InfrastructureError `tool-mismatch`; `tool-archive-invalid`: no such member, not a plain file, twice there, broken, too large
+ * @throws InfrastructureError `tool-mismatch`; `tool-archive-invalid`: no such member, not a plain file, twice there,
+ *   broken, too large
  */
 export async function unpackMember(archive: string, target: string, options: UnpackOptions): Promise<string> {
   const { label, sha256 } = options;
@@ -65,7 +67,9 @@ export async function unpackMember(archive: string, target: string, options: Unp
   }
   const actual = whole.digest("hex");
   if (actual !== sha256) {
-    throw mismatch(`${archive} is not the archive of ${label}: its SHA-256 is ${actual}, expected ${sha256}. It was not run.`);
+    throw mismatch(
+      `${archive} is not the archive of ${label}: its SHA-256 is ${actual}, expected ${sha256}. It was not run.`,
+    );
   }
   if (problem !== undefined) {
     throw new InfrastructureError(`${archive}, the archive of ${label}, can't be used: ${problem.message}`, {
@@ -91,7 +95,11 @@ function mismatch(message: string): InfrastructureError {
   });
 }
 
-async function extract(reader: ByteReader, output: FileHandle, { member, limits = unpackLimits }: UnpackOptions): Promise<string> {
+async function extract(
+  reader: ByteReader,
+  output: FileHandle,
+  { member, limits = unpackLimits }: UnpackOptions,
+): Promise<string> {
   const parser = new TarParser();
   const hash = createHash("sha256");
   const seen = { bytes: 0, entries: 0, members: 0, isInside: false, names: [] as string[] };
@@ -125,7 +133,12 @@ interface Seen {
   names: string[];
 }
 
-function enter({ entry }: Extract<TarEvent, { kind: "entry" }>, member: string, seen: Seen, limits: UnpackLimits): void {
+function enter(
+  { entry }: Extract<TarEvent, { kind: "entry" }>,
+  member: string,
+  seen: Seen,
+  limits: UnpackLimits,
+): void {
   seen.entries += 1;
   if (seen.entries > limits.entries) throw new MalformedLayer(`it has more than ${limits.entries} entries`);
   seen.names.push(entry.path);
@@ -137,7 +150,10 @@ function enter({ entry }: Extract<TarEvent, { kind: "entry" }>, member: string, 
   if (entry.size === 0) throw new MalformedLayer(`its '${member}' is empty`);
 }
 
-async function* hashed(source: AsyncIterable<Uint8Array>, update: (chunk: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  update: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
     update(chunk);
     yield chunk;

@@ -22,7 +22,8 @@ interface BuildOptions {
 const fetchTimeout = 20 * 60_000;
 const compileTimeout = 60 * 60_000;
 const fetchAttempts = 3;
-const wayAround = "set GOLDENPATH_TOOL_MIRROR to a mirror that has the tool, or put the tool's version of the lock in PATH.";
+const wayAround =
+  "set GOLDENPATH_TOOL_MIRROR to a mirror that has the tool, or put the tool's version of the lock in PATH.";
 
 /** The user's settings of Go that say where modules come from. All others are left out: they could change the bytes. */
 const keptSettings = [
@@ -43,14 +44,16 @@ const keptVariables = [
   ...["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"],
 ];
 
-// A compiler uses every core, so there is one at a time; what waits for its turn can have its modules downloaded meanwhile.
+// A compiler uses every core, so there is one at a time; what waits for its turn can have its modules downloaded
+// meanwhile.
 const compileTurn = createTurns(1);
 const fetchTurn = createTurns(2);
 
 /**
- * Builds the tool from the Go module proxy into `output` and verifies both ends: the module's `h1:` before, the binary's SHA-256 after.
- * What it depends on is verified by Go, against the go.sum file of that module.
- * @throws InfrastructureError `go-missing`, `go-toolchain-unavailable`, `tool-source-unavailable`, `tool-source-mismatch`, `tool-build-failed`, `tool-mismatch`
+ * Builds the tool from the Go module proxy into `output` and verifies both ends: the module's `h1:` before, the
+ * binary's SHA-256 after. What it depends on is verified by Go, against the go.sum file of that module.
+ * @throws InfrastructureError `go-missing`, `go-toolchain-unavailable`, `tool-source-unavailable`,
+ *   `tool-source-mismatch`, `tool-build-failed`, `tool-mismatch`
  */
 export async function buildTool(tool: LockedTool, output: string, options: BuildOptions): Promise<void> {
   const label = `${tool.name} ${tool.version}`;
@@ -68,7 +71,10 @@ export async function buildTool(tool: LockedTool, output: string, options: Build
   );
 }
 
-/** {@link buildTool} but for the end: what comes out is for the caller to hash. @throws as {@link buildTool}, without `tool-mismatch` */
+/**
+ * {@link buildTool} but for the end: what comes out is for the caller to hash. @throws as {@link buildTool}, without
+ * `tool-mismatch`
+ */
 export async function compileTool(tool: LockedTool, output: string, options: BuildOptions): Promise<void> {
   const label = `${tool.name} ${tool.version}`;
   const { go, source, packages } = await fetchTurn(() => fetchSource(tool, label, options));
@@ -123,8 +129,16 @@ async function prepareGo(tool: LockedTool, options: BuildOptions): Promise<GoCom
   return command;
 }
 
-/** Go 1.21 and later fetch the toolchain that they are asked for, verified by the checksum database; older ones ignore the question. */
-async function fetchToolchain(tool: LockedTool, installed: string, go: GoCommand, options: BuildOptions): Promise<void> {
+/**
+ * Go 1.21 and later fetch the toolchain that they are asked for, verified by the checksum database; older ones ignore
+ * the question.
+ */
+async function fetchToolchain(
+  tool: LockedTool,
+  installed: string,
+  go: GoCommand,
+  options: BuildOptions,
+): Promise<void> {
   const task = options.ports.progress.start(`Fetching the toolchain ${tool.toolchain}`);
   const result = await runProcess(go.file, ["env", "GOVERSION"], go.options).catch((error: unknown) => {
     task.failed();
@@ -140,8 +154,8 @@ async function fetchToolchain(tool: LockedTool, installed: string, go: GoCommand
 }
 
 /**
- * Where Go keeps modules, compiled packages and (in GOPATH) what it knows of the checksum database: the user's folders where they can be written, else
- * folders below the tool cache.
+ * Where Go keeps modules, compiled packages and (in GOPATH) what it knows of the checksum database: the user's folders
+ * where they can be written, else folders below the tool cache.
  */
 export async function usableGoFolders(
   settings: Readonly<Record<string, string>>,
@@ -201,7 +215,8 @@ async function fetchSource(
 
 async function downloadModule(tool: LockedTool, label: string, go: GoCommand): Promise<string> {
   const { path, version, sum } = tool.module;
-  // Not `go install`: it asks for the list of versions, which some proxies refuse, and it ignores the module's own replace directives.
+  // Not `go install`: it asks for the list of versions, which some proxies refuse, and it ignores the module's own
+  // replace directives.
   const result = await retried(async () => {
     const run = await runProcess(go.file, ["mod", "download", "-json", `${path}@${version}`], go.options);
     if (run.exitCode === 0) return run;
@@ -215,11 +230,17 @@ async function downloadModule(tool: LockedTool, label: string, go: GoCommand): P
   if (answer.Sum !== sum) {
     throw new InfrastructureError(
       `The source of ${label} is not the one in the lock: ${path}@${version} has ${answer.Sum ?? "no sum"}, expected ${sum}. It was not built.`,
-      { code: "tool-source-mismatch", wayOut: "Find out what GOPROXY serves there; 'go clean -modcache' forgets it.", safeToRetry: false },
+      {
+        code: "tool-source-mismatch",
+        wayOut: "Find out what GOPROXY serves there; 'go clean -modcache' forgets it.",
+        safeToRetry: false,
+      },
     );
   }
   if (answer.Dir === undefined) {
-    throw new InfrastructureError(`go mod download named no folder for ${path}@${version}`, { code: "tool-source-unavailable" });
+    throw new InfrastructureError(`go mod download named no folder for ${path}@${version}`, {
+      code: "tool-source-unavailable",
+    });
   }
   return answer.Dir;
 }
@@ -270,7 +291,8 @@ async function retried<T>(body: () => Promise<T>): Promise<T> {
     try {
       return await body();
     } catch (error) {
-      if (attempt >= fetchAttempts || !(error instanceof InfrastructureError) || error.code !== "process-failed") throw error;
+      if (attempt >= fetchAttempts || !(error instanceof InfrastructureError) || error.code !== "process-failed")
+        throw error;
     }
   }
 }

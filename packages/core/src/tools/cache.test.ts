@@ -15,10 +15,18 @@ describe("toolCacheDirectory", () => {
       { GOLDENPATH_TOOL_CACHE: "/own", RUNNER_TOOL_CACHE: "/opt/hosted", XDG_CACHE_HOME: "/x", HOME: "/home/me" },
       "/own",
     ],
-    ["the runner's", { RUNNER_TOOL_CACHE: "/opt/hosted", XDG_CACHE_HOME: "/x", HOME: "/home/me" }, "/opt/hosted/goldenpath"],
+    [
+      "the runner's",
+      { RUNNER_TOOL_CACHE: "/opt/hosted", XDG_CACHE_HOME: "/x", HOME: "/home/me" },
+      "/opt/hosted/goldenpath",
+    ],
     ["the user's caches", { XDG_CACHE_HOME: "/x", HOME: "/home/me" }, "/x/goldenpath/tools"],
     ["the home", { HOME: "/home/me" }, "/home/me/.cache/goldenpath/tools"],
-    ["the home where the caches are relative", { XDG_CACHE_HOME: "x", HOME: "/home/me" }, "/home/me/.cache/goldenpath/tools"],
+    [
+      "the home where the caches are relative",
+      { XDG_CACHE_HOME: "x", HOME: "/home/me" },
+      "/home/me/.cache/goldenpath/tools",
+    ],
     ["the home that the system knows", { HOME: "" }, join(userInfo().homedir, ".cache/goldenpath/tools")],
   ])("is %s", (_what, env, expected) => {
     expect(toolCacheDirectory(env)).toBe(expected);
@@ -56,7 +64,9 @@ describe("usableGoFolders", () => {
       GOCACHE: join(folder, "home/.cache/go-build"),
     };
     expect(await usableGoFolders(mine, join(folder, "tools"))).toEqual(mine);
-    expect(await usableGoFolders({ ...mine, GOPATH: `${mine.GOPATH}:/elsewhere` }, join(folder, "tools"))).toEqual(mine);
+    expect(await usableGoFolders({ ...mine, GOPATH: `${mine.GOPATH}:/elsewhere` }, join(folder, "tools"))).toEqual(
+      mine,
+    );
     expect(existsSync(mine.GOMODCACHE)).toBe(true);
   });
 
@@ -65,9 +75,12 @@ describe("usableGoFolders", () => {
     writeFileSync(file, "");
     const own = join(folder, "tools", "go");
     const expected = { GOPATH: join(own, "path"), GOMODCACHE: join(own, "mod"), GOCACHE: join(own, "build") };
-    expect(await usableGoFolders({ GOPATH: "relative", GOMODCACHE: join(file, "mod"), GOCACHE: "off" }, join(folder, "tools"))).toEqual(
-      expected,
-    );
+    expect(
+      await usableGoFolders(
+        { GOPATH: "relative", GOMODCACHE: join(file, "mod"), GOCACHE: "off" },
+        join(folder, "tools"),
+      ),
+    ).toEqual(expected);
     expect(await usableGoFolders({}, join(folder, "tools"))).toEqual(expected);
   });
 });

@@ -9,8 +9,9 @@ import type { LockedTool, ToolPlatform } from "./lock.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * Where verified tools are kept: `GOLDENPATH_TOOL_CACHE`; on a runner `RUNNER_TOOL_CACHE`/goldenpath; else `XDG_CACHE_HOME`/goldenpath/tools, which is
- * `~/.cache/goldenpath/tools` by default. Below it: NAME/VERSION/OS-ARCH/NAME, or the publisher's archive in NAME's place.
+ * Where verified tools are kept: `GOLDENPATH_TOOL_CACHE`; on a runner `RUNNER_TOOL_CACHE`/goldenpath; else
+ * `XDG_CACHE_HOME`/goldenpath/tools, which is `~/.cache/goldenpath/tools` by default. Below it:
+ * NAME/VERSION/OS-ARCH/NAME, or the publisher's archive in NAME's place.
  */
 export function toolCacheDirectory(env: Env): string {
   if (env["GOLDENPATH_TOOL_CACHE"]) return resolve(env["GOLDENPATH_TOOL_CACHE"]);
@@ -68,7 +69,8 @@ export function privateFolder(directory: string): string {
 }
 
 /**
- * A copy of a program in a folder that is this invocation's own, each under a name that was not there before. Undefined where there is no such file.
+ * A copy of a program in a folder that is this invocation's own, each under a name that was not there before. Undefined
+ * where there is no such file.
  * @throws InfrastructureError `tool-copy-failed`
  */
 export async function copyToPrivate(path: string, directory: string): Promise<string | undefined> {
@@ -95,8 +97,8 @@ export async function copyToPrivate(path: string, directory: string): Promise<st
 }
 
 /**
- * Lets `make` write a file beside `target` and puts it in its place in one step, so that nobody, another process included, ever sees half a tool.
- * `make` verifies what it wrote and throws otherwise; then nothing is left behind.
+ * Lets `make` write a file beside `target` and puts it in its place in one step, so that nobody, another process
+ * included, ever sees half a tool. `make` verifies what it wrote and throws otherwise; then nothing is left behind.
  * @throws InfrastructureError `tool-cache-unwritable`
  */
 export async function storeTool(target: string, make: (partial: string) => Promise<void>): Promise<void> {

@@ -6,7 +6,9 @@ import { copyToPrivate, privateFolder, requireStartable, sha256OfFile, storeTool
 import type { LockedFile } from "./lock.ts";
 import { labelOf, type Search } from "./search.ts";
 
-/** A program that may be run, or why this one may not; `sha256` is what it has in that case, too, where there is a file. */
+/**
+ * A program that may be run, or why this one may not; `sha256` is what it has in that case, too, where there is a file.
+ */
 export type Inspection = { path: string; sha256: string } | { reason: string; sha256?: string; corrupt?: boolean };
 
 /** Where the cache has a file of the search. */
@@ -15,12 +17,16 @@ export function cachedPath({ folder }: Search, { file }: LockedFile): string {
 }
 
 /**
- * Lets `fetch` write the file, and puts it into the cache once it is verified. Of an archive whose program has a hash in the lock, the program is kept in its
- * place: it need not be unpacked each time.
+ * Lets `fetch` write the file, and puts it into the cache once it is verified. Of an archive whose program has a hash
+ * in the lock, the program is kept in its place: it need not be unpacked each time.
  * @returns what is in the cache now
  * @throws what `fetch`, `storeTool` and `unpackMember` throw
  */
-export async function keepFile(search: Search, file: LockedFile, fetch: (partial: string) => Promise<void>): Promise<LockedFile> {
+export async function keepFile(
+  search: Search,
+  file: LockedFile,
+  fetch: (partial: string) => Promise<void>,
+): Promise<LockedFile> {
   const memberSha256 = file.archive?.memberSha256;
   if (memberSha256 === undefined) {
     await storeTool(cachedPath(search, file), fetch);
@@ -47,17 +53,27 @@ export async function inspectCached(search: Search, file: LockedFile): Promise<I
 }
 
 /**
- * The program to run out of a file in the cache: a copy, or what an archive unpacks to, that nobody else can change where there is a private folder.
- * @throws InfrastructureError `tool-archive-invalid`, `tool-mismatch` of an archive that is the lock's and has no such program, `tool-copy-failed`
+ * The program to run out of a file in the cache: a copy, or what an archive unpacks to, that nobody else can change
+ * where there is a private folder.
+ * @throws InfrastructureError `tool-archive-invalid`, `tool-mismatch` of an archive that is the lock's and has no such
+ *   program, `tool-copy-failed`
  */
 export async function useCached(search: Search, file: LockedFile): Promise<Inspection> {
-  if (file.archive === undefined) return verifyWhatIsRun(cachedPath(search, file), file.sha256s, search.options.privateDirectory);
+  if (file.archive === undefined)
+    return verifyWhatIsRun(cachedPath(search, file), file.sha256s, search.options.privateDirectory);
   const inspected = await inspectCached(search, file);
   return "reason" in inspected ? inspected : unpackCached(search, file, inspected.path);
 }
 
-/** A program's copy in the private folder, where there is one, with the hash of what is run; a copy that has another hash than these is not kept. */
-export async function verifyWhatIsRun(path: string, sha256s: readonly string[], privateDirectory: string | undefined): Promise<Inspection> {
+/**
+ * A program's copy in the private folder, where there is one, with the hash of what is run; a copy that has another
+ * hash than these is not kept.
+ */
+export async function verifyWhatIsRun(
+  path: string,
+  sha256s: readonly string[],
+  privateDirectory: string | undefined,
+): Promise<Inspection> {
   const copy = privateDirectory === undefined ? path : await copyToPrivate(path, privateDirectory);
   const sha256 = copy === undefined ? undefined : await sha256OfFile(copy);
   const result = judge(path, copy ?? path, sha256, sha256s);
@@ -68,7 +84,11 @@ export async function verifyWhatIsRun(path: string, sha256s: readonly string[], 
 function judge(original: string, run: string, sha256: string | undefined, expected: readonly string[]): Inspection {
   if (sha256 === undefined) return { reason: `not in the cache (${original})` };
   if (expected.includes(sha256)) return { path: run, sha256 };
-  return { reason: `${original} was changed: its SHA-256 is ${sha256}, expected ${expected.join(" or ")}`, sha256, corrupt: true };
+  return {
+    reason: `${original} was changed: its SHA-256 is ${sha256}, expected ${expected.join(" or ")}`,
+    sha256,
+    corrupt: true,
+  };
 }
 
 async function unpackCached(search: Search, file: LockedFile, archive: string): Promise<Inspection> {

@@ -49,7 +49,10 @@ describe("downloadTool", () => {
       asked++;
       response.end("other bytes");
     });
-    await expect(downloadTool({ url: server.url }, target, good)).rejects.toMatchObject({ code: "tool-mismatch", safeToRetry: false });
+    await expect(downloadTool({ url: server.url }, target, good)).rejects.toMatchObject({
+      code: "tool-mismatch",
+      safeToRetry: false,
+    });
     expect(asked).toBe(1);
   });
 
@@ -65,7 +68,9 @@ describe("downloadTool", () => {
         asked++;
         response.writeHead(status).end();
       });
-      await expect(downloadTool({ url: server.url }, target, good)).rejects.toMatchObject({ code: "tool-download-failed" });
+      await expect(downloadTool({ url: server.url }, target, good)).rejects.toMatchObject({
+        code: "tool-download-failed",
+      });
       expect(asked, String(status)).toBe(tries);
     }
   });
@@ -113,7 +118,9 @@ describe("downloadTool", () => {
   });
 
   it("reports the bytes as they come, of how many where the server says so", async () => {
-    const server = await serve((_request, response) => response.writeHead(200, { "content-length": String(body.length) }).end(body));
+    const server = await serve((_request, response) =>
+      response.writeHead(200, { "content-length": String(body.length) }).end(body),
+    );
     const told: unknown[] = [];
     let received = 0;
     const ports: Ports = {

@@ -44,7 +44,11 @@ export async function downloadTool(location: ToolLocation, target: string, optio
       if (options.sha256s.includes(actual)) return;
       throw new InfrastructureError(
         `${location.url} is not ${options.label}: its SHA-256 is ${actual}, expected ${options.sha256s.join(" or ")}. It was not run.`,
-        { code: "tool-mismatch", wayOut: "Find out who changed that file, and put the right one there.", safeToRetry: false },
+        {
+          code: "tool-mismatch",
+          wayOut: "Find out who changed that file, and put the right one there.",
+          safeToRetry: false,
+        },
       );
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -56,7 +60,11 @@ export async function downloadTool(location: ToolLocation, target: string, optio
           cause: error,
         });
       }
-      await sleep(250 * 2 ** attempt * (1 + Math.random()), undefined, options.signal === undefined ? {} : { signal: options.signal });
+      await sleep(
+        250 * 2 ** attempt * (1 + Math.random()),
+        undefined,
+        options.signal === undefined ? {} : { signal: options.signal },
+      );
     }
   }
 }

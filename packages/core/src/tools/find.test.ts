@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -59,7 +69,11 @@ function hammer(more: Partial<LockedTool> = {}): LockedTool {
 
 function ports(): Ports {
   const silent = silentPorts();
-  return { ...silent, log: { ...silent.log, warning: (text) => void warnings.push(text) }, mask: (secret) => void masked.push(secret) };
+  return {
+    ...silent,
+    log: { ...silent.log, warning: (text) => void warnings.push(text) },
+    mask: (secret) => void masked.push(secret),
+  };
 }
 
 /** Nothing but what a test puts there: no Go, no tool of the machine. */
@@ -158,9 +172,13 @@ describe("what is not run", () => {
   ])("a program in PATH %s: it is not even asked", async (_what, content) => {
     install(inPath(), content());
     for (const privateDirectory of [undefined, folder]) {
-      const error = await failureOf(findTool("hammer", { ...options(), ...(privateDirectory === undefined ? {} : { privateDirectory }) }));
+      const error = await failureOf(
+        findTool("hammer", { ...options(), ...(privateDirectory === undefined ? {} : { privateDirectory }) }),
+      );
       expect(error.code).toBe("go-missing");
-      expect(error.message).toContain(`path: ${inPath()} is not hammer 1.2.3 byte for byte: its SHA-256 is ${sha256(content())}`);
+      expect(error.message).toContain(
+        `path: ${inPath()} is not hammer 1.2.3 byte for byte: its SHA-256 is ${sha256(content())}`,
+      );
       expect(existsSync(marker)).toBe(false);
     }
   });
@@ -170,7 +188,9 @@ describe("what is not run", () => {
     const before = process.cwd();
     process.chdir(folder);
     try {
-      expect((await failureOf(findTool("hammer", options({ env: { PATH: ".::" } })))).message).toContain("no hammer in PATH");
+      expect((await failureOf(findTool("hammer", options({ env: { PATH: ".::" } })))).message).toContain(
+        "no hammer in PATH",
+      );
     } finally {
       process.chdir(before);
     }
@@ -180,7 +200,9 @@ describe("what is not run", () => {
     install(cached(), genuine());
     install(inPath(), genuine());
     const mirror = await serve((_request, response) => response.end(genuine()));
-    const error = await failureOf(findTool("hammer", options({ tool: hammer({ builds: {} }), env: { GOLDENPATH_TOOL_MIRROR: mirror } })));
+    const error = await failureOf(
+      findTool("hammer", options({ tool: hammer({ builds: {} }), env: { GOLDENPATH_TOOL_MIRROR: mirror } })),
+    );
     expect(error.code).toBe("tool-platform-unsupported");
     expect(error.wayOut).toContain("a platform that the lock has a SHA-256 for");
     expect(existsSync(marker)).toBe(false);
@@ -194,7 +216,10 @@ describe("what is not run", () => {
 
   it("anything after the run was cancelled", async () => {
     const mirror = await serve((_request, response) => response.end(genuine()));
-    const running = findTool("hammer", { ...options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }), signal: AbortSignal.abort() });
+    const running = findTool("hammer", {
+      ...options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }),
+      signal: AbortSignal.abort(),
+    });
     await expect(running).rejects.toMatchObject({ name: "AbortError" });
     expect(filesInCache()).toEqual([]);
   });
@@ -202,7 +227,10 @@ describe("what is not run", () => {
 
 describe("what is told", () => {
   it("a name that is not in the lock, with those that are", async () => {
-    await expect(findTool("chisel", options())).rejects.toMatchObject({ code: "tool-unknown", message: expect.stringContaining("hammer") });
+    await expect(findTool("chisel", options())).rejects.toMatchObject({
+      code: "tool-unknown",
+      message: expect.stringContaining("hammer"),
+    });
     await expect(findTool("chisel", options())).rejects.toBeInstanceOf(UserError);
   });
 
@@ -211,14 +239,18 @@ describe("what is told", () => {
     expect(error.code).toBe("go-missing");
     expect(error.wayOut).toContain("Install Go");
     expect(error.wayOut).toContain("GOLDENPATH_TOOL_MIRROR");
-    for (const source of ["path: ", "cache: ", "mirror: ", "release: ", "build: "]) expect(error.message).toContain(source);
+    for (const source of ["path: ", "cache: ", "mirror: ", "release: ", "build: "])
+      expect(error.message).toContain(source);
   });
 
   it.each(["not a url", "ftp://host/tools", "https://host/tools?token=hunter2", "//host"])(
     "a mirror that is none, without printing it: %s",
     async (mirror) => {
       const running = findTool("hammer", options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }));
-      await expect(running).rejects.toMatchObject({ code: "tool-mirror-invalid", message: expect.not.stringContaining(mirror) });
+      await expect(running).rejects.toMatchObject({
+        code: "tool-mirror-invalid",
+        message: expect.not.stringContaining(mirror),
+      });
     },
   );
 
@@ -236,7 +268,11 @@ describe("where a tool is found", () => {
   it("the path given, before all others, with a warning when it is another version", async () => {
     install(inPath(), genuine());
     const given = install(join(folder, "own", "my-hammer"), program("2.0.0"));
-    expect(await findTool("hammer", options({ given }))).toMatchObject({ source: "given", path: given, version: "2.0.0" });
+    expect(await findTool("hammer", options({ given }))).toMatchObject({
+      source: "given",
+      path: given,
+      version: "2.0.0",
+    });
     expect(warnings.join()).toContain("version 2.0.0; tested is 1.2.3");
   });
 
@@ -245,7 +281,10 @@ describe("where a tool is found", () => {
     expect(await findTool("hammer", options({ given: other }))).toMatchObject({ source: "given", version: "1.2.3" });
     const { versionCommand: _, ...silent } = hammer();
     const same = install(join(folder, "own", "same"), genuine());
-    expect(await findTool("hammer", options({ given: same, tool: silent }))).toMatchObject({ source: "given", version: "1.2.3" });
+    expect(await findTool("hammer", options({ given: same, tool: silent }))).toMatchObject({
+      source: "given",
+      version: "1.2.3",
+    });
     expect(warnings).toEqual([]);
   });
 
@@ -281,7 +320,11 @@ describe("where a tool is found", () => {
     install(inPath(), program("9.9.9"));
     install(cached(), genuine());
     const env = { GOLDENPATH_TOOL_MIRROR: await serve((_request, response) => response.writeHead(500).end()) };
-    expect(await findTool("hammer", options({ env }))).toMatchObject({ source: "cache", path: cached(), sha256: sha256(genuine()) });
+    expect(await findTool("hammer", options({ env }))).toMatchObject({
+      source: "cache",
+      path: cached(),
+      sha256: sha256(genuine()),
+    });
     expect(warnings).toEqual([]);
   });
 
@@ -292,7 +335,11 @@ describe("where a tool is found", () => {
       response.end(genuine());
     });
     const env = { GOLDENPATH_TOOL_MIRROR: `${mirror}/some/folder` };
-    expect(await findTool("hammer", options({ env }))).toMatchObject({ source: "mirror", path: cached(), sha256: sha256(genuine()) });
+    expect(await findTool("hammer", options({ env }))).toMatchObject({
+      source: "mirror",
+      path: cached(),
+      sha256: sha256(genuine()),
+    });
     expect(await findTool("hammer", options({ env }))).toMatchObject({ source: "cache" });
     expect(asked).toEqual([`/some/folder/hammer/1.2.3/${platform}/hammer`]);
     expect(statSync(cached()).mode & 0o777).toBe(0o755);
@@ -321,7 +368,8 @@ describe("where a tool is found", () => {
 
   it("the mirror with the credentials of its URL, which are masked and not printed", async () => {
     const mirror = await serve((request, response) => {
-      if (request.headers.authorization === `Basic ${Buffer.from("me:p@ss").toString("base64")}`) response.writeHead(404);
+      if (request.headers.authorization === `Basic ${Buffer.from("me:p@ss").toString("base64")}`)
+        response.writeHead(404);
       else response.writeHead(401);
       response.end();
     });
@@ -363,7 +411,10 @@ describe("where a tool is found", () => {
 describe("prefetchTools", () => {
   it("gets each tool once, in the order of the names", async () => {
     const mirror = await serve((_request, response) => response.end(genuine()));
-    const settings = { ...options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }), lock: [hammer(), hammer({ name: "mallet" })] };
+    const settings = {
+      ...options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }),
+      lock: [hammer(), hammer({ name: "mallet" })],
+    };
     const tools = await prefetchTools(["mallet", "hammer", "mallet"], settings);
     expect(tools.map((tool) => tool.name)).toEqual(["mallet", "hammer"]);
   });
@@ -374,7 +425,10 @@ describe("prefetchTools", () => {
       if (request.url?.includes("mallet")) response.writeHead(404).end();
       else response.write("#!");
     });
-    const settings = { ...options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }), lock: [hammer(), hammer({ name: "mallet" })] };
+    const settings = {
+      ...options({ env: { GOLDENPATH_TOOL_MIRROR: mirror } }),
+      lock: [hammer(), hammer({ name: "mallet" })],
+    };
     const error = await failureOf(prefetchTools(["hammer", "mallet"], settings));
     expect(error.message).toContain("mallet 1.2.3");
     expect(filesInCache()).toEqual([]);

@@ -7,7 +7,14 @@ import { cachedPath, type Inspection, inspectCached, useCached } from "./cached.
 import { isRefusedDownload, isTransient } from "./fetch.ts";
 import type { LockedFile } from "./lock.ts";
 import { inspectPath, isProgram, readToolVersion } from "./path.ts";
-import { describeFound, type FindToolOptions, type FoundTool, type RejectedSource, type Search, startSearch } from "./search.ts";
+import {
+  describeFound,
+  type FindToolOptions,
+  type FoundTool,
+  type RejectedSource,
+  type Search,
+  startSearch,
+} from "./search.ts";
 import { listSources, nothingKnown, type Offer } from "./sources.ts";
 import { createKeyedTurns } from "./turns.ts";
 
@@ -18,11 +25,13 @@ const obtainTurn = createKeyedTurns();
 const unusable: readonly ErrorCode[] = ["tool-archive-invalid", "tool-mismatch"];
 
 /**
- * The program for a tool of the lock. In this order: the path given, PATH, the tool cache, the mirror, our own release, the publisher's release, a build from
- * the Go module proxy. All but the first is verified by its SHA-256, or by that of the archive it came in, before this returns it, and nothing runs before it
- * was: these programs judge, and one that says the right version says nothing about what it is.
+ * The program for a tool of the lock. In this order: the path given, PATH, the tool cache, the mirror, our own release,
+ * the publisher's release, a build from the Go module proxy. All but the first is verified by its SHA-256, or by that
+ * of the archive it came in, before this returns it, and nothing runs before it was: these programs judge, and one that
+ * says the right version says nothing about what it is.
  * @throws UserError `tool-unknown`, `tool-path-invalid`, `tool-mirror-invalid`
- * @throws InfrastructureError `tool-platform-unsupported`, `tool-cache-unwritable`, and those of the last source tried, with what each source said
+ * @throws InfrastructureError `tool-platform-unsupported`, `tool-cache-unwritable`, and those of the last source tried,
+ *   with what each source said
  */
 export async function findTool(name: string, options: FindToolOptions): Promise<FoundTool> {
   const search = startSearch(name, options);
@@ -46,7 +55,8 @@ export interface CachedFile {
 }
 
 /**
- * What can be verified of a tool, in the cache: got where it is not there, and not unpacked, copied or run. For other platforms than this machine's, too.
+ * What can be verified of a tool, in the cache: got where it is not there, and not unpacked, copied or run. For other
+ * platforms than this machine's, too.
  * @throws as {@link findTool}
  */
 export async function cacheTool(name: string, options: FindToolOptions): Promise<CachedFile> {
@@ -62,12 +72,22 @@ export async function cacheTool(name: string, options: FindToolOptions): Promise
       const there = await look(file);
       if (there !== undefined) return there;
     }
-    return obtain(search, rejected, async (_offer, file) => (await look(file)) ?? Promise.reject(changed(search, file, undefined)));
+    return obtain(
+      search,
+      rejected,
+      async (_offer, file) => (await look(file)) ?? Promise.reject(changed(search, file, undefined)),
+    );
   });
 }
 
-/** Finds several tools at once: downloads run beside each other and beside a build, builds one after another. The first failure stops the rest. */
-export async function prefetchTools(names: readonly string[], options: Omit<FindToolOptions, "given">): Promise<FoundTool[]> {
+/**
+ * Finds several tools at once: downloads run beside each other and beside a build, builds one after another. The first
+ * failure stops the rest.
+ */
+export async function prefetchTools(
+  names: readonly string[],
+  options: Omit<FindToolOptions, "given">,
+): Promise<FoundTool[]> {
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   let first: unknown;
@@ -84,7 +104,10 @@ export async function prefetchTools(names: readonly string[], options: Omit<Find
   return results.filter((found) => found !== undefined);
 }
 
-/** Two callers in this process don't get the same tool twice; two processes may, and the later one's rename changes nothing. */
+/**
+ * Two callers in this process don't get the same tool twice; two processes may, and the later one's rename changes
+ * nothing.
+ */
 function inTurn<T>({ folder, options }: Search, body: () => Promise<T>): Promise<T> {
   return obtainTurn(folder, () => {
     options.signal?.throwIfAborted();
@@ -94,11 +117,14 @@ function inTurn<T>({ folder, options }: Search, body: () => Promise<T>): Promise
 
 async function useGiven({ tool, options, accepted }: Search, given: string): Promise<FoundTool> {
   if (!(await isProgram(resolve(given)))) {
-    throw new UserError(`'${given}', given for ${tool.name}, is not a program that this user may run`, { code: "tool-path-invalid" });
+    throw new UserError(`'${given}', given for ${tool.name}, is not a program that this user may run`, {
+      code: "tool-path-invalid",
+    });
   }
   const { path, sha256 } = await hashWhatIsRun(resolve(given), options);
   let version: string | undefined = tool.version;
-  if (sha256 === undefined || !accepted.includes(sha256)) version = await readToolVersion(tool, path, options.env, options.signal);
+  if (sha256 === undefined || !accepted.includes(sha256))
+    version = await readToolVersion(tool, path, options.env, options.signal);
   if (version !== tool.version) {
     options.ports.log.warning(
       `${tool.name} at '${given}' is ${version === undefined ? "of an unknown version" : `version ${version}`}; tested is ${tool.version}.`,
@@ -107,8 +133,14 @@ async function useGiven({ tool, options, accepted }: Search, given: string): Pro
   return describeFound(tool, path, "given", sha256, version ?? "unknown");
 }
 
-/** The file to run for `path`, and its hash: of a copy that nobody else can change, where there is a private folder for one. */
-async function hashWhatIsRun(path: string, { privateDirectory }: FindToolOptions): Promise<{ path: string; sha256: string | undefined }> {
+/**
+ * The file to run for `path`, and its hash: of a copy that nobody else can change, where there is a private folder for
+ * one.
+ */
+async function hashWhatIsRun(
+  path: string,
+  { privateDirectory }: FindToolOptions,
+): Promise<{ path: string; sha256: string | undefined }> {
   if (privateDirectory === undefined) return { path, sha256: await sha256OfFile(path) };
   const copy = await copyToPrivate(path, privateDirectory);
   return { path: copy ?? path, sha256: copy === undefined ? undefined : await sha256OfFile(copy) };
@@ -142,21 +174,30 @@ function obtainAndUse(search: Search, rejected: RejectedSource[]): Promise<Found
 
 /** It was verified before it was put there, so somebody else writes there as well. */
 function changed(search: Search, file: LockedFile, sha256: string | undefined): InfrastructureError {
-  return new InfrastructureError(`${cachedPath(search, file)} was changed as soon as it was there: its SHA-256 is ${sha256 ?? "gone"}`, {
-    code: "tool-changed",
-    wayOut: "Set GOLDENPATH_TOOL_CACHE to a directory that nobody else writes to.",
-    safeToRetry: false,
-  });
+  return new InfrastructureError(
+    `${cachedPath(search, file)} was changed as soon as it was there: its SHA-256 is ${sha256 ?? "gone"}`,
+    {
+      code: "tool-changed",
+      wayOut: "Set GOLDENPATH_TOOL_CACHE to a directory that nobody else writes to.",
+      safeToRetry: false,
+    },
+  );
 }
 
-async function obtain<T>(search: Search, rejected: RejectedSource[], use: (offer: Offer, stored: LockedFile) => Promise<T>): Promise<T> {
+async function obtain<T>(
+  search: Search,
+  rejected: RejectedSource[],
+  use: (offer: Offer, stored: LockedFile) => Promise<T>,
+): Promise<T> {
   const { tool, options } = search;
   const silent = new Set<string>();
   let last: unknown;
   for (const offer of listSources(search)) {
     const host = "reason" in offer ? undefined : hostOf(offer);
     if ("reason" in offer || (host !== undefined && silent.has(host))) {
-      rejected.push("reason" in offer ? offer : { source: offer.source, reason: `${host} did not answer a moment ago` });
+      rejected.push(
+        "reason" in offer ? offer : { source: offer.source, reason: `${host} did not answer a moment ago` },
+      );
       continue;
     }
     try {
@@ -179,7 +220,10 @@ async function obtain<T>(search: Search, rejected: RejectedSource[], use: (offer
   });
 }
 
-/** The next source is verified by the same hashes, so going on is safe; that one is broken or changed should be seen all the same. */
+/**
+ * The next source is verified by the same hashes, so going on is safe; that one is broken or changed should be seen all
+ * the same.
+ */
 function tell({ tool, options: { ports } }: Search, { source }: Offer, error: Error): void {
   if (source === "build") return;
   const text = `${tool.name} from ${source === "own-release" ? "our own release" : `the ${source}`}: ${describeError(error)}`;

@@ -2,26 +2,33 @@ import { describe, expect, it } from "vitest";
 import { acceptedSha256s, productionTools, toolPlatform } from "./lock.ts";
 
 describe("the lock", () => {
-  it.each(productionTools.map((tool) => [tool.name, tool] as const))("%s has everything that verification needs", (_name, tool) => {
-    expect(tool.module.sum).toMatch(/^h1:[A-Za-z0-9+/]{43}=$/);
-    expect(tool.module.version).toBe(`v${tool.version}`);
-    expect(tool.toolchain).toMatch(/^go1\.\d+\.\d+$/);
-    expect(tool.package).toMatch(/^\.(\/|$)/);
-    expect(Object.keys(tool.builds)).toContain("linux-amd64");
-    for (const sha256 of Object.values(tool.builds)) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
-    for (const release of Object.values(tool.releases ?? {})) {
-      expect(release?.url).toMatch(/^https:\/\//);
-      expect(release?.sha256).toMatch(/^[0-9a-f]{64}$/);
-    }
-    for (const [platform, release] of Object.entries(tool.releases ?? {})) {
-      expect(release?.url).toContain(`/v${tool.version}/`);
-      expect(release?.member).toBe(tool.publisher?.member);
-      expect(release?.url.endsWith(`/${tool.publisher?.assets[platform as "linux-amd64"]?.replace("{version}", tool.version)}`)).toBe(true);
-      if (release?.memberSha256 !== undefined) expect(release.memberSha256).toMatch(/^[0-9a-f]{64}$/);
-    }
-    // One group, and it compiles.
-    if (tool.versionCommand) expect(new RegExp(`${tool.versionCommand.pattern}|`).exec("")).toHaveLength(2);
-  });
+  it.each(productionTools.map((tool) => [tool.name, tool] as const))(
+    "%s has everything that verification needs",
+    (_name, tool) => {
+      expect(tool.module.sum).toMatch(/^h1:[A-Za-z0-9+/]{43}=$/);
+      expect(tool.module.version).toBe(`v${tool.version}`);
+      expect(tool.toolchain).toMatch(/^go1\.\d+\.\d+$/);
+      expect(tool.package).toMatch(/^\.(\/|$)/);
+      expect(Object.keys(tool.builds)).toContain("linux-amd64");
+      for (const sha256 of Object.values(tool.builds)) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+      for (const release of Object.values(tool.releases ?? {})) {
+        expect(release?.url).toMatch(/^https:\/\//);
+        expect(release?.sha256).toMatch(/^[0-9a-f]{64}$/);
+      }
+      for (const [platform, release] of Object.entries(tool.releases ?? {})) {
+        expect(release?.url).toContain(`/v${tool.version}/`);
+        expect(release?.member).toBe(tool.publisher?.member);
+        expect(
+          release?.url.endsWith(
+            `/${tool.publisher?.assets[platform as "linux-amd64"]?.replace("{version}", tool.version)}`,
+          ),
+        ).toBe(true);
+        if (release?.memberSha256 !== undefined) expect(release.memberSha256).toMatch(/^[0-9a-f]{64}$/);
+      }
+      // One group, and it compiles.
+      if (tool.versionCommand) expect(new RegExp(`${tool.versionCommand.pattern}|`).exec("")).toHaveLength(2);
+    },
+  );
 
   it("has each name and each binary once", () => {
     expect(new Set(productionTools.map((tool) => tool.name)).size).toBe(productionTools.length);
@@ -45,7 +52,11 @@ describe("acceptedSha256s", () => {
     const [tool] = productionTools;
     if (tool === undefined) throw new Error("the lock is empty");
     const release = { url: "https://example.com/x", sha256: "f".repeat(64) };
-    const both = { ...tool, builds: { "linux-amd64": "e".repeat(64) }, releases: { "linux-amd64": release, "darwin-arm64": release } };
+    const both = {
+      ...tool,
+      builds: { "linux-amd64": "e".repeat(64) },
+      releases: { "linux-amd64": release, "darwin-arm64": release },
+    };
     expect(acceptedSha256s(both, "linux-amd64")).toEqual(["e".repeat(64), "f".repeat(64)]);
     expect(acceptedSha256s(both, "darwin-arm64")).toEqual(["f".repeat(64)]);
     expect(acceptedSha256s(both, "linux-arm64")).toEqual([]);

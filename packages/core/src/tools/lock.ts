@@ -16,13 +16,19 @@ export interface LockedTool {
   /** The main package, relative to the module's folder. */
   package: string;
   ldflags: string;
-  /** SHA-256 (hex) of what `CGO_ENABLED=0 go build -trimpath -buildvcs=false` gives, per platform. Our own release has the same bytes. */
+  /**
+   * SHA-256 (hex) of what `CGO_ENABLED=0 go build -trimpath -buildvcs=false` gives, per platform. Our own release has
+   * the same bytes.
+   */
   builds: Readonly<Partial<Record<ToolPlatform, string>>>;
   /** The publisher's own files, of this version; only where the SHA-256 is known. */
   releases?: Readonly<Partial<Record<ToolPlatform, ToolRelease>>>;
   /** How `npm run tools:bump` finds what the publisher signed. */
   publisher?: ToolPublisher;
-  /** How a copy found in PATH says its version: the first group of `pattern` (multi-line). A tool without it is known by its bytes only. */
+  /**
+   * How a copy found in PATH says its version: the first group of `pattern` (multi-line). A tool without it is known by
+   * its bytes only.
+   */
   versionCommand?: { args: readonly string[]; pattern: string; env?: Readonly<Record<string, string>> };
   /** For readers of the lock. */
   note?: string;
@@ -36,7 +42,10 @@ export interface ToolRelease {
   member?: string;
   /** The program's own SHA-256, where it is known: then the program is what a cache keeps, and not the archive. */
   memberSha256?: string;
-  /** The hash was copied from others who use the tool, and nobody has held it against what the publisher signed: `npm run tools:bump` does. */
+  /**
+   * The hash was copied from others who use the tool, and nobody has held it against what the publisher signed: `npm
+   * run tools:bump` does.
+   */
   unverified?: true;
 }
 
@@ -55,7 +64,10 @@ export interface ToolPublisher {
   signer: { subject: string; issuer: string };
 }
 
-/** The tools that goldenpath itself runs. Each module's sum and build's hash was measured from the module proxy with the toolchain that is named. */
+/**
+ * The tools that goldenpath itself runs. Each module's sum and build's hash was measured from the module proxy with the
+ * toolchain that is named.
+ */
 export const productionTools = rows as unknown as readonly LockedTool[];
 
 /** `linux-amd64` and the like, for this machine unless told. */
@@ -65,7 +77,9 @@ export function toolPlatform(os: string = process.platform, arch: string = proce
   return `${goOs}-${goArch}`;
 }
 
-/** The SHA-256 values that a program from outside may have to be run as this tool: our own build's, and the publisher's. */
+/**
+ * The SHA-256 values that a program from outside may have to be run as this tool: our own build's, and the publisher's.
+ */
 export function acceptedSha256s(tool: LockedTool, platform: ToolPlatform): readonly string[] {
   const release = tool.releases?.[platform];
   const published = release?.member === undefined ? release?.sha256 : release.memberSha256;
@@ -96,5 +110,7 @@ function archiveFile({ url, sha256, memberSha256 }: ToolRelease, member: string)
 
 /** The file that the publisher's release has. */
 export function releasedFile(tool: LockedTool, release: ToolRelease): LockedFile {
-  return release.member === undefined ? { file: tool.name, sha256s: [release.sha256] } : archiveFile(release, release.member);
+  return release.member === undefined
+    ? { file: tool.name, sha256s: [release.sha256] }
+    : archiveFile(release, release.member);
 }

@@ -69,11 +69,17 @@ function parseArtifact(value: string): Reference & { digest: Digest } {
 
 /** What to print for a mirror's file. */
 export function formatMirror(mirror: Mirror, search: Search, file: LockedFile): string {
-  return mirror.kind === "url" ? locateOnMirror(mirror, search, file).url : `oci://${formatReference(mirror.reference)}`;
+  return mirror.kind === "url"
+    ? locateOnMirror(mirror, search, file).url
+    : `oci://${formatReference(mirror.reference)}`;
 }
 
 /** MIRROR/NAME/VERSION/OS-ARCH/FILE, as a cache has it. */
-function locateOnMirror(mirror: Extract<Mirror, { kind: "url" }>, { tool, platform }: Search, { file }: LockedFile): ToolLocation {
+function locateOnMirror(
+  mirror: Extract<Mirror, { kind: "url" }>,
+  { tool, platform }: Search,
+  { file }: LockedFile,
+): ToolLocation {
   const url = new URL([tool.name, tool.version, platform, file].map(encodeURIComponent).join("/"), mirror.base).href;
   return { url, ...(mirror.authorization === undefined ? {} : { authorization: mirror.authorization }) };
 }
@@ -94,7 +100,9 @@ export async function fetchFromMirror<T>(
     const location = locateOnMirror(mirror, search, file);
     try {
       const { sha256s } = file;
-      return await keep(file, (partial) => downloadTool(location, partial, { ...search.options, label: labelOf(search), sha256s }));
+      return await keep(file, (partial) =>
+        downloadTool(location, partial, { ...search.options, label: labelOf(search), sha256s }),
+      );
     } catch (error) {
       if (!isRefusedDownload(error) || index === search.files.length - 1) throw withReasons(error, refused);
       refused.push((error as Error).message);
@@ -154,14 +162,21 @@ async function fetchFromArtifact<T>(
 }
 
 /** A layer is known by its digest alone: names in an artifact are for people. */
-function findLayer(layers: readonly Descriptor[], search: Search, where: string): { file: LockedFile; layer: Descriptor } {
+function findLayer(
+  layers: readonly Descriptor[],
+  search: Search,
+  where: string,
+): { file: LockedFile; layer: Descriptor } {
   for (const file of search.files) {
     const layer = layers.find(({ digest }) => digest.startsWith("sha256:") && file.sha256s.includes(digestHex(digest)));
     if (layer === undefined) continue;
     if (layer.size <= maxToolBytes) return { file, layer };
-    throw new InfrastructureError(`${labelOf(search)} in ${where} has ${layer.size} bytes, and is larger than any tool`, {
-      code: "tool-mismatch",
-    });
+    throw new InfrastructureError(
+      `${labelOf(search)} in ${where} has ${layer.size} bytes, and is larger than any tool`,
+      {
+        code: "tool-mismatch",
+      },
+    );
   }
   throw new InfrastructureError(
     `${where} has no ${labelOf(search)} for ${search.platform}: none of its ${layers.length} files has a SHA-256 of the lock`,
@@ -173,7 +188,10 @@ function findLayer(layers: readonly Descriptor[], search: Search, where: string)
   );
 }
 
-async function* counted(content: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+async function* counted(
+  content: AsyncIterable<Uint8Array>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of content) {
     count(chunk.byteLength);
     yield chunk;

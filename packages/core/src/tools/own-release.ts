@@ -6,7 +6,9 @@ export const ownRepository = "goldenpath-ci/goldenpath";
 /** Where the files of those releases are. */
 export const ownReleases = `https://github.com/${ownRepository}/releases/download`;
 
-/** The tag of the release that has a tool's builds; another toolchain makes other bytes, and a release never changes. */
+/**
+ * The tag of the release that has a tool's builds; another toolchain makes other bytes, and a release never changes.
+ */
 export function ownReleaseTag({ name, version, toolchain }: LockedTool): string {
   return `tool-${name}-${version}-${toolchain}`;
 }

@@ -11,7 +11,10 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 const versionTimeout = 20_000;
 
-/** The program of this name in PATH. Relative entries are passed over: a checkout must not be able to bring its own tools. */
+/**
+ * The program of this name in PATH. Relative entries are passed over: a checkout must not be able to bring its own
+ * tools.
+ */
 export async function findInPath(name: string, env: Env): Promise<string | undefined> {
   for (const directory of (env["PATH"] ?? "").split(delimiter)) {
     if (!isAbsolute(directory)) continue;
@@ -34,7 +37,9 @@ export async function isProgram(path: string): Promise<boolean> {
 export async function inspectPath({ tool, options, accepted }: Search): Promise<Inspection> {
   const path = await findInPath(tool.name, options.env);
   if (path === undefined) return { reason: `no ${tool.name} in PATH` };
-  const inspected = await verifyWhatIsRun(path, accepted, options.privateDirectory).catch((error: unknown) => describeError(error));
+  const inspected = await verifyWhatIsRun(path, accepted, options.privateDirectory).catch((error: unknown) =>
+    describeError(error),
+  );
   if (typeof inspected === "string") return { reason: inspected };
   if ("path" in inspected) return inspected;
   return {
@@ -42,8 +47,16 @@ export async function inspectPath({ tool, options, accepted }: Search): Promise<
   };
 }
 
-/** What the program at `path` says its version is; undefined where it has no way to say so, or says nothing that can be read. */
-export async function readToolVersion(tool: LockedTool, path: string, env: Env, signal?: AbortSignal): Promise<string | undefined> {
+/**
+ * What the program at `path` says its version is; undefined where it has no way to say so, or says nothing that can be
+ * read.
+ */
+export async function readToolVersion(
+  tool: LockedTool,
+  path: string,
+  env: Env,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   if (tool.versionCommand === undefined) return undefined;
   const { args, pattern, env: own } = tool.versionCommand;
   try {

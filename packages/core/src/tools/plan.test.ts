@@ -61,24 +61,39 @@ describe("planTools", () => {
     go();
     install(cached(), "changed");
     const [plan] = await planTools(["hammer"], options());
-    expect(plan).toMatchObject({ name: "hammer", version: "1.2.3", source: "build", origin: "example.com/hammer@v1.2.3" });
+    expect(plan).toMatchObject({
+      name: "hammer",
+      version: "1.2.3",
+      source: "build",
+      origin: "example.com/hammer@v1.2.3",
+    });
     expect(plan?.rejected.map(({ source }) => source)).toEqual(["path", "cache", "mirror", "release"]);
     expect(readFileSync(cached(), "utf8")).toBe("changed");
     expect(warnings).toEqual([]);
   });
 
   it("names the mirror without asking it, and without its credentials", async () => {
-    const [plan] = await planTools(["hammer"], options({ env: { GOLDENPATH_TOOL_MIRROR: "https://me:hunter2@tools.example/x/" } }));
+    const [plan] = await planTools(
+      ["hammer"],
+      options({ env: { GOLDENPATH_TOOL_MIRROR: "https://me:hunter2@tools.example/x/" } }),
+    );
     expect(plan).toMatchObject({ source: "mirror", origin: `https://tools.example/x/hammer/1.2.3/${platform}/hammer` });
   });
 
   it("names the release, the cache, and PATH", async () => {
     const tool = hammer({ releases: { [platform]: { url: "https://example.com/hammer", sha256: sha256("x") } } });
-    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({ source: "release", origin: "https://example.com/hammer" });
+    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({
+      source: "release",
+      origin: "https://example.com/hammer",
+    });
     install(cached(), content);
     expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({ source: "cache", path: cached() });
     install(inPath(), content);
-    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({ source: "path", path: inPath(), rejected: [] });
+    expect((await planTools(["hammer"], options({ tool })))[0]).toMatchObject({
+      source: "path",
+      path: inPath(),
+      rejected: [],
+    });
   });
 
   it("names no source where there is none, and why", async () => {

@@ -44,7 +44,8 @@ async function planTool(search: Search): Promise<ToolPlan> {
   rejected.push({ source: "cache", reason: cached.reason });
   for (const offer of listSources(search)) {
     if ("reason" in offer) rejected.push(offer);
-    else if (offer.source === "build" && !(await hasGo(search))) rejected.push({ source: "build", reason: "no go in PATH" });
+    else if (offer.source === "build" && !(await hasGo(search)))
+      rejected.push({ source: "build", reason: "no go in PATH" });
     else return { ...plan, source: offer.source, origin: offer.origin };
   }
   return plan;

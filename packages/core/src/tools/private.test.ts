@@ -31,7 +31,12 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const env = { PATH: join(folder, "bin"), HOME: folder, GOLDENPATH_TOOL_CACHE: join(folder, "cache") };
   const temporaryDirectory = join(folder, "temporary");
-  context = { ports: silentPorts(), env, temporaryDirectory, signal: new AbortController().signal } as unknown as Context;
+  context = {
+    ports: silentPorts(),
+    env,
+    temporaryDirectory,
+    signal: new AbortController().signal,
+  } as unknown as Context;
 });
 afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });

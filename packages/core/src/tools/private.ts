@@ -8,7 +8,10 @@ const found = new WeakMap<Context, Map<string, Promise<FoundTool>>>();
 /** A name in the lock, or what a guest brings: a program with its own entry. */
 export type WantedTool = string | LockedTool;
 
-/** {@link findTool} for a verb: what it runs is a copy in the invocation's own folder, hashed there, and removed with the folder. */
+/**
+ * {@link findTool} for a verb: what it runs is a copy in the invocation's own folder, hashed there, and removed with
+ * the folder.
+ */
 export function findPrivateTool(wanted: WantedTool, context: Context): Promise<FoundTool> {
   const tools = toolsOf(context);
   const name = nameOf(wanted);
@@ -20,8 +23,8 @@ export function findPrivateTool(wanted: WantedTool, context: Context): Promise<F
 }
 
 /**
- * {@link prefetchTools} for a verb, beside what `work` does until it waits for them; {@link findPrivateTool} then waits for the same ones. When `work` is done,
- * whatever came of it, nothing is on its way any more.
+ * {@link prefetchTools} for a verb, beside what `work` does until it waits for them; {@link findPrivateTool} then waits
+ * for the same ones. When `work` is done, whatever came of it, nothing is on its way any more.
  * @param work its argument has the tools, in the order of `wanted`
  */
 export async function withPrivateTools<T>(
@@ -36,7 +39,9 @@ export async function withPrivateTools<T>(
   // Whoever waits for them is told; work that fails before it does has something else to say.
   const settled = ready.catch(() => undefined);
   for (const name of names) {
-    const one = ready.then((tools) => tools.find((tool) => tool.name === name) ?? Promise.reject(new TypeError(`${name} was asked for`)));
+    const one = ready.then(
+      (tools) => tools.find((tool) => tool.name === name) ?? Promise.reject(new TypeError(`${name} was asked for`)),
+    );
     one.catch(() => undefined);
     toolsOf(context).set(name, one);
   }
@@ -58,7 +63,10 @@ function toolsOf(context: Context): Map<string, Promise<FoundTool>> {
   return tools;
 }
 
-function optionsOf({ ports, env, signal, temporaryDirectory }: Context, wanted: readonly WantedTool[]): FindToolOptions {
+function optionsOf(
+  { ports, env, signal, temporaryDirectory }: Context,
+  wanted: readonly WantedTool[],
+): FindToolOptions {
   const brought = wanted.filter((tool) => typeof tool !== "string");
   return { ports, env, signal, privateDirectory: temporaryDirectory, lock: [...brought, ...productionTools] };
 }

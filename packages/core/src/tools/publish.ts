@@ -34,11 +34,17 @@ export function lockedPlatforms(lock: readonly LockedTool[]): ToolPlatform[] {
 }
 
 /**
- * Puts tools into a registry as one artifact, for `GOLDENPATH_TOOL_MIRROR=oci://…`: of each tool and platform what the lock can verify. The same files always make
- * the same digest. Everything is there and verified before the first byte is pushed.
- * @throws UserError `tool-unknown`, `tool-platform-unknown`; `findTool`'s errors where one can't be had; the registry client's
+ * Puts tools into a registry as one artifact, for `GOLDENPATH_TOOL_MIRROR=oci://…`: of each tool and platform what the
+ * lock can verify. The same files always make the same digest. Everything is there and verified before the first byte
+ * is pushed.
+ * @throws UserError `tool-unknown`, `tool-platform-unknown`; `findTool`'s errors where one can't be had; the registry
+ *   client's
  */
-export async function publishTools(client: RegistryClient, repository: Repository, options: PublishOptions): Promise<PublishedTools> {
+export async function publishTools(
+  client: RegistryClient,
+  repository: Repository,
+  options: PublishOptions,
+): Promise<PublishedTools> {
   const { files, left } = await gatherFiles(options);
   const config: Descriptor = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
   await client.pushBlob(repository, config, () => emptyBlob.bytes);
@@ -54,7 +60,9 @@ export async function publishTools(client: RegistryClient, repository: Repositor
     };
     const task = options.ports.progress.start(`Pushing ${title}`, { unit: "bytes", amount: file.size });
     try {
-      await client.pushBlob(repository, layer, () => createReadStream(path), { onBytes: (bytes) => task.advance(bytes) });
+      await client.pushBlob(repository, layer, () => createReadStream(path), {
+        onBytes: (bytes) => task.advance(bytes),
+      });
       task.done();
     } catch (error) {
       task.failed();
@@ -62,8 +70,19 @@ export async function publishTools(client: RegistryClient, repository: Repositor
     }
     layers.push(layer);
   }
-  const manifest = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: toolsMediaType, config, layers });
-  const digest = await client.pushManifest(repository, new TextEncoder().encode(manifest), mediaTypes.ociManifest, options.tag);
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: toolsMediaType,
+    config,
+    layers,
+  });
+  const digest = await client.pushManifest(
+    repository,
+    new TextEncoder().encode(manifest),
+    mediaTypes.ociManifest,
+    options.tag,
+  );
   return { reference: { ...repository, digest }, files: files.map(({ path: _, ...file }) => file), left };
 }
 
@@ -75,7 +94,9 @@ async function gatherFiles(options: PublishOptions): Promise<{ files: GatheredFi
   const platforms = options.platforms.length === 0 ? known : options.platforms;
   const strange = platforms.find((platform) => !known.includes(platform));
   if (strange !== undefined) {
-    throw new UserError(`the lock has nothing for platform '${strange}': it has ${known.join(", ")}`, { code: "tool-platform-unknown" });
+    throw new UserError(`the lock has nothing for platform '${strange}': it has ${known.join(", ")}`, {
+      code: "tool-platform-unknown",
+    });
   }
   const names = options.names.length === 0 ? lock.map(({ name }) => name) : [...new Set(options.names)];
   const files: GatheredFile[] = [];
@@ -98,5 +119,7 @@ async function gatherFiles(options: PublishOptions): Promise<{ files: GatheredFi
     }
   }
   if (files.length > 0) return { files, left };
-  throw new UserError(`there is nothing to publish: ${left.map(({ reason }) => reason).join("; ")}`, { code: "tool-platform-unknown" });
+  throw new UserError(`there is nothing to publish: ${left.map(({ reason }) => reason).join("; ")}`, {
+    code: "tool-platform-unknown",
+  });
 }

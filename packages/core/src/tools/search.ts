@@ -27,18 +27,24 @@ export interface FoundTool {
 
 export interface FindToolOptions {
   ports: Ports;
-  /** Read: PATH, HOME, XDG_CACHE_HOME, RUNNER_TOOL_CACHE, GOLDENPATH_TOOL_CACHE, GOLDENPATH_TOOL_MIRROR, the proxy variables, Docker's and Go's own. */
+  /**
+   * Read: PATH, HOME, XDG_CACHE_HOME, RUNNER_TOOL_CACHE, GOLDENPATH_TOOL_CACHE, GOLDENPATH_TOOL_MIRROR, the proxy
+   * variables, Docker's and Go's own.
+   */
   env: Readonly<Record<string, string | undefined>>;
   signal?: AbortSignal;
   /**
-   * A folder that only this invocation writes to. The program is copied there first, and the copy is what is hashed and run: what is in PATH or in the
-   * cache can be changed between the look and the use by whoever may write there.
+   * A folder that only this invocation writes to. The program is copied there first, and the copy is what is hashed and
+   * run: what is in PATH or in the cache can be changed between the look and the use by whoever may write there.
    */
   privateDirectory?: string;
   /** A path that the user named for this tool; it is used whatever its version, with a warning. */
   given?: string;
   lock?: readonly LockedTool[];
-  /** Where our own release of builds is: by default `ownReleases` for the production lock's rows, and nowhere for another tool. */
+  /**
+   * Where our own release of builds is: by default `ownReleases` for the production lock's rows, and nowhere for
+   * another tool.
+   */
   ownReleases?: string;
   platform?: ToolPlatform;
 }

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,7 +25,9 @@ import { planTools } from "./plan.ts";
 const platform = toolPlatform();
 const program = "#!/bin/sh\necho 'hammer version 1.2.3'\n";
 const built = `${program}# our own build\n`;
-const archive = gzipSync(tarOf({ name: "LICENSE", content: "as you like" }, { name: "hammer", content: program, mode: 0o755 }));
+const archive = gzipSync(
+  tarOf({ name: "LICENSE", content: "as you like" }, { name: "hammer", content: program, mode: 0o755 }),
+);
 const archiveName = "hammer_1.2.3_linux.tar.gz";
 const sha256 = (bytes: Uint8Array | string): string => digestHex(digestOf(bytes));
 
@@ -64,9 +75,17 @@ function hammer(release: Partial<ToolRelease> = {}, more: Partial<LockedTool> = 
 }
 
 /** Neither Go nor a tool of the machine is in PATH. */
-function options(tool: LockedTool, more: Partial<FindToolOptions> = {}, env: Record<string, string> = {}): FindToolOptions {
+function options(
+  tool: LockedTool,
+  more: Partial<FindToolOptions> = {},
+  env: Record<string, string> = {},
+): FindToolOptions {
   const silent = silentPorts();
-  const log = { ...silent.log, warning: (text: string) => void told.warning.push(text), info: (text: string) => void told.info.push(text) };
+  const log = {
+    ...silent.log,
+    warning: (text: string) => void told.warning.push(text),
+    info: (text: string) => void told.info.push(text),
+  };
   const ports: Ports = { ...silent, log };
   return {
     ports,
@@ -184,7 +203,10 @@ describe("a publisher's archive", () => {
 
   it("is planned without being fetched, and named where it is", async () => {
     const planned = options(hammer());
-    expect((await planTools(["hammer"], planned))[0]).toMatchObject({ source: "release", origin: `${base}/dl/${archiveName}` });
+    expect((await planTools(["hammer"], planned))[0]).toMatchObject({
+      source: "release",
+      origin: `${base}/dl/${archiveName}`,
+    });
     expect(asked).toEqual([]);
     await findTool("hammer", planned);
     expect((await planTools(["hammer"], planned))[0]).toMatchObject({ source: "cache", path: inCache(archiveName) });
@@ -198,7 +220,12 @@ describe("where a tool comes from", () => {
     const tool = hammer({}, { builds: { [platform]: sha256(built) } });
     const settings = options(tool, { ownReleases: `${base}/own` }, { GOLDENPATH_TOOL_MIRROR: `${base}/mirror` });
     const mirrored = `/mirror/hammer/1.2.3/${platform}`;
-    const trail = [`${mirrored}/hammer`, `${mirrored}/${archiveName}`, `/own${own}hammer-${platform}`, `/dl/${archiveName}`];
+    const trail = [
+      `${mirrored}/hammer`,
+      `${mirrored}/${archiveName}`,
+      `/own${own}hammer-${platform}`,
+      `/dl/${archiveName}`,
+    ];
 
     await failureOf(findTool("hammer", settings));
     expect(asked).toEqual(trail);
@@ -263,7 +290,10 @@ describe("where a tool comes from", () => {
       `oci://localhost:1/tools@sha256:${"0".repeat(63)}`,
     ]) {
       const running = findTool("hammer", options(hammer(), {}, { GOLDENPATH_TOOL_MIRROR: mirror }));
-      await expect(running).rejects.toMatchObject({ code: "tool-mirror-invalid", message: expect.stringContaining("@sha256:DIGEST") });
+      await expect(running).rejects.toMatchObject({
+        code: "tool-mirror-invalid",
+        message: expect.stringContaining("@sha256:DIGEST"),
+      });
     }
   });
 });

@@ -16,7 +16,10 @@ export interface Offer {
   store(): Promise<LockedFile>;
 }
 
-/** In their order: the places that can have the tool, and why each of the others can't. @throws UserError `tool-mirror-invalid` */
+/**
+ * In their order: the places that can have the tool, and why each of the others can't. @throws UserError
+ * `tool-mirror-invalid`
+ */
 export function listSources(search: Search): (Offer | { source: ToolSource; reason: string })[] {
   return [offerMirror(search), ...offerOwnRelease(search), offerRelease(search), offerBuild(search)];
 }
@@ -51,7 +54,11 @@ function offerRelease(search: Search): Offer | { source: ToolSource; reason: str
 
 function offerDownload(search: Search, source: ToolSource, url: string, file: LockedFile): Offer {
   const options = { ...search.options, label: labelOf(search), sha256s: file.sha256s };
-  return { source, origin: url, store: () => keepFile(search, file, (partial) => downloadTool({ url }, partial, options)) };
+  return {
+    source,
+    origin: url,
+    store: () => keepFile(search, file, (partial) => downloadTool({ url }, partial, options)),
+  };
 }
 
 function offerBuild(search: Search): Offer | { source: ToolSource; reason: string } {

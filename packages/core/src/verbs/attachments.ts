@@ -59,8 +59,9 @@ export interface Signing {
 }
 
 /**
- * The frame of the verbs that sign: `work` attaches statements, and says which tools it used; the outcome lists what was attached, in `attestations` as well.
- * The key is read before anything is asked of a registry: a wrong one is found out at once, and masked from here on.
+ * The frame of the verbs that sign: `work` attaches statements, and says which tools it used; the outcome lists what
+ * was attached, in `attestations` as well. The key is read before anything is asked of a registry: a wrong one is found
+ * out at once, and masked from here on.
  */
 export async function withSigning(
   stage: ResultStage,
@@ -85,7 +86,12 @@ export async function withSigning(
       tools,
       notes: attested.map((each) => `${each.predicateType} on ${each.subject}`),
     });
-    return { verdict: result.verdict, result, outputs: { attestations: stringifyJson(attested) }, summary: renderResultMarkdown(result) };
+    return {
+      verdict: result.verdict,
+      result,
+      outputs: { attestations: stringifyJson(attested) },
+      summary: renderResultMarkdown(result),
+    };
   });
 }
 
@@ -106,12 +112,18 @@ export async function attach(
     attested.push(entry(referrer, subject));
   });
   const what = detail === undefined ? predicateType : `${predicateType} (${detail})`;
-  context.ports.log.info(`${attachment.existed ? "already attached" : "attached"}: ${what} as ${attachment.referrer.digest}`);
+  context.ports.log.info(
+    `${attachment.existed ? "already attached" : "attached"}: ${what} as ${attachment.referrer.digest}`,
+  );
   return { bundle: attachment.bundle.digest, referrer: attachment.referrer.digest };
 }
 
 export function signedImage(image: ImageFacts): SignedImage {
-  return { repository: repositoryOf(image), digest: image.reference.digest, children: image.children.map((child) => child.digest) };
+  return {
+    repository: repositoryOf(image),
+    digest: image.reference.digest,
+    children: image.children.map((child) => child.digest),
+  };
 }
 
 export function wholeImage(image: ImageFacts): AttachTarget {

@@ -19,7 +19,10 @@ const inputs = signingInputs({
 });
 type Inputs = z.infer<typeof inputs>;
 
-/** Attests a build with what this job sees for itself: provenance, and an SBOM; and attaches them to the image and to its children. */
+/**
+ * Attests a build with what this job sees for itself: provenance, and an SBOM; and attaches them to the image and to
+ * its children.
+ */
 export const attestVerb: Verb<typeof inputs> = {
   name: "attest",
   command: "attest",
@@ -56,7 +59,12 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   for (const { child, sbom } of sboms) {
     const target = { ...wholeImage(image), children: [child.descriptor] };
     const subjects = buildSubjects(target.repository, [image.reference.digest, child.digest]);
-    await attach(work, target, buildStatement(subjects, predicateTypes.cyclonedx, sbom), formatPlatform(child.platform));
+    await attach(
+      work,
+      target,
+      buildStatement(subjects, predicateTypes.cyclonedx, sbom),
+      formatPlatform(child.platform),
+    );
   }
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
 }

@@ -35,8 +35,9 @@ const inputs = z.object({
 type Inputs = z.infer<typeof inputs>;
 
 /**
- * Builds an application into an image in quarantine. The one verb that runs strangers' code: its job has no signing key, no identity token and no login that
- * writes to vetted, and what it says about the image is the build's own word, which later stages check for themselves.
+ * Builds an application into an image in quarantine. The one verb that runs strangers' code: its job has no signing
+ * key, no identity token and no login that writes to vetted, and what it says about the image is the build's own word,
+ * which later stages check for themselves.
  */
 export const buildVerb: Verb<typeof inputs> = {
   name: "detect-and-build",
@@ -92,7 +93,9 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
 function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void {
   ports.log.info(`strategy ${plan.strategy.strategy}: ${plan.strategy.reason}`);
   for (const each of plan.strategy.notTaken) ports.log.info(each);
-  ports.log.info(`builder ${plan.builder.name}, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`);
+  ports.log.info(
+    `builder ${plan.builder.name}, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`,
+  );
   for (const each of source.project.passedOver)
     ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
@@ -105,7 +108,10 @@ interface BuiltImage {
   notes: string[];
 }
 
-/** The strategy's work, between what is the same for each: the way in before it, a look at what is really in the registry after it. */
+/**
+ * The strategy's work, between what is the same for each: the way in before it, a look at what is really in the
+ * registry after it.
+ */
 async function build(
   given: Inputs,
   plan: BuildPlan,
@@ -115,7 +121,11 @@ async function build(
   const platform = hostPlatform();
   // Before minutes of work: are both registries there, and do they let us in?
   const { registry, name } = plan.runImage.reference;
-  const base = selectPlatform(await fetchImageFacts(client, plan.runImage.reference), platform, `base '${plan.runImage.base}'`);
+  const base = selectPlatform(
+    await fetchImageFacts(client, plan.runImage.reference),
+    platform,
+    `base '${plan.runImage.base}'`,
+  );
   await client.resolve(plan.tags[0]);
   const runner: StrategyRunner = runners[plan.strategy.strategy];
   const runImage = { registry, name, digest: base.digest };
@@ -140,8 +150,15 @@ async function writeSbom(text: string, digest: Digest, directory: string): Promi
   return file;
 }
 
-/** Names, reasons and notes come from the policy, the application and the registry: each goes into the table as text, not as Markdown. */
-export function renderBuildSummary(plan: BuildPlan, image: string, result: Pick<StageResult, "tools" | "notes">): string {
+/**
+ * Names, reasons and notes come from the policy, the application and the registry: each goes into the table as text,
+ * not as Markdown.
+ */
+export function renderBuildSummary(
+  plan: BuildPlan,
+  image: string,
+  result: Pick<StageResult, "tools" | "notes">,
+): string {
   const rows: [string, string][] = [
     ["Image", code(image)],
     ["Tags", plan.tags.map((tag) => code(tag.tag ?? "")).join(" ")],

@@ -21,8 +21,9 @@ const inputs = z.object({
 type Inputs = z.infer<typeof inputs>;
 
 /**
- * Proves from its layers which base an image stands on, and judges it by the policy's catalogue; each child of an index has its own verdict.
- * Output: `base`, the proven one as `HOST/NAME@sha256:…`; for an index with several one a line; empty where there is none.
+ * Proves from its layers which base an image stands on, and judges it by the policy's catalogue; each child of an index
+ * has its own verdict. Output: `base`, the proven one as `HOST/NAME@sha256:…`; for an index with several one a line;
+ * empty where there is none.
  */
 export const enforceVerb: Verb<typeof inputs> = {
   name: "enforce-golden-base",
@@ -40,7 +41,8 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
     const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
     const children: ChildBaseFacts[] = [];
-    for (const child of image.children) children.push(await gatherChild(client, image, child, approved, context.signal));
+    for (const child of image.children)
+      children.push(await gatherChild(client, image, child, approved, context.signal));
     const decision = decideBase({
       repository: image.reference,
       isIndex: image.children[0]?.digest !== image.reference.digest,
@@ -58,7 +60,10 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       violations: decision.violations,
       policy,
       predicateType: predicateTypes.base,
-      predicate: buildBasePredicate({ repository: formatRepository(image.reference), digest: image.reference.digest }, decision),
+      predicate: buildBasePredicate(
+        { repository: formatRepository(image.reference), digest: image.reference.digest },
+        decision,
+      ),
       notes: decision.notes,
     });
     return {
@@ -96,7 +101,9 @@ async function gatherChild(
 function logDecision(decision: BaseDecision, context: Context): void {
   for (const { platform, base, matchedLayers, totalLayers } of decision.children) {
     const found =
-      base === undefined ? "stands on no approved base" : `stands on '${base.name}' (${matchedLayers} of ${totalLayers} layers)`;
+      base === undefined
+        ? "stands on no approved base"
+        : `stands on '${base.name}' (${matchedLayers} of ${totalLayers} layers)`;
     context.ports.log.info(`${formatPlatform(platform)} ${found}`);
   }
 }

@@ -40,7 +40,12 @@ const passed: StageResult = {
   schemaVersion: "1.0",
   stage: "scan",
   verdict: "pass",
-  subject: { repository: "localhost:5000/q/web", digest, mediaType: "m", children: [{ digest, mediaType: "m", verdict: "pass" }] },
+  subject: {
+    repository: "localhost:5000/q/web",
+    digest,
+    mediaType: "m",
+    children: [{ digest, mediaType: "m", verdict: "pass" }],
+  },
   violations: [],
   run: { builderId: "local" },
   tools: [],
@@ -48,12 +53,25 @@ const passed: StageResult = {
   startedAt: "2026-11-23T10:00:00Z",
   finishedAt: "2026-11-23T10:00:01Z",
 };
-const outcome = (result: StageResult): VerbOutcome => ({ verdict: result.verdict, result, outputs: { sbom: "x" }, summary: "fine" });
+const outcome = (result: StageResult): VerbOutcome => ({
+  verdict: result.verdict,
+  result,
+  outputs: { sbom: "x" },
+  summary: "fine",
+});
 
 describe("whatever a verb throws is verdict error, with a result file that says so", () => {
   test.each([
-    ["a user's error", new UserError("no such image", { code: "image-not-found", wayOut: "Push it first." }), "image-not-found"],
-    ["the surroundings' error", new InfrastructureError("registry is down", { code: "registry-unreachable" }), "registry-unreachable"],
+    [
+      "a user's error",
+      new UserError("no such image", { code: "image-not-found", wayOut: "Push it first." }),
+      "image-not-found",
+    ],
+    [
+      "the surroundings' error",
+      new InfrastructureError("registry is down", { code: "registry-unreachable" }),
+      "registry-unreachable",
+    ],
     ["a bug", new TypeError("undefined is not a function"), "unexpected"],
     ["something that is no error", "text", "unexpected"],
   ])("%s", async (_name, thrown, code) => {
@@ -70,7 +88,10 @@ describe("whatever a verb throws is verdict error, with a result file that says 
   });
 
   test("but the policy's no, which is verdict fail, with its rule and a way out", async () => {
-    const thrown = new PolicyViolation("strategy docker is not allowed", { code: "build-strategy-not-allowed", rule: "build.strategy" });
+    const thrown = new PolicyViolation("strategy docker is not allowed", {
+      code: "build-strategy-not-allowed",
+      rule: "build.strategy",
+    });
     const execution = await executeVerb(
       verbOf(() => Promise.reject(thrown)),
       raw,
@@ -78,7 +99,10 @@ describe("whatever a verb throws is verdict error, with a result file that says 
     );
     expect(execution.outcome.verdict).toBe("fail");
     const written = parseStageResult(await readFile(execution.resultFile, "utf8"), execution.resultFile);
-    expect(written).toMatchObject({ verdict: "fail", violations: [{ rule: "build.strategy", problem: "strategy docker is not allowed" }] });
+    expect(written).toMatchObject({
+      verdict: "fail",
+      violations: [{ rule: "build.strategy", problem: "strategy docker is not allowed" }],
+    });
     expect(written.error).toBeUndefined();
     expect(execution.outcome.summary).toContain("build.strategy");
   });
@@ -91,7 +115,10 @@ describe("whatever a verb throws is verdict error, with a result file that says 
     });
     const execution = await executeVerb(verb, { policy: "policy.yaml", image: "" }, surroundings());
     expect(called).toBe(false);
-    expect(execution.outcome.result.error).toMatchObject({ code: "input-invalid", message: "input 'image' is required and was not given" });
+    expect(execution.outcome.result.error).toMatchObject({
+      code: "input-invalid",
+      message: "input 'image' is required and was not given",
+    });
   });
 
   test("a result directory that cannot be made", async () => {

@@ -35,8 +35,9 @@ export interface Execution {
 }
 
 /**
- * Runs a verb for a door: raw inputs in, an outcome with a written result file out. Never throws for what a verb does: an error becomes verdict `error`, and a
- * `PolicyViolation` verdict `fail`, so that no door can mistake either for a pass.
+ * Runs a verb for a door: raw inputs in, an outcome with a written result file out. Never throws for what a verb does:
+ * an error becomes verdict `error`, and a `PolicyViolation` verdict `fail`, so that no door can mistake either for a
+ * pass.
  */
 export async function executeVerb(
   verb: Verb,
@@ -52,7 +53,8 @@ export async function executeVerb(
   let directory = surroundings.defaultResultDirectory;
   try {
     const given = raw["result-dir"]?.trim();
-    if (given !== undefined && given !== "") directory = isAbsolute(given) ? given : resolve(surroundings.workingDirectory, given);
+    if (given !== undefined && given !== "")
+      directory = isAbsolute(given) ? given : resolve(surroundings.workingDirectory, given);
     await mkdir(surroundings.temporaryRoot, { recursive: true });
     await keepJobsApart(verb.name, surroundings.env);
     temporaryDirectory = await mkdtemp(join(surroundings.temporaryRoot, `goldenpath-${verb.command}-`));
@@ -68,7 +70,12 @@ export async function executeVerb(
     return { outcome, resultFile: await writeResult(outcome.result, stage, directory) };
   } catch (error) {
     const result = buildErrorResult(context, stage, startedAt, error);
-    const outcome: VerbOutcome = { verdict: result.verdict, result, outputs: {}, summary: renderResultMarkdown(result, verb.name) };
+    const outcome: VerbOutcome = {
+      verdict: result.verdict,
+      result,
+      outputs: {},
+      summary: renderResultMarkdown(result, verb.name),
+    };
     const resultFile = await writeResult(result, stage, directory).catch(() => "");
     return { outcome, resultFile, error };
   } finally {
@@ -78,10 +85,22 @@ export async function executeVerb(
 
 function contextOf(surroundings: Surroundings, temporaryDirectory: string, now: () => Date): Context {
   const { ports, run, workingDirectory, checkout, env, signal } = surroundings;
-  return { ports, run, workingDirectory, ...(checkout === undefined ? {} : { checkout }), temporaryDirectory, env, signal, now };
+  return {
+    ports,
+    run,
+    workingDirectory,
+    ...(checkout === undefined ? {} : { checkout }),
+    temporaryDirectory,
+    env,
+    signal,
+    now,
+  };
 }
 
-/** Named so that results of several images can lie in one directory. Written under another name first: a result file is whole or not there. */
+/**
+ * Named so that results of several images can lie in one directory. Written under another name first: a result file is
+ * whole or not there.
+ */
 async function writeResult(result: StageResult, stage: ResultStage, directory: string): Promise<string> {
   const suffix = result.subject === undefined ? "" : `-${digestHex(result.subject.digest).slice(0, 12)}`;
   const file = join(directory, `${stage}${suffix}.json`);
@@ -96,7 +115,8 @@ function maskSecrets({ inputs }: Verb, raw: Readonly<Record<string, string | und
   for (const name of inputsThatAre("secret", inputs)) {
     for (const line of (raw[name] ?? "").split(/\r?\n/)) {
       // PEM armour and short or path-like words are no secrets, and masking them would black out half the log.
-      if (line.length >= 8 && !line.startsWith("-----") && !line.startsWith("env://") && !/^[./~]/.test(line)) ports.mask(line);
+      if (line.length >= 8 && !line.startsWith("-----") && !line.startsWith("env://") && !/^[./~]/.test(line))
+        ports.mask(line);
     }
   }
 }

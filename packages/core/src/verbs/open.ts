@@ -7,12 +7,21 @@ import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/su
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy, PolicySection } from "../policy/schema.ts";
 
-/** A registry client for a verb: the run's ports, environment and signal, and plain HTTP only for the registries for which the policy allows it. */
+/**
+ * A registry client for a verb: the run's ports, environment and signal, and plain HTTP only for the registries for
+ * which the policy allows it.
+ */
 export function createPolicyClient(
   { ports, env, signal }: Pick<Context, "ports" | "env" | "signal">,
   { policy }: Pick<LoadedPolicy, "policy">,
 ): RegistryClient {
-  return createRegistryClient({ ports, env, signal, plainHttp: policy.registries.plainHttp, hosts: policy.registries.hosts });
+  return createRegistryClient({
+    ports,
+    env,
+    signal,
+    plainHttp: policy.registries.plainHttp,
+    hosts: policy.registries.hosts,
+  });
 }
 
 /** The inputs that name a policy. */
@@ -25,7 +34,11 @@ interface PolicyInputs {
  * The policy that the inputs name, with the sections that a verb works by.
  * @throws UserError `policy-incomplete` where it has not those; the loader's errors
  */
-export async function openPolicy(given: PolicyInputs, context: Context, needs: readonly PolicySection[]): Promise<LoadedPolicy> {
+export async function openPolicy(
+  given: PolicyInputs,
+  context: Context,
+  needs: readonly PolicySection[],
+): Promise<LoadedPolicy> {
   const loaded = await loadPolicy(given.policy, context, given["policy-signer"]);
   const missing = needs.filter((section) => loaded.policy.absent?.includes(section) === true);
   if (missing.length === 0) return loaded;
@@ -57,7 +70,8 @@ export async function withClient<T>(
 }
 
 /**
- * The frame of the verbs that look at one image: resolved to a digest once, by a client that is closed when the work is over.
+ * The frame of the verbs that look at one image: resolved to a digest once, by a client that is closed when the work is
+ * over.
  * @throws UserError `reference-invalid`, before anything is asked of a registry; the client's errors
  */
 export async function withImage<T>(
@@ -67,5 +81,7 @@ export async function withImage<T>(
   work: (opened: OpenedImage) => Promise<T>,
 ): Promise<T> {
   const reference = parseReference(text, "input 'image'");
-  return withClient(context, policy, async (client) => work({ client, image: await fetchImageFacts(client, reference) }));
+  return withClient(context, policy, async (client) =>
+    work({ client, image: await fetchImageFacts(client, reference) }),
+  );
 }

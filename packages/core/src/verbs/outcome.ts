@@ -28,7 +28,10 @@ export interface ResultFields {
   notes?: string[];
 }
 
-/** A stage's result with its verdict worked out from the violations, and the run's facts filled in. Throws where it contradicts itself: a bug, not input. */
+/**
+ * A stage's result with its verdict worked out from the violations, and the run's facts filled in. Throws where it
+ * contradicts itself: a bug, not input.
+ */
 export function buildResult(context: Context, fields: ResultFields): StageResult {
   return stageResultSchema.parse({
     schemaVersion: resultSchemaVersion,
@@ -48,7 +51,10 @@ export function buildResult(context: Context, fields: ResultFields): StageResult
   });
 }
 
-/** The result of work that threw: verdict `error` with what went wrong, or `fail` where it was the policy that said no before there was an image to judge. */
+/**
+ * The result of work that threw: verdict `error` with what went wrong, or `fail` where it was the policy that said no
+ * before there was an image to judge.
+ */
 export function buildErrorResult(context: Context, stage: ResultStage, startedAt: Date, error: unknown): StageResult {
   return stageResultSchema.parse({
     schemaVersion: resultSchemaVersion,

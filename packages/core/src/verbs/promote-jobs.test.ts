@@ -18,7 +18,11 @@ describe("refused", () => {
     ["a line whose image is none", { ...none, images: [`a:b:c ${to}`] }, "line 'a:b:c "],
     ["a line whose destination has a tag", { ...none, images: [`${image} ${to}:1`] }, "without tag or digest"],
     ["a line whose tag is none", { ...none, images: [`${image} ${to} a/b`] }, "has 'a/b'"],
-    ["a line whose tag keeps evidence", { ...none, images: [`${image} ${to} sha256-${"a".repeat(64)}.sig`] }, "evidence of images"],
+    [
+      "a line whose tag keeps evidence",
+      { ...none, images: [`${image} ${to} sha256-${"a".repeat(64)}.sig`] },
+      "evidence of images",
+    ],
     ["an image twice to one place", { ...none, images: [`${image} ${to} 1`, `${image}  ${to} 2`] }, "an image twice"],
     [
       "one tag for two images",

@@ -26,12 +26,18 @@ export interface JobInputs {
 
 /**
  * The inputs → what is to be promoted: one image by `image`, `to` and `tags`, or several by `images`.
- * @throws UserError `input-invalid` for both or neither, a line that is none, an image twice to one place, two images under one tag; `reference-invalid`
+ * @throws UserError `input-invalid` for both or neither, a line that is none, an image twice to one place, two images
+ *   under one tag; `reference-invalid`
  */
 export function planJobs({ image, to, tags, images }: JobInputs): PromotionJob[] {
-  const invalid = (message: string, wayOut: string): UserError => new UserError(message, { code: "input-invalid", wayOut });
+  const invalid = (message: string, wayOut: string): UserError =>
+    new UserError(message, { code: "input-invalid", wayOut });
   if (images.length > 0) {
-    const given = [image === undefined ? [] : ["image"], to === undefined ? [] : ["to"], tags.length === 0 ? [] : ["tags"]].flat();
+    const given = [
+      image === undefined ? [] : ["image"],
+      to === undefined ? [] : ["to"],
+      tags.length === 0 ? [] : ["tags"],
+    ].flat();
     if (given.length > 0) {
       throw invalid(
         `input 'images' was given beside ${given.map((name) => `'${name}'`).join(" and ")}`,
@@ -63,26 +69,37 @@ function parseLine(line: string): PromotionJob {
   return { image: parseReference(image, `${what} image`), to: repository, tags: checkTags(tags, repository, what) };
 }
 
-/** Two promotions of one run must not get into each other's way: which of them a tag ends at would be a matter of chance. */
+/**
+ * Two promotions of one run must not get into each other's way: which of them a tag ends at would be a matter of
+ * chance.
+ */
 function assertNoneTwice(jobs: readonly PromotionJob[]): void {
   const seen = new Map<string, string>();
   const check = (key: string, what: string, wayOut: string, by: string): void => {
     const before = seen.get(key);
-    if (before !== undefined) throw new UserError(`input 'images' ${what}: ${before} and ${by}`, { code: "input-invalid", wayOut });
+    if (before !== undefined)
+      throw new UserError(`input 'images' ${what}: ${before} and ${by}`, { code: "input-invalid", wayOut });
     seen.set(key, by);
   };
   for (const { image, to, tags } of jobs) {
     const name = formatReference(image);
     const where = formatRepository(to);
     check(`${name} ${where}`, `has an image twice to ${where}`, "Write it once, with all of its tags.", name);
-    for (const tag of tags) check(`${where}:${tag}`, `has the tag ${where}:${tag} for two images`, "Decide which of them it is.", name);
+    for (const tag of tags)
+      check(`${where}:${tag}`, `has the tag ${where}:${tag} for two images`, "Decide which of them it is.", name);
   }
 }
 
-/** Names under which registries without a referrers API list an image's referrers, and cosign's older ones: `sha256-<hex>`, `sha256-<hex>.att`. */
+/**
+ * Names under which registries without a referrers API list an image's referrers, and cosign's older ones:
+ * `sha256-<hex>`, `sha256-<hex>.att`.
+ */
 const referrersTag = /^sha(?:256|512)-[0-9a-f]{32,}/;
 
-/** Tags by the distribution specification's grammar, which the reference's parser holds to; and none that would take the place of an image's evidence. */
+/**
+ * Tags by the distribution specification's grammar, which the reference's parser holds to; and none that would take the
+ * place of an image's evidence.
+ */
 function checkTags(tags: readonly string[], to: Repository, what: string): string[] {
   for (const tag of tags) {
     if (referrersTag.test(tag)) {
@@ -92,9 +109,12 @@ function checkTags(tags: readonly string[], to: Repository, what: string): strin
       });
     }
     if (!isTag(tag, to)) {
-      throw new UserError(`${what} has '${tag}': expected letters, digits, and . _ -, at most 128 of them, not starting with . or -`, {
-        code: "input-invalid",
-      });
+      throw new UserError(
+        `${what} has '${tag}': expected letters, digits, and . _ -, at most 128 of them, not starting with . or -`,
+        {
+          code: "input-invalid",
+        },
+      );
     }
   }
   return [...new Set(tags)];

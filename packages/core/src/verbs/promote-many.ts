@@ -27,8 +27,9 @@ interface PromotionEntry {
 }
 
 /**
- * Several promotions in one run, each for itself: one that fails stops no other, and the worst verdict is the run's. Each leaves its result and its plan in
- * `promotions/` of the directory, and `promotions.json` lists them in the order of the input.
+ * Several promotions in one run, each for itself: one that fails stops no other, and the worst verdict is the run's.
+ * Each leaves its result and its plan in `promotions/` of the directory, and `promotions.json` lists them in the order
+ * of the input.
  */
 export async function promoteMany(
   jobs: readonly PromotionJob[],
@@ -50,9 +51,14 @@ export async function promoteMany(
       return { verdict: result.verdict, result, outputs: {}, summary: "" };
     });
     const subject = outcome.result.subject;
-    const file = join(files, `${name}${subject === undefined ? "" : `-${digestHex(subject.digest).slice(0, 12)}`}.json`);
+    const file = join(
+      files,
+      `${name}${subject === undefined ? "" : `-${digestHex(subject.digest).slice(0, 12)}`}.json`,
+    );
     await writeFile(file, formatStageResult(outcome.result));
-    log.info(`${++done} of ${jobs.length}: ${outcome.verdict} ${formatReference(job.image)} → ${formatRepository(job.to)}`);
+    log.info(
+      `${++done} of ${jobs.length}: ${outcome.verdict} ${formatReference(job.image)} → ${formatRepository(job.to)}`,
+    );
     return { job, outcome, file };
   });
   const entries = outcomes.map(({ job, outcome, file }): PromotionEntry => {
@@ -62,10 +68,17 @@ export async function promoteMany(
   });
   const list = join(directory, "promotions.json");
   await writeFile(list, `${stringifyJson(entries, 2)}\n`);
-  const [worst] = outcomes.toSorted((a, b) => verdicts.indexOf(b.outcome.verdict) - verdicts.indexOf(a.outcome.verdict));
+  const [worst] = outcomes.toSorted(
+    (a, b) => verdicts.indexOf(b.outcome.verdict) - verdicts.indexOf(a.outcome.verdict),
+  );
   if (worst === undefined) throw new TypeError("a run of no promotions");
   const { verdict, result } = worst.outcome;
-  return { verdict, result, outputs: { results: list }, summary: renderMany(outcomes.map(({ job, outcome }) => ({ job, outcome }))) };
+  return {
+    verdict,
+    result,
+    outputs: { results: list },
+    summary: renderMany(outcomes.map(({ job, outcome }) => ({ job, outcome }))),
+  };
 }
 
 function renderMany(promotions: readonly { job: PromotionJob; outcome: VerbOutcome }[]): string {

@@ -43,7 +43,10 @@ const inputs = z
   .refine(({ images, to }) => isGiven(images, to), { path: ["to"], message: missing, when: () => true });
 type Inputs = z.infer<typeof inputs>;
 
-/** Gates images, copies each with its evidence, gates it at the destination, signs the promotion, sets the tags. There is no input that skips the gate. */
+/**
+ * Gates images, copies each with its evidence, gates it at the destination, signs the promotion, sets the tags. There
+ * is no input that skips the gate.
+ */
 export const promoteVerb: Verb<typeof inputs> = {
   name: "promote",
   command: "promote",
@@ -77,7 +80,8 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
   const environment = findEnvironment(policy, given.environment);
   const signer = await loadPromoter(given, context);
   if (signer !== undefined) assertPromoter(signer, environment, policy);
-  const policySigner = given["policy-signer"] === undefined ? undefined : await readPolicySigner(given["policy-signer"], context);
+  const policySigner =
+    given["policy-signer"] === undefined ? undefined : await readPolicySigner(given["policy-signer"], context);
   const directory = given["result-dir"] ?? context.temporaryDirectory;
   return withClient(context, policy, async (client) => {
     const pointers = createPointerReader(client, policy, policySigner);
@@ -92,7 +96,12 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
 }
 
 /** `isAlone`: the plan is printed, and the requests of the run are this promotion's. */
-async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile: string, isAlone: boolean): Promise<VerbOutcome> {
+async function promoteOne(
+  { image, to, tags }: PromotionJob,
+  run: Run,
+  planFile: string,
+  isAlone: boolean,
+): Promise<VerbOutcome> {
   const { given, context, policy, signer, client, pointers, source } = run;
   const startedAt = context.now();
   const request = {
@@ -116,7 +125,8 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
     const result = buildResult(context, { stage: "promote", startedAt, subject, policy, ...fields });
     return { verdict: result.verdict, result, outputs, summary: summary(result) };
   };
-  const renderRefused = (result: StageResult): string => renderResultMarkdown(result, `promote to ${given.environment}`);
+  const renderRefused = (result: StageResult): string =>
+    renderResultMarkdown(result, `promote to ${given.environment}`);
   if (prepared === undefined) {
     const written = `Nothing was written to ${code(formatRepository(to))}.`;
     return finish(gate.image, { violations }, {}, (result) => `${renderRefused(result)}\n${written}\n`);
@@ -133,12 +143,18 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
   const stays = tellLeftBehind(prepared.plan.leftBehind);
   if (signer === undefined) {
     const notes = ["dry run: nothing was written", ...stays];
-    return finish(gate.image, { violations, notes }, { plan: planFile }, () => renderPromoted(prepared.plan, promoted, true));
+    return finish(gate.image, { violations, notes }, { plan: planFile }, () =>
+      renderPromoted(prepared.plan, promoted, true),
+    );
   }
   const { counts, statement, gate: there, leftBehind, notes: told } = await prepared.execute(signer);
   stays.push(...tellLeftBehind(leftBehind));
   if (statement === undefined) {
-    const notes = ["the destination has newer evidence than the source: nothing was signed, and no tag was set", ...told, ...stays];
+    const notes = [
+      "the destination has newer evidence than the source: nothing was signed, and no tag was set",
+      ...told,
+      ...stays,
+    ];
     return finish(there.image, { violations: there.violations, notes }, { plan: planFile }, renderRefused);
   }
   const notes = [
@@ -158,7 +174,9 @@ async function promoteOne({ image, to, tags }: PromotionJob, run: Run, planFile:
 const maxNotes = 20;
 
 function describeLeftBehind(leftBehind: readonly LeftBehind[]): string[] {
-  const notes = leftBehind.slice(0, maxNotes).map(({ digest, subject, reason }) => `left behind: ${digest} about ${subject}: ${reason}`);
+  const notes = leftBehind
+    .slice(0, maxNotes)
+    .map(({ digest, subject, reason }) => `left behind: ${digest} about ${subject}: ${reason}`);
   return leftBehind.length > maxNotes ? [...notes, `left behind: ${leftBehind.length - maxNotes} more`] : notes;
 }
 

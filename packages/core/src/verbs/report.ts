@@ -23,8 +23,8 @@ const inputs = z.object({ ...commonInputs, image: optionalText(), results: lines
 type Inputs = z.infer<typeof inputs>;
 
 /**
- * Shows the path of an image from its signed evidence, or what this job's result files say. It decides nothing and fails no step; its verdict is the worst of
- * what it shows.
+ * Shows the path of an image from its signed evidence, or what this job's result files say. It decides nothing and
+ * fails no step; its verdict is the worst of what it shows.
  */
 export const reportVerb: Verb<typeof inputs> = {
   name: "report",
@@ -60,7 +60,8 @@ async function reportImage(given: string, policy: LoadedPolicy, context: Context
     const repository = { registry: image.reference.registry, name: image.reference.name };
     const chains: { title: string; chain: Chain }[] = [];
     const digests = new Map<Digest, string>([[image.reference.digest, "image"]]);
-    for (const child of image.children) if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
+    for (const child of image.children)
+      if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
     for (const [digest, title] of digests) {
       const evidence = await collectEvidence(client, repository, digest, policy.policy.signers);
       chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence, policy.policy) });
@@ -70,16 +71,30 @@ async function reportImage(given: string, policy: LoadedPolicy, context: Context
       chainViolations(chain, digests.size > 1 && title !== "image" ? title : undefined),
     );
     const failed = new Set(
-      chains.filter(({ chain }) => chain.stages.some((stage) => stage.state === "fail")).map(({ chain }) => chain.digest),
+      chains
+        .filter(({ chain }) => chain.stages.some((stage) => stage.state === "fail"))
+        .map(({ chain }) => chain.digest),
     );
-    const verdictFor = (digest: string): Verdict => (failed.has(digest as Digest) || failed.has(image.reference.digest) ? "fail" : "pass");
-    const result = buildResult(context, { stage: "report", startedAt, subject: resultSubject(image, verdictFor), violations, policy });
-    const sections = chains.map(({ title, chain }) => `${chains.length > 1 ? `#### ${title}\n\n` : ""}${renderChainMarkdown(chain)}`);
+    const verdictFor = (digest: string): Verdict =>
+      failed.has(digest as Digest) || failed.has(image.reference.digest) ? "fail" : "pass";
+    const result = buildResult(context, {
+      stage: "report",
+      startedAt,
+      subject: resultSubject(image, verdictFor),
+      violations,
+      policy,
+    });
+    const sections = chains.map(
+      ({ title, chain }) => `${chains.length > 1 ? `#### ${title}\n\n` : ""}${renderChainMarkdown(chain)}`,
+    );
     return { verdict: result.verdict, result, summary: `### The path of the image\n\n${sections.join("\n")}` };
   });
 }
 
-/** What a reader should not overlook: stages that failed by their newest signed verdict, and stages before promote of which nothing is signed. */
+/**
+ * What a reader should not overlook: stages that failed by their newest signed verdict, and stages before promote of
+ * which nothing is signed.
+ */
 function chainViolations(chain: Chain, platform: string | undefined): Violation[] {
   const place = platform === undefined ? {} : { platform };
   return chain.stages.flatMap(({ stage, state, time }): Violation[] => {
@@ -112,11 +127,18 @@ function chainViolations(chain: Chain, platform: string | undefined): Violation[
   });
 }
 
-async function reportResults(files: readonly string[], policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
+async function reportResults(
+  files: readonly string[],
+  policy: LoadedPolicy,
+  context: Context,
+  startedAt: Date,
+): Promise<Report> {
   const results = await Promise.all(files.map((file) => readStageResult(file, context.workingDirectory)));
   const verdict = worst(results.map((result) => result.verdict));
   const subjects = new Map(
-    results.flatMap(({ subject }) => (subject === undefined ? [] : [[`${subject.repository}@${subject.digest}`, subject]])),
+    results.flatMap(({ subject }) =>
+      subject === undefined ? [] : [[`${subject.repository}@${subject.digest}`, subject]],
+    ),
   );
   if (subjects.size > 1) {
     throw new UserError(`input 'results' names results of different images: ${[...subjects.keys()].join(", ")}`, {

@@ -17,9 +17,17 @@ export async function readStageResult(file: string, directory: string): Promise<
     bytes = await readBoundedFile(resolve(directory, file), maxResultBytes);
   } catch (error) {
     if (error instanceof UnfitFile) {
-      throw new UserError(`result ${file} is not a stage result: ${error.message}`, { code: "result-invalid", cause: error, wayOut });
+      throw new UserError(`result ${file} is not a stage result: ${error.message}`, {
+        code: "result-invalid",
+        cause: error,
+        wayOut,
+      });
     }
-    throw new UserError(`input 'results' names '${file}', which cannot be read`, { code: "result-missing", cause: error, wayOut });
+    throw new UserError(`input 'results' names '${file}', which cannot be read`, {
+      code: "result-missing",
+      cause: error,
+      wayOut,
+    });
   }
   return parseStageResult(new TextDecoder().decode(bytes), file);
 }

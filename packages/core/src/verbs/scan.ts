@@ -42,9 +42,10 @@ const scanInputs = (table: readonly Scanner[]) =>
 type Inputs = z.infer<ReturnType<typeof scanInputs>>;
 
 /**
- * Lists what is in an image, finds its known vulnerabilities and judges them by the policy. Everything found is reported; what fails is the policy's word. For an
- * index each child that runs is scanned and has its own verdict.
- * Outputs: `sbom`, CycloneDX files (one a line, in the order of the children), `sarif`, a file, and `counts`, JSON of how many there are of each severity.
+ * Lists what is in an image, finds its known vulnerabilities and judges them by the policy. Everything found is
+ * reported; what fails is the policy's word. For an index each child that runs is scanned and has its own verdict.
+ * Outputs: `sbom`, CycloneDX files (one a line, in the order of the children), `sarif`, a file, and `counts`, JSON of
+ * how many there are of each severity.
  * @param table the scanners that the input `scanner` chooses from
  */
 export function createScanVerb(table: readonly Scanner[]): Verb<ReturnType<typeof scanInputs>> {
@@ -60,7 +61,9 @@ export function createScanVerb(table: readonly Scanner[]): Verb<ReturnType<typeo
 
 export const scanVerb = createScanVerb(scanners);
 
-/** What a scan without a policy is judged by. Nobody signs its result: a policy's digest and serial have to be in it. */
+/**
+ * What a scan without a policy is judged by. Nobody signs its result: a policy's digest and serial have to be in it.
+ */
 const defaults = "{ version: 1, name: defaults, serial: 1, scan: { failOn: high } }";
 
 async function openScanPolicy({ policy, ...given }: Inputs, context: Context): Promise<ScanPolicy> {
@@ -121,7 +124,10 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
   const approved = await gatherBasesOf(examination);
   const scanned: ScannedChild[] = [];
   for (const child of image.children) {
-    const sbomFile = join(directory, `${fileStem(image)}${image.children.length > 1 ? `-${platformSlug(child)}` : ""}.cdx.json`);
+    const sbomFile = join(
+      directory,
+      `${fileStem(image)}${image.children.length > 1 ? `-${platformSlug(child)}` : ""}.cdx.json`,
+    );
     const examined = await examineChild(examination, child, approved, sbomFile);
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
     const place = platform === undefined ? {} : { platform };
@@ -144,7 +150,9 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
   const { given, context, scanner, policy, image, startedAt } = work;
   const [first] = scanned;
   if (first === undefined) {
-    throw new UserError(`${formatReference(image.reference)} has nothing that runs and could be scanned`, { code: "scan-nothing-found" });
+    throw new UserError(`${formatReference(image.reference)} has nothing that runs and could be scanned`, {
+      code: "scan-nothing-found",
+    });
   }
   const { violations, failing } = judgeScan(work, scanned);
   const sarifFile = await writeSarif(work, scanned, first.scan.tool.version);
@@ -178,7 +186,11 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
   return {
     verdict: result.verdict,
     result,
-    outputs: { sbom: scanned.map((entry) => entry.sbomFile).join("\n"), sarif: sarifFile, counts: JSON.stringify(counts) },
+    outputs: {
+      sbom: scanned.map((entry) => entry.sbomFile).join("\n"),
+      sarif: sarifFile,
+      counts: JSON.stringify(counts),
+    },
     summary: renderScanSummary({ result, findings, counts, policy: policy.policy.scan, audit }),
     enforced: !audit,
   };
@@ -197,7 +209,9 @@ function judgeScan(
     (violation) => violation.problem,
   );
   const refused = scanned.flatMap((entry) => entry.refused.map(({ violation }) => violation));
-  const failing = scanned.filter((entry) => ageViolations.length > 0 || entry.blindSpots.length > 0 || entry.refused.some(isCounted));
+  const failing = scanned.filter(
+    (entry) => ageViolations.length > 0 || entry.blindSpots.length > 0 || entry.refused.some(isCounted),
+  );
   return {
     violations: [...ageViolations, ...scanned.flatMap((entry) => entry.blindSpots), ...refused],
     failing: new Set(failing.map(({ child }) => child.digest)),
@@ -230,19 +244,34 @@ function isCounted({ violation }: RefusedFinding): boolean {
 }
 
 /** What of a scan no rule asks for, and a reader should know. */
-function describeChild({ platform, notes, sight, ownWords, scan, findings }: ScannedChild, { policy }: ScanPolicy): string[] {
-  const told = [...notes, ...describeAllowedSpots(sight, policy.scan.allowBlindSpots), ...describeOwnWords(ownWords), ...scan.notes];
+function describeChild(
+  { platform, notes, sight, ownWords, scan, findings }: ScannedChild,
+  { policy }: ScanPolicy,
+): string[] {
+  const told = [
+    ...notes,
+    ...describeAllowedSpots(sight, policy.scan.allowBlindSpots),
+    ...describeOwnWords(ownWords),
+    ...scan.notes,
+  ];
   if (policy.scan.onlyFixed) {
-    const unfixed = findings.filter((finding) => isRefused(finding, { ...policy.scan, onlyFixed: false }) && !hasFix(finding)).length;
+    const unfixed = findings.filter(
+      (finding) => isRefused(finding, { ...policy.scan, onlyFixed: false }) && !hasFix(finding),
+    ).length;
     if (unfixed > 0)
-      told.push(`${unfixed} of severity ${policy.scan.failOn} or above have no fixed version; the policy refuses only what can be fixed.`);
+      told.push(
+        `${unfixed} of severity ${policy.scan.failOn} or above have no fixed version; the policy refuses only what can be fixed.`,
+      );
   }
   return platform === undefined ? told : told.map((note) => `${platform}: ${note}`);
 }
 
 /** One line a package: an update closes many findings at once. */
 function describeOwnWords(ownWords: readonly OwnWord[]): string[] {
-  const packages = Map.groupBy(ownWords, ({ finding, says }) => `${finding.package.name} ${finding.package.version}: ${says}`);
+  const packages = Map.groupBy(
+    ownWords,
+    ({ finding, says }) => `${finding.package.name} ${finding.package.version}: ${says}`,
+  );
   return [...packages].map(
     ([what, closed]) =>
       `by the image's own word the base's ${what}, which closes ${[...new Set(closed.map(({ finding }) => finding.id))].join(", ")}`,

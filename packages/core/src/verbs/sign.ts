@@ -7,7 +7,9 @@ const inputs = signingInputs({
   results: lines().refine((results) => results.length > 0, "is required and was not given"),
 });
 
-/** Signs what stages found and their verdicts, failures included, and attaches it all to the image and to its children. */
+/**
+ * Signs what stages found and their verdicts, failures included, and attaches it all to the image and to its children.
+ */
 export const signVerb: Verb<typeof inputs> = {
   name: "sign",
   command: "sign",

@@ -21,7 +21,9 @@ describe("parseInputs names the input, its value and what is allowed", () => {
     [{ image: "a", env: "=1" }, "'=1' is not KEY=VALUE"],
   ])("%j", (raw, message) => {
     expect(() => parseInputs(schema, raw)).toThrow(message);
-    expect(() => parseInputs(schema, raw)).toThrow(expect.objectContaining({ name: "UserError", code: "input-invalid" }));
+    expect(() => parseInputs(schema, raw)).toThrow(
+      expect.objectContaining({ name: "UserError", code: "input-invalid" }),
+    );
   });
 
   test("a secret's value is not named", () => {
@@ -36,7 +38,21 @@ describe("parseInputs names the input, its value and what is allowed", () => {
 });
 
 test("text becomes values, and the object is frozen", () => {
-  const parsed = parseInputs(schema, { image: " a ", tags: "1\n\n# no\n 2 \r\n", env: "A=1=2\nB=", mode: "", "dry-run": "True", key: "" });
-  expect(parsed).toEqual({ image: "a", tags: ["1", "2"], env: { A: "1=2", B: "" }, mode: "enforce", "dry-run": true, key: undefined });
+  const parsed = parseInputs(schema, {
+    image: " a ",
+    tags: "1\n\n# no\n 2 \r\n",
+    env: "A=1=2\nB=",
+    mode: "",
+    "dry-run": "True",
+    key: "",
+  });
+  expect(parsed).toEqual({
+    image: "a",
+    tags: ["1", "2"],
+    env: { A: "1=2", B: "" },
+    mode: "enforce",
+    "dry-run": true,
+    key: undefined,
+  });
   expect(Object.isFrozen(parsed)).toBe(true);
 });

@@ -28,7 +28,10 @@ export interface VerbOutcome {
   enforced?: boolean;
 }
 
-/** Inputs arrive as text, as the runner and a shell have them; these turn text into values. The empty string is "not given". */
+/**
+ * Inputs arrive as text, as the runner and a shell have them; these turn text into values. The empty string is "not
+ * given".
+ */
 export const optionalText = () =>
   z
     .string()
@@ -91,7 +94,9 @@ export const choice = <const T extends readonly [string, ...string[]]>(values: T
 
 /** Names of the inputs of which their schema says this. */
 export function inputsThatAre(fact: "secret" | "flag", { shape }: z.ZodObject): string[] {
-  return Object.entries(shape).flatMap(([name, schema]) => ((schema as z.ZodType).meta()?.[fact] === true ? [name] : []));
+  return Object.entries(shape).flatMap(([name, schema]) =>
+    (schema as z.ZodType).meta()?.[fact] === true ? [name] : [],
+  );
 }
 
 /** Inputs that every verb has. */

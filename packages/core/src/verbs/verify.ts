@@ -12,7 +12,10 @@ import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.
 
 const inputs = z.object({ ...commonInputs, image: requiredText(), environment: requiredText() });
 
-/** The gate: is all the evidence there that the policy requires for an environment? There is no input that lets an image through. */
+/**
+ * The gate: is all the evidence there that the policy requires for an environment? There is no input that lets an image
+ * through.
+ */
 export const verifyVerb: Verb<typeof inputs> = {
   name: "verify",
   command: "verify",
@@ -27,11 +30,14 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
   const policy = await openPolicy(given, context, ["signers", "environments"]);
   const reference = parseReference(given.image, "input 'image'");
   return withClient(context, policy, async (client) => {
-    // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them. Either way all evidence is asked for.
+    // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them.
+    // Either way all evidence is asked for.
     const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
     const gate = await runGate(client, reference, given.environment, policy, context.now(), isPromoted ? "to" : "from");
     const { image, missing } = gate;
-    context.ports.log.info(`verifying ${formatRepository(image.reference)}@${image.reference.digest} for environment ${given.environment}`);
+    context.ports.log.info(
+      `verifying ${formatRepository(image.reference)}@${image.reference.digest} for environment ${given.environment}`,
+    );
     const refused = new Set<string>(missing.map((each) => each.digest));
     // What is wrong with the image as a whole (its origin, its index) is wrong with each child.
     const whole = gate.verdict === "fail" && (refused.size === 0 || refused.has(image.reference.digest));
@@ -42,7 +48,9 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
       violations: gate.violations,
       policy,
       notes: [
-        ...gate.accepted.map((each) => `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}`),
+        ...gate.accepted.map(
+          (each) => `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}`,
+        ),
         ...describeWeaknesses(policy, given.environment).map((weakness) => `the policy: ${weakness}`),
       ],
     });

@@ -12,8 +12,9 @@ export interface OutputWatch {
 }
 
 /**
- * Keeps a write to standard output or error that fails from ending the process in the middle of its work: without a listener Node.js throws such an error, exits with 1, and 1
- * means that the policy says no. A reader who has gone has seen what he wanted, and the verdict stays what it is.
+ * Keeps a write to standard output or error that fails from ending the process in the middle of its work: without a
+ * listener Node.js throws such an error, exits with 1, and 1 means that the policy says no. A reader who has gone has
+ * seen what he wanted, and the verdict stays what it is.
  */
 export function surviveClosedPipes(streams: readonly Writable[] = [process.stdout, process.stderr]): OutputWatch {
   let failure: NodeJS.ErrnoException | undefined;

@@ -8,7 +8,10 @@ function endAllGroups(): void {
   for (const child of liveGroups) killGroup(child, "SIGKILL");
 }
 
-/** A process group of its own does not get the terminal's or the runner's signals, so this process takes its children with it when it exits. */
+/**
+ * A process group of its own does not get the terminal's or the runner's signals, so this process takes its children
+ * with it when it exits.
+ */
 export function watchGroup(child: ChildProcess): void {
   if (liveGroups.size === 0) process.on("exit", endAllGroups);
   liveGroups.add(child);

@@ -96,20 +96,26 @@ describe("what is refused", () => {
 
   it("to start when the run is cancelled already", async () => {
     const marker = join(folder, "started");
-    const error = await failureOf(script(`require("fs").writeFileSync(${JSON.stringify(marker)}, "")`, { signal: AbortSignal.abort() }));
+    const error = await failureOf(
+      script(`require("fs").writeFileSync(${JSON.stringify(marker)}, "")`, { signal: AbortSignal.abort() }),
+    );
     expect(error.code).toBe("process-aborted");
     expect(existsSync(marker)).toBe(false);
   });
 
   it("more output than the limit, and the program is ended", async () => {
-    const error = await failureOf(script("setInterval(() => process.stdout.write('x'.repeat(65536)), 1)", { maxOutputBytes: 200_000 }));
+    const error = await failureOf(
+      script("setInterval(() => process.stdout.write('x'.repeat(65536)), 1)", { maxOutputBytes: 200_000 }),
+    );
     expect(error.code).toBe("output-too-large");
     expect(error.message).toContain("200000");
   });
 
   it("one byte over the limit, and not the limit itself", async () => {
     expect((await script("process.stdout.write('x'.repeat(100))", { maxOutputBytes: 100 })).stdout).toHaveLength(100);
-    expect((await failureOf(script("process.stdout.write('x'.repeat(101))", { maxOutputBytes: 100 }))).code).toBe("output-too-large");
+    expect((await failureOf(script("process.stdout.write('x'.repeat(101))", { maxOutputBytes: 100 }))).code).toBe(
+      "output-too-large",
+    );
   });
 
   it("a death by a signal as if it were an exit code", async () => {
@@ -132,7 +138,9 @@ describe("runProcess", () => {
   it("hands over the given environment and nothing of its own", async () => {
     process.env["GOLDENPATH_TEST_LEAK"] = "secret";
     try {
-      const { stdout } = await script("console.log(JSON.stringify(process.env))", { env: { ONLY: "this", NOT: undefined } });
+      const { stdout } = await script("console.log(JSON.stringify(process.env))", {
+        env: { ONLY: "this", NOT: undefined },
+      });
       expect(JSON.parse(stdout)).toEqual({ ONLY: "this" });
     } finally {
       delete process.env["GOLDENPATH_TEST_LEAK"];
@@ -163,7 +171,12 @@ describe("runProcess", () => {
     const uid = isRoot ? 65534 : (process.getuid?.() ?? 0);
     const gid = isRoot ? 65533 : (process.getgid?.() ?? 0);
     // The shell and not Node itself, which may lie in a folder that is closed to others.
-    const { stdout } = await runProcess("/bin/sh", ["-c", "id -u; id -g"], { env: { PATH: "/usr/bin:/bin" }, cwd: "/", uid, gid });
+    const { stdout } = await runProcess("/bin/sh", ["-c", "id -u; id -g"], {
+      env: { PATH: "/usr/bin:/bin" },
+      cwd: "/",
+      uid,
+      gid,
+    });
     expect(stdout).toBe(`${uid}\n${gid}\n`);
   });
 
@@ -210,7 +223,9 @@ describe("runProcess", () => {
   });
 
   it("does not wait for what left the group and holds the output open", async () => {
-    const { stdout, exitCode } = await script(parentOfSleeper(`{ stdio: "inherit", detached: true }`, "child.unref();"));
+    const { stdout, exitCode } = await script(
+      parentOfSleeper(`{ stdio: "inherit", detached: true }`, "child.unref();"),
+    );
     expect(exitCode).toBe(0);
     process.kill(Number(stdout), "SIGKILL");
   });
@@ -240,7 +255,9 @@ describe("runChecked", () => {
   });
 
   it("shows standard output where standard error is empty", async () => {
-    const error = await failureOf(runChecked(process.execPath, ["-e", "console.log('said here'); process.exitCode = 1"], { env: {} }));
+    const error = await failureOf(
+      runChecked(process.execPath, ["-e", "console.log('said here'); process.exitCode = 1"], { env: {} }),
+    );
     expect(error.message).toContain("said here");
   });
 

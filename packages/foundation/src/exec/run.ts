@@ -12,14 +12,17 @@ export interface ProcessOptions {
   /** What the program reads on its standard input; without it that is empty. */
   input?: string | Uint8Array;
   /**
-   * Keeps standard input open until the program has ended, and closes it to stop it: for a program that belongs to another user (through sudo), whom signals of this one
-   * don't reach, and that ends with its input.
+   * Keeps standard input open until the program has ended, and closes it to stop it: for a program that belongs to
+   * another user (through sudo), whom signals of this one don't reach, and that ends with its input.
    */
   holdInput?: boolean;
   /** Milliseconds after which the program is ended. */
   timeoutMs?: number;
   signal?: AbortSignal;
-  /** The most of standard output that is kept, in bytes (64 MiB unless told). Of standard error, the last of as much, and never more than 1 MiB, is kept. */
+  /**
+   * The most of standard output that is kept, in bytes (64 MiB unless told). Of standard error, the last of as much,
+   * and never more than 1 MiB, is kept.
+   */
   maxOutputBytes?: number;
   /** Called for each line as it comes, without its line end. */
   onLine?: (line: string, stream: "stdout" | "stderr") => void;
@@ -60,10 +63,10 @@ interface Run {
 }
 
 /**
- * Runs a program to its end: no shell, no inherited environment, its own process group. What it leaves running in that group is ended with it.
- * A non-zero exit code is an answer, not an error.
- * @throws InfrastructureError `tool-missing`, `process-not-started`, `process-killed` (by a signal that is not ours), `process-timeout`, `process-aborted`,
- *   `output-too-large`
+ * Runs a program to its end: no shell, no inherited environment, its own process group. What it leaves running in that
+ * group is ended with it. A non-zero exit code is an answer, not an error.
+ * @throws InfrastructureError `tool-missing`, `process-not-started`, `process-killed` (by a signal that is not ours),
+ *   `process-timeout`, `process-aborted`, `output-too-large`
  */
 export function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
   const name = basename(file);
@@ -100,7 +103,8 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     readOutput(run);
     giveInput(run);
     const { timeoutMs } = options;
-    if (timeoutMs !== undefined) after(run, timeoutMs, () => stop(run, timeoutError(name, timeoutMs, run.stderr.text())));
+    if (timeoutMs !== undefined)
+      after(run, timeoutMs, () => stop(run, timeoutError(name, timeoutMs, run.stderr.text())));
     signal?.addEventListener("abort", run.onAbort, { once: true });
   });
 }
@@ -128,7 +132,8 @@ function watchEnd(run: Run): void {
   });
   child.on("exit", (code, signal) => {
     run.ending = { code, signal };
-    // A descendant may hold the pipes open, and then "close" would never come. One that left the group can't be ended: its pipe is let go.
+    // A descendant may hold the pipes open, and then "close" would never come. One that left the group can't be ended:
+    // its pipe is let go.
     after(run, drainTime, () => {
       killGroup(child, "SIGKILL");
       after(run, drainTime, () => {
@@ -198,7 +203,8 @@ function settle(run: Run): void {
   options.signal?.removeEventListener("abort", run.onAbort);
   forgetGroup(child);
   child.stdin?.destroy();
-  if (run.failure === undefined && ending?.signal != null) run.failure = killedError(run.name, ending.signal, stderr.text());
+  if (run.failure === undefined && ending?.signal != null)
+    run.failure = killedError(run.name, ending.signal, stderr.text());
   if (run.failure === undefined) {
     guarded(run, () => {
       lines.stdout.end();
@@ -211,9 +217,14 @@ function settle(run: Run): void {
 
 /**
  * {@link runProcess} for programs whose only good exit code is 0.
- * @throws InfrastructureError also `process-failed`, with the last 20 lines of standard error (of standard output where there is none)
+ * @throws InfrastructureError also `process-failed`, with the last 20 lines of standard error (of standard output where
+ *   there is none)
  */
-export async function runChecked(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
+export async function runChecked(
+  file: string,
+  args: readonly string[],
+  options: ProcessOptions,
+): Promise<ProcessResult> {
   const result = await runProcess(file, args, options);
   if (result.exitCode === 0) return result;
   // The arguments may hold secrets that nobody has masked yet, so they stay out of the message.

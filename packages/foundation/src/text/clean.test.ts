@@ -11,7 +11,11 @@ describe("one line", () => {
     ["zero width", "a\u200bb\u200dc\ufeffd\u2060e\u00adf", "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf"],
     ["what Unicode calls ignorable", "a\u3164b\u115fc\u{e0041}d\u{e0100}e", "a\ufffdb\ufffdc\ufffdd\ufffde"],
     ["half a pair", "a\ud800b\udc00c", "a\ufffdb\ufffdc"],
-    ["terminals' sequences", "a\u001b[31mb\u001b]8;;https://x\u0007c\u001b]0;t\u001b\\d\u001bPq\u001b\\e\u001b(Bf", "abcdef"],
+    [
+      "terminals' sequences",
+      "a\u001b[31mb\u001b]8;;https://x\u0007c\u001b]0;t\u001b\\d\u001bPq\u001b\\e\u001b(Bf",
+      "abcdef",
+    ],
   ])("without %s", (_kind, text, expected) => {
     expect(cleanLine(text)).toBe(expected);
   });
@@ -28,11 +32,15 @@ describe("one line", () => {
 
   test("has nothing unfit in it, whatever it was made of, and is the same when cleaned again", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), fc.constantFrom("", "\u001b[", "\u001b]", "\u0085", "\ud800"), (text, more) => {
-        const clean = cleanLine(`${text}${more}${text}`);
-        expect(clean).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
-        expect(cleanLine(clean)).toBe(clean);
-      }),
+      fc.property(
+        fc.string({ unit: "binary" }),
+        fc.constantFrom("", "\u001b[", "\u001b]", "\u0085", "\ud800"),
+        (text, more) => {
+          const clean = cleanLine(`${text}${more}${text}`);
+          expect(clean).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+          expect(cleanLine(clean)).toBe(clean);
+        },
+      ),
     );
   });
 });
@@ -42,7 +50,9 @@ test("a text keeps its lines, and gets no more than they are", () => {
 });
 
 test("all of a document is cleaned, the names of its fields as well", () => {
-  expect(cleanStrings({ "a\u0085": ["x\u202e", 1, null, { b: "\u0007" }] })).toEqual({ "a ": ["x\ufffd", 1, null, { b: "\ufffd" }] });
+  expect(cleanStrings({ "a\u0085": ["x\u202e", 1, null, { b: "\u0007" }] })).toEqual({
+    "a ": ["x\ufffd", 1, null, { b: "\ufffd" }],
+  });
 });
 
 test("a megabyte of the start of a sequence takes no longer than its length", () => {

@@ -1,28 +1,38 @@
 import { z } from "zod";
 
-/** What JSON.stringify leaves as it is, and no terminal, editor or log should get; inside JSON such characters stand in strings alone, where they can be escaped. */
+/**
+ * What JSON.stringify leaves as it is, and no terminal, editor or log should get; inside JSON such characters stand in
+ * strings alone, where they can be escaped.
+ */
 const unfit = /[[\u{7f}-\u{9f}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\u{fe0e}\u{fe0f}]]/gv;
 
 /**
- * A value as JSON that says the same and can be printed anywhere: what is unfit to be shown is escaped, and so is what a runner takes for a command (`##[`). Whoever parses
- * it gets what was put in.
+ * A value as JSON that says the same and can be printed anywhere: what is unfit to be shown is escaped, and so is what
+ * a runner takes for a command (`##[`). Whoever parses it gets what was put in.
  */
 export function stringifyJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent)
     .replace(unfit, (character) =>
-      Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""),
+      Array.from(
+        { length: character.length },
+        (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`,
+      ).join(""),
     )
     .replaceAll("##[", "#\\u0023[");
 }
 
-/** Deeper than any document that goldenpath reads goes, and far from where whoever walks it runs out of stack (Go's own reader stops at 10,000). */
+/**
+ * Deeper than any document that goldenpath reads goes, and far from where whoever walks it runs out of stack (Go's own
+ * reader stops at 10,000).
+ */
 export const maxJsonDepth = 128;
 
 /** Its message reads on from the name of what was read: "it is nested deeper than …". */
 export class DeepJson extends SyntaxError {}
 
 /**
- * JSON from outside → value, as JSON.parse has it, which takes any depth: whoever walks the value then calls itself as often.
+ * JSON from outside → value, as JSON.parse has it, which takes any depth: whoever walks the value then calls itself as
+ * often.
  * @throws DeepJson; SyntaxError of JSON.parse
  */
 export function parseJson(text: string): unknown {
@@ -62,8 +72,9 @@ export function endOfString(text: string, start: number): number {
 }
 
 /**
- * Takes every field that is null out of it, in place, and gives it back: Go's decoder, by which registries and their tools read, has null for a field that is not there
- * (encoding/json, Unmarshal), and its encoder writes an empty list so. Nulls in lists stay: there they are an entry.
+ * Takes every field that is null out of it, in place, and gives it back: Go's decoder, by which registries and their
+ * tools read, has null for a field that is not there (encoding/json, Unmarshal), and its encoder writes an empty list
+ * so. Nulls in lists stay: there they are an entry.
  */
 export function withoutNulls<T>(value: T): T {
   if (Array.isArray(value)) for (const each of value) withoutNulls(each);
@@ -76,7 +87,10 @@ export function withoutNulls<T>(value: T): T {
   return value;
 }
 
-/** What a person writes may begin with a byte order mark (Windows' editors, PowerShell): it says nothing more of UTF-8, and JSON.parse does not take it. */
+/**
+ * What a person writes may begin with a byte order mark (Windows' editors, PowerShell): it says nothing more of UTF-8,
+ * and JSON.parse does not take it.
+ */
 export function withoutByteOrderMark(text: string): string {
   return text.startsWith("\ufeff") ? text.slice(1) : text;
 }

@@ -38,6 +38,8 @@ test.each([
 });
 
 test("a terminal keeps our own colours where it has any, and gets no other sequence", () => {
-  expect(cleanTerminal("\u001b[32mpass\u001b[0m \u001b[2J\u001b]0;t\u0007\u001b[5mx", true)).toBe("\u001b[32mpass\u001b[0m x");
+  expect(cleanTerminal("\u001b[32mpass\u001b[0m \u001b[2J\u001b]0;t\u0007\u001b[5mx", true)).toBe(
+    "\u001b[32mpass\u001b[0m x",
+  );
   expect(cleanTerminal("\u001b[32mpass\u001b[0m", false)).toBe("pass");
 });

@@ -1,8 +1,9 @@
 import { cleanLine, cleanText } from "./clean.ts";
 
 /**
- * Text for a log that GitHub's runner reads as well: clean, and no line of it a command. The runner obeys a line that starts with `::` after white space as .NET has it,
- * and `##[…]` anywhere in a line (actions/runner, ActionCommand.cs). Such text is shown as what it is.
+ * Text for a log that GitHub's runner reads as well: clean, and no line of it a command. The runner obeys a line that
+ * starts with `::` after white space as .NET has it, and `##[…]` anywhere in a line (actions/runner, ActionCommand.cs).
+ * Such text is shown as what it is.
  */
 export function cleanLog(text: string): string {
   return cleanText(text)
@@ -11,7 +12,10 @@ export function cleanLog(text: string): string {
     .join("\n");
 }
 
-/** Text for an annotation, which @actions/core makes one line of: what is inside must not be a command of the older form. */
+/**
+ * Text for an annotation, which @actions/core makes one line of: what is inside must not be a command of the older
+ * form.
+ */
 export function cleanAnnotation(text: string): string {
   return breakCommands(cleanText(text));
 }

@@ -14,14 +14,17 @@ const file = (name: string, content: string | Uint8Array): string => {
 
 describe("refused", () => {
   test("is one byte too many, in a file or in what says no size", async () => {
-    await expect(readBoundedFile(file("large", "x".repeat(101)), 100)).rejects.toThrow(new UnfitFile("it has more than 100 bytes"));
+    await expect(readBoundedFile(file("large", "x".repeat(101)), 100)).rejects.toThrow(
+      new UnfitFile("it has more than 100 bytes"),
+    );
     await expect(readBoundedFile("/proc/self/status", 100)).rejects.toThrow("it has more than 100 bytes");
     await expect(readBoundedFile("/dev/zero", 1_000_000)).rejects.toThrow("it has more than 1000000 bytes");
   });
 
   test("is a pipe that nobody writes into, without waiting for them, and a folder", async () => {
     execFileSync("mkfifo", [join(folder, "pipe")]);
-    for (const path of [join(folder, "pipe"), folder]) await expect(readBoundedFile(path, 100)).rejects.toThrow("it is not a file");
+    for (const path of [join(folder, "pipe"), folder])
+      await expect(readBoundedFile(path, 100)).rejects.toThrow("it is not a file");
   });
 
   test("is what is not there, by the system's own error", async () => {

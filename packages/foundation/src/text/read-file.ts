@@ -7,8 +7,8 @@ export class UnfitFile extends Error {}
 export const notAFile = "it is not a file";
 
 /**
- * A file's bytes, at most so many: what grows while it is read, or says no size (`/proc`), is bounded as well. A pipe is none, since to read one is to wait for whoever
- * writes into it.
+ * A file's bytes, at most so many: what grows while it is read, or says no size (`/proc`), is bounded as well. A pipe
+ * is none, since to read one is to wait for whoever writes into it.
  * @throws UnfitFile; the system's errors
  */
 export async function readBoundedFile(path: string, maxBytes: number): Promise<Buffer> {
@@ -20,7 +20,9 @@ export async function readBoundedFile(path: string, maxBytes: number): Promise<B
     if (stats.size > maxBytes) throw tooLarge();
     const chunks: Buffer[] = [];
     for (let size = 0; ; ) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(maxBytes + 1 - size, Math.max(stats.size + 1, 64 * 1024))));
+      const { bytesRead, buffer } = await file.read(
+        Buffer.allocUnsafe(Math.min(maxBytes + 1 - size, Math.max(stats.size + 1, 64 * 1024))),
+      );
       if (bytesRead === 0) return Buffer.concat(chunks, size);
       size += bytesRead;
       if (size > maxBytes) throw tooLarge();

@@ -13,9 +13,12 @@ export function isDigest(value: unknown): value is Digest {
 /** @throws UserError `digest-invalid` */
 export function parseDigest(value: string, what = "digest"): Digest {
   if (isDigest(value)) return value;
-  throw new UserError(`${what} '${value}' is not a digest: expected sha256: and 64, or sha512: and 128, lowercase hexadecimal digits`, {
-    code: "digest-invalid",
-  });
+  throw new UserError(
+    `${what} '${value}' is not a digest: expected sha256: and 64, or sha512: and 128, lowercase hexadecimal digits`,
+    {
+      code: "digest-invalid",
+    },
+  );
 }
 
 export function digestAlgorithm(digest: Digest): "sha256" | "sha512" {
@@ -31,7 +34,10 @@ export function digestOf(bytes: Uint8Array | string, algorithm: "sha256" | "sha5
 }
 
 /** Hashes a stream's chunks as they pass. */
-export function createDigester(algorithm: "sha256" | "sha512" = "sha256"): { update(chunk: Uint8Array): void; digest(): Digest } {
+export function createDigester(algorithm: "sha256" | "sha512" = "sha256"): {
+  update(chunk: Uint8Array): void;
+  digest(): Digest;
+} {
   const hash: Hash = createHash(algorithm);
   return {
     update: (chunk) => void hash.update(chunk),

@@ -26,12 +26,15 @@ const foreign: Readonly<Record<string, LayerCompression>> = {
 };
 
 /**
- * Every media type that a layer of an image may have, by the image specification 1.1 (layer.md) and by Docker's image manifest, schema 2. Docker's zstd spelling is
- * containerd's and BuildKit's; foreign layers are Windows' old bases.
+ * Every media type that a layer of an image may have, by the image specification 1.1 (layer.md) and by Docker's image
+ * manifest, schema 2. Docker's zstd spelling is containerd's and BuildKit's; foreign layers are Windows' old bases.
  */
 const layerTypes: ReadonlyMap<string, LayerType> = new Map([
   ...Object.entries(plain).map(([type, compression]): [string, LayerType] => [type, { compression, isForeign: false }]),
-  ...Object.entries(foreign).map(([type, compression]): [string, LayerType] => [type, { compression, isForeign: true }]),
+  ...Object.entries(foreign).map(([type, compression]): [string, LayerType] => [
+    type,
+    { compression, isForeign: true },
+  ]),
 ]);
 
 /** How a layer of this type is read; undefined for a type that no layer has. */
@@ -44,8 +47,9 @@ export function isForeignLayer(mediaType: string): boolean {
 }
 
 /**
- * The one rule for foreign layers, wherever an image is read or copied: their bytes are judged and promoted like any other layer's, so they must be in the registry.
- * Whoever runs the image would otherwise fetch them from an address that nobody has looked at.
+ * The one rule for foreign layers, wherever an image is read or copied: their bytes are judged and promoted like any
+ * other layer's, so they must be in the registry. Whoever runs the image would otherwise fetch them from an address
+ * that nobody has looked at.
  */
 export function foreignLayerMissing(where: string, layer: { digest: string; mediaType: string }): UserError {
   return new UserError(

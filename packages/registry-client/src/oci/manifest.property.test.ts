@@ -5,7 +5,8 @@ import { type Digest, digestOf } from "./digest.ts";
 import { mediaTypes, parseManifest } from "./manifest.ts";
 import { findDuplicateKey } from "./strict-json.ts";
 
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+const encode = (value: unknown): Uint8Array =>
+  new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 const digest = fc.uint8Array({ maxLength: 4 }).map((bytes): Digest => digestOf(bytes));
 const annotations = fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { maxKeys: 3, noNullPrototype: true });
 const descriptor = (types: readonly string[]) =>
@@ -22,7 +23,10 @@ const image = fc
   .record(
     {
       config: descriptor([mediaTypes.ociConfig, mediaTypes.dockerConfig, mediaTypes.ociEmpty]),
-      layers: fc.array(descriptor([mediaTypes.ociLayerTar, mediaTypes.ociLayerTarGzip, "application/vnd.in-toto+json"]), { maxLength: 4 }),
+      layers: fc.array(
+        descriptor([mediaTypes.ociLayerTar, mediaTypes.ociLayerTarGzip, "application/vnd.in-toto+json"]),
+        { maxLength: 4 },
+      ),
       subject: descriptor([mediaTypes.ociManifest, mediaTypes.ociIndex]),
       artifactType: fc.constantFrom("application/x", "application/vnd.dev.sigstore.bundle.v0.3+json"),
       annotations,
@@ -30,7 +34,9 @@ const image = fc
     { requiredKeys: ["config", "layers"], noNullPrototype: true },
   )
   .chain((fields) =>
-    fc.constantFrom(mediaTypes.ociManifest, mediaTypes.dockerManifest).map((mediaType) => ({ schemaVersion: 2, mediaType, ...fields })),
+    fc
+      .constantFrom(mediaTypes.ociManifest, mediaTypes.dockerManifest)
+      .map((mediaType) => ({ schemaVersion: 2, mediaType, ...fields })),
   );
 const index = fc
   .record(
@@ -46,7 +52,9 @@ const index = fc
     { requiredKeys: ["manifests"], noNullPrototype: true },
   )
   .chain((fields) =>
-    fc.constantFrom(mediaTypes.ociIndex, mediaTypes.dockerManifestList).map((mediaType) => ({ schemaVersion: 2, mediaType, ...fields })),
+    fc
+      .constantFrom(mediaTypes.ociIndex, mediaTypes.dockerManifestList)
+      .map((mediaType) => ({ schemaVersion: 2, mediaType, ...fields })),
   );
 const manifest = fc.oneof(image, index);
 
@@ -60,7 +68,11 @@ describe("manifests", () => {
         const bytes = encode(each);
         const parsed = parseManifest(bytes, served ? each.mediaType : "application/json", "x");
         expect(parsed.manifest).toEqual(each);
-        expect(parsed).toMatchObject({ mediaType: each.mediaType, digest: digestOf(bytes), kind: "manifests" in each ? "index" : "image" });
+        expect(parsed).toMatchObject({
+          mediaType: each.mediaType,
+          digest: digestOf(bytes),
+          kind: "manifests" in each ? "index" : "image",
+        });
       }),
     );
   });
@@ -69,7 +81,12 @@ describe("manifests", () => {
     fc.assert(
       fc.property(
         manifest,
-        fc.constantFrom(mediaTypes.ociManifest, mediaTypes.ociIndex, mediaTypes.dockerManifest, mediaTypes.dockerManifestList),
+        fc.constantFrom(
+          mediaTypes.ociManifest,
+          mediaTypes.ociIndex,
+          mediaTypes.dockerManifest,
+          mediaTypes.dockerManifestList,
+        ),
         (each, type) => {
           if (type !== each.mediaType) refused(encode(each), type);
           refused(encode({ ...each, ...("manifests" in each ? { layers: [] } : { manifests: [] }) }));
@@ -111,7 +128,9 @@ describe("manifests", () => {
         const at = text.indexOf(key);
         if (at === -1) return;
         refused(encode(`${text.slice(0, at)}${key}0,${text.slice(at)}`));
-        refused(encode(`${text.slice(0, at)}"\\u00${name.charCodeAt(0).toString(16)}${name.slice(1)}":0,${text.slice(at)}`));
+        refused(
+          encode(`${text.slice(0, at)}"\\u00${name.charCodeAt(0).toString(16)}${name.slice(1)}":0,${text.slice(at)}`),
+        );
         refused(encode(`${text.slice(0, at)}${key.toUpperCase()}0,${text.slice(at)}`));
       }),
     );
@@ -137,7 +156,12 @@ describe("manifests", () => {
 });
 
 test("however deep they are, manifests are read or refused by name", () => {
-  const wrap = fc.constantFrom<[string, string]>(["[", "]"], ['{"layers":[', "]}"], ['{"x":', "}"], ['{"config":', "}"]);
+  const wrap = fc.constantFrom<[string, string]>(
+    ["[", "]"],
+    ['{"layers":[', "]}"],
+    ['{"x":', "}"],
+    ['{"config":', "}"],
+  );
   const whole = fc.constantFrom<[string, string]>(
     ["", ""],
     ['{"schemaVersion":2,"manifests":', "}"],
@@ -186,7 +210,10 @@ describe("findDuplicateKey", () => {
           ? `"${[...Array(key.length).keys()].map((at) => `\\u${key.charCodeAt(at).toString(16).padStart(4, "0")}`).join("")}"`
           : JSON.stringify(key);
         const inner = `{${JSON.stringify(key)}:${JSON.stringify(one)},${again} : ${JSON.stringify(two)}}`;
-        const text = outer.reduce((each, kind) => (kind === "list" ? `[1, ${each}]` : `{"a\\"{": "}", "b":${each}}`), inner);
+        const text = outer.reduce(
+          (each, kind) => (kind === "list" ? `[1, ${each}]` : `{"a\\"{": "}", "b":${each}}`),
+          inner,
+        );
         expect(findDuplicateKey(text)).toBe(key);
       }),
     );

@@ -2,9 +2,18 @@ import { InfrastructureError } from "@goldenpath/foundation/errors";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Digest, digestOf } from "./digest.ts";
-import { formatPlatform, isAttestation, isRunnable, maxManifestBytes, mediaTypes, parseImageConfig, parseManifest } from "./manifest.ts";
+import {
+  formatPlatform,
+  isAttestation,
+  isRunnable,
+  maxManifestBytes,
+  mediaTypes,
+  parseImageConfig,
+  parseManifest,
+} from "./manifest.ts";
 
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+const encode = (value: unknown): Uint8Array =>
+  new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 const digest: Digest = `sha256:${"a".repeat(64)}`;
 const descriptor = { mediaType: mediaTypes.ociLayerTarGzip, digest, size: 3 };
 const image = {
@@ -13,7 +22,11 @@ const image = {
   config: { ...descriptor, mediaType: mediaTypes.ociConfig },
   layers: [descriptor],
 };
-const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [{ ...descriptor, mediaType: mediaTypes.ociManifest }] };
+const index = {
+  schemaVersion: 2,
+  mediaType: mediaTypes.ociIndex,
+  manifests: [{ ...descriptor, mediaType: mediaTypes.ociManifest }],
+};
 
 function refusal(parse: () => unknown): InfrastructureError {
   try {
@@ -44,7 +57,11 @@ describe("parseManifest", () => {
     ["no config", { ...image, config: undefined }, mediaTypes.ociManifest],
     ["no layers", { ...image, layers: undefined }, mediaTypes.ociManifest],
     ["a layer without digest", { ...image, layers: [{ ...descriptor, digest: undefined }] }, mediaTypes.ociManifest],
-    ["a layer with a digest of another kind", { ...image, layers: [{ ...descriptor, digest: "md5:abc" }] }, mediaTypes.ociManifest],
+    [
+      "a layer with a digest of another kind",
+      { ...image, layers: [{ ...descriptor, digest: "md5:abc" }] },
+      mediaTypes.ociManifest,
+    ],
     ["a negative size", { ...image, layers: [{ ...descriptor, size: -1 }] }, mediaTypes.ociManifest],
     ["a fraction of a byte", { ...image, layers: [{ ...descriptor, size: 1.5 }] }, mediaTypes.ociManifest],
     ["a subject that is no descriptor", { ...image, subject: digest }, mediaTypes.ociManifest],
@@ -52,7 +69,11 @@ describe("parseManifest", () => {
     ["a subject that only Go sees", { ...image, ſubject: descriptor }, mediaTypes.ociManifest],
     ["a digest that only Go sees", { ...image, layers: [{ ...descriptor, Digest: digest }] }, mediaTypes.ociManifest],
     ["layers twice", `${JSON.stringify(image).slice(0, -1)},"layers":[]}`, mediaTypes.ociManifest],
-    ["a digest twice, one of them escaped", JSON.stringify(image).replace('"size"', `"\\u0064igest":"${digest}","size"`), undefined],
+    [
+      "a digest twice, one of them escaped",
+      JSON.stringify(image).replace('"size"', `"\\u0064igest":"${digest}","size"`),
+      undefined,
+    ],
   ])("refuses %s", (_what, content, contentType) => {
     const error = refusal(() => parseManifest(encode(content), contentType, "x"));
     expect(error.code).toBe("manifest-invalid");
@@ -63,7 +84,9 @@ describe("parseManifest", () => {
   test("refuses more than 4 MiB, and takes exactly as much", () => {
     const text = JSON.stringify(image);
     const padded = (size: number) => encode(text + " ".repeat(size - text.length));
-    expect(refusal(() => parseManifest(padded(maxManifestBytes + 1), undefined, "x")).message).toContain("4194304 allowed");
+    expect(refusal(() => parseManifest(padded(maxManifestBytes + 1), undefined, "x")).message).toContain(
+      "4194304 allowed",
+    );
     expect(parseManifest(padded(maxManifestBytes), undefined, "x").kind).toBe("image");
   });
 
@@ -76,20 +99,56 @@ describe("parseManifest", () => {
   test.each<[string, object, string | undefined, string, string]>([
     ["an OCI image", image, mediaTypes.ociManifest, "image", mediaTypes.ociManifest],
     ["an OCI index", index, mediaTypes.ociIndex, "index", mediaTypes.ociIndex],
-    ["an image without a type, served as one", { ...image, mediaType: undefined }, mediaTypes.ociManifest, "image", mediaTypes.ociManifest],
-    ["an image served with parameters", image, `${mediaTypes.ociManifest.toUpperCase()}; charset=utf-8`, "image", mediaTypes.ociManifest],
+    [
+      "an image without a type, served as one",
+      { ...image, mediaType: undefined },
+      mediaTypes.ociManifest,
+      "image",
+      mediaTypes.ociManifest,
+    ],
+    [
+      "an image served with parameters",
+      image,
+      `${mediaTypes.ociManifest.toUpperCase()}; charset=utf-8`,
+      "image",
+      mediaTypes.ociManifest,
+    ],
     ["an image served as plain JSON", image, "application/json", "image", mediaTypes.ociManifest],
-    ["an index without a type, served without one", { ...index, mediaType: undefined }, undefined, "index", mediaTypes.ociIndex],
-    ["Docker's image", { ...image, mediaType: mediaTypes.dockerManifest }, mediaTypes.dockerManifest, "image", mediaTypes.dockerManifest],
-    ["Docker's list", { ...index, mediaType: mediaTypes.dockerManifestList }, undefined, "index", mediaTypes.dockerManifestList],
+    [
+      "an index without a type, served without one",
+      { ...index, mediaType: undefined },
+      undefined,
+      "index",
+      mediaTypes.ociIndex,
+    ],
+    [
+      "Docker's image",
+      { ...image, mediaType: mediaTypes.dockerManifest },
+      mediaTypes.dockerManifest,
+      "image",
+      mediaTypes.dockerManifest,
+    ],
+    [
+      "Docker's list",
+      { ...index, mediaType: mediaTypes.dockerManifestList },
+      undefined,
+      "index",
+      mediaTypes.dockerManifestList,
+    ],
   ])("takes %s", (_what, content, contentType, kind, mediaType) => {
     const bytes = encode(content);
     expect(parseManifest(bytes, contentType, "x")).toMatchObject({ kind, mediaType, digest: digestOf(bytes), bytes });
   });
 
   test.each<[string, unknown]>([
-    ["every field that need not be there", { ...image, artifactType: null, annotations: null, subject: null, mediaType: null }],
-    ["the fields of layers", { ...image, layers: [{ ...descriptor, urls: null, annotations: null, data: null, platform: null }] }],
+    [
+      "every field that need not be there",
+      { ...image, artifactType: null, annotations: null, subject: null, mediaType: null },
+    ],
+    [
+      "the fields of layers",
+      { ...image, layers: [{ ...descriptor, urls: null, annotations: null, data: null, platform: null }] },
+    ],
     ["a value among annotations", { ...image, annotations: { a: null, b: "b" } }],
     ["the other kind's list", { ...image, manifests: null }],
     [
@@ -105,13 +164,18 @@ describe("parseManifest", () => {
       { ...index, manifests: [{ ...index.manifests[0], platform: { os: null, architecture: "" } }] },
     ],
   ])("reads null as if it were not there: %s", (_what, content) => {
-    const bare = JSON.parse(JSON.stringify(content), (_key, value) => (value === null || value === "" ? undefined : value));
+    const bare = JSON.parse(JSON.stringify(content), (_key, value) =>
+      value === null || value === "" ? undefined : value,
+    );
     if (bare.manifests?.[0] !== undefined) delete bare.manifests[0].platform;
     expect(parseManifest(encode(content), undefined, "x").manifest).toEqual(bare);
   });
 
   test("reads null as no layers, and still refuses it where a value is needed, or an entry", () => {
-    expect(parseManifest(encode({ ...image, layers: null }), undefined, "x")).toMatchObject({ kind: "image", manifest: { layers: [] } });
+    expect(parseManifest(encode({ ...image, layers: null }), undefined, "x")).toMatchObject({
+      kind: "image",
+      manifest: { layers: [] },
+    });
     for (const broken of [
       { ...image, config: null },
       { ...image, layers: [null] },
@@ -126,7 +190,10 @@ describe("parseManifest", () => {
     ["lists in lists", `{"schemaVersion":2,"x":${"[".repeat(200_000)}${"]".repeat(200_000)}}`],
     ["objects in objects", `{"schemaVersion":2,"x":${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}}`],
     ["brackets without an end", "[".repeat(1_000_000)],
-    ["two million layers that are none", JSON.stringify({ ...image, layers: Array.from({ length: 1_900_000 }, () => 1) })],
+    [
+      "two million layers that are none",
+      JSON.stringify({ ...image, layers: Array.from({ length: 1_900_000 }, () => 1) }),
+    ],
   ])("refuses a bomb of %s, and tells it in a line", (_what, text) => {
     const error = refusal(() => parseManifest(encode(text), undefined, "x"));
     expect(error.code).toBe("manifest-invalid");
@@ -136,9 +203,9 @@ describe("parseManifest", () => {
   test("an index whose list is null has no manifests, and one without a list is none", () => {
     const parsed = parseManifest(encode({ ...index, manifests: null }), mediaTypes.ociIndex, "x");
     expect(parsed.kind === "index" && parsed.manifest.manifests).toEqual([]);
-    expect(refusal(() => parseManifest(encode({ ...index, manifests: undefined }), mediaTypes.ociIndex, "x")).code).toBe(
-      "manifest-invalid",
-    );
+    expect(
+      refusal(() => parseManifest(encode({ ...index, manifests: undefined }), mediaTypes.ociIndex, "x")).code,
+    ).toBe("manifest-invalid");
   });
 
   test("keys that differ in case are fine where they are a map's", () => {
@@ -168,20 +235,24 @@ describe("parseManifest", () => {
       { requiredKeys: ["schemaVersion"] },
     );
     fc.assert(
-      fc.property(fc.oneof(nearly, fc.jsonValue()), fc.constantFrom(undefined, ...Object.values(mediaTypes)), (value, contentType) => {
-        let bytes: Uint8Array;
-        try {
-          bytes = encode(JSON.stringify(value));
-        } catch {
-          return; // not expressible in JSON (a bigint)
-        }
-        try {
-          expect(parseManifest(bytes, contentType, "x").digest).toBe(digestOf(bytes));
-        } catch (error) {
-          expect(error).toBeInstanceOf(InfrastructureError);
-          expect((error as InfrastructureError).code).toBe("manifest-invalid");
-        }
-      }),
+      fc.property(
+        fc.oneof(nearly, fc.jsonValue()),
+        fc.constantFrom(undefined, ...Object.values(mediaTypes)),
+        (value, contentType) => {
+          let bytes: Uint8Array;
+          try {
+            bytes = encode(JSON.stringify(value));
+          } catch {
+            return; // not expressible in JSON (a bigint)
+          }
+          try {
+            expect(parseManifest(bytes, contentType, "x").digest).toBe(digestOf(bytes));
+          } catch (error) {
+            expect(error).toBeInstanceOf(InfrastructureError);
+            expect((error as InfrastructureError).code).toBe("manifest-invalid");
+          }
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -216,7 +287,9 @@ describe("parseImageConfig", () => {
       history: [{ created_by: null, empty_layer: null, comment: null }],
     };
     expect(parseImageConfig(encode(nulls), "x")).toEqual({ ...config, config: { Labels: {} }, history: [{}] });
-    expect(parseImageConfig(encode({ ...config, rootfs: { type: "layers", diff_ids: null } }), "x").rootfs.diff_ids).toEqual([]);
+    expect(
+      parseImageConfig(encode({ ...config, rootfs: { type: "layers", diff_ids: null } }), "x").rootfs.diff_ids,
+    ).toEqual([]);
     for (const broken of [
       { ...config, rootfs: null },
       { ...config, os: null },
@@ -227,7 +300,9 @@ describe("parseImageConfig", () => {
 
   test("takes what Docker writes: null in the place of empty maps and lists, and labels in any case", () => {
     const Labels = { Name: "a", name: "b" };
-    expect(parseImageConfig(encode({ ...config, config: { Env: null, Labels }, history: null }), "x").config?.Labels).toEqual(Labels);
+    expect(
+      parseImageConfig(encode({ ...config, config: { Env: null, Labels }, history: null }), "x").config?.Labels,
+    ).toEqual(Labels);
     expect(parseImageConfig(encode({ ...config, config: { Labels: null } }), "x").rootfs.diff_ids).toEqual([digest]);
   });
 });
@@ -246,7 +321,11 @@ test("only unknown/unknown does not run", () => {
 
 test("an attestation is of in-toto statements, and of nothing else", () => {
   const of = (...types: string[]) =>
-    isAttestation({ schemaVersion: 2, config: descriptor, layers: types.map((mediaType) => ({ ...descriptor, mediaType })) });
+    isAttestation({
+      schemaVersion: 2,
+      config: descriptor,
+      layers: types.map((mediaType) => ({ ...descriptor, mediaType })),
+    });
   expect(of()).toBe(false);
   expect(of(mediaTypes.ociLayerTarGzip)).toBe(false);
   expect(of("application/vnd.in-toto+json", mediaTypes.ociLayerTarGzip)).toBe(false);

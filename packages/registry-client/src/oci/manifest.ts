@@ -86,16 +86,30 @@ export const imageConfigSchema = z.looseObject({
     .nullish(),
   rootfs: z.looseObject({ type: z.literal("layers"), diff_ids: z.array(digestSchema) }),
   history: z
-    .array(z.looseObject({ created_by: z.string().optional(), comment: z.string().optional(), empty_layer: z.boolean().optional() }))
+    .array(
+      z.looseObject({
+        created_by: z.string().optional(),
+        comment: z.string().optional(),
+        empty_layer: z.boolean().optional(),
+      }),
+    )
     .nullish(),
 });
 export type ImageConfig = z.infer<typeof imageConfigSchema>;
 
 const platformFields: KnownFields = { names: Object.keys(platformSchema.shape) };
-const descriptorFields: KnownFields = { names: Object.keys(descriptorSchema.shape), inside: { platform: platformFields } };
+const descriptorFields: KnownFields = {
+  names: Object.keys(descriptorSchema.shape),
+  inside: { platform: platformFields },
+};
 const manifestFields: KnownFields = {
   names: [...Object.keys(imageManifestSchema.shape), ...Object.keys(imageIndexSchema.shape)],
-  inside: { config: descriptorFields, layers: descriptorFields, manifests: descriptorFields, subject: descriptorFields },
+  inside: {
+    config: descriptorFields,
+    layers: descriptorFields,
+    manifests: descriptorFields,
+    subject: descriptorFields,
+  },
 };
 const configFields: KnownFields = {
   names: Object.keys(imageConfigSchema.shape),
@@ -115,19 +129,26 @@ const imageTypes: readonly string[] = [mediaTypes.ociManifest, mediaTypes.docker
 export const indexMediaTypes: readonly string[] = [mediaTypes.ociIndex, mediaTypes.dockerManifestList];
 
 /**
- * Bytes → manifest. `contentType` only fills in a missing `mediaType`; where both are there and differ, or where the content has the fields of both kinds,
- * the manifest is refused: clients that disagree on what a digest is can be shown different images (CVE-2021-41190).
+ * Bytes → manifest. `contentType` only fills in a missing `mediaType`; where both are there and differ, or where the
+ * content has the fields of both kinds, the manifest is refused: clients that disagree on what a digest is can be shown
+ * different images (CVE-2021-41190).
  * @throws InfrastructureError `manifest-invalid`
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined, where: string): Manifest {
   const invalid = (why: string, cause?: unknown): never => {
-    throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, { code: "manifest-invalid", cause, safeToRetry: false });
+    throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, {
+      code: "manifest-invalid",
+      cause,
+      safeToRetry: false,
+    });
   };
-  if (bytes.byteLength > maxManifestBytes) return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
+  if (bytes.byteLength > maxManifestBytes)
+    return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
   const json = parseOneMeaning(bytes, manifestFields, invalid);
   if (!isObject(json)) return invalid("it is not a JSON object");
   readNulls(json, ["layers", "manifests"]);
-  if ("manifests" in json && ("layers" in json || "config" in json)) return invalid("it has the fields of an image and of an index");
+  if ("manifests" in json && ("layers" in json || "config" in json))
+    return invalid("it has the fields of an image and of an index");
   const entries = [json["manifests"], json["layers"]].map((list) => (Array.isArray(list) ? list.length : 0));
   if (Math.max(...entries) > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
   const declared = "mediaType" in json && typeof json.mediaType === "string" ? json.mediaType : undefined;
@@ -151,28 +172,43 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
 }
 
 /**
- * Bytes of a list of referrers → the list, without the entries that are no descriptors by the same rules as everywhere (`dropped` says how many): such an entry can't be
- * fetched, and the others are looked at one by one before they count. "other" for a manifest of another kind. A list may leave out its version and type, as Go's readers
- * don't ask for them.
+ * Bytes of a list of referrers → the list, without the entries that are no descriptors by the same rules as everywhere
+ * (`dropped` says how many): such an entry can't be fetched, and the others are looked at one by one before they count.
+ * "other" for a manifest of another kind. A list may leave out its version and type, as Go's readers don't ask for
+ * them.
  * @throws InfrastructureError `manifest-invalid`
  */
-export function parseReferrersIndex(bytes: Uint8Array, where: string): { index: ImageIndex; dropped: number } | "other" {
+export function parseReferrersIndex(
+  bytes: Uint8Array,
+  where: string,
+): { index: ImageIndex; dropped: number } | "other" {
   const invalid = (why: string, cause?: unknown): never => {
-    throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, { code: "manifest-invalid", cause, safeToRetry: false });
+    throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, {
+      code: "manifest-invalid",
+      cause,
+      safeToRetry: false,
+    });
   };
-  if (bytes.byteLength > maxManifestBytes) return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
+  if (bytes.byteLength > maxManifestBytes)
+    return invalid(`${bytes.byteLength} bytes are more than the ${maxManifestBytes} allowed`);
   const { text, json } = decodeJson(bytes, invalid);
   if (!isObject(json)) return invalid("it is not a JSON object");
   refuseDuplicates(text, invalid);
   readNulls(json, ["layers", "manifests"]);
   const { manifests, ...rest } = json;
   const { mediaType } = json;
-  if (manifests === undefined && (typeof mediaType === "string" ? !indexMediaTypes.includes(mediaType) : "config" in json)) return "other";
+  if (
+    manifests === undefined &&
+    (typeof mediaType === "string" ? !indexMediaTypes.includes(mediaType) : "config" in json)
+  )
+    return "other";
   if (!Array.isArray(manifests)) return invalid("it has no list of manifests");
   if (manifests.length > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
   const good = manifests.filter(
     (each) =>
-      !hasPrototypeKey(each) && findMisspelledField(each, descriptorFields) === undefined && descriptorSchema.safeParse(each).success,
+      !hasPrototypeKey(each) &&
+      findMisspelledField(each, descriptorFields) === undefined &&
+      descriptorSchema.safeParse(each).success,
   );
   refuseMisspelled(rest, manifestFields, invalid);
   const parsed = imageIndexSchema.safeParse({ schemaVersion: 2, ...rest, manifests: good });
@@ -185,7 +221,11 @@ export function parseReferrersIndex(bytes: Uint8Array, where: string): { index: 
 /** @throws InfrastructureError `config-invalid` */
 export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig {
   const invalid = (why: string, cause?: unknown): never => {
-    throw new InfrastructureError(`image config ${where} is malformed: ${why}`, { code: "config-invalid", cause, safeToRetry: false });
+    throw new InfrastructureError(`image config ${where} is malformed: ${why}`, {
+      code: "config-invalid",
+      cause,
+      safeToRetry: false,
+    });
   };
   const json = parseOneMeaning(bytes, configFields, invalid);
   if (isObject(json)) {
@@ -197,8 +237,8 @@ export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig 
 }
 
 /**
- * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no byte order mark, no key twice, no
- * `__proto__`, and no known field in another case.
+ * JSON that every reader understands alike: what goldenpath judges has to be what a runtime written in Go runs. So no
+ * byte order mark, no key twice, no `__proto__`, and no known field in another case.
  */
 function parseOneMeaning(bytes: Uint8Array, fields: KnownFields, invalid: Refuse): unknown {
   const { text, json } = decodeJson(bytes, invalid);
@@ -234,8 +274,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Null is read as Go's decoder has it: as if the field were not there, and for `lists`, which have to be there, as none. A platform without a word in it is none, too: Go
- * writes one where a descriptor has nothing to say.
+ * Null is read as Go's decoder has it: as if the field were not there, and for `lists`, which have to be there, as
+ * none. A platform without a word in it is none, too: Go writes one where a descriptor has nothing to say.
  */
 function readNulls(json: Record<string, unknown>, lists: readonly string[]): void {
   // Not `manifests` of what is an image: both kinds have only one of the two.
@@ -254,18 +294,21 @@ export function formatPlatform(platform: Platform): string {
 }
 
 /**
- * BuildKit's provenance rides in an index as a child of platform `unknown/unknown`: not something that runs. That is the index's word alone: whoever passes
- * such a child over holds it to {@link isAttestation}.
+ * BuildKit's provenance rides in an index as a child of platform `unknown/unknown`: not something that runs. That is
+ * the index's word alone: whoever passes such a child over holds it to {@link isAttestation}.
  */
 export function isRunnable(descriptor: Descriptor): boolean {
   return !(descriptor.platform?.os === "unknown" && descriptor.platform.architecture === "unknown");
 }
 
 /**
- * True for what BuildKit attaches to an index: a manifest whose layers are in-toto statements, all of them. A runtime told to run another platform's child runs
- * whatever is in it, so anything else that calls itself `unknown/unknown` is an image that nobody has judged.
+ * True for what BuildKit attaches to an index: a manifest whose layers are in-toto statements, all of them. A runtime
+ * told to run another platform's child runs whatever is in it, so anything else that calls itself `unknown/unknown` is
+ * an image that nobody has judged.
  * https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
  */
 export function isAttestation(manifest: ImageManifest): boolean {
-  return manifest.layers.length > 0 && manifest.layers.every((layer) => layer.mediaType === "application/vnd.in-toto+json");
+  return (
+    manifest.layers.length > 0 && manifest.layers.every((layer) => layer.mediaType === "application/vnd.in-toto+json")
+  );
 }

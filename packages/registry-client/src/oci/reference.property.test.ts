@@ -2,7 +2,14 @@ import { UserError } from "@goldenpath/foundation/errors";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isDigest, parseDigest } from "./digest.ts";
-import { formatReference, formatRepository, isWithin, parseReference, parseRepository, type Reference } from "./reference.ts";
+import {
+  formatReference,
+  formatRepository,
+  isWithin,
+  parseReference,
+  parseRepository,
+  type Reference,
+} from "./reference.ts";
 
 const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?$/);
 const host = fc.oneof(
@@ -28,7 +35,10 @@ describe("references", () => {
         const text = formatReference(each as Reference);
         expect(parseReference(text)).toEqual(each);
         expect(formatReference(parseReference(text))).toBe(text);
-        expect(parseRepository(formatRepository(each as Reference))).toEqual({ registry: each.registry, name: each.name });
+        expect(parseRepository(formatRepository(each as Reference))).toEqual({
+          registry: each.registry,
+          name: each.name,
+        });
       }),
     );
   });
@@ -69,7 +79,11 @@ describe("references", () => {
   });
 
   test("of any text at all are refused by name, or are the same again once written", () => {
-    const text = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.string({ unit: fc.constantFrom(..."aZ0.:/@-_[]sh256") }));
+    const text = fc.oneof(
+      fc.string(),
+      fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom(..."aZ0.:/@-_[]sh256") }),
+    );
     fc.assert(
       fc.property(text, (each) => {
         try {

@@ -80,7 +80,14 @@ describe("parseReference", () => {
     .chain((words) => fc.constantFrom(".", "_", "__", "-", "--").map((separator) => words.join(separator)));
   const reference: fc.Arbitrary<Reference> = fc.record(
     {
-      registry: fc.constantFrom("localhost", "localhost:5000", "ghcr.io", "127.0.0.1:80", "[::1]:5000", "r-1.example.com:8443"),
+      registry: fc.constantFrom(
+        "localhost",
+        "localhost:5000",
+        "ghcr.io",
+        "127.0.0.1:80",
+        "[::1]:5000",
+        "r-1.example.com:8443",
+      ),
       name: fc.array(component, { minLength: 1, maxLength: 4 }).map((components) => components.join("/")),
       tag: fc.tuple(text("aZ0_", 1, 1), text("aZ0_.-", 0, 127)).map(([first, rest]) => first + rest),
       digest: text("0123456789abcdef", 64, 64).map((hex): Digest => `sha256:${hex}`),
@@ -108,7 +115,8 @@ describe("parseReference", () => {
           return;
         }
         expect(parseReference(formatReference(parsed))).toEqual(parsed);
-        // The host of the URL that a client makes of it is the host that was written: nothing in the text can lead elsewhere.
+        // The host of the URL that a client makes of it is the host that was written: nothing in the text can lead
+        // elsewhere.
         const url = new URL(`https://${parsed.registry}/v2/${parsed.name}/`);
         expect(url.pathname).toBe(`/v2/${parsed.name}/`);
         expect(url.username).toBe("");
@@ -120,7 +128,9 @@ describe("parseReference", () => {
 });
 
 test("parseRepository refuses a tag and a digest", () => {
-  expect(() => parseRepository("ghcr.io/acme/shop:v1", "to")).toThrow(/^to 'ghcr.io\/acme\/shop:v1' must name a repository alone/);
+  expect(() => parseRepository("ghcr.io/acme/shop:v1", "to")).toThrow(
+    /^to 'ghcr.io\/acme\/shop:v1' must name a repository alone/,
+  );
   expect(() => parseRepository(`ghcr.io/acme/shop@${digest}`)).toThrow(UserError);
   expect(formatRepository(parseRepository("ghcr.io/acme/shop"))).toBe("ghcr.io/acme/shop");
 });

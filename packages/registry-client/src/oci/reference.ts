@@ -1,7 +1,10 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { type Digest, isDigest } from "./digest.ts";
 
-/** A repository: `host[:port]` and the path under it, as the distribution specification has them, with Docker Hub's short names expanded. */
+/**
+ * A repository: `host[:port]` and the path under it, as the distribution specification has them, with Docker Hub's
+ * short names expanded.
+ */
 export interface Repository {
   /** `localhost:5000`, `ghcr.io`, `registry-1.docker.io` is written as `docker.io`. */
   registry: string;
@@ -21,8 +24,9 @@ const label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
 const hostPattern = new RegExp(`^(?:\\[[0-9a-f:]+\\]|${label}(?:\\.${label})*)(?::[0-9]{1,5})?$`);
 
 /**
- * Parses `host/name[:tag][@digest]` by the grammar of distribution/reference. A first component without dot, colon or `localhost` is a path on Docker Hub.
- * The host comes out in lower case, since `GHCR.io` and `ghcr.io` are one registry and must not count as two where a policy names it.
+ * Parses `host/name[:tag][@digest]` by the grammar of distribution/reference. A first component without dot, colon or
+ * `localhost` is a path on Docker Hub. The host comes out in lower case, since `GHCR.io` and `ghcr.io` are one registry
+ * and must not count as two where a policy names it.
  * @throws UserError `reference-invalid`
  */
 export function parseReference(text: string, what = "image"): Reference {
@@ -71,7 +75,9 @@ function isHost(host: string): boolean {
 export function parseRepository(text: string, what = "repository"): Repository {
   const reference = parseReference(text, what);
   if (reference.tag !== undefined || reference.digest !== undefined) {
-    throw new UserError(`${what} '${text}' must name a repository alone, without tag or digest`, { code: "reference-invalid" });
+    throw new UserError(`${what} '${text}' must name a repository alone, without tag or digest`, {
+      code: "reference-invalid",
+    });
   }
   return { registry: reference.registry, name: reference.name };
 }
@@ -89,7 +95,10 @@ export function isSameRepository(a: Repository, b: Repository): boolean {
   return a.registry === b.registry && a.name === b.name;
 }
 
-/** True where `prefix` is the repository itself or a whole-component parent of it: `host/vetted` holds `host/vetted/shop`, not `host/vetted2`. */
+/**
+ * True where `prefix` is the repository itself or a whole-component parent of it: `host/vetted` holds
+ * `host/vetted/shop`, not `host/vetted2`.
+ */
 export function isWithin(repository: Repository, prefix: string): boolean {
   const full = formatRepository(repository);
   const parent = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;

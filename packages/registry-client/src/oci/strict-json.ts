@@ -1,11 +1,12 @@
 import { endOfString } from "@goldenpath/foundation/text/json";
 
 /**
- * Looks for what JSON readers disagree about, in text that JSON.parse has accepted: a key that an object has twice. JavaScript keeps the last one; Go, in
- * which the container runtimes are written, merges both into one value.
+ * Looks for what JSON readers disagree about, in text that JSON.parse has accepted: a key that an object has twice.
+ * JavaScript keeps the last one; Go, in which the container runtimes are written, merges both into one value.
  */
 export function findDuplicateKey(text: string): string | undefined {
-  // One set of keys per open object, undefined per open array. A string is a key where the last significant character before it was `{` or `,` of an object.
+  // One set of keys per open object, undefined per open array. A string is a key where the last significant character
+  // before it was `{` or `,` of an object.
   const open: (Set<string> | undefined)[] = [];
   let expectsKey = false;
   for (let at = 0; at < text.length; at++) {
@@ -47,8 +48,8 @@ export function findDuplicateKey(text: string): string | undefined {
 const quote = 0x22;
 
 /**
- * Whether an object in it has the key `__proto__`: a key as any other in JSON and in Go, and one that JavaScript loses as soon as the object is copied, so that a list of
- * referrers written again would have less in it.
+ * Whether an object in it has the key `__proto__`: a key as any other in JSON and in Go, and one that JavaScript loses
+ * as soon as the object is copied, so that a list of referrers written again would have less in it.
  */
 export function hasPrototypeKey(value: unknown): boolean {
   // A list of what is to be looked at, not a call for each: how deep it goes is for who wrote it to say.
@@ -69,8 +70,9 @@ export interface KnownFields {
 }
 
 /**
- * A key that is a known field in another case (`Layers`): Go's decoder takes it for the field, JavaScript does not see it, and each would then judge another
- * image under the same digest. Returns the key, or undefined. Go folds two letters beyond ASCII as well: the long s and the Kelvin sign.
+ * A key that is a known field in another case (`Layers`): Go's decoder takes it for the field, JavaScript does not see
+ * it, and each would then judge another image under the same digest. Returns the key, or undefined. Go folds two
+ * letters beyond ASCII as well: the long s and the Kelvin sign.
  */
 export function findMisspelledField(value: unknown, fields: KnownFields): string | undefined {
   if (Array.isArray(value)) {

@@ -13,8 +13,8 @@ export interface Cleanup {
 const order: readonly Made["kind"][] = ["upload", "tag", "manifest", "blob"];
 
 /**
- * Deletes what the probe made, what refers before what is referred to. A registry that does not delete keeps it: `left` says what. A tag whose manifest is gone
- * counts as gone with it.
+ * Deletes what the probe made, what refers before what is referred to. A registry that does not delete keeps it: `left`
+ * says what. A tag whose manifest is gone counts as gone with it.
  */
 export async function cleanUp(wire: Wire, registry: string, made: readonly Made[]): Promise<Cleanup> {
   // The last one first: an index before its children, a referrer before its subject.
@@ -29,7 +29,9 @@ export async function cleanUp(wire: Wire, registry: string, made: readonly Made[
   }
   return {
     removed: gone.size,
-    left: left.filter(({ kind, repository, digest }) => !(kind === "tag" && gone.has(`manifest ${repository} ${digest}`))),
+    left: left.filter(
+      ({ kind, repository, digest }) => !(kind === "tag" && gone.has(`manifest ${repository} ${digest}`)),
+    ),
   };
 }
 
@@ -43,7 +45,12 @@ async function remove(wire: Wire, repository: Repository, { kind, reference }: M
   const deleted = await wire.ask({ method: "DELETE", path, access });
   if (isSuccess(deleted) || deleted.status === 404) return true;
   // A refusal says nothing about whether there was something to delete.
-  const accept = [mediaTypes.ociManifest, mediaTypes.ociIndex, mediaTypes.dockerManifest, mediaTypes.dockerManifestList].join(", ");
+  const accept = [
+    mediaTypes.ociManifest,
+    mediaTypes.ociIndex,
+    mediaTypes.dockerManifest,
+    mediaTypes.dockerManifestList,
+  ].join(", ");
   const head = await wire.ask({ method: "HEAD", path, access: { repository, action: "pull" }, headers: { accept } });
   return head.status === 404;
 }

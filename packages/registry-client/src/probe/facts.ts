@@ -2,8 +2,8 @@ import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import type { Digest } from "../oci/digest.ts";
 
 /**
- * What the probe saw, before anybody judges it. Everything that a server said is in printable characters, cut short and without the login's secrets by the time
- * it is here.
+ * What the probe saw, before anybody judges it. Everything that a server said is in printable characters, cut short and
+ * without the login's secrets by the time it is here.
  */
 export interface Seen {
   /** The request, as a person would write it: `PUT manifests/TAG`. */

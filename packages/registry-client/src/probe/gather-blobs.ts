@@ -112,7 +112,8 @@ async function cancelUpload(workspace: Workspace): Promise<Pick<BlobFacts, "canc
   const { repository, wire } = workspace;
   const begun = await beginUpload(workspace, repository);
   if (begun.location === undefined) return {};
-  const ask = (method: "DELETE" | "GET", path: URL, as: string) => wire.ask({ method, path, access: push(repository), as });
+  const ask = (method: "DELETE" | "GET", path: URL, as: string) =>
+    wire.ask({ method, path, access: push(repository), as });
   const answer = await ask("DELETE", begun.location, "DELETE of an upload");
   if (isSuccess(answer)) forgetUpload(workspace, begun.location);
   const after = await ask("GET", begun.location, "GET of the upload");
@@ -122,7 +123,12 @@ async function cancelUpload(workspace: Workspace): Promise<Pick<BlobFacts, "canc
 /** The right length, and another digest. */
 async function putWrongBytes(workspace: Workspace): Promise<Stored> {
   const blob = makeBlob(600);
-  return putBlob(workspace, workspace.repository, { ...blob, bytes: makeBlob(600).bytes }, "PUT of a blob under another's digest");
+  return putBlob(
+    workspace,
+    workspace.repository,
+    { ...blob, bytes: makeBlob(600).bytes },
+    "PUT of a blob under another's digest",
+  );
 }
 
 async function putSha512(workspace: Workspace): Promise<Stored> {
@@ -146,7 +152,9 @@ async function mountBlob(workspace: Workspace): Promise<NonNullable<BlobFacts["m
   return { source, answer: seenOf(answer), kept: await keptBlob(workspace, repository, digest) };
 }
 
-/** Asks for the rest of a blob from its middle on, as a download that broke is taken up. `bytes` where they are known. */
+/**
+ * Asks for the rest of a blob from its middle on, as a download that broke is taken up. `bytes` where they are known.
+ */
 export async function gatherRange(
   wire: Wire,
   repository: Repository,

@@ -3,14 +3,37 @@ import { resolveOwnUrl } from "../endpoint.ts";
 import { findNextLink } from "../links.ts";
 import { digestOf } from "../oci/digest.ts";
 import { type Descriptor, maxManifestBytes, mediaTypes } from "../oci/manifest.ts";
-import type { ConditionFacts, DeletionFacts, ManifestFacts, ManifestKind, ReferrerFacts, Stored, TagFacts } from "./facts.ts";
+import type {
+  ConditionFacts,
+  DeletionFacts,
+  ManifestFacts,
+  ManifestKind,
+  ReferrerFacts,
+  Stored,
+  TagFacts,
+} from "./facts.ts";
 import { type Answer, isSuccess, seenOf, type Wire } from "./wire.ts";
-import { type Content, encodeJson, getManifest, keptManifest, makeBlob, pull, push, putManifest, type Workspace } from "./workspace.ts";
+import {
+  type Content,
+  encodeJson,
+  getManifest,
+  keptManifest,
+  makeBlob,
+  pull,
+  push,
+  putManifest,
+  type Workspace,
+} from "./workspace.ts";
 
 export const artifactType = "application/vnd.goldenpath.probe.v1+json";
 
 /** A manifest over a blob that is there. `name` makes it another one each time. */
-export function makeManifest(workspace: Pick<Workspace, "id">, blob: Descriptor, name: string, more: object = {}): Content {
+export function makeManifest(
+  workspace: Pick<Workspace, "id">,
+  blob: Descriptor,
+  name: string,
+  more: object = {},
+): Content {
   return describe({
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
@@ -102,7 +125,10 @@ async function putWrongDigest(workspace: Workspace, content: Content): Promise<S
   return { answer: seenOf(answer), kept: await keptManifest(workspace, other, content.descriptor.mediaType) };
 }
 
-async function askNotModified(workspace: Workspace, image: Content): Promise<NonNullable<ManifestFacts["notModified"]>> {
+async function askNotModified(
+  workspace: Workspace,
+  image: Content,
+): Promise<NonNullable<ManifestFacts["notModified"]>> {
   const { digest, mediaType } = image.descriptor;
   const etag = (await getManifest(workspace, digest, mediaType)).headers["etag"];
   if (etag === undefined) return {};
@@ -111,7 +137,11 @@ async function askNotModified(workspace: Workspace, image: Content): Promise<Non
 }
 
 /** `subject` is there, where writing is allowed; otherwise whether there is a list at all is all that can be seen. */
-export async function gatherReferrers(workspace: Workspace, blob: Descriptor | undefined, subject: Descriptor): Promise<ReferrerFacts> {
+export async function gatherReferrers(
+  workspace: Workspace,
+  blob: Descriptor | undefined,
+  subject: Descriptor,
+): Promise<ReferrerFacts> {
   const { repository, wire } = workspace;
   const list = (query = "") =>
     wire.ask({
@@ -147,7 +177,9 @@ function digestsOf(answer: Answer): string[] | undefined {
   if (typeof json !== "object" || json === null || !("manifests" in json)) return undefined;
   const manifests: unknown[] = Array.isArray(json.manifests) ? json.manifests : [];
   return manifests.flatMap((each) =>
-    typeof each === "object" && each !== null && "digest" in each && typeof each.digest === "string" ? [each.digest] : [],
+    typeof each === "object" && each !== null && "digest" in each && typeof each.digest === "string"
+      ? [each.digest]
+      : [],
   );
 }
 
@@ -165,12 +197,19 @@ export function tagsOf(answer: Answer): string[] | undefined {
   return Array.isArray(json.tags) ? json.tags.filter((tag): tag is string => typeof tag === "string") : [];
 }
 
-/** More pages of one tag each than the probe's own tags need; in a repository with many others the answer stays open. */
+/**
+ * More pages of one tag each than the probe's own tags need; in a repository with many others the answer stays open.
+ */
 const mostPages = 20;
 
-export async function gatherTags(workspace: Workspace, plainHttp: readonly string[], set: readonly string[]): Promise<TagFacts> {
+export async function gatherTags(
+  workspace: Workspace,
+  plainHttp: readonly string[],
+  set: readonly string[],
+): Promise<TagFacts> {
   const { repository, wire } = workspace;
-  const ask = (path: string | URL) => wire.ask({ method: "GET", path, access: pull(repository), as: "GET tags/list?n=1" });
+  const ask = (path: string | URL) =>
+    wire.ask({ method: "GET", path, access: pull(repository), as: "GET tags/list?n=1" });
   const list = await wire.ask({
     method: "GET",
     path: `${repository.name}/tags/list`,
@@ -178,7 +217,11 @@ export async function gatherTags(workspace: Workspace, plainHttp: readonly strin
     readUpTo: maxManifestBytes,
   });
   const all = tagsOf(list);
-  const facts: TagFacts = { list: seenOf(list), set: set.length, found: set.filter((tag) => all?.includes(tag)).length };
+  const facts: TagFacts = {
+    list: seenOf(list),
+    set: set.length,
+    found: set.filter((tag) => all?.includes(tag)).length,
+  };
   if (all === undefined) return facts;
   let page = await ask(`${repository.name}/tags/list?n=1`);
   const seen = new Set(tagsOf(page));
@@ -200,9 +243,14 @@ export async function gatherTags(workspace: Workspace, plainHttp: readonly strin
 }
 
 /** Sets a tag and sets it again, to something else. */
-export async function gatherMove(workspace: Workspace, blob: Descriptor, tag: string): Promise<NonNullable<TagFacts["move"]>> {
+export async function gatherMove(
+  workspace: Workspace,
+  blob: Descriptor,
+  tag: string,
+): Promise<NonNullable<TagFacts["move"]>> {
   const [one, two] = [makeManifest(workspace, blob, "first"), makeManifest(workspace, blob, "second")];
-  const put = (content: Content, as: string) => putManifest(workspace, tag, content.bytes, content.descriptor.mediaType, as);
+  const put = (content: Content, as: string) =>
+    putManifest(workspace, tag, content.bytes, content.descriptor.mediaType, as);
   const first = await put(one, "PUT of a new tag");
   const second = await put(two, "PUT of the same tag, another manifest");
   const shown = digestOf((await getManifest(workspace, tag, one.descriptor.mediaType)).bytes);
@@ -212,11 +260,9 @@ export async function gatherMove(workspace: Workspace, blob: Descriptor, tag: st
 
 /** Compare-and-set on a tag of its own. */
 export async function gatherConditions(workspace: Workspace, blob: Descriptor, tag: string): Promise<ConditionFacts> {
-  const [one, two, three] = ["one", "two", "three"].map((name) => makeManifest(workspace, blob, `condition ${name}`)) as [
-    Content,
-    Content,
-    Content,
-  ];
+  const [one, two, three] = ["one", "two", "three"].map((name) =>
+    makeManifest(workspace, blob, `condition ${name}`),
+  ) as [Content, Content, Content];
   const put = (content: Content, as: string, headers: Record<string, string>) =>
     putManifest(workspace, tag, content.bytes, content.descriptor.mediaType, as, headers);
   const create = await put(one, "PUT of a new tag, If-None-Match: *", { "if-none-match": "*" });
@@ -224,7 +270,8 @@ export async function gatherConditions(workspace: Workspace, blob: Descriptor, t
   const etag = (await getManifest(workspace, tag, one.descriptor.mediaType)).headers["etag"];
   const wrongMatch = await put(two, "PUT, wrong If-Match", { "if-match": `"${two.descriptor.digest}"` });
   const noneMatch = await put(three, "PUT over a tag, If-None-Match: *", { "if-none-match": "*" });
-  const isUnmoved = digestOf((await getManifest(workspace, tag, one.descriptor.mediaType)).bytes) === one.descriptor.digest;
+  const isUnmoved =
+    digestOf((await getManifest(workspace, tag, one.descriptor.mediaType)).bytes) === one.descriptor.digest;
   // Without an ETag, the digest is what it would be.
   const rightMatch = isUnmoved
     ? await put(two, "PUT, right If-Match", { "if-match": etag?.replace(/^W\//, "") ?? `"${one.descriptor.digest}"` })
@@ -240,7 +287,12 @@ export async function gatherConditions(workspace: Workspace, blob: Descriptor, t
 }
 
 /** Deletes a tag, a manifest and a blob of its own making, and looks whether they are gone. */
-export async function gatherDeletion(workspace: Workspace, blob: Descriptor, spare: Descriptor, tag: string): Promise<DeletionFacts> {
+export async function gatherDeletion(
+  workspace: Workspace,
+  blob: Descriptor,
+  spare: Descriptor,
+  tag: string,
+): Promise<DeletionFacts> {
   const { repository, wire } = workspace;
   const image = makeManifest(workspace, blob, "to be deleted");
   const put = await putManifest(workspace, tag, image.bytes, image.descriptor.mediaType, "PUT of a tag to delete");

@@ -1,6 +1,15 @@
 import type { ProbeFacts, Seen } from "./facts.ts";
 import { manifestKinds } from "./facts.ts";
-import { describeSeen, isGood, isTelling, judgeStored, judgeWrong, unknown, type Verdict, withHeaders } from "./verdicts.ts";
+import {
+  describeSeen,
+  isGood,
+  isTelling,
+  judgeStored,
+  judgeWrong,
+  unknown,
+  type Verdict,
+  withHeaders,
+} from "./verdicts.ts";
 
 /** Id, title, and what it comes to; undefined where nothing was asked. */
 type Row = [id: string, title: string, verdict: Verdict | undefined];
@@ -26,21 +35,36 @@ export function judgeManifests({ manifests }: ProbeFacts): Row[] {
       manifests?.large && judgeStored(manifests.large, { yes: "", no: "large indexes and evidence lists may not fit" }),
     ],
     ["manifest-digest", "digest of a manifest checked", manifests?.wrongDigest && judgeWrong(manifests.wrongDigest)],
-    ["manifest-blobs", "manifest refused while a blob is missing", manifests?.missingBlob && judgeMissing(manifests.missingBlob.answer)],
-    ["conditional-get", "conditional read of a manifest", manifests?.notModified && judgeNotModified(manifests.notModified)],
+    [
+      "manifest-blobs",
+      "manifest refused while a blob is missing",
+      manifests?.missingBlob && judgeMissing(manifests.missingBlob.answer),
+    ],
+    [
+      "conditional-get",
+      "conditional read of a manifest",
+      manifests?.notModified && judgeNotModified(manifests.notModified),
+    ],
   ];
 }
 
 function judgeMissing(answer: Seen): Verdict {
   const seen = describeSeen(answer);
   if (isGood(answer))
-    return { answer: "no", seen, consequence: "only the order of a push keeps images whole: goldenpath sends the manifest last" };
-  return isTelling(answer) ? { answer: "yes", seen, consequence: "no image that lacks a layer is taken" } : unknown(seen);
+    return {
+      answer: "no",
+      seen,
+      consequence: "only the order of a push keeps images whole: goldenpath sends the manifest last",
+    };
+  return isTelling(answer)
+    ? { answer: "yes", seen, consequence: "no image that lacks a layer is taken" }
+    : unknown(seen);
 }
 
 function judgeNotModified({ etag, answer }: NonNullable<NonNullable<ProbeFacts["manifests"]>["notModified"]>): Verdict {
   const no = "whoever asks again for a manifest that it has gets it in full";
-  if (answer === undefined || etag === undefined) return { answer: "no", seen: "GET of a manifest, no ETag", consequence: no };
+  if (answer === undefined || etag === undefined)
+    return { answer: "no", seen: "GET of a manifest, no ETag", consequence: no };
   const seen = describeSeen(answer);
   if (answer.status === 304) return { answer: "yes", seen, consequence: "" };
   return isTelling(answer) ? { answer: "no", seen, consequence: no } : unknown(seen);
@@ -77,17 +101,23 @@ function judgeReferrersApi(list: Seen, isIndex: boolean): Verdict {
       ? { answer: "yes", seen, consequence: "evidence is found by the API" }
       : { answer: "no", seen: `${seen}, and no index`, consequence: "evidence goes under the fallback tag" };
   // A registry that has the API, and not the repository, may say so; one without it says 404 to everything.
-  if (list.status === 404 && /^NAME_(?:UNKNOWN|INVALID)/.test(list.problem ?? "")) return unknown(`${seen}: there is no such repository`);
-  return isTelling(list) ? { answer: "no", seen, consequence: "evidence goes under the fallback tag, sha256-<digest>" } : unknown(seen);
+  if (list.status === 404 && /^NAME_(?:UNKNOWN|INVALID)/.test(list.problem ?? ""))
+    return unknown(`${seen}: there is no such repository`);
+  return isTelling(list)
+    ? { answer: "no", seen, consequence: "evidence goes under the fallback tag, sha256-<digest>" }
+    : unknown(seen);
 }
 
 function judgeSubject(push: Seen, hasApi: boolean): Verdict {
   const seen = withHeaders(push, "oci-subject");
-  if (push.headers["oci-subject"] !== undefined) return { answer: "yes", seen, consequence: "no fallback tag is written" };
+  if (push.headers["oci-subject"] !== undefined)
+    return { answer: "yes", seen, consequence: "no fallback tag is written" };
   return {
     answer: "no",
     seen: `${seen}, no OCI-Subject`,
-    consequence: hasApi ? "a fallback tag is written beside the API" : "a fallback tag is written for each image with evidence",
+    consequence: hasApi
+      ? "a fallback tag is written beside the API"
+      : "a fallback tag is written for each image with evidence",
   };
 }
 
@@ -98,7 +128,10 @@ function judgeListed(list: Seen, api: Verdict, isListed: boolean): Verdict {
   return {
     answer: "no",
     seen: api.answer === "yes" ? `${seen}, without what was pushed` : seen,
-    consequence: api.answer === "yes" ? "the list can't be relied on: the fallback tag is read as well" : "the fallback tag is needed",
+    consequence:
+      api.answer === "yes"
+        ? "the list can't be relied on: the fallback tag is read as well"
+        : "the fallback tag is needed",
   };
 }
 
@@ -115,7 +148,11 @@ export function judgeTags({ tags, conditions, write }: ProbeFacts): Row[] {
     ["tags", "list of tags", tags && judgeTagList(tags, write)],
     ["tags-pages", "list of tags in pages (?n=)", tags && judgePages(tags)],
     ["immutable-tags", "tags that don't move", tags?.move && judgeMove(tags.move)],
-    ["if-match", "compare-and-set: If-Match on a tag", conditions && judgeCondition(conditions, conditions.wrongMatch, tags?.move)],
+    [
+      "if-match",
+      "compare-and-set: If-Match on a tag",
+      conditions && judgeCondition(conditions, conditions.wrongMatch, tags?.move),
+    ],
     [
       "if-none-match",
       "compare-and-set: If-None-Match on a tag",
@@ -139,15 +176,28 @@ function judgeTagList({ list, found, set }: NonNullable<ProbeFacts["tags"]>, wri
   return { answer: "yes", seen, consequence: "" };
 }
 
-function judgePages({ page, firstPage, pages = 0, pagesFound = 0, set, list }: NonNullable<ProbeFacts["tags"]>): Verdict {
+function judgePages({
+  page,
+  firstPage,
+  pages = 0,
+  pagesFound = 0,
+  set,
+  list,
+}: NonNullable<ProbeFacts["tags"]>): Verdict {
   if (page === undefined) return unknown(describeSeen(list));
   const seen = withHeaders(page, "link");
-  if (!isGood(page)) return isTelling(page) ? { answer: "no", seen, consequence: "long lists come in one piece" } : unknown(seen);
+  if (!isGood(page))
+    return isTelling(page) ? { answer: "no", seen, consequence: "long lists come in one piece" } : unknown(seen);
   if (firstPage !== undefined && firstPage > 1)
-    return { answer: "no", seen: `${seen}, ${firstPage} tags where one was asked for`, consequence: "lists come in one piece" };
+    return {
+      answer: "no",
+      seen: `${seen}, ${firstPage} tags where one was asked for`,
+      consequence: "lists come in one piece",
+    };
   // With a single tag in it there is no second page to be seen.
   if (set < 2 && pages < 2) return unknown(`${seen}: too few tags to tell`);
-  if (pagesFound === set && pages > 1) return { answer: "yes", seen: `${describeSeen(page)}, ${pages} pages by Link`, consequence: "" };
+  if (pagesFound === set && pages > 1)
+    return { answer: "yes", seen: `${describeSeen(page)}, ${pages} pages by Link`, consequence: "" };
   if (pages < 2)
     return {
       answer: "no",
@@ -161,7 +211,8 @@ function judgePages({ page, firstPage, pages = 0, pagesFound = 0, set, list }: N
 function judgeMove({ first, second, shows }: NonNullable<NonNullable<ProbeFacts["tags"]>["move"]>): Verdict {
   const seen = describeSeen(second);
   if (!isGood(first)) return unknown(describeSeen(first));
-  if (isGood(second) && shows === "second") return { answer: "no", seen, consequence: "who may push may move tags: deploy by digest" };
+  if (isGood(second) && shows === "second")
+    return { answer: "no", seen, consequence: "who may push may move tags: deploy by digest" };
   if (isGood(second))
     return {
       answer: "no",
@@ -187,7 +238,8 @@ function judgeCondition(
   if (isGood(refused)) return { answer: "no", seen: `${seen}: ignored`, consequence: no };
   if (refused.status !== 412) return unknown(`${seen}: refused, and not for the condition (412)`);
   // Harbor says 412 to whoever moves an immutable tag, with or without a condition.
-  if (move?.second.status === 412) return unknown(`${seen}: but so is a move without a condition, ${describeSeen(move.second)}`);
+  if (move?.second.status === 412)
+    return unknown(`${seen}: but so is a move without a condition, ${describeSeen(move.second)}`);
   if (!isUnmoved && isGood(wrongMatch) === false && isGood(conditions.noneMatch) === false)
     return { answer: "no", seen: `${seen}, and the tag has moved`, consequence: no, isFinding: true };
   if (refused === wrongMatch && rightMatch !== undefined && rightMatch.status === 412)

@@ -20,8 +20,8 @@ export interface QuarantineReport {
 }
 
 /**
- * May production read quarantine? It must not: nothing in there has been vetted. The worst of the attempts counts, and whatever can also mean something else
- * than a refusal is no refusal. Pure.
+ * May production read quarantine? It must not: nothing in there has been vetted. The worst of the attempts counts, and
+ * whatever can also mean something else than a refusal is no refusal. Pure.
  */
 export function judgeQuarantine(facts: QuarantineFacts): QuarantineReport {
   const attempts = facts.attempts.map((attempt) => ({ puller: attempt.puller, ...judgeAttempt(attempt, facts) }));
@@ -55,27 +55,40 @@ function isRefusal(seen: Seen): boolean {
   return seen.status === 401 || seen.status === 403 || seen.failure === "registry-unauthorized";
 }
 
-/** A 401 or 403 may be meant for what was asked, or for a login that is not good, with which everything would be refused. */
+/**
+ * A 401 or 403 may be meant for what was asked, or for a login that is not good, with which everything would be
+ * refused.
+ */
 function judgeRefusal(attempt: ReadAttempt, facts: QuarantineFacts): Judged {
   const seen = describeSeen(attempt.manifest);
   if (facts.control.status === 404)
-    return { answer: "unknown", why: `refused (${seen}); but with your own login the registry says that there is no such image` };
+    return {
+      answer: "unknown",
+      why: `refused (${seen}); but with your own login the registry says that there is no such image`,
+    };
   if (attempt.login !== "own") return { answer: "refused", why: `refused: ${seen}${describeOther(attempt)}` };
-  if (facts.vetted?.isManifest === true) return { answer: "refused", why: `refused: ${seen}; ${facts.vetted.image} it reads` };
+  if (facts.vetted?.isManifest === true)
+    return { answer: "refused", why: `refused: ${seen}; ${facts.vetted.image} it reads` };
   if (facts.vetted !== undefined)
     return {
       answer: "unknown",
       why: `refused (${seen}); but ${facts.vetted.image} is as well (${describeSeen(facts.vetted.answer)}): the login may not be good`,
     };
   if (isLoginTaken(attempt, facts)) return { answer: "refused", why: `refused: ${seen}; the login is taken` };
-  return { answer: "unknown", why: `refused (${seen}); but nothing shows that the login is good, and a bad one is refused everywhere` };
+  return {
+    answer: "unknown",
+    why: `refused (${seen}); but nothing shows that the login is good, and a bad one is refused everywhere`,
+  };
 }
 
 /** A registry may say "not found" to whoever may not know: only one who sees the image can tell. */
 function judgeMissing(attempt: ReadAttempt, facts: QuarantineFacts): Judged {
   const seen = describeSeen(attempt.manifest);
   if (!facts.control.isManifest)
-    return { answer: "unknown", why: `${seen}: either it is hidden, or there is no such image, and your own login does not see it either` };
+    return {
+      answer: "unknown",
+      why: `${seen}: either it is hidden, or there is no such image, and your own login does not see it either`,
+    };
   if (attempt.login === "own" && facts.vetted?.isManifest !== true && !isLoginTaken(attempt, facts))
     return { answer: "unknown", why: `${seen}, for an image that is there; but nothing shows that the login is good` };
   return { answer: "refused", why: `hidden: ${seen}, for an image that is there${describeOther(attempt)}` };
@@ -88,5 +101,7 @@ function isLoginTaken(attempt: ReadAttempt, facts: QuarantineFacts): boolean {
 }
 
 function describeOther(attempt: ReadAttempt): string {
-  return attempt.puller === "pull-config" && attempt.login === "other" ? "; the directory has no login for this registry" : "";
+  return attempt.puller === "pull-config" && attempt.login === "other"
+    ? "; the directory has no login for this registry"
+    : "";
 }

@@ -70,13 +70,18 @@ export function judgeProbe(facts: ProbeFacts): ProbeCheck[] {
       "deletion of a manifest",
       deletion?.manifest && judgeGone(deletion.manifest, "what was promoted can't be taken back there"),
     ),
-    check("delete-blob", "deletion of a blob", deletion?.blob && judgeGone(deletion.blob, "the registry's own cleaning frees the space")),
+    check(
+      "delete-blob",
+      "deletion of a blob",
+      deletion?.blob && judgeGone(deletion.blob, "the registry's own cleaning frees the space"),
+    ),
   ];
 }
 
 function judgeVersion({ version }: ProbeFacts): Verdict {
   const seen = withHeaders(version, "docker-distribution-api-version");
-  if (version.status === 200 || version.status === 401) return { answer: "yes", seen, consequence: "it speaks the distribution API" };
+  if (version.status === 200 || version.status === 401)
+    return { answer: "yes", seen, consequence: "it speaks the distribution API" };
   return version.status === undefined || version.status >= 500 || version.status === 429
     ? unknown(seen)
     : { answer: "no", seen, consequence: "it may be no registry, or not at this address" };
@@ -84,31 +89,52 @@ function judgeVersion({ version }: ProbeFacts): Verdict {
 
 function judgeLogin({ version, logins, login }: ProbeFacts): Verdict {
   const kinds = logins.map(({ scheme, realm, service }) =>
-    [scheme, ...(realm === undefined ? [] : [`realm ${realm}`]), ...(service === undefined ? [] : [`service ${service}`])].join(" "),
+    [
+      scheme,
+      ...(realm === undefined ? [] : [`realm ${realm}`]),
+      ...(service === undefined ? [] : [`service ${service}`]),
+    ].join(" "),
   );
   const seen = [
     kinds.length === 0 ? "none asked for" : kinds.join("; "),
     ...(login === undefined ? [] : [`with yours ${describeSeen(login)}`]),
   ].join(", ");
   if (version.status === 200)
-    return { answer: "no", seen, consequence: "nobody has to log in for the version endpoint; single repositories may ask all the same" };
+    return {
+      answer: "no",
+      seen,
+      consequence: "nobody has to log in for the version endpoint; single repositories may ask all the same",
+    };
   if (version.status !== 401) return unknown(seen);
   if (logins.some(({ scheme }) => scheme === "bearer" || scheme === "basic")) {
     const isIn = login?.status === 200;
-    return { answer: "yes", seen, consequence: isIn ? "your login is taken" : "nobody is logged in here, or the login is not taken" };
+    return {
+      answer: "yes",
+      seen,
+      consequence: isIn ? "your login is taken" : "nobody is logged in here, or the login is not taken",
+    };
   }
-  return { answer: "yes", seen, consequence: "goldenpath knows Bearer and Basic, and neither is offered", isFinding: true };
+  return {
+    answer: "yes",
+    seen,
+    consequence: "goldenpath knows Bearer and Basic, and neither is offered",
+    isFinding: true,
+  };
 }
 
 function judgeUpload(upload: Stored): Verdict {
-  return judgeStored(upload, { yes: "images can be pushed", no: "nothing can be pushed: the rest of this was not asked" });
+  return judgeStored(upload, {
+    yes: "images can be pushed",
+    no: "nothing can be pushed: the rest of this was not asked",
+  });
 }
 
 function judgeSingle(single: Stored): Verdict {
   const seen = describeSeen(single.answer);
   const no = "an upload takes two requests, which is how goldenpath does it";
   // 202 is the beginning of an upload: the bytes were passed over, as the specification allows.
-  if (single.answer.status === 202) return { answer: "no", seen: `${seen}, which only begins an upload`, consequence: no };
+  if (single.answer.status === 202)
+    return { answer: "no", seen: `${seen}, which only begins an upload`, consequence: no };
   return judgeStored(single, { yes: "small blobs could go in one request", no });
 }
 
@@ -137,7 +163,12 @@ function judgeResume({ first, status, size }: NonNullable<NonNullable<ProbeFacts
   if (told === undefined) return { answer: "no", seen: `${seen}, no Range`, consequence: no };
   return Number(told) === size - 1
     ? { answer: "yes", seen, consequence: "an upload that breaks goes on from where the registry has it" }
-    : { answer: "no", seen: `${seen}, after ${size} bytes`, consequence: "it tells another offset than it has", isFinding: true };
+    : {
+        answer: "no",
+        seen: `${seen}, after ${size} bytes`,
+        consequence: "it tells another offset than it has",
+        isFinding: true,
+      };
 }
 
 /** A thing that was deleted, and what asking for it gave afterwards. */
@@ -145,7 +176,8 @@ function judgeGone({ answer, after }: { answer: Seen; after: Seen }, no: string)
   const seen = describeSeen(answer);
   if (!isGood(answer)) return isTelling(answer) ? { answer: "no", seen, consequence: no } : unknown(seen);
   // Olareg 0.1.2 answers 400 for an upload that is no more.
-  const isGone = after.status === 404 || after.status === 410 || after.problem?.startsWith("BLOB_UPLOAD_UNKNOWN") === true;
+  const isGone =
+    after.status === 404 || after.status === 410 || after.problem?.startsWith("BLOB_UPLOAD_UNKNOWN") === true;
   if (isGone) return { answer: "yes", seen, consequence: "" };
   return isGood(after)
     ? { answer: "no", seen: `${seen}, and it is there still`, consequence: no }
@@ -154,7 +186,8 @@ function judgeGone({ answer, after }: { answer: Seen; after: Seen }, no: string)
 
 function judgeMount(mount: NonNullable<NonNullable<ProbeFacts["blobs"]>["mount"]>): Verdict {
   const { source, answer, kept } = mount;
-  if (answer === undefined) return unknown(`${describeSeen(source.answer)}: nothing could be put into a second repository to mount from`);
+  if (answer === undefined)
+    return unknown(`${describeSeen(source.answer)}: nothing could be put into a second repository to mount from`);
   const seen = describeSeen(answer);
   if (answer.status === 201)
     return kept === "right"
@@ -186,20 +219,33 @@ function judgeRange({ answer, bytes }: NonNullable<ProbeFacts["range"]>): Verdic
         isFinding: true,
       };
     case "none":
-      return answer.status !== undefined && answer.status >= 400 && isTelling(answer) ? { answer: "no", seen, consequence } : unknown(seen);
+      return answer.status !== undefined && answer.status >= 400 && isTelling(answer)
+        ? { answer: "no", seen, consequence }
+        : unknown(seen);
   }
 }
 
 function judgeRedirect({ answer, redirectedTo }: NonNullable<ProbeFacts["range"]>): Verdict {
   if (!isGood(answer)) return unknown(describeSeen(answer));
   return redirectedTo === undefined
-    ? { answer: "no", seen: "the registry's own host gave the bytes", consequence: "runners need to reach this host alone" }
-    : { answer: "yes", seen: `the bytes came from ${redirectedTo}`, consequence: `runners need to reach ${redirectedTo} as well` };
+    ? {
+        answer: "no",
+        seen: "the registry's own host gave the bytes",
+        consequence: "runners need to reach this host alone",
+      }
+    : {
+        answer: "yes",
+        seen: `the bytes came from ${redirectedTo}`,
+        consequence: `runners need to reach ${redirectedTo} as well`,
+      };
 }
 
 function judgeSha512({ blobs, manifests }: ProbeFacts): Verdict | undefined {
   if (blobs?.sha512 === undefined) return undefined;
-  const consequences = { yes: "images with sha512 digests can be promoted", no: "images with sha512 digests can't be promoted into it" };
+  const consequences = {
+    yes: "images with sha512 digests can be promoted",
+    no: "images with sha512 digests can't be promoted into it",
+  };
   const blob = judgeStored(blobs.sha512, consequences);
   if (blob.answer !== "yes" || manifests?.sha512 === undefined) return blob;
   return judgeStored(manifests.sha512, consequences);

@@ -37,8 +37,11 @@ describe("the load", () => {
     const [server, store] = [await registry(), await registry()];
     const client = createRegistryClient({ ports: silentPorts(), env: {} });
     cleanups.push(() => client.close());
-    for (const { host } of [server, store]) await pushBuilt(client, { registry: host, name: "team/app" }, buildImage(), "v1");
-    server.faults = [{ method: "GET", path: "/blobs/", action: { kind: "redirect", location: `http://${store.host}{path}` } }];
+    for (const { host } of [server, store])
+      await pushBuilt(client, { registry: host, name: "team/app" }, buildImage(), "v1");
+    server.faults = [
+      { method: "GET", path: "/blobs/", action: { kind: "redirect", location: `http://${store.host}{path}` } },
+    ];
     const first = await probe(server, { write: false, repository: "team/app" });
     expect(check(first, "redirect")).toMatchObject({ answer: "yes", seen: expect.stringContaining(store.host) });
     [server, store].forEach(({ requests }) => void requests.splice(0));
@@ -51,7 +54,10 @@ describe("the load", () => {
   });
 
   test("a registry that throttles for real", async () => {
-    const report = await probe(await registry({ requestsPerSecond: 12 }), { write: false, load: bounds({ maxRequests: 20 }) });
+    const report = await probe(await registry({ requestsPerSecond: 12 }), {
+      write: false,
+      load: bounds({ maxRequests: 20 }),
+    });
     expect(report.load?.throttled).toMatchObject({ unnamed: 0, retryAfter: ["1"] });
     expect(report.load?.throttled.count).toBeGreaterThan(0);
     expect(report.load?.errors).toEqual({ 429: report.load?.throttled.count });
@@ -92,7 +98,12 @@ describe("the load", () => {
     before = asked;
     asked = 0;
     const report = await probeRegistry({ ...options, load: bounds({ clients, maxRequests: 10 * clients }) });
-    expect(report.load).toMatchObject({ endedBy: "requests", successes: 10 * clients, peakInFlight: clients, errors: {} });
+    expect(report.load).toMatchObject({
+      endedBy: "requests",
+      successes: 10 * clients,
+      peakInFlight: clients,
+      errors: {},
+    });
     const { median = 0, p95 = 0, max = 0 } = report.load?.latency ?? {};
     expect(median).toBeLessThanOrEqual(p95);
     expect(p95).toBeLessThanOrEqual(max);
@@ -100,7 +111,14 @@ describe("the load", () => {
 
   test("429s are counted with what they named, and who got one keeps still", async () => {
     const server = await registry({
-      faults: [{ path: "^/v2/$", after: 2, times: 4, action: { kind: "status", status: 429, headers: { "Retry-After": "0" } } }],
+      faults: [
+        {
+          path: "^/v2/$",
+          after: 2,
+          times: 4,
+          action: { kind: "status", status: 429, headers: { "Retry-After": "0" } },
+        },
+      ],
     });
     const report = await probe(server, { write: false, load: bounds({ maxRequests: 30 }) });
     expect(report.load?.throttled).toEqual({ count: 4, unnamed: 0, retryAfter: ["0"], waited: 4 });
@@ -112,14 +130,23 @@ describe("the load", () => {
       faults: [{ path: "^/v2/$", after: 2, action: { kind: "status", status: 429, headers: { "Retry-After": "30" } } }],
     });
     const report = await probe(server, { write: false, load: bounds({ clients: 2, duration: 300 }) });
-    expect(report.load).toMatchObject({ requests: 2, endedBy: "duration", throttled: { count: 2, retryAfter: ["30"] } });
+    expect(report.load).toMatchObject({
+      requests: 2,
+      endedBy: "duration",
+      throttled: { count: 2, retryAfter: ["30"] },
+    });
   });
 
   test("errors by kind, wrong bytes among them, which fail", async () => {
     const server = await registry();
     const client = createRegistryClient({ ports: silentPorts(), env: {} });
     cleanups.push(() => client.close());
-    await pushBuilt(client, { registry: server.host, name: "team/app" }, buildImage({ layers: ["x".repeat(1000)] }), "v1");
+    await pushBuilt(
+      client,
+      { registry: server.host, name: "team/app" },
+      buildImage({ layers: ["x".repeat(1000)] }),
+      "v1",
+    );
     server.faults = [
       { method: "GET", path: "/blobs/", after: 2, times: 2, action: { kind: "corrupt", at: 3 } },
       { method: "HEAD", path: "/manifests/", times: 3, action: { kind: "status", status: 503 } },

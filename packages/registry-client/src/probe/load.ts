@@ -71,17 +71,28 @@ interface Load {
 }
 
 /**
- * N clients, each sending one request after the other until the time is over or a bound is reached, whichever is first. A client that gets a 429 waits for as
- * long as it is told. What is on its way when the time is over is cut off, and counts for nothing.
+ * N clients, each sending one request after the other until the time is over or a bound is reached, whichever is first.
+ * A client that gets a 429 waits for as long as it is told. What is on its way when the time is over is cut off, and
+ * counts for nothing.
  */
 export async function runLoad(options: WireOptions, target: LoadTarget, bounds: LoadBounds): Promise<LoadFacts> {
   const { signal } = options;
   const over = new AbortController();
   const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   // Each client has connections, tokens and a pace of its own, as those of as many machines have.
-  const wires = Array.from({ length: bounds.clients }, () => createWire({ ...options, signal: both, beforeSend: () => takeRequest(load) }));
+  const wires = Array.from({ length: bounds.clients }, () =>
+    createWire({ ...options, signal: both, beforeSend: () => takeRequest(load) }),
+  );
   const samples: LoadSample[] = [];
-  const idle = { elapsed: 0, cutOff: 0, peakInFlight: 0, waited: 0, endedBy: "duration" as const, requests: 0, bytes: 0 };
+  const idle = {
+    elapsed: 0,
+    cutOff: 0,
+    peakInFlight: 0,
+    waited: 0,
+    endedBy: "duration" as const,
+    requests: 0,
+    bytes: 0,
+  };
   const load: Load = {
     target,
     bounds,
@@ -191,7 +202,8 @@ async function waitAsTold({ facts, over }: Load, answer: Answer): Promise<void> 
 }
 
 function toSample({ kind, digest, alsoGood }: Step, answer: Answer, milliseconds: number): LoadSample {
-  const isWrong = digest !== undefined && answer.status === 200 && digestOf(answer.bytes, digestAlgorithm(digest)) !== digest;
+  const isWrong =
+    digest !== undefined && answer.status === 200 && digestOf(answer.bytes, digestAlgorithm(digest)) !== digest;
   const retryAfter = answer.headers["retry-after"];
   return {
     kind,
@@ -208,10 +220,15 @@ type MakeStep = () => (Step & { onAnswer?: (answer: Answer) => void }) | undefin
 /** The steps of one turn: three reads as a pull has them, and in every fourth turn a push, where pushes are wanted. */
 function planTurn({ repository, image, pushes }: LoadTarget, turn: number): MakeStep[] {
   const access = pull(repository);
-  if (image === undefined) return [() => ({ kind: "GET /v2/", ask: { method: "GET", path: "", access }, bytes: 0, alsoGood: 401 })];
+  if (image === undefined)
+    return [() => ({ kind: "GET /v2/", ask: { method: "GET", path: "", access }, bytes: 0, alsoGood: 401 })];
   if (pushes !== undefined && turn % 4 === 3) return planPush(repository, pushes);
   const { manifest, blob } = image;
-  const manifestAsk = { path: `${repository.name}/manifests/${manifest.digest}`, access, headers: { accept: manifest.mediaType } };
+  const manifestAsk = {
+    path: `${repository.name}/manifests/${manifest.digest}`,
+    access,
+    headers: { accept: manifest.mediaType },
+  };
   return [
     () => ({ kind: "HEAD manifest", ask: { ...manifestAsk, method: "HEAD" }, bytes: 0 }),
     () => ({
@@ -242,7 +259,8 @@ function planPush(repository: Repository, { id, made }: NonNullable<LoadTarget["
       bytes: 0,
       onAnswer(answer) {
         location = answer.location;
-        if (location !== undefined) made.push({ kind: "upload", repository: repository.name, reference: location.href });
+        if (location !== undefined)
+          made.push({ kind: "upload", repository: repository.name, reference: location.href });
       },
     }),
     () => {

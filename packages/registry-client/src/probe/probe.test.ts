@@ -34,7 +34,11 @@ describe("what takes or gives wrong bytes is a finding", () => {
   test.each<[string, RegistryOptions, string]>([
     [
       "a blob under any digest",
-      { faults: [{ method: "PUT", path: "/blobs/uploads/", action: { kind: "status", status: 201 }, after: 2, times: 1 }] },
+      {
+        faults: [
+          { method: "PUT", path: "/blobs/uploads/", action: { kind: "status", status: 201 }, after: 2, times: 1 },
+        ],
+      },
       "blob-digest",
     ],
     [
@@ -44,18 +48,34 @@ describe("what takes or gives wrong bytes is a finding", () => {
     ],
     [
       "a range with a Content-Range that is a lie",
-      { faults: [{ method: "GET", path: "/blobs/sha", action: { kind: "headers", set: { "Content-Range": "bytes 0-9/10" } } }] },
+      {
+        faults: [
+          { method: "GET", path: "/blobs/sha", action: { kind: "headers", set: { "Content-Range": "bytes 0-9/10" } } },
+        ],
+      },
       "range",
     ],
-    ["a mount that is none", { faults: [{ method: "POST", path: "mount=", action: { kind: "status", status: 201 } }] }, "mount"],
+    [
+      "a mount that is none",
+      { faults: [{ method: "POST", path: "mount=", action: { kind: "status", status: 201 } }] },
+      "mount",
+    ],
     [
       "a manifest under any digest",
-      { faults: [{ method: "PUT", path: "/manifests/sha256:", after: 6, times: 1, action: { kind: "status", status: 201 } }] },
+      {
+        faults: [
+          { method: "PUT", path: "/manifests/sha256:", after: 6, times: 1, action: { kind: "status", status: 201 } },
+        ],
+      },
       "manifest-digest",
     ],
     [
       "a tag that says it has moved",
-      { faults: [{ method: "PUT", path: "/manifests/.*-move$", after: 1, times: 1, action: { kind: "status", status: 201 } }] },
+      {
+        faults: [
+          { method: "PUT", path: "/manifests/.*-move$", after: 1, times: 1, action: { kind: "status", status: 201 } },
+        ],
+      },
       "immutable-tags",
     ],
     [
@@ -83,7 +103,11 @@ describe("a registry that serves less", () => {
       { faults: [{ path: "/referrers/", action: { kind: "subject-without-referrers" } }] },
       { "referrers-api": "yes", "oci-subject": "yes", "referrers-listed": "no" },
     ],
-    ["tags that don't move", { immutableTags: [{ match: "." }] }, { "immutable-tags": "yes", "if-match": "yes", "delete-tag": "unknown" }],
+    [
+      "tags that don't move",
+      { immutableTags: [{ match: "." }] },
+      { "immutable-tags": "yes", "if-match": "yes", "delete-tag": "unknown" },
+    ],
     [
       "tags that don't move, as a condition (Harbor)",
       { immutableTags: [{ match: ":.*-move$", like: "harbor" }] },
@@ -111,7 +135,11 @@ describe("a registry that serves less", () => {
       { faults: [{ path: "/referrers/", action: { kind: "status", status: 429 } }] },
       { "referrers-api": "unknown", "referrers-listed": "unknown" },
     ],
-    ["nor a reset", { faults: [{ path: "tags/list", action: { kind: "reset" } }] }, { tags: "unknown", "tags-pages": "unknown" }],
+    [
+      "nor a reset",
+      { faults: [{ path: "tags/list", action: { kind: "reset" } }] },
+      { tags: "unknown", "tags-pages": "unknown" },
+    ],
     [
       "manifests of 1 MiB at most",
       { faults: [{ method: "PUT", path: "/manifests/", after: 5, times: 1, action: { kind: "status", status: 413 } }] },
@@ -135,7 +163,10 @@ describe("a registry that serves less", () => {
       seen: expect.stringContaining("no ETag"),
       consequence: expect.stringContaining("can race"),
     });
-    expect(check(report, "if-none-match")).toMatchObject({ answer: "yes", consequence: expect.stringContaining("never overwritten") });
+    expect(check(report, "if-none-match")).toMatchObject({
+      answer: "yes",
+      consequence: expect.stringContaining("never overwritten"),
+    });
   });
 
   test("nothing can be pushed: the rest is unknown, and not no", async () => {
@@ -167,7 +198,9 @@ test("what it writes is under its own repository alone", async () => {
   const written = server.requests.filter(({ method }) => method !== "GET" && method !== "HEAD").map(({ path }) => path);
   expect(written.length).toBeGreaterThan(20);
   const { name } = target.repository;
-  expect(written.filter((path) => !path.startsWith(`/v2/${name}/`) && !path.startsWith(`/v2/${name}-from/`))).toEqual([]);
+  expect(written.filter((path) => !path.startsWith(`/v2/${name}/`) && !path.startsWith(`/v2/${name}-from/`))).toEqual(
+    [],
+  );
 });
 
 test("in somebody's repository, what is theirs stays", async () => {
@@ -211,7 +244,12 @@ describe("without --write", () => {
     const server = await registry();
     const client = createRegistryClient({ ports: silentPorts(), env: {} });
     cleanups.push(() => client.close());
-    await pushBuilt(client, { registry: server.host, name: "team/app" }, buildImage({ layers: ["x".repeat(1000)] }), "v1");
+    await pushBuilt(
+      client,
+      { registry: server.host, name: "team/app" },
+      buildImage({ layers: ["x".repeat(1000)] }),
+      "v1",
+    );
     server.requests.length = 0;
     const report = await probe(server, { write: false, repository: "team/app", load: bounds() });
     expect(new Set(server.requests.map(({ method }) => method))).toEqual(new Set(["GET", "HEAD"]));
@@ -226,43 +264,70 @@ describe("logins", () => {
     ["basic", { kind: "basic", users: { joe: "secret" } } as const],
   ])("%s is offered; nobody is logged in", async (scheme, auth) => {
     const report = await probe(await registry({ auth }), { write: false });
-    expect(check(report, "login")).toMatchObject({ answer: "yes", consequence: expect.stringContaining("nobody is logged in") });
+    expect(check(report, "login")).toMatchObject({
+      answer: "yes",
+      consequence: expect.stringContaining("nobody is logged in"),
+    });
     expect(check(report, "login")?.seen).toContain(scheme);
   });
 
-  test.each(["bearer", "basic"] as const)("%s: whoever is logged in writes, and the login is in nothing that is said", async (kind) => {
-    const server = await registry({ auth: { kind, users: { joe: "a-secret-of-joe" } } });
-    const directory = await mkdtemp(join(tmpdir(), "goldenpath-probe-"));
-    cleanups.push(() => rm(directory, { recursive: true, force: true }));
-    const auth = Buffer.from("joe:a-secret-of-joe").toString("base64");
-    await writeFile(join(directory, "config.json"), JSON.stringify({ auths: { [server.host]: { auth } } }));
-    // A registry that says back what it was told.
-    server.faults = [
-      { path: "/referrers/", action: { kind: "status", status: 400, body: JSON.stringify({ errors: [{ code: "X", message: auth }] }) } },
-    ];
-    const report = await probe(server, { env: { DOCKER_CONFIG: directory }, load: bounds() });
-    expect(answers(report)).toMatchObject({ login: "yes", upload: "yes", mount: "yes", "if-match": "yes", "delete-manifest": "yes" });
-    expect(check(report, "login")?.consequence).toBe("your login is taken");
-    expect(report.load).toMatchObject({ errors: {}, clients: 3 });
-    expect(check(report, "referrers-api")?.seen).toContain("X ***");
-    expect(JSON.stringify(report)).not.toContain(auth);
-    expect(await contents(server)).toEqual([]);
-  });
+  test.each(["bearer", "basic"] as const)(
+    "%s: whoever is logged in writes, and the login is in nothing that is said",
+    async (kind) => {
+      const server = await registry({ auth: { kind, users: { joe: "a-secret-of-joe" } } });
+      const directory = await mkdtemp(join(tmpdir(), "goldenpath-probe-"));
+      cleanups.push(() => rm(directory, { recursive: true, force: true }));
+      const auth = Buffer.from("joe:a-secret-of-joe").toString("base64");
+      await writeFile(join(directory, "config.json"), JSON.stringify({ auths: { [server.host]: { auth } } }));
+      // A registry that says back what it was told.
+      server.faults = [
+        {
+          path: "/referrers/",
+          action: { kind: "status", status: 400, body: JSON.stringify({ errors: [{ code: "X", message: auth }] }) },
+        },
+      ];
+      const report = await probe(server, { env: { DOCKER_CONFIG: directory }, load: bounds() });
+      expect(answers(report)).toMatchObject({
+        login: "yes",
+        upload: "yes",
+        mount: "yes",
+        "if-match": "yes",
+        "delete-manifest": "yes",
+      });
+      expect(check(report, "login")?.consequence).toBe("your login is taken");
+      expect(report.load).toMatchObject({ errors: {}, clients: 3 });
+      expect(check(report, "referrers-api")?.seen).toContain("X ***");
+      expect(JSON.stringify(report)).not.toContain(auth);
+      expect(await contents(server)).toEqual([]);
+    },
+  );
 
   test("a kind that nobody knows is a finding", async () => {
-    const faults = [{ path: "^/v2/$", action: { kind: "status" as const, status: 401, headers: { "WWW-Authenticate": "Negotiate" } } }];
-    expect(check(await probe(await registry({ faults }), { write: false }), "login")).toMatchObject({ isFinding: true });
+    const faults = [
+      {
+        path: "^/v2/$",
+        action: { kind: "status" as const, status: 401, headers: { "WWW-Authenticate": "Negotiate" } },
+      },
+    ];
+    expect(check(await probe(await registry({ faults }), { write: false }), "login")).toMatchObject({
+      isFinding: true,
+    });
   });
 });
 
 test("a registry that gives no answer is an error, not a table of unknowns", async () => {
-  await expect(probeRegistry(optionsFor("localhost:1", { write: false }))).rejects.toMatchObject({ code: "registry-unreachable" });
+  await expect(probeRegistry(optionsFor("localhost:1", { write: false }))).rejects.toMatchObject({
+    code: "registry-unreachable",
+  });
 });
 
 test("nothing that a server says can steer a terminal, or a runner's log", async () => {
   const evil = "\u001b[2Jgone\n::set-output name=x::y";
   const server = createServer((_request, response) => {
-    response.writeHead(404, { "content-type": "application/json", "docker-distribution-api-version": "registry/2.0\u009b2J" });
+    response.writeHead(404, {
+      "content-type": "application/json",
+      "docker-distribution-api-version": "registry/2.0\u009b2J",
+    });
     response.end(JSON.stringify({ errors: [{ code: `X${evil}`, message: evil }] }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -280,7 +345,8 @@ test("broken off, it cleans up all the same", async () => {
   let manifests = 0;
   const server = await registry({
     log: (line) => {
-      if (line.startsWith("PUT") && line.includes("/manifests/") && ++manifests === 9) stop.abort(new Error("stopped by a test"));
+      if (line.startsWith("PUT") && line.includes("/manifests/") && ++manifests === 9)
+        stop.abort(new Error("stopped by a test"));
     },
   });
   await expect(probe(server, { signal: stop.signal })).rejects.toMatchObject({ code: "aborted" });
@@ -293,9 +359,12 @@ test("broken off in the load, it cleans up all the same", async () => {
   let heads = 0;
   const server = await registry({
     log: (line) => {
-      if (line.startsWith("HEAD") && line.includes("/manifests/sha256") && ++heads === 20) stop.abort(new Error("stopped by a test"));
+      if (line.startsWith("HEAD") && line.includes("/manifests/sha256") && ++heads === 20)
+        stop.abort(new Error("stopped by a test"));
     },
   });
-  await expect(probe(server, { signal: stop.signal, load: bounds({ maxRequests: 1_000_000 }) })).rejects.toMatchObject({ code: "aborted" });
+  await expect(probe(server, { signal: stop.signal, load: bounds({ maxRequests: 1_000_000 }) })).rejects.toMatchObject({
+    code: "aborted",
+  });
   expect(await contents(server)).toEqual([]);
 });

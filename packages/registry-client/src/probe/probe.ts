@@ -47,16 +47,23 @@ const loadBlobSize = 64 * 1024;
 const largestForeignBlob = 16 * 1024 * 1024;
 
 /**
- * Asks a registry for what it serves, how it holds, and whether production can read quarantine. What was written is deleted in the end, also when the work is
- * broken off; what the registry does not delete is in the report.
- * @throws InfrastructureError `registry-unreachable` (no answer at all), `aborted`; UserError `docker-config-invalid`, `credential-helper-failed`
+ * Asks a registry for what it serves, how it holds, and whether production can read quarantine. What was written is
+ * deleted in the end, also when the work is broken off; what the registry does not delete is in the report.
+ * @throws InfrastructureError `registry-unreachable` (no answer at all), `aborted`; UserError `docker-config-invalid`,
+ *   `credential-helper-failed`
  */
 export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport> {
   const { target, ports } = options;
   const made: Made[] = [];
   const settings = { ...options, plainHttp: target.plainHttp, hosts: { ...options.hosts, ...target.hosts } };
   const wire = createWire(settings);
-  const workspace: Workspace = { wire, repository: target.repository, mountSource: target.mountSource, id: target.id, made };
+  const workspace: Workspace = {
+    wire,
+    repository: target.repository,
+    mountSource: target.mountSource,
+    id: target.id,
+    made,
+  };
   const startedAt = options.now().toISOString();
   let facts: ProbeFacts;
   let load: LoadReport | undefined;
@@ -72,9 +79,13 @@ export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport>
       login: seenOf(await wire.ask({ method: "GET", path: "", access: pull(target.repository), as: "GET /v2/" })),
     };
     ports.log.info(
-      options.write ? `probing ${target.registry}, writing to ${target.repository.name}` : `probing ${target.registry}, only reading`,
+      options.write
+        ? `probing ${target.registry}, writing to ${target.repository.name}`
+        : `probing ${target.registry}, only reading`,
     );
-    const gathered = options.write ? await gatherByWriting(workspace, settings) : await gatherByReading(workspace, settings);
+    const gathered = options.write
+      ? await gatherByWriting(workspace, settings)
+      : await gatherByReading(workspace, settings);
     facts = { ...facts, ...gathered.facts };
     if (options.load !== undefined) {
       ports.log.info(`${options.load.clients} clients for ${options.load.duration / 1000} s`);
@@ -98,7 +109,9 @@ export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport>
   if (options.signal?.aborted === true) throw await cleanUpAfter(abortedError(options.signal), settings, target, made);
   const cleanup = await runCleanup(settings, target, made);
   const quarantine =
-    options.quarantine === undefined ? undefined : judgeQuarantine(await gatherQuarantine({ ...settings, ...options.quarantine }));
+    options.quarantine === undefined
+      ? undefined
+      : judgeQuarantine(await gatherQuarantine({ ...settings, ...options.quarantine }));
   return {
     schemaVersion: "1.0",
     registry: facts.registry,
@@ -110,7 +123,11 @@ export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport>
     ...(load === undefined ? {} : { load }),
     ...(quarantine === undefined ? {} : { quarantine }),
     // An upload's address may hold what only its owner should know.
-    left: cleanup.left.map(({ kind, repository, reference }) => ({ kind, repository, reference: kind === "upload" ? "" : reference })),
+    left: cleanup.left.map(({ kind, repository, reference }) => ({
+      kind,
+      repository,
+      reference: kind === "upload" ? "" : reference,
+    })),
   };
 }
 
@@ -129,10 +146,13 @@ async function askVersion(
       as: "GET /v2/",
     });
     if (answer.status === undefined) {
-      throw new InfrastructureError(`${target.endpoint.href} gives no answer: ${answer.problem ?? answer.failure ?? ""}`, {
-        code: answer.failure ?? "registry-unreachable",
-        wayOut: "Check its name, whether it speaks https or plain http (--plain-http), and its certificate (--ca).",
-      });
+      throw new InfrastructureError(
+        `${target.endpoint.href} gives no answer: ${answer.problem ?? answer.failure ?? ""}`,
+        {
+          code: answer.failure ?? "registry-unreachable",
+          wayOut: "Check its name, whether it speaks https or plain http (--plain-http), and its certificate (--ca).",
+        },
+      );
     }
     const logins = parseChallenges(answer.challenges).map(({ scheme, parameters }) => {
       const realm = parameters.get("realm");
@@ -169,14 +189,18 @@ async function gatherByWriting(workspace: Workspace, settings: RegistryClientOpt
   facts.referrers = await gatherReferrers(workspace, descriptor, image.descriptor);
   const tag = (name: string): string => `goldenpath-probe-${id}-${name}`;
   const tags = [tag("one"), tag("two"), tag("move"), tag("compare")];
-  for (const each of tags.slice(0, 2)) await putManifest(workspace, each, image.bytes, image.descriptor.mediaType, "PUT of a new tag");
+  for (const each of tags.slice(0, 2))
+    await putManifest(workspace, each, image.bytes, image.descriptor.mediaType, "PUT of a new tag");
   const move = await gatherMove(workspace, descriptor, tag("move"));
   facts.conditions = await gatherConditions(workspace, descriptor, tag("compare"));
   facts.tags = { ...(await gatherTags(workspace, plainHttp, tags)), move };
   const spare = makeBlob(200);
   await putBlob(workspace, repository, spare, "PUT of a blob to delete");
   facts.deletion = await gatherDeletion(workspace, descriptor, spare.descriptor, tag("delete"));
-  return { facts, image: { manifest: image.descriptor, blob: descriptor, isRedirected: facts.range.redirectedTo !== undefined } };
+  return {
+    facts,
+    image: { manifest: image.descriptor, blob: descriptor, isRedirected: facts.range.redirectedTo !== undefined },
+  };
 }
 
 async function gatherByReading(workspace: Workspace, settings: RegistryClientOptions): Promise<Gathered> {
@@ -185,7 +209,11 @@ async function gatherByReading(workspace: Workspace, settings: RegistryClientOpt
   const nobody = makeBlob(100).descriptor;
   const facts: Partial<ProbeFacts> = { tags: await gatherTags(workspace, plainHttp, []) };
   const found = await findImage(workspace);
-  facts.referrers = await gatherReferrers(workspace, undefined, found === undefined ? nobody : { ...nobody, digest: found.digest });
+  facts.referrers = await gatherReferrers(
+    workspace,
+    undefined,
+    found === undefined ? nobody : { ...nobody, digest: found.digest },
+  );
   const blob =
     found === undefined
       ? undefined
@@ -200,7 +228,12 @@ async function gatherByReading(workspace: Workspace, settings: RegistryClientOpt
 async function findImage({ wire, repository }: Workspace): Promise<(Manifest & { kind: "image" }) | undefined> {
   const list = await wire.ask({ method: "GET", path: `${repository.name}/tags/list?n=1`, access: pull(repository) });
   let reference: string | undefined = tagsOf(list)?.[0];
-  const accept = [mediaTypes.ociManifest, mediaTypes.ociIndex, mediaTypes.dockerManifest, mediaTypes.dockerManifestList].join(", ");
+  const accept = [
+    mediaTypes.ociManifest,
+    mediaTypes.ociIndex,
+    mediaTypes.dockerManifest,
+    mediaTypes.dockerManifestList,
+  ].join(", ");
   for (let depth = 0; depth < 2 && reference !== undefined && /^[\w.:-]+$/.test(reference); depth++) {
     const path = `${repository.name}/manifests/${reference}`;
     const manifest = openManifest(
@@ -213,7 +246,11 @@ async function findImage({ wire, repository }: Workspace): Promise<(Manifest & {
 }
 
 /** With a transport of its own: the other one is closed, and may have been broken off. */
-async function runCleanup(settings: RegistryClientOptions, target: ProbeTarget, made: readonly Made[]): Promise<Cleanup> {
+async function runCleanup(
+  settings: RegistryClientOptions,
+  target: ProbeTarget,
+  made: readonly Made[],
+): Promise<Cleanup> {
   if (made.length === 0) return { removed: 0, left: [] };
   const wire: Wire = createWire({ ...settings, signal: AbortSignal.timeout(cleanupTime + made.length * 100) });
   try {
@@ -224,7 +261,12 @@ async function runCleanup(settings: RegistryClientOptions, target: ProbeTarget, 
 }
 
 /** The error to throw, after cleaning up: it says what is left. */
-async function cleanUpAfter(error: unknown, settings: RegistryClientOptions, target: ProbeTarget, made: readonly Made[]): Promise<unknown> {
+async function cleanUpAfter(
+  error: unknown,
+  settings: RegistryClientOptions,
+  target: ProbeTarget,
+  made: readonly Made[],
+): Promise<unknown> {
   if (made.length === 0) return error;
   let left = made.length;
   try {
@@ -232,7 +274,10 @@ async function cleanUpAfter(error: unknown, settings: RegistryClientOptions, tar
   } catch (failure) {
     settings.ports.log.debug(`cleaning up failed: ${failure instanceof Error ? failure.message : String(failure)}`);
   }
-  if (left > 0) settings.ports.log.warning(`${left} things that the probe made are left in ${target.registry}/${target.repository.name}`);
+  if (left > 0)
+    settings.ports.log.warning(
+      `${left} things that the probe made are left in ${target.registry}/${target.repository.name}`,
+    );
   return error;
 }
 

@@ -80,10 +80,14 @@ describe("readable", () => {
 
   test("the manifest is refused, and the layers that it names are not", async () => {
     const { quarantine } = await pair({ auth: { kind: "bearer", users: { ops: "o" }, anonymousPull: true } });
-    // Let through once (asked for a token, then with it) for whoever looks with their own login; from then on as a registry that guards manifests alone.
+    // Let through once (asked for a token, then with it) for whoever looks with their own login; from then on as a
+    // registry that guards manifests alone.
     quarantine.faults = [{ path: "/(manifests|tags)/", after: 2, action: { kind: "status", status: 403 } }];
     const report = await look(`${quarantine.host}/quarantine/shop:v1`, { [quarantine.host]: "ops:o" });
-    expect(report).toMatchObject({ answer: "readable", attempts: [{ why: expect.stringContaining("a layer of the image") }] });
+    expect(report).toMatchObject({
+      answer: "readable",
+      attempts: [{ why: expect.stringContaining("a layer of the image") }],
+    });
   });
 
   test("a name without that tag, whose list of tags can be read", async () => {
@@ -97,7 +101,9 @@ describe("unknown", () => {
     const { quarantine, vetted } = await pair();
     const production = { [quarantine.host]: "production:old", [vetted.host]: "production:old" };
     expect((await look(`${quarantine.host}/quarantine/shop:v1`, {}, production)).answer).toBe("unknown");
-    expect((await look(`${quarantine.host}/quarantine/shop:v1`, {}, production, `${vetted.host}/vetted/shop:v1`)).answer).toBe("unknown");
+    expect(
+      (await look(`${quarantine.host}/quarantine/shop:v1`, {}, production, `${vetted.host}/vetted/shop:v1`)).answer,
+    ).toBe("unknown");
   });
 
   test("a directory without any login", async () => {
@@ -107,7 +113,9 @@ describe("unknown", () => {
 
   test("an image that does not exist, by the word of one's own login", async () => {
     const { quarantine } = await pair();
-    expect((await look(`${quarantine.host}/quarantine/shpo:v1`, { [quarantine.host]: "ops:o" })).answer).toBe("unknown");
+    expect((await look(`${quarantine.host}/quarantine/shpo:v1`, { [quarantine.host]: "ops:o" })).answer).toBe(
+      "unknown",
+    );
   });
 
   test("a registry without logins that says 404", async () => {
@@ -129,7 +137,11 @@ describe("unknown", () => {
 describe("refused", () => {
   test("nobody without a login, and none of production's logins is for it", async () => {
     const { quarantine, vetted } = await pair();
-    const report = await look(`${quarantine.host}/quarantine/shop:v1`, { [quarantine.host]: "ops:o" }, { [vetted.host]: "production:p" });
+    const report = await look(
+      `${quarantine.host}/quarantine/shop:v1`,
+      { [quarantine.host]: "ops:o" },
+      { [vetted.host]: "production:p" },
+    );
     expect(report.answer).toBe("refused");
     expect(report.attempts[0]?.why).toContain("no login for this registry");
   });
@@ -137,7 +149,9 @@ describe("refused", () => {
   test("a login that is good, and may not", async () => {
     const { quarantine } = await pair({ auth: { kind: "basic", users: { ops: "o", production: "p" } } });
     quarantine.faults = [{ path: "^/v2/quarantine/", action: { kind: "status", status: 403 } }];
-    expect((await look(`${quarantine.host}/quarantine/shop:v1`, {}, { [quarantine.host]: "production:p" })).answer).toBe("refused");
+    expect(
+      (await look(`${quarantine.host}/quarantine/shop:v1`, {}, { [quarantine.host]: "production:p" })).answer,
+    ).toBe("refused");
   });
 
   test("a login that reads vetted", async () => {

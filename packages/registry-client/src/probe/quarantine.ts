@@ -37,7 +37,12 @@ export interface QuarantineFacts {
   attempts: readonly ReadAttempt[];
 }
 
-const manifestTypes = [mediaTypes.ociManifest, mediaTypes.ociIndex, mediaTypes.dockerManifest, mediaTypes.dockerManifestList].join(", ");
+const manifestTypes = [
+  mediaTypes.ociManifest,
+  mediaTypes.ociIndex,
+  mediaTypes.dockerManifest,
+  mediaTypes.dockerManifestList,
+].join(", ");
 
 export interface QuarantineOptions extends WireOptions {
   image: Reference;
@@ -53,7 +58,9 @@ export interface QuarantineOptions extends WireOptions {
 export async function gatherQuarantine(options: QuarantineOptions): Promise<QuarantineFacts> {
   const { image, pullConfig, vetted } = options;
   const { answer: control, layer } = await withWire(options, (wire) => readControl(wire, image));
-  const anonymous = await withWire({ ...options, credentials: noCredentials }, (wire) => attempt(wire, image, layer, "anonymous", "none"));
+  const anonymous = await withWire({ ...options, credentials: noCredentials }, (wire) =>
+    attempt(wire, image, layer, "anonymous", "none"),
+  );
   const facts: QuarantineFacts = { image: formatReference(image), control, attempts: [anonymous] };
   if (pullConfig === undefined) return facts;
   const login = await findLogin(pullConfig, image);
@@ -67,7 +74,13 @@ export async function gatherQuarantine(options: QuarantineOptions): Promise<Quar
     attempts: [own, anonymous],
     ...(vetted === undefined || good === undefined
       ? {}
-      : { vetted: { image: formatReference(vetted), answer: seenOf(good), isManifest: openManifest(good) !== undefined } }),
+      : {
+          vetted: {
+            image: formatReference(vetted),
+            answer: seenOf(good),
+            isManifest: openManifest(good) !== undefined,
+          },
+        }),
   };
 }
 
@@ -91,7 +104,10 @@ function readManifest(wire: Wire, image: Reference): Promise<Answer> {
   });
 }
 
-async function readControl(wire: Wire, image: Reference): Promise<{ answer: QuarantineFacts["control"]; layer: string | undefined }> {
+async function readControl(
+  wire: Wire,
+  image: Reference,
+): Promise<{ answer: QuarantineFacts["control"]; layer: string | undefined }> {
   const answer = await readManifest(wire, image);
   const manifest = openManifest(answer);
   return {
@@ -109,9 +125,16 @@ async function attempt(
 ): Promise<ReadAttempt> {
   const version = await wire.ask({ method: "GET", path: "", access: pull(image), as: "GET /v2/" });
   const manifest = await readManifest(wire, image);
-  const tags = await wire.ask({ method: "GET", path: `${image.name}/tags/list`, access: pull(image), readUpTo: maxManifestBytes });
+  const tags = await wire.ask({
+    method: "GET",
+    path: `${image.name}/tags/list`,
+    access: pull(image),
+    readUpTo: maxManifestBytes,
+  });
   const blob =
-    layer === undefined ? undefined : await wire.ask({ method: "HEAD", path: `${image.name}/blobs/${layer}`, access: pull(image) });
+    layer === undefined
+      ? undefined
+      : await wire.ask({ method: "HEAD", path: `${image.name}/blobs/${layer}`, access: pull(image) });
   return {
     puller,
     login,
@@ -122,7 +145,10 @@ async function attempt(
   };
 }
 
-/** Does the directory have a login for the image's registry, or at least for some? @throws UserError `docker-config-invalid` */
+/**
+ * Does the directory have a login for the image's registry, or at least for some? @throws UserError
+ * `docker-config-invalid`
+ */
 async function findLogin(directory: string, image: Reference): Promise<ReadAttempt["login"]> {
   const file = join(directory, "config.json");
   let text: string;

@@ -3,7 +3,10 @@ import type { ProbeCheck } from "./judge.ts";
 import type { QuarantineReport } from "./judge-quarantine.ts";
 import type { LoadReport } from "./summarise-load.ts";
 
-/** What `goldenpath registry probe --json` prints. `schemaVersion` is `major.minor`; a newer minor one may have fields more. docs/registry-probe.md has every field. */
+/**
+ * What `goldenpath registry probe --json` prints. `schemaVersion` is `major.minor`; a newer minor one may have fields
+ * more. docs/registry-probe.md has every field.
+ */
 export interface ProbeReport {
   schemaVersion: "1.0";
   /** `host[:port]` */
@@ -21,11 +24,16 @@ export interface ProbeReport {
 }
 
 /**
- * `fail`: production can read quarantine, or the registry takes or gives wrong bytes. `error`: it could not be found out whether production can. Otherwise
- * `pass`: what a registry does not serve is no fault.
+ * `fail`: production can read quarantine, or the registry takes or gives wrong bytes. `error`: it could not be found
+ * out whether production can. Otherwise `pass`: what a registry does not serve is no fault.
  */
 export function verdictOf(report: ProbeReport): "pass" | "fail" | "error" {
-  if (report.quarantine?.answer === "readable" || report.checks.some((check) => check.isFinding) || hasWrongBytes(report)) return "fail";
+  if (
+    report.quarantine?.answer === "readable" ||
+    report.checks.some((check) => check.isFinding) ||
+    hasWrongBytes(report)
+  )
+    return "fail";
   return report.quarantine !== undefined && report.quarantine.answer !== "refused" ? "error" : "pass";
 }
 
@@ -33,7 +41,10 @@ function hasWrongBytes(report: ProbeReport): boolean {
   return (report.load?.errors["wrong-bytes"] ?? 0) > 0;
 }
 
-/** The report for a person. It has nothing of a server's but printable characters: the facts are cleaned when they are gathered. */
+/**
+ * The report for a person. It has nothing of a server's but printable characters: the facts are cleaned when they are
+ * gathered.
+ */
 export function renderProbe(report: ProbeReport): string {
   const { checks, load, quarantine, left } = report;
   const width = Math.max(...checks.map((check) => check.title.length));
@@ -51,11 +62,17 @@ export function renderProbe(report: ProbeReport): string {
   if (quarantine !== undefined) {
     lines.push("", `Production and quarantine: ${quarantine.image}`);
     for (const { puller, answer, why } of quarantine.attempts)
-      lines.push(`  ${answer.padEnd(8)}  ${puller === "anonymous" ? "without a login" : "with production's logins"}: ${why}`);
+      lines.push(
+        `  ${answer.padEnd(8)}  ${puller === "anonymous" ? "without a login" : "with production's logins"}: ${why}`,
+      );
     if (quarantine.wayOut !== undefined) lines.push(`  → ${quarantine.wayOut}`);
   }
   if (left.length > 0) {
-    lines.push("", "Left behind, since the registry does not delete it", ...renderLeft(left).map((line) => `  ${line}`));
+    lines.push(
+      "",
+      "Left behind, since the registry does not delete it",
+      ...renderLeft(left).map((line) => `  ${line}`),
+    );
   }
   return `${lines.join("\n")}\n`;
 }
@@ -93,6 +110,7 @@ function milliseconds(value: number): string {
 /** `12 blobs in team/goldenpath-probe-…`: the JSON has each of them. */
 function renderLeft(left: ProbeReport["left"]): string[] {
   const counts = new Map<string, number>();
-  for (const { kind, repository } of left) counts.set(`${kind}s in ${repository}`, (counts.get(`${kind}s in ${repository}`) ?? 0) + 1);
+  for (const { kind, repository } of left)
+    counts.set(`${kind}s in ${repository}`, (counts.get(`${kind}s in ${repository}`) ?? 0) + 1);
   return [...counts].map(([what, count]) => `${count} ${count === 1 ? what.replace("s in ", " in ") : what}`);
 }

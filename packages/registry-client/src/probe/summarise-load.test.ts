@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type LoadFacts, type LoadSample, percentile, summariseLoad } from "./summarise-load.ts";
 
-const good = (milliseconds: number, kind = "GET blob"): LoadSample => ({ kind, isGood: true, status: 200, milliseconds });
+const good = (milliseconds: number, kind = "GET blob"): LoadSample => ({
+  kind,
+  isGood: true,
+  status: 200,
+  milliseconds,
+});
 const facts = (samples: LoadSample[], more: Partial<LoadFacts> = {}): LoadFacts => ({
   clients: 2,
   duration: 2000,
@@ -43,7 +48,9 @@ describe("percentile, by the nearest rank", () => {
           const sorted = values.toSorted((a, b) => a - b);
           const found = percentile(sorted, part);
           expect(sorted).toContain(found);
-          expect(sorted.filter((value) => value <= (found ?? Number.NaN)).length).toBeGreaterThanOrEqual(part * sorted.length);
+          expect(sorted.filter((value) => value <= (found ?? Number.NaN)).length).toBeGreaterThanOrEqual(
+            part * sorted.length,
+          );
         },
       ),
     );
@@ -61,7 +68,11 @@ test("failures are counted by kind, and are not in the latency", () => {
       { kind: "GET blob", isGood: false, status: 200, failure: "wrong-bytes", milliseconds: 1 },
     ]),
   );
-  expect(report).toMatchObject({ requests: 6, successes: 2, errors: { 503: 2, "registry-unreachable": 1, "wrong-bytes": 1 } });
+  expect(report).toMatchObject({
+    requests: 6,
+    successes: 2,
+    errors: { 503: 2, "registry-unreachable": 1, "wrong-bytes": 1 },
+  });
   expect(report.latency).toEqual({ median: 10, p95: 20, max: 20 });
   expect(report).toMatchObject({ requestsPerSecond: 3, megabytesPerSecond: 2 });
 });
@@ -90,7 +101,9 @@ test("nothing at all divides by nothing", () => {
 });
 
 test("each kind has its own latency", () => {
-  const report = summariseLoad(facts([good(1), good(3, "PUT blob"), { kind: "PUT blob", isGood: false, status: 500, milliseconds: 90 }]));
+  const report = summariseLoad(
+    facts([good(1), good(3, "PUT blob"), { kind: "PUT blob", isGood: false, status: 500, milliseconds: 90 }]),
+  );
   expect(report.kinds).toEqual([
     { kind: "GET blob", requests: 1, latency: { median: 1, p95: 1, max: 1 } },
     { kind: "PUT blob", requests: 2, latency: { median: 3, p95: 3, max: 3 } },

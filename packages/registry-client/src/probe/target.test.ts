@@ -21,7 +21,9 @@ describe("what is no registry, or would not be spoken to as it says, is refused"
   });
 
   test("plain http together with certificates", () => {
-    expect(() => parseProbeTarget("http://registry.example", { settings: { skipVerify: true } })).toThrow("plain http has no certificates");
+    expect(() => parseProbeTarget("http://registry.example", { settings: { skipVerify: true } })).toThrow(
+      "plain http has no certificates",
+    );
     expect(() => parseProbeTarget("registry.example", { plainHttp: true, settings: { ca: "x" } })).toThrow(
       "plain http has no certificates",
     );
@@ -52,5 +54,7 @@ test("localhost with settings for certificates is spoken to by TLS", () => {
 });
 
 test("each run has a repository of its own", () => {
-  expect(parseProbeTarget("registry.example").repository.name).not.toBe(parseProbeTarget("registry.example").repository.name);
+  expect(parseProbeTarget("registry.example").repository.name).not.toBe(
+    parseProbeTarget("registry.example").repository.name,
+  );
 });

@@ -21,8 +21,9 @@ export interface ProbeTarget {
 }
 
 /**
- * `HOST[:PORT][/PREFIX]`, or the same as an http or https URL → the target. Nothing is ever written outside of `PREFIX/goldenpath-probe-ID` (and
- * `…-from`), or of `repository`, where that is given: the whole name of one in this registry.
+ * `HOST[:PORT][/PREFIX]`, or the same as an http or https URL → the target. Nothing is ever written outside of
+ * `PREFIX/goldenpath-probe-ID` (and `…-from`), or of `repository`, where that is given: the whole name of one in this
+ * registry.
  * @throws UserError `probe-target-invalid`
  */
 export function parseProbeTarget(
@@ -54,7 +55,9 @@ export function parseProbeTarget(
   };
   const own = `${prefix}goldenpath-probe-${id}`;
   const repository = parse(options.repository ?? own);
-  const mountSource = parse(options.repository === undefined ? `${own}-from` : `${options.repository}/goldenpath-probe-${id}-from`);
+  const mountSource = parse(
+    options.repository === undefined ? `${own}-from` : `${options.repository}/goldenpath-probe-${id}-from`,
+  );
   const plainHttp = options.plainHttp === true || scheme.toLowerCase() === "http" ? [host] : [];
   const { settings = {} } = options;
   if (plainHttp.length > 0 && (settings.ca !== undefined || settings.skipVerify === true))
@@ -62,6 +65,8 @@ export function parseProbeTarget(
   const hosts = { [repository.registry]: settings };
   const endpoint = registryEndpoint(repository.registry, plainHttpRules({ plainHttp, hosts }));
   if (scheme.toLowerCase() === "https" && endpoint.protocol !== "https:")
-    return fail("plain http is spoken to localhost, unless there are settings for its certificates (--ca, --skip-verify)");
+    return fail(
+      "plain http is spoken to localhost, unless there are settings for its certificates (--ca, --skip-verify)",
+    );
   return { registry: repository.registry, repository, mountSource, endpoint, id, plainHttp, hosts };
 }

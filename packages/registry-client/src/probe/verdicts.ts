@@ -27,7 +27,9 @@ export function judgeStored(stored: Stored, consequences: { yes: string; no: str
     if (stored.kept === "unknown") return unknown(seen);
     return { answer: "no", seen, consequence: "it says yes, and does not keep what it was given", isFinding: true };
   }
-  return isTelling(stored.answer) || stored.answer.status === 501 ? { answer: "no", seen, consequence: consequences.no } : unknown(seen);
+  return isTelling(stored.answer) || stored.answer.status === 501
+    ? { answer: "no", seen, consequence: consequences.no }
+    : unknown(seen);
 }
 
 export function isGood(seen: Pick<Seen, "status">): boolean {
@@ -45,14 +47,21 @@ export function describeKept(kept: Kept): string {
 }
 
 export function withHeaders(seen: Seen, ...names: string[]): string {
-  const told = names.flatMap((name) => (seen.headers[name] === undefined ? [] : [`${name}: ${shortenDigests(seen.headers[name])}`]));
+  const told = names.flatMap((name) =>
+    seen.headers[name] === undefined ? [] : [`${name}: ${shortenDigests(seen.headers[name])}`],
+  );
   return [describeSeen(seen), ...told].join(", ");
 }
 
 export function judgeWrong(wrong: Stored): Verdict {
   const seen = `${describeSeen(wrong.answer)}${isGood(wrong.answer) ? describeKept(wrong.kept) : ""}`;
   if (wrong.kept === "right" || wrong.kept === "wrong" || isGood(wrong.answer))
-    return { answer: "no", seen, consequence: "it takes wrong bytes: goldenpath sees it when it reads, others may not", isFinding: true };
+    return {
+      answer: "no",
+      seen,
+      consequence: "it takes wrong bytes: goldenpath sees it when it reads, others may not",
+      isFinding: true,
+    };
   return isTelling(wrong.answer) ? { answer: "yes", seen, consequence: "wrong bytes are refused" } : unknown(seen);
 }
 

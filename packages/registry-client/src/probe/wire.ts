@@ -12,7 +12,10 @@ import type { Repository } from "../oci/reference.ts";
 import { createTransport, type Transport, type TransportRequest, type TransportResponse } from "../transport.ts";
 import type { Seen } from "./facts.ts";
 
-/** One request, sent once: what a registry answers is what the probe wants to know, so nothing is tried again and no status is an error. */
+/**
+ * One request, sent once: what a registry answers is what the probe wants to know, so nothing is tried again and no
+ * status is an error.
+ */
 export interface Ask {
   method: Method;
   /** Under `/v2/`, without a slash in front; or a URL that the registry gave. */
@@ -39,7 +42,10 @@ export interface Answer extends Seen {
 }
 
 export interface Wire {
-  /** @throws InfrastructureError `aborted`; UserError `docker-config-invalid`, `credential-helper-failed`, `proxy-invalid` */
+  /**
+   * @throws InfrastructureError `aborted`; UserError `docker-config-invalid`, `credential-helper-failed`,
+   * `proxy-invalid`
+   */
   ask(ask: Ask): Promise<Answer>;
   readonly traffic: Transport["traffic"];
   close(): Promise<void>;
@@ -95,18 +101,30 @@ export function createWire(options: WireOptions): Wire {
       return inner.send(request);
     },
   };
-  const authorized = createAuthorizedTransport(transport, options.credentials ?? createCredentialStore({ ...options, ports }), {
-    ports,
-    plainHttp,
-  });
+  const authorized = createAuthorizedTransport(
+    transport,
+    options.credentials ?? createCredentialStore({ ...options, ports }),
+    {
+      ports,
+      plainHttp,
+    },
+  );
   return {
     async ask(wanted) {
       const { method, access, path } = wanted;
-      const asked = wanted.as ?? `${method} ${typeof path === "string" ? shorten(path, access.repository) : "the upload"}`;
+      const asked =
+        wanted.as ?? `${method} ${typeof path === "string" ? shorten(path, access.repository) : "the upload"}`;
       try {
         return toAnswer(asked, await authorized.send(toRequest(wanted, plainHttp), access), plainHttp, clean);
       } catch (error) {
-        return { asked, headers: {}, bytes: new Uint8Array(), challenges: [], links: [], ...describeFailure(error, clean) };
+        return {
+          asked,
+          headers: {},
+          bytes: new Uint8Array(),
+          challenges: [],
+          links: [],
+          ...describeFailure(error, clean),
+        };
       }
     },
     traffic: inner.traffic,
@@ -130,7 +148,12 @@ function toRequest(
   };
 }
 
-function toAnswer(asked: string, response: TransportResponse, plainHttp: readonly string[], clean: (text: string) => string): Answer {
+function toAnswer(
+  asked: string,
+  response: TransportResponse,
+  plainHttp: readonly string[],
+  clean: (text: string) => string,
+): Answer {
   const headers = Object.fromEntries(
     toldHeaders.flatMap((name) => {
       const value = response.header(name);
@@ -164,7 +187,8 @@ function findLocation(response: TransportResponse, plainHttp: readonly string[])
 
 function describeFailure(error: unknown, clean: (text: string) => string): Pick<Seen, "failure" | "problem"> {
   // A token service that says no is an answer about the registry; logins that cannot be read are the caller's to mend.
-  if (error instanceof UserError && error.code === "registry-unauthorized") return { failure: error.code, problem: clean(error.message) };
+  if (error instanceof UserError && error.code === "registry-unauthorized")
+    return { failure: error.code, problem: clean(error.message) };
   if (!(error instanceof InfrastructureError) || error.code === "aborted" || !isKnownError(error)) throw error;
   return { failure: error.code, problem: clean(error.message) };
 }
@@ -191,7 +215,9 @@ export function isSuccess(seen: Pick<Seen, "status">): boolean {
   return seen.status !== undefined && seen.status >= 200 && seen.status < 300;
 }
 
-/** The manifest in an answer, if there is one: a 200 may also be the page of a login form that the registry leads to. */
+/**
+ * The manifest in an answer, if there is one: a 200 may also be the page of a login form that the registry leads to.
+ */
 export function openManifest(answer: Answer): Manifest | undefined {
   if (answer.status !== 200) return undefined;
   try {

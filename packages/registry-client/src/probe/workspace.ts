@@ -43,8 +43,17 @@ export function note(workspace: Workspace, made: Made): void {
 }
 
 /** POST for an upload; its location, where it began. */
-export async function beginUpload(workspace: Workspace, repository: Repository, as = "POST blobs/uploads/"): Promise<Answer> {
-  const answer = await workspace.wire.ask({ method: "POST", path: uploadsPath(repository), access: push(repository), as });
+export async function beginUpload(
+  workspace: Workspace,
+  repository: Repository,
+  as = "POST blobs/uploads/",
+): Promise<Answer> {
+  const answer = await workspace.wire.ask({
+    method: "POST",
+    path: uploadsPath(repository),
+    access: push(repository),
+    as,
+  });
   if (answer.status === 202 && answer.location !== undefined)
     note(workspace, { kind: "upload", repository: repository.name, reference: answer.location.href });
   return answer;
@@ -80,7 +89,12 @@ export function forgetUpload(workspace: Workspace, location: URL): void {
 }
 
 /** POST and PUT, and a look at whether the blob is there. */
-export async function putBlob(workspace: Workspace, repository: Repository, content: Content, as: string): Promise<Stored> {
+export async function putBlob(
+  workspace: Workspace,
+  repository: Repository,
+  content: Content,
+  as: string,
+): Promise<Stored> {
   const begun = await beginUpload(workspace, repository);
   if (begun.status !== 202 || begun.location === undefined) return { answer: seenOf(begun), kept: "absent" };
   const answer = await endUpload(workspace, repository, begun.location, content.descriptor.digest, content.bytes, as);
@@ -88,7 +102,11 @@ export async function putBlob(workspace: Workspace, repository: Repository, cont
 }
 
 export async function keptBlob(workspace: Workspace, repository: Repository, digest: Digest): Promise<Kept> {
-  const answer = await workspace.wire.ask({ method: "GET", path: `${repository.name}/blobs/${digest}`, access: pull(repository) });
+  const answer = await workspace.wire.ask({
+    method: "GET",
+    path: `${repository.name}/blobs/${digest}`,
+    access: pull(repository),
+  });
   return judgeKept(answer, digest);
 }
 

@@ -28,12 +28,17 @@ describe("addresses that no build gets to", () => {
     expect(isBlocked(list, address)).toBe(true);
   });
 
-  it.each(["10.1.2.4", "192.168.1.10", "140.82.112.3", "2606:50c0:8000::153", "::ffff:140.82.112.3", "169.253.1.1", "128.0.0.1"])(
-    "%s is none",
-    (address) => {
-      expect(isBlocked(list, address)).toBe(false);
-    },
-  );
+  it.each([
+    "10.1.2.4",
+    "192.168.1.10",
+    "140.82.112.3",
+    "2606:50c0:8000::153",
+    "::ffff:140.82.112.3",
+    "169.253.1.1",
+    "128.0.0.1",
+  ])("%s is none", (address) => {
+    expect(isBlocked(list, address)).toBe(false);
+  });
 });
 
 describe("the job's own proxy", () => {

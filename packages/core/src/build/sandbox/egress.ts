@@ -16,8 +16,9 @@ export interface Egress {
 }
 
 /**
- * Addresses that no build gets to: this machine's own (its services trust who comes from there) and those on which clouds tell a machine its credentials.
- * Link-local has nearly all of the latter (169.254.169.254, fd00:ec2::254); the others are Azure's, Alibaba's and Oracle's.
+ * Addresses that no build gets to: this machine's own (its services trust who comes from there) and those on which
+ * clouds tell a machine its credentials. Link-local has nearly all of the latter (169.254.169.254, fd00:ec2::254); the
+ * others are Azure's, Alibaba's and Oracle's.
  */
 export function createBlockList(own: readonly string[] = ownAddresses()): BlockList {
   const list = new BlockList();
@@ -57,7 +58,10 @@ function mappedFromHex(address: string): string | undefined {
   return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
 }
 
-/** Where a proxy of the machine's own environment takes over; that is the workplace's choice, and what it lets through is its to say. */
+/**
+ * Where a proxy of the machine's own environment takes over; that is the workplace's choice, and what it lets through
+ * is its to say.
+ */
 export function chooseUpstream(
   env: Readonly<Record<string, string | undefined>>,
   host: string,
@@ -74,7 +78,10 @@ export function chooseUpstream(
   return isExempt || url === null || url.protocol !== "http:" ? undefined : url;
 }
 
-/** Starts the proxy. `socket` lies where the build's user may connect to it. Whoever connects gets nothing that the machine does not give to everybody. */
+/**
+ * Starts the proxy. `socket` lies where the build's user may connect to it. Whoever connects gets nothing that the
+ * machine does not give to everybody.
+ */
 export async function openEgress(
   socket: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -97,7 +104,11 @@ export async function openEgress(
     stream.on("error", () => stream.destroy());
     return stream;
   };
-  const route = async (host: string, port: number, isSecure: boolean): Promise<{ address: string } | { upstream: URL } | undefined> => {
+  const route = async (
+    host: string,
+    port: number,
+    isSecure: boolean,
+  ): Promise<{ address: string } | { upstream: URL } | undefined> => {
     const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
     const addresses = isIP(bare) === 0 ? undefined : [{ address: bare }];
     if (addresses === undefined || !isBlocked(blocked, bare)) {
@@ -118,7 +129,8 @@ export async function openEgress(
   server.on("connection", (connection: Socket) => track(connection));
   server.on(
     "connect",
-    (incoming: IncomingMessage, inside: Duplex, head: Buffer) => void tunnel(incoming, track(inside), head, route, track),
+    (incoming: IncomingMessage, inside: Duplex, head: Buffer) =>
+      void tunnel(incoming, track(inside), head, route, track),
   );
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -136,7 +148,11 @@ export async function openEgress(
   };
 }
 
-type Route = (host: string, port: number, isSecure: boolean) => Promise<{ address: string } | { upstream: URL } | undefined>;
+type Route = (
+  host: string,
+  port: number,
+  isSecure: boolean,
+) => Promise<{ address: string } | { upstream: URL } | undefined>;
 type Track = <T extends Duplex>(stream: T) => T;
 
 function splitAuthority(authority: string): { host: string; port: number } | undefined {
@@ -144,7 +160,13 @@ function splitAuthority(authority: string): { host: string; port: number } | und
   return host === "" || Number(port) > 65_535 ? undefined : { host, port: Number(port) };
 }
 
-async function tunnel({ url = "" }: IncomingMessage, inside: Duplex, head: Buffer, route: Route, track: Track): Promise<void> {
+async function tunnel(
+  { url = "" }: IncomingMessage,
+  inside: Duplex,
+  head: Buffer,
+  route: Route,
+  track: Track,
+): Promise<void> {
   const target = splitAuthority(url);
   const way = target === undefined ? undefined : await route(target.host, target.port, true);
   if (target === undefined || way === undefined) {
@@ -163,11 +185,18 @@ async function tunnel({ url = "" }: IncomingMessage, inside: Duplex, head: Buffe
     });
     return;
   }
-  const asked = request({ ...upstreamOptions(way.upstream), method: "CONNECT", path: url, headers: upstreamHeaders(way.upstream, url) });
+  const asked = request({
+    ...upstreamOptions(way.upstream),
+    method: "CONNECT",
+    path: url,
+    headers: upstreamHeaders(way.upstream, url),
+  });
   asked.once("error", fail);
   asked.once("connect", (response, outside) => {
     track(outside);
-    inside.write(`HTTP/1.1 ${response.statusCode} ${response.statusCode === 200 ? "Connection Established" : "Refused"}\r\n\r\n`);
+    inside.write(
+      `HTTP/1.1 ${response.statusCode} ${response.statusCode === 200 ? "Connection Established" : "Refused"}\r\n\r\n`,
+    );
     outside.write(head);
     inside.pipe(outside).pipe(inside);
   });
@@ -177,13 +206,23 @@ async function tunnel({ url = "" }: IncomingMessage, inside: Duplex, head: Buffe
 
 async function forward(incoming: IncomingMessage, answer: ServerResponse, route: Route, track: Track): Promise<void> {
   const url = URL.parse(incoming.url ?? "");
-  const way = url === null || url.protocol !== "http:" ? undefined : await route(url.hostname, Number(url.port || 80), false);
+  const way =
+    url === null || url.protocol !== "http:" ? undefined : await route(url.hostname, Number(url.port || 80), false);
   if (url === null || way === undefined) {
     answer.writeHead(403).end();
     return;
   }
-  const { "proxy-connection": _proxy, "proxy-authorization": _login, connection: _connection, ...headers } = incoming.headers;
-  const direct = { host: "address" in way ? way.address : "", port: url.port || 80, path: `${url.pathname}${url.search}` };
+  const {
+    "proxy-connection": _proxy,
+    "proxy-authorization": _login,
+    connection: _connection,
+    ...headers
+  } = incoming.headers;
+  const direct = {
+    host: "address" in way ? way.address : "",
+    port: url.port || 80,
+    path: `${url.pathname}${url.search}`,
+  };
   const options = "address" in way ? direct : { ...upstreamOptions(way.upstream), path: url.href };
   const asked = request({
     ...options,
@@ -205,5 +244,8 @@ function upstreamOptions({ hostname, port }: URL): { host: string; port: string 
 
 function upstreamHeaders({ username, password }: URL, host: string): Record<string, string> {
   const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { host, ...(username === "" ? {} : { "proxy-authorization": `Basic ${Buffer.from(login).toString("base64")}` }) };
+  return {
+    host,
+    ...(username === "" ? {} : { "proxy-authorization": `Basic ${Buffer.from(login).toString("base64")}` }),
+  };
 }

@@ -5,7 +5,14 @@ import { systemPaths, type ViewFacts } from "./view.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Variables that name a file with certificates, which a build may need to get anywhere. */
-const certificateVariables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO"];
+const certificateVariables = [
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+  "CURL_CA_BUNDLE",
+  "REQUESTS_CA_BUNDLE",
+  "PIP_CERT",
+  "GIT_SSL_CAINFO",
+];
 
 interface Parts {
   env: Env;
@@ -46,12 +53,22 @@ export async function gatherView(parts: Parts): Promise<ViewFacts> {
   };
 }
 
-/** Homes, what the runner keeps for the next steps, and logins: each also where it lies inside of what a build is shown. */
+/**
+ * Homes, what the runner keeps for the next steps, and logins: each also where it lies inside of what a build is shown.
+ */
 function secretPaths(env: Env, home: string | undefined): (string | undefined)[] {
   const temp = env["RUNNER_TEMP"];
   // A runner of one's own has its work below its own folder, with its credentials beside it: ROOT/_work/_temp.
-  const runner = temp !== undefined && /\/_work\/_temp\/?$/.test(temp) ? dirname(dirname(temp.replace(/\/$/, ""))) : undefined;
-  const commandFiles = ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH"];
+  const runner =
+    temp !== undefined && /\/_work\/_temp\/?$/.test(temp) ? dirname(dirname(temp.replace(/\/$/, ""))) : undefined;
+  const commandFiles = [
+    "GITHUB_OUTPUT",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_EVENT_PATH",
+  ];
   const configuration = [env["DOCKER_CONFIG"], env["XDG_CONFIG_HOME"], env["XDG_CACHE_HOME"], env["XDG_RUNTIME_DIR"]];
   return [
     ...["/root", "/home", home, temp, env["GITHUB_WORKSPACE"], env["RUNNER_WORKSPACE"]],
@@ -63,12 +80,16 @@ function secretPaths(env: Env, home: string | undefined): (string | undefined)[]
 
 async function realPaths(paths: readonly (string | undefined)[]): Promise<string[]> {
   const found = await Promise.all(
-    paths.map((path) => (path === undefined || path === "" || !isAbsolute(path) ? undefined : realpath(path).catch(() => undefined))),
+    paths.map((path) =>
+      path === undefined || path === "" || !isAbsolute(path) ? undefined : realpath(path).catch(() => undefined),
+    ),
   );
   return [...new Set(found.filter((path) => path !== undefined && path !== "/"))] as string[];
 }
 
 async function existing(paths: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(paths.map(async (path) => ((await stat(path).catch(() => undefined)) === undefined ? [] : [path])));
+  const found = await Promise.all(
+    paths.map(async (path) => ((await stat(path).catch(() => undefined)) === undefined ? [] : [path])),
+  );
   return [...new Set(found.flat())];
 }

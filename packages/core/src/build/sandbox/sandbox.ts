@@ -10,7 +10,10 @@ import { gatherView } from "./gather.ts";
 import { relayScript, setupScript } from "./scripts.ts";
 import { planView, type View } from "./view.ts";
 
-/** How a build is kept apart: by root, by root through sudo, or in a user namespace of an ordinary user. The first one that really works is taken. */
+/**
+ * How a build is kept apart: by root, by root through sudo, or in a user namespace of an ordinary user. The first one
+ * that really works is taken.
+ */
 export type SandboxWay = "root" | "user-namespace" | "sudo";
 
 export interface Sandbox {
@@ -48,9 +51,9 @@ const relayPort = 3128;
 const probeTimeout = 20_000;
 
 /**
- * A place for strangers' code: PID, mount, IPC, UTS and network namespaces of its own for each program, a root file system of what it needs and nothing else, no
- * capabilities and no way to get any, and of the network a proxy that leads to no address of this machine and to no cloud's metadata. It is tried out before it is
- * returned.
+ * A place for strangers' code: PID, mount, IPC, UTS and network namespaces of its own for each program, a root file
+ * system of what it needs and nothing else, no capabilities and no way to get any, and of the network a proxy that
+ * leads to no address of this machine and to no cloud's metadata. It is tried out before it is returned.
  * @throws InfrastructureError `build-not-isolated`: what each way said, and what to do
  */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
@@ -154,7 +157,9 @@ async function runInRoom(
   const mark = join(directory, "namespace");
   await rm(mark, { force: true });
   // What the job's own environment says of proxies holds for the way out, and not in here.
-  const inside = Object.entries({ ...env, ...proxySettings(), PATH: view.path.join(":") }).map(([name, value]) => `${name}=${value}`);
+  const inside = Object.entries({ ...env, ...proxySettings(), PATH: view.path.join(":") }).map(
+    ([name, value]) => `${name}=${value}`,
+  );
   const namespaces = ["--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child=KILL"];
   const launcher = {
     root: ["unshare", ...namespaces],
@@ -164,7 +169,16 @@ async function runInRoom(
   const parts = view.parts.flatMap(({ mode, from, to }) => [mode, from, to]);
   const [program = "", ...args] = [
     ...launcher,
-    ...["--", "/bin/sh", join(directory, "setup.sh"), root, String(uid), String(gid), way === "user-namespace" ? "1" : "0", mark],
+    ...[
+      "--",
+      "/bin/sh",
+      join(directory, "setup.sh"),
+      root,
+      String(uid),
+      String(gid),
+      way === "user-namespace" ? "1" : "0",
+      mark,
+    ],
     ...parts,
     "--",
     ...["/usr/bin/env", "-i", "-C", cwd, ...inside],
@@ -202,13 +216,16 @@ function proxySettings(): Record<string, string> {
 
 /** Java reads no variables of proxies. */
 function javaSettings(): Record<string, string> {
-  const java = ["http", "https"].flatMap((scheme) => [`-D${scheme}.proxyHost=127.0.0.1`, `-D${scheme}.proxyPort=${relayPort}`]);
+  const java = ["http", "https"].flatMap((scheme) => [
+    `-D${scheme}.proxyHost=127.0.0.1`,
+    `-D${scheme}.proxyPort=${relayPort}`,
+  ]);
   return { JAVA_TOOL_OPTIONS: `${java.join(" ")} -Dhttp.nonProxyHosts=localhost|127.0.0.1` };
 }
 
 /**
- * The kernel ends what is in a PID namespace with its first process, before that one is gone for whoever waits. Looked at all the same, by what each process says it is in:
- * what is not dead could still write into the layers.
+ * The kernel ends what is in a PID namespace with its first process, before that one is gone for whoever waits. Looked
+ * at all the same, by what each process says it is in: what is not dead could still write into the layers.
  * @throws InfrastructureError `build-left-processes`
  */
 async function requireEmpty(mark: string): Promise<void> {
@@ -225,11 +242,15 @@ async function requireEmpty(mark: string): Promise<void> {
     if (left.length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new InfrastructureError(`the build left ${left.length} processes that do not end (${left.slice(0, 10).join(", ")})`, {
-    code: "build-left-processes",
-    safeToRetry: false,
-    wayOut: "Find out what of the build hangs in the kernel (an unreachable network file system?), and build on another machine.",
-  });
+  throw new InfrastructureError(
+    `the build left ${left.length} processes that do not end (${left.slice(0, 10).join(", ")})`,
+    {
+      code: "build-left-processes",
+      safeToRetry: false,
+      wayOut:
+        "Find out what of the build hangs in the kernel (an unreachable network file system?), and build on another machine.",
+    },
+  );
 }
 
 function lastLine(text: string): string {

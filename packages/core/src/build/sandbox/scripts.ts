@@ -1,10 +1,12 @@
 /**
- * The room of one phase, made by the process that is the first one in its PID namespace, and that stays: when it ends, the kernel ends everything in there. POSIX shell
- * with util-linux's programs, since neither Node nor anything else that is on every runner can mount. It runs as root, or as the root of a user namespace, and starts
- * the phase as an ordinary user without capabilities who can't get any (no_new_privs): sudo and set-uid programs give nothing there.
+ * The room of one phase, made by the process that is the first one in its PID namespace, and that stays: when it ends,
+ * the kernel ends everything in there. POSIX shell with util-linux's programs, since neither Node nor anything else
+ * that is on every runner can mount. It runs as root, or as the root of a user namespace, and starts the phase as an
+ * ordinary user without capabilities who can't get any (no_new_privs): sudo and set-uid programs give nothing there.
  *
- * Arguments: ROOT (an empty folder) UID GID NESTED(0|1) MARK (a file for the namespace's name), then `MODE FROM TO` for each part of the view, `--`, the command.
- * Modes: `ro`, `rw` (of what is there), `link` (FROM is the target), `mask` (an empty folder). Standard input is a lifeline: when it ends, so does the room.
+ * Arguments: ROOT (an empty folder) UID GID NESTED(0|1) MARK (a file for the namespace's name), then `MODE FROM TO` for
+ * each part of the view, `--`, the command. Modes: `ro`, `rw` (of what is there), `link` (FROM is the target), `mask`
+ * (an empty folder). Standard input is a lifeline: when it ends, so does the room.
  */
 export const setupScript = `set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -90,8 +92,8 @@ exit "$code"
 `;
 
 /**
- * Runs in the room, as the build's user: serves the way out of the network (a proxy on a unix socket) on the room's own loopback, and then runs the phase. Arguments:
- * SOCKET PORT COMMAND ARGUMENTS….
+ * Runs in the room, as the build's user: serves the way out of the network (a proxy on a unix socket) on the room's own
+ * loopback, and then runs the phase. Arguments: SOCKET PORT COMMAND ARGUMENTS….
  */
 export const relayScript = `import { spawn } from "node:child_process";
 import { connect, createServer } from "node:net";

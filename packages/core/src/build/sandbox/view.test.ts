@@ -12,8 +12,10 @@ const facts = (change: Partial<ViewFacts> = {}): ViewFacts => ({
   writable: ["/var/tmp/b/app"],
   ...change,
 });
-const shown = (change: Partial<ViewFacts>): string[] => planView(facts(change)).parts.map(({ mode, to }) => `${mode} ${to}`);
-const onPath = (real: string, change: Partial<ViewFacts> = {}) => planView(facts({ path: [{ given: real, real }], ...change }));
+const shown = (change: Partial<ViewFacts>): string[] =>
+  planView(facts(change)).parts.map(({ mode, to }) => `${mode} ${to}`);
+const onPath = (real: string, change: Partial<ViewFacts> = {}) =>
+  planView(facts({ path: [{ given: real, real }], ...change }));
 
 describe("what a build does not see", () => {
   it.each([
@@ -45,7 +47,14 @@ describe("what a build does not see", () => {
 
 describe("what a build sees", () => {
   it("the system to read, links as links, and its own folders to write", () => {
-    expect(shown({})).toEqual(["ro /usr", "link /bin", "ro /etc", "ro /opt", "ro /var/tmp/b/control", "rw /var/tmp/b/app"]);
+    expect(shown({})).toEqual([
+      "ro /usr",
+      "link /bin",
+      "ro /etc",
+      "ro /opt",
+      "ro /var/tmp/b/control",
+      "rw /var/tmp/b/app",
+    ]);
   });
 
   it("an installation deep in a home, whole", () => {
@@ -68,7 +77,9 @@ describe("what a build sees", () => {
   it("the programs alone, where something secret lies beside their folder", () => {
     const { path, parts } = onPath("/srv/ci/bin", { secret: ["/srv/ci/credentials"] });
     expect(path).toEqual(["/srv/ci/bin"]);
-    expect(parts.filter(({ to }) => to.startsWith("/srv"))).toEqual([{ mode: "ro", from: "/srv/ci/bin", to: "/srv/ci/bin" }]);
+    expect(parts.filter(({ to }) => to.startsWith("/srv"))).toEqual([
+      { mode: "ro", from: "/srv/ci/bin", to: "/srv/ci/bin" },
+    ]);
   });
 
   it("a folder of programs elsewhere, with what is beside it, and the name that PATH has for it", () => {

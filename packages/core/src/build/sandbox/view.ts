@@ -36,15 +36,21 @@ export interface View {
   path: string[];
 }
 
-/** Of a Debian or Ubuntu, what programs need, and no place for state: /home, /root, /run, /tmp, /var, /srv, /mnt, /sys are not there at all. */
+/**
+ * Of a Debian or Ubuntu, what programs need, and no place for state: /home, /root, /run, /tmp, /var, /srv, /mnt, /sys
+ * are not there at all.
+ */
 export const systemPaths = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt"];
 
-/** In a home, an installation lies at least so deep (`.nvm/versions/node/v24`); what is above that are settings and logins as well (`.cargo`, `.local`). */
+/**
+ * In a home, an installation lies at least so deep (`.nvm/versions/node/v24`); what is above that are settings and
+ * logins as well (`.cargo`, `.local`).
+ */
 const installationDepth = 3;
 
 /**
- * What a build sees of the machine: a list of what it needs, and nothing else. Programs in PATH that lie elsewhere are shown with their installation's folder, but for
- * what could have a secret beside them.
+ * What a build sees of the machine: a list of what it needs, and nothing else. Programs in PATH that lie elsewhere are
+ * shown with their installation's folder, but for what could have a secret beside them.
  */
 export function planView(facts: ViewFacts): View {
   const parts: ViewPart[] = facts.system.map(({ path, target }) =>
@@ -77,7 +83,9 @@ export function planView(facts: ViewFacts): View {
 
 /** Covered by a mask, and not shown again since. */
 function isSecretHere(path: string, secrets: readonly string[], shown: readonly string[]): boolean {
-  return secrets.some((secret) => isInside(path, secret) && !shown.some((each) => isInside(each, secret) && isInside(path, each)));
+  return secrets.some(
+    (secret) => isInside(path, secret) && !shown.some((each) => isInside(each, secret) && isInside(path, each)),
+  );
 }
 
 function installationOf(bin: string, { home, secret }: ViewFacts): string | "hidden" {
@@ -89,7 +97,8 @@ function installationOf(bin: string, { home, secret }: ViewFacts): string | "hid
     return !isSecret && relative(home, candidate).split("/").length >= installationDepth ? candidate : "hidden";
   }
   // Where something secret lies beside it, the folder with the programs is shown alone.
-  const isOpen = (path: string): boolean => path !== "/" && !secret.some((each) => isInside(path, each) || isInside(each, path));
+  const isOpen = (path: string): boolean =>
+    path !== "/" && !secret.some((each) => isInside(path, each) || isInside(each, path));
   return [candidate, bin].find(isOpen) ?? "hidden";
 }
 

@@ -26,7 +26,9 @@ export const buildpacks = {
   builderSchema,
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1",
   detect: detectBuildpacks,
-  plan: (builder) => ({ buildpacks: builder.buildpacks.map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)) }),
+  plan: (builder) => ({
+    buildpacks: builder.buildpacks.map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)),
+  }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);
     const isMarked = image.children.map(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
@@ -61,7 +63,11 @@ const ecosystems: readonly { file: RegExp; name: string; locks: readonly string[
   { file: /^pom\.xml$/, name: "Java with Maven", locks: [] },
   { file: /^build\.gradle(?:\.kts)?$/, name: "Java with Gradle", locks: ["gradle.lockfile"] },
   { file: /^go\.mod$/, name: "Go", locks: ["go.sum"] },
-  { file: /^(?:pyproject\.toml|requirements\.txt|setup\.py|Pipfile)$/, name: "Python", locks: ["uv.lock", "poetry.lock", "Pipfile.lock"] },
+  {
+    file: /^(?:pyproject\.toml|requirements\.txt|setup\.py|Pipfile)$/,
+    name: "Python",
+    locks: ["uv.lock", "poetry.lock", "Pipfile.lock"],
+  },
   { file: /^Cargo\.toml$/, name: "Rust", locks: ["Cargo.lock"] },
   { file: /^Gemfile$/, name: "Ruby", locks: ["Gemfile.lock"] },
   { file: /^composer\.json$/, name: "PHP", locks: ["composer.lock"] },

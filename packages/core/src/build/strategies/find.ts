@@ -8,7 +8,9 @@ export type StrategyName = Strategy["name"];
 
 export const strategyNames = strategies.map(({ name }) => name) as [StrategyName, ...StrategyName[]];
 
-type SchemasOf<Table extends readonly { builderSchema: unknown }[]> = { -readonly [Index in keyof Table]: Table[Index]["builderSchema"] };
+type SchemasOf<Table extends readonly { builderSchema: unknown }[]> = {
+  -readonly [Index in keyof Table]: Table[Index]["builderSchema"];
+};
 
 /** Of each strategy, in the table's order. */
 export const builderSchemas = strategies.map(({ builderSchema }) => builderSchema) as SchemasOf<typeof strategies>;
@@ -47,5 +49,7 @@ type PlanOf<Table extends readonly unknown[]> = Table[number] extends infer Each
     ? Plan
     : never
   : never;
-type Merged<Plan> = { [Key in Plan extends unknown ? keyof Plan : never]?: Plan extends { [K in Key]: infer Value } ? Value : never };
+type Merged<Plan> = {
+  [Key in Plan extends unknown ? keyof Plan : never]?: Plan extends { [K in Key]: infer Value } ? Value : never;
+};
 export type StrategyPlan = Merged<PlanOf<typeof strategies>>;

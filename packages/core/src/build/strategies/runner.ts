@@ -32,7 +32,10 @@ export interface Built {
   notes: string[];
 }
 
-/** The other half of a {@link BuildStrategy}: what builds. It runs strangers' code, and has what the build job has and nothing more. */
+/**
+ * The other half of a {@link BuildStrategy}: what builds. It runs strangers' code, and has what the build job has and
+ * nothing more.
+ */
 export interface StrategyRunner<Plan extends object = object> {
   run(job: BuildJob<Plan>): Promise<Built>;
   /** The CycloneDX SBOM that the build left, its own word; undefined where it left none, which `noSbom` then says. */

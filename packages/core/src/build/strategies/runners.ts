@@ -2,5 +2,8 @@ import { buildpacksRunner } from "./buildpacks/run.ts";
 import type { StrategyName } from "./find.ts";
 import type { StrategyRunner } from "./runner.ts";
 
-/** What builds, by strategy. The build's verb alone loads this: whoever judges an image has no code in it that could make one. */
+/**
+ * What builds, by strategy. The build's verb alone loads this: whoever judges an image has no code in it that could
+ * make one.
+ */
 export const runners = { buildpacks: buildpacksRunner } satisfies Readonly<Record<StrategyName, StrategyRunner>>;

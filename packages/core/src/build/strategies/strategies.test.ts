@@ -7,10 +7,17 @@ import { runners } from "./runners.ts";
 import { strategies } from "./strategies.ts";
 import { type FoundBase, judgeBuilders, listBuildersOnBase, type SeenImage } from "./strategy.ts";
 
-const base = (...names: string[]): FoundBase => ({ names, repository: { registry: "r.test", name: "bases/run" }, digest: fakeDigest("a") });
+const base = (...names: string[]): FoundBase => ({
+  names,
+  repository: { registry: "r.test", name: "bases/run" },
+  digest: fakeDigest("a"),
+});
 const seen = (...bases: (FoundBase | undefined)[]): SeenImage => ({ children: bases.map((each) => ({ base: each })) });
 const builder = { name: "node", buildpacks: [`r.test/node@${fakeDigest("b")}`], runImage: "golden" };
-const policy = { name: "acme", builders: [builder, { ...builder, name: "java" }, { ...builder, name: "go", runImage: "other" }] };
+const policy = {
+  name: "acme",
+  builders: [builder, { ...builder, name: "java" }, { ...builder, name: "go", runImage: "other" }],
+};
 
 describe("the tables", () => {
   it("have each name and each build type once, and a runner for each", () => {
@@ -61,7 +68,11 @@ describe("what an image proves of its builder", () => {
   });
 
   it("names each buildpack of those builders once, by digest, with what is for people left out", () => {
-    const tagged = { ...builder, buildpacks: [...builder.buildpacks, `r.test/java:1@${fakeDigest("c")}`], name: "both" };
+    const tagged = {
+      ...builder,
+      buildpacks: [...builder.buildpacks, `r.test/java:1@${fakeDigest("c")}`],
+      name: "both",
+    };
     expect(buildpacks.prove(seen(base("golden")), { name: "acme", builders: [builder, tagged] }).materials).toEqual([
       { name: "buildpack", repository: { registry: "r.test", name: "node" }, digest: fakeDigest("b") },
       { name: "buildpack", repository: { registry: "r.test", name: "java" }, digest: fakeDigest("c") },

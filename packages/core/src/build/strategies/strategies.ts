@@ -1,5 +1,8 @@
 import { buildpacks } from "./buildpacks.ts";
 import type { BuildStrategy } from "./strategy.ts";
 
-/** Every way of making images, by what decides. What the policy's schema, the inputs, the plan, the attestation and the gate know of strategies is from here. */
+/**
+ * Every way of making images, by what decides. What the policy's schema, the inputs, the plan, the attestation and the
+ * gate know of strategies is from here.
+ */
 export const strategies = [buildpacks] as const satisfies readonly BuildStrategy[];

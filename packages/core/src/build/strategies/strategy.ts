@@ -13,8 +13,8 @@ export interface Builder {
 }
 
 /**
- * A way of making images: the half that decides, from facts alone. `verify` and `promote` load it, so it knows no registry, no file and no process;
- * what builds is a {@link StrategyRunner} in `runners.ts`.
+ * A way of making images: the half that decides, from facts alone. `verify` and `promote` load it, so it knows no
+ * registry, no file and no process; what builds is a {@link StrategyRunner} in `runners.ts`.
  */
 export interface BuildStrategy<Own extends Builder = Builder, Plan extends object = object> {
   /** In a policy's `build.strategies`, in its builders' `kind`, and in the input `strategy`. */
@@ -23,7 +23,10 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   readonly builderSchema: z.ZodType<Own>;
   /** Of its provenance: a URI under which its fields are explained. */
   readonly buildType: string;
-  /** Names in an application's top folder → what speaks for this strategy, one clause each: `package.json (Node.js)`. Empty: nothing does. */
+  /**
+   * Names in an application's top folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
+   * Empty: nothing does.
+   */
   detect(files: readonly string[]): string[];
   /** What this strategy needs besides the base and the tags, before anything runs. */
   plan(builder: Own): Plan;
@@ -72,8 +75,9 @@ export interface Proof {
   /** What they put into it besides the base, as the policy pins it. */
   materials: readonly Material[];
   /**
-   * Whether the image says of itself that it was made so, as a label does. That is the build's own word: it is asked only where the policy allows several
-   * strategies and nobody else says which one it was, and the provenance marks it as what it is.
+   * Whether the image says of itself that it was made so, as a label does. That is the build's own word: it is asked
+   * only where the policy allows several strategies and nobody else says which one it was, and the provenance marks it
+   * as what it is.
    */
   isClaimed: boolean;
 }
@@ -83,7 +87,11 @@ export interface JudgedBuild {
   /** Names of the policy's builders. */
   builders: readonly string[];
   /** The base is `run-image`, materials have the names that {@link Proof} gave them, the source has none. */
-  dependencies: readonly { name?: string | undefined; uri?: string | undefined; digest?: Readonly<Record<string, string>> | undefined }[];
+  dependencies: readonly {
+    name?: string | undefined;
+    uri?: string | undefined;
+    digest?: Readonly<Record<string, string>> | undefined;
+  }[];
 }
 
 /** Why a build does not count, and what to do besides attesting it again. */
@@ -92,7 +100,10 @@ export interface Objection {
   wayOut: string;
 }
 
-/** The builders that put applications on the base that was found. None, where a part of the image stands on no approved base. */
+/**
+ * The builders that put applications on the base that was found. None, where a part of the image stands on no approved
+ * base.
+ */
 export function listBuildersOnBase<Own extends Builder>({ children }: SeenImage, builders: readonly Own[]): Own[] {
   const found = children.flatMap(({ base }) => base ?? []);
   const names = new Set(found.flatMap((base) => base.names));
@@ -106,5 +117,10 @@ export function judgeBuilders(build: JudgedBuild, { builders }: OwnPolicy<Builde
   const foreign = build.builders.filter((name) => !known.has(name));
   if (build.builders.length > 0 && foreign.length === 0) return [];
   const found = foreign.length > 0 ? `builder '${foreign.join("', '")}'` : "no builder of the policy";
-  return [{ problem: `the provenance names ${found}`, wayOut: `Build with a builder of the policy (${[...known].join(", ")}).` }];
+  return [
+    {
+      problem: `the provenance names ${found}`,
+      wayOut: `Build with a builder of the policy (${[...known].join(", ")}).`,
+    },
+  ];
 }

@@ -13,10 +13,10 @@ import type { ProductAnswer, ServerSideCall, ServerSidePlan } from "./products/p
 /** A product's REST API, with the login of its host. */
 export interface ProductApi {
   /**
-   * Sends a call and gives the answer as text, whatever its status. A GET is tried again as everywhere; a POST is sent once, since whoever sends it has to look first
-   * at what an unanswered one did.
-   * @throws InfrastructureError `server-side-unanswered` (a POST without an answer), `server-side-failed` (a redirect to another host), and as the transport
-   *   does; UserError `server-side-unauthorized` (401, 403)
+   * Sends a call and gives the answer as text, whatever its status. A GET is tried again as everywhere; a POST is sent
+   * once, since whoever sends it has to look first at what an unanswered one did.
+   * @throws InfrastructureError `server-side-unanswered` (a POST without an answer), `server-side-failed` (a redirect
+   *   to another host), and as the transport does; UserError `server-side-unauthorized` (401, 403)
    */
   send(call: ServerSideCall): Promise<ProductAnswer>;
   /** How often something is tried in all. */
@@ -29,9 +29,10 @@ export interface ProductApi {
 const maxAnswerBytes = 1024 * 1024;
 
 /**
- * Opens the API of the plan's product: over https, or over plain http on loopback and where the policy allows it for the host.
- * @throws UserError `server-side-plain-http`, `server-side-unauthorized` (a login of a kind that the API does not take), `docker-config-invalid`,
- *   `credential-helper-failed`, `proxy-invalid`
+ * Opens the API of the plan's product: over https, or over plain http on loopback and where the policy allows it for
+ * the host.
+ * @throws UserError `server-side-plain-http`, `server-side-unauthorized` (a login of a kind that the API does not
+ *   take), `docker-config-invalid`, `credential-helper-failed`, `proxy-invalid`
  */
 export async function openProductApi(plan: ServerSidePlan, options: TransportOptions): Promise<ProductApi> {
   const base = new URL(plan.url);
@@ -42,7 +43,8 @@ export async function openProductApi(plan: ServerSidePlan, options: TransportOpt
     });
   }
   const login = await findLogin(plan, base, options);
-  const authorization: Record<string, string> = login === undefined ? {} : { authorization: authorize(login, base.host) };
+  const authorization: Record<string, string> =
+    login === undefined ? {} : { authorization: authorize(login, base.host) };
   const transport = createTransport(options);
   return {
     attempts: transport.attempts,
@@ -74,7 +76,8 @@ export async function openProductApi(plan: ServerSidePlan, options: TransportOpt
         await response.discard();
         throw redirected(plan, `it sends on to ${response.url.host}, where nobody is logged in`);
       }
-      if (response.status === 401 || response.status === 403) throw unauthorized(plan, base, response, login !== undefined);
+      if (response.status === 401 || response.status === 403)
+        throw unauthorized(plan, base, response, login !== undefined);
       const retryAfter = parseRetryAfter(response.header("retry-after"), new Date());
       return {
         status: response.status,
@@ -86,8 +89,9 @@ export async function openProductApi(plan: ServerSidePlan, options: TransportOpt
 }
 
 /**
- * The login of the API's own host; where there is none, that of the destination's registry if it is the same host at another port, since docker login can't
- * log in to a port that serves no images. The policy, which names both, says that they are one product.
+ * The login of the API's own host; where there is none, that of the destination's registry if it is the same host at
+ * another port, since docker login can't log in to a port that serves no images. The policy, which names both, says
+ * that they are one product.
  */
 async function findLogin(plan: ServerSidePlan, base: URL, options: TransportOptions): Promise<Credential | undefined> {
   const store = createCredentialStore(options);
@@ -116,11 +120,14 @@ function redirected(plan: ServerSidePlan, why: string, cause?: unknown): Infrast
 }
 
 function unanswered({ product, image, url }: ServerSidePlan, cause: Error): InfrastructureError {
-  return new InfrastructureError(`${findProduct(product).title} at ${url} gives no answer on the promotion of ${image}: ${cause.message}`, {
-    code: "server-side-unanswered",
-    cause,
-    wayOut: "Run the promotion again: it looks first at what is at the destination.",
-  });
+  return new InfrastructureError(
+    `${findProduct(product).title} at ${url} gives no answer on the promotion of ${image}: ${cause.message}`,
+    {
+      code: "server-side-unanswered",
+      cause,
+      wayOut: "Run the promotion again: it looks first at what is at the destination.",
+    },
+  );
 }
 
 function unauthorized(plan: ServerSidePlan, base: URL, response: TransportResponse, isLoggedIn: boolean): UserError {

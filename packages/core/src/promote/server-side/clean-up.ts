@@ -15,11 +15,11 @@ export interface CleanUpContext {
 }
 
 /**
- * Removes the staging tags, after the release tags are set. Best effort: a tag that stays is a note, not an error, since nothing deploys it. It stays where no
- * release tag holds the image, and where it is not what this promotion set.
+ * Removes the staging tags, after the release tags are set. Best effort: a tag that stays is a note, not an error,
+ * since nothing deploys it. It stays where no release tag holds the image, and where it is not what this promotion set.
  *
- * By the specification the deletion of a tag leaves the manifest alone. A registry which takes it away as well would leave production without the image, so that is
- * looked at, and the manifests are put back.
+ * By the specification the deletion of a tag leaves the manifest alone. A registry which takes it away as well would
+ * leave production without the image, so that is looked at, and the manifests are put back.
  * @param manifests the image's, children before the index
  * @throws InfrastructureError `server-side-failed` where the image is gone from the destination and can't be put back
  */
@@ -31,14 +31,20 @@ export async function removeStagingTags(
 ): Promise<string[]> {
   const plainHttp = plainHttpRules(context.http);
   const transport = createTransport(context.http);
-  const authorized = createAuthorizedTransport(transport, createCredentialStore(context.http), { ...context.http, plainHttp });
+  const authorized = createAuthorizedTransport(transport, createCredentialStore(context.http), {
+    ...context.http,
+    plainHttp,
+  });
   const notes: string[] = [];
   try {
     if (releaseTags.length === 0)
-      notes.push(`the tag ${plan.stagingTag} stays at ${formatRepository(plan.to)}: no other tag holds the image there`);
+      notes.push(
+        `the tag ${plan.stagingTag} stays at ${formatRepository(plan.to)}: no other tag holds the image there`,
+      );
     for (const place of releaseTags.length === 0 ? [plan.from] : [plan.from, plan.to]) {
       const problem = await removeTag(place, plan, authorized, plainHttp, context).catch(describeError);
-      if (problem !== undefined) notes.push(`the tag ${plan.stagingTag} stays at ${formatRepository(place)}: ${problem}`);
+      if (problem !== undefined)
+        notes.push(`the tag ${plan.stagingTag} stays at ${formatRepository(place)}: ${problem}`);
     }
   } finally {
     await transport.close();
@@ -84,13 +90,18 @@ async function putBack(
     if (!isPut || image === undefined) return isPut;
     // Only where it is gone: somebody may have moved it on since.
     for (const tag of releaseTags) {
-      if ((await client.resolve({ ...plan.to, tag })) === undefined) await client.pushManifest(plan.to, image.bytes, image.mediaType, tag);
+      if ((await client.resolve({ ...plan.to, tag })) === undefined)
+        await client.pushManifest(plan.to, image.bytes, image.mediaType, tag);
     }
     return true;
   } catch (error) {
     throw new InfrastructureError(
       `${formatRepository(plan.to)}@${plan.digest} is incomplete since its staging tag was removed: ${describeError(error)}`,
-      { code: "server-side-failed", cause: error, wayOut: "Run the promotion again, and take serverSide out of the policy's environment." },
+      {
+        code: "server-side-failed",
+        cause: error,
+        wayOut: "Run the promotion again, and take serverSide out of the policy's environment.",
+      },
     );
   }
 }

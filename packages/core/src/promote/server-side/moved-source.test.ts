@@ -54,19 +54,26 @@ describe("is not read", () => {
     const third = parseRepository(`${registry.host}/other/shop`);
     expect(await reader.resolve({ ...third, digest: image.digest })).toBeUndefined();
     expect(await reader.hasBlob(third, blob.digest)).toBe(false);
-    await expect(reader.fetchManifest({ ...third, digest: image.digest })).rejects.toMatchObject({ code: "image-not-found" });
+    await expect(reader.fetchManifest({ ...third, digest: image.digest })).rejects.toMatchObject({
+      code: "image-not-found",
+    });
     await expect(reader.fetchBlob(third, blob)).rejects.toMatchObject({ code: "blob-not-found" });
   });
 
   test("where it is at neither, and the error names the source", async () => {
     expect(await reader.resolve({ ...from, digest: nothing })).toBeUndefined();
     const fetched = reader.fetchManifest({ ...from, digest: nothing });
-    await expect(fetched).rejects.toMatchObject({ code: "image-not-found", message: expect.stringContaining(from.name) });
+    await expect(fetched).rejects.toMatchObject({
+      code: "image-not-found",
+      message: expect.stringContaining(from.name),
+    });
   });
 
   test("where the source can't be asked: that says nothing about what is there", async () => {
     registry.faults = [{ path: "^/v2/quarantine/", action: { kind: "status", status: 500 } }];
-    await expect(reader.fetchManifest({ ...from, digest: image.digest })).rejects.toMatchObject({ code: "registry-error" });
+    await expect(reader.fetchManifest({ ...from, digest: image.digest })).rejects.toMatchObject({
+      code: "registry-error",
+    });
     await expect(reader.resolve({ ...from, digest: image.digest })).rejects.toMatchObject({ code: "registry-error" });
   });
 });
@@ -78,13 +85,22 @@ test("its referrers are those that stayed, and those that went along; of an imag
     await client.pushBlob(where, layer, () => bytes);
     const { mediaType, digest } = image;
     const subject = { mediaType, digest, size: image.bytes.byteLength };
-    const manifest = { schemaVersion: 2, mediaType, artifactType: "text/plain", config: layer, layers: [layer], subject };
+    const manifest = {
+      schemaVersion: 2,
+      mediaType,
+      artifactType: "text/plain",
+      config: layer,
+      layers: [layer],
+      subject,
+    };
     return client.pushManifest(where, new TextEncoder().encode(JSON.stringify(manifest)), mediaType);
   };
   const [stayed, went] = [await refer(from, "stayed"), await refer(to, "went along")];
-  const listed = async (): Promise<Digest[]> => (await reader.listReferrers(from, image.digest)).map(({ digest }) => digest);
+  const listed = async (): Promise<Digest[]> =>
+    (await reader.listReferrers(from, image.digest)).map(({ digest }) => digest);
   expect((await listed()).toSorted()).toEqual([stayed, went].toSorted());
-  for (const each of image.kind === "image" ? [image.manifest.config, ...image.manifest.layers] : []) await client.copyBlob(to, from, each);
+  for (const each of image.kind === "image" ? [image.manifest.config, ...image.manifest.layers] : [])
+    await client.copyBlob(to, from, each);
   await client.pushManifest(from, image.bytes, image.mediaType, image.digest);
   expect(await listed()).toEqual([stayed]);
 });

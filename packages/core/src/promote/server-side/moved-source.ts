@@ -3,11 +3,13 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { isSameRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 
 /**
- * A client that reads at `to` what is gone at `from`, by digest only: the same digest is the same bytes, wherever they are. A product that moves takes the image
- * away from where the promotion reads it, and may have been asked by a run that was killed since.
+ * A client that reads at `to` what is gone at `from`, by digest only: the same digest is the same bytes, wherever they
+ * are. A product that moves takes the image away from where the promotion reads it, and may have been asked by a run
+ * that was killed since.
  *
- * Referrers stay in the source's list, of whose image nothing is known any more; for an image that is gone there, the destination's are listed as well, for a
- * product that takes them along. Whoever believes none of them unverified loses nothing by it.
+ * Referrers stay in the source's list, of whose image nothing is known any more; for an image that is gone there, the
+ * destination's are listed as well, for a product that takes them along. Whoever believes none of them unverified loses
+ * nothing by it.
  */
 export function readWhereMoved(client: RegistryClient, from: Repository, to: Repository): RegistryClient {
   const isMoved = (repository: Repository): boolean => isSameRepository(repository, from);
@@ -15,7 +17,8 @@ export function readWhereMoved(client: RegistryClient, from: Repository, to: Rep
     try {
       return await read(repository);
     } catch (error) {
-      if (!isMoved(repository) || !isKnownError(error) || !["image-not-found", "blob-not-found"].includes(error.code)) throw error;
+      if (!isMoved(repository) || !isKnownError(error) || !["image-not-found", "blob-not-found"].includes(error.code))
+        throw error;
       return read(to).catch((second: unknown) => {
         // At neither place: what is said is about the one that was asked for.
         throw isKnownError(second) && second.code === error.code ? error : second;
@@ -30,13 +33,16 @@ export function readWhereMoved(client: RegistryClient, from: Repository, to: Rep
     fetchManifest: (reference) =>
       reference.digest === undefined
         ? client.fetchManifest(reference)
-        : orThere(reference, (where) => client.fetchManifest({ ...digestOf(reference), registry: where.registry, name: where.name })),
+        : orThere(reference, (where) =>
+            client.fetchManifest({ ...digestOf(reference), registry: where.registry, name: where.name }),
+          ),
     async resolve(reference, options) {
       const found = await client.resolve(reference, options);
       if (found !== undefined || reference.digest === undefined || !isMoved(reference)) return found;
       return client.resolve({ ...to, digest: reference.digest });
     },
-    fetchBlob: (repository, descriptor, maxBytes) => orThere(repository, (where) => client.fetchBlob(where, descriptor, maxBytes)),
+    fetchBlob: (repository, descriptor, maxBytes) =>
+      orThere(repository, (where) => client.fetchBlob(where, descriptor, maxBytes)),
     openBlob: (repository, descriptor) => orThere(repository, (where) => client.openBlob(where, descriptor)),
     hasBlob: async (repository, digest) =>
       (await client.hasBlob(repository, digest)) || (isMoved(repository) && (await client.hasBlob(to, digest))),

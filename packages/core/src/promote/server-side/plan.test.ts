@@ -49,16 +49,36 @@ function refusal(change: Partial<ServerSideFacts>): UserError {
 
 describe("refused", () => {
   test.each<[string, Partial<ServerSideFacts>, string]>([
-    ["an image of another repository", { from: parseRepository("acme.jfrog.io/docker-other-local/team/shop") }, "server-side-prefix"],
+    [
+      "an image of another repository",
+      { from: parseRepository("acme.jfrog.io/docker-other-local/team/shop") },
+      "server-side-prefix",
+    ],
     [
       "an image of a repository whose name begins alike",
       { from: parseRepository("acme.jfrog.io/docker-quarantine-local2/shop") },
       "server-side-prefix",
     ],
-    ["an image of another host", { from: parseRepository("other.example/docker-quarantine-local/team/shop") }, "server-side-prefix"],
-    ["a destination elsewhere", { to: parseRepository("acme.jfrog.io/docker-other-local/team/shop") }, "server-side-prefix"],
-    ["a repository that is the prefix itself", { to: parseRepository("acme.jfrog.io/docker-prod-local") }, "server-side-prefix"],
-    ["another name at the destination", { to: parseRepository("acme.jfrog.io/docker-prod-local/shop") }, "server-side-name"],
+    [
+      "an image of another host",
+      { from: parseRepository("other.example/docker-quarantine-local/team/shop") },
+      "server-side-prefix",
+    ],
+    [
+      "a destination elsewhere",
+      { to: parseRepository("acme.jfrog.io/docker-other-local/team/shop") },
+      "server-side-prefix",
+    ],
+    [
+      "a repository that is the prefix itself",
+      { to: parseRepository("acme.jfrog.io/docker-prod-local") },
+      "server-side-prefix",
+    ],
+    [
+      "another name at the destination",
+      { to: parseRepository("acme.jfrog.io/docker-prod-local/shop") },
+      "server-side-name",
+    ],
     ["a release tag like a staging tag", { tags: ["1.0.0", stagingTag] }, "input-invalid"],
   ])("%s", (_what, change, code) => {
     expect(refusal(change)).toMatchObject({ code, wayOut: expect.any(String) });
@@ -69,8 +89,14 @@ describe("refused", () => {
     ["a login in the URL", { url: "https://admin:secret@acme.jfrog.io/artifactory" }],
     ["a query in the URL", { url: "https://acme.jfrog.io/artifactory?a=b" }],
     ["another protocol", { url: "ftp://acme.jfrog.io/artifactory" }],
-    ["a prefix with the image's own path", { to: { key: "docker-prod-local", prefix: "acme.jfrog.io/docker-prod-local/team" } }],
-    ["a key that would lead elsewhere in the API", { to: { key: "docker/../admin", prefix: "acme.jfrog.io/docker-prod-local" } }],
+    [
+      "a prefix with the image's own path",
+      { to: { key: "docker-prod-local", prefix: "acme.jfrog.io/docker-prod-local/team" } },
+    ],
+    [
+      "a key that would lead elsewhere in the API",
+      { to: { key: "docker/../admin", prefix: "acme.jfrog.io/docker-prod-local" } },
+    ],
     ["copy for Nexus, which moves", { ...nexus, copy: true }],
     ["another product", { product: "quay" }],
   ])("by the policy's schema: %s", (_what, change) => {
@@ -85,7 +111,13 @@ describe("asked", () => {
     expect(made.promote).toEqual({
       method: "POST",
       url: "https://acme.jfrog.io/artifactory/api/docker/docker-quarantine-local/v2/promote",
-      body: { targetRepo: "docker-prod-local", dockerRepository: "team/shop", tag: stagingTag, targetTag: stagingTag, copy: true },
+      body: {
+        targetRepo: "docker-prod-local",
+        dockerRepository: "team/shop",
+        tag: stagingTag,
+        targetTag: stagingTag,
+        copy: true,
+      },
     });
     expect(made.moves).toBe(false);
     const moving = plan({ settings: settings({ copy: false }) });
@@ -130,7 +162,9 @@ describe("asked", () => {
 
   test("in words as well, in order", () => {
     const { steps } = plan({ settings: settings({ copy: false }) });
-    expect(steps[1]).toBe(`Artifactory moves team/shop:${stagingTag} from docker-quarantine-local to docker-prod-local`);
+    expect(steps[1]).toBe(
+      `Artifactory moves team/shop:${stagingTag} from docker-quarantine-local to docker-prod-local`,
+    );
     expect(steps).toHaveLength(5);
   });
 });

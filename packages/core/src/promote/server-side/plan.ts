@@ -17,7 +17,10 @@ export interface ServerSideFacts {
 
 const stagingPrefix = "goldenpath-staging-";
 
-/** A tag has 128 characters at most, and sha512 alone has as many: its first half is enough of a name, since what the tag points at is checked. */
+/**
+ * A tag has 128 characters at most, and sha512 alone has as many: its first half is enough of a name, since what the
+ * tag points at is checked.
+ */
 export function stagingTagOf(digest: Digest): string {
   return `${stagingPrefix}${digestAlgorithm(digest)}-${digestHex(digest).slice(0, 64)}`;
 }
@@ -27,10 +30,10 @@ export function isStagingTag(tag: string): boolean {
 }
 
 /**
- * Facts → what the product is asked. Neither product is asked to rename: Nexus can't, and an Artifactory that does not know `targetDockerRepository` would put the
- * image under another name than the one that was judged.
- * @throws UserError `server-side-prefix` (an image or a destination outside of the settings), `server-side-name` (the two have other names), `input-invalid` (a
- *   release tag that looks like a staging tag)
+ * Facts → what the product is asked. Neither product is asked to rename: Nexus can't, and an Artifactory that does not
+ * know `targetDockerRepository` would put the image under another name than the one that was judged.
+ * @throws UserError `server-side-prefix` (an image or a destination outside of the settings), `server-side-name` (the
+ *   two have other names), `input-invalid` (a release tag that looks like a staging tag)
  */
 export function planServerSide({ settings, from, to, digest, tags }: ServerSideFacts): ServerSidePlan {
   const product = findProduct(settings.product);
@@ -45,10 +48,13 @@ export function planServerSide({ settings, from, to, digest, tags }: ServerSideF
   }
   const staged = tags.find(isStagingTag);
   if (staged !== undefined) {
-    throw new UserError(`input 'tags' has '${staged}': tags that begin with ${stagingPrefix} are set and removed on the way`, {
-      code: "input-invalid",
-      wayOut: "Use a tag that is a version or a name.",
-    });
+    throw new UserError(
+      `input 'tags' has '${staged}': tags that begin with ${stagingPrefix} are set and removed on the way`,
+      {
+        code: "input-invalid",
+        wayOut: "Use a tag that is a version or a name.",
+      },
+    );
   }
   const stagingTag = stagingTagOf(digest);
   const url = settings.url.replace(/\/+$/, "");
@@ -71,7 +77,9 @@ export function planServerSide({ settings, from, to, digest, tags }: ServerSideF
     ...calls,
     steps: [
       `tag ${formatRepository(from)}@${digest} as ${stagingTag}, where it is not`,
-      ...(calls.search === undefined ? [] : [`see that a search in ${fromKey} finds ${image}:${stagingTag} and nothing else`]),
+      ...(calls.search === undefined
+        ? []
+        : [`see that a search in ${fromKey} finds ${image}:${stagingTag} and nothing else`]),
       `${title} ${verb} ${image}:${stagingTag} from ${fromKey} to ${toKey}`,
       `see that ${formatRepository(to)}:${stagingTag} is ${digest}, and that nothing else came along`,
       "copy what is missing there, verify, and set the release tags, as in every promotion",

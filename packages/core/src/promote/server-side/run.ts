@@ -17,22 +17,31 @@ export interface ServerSideContext {
 }
 
 export interface ServerSideOutcome {
-  /** `present`: it is at the destination, brought by somebody else. `nothing`: the product said yes, and the image is not there under the staging tag. */
+  /**
+   * `present`: it is at the destination, brought by somebody else. `nothing`: the product said yes, and the image is
+   * not there under the staging tag.
+   */
   did: "promoted" | "present" | "nothing";
   /** For the result of the promotion. */
   notes: string[];
 }
 
 /**
- * Has the product promote the image to a staging tag at the destination. No release tag is set, and nothing of what it did is believed: the digest behind the tag
- * is looked up, and the ordinary promotion then copies whatever is missing (of an index's children and the evidence nothing is known) and verifies all of it.
- * Whatever is against it is thrown before that. It can be stopped anywhere and run again: where the image is at the destination, the product is not asked.
+ * Has the product promote the image to a staging tag at the destination. No release tag is set, and nothing of what it
+ * did is believed: the digest behind the tag is looked up, and the ordinary promotion then copies whatever is missing
+ * (of an index's children and the evidence nothing is known) and verifies all of it. Whatever is against it is thrown
+ * before that. It can be stopped anywhere and run again: where the image is at the destination, the product is not
+ * asked.
  * @param image the manifest that was gated, as the source served it
- * @throws UserError `server-side-unauthorized`, `server-side-plain-http`; InfrastructureError `server-side-failed`, `server-side-unanswered`,
- *   `server-side-ambiguous`, `server-side-not-found`, `server-side-mismatch` (something else is behind the staging tag), `server-side-carried-more`, and
- *   what the client throws
+ * @throws UserError `server-side-unauthorized`, `server-side-plain-http`; InfrastructureError `server-side-failed`,
+ *   `server-side-unanswered`, `server-side-ambiguous`, `server-side-not-found`, `server-side-mismatch` (something else
+ *   is behind the staging tag), `server-side-carried-more`, and what the client throws
  */
-export async function runServerSide(plan: ServerSidePlan, image: Manifest, context: ServerSideContext): Promise<ServerSideOutcome> {
+export async function runServerSide(
+  plan: ServerSidePlan,
+  image: Manifest,
+  context: ServerSideContext,
+): Promise<ServerSideOutcome> {
   const { client } = context;
   const title = findProduct(plan.product).title;
   if (await isThere(plan, context)) {
@@ -49,10 +58,14 @@ export async function runServerSide(plan: ServerSidePlan, image: Manifest, conte
     if (await assertStaged(plan, context, true)) {
       return {
         did: "promoted",
-        notes: [...notes, `${title} ${plan.moves ? "moved" : "copied"} the image from ${plan.fromKey} to ${plan.toKey}`],
+        notes: [
+          ...notes,
+          `${title} ${plan.moves ? "moved" : "copied"} the image from ${plan.fromKey} to ${plan.toKey}`,
+        ],
       };
     }
-    if (await isThere(plan, context)) return { did: "present", notes: [...notes, "the image came to the destination meanwhile"] };
+    if (await isThere(plan, context))
+      return { did: "present", notes: [...notes, "the image came to the destination meanwhile"] };
     if ((await client.resolve({ ...plan.from, digest: plan.digest }, { wasThere: true })) === undefined) {
       throw failed(
         plan,
@@ -62,7 +75,10 @@ export async function runServerSide(plan: ServerSidePlan, image: Manifest, conte
     }
     return {
       did: "nothing",
-      notes: [...notes, `${title} said that it promoted the image, and it was not at the destination: all of it is copied`],
+      notes: [
+        ...notes,
+        `${title} said that it promoted the image, and it was not at the destination: all of it is copied`,
+      ],
     };
   } finally {
     await api.close();
@@ -73,7 +89,10 @@ async function isThere(plan: ServerSidePlan, { client }: ServerSideContext): Pro
   return (await client.resolve({ ...plan.to, digest: plan.digest })) !== undefined;
 }
 
-/** True where the staging tag is at the destination. @throws InfrastructureError `server-side-mismatch` where it is another image's */
+/**
+ * True where the staging tag is at the destination. @throws InfrastructureError `server-side-mismatch` where it is
+ * another image's
+ */
 async function assertStaged(plan: ServerSidePlan, { client }: ServerSideContext, isAfter: boolean): Promise<boolean> {
   const found = await client.resolve({ ...plan.to, tag: plan.stagingTag });
   if (found === undefined || found === plan.digest) return found !== undefined;
@@ -94,12 +113,15 @@ async function stage(plan: ServerSidePlan, image: Manifest, { client }: ServerSi
     await client.setTag(plan.from, plan.stagingTag, image, undefined);
   } catch (error) {
     if (!isKnownError(error) || error.code !== "tag-moved") throw error;
-    throw new InfrastructureError(`${formatRepository(plan.from)}:${plan.stagingTag} is another image than ${plan.digest}`, {
-      code: "server-side-mismatch",
-      cause: error,
-      safeToRetry: false,
-      wayOut: `See who sets tags of that name; remove ${plan.stagingTag} from ${formatRepository(plan.from)}, and run the promotion again.`,
-    });
+    throw new InfrastructureError(
+      `${formatRepository(plan.from)}:${plan.stagingTag} is another image than ${plan.digest}`,
+      {
+        code: "server-side-mismatch",
+        cause: error,
+        safeToRetry: false,
+        wayOut: `See who sets tags of that name; remove ${plan.stagingTag} from ${formatRepository(plan.from)}, and run the promotion again.`,
+      },
+    );
   }
 }
 
@@ -114,8 +136,9 @@ async function lookAround(plan: ServerSidePlan, { client }: ServerSideContext): 
 }
 
 /**
- * A product that took the image's whole repository along leaves the source's other tags at the destination, images that nobody has judged. A promotion of another
- * image at the same time can set a tag that the source has as well: it is then named without fault, and the next run passes.
+ * A product that took the image's whole repository along leaves the source's other tags at the destination, images that
+ * nobody has judged. A promotion of another image at the same time can set a tag that the source has as well: it is
+ * then named without fault, and the next run passes.
  * @throws InfrastructureError `server-side-carried-more`
  */
 async function assertNothingElse(
@@ -124,23 +147,28 @@ async function assertNothingElse(
   before: Surroundings,
   answer: ProductAnswer | undefined,
 ): Promise<void> {
-  const tags = (await client.listTags(plan.to)).filter((tag) => !before.there.has(tag) && before.here.has(tag) && !isStagingTag(tag));
+  const tags = (await client.listTags(plan.to)).filter(
+    (tag) => !before.there.has(tag) && before.here.has(tag) && !isStagingTag(tag),
+  );
   const others = [
     ...tags.map((tag) => `${formatRepository(plan.to)}:${tag}`),
     ...(answer === undefined ? [] : (findProduct(plan.product).findOthers?.(answer.text, plan) ?? [])),
   ];
   if (others.length === 0) return;
   const named = `${others.slice(0, 5).join(", ")}${others.length > 5 ? ` and ${others.length - 5} more` : ""}`;
-  throw new InfrastructureError(`${findProduct(plan.product).title} promoted more than the image: ${named}; no release tag was set`, {
-    code: "server-side-carried-more",
-    wayOut:
-      "Remove them from the destination unless somebody else promoted them just now, and take serverSide out of the policy's environment.",
-  });
+  throw new InfrastructureError(
+    `${findProduct(plan.product).title} promoted more than the image: ${named}; no release tag was set`,
+    {
+      code: "server-side-carried-more",
+      wayOut:
+        "Remove them from the destination unless somebody else promoted them just now, and take serverSide out of the policy's environment.",
+    },
+  );
 }
 
 /**
- * Asks until the image is at the destination. Before it asks again, it looks: an answer that was lost does not say that nothing was done. The answer, where there
- * was one.
+ * Asks until the image is at the destination. Before it asks again, it looks: an answer that was lost does not say that
+ * nothing was done. The answer, where there was one.
  */
 async function promote(
   api: ProductApi,
@@ -180,7 +208,8 @@ function notFound(plan: ServerSidePlan): InfrastructureError {
     `${findProduct(plan.product).title}' search does not find ${plan.image}:${plan.stagingTag} in ${plan.fromKey}, where it has been pushed`,
     {
       code: "server-side-not-found",
-      wayOut: "Check serverSide.from in the policy; if both are right, repair or rebuild the repository's search index.",
+      wayOut:
+        "Check serverSide.from in the policy; if both are right, repair or rebuild the repository's search index.",
     },
   );
 }
@@ -198,5 +227,8 @@ function refused(plan: ServerSidePlan, answer: ProductAnswer): InfrastructureErr
 }
 
 function failed(plan: ServerSidePlan, what: string, wayOut: string): InfrastructureError {
-  return new InfrastructureError(`${findProduct(plan.product).title} at ${plan.url} ${what}`, { code: "server-side-failed", wayOut });
+  return new InfrastructureError(`${findProduct(plan.product).title} at ${plan.url} ${what}`, {
+    code: "server-side-failed",
+    wayOut,
+  });
 }

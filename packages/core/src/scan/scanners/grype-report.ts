@@ -19,7 +19,9 @@ const matchSchema = z.looseObject({
     knownExploited: z.array(z.unknown()).nullish(),
   }),
   relatedVulnerabilities: z.array(related).nullish(),
-  matchDetails: z.array(z.looseObject({ fix: z.looseObject({ suggestedVersion: z.string().nullish() }).nullish() })).nullish(),
+  matchDetails: z
+    .array(z.looseObject({ fix: z.looseObject({ suggestedVersion: z.string().nullish() }).nullish() }))
+    .nullish(),
   artifact: z.looseObject({
     name: z.string().min(1),
     version: z.string(),
@@ -29,7 +31,9 @@ const matchSchema = z.looseObject({
   }),
 });
 
-/** What goldenpath reads of `grype -o json` (grype 0.121; the fields are stable since 0.80). The rest is kept as it is. */
+/**
+ * What goldenpath reads of `grype -o json` (grype 0.121; the fields are stable since 0.80). The rest is kept as it is.
+ */
 const reportSchema = z.looseObject({
   matches: z.array(matchSchema),
   ignoredMatches: z.array(z.unknown()).nullish(),
@@ -71,12 +75,21 @@ export function readGrypeFindings(report: GrypeReport): ScannerFinding[] {
   return report.matches.map(readMatch);
 }
 
-function readMatch({ vulnerability, relatedVulnerabilities, matchDetails, artifact }: GrypeReport["matches"][number]): ScannerFinding {
+function readMatch({
+  vulnerability,
+  relatedVulnerabilities,
+  matchDetails,
+  artifact,
+}: GrypeReport["matches"][number]): ScannerFinding {
   const locations = artifact.locations ?? [];
   const scores = (vulnerability.cvss ?? []).flatMap(({ metrics }) => metrics?.baseScore ?? []);
   const probabilities = (vulnerability.epss ?? []).map(({ epss }) => epss);
-  const suggested = (matchDetails ?? []).map(({ fix }) => fix?.suggestedVersion || undefined).find((version) => version !== undefined);
-  const urls = [vulnerability.dataSource, ...(vulnerability.urls ?? [])].filter((url) => url !== undefined && /^https?:\/\//.test(url));
+  const suggested = (matchDetails ?? [])
+    .map(({ fix }) => fix?.suggestedVersion || undefined)
+    .find((version) => version !== undefined);
+  const urls = [vulnerability.dataSource, ...(vulnerability.urls ?? [])].filter(
+    (url) => url !== undefined && /^https?:\/\//.test(url),
+  );
   return {
     id: vulnerability.id,
     aliases: unique((relatedVulnerabilities ?? []).map(({ id }) => id)).filter((id) => id !== vulnerability.id),
@@ -128,7 +141,9 @@ export function renderGrypeEvidence(children: readonly ReportedChild[]): Scanner
   const matches =
     scanned.length === 1
       ? first.report.matches
-      : scanned.flatMap(({ digest, platform, report }) => report.matches.map((match) => ({ ...match, child: digest, platform })));
+      : scanned.flatMap(({ digest, platform, report }) =>
+          report.matches.map((match) => ({ ...match, child: digest, platform })),
+        );
   const large = Buffer.byteLength(JSON.stringify(matches)) > evidenceDetailLimit;
   const { matches: _matches, descriptor, source: _source, ...rest } = first.report;
   return {
@@ -157,7 +172,12 @@ function withoutDetails(match: GrypeReport["matches"][number]): Record<string, u
   const { matchDetails: _details, vulnerability, relatedVulnerabilities, artifact, ...rest } = match;
   const { description: _description, ...found } = vulnerability;
   const { cpes: _cpes, licenses: _licenses, ...pkg } = artifact;
-  return { ...rest, vulnerability: found, relatedVulnerabilities: (relatedVulnerabilities ?? []).map(({ id }) => ({ id })), artifact: pkg };
+  return {
+    ...rest,
+    vulnerability: found,
+    relatedVulnerabilities: (relatedVulnerabilities ?? []).map(({ id }) => ({ id })),
+    artifact: pkg,
+  };
 }
 
 function unique(values: readonly string[]): string[] {

@@ -54,23 +54,33 @@ describe("a report that can't be read is an error and not a pass", () => {
     ["a match without a package", report([{ vulnerability: { id: "CVE-1" } }]), /matches\[0\]\.artifact/],
     [
       "its database not valid",
-      JSON.stringify({ matches: [], descriptor: { ...descriptor, db: { status: { valid: false, error: "checksum" } } } }),
+      JSON.stringify({
+        matches: [],
+        descriptor: { ...descriptor, db: { status: { valid: false, error: "checksum" } } },
+      }),
       /database is not valid \(checksum\)/,
     ],
   ];
   test.each(cases)("%s", (_name, text, message) => {
-    expect(() => parseGrypeReport(text)).toThrow(expect.objectContaining({ code: "scanner-report-invalid", name: "InfrastructureError" }));
+    expect(() => parseGrypeReport(text)).toThrow(
+      expect.objectContaining({ code: "scanner-report-invalid", name: "InfrastructureError" }),
+    );
     expect(() => parseGrypeReport(text)).toThrow(message);
   });
 });
 
 describe("findings", () => {
-  const read = (matches: object[], base?: string[]) => placeFindings(readGrypeFindings(parseGrypeReport(report(matches))), "grype", base);
+  const read = (matches: object[], base?: string[]) =>
+    placeFindings(readGrypeFindings(parseGrypeReport(report(matches))), "grype", base);
 
   test("in the one model", () => {
     expect(
       read(
-        [match({ vulnerability: { epss: [{ epss: 0.02 }, { epss: 0.5 }], knownExploited: [{ cve: "CVE-2021-23337" }] } })],
+        [
+          match({
+            vulnerability: { epss: [{ epss: 0.02 }, { epss: 0.5 }], knownExploited: [{ cve: "CVE-2021-23337" }] },
+          }),
+        ],
         ["sha256:base"],
       ),
     ).toEqual([
@@ -162,7 +172,11 @@ describe("what grype gets to see", () => {
       update: true,
     });
     expect(Object.keys(seen).filter((name) => seen[name] !== undefined && name in env)).toEqual(["HOME"]);
-    expect(seen).toMatchObject({ HOME: "/private", XDG_CONFIG_HOME: "/private", HTTPS_PROXY: "http://proxy.test:3128" });
+    expect(seen).toMatchObject({
+      HOME: "/private",
+      XDG_CONFIG_HOME: "/private",
+      HTTPS_PROXY: "http://proxy.test:3128",
+    });
   });
 
   test.each([
@@ -174,7 +188,11 @@ describe("what grype gets to see", () => {
       "/private",
       { directory: "/chosen", update },
     );
-    expect(seen).toMatchObject({ GRYPE_DB_CACHE_DIR: "/chosen", GRYPE_DB_AUTO_UPDATE: said, GRYPE_DB_VALIDATE_AGE: "false" });
+    expect(seen).toMatchObject({
+      GRYPE_DB_CACHE_DIR: "/chosen",
+      GRYPE_DB_AUTO_UPDATE: said,
+      GRYPE_DB_VALIDATE_AGE: "false",
+    });
     expect(seen).not.toHaveProperty("XDG_CACHE_HOME");
   });
 });
@@ -209,9 +227,17 @@ describe("a scanner that fails", () => {
   test.each([
     ["exits with 1", `echo 'failed to load vulnerability db' >&2; exit 1`, "scanner-failed"],
     ["exits with 1 after a whole report", `echo '${report([])}'; exit 1`, "scanner-failed"],
-    ["exits with 2, as for findings above a threshold that nobody set", `echo '${report([])}'; exit 2`, "scanner-failed"],
+    [
+      "exits with 2, as for findings above a threshold that nobody set",
+      `echo '${report([])}'; exit 2`,
+      "scanner-failed",
+    ],
     ["writes nothing and exits with 0", "exit 0", "scanner-report-invalid"],
-    ["cuts its report off and exits with 0", `printf '%s' '${report([match()]).slice(0, 200)}'`, "scanner-report-invalid"],
+    [
+      "cuts its report off and exits with 0",
+      `printf '%s' '${report([match()]).slice(0, 200)}'`,
+      "scanner-report-invalid",
+    ],
     ["is killed", "kill -9 $$", "process-killed"],
   ])("%s", async (_name, body, code) => {
     await expect(run(body)).rejects.toMatchObject({ name: "InfrastructureError", code });

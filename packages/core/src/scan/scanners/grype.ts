@@ -35,12 +35,17 @@ export const grypeDatabase: DatabaseKind = {
 };
 
 /**
- * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no `.grype.yaml` of the checkout can add ignore
- * rules, and an explicit environment, so that no `GRYPE_*` variable can.
+ * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no
+ * `.grype.yaml` of the checkout can add ignore rules, and an explicit environment, so that no `GRYPE_*` variable can.
  * @param given the program, where it was found before; else it is looked for, and its bytes are held to the lock's
  * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running the tool
  */
-export async function runGrype(sbomFile: string, context: Context, database: DatabasePlace, given?: FoundTool): Promise<ScannerRun> {
+export async function runGrype(
+  sbomFile: string,
+  context: Context,
+  database: DatabasePlace,
+  given?: FoundTool,
+): Promise<ScannerRun> {
   const tool = given ?? (await findPrivateTool("grype", context));
   const parameters = ["--output", "json"];
   const ended = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
@@ -59,11 +64,15 @@ export async function runGrype(sbomFile: string, context: Context, database: Dat
 }
 
 /**
- * Whether grype's data has a distribution in a version, by its own way of finding it (aliases, rolling releases): what it does not have is matched against nothing,
- * in silence. The database must be there already: after {@link runGrype}.
+ * Whether grype's data has a distribution in a version, by its own way of finding it (aliases, rolling releases): what
+ * it does not have is matched against nothing, in silence. The database must be there already: after {@link runGrype}.
  * @throws InfrastructureError `scanner-failed`, and those of finding and running the tool
  */
-async function isDistributionKnown({ name, version }: System, context: Context, database: DatabasePlace): Promise<boolean> {
+async function isDistributionKnown(
+  { name, version }: System,
+  context: Context,
+  database: DatabasePlace,
+): Promise<boolean> {
   // What os-release may hold by os-release(5); a colon is grype's own.
   if (!/^[A-Za-z0-9._-]+$/.test(name) || !/^[A-Za-z0-9._+~-]*$/.test(version)) return false;
   if (version === "" && !rollingDistributions.has(name)) return false;
@@ -72,17 +81,40 @@ async function isDistributionKnown({ name, version }: System, context: Context, 
   // Three numbers (Alpine's) it takes for an error there, and looks at two of them when it matches.
   const release = /^\d+\.\d+(?=\.\d)/.exec(version)?.[0] ?? version;
   const distro = release === "" ? name : `${name}:${release}`;
-  const args = ["db", "search", `--distro=${distro}`, "--pkg=goldenpath-asks-for-the-distribution-alone", "--output=json"];
+  const args = [
+    "db",
+    "search",
+    `--distro=${distro}`,
+    "--pkg=goldenpath-asks-for-the-distribution-alone",
+    "--output=json",
+  ];
   const ended = await startGrype(tool, args, context, { ...database, update: false });
   if (ended.exitCode === 0) return true;
   if (/\b(?:OS not present|invalid distro version)\b/i.test(ended.stderr)) return false;
   throw grypeFailed(tool, ended);
 }
 
-/** Of which os-release need not name a version: grype's own table of them (its database's `operating_system_specifier_overrides`, marked as rolling). */
-const rollingDistributions = new Set(["arch", "archlinux", "chainguard", "echo", "hummingbird", "minimos", "secureos", "wolfi"]);
+/**
+ * Of which os-release need not name a version: grype's own table of them (its database's
+ * `operating_system_specifier_overrides`, marked as rolling).
+ */
+const rollingDistributions = new Set([
+  "arch",
+  "archlinux",
+  "chainguard",
+  "echo",
+  "hummingbird",
+  "minimos",
+  "secureos",
+  "wolfi",
+]);
 
-function startGrype(tool: FoundTool, args: readonly string[], context: Context, database: DatabasePlace): Promise<ProcessResult> {
+function startGrype(
+  tool: FoundTool,
+  args: readonly string[],
+  context: Context,
+  database: DatabasePlace,
+): Promise<ProcessResult> {
   return startProgram(tool, args, context, (home) => grypeEnvironment(context.env, home, database));
 }
 
@@ -96,8 +128,15 @@ function grypeFailed(tool: FoundTool, ended: ProcessResult): InfrastructureError
   );
 }
 
-/** What grype gets to see: the database's place and how to reach its server, its own judgement of age off (the policy judges it), and nothing else. */
-export function grypeEnvironment(env: Context["env"], home: string, database: DatabasePlace): Record<string, string | undefined> {
+/**
+ * What grype gets to see: the database's place and how to reach its server, its own judgement of age off (the policy
+ * judges it), and nothing else.
+ */
+export function grypeEnvironment(
+  env: Context["env"],
+  home: string,
+  database: DatabasePlace,
+): Record<string, string | undefined> {
   return {
     ...pickNetworkEnvironment(env),
     HOME: home,

@@ -15,7 +15,8 @@ const timeout = 15 * 60 * 1000;
 const maxReportBytes = 256 * 1024 * 1024;
 
 /**
- * Runs a scanner's program in a private home and working directory, so that no configuration of the checkout can set findings aside.
+ * Runs a scanner's program in a private home and working directory, so that no configuration of the checkout can set
+ * findings aside.
  * @param environment all that the program gets to see, for that home
  */
 export async function startProgram(
@@ -40,15 +41,31 @@ export async function startProgram(
 
 /** What a program needs of the environment to reach a server. */
 export function pickNetworkEnvironment(env: Context["env"]): Record<string, string | undefined> {
-  const passed = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+  const passed = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+  ];
   return Object.fromEntries(passed.map((name) => [name, env[name]]));
 }
 
-export function programFailed(tool: FoundTool, { exitCode, stderr }: ProcessResult, wayOut?: string): InfrastructureError {
-  return new InfrastructureError(`${tool.name} ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`, {
-    code: "scanner-failed",
-    wayOut: wayOut ?? `Run the step again with debug logging on to see all that ${tool.name} says.`,
-  });
+export function programFailed(
+  tool: FoundTool,
+  { exitCode, stderr }: ProcessResult,
+  wayOut?: string,
+): InfrastructureError {
+  return new InfrastructureError(
+    `${tool.name} ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`,
+    {
+      code: "scanner-failed",
+      wayOut: wayOut ?? `Run the step again with debug logging on to see all that ${tool.name} says.`,
+    },
+  );
 }
 
 /** As a result names it. */

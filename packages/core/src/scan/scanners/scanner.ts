@@ -7,11 +7,17 @@ import type { DatabasePlace } from "../database.ts";
 import type { ScannerFinding } from "../finding.ts";
 import type { DatabaseFacts } from "../gate.ts";
 
-/** What finds vulnerabilities in an SBOM. Each is a file of this folder and a line in `table.ts`; all else of the scan knows them by this alone. */
+/**
+ * What finds vulnerabilities in an SBOM. Each is a file of this folder and a line in `table.ts`; all else of the scan
+ * knows them by this alone.
+ */
 export interface Scanner {
   /** In the input `scanner`, and in each of its findings. */
   name: string;
-  /** The programs that it runs, by their names in the tools' lock, or with an entry of their own. They are there before an image is catalogued. */
+  /**
+   * The programs that it runs, by their names in the tools' lock, or with an entry of their own. They are there before
+   * an image is catalogued.
+   */
   tools: readonly WantedTool[];
   /**
    * Where its vulnerability data lies in this run, told before anything is fetched.
@@ -20,13 +26,14 @@ export interface Scanner {
    */
   prepare(given: string | undefined, context: Context): Promise<DatabasePlace>;
   /**
-   * Matches an SBOM (a file of CycloneDX JSON) against its data. A program that failed, and a report that is not whole, is an error and never an empty list.
+   * Matches an SBOM (a file of CycloneDX JSON) against its data. A program that failed, and a report that is not whole,
+   * is an error and never an empty list.
    * @throws InfrastructureError `scanner-failed`, `scanner-report-invalid`, and those of finding and running its tools
    */
   scan(sbomFile: string, database: DatabasePlace, context: Context): Promise<ScannerRun>;
   /**
-   * Whether its data has a system in a version; asked after `scan`. What it does not have is matched against nothing, in silence. One that can't say says false:
-   * then the policy's owners decide.
+   * Whether its data has a system in a version; asked after `scan`. What it does not have is matched against nothing,
+   * in silence. One that can't say says false: then the policy's owners decide.
    */
   knowsSystem(system: System, database: DatabasePlace, context: Context): Promise<boolean>;
   describe: ScannerDescription;
@@ -69,9 +76,15 @@ export interface ScannerEvidence {
   report: Record<string, unknown>;
   /** Paths in the report of what was left out. */
   dropped: string[];
-  /** True where the report has `matches[].vulnerability.severity`, which readers count. Otherwise the counts are written beside it. */
+  /**
+   * True where the report has `matches[].vulnerability.severity`, which readers count. Otherwise the counts are written
+   * beside it.
+   */
   hasMatches: boolean;
 }
 
-/** Above this much JSON of what was found, a scanner leaves out of its evidence what explains it; each finding stays. Bytes. */
+/**
+ * Above this much JSON of what was found, a scanner leaves out of its evidence what explains it; each finding stays.
+ * Bytes.
+ */
 export const evidenceDetailLimit = 1024 * 1024;

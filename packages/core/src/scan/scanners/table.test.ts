@@ -4,7 +4,9 @@ import { chooseScanner, listScannerChoices, scanners } from "./table.ts";
 const table = [...scanners, { ...scanners[0], name: "shelf" } as (typeof scanners)[number]];
 
 test.each(["trove", "", "Shelf", "constructor"])("there is no scanner '%s'", (choice) => {
-  expect(() => chooseScanner(choice, table)).toThrow(expect.objectContaining({ name: "UserError", code: "input-invalid" }));
+  expect(() => chooseScanner(choice, table)).toThrow(
+    expect.objectContaining({ name: "UserError", code: "input-invalid" }),
+  );
 });
 
 test("an empty table has none for auto either", () => {

@@ -14,5 +14,7 @@ export function listScannerChoices(table: readonly Scanner[]): ["auto", ...strin
 export function chooseScanner(choice: string, table: readonly Scanner[]): Scanner {
   const chosen = choice === "auto" ? table[0] : table.find(({ name }) => name === choice);
   if (chosen !== undefined) return chosen;
-  throw new UserError(`input 'scanner' is '${choice}': expected one of ${listScannerChoices(table).join(", ")}`, { code: "input-invalid" });
+  throw new UserError(`input 'scanner' is '${choice}': expected one of ${listScannerChoices(table).join(", ")}`, {
+    code: "input-invalid",
+  });
 }

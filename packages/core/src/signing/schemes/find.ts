@@ -6,7 +6,9 @@ import { schemes } from "./schemes.ts";
 type Scheme = (typeof schemes)[number];
 export type SchemeKind = Scheme["kind"];
 
-type SchemasOf<Table extends readonly { signerSchema: unknown }[]> = { -readonly [Index in keyof Table]: Table[Index]["signerSchema"] };
+type SchemasOf<Table extends readonly { signerSchema: unknown }[]> = {
+  -readonly [Index in keyof Table]: Table[Index]["signerSchema"];
+};
 
 /** Of each scheme, in the table's order. */
 export const signerSchemas = schemes.map(({ signerSchema }) => signerSchema) as SchemasOf<typeof schemes>;

@@ -33,7 +33,10 @@ export const key = {
   trust,
 } as const satisfies SigningScheme<KeySignerFields>;
 
-/** The key itself: one key has many texts (line breaks, unused bits of base64, compressed points). Of what is no key, the text. */
+/**
+ * The key itself: one key has many texts (line breaks, unused bits of base64, compressed points). Of what is no key,
+ * the text.
+ */
 function describeKey(publicKey: string): string {
   try {
     const jwk = createPublicKey(publicKey).export({ format: "jwk" });
@@ -50,16 +53,23 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
   const keys = signers.flatMap(({ name, material }) =>
     material.kind === "key" ? [{ name, key: material.key, hint: publicKeyHint(material.key) }] : [],
   );
-  /** Who signed a bundle, by the bundle's digest: the same bytes lie at the source and at the destination, and with each child that they are about. */
+  /**
+   * Who signed a bundle, by the bundle's digest: the same bytes lie at the source and at the destination, and with each
+   * child that they are about.
+   */
   const known = new Map<Digest, string[]>();
-  /** The key that a bundle names is tried first, and where it holds, no other: a policy has no key twice. What it names is only where to begin. */
+  /**
+   * The key that a bundle names is tried first, and where it holds, no other: a policy has no key twice. What it names
+   * is only where to begin.
+   */
   const findSigners = (opened: OpenedBundle, digest: Digest): string[] => {
     const remembered = known.get(digest);
     if (remembered !== undefined) return remembered;
     const { content } = opened.bundle.verificationMaterial;
     const hint = content.$case === "publicKey" ? content.publicKey.hint : undefined;
     const hinted = keys.filter((each) => each.hint === hint && verifyBundle(opened, each.key));
-    const found = hinted.length > 0 ? hinted : keys.filter((each) => each.hint !== hint && verifyBundle(opened, each.key));
+    const found =
+      hinted.length > 0 ? hinted : keys.filter((each) => each.hint !== hint && verifyBundle(opened, each.key));
     const names = found.map(({ name }) => name);
     if (known.size >= maxRemembered) known.clear();
     known.set(digest, names);
@@ -91,7 +101,8 @@ const bundleAnnotations: ReadonlySet<string> = new Set([
 
 function findBundleLayer(manifest: ImageManifest): Descriptor | string {
   const { config } = manifest;
-  // The bundle's signature says nothing about what it is wrapped in: a wrapping that could carry something of its own is nobody's word.
+  // The bundle's signature says nothing about what it is wrapped in: a wrapping that could carry something of its own
+  // is nobody's word.
   if (config.mediaType !== mediaTypes.ociEmpty || config.digest !== emptyBlob.digest || config.size !== emptyBlob.size)
     return "its config is not the empty one, and a bundle has no other";
   const foreign = [manifest, config, ...manifest.layers]

@@ -12,7 +12,8 @@ export interface SchemeOpener {
   /** The inputs that it can't do without. */
   readonly needs: readonly (keyof SigningInputs)[];
   /**
-   * Before anything is asked of a registry: what is wrong with the inputs is found out at once, and secrets are masked from here on.
+   * Before anything is asked of a registry: what is wrong with the inputs is found out at once, and secrets are masked
+   * from here on.
    * @throws UserError what is wrong with them
    */
   open(inputs: SigningInputs, context: Context): Promise<Signer>;

@@ -13,8 +13,8 @@ export interface SignerFields {
 }
 
 /**
- * A way of signing: the half that decides whose word a statement is. `verify` and `promote` load it, so it has no private key and no code that signs; what
- * signs is a {@link SchemeOpener} in `openers.ts`.
+ * A way of signing: the half that decides whose word a statement is. `verify` and `promote` load it, so it has no
+ * private key and no code that signs; what signs is a {@link SchemeOpener} in `openers.ts`.
  */
 export interface SigningScheme<Own extends SignerFields = SignerFields> {
   /** In a policy's `signers.NAME.kind`, and in the input `signer`. */
@@ -23,23 +23,35 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
   readonly signerSchema: z.ZodType<Own>;
   /** What its evidence is, in messages: `a Sigstore bundle`. */
   readonly evidence: string;
-  /** How many levels of referrers its evidence has: 1 where what refers to the image holds the statement and its signature. */
+  /**
+   * How many levels of referrers its evidence has: 1 where what refers to the image holds the statement and its
+   * signature.
+   */
   readonly levels: number;
-  /** Whether what refers to an image is this scheme's, as its manifest says: by its artifact type. Several schemes may recognise the same. */
+  /**
+   * Whether what refers to an image is this scheme's, as its manifest says: by its artifact type. Several schemes may
+   * recognise the same.
+   */
   recognises(manifest: ImageManifest): boolean;
   /**
-   * Tags under which its evidence of an image lies, for a scheme whose evidence does not refer to the image by a field of its own, as cosign's did not before there
-   * were referrers. It goes along under the same tag.
+   * Tags under which its evidence of an image lies, for a scheme whose evidence does not refer to the image by a field
+   * of its own, as cosign's did not before there were referrers. It goes along under the same tag.
    */
   tags?(subject: Digest): readonly string[];
-  /** Of a signer in a policy, what no other signer may have as well: the field that says it, what it is called, and one text for all ways to write it. Never throws. */
+  /**
+   * Of a signer in a policy, what no other signer may have as well: the field that says it, what it is called, and one
+   * text for all ways to write it. Never throws.
+   */
   identify(signer: Own): { field: string; what: string; text: string };
   /**
    * A signer in a policy → what it is known by. `what` is how messages call it.
    * @throws UserError where it is no such thing, or of a kind that is not taken
    */
   materialOf(signer: Own, what: string): SignerMaterial;
-  /** What verifies evidence by these signers: those of the policy that are of this kind. It may remember what it has verified. */
+  /**
+   * What verifies evidence by these signers: those of the policy that are of this kind. It may remember what it has
+   * verified.
+   */
   trust(signers: readonly TrustedSigner[]): EvidenceVerifier;
 }
 
@@ -51,8 +63,9 @@ export interface TrustedSigner {
 
 export interface EvidenceVerifier {
   /**
-   * Evidence → what is signed in it, and by whom; or why it counts for nothing. Each statement is one payload, and has the names of all whose signature holds.
-   * Whatever is not understood, or could carry something of its own beside what is signed, is a reason. Errors are of `read` alone.
+   * Evidence → what is signed in it, and by whom; or why it counts for nothing. Each statement is one payload, and has
+   * the names of all whose signature holds. Whatever is not understood, or could carry something of its own beside what
+   * is signed, is a reason. Errors are of `read` alone.
    */
   verify(found: FoundReferrer, read: ReadBlob): Promise<readonly SignedPayload[] | { reason: string }>;
 }
@@ -60,7 +73,10 @@ export interface EvidenceVerifier {
 /** A blob of the repository, checked; one over {@link maxBundleBytes} is refused. */
 export type ReadBlob = (blob: Descriptor) => Promise<Uint8Array>;
 
-/** A manifest that refers to an image, or to another referrer; that it does was seen in the manifest itself. Or what lies under a scheme's tag. */
+/**
+ * A manifest that refers to an image, or to another referrer; that it does was seen in the manifest itself. Or what
+ * lies under a scheme's tag.
+ */
 export interface FoundReferrer {
   /** With its artifact type and its annotations. */
   descriptor: Descriptor;

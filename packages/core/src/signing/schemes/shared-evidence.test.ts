@@ -9,7 +9,8 @@ import { attachStatement } from "../attach.ts";
 import { collectEvidence } from "../collect.ts";
 import { unknownKeyReason } from "../predicates.ts";
 
-// Schemes whose evidence is of one type: the key's, its twin, and one that takes none of it, as one for certificates takes no bundle with a key.
+// Schemes whose evidence is of one type: the key's, its twin, and one that takes none of it, as one for certificates
+// takes no bundle with a key.
 vi.mock("./schemes.ts", async (original) => {
   const { schemes } = await original<typeof import("./schemes.ts")>();
   const { z } = await import("zod");
@@ -39,7 +40,12 @@ const collect = async (by: keyof typeof keys, signers: Record<string, { kind: st
   expect(image.mediaType).toBe(mediaTypes.ociManifest);
   const statement = statementAbout(repository, [image.digest]);
   await attachStatement(registry.client, { repository, image, children: [] }, statement, keys[by].signer, new Date());
-  const { statements, rejected } = await collectEvidence(registry.client, repository, image.digest, signers as Policy["signers"]);
+  const { statements, rejected } = await collectEvidence(
+    registry.client,
+    repository,
+    image.digest,
+    signers as Policy["signers"],
+  );
   return { signers: statements.map((each) => each.signers), reasons: rejected.map(({ reason }) => reason) };
 };
 
@@ -50,7 +56,10 @@ describe("evidence that several schemes recognise", () => {
   });
 
   test("is nothing where the one that somebody signs with takes none of it", async () => {
-    expect(await collect("own", { c: of("choosy", "own") })).toEqual({ signers: [], reasons: ["it has no certificate"] });
+    expect(await collect("own", { c: of("choosy", "own") })).toEqual({
+      signers: [],
+      reasons: ["it has no certificate"],
+    });
   });
 
   test.each<[string, string[]]>([

@@ -48,9 +48,14 @@ interface Buildpackage extends Buildpack {
 export function parseBuildpackage(labels: Readonly<Record<string, string>>, where: string): Buildpackage {
   const metadata = readLabel(labels, metadataLabel, metadataSchema, where);
   const layers = readLabel(labels, layersLabel, layersSchema, where);
-  const members = Object.entries(layers).flatMap(([id, versions]) => Object.keys(versions).map((version) => ({ id, version })));
+  const members = Object.entries(layers).flatMap(([id, versions]) =>
+    Object.keys(versions).map((version) => ({ id, version })),
+  );
   if (!members.some((member) => member.id === metadata.id && member.version === metadata.version)) {
-    throw invalid(where, `its label ${layersLabel} does not have the buildpack that it is, ${formatBuildpack(metadata)}`);
+    throw invalid(
+      where,
+      `its label ${layersLabel} does not have the buildpack that it is, ${formatBuildpack(metadata)}`,
+    );
   }
   return { id: metadata.id, version: metadata.version, members };
 }
@@ -100,8 +105,10 @@ interface FetchBuildpacksOptions {
 }
 
 /**
- * Fetches pinned buildpackages and unpacks them below `directory`, which exists, is empty and is nobody else's to write.
- * @throws UserError `buildpackage-malformed`, `buildpackage-unsafe`, `buildpackage-too-large`, `platform-missing`, and what the client throws
+ * Fetches pinned buildpackages and unpacks them below `directory`, which exists, is empty and is nobody else's to
+ * write.
+ * @throws UserError `buildpackage-malformed`, `buildpackage-unsafe`, `buildpackage-too-large`, `platform-missing`, and
+ *   what the client throws
  */
 export async function fetchBuildpacks(
   references: readonly (Reference & { digest: Digest })[],
@@ -118,7 +125,10 @@ export async function fetchBuildpacks(
     const buildpackage = parseBuildpackage(config.config?.Labels ?? {}, where);
     const diffIds = config.rootfs.diff_ids;
     const total = manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
-    const task = ports.progress.start(`fetch buildpack ${formatBuildpack(buildpackage)}`, { amount: total, unit: "bytes" });
+    const task = ports.progress.start(`fetch buildpack ${formatBuildpack(buildpackage)}`, {
+      amount: total,
+      unit: "bytes",
+    });
     try {
       for (const [index, layer] of manifest.layers.entries()) {
         const diffId = diffIds[index];
@@ -126,7 +136,11 @@ export async function fetchBuildpacks(
         if (diffId === undefined || unpacked.has(diffId)) continue;
         unpacked.add(diffId);
         const content = countBytes(await client.openBlob(reference, layer), (bytes) => task.advance(bytes));
-        await unpackBuildpackLayer(tree, { content, mediaType: layer.mediaType, digest: layer.digest, diffId, where }, signal);
+        await unpackBuildpackLayer(
+          tree,
+          { content, mediaType: layer.mediaType, digest: layer.digest, diffId, where },
+          signal,
+        );
       }
       for (const member of buildpackage.members) await requireMember(directory, member, where);
       task.done(`${formatBuildpack(buildpackage)}, ${reference.digest}`);
@@ -145,10 +159,17 @@ async function requireMember(directory: string, member: Buildpack, where: string
     (stats) => stats.isFile(),
     () => false,
   );
-  if (!isFile) throw invalid(where, `its layers do not have ${join("/cnb/buildpacks", buildpackFolder(member), "buildpack.toml")}`);
+  if (!isFile)
+    throw invalid(
+      where,
+      `its layers do not have ${join("/cnb/buildpacks", buildpackFolder(member), "buildpack.toml")}`,
+    );
 }
 
-async function* countBytes(content: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncIterable<Uint8Array> {
+async function* countBytes(
+  content: AsyncIterable<Uint8Array>,
+  count: (bytes: number) => void,
+): AsyncIterable<Uint8Array> {
   for await (const chunk of content) {
     count(chunk.byteLength);
     yield chunk;

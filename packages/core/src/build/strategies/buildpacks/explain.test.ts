@@ -47,12 +47,13 @@ describe("explainFailure", () => {
     expect(error.message).toContain("the last line");
   });
 
-  it.each(["UNAUTHORIZED: authentication required", "DENIED: requested access", "PUT https://r.test/v2/: 403 Forbidden"])(
-    "knows a refused login: %s",
-    (line) => {
-      expect(explainFailure("export", 62, [line])).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
-    },
-  );
+  it.each([
+    "UNAUTHORIZED: authentication required",
+    "DENIED: requested access",
+    "PUT https://r.test/v2/: 403 Forbidden",
+  ])("knows a refused login: %s", (line) => {
+    expect(explainFailure("export", 62, [line])).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
+  });
 
   it("does not take a buildpack's own 403 for the registry's", () => {
     expect(explainFailure("build", 51, ["npm error 403 Forbidden"])).toMatchObject({ code: "buildpack-failed" });

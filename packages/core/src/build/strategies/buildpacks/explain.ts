@@ -21,7 +21,10 @@ interface DetectAnswer {
   output: string[];
 }
 
-/** The lifecycle's account of a detection that failed: `======== Output: id@version ========`, lines, and `fail: id@version` under `Results`. */
+/**
+ * The lifecycle's account of a detection that failed: `======== Output: id@version ========`, lines, and `fail:
+ * id@version` under `Results`.
+ */
 export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
   const outputs = new Map<string, string[]>();
   const answers = new Map<string, DetectAnswer["answer"]>();
@@ -44,24 +47,33 @@ export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
 }
 
 /**
- * A phase that ended with another exit code than 0 → the error to throw. The codes are the Platform API's: 11 and 12 an API that is not supported, 20–29
- * detect, 30–39 analyze, 50–59 build, 60–69 export. Detection and the buildpacks are about the application, so those are its author's to act on.
+ * A phase that ended with another exit code than 0 → the error to throw. The codes are the Platform API's: 11 and 12 an
+ * API that is not supported, 20–29 detect, 30–39 analyze, 50–59 build, 60–69 export. Detection and the buildpacks are
+ * about the application, so those are its author's to act on.
  */
-export function explainFailure(phase: Phase, exitCode: number, lines: readonly string[]): UserError | InfrastructureError {
+export function explainFailure(
+  phase: Phase,
+  exitCode: number,
+  lines: readonly string[],
+): UserError | InfrastructureError {
   const output = lines.slice(-shownLines).join("\n");
   const tail = output === "" ? "" : `:\n${output}`;
   if (exitCode === 20 || exitCode === 21) return explainDetection(exitCode, lines, tail);
   if (exitCode === 51) {
     return new UserError(`a buildpack failed to build the application${tail}`, {
       code: "buildpack-failed",
-      wayOut: "The whole output is in the log above. What a buildpack needs beyond the files is given by the input 'env'.",
+      wayOut:
+        "The whole output is in the log above. What a buildpack needs beyond the files is given by the input 'env'.",
     });
   }
   if (exitCode === 11 || exitCode === 12) {
-    return new UserError(`the lifecycle does not support the ${exitCode === 11 ? "platform" : "buildpack"} API that is asked for${tail}`, {
-      code: "lifecycle-api",
-      wayOut: "Have the policy name a version of the buildpack that this goldenpath's lifecycle can run.",
-    });
+    return new UserError(
+      `the lifecycle does not support the ${exitCode === 11 ? "platform" : "buildpack"} API that is asked for${tail}`,
+      {
+        code: "lifecycle-api",
+        wayOut: "Have the policy name a version of the buildpack that this goldenpath's lifecycle can run.",
+      },
+    );
   }
   if (/\b(?:UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden)\b/.test(output)) {
     return new UserError(`the registry does not let the build ${phase === "export" ? "push" : "in"}${tail}`, {
@@ -79,7 +91,9 @@ export function explainFailure(phase: Phase, exitCode: number, lines: readonly s
 function explainDetection(exitCode: 20 | 21, lines: readonly string[], tail: string): UserError {
   const answers = parseDetectAnswers(lines);
   const listed = answers.map(({ buildpack, answer, output }) => {
-    const verdict = { fail: "does not fit", skip: "does not fit, and is not needed", err: "failed", pass: "fits" }[answer];
+    const verdict = { fail: "does not fit", skip: "does not fit, and is not needed", err: "failed", pass: "fits" }[
+      answer
+    ];
     const reasons = output.slice(-shownLines);
     return `  ${buildpack} ${verdict}${reasons.length === 0 ? " (and gives no reason)" : `: ${reasons.join("\n    ")}`}`;
   });

@@ -48,6 +48,8 @@ describe("parseReport", () => {
   });
 
   it("finds the digest", () => {
-    expect(parseReport(`[image]\ntags = ["r.test/app:1"]\ndigest = "${fakeDigest("d")}"\nmanifest-size = 12\n`)).toBe(fakeDigest("d"));
+    expect(parseReport(`[image]\ntags = ["r.test/app:1"]\ndigest = "${fakeDigest("d")}"\nmanifest-size = 12\n`)).toBe(
+      fakeDigest("d"),
+    );
   });
 });

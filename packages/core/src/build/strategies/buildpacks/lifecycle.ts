@@ -41,13 +41,16 @@ interface LifecycleRun {
 /**
  * Runs the real lifecycle phase by phase, without a daemon, and returns the digest that it pushed.
  *
- * Why phases and not `creator`: the buildpacks run strangers' code (an application's install scripts), and creator runs them as children of a process that
- * has the registry's login in its environment. Here `detect` and `build` get none and run in a room of their own, as a user of their own where there is root; `analyze`,
- * before them, and `export`, after they and all that they started are gone, have the login. As root those two start as root and give it up by themselves after they
- * have read it. Without a room (`host-unisolated`), what an ordinary user's build leaves running in a session of its own can look at this user's processes and files.
+ * Why phases and not `creator`: the buildpacks run strangers' code (an application's install scripts), and creator runs
+ * them as children of a process that has the registry's login in its environment. Here `detect` and `build` get none
+ * and run in a room of their own, as a user of their own where there is root; `analyze`, before them, and `export`,
+ * after they and all that they started are gone, have the login. As root those two start as root and give it up by
+ * themselves after they have read it. Without a room (`host-unisolated`), what an ordinary user's build leaves running
+ * in a session of its own can look at this user's processes and files.
  *
- * `restore` is left out: there is no cache, and nothing of an earlier image is used. A launch cache that builds share is a way for one build to change
- * another; a buildpack could also take over a layer of the image that is under the tag now, whoever made that.
+ * `restore` is left out: there is no cache, and nothing of an earlier image is used. A launch cache that builds share
+ * is a way for one build to change another; a buildpack could also take over a layer of the image that is under the tag
+ * now, whoever made that.
  * @throws UserError `nothing-detected`, `detect-failed`, `buildpack-failed`, `lifecycle-api`, `registry-unauthorized`
  * @throws InfrastructureError `lifecycle-analyze` … `lifecycle-export`, `lifecycle-output-invalid`
  */
@@ -58,7 +61,11 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   // The application, which may be large, only changes hands for those who write to it.
   await workspace.handOver(workspace.user, workspace.layers, workspace.home, workspace.temporary, workspace.handover);
   const order = await writeControlFile(workspace, "order.toml", run.order);
-  const runToml = await writeControlFile(workspace, "run.toml", `${stringify({ images: [{ image: formatRepository(run.runImage) }] })}\n`);
+  const runToml = await writeControlFile(
+    workspace,
+    "run.toml",
+    `${stringify({ images: [{ image: formatRepository(run.runImage) }] })}\n`,
+  );
   // From a default place below the layers buildpacks could write it themselves.
   const projectMetadata = await writeControlFile(workspace, "project-metadata.toml", "");
   const user = ["-uid", String(workspace.user.uid), "-gid", String(workspace.user.gid)];
@@ -67,24 +74,63 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   if (first === undefined) throw new TypeError("a build has at least one tag");
 
   await runPhase(run, "analyze", [
-    ...["-analyzed", file("analyzed.toml"), "-layers", workspace.layers, "-run", runToml, "-run-image", formatReference(run.runImage)],
+    ...[
+      "-analyzed",
+      file("analyzed.toml"),
+      "-layers",
+      workspace.layers,
+      "-run",
+      runToml,
+      "-run-image",
+      formatReference(run.runImage),
+    ],
     ...["-skip-layers", ...user, ...insecure, ...others.flatMap((tag) => ["-tag", tag]), first],
   ]);
-  // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and with that choose another run image.
+  // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and
+  // with that choose another run image.
   const analyzedText = keepRunImage(await readHandedOver(file("analyzed.toml")), formatReference(run.runImage));
   const analyzed = await writeControlFile(workspace, "analyzed.toml", analyzedText);
 
   await workspace.handOver(builder);
   await runPhase(run, "detect", [
-    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform, "-buildpacks", workspace.buildpacks],
-    ...["-order", order, "-run", runToml, "-analyzed", analyzed, "-group", file("group.toml"), "-plan", file("plan.toml")],
+    ...[
+      "-app",
+      workspace.app,
+      "-layers",
+      workspace.layers,
+      "-platform",
+      workspace.platform,
+      "-buildpacks",
+      workspace.buildpacks,
+    ],
+    ...[
+      "-order",
+      order,
+      "-run",
+      runToml,
+      "-analyzed",
+      analyzed,
+      "-group",
+      file("group.toml"),
+      "-plan",
+      file("plan.toml"),
+    ],
     ...["-generated", workspace.empty, "-extensions", workspace.empty, "-build-config", workspace.empty],
   ]);
   const group = await writeControlFile(workspace, "group.toml", await readHandedOver(file("group.toml")));
   const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(file("plan.toml")));
 
   await runPhase(run, "build", [
-    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform, "-buildpacks", workspace.buildpacks],
+    ...[
+      "-app",
+      workspace.app,
+      "-layers",
+      workspace.layers,
+      "-platform",
+      workspace.platform,
+      "-buildpacks",
+      workspace.buildpacks,
+    ],
     ...["-group", group, "-plan", plan, "-analyzed", analyzed, "-build-config", workspace.empty],
   ]);
 
@@ -92,7 +138,8 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   await runPhase(run, "export", [
     ...["-app", workspace.app, "-layers", workspace.layers, "-group", group],
     ...["-analyzed", await writeControlFile(workspace, "analyzed.toml", analyzedText)],
-    // The default, below the layers, is a way for a buildpack to add any layer to the image as if an extension of the builder had.
+    // The default, below the layers, is a way for a buildpack to add any layer to the image as if an extension of the
+    // builder had.
     ...["-extended", workspace.empty],
     ...["-launcher", run.launcher, "-launcher-sbom", workspace.empty, "-project-metadata", projectMetadata],
     ...["-run", runToml, "-report", file("report.toml"), ...user, ...insecure, first, ...others],
@@ -110,7 +157,8 @@ async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]
     TMPDIR: workspace.temporary,
     CNB_PLATFORM_API: platformApi,
     CNB_NO_COLOR: "true",
-    // The lifecycle would ask the clouds' own credential services as well; logins come from Docker's configuration alone.
+    // The lifecycle would ask the clouds' own credential services as well; logins come from Docker's configuration
+    // alone.
     ...(isTrusted
       ? {
           CNB_REGISTRY_AUTH: run.registryAuth,
@@ -150,7 +198,11 @@ async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]
 const maxPhaseOutput = 256 * 1024 * 1024;
 
 const analyzedSchema = z.looseObject({
-  "run-image": z.looseObject({ reference: z.string(), image: z.string().optional(), target: z.record(z.string(), z.unknown()).optional() }),
+  "run-image": z.looseObject({
+    reference: z.string(),
+    image: z.string().optional(),
+    target: z.record(z.string(), z.unknown()).optional(),
+  }),
 });
 
 /**
@@ -165,7 +217,9 @@ export function keepRunImage(text: string, expected: string): string {
   return `${stringify({ "run-image": { reference, ...(image === undefined ? {} : { image }), ...(target === undefined ? {} : { target }) } })}\n`;
 }
 
-const reportSchema = z.looseObject({ image: z.looseObject({ digest: z.custom<Digest>(isDigest, "expected a digest") }) });
+const reportSchema = z.looseObject({
+  image: z.looseObject({ digest: z.custom<Digest>(isDigest, "expected a digest") }),
+});
 
 /** @throws InfrastructureError `lifecycle-output-invalid` */
 export function parseReport(text: string): Digest {
@@ -183,5 +237,8 @@ function parseOutput(text: string, name: string): unknown {
 }
 
 function invalidOutput(name: string, why: string, cause?: unknown): InfrastructureError {
-  return new InfrastructureError(`the lifecycle's ${name} can't be used: ${why}`, { code: "lifecycle-output-invalid", cause });
+  return new InfrastructureError(`the lifecycle's ${name} can't be used: ${why}`, {
+    code: "lifecycle-output-invalid",
+    cause,
+  });
 }

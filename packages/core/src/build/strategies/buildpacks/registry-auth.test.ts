@@ -4,7 +4,9 @@ import { expect, it } from "vitest";
 import { renderRegistryAuth } from "./registry-auth.ts";
 
 const render = async (logins: Record<string, Credential>, repositories: Repository[]): Promise<unknown> =>
-  JSON.parse(await renderRegistryAuth({ find: async ({ registry, name }) => logins[`${registry}/${name}`] }, repositories));
+  JSON.parse(
+    await renderRegistryAuth({ find: async ({ registry, name }) => logins[`${registry}/${name}`] }, repositories),
+  );
 
 it("has the logins for these hosts and for no others", async () => {
   const logins: Record<string, Credential> = {

@@ -3,8 +3,9 @@ import { type Credential, encodeBasic } from "@goldenpath/registry-client/docker
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 
 /**
- * The logins for these repositories, the first one's host first, as the lifecycle takes them: a JSON object host → header (Platform API,
- * `CNB_REGISTRY_AUTH`). It knows one login a host, so where several repositories of a host have different ones, the first repository's is taken.
+ * The logins for these repositories, the first one's host first, as the lifecycle takes them: a JSON object host →
+ * header (Platform API, `CNB_REGISTRY_AUTH`). It knows one login a host, so where several repositories of a host have
+ * different ones, the first repository's is taken.
  */
 export async function renderRegistryAuth(store: CredentialStore, repositories: readonly Repository[]): Promise<string> {
   const headers: Record<string, string> = {};

@@ -76,7 +76,11 @@ async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, l
   const { plan, source, context, plainHttp } = job;
   const { ports, env, signal } = context;
   const own = { ...source.project.env, ...job.variables };
-  const environment = selectBuildEnvironment(env, sandbox === undefined ? own : { ...sandbox.variables, ...own }, sandbox !== undefined);
+  const environment = selectBuildEnvironment(
+    env,
+    sandbox === undefined ? own : { ...sandbox.variables, ...own },
+    sandbox !== undefined,
+  );
   await writePlatformVariables(workspace, { TMPDIR: workspace.temporary, ...environment.platform });
   return runLifecycle({
     workspace,
@@ -85,7 +89,10 @@ async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, l
     lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
     launcher: await workspace.placeProgram(launcher.path, "launcher"),
     environment: environment.process,
-    registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), [plan.repository, plan.runImage.reference]),
+    registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), [
+      plan.repository,
+      plan.runImage.reference,
+    ]),
     insecureRegistries: [plan.repository.registry, plan.runImage.reference.registry].filter(
       (host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index,
     ),

@@ -37,8 +37,8 @@ interface FoundSbom {
 }
 
 /**
- * The CycloneDX SBOMs that the buildpacks made, from the image's own SBOM layer: that is what went into the registry, checked against its digest, and not a
- * folder that the build could still write to. Empty where there is none.
+ * The CycloneDX SBOMs that the buildpacks made, from the image's own SBOM layer: that is what went into the registry,
+ * checked against its digest, and not a folder that the build could still write to. Empty where there is none.
  */
 export async function fetchBuildSboms(
   client: RegistryClient,
@@ -65,7 +65,8 @@ export async function fetchBuildSboms(
     for (const event of of) take(event);
   };
   const read = await readImageLayer(client, image.reference, layer, diffId, budget, { events }, signal);
-  if (read.diffId !== diffId) throw falseLayer(`the SBOM layer of ${formatReference(image.reference)}`, diffId, read.diffId);
+  if (read.diffId !== diffId)
+    throw falseLayer(`the SBOM layer of ${formatReference(image.reference)}`, diffId, read.diffId);
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
@@ -82,14 +83,16 @@ function findSbomLayer({ config, manifest }: ChildFacts): ChildFacts["manifest"]
 }
 
 /**
- * Several documents → one; a single one stays as it is, byte for byte. A component that two documents have is there once; a `bom-ref` that two documents use
- * for different things gets the path of its document in front. Documents that are not CycloneDX are left out, with a warning.
+ * Several documents → one; a single one stays as it is, byte for byte. A component that two documents have is there
+ * once; a `bom-ref` that two documents use for different things gets the path of its document in front. Documents that
+ * are not CycloneDX are left out, with a warning.
  * @returns undefined where nothing is left
  */
 export function mergeSboms(found: readonly FoundSbom[], log: Ports["log"]): string | undefined {
   const documents = found.flatMap(({ path, text }) => {
     const bom = parseBom(text);
-    if (bom === undefined) log.warning(`the SBOM ${path} that a buildpack made is not CycloneDX in JSON: it is left out`);
+    if (bom === undefined)
+      log.warning(`the SBOM ${path} that a buildpack made is not CycloneDX in JSON: it is left out`);
     return bom === undefined ? [] : [{ path, text, bom }];
   });
   const [only] = documents;
@@ -110,7 +113,8 @@ export function mergeSboms(found: readonly FoundSbom[], log: Ports["log"]): stri
         renamed.set(ref, target);
         owner.set(target, identity);
       }
-      if (known === undefined) components.set(identity, ref === undefined ? each : { ...each, "bom-ref": renamed.get(ref) ?? ref });
+      if (known === undefined)
+        components.set(identity, ref === undefined ? each : { ...each, "bom-ref": renamed.get(ref) ?? ref });
     }
     const target = (ref: string): string => renamed.get(ref) ?? ref;
     for (const { ref, dependsOn } of bom.dependencies ?? []) {

@@ -1,4 +1,14 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -30,7 +40,11 @@ async function* inPieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
 }
 
-async function unpack(entries: readonly Entry[] | Buffer, limits?: UnpackLimits, tree = createTree(root, limits)): Promise<void> {
+async function unpack(
+  entries: readonly Entry[] | Buffer,
+  limits?: UnpackLimits,
+  tree = createTree(root, limits),
+): Promise<void> {
   const bytes = Buffer.isBuffer(entries) ? entries : await tar(entries);
   const layer = {
     content: inPieces(gzipSync(bytes)),
@@ -55,7 +69,10 @@ describe("what is refused", () => {
     ["has a name that only begins alike", [{ name: "cnb/buildpacks2/acme_node/1.0.0/x", content: "x" }]],
     ["is a file where the folder of buildpacks is", [{ name: "cnb/buildpacks", content: "x" }]],
     ["is a file where a buildpack's folder is", [{ name: "cnb/buildpacks/acme_node", content: "x" }]],
-    ["is a link where a version's folder is", [{ name: "cnb/buildpacks/acme_node/1.0.0", type: "symlink", linkname: "2.0.0" }]],
+    [
+      "is a link where a version's folder is",
+      [{ name: "cnb/buildpacks/acme_node/1.0.0", type: "symlink", linkname: "2.0.0" }],
+    ],
     ["is a link to an absolute path", [{ name: at("link"), type: "symlink", linkname: "/etc/passwd" }]],
     ["is a link out of its buildpack", [{ name: at("bin/link"), type: "symlink", linkname: "../../2.0.0/bin/build" }]],
     ["is a link that climbs after a name", [{ name: at("a/link"), type: "symlink", linkname: "b/../../x" }]],
@@ -126,7 +143,9 @@ describe("what is refused", () => {
 
   it("is a layer of too many entries", async () => {
     const entries = Array.from({ length: 6 }, (_, index) => ({ name: at(String(index)), content: "" }));
-    await expect(unpack(entries, { bytes: 1_000_000, entries: 5 })).rejects.toMatchObject({ code: "buildpackage-too-large" });
+    await expect(unpack(entries, { bytes: 1_000_000, entries: 5 })).rejects.toMatchObject({
+      code: "buildpackage-too-large",
+    });
   });
 
   it("is not a layer of just as many as there may be", async () => {
@@ -137,7 +156,9 @@ describe("what is refused", () => {
 
   it("is a bomb, before it is unpacked to its end", async () => {
     const tree = createTree(root, { bytes: 1_000_000, entries: 10 });
-    await expect(unpack(await tar([{ name: at("zeros"), content: "\0".repeat(20_000_000) }]), undefined, tree)).rejects.toMatchObject({
+    await expect(
+      unpack(await tar([{ name: at("zeros"), content: "\0".repeat(20_000_000) }]), undefined, tree),
+    ).rejects.toMatchObject({
       code: "buildpackage-too-large",
     });
     expect(tree.budget.bytes).toBeLessThan(1_200_000);
@@ -172,7 +193,9 @@ describe("what is refused", () => {
       diffId: digestOf(bytes),
       where: "the test",
     };
-    await expect(unpackBuildpackLayer(createTree(root), layer)).rejects.toMatchObject({ code: "buildpackage-malformed" });
+    await expect(unpackBuildpackLayer(createTree(root), layer)).rejects.toMatchObject({
+      code: "buildpackage-malformed",
+    });
   });
 
   it("is a media type that is no tar", async () => {
@@ -225,7 +248,8 @@ describe("what is unpacked", () => {
     ["application/vnd.docker.image.rootfs.diff.tar.zstd", zstdCompressSync],
     [
       "application/vnd.oci.image.layer.v1.tar+zstd",
-      (bytes: Buffer) => Buffer.concat([zstdCompressSync(bytes.subarray(0, 1000)), zstdCompressSync(bytes.subarray(1000))]),
+      (bytes: Buffer) =>
+        Buffer.concat([zstdCompressSync(bytes.subarray(0, 1000)), zstdCompressSync(bytes.subarray(1000))]),
     ],
   ])("may be %s", async (mediaType, compress) => {
     const bytes = await tar([{ name: at("x"), content: "y".repeat(5000) }]);

@@ -17,8 +17,8 @@ export interface UnpackLimits {
 const defaultUnpackLimits: UnpackLimits = { bytes: 4 * 1024 ** 3, entries: 200_000 };
 
 /**
- * What has been written below a folder so far, and what has been counted. Paths are looked up here and not on the disk, so that nothing is ever written
- * through a link, whoever made it.
+ * What has been written below a folder so far, and what has been counted. Paths are looked up here and not on the disk,
+ * so that nothing is ever written through a link, whoever made it.
  */
 interface UnpackedTree {
   /** The folder that stands for `/cnb/buildpacks`. */
@@ -37,15 +37,24 @@ interface LayerSource extends DescribedLayer {
 }
 
 /**
- * Unpacks one layer of a buildpackage, which holds `/cnb/buildpacks/<id>/<version>/…` and nothing else. Owners, times and special bits are not taken over.
- * @throws UserError `buildpackage-unsafe` (an entry elsewhere, a link that leads out of its buildpack, a device, one path twice), `buildpackage-too-large`
+ * Unpacks one layer of a buildpackage, which holds `/cnb/buildpacks/<id>/<version>/…` and nothing else. Owners, times
+ * and special bits are not taken over.
+ * @throws UserError `buildpackage-unsafe` (an entry elsewhere, a link that leads out of its buildpack, a device, one
+ *   path twice), `buildpackage-too-large`
  * @throws InfrastructureError `digest-mismatch`, `buildpackage-malformed`
  */
-export async function unpackBuildpackLayer(tree: UnpackedTree, layer: LayerSource, signal?: AbortSignal): Promise<void> {
+export async function unpackBuildpackLayer(
+  tree: UnpackedTree,
+  layer: LayerSource,
+  signal?: AbortSignal,
+): Promise<void> {
   if (findLayerType(layer.mediaType) === undefined) {
-    throw new UserError(`${layer.where}: a layer has the media type ${layer.mediaType}, which is no tar archive that goldenpath reads`, {
-      code: "buildpackage-malformed",
-    });
+    throw new UserError(
+      `${layer.where}: a layer has the media type ${layer.mediaType}, which is no tar archive that goldenpath reads`,
+      {
+        code: "buildpackage-malformed",
+      },
+    );
   }
   let writing: OpenEntry | undefined;
   const take = async (event: TarEvent): Promise<void> => {
@@ -75,10 +84,13 @@ export async function unpackBuildpackLayer(tree: UnpackedTree, layer: LayerSourc
     await writing?.file?.close();
   }
   if (read.diffId !== layer.diffId) {
-    throw new InfrastructureError(`${layer.where}: a layer's content has the digest ${read.diffId}, and its config says ${layer.diffId}`, {
-      code: "digest-mismatch",
-      safeToRetry: false,
-    });
+    throw new InfrastructureError(
+      `${layer.where}: a layer's content has the digest ${read.diffId}, and its config says ${layer.diffId}`,
+      {
+        code: "digest-mismatch",
+        safeToRetry: false,
+      },
+    );
   }
 }
 
@@ -158,7 +170,10 @@ function readText(name: string, unsafe: (why: string) => UserError): string {
 }
 
 /** An entry's path below `/cnb/buildpacks`; undefined for that folder and its parents. */
-function pathInBuildpacks(entry: Pick<TarEntry, "path" | "kind">, unsafe: (why: string) => UserError): string | undefined {
+function pathInBuildpacks(
+  entry: Pick<TarEntry, "path" | "kind">,
+  unsafe: (why: string) => UserError,
+): string | undefined {
   const name = readText(entry.path, unsafe);
   const parts = name.split("/").filter((part) => part !== "");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
@@ -167,7 +182,8 @@ function pathInBuildpacks(entry: Pick<TarEntry, "path" | "kind">, unsafe: (why: 
   if (parts.some((part) => part.startsWith(".wh."))) throw unsafe("it removes something of a lower layer");
   const isParent = parts.length <= 2 && ["", "cnb", "cnb/buildpacks"].includes(parts.join("/"));
   if (isParent && entry.kind === "directory") return undefined;
-  if (isParent || parts[0] !== "cnb" || parts[1] !== "buildpacks") throw unsafe("a buildpackage has nothing outside /cnb/buildpacks");
+  if (isParent || parts[0] !== "cnb" || parts[1] !== "buildpacks")
+    throw unsafe("a buildpackage has nothing outside /cnb/buildpacks");
   return parts.slice(2).join("/");
 }
 
@@ -186,15 +202,21 @@ async function makeDirectories(tree: UnpackedTree, path: string, unsafe: (why: s
   }
 }
 
-/** `..` may only lead: further on it would climb from wherever a link before it leads to, which no look at the text can tell. */
+/**
+ * `..` may only lead: further on it would climb from wherever a link before it leads to, which no look at the text can
+ * tell.
+ */
 function checkLinkTarget(path: string, target: string, unsafe: (why: string) => UserError): void {
-  if (target === "" || target.startsWith("/") || target.includes("\0")) throw unsafe(`it is a link to '${target}', which is not relative`);
+  if (target === "" || target.startsWith("/") || target.includes("\0"))
+    throw unsafe(`it is a link to '${target}', which is not relative`);
   const parts = target.split("/").filter((part) => part !== "" && part !== ".");
   const climbs = parts.findIndex((part) => part !== "..");
-  if (climbs !== -1 && parts.slice(climbs).includes("..")) throw unsafe(`it is a link to '${target}', with '..' after a name`);
+  if (climbs !== -1 && parts.slice(climbs).includes(".."))
+    throw unsafe(`it is a link to '${target}', with '..' after a name`);
   const resolved = posix.join(posix.dirname(path), target);
   const root = rootOf(path);
-  if (resolved !== root && !resolved.startsWith(`${root}/`)) throw unsafe(`it is a link to '${target}', outside its buildpack`);
+  if (resolved !== root && !resolved.startsWith(`${root}/`))
+    throw unsafe(`it is a link to '${target}', outside its buildpack`);
 }
 
 function rootOf(path: string): string {
@@ -221,9 +243,12 @@ function tooLarge(where: string, why: string): UserError {
 }
 
 function malformed(where: string, cause: unknown): InfrastructureError {
-  return new InfrastructureError(`${where}: a layer cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`, {
-    code: "buildpackage-malformed",
-    cause,
-    safeToRetry: false,
-  });
+  return new InfrastructureError(
+    `${where}: a layer cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      code: "buildpackage-malformed",
+      cause,
+      safeToRetry: false,
+    },
+  );
 }

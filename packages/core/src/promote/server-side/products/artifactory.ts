@@ -11,7 +11,9 @@ const settingsSchema = z.strictObject({
   copy: z
     .boolean()
     .default(true)
-    .describe("false moves: the image may be gone from where it was. Its evidence stays there, and is copied as always."),
+    .describe(
+      "false moves: the image may be gone from where it was. Its evidence stays there, and is copied as always.",
+    ),
 });
 
 /** https://jfrog.com/help/r/jfrog-rest-apis/promote-docker-image */

@@ -2,7 +2,9 @@ import type { z } from "zod";
 import type { Product } from "./product.ts";
 import { products } from "./products.ts";
 
-type SchemasOf<Table extends readonly { settingsSchema: unknown }[]> = { -readonly [Index in keyof Table]: Table[Index]["settingsSchema"] };
+type SchemasOf<Table extends readonly { settingsSchema: unknown }[]> = {
+  -readonly [Index in keyof Table]: Table[Index]["settingsSchema"];
+};
 export type ServerSidePromotion = z.output<(typeof products)[number]["settingsSchema"]>;
 
 /** Of each product, in the table's order. */

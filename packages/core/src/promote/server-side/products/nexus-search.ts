@@ -7,22 +7,27 @@ import type { SendCall, ServerSidePlan } from "./product.ts";
 
 /** As the search API has it; what else is in an item is of no concern. */
 const pageSchema = z.looseObject({
-  items: z.array(z.looseObject({ repository: z.string(), format: z.string(), name: z.string(), version: z.string().nullish() })),
+  items: z.array(
+    z.looseObject({ repository: z.string(), format: z.string(), name: z.string(), version: z.string().nullish() }),
+  ),
   continuationToken: z.string().nullish(),
 });
 type Component = z.infer<typeof pageSchema>["items"][number];
 
 const movedSchema = z.looseObject({
-  data: z.looseObject({ "components moved": z.array(z.looseObject({ name: z.string(), version: z.string().nullish() })) }),
+  data: z.looseObject({
+    "components moved": z.array(z.looseObject({ name: z.string(), version: z.string().nullish() })),
+  }),
 });
 
 /** A search for one tag of one image has one page. */
 const maxPages = 20;
 
 /**
- * What the search finds, all pages of it, is what the move would move: it has to be the one image. False where it finds nothing (yet: the search is an index
- * of its own, which may be behind the repository).
- * @throws InfrastructureError `server-side-ambiguous` (more than the image, or a list without an end), `server-side-failed` (an answer that is no list)
+ * What the search finds, all pages of it, is what the move would move: it has to be the one image. False where it finds
+ * nothing (yet: the search is an index of its own, which may be behind the repository).
+ * @throws InfrastructureError `server-side-ambiguous` (more than the image, or a list without an end),
+ *   `server-side-failed` (an answer that is no list)
  */
 export async function findStaged(send: SendCall, plan: ServerSidePlan): Promise<boolean> {
   const { search } = plan;
@@ -33,7 +38,8 @@ export async function findStaged(send: SendCall, plan: ServerSidePlan): Promise<
       {
         code: "server-side-ambiguous",
         safeToRetry: false,
-        wayOut: "Look at what the search finds, or take serverSide out of the policy's environment: the image is then copied.",
+        wayOut:
+          "Look at what the search finds, or take serverSide out of the policy's environment: the image is then copied.",
       },
     );
   const found: Component[] = [];
@@ -46,7 +52,8 @@ export async function findStaged(send: SendCall, plan: ServerSidePlan): Promise<
     );
     found.push(...page.items);
     const other = found.find((component) => !isStaged(component, plan));
-    if (other !== undefined) throw ambiguous(`finds ${printable(`${other.name}:${other.version ?? ""} of ${other.repository}`)} as well`);
+    if (other !== undefined)
+      throw ambiguous(`finds ${printable(`${other.name}:${other.version ?? ""} of ${other.repository}`)} as well`);
     if (found.length > 1) throw ambiguous(`finds it ${found.length} times`);
     token = page.continuationToken;
     if (token === undefined || token === null) return found.length === 1;
@@ -80,7 +87,10 @@ async function fetchPage(send: SendCall, plan: ServerSidePlan, url: string): Pro
   }
 }
 
-/** What the answer to a move says was moved and is not the image; nothing where it does not say, since the destination is looked at in any case. */
+/**
+ * What the answer to a move says was moved and is not the image; nothing where it does not say, since the destination
+ * is looked at in any case.
+ */
 export function findOthersMoved(text: string, plan: ServerSidePlan): string[] {
   let json: unknown;
   try {

@@ -21,7 +21,12 @@ export const nexus = {
   settingsSchema,
   moves: () => true,
   plan: ({ from, to }, { url, image, tag }) => {
-    const query = new URLSearchParams({ repository: from.key, format: "docker", "docker.imageName": image, "docker.imageTag": tag });
+    const query = new URLSearchParams({
+      repository: from.key,
+      format: "docker",
+      "docker.imageName": image,
+      "docker.imageTag": tag,
+    });
     return {
       search: { method: "GET", url: `${url}/service/rest/v1/search?${query}` },
       promote: { method: "POST", url: `${url}/service/rest/v1/staging/move/${encodeURIComponent(to.key)}?${query}` },

@@ -3,13 +3,18 @@ import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { prefixText } from "../../../policy/schema-text.ts";
 
-const repositoryKey = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected a repository key: letters, digits, and . _ -");
+const repositoryKey = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected a repository key: letters, digits, and . _ -");
 
 /** A repository of a registry product, by the product's own name and as image references have it. */
 export const keyedRepositorySchema = z.strictObject({
   key: repositoryKey.describe("The product's name for the repository, such as docker-prod-local."),
   prefix: prefixText
-    .refine((text) => text.split("/").length <= 2, "expected HOST/KEY, KEY.HOST or HOST:PORT, without the image's own path")
+    .refine(
+      (text) => text.split("/").length <= 2,
+      "expected HOST/KEY, KEY.HOST or HOST:PORT, without the image's own path",
+    )
     .describe("How references to its images begin: HOST/KEY, KEY.HOST or HOST:PORT, by how the product is set up."),
 });
 
@@ -48,7 +53,9 @@ export interface ServerSideCalls {
   promote: ServerSideCall;
 }
 
-/** What the product is asked, in words and as requests: a part of the promotion's plan, and of what a dry run prints. */
+/**
+ * What the product is asked, in words and as requests: a part of the promotion's plan, and of what a dry run prints.
+ */
 export interface ServerSidePlan extends ServerSideCalls {
   product: string;
   /** Of its API, with no slash at the end. */
@@ -60,7 +67,9 @@ export interface ServerSidePlan extends ServerSideCalls {
   fromKey: string;
   toKey: string;
   image: string;
-  /** The product knows images by tag. This one's name is made from the digest, so that it means one image and no other. */
+  /**
+   * The product knows images by tag. This one's name is made from the digest, so that it means one image and no other.
+   */
   stagingTag: string;
   /** True where the product takes the image away from where it was. */
   moves: boolean;
@@ -72,8 +81,8 @@ export interface ServerSidePlan extends ServerSideCalls {
 export type SendCall = (call: ServerSideCall) => Promise<ProductAnswer>;
 
 /**
- * A registry product that promotes by itself. What it says is believed of nothing: it is asked for one image under one tag, and the promotion then looks at what is
- * there, completes it, and verifies all of it.
+ * A registry product that promotes by itself. What it says is believed of nothing: it is asked for one image under one
+ * tag, and the promotion then looks at what is there, completes it, and verifies all of it.
  */
 export interface Product<Settings extends ProductSettings = ProductSettings> {
   /** In the policy. */
@@ -84,8 +93,9 @@ export interface Product<Settings extends ProductSettings = ProductSettings> {
   /** Whether it takes the image away from where it was. */
   moves(settings: Settings): boolean;
   /**
-   * What it is asked, for `image` (the product's own name for it, the same in both repositories) and the one tag. Never without the tag: the whole repository would
-   * go along, with every tag that anybody gave anything in quarantine. `url` has no slash at the end.
+   * What it is asked, for `image` (the product's own name for it, the same in both repositories) and the one tag. Never
+   * without the tag: the whole repository would go along, with every tag that anybody gave anything in quarantine.
+   * `url` has no slash at the end.
    */
   plan(settings: Settings, asked: { url: string; image: string; tag: string }): ServerSideCalls;
   /** Where it promotes what a search finds: whether the search finds the one image, and nothing else. */

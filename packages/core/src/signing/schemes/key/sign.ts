@@ -26,7 +26,8 @@ export function createKeySigner(privateKey: KeyObject): KeySigner {
     publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
     sign: async (data) => signBytes("sha256", data, { key: privateKey, dsaEncoding: "der" }),
     async seal(statement, existing) {
-      const bytes = existing === undefined ? await signStatement(statement, signer) : await existing.read(existing.bundle);
+      const bytes =
+        existing === undefined ? await signStatement(statement, signer) : await existing.read(existing.bundle);
       return {
         bundle: { mediaType: mediaTypes.sigstoreBundle, bytes },
         carry: async (subject, bundle, created) => [
@@ -42,8 +43,13 @@ export function createKeySigner(privateKey: KeyObject): KeySigner {
   return signer;
 }
 
-/** Statement → the bytes of a Sigstore bundle v0.3: a DSSE envelope, signed with a key, without log entry or timestamp. */
-export async function signStatement(statement: Statement, signer: Pick<KeySigner, "material" | "sign">): Promise<Uint8Array> {
+/**
+ * Statement → the bytes of a Sigstore bundle v0.3: a DSSE envelope, signed with a key, without log entry or timestamp.
+ */
+export async function signStatement(
+  statement: Statement,
+  signer: Pick<KeySigner, "material" | "sign">,
+): Promise<Uint8Array> {
   const payload = Buffer.from(encodeStatement(statement));
   const signature = await signer.sign(dsse.preAuthEncoding(intotoPayloadType, payload));
   const bundle = toDSSEBundle({
@@ -52,12 +58,16 @@ export async function signStatement(statement: Statement, signer: Pick<KeySigner
     signature: Buffer.from(signature),
     keyHint: publicKeyHint(signer.material.key),
   });
-  // cosign passes over a signature whose key id is not its own name for the key; it writes none itself, and the hint stands beside the envelope.
+  // cosign passes over a signature whose key id is not its own name for the key; it writes none itself, and the hint
+  // stands beside the envelope.
   for (const each of bundle.content.dsseEnvelope.signatures) each.keyid = "";
   return new TextEncoder().encode(JSON.stringify(bundleToJSON(bundle)));
 }
 
-/** The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided on them. */
+/**
+ * The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided
+ * on them.
+ */
 function encodeReferrer(subject: Descriptor, bundle: Descriptor, predicateType: string, created: string): Uint8Array {
   const manifest = {
     schemaVersion: 2,

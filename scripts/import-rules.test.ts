@@ -52,6 +52,8 @@ describe("imports point one way", () => {
     ["packages/core/src/build/strategies/not-yet-written/judge.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/build/strategies/not-yet-written.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/build/strategies/not-yet-written.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/signing/schemes/not-yet-written.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/signing/schemes/not-yet-written.ts", "node:fs/promises"],
     ["packages/core/src/base/identify.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/base/decide.ts", "undici"],
     ["packages/core/src/scan/gate.ts", "../tools/finder.ts"],
@@ -70,6 +72,7 @@ describe("imports point one way", () => {
     ["packages/core/src/gate/verify.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/scan/scanners/not-yet-written.ts", "@goldenpath/foundation/exec/run"],
     ["packages/core/src/build/strategies/not-yet-written/run.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/signing/schemes/not-yet-written/open.ts", "node:fs/promises"],
     ["packages/runner/src/ports.ts", "@actions/core"],
     ["actions/scan/src/index.ts", "@goldenpath/core/verbs/scan"],
   ])("%s may import %s", (path, module) => expect(isRefused(path, module)).toBe(false));

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { buildpacks, listBuildpacks } from "@goldenpath/core/build/strategies/buildpacks";
 import { runGate } from "@goldenpath/core/gate/verify";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { buildPointerStatement, findPointerRepository, planActivation } from "@goldenpath/core/policy/pointer";
@@ -8,6 +9,7 @@ import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { createPointerReader } from "@goldenpath/core/promote/in-force";
 import { preparePromotion } from "@goldenpath/core/promote/promote";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { buildProvenance } from "@goldenpath/core/signing/provenance";
 import { encodeStatement } from "@goldenpath/core/signing/statement";
 import type { Statement, VerifiedStatement } from "@goldenpath/core/signing/types";
 import {
@@ -198,6 +200,30 @@ describe("a recorded chain", () => {
         timeVerified: summary.timeVerified,
         inputs: inputs.map((input) => ({ uri: input.uri, digest: `sha256:${input.digest.sha256}` as Digest })),
         tools: [],
+      });
+      expect(Buffer.from(encodeStatement(made)).toString()).toBe(await recorded(found));
+    });
+
+    test("what the build was made from", async () => {
+      const found = (await statements()).find(({ statement }) => statement.predicateType === predicateTypes.provenance);
+      if (found === undefined) return expect.unreachable();
+      const time = new Date(recordedAt.getTime() - 60_000);
+      const made = buildProvenance({
+        image: {
+          repository: { registry: quarantine.registry, name: quarantine.name },
+          digest,
+          children: children(found.statement),
+        },
+        source: { repository: "https://github.com/acme/shop", commit: "a".repeat(40), ref: "refs/heads/main" },
+        buildEnvironment: "host",
+        buildType: buildpacks.buildType,
+        builders: policy.policy.build.builders,
+        bases: [],
+        materials: listBuildpacks(policy.policy.build.builders),
+        policy: { uri: policy.uri, digest: policy.digest, serial: 5 },
+        builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
+        startedOn: time,
+        finishedOn: time,
       });
       expect(Buffer.from(encodeStatement(made)).toString()).toBe(await recorded(found));
     });

@@ -12,6 +12,7 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import {
   attachEvidence,
@@ -24,7 +25,7 @@ import {
   type TestKeys,
 } from "@goldenpath/testing/chain";
 import { renderSigners } from "@goldenpath/testing/signers";
-import { pushTinyImage, pushTinyIndex, tinyLayer } from "@goldenpath/testing/tiny-image";
+import { pushTinyImage, pushTinyIndex, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { createDetachedSigner } from "./detached-scheme.ts";
 
 /** Who signs apart from the statement; the scan's signer has a key as ever. */
@@ -91,20 +92,7 @@ export async function openSchemeWorld(change: (policy: string) => string = (poli
     policyText,
     policy,
     writePolicy,
-    async pushBoth(content) {
-      const repository = { registry: server.host, name: "quarantine/shop" };
-      const children = [];
-      for (const architecture of ["amd64", "arm64"]) {
-        children.push(
-          await pushTinyImage(client, repository, [base, await tinyLayer({ "app/index.js": content })], {
-            architecture,
-          }),
-        );
-      }
-      const digest = await pushTinyIndex(client, repository, children);
-      const size = (await client.fetchManifest({ ...repository, digest })).bytes.byteLength;
-      return describeTarget(repository, { mediaType: mediaTypes.ociIndex, digest, size }, children);
-    },
+    pushBoth: (content) => pushBoth(client, { registry: server.host, name: "quarantine/shop" }, base, content),
     async attachOthers(image, age = 60_000) {
       const own = { ...keys, build: { ...keys.build, signer: detachedKeys.build.signer as KeySigner } };
       const pieces: readonly Piece[] = ["provenance", "sbom", "scan", "scanVerdict"];
@@ -132,6 +120,23 @@ export async function openSchemeWorld(change: (policy: string) => string = (poli
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+async function pushBoth(
+  client: RegistryClient,
+  repository: Repository,
+  base: TinyLayer,
+  content: string,
+): Promise<TestImage> {
+  const children = [];
+  for (const architecture of ["amd64", "arm64"]) {
+    children.push(
+      await pushTinyImage(client, repository, [base, await tinyLayer({ "app/index.js": content })], { architecture }),
+    );
+  }
+  const digest = await pushTinyIndex(client, repository, children);
+  const size = (await client.fetchManifest({ ...repository, digest })).bytes.byteLength;
+  return describeTarget(repository, { mediaType: mediaTypes.ociIndex, digest, size }, children);
 }
 
 async function makeDetachedKey(root: string, name: Guest): Promise<DetachedKey> {

@@ -10,7 +10,6 @@ export const coordinates = {
   repository: ownRepository,
   npmPackage: "@goldenpath-ci/goldenpath",
   image: "ghcr.io/goldenpath-ci/goldenpath",
-  tools: "ghcr.io/goldenpath-ci/goldenpath-tools",
 } as const;
 
 /** The version that every package of this repository has. */

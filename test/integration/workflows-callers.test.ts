@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   expression,
@@ -6,7 +8,9 @@ import {
   keyOf,
   passphraseOf,
   places,
+  projectRoot,
   readWorkflow,
+  readWorkflows,
   stages,
   type Workflow,
 } from "../support/workflows.ts";
@@ -66,10 +70,26 @@ describe("an application's caller", () => {
   });
 });
 
+test("examples pin what they call by a commit, with its release beside it", () => {
+  const texts = readWorkflows()
+    .filter(({ path }) => path.startsWith("examples/"))
+    .map(({ path }) => readFileSync(join(projectRoot, path), "utf8"));
+  const pins = texts.flatMap((text) =>
+    [...text.matchAll(/uses: (?<what>\S+)@(?<ref>\S+)(?<rest>.*)$/gm)].map(({ groups }) => groups ?? {}),
+  );
+  expect(pins.length).toBeGreaterThan(5);
+  for (const { what, ref = "", rest } of pins) {
+    expect({ what, pinned: /^[0-9a-f]{40}$/.test(ref), rest }).toEqual({
+      what,
+      pinned: true,
+      rest: expect.stringMatching(/^ # v(?:\d+\.\d+\.\d+|X\.Y\.Z)$/),
+    });
+  }
+});
+
 /**
- * What a caller must grant, per workflow. GitHub ends a run in `startup_failure` where a called job asks for more than
- * its caller has, so one more permission here breaks every caller: it is for the next major version, with an upgrade
- * note.
+ * What a caller must grant, per workflow. GitHub ends a run in `startup_failure` where a called job asks for more than its caller has, so one more permission
+ * here breaks every caller: it is for the next major version, with an upgrade note.
  */
 const callersGrant: Readonly<Record<string, Record<string, string>>> = {
   "golden-path.yml": { contents: "read" },

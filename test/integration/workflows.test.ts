@@ -40,6 +40,19 @@ const goldenpathJobs = files.flatMap(({ path, workflow }) =>
 const checkingOut = goldenpathJobs.filter(({ steps }) =>
   steps.some(({ uses, with: given }) => uses?.startsWith("./") || given?.["path"] === ".goldenpath"),
 );
+/** What a release's jobs may do beyond reading the contents. */
+const releasePermissions: Readonly<Record<string, Record<string, Record<string, string>>>> = {
+  ".github/workflows/release.yml": {
+    prove: { actions: "read", contents: "read" },
+    release: { attestations: "write", contents: "write", "id-token": "write" },
+    "publish-package": { "id-token": "write" },
+    "publish-image": { attestations: "write", contents: "read", "id-token": "write", packages: "write" },
+  },
+  ".github/workflows/release-tools.yml": {
+    release: { attestations: "write", contents: "write", "id-token": "write" },
+    mirror: { contents: "read", packages: "write" },
+  },
+};
 const guardOf = ({ steps }: { steps: readonly Step[] }): Step => steps[0] ?? {};
 
 describe("every workflow", () => {
@@ -67,9 +80,37 @@ describe("every workflow", () => {
     for (const { path, step } of steps) expect(`${path}: ${step.run ?? ""}`).not.toContain("${{");
   });
 
-  test.each(files)("$path starts from no permission, and its jobs read the contents at most", ({ workflow }) => {
-    expect(workflow.permissions).toEqual({});
-    for (const job of Object.values(workflow.jobs)) expect(job.permissions).toEqual({ contents: "read" });
+  test.each(files)(
+    "$path starts from no permission, and its jobs read the contents at most, but for a release's",
+    ({ path, workflow }) => {
+      expect(workflow.permissions).toEqual({});
+      const more = releasePermissions[path] ?? {};
+      expect(Object.keys(workflow.jobs)).toEqual(expect.arrayContaining(Object.keys(more)));
+      for (const [name, job] of Object.entries(workflow.jobs))
+        expect(job.permissions).toEqual(more[name] ?? { contents: "read" });
+    },
+  );
+
+  test("of a release has no cache, builds where it has no right, and publishes only what has the digest that came by output", () => {
+    for (const path of Object.keys(releasePermissions)) {
+      for (const [name, job] of Object.entries(readWorkflow(path).jobs)) {
+        expect({ name, cache: job["cache-mode"] }).toEqual({ name, cache: "none" });
+        const own = job.steps ?? [];
+        const mayWrite = Object.values(job.permissions ?? {}).includes("write");
+        expect({ name, environment: job.environment !== undefined }).toEqual({ name, environment: mayWrite });
+        // A package's install script is somebody else's code.
+        if (mayWrite)
+          for (const { run = "" } of own) expect(run).not.toMatch(/npm ci(?! --ignore-scripts)|npm install|npx /);
+        const taken = own.findIndex((step) => step.uses?.startsWith("actions/download-artifact@"));
+        if (taken === -1) continue;
+        const checked = own.findIndex((step) =>
+          allStrings(step.env ?? {}).some((text) => /needs\.\w+\.outputs\./.test(text)),
+        );
+        expect(own[checked]?.run).toMatch(/sha256sum --strict --check|image\.ts push .*=\$/);
+        for (const step of own.slice(0, checked)) expect(step.uses ?? "").not.toMatch(/attest@/);
+        expect(checked).toBeGreaterThan(taken);
+      }
+    }
   });
 
   test("leaves no token in a checkout", () => {
@@ -96,9 +137,10 @@ describe("every workflow", () => {
   });
 
   test("restores nothing that another job of the repository could have saved", () => {
-    // A cache's archive is unpacked with whatever paths it names, and any job of the repository can save one under any
-    // key: a way from strangers' code to a key.
-    expect(allUses.filter(({ uses }) => /cache|artifact/i.test(uses))).toEqual([]);
+    // A cache's archive is unpacked with whatever paths it names, and any job of the repository can save one under any key: a way from strangers' code to a key.
+    expect(
+      allUses.filter(({ path, uses }) => /cache|artifact/i.test(uses) && !Object.hasOwn(releasePermissions, path)),
+    ).toEqual([]);
     for (const { path, step } of steps) {
       const saving = [...Object.keys(step.with ?? {}), ...Object.keys(step.env ?? {})].filter((name) =>
         /cache/i.test(name),

@@ -12,13 +12,13 @@ import {
   type Platform,
   parseImageConfig,
 } from "./oci/manifest.ts";
-import { formatReference, type Reference, type Repository } from "./oci/reference.ts";
+import { formatReference, type PinnedReference, type Reference, type Repository } from "./oci/reference.ts";
 
 /**
  * An image as the stages decide on it. What was behind a tag has become a digest, and the tag plays no part any more.
  */
 export interface ImageFacts {
-  reference: Reference & { digest: Digest };
+  reference: PinnedReference;
   mediaType: string;
   /** Of the manifest or index itself, in bytes. */
   size: number;

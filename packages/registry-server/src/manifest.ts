@@ -79,6 +79,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
 function parseObject(bytes: Uint8Array): Json {
   let json: unknown;
   try {
+    // Of any depth: no more than a descriptor's fields is looked at, and this package stands on no other.
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     return invalid("it is not JSON");

@@ -144,6 +144,7 @@ function parseState(text: string, path: string): RepositoryState {
   };
   let json: { blobs?: unknown; manifests?: unknown; tags?: unknown };
   try {
+    // Written below; of any depth, as two levels are looked at.
     json = JSON.parse(text) as typeof json;
   } catch (error) {
     return malformed("it is not JSON", error);

@@ -3,6 +3,7 @@ import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, isRunnable, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import {
   formatReference,
   formatRepository,
@@ -69,7 +70,7 @@ export async function gatherApprovedBases(
 async function fetchBase(
   client: RegistryClient,
   base: PolicyBase,
-  reference: Reference & { digest: Digest },
+  reference: PinnedReference,
   platforms: readonly Platform[],
 ): Promise<ChildFacts[]> {
   try {

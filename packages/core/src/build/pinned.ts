@@ -1,8 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
-
-export type PinnedReference = Reference & { digest: Digest };
+import { type PinnedReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 
 /**
  * An image that a policy names → what to ask a registry for: a tag beside the digest is for people.

@@ -1,4 +1,5 @@
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import {
   formatReference,
   formatRepository,
@@ -10,7 +11,7 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
 import { chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
-import { type PinnedReference, parsePinned } from "./pinned.ts";
+import { parsePinned } from "./pinned.ts";
 import { findStrategy, ownPolicy, type StrategyName, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
 

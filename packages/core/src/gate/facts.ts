@@ -1,6 +1,6 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageId, Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Verdict, Violation } from "../result.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
@@ -19,9 +19,7 @@ export interface GateFacts {
   place: "from" | "to";
   /** Where a promotion is to take it; unknown where it is only looked at. */
   destination?: Repository | undefined;
-  image: {
-    repository: Repository;
-    digest: Digest;
+  image: ImageId & {
     /**
      * What runs: for an index every runnable child, for a single image that image. Never empty for an image that may
      * pass.

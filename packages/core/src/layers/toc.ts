@@ -1,3 +1,4 @@
+import { parseJson } from "@goldenpath/foundation/text/json";
 import { findDuplicateKey, findMisspelledField } from "@goldenpath/registry-client/oci/strict-json";
 import { z } from "zod";
 import { MalformedLayer } from "./bytes.ts";
@@ -102,7 +103,7 @@ export function compareToc(json: string, entries: readonly LayerEntry[]): TocChu
 function parseToc(text: string): TocEntry[] {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     throw new MalformedLayer("its table of contents is not JSON");
   }

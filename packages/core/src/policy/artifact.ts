@@ -1,7 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { maxPolicyBytes } from "./parse.ts";
 
 /** Of a policy's one layer, and of the artifact that carries it. */
@@ -12,10 +11,7 @@ export const policyMediaType = "application/vnd.goldenpath.policy.v1+yaml";
  * settles the content.
  * @throws UserError `policy-invalid` (not a policy's artifact), and the registry client's errors
  */
-export async function fetchPolicyArtifact(
-  client: RegistryClient,
-  reference: Reference & { digest: Digest },
-): Promise<Uint8Array> {
+export async function fetchPolicyArtifact(client: RegistryClient, reference: PinnedReference): Promise<Uint8Array> {
   const where = formatReference(reference);
   const invalid = (why: string): never => {
     throw new UserError(`${where} is not a policy: ${why}`, {

@@ -4,11 +4,11 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { notAFile, readBoundedFile, UnfitFile } from "@goldenpath/foundation/text/read-file";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
-import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   formatReference,
+  type PinnedReference,
   parseReference,
-  type Reference,
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { fetchPolicyArtifact } from "./artifact.ts";
@@ -22,7 +22,7 @@ import type { LoadedPolicy } from "./schema.ts";
 export type PolicySource =
   | { kind: "file"; path: string }
   | { kind: "github"; file: GithubFile }
-  | { kind: "oci"; reference: Reference & { digest: Digest } }
+  | { kind: "oci"; reference: PinnedReference }
   /** The one that is in force, by the signed word of the platform's signer. */
   | { kind: "in-force"; repository: Repository };
 

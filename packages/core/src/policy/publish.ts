@@ -2,7 +2,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, type PinnedReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { policyMediaType } from "./artifact.ts";
 import { parsePolicy } from "./parse.ts";
 import type { LoadedPolicy } from "./schema.ts";
@@ -45,7 +45,7 @@ export async function publishPolicy(
   client: RegistryClient,
   repository: Repository,
   bytes: Uint8Array,
-): Promise<Reference & { digest: Digest }> {
+): Promise<PinnedReference> {
   parsePolicy(bytes, `for ${formatRepository(repository)}`);
   const { config, layer, manifest } = buildPolicyArtifact(bytes);
   await client.pushBlob(repository, config, () => emptyBlob.bytes);

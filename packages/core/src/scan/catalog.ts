@@ -1,22 +1,25 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
-import { runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
 import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import type { Platform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, formatRepository, type Reference } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  formatRepository,
+  type PinnedReference,
+  type Reference,
+} from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import type { StageResult } from "../result.ts";
 import type { FoundTool } from "../tools/find.ts";
 import { findPrivateTool } from "../tools/private.ts";
+import { describeTool, describeToolFailure, runTool, type ToolUse } from "../tools/run-tool.ts";
 import type { Sight } from "./blind-spots.ts";
 import { writeImageLayout } from "./layout.ts";
 
-export type ToolUse = StageResult["tools"][number];
 export type Sbom = Record<string, unknown>;
 
 /** Milliseconds; large images with many archives take syft minutes. */
@@ -62,7 +65,7 @@ export async function catalogImage(
 /** {@link catalogImage} for one platform's image by its own digest. */
 export async function catalogManifest(
   client: RegistryClient,
-  reference: Reference & { digest: Digest },
+  reference: PinnedReference,
   platform: Platform,
   context: Context,
 ): Promise<{ sbom: Sbom; tool: ToolUse }> {
@@ -77,44 +80,24 @@ export async function catalogManifest(
       reference,
       platform,
     );
-    return {
-      sbom,
-      tool: { name: tool.name, version: tool.version, ...(tool.sha256 === undefined ? {} : { sha256: tool.sha256 }) },
-    };
+    return { sbom, tool: describeTool(tool) };
   } finally {
     await rm(home, { recursive: true, force: true });
   }
 }
 
 async function runSyft(tool: FoundTool, layout: string, home: string, context: Context): Promise<string> {
-  // A private home and working directory: a `.syft.yaml` of the checkout could leave things out.
-  const { exitCode, stdout, stderr } = await runProcess(
-    tool.path,
-    ["scan", `oci-dir:${layout}`, "--output", "cyclonedx-json"],
-    {
-      env: {
-        HOME: home,
-        XDG_CONFIG_HOME: home,
-        XDG_CACHE_HOME: home,
-        TMPDIR: home,
-        NO_COLOR: "1",
-        SYFT_CACHE_DIR: join(home, "cache"),
-        SYFT_CHECK_FOR_APP_UPDATE: "false",
-      },
-      cwd: home,
-      signal: context.signal,
-      timeoutMs: timeout,
-      maxOutputBytes: maxSbomBytes,
-      onLine: (line, stream) => {
-        if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`syft: ${line}`);
-      },
-    },
-  );
-  if (exitCode === 0) return stdout;
-  throw new InfrastructureError(
-    `syft ${tool.version} ended with exit code ${exitCode}: ${stderr.trim().split(/\r?\n/).slice(-5).join("\n") || "it said nothing"}`,
-    { code: "cataloger-failed", wayOut: "Run the step again with debug logging on to see all that syft says." },
-  );
+  const env = {
+    XDG_CACHE_HOME: home,
+    NO_COLOR: "1",
+    SYFT_CACHE_DIR: join(home, "cache"),
+    SYFT_CHECK_FOR_APP_UPDATE: "false",
+  };
+  const run = { home, env, timeoutMs: timeout, maxOutputBytes: maxSbomBytes };
+  const ended = await runTool(tool, ["scan", `oci-dir:${layout}`, "--output", "cyclonedx-json"], run, context);
+  if (ended.exitCode === 0) return ended.stdout;
+  const { message, wayOut } = describeToolFailure(tool, ended);
+  throw new InfrastructureError(message, { code: "cataloger-failed", wayOut });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import type { JudgedBuild, Material } from "../build/strategies/strategy.ts";
 import type { PolicyBuilder } from "../policy/schema.ts";
@@ -17,7 +17,7 @@ export type BuildEnvironment = (typeof buildEnvironments)[number];
  * where each comes from.
  */
 export interface ProvenanceFacts {
-  image: { repository: Repository; digest: Digest; children: readonly Digest[] };
+  image: ImageId & { children: readonly Digest[] };
   source: { repository: string; commit: string; ref?: string | undefined };
   buildEnvironment: BuildEnvironment;
   /** The strategy's. */
@@ -28,7 +28,7 @@ export interface ProvenanceFacts {
    */
   builders: readonly PolicyBuilder[];
   /** The approved bases that the image's layers start with. */
-  bases: readonly { repository: Repository; digest: Digest }[];
+  bases: readonly ImageId[];
   /** What those builders put into it besides. */
   materials: readonly Material[];
   /** What nobody saw, and is taken from the image, which the build wrote: set where the policy leaves it open. */

@@ -1,6 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { isSignable, type Stage, stageEvidence, stages } from "../stages.ts";
@@ -9,9 +9,8 @@ import type { Statement } from "./types.ts";
 import { buildVerificationSummary, imageUri, type SummaryExceptions } from "./verification-summary.ts";
 
 /** The image that is signed, as the registry has it now. */
-export interface SignedImage {
-  repository: Repository;
-  digest: Digest;
+export interface SignedImage extends ImageId {
+  /** What runs of it. */
   children: readonly Digest[];
 }
 

@@ -1,6 +1,6 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { type Stage, stageLevel, stageVerifierId } from "../stages.ts";
 import { predicateTypes } from "./predicates.ts";
@@ -14,7 +14,7 @@ export const summaryExtension = "https://github.com/goldenpath-ci/goldenpath/pre
 
 export interface SummaryFacts {
   stage: Stage;
-  image: { repository: Repository; digest: Digest; children: readonly Digest[] };
+  image: ImageId & { children: readonly Digest[] };
   policy: { uri: string; digest: Digest; serial: number };
   passed: boolean;
   /** Violations that count. With a pass there are none. */

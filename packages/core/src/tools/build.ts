@@ -3,6 +3,7 @@ import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import { type ProcessOptions, type ProcessResult, runChecked, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Ports } from "@goldenpath/foundation/ports";
+import { parseJson } from "@goldenpath/foundation/text/json";
 import { ensureWritableDirectory, sha256OfFile } from "./cache.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
 import { findInPath } from "./path.ts";
@@ -106,7 +107,7 @@ async function prepareGo(tool: LockedTool, options: BuildOptions): Promise<GoCom
     ...bounds,
     env: { ...asked, ...kept, GOTOOLCHAIN: "local", GOFLAGS: "", GOWORK: "off" },
   });
-  const { GOVERSION: version, ...settings } = JSON.parse(answer.stdout) as Record<string, string>;
+  const { GOVERSION: version, ...settings } = parseJson(answer.stdout) as Record<string, string>;
   const [goos, goarch] = platform.split("-");
   const settled = {
     ...kept,
@@ -226,7 +227,7 @@ async function downloadModule(tool: LockedTool, label: string, go: GoCommand): P
   }).catch((error: unknown) => {
     throw asToolError(error, "tool-source-unavailable", `The source of ${label} can't be downloaded`);
   });
-  const answer = JSON.parse(result.stdout) as { Dir?: string; Sum?: string };
+  const answer = parseJson(result.stdout) as { Dir?: string; Sum?: string };
   if (answer.Sum !== sum) {
     throw new InfrastructureError(
       `The source of ${label} is not the one in the lock: ${path}@${version} has ${answer.Sum ?? "no sum"}, expected ${sum}. It was not built.`,
@@ -277,7 +278,7 @@ async function compile(
 /** With -json the reason is in the answer, and standard error is empty. */
 function moduleError(run: ProcessResult): string {
   try {
-    const { Error: reason } = JSON.parse(run.stdout) as { Error?: unknown };
+    const { Error: reason } = parseJson(run.stdout) as { Error?: unknown };
     if (typeof reason === "string") return reason;
   } catch {
     // Not even JSON: what it printed is all there is.

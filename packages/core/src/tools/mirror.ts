@@ -4,9 +4,14 @@ import { pipeline } from "node:stream/promises";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
-import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  type PinnedReference,
+  parseReference,
+  type Reference,
+} from "@goldenpath/registry-client/oci/reference";
 import { downloadTool, isRefusedDownload, maxToolBytes, type ToolLocation } from "./fetch.ts";
 import type { LockedFile } from "./lock.ts";
 import { labelOf, type Search } from "./search.ts";
@@ -20,7 +25,7 @@ export const toolFileMediaType = "application/vnd.goldenpath.tool.v1";
 export type Mirror =
   | { kind: "url"; base: URL; authorization?: string }
   /** An artifact by digest, as `goldenpath tools publish` makes it. */
-  | { kind: "oci"; reference: Reference & { digest: Digest } };
+  | { kind: "oci"; reference: PinnedReference };
 
 /**
  * The mirror that `GOLDENPATH_TOOL_MIRROR` names; undefined where it is not set.
@@ -50,7 +55,7 @@ export function parseMirror(env: Env, mask: Ports["mask"]): Mirror | undefined {
   return { kind: "url", base, authorization: `Basic ${authorization}` };
 }
 
-function parseArtifact(value: string): Reference & { digest: Digest } {
+function parseArtifact(value: string): PinnedReference {
   const invalid = (why: string): UserError =>
     new UserError(`GOLDENPATH_TOOL_MIRROR ${why}: expected oci://HOST/NAME@sha256:DIGEST`, {
       code: "tool-mirror-invalid",
@@ -124,7 +129,7 @@ function withReasons(error: unknown, earlier: readonly string[]): unknown {
 }
 
 async function fetchFromArtifact<T>(
-  reference: Reference & { digest: Digest },
+  reference: PinnedReference,
   search: Search,
   keep: (file: LockedFile, fetch: (partial: string) => Promise<void>) => Promise<T>,
 ): Promise<T> {

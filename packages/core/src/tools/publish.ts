@@ -2,9 +2,8 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import type { Reference, Repository } from "@goldenpath/registry-client/oci/reference";
+import type { PinnedReference, Repository } from "@goldenpath/registry-client/oci/reference";
 import { type CachedFile, cacheTool } from "./find.ts";
 import { type LockedTool, lockedFiles, productionTools, type ToolPlatform } from "./lock.ts";
 import { toolFileMediaType, toolsMediaType } from "./mirror.ts";
@@ -12,7 +11,7 @@ import type { FindToolOptions } from "./search.ts";
 import { nothingKnown } from "./sources.ts";
 
 export interface PublishedTools {
-  reference: Reference & { digest: Digest };
+  reference: PinnedReference;
   /** In the artifact's order. */
   files: { name: string; version: string; platform: ToolPlatform; file: string; sha256: string; size: number }[];
   /** What the lock can't verify, and so has no place there. */

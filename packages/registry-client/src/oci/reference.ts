@@ -17,6 +17,15 @@ export interface Reference extends Repository {
   digest?: Digest;
 }
 
+/** A reference that a digest pins; a tag beside it is for people. */
+export type PinnedReference = Reference & { digest: Digest };
+
+/** Which image, and where: what anything is said about. */
+export interface ImageId {
+  repository: Repository;
+  digest: Digest;
+}
+
 const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 const namePattern = new RegExp(`^${component}(?:/${component})*$`);
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;

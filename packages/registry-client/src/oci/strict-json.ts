@@ -16,7 +16,7 @@ export function findDuplicateKey(text: string): string | undefined {
         const keys = expectsKey ? open.at(-1) : undefined;
         if (keys !== undefined) {
           const raw = text.slice(at + 1, end);
-          // By what it means: `a` may be written `\u0061`.
+          // By what it means: `a` may be written `\u0061`. One string, which has no depth.
           const key = raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
           if (keys.has(key)) return key;
           keys.add(key);

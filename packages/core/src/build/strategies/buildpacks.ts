@@ -1,6 +1,7 @@
+import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { name, pinnedReference } from "../../policy/schema-text.ts";
-import { type PinnedReference, parsePinned } from "../pinned.ts";
+import { parsePinned } from "../pinned.ts";
 import { type BuildStrategy, judgeBuilders, listBuildersOnBase, type Material } from "./strategy.ts";
 
 const builderSchema = z.strictObject({

@@ -2,9 +2,9 @@ import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import type { StageResult } from "../../result.ts";
-import type { PinnedReference } from "../pinned.ts";
 import type { PlanFrame } from "../plan.ts";
 import type { Source } from "../source.ts";
 

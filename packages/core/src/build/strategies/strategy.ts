@@ -1,6 +1,5 @@
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
 
 /** What every builder of a policy has, of whatever kind. */
@@ -43,11 +42,9 @@ export interface OwnPolicy<Own extends Builder> {
 }
 
 /** An approved base of the policy that an image's layers start with. */
-export interface FoundBase {
+export interface FoundBase extends ImageId {
   /** Every name by which the policy approves these very layers. */
   names: readonly string[];
-  repository: Repository;
-  digest: Digest;
 }
 
 /** An image as the attesting job sees it. */
@@ -62,11 +59,9 @@ export interface SeenImage {
 }
 
 /** What went into an image, by digest. */
-export interface Material {
+export interface Material extends ImageId {
   /** What it was for: `buildpack`. */
   name: string;
-  repository: Repository;
-  digest: Digest;
 }
 
 export interface Proof {

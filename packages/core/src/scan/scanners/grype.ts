@@ -7,11 +7,12 @@ import { parseJson } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
 import type { FoundTool } from "../../tools/find.ts";
 import { findPrivateTool } from "../../tools/private.ts";
+import { describeTool } from "../../tools/run-tool.ts";
 import type { System } from "../blind-spots.ts";
 import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
 import type { DatabaseFacts } from "../gate.ts";
 import { type GrypeReport, parseGrypeReport, readGrypeFindings, renderGrypeEvidence } from "./grype-report.ts";
-import { describeTool, pickNetworkEnvironment, programFailed, startProgram } from "./program.ts";
+import { pickNetworkEnvironment, programFailed, startProgram } from "./program.ts";
 import type { Scanner, ScannerRun } from "./scanner.ts";
 
 export const grype: Scanner = {

@@ -1,12 +1,11 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
-import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
+import type { ProcessResult } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
 import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
 import type { z } from "zod";
 import type { FoundTool } from "../../tools/find.ts";
-import type { ScannerRun } from "./scanner.ts";
+import { describeToolFailure, runTool } from "../../tools/run-tool.ts";
 
 // What running a program and reading what it wrote is like for every scanner.
 
@@ -19,24 +18,19 @@ const maxReportBytes = 256 * 1024 * 1024;
  * findings aside.
  * @param environment all that the program gets to see, for that home
  */
-export async function startProgram(
+export function startProgram(
   tool: FoundTool,
   args: readonly string[],
   context: Context,
   environment: (home: string) => Record<string, string | undefined>,
 ): Promise<ProcessResult> {
   const home = join(context.temporaryDirectory, `${tool.name}-home`);
-  await mkdir(home, { recursive: true });
-  return runProcess(tool.path, args, {
-    env: { ...environment(home), HOME: home, XDG_CONFIG_HOME: home, TMPDIR: home },
-    cwd: home,
-    signal: context.signal,
-    timeoutMs: timeout,
-    maxOutputBytes: maxReportBytes,
-    onLine: (line, stream) => {
-      if (stream === "stderr" && line.trim() !== "") context.ports.log.debug(`${tool.name}: ${line}`);
-    },
-  });
+  return runTool(
+    tool,
+    args,
+    { home, env: environment(home), timeoutMs: timeout, maxOutputBytes: maxReportBytes },
+    context,
+  );
 }
 
 /** What a program needs of the environment to reach a server. */
@@ -54,23 +48,9 @@ export function pickNetworkEnvironment(env: Context["env"]): Record<string, stri
   return Object.fromEntries(passed.map((name) => [name, env[name]]));
 }
 
-export function programFailed(
-  tool: FoundTool,
-  { exitCode, stderr }: ProcessResult,
-  wayOut?: string,
-): InfrastructureError {
-  return new InfrastructureError(
-    `${tool.name} ${tool.version} ended with exit code ${exitCode}: ${lastLines(stderr)}`,
-    {
-      code: "scanner-failed",
-      wayOut: wayOut ?? `Run the step again with debug logging on to see all that ${tool.name} says.`,
-    },
-  );
-}
-
-/** As a result names it. */
-export function describeTool({ name, version, sha256 }: FoundTool): ScannerRun["tool"] {
-  return { name, version, ...(sha256 === undefined ? {} : { sha256 }) };
+export function programFailed(tool: FoundTool, ended: ProcessResult, wayOut?: string): InfrastructureError {
+  const failure = describeToolFailure(tool, ended);
+  return new InfrastructureError(failure.message, { code: "scanner-failed", wayOut: wayOut ?? failure.wayOut });
 }
 
 /**
@@ -92,9 +72,4 @@ export function parseReport<T>(text: string, name: string, schema: z.ZodType<T>)
 
 export function reportInvalid(name: string, why: string, cause?: unknown): InfrastructureError {
   return new InfrastructureError(`${name}'s report can't be read: ${why}`, { code: "scanner-report-invalid", cause });
-}
-
-function lastLines(text: string): string {
-  const lines = text.trim().split(/\r?\n/).slice(-5).join("\n");
-  return lines === "" ? "it said nothing" : lines;
 }

@@ -4,9 +4,8 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Platform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { stringify } from "smol-toml";
 import { z } from "zod";
@@ -111,7 +110,7 @@ interface FetchBuildpacksOptions {
  *   what the client throws
  */
 export async function fetchBuildpacks(
-  references: readonly (Reference & { digest: Digest })[],
+  references: readonly PinnedReference[],
   directory: string,
   options: FetchBuildpacksOptions,
 ): Promise<Buildpackage[]> {

@@ -5,7 +5,12 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, formatRepository, type Reference } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  formatRepository,
+  type PinnedReference,
+  type Reference,
+} from "@goldenpath/registry-client/oci/reference";
 import { parse, stringify } from "smol-toml";
 import { z } from "zod";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
@@ -34,7 +39,7 @@ interface LifecycleRun {
   insecureRegistries: readonly string[];
   order: string;
   /** One platform's image, by its own digest. */
-  runImage: Reference & { digest: Digest };
+  runImage: PinnedReference;
   tags: readonly [Reference, ...Reference[]];
 }
 

@@ -5,6 +5,7 @@ import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import type { StageResult } from "../../../result.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
+import { describeTool } from "../../../tools/run-tool.ts";
 import { selectBuildEnvironment } from "../../environment.ts";
 import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
@@ -100,10 +101,6 @@ async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, l
     runImage: job.runImage,
     tags: plan.tags,
   });
-}
-
-function describeTool({ name, version, sha256 }: FoundTool): StageResult["tools"][number] {
-  return { name, version, ...(sha256 === undefined ? {} : { sha256 }) };
 }
 
 function describeBuildpack({ id, version }: Buildpack, digest: Digest | undefined): StageResult["tools"][number] {

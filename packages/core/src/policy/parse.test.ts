@@ -1,33 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
-import { UserError } from "@goldenpath/foundation/errors";
 import { fakeDigest, samplePolicyText } from "@goldenpath/testing/policy";
+import { type PlacedCase, parseText, placedRefusal, refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
 import { describe, expect, test } from "vitest";
-import { maxPolicyBytes, parsePolicy } from "./parse.ts";
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const parse = (text: string) => parsePolicy(bytes(text), "p.yaml");
-
-/** The sample with one part replaced; a part that is not there would make the test prove nothing. */
-function sampleWith(from: string, to: string): string {
-  if (!samplePolicyText.includes(from)) throw new Error(`the sample has no '${from}'`);
-  return samplePolicyText.replace(from, to);
-}
-
-function refusal(text: string | Uint8Array): UserError {
-  try {
-    parsePolicy(typeof text === "string" ? bytes(text) : text, "p.yaml");
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  throw new Error("the policy was accepted");
-}
-
-/** `LINE:COLUMN` of a text in another, both from 1. */
-function position(text: string, part: string): string {
-  const before = text.slice(0, text.indexOf(part));
-  return `${before.split("\n").length}:${before.length - before.lastIndexOf("\n")}`;
-}
 
 const pem = "-----BEGIN PUBLIC KEY-----";
 const builder = "    - name: node";
@@ -35,7 +9,7 @@ const builder = "    - name: node";
 describe("a policy that is refused, with the place and the reason", () => {
   // [what, the sample's part, what stands there instead, where the message points (a part of the new text), the
   // message]
-  const cases: [string, string, string, string, string][] = [
+  const cases: PlacedCase[] = [
     [
       "a typo in a key",
       "failOn: high",
@@ -311,59 +285,21 @@ describe("a policy that is refused, with the place and the reason", () => {
       "environments.production.to[0]: expected a registry host or HOST/NAME",
     ],
     ["a version that is text", "version: 1", 'version: "1"', '"1"', "version: expected 1, found '1'"],
-    // YAML itself.
-    [
-      "a key that is there twice",
-      "serial: 7",
-      "serial: 7\nserial: 9",
-      "serial: 9",
-      "the key `serial` is there twice, first on line 3",
-    ],
-    ["a name that is there twice", "  promote:\n", "  build:\n", "build:", "the key `build` is there twice"],
-    ["a key that is a number", "  production:", "  1:", "1:\n    from", "a key must be text"],
-    ["a key that is a list", "  production:", "  [a]:", "[a]", "a key must be text"],
-    ["a tab as indentation", "  failOn: high", "\tfailOn: high", "\tfailOn", "a tab is used as indentation"],
-    ["an anchor", "serial: 7", "serial: &x 7", "&x", "anchors are not allowed (&x)"],
-    ["an alias", "serial: 7", "serial: *x", "*x", "aliases are not allowed (*x)"],
-    ["a tag", "serial: 7", "serial: !!int 7", "!!int", "tags are not allowed (!!int)"],
-    ["an explicit key", "serial: 7", "? serial\n: 7", "? serial", "keys with ? are not allowed"],
-    ["a second document", "signers:\n", "---\nsigners:\n", "---", "a second document starts here"],
-    ["an open bracket", "plainHttp: [registry.test:5000]", "plainHttp: [registry.test:5000", "signers:", ""],
-    ["a merge key", "failOn: high", "failOn: high\n  <<: {}", "<<", "scan.<<: unknown key"],
-    ["a prototype", "failOn: high", "failOn: high\n  __proto__: {}", "__proto__", "scan.__proto__: unknown key"],
   ];
 
   test.each(cases)("%s", (_what, from, to, place, message) => {
-    const text = sampleWith(from, to);
-    const error = refusal(text);
+    const { error, problem, at } = placedRefusal(from, to, place);
     expect(error.code).toBe("policy-invalid");
-    const problem = error.message.split("\n")[1] ?? "";
     expect(problem).toContain(message);
-    if (place !== "") expect(problem).toMatch(new RegExp(`^p\\.yaml:${placeOf(text, from, to, place)}: `));
+    expect(problem.startsWith(at), `${problem} is at ${at}`).toBe(true);
     expect(error.wayOut).toContain("docs/policy.md");
   });
-
-  /**
-   * Where `place` stands in the new text: in the replaced part if it is there, else at its last place before that part.
-   */
-  function placeOf(text: string, from: string, to: string, place: string): string {
-    const start = samplePolicyText.indexOf(from);
-    const inside = to.indexOf(place) === -1 ? -1 : start + to.lastIndexOf(place);
-    const offset =
-      inside !== -1
-        ? inside
-        : text.slice(0, start).includes(place)
-          ? text.slice(0, start).lastIndexOf(place)
-          : text.indexOf(place);
-    if (offset === -1) throw new Error(`'${place}' is nowhere`);
-    return `${position(text, text.slice(offset))}`;
-  }
 
   test("with every problem, in order, each with its line", () => {
     const text = sampleWith("serial: 7", "serial: x")
       .replace("failOn: high", "failsOn: high")
       .replace("until: 2026-12-31", "until: soon");
-    expect(refusal(text).message).toBe(
+    expect(refusalOf(text).message).toBe(
       [
         "policy p.yaml is not valid, 3 problems:",
         "p.yaml:3:9: serial: expected a number, found 'x'",
@@ -378,7 +314,7 @@ describe("a policy that is refused, with the place and the reason", () => {
 
   test("of a version that is not known: that alone, whatever else is in it", () => {
     for (const version of ["2", "1.1", "v2", '"2"']) {
-      const error = refusal(sampleWith("version: 1", `version: ${version}\nnovelty: true`));
+      const error = refusalOf(sampleWith("version: 1", `version: ${version}\nnovelty: true`));
       expect(error.code).toBe("policy-version");
       expect(error.message).toBe(
         `policy p.yaml is of version ${version.replaceAll('"', "")}; this goldenpath reads version 1`,
@@ -386,48 +322,8 @@ describe("a policy that is refused, with the place and the reason", () => {
     }
   });
 
-  test.each([
-    ["", "policy p.yaml is empty"],
-    ["  \n\n", "policy p.yaml is empty"],
-    ["# only a comment\n", "expected a map with `version: 1`, found nothing"],
-    ["- a\n", "expected a map with `version: 1`, found a list"],
-    ["just text", "expected a map with `version: 1`, found 'just text'"],
-    ["%YAML 1.1\n---\na: 1\n", "directives are not allowed"],
-    ["a: 1\n...\nb: 1\n", "a second document starts here"],
-  ])("%j", (text, message) => {
-    expect(refusal(text).message).toContain(message);
-  });
-
-  test("that is not UTF-8", () => {
-    expect(refusal(Uint8Array.of(0x61, 0x3a, 0xff)).message).toBe("policy p.yaml is not UTF-8 text");
-  });
-
-  test("that is too large, and not that is just not", () => {
-    const filler = (size: number): string => `${samplePolicyText}#${"x".repeat(size - samplePolicyText.length - 1)}`;
-    expect(refusal(filler(maxPolicyBytes + 1)).message).toContain("larger than 1048576 bytes");
-    expect(parse(filler(maxPolicyBytes)).serial).toBe(7);
-  });
-
-  // A composer that went down into these would end the process, not throw.
-  test.each([
-    ["lists in brackets", `a: ${"[".repeat(500_000)}`],
-    ["lists in brackets, over lines", `a:\n${"[\n".repeat(300_000)}`],
-    ["maps in brackets", "{a: ".repeat(200_000)],
-    ["lists in lists", "- ".repeat(500_000)],
-    ["explicit keys", "? ".repeat(500_000)],
-    ["anchors", "&a ".repeat(300_000)],
-    ["indentation", Array.from({ length: 1_400 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n")],
-  ])("that is a bomb of %s", (_what, text) => {
-    expect(refusal(text).message).toMatch(/nested too deeply|not allowed/);
-  });
-
-  test("that has more keys than anybody could compare with each other", () => {
-    const text = Array.from({ length: 80_000 }, (_, index) => `k${index}: 1`).join("\n");
-    expect(refusal(text).message).toMatch(/many problems:\n[\s\S]*\nand more$/);
-  });
-
   test("without letting the file write to the log", () => {
-    const message = refusal(
+    const message = refusalOf(
       sampleWith("failOn: high", 'failOn: "\\e[31m\\n::error::x"\n  "b\\n::error::y": 1'),
     ).message;
     expect(message).not.toContain("\u001b");
@@ -449,12 +345,12 @@ test("a key that two signers have is refused in whatever text it stands", () => 
   const placeholder = (character: string): string =>
     `-----BEGIN PUBLIC KEY-----\n      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA${character}\n      -----END PUBLIC KEY-----`;
   const both = samplePolicyText.replace(placeholder("E"), indented(text)).replace(placeholder("F"), indented(other));
-  expect(refusal(both).message).toContain("signers.promote.publicKey: is the key of 'build' as well");
+  expect(refusalOf(both).message).toContain("signers.promote.publicKey: is the key of 'build' as well");
 });
 
 describe("a policy that is accepted", () => {
   test("is data, with defaults filled in and durations in milliseconds", () => {
-    const policy = parse(samplePolicyText);
+    const policy = parseText(samplePolicyText);
     expect(policy.scan).toEqual({
       failOn: "high",
       onlyFixed: false,
@@ -466,7 +362,7 @@ describe("a policy that is accepted", () => {
       { stage: "build", signers: ["build"], maxAge: 604_800_000 },
     ]);
     expect(policy.registries).toEqual({ plainHttp: ["registry.test:5000"], hosts: {} });
-    expect(parse(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({
+    expect(parseText(sampleWith("registries:\n  plainHttp: [registry.test:5000]\n", "")).registries).toEqual({
       plainHttp: [],
       hosts: {},
     });
@@ -478,17 +374,17 @@ describe("a policy that is accepted", () => {
     ["with a start mark", `---\n${samplePolicyText}`],
     ["in JSON", JSON.stringify({ a: 1 }).replace('{"a":1}', samplePolicyText)],
   ])("%s", (_what, text) => {
-    expect(parse(text)).toEqual(parse(samplePolicyText));
+    expect(parseText(text)).toEqual(parseText(samplePolicyText));
   });
 
   test("with an unlimited age of the database", () => {
-    expect(parse(sampleWith("failOn: high", "failOn: high\n  databaseMaxAge: unlimited")).scan.databaseMaxAge).toBe(
+    expect(parseText(sampleWith("failOn: high", "failOn: high\n  databaseMaxAge: unlimited")).scan.databaseMaxAge).toBe(
       "unlimited",
     );
   });
 
   test("has no names but its own", () => {
-    const policy = parse(samplePolicyText);
+    const policy = parseText(samplePolicyText);
     expect(policy.environments["constructor"]).toBeUndefined();
     expect(policy.signers["constructor"]).toBeUndefined();
   });

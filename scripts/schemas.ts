@@ -2,7 +2,7 @@
 // of docs/policy.md.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { policyJsonSchema } from "../packages/core/src/policy/schema.ts";
+import { policyJsonSchema } from "../packages/core/src/policy/policy-schema.ts";
 import { stageResultJsonSchema } from "../packages/core/src/result.ts";
 
 export const root = join(import.meta.dirname, "..");

@@ -17,6 +17,7 @@ import {
   removePlayground,
   renderPolicy,
   runBuild,
+  shellBuildpack,
   writeFiles,
 } from "./build-fixtures.ts";
 import type { BuildRunAnswer, BuildRunRequest } from "./build-run.ts";
@@ -29,23 +30,6 @@ const nobody = 65_534;
 const users: { name: string; user?: { uid: number; gid: number } }[] = isRoot
   ? [{ name: "as root" }, { name: "as an ordinary user", user: ordinary }]
   : [{ name: "as this user" }];
-
-/** Needs app.txt; leaves a launch layer, what it saw of its surroundings, a process and an SBOM. */
-const shellBuildpack = {
-  id: "test/shell",
-  detect: 'test -f app.txt || { echo "there is no app.txt"; exit 100; }',
-  build: `
-mkdir -p "$CNB_LAYERS_DIR/stuff"
-cp app.txt "$CNB_LAYERS_DIR/stuff/copied.txt"
-# Where its plan is has a random name: what a buildpack leaves must not depend on it.
-env | grep -v CNB_BP_PLAN_PATH | sort > "$CNB_LAYERS_DIR/stuff/env.txt"
-id -u > "$CNB_LAYERS_DIR/stuff/uid.txt"
-echo changed > app.txt
-printf '[types]\\nlaunch = true\\n' > "$CNB_LAYERS_DIR/stuff.toml"
-printf '[[processes]]\\ntype = "web"\\ncommand = ["cat", "app.txt"]\\ndefault = true\\n' > "$CNB_LAYERS_DIR/launch.toml"
-printf '{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"left-pad","version":"1.0.0","purl":"pkg:npm/left-pad@1.0.0"}]}' > "$CNB_LAYERS_DIR/launch.sbom.cdx.json"
-echo "::set-output name=image::evil ##[error]evil"`,
-};
 
 const tools = useTools("lifecycle", "launcher");
 let registry: RegistryServer;

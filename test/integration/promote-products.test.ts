@@ -1,101 +1,31 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { serverSideSchema } from "@goldenpath/core/policy/schema";
-import { removeStagingTags } from "@goldenpath/core/promote/server-side/clean-up";
-import { planServerSide } from "@goldenpath/core/promote/server-side/plan";
-import type { ServerSidePlan } from "@goldenpath/core/promote/server-side/products/product";
-import { runServerSide, type ServerSideOutcome } from "@goldenpath/core/promote/server-side/run";
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
-import { silentPorts } from "@goldenpath/foundation/ports";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
-import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { pushImage, pushIndex } from "@goldenpath/testing/chain";
-import { connect } from "@goldenpath/testing/promotion";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Behaviour, type ProductServer, startProduct } from "../support/artifactory-nexus.ts";
-
-/** Against stand-ins that answer as the products' documents say; the products themselves have not been there. */
-let registry: RegistryServer;
-let product: ProductServer;
-let client: RegistryClient;
-let directory: string;
-let image: Manifest;
-let plan: ServerSidePlan;
-let waits: number[];
-let from: Repository;
-let to: Repository;
-
-const user = { name: "promoter", password: "pass:word" };
-const attempts = 3;
-
-async function open(kind: "artifactory" | "nexus", { copy = true, index = false } = {}): Promise<void> {
-  registry = await startRegistry();
-  product = await startProduct({ product: kind, registry, user });
-  client = connect();
-  directory = await mkdtemp(join(tmpdir(), "goldenpath-products-"));
-  waits = [];
-  from = parseRepository(`${registry.host}/quarantine-local/team/shop`);
-  to = parseRepository(`${registry.host}/prod-local/team/shop`);
-  const pushed = await (index ? pushIndex : pushImage)(client, `${from.registry}/${from.name}`);
-  image = await client.fetchManifest({ ...from, digest: pushed.digest });
-  await pushImage(client, `${from.registry}/${from.name}`, "another build", "2.0.0");
-  await pushImage(client, `${to.registry}/${to.name}`, "of long ago", "0.9.0");
-  await login({ [product.host]: user });
-  plan = makePlan(kind, copy);
-}
-
-function makePlan(kind: "artifactory" | "nexus", copy: boolean, url = product.url): ServerSidePlan {
-  const settings = serverSideSchema.parse({
-    product: kind,
-    url,
-    from: { key: "quarantine-local", prefix: `${registry.host}/quarantine-local` },
-    to: { key: "prod-local", prefix: `${registry.host}/prod-local` },
-    ...(kind === "artifactory" ? { copy } : {}),
-  });
-  return planServerSide({ settings, from, to, digest: image.digest, tags: ["1.0.0"] });
-}
-
-async function login(
-  logins: Record<string, { name: string; password: string } | { identitytoken: string }>,
-): Promise<void> {
-  const auths = Object.entries(logins).map(([host, entry]) => [
-    host,
-    "name" in entry ? { auth: Buffer.from(`${entry.name}:${entry.password}`).toString("base64") } : entry,
-  ]);
-  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: Object.fromEntries(auths) }));
-}
-
-const http = () => ({
-  ports: silentPorts(),
-  env: { DOCKER_CONFIG: directory },
+import { runServerSide } from "@goldenpath/core/promote/server-side/run";
+import { pushImage } from "@goldenpath/testing/chain";
+import { beforeEach, describe, expect, test } from "vitest";
+import { type Behaviour, startProduct } from "../support/artifactory-nexus.ts";
+import {
   attempts,
-  sleep: async (milliseconds: number) => void waits.push(milliseconds),
-});
-const run = (): Promise<ServerSideOutcome> => runServerSide(plan, image, { client, http: http() });
-const posts = (): number => product.requests.filter(({ method }) => method === "POST").length;
-const tagsOf = async (where: Repository): Promise<Record<string, string>> =>
-  (await registry.snapshot())[where.name]?.tags ?? {};
+  client,
+  from,
+  http,
+  image,
+  login,
+  makePlan,
+  open,
+  plan,
+  posts,
+  product,
+  refusal,
+  registry,
+  run,
+  tagsOf,
+  to,
+  usePlan,
+  useProduct,
+  user,
+  waits,
+} from "../support/product-stand.ts";
 
-async function refusal(): Promise<UserError | InfrastructureError> {
-  const error = await run().then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof UserError) && !(error instanceof InfrastructureError))
-    throw new Error("not refused by name", { cause: error });
-  expect(error.wayOut).toBeTruthy();
-  return error;
-}
-
-afterEach(async () => {
-  await client.close();
-  await product.close();
-  await registry.close();
-  await rm(directory, { recursive: true, force: true });
-});
+useProduct();
 
 describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (kind) => {
   beforeEach(() => open(kind));
@@ -194,7 +124,7 @@ describe.each(["artifactory", "nexus"] as const)("%s is asked, and refused:", (k
   });
 
   test("plain http to a host that the policy does not list, or gives certificates for, before anything is sent", async () => {
-    plan = makePlan(kind, true, product.url.replace("localhost", "products.example"));
+    usePlan(makePlan(kind, true, product.url.replace("localhost", "products.example")));
     expect((await refusal()).code).toBe("server-side-plain-http");
     const tls = { ...http(), hosts: { [product.host]: { skipVerify: true } } };
     await expect(runServerSide(makePlan(kind, true), image, { client, http: tls })).rejects.toMatchObject({
@@ -297,9 +227,9 @@ describe.each([
     await open(kind, { copy });
     await login({ [registry.host]: user });
     // Another name is another host, as far as anybody here can know.
-    plan = makePlan(kind, copy, product.url.replace("localhost", "127.0.0.1"));
+    usePlan(makePlan(kind, copy, product.url.replace("localhost", "127.0.0.1")));
     await expect(run()).rejects.toMatchObject({ code: "server-side-unauthorized" });
-    plan = makePlan(kind, copy);
+    usePlan(makePlan(kind, copy));
     expect((await run()).did).toBe("promoted");
   });
 
@@ -380,50 +310,5 @@ test("an image that is at neither place afterwards is an error", async () => {
   await expect(lost).rejects.toMatchObject({
     code: "server-side-failed",
     message: expect.stringContaining("neither place"),
-  });
-});
-
-describe("the staging tags are removed", () => {
-  beforeEach(async () => {
-    await open("artifactory");
-    await run();
-    await client.setTag(to, "1.0.0", image, undefined);
-  });
-  const cleanUp = (tags = ["1.0.0"]): Promise<string[]> =>
-    removeStagingTags(plan, [image], tags, { client, http: http() });
-
-  test("from both places, and nothing else is", async () => {
-    expect(await cleanUp()).toEqual([]);
-    expect(Object.keys(await tagsOf(from))).toEqual(["2.0.0"]);
-    expect(Object.keys(await tagsOf(to))).toEqual(["0.9.0", "1.0.0"]);
-    expect(await client.resolve({ ...from, digest: image.digest })).toBe(image.digest);
-  });
-
-  test("from the source alone, where no release tag holds the image", async () => {
-    expect((await cleanUp([])).join()).toContain("no other tag holds the image");
-    expect(await tagsOf(to)).toHaveProperty(plan.stagingTag);
-    expect(await tagsOf(from)).not.toHaveProperty(plan.stagingTag);
-  });
-
-  test("not where they are another image's by now", async () => {
-    const other = await pushImage(client, `${to.registry}/${to.name}`, "another", plan.stagingTag);
-    expect((await cleanUp()).join()).toContain(`it is another image, ${other.digest}`);
-    expect((await tagsOf(to))[plan.stagingTag]).toBe(other.digest);
-  });
-
-  test.each([
-    ["refuses", { kind: "status", status: 405 }, "answers 405"],
-    ["can't be asked", { kind: "reset" }, "cannot be reached"],
-  ] as const)("or said to stay, where the registry %s", async (_what, action, said) => {
-    registry.faults = [{ method: "DELETE", action }];
-    expect((await cleanUp()).filter((note) => note.includes(said))).toHaveLength(2);
-  });
-
-  test("and an image that went with them is put back, under those of its tags that are nobody else's now", async () => {
-    // As a registry does for which a tag is the image.
-    await fetch(`${registry.url}/v2/${to.name}/manifests/${image.digest}`, { method: "DELETE" });
-    const other = await pushImage(client, `${to.registry}/${to.name}`, "another", "stable");
-    expect((await cleanUp(["1.0.0", "stable"])).join()).toContain("it was put back");
-    expect(await tagsOf(to)).toMatchObject({ "1.0.0": image.digest, stable: other.digest });
   });
 });

@@ -1,6 +1,4 @@
 import { gzipSync } from "node:zlib";
-import type { Execution } from "@goldenpath/core/verbs/execute";
-import { isKnownError } from "@goldenpath/foundation/errors";
 import { fallbackTag } from "@goldenpath/registry-client/fallback-index";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
@@ -16,59 +14,21 @@ import {
   transplantEvidence,
   writeChainPolicy,
 } from "@goldenpath/testing/chain";
-import { openStand, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { pushTinyIndex } from "@goldenpath/testing/tiny-image";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import {
+  counter,
+  day,
+  expectError,
+  expectRefusal,
+  fresh,
+  nextImages,
+  promoteInVain,
+  stand,
+  useRefusals,
+} from "../support/refused-promotion.ts";
 
-const day = 86_400_000;
-let stand: Stand;
-let counter = 0;
-beforeAll(async () => {
-  stand = await openStand();
-});
-afterAll(() => stand.close());
-beforeEach(() => {
-  counter++;
-});
-
-/** An image that no other test has. */
-const fresh = (falsehoods?: Falsehoods): Promise<TestImage> => stand.stageImage(falsehoods, `image ${counter}`);
-
-/** Promotes, and holds it to having changed nothing in vetted, nor having tried to. */
-async function promoteInVain(image: TestImage | string, inputs?: Readonly<Record<string, string>>): Promise<Execution> {
-  const before = await stand.vettedState();
-  expect(before["vetted/shop"]?.tags).toHaveProperty("0.9.0");
-  stand.vetted.requests.length = 0;
-  const execution = await stand.promote(image, inputs);
-  expect(await stand.vettedState()).toEqual(before);
-  expect(stand.vettedWrites()).toEqual([]);
-  expect(execution.outcome.outputs["image"] ?? "").toBe("");
-  return execution;
-}
-
-function expectRefusal({ outcome, error }: Execution, rules: string[], thing: string | RegExp = /./): void {
-  expect(error).toBeUndefined();
-  expect(outcome.verdict).toBe("fail");
-  expect([...new Set(outcome.result.violations.map(({ rule }) => rule))]).toEqual(rules);
-  for (const violation of outcome.result.violations) {
-    expect(violation.exception).toBeUndefined();
-    expect(violation.wayOut).not.toBe("");
-    expect(violation.thing).toMatch(thing);
-  }
-  expect(outcome.result.subject?.children.every((child) => child.verdict === "fail")).toBe(true);
-  expect(outcome.summary).toContain("Nothing was written");
-}
-
-function expectError(
-  { outcome, error }: Execution,
-  code: string,
-  type: "UserError" | "InfrastructureError" = "UserError",
-): void {
-  expect(isKnownError(error) && error.code).toBe(code);
-  expect(isKnownError(error) && error.name).toBe(type);
-  expect(outcome.verdict).toBe("error");
-  expect(outcome.result.error?.code).toBe(code);
-}
+useRefusals();
 
 describe("refused by the policy, and vetted stays as it was", () => {
   test.each<[string, Falsehoods, string[], string]>([
@@ -277,7 +237,7 @@ describe("an error, and vetted stays as it was", () => {
   /** An index with one more child, of no platform as it says, and all evidence. */
   async function stageWith(child: Descriptor): Promise<TestImage> {
     const { client, policy, keys } = stand;
-    const image = await pushIndex(client, `${stand.from}/shop`, `image ${++counter}`);
+    const image = await pushIndex(client, `${stand.from}/shop`, `image ${nextImages()}`);
     const platform = { os: "unknown", architecture: "unknown" };
     const digest = await pushTinyIndex(client, image.repository, [...image.children, { ...child, platform }]);
     const { bytes, mediaType } = await client.fetchManifest({ ...image.repository, digest });
@@ -318,105 +278,5 @@ describe("an error, and vetted stays as it was", () => {
     } finally {
       stand.quarantine.faults = [];
     }
-  });
-});
-
-describe("a tag that somebody moves while the promotion runs", () => {
-  /** What another one puts there meanwhile; returns its digest. */
-  async function moveTag(tag: string): Promise<string> {
-    return (await pushImage(stand.client, `${stand.to}/shop`, `somebody else's ${counter}`, tag)).digest;
-  }
-  // Of what somebody else put there nothing is signed, so that its age is unknown.
-  const tagOf = async (tag: string): Promise<string | undefined> =>
-    (await stand.vettedState())["vetted/shop"]?.tags[tag];
-
-  test("a new tag is left to the one who set it", async () => {
-    const { prepared } = await stand.prepare(await fresh(), { tags: ["new"] });
-    const theirs = await moveTag("new");
-    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
-      expect.objectContaining({ code: "tag-moved" }),
-    );
-    expect(await tagOf("new")).toBe(theirs);
-  });
-
-  test("a tag that was to move is left where it was put, and none of the others is set", async () => {
-    await moveTag("latest");
-    const { prepared } = await stand.prepare(await fresh(), { tags: ["first", "latest"], allowTagRollback: true });
-    counter++;
-    const theirs = await moveTag("latest");
-    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
-      expect.objectContaining({ code: "tag-moved" }),
-    );
-    expect(await tagOf("latest")).toBe(theirs);
-    expect(await tagOf("first")).toBeUndefined();
-  });
-
-  test("a tag that is gone is not set again", async () => {
-    await moveTag("gone");
-    const { prepared } = await stand.prepare(await fresh(), { tags: ["gone"], allowTagRollback: true });
-    await fetch(`${stand.vetted.url}/v2/vetted/shop/manifests/gone`, { method: "DELETE" });
-    await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
-      expect.objectContaining({ code: "tag-moved" }),
-    );
-    expect(await tagOf("gone")).toBeUndefined();
-  });
-
-  test("a tag that another run of the same promotion has set is as it should be", async () => {
-    const image = await fresh();
-    const { prepared } = await stand.prepare(image, { tags: ["same"] });
-    const other = await stand.prepare(image, { tags: ["same"] });
-    await other.prepared?.execute(stand.keys.promote.signer);
-    await prepared?.execute(stand.keys.promote.signer);
-    expect(await tagOf("same")).toBe(image.digest);
-  });
-});
-
-describe("a destination that says otherwise than the source", () => {
-  test("it does not list what was copied to it: nothing is signed, and no tag is set", async () => {
-    // From this one the client knows that the repository keeps referrers, and takes its word for the next.
-    await (await stand.prepare(await fresh())).prepared?.execute(stand.keys.promote.signer);
-    counter++;
-    const image = await fresh();
-    stand.vetted.faults = [
-      {
-        method: "GET",
-        path: `/v2/vetted/shop/referrers/${image.digest}`,
-        action: { kind: "subject-without-referrers" },
-      },
-    ];
-    try {
-      const { prepared } = await stand.prepare(image, { tags: ["short"] });
-      await expect(prepared?.execute(stand.keys.promote.signer)).rejects.toThrow(
-        expect.objectContaining({ code: "destination-differs" }),
-      );
-    } finally {
-      stand.vetted.faults = [];
-    }
-    expect(promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest))).toEqual([]);
-    expect((await stand.vettedState())["vetted/shop"]?.tags).not.toHaveProperty("short");
-  });
-
-  test("it was scanned there since, and failed: the policy refuses, nothing is signed, and no tag moves", async () => {
-    const { client, policy, keys } = stand;
-    const image = await fresh({ scanVerdict: { age: day } });
-    expect((await stand.promote(image, { tags: "1.0.0" })).outcome.verdict).toBe("pass");
-    const there = inRepository(image, `${stand.to}/shop`);
-    await attachEvidence({
-      client,
-      image: there,
-      policy,
-      keys,
-      pieces: ["scan", "scanVerdict"],
-      falsehoods: { scanVerdict: { failed: true } },
-    });
-    const before = await stand.vettedState();
-    stand.vetted.requests.length = 0;
-    const { outcome, error } = await stand.promote(image, { tags: "1.0.1" });
-    expect(error).toBeUndefined();
-    expect(outcome.verdict).toBe("fail");
-    expect(outcome.result.violations.map(({ rule }) => rule)).toEqual(["gate.failed"]);
-    expect(outcome.outputs["image"]).toBeUndefined();
-    expect(await stand.vettedState()).toEqual(before);
-    expect(stand.vettedWrites()).toEqual([]);
   });
 });

@@ -1,4 +1,3 @@
-import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
@@ -12,36 +11,12 @@ import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
-import {
-  type EvidenceRegistry,
-  encode,
-  startEvidenceRegistry,
-  statementAbout,
-} from "@goldenpath/testing/evidence-registry";
-import { makeKey, makeStageKeys, policyWith, type StageKey, type StageName } from "@goldenpath/testing/signers";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { encode, statementAbout } from "@goldenpath/testing/evidence-registry";
+import type { StageKey } from "@goldenpath/testing/signers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { collect, keys, now, policy, registry, start, stranger, useCollected } from "../support/collected-evidence.ts";
 
-let registry: EvidenceRegistry;
-let keys: Record<StageName, StageKey>;
-let stranger: StageKey;
-let policy: LoadedPolicy;
-
-const now = new Date("2026-05-01T12:00:00.123Z");
-
-beforeAll(async () => {
-  keys = await makeStageKeys();
-  stranger = await makeKey();
-});
-async function start(referrers: boolean): Promise<void> {
-  registry = await startEvidenceRegistry(referrers);
-  policy = policyWith(keys, registry.server.host);
-}
-afterEach(() => {
-  registry.server.faults = [];
-});
-
-const collect = (repository: Repository, digest: Digest) =>
-  collectEvidence(registry.client, repository, digest, policy.policy.signers);
+useCollected();
 
 describe.each([
   ["with the referrers API", true],
@@ -370,74 +345,5 @@ describe.each([
       );
       await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow(UserError);
     });
-  });
-});
-
-describe("a list that is not to be believed", () => {
-  beforeAll(() => start(false));
-  afterAll(() => registry.close());
-
-  /** Whoever may push may write the fallback tag; this registry checks what an index names, and others do not. */
-  function listAs(subject: Digest, digests: Digest[]): void {
-    const manifests = digests.map((digest) => ({
-      mediaType: mediaTypes.ociManifest,
-      digest,
-      size: 500,
-      artifactType: mediaTypes.sigstoreBundle,
-    }));
-    const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests });
-    const headers = { "content-type": mediaTypes.ociIndex, "docker-content-digest": digestOf(body) };
-    registry.server.faults = [
-      {
-        method: "GET",
-        path: `/manifests/${subject.replace(":", "-")}$`,
-        action: { kind: "replace", body, status: 200, headers },
-      },
-    ];
-  }
-
-  test("names another image's referrer", async () => {
-    const { repository, image } = await registry.newImage();
-    const victim = await registry.newImage("amd64", repository);
-    const both = statementAbout(repository, [image.digest, victim.image.digest]);
-    const digest = await registry.pushReferrer(repository, victim.image, await signStatement(both, keys.scan.signer));
-    listAs(image.digest, [digest]);
-    expect(await collect(repository, image.digest)).toMatchObject({
-      statements: [],
-      rejected: [{ reason: "its manifest refers to another image" }],
-    });
-  });
-
-  test("names a manifest that is gone", async () => {
-    const { repository, image } = await registry.newImage();
-    const kept = await registry.pushReferrer(
-      repository,
-      image,
-      await signStatement(statementAbout(repository, [image.digest]), keys.scan.signer),
-    );
-    const gone = digestOf("a manifest that nobody has");
-    listAs(image.digest, [gone, kept]);
-    expect(await collect(repository, image.digest)).toMatchObject({
-      statements: [{ signers: ["scan"] }],
-      rejected: [{ referrer: gone }],
-    });
-  });
-
-  test("is longer than any path leaves", async () => {
-    const { repository, image } = await registry.newImage();
-    await listAs(
-      image.digest,
-      Array.from({ length: 501 }, (_, at) => digestOf(`referrer ${at}`)),
-    );
-    registry.server.requests.length = 0;
-    await expect(collect(repository, image.digest)).rejects.toThrow(
-      expect.objectContaining({ code: "too-much-evidence" }),
-    );
-    expect(registry.server.requests.filter((request) => /\/manifests\/sha256:/.test(request.path))).toEqual([]);
-    await listAs(
-      image.digest,
-      Array.from({ length: 500 }, (_, at) => digestOf(`referrer ${at}`)),
-    );
-    expect((await collect(repository, image.digest)).rejected).toHaveLength(500);
   });
 });

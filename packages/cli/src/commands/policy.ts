@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
 import { maxPolicyBytes, parsePolicy } from "@goldenpath/core/policy/parse";
+import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
-import { type LoadedPolicy, policyJsonSchema } from "@goldenpath/core/policy/schema";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
 import { createPolicyClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";

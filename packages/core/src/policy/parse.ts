@@ -1,7 +1,8 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
-import { type Policy, policySchema, policySections } from "./schema.ts";
+import { policySchema } from "./policy-schema.ts";
+import { type Policy, policySections } from "./schema.ts";
 import { suggestWord } from "./suggest.ts";
 import { readStrictYaml, type YamlProblem, type YamlText } from "./yaml.ts";
 

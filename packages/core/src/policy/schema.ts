@@ -1,10 +1,9 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { builderSchemas, kindOf, strategyNames } from "../build/strategies/find.ts";
+import { builderSchemas, strategyNames } from "../build/strategies/find.ts";
 import { settingsSchemas } from "../promote/server-side/products/find.ts";
-import { kindOf as schemeKindOf, schemeOf, signerSchemas } from "../signing/schemes/find.ts";
-import { key } from "../signing/schemes/key.ts";
+import { signerSchemas } from "../signing/schemes/find.ts";
 
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
@@ -156,245 +155,141 @@ export const environmentSchema = z.strictObject({
   serverSide: serverSideSchema.optional().describe("The registry product's own promotion, for the bytes of the image."),
 });
 
-export const policySchema = z
-  .strictObject({
-    version: z.literal(1).describe("The version of this format."),
-    name: name.describe("The policy's name, such as the organisation's."),
-    serial: z
-      .number()
-      .int()
-      .positive()
-      .describe(
-        "Rises with every change. Evidence made under another serial does not count, unless `accepts` names it.",
-      ),
-    accepts: z
-      .union(
-        [
-          z.array(
-            z.strictObject({
-              serial: z.number().int().positive().describe("Its serial."),
-              digest: digestText.describe("Of its file's bytes."),
-            }),
-          ),
-          duration,
-        ],
-        "expected a list of serials with digests, or a duration such as 14d",
-      )
-      .prefault([])
-      .describe(
-        "Older versions of this policy whose evidence still counts: each by serial and digest, or, as a duration such as 14d, those that were superseded no longer ago. Without it only the current one does.",
-      ),
-    activators: z
-      .array(name)
-      .default([])
-      .describe(
-        "The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage.",
-      ),
-    registries: z
-      .strictObject({
-        plainHttp: z
-          .array(z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"))
-          .default([])
-          .describe("Hosts that are spoken to without TLS, besides localhost."),
-        hosts: z
-          .record(
-            z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"),
-            z.strictObject({
-              ca: z
-                .string()
-                .regex(/^-----BEGIN CERTIFICATE-----/, "expected certificates in PEM")
-                .optional()
-                .describe(
-                  "Certificates (PEM) that are trusted for this host besides the system's. Docker's and podman's certs.d are read as well.",
-                ),
-              skipVerify: z
-                .boolean()
-                .default(false)
-                .describe(
-                  "true: the host's certificate is not checked. For trying things out; digests and signatures are still checked.",
-                ),
-              connections: z
-                .number()
-                .int()
-                .min(1)
-                .max(64)
-                .optional()
-                .describe("How many requests may be on their way to it at once. Default: 8."),
-            }),
-          )
-          .default({})
-          .describe("Registries that need more than the defaults, by host."),
-      })
-      .default({ plainHttp: [], hosts: {} })
-      .describe("How registries are spoken to."),
-    signers: z
-      .record(name, signerSchema)
-      .default({})
-      .describe("Who signs, by name. Each stage should have a signer of its own."),
-    bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
-    build: z
-      .strictObject({
-        strategies: z
-          .array(z.enum(strategyNames))
-          .min(1)
-          .describe("The build strategies that are allowed, the preferred one first."),
-        environments: z
-          .array(z.enum(["container", "host", "host-unisolated"]))
-          .min(1)
-          .describe(
-            "Where builds may run: in a governed build image (container), on a host and kept apart from it (host), or with nothing between the build and the host (host-unisolated), for hosts that end with the build.",
-          ),
-        sources: z
-          .array(z.union([text, sourceSchema], "expected a repository's URL, or a map with `repository`"))
-          .min(1)
-          .describe(
-            "What may be built from: a repository, or a repository with more that has to hold of the build; * stands for one path component: https://github.com/acme/*",
-          ),
-        builders: z
-          .array(builderSchema)
-          .min(1)
-          .describe("The builders to choose from. The first is used unless a build names another."),
-      })
-      .default({ strategies: [], environments: [], sources: [], builders: [] })
-      .describe("How images may be made."),
-    scan: z
-      .strictObject({
-        failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
-        onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
-        databaseMaxAge: z
-          .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
-          .prefault("5d")
-          .describe("How old the vulnerability data may be."),
-        allowBlindSpots: z
-          .array(z.enum(blindSpots))
-          .default([])
-          .describe("Which blind spots of a scan are let pass. Without it, that nothing can be seen is a violation."),
-        ownWord: z
-          .enum(["accept", "refuse"])
-          .default("accept")
-          .describe(
-            "Whether layers above the base may close findings of the base, by changed files and a newer version in the package database, which is the image's own word. refuse: only a newer base does.",
-          ),
-      })
-      // Never judged by: a scan demands the section.
-      .default({ failOn: "negligible", onlyFixed: false, databaseMaxAge: 0, allowBlindSpots: [], ownWord: "refuse" })
-      .describe("Which findings are refused."),
-    exceptions: z
-      .array(exceptionSchema)
-      .default([])
-      .describe("What is let through for a while although a rule refuses it."),
-    environments: z
-      .record(name, environmentSchema)
-      .default({})
-      .describe("Where images are promoted to, by name, and what that takes."),
-  })
-  .superRefine((policy, context) => {
-    const bases = new Set(policy.bases.map((base) => base.name));
-    const signers = new Set(Object.keys(policy.signers));
-    const unknown = (path: PropertyKey[], value: string, what: string, known: Iterable<string>): void => {
-      context.addIssue({
-        code: "custom",
-        path,
-        message: `'${value}' is no ${what} of this policy (there is: ${[...known].join(", ") || "none"})`,
-      });
-    };
-    if (bases.size !== policy.bases.length)
-      context.addIssue({ code: "custom", path: ["bases"], message: "two bases have the same name" });
-    if (new Set(policy.build.builders.map((builder) => builder.name)).size !== policy.build.builders.length)
-      context.addIssue({ code: "custom", path: ["build", "builders"], message: "two builders have the same name" });
-    policy.build.strategies.forEach((strategy, index) => {
-      if (policy.build.builders.some((builder) => kindOf(builder) === strategy)) return;
-      context.addIssue({
-        code: "custom",
-        path: ["build", "strategies", index],
-        message: `'${strategy}' has no builder of its kind`,
-      });
-    });
-    policy.build.builders.forEach((builder, index) => {
-      if (!bases.has(builder.runImage))
-        unknown(["build", "builders", index, "runImage"], builder.runImage, "base", bases);
-    });
-    for (const [environmentName, environment] of Object.entries(policy.environments)) {
-      const path = ["environments", environmentName];
-      if (!signers.has(environment.promoter)) unknown([...path, "promoter"], environment.promoter, "signer", signers);
-      environment.requires.forEach((requirement, index) => {
-        requirement.signers.forEach((signer, position) => {
-          if (!signers.has(signer))
-            unknown([...path, "requires", index, "signers", position], signer, "signer", signers);
-        });
-        const before = requirement.environment;
-        if (before === undefined) return;
-        const at = [...path, "requires", index, "environment"];
-        if (requirement.stage !== "promote")
-          context.addIssue({ code: "custom", path: at, message: "only stage promote has an environment" });
-        else if (before === environmentName)
-          context.addIssue({
-            code: "custom",
-            path: at,
-            message: "is the environment itself, which nothing could then be promoted to",
-          });
-        else if (!Object.hasOwn(policy.environments, before))
-          unknown(at, before, "environment", Object.keys(policy.environments));
-      });
-      const required = environment.requires.map((requirement) => requirement.stage);
-      if (new Set(required).size !== required.length)
-        context.addIssue({
-          code: "custom",
-          path: [...path, "requires"],
-          message: "a stage is required twice; list its signers in one entry",
-        });
-    }
-    policy.activators.forEach((activator, index) => {
-      if (!signers.has(activator)) unknown(["activators", index], activator, "signer", signers);
-      const speaks = Object.values(policy.environments).some(
-        ({ promoter, requires }) =>
-          promoter === activator || requires.some((requirement) => requirement.signers.includes(activator)),
-      );
-      const signer = policy.signers[activator];
-      // The platform's signer is a key, whatever stages sign with.
-      if (signer !== undefined && schemeKindOf(signer) !== key.kind)
-        context.addIssue({
-          code: "custom",
-          path: ["activators", index],
-          message: `'${activator}' is of kind ${schemeKindOf(signer)}, and which policy is in force is signed with a key`,
-        });
-      // Whoever has a stage's key could otherwise choose the policy that it is judged by.
-      if (speaks)
-        context.addIssue({
-          code: "custom",
-          path: ["activators", index],
-          message: `'${activator}' speaks for a stage as well`,
-        });
-    });
-    const listed = typeof policy.accepts === "number" ? [] : policy.accepts;
-    listed.forEach(({ serial }, index) => {
-      if (serial >= policy.serial)
-        context.addIssue({
-          code: "custom",
-          path: ["accepts", index, "serial"],
-          message: `must be below this policy's serial, ${policy.serial}`,
-        });
-    });
-    const keys = new Map<string, string>();
-    for (const [name, signer] of Object.entries(policy.signers)) {
-      // With one key, each would speak for the other's stages.
-      const { field, what, text: identity } = schemeOf(signer).identify(signer);
-      const other = keys.get(identity);
-      if (other !== undefined)
-        context.addIssue({
-          code: "custom",
-          path: ["signers", name, field],
-          message: `is the ${what} of '${other}' as well; each signer has a ${what} of its own`,
-        });
-      keys.set(identity, name);
-    }
-  });
+export const policyShape = z.strictObject({
+  version: z.literal(1).describe("The version of this format."),
+  name: name.describe("The policy's name, such as the organisation's."),
+  serial: z
+    .number()
+    .int()
+    .positive()
+    .describe("Rises with every change. Evidence made under another serial does not count, unless `accepts` names it."),
+  accepts: z
+    .union(
+      [
+        z.array(
+          z.strictObject({
+            serial: z.number().int().positive().describe("Its serial."),
+            digest: digestText.describe("Of its file's bytes."),
+          }),
+        ),
+        duration,
+      ],
+      "expected a list of serials with digests, or a duration such as 14d",
+    )
+    .prefault([])
+    .describe(
+      "Older versions of this policy whose evidence still counts: each by serial and digest, or, as a duration such as 14d, those that were superseded no longer ago. Without it only the current one does.",
+    ),
+  activators: z
+    .array(name)
+    .default([])
+    .describe(
+      "The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage.",
+    ),
+  registries: z
+    .strictObject({
+      plainHttp: z
+        .array(z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"))
+        .default([])
+        .describe("Hosts that are spoken to without TLS, besides localhost."),
+      hosts: z
+        .record(
+          z.string().regex(/^[A-Za-z0-9.-]+(?::\d+)?$/, "expected HOST or HOST:PORT"),
+          z.strictObject({
+            ca: z
+              .string()
+              .regex(/^-----BEGIN CERTIFICATE-----/, "expected certificates in PEM")
+              .optional()
+              .describe(
+                "Certificates (PEM) that are trusted for this host besides the system's. Docker's and podman's certs.d are read as well.",
+              ),
+            skipVerify: z
+              .boolean()
+              .default(false)
+              .describe(
+                "true: the host's certificate is not checked. For trying things out; digests and signatures are still checked.",
+              ),
+            connections: z
+              .number()
+              .int()
+              .min(1)
+              .max(64)
+              .optional()
+              .describe("How many requests may be on their way to it at once. Default: 8."),
+          }),
+        )
+        .default({})
+        .describe("Registries that need more than the defaults, by host."),
+    })
+    .default({ plainHttp: [], hosts: {} })
+    .describe("How registries are spoken to."),
+  signers: z
+    .record(name, signerSchema)
+    .default({})
+    .describe("Who signs, by name. Each stage should have a signer of its own."),
+  bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
+  build: z
+    .strictObject({
+      strategies: z
+        .array(z.enum(strategyNames))
+        .min(1)
+        .describe("The build strategies that are allowed, the preferred one first."),
+      environments: z
+        .array(z.enum(["container", "host", "host-unisolated"]))
+        .min(1)
+        .describe(
+          "Where builds may run: in a governed build image (container), on a host and kept apart from it (host), or with nothing between the build and the host (host-unisolated), for hosts that end with the build.",
+        ),
+      sources: z
+        .array(z.union([text, sourceSchema], "expected a repository's URL, or a map with `repository`"))
+        .min(1)
+        .describe(
+          "What may be built from: a repository, or a repository with more that has to hold of the build; * stands for one path component: https://github.com/acme/*",
+        ),
+      builders: z
+        .array(builderSchema)
+        .min(1)
+        .describe("The builders to choose from. The first is used unless a build names another."),
+    })
+    .default({ strategies: [], environments: [], sources: [], builders: [] })
+    .describe("How images may be made."),
+  scan: z
+    .strictObject({
+      failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
+      onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
+      databaseMaxAge: z
+        .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
+        .prefault("5d")
+        .describe("How old the vulnerability data may be."),
+      allowBlindSpots: z
+        .array(z.enum(blindSpots))
+        .default([])
+        .describe("Which blind spots of a scan are let pass. Without it, that nothing can be seen is a violation."),
+      ownWord: z
+        .enum(["accept", "refuse"])
+        .default("accept")
+        .describe(
+          "Whether layers above the base may close findings of the base, by changed files and a newer version in the package database, which is the image's own word. refuse: only a newer base does.",
+        ),
+    })
+    // Never judged by: a scan demands the section.
+    .default({ failOn: "negligible", onlyFixed: false, databaseMaxAge: 0, allowBlindSpots: [], ownWord: "refuse" })
+    .describe("Which findings are refused."),
+  exceptions: z
+    .array(exceptionSchema)
+    .default([])
+    .describe("What is let through for a while although a rule refuses it."),
+  environments: z
+    .record(name, environmentSchema)
+    .default({})
+    .describe("Where images are promoted to, by name, and what that takes."),
+});
 
 /** Sections that only some verbs work by; one that is left out allows nothing. */
 export const policySections = ["signers", "bases", "build", "scan", "environments"] as const;
 export type PolicySection = (typeof policySections)[number];
 
-export type Policy = z.infer<typeof policySchema> & {
+export type Policy = z.infer<typeof policyShape> & {
   /** Of the sections those that the file does not have. */
   absent?: readonly PolicySection[];
 };
@@ -411,15 +306,4 @@ export interface LoadedPolicy {
   digest: Digest;
   /** What the platform's signer says of it, where it was asked: which policies came before it. */
   inForce?: PolicyPointer;
-}
-
-/**
- * The published JSON Schema, of a policy as it is written (`schemas/policy.v1.json` is this, and a test holds it to
- * it). References between names are not in it.
- */
-export function policyJsonSchema(): Record<string, unknown> {
-  return {
-    title: "goldenpath policy, version 1",
-    ...z.toJSONSchema(policySchema, { target: "draft-2020-12", unrepresentable: "any", io: "input" }),
-  };
 }

@@ -1,0 +1,91 @@
+import { amd64, arm64, base, child, decide, exception, golden, id, labelled } from "@goldenpath/testing/base-facts";
+import { describe, expect, test } from "vitest";
+import type { BaseFacts, ChildBaseFacts } from "./decide.ts";
+import { lifecycleLabel } from "./label.ts";
+
+describe("an image that passes", () => {
+  const decideBaseOf = (image: ChildBaseFacts, change: Partial<BaseFacts> = {}) => {
+    const decision = decide([image], change);
+    expect(decision.violations.filter((violation) => violation.exception === undefined)).toEqual([]);
+    expect(decision.children[0]?.verdict).toBe("pass");
+    return decision;
+  };
+
+  test("on an approved base", () => {
+    expect(decideBaseOf(child("os libc app more")).children[0]).toMatchObject({
+      base: golden,
+      matchedLayers: 2,
+      totalLayers: 4,
+      sameLayers: [],
+    });
+  });
+
+  test("on the longest of its approved bases, wherever that is in the policy", () => {
+    const small = base("small", "os");
+    const rich = base("rich", "os libc extra");
+    for (const approved of [
+      [small, golden, rich],
+      [rich, golden, small],
+      [golden, rich, small],
+    ]) {
+      expect(decideBaseOf(child("os libc extra app"), { approved }).children[0]).toMatchObject({
+        base: rich,
+        matchedLayers: 3,
+      });
+    }
+  });
+
+  test("on a base of two names, the first in the policy, and the other is listed", () => {
+    const twin = base("twin", "os libc");
+    expect(decideBaseOf(child("os libc app"), { approved: [golden, twin] }).children[0]).toMatchObject({
+      base: golden,
+      sameLayers: [twin],
+    });
+    expect(decideBaseOf(child("os libc app"), { approved: [twin, golden] }).children[0]).toMatchObject({
+      base: twin,
+      sameLayers: [golden],
+    });
+  });
+
+  test("on a base of which one of two names is over", () => {
+    const over = base("over", "os libc", { until: "2026-05-09" });
+    expect(decideBaseOf(child("os libc app"), { approved: [over, golden] }).children[0]).toMatchObject({
+      base: golden,
+      sameLayers: [over],
+    });
+  });
+
+  test("on the last day of its base", () => {
+    decideBaseOf(child("os libc app"), { approved: [{ ...golden, until: "2026-05-10" }] });
+  });
+
+  test("that is the base itself, with a note", () => {
+    expect(decideBaseOf(child("os libc")).notes).toEqual([
+      "linux/amd64: the image is base 'golden' itself, with nothing on top of it",
+    ]);
+    expect(decideBaseOf(child("os libc app")).notes).toEqual([]);
+  });
+
+  test("with a label that agrees with the layers, whatever it calls the base", () => {
+    const decision = decideBaseOf(child("os libc app", labelled({ topLayer: id("libc"), image: "r.test/elsewhere" })));
+    expect(decision.children[0]?.claimed).toEqual({ by: lifecycleLabel, name: "r.test/elsewhere" });
+  });
+
+  test("with a variant that everybody leaves out", () => {
+    decideBaseOf(child("os libc app", { platform: { ...arm64, variant: "v8" } }), {
+      approved: [{ ...golden, platform: arm64 }],
+    });
+    decideBaseOf(child("os libc app", { platform: { os: "linux", architecture: "arm" } }), {
+      approved: [{ ...golden, platform: { os: "linux", architecture: "arm", variant: "v7" } }],
+    });
+    decideBaseOf(child("os libc app", { platform: { ...amd64, variant: "v1" } }));
+  });
+
+  test("by an exception: the violation stays, with who answers for it", () => {
+    const decision = decideBaseOf(child("foreign app"), { exceptions: [exception()] });
+    expect(decision.violations).toMatchObject([
+      { rule: "base.approved", exception: { owner: "team-shop", expires: "2026-05-31" } },
+    ]);
+    expect(decision.children[0]?.base).toBeUndefined();
+  });
+});

@@ -1,0 +1,117 @@
+import { kindOf } from "../build/strategies/find.ts";
+import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
+import { key } from "../signing/schemes/key.ts";
+import type { Policy, PolicyEnvironment } from "./schema.ts";
+
+export interface Inconsistency {
+  path: readonly PropertyKey[];
+  message: string;
+}
+
+/** What is wrong between the fields of a policy of which each by itself is right: names that nobody has, above all. */
+export function checkConsistency(policy: Policy): Inconsistency[] {
+  return [
+    ...checkBuilders(policy),
+    ...Object.keys(policy.environments).flatMap((name) => checkEnvironment(policy, name)),
+    ...checkActivators(policy),
+    ...checkAccepted(policy),
+    ...checkSigners(policy),
+  ];
+}
+
+function unknown(path: PropertyKey[], value: string, what: string, known: readonly string[]): Inconsistency {
+  return { path, message: `'${value}' is no ${what} of this policy (there is: ${known.join(", ") || "none"})` };
+}
+
+function checkBuilders({ bases, build }: Policy): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  const names = [...new Set(bases.map(({ name }) => name))];
+  if (names.length !== bases.length) found.push({ path: ["bases"], message: "two bases have the same name" });
+  if (new Set(build.builders.map(({ name }) => name)).size !== build.builders.length)
+    found.push({ path: ["build", "builders"], message: "two builders have the same name" });
+  build.strategies.forEach((strategy, index) => {
+    if (build.builders.some((builder) => kindOf(builder) === strategy)) return;
+    found.push({ path: ["build", "strategies", index], message: `'${strategy}' has no builder of its kind` });
+  });
+  build.builders.forEach(({ runImage }, index) => {
+    if (!names.includes(runImage))
+      found.push(unknown(["build", "builders", index, "runImage"], runImage, "base", names));
+  });
+  return found;
+}
+
+function checkEnvironment(policy: Policy, name: string): Inconsistency[] {
+  const environment = policy.environments[name];
+  if (environment === undefined) return [];
+  const path = ["environments", name];
+  const signers = Object.keys(policy.signers);
+  const found: Inconsistency[] = [];
+  if (!signers.includes(environment.promoter))
+    found.push(unknown([...path, "promoter"], environment.promoter, "signer", signers));
+  environment.requires.forEach((requirement, index) => {
+    const at = [...path, "requires", index];
+    requirement.signers.forEach((signer, position) => {
+      if (!signers.includes(signer)) found.push(unknown([...at, "signers", position], signer, "signer", signers));
+    });
+    found.push(...checkEnvironmentBefore(policy, name, requirement, [...at, "environment"]));
+  });
+  const stages = environment.requires.map(({ stage }) => stage);
+  if (new Set(stages).size !== stages.length)
+    found.push({ path: [...path, "requires"], message: "a stage is required twice; list its signers in one entry" });
+  return found;
+}
+
+function checkEnvironmentBefore(
+  { environments }: Policy,
+  own: string,
+  { stage, environment: before }: PolicyEnvironment["requires"][number],
+  path: PropertyKey[],
+): Inconsistency[] {
+  if (before === undefined) return [];
+  if (stage !== "promote") return [{ path, message: "only stage promote has an environment" }];
+  if (before === own) return [{ path, message: "is the environment itself, which nothing could then be promoted to" }];
+  return Object.hasOwn(environments, before) ? [] : [unknown(path, before, "environment", Object.keys(environments))];
+}
+
+function checkActivators({ activators, signers, environments }: Policy): Inconsistency[] {
+  return activators.flatMap((activator, index) => {
+    const path = ["activators", index];
+    const found: Inconsistency[] = [];
+    const signer = Object.hasOwn(signers, activator) ? signers[activator] : undefined;
+    if (signer === undefined) found.push(unknown(path, activator, "signer", Object.keys(signers)));
+    // The platform's signer is a key, whatever stages sign with.
+    else if (schemeKindOf(signer) !== key.kind) {
+      const message = `'${activator}' is of kind ${schemeKindOf(signer)}, and which policy is in force is signed with a key`;
+      found.push({ path, message });
+    }
+    const speaks = Object.values(environments).some(
+      ({ promoter, requires }) => promoter === activator || requires.some((each) => each.signers.includes(activator)),
+    );
+    // Whoever has a stage's key could otherwise choose the policy that it is judged by.
+    if (speaks) found.push({ path, message: `'${activator}' speaks for a stage as well` });
+    return found;
+  });
+}
+
+function checkAccepted({ accepts, serial: own }: Policy): Inconsistency[] {
+  const listed = typeof accepts === "number" ? [] : accepts;
+  return listed.flatMap(({ serial }, index) =>
+    serial < own ? [] : [{ path: ["accepts", index, "serial"], message: `must be below this policy's serial, ${own}` }],
+  );
+}
+
+/** With one key, each would speak for the other's stages. */
+function checkSigners({ signers }: Policy): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  const known = new Map<string, string>();
+  for (const [name, signer] of Object.entries(signers)) {
+    const { field, what, text: identity } = schemeOf(signer).identify(signer);
+    const other = known.get(identity);
+    if (other !== undefined) {
+      const message = `is the ${what} of '${other}' as well; each signer has a ${what} of its own`;
+      found.push({ path: ["signers", name, field], message });
+    }
+    known.set(identity, name);
+  }
+  return found;
+}

@@ -1,11 +1,11 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
-import type { Ports } from "@goldenpath/foundation/ports";
+import type { Ports, ProgressTask } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { blobsOf, copyBlobs } from "@goldenpath/registry-client/copy";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
-import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import { isAboutContent } from "../signing/read-referrer.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
@@ -22,6 +22,27 @@ export interface ExecutionCounts {
 const concurrency = 8;
 
 export const noCounts: ExecutionCounts = { blobsMounted: 0, blobsCopied: 0, manifestsCopied: 0, bytesCopied: 0 };
+
+/** Missing manifests that are written at the same time, once those of the levels before are there. */
+interface Level {
+  /** Of the image. */
+  own: Manifest[];
+  /** What refers to something, and is found by its list. */
+  listed: Manifest[];
+  /** What cosign attached under a tag. */
+  tagged: { manifest: Manifest; tag: string }[];
+}
+
+/** A plan on its way to the destination. */
+interface Copy {
+  readonly client: RegistryClient;
+  readonly source: RememberingClient;
+  readonly plan: PromotionPlan;
+  readonly manifests: ReadonlyMap<Digest, Manifest>;
+  readonly to: Repository;
+  readonly counts: ExecutionCounts;
+  readonly task: ProgressTask;
+}
 
 /**
  * Writes what the plan says is missing, tags left out: blobs, then the image's manifests with children first, then what
@@ -41,80 +62,22 @@ export async function executeCopy(
   manifests: ReadonlyMap<Digest, Manifest>,
   ports: Ports,
 ): Promise<{ counts: ExecutionCounts; leftBehind: LeftBehind[] }> {
-  const from = parseRepository(plan.from);
-  const to = parseRepository(plan.to);
   const counts: ExecutionCounts = { ...noCounts };
   const blobs = plan.blobs.filter(({ action }) => action !== "present");
   const planned = plan.manifests.filter(({ action }) => action !== "present");
   if (blobs.length === 0 && planned.length === 0) return { counts, leftBehind: [] };
-  const contentOf = (digest: Digest): Manifest => {
-    const manifest = manifests.get(digest);
-    if (manifest === undefined) throw new TypeError(`the plan names ${digest}, and its bytes were not gathered`);
-    return manifest;
-  };
-  const needed = new Set(
-    plan.manifests
-      .filter(({ role }) => role !== "referrer")
-      .flatMap(({ digest }) => blobsOf(contentOf(digest)).map((blob) => blob.digest)),
-  );
-  const broken = new Map<Digest, string>();
-  const noteBroken = (digest: Digest) => (error: unknown) => {
-    if (!isAboutContent(error)) throw error;
-    broken.set(digest, describeError(error));
-  };
   const task = ports.progress.start(`copy to ${plan.to}`, {
     amount: plan.bytes.copy + plan.bytes.mount,
     unit: "bytes",
   });
+  const copy: Copy = { client, source, plan, manifests, to: parseRepository(plan.to), counts, task };
   try {
     await assertStillThere(source, plan);
-    await copyBlobs(
-      client,
-      from,
-      to,
-      blobs.map((blob) => ({
-        descriptor: blob,
-        isMissing: blob.action === "copy",
-        bytes: source.held(from, blob.digest),
-        onError: needed.has(blob.digest) ? undefined : noteBroken(blob.digest),
-      })),
-      {
-        onDone: (blob, transfer) => {
-          if (transfer === "mounted") counts.blobsMounted++;
-          else if (transfer === "copied") {
-            counts.blobsCopied++;
-            counts.bytesCopied += blob.size;
-          }
-          task.advance(blob.size);
-        },
-      },
-    );
-    const count = ({ bytes }: Manifest): void => {
-      counts.manifestsCopied++;
-      counts.bytesCopied += bytes.byteLength;
-      task.advance(bytes.byteLength);
-    };
-    const leftBehind = findBroken(planned, contentOf, broken);
+    const broken = await copyMissingBlobs(copy, blobs);
+    const leftBehind = findBroken(planned, manifests, broken);
     const stays = new Set(leftBehind.map(({ digest }) => digest));
     const writes = planned.filter(({ digest }) => !stays.has(digest));
-    for (const level of [...new Set(writes.map((each) => each.level))].sort((a, b) => a - b)) {
-      const here = writes.filter((each) => each.level === level);
-      const listed = here
-        .filter(({ role, tag }) => role !== "child" && role !== "image" && tag === undefined)
-        .map(({ digest }) => contentOf(digest));
-      const own = here
-        .filter(({ role }) => role === "child" || role === "image")
-        .map(({ digest }) => contentOf(digest));
-      await mapConcurrently(concurrency, own, (manifest) =>
-        client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest).then(() => count(manifest)),
-      );
-      if (listed.length > 0) await client.pushReferrers(to, listed).then(() => listed.forEach(count));
-      for (const { digest, tag } of here) {
-        if (tag === undefined) continue;
-        await client.setTag(to, tag, contentOf(digest), undefined);
-        count(contentOf(digest));
-      }
-    }
+    for (const level of planLevels(writes, manifests)) await writeLevel(copy, level);
     task.done(
       `${counts.blobsMounted} mounted, ${counts.blobsCopied + counts.manifestsCopied} copied, ${(counts.bytesCopied / 1e6).toFixed(1)} MB`,
     );
@@ -126,19 +89,88 @@ export async function executeCopy(
   }
 }
 
+/** Those that are broken, and why: of what only somebody's referrer needs. */
+async function copyMissingBlobs(copy: Copy, blobs: PromotionPlan["blobs"]): Promise<ReadonlyMap<Digest, string>> {
+  const { client, source, plan, manifests, to, counts, task } = copy;
+  const from = parseRepository(plan.from);
+  const needing = plan.manifests.filter(({ role }) => role !== "referrer");
+  const needed = new Set(
+    needing.flatMap(({ digest }) => blobsOf(contentOf(manifests, digest)).map((blob) => blob.digest)),
+  );
+  const broken = new Map<Digest, string>();
+  const noteBroken = (digest: Digest) => (error: unknown) => {
+    if (!isAboutContent(error)) throw error;
+    broken.set(digest, describeError(error));
+  };
+  const wanted = blobs.map((blob) => ({
+    descriptor: blob,
+    isMissing: blob.action === "copy",
+    bytes: source.held(from, blob.digest),
+    onError: needed.has(blob.digest) ? undefined : noteBroken(blob.digest),
+  }));
+  await copyBlobs(client, from, to, wanted, {
+    onDone(blob, transfer) {
+      if (transfer === "mounted") counts.blobsMounted++;
+      else if (transfer === "copied") {
+        counts.blobsCopied++;
+        counts.bytesCopied += blob.size;
+      }
+      task.advance(blob.size);
+    },
+  });
+  return broken;
+}
+
+/** In the order of writing. */
+function planLevels(writes: PromotionPlan["manifests"], manifests: ReadonlyMap<Digest, Manifest>): Level[] {
+  const levels = [...new Set(writes.map((each) => each.level))].sort((a, b) => a - b);
+  return levels.map((number) => {
+    const level: Level = { own: [], listed: [], tagged: [] };
+    for (const { digest, role, tag } of writes.filter((each) => each.level === number)) {
+      const manifest = contentOf(manifests, digest);
+      if (tag !== undefined) level.tagged.push({ manifest, tag });
+      else if (role === "child" || role === "image") level.own.push(manifest);
+      else level.listed.push(manifest);
+    }
+    return level;
+  });
+}
+
+async function writeLevel({ client, to, counts, task }: Copy, { own, listed, tagged }: Level): Promise<void> {
+  const count = ({ bytes }: Manifest): void => {
+    counts.manifestsCopied++;
+    counts.bytesCopied += bytes.byteLength;
+    task.advance(bytes.byteLength);
+  };
+  await mapConcurrently(concurrency, own, (manifest) =>
+    client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest).then(() => count(manifest)),
+  );
+  if (listed.length > 0) await client.pushReferrers(to, listed).then(() => listed.forEach(count));
+  for (const { manifest, tag } of tagged) {
+    await client.setTag(to, tag, manifest, undefined);
+    count(manifest);
+  }
+}
+
+function contentOf(manifests: ReadonlyMap<Digest, Manifest>, digest: Digest): Manifest {
+  const manifest = manifests.get(digest);
+  if (manifest === undefined) throw new TypeError(`the plan names ${digest}, and its bytes were not gathered`);
+  return manifest;
+}
+
 /**
  * Of what is to be written, what names a broken blob, and what refers to that: subjects come before what refers to
  * them.
  */
 function findBroken(
   planned: PromotionPlan["manifests"],
-  contentOf: (digest: Digest) => Manifest,
+  manifests: ReadonlyMap<Digest, Manifest>,
   broken: ReadonlyMap<Digest, string>,
 ): LeftBehind[] {
   const reasons = new Map<Digest, LeftBehind>();
   for (const { digest, subject, role } of planned) {
     if (role !== "referrer" || subject === undefined) continue;
-    const blob = blobsOf(contentOf(digest)).find((each) => broken.has(each.digest));
+    const blob = blobsOf(contentOf(manifests, digest)).find((each) => broken.has(each.digest));
     const reason = blob === undefined ? undefined : broken.get(blob.digest);
     if (reason !== undefined) reasons.set(digest, { digest, subject, reason });
     else if (reasons.has(subject)) reasons.set(digest, { digest, subject, reason: `${subject} stays behind` });

@@ -60,72 +60,28 @@ export async function gatherPromotion(
     from,
     new Set(image.children.map(({ digest }) => digest)),
   );
-  const signed = listEvidence(evidence);
   const wanted: Wanted[] = [
     ...children.map((manifest) => ({ digest: manifest.digest, manifest, role: "child" as const, level: 0 })),
     { digest: root.digest, manifest: root, role: "image", level: 1 },
-    ...(await mapConcurrently(concurrency, signed, async ({ digest, ...part }) => ({
-      digest,
-      manifest: await source.fetchManifest({ ...from, digest }),
-      role: "evidence" as const,
-      ...part,
-    }))),
-    ...graph.carried.map(({ manifest, subject, depth, tag }) => ({
-      digest: manifest.digest,
-      manifest,
-      role: "referrer" as const,
-      level: depth + 1,
-      subject,
-      artifactType: typeOf(manifest),
-      ...(tag === undefined ? {} : { tag }),
-    })),
+    ...(await fetchEvidence(source, from, evidence)),
+    ...graph.carried.map(asWanted),
   ];
   const destination = await lookAtDestination(client, to, wanted, isThorough);
-  const leftBehind = [...graph.leftBehind, ...destination.leftBehind];
-  const blobsAmong = (some: readonly Wanted[]): Descriptor[] => {
-    const blobs = some.flatMap(({ manifest }) => blobsOf(manifest));
-    return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
-  };
-  const present = new Set(
-    isThorough ? [] : blobsAmong(wanted.filter((each) => destination.isPresent(each))).map(({ digest }) => digest),
-  );
-  const missing = blobsAmong(wanted.filter((each) => isThorough || !destination.isPresent(each))).filter(
-    ({ digest }) => !present.has(digest),
-  );
-  // Within one registry a mount costs as much as the question.
-  const asked = from.registry === to.registry ? [] : missing;
-  const answers = await mapConcurrently(concurrency, asked, ({ digest }) => client.hasBlob(to, digest));
-  asked.forEach(({ digest }, index) => void (answers[index] === true && present.add(digest)));
-
-  const manifests: ManifestFacts[] = wanted.map((each) => {
-    const { manifest, ...facts } = each;
-    const blobs: BlobFacts[] = blobsOf(manifest).map(({ digest, mediaType, size }) => ({
-      digest,
-      mediaType,
-      size,
-      isPresent: present.has(digest),
-    }));
-    return {
-      ...facts,
-      mediaType: manifest.mediaType,
-      size: manifest.bytes.byteLength,
-      isPresent: destination.isPresent(each),
-      blobs,
-    };
-  });
+  const blobs = await lookForBlobs(client, from, to, wanted, isThorough ? () => false : destination.isPresent);
+  const manifests = wanted.map((each) => describeManifest(each, destination.isPresent(each), blobs.present));
   const reads = countReads(image, evidence, graph, manifests);
   reads.contents += payloads;
   reads.lists += destination.lists;
   // And one for which policy is in force.
-  reads.looks += destination.looks + asked.length + tags.length + 1;
-  reads.held = missing.map(({ digest }) => digest).filter((digest) => source.held(from, digest) !== undefined);
+  reads.looks += destination.looks + blobs.looks + tags.length + 1;
+  reads.held = blobs.missing.map(({ digest }) => digest).filter((digest) => source.held(from, digest) !== undefined);
   return {
     facts: {
       from,
       to,
       digest: root.digest,
       manifests: manifests.filter(({ tag }) => tag === undefined || !destination.keepsOwn.has(tag)),
-      leftBehind,
+      leftBehind: [...graph.leftBehind, ...destination.leftBehind],
       tags: tags.map((tag, index) => {
         // A tag's digest is of the registry's own algorithm, whichever the image goes by.
         const found = current[index] === digestOf(root.bytes) ? root.digest : current[index];
@@ -135,6 +91,66 @@ export async function gatherPromotion(
     },
     manifests: new Map(wanted.map(({ manifest }) => [manifest.digest, manifest])),
   };
+}
+
+function fetchEvidence(
+  source: RememberingClient,
+  from: Repository,
+  evidence: GateOutcome["evidence"],
+): Promise<Wanted[]> {
+  return mapConcurrently(concurrency, listEvidence(evidence), async ({ digest, ...part }) => ({
+    digest,
+    manifest: await source.fetchManifest({ ...from, digest }),
+    role: "evidence" as const,
+    ...part,
+  }));
+}
+
+function asWanted({ manifest, subject, depth, tag }: ReferrerGraph["carried"][number]): Wanted {
+  return {
+    digest: manifest.digest,
+    manifest,
+    role: "referrer",
+    level: depth + 1,
+    subject,
+    artifactType: typeOf(manifest),
+    ...(tag === undefined ? {} : { tag }),
+  };
+}
+
+/** Which blobs the destination has. `isThere`: the manifest is there and speaks for its blobs. */
+async function lookForBlobs(
+  client: RegistryClient,
+  from: Repository,
+  to: Repository,
+  wanted: readonly Wanted[],
+  isThere: (each: Wanted) => boolean,
+): Promise<{ present: ReadonlySet<Digest>; missing: Descriptor[]; looks: number }> {
+  const blobsAmong = (some: readonly Wanted[]): Descriptor[] => {
+    const blobs = some.flatMap(({ manifest }) => blobsOf(manifest));
+    return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+  };
+  const present = new Set(blobsAmong(wanted.filter(isThere)).map(({ digest }) => digest));
+  const missing = blobsAmong(wanted.filter((each) => !isThere(each))).filter(({ digest }) => !present.has(digest));
+  // Within one registry a mount costs as much as the question.
+  const asked = from.registry === to.registry ? [] : missing;
+  const answers = await mapConcurrently(concurrency, asked, ({ digest }) => client.hasBlob(to, digest));
+  asked.forEach(({ digest }, index) => void (answers[index] === true && present.add(digest)));
+  return { present, missing, looks: asked.length };
+}
+
+function describeManifest(
+  { manifest, ...facts }: Wanted,
+  isPresent: boolean,
+  present: ReadonlySet<Digest>,
+): ManifestFacts {
+  const blobs: BlobFacts[] = blobsOf(manifest).map(({ digest, mediaType, size }) => ({
+    digest,
+    mediaType,
+    size,
+    isPresent: present.has(digest),
+  }));
+  return { ...facts, mediaType: manifest.mediaType, size: manifest.bytes.byteLength, isPresent, blobs };
 }
 
 /**

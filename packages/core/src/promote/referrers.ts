@@ -53,6 +53,20 @@ interface Candidate {
   tag?: string;
 }
 
+/** A walk along what refers to an image, and what it has found. */
+interface Walk {
+  readonly source: RememberingClient;
+  readonly from: Repository;
+  readonly limits: ReferrerLimits;
+  readonly graph: ReferrerGraph;
+  /** The repository's tags, where they could be listed. */
+  readonly tagNames: ReadonlySet<string> | undefined;
+  /** Digests and tags that were met, or are evidence. */
+  readonly seen: Set<string>;
+  /** Of what goes along, by size. */
+  readonly blobs: Map<Digest, number>;
+}
+
 /**
  * Everything that refers to the image, and to what refers to it, besides the evidence of the policy's signers:
  * signatures of others, SBOMs, attestations, and what cosign attached under tags. What could be run stays behind, and
@@ -66,83 +80,87 @@ export async function findReferrers(
   evidence: ReadonlyMap<Digest, CollectedEvidence>,
   limits: ReferrerLimits = referrerLimits,
 ): Promise<ReferrerGraph> {
-  const graph: ReferrerGraph = { carried: [], leftBehind: [], lists: 0, contents: 0 };
   const signed = listEvidence(evidence);
-  const seen = new Set<string>(signed.map(({ digest, tag }) => tag ?? digest));
-  const blobs = new Map<Digest, number>();
-
-  async function judge(candidate: Candidate): Promise<CarriedReferrer | LeftBehind> {
-    const { digest, subject, depth, tag } = candidate;
-    const stays = (reason: string): LeftBehind => ({ digest, subject, reason });
-    try {
-      const manifest = await source.fetchManifest({ ...from, digest });
-      if (tag === undefined && manifest.manifest.subject?.digest !== subject)
-        return stays("its manifest refers to another image");
-      const payloads = await readPayloads(source, from, manifest);
-      graph.contents += payloads.size;
-      const runs = isRunnableContent(manifest, payloads);
-      return runs === undefined
-        ? { manifest, subject, depth, ...(tag === undefined ? {} : { tag }) }
-        : stays(`${runs}, and nobody has judged it`);
-    } catch (error) {
-      if (isAboutContent(error)) return stays(isKnownError(error) ? error.message : String(error));
-      throw error;
-    }
-  }
-
-  /** The candidates that refer to `subject`, or none with a note where its list is nonsense. */
-  async function list(subject: Digest, depth: number): Promise<Candidate[]> {
-    graph.lists++;
-    try {
-      const listed = await source.listReferrers(from, subject, {
-        hasFallbackTag: tagged.names === undefined || tagged.names.has(fallbackTag(subject)),
-      });
-      return listed.map(({ digest }) => ({ digest, subject, depth }));
-    } catch (error) {
-      if (!isAboutContent(error)) throw error;
-      graph.leftBehind.push({
-        digest: subject,
-        subject,
-        reason: `what refers to it: ${isKnownError(error) ? error.message : String(error)}`,
-      });
-      return [];
-    }
-  }
-
   const tagged = await findTagged(source, from, [...evidence.keys()]);
-  graph.lists++;
-  graph.contents += tagged.candidates.length;
-  let candidates: Candidate[] = [
-    ...[...evidence].flatMap(([subject, { rejected }]) =>
-      rejected.flatMap(({ referrer, tag }) => (tag === undefined ? [{ digest: referrer, subject, depth: 1 }] : [])),
-    ),
-    ...tagged.candidates,
-  ];
+  const graph: ReferrerGraph = { carried: [], leftBehind: [], lists: 1, contents: tagged.candidates.length };
+  const seen = new Set<string>(signed.map(({ digest, tag }) => tag ?? digest));
+  const walk: Walk = { source, from, limits, graph, tagNames: tagged.names, seen, blobs: new Map() };
+  const strangers = [...evidence].flatMap(([subject, { rejected }]) =>
+    rejected.flatMap(({ referrer, tag }) => (tag === undefined ? [{ digest: referrer, subject, depth: 1 }] : [])),
+  );
+  let candidates: Candidate[] = [...strangers, ...tagged.candidates];
   for (let depth = 1; ; depth++) {
-    const fresh = candidates.filter(({ digest, tag }) => {
-      const key = tag ?? digest;
-      return seen.has(key) ? false : Boolean(seen.add(key));
+    const taken = await takeAlong(walk, candidates, depth);
+    if (typeof taken === "string") return withoutOthers(graph, evidence, taken);
+    const below = signed
+      .filter(({ level, tag }) => level === depth + 1 && tag === undefined)
+      .map(({ digest }) => digest);
+    const parents = new Set([...below, ...taken]);
+    if (depth === limits.depth || parents.size === 0) return graph;
+    candidates = (await mapConcurrently(concurrency, [...parents], (parent) => list(walk, parent, depth + 1))).flat();
+  }
+}
+
+/**
+ * Judges candidates that were not met before. What of them goes along and can be referred to; or which limit it goes
+ * over, in words.
+ */
+async function takeAlong(walk: Walk, candidates: readonly Candidate[], depth: number): Promise<Digest[] | string> {
+  const { graph, limits, seen, blobs } = walk;
+  const fresh = candidates.filter(({ digest, tag }) => {
+    const key = tag ?? digest;
+    return seen.has(key) ? false : Boolean(seen.add(key));
+  });
+  const room = limits.referrers - graph.carried.length - graph.leftBehind.length;
+  if (fresh.length > room) return `there are more than ${limits.referrers} of them`;
+  if (depth > 1) graph.contents += fresh.length;
+  const judged = await mapConcurrently(concurrency, fresh, (candidate) => judge(walk, candidate));
+  const carried = judged.filter((each): each is CarriedReferrer => "manifest" in each);
+  graph.carried.push(...carried);
+  graph.leftBehind.push(...judged.filter((each): each is LeftBehind => "reason" in each));
+  for (const { digest, size } of carried.flatMap(({ manifest }) => blobsOf(manifest)))
+    blobs.set(digest, Math.max(size, blobs.get(digest) ?? 0));
+  if (blobs.size > limits.blobs) return `they have more than ${limits.blobs} layers`;
+  const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
+  if (bytes > limits.bytes) return `they have more than ${limits.bytes} bytes`;
+  return carried.filter(({ tag }) => tag === undefined).map(({ manifest }) => manifest.digest);
+}
+
+async function judge({ source, from, graph }: Walk, candidate: Candidate): Promise<CarriedReferrer | LeftBehind> {
+  const { digest, subject, depth, tag } = candidate;
+  const stays = (reason: string): LeftBehind => ({ digest, subject, reason });
+  try {
+    const manifest = await source.fetchManifest({ ...from, digest });
+    if (tag === undefined && manifest.manifest.subject?.digest !== subject)
+      return stays("its manifest refers to another image");
+    const payloads = await readPayloads(source, from, manifest);
+    graph.contents += payloads.size;
+    const runs = isRunnableContent(manifest, payloads);
+    return runs === undefined
+      ? { manifest, subject, depth, ...(tag === undefined ? {} : { tag }) }
+      : stays(`${runs}, and nobody has judged it`);
+  } catch (error) {
+    if (isAboutContent(error)) return stays(isKnownError(error) ? error.message : String(error));
+    throw error;
+  }
+}
+
+/** The candidates that refer to `subject`, or none with a note where its list is nonsense. */
+async function list({ source, from, graph, tagNames }: Walk, subject: Digest, depth: number): Promise<Candidate[]> {
+  graph.lists++;
+  try {
+    const listed = await source.listReferrers(from, subject, {
+      hasFallbackTag: tagNames === undefined || tagNames.has(fallbackTag(subject)),
     });
-    const room = limits.referrers - graph.carried.length - graph.leftBehind.length;
-    if (fresh.length > room) return withoutOthers(graph, evidence, `there are more than ${limits.referrers} of them`);
-    if (depth > 1) graph.contents += fresh.length;
-    const judged = await mapConcurrently(concurrency, fresh, judge);
-    const carried = judged.filter((each): each is CarriedReferrer => "manifest" in each);
-    graph.carried.push(...carried);
-    graph.leftBehind.push(...judged.filter((each): each is LeftBehind => "reason" in each));
-    for (const { digest, size } of carried.flatMap(({ manifest }) => blobsOf(manifest)))
-      blobs.set(digest, Math.max(size, blobs.get(digest) ?? 0));
-    if (blobs.size > limits.blobs) return withoutOthers(graph, evidence, `they have more than ${limits.blobs} layers`);
-    const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
-    if (bytes > limits.bytes) return withoutOthers(graph, evidence, `they have more than ${limits.bytes} bytes`);
-    const parents = [
-      ...signed.filter(({ level, tag }) => level === depth + 1 && tag === undefined).map(({ digest }) => digest),
-      ...carried.filter(({ tag }) => tag === undefined).map(({ manifest }) => manifest.digest),
-    ];
-    if (depth === limits.depth || parents.length === 0) return graph;
-    candidates = (
-      await mapConcurrently(concurrency, [...new Set(parents)], (parent) => list(parent, depth + 1))
-    ).flat();
+    return listed.map(({ digest }) => ({ digest, subject, depth }));
+  } catch (error) {
+    if (!isAboutContent(error)) throw error;
+    graph.leftBehind.push({
+      digest: subject,
+      subject,
+      reason: `what refers to it: ${isKnownError(error) ? error.message : String(error)}`,
+    });
+    return [];
   }
 }
 

@@ -39,8 +39,8 @@ describe("imports point one way", () => {
     ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/gate/decide.ts", "@goldenpath/registry-client/probe/probe"],
     ["packages/core/src/gate/decide.ts", "node:fs/promises"],
-    ["packages/core/src/gate/build.ts", "@goldenpath/registry-client/client"],
-    ["packages/core/src/gate/source.ts", "@goldenpath/foundation/exec/run"],
+    ["packages/core/src/gate/judge-build.ts", "@goldenpath/registry-client/client"],
+    ["packages/core/src/gate/match-source.ts", "@goldenpath/foundation/exec/run"],
     // The rule is by folder: a file that is split off, whatever its name, is covered before anybody thinks of it.
     ["packages/core/src/gate/not-yet-written.ts", "@goldenpath/registry-client/client"],
     ["packages/core/src/base/not-yet-written.ts", "node:fs"],

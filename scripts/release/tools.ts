@@ -5,7 +5,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { buildTool } from "@goldenpath/core/tools/build";
+import { buildTool } from "@goldenpath/core/tools/build-tool";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
 import { type LockedTool, productionTools, type ToolPlatform } from "@goldenpath/core/tools/lock";
 import { ownReleaseAsset, ownReleaseTag } from "@goldenpath/core/tools/own-release";

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileTool } from "@goldenpath/core/tools/build";
+import { compileTool } from "@goldenpath/core/tools/build-tool";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
 import { type LockedTool, productionTools, type ToolPlatform } from "@goldenpath/core/tools/lock";
 import { describeError, UserError } from "@goldenpath/foundation/errors";

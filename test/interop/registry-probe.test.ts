@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { probeRegistry } from "@goldenpath/registry-client/probe/probe";
-import { type ProbeReport, renderProbe, verdictOf } from "@goldenpath/registry-client/probe/report";
+import { type ProbeReport, renderProbe, verdictOf } from "@goldenpath/registry-client/probe/probe-report";
 import { parseProbeTarget } from "@goldenpath/registry-client/probe/target";
 import { startRegistry } from "@goldenpath/registry-server/server";
 import { afterEach, describe, expect, test } from "vitest";

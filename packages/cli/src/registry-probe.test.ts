@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
-import type { ProbeReport } from "@goldenpath/registry-client/probe/report";
+import type { ProbeReport } from "@goldenpath/registry-client/probe/probe-report";
 import { buildImage, pushBuilt } from "@goldenpath/registry-client/testing";
 import { makeAuthority } from "@goldenpath/registry-client/testing-tls";
 import { type RegistryOptions, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";

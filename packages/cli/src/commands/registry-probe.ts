@@ -6,7 +6,7 @@ import type { HostSettings } from "@goldenpath/registry-client/client";
 import { parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import type { LoadBounds } from "@goldenpath/registry-client/probe/load";
 import { type ProbeOptions, probeRegistry } from "@goldenpath/registry-client/probe/probe";
-import { renderProbe, verdictOf } from "@goldenpath/registry-client/probe/report";
+import { renderProbe, verdictOf } from "@goldenpath/registry-client/probe/probe-report";
 import { parseProbeTarget } from "@goldenpath/registry-client/probe/target";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";

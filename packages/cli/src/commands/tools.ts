@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { prefetchTools } from "@goldenpath/core/tools/find";
 import { productionTools, type ToolPlatform } from "@goldenpath/core/tools/lock";
-import { listTools, planTools } from "@goldenpath/core/tools/plan";
+import { listTools, planTools } from "@goldenpath/core/tools/plan-tools";
 import { publishTools } from "@goldenpath/core/tools/publish";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";

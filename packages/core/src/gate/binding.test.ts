@@ -13,7 +13,7 @@ import {
 import { describe, expect, test } from "vitest";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
-import { matchesWorkflow } from "./source.ts";
+import { matchesWorkflow } from "./match-source.ts";
 
 describe("matchesWorkflow", () => {
   const file = "https://github.com/acme/platform/.github/workflows/stage-build.yml";

@@ -5,7 +5,7 @@ import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import type { GateFacts, Problem } from "./facts.ts";
-import { matchesSource, matchesWorkflow } from "./source.ts";
+import { matchesSource, matchesWorkflow } from "./match-source.ts";
 
 /** Which builds may become which images: one entry of `build.sources`, in its long form. */
 export type SourceBinding = Exclude<Policy["build"]["sources"][number], string>;

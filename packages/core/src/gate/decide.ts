@@ -4,9 +4,9 @@ import { namesSubject } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { stageEvidence } from "../stages.ts";
 import { judgePromotedSource } from "./binding.ts";
-import { decideBuildStage } from "./build.ts";
 import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
-import { decideVerdictStage } from "./verdict.ts";
+import { decideBuildStage } from "./judge-build.ts";
+import { decideVerdictStage } from "./judge-verdict.ts";
 
 /** Whoever judges a stage, what is left is held to that here. */
 const judges = { gate: decideBuildStage, itself: decideVerdictStage };

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { usableGoFolders } from "./build.ts";
+import { usableGoFolders } from "./build-tool.ts";
 import { storeTool, toolCacheDirectory } from "./cache.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "goldenpath-cache-"));

@@ -20,7 +20,7 @@ import { tarOf } from "@goldenpath/testing/tar";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FindToolOptions, findTool } from "./find.ts";
 import { type LockedTool, type ToolRelease, toolPlatform } from "./lock.ts";
-import { planTools } from "./plan.ts";
+import { planTools } from "./plan-tools.ts";
 
 const platform = toolPlatform();
 const program = "#!/bin/sh\necho 'hammer version 1.2.3'\n";

@@ -1,4 +1,4 @@
-import { buildTool } from "./build.ts";
+import { buildTool } from "./build-tool.ts";
 import { keepFile } from "./cached.ts";
 import { downloadTool } from "./fetch.ts";
 import { type LockedFile, releasedFile } from "./lock.ts";

@@ -9,7 +9,7 @@ import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/su
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
-import { type BuildPlan, planBuild } from "../build/plan.ts";
+import { type BuildPlan, planBuild } from "../build/plan-build.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { createRegistryClient } from "../create.ts";
 import { buildImage, pushBuilt } from "../testing.ts";
 import { probeRegistry } from "./probe.ts";
-import { verdictOf } from "./report.ts";
+import { verdictOf } from "./probe-report.ts";
 import { bounds, check, optionsFor, probe } from "./testing.ts";
 
 const cleanups: (() => unknown)[] = [];

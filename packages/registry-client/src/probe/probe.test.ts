@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { createRegistryClient } from "../create.ts";
 import { buildImage, pushBuilt } from "../testing.ts";
 import { probeRegistry } from "./probe.ts";
-import { renderProbe, verdictOf } from "./report.ts";
+import { renderProbe, verdictOf } from "./probe-report.ts";
 import { answers, bounds, check, optionsFor, probe } from "./testing.ts";
 
 const cleanups: (() => unknown)[] = [];

@@ -21,8 +21,8 @@ import {
 import { judgeProbe } from "./judge.ts";
 import { judgeQuarantine } from "./judge-quarantine.ts";
 import { type LoadBounds, type LoadTarget, runLoad } from "./load.ts";
+import type { ProbeReport } from "./probe-report.ts";
 import { gatherQuarantine } from "./quarantine.ts";
-import type { ProbeReport } from "./report.ts";
 import { type LoadReport, summariseLoad } from "./summarise-load.ts";
 import type { ProbeTarget } from "./target.ts";
 import { createWire, noCredentials, openManifest, seenOf, type Wire } from "./wire.ts";

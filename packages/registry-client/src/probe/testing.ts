@@ -1,7 +1,7 @@
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { LoadBounds } from "./load.ts";
 import { type ProbeOptions, probeRegistry } from "./probe.ts";
-import type { ProbeReport } from "./report.ts";
+import type { ProbeReport } from "./probe-report.ts";
 import { parseProbeTarget } from "./target.ts";
 
 /** What the tests of the probe share. */

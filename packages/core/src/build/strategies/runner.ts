@@ -5,7 +5,7 @@ import type { Platform } from "@goldenpath/registry-client/oci/manifest";
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import type { StageResult } from "../../result.ts";
-import type { PlanFrame } from "../plan.ts";
+import type { PlanFrame } from "../plan-build.ts";
 import type { Source } from "../source.ts";
 
 /** What is to be built, and with what. */

@@ -2,7 +2,7 @@ import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import { fakeDigest, samplePolicy } from "@goldenpath/testing/policy";
 import { describe, expect, it } from "vitest";
 import type { Policy } from "../policy/schema.ts";
-import { type BuildRequest, planBuild } from "./plan.ts";
+import { type BuildRequest, planBuild } from "./plan-build.ts";
 
 const policy = samplePolicy();
 const request: BuildRequest = {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cachedToolPath } from "./cache.ts";
 import type { FindToolOptions } from "./find.ts";
 import { type LockedTool, toolPlatform } from "./lock.ts";
-import { listTools, planTools } from "./plan.ts";
+import { listTools, planTools } from "./plan-tools.ts";
 
 const platform = toolPlatform();
 const content = "#!/bin/sh\necho 'hammer version 1.2.3'\n";

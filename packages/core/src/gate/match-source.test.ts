@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { matchesSource } from "./source.ts";
+import { matchesSource } from "./match-source.ts";
 
 describe("matchesSource", () => {
   test.each([

@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { parseStageResult } from "@goldenpath/core/result";
+import { productionTools } from "@goldenpath/core/tools/lock";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
 import { silentPorts } from "@goldenpath/foundation/ports";
@@ -321,7 +322,7 @@ test("the files: an SBOM that names its subject and its layers, SARIF in the che
   expect(outcome.result.predicateType).toBe("https://cosign.sigstore.dev/attestation/vuln/v1");
   expect(outcome.result.predicate).toMatchObject({
     scanner: {
-      uri: "pkg:github/anchore/grype@v0.121.2",
+      uri: `pkg:github/anchore/grype@v${productionTools.find(({ name }) => name === "grype")?.version}`,
       db: { version: "v6.1.10", lastUpdate: "2026-11-01T00:00:00.000Z" },
     },
   });

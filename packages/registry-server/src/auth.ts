@@ -57,49 +57,23 @@ function createBasicAuthorizer(users: Record<string, string>): Authorizer {
   };
 }
 
+/** What a token service has given out. */
+interface Issued {
+  readonly grants: Map<string, Grant>;
+  /** Refresh token → user. */
+  readonly refreshTokens: Map<string, string>;
+  /** Seconds. */
+  readonly expiresIn: number;
+}
+
 function createBearerAuthorizer(options: AuthOptions & { kind: "bearer" }): Authorizer {
   const { users, anonymousPull = false, expiresIn = 300 } = options;
-  const grants = new Map<string, Grant>();
-  const refreshTokens = new Map<string, string>();
-
-  const grantOf = (exchange: Exchange): Grant | undefined => {
-    const token = /^bearer\s+(\S+)\s*$/i.exec(exchange.headers.authorization ?? "")?.[1];
-    const grant = token === undefined ? undefined : grants.get(token);
-    return grant !== undefined && grant.expiresAt > Date.now() ? grant : undefined;
-  };
-  const holds = (grant: Grant, wanted: Access): boolean =>
-    grant.access.some(
-      (one) =>
-        one.type === wanted.type && one.name === wanted.name && (one.action === wanted.action || one.action === "*"),
-    );
-
-  const issue = (user: string | undefined, scopes: readonly string[], offline: boolean): Reply => {
-    const wanted = scopes.flatMap(parseScope);
-    const access =
-      user === undefined ? wanted.filter((one) => one.type === "repository" && one.action === "pull") : wanted;
-    const token = randomBytes(24).toString("base64url");
-    const now = Date.now();
-    for (const [old, grant] of grants) if (grant.expiresAt <= now) grants.delete(old);
-    grants.set(token, { access, expiresAt: now + expiresIn * 1000 });
-    const refresh = offline && user !== undefined ? randomBytes(24).toString("base64url") : undefined;
-    if (refresh !== undefined && user !== undefined) refreshTokens.set(refresh, user);
-    return jsonReply(
-      200,
-      {
-        token,
-        access_token: token,
-        expires_in: expiresIn,
-        issued_at: new Date(now).toISOString(),
-        ...(refresh === undefined ? {} : { refresh_token: refresh }),
-      },
-      { "Cache-Control": "no-store" },
-    );
-  };
+  const issued: Issued = { grants: new Map(), refreshTokens: new Map(), expiresIn };
   const denyLogin = (): never => refuseUnauthorized(`Basic realm="${service}"`);
 
   return {
     authorize(exchange, access) {
-      const grant = grantOf(exchange);
+      const grant = grantOf(issued, exchange);
       const error =
         exchange.headers.authorization === undefined
           ? undefined
@@ -110,28 +84,72 @@ function createBearerAuthorizer(options: AuthOptions & { kind: "bearer" }): Auth
       refuseUnauthorized(renderChallenge(exchange, access, error));
     },
     mayPull(exchange, name) {
-      const grant = grantOf(exchange);
+      const grant = grantOf(issued, exchange);
       return grant !== undefined && holds(grant, { type: "repository", name, action: "pull" });
     },
     async serveToken(exchange) {
       if (exchange.method === "GET") {
         const scopes = exchange.query.getAll("scope").flatMap((scope) => scope.split(" "));
-        if (exchange.headers.authorization === undefined && anonymousPull) return issue(undefined, scopes, false);
+        if (exchange.headers.authorization === undefined && anonymousPull) {
+          return issueToken(issued, undefined, scopes, false);
+        }
         const user = userOf(exchange, users);
-        return user === undefined ? denyLogin() : issue(user, scopes, exchange.query.get("offline_token") === "true");
+        const isOffline = exchange.query.get("offline_token") === "true";
+        return user === undefined ? denyLogin() : issueToken(issued, user, scopes, isOffline);
       }
       if (exchange.method !== "POST") return refuse(405, "UNSUPPORTED", "the token endpoint takes GET and POST");
       const form = await readForm(exchange);
       const scopes = (form.get("scope") ?? "").split(" ");
       const user =
         form.get("grant_type") === "refresh_token"
-          ? refreshTokens.get(form.get("refresh_token") ?? "")
+          ? issued.refreshTokens.get(form.get("refresh_token") ?? "")
           : form.get("grant_type") === "password"
             ? checkPassword(users, form.get("username") ?? "", form.get("password") ?? "")
             : undefined;
-      return user === undefined ? denyLogin() : issue(user, scopes, form.get("access_type") === "offline");
+      return user === undefined ? denyLogin() : issueToken(issued, user, scopes, form.get("access_type") === "offline");
     },
   };
+}
+
+function grantOf({ grants }: Issued, exchange: Exchange): Grant | undefined {
+  const token = /^bearer\s+(\S+)\s*$/i.exec(exchange.headers.authorization ?? "")?.[1];
+  const grant = token === undefined ? undefined : grants.get(token);
+  return grant !== undefined && grant.expiresAt > Date.now() ? grant : undefined;
+}
+
+function holds(grant: Grant, wanted: Access): boolean {
+  return grant.access.some(
+    (one) =>
+      one.type === wanted.type && one.name === wanted.name && (one.action === wanted.action || one.action === "*"),
+  );
+}
+
+function issueToken(
+  { grants, refreshTokens, expiresIn }: Issued,
+  user: string | undefined,
+  scopes: readonly string[],
+  offline: boolean,
+): Reply {
+  const wanted = scopes.flatMap(parseScope);
+  const access =
+    user === undefined ? wanted.filter((one) => one.type === "repository" && one.action === "pull") : wanted;
+  const token = randomBytes(24).toString("base64url");
+  const now = Date.now();
+  for (const [old, grant] of grants) if (grant.expiresAt <= now) grants.delete(old);
+  grants.set(token, { access, expiresAt: now + expiresIn * 1000 });
+  const refresh = offline && user !== undefined ? randomBytes(24).toString("base64url") : undefined;
+  if (refresh !== undefined && user !== undefined) refreshTokens.set(refresh, user);
+  return jsonReply(
+    200,
+    {
+      token,
+      access_token: token,
+      expires_in: expiresIn,
+      issued_at: new Date(now).toISOString(),
+      ...(refresh === undefined ? {} : { refresh_token: refresh }),
+    },
+    { "Cache-Control": "no-store" },
+  );
 }
 
 /** `repository:localhost:5000/shop:pull,push` → one entry per action; what isn't of that form grants nothing. */

@@ -43,20 +43,8 @@ export interface Repositories {
 
 export async function openRepositories(store: Store): Promise<Repositories> {
   const states = await store.loadRepositories();
-  let last: Promise<unknown> = Promise.resolve();
-  const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work);
-    last = result.catch(() => {});
-    return result;
-  };
-  const change = async <T>(name: string, edit: (draft: RepositoryState) => T): Promise<T> => {
-    const current = states.get(name) ?? createRepositoryState();
-    const draft = { blobs: new Map(current.blobs), manifests: new Map(current.manifests), tags: new Map(current.tags) };
-    const result = edit(draft);
-    await store.saveRepository(name, draft);
-    states.set(name, draft);
-    return result;
-  };
+  const exclusively = createTurns();
+  const change = <T>(name: string, edit: (draft: RepositoryState) => T) => changeRepository(store, states, name, edit);
   const releaseContent = async (digest: Digest) => {
     for (const state of states.values()) if (state.blobs.has(digest) || state.manifests.has(digest)) return;
     await store.removeContent(digest);
@@ -120,6 +108,31 @@ export async function openRepositories(store: Store): Promise<Repositories> {
     holdings: (prefix) => findHoldings(states, prefix),
     snapshot: () => takeSnapshot(states),
   };
+}
+
+/** Each piece of work begins when the one before has ended. */
+function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+}
+
+/** Stored before it is seen. */
+async function changeRepository<T>(
+  store: Store,
+  states: Map<string, RepositoryState>,
+  name: string,
+  edit: (draft: RepositoryState) => T,
+): Promise<T> {
+  const current = states.get(name) ?? createRepositoryState();
+  const draft = { blobs: new Map(current.blobs), manifests: new Map(current.manifests), tags: new Map(current.tags) };
+  const result = edit(draft);
+  await store.saveRepository(name, draft);
+  states.set(name, draft);
+  return result;
 }
 
 function findHoldings(states: ReadonlyMap<string, RepositoryState>, prefix: string): ReadonlyMap<Digest, number> {

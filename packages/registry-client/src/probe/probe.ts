@@ -87,20 +87,8 @@ export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport>
       ? await gatherByWriting(workspace, settings)
       : await gatherByReading(workspace, settings);
     facts = { ...facts, ...gathered.facts };
-    if (options.load !== undefined) {
-      ports.log.info(`${options.load.clients} clients for ${options.load.duration / 1000} s`);
-      // What a registry keeps for good is not made by the hundred.
-      const deletes = facts.deletion?.manifest?.after.status === 404;
-      if (options.write && !deletes) ports.log.info("manifests can't be deleted here: the clients only read");
-      const pushes = deletes ? { pushes: { id: target.id, made } } : {};
-      const loadTarget: LoadTarget = {
-        repository: target.repository,
-        ...(gathered.image === undefined ? {} : { image: gathered.image }),
-        ...pushes,
-      };
-      const loadFacts = await runLoad(settings, loadTarget, options.load);
-      if (loadFacts.endedBy !== "interrupt") load = summariseLoad(loadFacts);
-    }
+    if (options.load !== undefined)
+      load = await putLoad(workspace, settings, options.load, { ...gathered, write: options.write });
   } catch (error) {
     throw await cleanUpAfter(error, settings, target, made);
   } finally {
@@ -129,6 +117,24 @@ export async function probeRegistry(options: ProbeOptions): Promise<ProbeReport>
       reference: kind === "upload" ? "" : reference,
     })),
   };
+}
+
+/** Undefined where it was broken off. */
+async function putLoad(
+  { repository, id, made }: Workspace,
+  settings: RegistryClientOptions,
+  bounds: LoadBounds,
+  { facts, image, write }: Gathered & { write: boolean },
+): Promise<LoadReport | undefined> {
+  const { log } = settings.ports;
+  log.info(`${bounds.clients} clients for ${bounds.duration / 1000} s`);
+  // What a registry keeps for good is not made by the hundred.
+  const deletes = facts.deletion?.manifest?.after.status === 404;
+  if (write && !deletes) log.info("manifests can't be deleted here: the clients only read");
+  const pushes = deletes ? { pushes: { id, made } } : {};
+  const target: LoadTarget = { repository, ...(image === undefined ? {} : { image }), ...pushes };
+  const loadFacts = await runLoad(settings, target, bounds);
+  return loadFacts.endedBy === "interrupt" ? undefined : summariseLoad(loadFacts);
 }
 
 /** As nobody, to see which logins are offered. @throws InfrastructureError `registry-unreachable` */

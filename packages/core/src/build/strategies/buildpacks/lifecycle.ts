@@ -79,16 +79,8 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   if (first === undefined) throw new TypeError("a build has at least one tag");
 
   await runPhase(run, "analyze", [
-    ...[
-      "-analyzed",
-      file("analyzed.toml"),
-      "-layers",
-      workspace.layers,
-      "-run",
-      runToml,
-      "-run-image",
-      formatReference(run.runImage),
-    ],
+    ...["-analyzed", file("analyzed.toml"), "-layers", workspace.layers, "-run", runToml],
+    ...["-run-image", formatReference(run.runImage)],
     ...["-skip-layers", ...user, ...insecure, ...others.flatMap((tag) => ["-tag", tag]), first],
   ]);
   // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and
@@ -98,44 +90,18 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
 
   await workspace.handOver(builder);
   await runPhase(run, "detect", [
-    ...[
-      "-app",
-      workspace.app,
-      "-layers",
-      workspace.layers,
-      "-platform",
-      workspace.platform,
-      "-buildpacks",
-      workspace.buildpacks,
-    ],
-    ...[
-      "-order",
-      order,
-      "-run",
-      runToml,
-      "-analyzed",
-      analyzed,
-      "-group",
-      file("group.toml"),
-      "-plan",
-      file("plan.toml"),
-    ],
+    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform],
+    ...["-buildpacks", workspace.buildpacks],
+    ...["-order", order, "-run", runToml, "-analyzed", analyzed, "-group", file("group.toml")],
+    ...["-plan", file("plan.toml")],
     ...["-generated", workspace.empty, "-extensions", workspace.empty, "-build-config", workspace.empty],
   ]);
   const group = await writeControlFile(workspace, "group.toml", await readHandedOver(file("group.toml")));
   const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(file("plan.toml")));
 
   await runPhase(run, "build", [
-    ...[
-      "-app",
-      workspace.app,
-      "-layers",
-      workspace.layers,
-      "-platform",
-      workspace.platform,
-      "-buildpacks",
-      workspace.buildpacks,
-    ],
+    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform],
+    ...["-buildpacks", workspace.buildpacks],
     ...["-group", group, "-plan", plan, "-analyzed", analyzed, "-build-config", workspace.empty],
   ]);
 

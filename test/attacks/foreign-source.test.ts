@@ -1,6 +1,7 @@
 import type { ProvenanceFacts } from "@goldenpath/core/signing/provenance";
 import type { Execution } from "@goldenpath/core/verbs/execute";
-import { attachEvidence, type ChainPolicy, pushImage, putInForce, writeChainPolicy } from "@goldenpath/testing/chain";
+import { attachEvidence, pushImage } from "@goldenpath/testing/chain";
+import { type ChainPolicy, putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
 

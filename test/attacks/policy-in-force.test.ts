@@ -8,14 +8,8 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import {
-  attachEvidence,
-  type ChainPolicy,
-  pushImage,
-  putInForce,
-  type TestImage,
-  writeChainPolicy,
-} from "@goldenpath/testing/chain";
+import { attachEvidence, pushImage, type TestImage } from "@goldenpath/testing/chain";
+import { type ChainPolicy, putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
 import { renderSigners } from "@goldenpath/testing/signers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";

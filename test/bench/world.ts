@@ -12,14 +12,9 @@ import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import {
-  attachEvidence,
-  type ChainPolicy,
-  makeKeys,
-  putInForce,
-  type TestKeys,
-  writeChainPolicy,
-} from "@goldenpath/testing/chain";
+import { attachEvidence } from "@goldenpath/testing/chain";
+import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
+import { type ChainPolicy, putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { freePort, startDistribution, startOlareg, startProgram, type TestServer } from "../support/servers.ts";
 import { addCounts, type CountingProxy, type Counts, startCountingProxy } from "./proxy.ts";
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { faults } from "../support/fault-kinds.ts";
 import { listCells } from "../support/fault-matrix.ts";
-import { operations, type RequestKind, requestKinds, scenarios } from "../support/fault-operations.ts";
+import { scenarios } from "../support/fault-operations.ts";
+import { operations, type RequestKind, requestKinds } from "../support/fault-scenario.ts";
 
 const kindsOf = (operation: string): RequestKind[] => [
   ...new Set(

@@ -6,7 +6,8 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { copyManifest } from "@goldenpath/registry-client/copy";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { attachEvidence, type ChainPolicy, pushImage, putInForce, type TestImage } from "@goldenpath/testing/chain";
+import { attachEvidence, pushImage, type TestImage } from "@goldenpath/testing/chain";
+import { type ChainPolicy, putInForce } from "@goldenpath/testing/chain-policy";
 import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 

@@ -10,15 +10,8 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { Fault } from "@goldenpath/registry-server/server";
-import {
-  attachEvidence,
-  type ChainPolicy,
-  pieces,
-  pushImage,
-  pushIndex,
-  putInForce,
-  type TestImage,
-} from "@goldenpath/testing/chain";
+import { attachEvidence, pieces, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { type ChainPolicy, putInForce } from "@goldenpath/testing/chain-policy";
 import {
   connect,
   openStand,

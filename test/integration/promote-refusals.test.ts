@@ -12,8 +12,8 @@ import {
   pushIndex,
   type TestImage,
   transplantEvidence,
-  writeChainPolicy,
 } from "@goldenpath/testing/chain";
+import { writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { pushTinyIndex } from "@goldenpath/testing/tiny-image";
 import { describe, expect, test } from "vitest";
 import {

@@ -3,7 +3,8 @@ import type { Statement } from "@goldenpath/core/signing/types";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import { stageVerifierId } from "@goldenpath/core/stages";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
-import { attachEvidence, inRepository, type KeyName, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { attachEvidence, inRepository, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import type { KeyName } from "@goldenpath/testing/chain-keys";
 import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
 

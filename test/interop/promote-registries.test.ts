@@ -9,16 +9,9 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { buildImage, buildReferrer, encodeText, pushBuilt } from "@goldenpath/registry-client/testing";
-import {
-  attachEvidence,
-  makeKeys,
-  pieces,
-  pushIndex,
-  putInForce,
-  type TestImage,
-  type TestKeys,
-  writeChainPolicy,
-} from "@goldenpath/testing/chain";
+import { attachEvidence, pieces, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
+import { putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { connect, promotionsAmong, readStatements } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
 import { startDistribution, startOlareg, type TestServer } from "../support/servers.ts";

@@ -1,6 +1,6 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { FaultAction, RegistryServer } from "@goldenpath/registry-server/server";
-import type { RequestKind } from "./fault-operations.ts";
+import type { RequestKind } from "./fault-scenario.ts";
 import type { AuthKind, Expectation, FaultStand } from "./fault-stand.ts";
 
 /** Why a fault cannot hit a kind of request. */

@@ -3,7 +3,8 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Fault, Snapshot } from "@goldenpath/registry-server/server";
 import { describe, expect, test } from "vitest";
 import { type FaultRow, faults } from "./fault-kinds.ts";
-import { type Operation, type Point, type Scenario, scenarios } from "./fault-operations.ts";
+import { scenarios } from "./fault-operations.ts";
+import type { Operation, Point, Scenario } from "./fault-scenario.ts";
 import { type AuthKind, attempts, type Ending, type FaultStand, findLeaks, openFaultStand } from "./fault-stand.ts";
 
 /** One piece of work that meets one fault at one kind of its requests. */

@@ -14,14 +14,9 @@ import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { startRegistry } from "@goldenpath/registry-server/server";
-import {
-  attachEvidence,
-  inRepository,
-  makeKeys,
-  pushIndex,
-  type TestImage,
-  writeChainPolicy,
-} from "@goldenpath/testing/chain";
+import { attachEvidence, inRepository, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { makeKeys } from "@goldenpath/testing/chain-keys";
+import { writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import {
   type RecordedManifest,
   recordedAt,

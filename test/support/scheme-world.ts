@@ -14,16 +14,9 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import {
-  attachEvidence,
-  type ChainPolicy,
-  describeTarget,
-  makeKeys,
-  type Piece,
-  putInForce,
-  type TestImage,
-  type TestKeys,
-} from "@goldenpath/testing/chain";
+import { attachEvidence, describeTarget, type Piece, type TestImage } from "@goldenpath/testing/chain";
+import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
+import { type ChainPolicy, putInForce } from "@goldenpath/testing/chain-policy";
 import { renderSigners } from "@goldenpath/testing/signers";
 import { pushTinyImage, pushTinyIndex, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { createDetachedSigner } from "./detached-scheme.ts";

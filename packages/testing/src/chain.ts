@@ -1,21 +1,13 @@
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { buildpacks, listBuildpacks } from "@goldenpath/core/build/strategies/buildpacks";
 import { ownPolicy } from "@goldenpath/core/build/strategies/find";
-import { type ActivationRequest, activatePolicy } from "@goldenpath/core/policy/activate";
-import { parsePolicy } from "@goldenpath/core/policy/parse";
-import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { type Attachment, type AttachTarget, attachStatement } from "@goldenpath/core/signing/attach";
-import { generateKeyPair, loadSigner } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildProvenance, type ProvenanceFacts } from "@goldenpath/core/signing/provenance";
-import type { KeySigner } from "@goldenpath/core/signing/schemes/key/sign";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
-import { type Stage, stages } from "@goldenpath/core/stages";
-import { silentPorts } from "@goldenpath/foundation/ports";
+import type { Stage } from "@goldenpath/core/stages";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
@@ -25,7 +17,7 @@ import {
   parseRepository,
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
-import { renderSigners } from "./signers.ts";
+import type { KeyName, TestKeys } from "./chain-keys.ts";
 import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
 
 /**
@@ -33,146 +25,6 @@ import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-im
  * code that the verbs use. Each piece can be left out or be false in one respect, so that a test of what is refused
  * changes that one thing and nothing else.
  */
-
-/**
- * Whoever may sign in a test: the stages, the platform's signer, who puts policies in force, and somebody whom nobody
- * knows.
- */
-export type KeyName = Stage | "platform" | "stranger";
-export interface TestKey {
-  /** A private key in PEM, as `key` takes it. */
-  file: string;
-  publicKey: string;
-  publicKeyFile: string;
-  signer: KeySigner;
-}
-export type TestKeys = Readonly<Record<KeyName, TestKey>>;
-
-/** New keys, their private halves as files in `directory`. */
-export async function makeKeys(directory: string): Promise<TestKeys> {
-  const made = [...stages, "platform" as const, "stranger" as const].map(async (name) => {
-    const { privateKeyPem, publicKeyPem } = generateKeyPair();
-    const [file, publicKeyFile] = [join(directory, `${name}.key`), join(directory, `${name}.pub`)];
-    await writeFile(publicKeyFile, publicKeyPem);
-    await writeFile(file, privateKeyPem, { mode: 0o600 });
-    const signer = await loadSigner(
-      { key: privateKeyPem },
-      { ports: silentPorts(), env: {}, workingDirectory: directory },
-    );
-    return [name, { file, publicKey: publicKeyPem, publicKeyFile, signer }] as const;
-  });
-  return Object.fromEntries(await Promise.all(made)) as Record<KeyName, TestKey>;
-}
-
-export interface ChainPolicy extends LoadedPolicy {
-  /** Where the policy is on disk: `uri` as well. */
-  file: string;
-}
-
-export interface PolicyFacts {
-  /** In which a file of its own is made. */
-  directory: string;
-  keys: TestKeys;
-  /** Prefix of the repositories that images come from, and of those that they go to. */
-  from: string;
-  to: string;
-  serial?: number;
-  /** Older versions whose evidence counts, in YAML: `[{ serial: 4, digest: … }]`. */
-  accepts?: string;
-  /** Makes it other bytes, and so another policy. */
-  remark?: string;
-  /** `build.sources` in YAML; absent: the repositories of acme. */
-  sources?: string;
-  /** What goes along besides the evidence; absent: the policy's default. */
-  referrers?: "all" | "signed";
-}
-
-/** Writes a policy file that requires all of the evidence, each stage's by its own key. */
-export async function writeChainPolicy(facts: PolicyFacts): Promise<ChainPolicy> {
-  const file = join(await mkdtemp(join(facts.directory, "policy-")), "policy.yaml");
-  const text = renderChainPolicy(facts);
-  await writeFile(file, text);
-  const bytes = new TextEncoder().encode(text);
-  return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
-}
-
-/** Puts a policy in force for what is promoted to `to`, by the platform's signer or another. */
-export async function putInForce(
-  client: RegistryClient,
-  to: string,
-  policy: ChainPolicy,
-  {
-    keys,
-    ...more
-  }: { keys: TestKeys } & Partial<
-    Pick<ActivationRequest, "signer" | "aliases" | "revoke" | "now" | "previousSigners" | "isFirst">
-  >,
-): Promise<Repository> {
-  const repository = findPointerRepository(parseRepository(`${to}/any`));
-  const bytes = await readFile(policy.file);
-  const isFirst = await client.fetchManifest({ ...repository, tag: pointerTag }).then(
-    () => false,
-    () => true,
-  );
-  await activatePolicy(client, {
-    next: policy,
-    bytes,
-    repository,
-    signer: keys.platform.signer,
-    isFirst,
-    now: new Date(),
-    ...more,
-  });
-  return repository;
-}
-
-function renderChainPolicy({
-  keys,
-  from,
-  to,
-  serial = 5,
-  accepts,
-  remark = "a policy for tests",
-  referrers,
-  sources,
-}: PolicyFacts): string {
-  const signers = Object.fromEntries(stages.map((stage) => [stage, keys[stage].publicKey]));
-  return `# ${remark}
-version: 1
-name: acme
-serial: ${serial}
-${accepts === undefined ? "" : `accepts: ${accepts}\n`}signers:
-${renderSigners(signers)}bases:
-  - name: golden
-    image: ${from}-bases/golden
-    digests: ["${digestOf("base")}"]
-build:
-  strategies: [buildpacks]
-  environments: [host]
-  sources: ${sources ?? '["https://github.com/acme/*"]'}
-  builders:
-    - name: node
-      buildpacks: ["${from}-bases/node@${digestOf("buildpack")}"]
-      runImage: golden
-scan:
-  failOn: high
-environments:
-  production:
-    from: ["${from}"]
-    to: ["${to}"]
-    promoter: promote
-${referrers === undefined ? "" : `    referrers: ${referrers}\n`}    requires:
-      - { stage: build, signers: [build], maxAge: 30d }
-      - { stage: base, signers: [base], maxAge: 7d }
-      - { stage: scan, signers: [scan], maxAge: 7d }
-  staging:
-    from: ["${from}"]
-    to: ["${to}"]
-    promoter: promote
-    requires:
-      - { stage: scan, signers: [scan], maxAge: 7d }
-`;
-}
 
 /** An image or index in a registry, as statements are attached to it. */
 export interface TestImage extends AttachTarget {

@@ -24,17 +24,9 @@ import {
   startRegistry,
 } from "@goldenpath/registry-server/server";
 import { expect } from "vitest";
-import {
-  attachEvidence,
-  type ChainPolicy,
-  type Falsehoods,
-  makeKeys,
-  pushImage,
-  putInForce,
-  type TestImage,
-  type TestKeys,
-  writeChainPolicy,
-} from "./chain.ts";
+import { attachEvidence, type Falsehoods, pushImage, type TestImage } from "./chain.ts";
+import { makeKeys, type TestKeys } from "./chain-keys.ts";
+import { type ChainPolicy, putInForce, writeChainPolicy } from "./chain-policy.ts";
 
 export interface StandOptions {
   registry?: RegistryOptions;

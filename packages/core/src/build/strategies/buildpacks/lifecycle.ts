@@ -61,61 +61,81 @@ interface LifecycleRun {
  */
 export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   const { workspace } = run;
-  const file = (name: string): string => join(workspace.handover, name);
-  const builder = run.sandbox === undefined ? workspace.user : workspace.builder;
   // The application, which may be large, only changes hands for those who write to it.
   await workspace.handOver(workspace.user, workspace.layers, workspace.home, workspace.temporary, workspace.handover);
-  const order = await writeControlFile(workspace, "order.toml", run.order);
-  const runToml = await writeControlFile(
-    workspace,
-    "run.toml",
-    `${stringify({ images: [{ image: formatRepository(run.runImage) }] })}\n`,
-  );
-  // From a default place below the layers buildpacks could write it themselves.
-  const projectMetadata = await writeControlFile(workspace, "project-metadata.toml", "");
-  const user = ["-uid", String(workspace.user.uid), "-gid", String(workspace.user.gid)];
-  const insecure = run.insecureRegistries.flatMap((host) => ["-insecure-registry", host]);
-  const [first, ...others] = run.tags.map(formatReference);
-  if (first === undefined) throw new TypeError("a build has at least one tag");
-
-  await runPhase(run, "analyze", [
-    ...["-analyzed", file("analyzed.toml"), "-layers", workspace.layers, "-run", runToml],
-    ...["-run-image", formatReference(run.runImage)],
-    ...["-skip-layers", ...user, ...insecure, ...others.flatMap((tag) => ["-tag", tag]), first],
-  ]);
-  // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and
-  // with that choose another run image.
-  const analyzedText = keepRunImage(await readHandedOver(file("analyzed.toml")), formatReference(run.runImage));
-  const analyzed = await writeControlFile(workspace, "analyzed.toml", analyzedText);
-
-  await workspace.handOver(builder);
-  await runPhase(run, "detect", [
-    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform],
-    ...["-buildpacks", workspace.buildpacks],
-    ...["-order", order, "-run", runToml, "-analyzed", analyzed, "-group", file("group.toml")],
-    ...["-plan", file("plan.toml")],
-    ...["-generated", workspace.empty, "-extensions", workspace.empty, "-build-config", workspace.empty],
-  ]);
-  const group = await writeControlFile(workspace, "group.toml", await readHandedOver(file("group.toml")));
-  const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(file("plan.toml")));
-
-  await runPhase(run, "build", [
-    ...["-app", workspace.app, "-layers", workspace.layers, "-platform", workspace.platform],
-    ...["-buildpacks", workspace.buildpacks],
-    ...["-group", group, "-plan", plan, "-analyzed", analyzed, "-build-config", workspace.empty],
-  ]);
-
+  const images = stringify({ images: [{ image: formatRepository(run.runImage) }] });
+  const files: ControlFiles = {
+    order: await writeControlFile(workspace, "order.toml", run.order),
+    run: await writeControlFile(workspace, "run.toml", `${images}\n`),
+    // From a default place below the layers buildpacks could write it themselves.
+    projectMetadata: await writeControlFile(workspace, "project-metadata.toml", ""),
+  };
+  const analyzed = await analyze(run, files);
+  await workspace.handOver(run.sandbox === undefined ? workspace.user : workspace.builder);
+  const found = await detectAndBuild(run, files, await writeControlFile(workspace, "analyzed.toml", analyzed));
   await workspace.handOver(workspace.user);
+  const report = handedOver(run, "report.toml");
   await runPhase(run, "export", [
-    ...["-app", workspace.app, "-layers", workspace.layers, "-group", group],
-    ...["-analyzed", await writeControlFile(workspace, "analyzed.toml", analyzedText)],
+    ...flags({ app: workspace.app, layers: workspace.layers, group: found.group, run: files.run, report }),
+    // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and
+    // with that choose another run image.
+    ...flags({ analyzed: await writeControlFile(workspace, "analyzed.toml", analyzed) }),
     // The default, below the layers, is a way for a buildpack to add any layer to the image as if an extension of the
     // builder had.
-    ...["-extended", workspace.empty],
-    ...["-launcher", run.launcher, "-launcher-sbom", workspace.empty, "-project-metadata", projectMetadata],
-    ...["-run", runToml, "-report", file("report.toml"), ...user, ...insecure, first, ...others],
+    ...flags({ extended: workspace.empty, launcher: run.launcher, "launcher-sbom": workspace.empty }),
+    ...flags({ "project-metadata": files.projectMetadata }),
+    ...ownerAndRegistries(run),
+    ...run.tags.map(formatReference),
   ]);
-  return parseReport(await readHandedOver(file("report.toml")));
+  return parseReport(await readHandedOver(report));
+}
+
+/** What this side writes for the lifecycle, out of reach of what it runs. */
+interface ControlFiles {
+  order: string;
+  run: string;
+  projectMetadata: string;
+}
+
+const flags = (given: Readonly<Record<string, string>>): string[] =>
+  Object.entries(given).flatMap(([name, value]) => [`-${name}`, value]);
+const handedOver = ({ workspace }: LifecycleRun, name: string): string => join(workspace.handover, name);
+
+function ownerAndRegistries({ workspace: { user }, insecureRegistries }: LifecycleRun): string[] {
+  const owner = flags({ uid: String(user.uid), gid: String(user.gid) });
+  return [...owner, ...insecureRegistries.flatMap((host) => flags({ "insecure-registry": host }))];
+}
+
+/** What it says of the run image, and nothing else that it says. */
+async function analyze(run: LifecycleRun, files: ControlFiles): Promise<string> {
+  const runImage = formatReference(run.runImage);
+  const analyzed = handedOver(run, "analyzed.toml");
+  const [first, ...others] = run.tags.map(formatReference);
+  if (first === undefined) throw new TypeError("a build has at least one tag");
+  await runPhase(run, "analyze", [
+    ...flags({ analyzed, layers: run.workspace.layers, run: files.run, "run-image": runImage }),
+    ...["-skip-layers", ...ownerAndRegistries(run), ...others.flatMap((tag) => flags({ tag })), first],
+  ]);
+  return keepRunImage(await readHandedOver(analyzed), runImage);
+}
+
+/** The two phases that run strangers' code. What detect found is written anew before build gets it. */
+async function detectAndBuild(run: LifecycleRun, files: ControlFiles, analyzed: string): Promise<{ group: string }> {
+  const { workspace } = run;
+  const { app, layers, platform, buildpacks, empty } = workspace;
+  const [foundGroup, foundPlan] = [handedOver(run, "group.toml"), handedOver(run, "plan.toml")];
+  await runPhase(run, "detect", [
+    ...flags({ app, layers, platform, buildpacks, order: files.order, run: files.run, analyzed }),
+    ...flags({ group: foundGroup, plan: foundPlan, generated: empty, extensions: empty, "build-config": empty }),
+  ]);
+  const group = await writeControlFile(workspace, "group.toml", await readHandedOver(foundGroup));
+  const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(foundPlan));
+  await runPhase(
+    run,
+    "build",
+    flags({ app, layers, platform, buildpacks, group, plan, analyzed, "build-config": empty }),
+  );
+  return { group };
 }
 
 async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]): Promise<void> {

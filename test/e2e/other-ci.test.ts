@@ -1,4 +1,5 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { selectBuildEnvironment } from "@goldenpath/core/build/environment";
 import { toolCacheDirectory } from "@goldenpath/core/tools/cache";
@@ -35,7 +36,7 @@ function jenkinsScripts(): Script[] {
     const stage = file.split(`stage('${job}')`)[1]?.split("stage('")[0] ?? "";
     const text = /sh '''(.*?)'''/s.exec(stage)?.[1] ?? "";
     const read = /script: '(node -p .*)'\)\.trim/.exec(stage)?.[1]?.replaceAll("\\'", "'");
-    return { job, text: read === undefined ? text : `${text}\necho "DIGEST=$(${read})" > build.env` };
+    return { job, text: read === undefined ? text : `${text}\necho "$(${read})" > digest` };
   });
 }
 
@@ -48,6 +49,36 @@ test.each([
     expect({ job, used: [...new Set(used)] }).toEqual({ job, used: keys[job] === undefined ? [] : [keys[job]] });
     expect(text).toContain("goldenpath ");
   }
+});
+
+test("in GitLab CI nothing of the build's gets to the jobs with keys but one digest", async () => {
+  expect(readFileSync(join(projectRoot, "examples/gitlab-ci/.gitlab-ci.yml"), "utf8")).not.toContain("dotenv:");
+  const digest = `sha256:${"a".repeat(64)}`;
+  const cwd = mkdtempSync(join(tmpdir(), "goldenpath-digest-"));
+  const later = gitlabScripts().filter(({ job }) => job !== "build");
+  expect(later.length).toBeGreaterThan(3);
+  for (const { job, text } of later) {
+    // Up to the first command that would use it.
+    const reading = text.slice(text.indexOf('DIGEST="$('), text.indexOf("goldenpath "));
+    expect(reading, job).toContain("grep");
+    const run = async (content: string): Promise<number> => {
+      writeFileSync(join(cwd, "digest"), content);
+      return (
+        await runProcess("bash", ["-e", "-o", "pipefail", "-c", reading], { env: process.env, cwd, timeoutMs: 10_000 })
+      ).exitCode;
+    };
+    for (const forged of [
+      "",
+      "latest",
+      `${digest} --key x`,
+      `${digest}\nNODE_OPTIONS=--import=x`,
+      `x\n${digest}\n`,
+      digest.toUpperCase(),
+    ])
+      expect(await run(forged), `${job}: ${forged}`).not.toBe(0);
+    expect(await run(`${digest}\n`), job).toBe(0);
+  }
+  rmSync(cwd, { recursive: true });
 });
 
 describe.each([
@@ -118,6 +149,7 @@ describe.each([
     for (const { job, text } of scripts()) {
       const cwd = join(at, job);
       cpSync(source, cwd, { recursive: true });
+      if (digest !== "") writeFileSync(join(cwd, "digest"), `${digest}\n`);
       const stage = keys[job];
       const key =
         stage === undefined
@@ -132,7 +164,7 @@ describe.each([
       ended[job] = run.exitCode;
       log += run.stdout + run.stderr;
       if (run.exitCode !== 0) break;
-      if (job === "build") digest = readFileSync(join(cwd, "build.env"), "utf8").trim().replace("DIGEST=", "");
+      if (job === "build") digest = readFileSync(join(cwd, "digest"), "utf8").trim();
     }
     return { ended, log, commit };
   }

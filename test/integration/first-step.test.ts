@@ -36,18 +36,32 @@ const later = (days: number): Date => new Date(dataFrom.getTime() + days * 86_40
 
 describe("a scan without a policy", () => {
   test("refuses severity high and above, old data, and what nothing can be seen in", async () => {
-    const vulnerable = await scan(await imageWith("4.17.20"), { inputs: { policy: "" }, now: later(1) });
+    const vulnerable = await scan(await imageWith("4.17.20"), { noPolicy: true, now: later(1) });
     expect(vulnerable.verdict).toBe("fail");
     expect(new Set(vulnerable.result.violations.map(({ rule }) => rule))).toEqual(new Set(["scan.severity"]));
-    const old = await scan(await imageWith("4.17.21"), { inputs: { policy: "" }, now: later(6) });
+    const old = await scan(await imageWith("4.17.21"), { noPolicy: true, now: later(6) });
     expect(tell(old).found).toEqual([expect.stringMatching(/^scan.database/)]);
     const { reference: blind } = await pushImage([{ "etc/os-release": debianRelease }]);
-    const nothing = await scan(blind, { inputs: { policy: "" }, now: later(1) });
+    const nothing = await scan(blind, { noPolicy: true, now: later(1) });
     expect(tell(nothing).found).toContainEqual(expect.stringMatching(/^scan.blind-spot/));
   });
 
+  test.each<[string, Record<string, string>, RegExp]>([
+    ["given as empty, as by a variable that is not set", { policy: "" }, /input 'policy' is required/],
+    ["given as blanks", { policy: "  " }, /input 'policy' is required/],
+    ["whose signer alone is given", { "policy-signer": "platform.pub" }, /'policy' does not say which/],
+  ])("is no scan with one %s", async (_what, inputs, problem) => {
+    const { verdict, result } = await scan(await imageWith("4.17.21"), {
+      inputs,
+      noPolicy: !("policy" in inputs),
+      now: later(1),
+    });
+    expect({ verdict, code: result.error?.code }).toEqual({ verdict: "error", code: "input-invalid" });
+    expect(result.error?.message).toMatch(problem);
+  });
+
   test("passes what has nothing of that, and its result names no policy, so that nobody signs it", async () => {
-    const passed = await scan(await imageWith("4.17.21"), { inputs: { policy: "" }, now: later(1) });
+    const passed = await scan(await imageWith("4.17.21"), { noPolicy: true, now: later(1) });
     expect(tell(passed)).toEqual({ verdict: "pass", found: [] });
     expect(passed.result.policy).toBeUndefined();
     expect((await scan(await imageWith("4.17.21"), { now: later(1) })).result.policy).toMatchObject({ serial: 7 });
@@ -70,7 +84,7 @@ describe("a policy with no more than a verb works by", () => {
   test.each<[string, string, string[], string]>([
     ["scan", bases, [], "'scan'"],
     ["enforce", "scan: { failOn: high }\n", [], "'bases'"],
-    ["build", bases, ["--tags", "localhost:1/a:1"], "'build'"],
+    ["build", bases, ["--tags", "localhost:1/a:1"], "'build' and 'environments'"],
     ["verify", bases, ["--environment", "production"], "'signers' and 'environments'"],
     ["attest", bases, ["--key", "none.key"], "'build'"],
     ["report", bases, [], "'signers' and 'environments'"],

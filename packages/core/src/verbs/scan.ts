@@ -33,7 +33,8 @@ import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbO
 const scanInputs = (table: readonly Scanner[]) =>
   z.object({
     ...commonInputs,
-    policy: optionalText(),
+    // Not given at all: the defaults. Given as empty, as by a variable that is not set, it is a mistake.
+    policy: requiredText().optional(),
     image: requiredText(),
     scanner: choice(listScannerChoices(table), "auto"),
     database: optionalText(),
@@ -68,6 +69,12 @@ const defaults = "{ version: 1, name: defaults, serial: 1, scan: { failOn: high 
 
 async function openScanPolicy({ policy, ...given }: Inputs, context: Context): Promise<ScanPolicy> {
   if (policy !== undefined) return openPolicy({ ...given, policy }, context, ["scan"]);
+  if (given["policy-signer"] !== undefined) {
+    throw new UserError("input 'policy-signer' is given, and input 'policy' does not say which policy", {
+      code: "input-invalid",
+      wayOut: "Give the policy, or neither of the two to scan by goldenpath's defaults.",
+    });
+  }
   const parsed = parsePolicy(new TextEncoder().encode(defaults), "goldenpath's defaults");
   const { failOn, databaseMaxAge } = parsed.scan;
   const age = databaseMaxAge === "unlimited" ? "any age" : `the last ${databaseMaxAge / 86_400_000} days`;

@@ -1,8 +1,15 @@
-import { stages } from "../stages.ts";
-import type { LoadedPolicy, Policy } from "./schema.ts";
+import { type Stage, stages } from "../stages.ts";
+import type { LoadedPolicy, Policy, PolicySection } from "./schema.ts";
 
 /** The stages without which an image's way is not the whole one. */
 const wholePath: readonly string[] = stages.filter((stage) => stage !== "promote");
+
+/** Sections without which a stage does not run. */
+const sectionsOf: Readonly<Partial<Record<Stage, readonly PolicySection[]>>> = {
+  build: ["build", "bases"],
+  base: ["bases"],
+  scan: ["scan"],
+};
 
 /**
  * What a policy allows, as it may, and its owners may not have meant: one sentence each, with the field to change.
@@ -21,6 +28,11 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
       );
     for (const [index, { stage, maxAge, signers, environment: before }] of environment.requires.entries()) {
       const field = `${at}.requires[${index}]`;
+      const section = sectionsOf[stage]?.find((each) => policy.absent?.includes(each) === true);
+      if (section !== undefined)
+        weaknesses.push(
+          `${field}: the policy has no section ${section}, without which ${stage} does not run: nothing gets here`,
+        );
       if (maxAge === undefined)
         weaknesses.push(`${field}: ${stage} has no maxAge, so its evidence counts for as long as the policy does`);
       if (stage === "promote" && before === undefined)

@@ -78,7 +78,7 @@ function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | unde
   };
   const [only] = allowed;
   if (named !== undefined && !allowed.includes(named)) throw notAllowed(named, policy);
-  if (named !== undefined) return prove(named);
+  if (named !== undefined) return holdToMarks(prove(named), allowed.map(prove), policy);
   if (only !== undefined && allowed.length === 1) return prove(only);
   const claimed = allowed.map(prove).filter(({ proof }) => proof.isClaimed);
   const [one] = claimed;
@@ -87,6 +87,17 @@ function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | unde
   throw new UserError(
     `policy '${policy.name}' allows the strategies ${allowed.join(", ")}, and the image bears the mark of ${marks}: it is not known which one built it`,
     { code: "strategy-unknown", wayOut: "Say it by the input 'strategy'." },
+  );
+}
+
+/** A caller may say which strategy it was where no image says it, and not that it was another than the image says. */
+function holdToMarks(named: ProvenBuild, allowed: readonly ProvenBuild[], policy: Policy): ProvenBuild {
+  const others = allowed.filter(({ proof, strategy }) => proof.isClaimed && strategy.name !== named.strategy.name);
+  if (named.proof.isClaimed || others.length === 0) return named;
+  const marks = others.map(({ strategy }) => strategy.name).join(" and ");
+  throw new UserError(
+    `input 'strategy' is '${named.strategy.name}', and the image bears the mark of ${marks} (policy '${policy.name}' allows both)`,
+    { code: "strategy-unknown", wayOut: "Name the strategy that built the image, or none." },
   );
 }
 

@@ -49,7 +49,16 @@ function offerOwnRelease(search: Search): (Offer | { source: ToolSource; reason:
 function offerRelease(search: Search): Offer | { source: ToolSource; reason: string } {
   const release = search.tool.releases?.[search.platform];
   if (release === undefined) return { source: "release", reason: "the lock knows no release file for this platform" };
-  return offerDownload(search, "release", release.url, releasedFile(search.tool, release));
+  const offer = offerDownload(search, "release", release.url, releasedFile(search.tool, release));
+  if (release.unverified !== true) return offer;
+  const store = (): ReturnType<Offer["store"]> => {
+    const { name, version } = search.tool;
+    search.options.ports.log.warning(
+      `${name} ${version} is taken from its publisher by a hash that nobody has compared with the publisher's signed ones`,
+    );
+    return offer.store();
+  };
+  return { ...offer, store };
 }
 
 function offerDownload(search: Search, source: ToolSource, url: string, file: LockedFile): Offer {

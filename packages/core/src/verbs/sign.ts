@@ -4,7 +4,10 @@ import { readStageResult } from "./results.ts";
 import { lines, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
-  results: lines().refine((results) => results.length > 0, "is required and was not given"),
+  results: lines().refine(
+    (results) => results.length > 0,
+    "is required and was not given; a build is signed by attest",
+  ),
 });
 
 /**

@@ -15,7 +15,7 @@ import { requireCommand, requireTool } from "../support/tools.ts";
 
 const writers = 4;
 const referrersEach = 10;
-const script = fileURLToPath(new URL("@goldenpath/testing/referrer-writer", import.meta.url));
+const script = fileURLToPath(import.meta.resolve("@goldenpath/testing/referrer-writer"));
 
 let stop: (() => Promise<void>) | undefined;
 afterEach(async () => {

@@ -8,7 +8,9 @@ import { findDuplicateKey } from "./strict-json.ts";
 const encode = (value: unknown): Uint8Array =>
   new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 const digest = fc.uint8Array({ maxLength: 4 }).map((bytes): Digest => digestOf(bytes));
-const annotations = fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { maxKeys: 3, noNullPrototype: true });
+/** Any key but the one that is refused (manifest.test.ts), which comes up once in some hundred thousand. */
+const annotationKey = fc.string({ minLength: 1 }).filter((key) => key !== "__proto__");
+const annotations = fc.dictionary(annotationKey, fc.string(), { maxKeys: 3, noNullPrototype: true });
 const descriptor = (types: readonly string[]) =>
   fc.record(
     { mediaType: fc.constantFrom(...types), digest, size: fc.nat(), annotations },

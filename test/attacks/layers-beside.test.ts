@@ -3,63 +3,31 @@ import { runChecked } from "@goldenpath/foundation/exec/run";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { ImageManifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
-import {
-  gzipLayer,
-  type LayerStand,
-  layerTypes,
-  plainLayer,
-  startLayerStand,
-  type TestLayer,
-} from "@goldenpath/testing/layered-image";
+import { gzipLayer, layerTypes, plainLayer, type TestLayer } from "@goldenpath/testing/layered-image";
 import { tarEnd, tarEntry, tarFiles, tarOf } from "@goldenpath/testing/tar";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { requireCommand, useTools } from "../support/tools.ts";
+import { describe, expect, test } from "vitest";
+import {
+  base,
+  gzip,
+  hidden,
+  judge,
+  layer,
+  lodash,
+  passed,
+  shown,
+  stand,
+  tools,
+  useLayerPairs,
+  zstd,
+} from "../support/layer-pairs.ts";
+import { requireCommand } from "../support/tools.ts";
 
 /**
  * What is judged is what runs: layers that readers take for different things, each beside the honest one that it was
  * made of.
  */
 
-const tools = useTools("syft", "grype");
-const base = gzipLayer(
-  tarFiles({
-    "etc/os-release":
-      'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
-    "var/lib/dpkg/status.d/libc6":
-      "Package: libc6\nStatus: install ok installed\nSource: glibc\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\nMaintainer: Debian <d@debian.example>\nDescription: C library\n",
-    "usr/bin/sh": "#!",
-  }),
-);
-const lodash = { "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.21" }) };
-const shown = tarFiles(lodash);
-const hidden = tarFiles({
-  "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.20" }),
-});
-
-let stand: LayerStand;
-beforeAll(async () => {
-  stand = await startLayerStand();
-  await stand.approve([base]);
-});
-afterAll(() => stand.stop());
-
-/** Both stages that look at layers; what they say has to be the same. */
-async function judge(...layers: TestLayer[]): Promise<{ base: string; scan: string; problems: string[] }> {
-  const image = await stand.push([base, ...layers]);
-  const [enforced, scanned] = [await stand.enforce(image), await stand.scan(image, tools)];
-  const short = ({ verdict, rules, code }: typeof enforced): string =>
-    [verdict, ...rules, code].filter((each) => each !== undefined).join(" ");
-  return { base: short(enforced), scan: short(scanned), problems: enforced.problems };
-}
-
-const passed = { base: "pass", scan: "pass" };
-const zstd = (...frames: Uint8Array[]): Buffer => Buffer.concat(frames.map((frame) => zstdCompressSync(frame)));
-const gzip = (...members: Uint8Array[]): Buffer => Buffer.concat(members.map((member) => gzipSync(member)));
-const layer = (mediaType: string, bytes: Uint8Array, tar: Uint8Array = shown): TestLayer => ({
-  bytes,
-  mediaType,
-  diffId: digestOf(tar),
-});
+useLayerPairs();
 
 describe("bombs", () => {
   test("a layer of zeros that unpacks to far more than its size ends in an error before it fills anything", async () => {

@@ -1,71 +1,37 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync, zstdCompressSync } from "node:zlib";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { gzipLayer, layerTypes, plainLayer, type TestLayer } from "@goldenpath/testing/layered-image";
+import { paxRecords, type TarOptions, tarEnd, tarEntry, tarOf } from "@goldenpath/testing/tar";
+import { describe, expect, test } from "vitest";
 import {
-  gzipLayer,
-  type LayerStand,
-  layerTypes,
-  plainLayer,
-  startLayerStand,
-  type TestLayer,
-} from "@goldenpath/testing/layered-image";
-import { paxRecords, type TarOptions, tarEnd, tarEntry, tarFiles, tarOf } from "@goldenpath/testing/tar";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { useTools } from "../support/tools.ts";
+  base,
+  gzip,
+  hidden,
+  judge,
+  layer,
+  passed,
+  shown,
+  stand,
+  tools,
+  useLayerPairs,
+  zstd,
+} from "../support/layer-pairs.ts";
 
 /**
  * What is judged is what runs: layers that readers take for different things, each beside the honest one that it was
  * made of.
  */
 
-const tools = useTools("syft", "grype");
-const base = gzipLayer(
-  tarFiles({
-    "etc/os-release":
-      'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
-    "var/lib/dpkg/status.d/libc6":
-      "Package: libc6\nStatus: install ok installed\nSource: glibc\nVersion: 2.36-9+deb12u13\nArchitecture: amd64\nMaintainer: Debian <d@debian.example>\nDescription: C library\n",
-    "usr/bin/sh": "#!",
-  }),
-);
-const lodash = { "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.21" }) };
-const shown = tarFiles(lodash);
-const hidden = tarFiles({
-  "workspace/node_modules/lodash/package.json": JSON.stringify({ name: "lodash", version: "4.17.20" }),
-});
-
-let stand: LayerStand;
-beforeAll(async () => {
-  stand = await startLayerStand();
-  await stand.approve([base]);
-});
-afterAll(() => stand.stop());
-
-/** Both stages that look at layers; what they say has to be the same. */
-async function judge(...layers: TestLayer[]): Promise<{ base: string; scan: string; problems: string[] }> {
-  const image = await stand.push([base, ...layers]);
-  const [enforced, scanned] = [await stand.enforce(image), await stand.scan(image, tools)];
-  const short = ({ verdict, rules, code }: typeof enforced): string =>
-    [verdict, ...rules, code].filter((each) => each !== undefined).join(" ");
-  return { base: short(enforced), scan: short(scanned), problems: enforced.problems };
-}
+useLayerPairs();
 
 const unreadable = { base: "error layer-unreadable", scan: "error layer-unreadable" };
-const passed = { base: "pass", scan: "pass" };
-const zstd = (...frames: Uint8Array[]): Buffer => Buffer.concat(frames.map((frame) => zstdCompressSync(frame)));
-const gzip = (...members: Uint8Array[]): Buffer => Buffer.concat(members.map((member) => gzipSync(member)));
 const skippable = (content: string, magic = 0x184d2a50): Buffer => {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(magic, 0);
   header.writeUInt32LE(content.length, 4);
   return Buffer.concat([header, Buffer.from(content)]);
 };
-const layer = (mediaType: string, bytes: Uint8Array, tar: Uint8Array = shown): TestLayer => ({
-  bytes,
-  mediaType,
-  diffId: digestOf(tar),
-});
 
 test("an honest layer passes both stages, by each spelling of its type", async () => {
   const types: [string, Uint8Array][] = [

@@ -16,11 +16,11 @@ import { gzipSync } from "node:zlib";
 import { type FindToolOptions, findTool, prefetchTools } from "@goldenpath/core/tools/find";
 import { type LockedTool, productionTools, toolPlatform } from "@goldenpath/core/tools/lock";
 import { locateInOwnRelease } from "@goldenpath/core/tools/own-release";
-import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { failureOf } from "@goldenpath/testing/failure";
 import { tarOf } from "@goldenpath/testing/tar";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { buildRelease } from "../../scripts/release/tools.ts";
@@ -110,15 +110,6 @@ function options(more: Partial<FindToolOptions> = {}): FindToolOptions {
     env: emptyMachine(),
     ...more,
   };
-}
-
-async function failureOf(running: Promise<unknown>): Promise<InfrastructureError> {
-  const error = await running.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(InfrastructureError);
-  return error as InfrastructureError;
 }
 
 /** The command line as a process of its own, on the empty machine. */

@@ -14,9 +14,9 @@ import { cachedToolPath } from "@goldenpath/core/tools/cache";
 import { type FindToolOptions, findTool, prefetchTools } from "@goldenpath/core/tools/find";
 import { type LockedTool, toolPlatform } from "@goldenpath/core/tools/lock";
 import { findInPath } from "@goldenpath/core/tools/path";
-import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
+import { failureOf } from "@goldenpath/testing/failure";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { allTools, requireCommand, requireTool, testTools } from "../support/tools.ts";
 
@@ -62,15 +62,6 @@ function filesInCache(): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(join(directory, "go")))
     .map((entry) => entry.name);
-}
-
-async function failureOf(running: Promise<unknown>): Promise<InfrastructureError> {
-  const error = await running.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(InfrastructureError);
-  return error as InfrastructureError;
 }
 
 /** A `go` in PATH that writes down what it is asked before the real one does it. */

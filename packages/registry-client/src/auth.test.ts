@@ -1,60 +1,21 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { UserError } from "@goldenpath/foundation/errors";
-import { silentPorts } from "@goldenpath/foundation/ports";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, describe, expect, test } from "vitest";
+import type { RegistryServer } from "@goldenpath/registry-server/server";
+import { clientWith, login, masked, unauthorized, users } from "@goldenpath/testing/logged-in";
+import { http, registry, useCleanups } from "@goldenpath/testing/servers";
+import { describe, expect, test } from "vitest";
 import { mergeScopes } from "./access.ts";
-import type { RegistryClient } from "./client.ts";
-import { createRegistryClient } from "./create.ts";
 import { buildImage, pushBuilt } from "./testing.ts";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-const users = { me: "secret" };
-
-async function registry(options: Parameters<typeof startRegistry>[0]): Promise<RegistryServer> {
-  const server = await startRegistry(options);
-  cleanups.push(() => server.close());
-  return server;
-}
-
-async function http(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => void server.close());
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-const masked: string[] = [];
-
-async function client(logins: Record<string, object> = {}): Promise<RegistryClient> {
-  const directory = await mkdtemp(join(tmpdir(), "goldenpath-auth-"));
-  cleanups.push(() => rm(directory, { recursive: true }));
-  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: logins }));
-  const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
-  const made = createRegistryClient({ ports, env: { DOCKER_CONFIG: directory }, attempts: 2 });
-  cleanups.push(() => made.close());
-  return made;
-}
-
-const login = (text: string) => ({ auth: Buffer.from(text).toString("base64") });
-const unauthorized = { code: "registry-unauthorized", name: "UserError" };
+useCleanups();
 
 describe.each(["basic", "bearer"] as const)("%s", (kind) => {
   test("without a login, and with a wrong one, there is a UserError that says how to log in", async () => {
     const server = await registry({ auth: { kind, users } });
     const reference = { registry: server.host, name: "shop", tag: "v1" };
     for (const made of [
-      await client(),
-      await client({ [server.host]: login("me:wrong") }),
-      await client({ "ghcr.io": login("me:secret") }),
+      await clientWith(),
+      await clientWith({ [server.host]: login("me:wrong") }),
+      await clientWith({ "ghcr.io": login("me:secret") }),
     ]) {
       const error = await made.fetchManifest(reference).catch((each: unknown) => each);
       expect(error).toMatchObject(unauthorized);
@@ -69,7 +30,7 @@ describe.each(["basic", "bearer"] as const)("%s", (kind) => {
 
   test("a login of another host is not sent", async () => {
     const server = await registry({ auth: { kind, users } });
-    const made = await client({ "ghcr.io": login("me:secret") });
+    const made = await clientWith({ "ghcr.io": login("me:secret") });
     await expect(made.fetchManifest({ registry: server.host, name: "shop", tag: "v1" })).rejects.toMatchObject(
       unauthorized,
     );
@@ -80,7 +41,7 @@ describe.each(["basic", "bearer"] as const)("%s", (kind) => {
 
   test("the right login pushes and pulls, and its secrets are masked", async () => {
     const server = await registry({ auth: { kind, users } });
-    const made = await client({ [server.host]: login("me:secret") });
+    const made = await clientWith({ [server.host]: login("me:secret") });
     const repository = { registry: server.host, name: "team/shop" };
     const image = buildImage({ layers: ["a", "b"] });
     await pushBuilt(made, repository, image, "v1");
@@ -98,7 +59,7 @@ describe("bearer tokens", () => {
 
   test("are fetched once for each scope, and shared by requests at the same time", async () => {
     const server = await registry({ auth: { kind: "bearer", users } });
-    const made = await client({ [server.host]: login("me:secret") });
+    const made = await clientWith({ [server.host]: login("me:secret") });
     const repository = { registry: server.host, name: "shop" };
     const image = buildImage();
     await pushBuilt(made, repository, image, "v1");
@@ -116,8 +77,8 @@ describe("bearer tokens", () => {
     const server = await registry({ auth: { kind: "bearer", users, anonymousPull: true } });
     const image = buildImage();
     const repository = { registry: server.host, name: "shop" };
-    await pushBuilt(await client({ [server.host]: login("me:secret") }), repository, image, "v1");
-    const nobody = await client();
+    await pushBuilt(await clientWith({ [server.host]: login("me:secret") }), repository, image, "v1");
+    const nobody = await clientWith();
     expect((await nobody.fetchManifest({ ...repository, tag: "v1" })).digest).toBe(image.descriptor.digest);
     await expect(nobody.pushManifest(repository, image.bytes, image.descriptor.mediaType, "v2")).rejects.toMatchObject(
       unauthorized,
@@ -126,7 +87,7 @@ describe("bearer tokens", () => {
 
   test("are fetched anew when they have expired, before they are refused, and once for all who wait", async () => {
     const server = await registry({ auth: { kind: "bearer", users, expiresIn: 1 } });
-    const made = await client({ [server.host]: login("me:secret") });
+    const made = await clientWith({ [server.host]: login("me:secret") });
     const repository = { registry: server.host, name: "shop" };
     await pushBuilt(made, repository, buildImage(), "v1");
     await made.fetchManifest({ ...repository, tag: "v1" });
@@ -139,7 +100,7 @@ describe("bearer tokens", () => {
 
   test("are fetched anew when the registry no longer takes them", async () => {
     const server = await registry({ auth: { kind: "bearer", users } });
-    const made = await client({ [server.host]: login("me:secret") });
+    const made = await clientWith({ [server.host]: login("me:secret") });
     const repository = { registry: server.host, name: "shop" };
     await pushBuilt(made, repository, buildImage(), "v1");
     await made.fetchManifest({ ...repository, tag: "v1" });
@@ -158,7 +119,7 @@ describe("bearer tokens", () => {
 
   test("for a mount cover the source as well", async () => {
     const server = await registry({ auth: { kind: "bearer", users } });
-    const made = await client({ [server.host]: login("me:secret") });
+    const made = await clientWith({ [server.host]: login("me:secret") });
     const from = { registry: server.host, name: "quarantine/shop" };
     const to = { registry: server.host, name: "vetted/shop" };
     const [blob] = buildImage().blobs;
@@ -175,13 +136,13 @@ describe("bearer tokens", () => {
       headers: { authorization: `Basic ${login("me:secret").auth}` },
     });
     const { refresh_token } = (await answer.json()) as { refresh_token: string };
-    const made = await client({ [server.host]: { identitytoken: refresh_token } });
+    const made = await clientWith({ [server.host]: { identitytoken: refresh_token } });
     const repository = { registry: server.host, name: "shop" };
     server.requests.length = 0;
     await pushBuilt(made, repository, buildImage(), "v1");
     expect(tokenRequests(server).map((request) => [request.method, request.query])).toEqual([["POST", ""]]);
     expect(masked).toContain(refresh_token);
-    const wrong = await client({ [server.host]: { identitytoken: "wrong" } });
+    const wrong = await clientWith({ [server.host]: { identitytoken: "wrong" } });
     await expect(wrong.fetchManifest({ ...repository, tag: "v1" })).rejects.toMatchObject(unauthorized);
   });
 
@@ -198,7 +159,7 @@ describe("bearer tokens", () => {
         else if (authorization === "Bearer good") response.writeHead(404).end();
         else response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${own}/token"` }).end();
       });
-      const made = await client({ [host]: { identitytoken: "refresh" } });
+      const made = await clientWith({ [host]: { identitytoken: "refresh" } });
       await made.resolve({ registry: host, name: "a", tag: "v1" });
       await made.resolve({ registry: host, name: "b", tag: "v1" });
       const login = `Basic ${Buffer.from(":refresh").toString("base64")}`;
@@ -216,7 +177,7 @@ describe("bearer tokens", () => {
       seen.push(request.headers.authorization);
       response.writeHead(401, { "WWW-Authenticate": `Bearer realm="http://${request.headers.host}/token"` }).end();
     });
-    const made = await client({ [host]: { registrytoken: "old" } });
+    const made = await clientWith({ [host]: { registrytoken: "old" } });
     for (const _time of [1, 2])
       await expect(made.resolve({ registry: host, name: "a", tag: "b" })).rejects.toMatchObject(unauthorized);
     expect(seen).toEqual([undefined, "Bearer old", "Bearer old"]);
@@ -239,7 +200,7 @@ describe("bearer tokens", () => {
       // The token was good when the upload began.
       response.writeHead(authorization === "Bearer t1" ? 401 : 201, challenge).end();
     });
-    const made = await client({ [host]: login("me:secret") });
+    const made = await clientWith({ [host]: login("me:secret") });
     const [blob] = buildImage().blobs;
     if (blob === undefined) throw new Error("no blob");
     await made.pushBlob({ registry: host, name: "shop" }, blob.descriptor, () => blob.bytes);
@@ -259,7 +220,7 @@ describe("bearer tokens", () => {
         .end();
     });
     expect(
-      await (await client({ [host]: { registrytoken: "ready" } })).resolve({ registry: host, name: "a", tag: "b" }),
+      await (await clientWith({ [host]: { registrytoken: "ready" } })).resolve({ registry: host, name: "a", tag: "b" }),
     ).toBeUndefined();
     expect(seen).toEqual([undefined, "Bearer ready"]);
   });

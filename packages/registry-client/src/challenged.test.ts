@@ -1,49 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { silentPorts } from "@goldenpath/foundation/ports";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, describe, expect, test } from "vitest";
-import type { RegistryClient } from "./client.ts";
-import { createRegistryClient } from "./create.ts";
+import type { RequestListener } from "node:http";
+import { clientWith, login, unauthorized, users } from "@goldenpath/testing/logged-in";
+import { http, registry, useCleanups } from "@goldenpath/testing/servers";
+import { describe, expect, test } from "vitest";
 import { buildImage } from "./testing.ts";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-const users = { me: "secret" };
-
-async function registry(options: Parameters<typeof startRegistry>[0]): Promise<RegistryServer> {
-  const server = await startRegistry(options);
-  cleanups.push(() => server.close());
-  return server;
-}
-
-async function http(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => void server.close());
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-const masked: string[] = [];
-
-async function client(logins: Record<string, object> = {}): Promise<RegistryClient> {
-  const directory = await mkdtemp(join(tmpdir(), "goldenpath-auth-"));
-  cleanups.push(() => rm(directory, { recursive: true }));
-  await writeFile(join(directory, "config.json"), JSON.stringify({ auths: logins }));
-  const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
-  const made = createRegistryClient({ ports, env: { DOCKER_CONFIG: directory }, attempts: 2 });
-  cleanups.push(() => made.close());
-  return made;
-}
-
-const login = (text: string) => ({ auth: Buffer.from(text).toString("base64") });
-const unauthorized = { code: "registry-unauthorized", name: "UserError" };
+useCleanups();
 
 describe("what a registry may ask for", () => {
   /** A registry of its own making: a challenge, a token service, and what is sent to it. */
@@ -57,7 +18,7 @@ describe("what a registry may ask for", () => {
       } else if (request.headers.authorization?.startsWith("Bearer good")) response.writeHead(404).end();
       else response.writeHead(401, { "WWW-Authenticate": challenge(request.headers.host ?? "") }).end();
     });
-    const made = await client({ [host]: login("me:secret") });
+    const made = await clientWith({ [host]: login("me:secret") });
     return { seen, host, resolve: () => made.resolve({ registry: host, name: "shop", tag: "v1" }) };
   }
   const ownRealm = (host: string) => `Bearer realm="http://${host}/token",service="s"`;
@@ -164,7 +125,7 @@ describe("what a registry may ask for", () => {
           response.writeHead(isNarrow ? status : 401, { "WWW-Authenticate": challenge + (isNarrow ? more : "") }).end();
         }
       });
-      const made = await client({ [host]: login("me:secret") });
+      const made = await clientWith({ [host]: login("me:secret") });
       const reference = { registry: host, name: "shop", tag: "v1" };
       expect(await made.resolve(reference)).toBeUndefined();
       const target = "/v2/shop/manifests/v1";
@@ -191,7 +152,7 @@ describe("what a registry may ask for", () => {
         const challenge = `Bearer realm="http://${own}/token",scope="repository:shop:pull",error="insufficient_scope"`;
         response.writeHead(seen.length === 1 ? 401 : status, { "WWW-Authenticate": challenge }).end();
       });
-      const made = await client({ [host]: login("me:secret") });
+      const made = await clientWith({ [host]: login("me:secret") });
       await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
       expect(seen).toEqual(["/v2/shop/manifests/v1", "/token", "/v2/shop/manifests/v1"]);
     }
@@ -205,7 +166,7 @@ describe("what a registry may ask for", () => {
       const challenge = `Bearer realm="http://${request.headers.host}/token",scope="repository:r${++requests}:pull",error="insufficient_scope"`;
       response.writeHead(requests % 2 === 0 ? 403 : 401, { "WWW-Authenticate": challenge }).end();
     });
-    const made = await client({ [host]: login("me:secret") });
+    const made = await clientWith({ [host]: login("me:secret") });
     await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
     expect({ requests, tokens }).toEqual({ requests: 3, tokens: 2 });
   });
@@ -216,7 +177,7 @@ describe("what a registry may ask for", () => {
       seen.push(request.headers.authorization);
       response.writeHead(401).end();
     });
-    const made = await client({ [host]: login("me:secret") });
+    const made = await clientWith({ [host]: login("me:secret") });
     await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
     expect(seen).toEqual([undefined]);
   });
@@ -235,7 +196,7 @@ describe("what a registry may ask for", () => {
     const host = await http(
       (_request, response) => void response.writeHead(307, { location: `http://${storage}/blob` }).end(),
     );
-    const made = await client({ [host]: login("me:secret"), [storage]: login("other:secret") });
+    const made = await clientWith({ [host]: login("me:secret"), [storage]: login("other:secret") });
     await expect(made.resolve({ registry: host, name: "shop", tag: "v1" })).rejects.toMatchObject(unauthorized);
     expect(seen).toEqual([undefined]);
   });
@@ -251,7 +212,7 @@ describe("what a registry may ask for", () => {
       auth: { kind: "basic", users },
       faults: [{ method: "POST", action: { kind: "headers", set: { Location: `http://${storage}/upload` } } }],
     });
-    const made = await client({ [server.host]: login("me:secret"), [storage]: login("other:secret") });
+    const made = await clientWith({ [server.host]: login("me:secret"), [storage]: login("other:secret") });
     const [blob] = buildImage().blobs;
     if (blob === undefined) throw new Error("no blob");
     await made.pushBlob({ registry: server.host, name: "shop" }, blob.descriptor, () => blob.bytes);

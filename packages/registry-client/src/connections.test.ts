@@ -1,35 +1,13 @@
-import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { createServer } from "node:http";
+import { createServer as createTcpServer } from "node:net";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, describe, expect, test } from "vitest";
+import { cleanups, http, serve, transport, useCleanups } from "@goldenpath/testing/servers";
+import { describe, expect, test } from "vitest";
 import { createRegistryClient } from "./create.ts";
 import { describeBytes } from "./testing.ts";
-import { createTransport, type Transport, type TransportOptions } from "./transport.ts";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-const http = (listener: RequestListener): Promise<string> => serve(createServer(listener));
-
-async function serve(server: Server): Promise<string> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function transport(options: Partial<TransportOptions> = {}): Transport {
-  const made = createTransport({ ports: silentPorts(), env: {}, random: () => 0, ...options });
-  cleanups.push(() => made.close());
-  return made;
-}
+useCleanups();
 
 const get = (host: string, path: string) => ({
   method: "GET" as const,

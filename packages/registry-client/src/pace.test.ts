@@ -1,32 +1,8 @@
-import { createServer, type RequestListener, type ServerResponse } from "node:http";
-import type { AddressInfo, Server, Socket } from "node:net";
-import { silentPorts } from "@goldenpath/foundation/ports";
-import { afterEach, describe, expect, test } from "vitest";
-import { createTransport, type Transport, type TransportOptions } from "./transport.ts";
+import type { ServerResponse } from "node:http";
+import { http, transport, useCleanups } from "@goldenpath/testing/servers";
+import { describe, expect, test } from "vitest";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-const http = (listener: RequestListener): Promise<string> => serve(createServer(listener));
-
-async function serve(server: Server): Promise<string> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-function transport(options: Partial<TransportOptions> = {}): Transport {
-  const made = createTransport({ ports: silentPorts(), env: {}, random: () => 0, ...options });
-  cleanups.push(() => made.close());
-  return made;
-}
+useCleanups();
 
 /** A server that keeps its answers back until it is told, and knows how many requests it has had at once. */
 async function slowServer() {

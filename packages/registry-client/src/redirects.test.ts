@@ -1,49 +1,11 @@
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo, Server, Socket } from "node:net";
 import { silentPorts } from "@goldenpath/foundation/ports";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, describe, expect, test } from "vitest";
-import { createTransport, type Transport, type TransportOptions } from "./transport.ts";
+import { listen, patientTransport, registry, useCleanups } from "@goldenpath/testing/servers";
+import { describe, expect, test } from "vitest";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+useCleanups();
 
-async function registry(options: Parameters<typeof startRegistry>[0] = {}): Promise<RegistryServer> {
-  const server = await startRegistry(options);
-  cleanups.push(() => server.close());
-  return server;
-}
-
-/** A transport that notes how long it would wait. */
-function transport(options: Partial<TransportOptions> = {}): Transport & { waits: number[] } {
-  const waits: number[] = [];
-  const made = createTransport({
-    ports: silentPorts(),
-    env: {},
-    random: () => 0,
-    sleep: async (milliseconds) => void waits.push(milliseconds),
-    ...options,
-  });
-  cleanups.push(() => made.close());
-  return Object.assign(made, { waits });
-}
-
-async function listen(server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-/** For answers that no registry gives. */
-const http = (listener: RequestListener) => listen(createServer(listener));
-
+const http = (listener: RequestListener): Promise<number> => listen(createServer(listener));
 const get = (url: string) => ({ method: "GET" as const, url: new URL(url), readUpTo: 1000 });
 
 describe("redirects", () => {
@@ -54,14 +16,14 @@ describe("redirects", () => {
     const first = await registry({
       faults: [{ path: "^/v2/a/", action: { kind: "redirect", location: `${other.url}/v2/` } }],
     });
-    expect((await transport().send(withLogin(`${first.url}/v2/a/x`))).url.host).toBe(new URL(other.url).host);
+    expect((await patientTransport().send(withLogin(`${first.url}/v2/a/x`))).url.host).toBe(new URL(other.url).host);
     expect(first.requests[0]?.headers.authorization).toBe("Basic c2VjcmV0");
     expect(other.requests).toHaveLength(1);
     expect(other.requests[0]?.headers).not.toHaveProperty("authorization");
 
     first.faults = [{ path: "^/v2/a/", action: { kind: "redirect", location: "/v2/" } }];
     first.requests.length = 0;
-    await transport().send(withLogin(`${first.url}/v2/a/x`));
+    await patientTransport().send(withLogin(`${first.url}/v2/a/x`));
     expect(first.requests.map((request) => request.headers.authorization)).toEqual([
       "Basic c2VjcmV0",
       "Basic c2VjcmV0",
@@ -72,18 +34,18 @@ describe("redirects", () => {
     const first = await registry();
     const other = await registry({ faults: [{ action: { kind: "redirect", location: `${first.url}/v2/` } }] });
     first.faults = [{ path: "^/v2/a/", action: { kind: "redirect", location: `${other.url}/x` } }];
-    await transport().send(withLogin(`${first.url}/v2/a/x`));
+    await patientTransport().send(withLogin(`${first.url}/v2/a/x`));
     expect(first.requests.map((request) => request.headers.authorization)).toEqual(["Basic c2VjcmV0", undefined]);
   });
 
   test.each(["http://registry.example.com/x", "ftp://localhost/x", "http://"])("to %s is refused", async (location) => {
     const server = await registry({ faults: [{ action: { kind: "redirect", location } }] });
-    await expect(transport().send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "redirect-refused" });
+    await expect(patientTransport().send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "redirect-refused" });
   });
 
   test("in a circle end in an error", async () => {
     const server = await registry({ faults: [{ action: { kind: "redirect", location: "{path}" } }] });
-    await expect(transport().send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "redirect-refused" });
+    await expect(patientTransport().send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "redirect-refused" });
     expect(server.requests).toHaveLength(11);
   });
 
@@ -99,8 +61,12 @@ describe("redirects", () => {
       faults: [{ action: { kind: "redirect", location: `http://127.0.0.1:${port}/x` } }],
     });
     const body = new TextEncoder().encode("content");
-    expect((await transport().send({ method: "PUT", url: new URL(`${server.url}/v2/a`), body })).status).toBe(201);
-    await expect(transport().send({ method: "POST", url: new URL(`${server.url}/v2/a`), body })).rejects.toMatchObject({
+    expect((await patientTransport().send({ method: "PUT", url: new URL(`${server.url}/v2/a`), body })).status).toBe(
+      201,
+    );
+    await expect(
+      patientTransport().send({ method: "POST", url: new URL(`${server.url}/v2/a`), body }),
+    ).rejects.toMatchObject({
       code: "redirect-refused",
     });
     expect(bodies).toEqual(["PUT content"]);
@@ -112,10 +78,10 @@ describe("redirects", () => {
     const server = await registry({ faults: [{ action: elsewhere }] });
     for (const method of ["POST", "DELETE", "PUT"] as const) {
       const request = { method, url: new URL(`${server.url}/v2/a`), staysOnHost: method === "PUT" };
-      await expect(transport().send(request)).rejects.toMatchObject({ code: "redirect-refused" });
+      await expect(patientTransport().send(request)).rejects.toMatchObject({ code: "redirect-refused" });
       expect(other.requests).toEqual([]);
       server.faults = [{ times: 1, action: { ...elsewhere, location: "{path}" } }];
-      expect((await transport().send(request)).url.host).toBe(new URL(server.url).host);
+      expect((await patientTransport().send(request)).url.host).toBe(new URL(server.url).host);
       server.faults = [{ action: elsewhere }];
     }
   });
@@ -136,14 +102,14 @@ describe("redirects", () => {
       headers,
       body: new Uint8Array(1),
     };
-    expect((await transport().send(request)).status).toBe(200);
+    expect((await patientTransport().send(request)).status).toBe(200);
     expect(seen).toEqual(["PUT 1 text/plain", "GET nothing nothing"]);
   });
 
   test.each([301, 302])("a PUT does not follow a %d", async (status) => {
     const server = await registry({ faults: [{ action: { kind: "redirect", location: "/v2/", status } }] });
     const request = { method: "PUT" as const, url: new URL(`${server.url}/v2/a`), body: new Uint8Array(1) };
-    await expect(transport().send(request)).rejects.toMatchObject({ code: "redirect-refused" });
+    await expect(patientTransport().send(request)).rejects.toMatchObject({ code: "redirect-refused" });
     expect(server.requests).toHaveLength(1);
   });
 });
@@ -161,7 +127,10 @@ describe("proxies", () => {
     });
     const url = `http://127.0.0.1:${await listen(proxy)}`;
     const server = await registry();
-    const made = transport({ attempts: 1, env: { HTTPS_PROXY: url, HTTP_PROXY: url, NO_PROXY: "direct.invalid" } });
+    const made = patientTransport({
+      attempts: 1,
+      env: { HTTPS_PROXY: url, HTTP_PROXY: url, NO_PROXY: "direct.invalid" },
+    });
     await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({
       code: "registry-unreachable",
     });
@@ -182,7 +151,10 @@ describe("proxies", () => {
         socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
       });
       const value = form.replace("PORT", String(await listen(proxy)));
-      const made = transport({ attempts: 1, env: { HTTPS_PROXY: value, https_proxy: "", NO_PROXY: "10.0.0.0/8" } });
+      const made = patientTransport({
+        attempts: 1,
+        env: { HTTPS_PROXY: value, https_proxy: "", NO_PROXY: "10.0.0.0/8" },
+      });
       await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({
         code: "registry-unreachable",
       });
@@ -193,14 +165,14 @@ describe("proxies", () => {
   test("a proxy's password is masked, and a proxy that is no URL is an error that does not repeat it", () => {
     const masked: string[] = [];
     const ports = { ...silentPorts(), mask: (secret: string) => void masked.push(secret) };
-    transport({ ports, env: { https_proxy: "http://me:se%20cret@proxy.corp:3128" } });
+    patientTransport({ ports, env: { https_proxy: "http://me:se%20cret@proxy.corp:3128" } });
     expect(masked.sort()).toEqual(["se cret", "se%20cret"]);
-    expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).toThrow(
+    expect(() => patientTransport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).toThrow(
       /HTTPS_PROXY is not the http or https URL of a proxy/,
     );
-    expect(() => transport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).not.toThrow(/hunter2/);
+    expect(() => patientTransport({ env: { HTTPS_PROXY: "me:hunter2@proxy" } })).not.toThrow(/hunter2/);
     for (const login of ["me:100%", "m%e:secret"]) {
-      expect(() => transport({ env: { HTTPS_PROXY: `http://${login}@proxy.corp:3128` } })).toThrow(
+      expect(() => patientTransport({ env: { HTTPS_PROXY: `http://${login}@proxy.corp:3128` } })).toThrow(
         /is not the http or https URL of a proxy/,
       );
     }

@@ -1,54 +1,24 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { silentPorts } from "@goldenpath/foundation/ports";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RegistryClient } from "./client.ts";
-import { createRegistryClient } from "./create.ts";
-import type { Digest } from "./oci/digest.ts";
-import { type Descriptor, mediaTypes } from "./oci/manifest.ts";
-import { buildImage, buildReferrer, pushBuilt } from "./testing.ts";
+import {
+  calls,
+  digestsOf,
+  image,
+  newClient,
+  other,
+  pushReferrers,
+  referrer,
+  repository,
+  server,
+  start,
+  subject,
+  useReferrerRegistry,
+} from "@goldenpath/testing/referrer-registry";
+import { describe, expect, test } from "vitest";
+import { mediaTypes } from "./oci/manifest.ts";
+import { pushBuilt } from "./testing.ts";
 
-let server: RegistryServer;
-let repository: { registry: string; name: string };
-let clients: RegistryClient[];
-
-async function start(options: Parameters<typeof startRegistry>[0]): Promise<RegistryClient> {
-  server = await startRegistry(options);
-  repository = { registry: server.host, name: "team/shop" };
-  return newClient();
-}
-
-function newClient(): RegistryClient {
-  const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 2, sleep: async () => undefined });
-  clients.push(client);
-  return client;
-}
-
-beforeEach(() => {
-  clients = [];
-});
-afterEach(async () => {
-  for (const client of clients) await client.close();
-  await server.close();
-});
-
-const image = buildImage();
-const subject = image.descriptor;
-/** Something that another client lists there. */
-const other = buildImage({ layers: ["of another client"] });
-const referrer = (name: string, annotations: Record<string, string> = {}) =>
-  buildReferrer(subject, `application/vnd.example.${name}`, annotations);
-const digestsOf = (descriptors: Descriptor[]): Digest[] => descriptors.map((each) => each.digest).sort();
-const calls = (path: RegExp, method = "GET") =>
-  server.requests.filter((request) => request.method === method && path.test(request.path));
-
-async function pushReferrers(client: RegistryClient, count: number): Promise<Digest[]> {
-  const digests: Digest[] = [];
-  for (let at = 0; at < count; at++)
-    digests.push((await pushBuilt(client, repository, referrer(`t${at}`, { at: `${at}` }))).digest);
-  return digests.sort();
-}
+useReferrerRegistry();
 
 describe("the referrers API", () => {
   test("lists what was pushed, and nothing is written besides", async () => {

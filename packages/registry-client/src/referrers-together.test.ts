@@ -1,44 +1,27 @@
 import { silentPorts } from "@goldenpath/foundation/ports";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { startRegistry } from "@goldenpath/registry-server/server";
+import {
+  calls,
+  clients,
+  digestsOf,
+  image,
+  newClient,
+  other,
+  repository,
+  server,
+  start,
+  subject,
+  useReferrerRegistry,
+} from "@goldenpath/testing/referrer-registry";
+import { describe, expect, test } from "vitest";
 import type { RegistryClient } from "./client.ts";
 import { createRegistryClient } from "./create.ts";
 import { fallbackTag } from "./fallback-index.ts";
-import { type Digest, digestOf } from "./oci/digest.ts";
+import { digestOf } from "./oci/digest.ts";
 import type { Descriptor } from "./oci/manifest.ts";
-import { buildImage, buildReferrer, pushBuilt } from "./testing.ts";
+import { buildReferrer, pushBuilt } from "./testing.ts";
 
-let server: RegistryServer;
-let repository: { registry: string; name: string };
-let clients: RegistryClient[];
-
-async function start(options: Parameters<typeof startRegistry>[0]): Promise<RegistryClient> {
-  server = await startRegistry(options);
-  repository = { registry: server.host, name: "team/shop" };
-  return newClient();
-}
-
-function newClient(): RegistryClient {
-  const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 2, sleep: async () => undefined });
-  clients.push(client);
-  return client;
-}
-
-beforeEach(() => {
-  clients = [];
-});
-afterEach(async () => {
-  for (const client of clients) await client.close();
-  await server.close();
-});
-
-const image = buildImage();
-const subject = image.descriptor;
-/** Something that another client lists there. */
-const other = buildImage({ layers: ["of another client"] });
-const digestsOf = (descriptors: Descriptor[]): Digest[] => descriptors.map((each) => each.digest).sort();
-const calls = (path: RegExp, method = "GET") =>
-  server.requests.filter((request) => request.method === method && path.test(request.path));
+useReferrerRegistry();
 
 describe("referrers pushed together", () => {
   const subjects = [subject, other.descriptor];

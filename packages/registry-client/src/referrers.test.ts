@@ -1,53 +1,28 @@
 import { silentPorts } from "@goldenpath/foundation/ports";
-import { type Fault, type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RegistryClient } from "./client.ts";
+import type { Fault } from "@goldenpath/registry-server/server";
+import {
+  calls,
+  clients,
+  digestsOf,
+  image,
+  newClient,
+  other,
+  pushReferrers,
+  referrer,
+  repository,
+  server,
+  start,
+  subject,
+  useReferrerRegistry,
+} from "@goldenpath/testing/referrer-registry";
+import { describe, expect, test } from "vitest";
 import { createRegistryClient } from "./create.ts";
 import { fallbackTag } from "./fallback-index.ts";
-import { type Digest, digestOf } from "./oci/digest.ts";
+import { digestOf } from "./oci/digest.ts";
 import { type Descriptor, mediaTypes } from "./oci/manifest.ts";
-import { buildImage, buildReferrer, pushBuilt } from "./testing.ts";
+import { pushBuilt } from "./testing.ts";
 
-let server: RegistryServer;
-let repository: { registry: string; name: string };
-let clients: RegistryClient[];
-
-async function start(options: Parameters<typeof startRegistry>[0]): Promise<RegistryClient> {
-  server = await startRegistry(options);
-  repository = { registry: server.host, name: "team/shop" };
-  return newClient();
-}
-
-function newClient(): RegistryClient {
-  const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 2, sleep: async () => undefined });
-  clients.push(client);
-  return client;
-}
-
-beforeEach(() => {
-  clients = [];
-});
-afterEach(async () => {
-  for (const client of clients) await client.close();
-  await server.close();
-});
-
-const image = buildImage();
-const subject = image.descriptor;
-/** Something that another client lists there. */
-const other = buildImage({ layers: ["of another client"] });
-const referrer = (name: string, annotations: Record<string, string> = {}) =>
-  buildReferrer(subject, `application/vnd.example.${name}`, annotations);
-const digestsOf = (descriptors: Descriptor[]): Digest[] => descriptors.map((each) => each.digest).sort();
-const calls = (path: RegExp, method = "GET") =>
-  server.requests.filter((request) => request.method === method && path.test(request.path));
-
-async function pushReferrers(client: RegistryClient, count: number): Promise<Digest[]> {
-  const digests: Digest[] = [];
-  for (let at = 0; at < count; at++)
-    digests.push((await pushBuilt(client, repository, referrer(`t${at}`, { at: `${at}` }))).digest);
-  return digests.sort();
-}
+useReferrerRegistry();
 
 /**
  * As a registry does that knows neither If-Match nor If-None-Match: its answers carry no ETag, and PUTs are taken as
@@ -213,9 +188,7 @@ describe("the fallback tag", () => {
   });
 
   test("a writer that takes our entries away has them put back", async () => {
-    server = await startRegistry({ referrers: false });
-    repository = { registry: server.host, name: "team/shop" };
-    await pushBuilt(newClient(), repository, other);
+    await pushBuilt(await start({ referrers: false }), repository, other);
     let overwrites = 2;
     // The other process writes while ours waits before its second look.
     const client = createRegistryClient({
@@ -245,9 +218,7 @@ describe("the fallback tag", () => {
   });
 
   test("writers that never stop are an error", async () => {
-    server = await startRegistry({ referrers: false });
-    repository = { registry: server.host, name: "team/shop" };
-    await pushBuilt(newClient(), repository, other);
+    await pushBuilt(await start({ referrers: false }), repository, other);
     const client = createRegistryClient({ ports: silentPorts(), env: {}, sleep: () => writeBehind([foreign]) });
     clients.push(client);
     await expect(pushReferrers(client, 1)).rejects.toMatchObject({

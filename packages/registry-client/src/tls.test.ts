@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { createServer, type ServerOptions } from "node:https";
-import { type AddressInfo, connect, type Server, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
 import { silentPorts } from "@goldenpath/foundation/ports";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { cleanups, serve as serveAt, useCleanups } from "@goldenpath/testing/servers";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { certificateDirectories } from "./certificates.ts";
 import type { HostSettings } from "./client.ts";
 import { createRegistryClient } from "./create.ts";
@@ -22,25 +23,11 @@ beforeAll(async () => {
 });
 
 let home: string;
-const cleanups: (() => unknown)[] = [];
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), "goldenpath-home-"));
   cleanups.push(() => rm(home, { recursive: true }));
 });
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function listen(server: Server): Promise<string> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+useCleanups();
 
 async function serve(
   listener: RequestListener = (_request, response) => void response.end("hello"),
@@ -49,7 +36,7 @@ async function serve(
   const server = createServer({ ...pair, ...options }, listener);
   let connections = 0;
   server.on("connection", () => connections++);
-  return { host: await listen(server), connections: () => connections };
+  return { host: await serveAt(server), connections: () => connections };
 }
 
 function transport(options: Partial<TransportOptions> = {}): Transport & { waits: number[]; warnings: string[] } {
@@ -154,7 +141,7 @@ describe("skipVerify", () => {
 
   test("never means plain http", async () => {
     const requests: string[] = [];
-    const host = await listen(
+    const host = await serveAt(
       createHttpServer((request, response) => void response.end(String(requests.push(request.url ?? "")))),
     );
     await expect(transport({ hosts: { [host]: { skipVerify: true } } }).send(get(host))).rejects.toMatchObject({
@@ -302,7 +289,7 @@ describe("behind a proxy", () => {
       socket.on("error", () => upstream.destroy());
       cleanups.push(() => upstream.destroy());
     });
-    const url = `http://${await listen(server)}`;
+    const url = `http://${await serveAt(server)}`;
     return {
       asked,
       leadTo(host: string) {

@@ -1,55 +1,20 @@
 import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { createServer as createTcpServer } from "node:net";
 import { silentPorts } from "@goldenpath/foundation/ports";
-import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterEach, describe, expect, test } from "vitest";
-import { createTransport, type Transport, type TransportOptions } from "./transport.ts";
+import { startRegistry } from "@goldenpath/registry-server/server";
+import { cleanups, listen, patientTransport, registry, useCleanups } from "@goldenpath/testing/servers";
+import { describe, expect, test } from "vitest";
+import { createTransport } from "./transport.ts";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+useCleanups();
 
-async function registry(options: Parameters<typeof startRegistry>[0] = {}): Promise<RegistryServer> {
-  const server = await startRegistry(options);
-  cleanups.push(() => server.close());
-  return server;
-}
-
-/** A transport that notes how long it would wait. */
-function transport(options: Partial<TransportOptions> = {}): Transport & { waits: number[] } {
-  const waits: number[] = [];
-  const made = createTransport({
-    ports: silentPorts(),
-    env: {},
-    random: () => 0,
-    sleep: async (milliseconds) => void waits.push(milliseconds),
-    ...options,
-  });
-  cleanups.push(() => made.close());
-  return Object.assign(made, { waits });
-}
-
-async function listen(server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-/** For answers that no registry gives. */
-const http = (listener: RequestListener) => listen(createServer(listener));
-
+const http = (listener: RequestListener): Promise<number> => listen(createServer(listener));
 const get = (url: string) => ({ method: "GET" as const, url: new URL(url), readUpTo: 1000 });
 
 describe("retries", () => {
   test.each([408, 429, 500, 502, 503, 504])("%d is tried again, and passes when it is over", async (status) => {
     const server = await registry({ faults: [{ times: 2, action: { kind: "status", status } }] });
-    const made = transport();
+    const made = patientTransport();
     expect((await made.send(get(`${server.url}/v2/`))).status).toBe(200);
     expect(made.waits).toHaveLength(2);
     expect(server.requests.map((request) => request.status)).toEqual([status, status, 200]);
@@ -57,7 +22,7 @@ describe("retries", () => {
 
   test("a status that stays ends in registry-error after all tries", async () => {
     const server = await registry({ faults: [{ action: { kind: "status", status: 503 } }] });
-    const made = transport({ attempts: 3 });
+    const made = patientTransport({ attempts: 3 });
     await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({
       code: "registry-error",
       attempts: 3,
@@ -68,7 +33,7 @@ describe("retries", () => {
 
   test.each([400, 401, 403, 404, 405, 501])("%d is an answer, asked for once", async (status) => {
     const server = await registry({ faults: [{ action: { kind: "status", status } }] });
-    expect((await transport().send(get(`${server.url}/v2/`))).status).toBe(status);
+    expect((await patientTransport().send(get(`${server.url}/v2/`))).status).toBe(status);
     expect(server.requests).toHaveLength(1);
   });
 
@@ -76,7 +41,7 @@ describe("retries", () => {
     const server = await registry({
       faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "30" } } }],
     });
-    const made = transport();
+    const made = patientTransport();
     const answer = await made.send({ ...get(`${server.url}/v2/`), anyStatus: true });
     expect({ status: answer.status, retryAfter: answer.header("retry-after") }).toEqual({
       status: 429,
@@ -94,7 +59,7 @@ describe("retries", () => {
     });
     const waitsFor = async (retryAfter: string) => {
       const server = await registry({ faults: [fault(retryAfter)] });
-      const made = transport();
+      const made = patientTransport();
       await made.send(get(`${server.url}/v2/`));
       return made.waits[0] ?? Number.NaN;
     };
@@ -109,7 +74,7 @@ describe("retries", () => {
     const server = await registry({
       faults: [{ times: 1, action: { kind: "status", status: 429, headers: { "Retry-After": "50" } } }],
     });
-    const made = transport({ attempts: 1 });
+    const made = patientTransport({ attempts: 1 });
     await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "registry-error" });
     expect(made.waits).toEqual([]);
     await made.send(get(`${server.url}/v2/`));
@@ -119,7 +84,7 @@ describe("retries", () => {
 
   test.each(["reset", "reset-headers"] as const)("a connection that breaks (%s) is tried again", async (kind) => {
     const server = await registry({ faults: [{ times: 2, action: { kind } }] });
-    expect((await transport().send(get(`${server.url}/v2/`))).status).toBe(200);
+    expect((await patientTransport().send(get(`${server.url}/v2/`))).status).toBe(200);
     expect(server.requests).toHaveLength(3);
   });
 
@@ -129,7 +94,7 @@ describe("retries", () => {
       { times: 1, action: { kind: "truncate", afterBytes: 1 } },
       { times: 1, action: { kind: "replace", body: "whole" } },
     ];
-    const response = await transport().send(get(`${server.url}/v2/`));
+    const response = await patientTransport().send(get(`${server.url}/v2/`));
     expect(new TextDecoder().decode(response.bytes)).toBe("whole");
   });
 
@@ -146,7 +111,7 @@ describe("retries", () => {
       yield new TextEncoder().encode("one ");
       yield new TextEncoder().encode("two");
     }
-    const response = await transport().send({
+    const response = await patientTransport().send({
       method: "PUT",
       url: new URL(`http://127.0.0.1:${port}/x`),
       body: { length: 7, open },
@@ -156,7 +121,7 @@ describe("retries", () => {
   });
 
   test("an error of the content's source is thrown as it is, and not tried again", async () => {
-    const made = transport();
+    const made = patientTransport();
     const server = await registry();
     const failure = new RangeError("disk on fire");
     let opened = 0;
@@ -176,7 +141,7 @@ describe("what cannot be reached", () => {
   test("nobody listens: registry-unreachable, after all tries", async () => {
     const server = await startRegistry();
     await server.close();
-    const made = transport({ attempts: 3 });
+    const made = patientTransport({ attempts: 3 });
     await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({
       code: "registry-unreachable",
       attempts: 3,
@@ -186,7 +151,7 @@ describe("what cannot be reached", () => {
   });
 
   test("a name that does not resolve is not tried again", async () => {
-    const made = transport();
+    const made = patientTransport();
     await expect(made.send(get("https://registry.invalid/v2/"))).rejects.toMatchObject({
       code: "registry-unreachable",
       attempts: 1,
@@ -195,7 +160,7 @@ describe("what cannot be reached", () => {
 
   test("a server that says nothing is given up", async () => {
     const port = await listen(createTcpServer(() => undefined));
-    const made = transport({ attempts: 2, stallTimeout: 100 });
+    const made = patientTransport({ attempts: 2, stallTimeout: 100 });
     await expect(made.send(get(`http://127.0.0.1:${port}/v2/`))).rejects.toMatchObject({
       code: "registry-unreachable",
       attempts: 2,
@@ -205,13 +170,13 @@ describe("what cannot be reached", () => {
 
   test("a body on which nothing moves is given up", async () => {
     const server = await registry({ faults: [{ action: { kind: "stall" } }] });
-    const made = transport({ attempts: 1, stallTimeout: 100 });
+    const made = patientTransport({ attempts: 1, stallTimeout: 100 });
     await expect(made.send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "registry-unreachable" });
   });
 
   test("a server that does not take the body is given up", async () => {
     const port = await listen(createTcpServer((socket) => void socket.pause()));
-    const made = transport({ attempts: 1, stallTimeout: 200 });
+    const made = patientTransport({ attempts: 1, stallTimeout: 200 });
     const length = 64 * 1024 * 1024;
     async function* open() {
       for (let sent = 0; sent < length; sent += 1024 * 1024) yield new Uint8Array(1024 * 1024);
@@ -225,7 +190,7 @@ describe("what cannot be reached", () => {
 
   test("a server that speaks something else is an error of the registry's side", async () => {
     const port = await listen(createTcpServer((socket) => void socket.end("SSH-2.0-x\r\n")));
-    await expect(transport({ attempts: 2 }).send(get(`http://127.0.0.1:${port}/`))).rejects.toMatchObject({
+    await expect(patientTransport({ attempts: 2 }).send(get(`http://127.0.0.1:${port}/`))).rejects.toMatchObject({
       code: "registry-unreachable",
     });
   });
@@ -233,7 +198,7 @@ describe("what cannot be reached", () => {
   test("giving up ends a request under way, and the waiting between two", async () => {
     const silent = await listen(createTcpServer(() => undefined));
     const underWay = new AbortController();
-    const first = transport({ signal: underWay.signal }).send(get(`http://127.0.0.1:${silent}/`));
+    const first = patientTransport({ signal: underWay.signal }).send(get(`http://127.0.0.1:${silent}/`));
     setTimeout(() => underWay.abort(), 50);
     await expect(first).rejects.toMatchObject({ code: "aborted" });
 
@@ -270,9 +235,11 @@ describe("what cannot be reached", () => {
 describe("bodies", () => {
   test("a body over the limit is refused, whether its length is told or not", async () => {
     const server = await registry({ faults: [{ action: { kind: "replace", body: "x", repeat: 1001 } }] });
-    await expect(transport().send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "too-large" });
+    await expect(patientTransport().send(get(`${server.url}/v2/`))).rejects.toMatchObject({ code: "too-large" });
     const chunked = await http((_request, response) => void response.write("x".repeat(1001)));
-    await expect(transport().send(get(`http://127.0.0.1:${chunked}/`))).rejects.toMatchObject({ code: "too-large" });
+    await expect(patientTransport().send(get(`http://127.0.0.1:${chunked}/`))).rejects.toMatchObject({
+      code: "too-large",
+    });
   });
 
   test("of an error's endless body only the start is read", async () => {
@@ -281,7 +248,7 @@ describe("bodies", () => {
       const timer = setInterval(() => response.write("x".repeat(10_000)), 1);
       response.on("close", () => clearInterval(timer));
     });
-    const response = await transport().send(get(`http://127.0.0.1:${port}/`));
+    const response = await patientTransport().send(get(`http://127.0.0.1:${port}/`));
     expect(response.status).toBe(404);
     expect(response.bytes.byteLength).toBeGreaterThan(0);
   });
@@ -291,7 +258,7 @@ describe("bodies", () => {
       for await (const _chunk of request);
       response.end("12345");
     });
-    const made = transport();
+    const made = patientTransport();
     await made.send({
       method: "PUT",
       url: new URL(`http://127.0.0.1:${port}/`),

@@ -7,9 +7,8 @@ import { dirname, join } from "node:path";
 import { cachedToolPath } from "@goldenpath/core/tools/cache";
 import type { FindToolOptions } from "@goldenpath/core/tools/find";
 import { type LockedTool, toolPlatform } from "@goldenpath/core/tools/lock";
-import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
-import { afterEach, beforeEach, expect } from "vitest";
+import { afterEach, beforeEach } from "vitest";
 
 export const platform = toolPlatform();
 export let folder: string;
@@ -88,15 +87,6 @@ export function filesInCache(): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
     .map((entry) => entry.name);
-}
-
-export async function failureOf(running: Promise<unknown>): Promise<InfrastructureError> {
-  const error = await running.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(InfrastructureError);
-  return error as InfrastructureError;
 }
 
 /** Registers the hooks that open and close what the tests share. */

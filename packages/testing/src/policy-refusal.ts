@@ -1,5 +1,6 @@
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { UserError } from "@goldenpath/foundation/errors";
+import { expect } from "vitest";
 import { samplePolicyText } from "./policy.ts";
 
 export const parseText = (text: string) => parsePolicy(new TextEncoder().encode(text), "p.yaml");
@@ -49,4 +50,13 @@ function placeOf(text: string, from: string, to: string, place: string): string 
 function position(text: string, offset: number): string {
   const before = text.slice(0, offset);
   return `${before.split("\n").length}:${before.length - before.lastIndexOf("\n")}`;
+}
+
+/** Holds each case to the place and the message of its first problem. */
+export function expectPlaced([, from, to, place, message]: PlacedCase): void {
+  const { error, problem, at } = placedRefusal(from, to, place);
+  expect(error.code).toBe("policy-invalid");
+  expect(problem).toContain(message);
+  expect(problem.startsWith(at), `${problem} is at ${at}`).toBe(true);
+  expect(error.wayOut).toContain("docs/policy.md");
 }

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { fakeDigest, samplePolicyText } from "@goldenpath/testing/policy";
-import { type PlacedCase, parseText, placedRefusal, refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
+import { expectPlaced, type PlacedCase, parseText, refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
 import { describe, expect, test } from "vitest";
 
 const pem = "-----BEGIN PUBLIC KEY-----";
@@ -287,13 +287,7 @@ describe("a policy that is refused, with the place and the reason", () => {
     ["a version that is text", "version: 1", 'version: "1"', '"1"', "version: expected 1, found '1'"],
   ];
 
-  test.each(cases)("%s", (_what, from, to, place, message) => {
-    const { error, problem, at } = placedRefusal(from, to, place);
-    expect(error.code).toBe("policy-invalid");
-    expect(problem).toContain(message);
-    expect(problem.startsWith(at), `${problem} is at ${at}`).toBe(true);
-    expect(error.wayOut).toContain("docs/policy.md");
-  });
+  test.each(cases)("%s", (...placed) => expectPlaced(placed));
 
   test("with every problem, in order, each with its line", () => {
     const text = sampleWith("serial: 7", "serial: x")

@@ -1,13 +1,8 @@
-import { UserError } from "@goldenpath/foundation/errors";
-import { samplePolicyText } from "@goldenpath/testing/policy";
+import { parseText, refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
 import { describe, expect, test } from "vitest";
-import { parsePolicy } from "./parse.ts";
 
 const signer = "  build:\n";
-const parseWith = (from: string, to: string) => {
-  expect(samplePolicyText).toContain(from);
-  return parsePolicy(new TextEncoder().encode(samplePolicyText.replace(from, to)), "p.yaml");
-};
+const parseWith = (from: string, to: string) => parseText(sampleWith(from, to));
 
 describe("a signer that is refused, with the place and the reason", () => {
   test.each([
@@ -42,14 +37,7 @@ describe("a signer that is refused, with the place and the reason", () => {
       /^p\.yaml:9:5: signers\.build\.issuer: unknown key \(known here: kind, publicKey\)$/m,
     ],
   ])("%s", (_what, from, to, message) => {
-    try {
-      parseWith(from, to);
-    } catch (error) {
-      expect(error).toBeInstanceOf(UserError);
-      expect((error as UserError).message).toMatch(message);
-      return;
-    }
-    expect.unreachable("it was taken");
+    expect(refusalOf(sampleWith(from, to)).message).toMatch(message);
   });
 });
 

@@ -1,5 +1,5 @@
 import { samplePolicyText } from "@goldenpath/testing/policy";
-import { type PlacedCase, parseText, placedRefusal, refusalOf } from "@goldenpath/testing/policy-refusal";
+import { expectPlaced, type PlacedCase, parseText, refusalOf } from "@goldenpath/testing/policy-refusal";
 import { describe, expect, test } from "vitest";
 import { maxPolicyBytes } from "./parse.ts";
 
@@ -26,13 +26,7 @@ describe("a file that is refused before anything of a policy is looked at", () =
     ["a prototype", "failOn: high", "failOn: high\n  __proto__: {}", "__proto__", "scan.__proto__: unknown key"],
   ];
 
-  test.each(cases)("%s", (_what, from, to, place, message) => {
-    const { error, problem, at } = placedRefusal(from, to, place);
-    expect(error.code).toBe("policy-invalid");
-    expect(problem).toContain(message);
-    expect(problem.startsWith(at), `${problem} is at ${at}`).toBe(true);
-    expect(error.wayOut).toContain("docs/policy.md");
-  });
+  test.each(cases)("%s", (...placed) => expectPlaced(placed));
 
   test.each([
     ["", "policy p.yaml is empty"],

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { failureOf } from "@goldenpath/testing/failure";
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type UnpackOptions, unpackMember } from "./archive.ts";
@@ -30,15 +30,6 @@ function unpack(bytes: Uint8Array, more: Partial<UnpackOptions> = {}): Promise<{
     program: readFileSync(target, "utf8"),
     sha256: hash,
   }));
-}
-
-async function failureOf(running: Promise<unknown>): Promise<InfrastructureError> {
-  const error = await running.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(InfrastructureError);
-  return error as InfrastructureError;
 }
 
 describe("unpackMember refuses", () => {

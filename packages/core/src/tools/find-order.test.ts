@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { failureOf } from "@goldenpath/testing/failure";
 import {
   cached,
-  failureOf,
   filesInCache,
   folder,
   genuine,

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
+import { failureOf } from "@goldenpath/testing/failure";
 import {
   cached,
-  failureOf,
   filesInCache,
   folder,
   genuine,

@@ -13,9 +13,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { failureOf } from "@goldenpath/testing/failure";
 import { tarOf } from "@goldenpath/testing/tar";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FindToolOptions, findTool } from "./find.ts";
@@ -101,15 +101,6 @@ const privateFolder = (): { privateDirectory: string } => {
   mkdirSync(join(folder, "private"), { recursive: true });
   return { privateDirectory: join(folder, "private") };
 };
-
-async function failureOf(running: Promise<unknown>): Promise<InfrastructureError> {
-  const error = await running.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(InfrastructureError);
-  return error as InfrastructureError;
-}
 
 describe("a publisher's archive that is refused", () => {
   it("has one wrong byte: nothing of it is kept", async () => {

@@ -8,7 +8,7 @@ import { findTool } from "@goldenpath/core/tools/find";
 import { productionTools } from "@goldenpath/core/tools/lock";
 import type { Ports } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { withRegistryClient } from "@goldenpath/registry-client/create";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes, parseImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
@@ -184,16 +184,14 @@ async function main([action, ...args]: readonly string[]): Promise<void> {
   const [repository, tag, ...made] = args;
   if (action !== "push" || repository === undefined || tag === undefined || made.length === 0)
     throw new Error("image.ts make FOLDER, or image.ts push REPOSITORY TAG FOLDER=DIGEST…");
-  const client = createRegistryClient({ ports, env: process.env });
-  try {
-    const folders = made.map((item) => {
-      const [, folder = "", digest = ""] = /^(.*)=(sha256:[0-9a-f]{64})$/.exec(item) ?? [];
-      return { folder, digest };
-    });
-    console.log(await pushImages(client, parseRepository(repository), tag, folders));
-  } finally {
-    await client.close();
-  }
+  const folders = made.map((item) => {
+    const [, folder = "", digest = ""] = /^(.*)=(sha256:[0-9a-f]{64})$/.exec(item) ?? [];
+    return { folder, digest };
+  });
+  const pushed = await withRegistryClient({ ports, env: process.env }, (client) =>
+    pushImages(client, parseRepository(repository), tag, folders),
+  );
+  console.log(pushed);
 }
 
 if (import.meta.main) await main(process.argv.slice(2));

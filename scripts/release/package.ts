@@ -6,6 +6,7 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeF
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { stageRows } from "@goldenpath/core/stages";
+import { bundle } from "../bundle.ts";
 import { listActions } from "../docs.ts";
 import { bin, root } from "../steps.ts";
 import { coordinates, readVersion } from "./coordinates.ts";
@@ -16,22 +17,7 @@ export function stagePackage(folder: string): void {
     void execFileSync(file, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   run(bin("tsc"), ["--build"]);
   const dist = join(folder, "packages/cli/dist");
-  run(bin("ncc"), [
-    "build",
-    copyCompiled(),
-    "--out",
-    dist,
-    "--minify",
-    "--no-cache",
-    "--license",
-    "licenses.txt",
-    "--target",
-    "es2022",
-  ]);
-  // What makes ncc's output a module; and a licence's line ends are those of its author's machine.
-  writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
-  const licenses = join(dist, "licenses.txt");
-  writeFileSync(licenses, readFileSync(licenses, "utf8").replaceAll("\r\n", "\n"));
+  bundle(copyCompiled(), dist);
   const copy = (from: string, to = from): void => {
     mkdirSync(dirname(join(folder, to)), { recursive: true });
     cpSync(join(root, from), join(folder, to));

@@ -1,0 +1,18 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bin, root } from "./steps.ts";
+
+/** tsc's JavaScript through ncc into a folder: minified, without source maps, and the same bytes wherever it is made. */
+export function bundle(entry: string, dist: string): void {
+  const args = ["build", entry, "--out", dist, "--minify", "--no-cache"];
+  execFileSync(bin("ncc"), [...args, "--license", "licenses.txt", "--target", "es2022"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  // ncc's ESM output is a module only by the package.json beside it.
+  writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
+  // A licence's line ends are those of its author's machine.
+  const licenses = join(dist, "licenses.txt");
+  writeFileSync(licenses, readFileSync(licenses, "utf8").replaceAll("\r\n", "\n"));
+}

@@ -274,6 +274,16 @@ describe("by which strategy an image was built", () => {
     });
   });
 
+  test("is not the caller's to say against the image's mark: beside it, what the mark says is taken as said", async () => {
+    const policy = await writePolicy(both);
+    const image = await buildSite(policy);
+    const refused = await attest(policy, image, { strategy: "buildpacks" });
+    expect(tell(refused)).toEqual({ verdict: "error", rules: [], error: "strategy-unknown" });
+    expect(refused.result.error?.message).toContain("the image bears the mark of folder");
+    expect(tell(await attest(policy, image, { strategy: "folder" }))).toEqual(passed);
+    expect(await provenanceOf(policy, image)).toMatchObject({ buildType: folder.buildType });
+  });
+
   test("is nobody's word but the policy's where it allows one", async () => {
     const policy = await writePolicy();
     const image = await buildSite(policy);

@@ -1,5 +1,6 @@
 // Records a chain of evidence as the code of its day makes it: test/fixtures/recorded-chain was made by this, once, and
 // is not made again.
+
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +18,7 @@ import { startRegistry } from "@goldenpath/registry-server/server";
 import { attachEvidence, inRepository, pushIndex, type TestImage } from "@goldenpath/testing/chain";
 import { makeKeys } from "@goldenpath/testing/chain-keys";
 import { writeChainPolicy } from "@goldenpath/testing/chain-policy";
+import { contextIn } from "@goldenpath/testing/promotion";
 import {
   type RecordedManifest,
   recordedAt,
@@ -84,15 +86,7 @@ try {
       policy,
       pointers: createPointerReader(client, policy, keys.platform.publicKey),
     },
-    {
-      ports: silentPorts(),
-      run: { builderId: "https://github.com/acme/platform/.github/workflows/stage-promote.yml@refs/heads/main" },
-      workingDirectory: directory,
-      temporaryDirectory: directory,
-      env: {},
-      signal: new AbortController().signal,
-      now: () => recordedAt,
-    },
+    contextIn(directory, () => recordedAt),
   );
   await prepared?.execute(keys.promote.signer);
   const inForce = await client.fetchManifest({ ...pointer, tag: pointerTag });

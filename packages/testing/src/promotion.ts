@@ -118,7 +118,8 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
 /** What a stand holds. */
 type World = Pick<Stand, "quarantine" | "vetted" | "client" | "keys" | "policy" | "directory" | "from" | "to">;
 
-function contextIn(directory: string): Context {
+/** What a promotion runs in, at a time of its own. */
+export function contextIn(directory: string, now = (): Date => new Date()): Context {
   return {
     ports: silentPorts(),
     run: { builderId: "https://github.com/acme/platform/.github/workflows/stage-promote.yml@refs/heads/main" },
@@ -126,7 +127,7 @@ function contextIn(directory: string): Context {
     temporaryDirectory: directory,
     env: {},
     signal: new AbortController().signal,
-    now: () => new Date(),
+    now,
   };
 }
 

@@ -72,15 +72,16 @@ interface ProvenBuild {
  */
 function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | undefined): ProvenBuild {
   const allowed = [...new Set(policy.build.strategies)];
-  const prove = (name: StrategyName): ProvenBuild => {
+  if (named !== undefined && !allowed.includes(named)) throw notAllowed(named, policy);
+  const proven = allowed.map((name): ProvenBuild => {
     const strategy = findStrategy(name);
     return { strategy, proof: strategy.prove(image, ownPolicy(policy, strategy)) };
-  };
-  const [only] = allowed;
-  if (named !== undefined && !allowed.includes(named)) throw notAllowed(named, policy);
-  if (named !== undefined) return holdToMarks(prove(named), allowed.map(prove), policy);
-  if (only !== undefined && allowed.length === 1) return prove(only);
-  const claimed = allowed.map(prove).filter(({ proof }) => proof.isClaimed);
+  });
+  const claimed = proven.filter(({ proof }) => proof.isClaimed);
+  const chosen = proven.find(({ strategy }) => strategy.name === named);
+  if (chosen !== undefined) return holdToMarks(chosen, claimed, policy);
+  const [only] = proven;
+  if (only !== undefined && proven.length === 1) return only;
   const [one] = claimed;
   if (one !== undefined && claimed.length === 1) return { ...one, buildSays: { strategy: one.strategy.name } };
   const marks = claimed.map(({ strategy }) => strategy.name).join(" and ") || "none of them";
@@ -91,10 +92,9 @@ function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | unde
 }
 
 /** A caller may say which strategy it was where no image says it, and not that it was another than the image says. */
-function holdToMarks(named: ProvenBuild, allowed: readonly ProvenBuild[], policy: Policy): ProvenBuild {
-  const others = allowed.filter(({ proof, strategy }) => proof.isClaimed && strategy.name !== named.strategy.name);
-  if (named.proof.isClaimed || others.length === 0) return named;
-  const marks = others.map(({ strategy }) => strategy.name).join(" and ");
+function holdToMarks(named: ProvenBuild, claimed: readonly ProvenBuild[], policy: Policy): ProvenBuild {
+  if (named.proof.isClaimed || claimed.length === 0) return named;
+  const marks = claimed.map(({ strategy }) => strategy.name).join(" and ");
   throw new UserError(
     `input 'strategy' is '${named.strategy.name}', and the image bears the mark of ${marks} (policy '${policy.name}' allows both)`,
     { code: "strategy-unknown", wayOut: "Name the strategy that built the image, or none." },

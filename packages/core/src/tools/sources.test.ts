@@ -141,6 +141,18 @@ describe("a publisher's archive that is refused", () => {
     expect(readFileSync(inCache(archiveName)).equals(archive)).toBe(true);
   });
 
+  it("is of a hash that nobody compared: it runs where nothing else has the tool, and that is said; beside it, one that was", async () => {
+    files.set(`/dl/${archiveName}`, archive);
+    expect(await findTool("hammer", options(hammer({ unverified: true })))).toMatchObject({ source: "release" });
+    expect(told.warning.join()).toContain(
+      "hammer 1.2.3 is taken from its publisher by a hash that nobody has compared",
+    );
+    rmSync(inCache(archiveName));
+    told.warning.length = 0;
+    expect(await findTool("hammer", options(hammer()))).toMatchObject({ source: "release" });
+    expect(told.warning).toEqual([]);
+  });
+
   it("is for a platform that the lock knows none for", async () => {
     const error = await failureOf(findTool("hammer", options(hammer(), { platform: "plan9-mips" })));
     expect(error.code).toBe("tool-platform-unsupported");

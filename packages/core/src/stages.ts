@@ -1,3 +1,4 @@
+import type { PolicySection } from "./policy/sections.ts";
 import { predicateTypes } from "./signing/predicates.ts";
 import { type TellFacts, tellBase, tellBuild, tellPromote, tellScan } from "./stage-facts.ts";
 
@@ -16,6 +17,8 @@ interface StageRow {
    * tells.
    */
   job: "builds" | "judges" | "tells";
+  /** The sections of a policy that it works by: without one of them it does not begin. */
+  needs: readonly PolicySection[];
   /** Of a stage that a policy can require. */
   evidence?: {
     /** Types of what it must have found, signed, for its evidence to be whole. */
@@ -44,6 +47,7 @@ export const stageRows = [
     command: "build",
     summary: "detect how an application is built, and build it into quarantine",
     job: "builds",
+    needs: ["bases", "build", "environments"],
     evidence: {
       findings: [predicateTypes.provenance, predicateTypes.cyclonedx],
       judge: "gate",
@@ -57,6 +61,7 @@ export const stageRows = [
     command: "enforce",
     summary: "prove which base an image stands on, and refuse any that is not approved",
     job: "judges",
+    needs: ["bases"],
     evidence: {
       findings: [predicateTypes.base],
       judge: "itself",
@@ -71,6 +76,7 @@ export const stageRows = [
     command: "scan",
     summary: "list what is in an image, and refuse vulnerabilities that the policy does not accept",
     job: "judges",
+    needs: ["scan"],
     evidence: {
       findings: [predicateTypes.vulnerabilities],
       judge: "itself",
@@ -84,14 +90,23 @@ export const stageRows = [
     command: "attest",
     summary: "sign what a build is: its provenance and its SBOM",
     job: "judges",
+    needs: ["bases", "build"],
   },
-  { name: "sign", verb: "sign", command: "sign", summary: "sign a stage's result and its verdict", job: "judges" },
+  {
+    name: "sign",
+    verb: "sign",
+    command: "sign",
+    summary: "sign a stage's result and its verdict",
+    job: "judges",
+    needs: [],
+  },
   {
     name: "verify",
     verb: "verify",
     command: "verify",
     summary: "check that all evidence that an environment requires is there",
     job: "judges",
+    needs: ["signers", "environments"],
   },
   {
     name: "promote",
@@ -99,9 +114,17 @@ export const stageRows = [
     command: "promote",
     summary: "copy an image with its evidence to the vetted registry, behind the gate",
     job: "judges",
+    needs: ["signers", "environments"],
     evidence: { findings: [], judge: "itself", runAgain: "Promote the image again", tell: tellPromote },
   },
-  { name: "report", verb: "report", command: "report", summary: "show the path of an image", job: "tells" },
+  {
+    name: "report",
+    verb: "report",
+    command: "report",
+    summary: "show the path of an image",
+    job: "tells",
+    needs: ["signers", "environments"],
+  },
 ] as const satisfies readonly StageRow[];
 
 type Row = (typeof stageRows)[number];
@@ -129,6 +152,12 @@ export function stageEvidence(stage: Stage): NonNullable<StageRow["evidence"]> {
 export function rowOfVerb(verb: string): Row {
   const row = stageRows.find((each) => each.verb === verb);
   if (row === undefined) throw new TypeError(`${verb} is no stage's verb`);
+  return row;
+}
+
+export function rowOfStage(stage: ResultStage): Row {
+  const row = stageRows.find(({ name }) => name === stage);
+  if (row === undefined) throw new TypeError(`${stage} is no stage`);
   return row;
 }
 

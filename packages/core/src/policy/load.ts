@@ -3,7 +3,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { notAFile, readBoundedFile, UnfitFile } from "@goldenpath/foundation/text/read-file";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   formatReference,
@@ -138,17 +138,12 @@ export async function fetchPolicyBytes(
   return withClient(context, (client) => fetchPolicyArtifact(client, source.reference));
 }
 
-async function withClient<T>(
+/** Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine. */
+function withClient<T>(
   { ports, env, signal }: PolicyContext,
   work: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {
-  // Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine.
-  const client = createRegistryClient({ ports, env, signal });
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+  return withRegistryClient({ ports, env, signal }, work);
 }
 
 const fileForms = {

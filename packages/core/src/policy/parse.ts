@@ -2,7 +2,8 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { policySchema } from "./policy-schema.ts";
-import { type Policy, policySections } from "./schema.ts";
+import type { Policy } from "./schema.ts";
+import { policySections } from "./sections.ts";
 import { suggestWord } from "./suggest.ts";
 import { readStrictYaml, type YamlProblem, type YamlText } from "./yaml.ts";
 

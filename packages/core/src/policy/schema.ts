@@ -20,6 +20,7 @@ import {
   text,
   workflowPattern,
 } from "./schema-text.ts";
+import type { PolicySection } from "./sections.ts";
 
 export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof severities)[number];
@@ -284,10 +285,6 @@ export const policyShape = z.strictObject({
     .default({})
     .describe("Where images are promoted to, by name, and what that takes."),
 });
-
-/** Sections that only some verbs work by; one that is left out allows nothing. */
-export const policySections = ["signers", "bases", "build", "scan", "environments"] as const;
-export type PolicySection = (typeof policySections)[number];
 
 export type Policy = z.infer<typeof policyShape> & {
   /** Of the sections those that the file does not have. */

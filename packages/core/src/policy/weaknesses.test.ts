@@ -1,6 +1,7 @@
 import { samplePolicy } from "@goldenpath/testing/policy";
 import { expect, test } from "vitest";
 import type { PolicyEnvironment } from "./schema.ts";
+import type { PolicySection } from "./sections.ts";
 import { describeWeaknesses } from "./weaknesses.ts";
 
 const production = {
@@ -50,6 +51,19 @@ test("evidence that never grows old", () => {
   expect(weaknessesOf([build, base, { stage: "scan", signers: ["scan"] }])).toEqual([
     "environments.production.requires[2]: scan has no maxAge, so its evidence counts for as long as the policy does",
   ]);
+});
+
+test("a stage that is required, and can't run for want of a section", () => {
+  const policy = withRequires(whole);
+  const without = (...absent: PolicySection[]): string[] => describeWeaknesses({ policy: { ...policy, absent } });
+  expect(without("scan")).toEqual([
+    "environments.production.requires[2]: the policy has no section scan, without which scan does not run: nothing gets here",
+  ]);
+  expect(without("bases").map((each) => each.split(",")[0])).toEqual([
+    "environments.production.requires[0]: the policy has no section bases",
+    "environments.production.requires[1]: the policy has no section bases",
+  ]);
+  expect(without()).toEqual([]);
 });
 
 test("a promotion into whichever environment", () => {

@@ -1,15 +1,8 @@
-import { type Stage, stages } from "../stages.ts";
-import type { LoadedPolicy, Policy, PolicySection } from "./schema.ts";
+import { rowOfStage, stages } from "../stages.ts";
+import type { LoadedPolicy, Policy } from "./schema.ts";
 
 /** The stages without which an image's way is not the whole one. */
 const wholePath: readonly string[] = stages.filter((stage) => stage !== "promote");
-
-/** Sections without which a stage does not run. */
-const sectionsOf: Readonly<Partial<Record<Stage, readonly PolicySection[]>>> = {
-  build: ["build", "bases"],
-  base: ["bases"],
-  scan: ["scan"],
-};
 
 /**
  * What a policy allows, as it may, and its owners may not have meant: one sentence each, with the field to change.
@@ -28,7 +21,7 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
       );
     for (const [index, { stage, maxAge, signers, environment: before }] of environment.requires.entries()) {
       const field = `${at}.requires[${index}]`;
-      const section = sectionsOf[stage]?.find((each) => policy.absent?.includes(each) === true);
+      const section = rowOfStage(stage).needs.find((each) => policy.absent?.includes(each) === true);
       if (section !== undefined)
         weaknesses.push(
           `${field}: the policy has no section ${section}, without which ${stage} does not run: nothing gets here`,

@@ -6,7 +6,7 @@ import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import type { LoadedPolicy, PolicySection } from "../policy/schema.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { type AttachTarget, attachStatement } from "../signing/attach.ts";
@@ -67,11 +67,10 @@ export async function withSigning(
   stage: ResultStage,
   given: SigningInputs,
   context: Context,
-  needs: readonly PolicySection[],
   work: (signing: Signing) => Promise<StageResult["tools"]>,
 ): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await openPolicy(given, context, needs);
+  const policy = await openPolicy(given, context, stage);
   const signer = await openSigner(given, context);
   return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`signing ${formatRepository(image.reference)}@${image.reference.digest}`);

@@ -31,7 +31,7 @@ export const attestVerb: Verb<typeof inputs> = {
   outputs: ["attestations"],
   run: (given, context) => {
     const startedAt = context.now();
-    return withSigning("attest", given, context, ["bases", "build"], (work) =>
+    return withSigning("attest", given, context, (work) =>
       withPrivateTools(["syft"], context, () => attestBuild(work, given, startedAt)),
     );
   },

@@ -57,7 +57,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     });
   }
   checkBuildVariables(given.env, "input 'env'");
-  const policy = await openPolicy(given, context, ["bases", "build", "environments"]);
+  const policy = await openPolicy(given, context, "build");
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const plan = planBuild(policy.policy, {
     tags: given.tags,

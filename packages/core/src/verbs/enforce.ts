@@ -36,7 +36,7 @@ export const enforceVerb: Verb<typeof inputs> = {
 
 async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await openPolicy(given, context, ["bases"]);
+  const policy = await openPolicy(given, context, "base");
   return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
     const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));

@@ -76,7 +76,7 @@ interface Run {
 
 async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
   const jobs = planJobs(given);
-  const policy = await openPolicy(given, context, ["signers", "environments"]);
+  const policy = await openPolicy(given, context, "promote");
   const environment = findEnvironment(policy, given.environment);
   const signer = await loadPromoter(given, context);
   if (signer !== undefined) assertPromoter(signer, environment, policy);

@@ -8,6 +8,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
 import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
@@ -43,7 +44,11 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
     });
   }
   const startedAt = context.now();
-  const policy = await openPolicy(given, context, given.image === undefined ? [] : ["signers", "environments"]);
+  // Results of this job are shown under any policy; an image's evidence is read by it.
+  const policy =
+    given.image === undefined
+      ? await loadPolicy(given.policy, context, given["policy-signer"])
+      : await openPolicy(given, context, "report");
   const outcome =
     given.image === undefined
       ? await reportResults(given.results, policy, context, startedAt)

@@ -68,7 +68,7 @@ export const scanVerb = createScanVerb(scanners);
 const defaults = "{ version: 1, name: defaults, serial: 1, scan: { failOn: high } }";
 
 async function openScanPolicy({ policy, ...given }: Inputs, context: Context): Promise<ScanPolicy> {
-  if (policy !== undefined) return openPolicy({ ...given, policy }, context, ["scan"]);
+  if (policy !== undefined) return openPolicy({ ...given, policy }, context, "scan");
   if (given["policy-signer"] !== undefined) {
     throw new UserError("input 'policy-signer' is given, and input 'policy' does not say which policy", {
       code: "input-invalid",

@@ -19,7 +19,7 @@ export const signVerb: Verb<typeof inputs> = {
   inputs,
   positional: "image",
   outputs: ["attestations"],
-  run: (given, context) => withSigning("sign", given, context, [], (work) => signResults(work, given.results)),
+  run: (given, context) => withSigning("sign", given, context, (work) => signResults(work, given.results)),
 };
 
 /** Each result is read and held to the image and the policy before the first one is signed: all of them, or nothing. */

@@ -27,7 +27,7 @@ export const verifyVerb: Verb<typeof inputs> = {
 
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await openPolicy(given, context, ["signers", "environments"]);
+  const policy = await openPolicy(given, context, "verify");
   const reference = parseReference(given.image, "input 'image'");
   return withClient(context, policy, async (client) => {
     // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them.

@@ -18,6 +18,19 @@ import { headBlob, requestMount, uploadBlob } from "./upload.ts";
 /** What {@link RegistryClient.fetchBlob} holds in memory unless told otherwise. Bytes. */
 const defaultMaxBlob = 64 * 1024 * 1024;
 
+/** Work with a client that is closed when it is over, however it ends. */
+export async function withRegistryClient<T>(
+  options: Parameters<typeof createRegistryClient>[0],
+  work: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
+  const client = createRegistryClient(options);
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
 /**
  * A client for any number of registries, by the OCI distribution specification 1.1. To be closed: it holds connections.
  * Tests hand in a `sleep`, so as not to wait between tries.

@@ -5,7 +5,7 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { pointerTag } from "@goldenpath/core/policy/pointer";
 import { parsePolicySigners } from "@goldenpath/core/policy/pointer-artifact";
 import { loadSigner } from "@goldenpath/core/signing/keys";
-import { createPolicyClient } from "@goldenpath/core/verbs/open";
+import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
@@ -57,35 +57,30 @@ export async function runActivate(args: readonly string[], output: Output): Prom
   const bytes = await fetchPolicyBytes(source, uri, context);
   const next = { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
   const isDryRun = values["dry-run"] === true;
-  const client = createPolicyClient(context, next);
-  try {
-    const request = {
-      next,
-      bytes,
-      repository,
-      aliases,
-      signer,
-      previousSigners,
-      revoke: parseSerials(values.revoke),
-      isFirst: values.first === true,
-      isDryRun,
-      now: new Date(),
-    };
-    const { pointer, isNew } = await activatePolicy(client, request);
-    const before = pointer.predecessors.at(-1);
-    const follows = before === undefined ? "the first" : `after serial ${before.serial}`;
-    const told = isNew
-      ? isDryRun
-        ? "would be in force (dry run: nothing was written)"
-        : "is in force"
-      : "was in force before";
-    output.out(
-      `oci://${formatRepository(repository)}:${pointerTag}: policy ${pointer.name}, serial ${pointer.serial}, ${told}; ${follows}\n`,
-    );
-    return exitCodes.pass;
-  } finally {
-    await client.close();
-  }
+  const request = {
+    next,
+    bytes,
+    repository,
+    aliases,
+    signer,
+    previousSigners,
+    revoke: parseSerials(values.revoke),
+    isFirst: values.first === true,
+    isDryRun,
+    now: new Date(),
+  };
+  const { pointer, isNew } = await withClient(context, next, (client) => activatePolicy(client, request));
+  const before = pointer.predecessors.at(-1);
+  const follows = before === undefined ? "the first" : `after serial ${before.serial}`;
+  const told = isNew
+    ? isDryRun
+      ? "would be in force (dry run: nothing was written)"
+      : "is in force"
+    : "was in force before";
+  output.out(
+    `oci://${formatRepository(repository)}:${pointerTag}: policy ${pointer.name}, serial ${pointer.serial}, ${told}; ${follows}\n`,
+  );
+  return exitCodes.pass;
 }
 
 function parseSerials(given: readonly string[] = []): number[] {

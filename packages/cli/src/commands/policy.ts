@@ -4,7 +4,7 @@ import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
-import { createPolicyClient } from "@goldenpath/core/verbs/open";
+import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
@@ -58,16 +58,16 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (repository === undefined)
     throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
-  const client = createPolicyClient(
-    { ports: createTerminalPorts({ out: process.stderr }), env: process.env, signal: abortOnInterrupt() },
-    loaded,
+  const surroundings = {
+    ports: createTerminalPorts({ out: process.stderr }),
+    env: process.env,
+    signal: abortOnInterrupt(),
+  };
+  const published = await withClient(surroundings, loaded, (client) =>
+    publishPolicy(client, parseRepository(repository), bytes),
   );
-  try {
-    output.out(`oci://${formatReference(await publishPolicy(client, parseRepository(repository), bytes))}\n`);
-    return exitCodes.pass;
-  } finally {
-    await client.close();
-  }
+  output.out(`oci://${formatReference(published)}\n`);
+  return exitCodes.pass;
 }
 
 function loadPolicyFile(bytes: Uint8Array, file: string): LoadedPolicy {

@@ -5,7 +5,7 @@ import { listTools, planTools } from "@goldenpath/core/tools/plan-tools";
 import { publishTools } from "@goldenpath/core/tools/publish";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
-import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { formatReference, parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
@@ -73,26 +73,19 @@ async function publishCommand(
   { find, json, output }: Surroundings,
 ): Promise<number> {
   const { registry, name, tag } = parseTarget(target);
-  const client = createRegistryClient(find);
-  try {
-    const published = await publishTools(
-      client,
-      { registry, name },
-      { ...find, names, platforms, ...(tag === undefined ? {} : { tag }) },
-    );
-    const reference = `oci://${formatReference(published.reference)}`;
-    if (json) output.out(`${stringifyJson({ ...published, reference }, 2)}\n`);
-    else {
-      for (const file of published.files)
-        output.out(`${file.name.padEnd(10)} ${file.version.padEnd(9)} ${file.platform.padEnd(11)} ${file.file}\n`);
-      for (const { name: tool, platform, reason } of published.left)
-        output.out(`${tool.padEnd(10)} ${"".padEnd(9)} ${platform.padEnd(11)} left out: ${reason}\n`);
-      output.out(`GOLDENPATH_TOOL_MIRROR=${reference}\n`);
-    }
-    return exitCodes.pass;
-  } finally {
-    await client.close();
+  const published = await withRegistryClient(find, (client) =>
+    publishTools(client, { registry, name }, { ...find, names, platforms, ...(tag === undefined ? {} : { tag }) }),
+  );
+  const reference = `oci://${formatReference(published.reference)}`;
+  if (json) output.out(`${stringifyJson({ ...published, reference }, 2)}\n`);
+  else {
+    for (const file of published.files)
+      output.out(`${file.name.padEnd(10)} ${file.version.padEnd(9)} ${file.platform.padEnd(11)} ${file.file}\n`);
+    for (const { name: tool, platform, reason } of published.left)
+      output.out(`${tool.padEnd(10)} ${"".padEnd(9)} ${platform.padEnd(11)} left out: ${reason}\n`);
+    output.out(`GOLDENPATH_TOOL_MIRROR=${reference}\n`);
   }
+  return exitCodes.pass;
 }
 
 function parseTarget(target: string): Reference {

@@ -1,28 +1,12 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { loadPolicy } from "../policy/load.ts";
-import type { LoadedPolicy, PolicySection } from "../policy/schema.ts";
-
-/**
- * A registry client for a verb: the run's ports, environment and signal, and plain HTTP only for the registries for
- * which the policy allows it.
- */
-export function createPolicyClient(
-  { ports, env, signal }: Pick<Context, "ports" | "env" | "signal">,
-  { policy }: Pick<LoadedPolicy, "policy">,
-): RegistryClient {
-  return createRegistryClient({
-    ports,
-    env,
-    signal,
-    plainHttp: policy.registries.plainHttp,
-    hosts: policy.registries.hosts,
-  });
-}
+import type { LoadedPolicy } from "../policy/schema.ts";
+import { type ResultStage, rowOfStage } from "../stages.ts";
 
 /** The inputs that name a policy. */
 interface PolicyInputs {
@@ -31,16 +15,12 @@ interface PolicyInputs {
 }
 
 /**
- * The policy that the inputs name, with the sections that a verb works by.
+ * The policy that the inputs name, with the sections that a stage works by.
  * @throws UserError `policy-incomplete` where it has not those; the loader's errors
  */
-export async function openPolicy(
-  given: PolicyInputs,
-  context: Context,
-  needs: readonly PolicySection[],
-): Promise<LoadedPolicy> {
+export async function openPolicy(given: PolicyInputs, context: Context, stage: ResultStage): Promise<LoadedPolicy> {
   const loaded = await loadPolicy(given.policy, context, given["policy-signer"]);
-  const missing = needs.filter((section) => loaded.policy.absent?.includes(section) === true);
+  const missing = rowOfStage(stage).needs.filter((section) => loaded.policy.absent?.includes(section) === true);
   if (missing.length === 0) return loaded;
   const named = missing.map((section) => `'${section}'`).join(" and ");
   throw new UserError(`policy ${loaded.uri} has no ${named}, which this needs`, {
@@ -55,18 +35,17 @@ export interface OpenedImage {
   image: ImageFacts;
 }
 
-/** Work with a client that is closed when it is over, however it ends. */
-export async function withClient<T>(
-  context: Pick<Context, "ports" | "env" | "signal">,
-  policy: Pick<LoadedPolicy, "policy">,
+/**
+ * Work with a registry client for a verb: the run's ports, environment and signal, and plain HTTP only for the
+ * registries for which the policy allows it. It is closed when the work is over, however that ends.
+ */
+export function withClient<T>(
+  { ports, env, signal }: Pick<Context, "ports" | "env" | "signal">,
+  { policy }: Pick<LoadedPolicy, "policy">,
   work: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {
-  const client = createPolicyClient(context, policy);
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+  const { plainHttp, hosts } = policy.registries;
+  return withRegistryClient({ ports, env, signal, plainHttp, hosts }, work);
 }
 
 /**

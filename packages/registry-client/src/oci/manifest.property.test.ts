@@ -8,7 +8,7 @@ import { findDuplicateKey } from "./strict-json.ts";
 const encode = (value: unknown): Uint8Array =>
   new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 const digest = fc.uint8Array({ maxLength: 4 }).map((bytes): Digest => digestOf(bytes));
-/** Any key but the one that is refused (manifest.test.ts), which comes up once in some hundred thousand. */
+/** Any key but the one that is refused (below), which comes up once in some hundred thousand. */
 const annotationKey = fc.string({ minLength: 1 }).filter((key) => key !== "__proto__");
 const annotations = fc.dictionary(annotationKey, fc.string(), { maxKeys: 3, noNullPrototype: true });
 const descriptor = (types: readonly string[]) =>

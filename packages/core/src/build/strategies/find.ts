@@ -1,3 +1,4 @@
+import { fieldOfEach } from "@goldenpath/foundation/tables";
 import type { z } from "zod";
 import { buildpacks } from "./buildpacks.ts";
 import { strategies } from "./strategies.ts";
@@ -8,12 +9,8 @@ export type StrategyName = Strategy["name"];
 
 export const strategyNames = strategies.map(({ name }) => name) as [StrategyName, ...StrategyName[]];
 
-type SchemasOf<Table extends readonly { builderSchema: unknown }[]> = {
-  -readonly [Index in keyof Table]: Table[Index]["builderSchema"];
-};
-
 /** Of each strategy, in the table's order. */
-export const builderSchemas = strategies.map(({ builderSchema }) => builderSchema) as SchemasOf<typeof strategies>;
+export const builderSchemas = fieldOfEach(strategies, "builderSchema");
 
 /** For code that takes any: strategies are alike by their interface alone. */
 const all: readonly BuildStrategy[] = strategies;

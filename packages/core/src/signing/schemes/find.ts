@@ -1,3 +1,4 @@
+import { fieldOfEach } from "@goldenpath/foundation/tables";
 import type { SignerMaterial } from "../material.ts";
 import { key } from "./key.ts";
 import type { SignerFields, SigningScheme } from "./scheme.ts";
@@ -6,12 +7,8 @@ import { schemes } from "./schemes.ts";
 type Scheme = (typeof schemes)[number];
 export type SchemeKind = Scheme["kind"];
 
-type SchemasOf<Table extends readonly { signerSchema: unknown }[]> = {
-  -readonly [Index in keyof Table]: Table[Index]["signerSchema"];
-};
-
 /** Of each scheme, in the table's order. */
-export const signerSchemas = schemes.map(({ signerSchema }) => signerSchema) as SchemasOf<typeof schemes>;
+export const signerSchemas = fieldOfEach(schemes, "signerSchema");
 
 /** For code that takes any: schemes are alike by their interface alone. */
 export const allSchemes: readonly SigningScheme[] = schemes;

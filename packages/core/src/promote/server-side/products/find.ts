@@ -1,14 +1,12 @@
+import { fieldOfEach } from "@goldenpath/foundation/tables";
 import type { z } from "zod";
 import type { Product } from "./product.ts";
 import { products } from "./products.ts";
 
-type SchemasOf<Table extends readonly { settingsSchema: unknown }[]> = {
-  -readonly [Index in keyof Table]: Table[Index]["settingsSchema"];
-};
 export type ServerSidePromotion = z.output<(typeof products)[number]["settingsSchema"]>;
 
 /** Of each product, in the table's order. */
-export const settingsSchemas = products.map(({ settingsSchema }) => settingsSchema) as SchemasOf<typeof products>;
+export const settingsSchemas = fieldOfEach(products, "settingsSchema");
 
 /** For code that takes any: each reads the settings that its own schema has read. */
 const all = products as readonly unknown[] as readonly Product[];

@@ -135,17 +135,13 @@ export type Stage = Extract<Row, { evidence: object }>["name"];
 
 export const resultStages = stageRows.map(({ name }) => name) as [ResultStage, ...ResultStage[]];
 
-const evidenceByStage = new Map<ResultStage, NonNullable<StageRow["evidence"]>>(
-  stageRows.flatMap((row) => ("evidence" in row ? [[row.name, row.evidence] as const] : [])),
-);
-
 /** The stages that leave evidence, in the order of the path. */
-export const stages = [...evidenceByStage.keys()] as [Stage, ...Stage[]];
+export const stages = stageRows.flatMap((row) => ("evidence" in row ? [row.name] : [])) as [Stage, ...Stage[]];
 
 export function stageEvidence(stage: Stage): NonNullable<StageRow["evidence"]> {
-  const evidence = evidenceByStage.get(stage);
-  if (evidence === undefined) throw new TypeError(`${stage} leaves no evidence`);
-  return evidence;
+  const row = rowOfStage(stage);
+  if (!("evidence" in row)) throw new TypeError(`${stage} leaves no evidence`);
+  return row.evidence;
 }
 
 /** The row of a verb, by the verb's name. */

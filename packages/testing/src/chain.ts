@@ -11,12 +11,7 @@ import type { Stage } from "@goldenpath/core/stages";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import {
-  formatReference,
-  parseReference,
-  parseRepository,
-  type Repository,
-} from "@goldenpath/registry-client/oci/reference";
+import { formatReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { KeyName, TestKeys } from "./chain-keys.ts";
 import { pushedLayers, pushTinyImage, pushTinyIndex, tinyLayer } from "./tiny-image.ts";
 
@@ -274,10 +269,4 @@ export async function transplantEvidence(client: RegistryClient, from: TestImage
     attached.push(await client.pushManifest(to.repository, moved, mediaTypes.ociManifest));
   }
   return attached;
-}
-
-export function referenceOf(image: string): Repository & { digest: Digest } {
-  const { registry, name, digest } = parseReference(image);
-  if (digest === undefined) throw new TypeError(`${image} has no digest`);
-  return { registry, name, digest };
 }

@@ -36,6 +36,8 @@ export const folder = {
   name: "folder",
   builderSchema,
   buildType: "https://folder.example/build-types/folder/v1",
+  takes: [],
+  engines: [],
   detect: (files) => (files.includes("index.html") ? ["index.html (a site)"] : []),
   plan: ({ into }) => ({ into }),
   prove: (image, { builders }) => {
@@ -53,6 +55,7 @@ export const folder = {
 
 export const folderRunner: StrategyRunner<FolderPlan> = {
   run: async ({ plan, runImage, source, context, client }): Promise<Built> => {
+    if (runImage === undefined) throw new TypeError("a site is put on a base");
     const work = await mkdtemp(join(context.temporaryDirectory, "folder-"));
     await mkdir(join(work, "files", plan.into), { recursive: true });
     await copySource(source, join(work, "files", plan.into), context.signal);

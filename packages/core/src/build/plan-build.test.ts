@@ -2,6 +2,7 @@ import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import { fakeDigest, samplePolicy } from "@goldenpath/testing/policy";
 import { describe, expect, it } from "vitest";
 import type { Policy } from "../policy/schema.ts";
+import { noOptions } from "./options.ts";
 import { type BuildRequest, planBuild } from "./plan-build.ts";
 
 const policy = samplePolicy();
@@ -10,6 +11,8 @@ const request: BuildRequest = {
   strategy: "auto",
   builder: undefined,
   files: ["package.json"],
+  options: noOptions,
+  variables: {},
   now: new Date("2026-06-01T00:00:00Z"),
 };
 
@@ -88,7 +91,7 @@ describe("what is refused", () => {
       rule: "base.expired",
       code: "base-expired",
     });
-    expect(planBuild(policy, { ...request, now: new Date("2026-12-31T23:59:59Z") }).runImage.base).toBe("golden-run");
+    expect(planBuild(policy, { ...request, now: new Date("2026-12-31T23:59:59Z") }).runImage?.base).toBe("golden-run");
   });
 });
 

@@ -11,6 +11,7 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
 import { chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
+import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
 import { findStrategy, ownPolicy, type StrategyName, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
@@ -21,6 +22,9 @@ export interface BuildRequest {
   builder: string | undefined;
   /** Names in the application's top folder. */
   files: readonly string[];
+  options: BuildOptions;
+  /** The user's variables for the build. */
+  variables: Readonly<Record<string, string>>;
   now: Date;
 }
 
@@ -32,7 +36,8 @@ export interface PlanFrame {
   repository: Repository;
   /** At least one, each with its tag and without a digest, all in `repository`. */
   tags: [Reference, ...Reference[]];
-  runImage: { base: string; reference: PinnedReference };
+  /** The base that the builder puts applications on; undefined where the application says which one. */
+  runImage: { base: string; reference: PinnedReference } | undefined;
   /** Whether the policy lets it run where nothing keeps it apart from the machine. */
   mayBeUnisolated: boolean;
   /** What a reader of the log should know and no rule forbids. */
@@ -44,7 +49,7 @@ export type BuildPlan = PlanFrame & StrategyPlan;
 
 /**
  * Decides what is built, with what, on what and where to, before anything runs.
- * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `builder-unknown`
+ * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `builder-unknown`, `input-invalid`
  * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
@@ -53,6 +58,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   const remarks = requireQuarantine(policy, repository);
   const choice = planStrategy(policy, request);
   const strategy = findStrategy(choice.strategy);
+  requireTaken(strategy, request.options, request.variables);
   const builder = findBuilder(policy.name, ownPolicy(policy, strategy).builders, request.builder);
   return {
     strategy: choice,
@@ -60,7 +66,8 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     mayBeUnisolated: policy.build.environments.includes("host-unisolated"),
     repository,
     tags,
-    runImage: planRunImage(policy, builder, request.now),
+    runImage:
+      builder.runImage === undefined ? undefined : planRunImage(policy, builder.name, builder.runImage, request.now),
     remarks,
     ...strategy.plan(builder),
   };
@@ -162,13 +169,13 @@ function findBuilder(policyName: string, builders: readonly Builder[], name: str
   );
 }
 
-function planRunImage(policy: Policy, builder: Builder, now: Date): PlanFrame["runImage"] {
-  const base = policy.bases.find((each) => each.name === builder.runImage);
+function planRunImage(policy: Policy, builder: string, runImage: string, now: Date): PlanFrame["runImage"] {
+  const base = policy.bases.find((each) => each.name === runImage);
   // Appended to by whoever approves a new version: the last one is the one to build on.
   const digest = base?.digests.at(-1);
   if (base === undefined || digest === undefined) {
     throw new UserError(
-      `builder '${builder.name}' of policy '${policy.name}' names the base '${builder.runImage}', which the policy does not have`,
+      `builder '${builder}' of policy '${policy.name}' names the base '${runImage}', which the policy does not have`,
       {
         code: "policy-invalid",
       },

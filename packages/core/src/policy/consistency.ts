@@ -1,4 +1,5 @@
 import { kindOf } from "../build/strategies/find.ts";
+import type { Builder } from "../build/strategies/strategy.ts";
 import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
 import type { Policy, PolicyEnvironment } from "./schema.ts";
@@ -33,9 +34,14 @@ function checkBuilders({ bases, build }: Policy): Inconsistency[] {
     if (build.builders.some((builder) => kindOf(builder) === strategy)) return;
     found.push({ path: ["build", "strategies", index], message: `'${strategy}' has no builder of its kind` });
   });
-  build.builders.forEach(({ runImage }, index) => {
-    if (!names.includes(runImage))
-      found.push(unknown(["build", "builders", index, "runImage"], runImage, "base", names));
+  build.builders.forEach((builder: Builder, index) => {
+    const path = ["build", "builders", index];
+    const { runImage, bases: choosable = [] } = builder;
+    if (runImage !== undefined && !names.includes(runImage))
+      found.push(unknown([...path, "runImage"], runImage, "base", names));
+    choosable.forEach((base, position) => {
+      if (!names.includes(base)) found.push(unknown([...path, "bases", position], base, "base", names));
+    });
   });
   return found;
 }

@@ -4,14 +4,16 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
+import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
+import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
 import { readSource, type Source } from "../build/source.ts";
-import { strategyNames } from "../build/strategies/find.ts";
+import { engineNames, strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
 import { runners } from "../build/strategies/runners.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -19,7 +21,16 @@ import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
-import { choice, commonInputs, keyValues, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
+import {
+  choice,
+  commonInputs,
+  keyValues,
+  lines,
+  optionalText,
+  secretValues,
+  type Verb,
+  type VerbOutcome,
+} from "./verb.ts";
 
 const inputs = z.object({
   ...commonInputs,
@@ -31,6 +42,11 @@ const inputs = z.object({
   strategy: choice(["auto", ...strategyNames], "auto"),
   builder: optionalText(),
   env: keyValues(),
+  file: optionalText(),
+  target: optionalText(),
+  "build-args": keyValues(),
+  secrets: secretValues(),
+  engine: choice(["auto", ...engineNames], "auto"),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -59,16 +75,22 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   checkBuildVariables(given.env, "input 'env'");
   const policy = await openPolicy(given, context, "build");
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
+  const options = readOptions(given, context);
   const plan = planBuild(policy.policy, {
     tags: given.tags,
     strategy: given.strategy,
     builder: given.builder,
     files: source.files,
+    options,
+    variables: given.env,
     now: startedAt,
   });
   explainPlan(plan, source, context);
   return withClient(context, policy, async (client) => {
-    const { image, sbom, ...built } = await build(given, plan, source, { context, client, policy });
+    const { image, sbom, ...built } = await build(
+      { plan, source, variables: given.env, options },
+      { context, client, policy },
+    );
     const result = buildResult(context, {
       stage: "build",
       startedAt,
@@ -93,9 +115,9 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
 function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void {
   ports.log.info(`strategy ${plan.strategy.strategy}: ${plan.strategy.reason}`);
   for (const each of plan.strategy.notTaken) ports.log.info(each);
-  ports.log.info(
-    `builder ${plan.builder.name}, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`,
-  );
+  const base =
+    plan.runImage === undefined ? "" : `, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`;
+  ports.log.info(`builder ${plan.builder.name}${base}`);
   for (const each of source.project.passedOver)
     ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
@@ -113,24 +135,16 @@ interface BuiltImage {
  * registry after it.
  */
 async function build(
-  given: Inputs,
-  plan: BuildPlan,
-  source: Source,
+  { plan, source, variables, options }: Pick<BuildJob, "source" | "variables" | "options"> & { plan: BuildPlan },
   { context, client, policy }: { context: Context; client: RegistryClient; policy: LoadedPolicy },
 ): Promise<BuiltImage> {
   const platform = hostPlatform();
   // Before minutes of work: are both registries there, and do they let us in?
-  const { registry, name } = plan.runImage.reference;
-  const base = selectPlatform(
-    await fetchImageFacts(client, plan.runImage.reference),
-    platform,
-    `base '${plan.runImage.base}'`,
-  );
+  const runImage = await pinRunImage(plan, platform, client);
   await client.resolve(plan.tags[0]);
   const runner: StrategyRunner = runners[plan.strategy.strategy];
-  const runImage = { registry, name, digest: base.digest };
   const { plainHttp } = policy.policy.registries;
-  const job: BuildJob = { plan, platform, runImage, source, variables: given.env, context, client, plainHttp };
+  const job: BuildJob = { plan, platform, runImage, source, variables, options, context, client, plainHttp };
   const built = await runner.run(job);
   const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
   const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);
@@ -142,6 +156,40 @@ async function build(
     ...(sbom === undefined ? [runner.noSbom] : []),
   ];
   return { image, sbom, tools: built.tools, notes };
+}
+
+/** The base's image for this machine. */
+async function pinRunImage(
+  { runImage }: BuildPlan,
+  platform: Platform,
+  client: RegistryClient,
+): Promise<PinnedReference | undefined> {
+  if (runImage === undefined) return undefined;
+  const { registry, name } = runImage.reference;
+  const facts = await fetchImageFacts(client, runImage.reference);
+  return { registry, name, digest: selectPlatform(facts, platform, `base '${runImage.base}'`).digest };
+}
+
+/** Values of secrets may be in variables of the job: `ID=env://NAME`, which is how one has several lines. */
+function readOptions(given: Inputs, { env, ports }: Context): BuildOptions {
+  const secrets = new Map<string, Secret>();
+  for (const [id, text] of Object.entries(given.secrets)) {
+    const name = /^env:\/\/(.+)$/.exec(text)?.[1];
+    const value = name === undefined ? text : env[name];
+    if (value === undefined || value === "") {
+      throw new UserError(
+        `input 'secrets': '${id}' has no value${name === undefined ? "" : `: there is no variable ${name}`}`,
+        {
+          code: "input-invalid",
+          wayOut: "Write each line as ID=VALUE, or as ID=env://NAME with the variable in the step's env.",
+        },
+      );
+    }
+    for (const line of [value, ...value.split(/\r?\n/)]) if (line.trim() !== "") ports.mask(line);
+    secrets.set(id, { value });
+  }
+  const { file, target, "build-args": buildArgs, engine } = given;
+  return { file, target, buildArgs, secrets, engine };
 }
 
 async function writeSbom(text: string, digest: Digest, directory: string): Promise<string> {
@@ -159,13 +207,15 @@ export function renderBuildSummary(
   image: string,
   result: Pick<StageResult, "tools" | "notes">,
 ): string {
-  const rows: [string, string][] = [
+  const rows: (readonly [string, string])[] = [
     ["Image", code(image)],
     ["Tags", plan.tags.map((tag) => code(tag.tag ?? "")).join(" ")],
     ["Repository", code(formatRepository(plan.repository))],
     ["Strategy", escapeMarkdown(`${plan.strategy.strategy}: ${plan.strategy.reason}`)],
     ["Builder", escapeMarkdown(plan.builder.name)],
-    ["Base", `${escapeMarkdown(plan.runImage.base)}, ${code(plan.runImage.reference.digest)}`],
+    ...(plan.runImage === undefined
+      ? []
+      : ([["Base", `${escapeMarkdown(plan.runImage.base)}, ${code(plan.runImage.reference.digest)}`]] as const)),
     ["Tools", escapeMarkdown(result.tools.map((tool) => `${tool.name} ${tool.version}`).join(", "))],
   ];
   const table = rows.map(([name, value]) => `| ${name} | ${value} |`).join("\n");

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { parseStageResult, type StageResult } from "../result.ts";
 import { executeVerb, type Surroundings } from "./execute.ts";
-import { commonInputs, requiredText, secretText, type Verb, type VerbOutcome } from "./verb.ts";
+import { commonInputs, requiredText, secretText, secretValues, type Verb, type VerbOutcome } from "./verb.ts";
 
 let directory: string;
 let masked: string[];
@@ -18,7 +18,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const inputs = z.object({ ...commonInputs, image: requiredText(), key: secretText(), "key-passphrase": secretText() });
+const inputs = z.object({
+  ...commonInputs,
+  image: requiredText(),
+  key: secretText(),
+  "key-passphrase": secretText(),
+  secrets: secretValues(),
+});
 type Run = Verb<typeof inputs>["run"];
 const verbOf = (run: Run): Verb => ({ name: "scan", command: "scan", inputs, outputs: ["sbom"], run }) as Verb;
 
@@ -178,4 +184,28 @@ test("secrets among the inputs are masked before the verb runs; paths and names 
     surroundings(),
   );
   expect(masked).toEqual([]);
+});
+
+test("each secret of a list is masked by its value alone, however short", async () => {
+  const secrets = "npm=abc\ntoken=t0ken=with=equals\nkey=env://KEY\n";
+  await executeVerb(
+    verbOf(() => Promise.resolve(outcome(passed))),
+    { ...raw, secrets },
+    surroundings(),
+  );
+  expect(masked).toEqual(expect.arrayContaining(["abc", "t0ken=with=equals"]));
+  expect(masked).not.toContain("env://KEY");
+});
+
+test("a secret that is no pair is refused without being repeated", async () => {
+  const { outcome: ended } = await executeVerb(
+    verbOf(() => Promise.resolve(outcome(passed))),
+    { ...raw, secrets: "hunter2hunter2" },
+    surroundings(),
+  );
+  expect(ended.result.error).toMatchObject({
+    code: "input-invalid",
+    message: expect.stringContaining("a line is not ID=VALUE"),
+  });
+  expect(JSON.stringify(ended)).not.toContain("hunter2");
 });

@@ -119,4 +119,11 @@ function maskSecrets({ inputs }: Verb, raw: Readonly<Record<string, string | und
         ports.mask(line);
     }
   }
+  // Whatever length it has: its owner calls it one.
+  for (const name of inputsThatAre("pairs", inputs)) {
+    for (const line of (raw[name] ?? "").split(/\r?\n/)) {
+      const value = line.slice(line.indexOf("=") + 1).trim();
+      if (value !== "" && !value.startsWith("env://")) ports.mask(value);
+    }
+  }
 }

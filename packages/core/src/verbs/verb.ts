@@ -53,19 +53,25 @@ export const lines = () =>
         .filter((line) => line !== "" && !line.startsWith("#")),
     );
 /** `key=value` lines, as in the docker actions. */
-export const keyValues = () =>
+export const keyValues = (isSecret = false) =>
   lines().transform((entries, context) => {
     const map: Record<string, string> = {};
     for (const entry of entries) {
       const at = entry.indexOf("=");
       if (at <= 0) {
-        context.addIssue({ code: "custom", message: `'${entry}' is not KEY=VALUE` });
+        // Of secrets as well: what is no pair may be one whole.
+        context.addIssue({
+          code: "custom",
+          message: isSecret ? "a line is not ID=VALUE" : `'${entry}' is not KEY=VALUE`,
+        });
         continue;
       }
       map[entry.slice(0, at)] = entry.slice(at + 1);
     }
     return map;
   });
+/** `ID=value` lines of which nobody may see a value. */
+export const secretValues = () => keyValues(true).meta({ secret: true, pairs: true });
 /** YAML 1.2's booleans, as @actions/core reads them. */
 export const flag = (fallback: boolean) =>
   z
@@ -93,7 +99,7 @@ export const choice = <const T extends readonly [string, ...string[]]>(values: T
     });
 
 /** Names of the inputs of which their schema says this. */
-export function inputsThatAre(fact: "secret" | "flag", { shape }: z.ZodObject): string[] {
+export function inputsThatAre(fact: "secret" | "pairs" | "flag", { shape }: z.ZodObject): string[] {
   return Object.entries(shape).flatMap(([name, schema]) =>
     (schema as z.ZodType).meta()?.[fact] === true ? [name] : [],
   );

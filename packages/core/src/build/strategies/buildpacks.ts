@@ -26,6 +26,8 @@ export const buildpacks = {
   name: "buildpacks",
   builderSchema,
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1",
+  takes: ["env", "engine"],
+  engines: ["lifecycle"],
   detect: detectBuildpacks,
   plan: (builder) => ({
     buildpacks: builder.buildpacks.map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)),

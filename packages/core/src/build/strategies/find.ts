@@ -7,6 +7,9 @@ import type { Builder, BuildStrategy, OwnPolicy } from "./strategy.ts";
 type Strategy = (typeof strategies)[number];
 export type StrategyName = Strategy["name"];
 
+/** The values of the input `engine`, of whatever strategy. */
+export const engineNames = [...new Set(strategies.flatMap(({ engines }) => engines))];
+
 export const strategyNames = strategies.map(({ name }) => name) as [StrategyName, ...StrategyName[]];
 
 /** Of each strategy, in the table's order. */

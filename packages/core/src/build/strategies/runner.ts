@@ -5,6 +5,7 @@ import type { Platform } from "@goldenpath/registry-client/oci/manifest";
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import type { StageResult } from "../../result.ts";
+import type { BuildOptions } from "../options.ts";
 import type { PlanFrame } from "../plan-build.ts";
 import type { Source } from "../source.ts";
 
@@ -13,11 +14,16 @@ export interface BuildJob<Plan extends object = object> {
   plan: PlanFrame & Plan;
   /** Of this machine. */
   platform: Platform;
-  /** The base, its image for that platform by its own digest. It is there, and the registry of the tags lets us in. */
-  runImage: PinnedReference;
+  /**
+   * The base of the builder, its image for that platform by its own digest; undefined where the builder has none. It is
+   * there, and the registry of the tags lets us in.
+   */
+  runImage: PinnedReference | undefined;
   source: Source;
   /** The user's variables for the build. */
   variables: Readonly<Record<string, string>>;
+  /** Of these, what the strategy takes. */
+  options: BuildOptions;
   context: Context;
   client: RegistryClient;
   /** Hosts that the policy lets be spoken to without TLS. */

@@ -1,14 +1,17 @@
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
+import type { OptionName } from "../options.ts";
 
 /** What every builder of a policy has, of whatever kind. */
 export interface Builder {
   /** The strategy that it is for. */
   kind?: string | undefined;
   name: string;
-  /** The approved base that it puts applications on. */
-  runImage: string;
+  /** The approved base that it puts applications on. None, where the application says which one: a Dockerfile does. */
+  runImage?: string;
+  /** Approved bases that the application may choose among, where it chooses. */
+  bases?: readonly string[] | undefined;
 }
 
 /**
@@ -22,6 +25,10 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   readonly builderSchema: z.ZodType<Own>;
   /** Of its provenance: a URI under which its fields are explained. */
   readonly buildType: string;
+  /** The inputs that it takes besides `context`, `tags` and `builder`. */
+  readonly takes: readonly OptionName[];
+  /** The programs that it can build with, by the values of the input `engine`. Whoever has one alone takes no input. */
+  readonly engines: readonly string[];
   /**
    * Names in an application's top folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
    * Empty: nothing does.
@@ -103,7 +110,7 @@ export function listBuildersOnBase<Own extends Builder>({ children }: SeenImage,
   const found = children.flatMap(({ base }) => base ?? []);
   const names = new Set(found.flatMap((base) => base.names));
   const isWhole = found.length > 0 && found.length === children.length;
-  return isWhole ? builders.filter((builder) => names.has(builder.runImage)) : [];
+  return isWhole ? builders.filter(({ runImage }) => runImage !== undefined && names.has(runImage)) : [];
 }
 
 /** Against a provenance that names a builder which the policy does not have, or none. */

@@ -74,7 +74,9 @@ interface Room {
 }
 
 async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, launcher }: Room): Promise<Digest> {
-  const { plan, source, context, plainHttp } = job;
+  const { plan, source, context, plainHttp, runImage } = job;
+  if (runImage === undefined || plan.runImage === undefined) throw new TypeError("buildpacks build on a run image");
+  const registries = [plan.repository, plan.runImage.reference];
   const { ports, env, signal } = context;
   const own = { ...source.project.env, ...job.variables };
   const environment = selectBuildEnvironment(
@@ -90,15 +92,12 @@ async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, l
     lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
     launcher: await workspace.placeProgram(launcher.path, "launcher"),
     environment: environment.process,
-    registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), [
-      plan.repository,
-      plan.runImage.reference,
-    ]),
-    insecureRegistries: [plan.repository.registry, plan.runImage.reference.registry].filter(
-      (host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index,
-    ),
+    registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), registries),
+    insecureRegistries: registries
+      .map(({ registry }) => registry)
+      .filter((host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index),
     order: renderOrder(packages),
-    runImage: job.runImage,
+    runImage,
     tags: plan.tags,
   });
 }

@@ -1,0 +1,82 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { appTar, encode, goldenLayer, type LayoutStand, openLayoutStand } from "@goldenpath/testing/built-layout";
+import type { TarOptions } from "@goldenpath/testing/tar";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pushDockerArchive } from "./push-built.ts";
+
+let stand: LayoutStand;
+beforeAll(async () => {
+  stand = await openLayoutStand();
+});
+afterAll(() => stand.close());
+
+describe("what docker save wrote", () => {
+  async function saved(change: { list?: unknown; config?: object; layers?: Uint8Array[] } = {}): Promise<TarOptions[]> {
+    const tars = change.layers ?? [(await goldenLayer).tar, appTar];
+    const diffIds = [(await goldenLayer).diffId, digestOf(appTar)];
+    const config = encode({
+      ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: diffIds } },
+      ...change.config,
+    });
+    const layers = tars.map((content, index) => ({ name: `layer-${index}/layer.tar`, content }));
+    const list = [{ Config: "config.json", RepoTags: ["app:latest"], Layers: layers.map(({ name }) => name) }];
+    return [
+      { name: "config.json", content: config },
+      ...layers,
+      { name: "manifest.json", content: encode(change.list ?? list) },
+    ];
+  }
+
+  it.each<[string, Parameters<typeof saved>[0], string]>([
+    ["two images", { list: [1, 2].map(() => ({ Config: "config.json", Layers: [] })) }, "manifest.json"],
+    ["no image", { list: [] }, "manifest.json"],
+    ["a layer that is not there", { list: [{ Config: "config.json", Layers: ["a", "b"] }] }, "has no "],
+    ["a config that is not there", { list: [{ Config: "../config.json", Layers: [] }] }, "has no ../config.json"],
+    ["another layer than its config names", { layers: [appTar, appTar] }, "is not the layer"],
+    [
+      "fewer layers than its config names",
+      { list: [{ Config: "config.json", Layers: ["layer-0/layer.tar"] }] },
+      "1 layers",
+    ],
+    ["a compressed layer", { layers: [gzipSync(appTar), appTar] }, "is compressed"],
+  ])("is not pushed with %s", async (_what, change, message) => {
+    const to = stand.target();
+    await expect(pushDockerArchive(await stand.writeTar(await saved(change)), to)).rejects.toMatchObject({
+      code: "built-image-invalid",
+      message: expect.stringContaining(message),
+    });
+    expect(await stand.tagged(to)).toBeUndefined();
+  });
+
+  it("becomes an image with the base's own layers, and the same one again", async () => {
+    const base = await stand.pushBase();
+    const path = await stand.writeTar(await saved());
+    const to = stand.target({ base });
+    const digest = await pushDockerArchive(path, to);
+    expect(await pushDockerArchive(path, stand.target({ base }))).toBe(digest);
+    const [child] = (await fetchImageFacts(stand.client, to.tags[0])).children;
+    expect(child?.manifest.layers[0]).toEqual(base.image.manifest.layers[0]);
+    const app = child?.manifest.layers[1] as Descriptor;
+    expect(digestOf(gunzipSync(await stand.client.fetchBlob(to.repository, app)))).toBe(digestOf(appTar));
+  });
+
+  it("may have a layer twice, the second time as a link to the first", async () => {
+    const config = encode({
+      ...{ architecture: "amd64", os: "linux" },
+      rootfs: { type: "layers", diff_ids: [digestOf(appTar), digestOf(appTar)] },
+    });
+    const path = await stand.writeTar([
+      { name: "config.json", content: config },
+      { name: "a/layer.tar", content: appTar },
+      { name: "b/layer.tar", type: "2", linkname: "../a/layer.tar" },
+      { name: "manifest.json", content: encode([{ Config: "config.json", Layers: ["b/layer.tar", "a/layer.tar"] }]) },
+    ]);
+    const to = stand.target();
+    await pushDockerArchive(path, to);
+    const [child] = (await fetchImageFacts(stand.client, to.tags[0])).children;
+    expect(child?.manifest.layers).toHaveLength(2);
+  });
+});

@@ -1,0 +1,122 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
+import { createDigester, type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import {
+  type Descriptor,
+  maxManifestBytes,
+  mediaTypes,
+  parseImageConfig,
+  parseManifest,
+} from "@goldenpath/registry-client/oci/manifest";
+import { z } from "zod";
+import { layerLimits, requireDisk } from "../../layers/budget.ts";
+import { detectCompression, magicLength } from "../../layers/magic.ts";
+import { maxConfigBytes, type ReadyBlob, type ReadyImage } from "./read-layout.ts";
+import { invalidImage, type Storage } from "./storage.ts";
+
+const listSchema = z.array(z.looseObject({ Config: z.string(), Layers: z.array(z.string()).max(2_000) })).length(1);
+
+/**
+ * Reads what `docker save` writes of one image: `manifest.json` with the paths of a config and of layers, which are tar
+ * archives without compression, or with it where another program wrote them. Such an archive has no manifest, so one is
+ * made: the base's layers as the base's own manifest has them, all others compressed below `work`, each held to the
+ * diffID that the config has for it.
+ * @throws InfrastructureError `built-image-invalid`, `config-invalid`, `disk-too-small`
+ */
+export async function readDockerArchive(
+  storage: Storage,
+  baseLayers: readonly { diffId: Digest; descriptor: Descriptor }[],
+  work: string,
+): Promise<ReadyImage> {
+  const { configPath, layerPaths } = await readList(storage);
+  const configBytes = await storage.read(configPath, maxConfigBytes);
+  const { rootfs } = parseImageConfig(configBytes, `in ${storage.where}`);
+  const diffIds = rootfs.diff_ids;
+  if (diffIds.length !== layerPaths.length)
+    throw invalidImage(storage.where, `it has ${layerPaths.length} layers and ${diffIds.length} diffIDs`);
+  const layers = new Map<Digest, ReadyBlob>();
+  const descriptors: Descriptor[] = [];
+  for (const [index, diffId] of diffIds.entries()) {
+    const ofBase = baseLayers[index];
+    const layer =
+      layers.get(diffId) ??
+      (ofBase?.diffId === diffId
+        ? { descriptor: ofBase.descriptor, open: undefined }
+        : await readLayer(storage, layerPaths[index] ?? "", diffId, work));
+    layers.set(diffId, layer);
+    descriptors.push(layer.descriptor);
+  }
+  const config = { mediaType: mediaTypes.ociConfig, digest: digestOf(configBytes), size: configBytes.length };
+  const { ociManifest } = mediaTypes;
+  const manifest = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: ociManifest, config, layers: descriptors }),
+  );
+  return {
+    manifests: [parseManifest(manifest, ociManifest, `of ${storage.where}`)],
+    blobs: [{ descriptor: config, open: () => configBytes }, ...layers.values()],
+  };
+}
+
+async function readList(storage: Storage): Promise<{ configPath: string; layerPaths: string[] }> {
+  let json: unknown;
+  try {
+    json = parseJson((await storage.read("manifest.json", maxManifestBytes)).toString("utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw invalidImage(storage.where, "its manifest.json is not JSON", error);
+    throw error;
+  }
+  const parsed = listSchema.safeParse(json);
+  const [image] = parsed.success ? parsed.data : [];
+  if (image === undefined)
+    throw invalidImage(storage.where, `its manifest.json: ${parsed.success ? "" : describeIssues(parsed.error)}`);
+  return { configPath: image.Config, layerPaths: image.Layers };
+}
+
+async function readLayer(storage: Storage, path: string, diffId: Digest, work: string): Promise<ReadyBlob> {
+  const target = join(work, `${digestHex(diffId)}.tar.gz`);
+  await requireDisk(work, (await storage.sizeOf(path)) ?? 0, layerLimits);
+  const [plain, packed] = [createDigester(), createDigester()];
+  let size = 0;
+  await pipeline(
+    requireTar(storage, path),
+    tap((chunk) => plain.update(chunk)),
+    createGzip(),
+    tap((chunk) => {
+      packed.update(chunk);
+      size += chunk.length;
+    }),
+    createWriteStream(target, { flags: "wx", mode: 0o600 }),
+  );
+  if (plain.digest() !== diffId)
+    throw invalidImage(storage.where, `${path} is not the layer ${diffId} that its config names`);
+  const descriptor = { mediaType: mediaTypes.ociLayerTarGzip, digest: packed.digest(), size };
+  return { descriptor, open: () => createReadStream(target) };
+}
+
+/** A compressed one would need another reader; daemons save none. */
+async function* requireTar(storage: Storage, path: string): AsyncGenerator<Uint8Array> {
+  let start: Uint8Array | undefined = new Uint8Array(0);
+  for await (const chunk of storage.stream(path)) {
+    if (start !== undefined) {
+      start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
+      if (start.length < magicLength) continue;
+      if (detectCompression(start) !== undefined)
+        throw invalidImage(storage.where, `${path} is compressed, and a saved layer is not`);
+      yield start;
+      start = undefined;
+    } else yield chunk;
+  }
+  if (start !== undefined) yield start;
+}
+
+function tap(see: (chunk: Uint8Array) => void) {
+  return async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      see(chunk);
+      yield chunk;
+    }
+  };
+}

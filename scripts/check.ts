@@ -1,6 +1,7 @@
 // `npm run check`: lint, types, generated files and unit tests side by side, for the time between two changes.
 // `npm test` is what has to pass before one lands.
 import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { bin, generated, lint, root, runStep, type Step, types, typesOfTests } from "./steps.ts";
 
@@ -14,7 +15,8 @@ const replacing = ["packages", "scripts"].flatMap((folder) =>
 const vitest = (name: string, args: readonly string[]): Step => ({
   name,
   file: bin("vitest"),
-  args: ["run", "--project", "unit", "--reporter=dot", ...args],
+  // More at once than the machine has cores: much of what these tests do is to wait for a server or a program.
+  args: ["run", "--project", "unit", "--reporter=dot", `--maxWorkers=${availableParallelism() * 2}`, ...args],
 });
 // In workers that are kept, which is twice as fast; `npm test` gives each file a worker of its own.
 const wanted = process.argv.slice(2);

@@ -58,6 +58,7 @@ export function options(
   return {
     ports: ports(),
     lock: [more.tool ?? hammer()],
+    sleep: async () => undefined,
     env: { PATH: join(folder, "bin"), HOME: folder, GOLDENPATH_TOOL_CACHE: join(folder, "cache"), ...more.env },
     ...(more.given === undefined ? {} : { given: more.given }),
   };

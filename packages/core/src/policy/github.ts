@@ -1,8 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { createProxyAgent } from "@goldenpath/registry-client/proxy";
 import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "@goldenpath/registry-client/retry";
+import { sleepFor } from "@goldenpath/registry-client/stop";
 import { request } from "undici";
 import { maxPolicyBytes } from "./parse.ts";
 
@@ -24,13 +24,14 @@ const wholeAnswer = 120_000;
 /**
  * Fetches a file through the contents API of GitHub or of a GitHub Enterprise Server (`GITHUB_API_URL`), with
  * `GITHUB_TOKEN` or `GH_TOKEN` where there is one. Redirects are not followed: they come with a repository's new name,
- * and then whoever pinned the old one should know.
+ * and then whoever pinned the old one should know. Tests hand in a `sleep`, so as not to wait between tries.
  * @throws UserError `policy-not-found`, `policy-unauthorized`, `policy-moved`, `policy-invalid` (too large),
  *   `github-url-invalid`; InfrastructureError `github-unreachable`, `github-error`
  */
 export async function fetchGithubFile(
   file: GithubFile,
   context: Pick<Context, "ports" | "env" | "signal">,
+  sleep = sleepFor,
 ): Promise<Uint8Array> {
   const url = contentsUrl(file, context.env["GITHUB_API_URL"]);
   const token = context.env["GITHUB_TOKEN"] || context.env["GH_TOKEN"] || undefined;
@@ -55,7 +56,7 @@ export async function fetchGithubFile(
       if (answer.bytes !== undefined) return answer.bytes;
       if (!answer.retry || attempt === attempts) throw answer.failure(attempt);
       context.ports.log.debug(`${url.host} did not answer as it should, trying again`);
-      await delay(retryDelay(attempt, answer.retryAfter, Math.random()), undefined, { signal: context.signal });
+      await sleep(retryDelay(attempt, answer.retryAfter, Math.random()), context.signal);
     }
   } finally {
     await dispatcher.destroy();

@@ -7,6 +7,7 @@ import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { fakeDigest, samplePolicyText } from "@goldenpath/testing/policy";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { fetchGithubFile } from "./github.ts";
 import { loadPolicy, parsePolicyUri } from "./load.ts";
 import { maxPolicyBytes } from "./parse.ts";
 
@@ -165,10 +166,16 @@ describe("a file of a GitHub repository", () => {
     await new Promise<void>((listening) => closed.listen(0, "127.0.0.1", listening));
     const { port } = closed.address() as AddressInfo;
     await new Promise((done) => closed.close(done));
-    await expect(loadPolicy(pinned, context({ GITHUB_API_URL: `http://127.0.0.1:${port}` }))).rejects.toMatchObject({
-      code: "github-unreachable",
-      attempts: 4,
-    });
+    const source = parsePolicyUri(pinned);
+    if (source.kind !== "github") throw new Error(`${pinned} is not on GitHub`);
+    const waits: number[] = [];
+    const asking = fetchGithubFile(
+      source.file,
+      context({ GITHUB_API_URL: `http://127.0.0.1:${port}` }),
+      async (wait) => void waits.push(wait),
+    );
+    await expect(asking).rejects.toMatchObject({ code: "github-unreachable", attempts: 4 });
+    expect(waits).toHaveLength(3);
   });
 
   test.each(["http://github.example.com/api/v3", "github.example.com", "ftp://localhost"])(

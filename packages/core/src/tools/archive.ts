@@ -39,12 +39,13 @@ export interface UnpackOptions {
 export async function unpackMember(archive: string, target: string, options: UnpackOptions): Promise<string> {
   const { label, sha256 } = options;
   const whole = createHash("sha256");
+  // Before the archive: a stream that nobody reads yet would have nobody to tell that it can't be opened.
+  const output = await open(target, "wx", 0o600);
   const source = createReadStream(archive, {
     highWaterMark: 1024 * 1024,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const reader = new ByteReader(hashed(source, (chunk) => whole.update(chunk)));
-  const output = await open(target, "wx", 0o600);
   let problem: MalformedLayer | undefined;
   let program = "";
   try {

@@ -27,7 +27,14 @@ async function serve(listener: RequestListener): Promise<Server & { url: string 
 }
 
 const body = "the bytes of a tool";
-const good = { label: "hammer 1.2.3", sha256s: [digestHex(digestOf(body))], ports: silentPorts(), env: {} };
+const waits: number[] = [];
+const good = {
+  label: "hammer 1.2.3",
+  sha256s: [digestHex(digestOf(body))],
+  ports: silentPorts(),
+  env: {},
+  sleep: async (wait: number) => void waits.push(wait),
+};
 
 describe("downloadTool", () => {
   it("refuses what has no end, before it has filled the disk", async () => {
@@ -72,6 +79,7 @@ describe("downloadTool", () => {
         code: "tool-download-failed",
       });
       expect(asked, String(status)).toBe(tries);
+      expect(waits.splice(0), String(status)).toHaveLength(tries - 1);
     }
   });
 

@@ -2,14 +2,16 @@ import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { createProxyAgent } from "@goldenpath/registry-client/proxy";
 import { watchForStall } from "@goldenpath/registry-client/stall";
+import { sleepFor } from "@goldenpath/registry-client/stop";
 import { fetch } from "undici";
 
 type Env = Readonly<Record<string, string | undefined>>;
+/** Between two tries. Tests hand in one that does not wait. */
+export type Sleep = typeof sleepFor;
 
 const attempts = 3;
 const stallTimeout = 60_000;
@@ -31,6 +33,7 @@ interface DownloadOptions {
   maxBytes?: number;
   /** So long may nothing come, and in twice that time too little. Milliseconds. */
   stallTimeout?: number;
+  sleep?: Sleep;
 }
 
 /**
@@ -60,11 +63,8 @@ export async function downloadTool(location: ToolLocation, target: string, optio
           cause: error,
         });
       }
-      await sleep(
-        250 * 2 ** attempt * (1 + Math.random()),
-        undefined,
-        options.signal === undefined ? {} : { signal: options.signal },
-      );
+      const sleep = options.sleep ?? sleepFor;
+      await sleep(250 * 2 ** attempt * (1 + Math.random()), options.signal ?? new AbortController().signal);
     }
   }
 }

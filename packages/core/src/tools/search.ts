@@ -1,6 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { toolCacheDirectory, toolFolder } from "./cache.ts";
+import type { Sleep } from "./fetch.ts";
 import {
   acceptedSha256s,
   type LockedFile,
@@ -47,6 +48,7 @@ export interface FindToolOptions {
    */
   ownReleases?: string;
   platform?: ToolPlatform;
+  sleep?: Sleep;
 }
 
 export interface RejectedSource {

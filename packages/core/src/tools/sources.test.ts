@@ -90,6 +90,7 @@ function options(
   return {
     ports,
     lock: [tool],
+    sleep: async () => undefined,
     env: { PATH: join(folder, "bin"), HOME: folder, GOLDENPATH_TOOL_CACHE: join(folder, "cache"), ...env },
     ...more,
   };

@@ -170,4 +170,22 @@ describe("the report of result files", () => {
     expect(errored.error).toBeUndefined();
     expect((await report({ results: pass })).outcome.verdict).toBe("pass");
   });
+
+  test("of each it says which policy it was made under, and whether that is this report's", async () => {
+    const { result: own } = (await report({ results: await write("own.json", {}) })).outcome;
+    const given = own.policy ?? { uri: "none", digest, serial: 1 };
+    const files = [
+      await write("scan.json", { policy: given }),
+      await write("base.json", { stage: "base", policy: { uri: "oci://old|er", digest, serial: 3 } }),
+      await write("verify.json", { stage: "verify" }),
+    ];
+    const { outcome } = await report({ results: files.join("\n") });
+    expect(outcome.result.notes).toEqual([
+      `scan: made under ${given.uri}, serial ${given.serial}, ${given.digest}`,
+      `base: made under oci://old|er, serial 3, ${digest}; this report is under another one, serial ${given.serial}`,
+      "verify: made without a policy",
+    ]);
+    expect(outcome.summary).toContain("base: made under oci&#58;//old\\|er, serial 3");
+    expect(outcome.summary).toContain("verify: made without a policy");
+  });
 });

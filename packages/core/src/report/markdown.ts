@@ -74,7 +74,7 @@ export function renderResultMarkdown(result: StageResult, title: string = result
     ...image,
     ...error,
     ...renderViolations(result.violations),
-    ...renderNotes(result.notes),
+    renderNotes(result.notes),
   ].join("\n");
 }
 
@@ -120,6 +120,6 @@ export function renderViolations(violations: readonly ListedViolation[]): string
   return out;
 }
 
-function renderNotes(notes: readonly string[]): string[] {
-  return notes.length === 0 ? [] : [...notes.map((note) => `- ${escapeMarkdown(note)}`), ""];
+export function renderNotes(notes: readonly string[]): string {
+  return notes.map((note) => `- ${escapeMarkdown(note)}\n`).join("");
 }

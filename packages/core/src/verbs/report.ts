@@ -11,9 +11,9 @@ import { z } from "zod";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
-import { renderChainMarkdown, renderResultMarkdown } from "../report/markdown.ts";
+import { renderChainMarkdown, renderNotes, renderResultMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
-import { resultSchemaVersion, stageResultSchema, type Verdict, type Violation } from "../result.ts";
+import { resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
@@ -152,6 +152,7 @@ async function reportResults(
     });
   }
   const [first] = subjects.values();
+  const policies = results.map((entry) => describePolicy(entry, policy));
   const errored = results.find((result) => result.verdict === "error");
   const result = stageResultSchema.parse({
     schemaVersion: resultSchemaVersion,
@@ -170,11 +171,21 @@ async function reportResults(
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     run: { builderId: context.run.builderId },
     tools: [],
-    notes: [],
+    notes: policies,
     startedAt: startedAt.toISOString(),
     finishedAt: context.now().toISOString(),
   });
-  return { verdict, result, summary: results.map((entry) => renderResultMarkdown(entry)).join("\n") };
+  const sections = results.map(
+    (entry, index) => `${renderResultMarkdown(entry)}\n${renderNotes(policies.slice(index, index + 1))}`,
+  );
+  return { verdict, result, summary: sections.join("\n") };
+}
+
+/** A verdict says nothing without what it was judged by, and a report may be asked for under another policy. */
+function describePolicy({ stage, policy }: StageResult, here: LoadedPolicy): string {
+  if (policy === undefined) return `${stage}: made without a policy`;
+  const other = policy.digest === here.digest ? "" : `; this report is under another one, serial ${here.policy.serial}`;
+  return `${stage}: made under ${policy.uri}, serial ${policy.serial}, ${policy.digest}${other}`;
 }
 
 function worst(verdicts: readonly Verdict[]): Verdict {

@@ -13,11 +13,23 @@ export interface ErrorDetails {
   /** What to do about it, one imperative sentence. */
   wayOut?: string;
   cause?: unknown;
+  /** Where in the application's files it is, for who shows it there; the message says the same in words. */
+  places?: readonly SourcePlace[];
+}
+
+/** A place in the checkout, and what is wrong there. */
+export interface SourcePlace {
+  /** From the checkout's root, with `/` in between. */
+  file: string;
+  /** From 1. */
+  line?: number | undefined;
+  message: string;
 }
 
 abstract class GoldenpathError extends Error {
   readonly code: ErrorCode;
   readonly wayOut: string | undefined;
+  readonly places: readonly SourcePlace[];
 
   constructor(message: string, details: ErrorDetails) {
     // A message is put together from names, answers and files that are strangers': here none of it gets past unclean.
@@ -25,6 +37,7 @@ abstract class GoldenpathError extends Error {
     this.name = new.target.name;
     this.code = details.code;
     this.wayOut = details.wayOut === undefined ? undefined : cleanText(details.wayOut);
+    this.places = details.places ?? [];
   }
 }
 

@@ -99,6 +99,17 @@ describe("verdict and exit code", () => {
     expect(summary).toContain("says nothing about the image");
   });
 
+  test("an error that is about lines of the application is shown there, and no line of it is a command", () => {
+    const places = `[{ file: "src/Main.java", line: 3, message: "';' expected\\n::error::forged" }, { file: "a,line=9::b", message: "x" }]`;
+    const { status, log } = runAsAction(
+      `throw new UserError("it does not compile", { code: "input-invalid", places: ${places} });`,
+    );
+    expect(status).toBe(1);
+    expect(log).toContain("::error file=src/Main.java,line=3::';' expected%0A::error::forged\n");
+    expect(log).toContain("::error file=a%2Cline=9%3A%3Ab::x\n");
+    expect(log).toContain("::error::scan: it does not compile");
+  });
+
   test("a verb that tells of another stage's error, and enforces nothing, fails no step", () => {
     const told = `const result = buildErrorResult(context, "report", new Date(0), new UserError("stage scan ended in an error", { code: "stage-error" }));`;
     const reported = runAsAction(

@@ -79,6 +79,7 @@ async function writeSummary(markdown: string): Promise<void> {
 }
 
 function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
+  annotatePlaces(error);
   if (outcome.verdict === "error") {
     // A known error says all that helps; anything else is ours to find, by its stack.
     if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(cleanLog(error.stack));
@@ -104,6 +105,15 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   const count = `${counted.length} ${counted.length === 1 ? "violation" : "violations"} of the policy`;
   if (outcome.enforced === false) core.warning(`${verb.name}: fail, ${count}; not enforced here (mode: audit)`);
   else core.setFailed(`${verb.name}: fail, ${count}`);
+}
+
+/** At the lines of the application that an error is about: GitHub shows them in the change. */
+function annotatePlaces(error: unknown): void {
+  if (!isKnownError(error)) return;
+  for (const { file, line, message } of error.places.slice(0, maxAnnotations - 1)) {
+    const startLine = line === undefined ? {} : { startLine: line };
+    core.error(cleanAnnotation(message), { file: cleanLine(file), ...startLine });
+  }
 }
 
 /**

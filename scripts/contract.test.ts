@@ -19,11 +19,26 @@ test("each verb says which stage its result belongs to, and no other name does",
   expect(stageRows.map(({ verb }) => verb).sort()).toEqual([...verbs.keys()].sort());
 });
 
+/** No stage of the path, and not on the command line. */
+const apart = ["cache-pull-request"];
+const withVerb = listActions().filter((name) => !apart.includes(name));
+
 test("each action has a verb, and each verb an action", () => {
-  expect([...verbs.keys()].sort()).toEqual(listActions());
+  expect([...verbs.keys()].sort()).toEqual(withVerb);
 });
 
-describe.each(listActions())("%s", (name) => {
+describe.each(apart)("%s, which has no verb", (name) => {
+  test("runs the bundle on Node 24, also after the job, and everything is described in its README", () => {
+    const action = readAction(name);
+    expect(action.runs).toEqual({ using: "node24", main: "dist/index.js", post: "dist/index.js" });
+    for (const entry of [...Object.values(action.inputs), ...Object.values(action.outputs)])
+      expect(entry.description).toMatch(/\S.{15,}/);
+    const readme = readFileSync(join(root, "actions", name, "README.md"), "utf8");
+    expect(readme).toBe(refreshReadme(readme, action));
+  });
+});
+
+describe.each(withVerb)("%s", (name) => {
   const action = readAction(name);
   const verbOf = (): Verb => verbs.get(name) as Verb;
 

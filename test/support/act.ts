@@ -16,6 +16,8 @@ export interface ActOptions {
   repositories: Readonly<Record<string, string>>;
   /** More for the jobs' environment, as a runner of one's own would have it. */
   env?: Readonly<Record<string, string>>;
+  /** A folder for act's own cache service; without one there is none. */
+  cacheService?: string;
 }
 
 export interface ActRun {
@@ -58,15 +60,10 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
   // Secrets are not hidden in the log: a test wants to see whether anything prints them.
   const args = [
     options.event.name,
-    ...[
-      "--json",
-      "--insecure-secrets",
-      "--pull=false",
-      "--no-cache-server",
-      "--no-skip-checkout",
-      "--container-daemon-socket",
-      "-",
-    ],
+    ...["--json", "--insecure-secrets", "--pull=false", "--no-skip-checkout", "--container-daemon-socket", "-"],
+    ...(options.cacheService === undefined
+      ? ["--no-cache-server"]
+      : ["--cache-server-addr", "127.0.0.1", "--cache-server-path", options.cacheService]),
     // act's cache of local repositories is a map that two jobs must not write at once.
     ...["--concurrent-jobs", "1"],
     ...["--eventpath", at("event.json"), "--secret-file", at("secrets.yaml"), "--action-cache-path", at("cache/act")],

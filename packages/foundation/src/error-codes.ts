@@ -27,6 +27,7 @@ export const errorCodes = {
   "buildpackage-too-large": "A buildpack unpacks to more than is read.",
   "buildpackage-unsafe": "A buildpack has entries that would be written outside of its folder, or that are no files.",
   "built-image-invalid": "The image that a build left on the disk is malformed, incomplete, or more than one.",
+  "cache-not-allowed": "A job that is no pull request's, or has a key or a token, asks for GitHub's cache.",
   "bundle-invalid": "A Sigstore bundle is malformed, or of a kind that is not accepted.",
   "bundle-missing": "`npm run action` is given an action whose bundle is not built.",
   "cataloger-failed": "syft ended with an error.",

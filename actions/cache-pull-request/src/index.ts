@@ -1,0 +1,3 @@
+import { runPullRequestCache } from "@goldenpath/runner/pull-request-cache";
+
+await runPullRequestCache();

@@ -359,7 +359,7 @@ test("an application is in the checkout, whatever links lead to it", async () =>
   symlinkSync("app", join(checkout, "good"));
   await expect(readSource("link", checkout, checkout)).rejects.toMatchObject({ code: "context-outside" });
   await expect(readSource("../outside", checkout, checkout)).rejects.toMatchObject({ code: "context-outside" });
-  expect((await readSource("good", checkout, checkout)).files).toEqual(["index.js"]);
+  expect((await readSource("good", checkout, checkout)).survey.files).toEqual(["index.js"]);
 });
 
 test("a file in an image may have a name that is no UTF-8: it is scanned as any other", async () => {

@@ -38,7 +38,7 @@ export const folder = {
   buildType: "https://folder.example/build-types/folder/v1",
   takes: [],
   engines: [],
-  detect: (files) => (files.includes("index.html") ? ["index.html (a site)"] : []),
+  detect: ({ files }) => (files.includes("index.html") ? ["index.html (a site)"] : []),
   plan: ({ into }) => ({ into }),
   prove: (image, { builders }) => {
     // The base is proven by bytes; that these builders put the files where they belong, by nothing but the label.

@@ -1,17 +1,18 @@
+import { withFiles } from "@goldenpath/testing/survey";
 import { describe, expect, it } from "vitest";
 import { chooseStrategy, detectStrategies } from "./detect.ts";
 
 describe("chooseStrategy", () => {
   it("takes nothing that the policy does not allow", () => {
-    expect(chooseStrategy("auto", [], detectStrategies(["package.json"]))).toBeUndefined();
-    expect(chooseStrategy("buildpacks", [], detectStrategies(["package.json"]))).toBeUndefined();
+    expect(chooseStrategy("auto", [], detectStrategies(withFiles(["package.json"])))).toBeUndefined();
+    expect(chooseStrategy("buildpacks", [], detectStrategies(withFiles(["package.json"])))).toBeUndefined();
   });
 
   it("takes buildpacks beside a Dockerfile, and says why not the Dockerfile", () => {
     const choice = chooseStrategy(
       "auto",
       ["buildpacks"],
-      detectStrategies(["Dockerfile", "package.json", "package-lock.json"]),
+      detectStrategies(withFiles(["Dockerfile", "package.json", "package-lock.json"])),
     );
     expect(choice?.strategy).toBe("buildpacks");
     expect(choice?.reason).toContain("package.json (Node.js) with package-lock.json");
@@ -20,14 +21,14 @@ describe("chooseStrategy", () => {
 
   it("leaves it to the buildpacks where no file speaks, or the Dockerfile alone", () => {
     for (const files of [["main.zig"], ["Dockerfile"]]) {
-      const choice = chooseStrategy("auto", ["buildpacks"], detectStrategies(files));
+      const choice = chooseStrategy("auto", ["buildpacks"], detectStrategies(withFiles(files)));
       expect(choice).toMatchObject({ strategy: "buildpacks" });
       expect(choice?.reason).toContain("no file of the application speaks for a strategy");
     }
   });
 
   it("says that it was asked for", () => {
-    expect(chooseStrategy("buildpacks", ["buildpacks"], detectStrategies(["pom.xml"]))?.reason).toContain(
+    expect(chooseStrategy("buildpacks", ["buildpacks"], detectStrategies(withFiles(["pom.xml"])))?.reason).toContain(
       "asked for by the input 'strategy'",
     );
   });
@@ -44,14 +45,14 @@ describe("detectStrategies", () => {
     [["requirements.txt"], ["requirements.txt (Python)"]],
     [["shop.csproj"], ["shop.csproj (.NET)"]],
   ])("reads %j", (files, reasons) => {
-    expect(detectStrategies(files)).toEqual([{ strategy: "buildpacks", reasons }]);
+    expect(detectStrategies(withFiles(files))).toEqual([{ strategy: "buildpacks", reasons }]);
   });
 
   it.each(["Dockerfile", "Containerfile", "Dockerfile.prod", "web.Dockerfile"])("reads %s", (name) => {
-    expect(detectStrategies([name])).toEqual([{ strategy: "dockerfile", reasons: [name] }]);
+    expect(detectStrategies(withFiles([name]))).toEqual([{ strategy: "dockerfile", reasons: [name] }]);
   });
 
   it.each([[["MyDockerfile"]], [["package.json5"]], [[]]])("reads nothing into %j", (files) => {
-    expect(detectStrategies(files)).toEqual([]);
+    expect(detectStrategies(withFiles(files))).toEqual([]);
   });
 });

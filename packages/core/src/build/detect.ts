@@ -1,5 +1,6 @@
 import { type StrategyName, strategyNames } from "./strategies/find.ts";
 import { strategies } from "./strategies/strategies.ts";
+import type { Survey } from "./survey/survey.ts";
 
 interface StrategyCandidate {
   /** One that builds here, or one that only others build by. */
@@ -22,15 +23,15 @@ const dockerfile = /^(?:Dockerfile|Containerfile)(?:\..+)?$|\.Dockerfile$/;
 const builtElsewhere = [
   {
     name: "dockerfile",
-    detect: (names: readonly string[]) => [...names].sort().filter((name) => dockerfile.test(name)),
+    detect: ({ files }: Survey) => files.filter((name) => dockerfile.test(name)),
   },
 ];
 
-/** The names of an application's top folder → the strategies that its files speak for, in the table's order. */
-export function detectStrategies(names: readonly string[]): StrategyCandidate[] {
+/** What is in an application's folder → the strategies that it speaks for, in the table's order. */
+export function detectStrategies(survey: Survey): StrategyCandidate[] {
   const elsewhere = builtElsewhere.filter(({ name }) => !(strategyNames as readonly string[]).includes(name));
   return [...strategies, ...elsewhere]
-    .map((each) => ({ strategy: each.name, reasons: each.detect(names) }))
+    .map((each) => ({ strategy: each.name, reasons: each.detect(survey) }))
     .filter(({ reasons }) => reasons.length > 0);
 }
 

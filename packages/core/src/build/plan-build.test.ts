@@ -1,5 +1,6 @@
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import { fakeDigest, samplePolicy } from "@goldenpath/testing/policy";
+import { withFiles } from "@goldenpath/testing/survey";
 import { describe, expect, it } from "vitest";
 import type { Policy } from "../policy/schema.ts";
 import { noOptions } from "./options.ts";
@@ -10,7 +11,7 @@ const request: BuildRequest = {
   tags: ["registry.test:5000/quarantine/shop:1"],
   strategy: "auto",
   builder: undefined,
-  files: ["package.json"],
+  survey: withFiles(["package.json"]),
   options: noOptions,
   variables: {},
   now: new Date("2026-06-01T00:00:00Z"),

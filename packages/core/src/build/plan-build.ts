@@ -15,13 +15,14 @@ import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
 import { findStrategy, ownPolicy, type StrategyName, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
+import type { Survey } from "./survey/survey.ts";
 
 export interface BuildRequest {
   tags: readonly string[];
   strategy: "auto" | StrategyName;
   builder: string | undefined;
-  /** Names in the application's top folder. */
-  files: readonly string[];
+  /** Of the application's top folder. */
+  survey: Survey;
   options: BuildOptions;
   /** The user's variables for the build. */
   variables: Readonly<Record<string, string>>;
@@ -144,7 +145,7 @@ function requireQuarantine(policy: Policy, repository: Repository): string[] {
 }
 
 function planStrategy(policy: Policy, request: BuildRequest): StrategyChoice {
-  const choice = chooseStrategy(request.strategy, policy.build.strategies, detectStrategies(request.files));
+  const choice = chooseStrategy(request.strategy, policy.build.strategies, detectStrategies(request.survey));
   if (choice !== undefined) return choice;
   throw new PolicyViolation(
     `strategy '${request.strategy}' is not one that policy '${policy.name}' allows: ${policy.build.strategies.join(", ") || "it allows none"}`,

@@ -1,15 +1,17 @@
 import { constants, type Dirent } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, symlink } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import { createMatcher } from "./glob.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
+import { isWithin, surveyFolder } from "./survey/gather.ts";
+import type { Survey } from "./survey/survey.ts";
 
 export interface Source {
   /** Absolute, without links in it. */
   directory: string;
-  /** Names in the top folder. */
-  files: string[];
+  /** Of the top folder. */
+  survey: Survey;
   project: Project;
 }
 
@@ -52,14 +54,9 @@ export async function readSource(context: string, workingDirectory: string, chec
   }
   return {
     directory,
-    files,
+    survey: await surveyFolder(directory, ""),
     project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject,
   };
-}
-
-function isWithin(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way === "" || !(way === ".." || way.startsWith("../") || isAbsolute(way));
 }
 
 async function readProject(file: string): Promise<Project> {

@@ -80,7 +80,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     tags: given.tags,
     strategy: given.strategy,
     builder: given.builder,
-    files: source.files,
+    survey: source.survey,
     options,
     variables: given.env,
     now: startedAt,

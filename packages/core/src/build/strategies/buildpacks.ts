@@ -2,6 +2,7 @@ import type { PinnedReference } from "@goldenpath/registry-client/oci/reference"
 import { z } from "zod";
 import { name, pinnedReference } from "../../policy/schema-text.ts";
 import { parsePinned } from "../pinned.ts";
+import type { Survey } from "../survey/survey.ts";
 import { type BuildStrategy, judgeBuilders, listBuildersOnBase, type Material } from "./strategy.ts";
 
 const builderSchema = z.strictObject({
@@ -77,12 +78,11 @@ const ecosystems: readonly { file: RegExp; name: string; locks: readonly string[
   { file: /\.(?:cs|fs|vb)proj$|\.sln$/, name: ".NET", locks: ["packages.lock.json"] },
 ];
 
-function detectBuildpacks(names: readonly string[]): string[] {
-  const sorted = [...names].sort();
-  const has = new Set(sorted);
+function detectBuildpacks({ files }: Survey): string[] {
+  const has = new Set(files);
   const reasons: string[] = has.has("project.toml") ? ["project.toml"] : [];
   for (const { file, name, locks } of ecosystems) {
-    const marker = sorted.find((each) => file.test(each));
+    const marker = files.find((each) => file.test(each));
     if (marker === undefined) continue;
     const lock = locks.find((each) => has.has(each));
     reasons.push(`${marker} (${name})${lock === undefined ? "" : ` with ${lock}`}`);

@@ -2,6 +2,7 @@ import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
 import type { OptionName } from "../options.ts";
+import type { Survey } from "../survey/survey.ts";
 
 /** What every builder of a policy has, of whatever kind. */
 export interface Builder {
@@ -30,10 +31,10 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   /** The programs that it can build with, by the values of the input `engine`. Whoever has one alone takes no input. */
   readonly engines: readonly string[];
   /**
-   * Names in an application's top folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
+   * What is in an application's folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
    * Empty: nothing does.
    */
-  detect(files: readonly string[]): string[];
+  detect(survey: Survey): string[];
   /** What this strategy needs besides the base and the tags, before anything runs. */
   plan(builder: Own): Plan;
   /** What the job that attests saw of an image for itself. */

@@ -1,0 +1,78 @@
+import type { SourcePlace } from "@goldenpath/foundation/errors";
+
+/**
+ * What there is to see in one folder of an application before anything of it runs: facts alone, which detection decides
+ * on. Everything in it is the application's own word. `gather.ts` reads it from the disk, within bounds, and follows no
+ * link out of the checkout.
+ */
+export interface Survey {
+  /** From the folder that was given, with `/` in between; empty for that one. */
+  path: string;
+  /** Names of the regular files in it, sorted: links that end at one within the application among them. */
+  files: readonly string[];
+  /** Names of the folders in it, sorted. */
+  folders: readonly string[];
+  /** What is in its `pom.xml`. */
+  maven?: MavenProject;
+  /** What is in its `build.gradle` or `build.gradle.kts`, and in the settings and catalogue of its build. */
+  gradle?: GradleProject;
+  /** What was there and could not be read or understood, each with its file: nothing is guessed about it. */
+  remarks: readonly SourcePlace[];
+}
+
+/** An element of XML, as it stands in the file: nothing is replaced in it. */
+export interface XmlElement {
+  /** Without a prefix. */
+  name: string;
+  /** Of its start, from 1. */
+  line: number;
+  /** Its own text without that of its children, without white space around it. */
+  text: string;
+  children: readonly XmlElement[];
+}
+
+/** A project of Maven with what it inherits from parents that are in the checkout. */
+export interface MavenProject {
+  groupId: string | undefined;
+  artifactId: string;
+  /** `jar`, where the file does not say. */
+  packaging: string;
+  /** Folders, as the file names them, those of profiles too. */
+  modules: readonly string[];
+  /** Its own before those of its parents: the first of a name is the one that holds. */
+  plugins: readonly MavenPlugin[];
+  /** Its own and its parents', with properties in them replaced as far as they are known. */
+  properties: Readonly<Record<string, string>>;
+  /** `GROUP:ARTIFACT:VERSION` of the parent that is not in the checkout: what that brings is not known. */
+  outerParent: string | undefined;
+}
+
+export interface MavenPlugin {
+  groupId: string;
+  artifactId: string;
+  /** Undefined where it comes from a parent that is not in the checkout. */
+  version: string | undefined;
+  /** The profile that has to be on for it. */
+  profile: string | undefined;
+  /** In `pluginManagement`: not run by itself, but what it configures holds whenever the plugin runs. */
+  isManaged: boolean;
+  /** All of `<plugin>`, its `configuration` and `executions` among it. */
+  element: XmlElement;
+  place: SourcePlace;
+}
+
+export interface GradleProject {
+  /** The build script's name. */
+  file: string;
+  /** Those that it applies to itself. */
+  plugins: readonly GradlePlugin[];
+  /** Projects of the build that its settings name, each a folder. */
+  modules: readonly string[];
+}
+
+export interface GradlePlugin {
+  id: string;
+  /** Undefined where it is not written down in a place that was read. */
+  version: string | undefined;
+  place: SourcePlace;
+}

@@ -48,6 +48,10 @@ interface Recipe extends PackageChoice {
   description: string;
 }
 
+export async function readRecipe(variant: BaseVariant): Promise<Recipe> {
+  return JSON.parse(await readFile(new URL(`base/${variant}.json`, import.meta.url), "utf8")) as Recipe;
+}
+
 /** Raise it when the same packages make another root than before. */
 const recipeVersion = 1;
 
@@ -64,9 +68,7 @@ export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage>
       wayOut: elsewhere,
     });
   const distribution = parseDistribution(await readFile("/etc/os-release", "utf8").catch(() => ""));
-  const recipe = JSON.parse(
-    await readFile(new URL(`base/${options.variant ?? "golden"}.json`, import.meta.url), "utf8"),
-  ) as Recipe;
+  const recipe = await readRecipe(options.variant ?? "golden");
   const modified = fixedTime(options.env);
   const key = createHash("sha256")
     .update(JSON.stringify([recipeVersion, recipe, distribution, process.arch, modified]))
@@ -99,7 +101,7 @@ export async function buildGoldenBase(options: BaseOptions): Promise<BuiltImage>
   }
 }
 
-type InstallOptions = Pick<BaseOptions, "env" | "signal"> & { directory: string; onStep?: () => void };
+export type InstallOptions = Pick<BaseOptions, "env" | "signal"> & { directory: string; onStep?: () => void };
 
 /**
  * A root file system of the chosen packages and what they depend on. `directory` is empty, and what is left in it can
@@ -109,13 +111,23 @@ export async function installPackages(choice: PackageChoice, distribution: Distr
   const apt = await openApt({ ...options, distribution, directory: join(options.directory, "apt") });
   options.onStep?.();
   const packages = await closePackages(apt, choice);
+  const unpacked = await unpackPackages(apt, packages, options);
+  return { root: composeRoot(unpacked, distribution), packages };
+}
+
+/** Downloads these packages and reads what is in them. */
+export async function unpackPackages(
+  apt: Apt,
+  packages: readonly PackageRecord[],
+  options: InstallOptions,
+): Promise<UnpackedPackage[]> {
   const files = await apt.download(packages, join(options.directory, "debs"));
   options.onStep?.();
   const unpacked = await Promise.all(
     files.map((file) => unpackPackage(file, join(options.directory, "root"), options)),
   );
   options.onStep?.();
-  return { root: composeRoot(unpacked, distribution), packages };
+  return unpacked;
 }
 
 /** The recipe's packages and all that they depend on, but for what the recipe says is not needed. Sorted by name. */

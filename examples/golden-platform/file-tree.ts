@@ -74,12 +74,17 @@ export function addParents(tree: FileTree, path: string): void {
 
 /**
  * Writes the tree as a gzipped tar whose bytes depend on nothing but the tree and `modified`: sorted, without names of
- * owners. `prefix` goes before each path.
+ * owners. `prefix` goes before each path; `level` is gzip's.
  */
-export async function writeLayer(tree: FileTree, modified: Date, path: string, prefix = ""): Promise<LayerFile> {
+export async function writeLayer(
+  tree: FileTree,
+  modified: Date,
+  path: string,
+  { prefix = "", level = 9 } = {},
+): Promise<LayerFile> {
   const tar = pack();
   const [plain, compressed] = [measure(), measure()];
-  const written = pipeline(tar, plain.stream, createGzip({ level: 9 }), compressed.stream, createWriteStream(path));
+  const written = pipeline(tar, plain.stream, createGzip({ level }), compressed.stream, createWriteStream(path));
   const entries = [...tree].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [inner, entry] of entries) {
     const name = `${prefix}${inner}`;

@@ -64,7 +64,7 @@ export async function buildPlatformImages(
     buildGoldenBase({ ...options, outputDirectory, variant });
   const golden = await build("golden");
   const other = await build("other");
-  const buildpack = await packageBuildpack(join(import.meta.dirname, "buildpack-node"), {
+  const buildpack = await packageBuildpack(join(import.meta.dirname, "buildpacks/node"), {
     outputDirectory,
     env: options.env,
   });

@@ -22,6 +22,10 @@ const mergedDirectories = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const leftOut = /^usr\/share\/(?:bug|doc-base|groff|info|linda|lintian|locale|man)(?:\/|$)/;
 const documentation = /^usr\/share\/doc\/[^/]+\//;
 
+export function isForPeople(path: string): boolean {
+  return leftOut.test(path) || (documentation.test(path) && !path.endsWith("/copyright"));
+}
+
 /**
  * Makes one root file system of the packages' files, and writes by hand what their maintainer scripts would have:
  * users, the bundle of certificates, the links of a merged /usr, and the packages' entries in `/var/lib/dpkg/status.d`,
@@ -32,7 +36,7 @@ export function composeRoot(packages: readonly UnpackedPackage[], distribution: 
   const root: FileTree = new Map();
   for (const unpacked of packages) {
     for (const [path, entry] of unpacked.files) {
-      if (leftOut.test(path) || (documentation.test(path) && !path.endsWith("/copyright"))) continue;
+      if (isForPeople(path)) continue;
       placeEntry(root, path, entry, unpacked.name);
     }
   }
@@ -55,7 +59,7 @@ export function composeRoot(packages: readonly UnpackedPackage[], distribution: 
   return root;
 }
 
-function placeEntry(root: FileTree, path: string, entry: TreeEntry, owner: string): void {
+export function placeEntry(root: FileTree, path: string, entry: TreeEntry, owner: string): void {
   const [top, ...rest] = path.split("/");
   const merged = top !== undefined && mergedDirectories.includes(top);
   // A package that brings the link itself (base-files, from Debian 13 on) says what is done here anyway.

@@ -162,7 +162,7 @@ describe("the Node.js buildpack", () => {
   });
 
   it.each([
-    ["node server.js && rm -rf /", "& needs a shell"],
+    ["node server.js && rm -rf /", "needs a shell, the run image has none"],
     ["nodemon server.js", "has node and not nodemon"],
   ])("refuses the start command '%s'", (start, message) => {
     const app = application(`start ${start.slice(0, 6)}`, (directory) => {

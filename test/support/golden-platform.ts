@@ -11,7 +11,7 @@ import { type Distribution, parseDistribution } from "../../examples/golden-plat
 import type { BuiltImage } from "../../examples/golden-platform/image.ts";
 
 export const examples = fileURLToPath(new URL("../../examples/", import.meta.url));
-export const exampleBuildpack = join(examples, "golden-platform/buildpack-node");
+export const exampleBuildpack = join(examples, "golden-platform/buildpacks/node");
 
 export interface LayerEntry {
   type: string;

@@ -1,0 +1,2 @@
+/** What the developer can change. Its message is printed as it is, without a stack. */
+export class ApplicationError extends Error {}

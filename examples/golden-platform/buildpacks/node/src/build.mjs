@@ -1,0 +1,77 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ApplicationError } from "../lib/error.mjs";
+import { contributeLayer, keyOf, writeJson } from "../lib/layers.mjs";
+import { checkCommands, writeProcesses } from "../lib/processes.mjs";
+import { readTable } from "../lib/toml.mjs";
+import { readApplication } from "./application.mjs";
+import { buildInPlace } from "./in-place.mjs";
+import { installModules } from "./modules.mjs";
+import { installRuntime, withNpmCache } from "./npm.mjs";
+import { renderRuntimeSbom } from "./sbom.mjs";
+import { readStart } from "./start.mjs";
+
+/** What npm calls the processors that the Buildpack specification names as Go does. */
+const processors = { amd64: "x64", arm64: "arm64" };
+
+/** The runtime, the packages (a layer of their own, or in the application's folder), and how it starts. */
+export function build(place) {
+  const { env, release } = withNpmCache(place.env);
+  try {
+    const { layers, directory, architecture, version } = place;
+    const application = readApplication(directory);
+    const isSite = (env.BP_WEB_SERVER ?? "") !== "";
+    const start = isSite ? undefined : readStart(application.manifest, directory);
+    const found = start === undefined ? {} : { web: start };
+    if (!isSite) checkCommands(place, found);
+    const descriptor = readFileSync(join(place.buildpack, "buildpack.toml"), "utf8");
+    const runtime = readTable(descriptor, "metadata.node");
+    const target = { cpu: processors[architecture], integrity: runtime[`integrity-${architecture}`] };
+    if (target.cpu === undefined || target.integrity === undefined)
+      throw new ApplicationError(
+        `There is no Node.js runtime for ${architecture} in this buildpack; it has amd64 and arm64.`,
+      );
+    const programs = [];
+    const scripts = chooseScripts(application.manifest, env);
+    const isSimple =
+      scripts.length === 0 && application.lock !== undefined && !hasWorkspaces(application.lock) && !isSite;
+    if (!isSite) {
+      const key = keyOf(version, runtime.version, target.integrity);
+      contributeLayer(place, "node", key, `Node.js ${runtime.version}`, (layer) =>
+        installRuntime(layer, runtime.version, target, env),
+      );
+      writeJson(join(layers, "node.sbom.cdx.json"), renderRuntimeSbom(runtime.version, target.integrity));
+    }
+    if (isSimple) programs.push(installModules(place, application, target, env));
+    else {
+      const pins = Object.fromEntries(
+        ["yarn", "yarn-berry", "pnpm"].map((name) => [name, readTable(descriptor, `metadata.${name}`)]),
+      );
+      programs.push(buildInPlace(place, application, { scripts, pins, isSite }, env));
+    }
+    if (isSite) writeFileSync(join(layers, "launch.toml"), "");
+    else writeProcesses(place, found, { folders: programs, names: ["node"] });
+  } finally {
+    release();
+  }
+}
+
+/** BP_NODE_RUN_SCRIPTS, separated by commas; else `build`, where there is one. */
+function chooseScripts({ scripts = {} }, env) {
+  if (env.BP_NODE_RUN_SCRIPTS === undefined) return scripts.build === undefined ? [] : ["build"];
+  const named = env.BP_NODE_RUN_SCRIPTS.split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+  const missing = named.find((name) => scripts[name] === undefined);
+  if (missing !== undefined)
+    throw new ApplicationError(
+      `BP_NODE_RUN_SCRIPTS names ${missing}, and package.json has the scripts ${Object.keys(scripts).join(", ") || "of no name"}.`,
+    );
+  return named;
+}
+
+function hasWorkspaces({ packages }) {
+  return Object.entries(packages).some(
+    ([path, entry]) => path !== "" && (entry.link === true || !path.startsWith("node_modules/")),
+  );
+}

@@ -1,0 +1,5 @@
+import { readApplication } from "./application.mjs";
+
+export function detect({ directory }) {
+  readApplication(directory);
+}

@@ -1,0 +1,113 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ApplicationError } from "../lib/error.mjs";
+import { makeLayer, setVariable } from "../lib/layers.mjs";
+import { writeProcesses } from "../lib/processes.mjs";
+import { read, run } from "../lib/run.mjs";
+import { installRuntime } from "../lib/runtime.mjs";
+import { writeSbom } from "../lib/sbom.mjs";
+import { findStart } from "./start.mjs";
+
+/** The runtime, a virtual environment with what the application needs, and how it starts. */
+export function build(place) {
+  const { directory } = place;
+  const runtime = installRuntime(place, "Python");
+  const python = join(runtime.root, "usr/bin/python3");
+  const wheels = join(runtime.build, "usr/share/python-wheels");
+  const pip = readdirSync(wheels).find((name) => /^pip-.*\.whl$/.test(name));
+  const env = {
+    ...runtime.env,
+    PYTHONDONTWRITEBYTECODE: "1",
+    PIP_DISABLE_PIP_VERSION_CHECK: "1",
+    PIP_NO_INPUT: "1",
+    PIP_PROGRESS_BAR: "off",
+    PIP_CACHE_DIR: join(place.env.TMPDIR ?? "/tmp", "pip-cache"),
+    PIP_CONFIG_FILE: place.env.PIP_CONFIG_FILE ?? "/dev/null",
+  };
+  const steps = chooseInstallation(place, python, env);
+  const layer = makeLayer(place, "packages", ["launch"], `Installing ${steps.what}`, (folder) => {
+    run([python, "-m", "venv", "--without-pip", folder], {
+      directory,
+      env,
+      failure: "No virtual environment could be made.",
+    });
+    const venv = { ...env, VIRTUAL_ENV: folder, PATH: `${join(folder, "bin")}:${env.PATH}` };
+    for (const args of steps.install) {
+      // Without times in compiled files the layer is the same each time; Python compiles in memory.
+      const command = [join(folder, "bin/python"), join(wheels, pip, "pip"), "install", "--no-compile", ...args];
+      run(command, { directory, env: venv, failure: `${steps.what} could not be installed.` });
+    }
+    for (const name of readdirSync(join(folder, "bin")))
+      if (/^[Aa]ctivate/.test(name)) rmSync(join(folder, "bin", name));
+    setVariable(folder, "PYTHONUNBUFFERED", "1");
+    setVariable(folder, "PYTHONDONTWRITEBYTECODE", "1");
+    setVariable(folder, "VIRTUAL_ENV", folder, "override");
+  });
+  const installed = JSON.parse(
+    read([join(layer, "bin/python"), join(place.buildpack, "src/installed.py")], {
+      directory,
+      env,
+      failure: "What is installed could not be listed.",
+    }),
+  );
+  writeSbom(
+    place,
+    "packages",
+    installed.map(({ name, version }) => ({ name, version, purl: `pkg:pypi/${name}@${encodeURIComponent(version)}` })),
+  );
+  const start = findStart(
+    directory,
+    installed.map(({ name }) => name),
+    join(layer, "bin"),
+  );
+  writeProcesses(place, start === undefined ? {} : { web: start }, { folders: [join(layer, "bin")], names: [] });
+}
+
+/**
+ * A lock file before a list: what it names is installed, by hash, and nothing else. What pip is called with, one call
+ * after the other.
+ */
+function chooseInstallation(place, python, env) {
+  const { directory } = place;
+  const has = (name) => existsSync(join(directory, name));
+  const lock = ["uv.lock", "poetry.lock", "Pipfile.lock"].find(has);
+  if (lock !== undefined) {
+    const target = join(place.env.TMPDIR ?? "/tmp", "locked.txt");
+    const command = [python, join(place.buildpack, "src/lock.py"), lock, target];
+    run(command, { directory, env: { ...env, PYTHONPATH: pipLibrary(place) }, failure: `${lock} can't be used.` });
+    const hashed = /--hash/.test(readFileSync(target, "utf8")) ? ["--require-hashes"] : [];
+    const install = [["--no-deps", ...hashed, "-r", target]];
+    if (isPackage(directory)) install.push(["--no-deps", "."]);
+    return { what: `what ${lock} lists`, install };
+  }
+  if (has("requirements.txt")) return { what: "what requirements.txt lists", install: [["-r", "requirements.txt"]] };
+  if (has("Pipfile")) {
+    throw new ApplicationError(
+      "There is a Pipfile and no Pipfile.lock. Run `pipenv lock` and commit the file: dependencies are installed exactly as it lists them.",
+    );
+  }
+  if (has("pyproject.toml") || has("setup.py")) return { what: "the project and what it needs", install: [["."]] };
+  place.say(
+    "Nothing says what the application needs (no requirements.txt, lock file or pyproject.toml): nothing is installed",
+  );
+  return { what: "nothing", install: [] };
+}
+
+/** A project that is installed besides what it needs: one that says how it is built. */
+function isPackage(directory) {
+  const path = join(directory, "pyproject.toml");
+  return (
+    existsSync(path) &&
+    /^\[build-system\]/m.test(readFileSync(path, "utf8")) &&
+    !/package-mode\s*=\s*false/.test(readFileSync(path, "utf8"))
+  );
+}
+
+/** pip's wheel has the library that reads versions and markers. */
+function pipLibrary(place) {
+  const wheels = join(place.buildpack, "runtime/usr/share/python-wheels");
+  return readdirSync(wheels)
+    .filter((name) => name.startsWith("pip-"))
+    .map((name) => join(wheels, name))
+    .join(":");
+}

@@ -1,0 +1,124 @@
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { type Distribution, openApt, type PackageRecord, parseDistribution } from "./apt.ts";
+import { closePackages, type InstallOptions, readRecipe, unpackPackages } from "./base.ts";
+import { addFile, addParents, type FileTree } from "./file-tree.ts";
+import { isForPeople, placeEntry, resolvePath, type UnpackedPackage } from "./root-tree.ts";
+
+/** `runtime.json` in a buildpack's folder: what of the distribution it brings along. */
+export interface RuntimeRecipe {
+  /** Names (with alternatives, ` | ` between them) of what applications run with. */
+  launch: string[];
+  /** Of what builds them besides, which no image gets. */
+  build?: string[];
+  /** Dependencies that only a maintainer script or a person at a terminal has, with the reason. */
+  notNeeded?: Record<string, string>;
+  /** Beginnings of paths that nothing needs, such as sources for debuggers. */
+  without?: string[];
+}
+
+interface RuntimePackage {
+  name: string;
+  version: string;
+  architecture: string;
+  /** The source package, by which advisories go. */
+  source: string;
+  /** `debian-12` */
+  distribution: string;
+}
+
+type RuntimeOptions = Omit<InstallOptions, "directory" | "onStep"> & {
+  /** A folder for what is left out again; made when it isn't there. */
+  workDirectory: string;
+};
+
+/**
+ * The distribution's packages as a part of a buildpack: `runtime` with all of them, `runtime.json` with what of it goes
+ * into images, and `shell`. What the golden run image has is left out: it is there wherever this is used. No maintainer
+ * script runs.
+ * @throws UserError `distribution-unsupported`, `tool-missing`, `package-unknown`; InfrastructureError `apt-failed`
+ */
+export async function buildRuntime(recipe: RuntimeRecipe, options: RuntimeOptions): Promise<FileTree> {
+  const distribution = parseDistribution(await readFile("/etc/os-release", "utf8").catch(() => ""));
+  await mkdir(options.workDirectory, { recursive: true });
+  const directory = await mkdtemp(join(options.workDirectory, ".runtime-"));
+  try {
+    const apt = await openApt({ ...options, distribution, directory: join(directory, "apt") });
+    const base = new Set((await closePackages(apt, await readRecipe("golden"))).map(({ name }) => name));
+    const close = async (packages: string[]): Promise<PackageRecord[]> => {
+      const closed = await closePackages(apt, { packages, notNeeded: recipe.notNeeded ?? {} });
+      return closed.filter(({ name }) => !base.has(name));
+    };
+    const launch = await close(recipe.launch);
+    const all = await close([...recipe.launch, ...(recipe.build ?? []), "busybox"]);
+    const unpacked = await unpackPackages(apt, all, { ...options, directory });
+    return composeRuntime(unpacked, new Set(launch.map(({ name }) => name)), { distribution, recipe });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface Described {
+  distribution: Distribution;
+  recipe: RuntimeRecipe;
+}
+
+function composeRuntime(
+  unpacked: readonly UnpackedPackage[],
+  launch: ReadonlySet<string>,
+  described: Described,
+): FileTree {
+  const runtime: FileTree = new Map();
+  const paths = new Set<string>();
+  const tree: FileTree = new Map();
+  const isDropped = (path: string): boolean =>
+    isForPeople(path) || (described.recipe.without ?? []).some((prefix) => path.startsWith(prefix));
+  for (const each of unpacked) {
+    const isShell = each.name === "busybox" && !launch.has("busybox");
+    if (isShell) {
+      const program = each.files.get("bin/busybox") ?? each.files.get("usr/bin/busybox");
+      if (program?.type !== "file") throw new Error("busybox has no bin/busybox");
+      addFile(tree, "shell/busybox", program.content, 0o755);
+      addFile(tree, "shell/packages.json", json([describePackage(each, described)]));
+      continue;
+    }
+    const before = new Set(runtime.keys());
+    for (const [path, entry] of each.files) if (!isDropped(path)) placeEntry(runtime, path, entry, each.name);
+    if (launch.has(each.name)) addFile(runtime, `var/lib/dpkg/status.d/${each.name}`, `${each.control.trimEnd()}\n`);
+    if (launch.has(each.name)) for (const path of runtime.keys()) if (!before.has(path)) paths.add(path);
+  }
+  makeRelocatable(runtime);
+  for (const [path, entry] of runtime) {
+    addParents(tree, `runtime/${path}`);
+    tree.set(`runtime/${path}`, entry);
+  }
+  const packages = unpacked.filter(({ name }) => launch.has(name)).map((each) => describePackage(each, described));
+  const kept = [...paths].filter((path) => runtime.has(path)).sort();
+  addFile(tree, "runtime.json", json({ launch: kept, packages }));
+  return tree;
+}
+
+/** Links lead to `/`, which is elsewhere for what lies in a layer. What leads out of the runtime is left out. */
+function makeRelocatable(runtime: FileTree): void {
+  for (const [path, entry] of [...runtime]) {
+    if (entry.type !== "symlink") continue;
+    const target = resolvePath(runtime, path);
+    if (target === undefined) runtime.delete(path);
+    else runtime.set(path, { type: "symlink", target: posix.relative(posix.dirname(path), target) || "." });
+  }
+}
+
+function describePackage({ name, control }: UnpackedPackage, { distribution }: Described): RuntimePackage {
+  const field = (key: string): string | undefined => new RegExp(`^${key}: (.*)$`, "m").exec(control)?.[1]?.trim();
+  return {
+    name,
+    version: field("Version") ?? "",
+    architecture: field("Architecture") ?? "",
+    source: (field("Source") ?? name).replace(/ .*$/, ""),
+    distribution: `${distribution.id}-${distribution.version}`,
+  };
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 1)}\n`;
+}

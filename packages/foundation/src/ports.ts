@@ -46,6 +46,8 @@ export interface RunFacts {
   /** 40 hex digits. */
   sourceCommit?: string;
   sourceRef?: string;
+  /** The repository's branch that the others are compared with; absent where the run doesn't say. */
+  defaultBranch?: string;
   /**
    * Who runs this: the URI of the workflow (`https://github.com/acme/platform/.github/workflows/x.yml@refs/…`) or
    * `local`.

@@ -8,7 +8,7 @@ import type { StageResult } from "@goldenpath/core/result";
 import { buildVerb } from "@goldenpath/core/verbs/build";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { isKnownError } from "@goldenpath/foundation/errors";
-import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
+import { type Ports, type RunFacts, silentPorts } from "@goldenpath/foundation/ports";
 
 export interface BuildRunRequest {
   inputs: Record<string, string>;
@@ -18,6 +18,8 @@ export interface BuildRunRequest {
   /** Dropped to after all code is loaded: the checkout need not be readable for it. */
   user?: { uid: number; gid: number };
   umask?: number;
+  /** Beside `builderId: local`. */
+  run?: Partial<RunFacts>;
 }
 
 export interface BuildRunAnswer {
@@ -47,7 +49,7 @@ const ports: Ports = {
 };
 const { outcome, error } = await executeVerb(buildVerb, request.inputs, {
   ports,
-  run: { builderId: "local" },
+  run: { builderId: "local", ...request.run },
   workingDirectory: request.workingDirectory,
   temporaryRoot: request.temporaryRoot,
   defaultResultDirectory: request.resultDirectory,

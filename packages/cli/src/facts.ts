@@ -19,16 +19,19 @@ export async function gatherRunFacts(directory: string, env: Environment): Promi
       return undefined;
     }
   };
-  const [commit, remote, ref] = await Promise.all([
+  const [commit, remote, ref, head] = await Promise.all([
     git("rev-parse", "HEAD"),
     git("remote", "get-url", "origin"),
     git("symbolic-ref", "-q", "HEAD"),
+    // What a clone wrote down of the other side.
+    git("symbolic-ref", "-q", "refs/remotes/origin/HEAD"),
   ]);
   const repository = remote === undefined ? undefined : parseRemote(remote);
   return {
     ...(repository === undefined ? {} : { sourceRepository: repository }),
     ...(commit === undefined ? {} : { sourceCommit: commit }),
     ...(ref === undefined ? {} : { sourceRef: ref }),
+    ...(head === undefined ? {} : { defaultBranch: head.replace("refs/remotes/origin/", "") }),
     builderId: "local",
   };
 }

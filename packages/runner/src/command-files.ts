@@ -7,9 +7,16 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Files that a step tells the runner by (GitHub, "Workflow commands"): outputs, the environment and the PATH of later
- * steps, state of the post step, summary.
+ * steps, state of the post step, summary, and what was made, by digest (runner#4527).
  */
-const commandFiles = ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"] as const;
+const commandFiles = [
+  "GITHUB_OUTPUT",
+  "GITHUB_ENV",
+  "GITHUB_PATH",
+  "GITHUB_STATE",
+  "GITHUB_STEP_SUMMARY",
+  "GITHUB_ARTIFACTS",
+] as const;
 
 /**
  * A file's identity and times as one text; the time of change can't be set back by who writes. Empty where there is

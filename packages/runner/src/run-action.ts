@@ -10,7 +10,9 @@ import { surviveClosedPipes } from "@goldenpath/foundation/exec/closed-pipes";
 import { runFactsFromGitHub } from "@goldenpath/foundation/run-facts";
 import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
 import { cleanAnnotation, cleanLog } from "@goldenpath/foundation/text/log";
+import { declareImage } from "./artifacts.ts";
 import { guardCommandFiles } from "./command-files.ts";
+import { readDefaultBranch } from "./event.ts";
 import { createRunnerPorts } from "./ports.ts";
 
 /** Annotations that a step may leave; GitHub shows ten of each kind and drops the rest without a word. */
@@ -28,7 +30,7 @@ export async function runAction(verb: Verb): Promise<void> {
   const guarded = rowOfVerb(verb.name).job === "builds" ? guardCommandFiles(verb, process.env) : verb;
   const execution = await executeVerb(guarded, readInputs(verb), {
     ports: createRunnerPorts(),
-    run: runFactsFromGitHub(process.env),
+    run: { ...runFactsFromGitHub(process.env), ...(await readEvent()) },
     workingDirectory: process.env["GITHUB_WORKSPACE"] || process.cwd(),
     checkout: process.env["GITHUB_WORKSPACE"] || undefined,
     temporaryRoot,
@@ -38,8 +40,14 @@ export async function runAction(verb: Verb): Promise<void> {
   });
   markJob(verb);
   writeOutputs(verb, execution);
+  if (rowOfVerb(verb.name).job === "builds") await declareImage(execution.outcome.outputs["image"] ?? "", process.env);
   await writeSummary(execution.outcome.summary);
   reportVerdict(verb, execution);
+}
+
+async function readEvent(): Promise<{ defaultBranch?: string }> {
+  const defaultBranch = await readDefaultBranch(process.env);
+  return defaultBranch === undefined ? {} : { defaultBranch };
 }
 
 function readInputs(verb: Verb): Record<string, string> {

@@ -10,12 +10,14 @@ import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/su
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
+import { labelsOf } from "../build/labels.ts";
 import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
 import { runners } from "../build/strategies/runners.ts";
+import { expandTags } from "../build/tags/expand.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
@@ -39,6 +41,8 @@ const inputs = z.object({
     .default(".")
     .transform((value) => value.trim() || "."),
   tags: lines().refine((tags) => tags.length > 0, "is required and was not given"),
+  repository: optionalText(),
+  flavor: lines(),
   strategy: choice(["auto", ...strategyNames], "auto"),
   builder: optionalText(),
   env: keyValues(),
@@ -76,8 +80,12 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   const policy = await openPolicy(given, context, "build");
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const options = readOptions(given, context);
+  const tags = expandTags(
+    { lines: given.tags, flavor: given.flavor, repository: given.repository },
+    { ...context.run, now: startedAt },
+  );
   const plan = planBuild(policy.policy, {
-    tags: given.tags,
+    tags: tags.references,
     strategy: given.strategy,
     builder: given.builder,
     survey: source.survey,
@@ -85,6 +93,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     variables: given.env,
     now: startedAt,
   });
+  plan.remarks.push(...tags.remarks);
   explainPlan(plan, source, context);
   return withClient(context, policy, async (client) => {
     const { image, sbom, ...built } = await build(
@@ -144,7 +153,8 @@ async function build(
   await client.resolve(plan.tags[0]);
   const runner: StrategyRunner = runners[plan.strategy.strategy];
   const { plainHttp } = policy.policy.registries;
-  const job: BuildJob = { plan, platform, runImage, source, variables, options, context, client, plainHttp };
+  const labels = labelsOf(context.run);
+  const job: BuildJob = { plan, platform, runImage, source, variables, options, labels, context, client, plainHttp };
   const built = await runner.run(job);
   const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
   const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);

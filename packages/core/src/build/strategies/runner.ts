@@ -24,6 +24,11 @@ export interface BuildJob<Plan extends object = object> {
   variables: Readonly<Record<string, string>>;
   /** Of these, what the strategy takes. */
   options: BuildOptions;
+  /**
+   * Labels of the OCI image specification that say which commit this is, for strategies that can set them. The build's
+   * word: a hint for readers, and no proof.
+   */
+  labels: Readonly<Record<string, string>>;
   context: Context;
   client: RegistryClient;
   /** Hosts that the policy lets be spoken to without TLS. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
-import type { Context } from "@goldenpath/foundation/ports";
+import type { Context, RunFacts } from "@goldenpath/foundation/ports";
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
@@ -68,7 +68,7 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
     order: await writeControlFile(workspace, "order.toml", run.order),
     run: await writeControlFile(workspace, "run.toml", `${images}\n`),
     // From a default place below the layers buildpacks could write it themselves.
-    projectMetadata: await writeControlFile(workspace, "project-metadata.toml", ""),
+    projectMetadata: await writeControlFile(workspace, "project-metadata.toml", renderProjectMetadata(run.context.run)),
   };
   const analyzed = await analyze(run, files);
   await workspace.handOver(run.sandbox === undefined ? workspace.user : workspace.builder);
@@ -88,6 +88,16 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
     ...run.tags.map(formatReference),
   ]);
   return parseReport(await readHandedOver(report));
+}
+
+/**
+ * What the lifecycle puts into the label `io.buildpacks.project.metadata`, in the words that pack has for a git checkout:
+ * there is no way to give it a label of the OCI image specification.
+ */
+function renderProjectMetadata({ sourceRepository, sourceCommit }: RunFacts): string {
+  if (sourceRepository === undefined || sourceCommit === undefined) return "";
+  const source = { type: "git", version: { commit: sourceCommit }, metadata: { url: sourceRepository } };
+  return `${stringify({ source })}\n`;
 }
 
 /** What this side writes for the lifecycle, out of reach of what it runs. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildpacks, listBuildpacks } from "@goldenpath/core/build/strategies/buildpacks";
+import { ownPolicy } from "@goldenpath/core/build/strategies/find";
 import { runGate } from "@goldenpath/core/gate/verify";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { buildPointerStatement, findPointerRepository, planActivation } from "@goldenpath/core/policy/pointer";
@@ -219,7 +220,7 @@ describe("a recorded chain", () => {
         buildType: buildpacks.buildType,
         builders: policy.policy.build.builders,
         bases: [],
-        materials: listBuildpacks(policy.policy.build.builders),
+        materials: listBuildpacks(ownPolicy(policy.policy, buildpacks).builders),
         policy: { uri: policy.uri, digest: policy.digest, serial: 5 },
         builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
         startedOn: time,

@@ -14,12 +14,6 @@ const regclientModule = {
   sum: "h1:Jsjlnd0ZQ2Blh0vaJtxJ0pU549VajvZ6BTL/4R7noMo=",
 } as const;
 
-const buildkitModule = {
-  path: "github.com/moby/buildkit",
-  version: "v0.25.1",
-  sum: "h1:j7IlVkeNbEo+ZLoxdudYCHpmTsbwKvhgc/6UJ/mY/o8=",
-} as const;
-
 /** The field's tools that only tests use: as peers, as second opinions, and to run the workflows. */
 export const testTools: readonly LockedTool[] = [
   {
@@ -160,26 +154,6 @@ export const testTools: readonly LockedTool[] = [
     package: "./cmd/executor",
     ldflags: "-s -w -X github.com/GoogleContainerTools/kaniko/pkg/version.version=v1.24.0",
     builds: { "linux-amd64": "556cba1bf0cb07293ff23c7057393483b2d3ec29f2c6970432908ac322999275" },
-  },
-  {
-    name: "buildctl",
-    version: "0.25.1",
-    module: buildkitModule,
-    toolchain,
-    package: "./cmd/buildctl",
-    ldflags: "-s -w -X github.com/moby/buildkit/version.Version=v0.25.1",
-    builds: { "linux-amd64": "74f4c58ff38d943d850495df81c6ac48105076e4f68b65e3894c287af2da0d1f" },
-    versionCommand: { args: ["--version"], pattern: "^buildctl \\S+ v?(\\d+\\.\\d+\\.\\d+)" },
-  },
-  {
-    name: "buildkitd",
-    version: "0.25.1",
-    module: buildkitModule,
-    toolchain,
-    package: "./cmd/buildkitd",
-    ldflags: "-s -w -X github.com/moby/buildkit/version.Version=v0.25.1",
-    builds: { "linux-amd64": "ec45e2c25425d308ef8dacee0a9983d5287c3bccce229874518c04826ea1368f" },
-    versionCommand: { args: ["--version"], pattern: "^buildkitd \\S+ v?(\\d+\\.\\d+\\.\\d+)" },
   },
   {
     // The distribution specification's own suite. It is never tagged, and says no version of itself.

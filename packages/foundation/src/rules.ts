@@ -13,6 +13,10 @@ export const rules = {
     "a step that judges, signs or promotes (enforce-golden-base, scan, attest, sign, verify, promote) in a runner's job that has built: what a build ran could have changed that machine",
   "build.command-files":
     "a build during which somebody wrote to the files that a step tells the runner by (`GITHUB_OUTPUT`, `GITHUB_ENV`, …)",
+  "build.images":
+    "a Dockerfile that uses an image which is neither an approved base nor in the `images` of its builder",
+  "build.downloads":
+    "a Dockerfile that fetches a URL which is not below one of the `downloads` of its builder, or without a checksum",
   "build.environment": "a build that would run where `build.environments` does not allow one",
   "build.quarantine": "a build that would push to a repository which the policy promotes to",
   "build.strategy": "a build by a strategy that is not in `build.strategies`",

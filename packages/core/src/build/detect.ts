@@ -1,10 +1,9 @@
-import { type StrategyName, strategyNames } from "./strategies/find.ts";
+import type { StrategyName } from "./strategies/find.ts";
 import { strategies } from "./strategies/strategies.ts";
 import type { Survey } from "./survey/survey.ts";
 
 interface StrategyCandidate {
-  /** One that builds here, or one that only others build by. */
-  strategy: string;
+  strategy: StrategyName;
   /** What speaks for it, one clause each: `package.json (Node.js) with package-lock.json`. */
   reasons: string[];
 }
@@ -17,20 +16,9 @@ export interface StrategyChoice {
   notTaken: string[];
 }
 
-const dockerfile = /^(?:Dockerfile|Containerfile)(?:\..+)?$|\.Dockerfile$/;
-
-/** What an application can ask for and nothing here builds by: said, so that nobody wonders why it was passed over. */
-const builtElsewhere = [
-  {
-    name: "dockerfile",
-    detect: ({ files }: Survey) => files.filter((name) => dockerfile.test(name)),
-  },
-];
-
 /** What is in an application's folder → the strategies that it speaks for, in the table's order. */
 export function detectStrategies(survey: Survey): StrategyCandidate[] {
-  const elsewhere = builtElsewhere.filter(({ name }) => !(strategyNames as readonly string[]).includes(name));
-  return [...strategies, ...elsewhere]
+  return strategies
     .map((each) => ({ strategy: each.name, reasons: each.detect(survey) }))
     .filter(({ reasons }) => reasons.length > 0);
 }

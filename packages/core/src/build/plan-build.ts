@@ -70,7 +70,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     runImage:
       builder.runImage === undefined ? undefined : planRunImage(policy, builder.name, builder.runImage, request.now),
     remarks,
-    ...strategy.plan(builder),
+    ...strategy.plan(builder, policy.bases),
   };
 }
 

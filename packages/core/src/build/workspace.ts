@@ -157,6 +157,13 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   }
 }
 
+/** What is left behind is removed by the next build of this repository; the outcome of this one stands. */
+export async function closeWorkspace(workspace: Workspace, ports: Ports): Promise<void> {
+  await workspace
+    .remove()
+    .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
+}
+
 /**
  * The folder of this user below `root`: one that somebody else made in advance could be theirs to change at any time.
  */

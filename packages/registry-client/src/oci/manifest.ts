@@ -82,6 +82,8 @@ export const imageConfigSchema = z.looseObject({
       User: z.string().optional(),
       Env: z.array(z.string()).nullish(),
       Labels: z.record(z.string(), z.string()).nullish(),
+      // Docker's, beside the image specification: instructions for whatever is built on the image.
+      OnBuild: z.array(z.string()).nullish(),
     })
     .nullish(),
   rootfs: z.looseObject({ type: z.literal("layers"), diff_ids: z.array(digestSchema) }),
@@ -114,7 +116,7 @@ const manifestFields: KnownFields = {
 const configFields: KnownFields = {
   names: Object.keys(imageConfigSchema.shape),
   inside: {
-    config: { names: ["User", "Env", "Labels", "Entrypoint", "Cmd", "WorkingDir"] },
+    config: { names: ["User", "Env", "Labels", "Entrypoint", "Cmd", "WorkingDir", "OnBuild"] },
     rootfs: { names: ["type", "diff_ids"] },
     history: { names: ["created", "created_by", "author", "comment", "empty_layer"] },
   },

@@ -56,7 +56,7 @@ export async function gatherView(parts: Parts): Promise<ViewFacts> {
 /**
  * Homes, what the runner keeps for the next steps, and logins: each also where it lies inside of what a build is shown.
  */
-function secretPaths(env: Env, home: string | undefined): (string | undefined)[] {
+export function secretPaths(env: Env, home: string | undefined): (string | undefined)[] {
   const temp = env["RUNNER_TEMP"];
   // A runner of one's own has its work below its own folder, with its credentials beside it: ROOT/_work/_temp.
   const runner =
@@ -78,7 +78,7 @@ function secretPaths(env: Env, home: string | undefined): (string | undefined)[]
   ];
 }
 
-async function realPaths(paths: readonly (string | undefined)[]): Promise<string[]> {
+export async function realPaths(paths: readonly (string | undefined)[]): Promise<string[]> {
   const found = await Promise.all(
     paths.map((path) =>
       path === undefined || path === "" || !isAbsolute(path) ? undefined : realpath(path).catch(() => undefined),

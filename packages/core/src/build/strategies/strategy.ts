@@ -15,6 +15,17 @@ export interface Builder {
   bases?: readonly string[] | undefined;
 }
 
+/** A base of a policy, as far as a strategy has to know it. */
+export interface ApprovedBase {
+  name: string;
+  /** Its repository. */
+  image: string;
+  /** The approved versions; new builds go on the last one. */
+  digests: readonly string[];
+  /** The last day (UTC) on which images may stand on it. */
+  until?: string | undefined;
+}
+
 /**
  * A way of making images: the half that decides, from facts alone. `verify` and `promote` load it, so it knows no
  * registry, no file and no process; what builds is a {@link StrategyRunner} in `runners.ts`.
@@ -35,8 +46,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
    * Empty: nothing does.
    */
   detect(survey: Survey): string[];
-  /** What this strategy needs besides the base and the tags, before anything runs. */
-  plan(builder: Own): Plan;
+  /**
+   * What this strategy needs besides the base and the tags, before anything runs.
+   * @param bases the policy's, for strategies whose applications choose among them
+   */
+  plan(builder: Own, bases: readonly ApprovedBase[]): Plan;
   /** What the job that attests saw of an image for itself. */
   prove(image: SeenImage, policy: OwnPolicy<Own>): Proof;
   /** What is against a provenance of this build type. Whatever is not understood is an objection. */

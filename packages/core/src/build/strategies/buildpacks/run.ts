@@ -1,4 +1,3 @@
-import { describeError } from "@goldenpath/foundation/errors";
 import { createCredentialStore } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
@@ -10,7 +9,7 @@ import { selectBuildEnvironment } from "../../environment.ts";
 import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { copySource } from "../../source.ts";
-import { openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
+import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
 import type { BuildpacksPlan } from "../buildpacks.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from "./buildpackage.ts";
@@ -57,10 +56,7 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     };
   } finally {
     await sandbox?.close();
-    // What is left behind is removed by the next build of this repository; the outcome of this one stands.
-    await workspace
-      .remove()
-      .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
+    await closeWorkspace(workspace, ports);
   }
 }
 

@@ -1,0 +1,76 @@
+import { createWriteStream } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import type { Context } from "@goldenpath/foundation/ports";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { selectPlatform } from "../../images.ts";
+import type { AllowedImage } from "./judge-images.ts";
+
+/** An image as a build gets it. */
+export interface FetchedImage extends AllowedImage {
+  /** What the name meant, once: an index or an image. */
+  resolved: PinnedReference;
+  /** Of it, what this machine runs. */
+  child: ChildFacts;
+}
+
+/** Layers that are fetched at once: more only makes a registry's other clients wait. */
+const parallelLayers = 3;
+
+/** What a build may use, in one OCI layout, byte for byte as the registries have it. */
+export interface ImageStore {
+  directory: string;
+  fetch(image: AllowedImage): Promise<FetchedImage>;
+}
+
+/** @param directory that does not exist yet */
+export async function openImageStore(
+  directory: string,
+  { client, context, platform }: { client: RegistryClient; context: Context; platform: Platform },
+): Promise<ImageStore> {
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, "oci-layout"), stringifyJson({ imageLayoutVersion: "1.0.0" }));
+  await writeFile(
+    join(directory, "index.json"),
+    stringifyJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] }),
+  );
+  const written = new Set<Digest>();
+  const place = async (digest: Digest): Promise<string> => {
+    const folder = join(directory, "blobs", digestAlgorithm(digest));
+    await mkdir(folder, { recursive: true });
+    return join(folder, digestHex(digest));
+  };
+  const writeBlob = async (image: PinnedReference, blob: Descriptor): Promise<void> => {
+    if (written.has(blob.digest)) return;
+    written.add(blob.digest);
+    // The stream ends in an error where the bytes are not those of the digest.
+    await pipeline(await client.openBlob(image, blob), createWriteStream(await place(blob.digest), { flags: "wx" }), {
+      signal: context.signal,
+    });
+  };
+  return {
+    directory,
+    async fetch(image) {
+      const facts = await fetchImageFacts(client, image.reference);
+      const child = selectPlatform(facts, platform, `image '${image.name}'`);
+      const { registry, name } = image.reference;
+      const resolved = { registry, name, digest: facts.reference.digest };
+      const own = { registry, name, digest: child.digest };
+      if (!written.has(child.digest)) {
+        context.ports.log.info(`fetching ${image.name}: ${formatReference(resolved)}`);
+        written.add(child.digest);
+        await writeFile(await place(child.digest), (await client.fetchManifest(own)).bytes);
+        const blobs = [child.manifest.config, ...child.manifest.layers];
+        await mapConcurrently(parallelLayers, blobs, (blob) => writeBlob(own, blob));
+      }
+      return { ...image, resolved, child };
+    },
+  };
+}

@@ -1,0 +1,198 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Context } from "@goldenpath/foundation/ports";
+import { findInPath } from "../../../tools/path.ts";
+import { openEgress } from "../../sandbox/egress.ts";
+import { realPaths, secretPaths } from "../../sandbox/gather.ts";
+import { relayScript } from "../../sandbox/scripts.ts";
+import { isInside } from "../../sandbox/view.ts";
+import type { Workspace } from "../../workspace.ts";
+import { buildScript, roomScript, usersScript } from "./scripts.ts";
+
+/**
+ * As whom BuildKit is started: by root, by root through sudo, or by an ordinary user with subordinate numbers. In each
+ * case it then runs in a user namespace, and so does everything that it starts.
+ */
+export type RoomWay = "root" | "sudo" | "user-namespace";
+
+export interface RoomRun {
+  workspace: Workspace;
+  context: Context;
+  /** Paths of BuildKit's programs. */
+  programs: { buildkitd: string; buildctl: string };
+  /** A file of each is mounted where a step asks for it. */
+  secrets: ReadonlyMap<string, string>;
+  /** Folders that no build has to see, besides the usual ones. */
+  hidden: readonly string[];
+  /** Of `buildctl build`, from where the room has what. */
+  argumentsOf(room: RoomFolders): readonly string[];
+  onLine(line: string): void;
+}
+
+export interface RoomFolders {
+  /** Files of ours. */
+  control: string;
+  /** Where the image goes. */
+  result: string;
+  /** By ID. */
+  secretFiles: ReadonlyMap<string, string>;
+}
+
+export interface RoomResult extends ProcessResult {
+  way: RoomWay;
+  /** The layout that it left. */
+  layout: string;
+  /** Hosts that the build was refused. */
+  refused: ReadonlySet<string>;
+}
+
+/** Where in the room the way out listens. */
+const relayPort = 3128;
+export const proxyAddress = `http://127.0.0.1:${relayPort}`;
+/** A build may print a lot; a log of this size is something gone wrong. */
+const maxOutput = 256 * 1024 * 1024;
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Runs one build by a BuildKit of its own, and returns when nothing of either is left. BuildKit and the build's steps
+ * are in a user namespace whose users are nobody's on the machine, in PID, mount, IPC, UTS and network namespaces; of
+ * the network they have a proxy that leads to no address of this machine and to no cloud's metadata; homes and what
+ * the runner keeps are covered. BuildKit gets no login: what it builds from lies in the room.
+ * @throws InfrastructureError `build-not-isolated`, and as `runProcess`
+ */
+export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
+  const { workspace, context, programs } = run;
+  const way = await chooseWay(context);
+  const { control } = workspace;
+  const work = workspace.handover;
+  for (const name of ["state", "run", "image"]) await mkdir(join(work, name), { recursive: true });
+  await chmod(work, 0o711);
+  await workspace.placeProgram(programs.buildkitd, "buildkitd");
+  await workspace.placeProgram(programs.buildctl, "buildctl");
+  const scripts = { "users.sh": usersScript, "room.sh": roomScript, "build.sh": buildScript, "relay.mjs": relayScript };
+  const files = { ...scripts, "buildkitd.toml": renderSettings(join(work, "run")) };
+  for (const [name, text] of Object.entries(files)) await writeReadable(join(control, name), text);
+  const folders = { control, result: join(work, "image"), secretFiles: await writeSecrets(control, run.secrets) };
+  const egress = await openEgress(join(control, "out.sock"), context.env, context.ports);
+  try {
+    const [program, args] = commandOf(way, workspace, await hiddenPaths(run), [
+      egress.socket,
+      String(relayPort),
+      ...run.argumentsOf(folders),
+    ]);
+    const ended = await runProcess(program, args, {
+      env: { PATH: systemPath },
+      cwd: "/",
+      holdInput: true,
+      maxOutputBytes: maxOutput,
+      signal: context.signal,
+      onLine: run.onLine,
+    });
+    return { ...ended, way, layout: folders.result, refused: egress.refused };
+  } finally {
+    await egress.close();
+  }
+}
+
+async function chooseWay({ env, signal }: Context): Promise<RoomWay> {
+  const tries: readonly (readonly [RoomWay, readonly string[]])[] =
+    process.geteuid?.() === 0
+      ? [["root", ["unshare", "--user", "true"]]]
+      : [
+          ["sudo", ["sudo", "-n", "unshare", "--user", "true"]],
+          ["user-namespace", ["unshare", "--user", "--map-auto", "--map-root-user", "true"]],
+        ];
+  if ((await findRuntime(env)) === undefined) {
+    throw new UserError("there is no runc on this machine, by which BuildKit runs a build's steps", {
+      code: "tool-missing",
+      wayOut: "Install it (Debian and Ubuntu: apt-get install runc; Docker brings one), or build on a hosted runner.",
+    });
+  }
+  const reasons: string[] = [];
+  for (const [way, [program = "", ...args]] of tries) {
+    const options = { env: { PATH: systemPath }, cwd: "/", signal, timeoutMs: 20_000 };
+    const tried = await runProcess(program, args, options).catch((error: unknown) => {
+      signal.throwIfAborted();
+      return { exitCode: -1, stderr: error instanceof Error ? error.message : String(error) };
+    });
+    if (tried.exitCode === 0) return way;
+    reasons.push(`${way}: ${tried.stderr.trim().split("\n").at(-1) || `exit code ${tried.exitCode}`}`);
+  }
+  throw new InfrastructureError(`BuildKit can't be kept apart from this machine (${reasons.join("; ")})`, {
+    code: "build-not-isolated",
+    safeToRetry: false,
+    wayOut:
+      "Build as root, as a user with passwordless sudo, or as one who may make user namespaces and has numbers in /etc/subuid and /etc/subgid (Debian and Ubuntu: apt-get install uidmap).",
+  });
+}
+
+function findRuntime(env: Context["env"]): Promise<string | undefined> {
+  return findInPath("runc", { ...env, PATH: systemPath });
+}
+
+/** From all numbers above those that machines give to people, services and containers, 65536 that are this folder's. */
+function firstUser(directory: string): number {
+  const block = createHash("sha256").update(directory).digest().readUInt32BE() % 30_000;
+  return 2_100_000_000 + block * 65_536;
+}
+
+function commandOf(
+  way: RoomWay,
+  workspace: Workspace,
+  hidden: readonly string[],
+  args: readonly string[],
+): [string, string[]] {
+  const { control, handover } = workspace;
+  const isNested = way === "user-namespace";
+  const apart = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child=KILL"];
+  const [program = "", ...start] = {
+    root: ["unshare", "--mount"],
+    sudo: ["sudo", "-n", "--", "unshare", "--mount"],
+    "user-namespace": ["unshare", "--user", "--map-auto", "--map-root-user", ...apart],
+  }[way];
+  const owner = `${process.geteuid?.() ?? 0}:${process.getegid?.() ?? 0}`;
+  return [
+    program,
+    [
+      ...start,
+      ...["--", "/bin/sh", join(control, "users.sh"), isNested ? "1" : "0", String(firstUser(control)), owner],
+      ...[process.execPath, control, handover, ...hidden, "--", ...args],
+    ],
+  ];
+}
+
+/** What is covered: homes, logins, the runner's folders; never what the room itself is in. */
+async function hiddenPaths({ workspace, context, hidden }: RoomRun): Promise<string[]> {
+  const { env } = context;
+  const paths = await realPaths([...secretPaths(env, env["HOME"] || homedir()), ...hidden]);
+  const outer = paths.filter((path) => !isInside(workspace.control, path));
+  // What lies in a covered folder is not there any more.
+  return outer.filter((path) => !outer.some((other) => other !== path && isInside(path, other)));
+}
+
+function renderSettings(run: string): string {
+  const cdi = "[cdi]\n  disabled = true\n";
+  const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
+  return `[otel]\n  socketPath = "${run}/otel.sock"\n${cdi}${workers}`;
+}
+
+async function writeSecrets(control: string, secrets: ReadonlyMap<string, string>): Promise<Map<string, string>> {
+  const folder = join(control, "secrets");
+  await mkdir(folder, { mode: 0o700 });
+  const files = new Map<string, string>();
+  for (const [id, value] of secrets) {
+    const file = join(folder, String(files.size));
+    await writeFile(file, value, { flag: "wx", mode: 0o400 });
+    files.set(id, file);
+  }
+  return files;
+}
+
+async function writeReadable(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { flag: "wx", mode: 0o644 });
+  await chmod(path, 0o644);
+}

@@ -1,0 +1,244 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "@goldenpath/foundation/errors";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { quoteLine } from "@goldenpath/foundation/text/log";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import type { FoundTool } from "../../../tools/find.ts";
+import { withPrivateTools } from "../../../tools/private.ts";
+import { describeTool } from "../../../tools/run-tool.ts";
+import { pushBuiltLayout } from "../../layouts/push-built.ts";
+import { copySource } from "../../source.ts";
+import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
+import type { DockerfilePlan } from "../dockerfile.ts";
+import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
+import { checkArguments } from "./arguments.ts";
+import { explainFailure } from "./explain.ts";
+import { type FetchedImage, openImageStore } from "./fetch.ts";
+import { type DockerfileText, findDockerfile } from "./find-file.ts";
+import { contextName, listUsed, requireOwnNames } from "./images.ts";
+import { type Judged, judgeUsed } from "./judge-images.ts";
+import { buildInRoom, proxyAddress, type RoomFolders, type RoomResult } from "./room.ts";
+import { type Dockerfile, readDockerfile } from "./stages.ts";
+import { DockerfileProblem } from "./words.ts";
+
+type Job = BuildJob<DockerfilePlan>;
+
+/** BuildKit, on this machine and for this build alone. */
+export const dockerfileRunner: StrategyRunner<DockerfilePlan> = {
+  run: (job) => withPrivateTools(["buildkitd", "buildctl"], job.context, (ready) => runDockerfile(job, ready)),
+  fetchSbom: () => Promise.resolve(undefined),
+  noSbom: "BuildKit made no SBOM",
+};
+
+async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {
+  const { plan, source, context, options } = job;
+  const { ports, env, signal } = context;
+  checkArguments(options);
+  const text = await findDockerfile(source, options.file, context);
+  const workspace = await openWorkspace({ repository: plan.repository, ports, env });
+  try {
+    const prepared = await asPlaced(text, () => prepareImages(job, text, workspace));
+    const copied = await copySource(source, workspace.app, signal);
+    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    const [buildkitd, buildctl] = await tools;
+    if (buildkitd === undefined || buildctl === undefined) throw new TypeError("two tools were asked for");
+    const ended = await runBuild(job, text, { ...prepared, workspace, buildkitd, buildctl });
+    const base = prepared.images.find(({ use }) => use === "base");
+    const digest = await pushBuiltLayout(ended.layout, {
+      repository: plan.repository,
+      tags: plan.tags,
+      client: job.client,
+      context,
+      ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
+    });
+    return { digest, tools: [buildkitd, buildctl].map(describeTool), notes: describe(job, prepared, ended) };
+  } finally {
+    await closeWorkspace(workspace, ports);
+  }
+}
+
+interface Prepared {
+  images: readonly FetchedImage[];
+  downloads: Judged["downloads"];
+  remarks: string[];
+}
+
+/** Rounds in which triggers of images name further ones. */
+const maxRounds = 10;
+
+/** Finds, judges and fetches what the build may use; triggers of what was fetched may name more. */
+async function prepareImages(job: Job, { content, file }: DockerfileText, workspace: Workspace): Promise<Prepared> {
+  const { plan, options, platform, context, client } = job;
+  const { target, buildArgs } = options;
+  const parsed = readDockerfile(content, { buildArgs, platform, target });
+  const remarks = readSyntax(parsed, file);
+  const store = await openImageStore(join(workspace.control, "images"), { client, context, platform });
+  const fetched = new Map<string, FetchedImage>();
+  for (let round = 0; round < maxRounds; round += 1) {
+    const used = listUsed(parsed, target, (name) => fetched.get(name)?.child.config.config?.OnBuild ?? undefined);
+    requireOwnNames(parsed, used.images);
+    const judged = judgeUsed(used, plan.dockerfile, file, context.now());
+    const missing = judged.images.filter(({ name }) => !fetched.has(name));
+    if (missing.length === 0) {
+      for (const { remark } of judged.images) if (remark !== undefined) remarks.push(remark);
+      for (const remark of remarks) context.ports.log.notice(remark);
+      return { images: [...fetched.values()], downloads: judged.downloads, remarks };
+    }
+    for (const image of missing) fetched.set(image.name, await store.fetch(image));
+  }
+  throw new DockerfileProblem("triggers of its images name ever more images", 0);
+}
+
+/**
+ * A frontend is a program that decides what a Dockerfile means. Docker's own are versions of BuildKit's: that one, in
+ * the lock, is taken, and any other is refused.
+ */
+function readSyntax({ syntax }: Dockerfile, file: string): string[] {
+  if (syntax === undefined) return [];
+  const { name, line } = syntax;
+  if (
+    !/^(?:(?:registry-1\.|index\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/.test(
+      name,
+    )
+  )
+    throw new DockerfileProblem(`'# syntax=${name}': only docker/dockerfile is a syntax that is known`, line);
+  return [`${file}:${line}: BuildKit's own frontend builds it, and not the image ${name}`];
+}
+
+/** What the reader says of a line → an error at that line. */
+async function asPlaced<T>({ file }: DockerfileText, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof DockerfileProblem)) throw error;
+    const { message, line } = error;
+    throw new UserError(`${line === 0 ? file : `${file}:${line}`}: ${message}`, {
+      code: "dockerfile-invalid",
+      wayOut: "What a build uses is found before it runs: write it out plainly.",
+      places: [{ file, ...(line === 0 ? {} : { line }), message }],
+    });
+  }
+}
+
+interface Room extends Prepared {
+  workspace: Workspace;
+  buildkitd: FoundTool;
+  buildctl: FoundTool;
+}
+
+/** How much of the output is kept for messages, in lines. */
+const keptLines = 2000;
+
+async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<RoomResult> {
+  const { options, source, context } = job;
+  const { workspace, buildkitd, buildctl } = room;
+  const folder = join(workspace.control, "dockerfile");
+  await mkdir(folder);
+  await writeFile(join(folder, text.name), text.bytes);
+  if (text.ignore !== undefined) await writeFile(join(folder, `${text.name}.dockerignore`), text.ignore);
+  const policy = join(workspace.control, "sources.json");
+  await writeFile(policy, stringifyJson(renderSourcePolicy(room.downloads)));
+  const secrets = new Map([...options.secrets].map(([id, { value }]) => [id, value]));
+  const hide = createRedactor([...secrets.values()]);
+  const lines: string[] = [];
+  const ended = await context.ports.group("buildkit build", () =>
+    buildInRoom({
+      workspace,
+      context,
+      programs: { buildkitd: buildkitd.path, buildctl: buildctl.path },
+      secrets,
+      hidden: [source.directory],
+      argumentsOf: (folders) => renderArguments(job, text, room, { ...folders, policy, folder }),
+      onLine(line) {
+        const shown = quoteLine(hide(line));
+        context.ports.log.info(shown);
+        lines.push(shown.slice(2));
+        if (lines.length > keptLines) lines.shift();
+      },
+    }),
+  );
+  if (ended.exitCode !== 0) throw explainFailure({ exitCode: ended.exitCode, lines, file: text.file });
+  return ended;
+}
+
+/** 1980-01-01T00:00:01Z, as buildpacks have it, unless the caller says another time: the same files are the same image. */
+const epoch = "315532801";
+
+function renderArguments(
+  { plan, options, labels }: Job,
+  { name }: DockerfileText,
+  { images, workspace }: Room,
+  { result, control, secretFiles, policy, folder }: RoomFolders & { policy: string; folder: string },
+): string[] {
+  const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map((each) => [each, proxyAddress]);
+  const args = {
+    SOURCE_DATE_EPOCH: epoch,
+    ...options.buildArgs,
+    ...Object.fromEntries(proxies),
+    NO_PROXY: "localhost,127.0.0.1,::1",
+  };
+  const settings: Record<string, string> = {
+    filename: name,
+    // Whatever the file's first line says: only BuildKit's own frontend.
+    cmdline: "dockerfile.v0",
+    "attest:provenance": "mode=max,version=v1",
+    ...(options.target === undefined ? {} : { target: options.target }),
+    ...Object.fromEntries(Object.entries(labels).map(([key, value]) => [`label:${key}`, value])),
+    ...Object.fromEntries(Object.entries(args).map(([key, value]) => [`build-arg:${key}`, value])),
+    ...Object.fromEntries(
+      images.map((image) => [`context:${contextName(image.name)}`, `oci-layout://images@${image.child.digest}`]),
+    ),
+  };
+  return [
+    ...["--progress=plain", "--frontend=dockerfile.v0"],
+    ...[`--local=context=${workspace.app}`, `--local=dockerfile=${folder}`],
+    `--oci-layout=images=${join(control, "images")}`,
+    `--source-policy-file=${policy}`,
+    ...Object.entries(settings).map(([key, value]) => `--opt=${key}=${value}`),
+    ...[...secretFiles].map(([id, file]) => `--secret=id=${id},src=${file}`),
+    `--output=type=oci,tar=false,dest=${result},rewrite-timestamp=true,name=${formatReference(plan.tags[0])}`,
+  ];
+}
+
+/**
+ * BuildKit's own list of what it may fetch, the last rule that fits deciding: the application, the images that were
+ * fetched for it, and URLs with the checksum that was judged.
+ */
+export function renderSourcePolicy(downloads: Judged["downloads"]): object {
+  const allow = (identifier: string, constraints: object[] = []) => ({
+    action: "ALLOW",
+    selector: { identifier, ...(constraints.length === 0 ? {} : { constraints }) },
+  });
+  return {
+    version: 1,
+    rules: [
+      { action: "DENY", selector: { identifier: "*" } },
+      ...["local://context", "local://dockerfile", "oci-layout://*"].map((each) => allow(each)),
+      ...downloads.map(({ url, checksum }) =>
+        allow(url, [{ key: "http.checksum", value: checksum, condition: "EQUAL" }]),
+      ),
+    ],
+  };
+}
+
+/** Whatever a step prints of a secret is not shown, and is in no message. */
+export function createRedactor(secrets: readonly string[]): (line: string) => string {
+  const parts = secrets.flatMap((secret) => [secret, ...secret.split(/\r?\n/)]).filter((part) => part.trim() !== "");
+  const longestFirst = [...new Set(parts)].sort((one, other) => other.length - one.length);
+  return (line) => longestFirst.reduce((text, part) => text.replaceAll(part, "***"), line);
+}
+
+function describe({ plan, options }: Job, { images, remarks }: Prepared, { way, refused }: RoomResult): string[] {
+  const hosts = [...refused].slice(0, 10);
+  return [
+    "buildEnvironment: host",
+    `built by BuildKit in namespaces of its own (by ${way}), its users nobody's on the machine`,
+    `builder ${plan.builder.name}: ${images.map(({ name, use, resolved }) => `${use === "base" ? "on " : "with "}${name} (${resolved.digest})`).join(", ") || "no image"}`,
+    ...(options.secrets.size === 0
+      ? []
+      : [`secrets that steps could mount: ${[...options.secrets.keys()].join(", ")}`]),
+    ...remarks,
+    ...(hosts.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${hosts.join(", ")}`]),
+  ];
+}

@@ -1,0 +1,100 @@
+/**
+ * Makes the users and the view of a BuildKit of one build: it runs as root (or as the root of a user namespace), in a
+ * mount namespace of its own, and takes BuildKit to a user namespace whose numbers are nobody's on this machine. POSIX
+ * shell with util-linux's programs, since nothing else that is on every runner can do so.
+ *
+ * Arguments: NESTED(0|1) BASE (the first of 65536 numbers) OWNER (`uid:gid`, who gets the result) NODE CONTROL (the
+ * folder with all that is read) WORK (the folder with all that is written), folders to cover, `--`, what {@link
+ * roomScript} gets. Standard input is a lifeline: when it ends, so does the room.
+ */
+export const usersScript = `set -eu
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+umask 022
+nested=$1 base=$2 owner=$3 node=$4 control=$5 work=$6
+shift 6
+mount --make-rprivate /
+: >"$control/node"
+mount --bind "$node" "$control/node"
+while [ "$1" != -- ]; do
+  mount -t tmpfs -o mode=755,nosuid,nodev,size=64k tmpfs "$1"
+  shift
+done
+shift
+if [ "$nested" = 1 ]; then
+  code=0
+  /bin/sh "$control/room.sh" "$control" "$work" "$@" || code=$?
+  rm -rf "$work/state" "$work/run"
+  exit "$code"
+fi
+trap '' TERM
+chown -R "$base:$base" "$work" "$control/secrets"
+own=$(readlink /proc/self/ns/user)
+mkfifo -m 600 "$control/mapped"
+# The capabilities of the new namespace are kept until it knows who root is.
+unshare --user --keep-caps -- /bin/sh -c 'read -r _ <"$1"; shift; exec "$@"' sh "$control/mapped" \\
+  setpriv --reuid=0 --regid=0 --clear-groups --inh-caps=-all --ambient-caps=-all \\
+  unshare --mount --pid --net --ipc --uts --fork --kill-child=KILL -- \\
+  /bin/sh "$control/room.sh" "$control" "$work" "$@" <&0 &
+child=$!
+while [ "$(readlink "/proc/$child/ns/user")" = "$own" ]; do sleep 0.01; done
+echo "0 $base 65536" >"/proc/$child/uid_map"
+echo "0 $base 65536" >"/proc/$child/gid_map"
+chown "$base:$base" "$control/mapped"
+echo go >"$control/mapped"
+code=0
+wait "$child" || code=$?
+rm -rf "$control/secrets" "$work/state" "$work/run"
+chown -R -h "$owner" "$work"
+exit "$code"
+`;
+
+/**
+ * The first process of the room, which stays: when it ends, the kernel ends everything in there. Arguments: CONTROL
+ * WORK SOCKET PORT, and buildctl's.
+ */
+export const roomScript = `set -eu
+umask 022
+control=$1 work=$2 socket=$3 port=$4
+shift 4
+mount --make-rprivate /
+mount -t proc -o nosuid,nodev,noexec proc /proc
+if command -v ip >/dev/null; then ip link set lo up; else
+  perl -MSocket -e 'socket(my $s, AF_INET, SOCK_DGRAM, 0) or die; ioctl($s, 0x8914, pack("a16 s x14", "lo", 0x49)) or die "lo: $!"'
+fi
+export HOME="$work/run" XDG_RUNTIME_DIR="$work/run" TMPDIR="$work/run" DOCKER_CONFIG="$work/run"
+export BUILDKIT_HOST="unix://$work/run/buildkit.sock"
+trap 'exit 143' TERM
+exec 3<&0
+"$control/node" "$control/relay.mjs" "$socket" "$port" /bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &
+child=$!
+(
+  while read -r _ <&3; do :; done
+  kill -TERM 1
+) &
+code=0
+wait "$child" || code=$?
+exit "$code"
+`;
+
+/** What a room ends with that had no BuildKit. */
+export const noBuildKit = 125;
+
+/** BuildKit, and one build by it. Arguments: CONTROL WORK, and buildctl's. */
+export const buildScript = `set -eu
+control=$1 work=$2
+shift 2
+"$control/buildkitd" --config "$control/buildkitd.toml" --root "$work/state" --addr "$BUILDKIT_HOST" \\
+  --rootless --oci-worker-net=host >"$work/run/buildkitd.log" 2>&1 &
+daemon=$!
+tries=0
+until "$control/buildctl" debug workers >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  if [ "$tries" -gt 300 ] || ! kill -0 "$daemon" 2>/dev/null; then
+    tail -n 20 "$work/run/buildkitd.log" >&2
+    exit ${noBuildKit}
+  fi
+  sleep 0.05
+done
+exec "$control/buildctl" build "$@"
+`;

@@ -317,4 +317,18 @@ describe("a layout that is pushed", () => {
     });
     expect(await pushBuiltLayout(path, stand.target({ base }))).toBe(root.digest);
   });
+
+  it("is refused where it stands on something else than the base, and where it ends before it", async () => {
+    const base = await stand.pushBase();
+    for (const change of [{}, { manifest: { layers: [] }, config: { rootfs: { type: "layers", diff_ids: [] } } }]) {
+      const to = stand.target({ base });
+      await expect(pushBuiltLayout(await stand.writeFolder(layout(change).files), to)).rejects.toMatchObject({
+        name: "PolicyViolation",
+        code: "base-not-used",
+        rule: "base.approved",
+        message: expect.stringContaining("its layer 1 is"),
+      });
+      await expectNothing(to);
+    }
+  });
 });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { InfrastructureError, PolicyViolation } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
@@ -13,6 +14,11 @@ import { type LayoutLimits, openStorage } from "./storage.ts";
 /** Blobs that are pushed at the same time: more only makes a registry's other clients wait. */
 const concurrency = 3;
 
+export interface BuiltBase {
+  repository: Repository;
+  image: Pick<ChildFacts, "manifest" | "config">;
+}
+
 export interface PushOptions {
   /** Where it goes, and at least one tag for it, all of one repository. */
   repository: Repository;
@@ -20,10 +26,12 @@ export interface PushOptions {
   client: Pick<RegistryClient, "pushBlob" | "copyBlob" | "pushManifest">;
   context: Pick<Context, "ports" | "signal" | "temporaryDirectory">;
   /**
-   * The base, where it is known: its layers are brought from its repository, as they are there, and not from what the
-   * build left.
+   * The base that the image has to stand on, where that is known before: by its layers, each of which is brought from
+   * its repository, as it is there, where the image has it so.
    */
-  base?: { repository: Repository; image: Pick<ChildFacts, "manifest" | "config"> };
+  base?: BuiltBase | undefined;
+  /** What the build says that it left, where it says so. */
+  expected?: Digest | undefined;
   limits?: LayoutLimits;
 }
 
@@ -32,7 +40,8 @@ export interface PushOptions {
  * left is read strictly, as a whole and before anything is pushed; the manifest with the tags goes last, so that
  * nothing half pushed has a name.
  * @returns the digest of the image or index, which is the one in the layout
- * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`, and what the client throws
+ * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`, and what the client throws;
+ *   PolicyViolation of the rule `base.approved`
  */
 export async function pushBuiltLayout(path: string, options: PushOptions): Promise<Digest> {
   const storage = await openStorage(path, options.limits);
@@ -68,8 +77,42 @@ function baseLayers({ base }: PushOptions) {
   });
 }
 
-async function push({ manifests, blobs }: ReadyImage, options: PushOptions): Promise<Digest> {
+/** What the build was told to build on is one thing, and what it built on another: layers tell. */
+function requireBase({ configs }: ReadyImage, { base }: PushOptions): void {
+  if (base === undefined) return;
+  const expected = base.image.config.rootfs.diff_ids;
+  for (const { rootfs } of configs) {
+    const at = expected.findIndex((diffId, index) => rootfs.diff_ids[index] !== diffId);
+    if (at === -1) continue;
+    throw new PolicyViolation(
+      `the image that the build left does not stand on ${formatRepository(base.repository)}: its layer ${at + 1} is ${rootfs.diff_ids[at] ?? "missing"}, and the base's is ${expected[at]}`,
+      {
+        code: "base-not-used",
+        rule: "base.approved",
+        wayOut: "Find out what in the build chose another base: a setting that beats the command line's, or a plugin.",
+      },
+    );
+  }
+}
+
+function differs(expected: Digest, actual: Digest): InfrastructureError {
+  return new InfrastructureError(
+    `the build says that its image is ${expected}, and the one that it left is ${actual}`,
+    {
+      code: "built-image-invalid",
+      safeToRetry: false,
+      wayOut: "Find out what in the build changed the image after it was made.",
+    },
+  );
+}
+
+async function push(image: ReadyImage, options: PushOptions): Promise<Digest> {
+  const { manifests, blobs } = image;
   const { repository, tags, client, context, base } = options;
+  requireBase(image, options);
+  const root = manifests.at(-1);
+  if (root === undefined) throw new TypeError("an image has a manifest");
+  if (options.expected !== undefined && options.expected !== root.digest) throw differs(options.expected, root.digest);
   const amount = blobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   const task = context.ports.progress.start(`pushing to ${formatRepository(repository)}`, { amount, unit: "bytes" });
   try {
@@ -80,8 +123,6 @@ async function push({ manifests, blobs }: ReadyImage, options: PushOptions): Pro
       else throw new TypeError(`nobody has ${descriptor.digest}`);
       task.advance(descriptor.size);
     });
-    const root = manifests.at(-1);
-    if (root === undefined) throw new TypeError("an image has a manifest");
     for (const { bytes, mediaType, digest } of manifests)
       await client.pushManifest(repository, bytes, mediaType, digest);
     for (const { tag } of tags) await client.pushManifest(repository, root.bytes, root.mediaType, tag);

@@ -33,8 +33,8 @@ export async function readDockerArchive(
 ): Promise<ReadyImage> {
   const { configPath, layerPaths } = await readList(storage);
   const configBytes = await storage.read(configPath, maxConfigBytes);
-  const { rootfs } = parseImageConfig(configBytes, `in ${storage.where}`);
-  const diffIds = rootfs.diff_ids;
+  const imageConfig = parseImageConfig(configBytes, `in ${storage.where}`);
+  const diffIds = imageConfig.rootfs.diff_ids;
   if (diffIds.length !== layerPaths.length)
     throw invalidImage(storage.where, `it has ${layerPaths.length} layers and ${diffIds.length} diffIDs`);
   const layers = new Map<Digest, ReadyBlob>();
@@ -56,6 +56,7 @@ export async function readDockerArchive(
   );
   return {
     manifests: [parseManifest(manifest, ociManifest, `of ${storage.where}`)],
+    configs: [imageConfig],
     blobs: [{ descriptor: config, open: () => configBytes }, ...layers.values()],
   };
 }

@@ -3,6 +3,7 @@ import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/r
 import { findLayerType } from "@goldenpath/registry-client/oci/layer-types";
 import {
   type Descriptor,
+  type ImageConfig,
   isAttestation,
   isRunnable,
   type Manifest,
@@ -18,6 +19,8 @@ import { invalidImage, type Storage } from "./storage.ts";
 export interface ReadyImage {
   /** In the order of pushing: what an index names before the index, and the root last. */
   manifests: [...children: Manifest[], root: Manifest];
+  /** Of each image in it that runs. */
+  configs: ImageConfig[];
   /** Each once. `open` gives the bytes from the beginning, each time that it is called. */
   blobs: ReadyBlob[];
 }
@@ -40,7 +43,7 @@ const maxLayers = 2_000;
  * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`
  */
 export async function readLayout(storage: Storage, isThere: (digest: Digest) => boolean): Promise<ReadyImage> {
-  const reading: Reading = { storage, isThere, blobs: new Map(), bytes: 0 };
+  const reading: Reading = { storage, isThere, blobs: new Map(), configs: [], bytes: 0 };
   const root = await readManifest(reading, await findRoot(storage));
   const children: Manifest[] = [];
   if (root.kind === "image") await collectImage(reading, root);
@@ -53,13 +56,14 @@ export async function readLayout(storage: Storage, isThere: (digest: Digest) => 
       children.push(child);
     }
   }
-  return { manifests: [...children, root], blobs: [...reading.blobs.values()] };
+  return { manifests: [...children, root], configs: reading.configs, blobs: [...reading.blobs.values()] };
 }
 
 interface Reading {
   storage: Storage;
   isThere(digest: Digest): boolean;
   blobs: Map<Digest, ReadyBlob>;
+  configs: ImageConfig[];
   /** Of manifests and configs. */
   bytes: number;
 }
@@ -113,7 +117,9 @@ async function collectImage(reading: Reading, image: Manifest, isAside = false):
     throw invalid(reading, `${image.digest} says that it is of no platform, and is not an attestation`);
   const bytes = await readBlob(reading, config, maxConfigBytes);
   if (!isAside) {
-    const { rootfs } = parseImageConfig(bytes, `of ${image.digest} in ${reading.storage.where}`);
+    const parsed = parseImageConfig(bytes, `of ${image.digest} in ${reading.storage.where}`);
+    const { rootfs } = parsed;
+    reading.configs.push(parsed);
     if (rootfs.diff_ids.length !== layers.length)
       throw invalid(reading, `${image.digest} has ${layers.length} layers and ${rootfs.diff_ids.length} diffIDs`);
     for (const { mediaType, digest, urls } of layers) {

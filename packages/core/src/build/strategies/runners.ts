@@ -1,12 +1,15 @@
 import { buildpacksRunner } from "./buildpacks/run.ts";
 import { dockerfileRunner } from "./dockerfile/run.ts";
 import type { StrategyName } from "./find.ts";
+import { jibRunner } from "./jib/run.ts";
 import type { StrategyRunner } from "./runner.ts";
 
 /**
  * What builds, by strategy. The build's verb alone loads this: whoever judges an image has no code in it that could
  * make one.
  */
-export const runners = { buildpacks: buildpacksRunner, dockerfile: dockerfileRunner } satisfies Readonly<
-  Record<StrategyName, StrategyRunner>
->;
+export const runners = {
+  buildpacks: buildpacksRunner,
+  jib: jibRunner,
+  dockerfile: dockerfileRunner,
+} satisfies Readonly<Record<StrategyName, StrategyRunner>>;

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { findBuildTool, renderCommand } from "./command.ts";
+
+describe("what an application is built with", () => {
+  it.each([
+    ["nothing, without either's files", ["package.json", "mvnw"], undefined],
+    ["nothing, by names that only look alike", ["pom.xml.bak", "my-build.gradle", "POM.XML"], undefined],
+    ["Maven", ["pom.xml"], { name: "maven", wrapper: undefined }],
+    ["Maven by its wrapper", ["mvnw", "pom.xml"], { name: "maven", wrapper: "mvnw" }],
+    ["Maven, where it has both", ["build.gradle", "gradlew", "pom.xml"], { name: "maven", wrapper: undefined }],
+    ["Gradle by its wrapper", ["build.gradle.kts", "gradlew"], { name: "gradle", wrapper: "gradlew" }],
+    ["Gradle, of modules alone", ["settings.gradle"], { name: "gradle", wrapper: undefined }],
+  ])("is %s", (_what, files, tool) => {
+    expect(findBuildTool(files)).toEqual(tool);
+  });
+});
+
+describe("the command", () => {
+  const properties = { "jib.from.image": "tar:///a b/base.tar", x: "$(id)" };
+
+  it("is Maven's, by its program or by a wrapper that need not be executable", () => {
+    const command = renderCommand({ name: "maven", wrapper: undefined }, { goals: ["package"], properties });
+    expect(command[0]).toBe("mvn");
+    expect(command).toEqual(expect.arrayContaining(["--batch-mode", "-DskipTests=true", "-Dx=$(id)"]));
+    expect(command.slice(-2)).toEqual(["-Dx=$(id)", "package"]);
+    expect(renderCommand({ name: "maven", wrapper: "mvnw" }, { goals: [], properties: {} }).slice(0, 3)).toEqual([
+      "sh",
+      "./mvnw",
+      "--batch-mode",
+    ]);
+  });
+
+  it("is Gradle's, without what only Maven knows", () => {
+    const command = renderCommand({ name: "gradle", wrapper: "gradlew" }, { goals: ["jibBuildTar"], properties });
+    expect(command).toEqual([
+      ...["sh", "./gradlew", "--no-daemon", "--console=plain"],
+      ...["-Djib.from.image=tar:///a b/base.tar", "-Dx=$(id)", "jibBuildTar"],
+    ]);
+  });
+
+  it("has what the caller sets, and not what it is by default", () => {
+    const command = renderCommand(
+      { name: "maven", wrapper: undefined },
+      { goals: [], properties: { skipTests: "no" } },
+    );
+    expect(command.filter((each) => each.startsWith("-DskipTests"))).toEqual(["-DskipTests=no"]);
+  });
+});

@@ -1,0 +1,57 @@
+/** Maven or Gradle, by the wrapper that the application brings, or the one that the machine has. */
+export interface BuildTool {
+  name: "maven" | "gradle";
+  /** The script in the application's top folder that brings the version which the application wants. */
+  wrapper: string | undefined;
+}
+
+const wrappers = { maven: "mvnw", gradle: "gradlew" } as const;
+const programs = { maven: "mvn", gradle: "gradle" } as const;
+const descriptions: readonly { file: RegExp; name: BuildTool["name"] }[] = [
+  { file: /^pom\.xml$/, name: "maven" },
+  { file: /^build\.gradle(?:\.kts)?$/, name: "gradle" },
+  { file: /^settings\.gradle(?:\.kts)?$/, name: "gradle" },
+];
+
+/** Names in an application's top folder → what it is built with: Maven where it has both. */
+export function findBuildTool(files: readonly string[]): BuildTool | undefined {
+  const found = descriptions.find(({ file }) => files.some((name) => file.test(name)));
+  if (found === undefined) return undefined;
+  const wrapper = wrappers[found.name];
+  return { name: found.name, wrapper: files.includes(wrapper) ? wrapper : undefined };
+}
+
+/** Settings by their names, as `-DNAME=VALUE`. */
+export type Properties = Readonly<Record<string, string>>;
+
+interface JavaCommand {
+  /** Maven's goals and phases, or Gradle's tasks. */
+  goals: readonly string[];
+  properties: Properties;
+}
+
+/**
+ * What Maven or Gradle is called with: no questions, no colours, no bars; and no tests, since an image is what is
+ * wanted.
+ */
+export function renderCommand(tool: BuildTool, { goals, properties }: JavaCommand): [string, ...string[]] {
+  // A wrapper need not be executable in a checkout that Windows made.
+  const program: [string, ...string[]] =
+    tool.wrapper === undefined ? [programs[tool.name]] : ["sh", `./${tool.wrapper}`];
+  const flags = tool.name === "maven" ? mavenFlags : gradleFlags;
+  const settings = { ...(tool.name === "maven" ? mavenProperties : {}), ...properties };
+  const given = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
+  return [...program, ...flags, ...given, ...goals];
+}
+
+const mavenFlags = ["--batch-mode", "--no-transfer-progress"];
+const mavenProperties: Properties = {
+  skipTests: "true",
+  "style.color": "never",
+  // Where the way out is a proxy, Java's own settings name it: Maven 3.9 reads them only when it is told to.
+  "aether.connector.http.useSystemProperties": "true",
+  // Archives have the time at which they were made, unless they are told one. The first that a zip archive can have.
+  "project.build.outputTimestamp": "1980-01-01T00:00:02Z",
+};
+/** A daemon would be ended with the room, and could serve no second build. */
+const gradleFlags = ["--no-daemon", "--console=plain"];

@@ -1,0 +1,91 @@
+import { InfrastructureError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import type { BuildTool } from "./command.ts";
+
+/** How many lines of the output a message repeats. */
+const shownLines = 20;
+const maxPlaces = 20;
+
+/** Compilers' and build tools' ways to name a place: file, line and message. */
+const placePatterns: readonly RegExp[] = [
+  // Maven, of javac and of Kotlin's compiler.
+  /^\[ERROR\] (?:file:\/\/)?(?<file>\/\S.*?):\[(?<line>\d+),\d+\] (?:error: )?(?<message>.+)$/,
+  // javac itself, as Gradle shows it.
+  /^(?<file>\/\S.*?):(?<line>\d+): error: (?<message>.+)$/,
+  // Kotlin's compiler under Gradle.
+  /^e: (?:file:\/\/)?(?<file>\/\S.*?):(?<line>\d+):\d+:? (?<message>.+)$/,
+  // A POM that can't be read.
+  /^\[(?:FATAL|ERROR)\] (?<message>Non-parseable POM (?<file>\/\S.*?): .+?) @ line (?<line>\d+), column \d+.*$/,
+  // A build script of Gradle.
+  /^(?:Build|Settings) file '(?<file>\/.+?)' line: (?<line>\d+)()$/,
+];
+
+const unreachable =
+  /Could not transfer (?:artifact|metadata)|Connection (?:refused|reset|timed out)|UnknownHostException|Could not GET '|Received fatal alert|PKIX path building failed/;
+const noTool =
+  /(?:exec: )?(?:mvn|gradle): (?:not found|No such file)|JAVA_HOME (?:environment variable|is not set)|no 'java' command/;
+const oldJava =
+  /(?:release version|invalid (?:target|source) release:?|invalid source release) ?\d*|class file version|Unsupported class file major version/;
+
+export interface FailedBuild {
+  tool: BuildTool;
+  exitCode: number;
+  /** The end of its output, clean. */
+  lines: readonly string[];
+  /** Where the application was built. */
+  directory: string;
+  /** The application's folder from the checkout's root; empty for the root itself. */
+  folder: string;
+}
+
+/**
+ * Maven or Gradle ended with another code than 0 → the error to throw, with the lines of the application that it is
+ * about. Output is the build's own word: what is read out of it is only shown.
+ */
+export function explainJavaFailure(failed: FailedBuild): UserError | InfrastructureError {
+  const name = failed.tool.name === "maven" ? "Maven" : "Gradle";
+  const places = findPlaces(failed);
+  const cause = failed.lines.filter((line) => !noise.test(line)).slice(-shownLines);
+  const tail = cause.length === 0 ? "" : `:\n${cause.join("\n")}`;
+  const text = failed.lines.join("\n");
+  if (failed.exitCode === 127 || noTool.test(text)) {
+    return new UserError(
+      `${name} can't be run: the application has no wrapper that works, or there is no Java${tail}`,
+      {
+        code: "java-tool-missing",
+        wayOut: `Add the wrapper (${failed.tool.name === "maven" ? "mvnw" : "gradlew"}) to the application, and set up Java in a step before (actions/setup-java).`,
+      },
+    );
+  }
+  const told = places.map(({ file, line, message }) => `  ${file}:${line ?? ""} ${message}`);
+  if (places.length === 0 && unreachable.test(text)) {
+    return new InfrastructureError(`${name} could not download what the build needs${tail}`, {
+      code: "java-dependencies-unreachable",
+      wayOut:
+        "Check that the build gets to its repositories; a mirror is named by a settings.xml in the application or in the secret maven-settings.",
+    });
+  }
+  const hint = oldJava.test(text) ? " The build wants another version of Java: set it up in a step before." : "";
+  return new UserError(`${name} could not build the application${told.length === 0 ? tail : `:\n${told.join("\n")}`}`, {
+    code: "java-build-failed",
+    places,
+    wayOut: `The whole output is in the log above.${hint}`,
+  });
+}
+
+/** What Maven says after each failure, and stacks. */
+const noise =
+  /^\s*$|^\s+at |^\[(?:ERROR|INFO)\]\s*$|\[Help \d+\]|For more information about the errors|Re-run Maven|To see the full stack trace|cwiki\.apache\.org|^\[INFO\] -+$/;
+
+function findPlaces({ lines, directory, folder }: FailedBuild): SourcePlace[] {
+  const places = new Map<string, SourcePlace>();
+  for (const line of lines) {
+    const found = placePatterns.map((pattern) => pattern.exec(line)?.groups).find((groups) => groups !== undefined);
+    const path = found?.["file"];
+    if (found === undefined || path?.startsWith(`${directory}/`) !== true) continue;
+    const file = [folder, path.slice(directory.length + 1)].filter((part) => part !== "").join("/");
+    const place = { file, line: Number(found["line"]), message: found["message"] ?? "this is where the build failed" };
+    places.set(JSON.stringify(place), place);
+    if (places.size >= maxPlaces) break;
+  }
+  return [...places.values()];
+}

@@ -1,0 +1,150 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { describeError, UserError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import { quoteLine } from "@goldenpath/foundation/text/log";
+import { selectBuildEnvironment } from "../environment.ts";
+import { describeIsolation, keepApart } from "../isolation.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { copySource } from "../source.ts";
+import type { BuildJob } from "../strategies/runner.ts";
+import { openWorkspace, type Workspace } from "../workspace.ts";
+import { type BuildTool, type Properties, renderCommand } from "./command.ts";
+import { explainJavaFailure } from "./explain.ts";
+
+/** Secrets that a build by Maven or Gradle takes, each by the file that it becomes in the build's home. */
+const secretFiles: Readonly<Record<string, string>> = {
+  "maven-settings": ".m2/settings.xml",
+  "gradle-properties": ".gradle/gradle.properties",
+};
+
+/** How much of the output is kept for messages, in lines. */
+const keptLines = 400;
+/** A build may print a lot; a log of this size is something gone wrong. */
+const maxOutput = 256 * 1024 * 1024;
+
+/** Where an application is built by Maven or Gradle. */
+export interface JavaRoom {
+  workspace: Workspace;
+  /**
+   * Runs it to its end, with its output in the log.
+   * @throws UserError `java-build-failed`, `java-tool-missing`; InfrastructureError `java-dependencies-unreachable`
+   */
+  run(tool: BuildTool, command: { goals: readonly string[]; properties: Properties }): Promise<void>;
+  /** Each a sentence of the result. */
+  notes: string[];
+}
+
+/**
+ * A copy of the application in a workspace, and a sandbox around whatever runs there: Maven, Gradle, their plugins and
+ * extensions are strangers' code. It has no login, and nothing of the job but what {@link selectBuildEnvironment}
+ * lets pass, the user's variables and the secrets that are given for it.
+ */
+export async function withJavaRoom<T>(job: BuildJob, body: (room: JavaRoom) => Promise<T>): Promise<T> {
+  const { plan, source, context } = job;
+  const { ports, env, signal } = context;
+  requireKnownSecrets(job);
+  const workspace = await openWorkspace({ repository: plan.repository, ports, env });
+  let sandbox: Sandbox | undefined;
+  try {
+    const copied = await copySource(source, workspace.app, signal);
+    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    for (const [id, file] of Object.entries(secretFiles)) {
+      const secret = job.options.secrets.get(id);
+      if (secret === undefined) continue;
+      await mkdir(dirname(join(workspace.home, file)), { recursive: true });
+      await writeFile(join(workspace.home, file), secret.value, { mode: 0o600 });
+    }
+    sandbox = await keepApart(workspace, plan, source, context);
+    await workspace.handOver(sandbox === undefined ? workspace.user : workspace.builder);
+    const apart = sandbox;
+    return await body({
+      workspace,
+      run: (tool, command) => runTool(job, workspace, apart, tool, command),
+      notes: [
+        ...describeIsolation(sandbox),
+        ...(workspace.isUsualPath
+          ? []
+          : ["built beside another build of this repository: paths inside of the image may differ from a rebuild's"]),
+      ],
+    });
+  } finally {
+    await sandbox?.close();
+    // What is left behind is removed by the next build of this repository; the outcome of this one stands.
+    await workspace
+      .remove()
+      .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
+  }
+}
+
+function requireKnownSecrets({ options: { secrets }, plan }: BuildJob): void {
+  const unknown = [...secrets.keys()].find((id) => !Object.hasOwn(secretFiles, id));
+  if (unknown === undefined) return;
+  throw new UserError(
+    `input 'secrets' has '${unknown}', and strategy '${plan.strategy.strategy}' takes ${Object.keys(secretFiles).join(" and ")}`,
+    { code: "input-invalid", wayOut: "Give the build's repositories and their logins as one of these files." },
+  );
+}
+
+async function runTool(
+  job: BuildJob,
+  workspace: Workspace,
+  sandbox: Sandbox | undefined,
+  tool: BuildTool,
+  { goals, properties }: { goals: readonly string[]; properties: Properties },
+): Promise<void> {
+  const { source, context } = job;
+  const lines: string[] = [];
+  const options = {
+    env: toolEnvironment(job, workspace, sandbox),
+    cwd: workspace.app,
+    signal: context.signal,
+    maxOutputBytes: maxOutput,
+    onLine: (line: string) => {
+      const quoted = quoteLine(line);
+      context.ports.log.info(quoted);
+      lines.push(quoted.slice(2));
+      if (lines.length > keptLines) lines.shift();
+    },
+  };
+  // A Java that the job's environment names and the room does not show would be in the way of the one that it does.
+  const script = 'umask 022; [ -x "$JAVA_HOME/bin/java" ] || unset JAVA_HOME; exec "$@"';
+  const command = ["-c", script, "sh", ...renderCommand(tool, { goals, properties })];
+  const { dropsTo } = workspace;
+  const { exitCode } = await context.ports.group(`${tool.name} ${goals.join(" ")}`, () =>
+    sandbox === undefined
+      ? runProcess("/bin/sh", command, {
+          ...options,
+          ...(dropsTo === undefined ? {} : { uid: dropsTo.uid, gid: dropsTo.gid }),
+        })
+      : sandbox.run(["/bin/sh", ...command], options),
+  );
+  if (exitCode === 0) return;
+  const root = context.checkout ?? context.workingDirectory;
+  const folder = relative(root, source.directory);
+  throw explainJavaFailure({
+    ...{ tool, exitCode, lines, directory: workspace.app },
+    folder: folder.startsWith("..") ? "" : folder,
+  });
+}
+
+/** Without any login. What the user gives for Java comes on top of what leads Java to the way out, and to its home. */
+function toolEnvironment(job: BuildJob, workspace: Workspace, sandbox: Sandbox | undefined): Record<string, string> {
+  const { env } = job.context;
+  const own = { ...job.source.project.env, ...job.variables };
+  const { process, platform } = selectBuildEnvironment(env, own, sandbox !== undefined);
+  const java = [
+    sandbox?.variables["JAVA_TOOL_OPTIONS"],
+    // By itself Java takes its user's entry in the system's list, which need not have one.
+    `-Duser.home=${workspace.home}`,
+    own["JAVA_TOOL_OPTIONS"],
+  ];
+  return {
+    ...process,
+    ...platform,
+    ...(env["JAVA_HOME"] === undefined ? {} : { JAVA_HOME: own["JAVA_HOME"] ?? env["JAVA_HOME"] }),
+    HOME: workspace.home,
+    TMPDIR: workspace.temporary,
+    JAVA_TOOL_OPTIONS: java.filter((each) => each !== undefined && each !== "").join(" "),
+  };
+}

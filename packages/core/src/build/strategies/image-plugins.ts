@@ -1,0 +1,64 @@
+import type { SourcePlace } from "@goldenpath/foundation/errors";
+import type { MavenPlugin, MavenProject, Survey, XmlElement } from "../survey/survey.ts";
+
+/** A plugin that makes images, by the names that Maven and Gradle have for it. */
+export interface ImagePlugin {
+  /** For people. */
+  title: string;
+  maven: { groupId: string; artifactId: string };
+  gradle: string;
+}
+
+/** What an application's build says of a plugin, one clause each: `pom.xml (jib 3.4.6)`. */
+export function describePlugin({ maven, gradle }: Survey, plugin: ImagePlugin): string[] {
+  const clause = ({ file }: SourcePlace, version: string | undefined): string =>
+    `${file.split("/").at(-1) ?? file} (${plugin.title}${version === undefined ? "" : ` ${version}`})`;
+  const [ofMaven] = listMavenPlugins(maven, plugin).filter(
+    ({ isManaged, profile }) => !isManaged && profile === undefined,
+  );
+  const ofGradle = gradle?.plugins.find(({ id }) => id === plugin.gradle);
+  return [ofMaven, ofGradle].flatMap((each) => (each === undefined ? [] : [clause(each.place, each.version)]));
+}
+
+export function listMavenPlugins(maven: MavenProject | undefined, { maven: names }: ImagePlugin): MavenPlugin[] {
+  return (maven?.plugins ?? []).filter(
+    ({ groupId, artifactId }) => groupId === names.groupId && artifactId === names.artifactId,
+  );
+}
+
+/** A setting of a plugin in a POM, by its path in `configuration`: `["image", "builder"]`. */
+export interface PomSetting {
+  text: string;
+  place: SourcePlace;
+}
+
+/**
+ * Where the plugin's configuration has a setting: in its own, and in that of the execution that the command line runs.
+ * Those of profiles and of `pluginManagement` are among them, since either may hold.
+ */
+export function findSettings(plugins: readonly MavenPlugin[], path: readonly string[]): PomSetting[] {
+  return plugins.flatMap(({ element, place }) =>
+    listConfigurations(element)
+      .flatMap((configuration) => descend(configuration, path))
+      .map(({ text, line }) => ({ text, place: { file: place.file, line, message: `<${path.join("><")}> is set` } })),
+  );
+}
+
+function listConfigurations(plugin: XmlElement): XmlElement[] {
+  const executions = childrenOf(plugin, "executions").flatMap((each) => childrenOf(each, "execution"));
+  const ofCommandLine = executions.filter((each) => childrenOf(each, "id").some(({ text }) => text === "default-cli"));
+  return [plugin, ...ofCommandLine].flatMap((each) => childrenOf(each, "configuration"));
+}
+
+function descend(element: XmlElement, [name, ...rest]: readonly string[]): XmlElement[] {
+  return name === undefined ? [element] : childrenOf(element, name).flatMap((each) => descend(each, rest));
+}
+
+function childrenOf({ children }: XmlElement, name: string): XmlElement[] {
+  return children.filter((child) => child.name === name);
+}
+
+/** `pom.xml:12` */
+export function formatPlace({ file, line }: SourcePlace): string {
+  return line === undefined ? file : `${file}:${line}`;
+}

@@ -1,0 +1,150 @@
+import { join } from "node:path";
+import { UserError } from "@goldenpath/foundation/errors";
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { selectPlatform } from "../../images.ts";
+import { type BuildTool, findBuildTool, type Properties } from "../../java/command.ts";
+import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
+import { pushBuiltLayout } from "../../layouts/push-built.ts";
+import { invalidImage, openStorage } from "../../layouts/storage.ts";
+import { writeDockerArchive } from "../../layouts/write-docker-archive.ts";
+import type { Survey } from "../../survey/survey.ts";
+import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
+import { type JibPlan, jibPlugin } from "../jib.ts";
+import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
+
+type Job = BuildJob<JibPlan>;
+
+/**
+ * jib's own plugin, without a daemon and without a login: it gets the base as a file and leaves the image as one, and
+ * what it left is pushed by us once it is known to stand on that base.
+ */
+export const jibRunner: StrategyRunner<JibPlan> = {
+  run: (job) => {
+    const tool = chooseTool(job);
+    requireUsable(job, tool);
+    return withJavaRoom(job, (room) => runJib(job, tool, room));
+  },
+  fetchSbom: () => Promise.resolve(undefined),
+  noSbom: "jib makes no SBOM",
+};
+
+function chooseTool({ source, options: { engine } }: Job): BuildTool {
+  const tool = findBuildTool(source.survey.files);
+  if (tool !== undefined && (engine === "auto" || engine === tool.name)) return tool;
+  throw new UserError(
+    `there is no ${engine === "gradle" ? "build.gradle" : engine === "maven" ? "pom.xml" : "pom.xml or build.gradle"} in the application's folder: jib is a plugin of Maven and Gradle`,
+    { code: "nothing-detected", wayOut: "Check the input 'context', or choose another strategy." },
+  );
+}
+
+/**
+ * What the application's build says and the command line does not beat, found before anything runs; what it does beat
+ * is said.
+ */
+function requireUsable({ plan, source: { survey }, context: { ports } }: Job, tool: BuildTool): void {
+  const plugins = listMavenPlugins(survey.maven, jibPlugin);
+  if (describePlugin(survey, jibPlugin).length === 0 && !mayComeFromElsewhere(survey, tool)) {
+    const isForced = tool.name === "maven" && plan.jibPlugin !== undefined;
+    if (!isForced) {
+      throw new UserError(`the application's build has not jib's plugin for ${tool.name}`, {
+        code: "java-plugin-missing",
+        wayOut:
+          tool.name === "maven"
+            ? "Add com.google.cloud.tools:jib-maven-plugin to pom.xml, or have the policy's builder name a version of it ('plugin')."
+            : `Add the plugin ${jibPlugin.gradle} to the build script.`,
+      });
+    }
+  }
+  const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
+  if (skipped.length > 0) {
+    const places = skipped.map(({ place }) => place);
+    throw new UserError(`${places.map(formatPlace).join(", ")}: jib's plugin is told to skip its work`, {
+      ...{ code: "java-settings-refused", places },
+      wayOut: "Remove <skip>, or set it by a property that is false here.",
+    });
+  }
+  for (const [path, instead] of passedOver) {
+    for (const { text, place } of findSettings(plugins, path))
+      ports.log.notice(`${formatPlace(place)}: <${path.join("><")}> is '${text}': passed over, ${instead}`);
+  }
+  for (const { place } of findSettings(plugins, ["pluginExtensions"]))
+    ports.log.notice(`${formatPlace(place)}: extensions of jib can change all of the image but what it stands on`);
+}
+
+/** A parent that is not in the checkout may bring the plugin, and so may whatever could not be read. */
+function mayComeFromElsewhere({ maven, gradle }: Survey, tool: BuildTool): boolean {
+  return tool.name === "maven" ? maven === undefined || maven.outerParent !== undefined : gradle === undefined;
+}
+
+const passedOver: readonly [readonly string[], string][] = [
+  [["from", "image"], "since the policy says what applications stand on"],
+  [["to", "image"], "since the input 'tags' says where the image goes"],
+  [["to", "tags"], "since the input 'tags' says where the image goes"],
+  [["container", "creationTime"], "since a build that is repeated has to give the same image"],
+  [["container", "filesModificationTime"], "since a build that is repeated has to give the same image"],
+];
+
+async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built> {
+  const { plan, runImage, platform, client, context } = job;
+  if (runImage === undefined) throw new TypeError("a builder of jib has a base");
+  const { workspace } = room;
+  const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
+  const files = {
+    base: join(workspace.control, "base.tar"),
+    image: join(workspace.handover, "image.tar"),
+    digest: join(workspace.handover, "image.digest"),
+  };
+  await writeDockerArchive(client, runImage, image, files.base, context);
+  const properties = renderJibProperties(files, formatPlatform(platform));
+  await room.run(tool, { goals: renderJibGoals(tool, plan.jibPlugin), properties });
+  const digest = await pushBuiltLayout(files.image, {
+    ...{ repository: plan.repository, tags: plan.tags, client, context },
+    base: { repository: runImage, image },
+    expected: await readDigest(workspace.handover),
+  });
+  return { digest, tools: [], notes: [...room.notes, `on the base ${formatReference(runImage)}, by its layers`] };
+}
+
+/** `package`, since the plugin may be told to take the packaged application, and modules need each other's. */
+function renderJibGoals({ name }: BuildTool, plugin: string | undefined): string[] {
+  if (name === "gradle") return ["jibBuildTar"];
+  return ["package", `com.google.cloud.tools:jib-maven-plugin:${plugin === undefined ? "" : `${plugin}:`}buildTar`];
+}
+
+/**
+ * On the command line these beat what the application's build says of the same (jib's `getProperty`). What the
+ * application says of the container itself, its user, ports, entry point, stays its own.
+ */
+function renderJibProperties(files: { base: string; image: string; digest: string }, platform: string): Properties {
+  return {
+    "jib.from.image": `tar://${files.base}`,
+    "jib.from.platforms": platform,
+    // Nothing is pushed there: it only has to be a name.
+    "jib.to.image": "goldenpath.invalid/application",
+    "jib.outputPaths.tar": files.image,
+    "jib.outputPaths.digest": files.digest,
+    "jib.container.format": "OCI",
+    "jib.container.creationTime": "EPOCH",
+    "jib.container.filesModificationTime": "EPOCH_PLUS_SECOND",
+    "jib.console": "plain",
+    "jib.disableUpdateChecks": "true",
+  };
+}
+
+/** The digest of jib's own output. */
+async function readDigest(folder: string): Promise<Digest> {
+  const storage = await openStorage(folder);
+  if ((await storage.sizeOf("image.tar")) === undefined || (await storage.sizeOf("image.digest")) === undefined) {
+    throw new UserError("the build ended well, and jib left no image", {
+      code: "java-image-missing",
+      wayOut:
+        "Look in the log above for why it was skipped: <skip> in its configuration, a packaging of pom, or another module that has it.",
+    });
+  }
+  const text = (await storage.read("image.digest", 1024)).toString("utf8").trim();
+  if (!isDigest(text)) throw invalidImage(folder, `its digest is '${text.slice(0, 100)}'`);
+  return text;
+}

@@ -1,0 +1,113 @@
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { runChecked } from "@goldenpath/foundation/exec/run";
+
+/** Applications for the strategies by Maven's and Gradle's plugins, each file by its path. */
+export type JavaFiles = Readonly<Record<string, string | Uint8Array>>;
+
+export const jibVersion = "3.4.6";
+
+/** An application that serves one page, with nothing but Java itself. */
+export const page = "hello from Java";
+const main = `package example;
+import com.sun.net.httpserver.HttpServer;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+
+public class Main {
+  public static void main(String[] arguments) throws Exception {
+    int port = Integer.parseInt(System.getenv().getOrDefault("PORT", "8080"));
+    HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
+    server.createContext("/", exchange -> {
+      byte[] answer = "${page}".getBytes(StandardCharsets.UTF_8);
+      exchange.sendResponseHeaders(200, answer.length);
+      exchange.getResponseBody().write(answer);
+      exchange.close();
+    });
+    server.start();
+  }
+}
+`;
+
+/** A POM; `build` goes into it as it is. */
+export function renderPom({ plugins = "", properties = "", more = "" } = {}): string {
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>example</groupId>
+  <artifactId>shop</artifactId>
+  <version>1</version>
+  <properties>
+    <maven.compiler.source>17</maven.compiler.source>
+    <maven.compiler.target>17</maven.compiler.target>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+    ${properties}
+  </properties>
+  ${more}
+  <build>
+    <plugins>
+      ${plugins}
+    </plugins>
+  </build>
+</project>
+`;
+}
+
+export const renderJib = (configuration = ""): string => `<plugin>
+        <groupId>com.google.cloud.tools</groupId>
+        <artifactId>jib-maven-plugin</artifactId>
+        <version>${jibVersion}</version>
+        <configuration>${configuration}</configuration>
+      </plugin>`;
+
+export const jibApplication = (pom: Parameters<typeof renderPom>[0] = {}): JavaFiles => ({
+  "pom.xml": renderPom({ plugins: renderJib(), ...pom }),
+  "src/main/java/example/Main.java": main,
+  "src/main/resources/greeting.txt": "hello",
+});
+
+export async function writeApplication(directory: string, files: JavaFiles): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), content);
+  }
+}
+
+/**
+ * A folder that is a Maven repository with all that building this application takes, and that is kept beside the
+ * tests' tools: filled once, by Maven itself, from wherever this machine's Maven gets things. A build sees it where the
+ * runner's tools are (`AGENT_TOOLSDIRECTORY`, `RUNNER_TOOL_CACHE`), and is led to it by {@link mirrorSettings}.
+ */
+export async function fillRepository(
+  maven: string,
+  name: string,
+  files: JavaFiles,
+  goals: readonly string[],
+): Promise<string> {
+  const cache = process.env["GOLDENPATH_TEST_CACHE"] ?? join(homedir(), ".cache/goldenpath");
+  const folder = join(cache, "maven", name);
+  if ((await readdir(folder).catch(() => [])).length > 0) return folder;
+  const work = await mkdtemp(join(tmpdir(), "goldenpath-maven-"));
+  try {
+    await writeApplication(work, files);
+    const repository = join(work, "repository");
+    await runChecked(maven, ["-B", "-q", "-ntp", `-Dmaven.repo.local=${repository}`, "-DskipTests", ...goals], {
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], JAVA_HOME: process.env["JAVA_HOME"] },
+      cwd: work,
+      timeoutMs: 600_000,
+    });
+    await mkdir(dirname(folder), { recursive: true });
+    // Whole, or not there.
+    await runChecked("cp", ["-a", repository, `${folder}.new`], { env: { PATH: process.env["PATH"] } });
+    await rename(`${folder}.new`, folder);
+    return folder;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+export const mirrorSettings = (repository: string): string => `<settings>
+  <mirrors><mirror><id>kept</id><mirrorOf>*</mirrorOf><url>file://${repository}</url></mirror></mirrors>
+</settings>
+`;

@@ -27,6 +27,7 @@ export async function makeTar(entries: readonly TarEntry[]): Promise<Buffer> {
 export interface ImageParts {
   layers: readonly Buffer[];
   labels?: Record<string, string>;
+  env?: readonly string[];
   platform?: { os: string; architecture: string };
 }
 
@@ -44,7 +45,7 @@ export async function pushImage(client: RegistryClient, repository: string, part
   for (const layer of parts.layers) layers.push(await push(gzipSync(layer), mediaTypes.ociLayerTarGzip));
   const config = {
     ...(parts.platform ?? { os: "linux", architecture: hostArchitecture }),
-    config: { User: "1000:1000", Labels: parts.labels ?? {} },
+    config: { User: "1000:1000", Labels: parts.labels ?? {}, ...(parts.env === undefined ? {} : { Env: parts.env }) },
     rootfs: { type: "layers", diff_ids: parts.layers.map((layer) => digestOf(layer)) },
     history: parts.layers.map(() => ({ created_by: "test" })),
   };
@@ -98,11 +99,13 @@ export interface PolicyParts {
   host: string;
   runImage: string;
   buildpacks: readonly string[];
+  /** Instead of one of those buildpacks. */
+  builder?: string;
   environments?: string;
   until?: string;
 }
 
-export function renderPolicy({ host, runImage, buildpacks, environments, until }: PolicyParts): string {
+export function renderPolicy({ host, runImage, buildpacks, builder, environments, until }: PolicyParts): string {
   const { digest, registry, name } = parseReference(runImage);
   return `version: 1
 name: test
@@ -122,9 +125,7 @@ build:
   environments: [${environments ?? "host"}]
   sources: ["https://github.com/acme/*"]
   builders:
-    - name: shell
-      buildpacks: [${buildpacks.join(", ")}]
-      runImage: golden
+    ${builder ?? `- name: shell\n      buildpacks: [${buildpacks.join(", ")}]\n      runImage: golden`}
 scan:
   failOn: high
 environments:

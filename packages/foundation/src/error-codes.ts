@@ -21,6 +21,8 @@ export const errorCodes = {
   "build-not-in-quarantine": "The build would push to a repository that the policy promotes to.",
   "build-not-isolated": "What the build runs can't be kept apart from this machine.",
   "build-strategy-not-allowed": "The build strategy is not one of `build.strategies`.",
+  "builder-expired": "The policy approved the builder until a day that is over.",
+  "builder-malformed": "A builder image has no order, no build user or no label that says what it is.",
   "builder-unknown": "The input `builder` names none of the policy's builders.",
   "buildpack-failed": "A buildpack could not build the application.",
   "buildpack-invalid": "The files of a buildpack that is to be packaged are incomplete or malformed.",

@@ -17,6 +17,7 @@ export const rules = {
     "a Dockerfile that uses an image which is neither an approved base nor in the `images` of its builder",
   "build.downloads":
     "a Dockerfile that fetches a URL which is not below one of the `downloads` of its builder, or without a checksum",
+  "build.builder": "a build with a builder whose `until` is over",
   "build.environment": "a build that would run where `build.environments` does not allow one",
   "build.quarantine": "a build that would push to a repository which the policy promotes to",
   "build.strategy": "a build by a strategy that is not in `build.strategies`",

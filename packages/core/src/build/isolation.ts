@@ -1,5 +1,6 @@
 import { isKnownError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import type { RoomRoot } from "./sandbox/root.ts";
 import { openSandbox, type Sandbox } from "./sandbox/sandbox.ts";
 import type { Source } from "./source.ts";
 import type { Workspace } from "./workspace.ts";
@@ -22,14 +23,29 @@ export async function keepApart(
   }
 }
 
+/** A room whose root is an image's: there is no going without, since the image is what the build is to see. */
+export async function keepInImage(
+  workspace: Workspace,
+  root: RoomRoot,
+  source: Source,
+  { ports, env, signal }: Context,
+): Promise<Sandbox> {
+  await workspace.handOver(workspace.builder, workspace.temporary);
+  return openSandbox({ workspace, env, ports, signal, secret: [source.directory], root });
+}
+
 /** What a build's result notes of where it ran. */
-export function describeIsolation(sandbox: Sandbox | undefined): string[] {
+export function describeIsolation(sandbox: Sandbox | undefined, image?: string): string[] {
   if (sandbox === undefined)
     return ["buildEnvironment: host-unisolated", "built on the bare host: nothing kept the build apart from it"];
   const refused = [...sandbox.refused].slice(0, 10);
   return [
-    "buildEnvironment: host",
-    `built on a host, in namespaces of its own (by ${sandbox.way})`,
+    ...(image === undefined
+      ? ["buildEnvironment: host", `built on a host, in namespaces of its own (by ${sandbox.way})`]
+      : [
+          "buildEnvironment: container",
+          `built in namespaces of its own (by ${sandbox.way}), with the root of ${image}`,
+        ]),
     ...(refused.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${refused.join(", ")}`]),
   ];
 }

@@ -54,13 +54,14 @@ export type BuildPlan = PlanFrame & StrategyPlan;
  * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
-  requireEnvironment(policy);
   const { repository, tags } = planTags(request.tags);
   const remarks = requireQuarantine(policy, repository);
   const choice = planStrategy(policy, request);
   const strategy = findStrategy(choice.strategy);
   requireTaken(strategy, request.options, request.variables);
   const builder = findBuilder(policy.name, ownPolicy(policy, strategy).builders, request.builder);
+  requireEnvironment(policy, strategy.isContained?.(builder) === true);
+  requireCurrent(builder, request.now);
   return {
     strategy: choice,
     builder: builder as PolicyBuilder,
@@ -78,16 +79,28 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
  * A build image is governed by the policy, a host is not, be the build kept apart on it or not: a policy says whether
  * that is good enough.
  */
-function requireEnvironment(policy: Policy): void {
-  if (policy.build.environments.some((each) => each === "host" || each === "host-unisolated")) return;
+function requireEnvironment(policy: Policy, isContained: boolean): void {
+  const { environments } = policy.build;
+  const fit = isContained ? ["container"] : ["host", "host-unisolated"];
+  if (environments.some((each) => fit.includes(each))) return;
+  const where = isContained ? "in a build image" : "on the host";
   throw new PolicyViolation(
-    `this build would run on the host, and policy '${policy.name}' allows builds only in: ${policy.build.environments.join(", ")}`,
+    `this build would run ${where}, and policy '${policy.name}' allows builds only in: ${environments.join(", ")}`,
     {
       code: "build-environment-not-allowed",
       rule: "build.environment",
-      wayOut: "Run the build where the policy allows it, or have 'host' added to its build.environments.",
+      wayOut: `Build with a builder that runs where the policy allows it, or have '${fit[0]}' added to its build.environments.`,
     },
   );
+}
+
+function requireCurrent({ name, until }: Builder, now: Date): void {
+  if (until === undefined || now.toISOString().slice(0, 10) <= until) return;
+  throw new PolicyViolation(`builder '${name}' was approved until ${until}: nothing new is built with it`, {
+    code: "builder-expired",
+    rule: "build.builder",
+    wayOut: "Use another builder, or have the approval extended in the policy.",
+  });
 }
 
 function planTags(texts: readonly string[]): { repository: Repository; tags: [Reference, ...Reference[]] } {

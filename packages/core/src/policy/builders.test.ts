@@ -33,8 +33,20 @@ describe("a builder that is refused, with the place and the reason", () => {
     [
       "with a key that none of its kind has",
       builder,
-      `${builder}\n      image: a.example/b`,
-      /^p\.yaml:30:7: build\.builders\[0\]\.image: unknown key \(known here: kind, name, buildpacks, runImage\)$/m,
+      `${builder}\n      into: a.example/b`,
+      /^p\.yaml:30:7: build\.builders\[0\]\.into: unknown key \(known here: kind, name, buildpacks, image, digests, until, runImage\)$/m,
+    ],
+    [
+      "with buildpacks beside the image that has them",
+      builder,
+      `${builder}\n      image: a.example/b\n      digests: ["sha256:${"1".repeat(64)}"]`,
+      /^p\.yaml:29:7: build\.builders\[0\]: has either `buildpacks` or a builder's `image`$/m,
+    ],
+    [
+      "with digests of no image",
+      builder,
+      `${builder}\n      digests: ["sha256:${"1".repeat(64)}"]`,
+      /^p\.yaml:29:7: build\.builders\[0\]: has `image` and `digests` only together$/m,
     ],
   ])("%s", (_what, from, to, message) => {
     expect(refusalOf(sampleWith(from, to)).message).toMatch(message);

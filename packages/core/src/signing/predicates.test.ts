@@ -232,7 +232,7 @@ describe("the provenance of a build", () => {
     digest: digestOf("base"),
   };
   const times = { startedOn: new Date("2026-05-01T12:00:00Z"), finishedOn: new Date("2026-05-01T12:01:00Z") };
-  const buildpack = ownPolicy(policy.policy, buildpacks).builders[0]?.buildpacks[0]?.split("@sha256:")[1];
+  const buildpack = ownPolicy(policy.policy, buildpacks).builders[0]?.buildpacks?.[0]?.split("@sha256:")[1];
 
   test("says what the attesting job sees", () => {
     const statement = buildProvenance({

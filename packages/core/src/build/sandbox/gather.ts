@@ -5,7 +5,7 @@ import { systemPaths, type ViewFacts } from "./view.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Variables that name a file with certificates, which a build may need to get anywhere. */
-const certificateVariables = [
+export const certificateVariables = [
   "NODE_EXTRA_CA_CERTS",
   "SSL_CERT_FILE",
   "CURL_CA_BUNDLE",

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, readlink, realpath, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
@@ -7,8 +7,9 @@ import type { Ports } from "@goldenpath/foundation/ports";
 import type { Workspace } from "../workspace.ts";
 import { type Egress, openEgress } from "./egress.ts";
 import { gatherView } from "./gather.ts";
-import { relayScript, setupScript } from "./scripts.ts";
-import { planView, type View } from "./view.ts";
+import { planRoot, type RoomRoot } from "./root.ts";
+import { enterScript, relayScript, setupScript } from "./scripts.ts";
+import { planView, type View, type ViewPart } from "./view.ts";
 
 /**
  * How a build is kept apart: by root, by root through sudo, or in a user namespace of an ordinary user. The first one
@@ -27,12 +28,22 @@ export interface Sandbox {
    * @throws InfrastructureError as `runProcess`, and `build-left-processes`
    */
   run(command: readonly [string, ...string[]], options: RunOptions): Promise<ProcessResult>;
+  /**
+   * Runs a program of ours on what the build left, at the places and as the user that {@link RoomRoot} gives it, among
+   * the machine's own files and in its network. For a sandbox with a root alone.
+   */
+  runOutside(command: readonly [string, ...string[]], options: OutsideOptions): Promise<ProcessResult>;
   close(): Promise<void>;
 }
 
 export interface RunOptions extends Pick<ProcessOptions, "signal" | "maxOutputBytes" | "onLine"> {
   env: Readonly<Record<string, string>>;
   cwd: string;
+}
+
+export interface OutsideOptions extends RunOptions {
+  /** A variable that no list of processes shows. */
+  secret: { name: string; value: string };
 }
 
 interface SandboxOptions {
@@ -42,6 +53,8 @@ interface SandboxOptions {
   signal: AbortSignal;
   /** Folders that no build has to see, besides the usual ones. */
   secret: readonly string[];
+  /** What strangers' code has for a root, instead of a view of this machine. */
+  root?: RoomRoot;
   /** For tests: the ways that are tried. */
   ways?: readonly SandboxWay[];
 }
@@ -64,6 +77,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   await Promise.all([directory, root].map((path) => mkdir(path, { recursive: true })));
   const files = {
     "setup.sh": setupScript,
+    "enter.sh": enterScript,
     "relay.mjs": relayScript,
     passwd: `root:x:0:0:root:/:/bin/sh\nbuild:x:${workspace.builder.uid}:${workspace.builder.gid}::${workspace.home}:/bin/sh\n`,
     group: `root:x:0:\nbuild:x:${workspace.builder.gid}:\n`,
@@ -74,23 +88,18 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     await writeFile(join(directory, name), text);
     await chmod(join(directory, name), 0o644);
   }
-  const view = planView(
-    await gatherView({
-      env,
-      home: env["HOME"] || homedir(),
-      files: [process.execPath],
-      readable: [workspace.control, workspace.buildpacks, workspace.platform, workspace.empty],
-      writable: [workspace.app, workspace.layers, workspace.home, workspace.temporary, workspace.handover],
-      secret: options.secret,
-    }),
-  );
-  view.parts.push(
+  const machine = await viewMachine(options);
+  machine.parts.push(
     { mode: "ro", from: join(directory, "passwd"), to: "/etc/passwd" },
     { mode: "ro", from: join(directory, "group"), to: "/etc/group" },
   );
   // Before all that may lie in it: a checkout, or a program.
-  view.parts.unshift({ mode: "rw", from: workspace.temporary, to: "/tmp" });
+  machine.parts.unshift({ mode: "rw", from: workspace.temporary, to: "/tmp" });
   const egress = await openEgress(join(directory, "out.sock"), env, ports);
+  const view =
+    options.root === undefined
+      ? machine
+      : { path: machine.path, parts: [...machine.parts, ...(await planRoot(options.root))] };
   const room = { options, directory, root, view, egress };
   try {
     const way = await chooseWay(room);
@@ -99,12 +108,29 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       variables: javaSettings(),
       refused: egress.refused,
       run: (command, run) => runInRoom(room, way, command, run),
+      runOutside: (command, run) => runOutside(room, way, command, run),
       close: () => egress.close(),
     };
   } catch (error) {
     await egress.close();
     throw error;
   }
+}
+
+/** With a root, nothing of a build lies among the machine's files: what it writes to is in the root alone. */
+async function viewMachine({ workspace, env, secret, root }: SandboxOptions): Promise<View> {
+  const { app, layers, home, temporary, handover } = workspace;
+  return planView(
+    await gatherView({
+      env,
+      home: env["HOME"] || homedir(),
+      // The resolver's settings may be a link to where no build looks, and programs of ours look there.
+      files: [process.execPath, ...(root === undefined ? [] : [await realpath("/etc/resolv.conf")])],
+      readable: [workspace.control, workspace.buildpacks, workspace.platform, workspace.empty],
+      writable: root === undefined ? [app, layers, home, temporary, handover] : [],
+      secret,
+    }),
+  );
 }
 
 interface Room {
@@ -126,7 +152,7 @@ async function chooseWay(room: Room): Promise<SandboxWay> {
       const { exitCode, stderr } = await runInRoom(
         room,
         way,
-        ["/bin/sh", "-c", "exit 0"],
+        options.root?.probe ?? ["/bin/sh", "-c", "exit 0"],
         { env, cwd: "/", signal: options.signal },
         probeTimeout,
       );
@@ -152,38 +178,87 @@ async function runInRoom(
   { env, cwd, ...options }: RunOptions,
   timeoutMs?: number,
 ): Promise<ProcessResult> {
-  const { directory, root, view, egress } = room;
-  const { uid, gid } = room.options.workspace.builder;
+  const { directory, view, egress } = room;
+  const image = room.options.root;
+  // What the job's own environment says of proxies holds for the way out, and not in here.
+  const inside = listVariables({ ...env, ...proxySettings(), PATH: image?.path ?? view.path.join(":") });
+  const started =
+    image === undefined
+      ? [
+          ...["/usr/bin/env", "-i", "-C", cwd, ...inside],
+          ...["/bin/sh", "-c", 'umask 022; exec "$@"', "sh"],
+          ...[process.execPath, join(directory, "relay.mjs"), egress.socket, String(relayPort), ...command],
+        ]
+      : ["/usr/bin/env", "-i", ...inside, ...enter(room, image, way, "/.image", "-"), ...command];
+  const timeout = timeoutMs === undefined ? {} : { timeoutMs };
+  return startRoom(room, { way, kind: image === undefined ? "plain" : "image", parts: view.parts }, started, {
+    ...options,
+    ...timeout,
+  });
+}
+
+async function runOutside(
+  room: Room,
+  way: SandboxWay,
+  command: readonly [string, ...string[]],
+  { env, cwd, secret, ...options }: OutsideOptions,
+): Promise<ProcessResult> {
+  const image = room.options.root;
+  if (image === undefined) throw new TypeError("without a root there are no places for what the build left");
+  const parts = [...room.view.parts.filter(({ to }) => !to.startsWith("/.image/")), ...image.places];
+  const inside = listVariables({ ...env, PATH: room.view.path.join(":") });
+  const started = [
+    ...["/usr/bin/env", "-i", "-C", cwd, ...inside],
+    ...enter(room, image, way, "/", secret.name),
+    ...command,
+  ];
+  return startRoom(room, { way, kind: "outside", parts }, started, { ...options, input: `${secret.value}\n` });
+}
+
+/** Starts what follows as the root's own user. */
+function enter(room: Room, { user }: RoomRoot, way: SandboxWay, root: string, secret: string): string[] {
+  const { builder } = room.options.workspace;
+  const ids = [builder.uid, builder.gid, user.uid, user.gid].map(String);
+  return ["/bin/sh", join(room.directory, "enter.sh"), isNested(way), ...ids, root, secret];
+}
+
+function isNested(way: SandboxWay): "0" | "1" {
+  return way === "user-namespace" ? "1" : "0";
+}
+
+function listVariables(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}
+
+interface RoomKind {
+  way: SandboxWay;
+  kind: "plain" | "image" | "outside";
+  parts: readonly ViewPart[];
+}
+
+async function startRoom(
+  { directory, root, egress, options: { workspace } }: Room,
+  { way, kind, parts }: RoomKind,
+  command: readonly string[],
+  options: Omit<ProcessOptions, "env">,
+): Promise<ProcessResult> {
+  const { uid, gid } = workspace.builder;
   const mark = join(directory, "namespace");
   await rm(mark, { force: true });
-  // What the job's own environment says of proxies holds for the way out, and not in here.
-  const inside = Object.entries({ ...env, ...proxySettings(), PATH: view.path.join(":") }).map(
-    ([name, value]) => `${name}=${value}`,
-  );
-  const namespaces = ["--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child=KILL"];
+  const network = kind === "outside" ? [] : ["--net"];
+  const namespaces = ["--mount", "--pid", "--ipc", "--uts", ...network, "--fork", "--kill-child=KILL"];
   const launcher = {
     root: ["unshare", ...namespaces],
     sudo: ["sudo", "-n", "--", "unshare", ...namespaces],
     "user-namespace": ["unshare", "--user", "--map-root-user", ...namespaces],
   }[way];
-  const parts = view.parts.flatMap(({ mode, from, to }) => [mode, from, to]);
   const [program = "", ...args] = [
     ...launcher,
-    ...[
-      "--",
-      "/bin/sh",
-      join(directory, "setup.sh"),
-      root,
-      String(uid),
-      String(gid),
-      way === "user-namespace" ? "1" : "0",
-      mark,
-    ],
-    ...parts,
-    "--",
-    ...["/usr/bin/env", "-i", "-C", cwd, ...inside],
-    ...["/bin/sh", "-c", 'umask 022; exec "$@"', "sh"],
-    ...[process.execPath, join(directory, "relay.mjs"), egress.socket, String(relayPort), ...command],
+    ...["--", "/bin/sh", join(directory, "setup.sh")],
+    ...[root, String(uid), String(gid), isNested(way), mark],
+    ...[kind, process.execPath, join(directory, "relay.mjs"), egress.socket, String(relayPort)],
+    ...parts.flatMap(({ mode, from, to }) => [mode, from, to]),
+    ...["--", ...command],
   ];
   try {
     return await runProcess(program, args, {
@@ -191,7 +266,6 @@ async function runInRoom(
       env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
       cwd: "/",
       holdInput: true,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
   } finally {
     await requireEmpty(mark);

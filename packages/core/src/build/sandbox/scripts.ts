@@ -1,19 +1,26 @@
 /**
- * The room of one phase, made by the process that is the first one in its PID namespace, and that stays: when it ends,
+ * The room of one program, made by the process that is the first one in its PID namespace, and that stays: when it ends,
  * the kernel ends everything in there. POSIX shell with util-linux's programs, since neither Node nor anything else
  * that is on every runner can mount. It runs as root, or as the root of a user namespace, and starts the phase as an
  * ordinary user without capabilities who can't get any (no_new_privs): sudo and set-uid programs give nothing there.
  *
- * Arguments: ROOT (an empty folder) UID GID NESTED(0|1) MARK (a file for the namespace's name), then `MODE FROM TO` for
- * each part of the view, `--`, the command. Modes: `ro`, `rw` (of what is there), `link` (FROM is the target), `mask`
- * (an empty folder). Standard input is a lifeline: when it ends, so does the room.
+ * Arguments: ROOT (an empty folder) UID GID NESTED(0|1) MARK (a file for the namespace's name) KIND NODE RELAY SOCKET
+ * PORT, then `MODE FROM TO` for each part of the view, `--`, the command. Modes: `ro`, `rw` (of what is there), `link`
+ * (FROM is the target), `mask` (an empty folder). Standard input is a lifeline: when it ends, so does the room.
+ *
+ * KIND is `plain` (the command starts the relay), `image` (below `/.image` is the root that the command, {@link
+ * enterScript}, goes into; the relay stays outside of it, since the image need not have what it takes to run it), or
+ * `outside` (the machine's own network; the first line of standard input is for the command's, so that no list of
+ * processes shows it).
  */
 export const setupScript = `set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 022
-root=$1 uid=$2 gid=$3 nested=$4 mark=$5
-shift 5
+root=$1 uid=$2 gid=$3 nested=$4 mark=$5 kind=$6 node=$7 relay=$8 socket=$9
+shift 9
+port=$1
+shift
 readlink /proc/self/ns/pid >"$mark"
 mount --make-rprivate /
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root"
@@ -54,19 +61,25 @@ while [ "$1" != -- ]; do
   esac
 done
 shift
-mkdir -p "$root/proc" "$root/dev/shm" "$root/.old"
-mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
-mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/dev/shm"
-for device in null zero full random urandom; do
-  : >"$root/dev/$device"
-  mount --bind "/dev/$device" "$root/dev/$device"
-done
-ln -s /proc/self/fd "$root/dev/fd"
-ln -s fd/0 "$root/dev/stdin"
-ln -s fd/1 "$root/dev/stdout"
-ln -s fd/2 "$root/dev/stderr"
+devices() {
+  mkdir -p "$1/proc" "$1/dev/shm"
+  mount -t proc -o nosuid,nodev,noexec proc "$1/proc"
+  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$1/dev/shm"
+  for device in null zero full random urandom; do
+    : >"$1/dev/$device"
+    mount --bind "/dev/$device" "$1/dev/$device"
+  done
+  ln -s /proc/self/fd "$1/dev/fd"
+  ln -s fd/0 "$1/dev/stdin"
+  ln -s fd/1 "$1/dev/stdout"
+  ln -s fd/2 "$1/dev/stderr"
+}
+devices "$root"
+[ "$kind" != image ] || devices "$root/.image"
+mkdir -p "$root/.old"
+[ "$kind" = plain ] || mkfifo -m 600 "$root/.mapped" "$root/.ready"
 # The loopback of this network namespace, on which nothing listens but what the build starts and the way out.
-if command -v ip >/dev/null; then ip link set lo up; else
+if [ "$kind" = outside ]; then :; elif command -v ip >/dev/null; then ip link set lo up; else
   perl -MSocket -e 'socket(my $s, AF_INET, SOCK_DGRAM, 0) or die; ioctl($s, 0x8914, pack("a16 s x14", "lo", 0x49)) or die "lo: $!"'
 fi
 cd "$root"
@@ -76,11 +89,24 @@ rmdir /.old
 mount -o remount,bind,ro,nosuid,nodev /
 trap 'exit 143' TERM
 exec 3<&0
-if [ "$nested" = 1 ]; then
-  unshare --user --map-user="$uid" --map-group="$gid" -- setpriv --no-new-privs -- "$@" </dev/null 3<&- &
-else
-  setpriv --reuid="$uid" --regid="$gid" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@" </dev/null 3<&- &
-fi
+lower() {
+  if [ "$nested" = 1 ]; then
+    exec unshare --user --map-user="$uid" --map-group="$gid" -- setpriv --no-new-privs -- "$@"
+  fi
+  exec setpriv --reuid="$uid" --regid="$gid" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
+}
+case $kind in
+  plain) lower "$@" </dev/null 3<&- & ;;
+  image)
+    lower "$node" "$relay" "$socket" "$port" </dev/null 3<&- 4>/.ready &
+    IFS= read -r _ </.ready || { echo "the way out of the network did not start" >&2; exit 126; }
+    "$@" </dev/null 3<&- &
+    ;;
+  *)
+    IFS= read -r line <&3
+    printf '%s\\n' "$line" | "$@" 3<&- &
+    ;;
+esac
 child=$!
 (
   while read -r _ <&3; do :; done
@@ -92,10 +118,47 @@ exit "$code"
 `;
 
 /**
+ * In a room, takes a program to another root and another user, who has the numbers there that the image gives its build
+ * user, and is UID on the machine. As root: in a user namespace that has two users, the other one being root, who only
+ * enters the root folder, since what is in there belongs to nobody that can be trusted to. As an ordinary user: in one
+ * that has itself alone. No privileges are left then, and none can be got: `chroot` needs one, and so does the way back.
+ *
+ * Arguments: NESTED(0|1) UID GID INNER_UID INNER_GID ROOT NAME (of a variable whose value is a line of standard input,
+ * or `-`) COMMAND…. The environment is the command's, PATH included.
+ */
+export const enterScript = `set -eu
+given=$PATH
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+nested=$1 uid=$2 gid=$3 user=$4 group=$5 root=$6 name=$7
+shift 7
+setpriv=$(command -v setpriv) chroot=$(command -v chroot) unshare=$(command -v unshare)
+if [ "$name" != - ]; then
+  IFS= read -r value
+  export "$name=$value"
+fi
+umask 022
+if [ "$nested" = 1 ]; then
+  PATH=$given exec "$setpriv" --no-new-privs -- "$unshare" --user --map-user="$user" --map-group="$group" --root="$root" -- "$@" </dev/null
+fi
+own=$(readlink /proc/self/ns/user)
+PATH=$given "$unshare" --user -- /bin/sh -c 'read -r _ </.mapped; exec "$@" </dev/null' sh "$setpriv" --no-new-privs -- "$chroot" --userspec="+$user:+$group" --groups= "$root" "$@" &
+child=$!
+while [ "$(readlink "/proc/$child/ns/user")" = "$own" ]; do sleep 0.01; done
+printf '0 0 1\\n%s %s 1\\n' "$user" "$uid" >"/proc/$child/uid_map"
+printf '0 0 1\\n%s %s 1\\n' "$group" "$gid" >"/proc/$child/gid_map"
+echo go >/.mapped
+code=0
+wait "$child" || code=$?
+exit "$code"
+`;
+
+/**
  * Runs in the room, as the build's user: serves the way out of the network (a proxy on a unix socket) on the room's own
- * loopback, and then runs the phase. Arguments: SOCKET PORT COMMAND ARGUMENTS….
+ * loopback, and then runs the program, or, without one, says so on descriptor 4. Arguments: SOCKET PORT [COMMAND
+ * ARGUMENTS…].
  */
 export const relayScript = `import { spawn } from "node:child_process";
+import { closeSync, writeSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { constants } from "node:os";
 
@@ -112,6 +175,11 @@ const server = createServer({ allowHalfOpen: true }, (inside) => {
   outside.on("error", end);
 });
 server.listen(Number(port), "127.0.0.1", () => {
+  if (command === undefined) {
+    writeSync(4, "ready\\n");
+    closeSync(4);
+    return;
+  }
   const child = spawn(command, args, { stdio: "inherit" });
   child.on("error", (error) => {
     console.error(error.message);

@@ -1,25 +1,46 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { name, pinnedReference } from "../../policy/schema-text.ts";
+import { day, digestText, name, pinnedReference, repositoryText } from "../../policy/schema-text.ts";
 import { parsePinned } from "../pinned.ts";
 import type { Survey } from "../survey/survey.ts";
 import { type BuildStrategy, judgeBuilders, listBuildersOnBase, type Material } from "./strategy.ts";
 
-const builderSchema = z.strictObject({
-  // Policies are older than kinds: a builder without one is of this.
-  kind: z.literal("buildpacks").optional().describe("The strategy that this builder is for. Default: buildpacks."),
-  name: name.describe("How messages call this builder."),
-  buildpacks: z
-    .array(pinnedReference)
-    .min(1)
-    .describe("Buildpacks as images (buildpackages), by digest, in the order in which they are tried together."),
-  runImage: name.describe("The name of the approved base that the application is put on."),
-});
+const builderSchema = z
+  .strictObject({
+    // Policies are older than kinds: a builder without one is of this.
+    kind: z.literal("buildpacks").optional().describe("The strategy that this builder is for. Default: buildpacks."),
+    name: name.describe("How messages call this builder."),
+    buildpacks: z
+      .array(pinnedReference)
+      .min(1)
+      .optional()
+      .describe("Buildpacks as images (buildpackages), by digest, in the order in which they are tried together."),
+    image: repositoryText
+      .optional()
+      .describe(
+        "Instead of buildpacks: the repository of a builder image, which has buildpacks, their order and what they run in.",
+      ),
+    digests: z
+      .array(digestText)
+      .min(1)
+      .optional()
+      .describe("The approved versions of the builder image. New builds use the last one."),
+    until: day.optional().describe("The last day (UTC) on which anything is built with it."),
+    runImage: name.describe("The name of the approved base that the application is put on."),
+  })
+  .refine(({ buildpacks, image }) => (buildpacks === undefined) !== (image === undefined), {
+    message: "has either `buildpacks` or a builder's `image`",
+  })
+  .refine(({ image, digests }) => (image === undefined) === (digests === undefined), {
+    message: "has `image` and `digests` only together",
+  });
 export type BuildpacksBuilder = z.infer<typeof builderSchema>;
 
 export interface BuildpacksPlan {
-  /** Pinned, in the order in which they are tried together. */
+  /** Pinned, in the order in which they are tried together; none where a builder image has them. */
   buildpacks: PinnedReference[];
+  /** What strangers' code has for a root. */
+  builderImage: PinnedReference | undefined;
 }
 
 /** Cloud Native Buildpacks. docs/build-type.md says what its provenance means. */
@@ -30,15 +51,17 @@ export const buildpacks = {
   takes: ["env", "engine"],
   engines: ["lifecycle"],
   detect: detectBuildpacks,
+  isContained: ({ image }) => image !== undefined,
   plan: (builder) => ({
-    buildpacks: builder.buildpacks.map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)),
+    buildpacks: (builder.buildpacks ?? []).map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)),
+    builderImage: pinBuilderImages(builder).at(-1),
   }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);
     const isMarked = image.children.map(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
     return {
       builders: builders.map((builder) => builder.name),
-      materials: listBuildpacks(builders),
+      materials: [...listBuilderImages(builders), ...listBuildpacks(builders)],
       isClaimed: isMarked.includes(true) && !isMarked.includes(false),
     };
   },
@@ -48,9 +71,23 @@ export const buildpacks = {
 /** The lifecycle puts it on every image that it exports. */
 const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
 
+/** The approved versions of a builder image, the newest last. */
+function pinBuilderImages({ name: called, image, digests = [] }: BuildpacksBuilder): PinnedReference[] {
+  return digests.map((digest) => parsePinned(`${image}@${digest}`, `builder '${called}'`));
+}
+
+/** The builder images that new builds use: which one it was, an image does not prove. */
+function listBuilderImages(builders: readonly BuildpacksBuilder[]): Material[] {
+  return builders.flatMap((builder) =>
+    pinBuilderImages(builder)
+      .slice(-1)
+      .map(({ registry, name, digest }) => ({ name: "builder", repository: { registry, name }, digest })),
+  );
+}
+
 /** All of the builders' buildpacks, each once, also those that did not apply: an image does not prove which did. */
 export function listBuildpacks(builders: readonly BuildpacksBuilder[]): Material[] {
-  const texts = new Set(builders.flatMap((builder) => builder.buildpacks));
+  const texts = new Set(builders.flatMap((builder) => builder.buildpacks ?? []));
   return [...texts].map((text) => {
     const { registry, name, digest } = parsePinned(text, "buildpack");
     return { name: "buildpack", repository: { registry, name }, digest };

@@ -13,6 +13,8 @@ export interface Builder {
   runImage?: string;
   /** Approved bases that the application may choose among, where it chooses. */
   bases?: readonly string[] | undefined;
+  /** The last day (UTC) on which anything is built with it. */
+  until?: string | undefined;
 }
 
 /** A base of a policy, as far as a strategy has to know it. */
@@ -46,6 +48,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
    * Empty: nothing does.
    */
   detect(survey: Survey): string[];
+  /**
+   * Whether strangers' code runs only where the root is an image that the policy governs: `container` in
+   * `build.environments`. Without it, it runs on the host.
+   */
+  isContained?(builder: Own): boolean;
   /**
    * What this strategy needs besides the base and the tags, before anything runs.
    * @param bases the policy's, for strategies whose applications choose among them

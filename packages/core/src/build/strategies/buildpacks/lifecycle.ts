@@ -13,7 +13,7 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import { parse, stringify } from "smol-toml";
 import { z } from "zod";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { RunOptions, Sandbox } from "../../sandbox/sandbox.ts";
 import { readHandedOver, type Workspace, writeControlFile } from "../../workspace.ts";
 import { explainFailure, type Phase } from "./explain.ts";
 
@@ -23,11 +23,13 @@ const platformApi = "0.14";
 /** How much of a phase's output is kept for messages, in lines. */
 const keptLines = 400;
 
-interface LifecycleRun {
+export interface LifecycleRun {
   workspace: Workspace;
   context: Context;
   /** Where strangers' code runs; undefined on the bare host, where the policy says `host-unisolated`. */
   sandbox: Sandbox | undefined;
+  /** Where the build has another root than the machine's: that of a builder image. */
+  builder?: BuilderPlaces | undefined;
   /** Paths that the build user can reach. */
   lifecycle: string;
   launcher: string;
@@ -41,6 +43,17 @@ interface LifecycleRun {
   /** One platform's image, by its own digest. */
   runImage: PinnedReference;
   tags: readonly [Reference, ...Reference[]];
+}
+
+/** What is different where the root is a builder image's. */
+interface BuilderPlaces {
+  /** Who builds, in there and in the image. */
+  user: { uid: number; gid: number };
+  home: string;
+  /** For the phases that run strangers' code: the image's own. */
+  environment: Readonly<Record<string, string>>;
+  /** A path of the workspace → where it is in there. */
+  at(path: string): string;
 }
 
 /**
@@ -73,18 +86,18 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   const analyzed = await analyze(run, files);
   await workspace.handOver(run.sandbox === undefined ? workspace.user : workspace.builder);
   const found = await detectAndBuild(run, files, await writeControlFile(workspace, "analyzed.toml", analyzed));
-  await workspace.handOver(workspace.user);
+  if (run.builder === undefined) await workspace.handOver(workspace.user);
   const report = handedOver(run, "report.toml");
   await runPhase(run, "export", [
-    ...flags({ app: workspace.app, layers: workspace.layers, group: found.group, run: files.run, report }),
+    ...places(run, { app: workspace.app, layers: workspace.layers, group: found.group, run: files.run, report }),
     // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and
     // with that choose another run image.
-    ...flags({ analyzed: await writeControlFile(workspace, "analyzed.toml", analyzed) }),
+    ...places(run, { analyzed: await writeControlFile(workspace, "analyzed.toml", analyzed) }),
     // The default, below the layers, is a way for a buildpack to add any layer to the image as if an extension of the
     // builder had.
-    ...flags({ extended: workspace.empty, launcher: run.launcher, "launcher-sbom": workspace.empty }),
-    ...flags({ "project-metadata": files.projectMetadata }),
-    ...ownerAndRegistries(run),
+    ...places(run, { extended: workspace.empty, launcher: run.launcher, "launcher-sbom": workspace.empty }),
+    ...places(run, { "project-metadata": files.projectMetadata }),
+    ...ownerAndRegistries(run, run.builder?.user ?? workspace.user),
     ...run.tags.map(formatReference),
   ]);
   return parseReport(await readHandedOver(report));
@@ -109,9 +122,12 @@ interface ControlFiles {
 
 const flags = (given: Readonly<Record<string, string>>): string[] =>
   Object.entries(given).flatMap(([name, value]) => [`-${name}`, value]);
+/** Flags whose values are paths of the workspace, as the room has them. */
+const places = ({ builder }: LifecycleRun, given: Readonly<Record<string, string>>): string[] =>
+  flags(Object.fromEntries(Object.entries(given).map(([name, path]) => [name, builder?.at(path) ?? path])));
 const handedOver = ({ workspace }: LifecycleRun, name: string): string => join(workspace.handover, name);
 
-function ownerAndRegistries({ workspace: { user }, insecureRegistries }: LifecycleRun): string[] {
+function ownerAndRegistries({ insecureRegistries }: LifecycleRun, user: Workspace["user"]): string[] {
   const owner = flags({ uid: String(user.uid), gid: String(user.gid) });
   return [...owner, ...insecureRegistries.flatMap((host) => flags({ "insecure-registry": host }))];
 }
@@ -124,7 +140,12 @@ async function analyze(run: LifecycleRun, files: ControlFiles): Promise<string> 
   if (first === undefined) throw new TypeError("a build has at least one tag");
   await runPhase(run, "analyze", [
     ...flags({ analyzed, layers: run.workspace.layers, run: files.run, "run-image": runImage }),
-    ...["-skip-layers", ...ownerAndRegistries(run), ...others.flatMap((tag) => flags({ tag })), first],
+    ...[
+      "-skip-layers",
+      ...ownerAndRegistries(run, run.workspace.user),
+      ...others.flatMap((tag) => flags({ tag })),
+      first,
+    ],
   ]);
   return keepRunImage(await readHandedOver(analyzed), runImage);
 }
@@ -135,38 +156,34 @@ async function detectAndBuild(run: LifecycleRun, files: ControlFiles, analyzed: 
   const { app, layers, platform, buildpacks, empty } = workspace;
   const [foundGroup, foundPlan] = [handedOver(run, "group.toml"), handedOver(run, "plan.toml")];
   await runPhase(run, "detect", [
-    ...flags({ app, layers, platform, buildpacks, order: files.order, run: files.run, analyzed }),
-    ...flags({ group: foundGroup, plan: foundPlan, generated: empty, extensions: empty, "build-config": empty }),
+    ...places(run, { app, layers, platform, buildpacks, order: files.order, run: files.run, analyzed }),
+    ...places(run, { group: foundGroup, plan: foundPlan, generated: empty, extensions: empty }),
+    ...operatorSettings(run),
   ]);
   const group = await writeControlFile(workspace, "group.toml", await readHandedOver(foundGroup));
   const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(foundPlan));
-  await runPhase(
-    run,
-    "build",
-    flags({ app, layers, platform, buildpacks, group, plan, analyzed, "build-config": empty }),
-  );
+  await runPhase(run, "build", [
+    ...places(run, { app, layers, platform, buildpacks, group, plan, analyzed }),
+    ...operatorSettings(run),
+  ]);
   return { group };
+}
+
+/** `build-config` of a builder image is the platform's, as the image is; that of a machine is nobody's. */
+function operatorSettings({ builder, workspace }: LifecycleRun): string[] {
+  return flags({ "build-config": builder === undefined ? workspace.empty : "/cnb/build-config" });
 }
 
 async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]): Promise<void> {
   const { workspace, context } = run;
-  const isTrusted = phase === "analyze" || phase === "export";
   const lines: string[] = [];
+  const isTrusted = phase === "analyze" || phase === "export";
   const env = {
-    ...run.environment,
-    HOME: workspace.home,
-    TMPDIR: workspace.temporary,
+    ...(isTrusted ? run.environment : (run.builder?.environment ?? run.environment)),
+    HOME: run.builder?.home ?? workspace.home,
+    TMPDIR: run.builder?.at(workspace.temporary) ?? workspace.temporary,
     CNB_PLATFORM_API: platformApi,
     CNB_NO_COLOR: "true",
-    // The lifecycle would ask the clouds' own credential services as well; logins come from Docker's configuration
-    // alone.
-    ...(isTrusted
-      ? {
-          CNB_REGISTRY_AUTH: run.registryAuth,
-          CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AMAZON: "true",
-          CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AZURE: "true",
-        }
-      : {}),
   };
   const options = {
     env,
@@ -180,19 +197,43 @@ async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]
       if (lines.length > keptLines) lines.shift();
     },
   };
-  // An inherited umask of 077 would make layers that the image's user can't read; Node can't set it for a child alone.
-  const command = ["-c", 'umask 022; exec "$@"', "sh", run.lifecycle, phase, ...args];
-  const { dropsTo } = workspace;
-  const result: ProcessResult = await context.ports.group(`lifecycle ${phase}`, () =>
-    isTrusted || run.sandbox === undefined
-      ? // analyze and export drop by themselves, after they have read the login.
-        runProcess("/bin/sh", command, {
-          ...options,
-          ...(isTrusted || dropsTo === undefined ? {} : { uid: dropsTo.uid, gid: dropsTo.gid }),
-        })
-      : run.sandbox.run([run.lifecycle, phase, ...args], options),
-  );
+  const result = await context.ports.group(`lifecycle ${phase}`, () => startPhase(run, phase, args, options));
   if (result.exitCode !== 0) throw explainFailure(phase, result.exitCode, lines);
+}
+
+/**
+ * The lifecycle would ask the clouds' own credential services as well; logins come from Docker's configuration alone.
+ */
+const noKeychains = {
+  CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AMAZON: "true",
+  CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AZURE: "true",
+};
+const loginVariable = "CNB_REGISTRY_AUTH";
+
+/** Strangers' code in the room, without a login; the lifecycle's own work with one, where it can read what is there. */
+function startPhase(
+  run: LifecycleRun,
+  phase: Phase,
+  args: readonly string[],
+  { env, ...options }: RunOptions,
+): Promise<ProcessResult> {
+  const { sandbox, builder, lifecycle, registryAuth } = run;
+  const { dropsTo } = run.workspace;
+  if (phase === "export" && builder !== undefined && sandbox !== undefined) {
+    const program = [builder.at(lifecycle), phase, ...args] as const;
+    const secret = { name: loginVariable, value: registryAuth };
+    return sandbox.runOutside(program, { ...options, cwd: "/", env: { ...env, ...noKeychains }, secret });
+  }
+  const isTrusted = phase === "analyze" || phase === "export";
+  if (!isTrusted && sandbox !== undefined)
+    return sandbox.run([builder?.at(lifecycle) ?? lifecycle, phase, ...args], { ...options, env });
+  // An inherited umask of 077 would make layers that the image's user can't read; Node can't set it for a child alone.
+  // analyze and export drop by themselves, after they have read the login.
+  return runProcess("/bin/sh", ["-c", 'umask 022; exec "$@"', "sh", lifecycle, phase, ...args], {
+    ...options,
+    env: isTrusted ? { ...env, [loginVariable]: registryAuth, ...noKeychains } : env,
+    ...(isTrusted || dropsTo === undefined ? {} : { uid: dropsTo.uid, gid: dropsTo.gid }),
+  });
 }
 
 /** A build may print a lot; a log of this size is something gone wrong. */

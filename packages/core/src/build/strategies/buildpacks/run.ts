@@ -1,6 +1,7 @@
 import { createCredentialStore } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import type { StageResult } from "../../../result.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
@@ -15,6 +16,7 @@ import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from "./buildpackage.ts";
 import { runLifecycle } from "./lifecycle.ts";
 import { renderRegistryAuth } from "./registry-auth.ts";
+import { type BuilderRoom, openBuilderRoom } from "./run-builder.ts";
 import { fetchBuildSboms, mergeSboms } from "./sbom.ts";
 
 type Job = BuildJob<BuildpacksPlan>;
@@ -36,20 +38,28 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     const copied = await copySource(source, workspace.app, signal);
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
-    sandbox = await keepApart(workspace, plan, source, context);
     const [lifecycle, launcher] = await tools;
     if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
-    const digest = await buildImage(job, { workspace, sandbox, packages, lifecycle, launcher });
+    const programs = {
+      lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
+      launcher: await workspace.placeProgram(launcher.path, "launcher"),
+    };
+    const room = await openBuilderRoom(job, workspace);
+    sandbox = room === undefined ? await keepApart(workspace, plan, source, context) : room.sandbox;
+    const digest = await buildImage(job, { workspace, sandbox, room, packages, ...programs });
+    const image = plan.builderImage === undefined ? undefined : formatReference(plan.builderImage);
     return {
       digest,
       tools: [
         ...[lifecycle, launcher].map(describeTool),
+        ...(room === undefined ? [] : [room.tool]),
         ...packages.map((each, index) => describeBuildpack(each, plan.buildpacks[index]?.digest)),
       ],
       notes: [
-        `builder ${plan.builder.name}: ${packages.map(formatBuildpack).join(", ")}`,
-        ...describeIsolation(sandbox),
-        ...(workspace.isUsualPath
+        `builder ${plan.builder.name}: ${image ?? packages.map(formatBuildpack).join(", ")}`,
+        ...describeIsolation(sandbox, image),
+        ...(room?.notes ?? []),
+        ...(workspace.isUsualPath || room !== undefined
           ? []
           : ["built beside another build of this repository: a rebuild has other paths in it, and another digest"]),
       ],
@@ -64,38 +74,63 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
 interface Room {
   workspace: Workspace;
   sandbox: Sandbox | undefined;
+  /** With a builder image. */
+  room: BuilderRoom | undefined;
   packages: readonly Buildpack[];
-  lifecycle: FoundTool;
-  launcher: FoundTool;
+  /** Paths. */
+  lifecycle: string;
+  launcher: string;
 }
 
-async function buildImage(job: Job, { workspace, sandbox, packages, lifecycle, launcher }: Room): Promise<Digest> {
-  const { plan, source, context, plainHttp, runImage } = job;
-  if (runImage === undefined || plan.runImage === undefined) throw new TypeError("buildpacks build on a run image");
-  const registries = [plan.repository, plan.runImage.reference];
+async function buildImage(
+  job: Job,
+  { workspace, sandbox, room, packages, lifecycle, launcher }: Room,
+): Promise<Digest> {
+  const { plan, context, plainHttp, runImage } = job;
   const { ports, env, signal } = context;
-  const own = { ...source.project.env, ...job.variables };
-  const environment = selectBuildEnvironment(
-    env,
-    sandbox === undefined ? own : { ...sandbox.variables, ...own },
-    sandbox !== undefined,
-  );
-  await writePlatformVariables(workspace, { TMPDIR: workspace.temporary, ...environment.platform });
+  if (runImage === undefined) throw new TypeError("every builder of buildpacks has a base");
+  const registries = [plan.repository, runImage];
+  const { environment, variables } =
+    room === undefined ? hostEnvironment(job, workspace, sandbox) : builderEnvironment(room);
+  await writePlatformVariables(workspace, variables);
   return runLifecycle({
     workspace,
     context,
     sandbox,
-    lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
-    launcher: await workspace.placeProgram(launcher.path, "launcher"),
-    environment: environment.process,
+    builder: room?.run.builder,
+    lifecycle,
+    launcher,
+    environment,
     registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), registries),
     insecureRegistries: registries
       .map(({ registry }) => registry)
       .filter((host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index),
-    order: renderOrder(packages),
+    order: room?.run.order ?? renderOrder(packages),
     runImage,
     tags: plan.tags,
   });
+}
+
+interface Variables {
+  /** Of each phase's process. */
+  environment: Readonly<Record<string, string>>;
+  /** Of the buildpacks. */
+  variables: Readonly<Record<string, string>>;
+}
+
+function hostEnvironment(
+  { source, variables, context }: Job,
+  workspace: Workspace,
+  sandbox: Sandbox | undefined,
+): Variables {
+  const own = { ...source.project.env, ...variables };
+  const all = sandbox === undefined ? own : { ...sandbox.variables, ...own };
+  const chosen = selectBuildEnvironment(context.env, all, sandbox !== undefined);
+  return { environment: chosen.process, variables: { TMPDIR: workspace.temporary, ...chosen.platform } };
+}
+
+function builderEnvironment({ run, variables }: BuilderRoom): Variables {
+  return { environment: run.environment, variables };
 }
 
 function describeBuildpack({ id, version }: Buildpack, digest: Digest | undefined): StageResult["tools"][number] {

@@ -229,7 +229,7 @@ describe("a policy", () => {
     [
       "with a kind that there is not",
       { builders: site.replace("kind: folder", "kind: folders") },
-      "build.builders[1].kind: expected one of buildpacks, folder, found 'folders'; did you mean `folder`?",
+      "folder, found 'folders'; did you mean `folder`?",
     ],
   ])("%s is refused", async (_what, parts, message) => {
     const outcome = await build(await writePolicy(parts));

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runChecked } from "@goldenpath/foundation/exec/run";
+import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
 import { startProgram } from "./servers.ts";
 
 export interface BuildKit {
@@ -11,6 +11,8 @@ export interface BuildKit {
     dockerfile: string,
     options?: { context?: string; files?: Readonly<Record<string, string>>; exporter?: string },
   ): Promise<void>;
+  /** Names of a Dockerfile's stages, as BuildKit's own reader has them; undefined where it can't read the file. */
+  stagesOf(dockerfile: string): Promise<string[] | undefined>;
   stop(): Promise<void>;
 }
 
@@ -65,6 +67,17 @@ export async function startBuildKit(
         `--local=dockerfile=${own}`,
       ];
       await runChecked(programs.buildctl, [...args, `--output=${output}`], { env, timeoutMs: 600_000 });
+    },
+    async stagesOf(dockerfile) {
+      const own = await mkdtemp(at("context-"));
+      await writeFile(join(own, "Dockerfile"), dockerfile);
+      const options = ["requestid=frontend.targets", "cmdline=dockerfile.v0"].map((each) => `--opt=${each}`);
+      const locals = [`--local=context=${own}`, `--local=dockerfile=${own}`];
+      const args = ["build", "--progress=quiet", "--frontend=dockerfile.v0", ...options, ...locals];
+      const { exitCode, stdout } = await runProcess(programs.buildctl, args, { env, timeoutMs: 60_000 });
+      // A table: a heading, and a line for each stage with its name first.
+      const lines = stdout.trim().split("\n").slice(1);
+      return exitCode === 0 ? lines.map((line) => line.trim().split(/\s/)[0] ?? "") : undefined;
     },
     stop,
   };

@@ -98,7 +98,7 @@ function cutContinuation(line: string, escapedBy: string): { content: string; co
 }
 
 function parseInstruction(logical: string, escapedBy: string, line: number): Instruction {
-  const [, word = "", after = ""] = /^(\S+)\s*(.*)$/s.exec(logical.trim()) ?? [];
+  const [, word = "", after = ""] = /^([^\t\v\f\r ]+)[\t\v\f\r ]*(.*)$/s.exec(logical.trim()) ?? [];
   const name = word.toLowerCase();
   if (!names.includes(name)) throw new DockerfileProblem(`'${word}' is no instruction`, line);
   return { name, ...takeFlags(after, escapedBy, line), line };

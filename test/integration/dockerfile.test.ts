@@ -75,7 +75,9 @@ test("a Dockerfile goes the whole way: built by BuildKit, attested, judged by ba
     });
   const loaded = { policy: parsePolicy(Buffer.from(policy.text), policy.file), digest: digestOf(policy.text) };
   await putInForce(world.client, `${world.host}/vetted`, { ...policy, ...loaded, uri: policy.file }, world);
-  expect(tell(await run(attestVerb, { image, key: world.keys.build.file }))).toEqual(passed);
+  expect(tell(await run(attestVerb, { image, key: world.keys.build.file, "build-environment": "container" }))).toEqual(
+    passed,
+  );
   expect(tell(await promote())).toMatchObject({ verdict: "fail" });
   for (const [stage, verb, given] of [
     ["base", enforceVerb, {}],

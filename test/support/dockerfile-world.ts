@@ -59,7 +59,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype")[]): DockerfileWor
     const root = await mkdtemp(join(tmpdir(), "goldenpath-dockerfile-"));
     const server = await startRegistry();
     const client = createRegistryClient({ ports: silentPorts(), env: {} });
-    const programs = ["dash", "cat", "cp", "id", "ls", "curl"] as const;
+    const programs = ["dash", "cat", "cp", "id", "ls", "curl", "chmod"] as const;
     const push = async (name: string, files: Record<string, string>, tag: string): Promise<string> => {
       const layer = await shellLayer([...programs], files);
       const { digest } = await pushTinyImage(client, { registry: server.host, name }, [layer], { tag });
@@ -145,7 +145,7 @@ ${renderSigners(signers)}bases:
   - { name: golden, image: ${base}, digests: ["${baseDigest}"]${ends} }
 build:
   strategies: [dockerfile]
-  environments: [host]
+  environments: [container]
   sources: ["https://github.com/acme/*"]
   builders:
     - { kind: dockerfile, ${builder} name: files }

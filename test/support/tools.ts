@@ -223,6 +223,7 @@ const debianPackages: Readonly<Record<string, string>> = {
   mvn: "maven",
   chroot: "coreutils",
   runc: "runc",
+  newuidmap: "uidmap",
   python3: "python3",
 };
 

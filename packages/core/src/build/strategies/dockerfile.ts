@@ -50,6 +50,8 @@ export const dockerfile = {
   takes: ["file", "target", "build-args", "secrets"],
   engines: [],
   detect: ({ files }) => files.filter((each) => fileName.test(each)),
+  // Steps run on images that were judged, and nowhere else.
+  isContained: () => true,
   plan: (builder, bases) => ({
     dockerfile: {
       bases: bases.filter(({ name }) => builder.bases?.includes(name) ?? true),

@@ -232,7 +232,7 @@ export function createRedactor(secrets: readonly string[]): (line: string) => st
 function describe({ plan, options }: Job, { images, remarks }: Prepared, { way, refused }: RoomResult): string[] {
   const hosts = [...refused].slice(0, 10);
   return [
-    "buildEnvironment: host",
+    "buildEnvironment: container",
     `built by BuildKit in namespaces of its own (by ${way}), its users nobody's on the machine`,
     `builder ${plan.builder.name}: ${images.map(({ name, use, resolved }) => `${use === "base" ? "on " : "with "}${name} (${resolved.digest})`).join(", ") || "no image"}`,
     ...(options.secrets.size === 0

@@ -10,6 +10,8 @@
 export const usersScript = `set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
+# Of these runc concludes that it is root's own, and not in a user namespace.
+unset USER LOGNAME
 umask 022
 nested=$1 base=$2 owner=$3 node=$4 control=$5 work=$6
 shift 6

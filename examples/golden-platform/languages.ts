@@ -12,7 +12,7 @@ import { type BuiltImage, fixedTime, loadImage, saveImage } from "./image.ts";
 import { buildRuntime, type RuntimeRecipe } from "./runtimes.ts";
 
 /** The platform's buildpacks, each a folder of `buildpacks`, in the order in which a builder of all of them tries. */
-export const languages = ["go", "python", "node"] as const;
+export const languages = ["java", "go", "python", "ruby", "php", "node", "static"] as const;
 export type Language = (typeof languages)[number];
 
 /** `packages.json` of a buildpack: the distribution's packages, and what comes from elsewhere. */

@@ -114,17 +114,22 @@ function addAccounts(root: FileTree): void {
   root.set(home.slice(1), { type: "directory", mode: 0o755, uid, gid });
 }
 
+function addCertificates(root: FileTree): void {
+  const bundle = bundleCertificates(root);
+  if (bundle !== "") addFile(root, "etc/ssl/certs/ca-certificates.crt", bundle);
+}
+
 /**
  * What update-ca-certificates makes: every certificate of the package, in one file, where OpenSSL and Go look for it.
  */
-function addCertificates(root: FileTree): void {
-  const certificates = [...root]
+export function bundleCertificates(files: FileTree): string {
+  return [...files]
     .filter(([path]) => path.startsWith("usr/share/ca-certificates/") && path.endsWith(".crt"))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([, entry]) =>
       entry.type === "file" ? [`${Buffer.from(entry.content).toString("latin1").trimEnd()}\n`] : [],
-    );
-  if (certificates.length > 0) addFile(root, "etc/ssl/certs/ca-certificates.crt", certificates.join(""));
+    )
+    .join("");
 }
 
 /**

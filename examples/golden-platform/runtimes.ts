@@ -3,7 +3,7 @@ import { join, posix } from "node:path";
 import { type Distribution, openApt, type PackageRecord, parseDistribution } from "./apt.ts";
 import { closePackages, type InstallOptions, readRecipe, unpackPackages } from "./base.ts";
 import { addFile, addParents, type FileTree } from "./file-tree.ts";
-import { isForPeople, placeEntry, resolvePath, type UnpackedPackage } from "./root-tree.ts";
+import { bundleCertificates, isForPeople, placeEntry, resolvePath, type UnpackedPackage } from "./root-tree.ts";
 
 /** `runtime.json` in a buildpack's folder: what of the distribution it brings along. */
 export interface RuntimeRecipe {
@@ -13,6 +13,8 @@ export interface RuntimeRecipe {
   build?: string[];
   /** Dependencies that only a maintainer script or a person at a terminal has, with the reason. */
   notNeeded?: Record<string, string>;
+  /** The trusted certificates of the run image as a file, for a runtime that keeps them in a form of its own. */
+  certificates?: true;
   /** Beginnings of paths that nothing needs, such as sources for debuggers. */
   without?: string[];
 }
@@ -44,14 +46,16 @@ export async function buildRuntime(recipe: RuntimeRecipe, options: RuntimeOption
   const directory = await mkdtemp(join(options.workDirectory, ".runtime-"));
   try {
     const apt = await openApt({ ...options, distribution, directory: join(directory, "apt") });
-    const base = new Set((await closePackages(apt, await readRecipe("golden"))).map(({ name }) => name));
+    const golden = await closePackages(apt, await readRecipe("golden"));
+    const base = new Set(golden.map(({ name }) => name));
     const close = async (packages: string[]): Promise<PackageRecord[]> => {
       const closed = await closePackages(apt, { packages, notNeeded: recipe.notNeeded ?? {} });
       return closed.filter(({ name }) => !base.has(name));
     };
     const launch = await close(recipe.launch);
     const all = await close([...recipe.launch, ...(recipe.build ?? []), "busybox"]);
-    const unpacked = await unpackPackages(apt, all, { ...options, directory });
+    const certificates = recipe.certificates === true ? golden.filter(({ name }) => name === "ca-certificates") : [];
+    const unpacked = await unpackPackages(apt, [...all, ...certificates], { ...options, directory });
     return composeRuntime(unpacked, new Set(launch.map(({ name }) => name)), { distribution, recipe });
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -74,6 +78,10 @@ function composeRuntime(
   const isDropped = (path: string): boolean =>
     isForPeople(path) || (described.recipe.without ?? []).some((prefix) => path.startsWith(prefix));
   for (const each of unpacked) {
+    if (each.name === "ca-certificates") {
+      addFile(tree, "certificates.pem", bundleCertificates(each.files));
+      continue;
+    }
     const isShell = each.name === "busybox" && !launch.has("busybox");
     if (isShell) {
       const program = each.files.get("bin/busybox") ?? each.files.get("usr/bin/busybox");

@@ -1,6 +1,5 @@
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { examples } from "../support/golden-platform.ts";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { expectWholePath } from "../support/language-apps.ts";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
@@ -22,16 +21,6 @@ describe.each([
   ["python", "python", "from Python"],
 ] as const)("examples/apps/%s", (app, language, words) => {
   test("is built without a Dockerfile, answers in a container, and goes along the path", async () => {
-    const outcome = await world.build(join(examples, "apps", app), language);
-    expect(outcome.verdict, outcome.log.join("\n")).toBe("pass");
-    const image = outcome.outputs["image"] ?? "";
-    await world.docker.docker("pull", image);
-    const page = await world.docker.askForPage(image);
-    expect(page).toMatchObject({ status: 200, text: expect.stringContaining(words) });
-    const { said, promoted } = await world.takeAlong(image);
-    expect(said).toEqual(
-      ["attest", "base", "sign", "scan", "sign", "verify", "promote"].map((stage) => `${stage}: pass`),
-    );
-    expect(promoted).toContain(`/vetted/${app}@sha256:`);
+    await expectWholePath(world, app, language, words);
   });
 });

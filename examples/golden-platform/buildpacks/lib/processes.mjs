@@ -75,7 +75,11 @@ function needsShell(command) {
  * with arguments, there is no shell in the image.
  */
 function toWords(place, command, { folders, names }) {
-  const words = command.trim().split(/\s+/);
+  // Without a shell there is nothing that `exec` would take the place of.
+  const words = command
+    .trim()
+    .replace(/^exec\s+/, "")
+    .split(/\s+/);
   const [program] = words;
   const file = [...folders, ...(program.includes("/") ? [place.directory] : [])]
     .map((folder) => resolve(folder, program))

@@ -28,3 +28,9 @@ export function read(command, { directory, env, failure }) {
   if (result.status !== 0) throw new ApplicationError(`${failure} (${program}: exit code ${result.status})`);
   return result.stdout;
 }
+
+/** For a question that a program answers by its exit code. */
+export function succeeds(command, { directory, env }) {
+  const [program, ...args] = command;
+  return spawnSync(program, args, { cwd: directory, env, stdio: "ignore" }).status === 0;
+}

@@ -32,7 +32,7 @@ export function buildInPlace(place, application, { scripts, pins, isSite }, env)
   for (const name of [".npmrc", ".yarnrc.yml", ".yarnrc", join(".yarn", "cache"), join(".yarn", "unplugged")])
     rmSync(join(directory, name), { recursive: true, force: true });
   if (isSite) removeModules(directory);
-  else writeSbom({ ...place, layers: place.layers }, "node", [...listInstalled(join(directory, "node_modules"))]);
+  else writeSbom(place, "launch", [...listInstalled(join(directory, "node_modules"))]);
   return join(directory, "node_modules", ".bin");
 }
 
@@ -125,7 +125,11 @@ function openManager(place, { manager, file }, pins, env) {
     env: own,
     command,
     install: (with_, isDone) => (isDone ? production(with_) : call([...flags, "--prod=false"], with_, failure)),
-    prune: production,
+    prune: (with_) => {
+      // `pnpm prune` takes the links away and leaves the packages.
+      removeModules(directory);
+      production(with_);
+    },
   };
 }
 

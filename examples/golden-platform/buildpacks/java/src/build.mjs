@@ -1,0 +1,140 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { ApplicationError } from "../lib/error.mjs";
+import { setVariable } from "../lib/layers.mjs";
+import { writeProcesses } from "../lib/processes.mjs";
+import { run } from "../lib/run.mjs";
+import { installRuntime } from "../lib/runtime.mjs";
+import { chooseArtifact } from "./artifact.mjs";
+import { renderTrustStore } from "./trust-store.mjs";
+
+/** The JRE as a layer, the application built by its own build tool, and of its folder what runs. */
+export function build(place) {
+  const { directory, env: given } = place;
+  const runtime = installRuntime(place, "Java");
+  const home = findHome(runtime.build);
+  const temporary = given.TMPDIR ?? "/tmp";
+  const inImage = prepareImage(place, runtime.root);
+  const trust = join(temporary, "trust.jks");
+  writeFileSync(trust, renderTrustStore(given.SSL_CERT_FILE || join(place.buildpack, "certificates.pem")));
+  const options = [
+    given.JAVA_TOOL_OPTIONS,
+    `-Djavax.net.ssl.trustStore=${trust}`,
+    "-Djavax.net.ssl.trustStoreType=JKS",
+  ];
+  const env = {
+    ...runtime.env,
+    JAVA_HOME: home,
+    PATH: `${join(home, "bin")}:${runtime.env.PATH}`,
+    JAVA_TOOL_OPTIONS: options.filter(Boolean).join(" "),
+  };
+  const isMaven = existsSync(join(directory, "pom.xml"));
+  if (isMaven) runMaven(place, runtime.build, env, temporary);
+  else runGradle(place, env, temporary);
+  const artifact = chooseArtifact(directory, isMaven ? "target" : "build/libs", given);
+  const kept = keepArtifact(directory, artifact);
+  const command = [join(inImage, "bin/java"), "-jar", kept];
+  writeProcesses(place, { web: command }, { folders: [join(inImage, "bin")], names: [] });
+}
+
+/** Where Debian's packages have Java: `usr/lib/jvm/java-17-openjdk-amd64`. */
+function findHome(root) {
+  const folder = join(root, "usr/lib/jvm");
+  const name = readdirSync(folder, { withFileTypes: true }).find(
+    (each) => each.isDirectory() && existsSync(join(folder, each.name, "bin/java")),
+  )?.name;
+  if (name === undefined)
+    throw new ApplicationError("This buildpack was packaged without Java. The platform makes it: see languages.ts.");
+  return join(folder, name);
+}
+
+/** What Debian's maintainer scripts would write: the trusted certificates. */
+function prepareImage({ buildpack }, root) {
+  const home = findHome(root);
+  const target = join(home, "lib/security/cacerts");
+  mkdirSync(dirname(target), { recursive: true });
+  rmSync(target, { force: true });
+  writeFileSync(target, renderTrustStore(join(buildpack, "certificates.pem")));
+  setVariable(root, "JAVA_HOME", home);
+  return home;
+}
+
+/** The platform's Maven, whatever the wrapper would download; a proxy is told it in its own way. */
+function runMaven(place, build, env, temporary) {
+  const { directory } = place;
+  const repository = join(temporary, "m2");
+  const settings = join(temporary, "settings.xml");
+  writeFileSync(settings, renderSettings(env));
+  const given = (place.env.BP_MAVEN_BUILD_ARGUMENTS ?? "-DskipTests package").split(/\s+/).filter(Boolean);
+  const module = place.env.BP_MAVEN_BUILT_MODULE;
+  const command = [
+    join(env.JAVA_HOME, "bin/java"),
+    ...["-classpath", findFile(join(build, "usr/share/maven/boot"), /^plexus-classworlds.*\.jar$/)],
+    `-Dclassworlds.conf=${join(build, "usr/share/maven/bin/m2.conf")}`,
+    `-Dmaven.home=${join(build, "usr/share/maven")}`,
+    `-Dmaven.multiModuleProjectDirectory=${directory}`,
+    "org.codehaus.plexus.classworlds.launcher.Launcher",
+    ...["--batch-mode", "--no-transfer-progress", "--global-settings", settings, `-Dmaven.repo.local=${repository}`],
+    ...readOptions(directory),
+    ...(module === undefined ? [] : ["--projects", module, "--also-make"]),
+    ...given,
+  ];
+  place.say(`Running Maven: ${given.join(" ")}`);
+  run(command, { directory, env, failure: "Maven could not build the application." });
+}
+
+/** `.mvn/maven.config`: one argument a line. */
+function readOptions(directory) {
+  const path = join(directory, ".mvn/maven.config");
+  return existsSync(path) ? readFileSync(path, "utf8").split(/\s+/).filter(Boolean) : [];
+}
+
+function findFile(folder, name) {
+  return join(folder, readdirSync(folder).find((each) => name.test(each)) ?? "");
+}
+
+function renderSettings({ HTTPS_PROXY: secure, HTTP_PROXY: plain, BP_MAVEN_MIRROR: mirror }) {
+  const proxy = (id, text) => {
+    const url = text === undefined || text === "" ? null : new URL(text);
+    if (url === null) return "";
+    return `<proxy><id>${id}</id><active>true</active><protocol>${id}</protocol><host>${url.hostname}</host><port>${url.port || 80}</port><nonProxyHosts>localhost|127.0.0.1</nonProxyHosts></proxy>`;
+  };
+  const mirrors =
+    mirror === undefined
+      ? ""
+      : `<mirrors><mirror><id>platform</id><mirrorOf>*</mirrorOf><url>${escapeXml(mirror)}</url></mirror></mirrors>`;
+  return `<settings xmlns="http://maven.apache.org/SETTINGS/1.0.0"><proxies>${proxy("https", secure)}${proxy("http", plain)}</proxies>${mirrors}</settings>\n`;
+}
+
+function escapeXml(text) {
+  return text.replace(/[<>&"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** The wrapper, which downloads the Gradle that the application names. */
+function runGradle(place, env, temporary) {
+  const { directory } = place;
+  const given = (place.env.BP_GRADLE_BUILD_ARGUMENTS ?? "assemble -x test").split(/\s+/).filter(Boolean);
+  place.say(`Running the Gradle wrapper: ${given.join(" ")}`);
+  run(["sh", "./gradlew", "--no-daemon", "--console=plain", ...given], {
+    directory,
+    env: { ...env, GRADLE_USER_HOME: join(temporary, "gradle") },
+    failure:
+      "The Gradle wrapper could not build the application. It downloads Gradle itself from the URL in gradle/wrapper/gradle-wrapper.properties.",
+  });
+}
+
+/** Of the application's folder only what runs goes into the image. Returns its path below the folder. */
+function keepArtifact(directory, { path, folder }) {
+  const staging = join(directory, ".kept");
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging);
+  if (folder === undefined) renameSync(path, join(staging, basename(path)));
+  else cpSync(folder, staging, { recursive: true });
+  const procfile = join(directory, "Procfile");
+  if (existsSync(procfile)) renameSync(procfile, join(staging, "Procfile"));
+  for (const name of readdirSync(directory))
+    if (name !== ".kept") rmSync(join(directory, name), { recursive: true, force: true });
+  for (const name of readdirSync(staging)) renameSync(join(staging, name), join(directory, name));
+  rmSync(staging, { recursive: true });
+  return basename(path);
+}

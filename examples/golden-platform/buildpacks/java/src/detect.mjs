@@ -1,0 +1,17 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ApplicationError } from "../lib/error.mjs";
+
+export function detect({ directory }) {
+  const has = (name) => existsSync(join(directory, name));
+  if (has("pom.xml")) return;
+  if (!["build.gradle", "build.gradle.kts"].some(has)) {
+    throw new ApplicationError(
+      "There is neither a pom.xml nor a build.gradle(.kts). A Java application has one at its root.",
+    );
+  }
+  if (!has("gradlew"))
+    throw new ApplicationError(
+      "There is a Gradle build without its wrapper. Run `gradle wrapper` and commit gradlew and gradle/wrapper.",
+    );
+}

@@ -1,0 +1,5 @@
+import { findSite } from "./site.mjs";
+
+export function detect(place) {
+  findSite(place);
+}

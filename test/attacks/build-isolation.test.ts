@@ -20,6 +20,7 @@ import {
   writeFiles,
 } from "../integration/build-fixtures.ts";
 import type { BuildRunAnswer } from "../integration/build-run.ts";
+import { asSudoer, inChangedRoot } from "../support/changed-root.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
 // What strangers' code tries while it is built, with the real lifecycle; each time it writes what it got into the
@@ -273,23 +274,11 @@ greet >> "$OUT" 2>&1`;
 });
 
 if (isRoot) {
-  // As in a pod, or where a kernel's setting forbids them: in a changed root nobody but root makes namespaces.
   describe("where a build can't be kept apart", () => {
     const user = { uid: 54_322, gid: 54_322 };
-    const launcher = (): string[] => {
-      mkdirSync(join(playground, "root"));
-      return [
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        'mount --rbind / "$0" && exec /usr/sbin/chroot "$0" "$@"',
-        join(playground, "root"),
-      ];
-    };
 
     test("it is refused, with the way out", async () => {
-      const { answer } = await attempt("exit 0", { user, launcher: launcher() });
+      const { answer } = await attempt("exit 0", { user, launcher: inChangedRoot(playground) });
       expect(answer).toMatchObject({ verdict: "error", code: "build-not-isolated" });
       expect(answer.result.error?.message).toMatch(/user-namespace: .*; sudo: /);
       expect(answer.result.error?.wayOut).toContain("host-unisolated");
@@ -297,17 +286,8 @@ if (isRoot) {
 
     test("a user with sudo is kept apart by it, as on a hosted runner, and what is built can't use it", async () => {
       await requireCommand("sudo");
-      const passwd = join(playground, "passwd");
-      const sudoers = join(playground, "sudoers");
-      writeFileSync(passwd, `${readFileSync("/etc/passwd", "utf8")}runner:*:54322:54322::/:/bin/sh\n`);
-      writeFileSync(sudoers, "runner ALL=(ALL) NOPASSWD: ALL\n", { mode: 0o440 });
-      const [unshare = "", mount = "", sh = "", dash = "", script = "", root = ""] = launcher();
-      const more = `mount --bind ${passwd} "$0/etc/passwd" && mount --bind ${sudoers} "$0/etc/sudoers" && exec`;
       const spy = 'id -u >> "$OUT"; sudo -n id -u >> "$OUT" 2>/dev/null; setsid sleep 7654323 > /dev/null 2>&1 &';
-      const { answer, out } = await attempt(spy, {
-        user,
-        launcher: [unshare, mount, sh, dash, script.replace("exec", more), root],
-      });
+      const { answer, out } = await attempt(spy, { user, launcher: asSudoer(playground) });
       expect(answer.result.notes.join("\n")).toContain("in namespaces of its own (by sudo)");
       expect(answer.verdict).toBe("pass");
       expect(out).toBe("54322\n");
@@ -315,7 +295,11 @@ if (isRoot) {
     });
 
     test("unless the policy goes without, which the result says", async () => {
-      const { answer } = await attempt("exit 0", { user, launcher: launcher(), environments: "host-unisolated" });
+      const { answer } = await attempt("exit 0", {
+        user,
+        launcher: inChangedRoot(playground),
+        environments: "host-unisolated",
+      });
       expect(answer.verdict).toBe("pass");
       expect(answer.result.notes.join("\n")).toContain("built on the bare host: nothing kept the build apart from it");
     });

@@ -23,6 +23,7 @@ export const rules = {
   "build.strategy": "a build by a strategy that is not in `build.strategies`",
   "base.approved":
     "an image whose first layers are those of no approved base, or that has no layers; and a build on a base whose `until` is over",
+  "base.build-image": "an image on one that a builder of the policy builds in, or that says of itself to be one",
   "base.expired": "an image on a base whose `until` is over",
   "base.label-contradicts":
     "an image whose buildpacks label can't be read, or says that the run image ends elsewhere than its base does",

@@ -56,6 +56,7 @@ export function decide(children: ChildBaseFacts[], change: Partial<BaseFacts> = 
     isIndex: false,
     children,
     approved: [golden],
+    buildImages: [],
     exceptions: [],
     now,
     ...change,

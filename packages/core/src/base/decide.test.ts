@@ -91,6 +91,27 @@ describe("an image that is refused", () => {
       ["the image says that it stands on r.test/golden:1"],
     ],
     [
+      "on an image to build in, which stands on the base",
+      child("os libc compiler app"),
+      { buildImages: [base("java", "os libc compiler")] },
+      ["base.build-image"],
+      ["it stands on the image of builder 'java'"],
+    ],
+    [
+      "that is an image to build in itself, approved as a base as well",
+      child("os libc compiler"),
+      { approved: [base("golden", "os libc compiler")], buildImages: [base("java", "os libc compiler")] },
+      ["base.build-image"],
+      ["builder 'java'"],
+    ],
+    [
+      "that says of itself to be one",
+      child("os libc app", { labels: { "io.buildpacks.builder.metadata": "{}" } }),
+      {},
+      ["base.build-image"],
+      ["its label io.buildpacks.builder.metadata says"],
+    ],
+    [
       "on a base that is over",
       child("os libc app"),
       { approved: [{ ...golden, until: "2026-05-09" }] },

@@ -32,6 +32,8 @@ export interface BaseFacts {
   children: readonly ChildBaseFacts[];
   /** For every platform of the children. */
   approved: readonly ApprovedBase[];
+  /** The images that the policy's builders build in, for the same platforms. */
+  buildImages: readonly ApprovedBase[];
   exceptions: readonly Exception[];
   now: Date;
 }
@@ -61,7 +63,7 @@ export interface BaseDecision {
 }
 
 /**
- * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.expired`,
+ * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
  * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`. Only the first can be set aside by an exception,
  * for the image's repository; paths that may change, the policy lists with the base.
  */
@@ -101,6 +103,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
       : decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });
   const found = [
     ...judgeApproval(child, facts, base, claimed),
+    ...judgeBuildImage(child, facts),
     ...judgeExpiry(base, facts),
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
@@ -165,6 +168,26 @@ function judgeApproval(
     },
   ];
 }
+
+/**
+ * An image to build in has compilers, and whatever else runs strangers' code; it often stands on a golden base itself, so
+ * that its layers alone say nothing against it.
+ */
+function judgeBuildImage(child: ChildBaseFacts, { buildImages }: BaseFacts): Found[] {
+  const builder = identifyBase(child, buildImages)?.bases[0];
+  const isSaid = child.labels[builderLabel] !== undefined;
+  if (builder === undefined && !isSaid) return [];
+  const problem =
+    builder === undefined
+      ? `its label ${builderLabel} says that it is a builder image, or stands on one`
+      : `it stands on the image of builder '${builder.name}' (${builder.image}@${builder.digest}), which is to build in`;
+  return [
+    { rule: "base.build-image", problem, wayOut: "Rebuild it on a run image: the builder's `runImage` names one." },
+  ];
+}
+
+/** That of the Platform specification for builder images. */
+const builderLabel = "io.buildpacks.builder.metadata";
 
 function explainNoBase(child: ChildBaseFacts, facts: BaseFacts): string {
   const platform = formatPlatform(child.platform);

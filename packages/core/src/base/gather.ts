@@ -38,8 +38,9 @@ export function platformOf({ config }: Pick<ChildFacts, "config">): Platform {
  */
 export async function gatherApprovedBases(
   client: RegistryClient,
-  bases: readonly PolicyBase[],
+  bases: readonly Pick<PolicyBase, "name" | "image" | "digests" | "until" | "mayChange">[],
   platforms: readonly Platform[],
+  what = "approved base",
 ): Promise<ApprovedBase[]> {
   const cache = new Map<string, Promise<ChildFacts[]>>();
   const wanted = bases.flatMap((base) =>
@@ -47,7 +48,7 @@ export async function gatherApprovedBases(
   );
   const fetched = wanted.map(({ base, reference }) => {
     const key = formatReference(reference);
-    const children = cache.get(key) ?? fetchBase(client, base, reference, platforms);
+    const children = cache.get(key) ?? fetchBase(client, `${what} '${base.name}'`, reference, platforms);
     cache.set(key, children);
     return children;
   });
@@ -69,7 +70,7 @@ export async function gatherApprovedBases(
 
 async function fetchBase(
   client: RegistryClient,
-  base: PolicyBase,
+  base: string,
   reference: PinnedReference,
   platforms: readonly Platform[],
 ): Promise<ChildFacts[]> {
@@ -90,8 +91,8 @@ async function fetchBase(
   }
 }
 
-function describeFailure(error: unknown, base: PolicyBase, reference: Reference): Error {
-  const what = `approved base '${base.name}' (${formatReference(reference)})`;
+function describeFailure(error: unknown, base: string, reference: Reference): Error {
+  const what = `${base} (${formatReference(reference)})`;
   if (error instanceof UserError && error.code === "image-not-found") {
     return new UserError(`${what} is not in its registry`, {
       code: "base-not-found",

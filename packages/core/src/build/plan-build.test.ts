@@ -41,6 +41,34 @@ describe("what is refused", () => {
     });
   });
 
+  describe("of builder images", () => {
+    const image = { name: "node", image: "r.test/builder", digests: [fakeDigest("5")], runImage: "golden-run" };
+    const withBuilder = (environments: Policy["build"]["environments"], until?: string): Policy => ({
+      ...policy,
+      build: { ...policy.build, environments, builders: [until === undefined ? image : { ...image, until }] },
+    });
+
+    it("is a build in one where the policy allows hosts alone", () => {
+      expect(refusal({}, withBuilder(["host", "host-unisolated"]))).toMatchObject({
+        type: "policy",
+        rule: "build.environment",
+        message: expect.stringContaining("would run in a build image"),
+      });
+      expect(planBuild(withBuilder(["container"]), request)).toMatchObject({
+        builderImage: { digest: fakeDigest("5") },
+      });
+    });
+
+    it("is one whose last day is over", () => {
+      expect(refusal({}, withBuilder(["container"], "2026-05-31"))).toMatchObject({
+        type: "policy",
+        code: "builder-expired",
+        rule: "build.builder",
+      });
+      expect(planBuild(withBuilder(["container"], "2026-06-01"), request).builder.name).toBe("node");
+    });
+  });
+
   it("is a strategy that the policy does not list", () => {
     const none = { ...policy, build: { ...policy.build, strategies: [] } };
     expect(refusal({}, none)).toMatchObject({ type: "policy", rule: "build.strategy" });

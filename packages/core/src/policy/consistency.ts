@@ -34,7 +34,13 @@ function checkBuilders({ bases, build }: Policy): Inconsistency[] {
     if (build.builders.some((builder) => kindOf(builder) === strategy)) return;
     found.push({ path: ["build", "strategies", index], message: `'${strategy}' has no builder of its kind` });
   });
+  const baseImages = new Set(bases.flatMap(({ image, digests }) => digests.map((digest) => `${image}@${digest}`)));
   build.builders.forEach((builder: Builder, index) => {
+    const stray = builder.digests?.findIndex((digest) => baseImages.has(`${builder.image}@${digest}`)) ?? -1;
+    if (stray !== -1) {
+      const message = "is a base as well, and no application stands on an image to build in";
+      found.push({ path: ["build", "builders", index, "digests", stray], message });
+    }
     const path = ["build", "builders", index];
     const { runImage, bases: choosable = [] } = builder;
     if (runImage !== undefined && !names.includes(runImage))

@@ -2,7 +2,7 @@ import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RunFacts } from "@goldenpath/foundation/ports";
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import { findStrategy, ownPolicy, type StrategyName } from "../build/strategies/find.ts";
-import type { BuildStrategy, FoundBase, Proof, SeenImage } from "../build/strategies/strategy.ts";
+import type { Builder, BuildStrategy, FoundBase, Proof, SeenImage } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import type { ProvenanceFacts } from "./provenance.ts";
 import type { SignedImage } from "./result-statements.ts";
@@ -29,7 +29,7 @@ export function describeBuild(
   run: RunFacts,
   bases: readonly (FoundBase | undefined)[],
   { strategy, configs = [] }: BuildHints = {},
-): Omit<ProvenanceFacts, "buildEnvironment" | "startedOn" | "finishedOn"> {
+): Omit<ProvenanceFacts, "buildEnvironment" | "startedOn" | "finishedOn"> & { isContained: boolean } {
   if (run.sourceRepository === undefined || run.sourceCommit === undefined) {
     throw new UserError("it is not known which commit the image was built from", {
       code: "source-unknown",
@@ -42,11 +42,14 @@ export function describeBuild(
     policy.policy,
     strategy,
   );
+  const builders = policy.policy.build.builders.filter((builder) => proven.proof.builders.includes(builder.name));
   return {
+    isContained:
+      builders.length > 0 && builders.every((builder: Builder) => proven.strategy.isContained?.(builder) === true),
     image,
     source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
     buildType: proven.strategy.buildType,
-    builders: policy.policy.build.builders.filter((builder) => proven.proof.builders.includes(builder.name)),
+    builders,
     bases: [
       ...new Map(found.map((base) => [base.digest, { repository: base.repository, digest: base.digest }])).values(),
     ],

@@ -40,10 +40,16 @@ export const attestVerb: Verb<typeof inputs> = {
 /** Provenance, and an SBOM per child, which is attached to that child and to the index. */
 async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promise<StageResult["tools"]> {
   const { client, image, policy, context } = work;
-  const facts = describeBuild(signedImage(image), policy, context.run, await gatherBases(client, image, policy), {
-    strategy: given.strategy === "auto" ? undefined : given.strategy,
-    configs: image.children.map((child) => child.config),
-  });
+  const { isContained, ...facts } = describeBuild(
+    signedImage(image),
+    policy,
+    context.run,
+    await gatherBases(client, image, policy),
+    {
+      strategy: given.strategy === "auto" ? undefined : given.strategy,
+      configs: image.children.map((child) => child.config),
+    },
+  );
   const sboms = [];
   for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
   await attach(
@@ -51,7 +57,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
     wholeImage(image),
     buildProvenance({
       ...facts,
-      buildEnvironment: sayEnvironment(given["build-environment"], policy),
+      buildEnvironment: sayEnvironment(given["build-environment"], policy, isContained),
       startedOn: startedAt,
       finishedOn: context.now(),
     }),
@@ -69,7 +75,12 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
 }
 
-/** Where nothing had to keep a build apart, this job can't tell whether something did: then it says the least of it. */
-function sayEnvironment(given: BuildEnvironment, { policy }: LoadedPolicy): BuildEnvironment {
-  return given === "host" && policy.build.environments.includes("host-unisolated") ? "host-unisolated" : given;
+/**
+ * Builders that can only build in an image of the policy did so, whatever the workflow says of its runner. Where nothing
+ * had to keep a build apart, this job can't tell whether something did: then it says the least of it.
+ */
+function sayEnvironment(given: BuildEnvironment, { policy }: LoadedPolicy, isContained: boolean): BuildEnvironment {
+  if (given !== "host") return given;
+  if (isContained) return "container";
+  return policy.build.environments.includes("host-unisolated") ? "host-unisolated" : given;
 }

@@ -8,6 +8,7 @@ import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../bas
 import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
 import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather.ts";
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
+import { listBuildImages } from "../build/strategies/find.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
@@ -39,7 +40,14 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
   const policy = await openPolicy(given, context, "base");
   return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
-    const approved = await gatherApprovedBases(client, policy.policy.bases, image.children.map(platformOf));
+    const platforms = image.children.map(platformOf);
+    const approved = await gatherApprovedBases(client, policy.policy.bases, platforms);
+    const buildImages = await gatherApprovedBases(
+      client,
+      listBuildImages(policy.policy.build.builders),
+      platforms,
+      "image of builder",
+    );
     const children: ChildBaseFacts[] = [];
     for (const child of image.children)
       children.push(await gatherChild(client, image, child, approved, context.signal));
@@ -48,6 +56,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       isIndex: image.children[0]?.digest !== image.reference.digest,
       children,
       approved,
+      buildImages,
       exceptions: policy.policy.exceptions,
       now: startedAt,
     });

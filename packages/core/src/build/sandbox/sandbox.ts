@@ -94,7 +94,11 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     { mode: "ro", from: join(directory, "group"), to: "/etc/group" },
   );
   // Before all that may lie in it: a checkout, or a program.
-  machine.parts.unshift({ mode: "rw", from: workspace.temporary, to: "/tmp" });
+  machine.parts.unshift(
+    options.root === undefined
+      ? { mode: "rw", from: workspace.temporary, to: "/tmp" }
+      : { mode: "mask", from: "", to: "/tmp" },
+  );
   const egress = await openEgress(join(directory, "out.sock"), env, ports);
   const view =
     options.root === undefined

@@ -3,7 +3,15 @@ import { z } from "zod";
 import { day, digestText, name, pinnedReference, repositoryText } from "../../policy/schema-text.ts";
 import { parsePinned } from "../pinned.ts";
 import type { Survey } from "../survey/survey.ts";
-import { type BuildStrategy, judgeBuilders, listBuildersOnBase, type Material } from "./strategy.ts";
+import {
+  type BuildStrategy,
+  type JudgedBuild,
+  judgeBuilders,
+  listBuildersOnBase,
+  type Material,
+  type Objection,
+  type OwnPolicy,
+} from "./strategy.ts";
 
 const builderSchema = z
   .strictObject({
@@ -65,8 +73,26 @@ export const buildpacks = {
       isClaimed: isMarked.includes(true) && !isMarked.includes(false),
     };
   },
-  judge: judgeBuilders,
+  judge: judgeBuildpacks,
 } as const satisfies BuildStrategy<BuildpacksBuilder, BuildpacksPlan>;
+
+/** By a builder of the policy and, where that has an image, by a version of it that is approved now. */
+function judgeBuildpacks(build: JudgedBuild, policy: OwnPolicy<BuildpacksBuilder>): Objection[] {
+  const objections = judgeBuilders(build, policy);
+  const named = build.dependencies.filter(({ name: called }) => called === "builder");
+  const digests = new Set(named.map(({ digest }) => `sha256:${digest?.["sha256"]}`));
+  const wayOut = `Build with a version of the builder that is in the policy (${policy.name}).`;
+  const approved: readonly string[] = policy.builders.flatMap((builder) => builder.digests ?? []);
+  for (const digest of digests) {
+    if (!approved.includes(digest))
+      objections.push({ problem: `the provenance names the builder image ${digest}, which no builder has`, wayOut });
+  }
+  for (const { name: called, digests: own } of policy.builders) {
+    if (own === undefined || !build.builders.includes(called) || own.some((digest) => digests.has(digest))) continue;
+    objections.push({ problem: `the provenance names no approved image of builder '${called}'`, wayOut });
+  }
+  return objections;
+}
 
 /** The lifecycle puts it on every image that it exports. */
 const lifecycleLabel = "io.buildpacks.lifecycle.metadata";

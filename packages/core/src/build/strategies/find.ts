@@ -1,4 +1,5 @@
 import { fieldOfEach } from "@goldenpath/foundation/tables";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { z } from "zod";
 import { buildpacks } from "./buildpacks.ts";
 import { strategies } from "./strategies.ts";
@@ -31,6 +32,13 @@ export function findByBuildType(buildType: string): BuildStrategy | undefined {
 /** The strategy that a builder is for. */
 export function kindOf(builder: Builder): string {
   return builder.kind ?? buildpacks.name;
+}
+
+/** The images of a policy that applications are built in, and that none stands on. */
+export function listBuildImages(builders: readonly Builder[]): { name: string; image: string; digests: Digest[] }[] {
+  return builders.flatMap(({ name, image, digests = [] }) =>
+    image === undefined ? [] : [{ name, image, digests: [...digests] }],
+  );
 }
 
 /** What of a policy is one strategy's. */

@@ -2,7 +2,7 @@ import { fakeDigest, samplePolicy } from "@goldenpath/testing/policy";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { buildpacks } from "./buildpacks.ts";
-import { findByBuildType, findStrategy, kindOf, ownPolicy, strategyNames } from "./find.ts";
+import { findByBuildType, findStrategy, kindOf, listBuildImages, ownPolicy, strategyNames } from "./find.ts";
 import { runners } from "./runners.ts";
 import { strategies } from "./strategies.ts";
 import { type FoundBase, judgeBuilders, listBuildersOnBase, type SeenImage } from "./strategy.ts";
@@ -107,5 +107,49 @@ describe("a provenance's builders", () => {
 
   it("are accepted where the policy has each", () => {
     expect(judgeBuilders({ builders: ["node", "go"], dependencies: [] }, policy)).toEqual([]);
+  });
+});
+
+describe("a builder image", () => {
+  const image = "r.test/builder";
+  const java = {
+    ...{ name: "java", image, digests: [fakeDigest("1"), fakeDigest("2")], runImage: "golden" },
+  };
+  const own = { name: "acme", builders: [builder, java] };
+  const dependency = (digest: string) => ({ name: "builder", digest: { sha256: digest.slice("sha256:".length) } });
+  const judge = (builders: string[], ...digests: string[]) =>
+    buildpacks.judge({ builders, dependencies: digests.map(dependency) }, own).map(({ problem }) => problem);
+
+  it("is what new builds use, in its newest version, and is named by that", () => {
+    expect(buildpacks.plan(java)).toEqual({
+      buildpacks: [],
+      builderImage: { registry: "r.test", name: "builder", digest: fakeDigest("2") },
+    });
+    expect(buildpacks.prove(seen(base("golden")), { name: "acme", builders: [java] }).materials).toEqual([
+      { name: "builder", repository: { registry: "r.test", name: "builder" }, digest: fakeDigest("2") },
+    ]);
+  });
+
+  it("is a root of its own for what runs in it, which buildpacks alone are not", () => {
+    expect(buildpacks.isContained(java)).toBe(true);
+    expect(buildpacks.isContained(builder)).toBe(false);
+  });
+
+  it("does not count where the policy does not have it, or where a provenance does not name it", () => {
+    expect(judge(["java"], fakeDigest("9"))).toEqual([
+      `the provenance names the builder image ${fakeDigest("9")}, which no builder has`,
+      "the provenance names no approved image of builder 'java'",
+    ]);
+    expect(judge(["java"])).toEqual(["the provenance names no approved image of builder 'java'"]);
+    expect(judge(["node"], fakeDigest("9"))).toHaveLength(1);
+    expect(judge(["java"], fakeDigest("1"))).toEqual([]);
+    expect(judge(["java", "node"], fakeDigest("2"))).toEqual([]);
+    expect(judge(["node"])).toEqual([]);
+  });
+
+  it("is none of the images that applications stand on", () => {
+    expect(listBuildImages([builder, java])).toEqual([
+      { name: "java", image, digests: [fakeDigest("1"), fakeDigest("2")] },
+    ]);
   });
 });

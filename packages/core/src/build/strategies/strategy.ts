@@ -1,3 +1,4 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
@@ -13,6 +14,9 @@ export interface Builder {
   runImage?: string;
   /** Approved bases that the application may choose among, where it chooses. */
   bases?: readonly string[] | undefined;
+  /** The repository of the image that it builds in, and its approved versions, the newest last: where it has one. */
+  image?: string | undefined;
+  digests?: readonly Digest[] | undefined;
   /** The last day (UTC) on which anything is built with it. */
   until?: string | undefined;
 }

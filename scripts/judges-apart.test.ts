@@ -25,10 +25,11 @@ function listLoaded(entry: string): string[] {
 }
 
 /**
- * What decides of a strategy is beside its table; what builds is in a folder of the strategy's, in `runners.ts`, or
+ * What decides of a strategy is beside its table, and knows applications' files by their names; what builds is in a folder of the strategy's, in `runners.ts`, or
  * elsewhere in `build/`.
  */
-const decides = /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|pinned)\.ts$/;
+const decides =
+  /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|survey\/(?:ecosystems|markers)|pinned)\.ts$/;
 const listBuilding = (entry: string): string[] =>
   listLoaded(entry).filter((file) => file.startsWith("packages/core/src/build/") && !decides.test(file));
 

@@ -238,7 +238,10 @@ describe("a policy", () => {
   });
 
   test("names the builders of the strategy that is taken, and no other's", async () => {
-    const outcome = await build(await writePolicy({ strategies: "folder, buildpacks" }), { builder: "node" });
+    const outcome = await build(await writePolicy({ strategies: "folder, buildpacks" }), {
+      strategy: "folder",
+      builder: "node",
+    });
     expect(outcome.result.error).toMatchObject({ code: "builder-unknown" });
     expect(outcome.result.error?.message).toBe("input 'builder' is 'node': policy 'acme' has the builders site");
   });

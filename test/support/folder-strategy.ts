@@ -38,6 +38,7 @@ export const folder = {
   buildType: "https://folder.example/build-types/folder/v1",
   takes: [],
   engines: [],
+  evidence: "language",
   detect: ({ files }) => (files.includes("index.html") ? ["index.html (a site)"] : []),
   plan: ({ into }) => ({ into }),
   prove: (image, { builders }) => {

@@ -5,6 +5,9 @@
 export const errorCodes = {
   aborted: "The work was given up: the run was cancelled, or another part of it had failed.",
   "action-unknown": "`npm run action` is given a name that no action has.",
+  "application-unread":
+    "A file by which the application says how it is built can't be read, and several strategies are allowed.",
+  "applications-several": "The input `context` is no application itself, and has some below it.",
   "apt-failed": "apt does not download the packages of the example base.",
   "arguments-invalid": "The command line has an unknown command or option, or one that does not fit the others.",
   "asset-missing": "A publisher's release lacks an archive that the lock wants.",
@@ -23,6 +26,7 @@ export const errorCodes = {
   "build-strategy-not-allowed": "The build strategy is not one of `build.strategies`.",
   "builder-expired": "The policy approved the builder until a day that is over.",
   "builder-malformed": "A builder image has no order, no build user or no label that says what it is.",
+  "builder-language": "No builder of the policy builds the application's language.",
   "builder-unknown": "The input `builder` names none of the policy's builders.",
   "buildpack-failed": "A buildpack could not build the application.",
   "buildpack-invalid": "The files of a buildpack that is to be packaged are incomplete or malformed.",

@@ -2,10 +2,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
 import { rowOfVerb } from "@goldenpath/core/stages";
-import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
+import { type Execution, executeQuestion, executeVerb, type Surroundings } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
-import type { Verb } from "@goldenpath/core/verbs/verb";
-import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import type { Answer, Verb } from "@goldenpath/core/verbs/verb";
+import { describeError, isKnownError, PolicyViolation } from "@goldenpath/foundation/errors";
 import { surviveClosedPipes } from "@goldenpath/foundation/exec/closed-pipes";
 import { runFactsFromGitHub } from "@goldenpath/foundation/run-facts";
 import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
@@ -28,7 +28,7 @@ export async function runAction(verb: Verb): Promise<void> {
   surviveClosedPipes();
   const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
   const guarded = rowOfVerb(verb.name).job === "builds" ? guardCommandFiles(verb, process.env) : verb;
-  const execution = await executeVerb(guarded, readInputs(verb), {
+  const surroundings: Surroundings = {
     ports: createRunnerPorts(),
     run: { ...runFactsFromGitHub(process.env), ...(await readEvent()) },
     workingDirectory: process.env["GITHUB_WORKSPACE"] || process.cwd(),
@@ -37,7 +37,10 @@ export async function runAction(verb: Verb): Promise<void> {
     defaultResultDirectory: join(temporaryRoot, "goldenpath"),
     env: { ...process.env },
     signal: abortOnTermination(),
-  });
+  };
+  const answer = await executeQuestion(verb, readInputs(verb), surroundings);
+  if (answer !== undefined) return reportAnswer(verb, answer);
+  const execution = await executeVerb(guarded, readInputs(verb), surroundings);
   markJob(verb);
   writeOutputs(verb, execution);
   if (rowOfVerb(verb.name).job === "builds") await declareImage(execution.outcome.outputs["image"] ?? "", process.env);
@@ -48,6 +51,18 @@ export async function runAction(verb: Verb): Promise<void> {
 async function readEvent(): Promise<{ defaultBranch?: string }> {
   const defaultBranch = await readDefaultBranch(process.env);
   return defaultBranch === undefined ? {} : { defaultBranch };
+}
+
+/** Nothing was done, so there is no result; a question that can't be answered fails the step as the work itself would. */
+async function reportAnswer(verb: Verb, { lines, outputs, summary, error }: Answer): Promise<void> {
+  for (const line of lines) core.info(cleanLog(line));
+  core.setOutput("verdict", error === undefined ? "pass" : error instanceof PolicyViolation ? "fail" : "error");
+  for (const name of verb.outputs) core.setOutput(name, cleanText(outputs[name] ?? ""));
+  await writeSummary(summary);
+  if (error === undefined) return;
+  annotatePlaces(error);
+  if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(cleanLog(error.stack));
+  core.setFailed(`${verb.name}: ${cleanAnnotation(describeError(error))}`);
 }
 
 function readInputs(verb: Verb): Record<string, string> {

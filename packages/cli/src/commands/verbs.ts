@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { renderResultText } from "@goldenpath/core/report/terminal";
 import { stageRows } from "@goldenpath/core/stages";
-import { executeVerb } from "@goldenpath/core/verbs/execute";
-import { inputsThatAre, type Verb } from "@goldenpath/core/verbs/verb";
+import { executeQuestion, executeVerb, type Surroundings } from "@goldenpath/core/verbs/execute";
+import { type Answer, inputsThatAre, type Verb } from "@goldenpath/core/verbs/verb";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { gatherRunFacts } from "../facts.ts";
-import { exitCodes, type Output } from "../output.ts";
+import { exitCodes, type Output, reportError } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 
 /** The verbs by their commands, each loaded only when it is called: `verbs/COMMAND.ts` has it as `COMMANDVerb`. */
@@ -30,7 +30,7 @@ const ownOptions = { json: { type: "boolean" }, verbose: { type: "boolean" }, qu
 export async function runVerbCommand(verb: Verb, args: readonly string[], output: Output): Promise<number> {
   const { raw, json, verbose, quiet } = parseVerbArguments(verb, args);
   const env = { ...process.env };
-  const { outcome, resultFile, error } = await executeVerb(verb, raw, {
+  const surroundings: Surroundings = {
     ports: createTerminalPorts({ out: process.stderr, verbose, quiet }),
     run: await gatherRunFacts(raw["context"] ?? process.cwd(), env),
     workingDirectory: process.cwd(),
@@ -38,7 +38,10 @@ export async function runVerbCommand(verb: Verb, args: readonly string[], output
     defaultResultDirectory: join(process.cwd(), "goldenpath-results"),
     env,
     signal: abortOnInterrupt(),
-  });
+  };
+  const answer = await executeQuestion(verb, raw, surroundings);
+  if (answer !== undefined) return printAnswer(answer, json, output);
+  const { outcome, resultFile, error } = await executeVerb(verb, raw, surroundings);
   if (json)
     output.out(
       `${stringifyJson({ verdict: outcome.verdict, resultFile, outputs: outcome.outputs, result: outcome.result }, 2)}\n`,
@@ -52,6 +55,11 @@ export async function runVerbCommand(verb: Verb, args: readonly string[], output
   if (outcome.result.error?.code === "unexpected" && error instanceof Error) output.err(`${error.stack}\n`);
   if (outcome.verdict === "fail" && outcome.enforced === false) return exitCodes.pass;
   return exitCodes[outcome.verdict];
+}
+
+function printAnswer({ lines, document, error }: Answer, json: boolean, output: Output): number {
+  output.out(json ? `${stringifyJson(document, 2)}\n` : lines.map((line) => `${line}\n`).join(""));
+  return error === undefined ? exitCodes.pass : reportError(error, output);
 }
 
 interface VerbArguments {

@@ -1,7 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 
 /** What a build may be told besides what is built and where to, each by its input's name. */
-export const optionNames = ["env", "file", "target", "build-args", "secrets", "engine"] as const;
+export const optionNames = ["env", "module", "file", "target", "build-args", "secrets", "engine"] as const;
 export type OptionName = (typeof optionNames)[number];
 
 /** A value that a build may use and nobody may read afterwards. It is masked before anything has it. */
@@ -11,6 +11,8 @@ export interface Secret {
 
 /** By the names and conventions of docker/build-push-action, where that has them. */
 export interface BuildOptions {
+  /** The folder of the application in the context, where its build needs the whole of that: a module of Maven. */
+  module: string | undefined;
   /** What says how it is built, in the context: a Dockerfile. */
   file: string | undefined;
   /** The stage that is built, of several. */
@@ -23,6 +25,7 @@ export interface BuildOptions {
 }
 
 export const noOptions: BuildOptions = {
+  module: undefined,
   file: undefined,
   target: undefined,
   buildArgs: {},
@@ -42,11 +45,12 @@ interface Taker {
  */
 export function requireTaken(
   { name, takes, engines }: Taker,
-  { file, target, buildArgs, secrets, engine }: BuildOptions,
+  { module, file, target, buildArgs, secrets, engine }: BuildOptions,
   variables: Readonly<Record<string, string>>,
 ): void {
   const given: Readonly<Record<OptionName, boolean>> = {
     env: Object.keys(variables).length > 0,
+    module: module !== undefined,
     file: file !== undefined,
     target: target !== undefined,
     "build-args": Object.keys(buildArgs).length > 0,

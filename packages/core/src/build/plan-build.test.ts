@@ -7,11 +7,16 @@ import { noOptions } from "./options.ts";
 import { type BuildRequest, planBuild } from "./plan-build.ts";
 
 const policy = samplePolicy();
-const request: BuildRequest = {
-  tags: ["registry.test:5000/quarantine/shop:1"],
+const application: BuildRequest["application"] = {
   strategy: "auto",
   builder: undefined,
-  survey: withFiles(["package.json"]),
+  module: undefined,
+  tree: { top: withFiles(["package.json"]), below: [] },
+  context: ".",
+};
+const request: BuildRequest = {
+  tags: ["registry.test:5000/quarantine/shop:1"],
+  application,
   options: noOptions,
   variables: {},
   now: new Date("2026-06-01T00:00:00Z"),
@@ -72,11 +77,14 @@ describe("what is refused", () => {
   it("is a strategy that the policy does not list", () => {
     const none = { ...policy, build: { ...policy.build, strategies: [] } };
     expect(refusal({}, none)).toMatchObject({ type: "policy", rule: "build.strategy" });
-    expect(refusal({ strategy: "buildpacks" }, none)).toMatchObject({ type: "policy", rule: "build.strategy" });
+    expect(refusal({ application: { ...application, strategy: "buildpacks" } }, none)).toMatchObject({
+      type: "policy",
+      rule: "build.strategy",
+    });
   });
 
   it("is a builder that the policy does not have, with those that it has", () => {
-    const error = refusal({ builder: "ruby" });
+    const error = refusal({ application: { ...application, builder: "ruby" } });
     expect(error).toMatchObject({ type: "user", code: "builder-unknown" });
     expect(error.message).toContain("'ruby'");
     expect(error.message).toContain("node");
@@ -140,7 +148,9 @@ describe("the plan", () => {
     if (builder === undefined) throw new Error("the sample policy has a builder");
     const two = { ...policy, build: { ...policy.build, builders: [builder, { ...builder, name: "other" }] } };
     expect(planBuild(two, request).builder.name).toBe("node");
-    expect(planBuild(two, { ...request, builder: "other" }).builder.name).toBe("other");
+    expect(planBuild(two, { ...request, application: { ...application, builder: "other" } }).builder.name).toBe(
+      "other",
+    );
   });
 
   it("has each tag once, in one repository, the buildpacks by digest, and nothing to remark", () => {

@@ -10,19 +10,17 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
-import { chooseStrategy, detectStrategies, type StrategyChoice } from "./detect.ts";
+import type { StrategyChoice } from "./detect.ts";
 import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
-import { findStrategy, ownPolicy, type StrategyName, type StrategyPlan } from "./strategies/find.ts";
+import { detectApplication, planStrategy, renderRemarks, type StrategyRequest } from "./plan-strategy.ts";
+import { findStrategy, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
-import type { Survey } from "./survey/survey.ts";
 
 export interface BuildRequest {
   tags: readonly string[];
-  strategy: "auto" | StrategyName;
-  builder: string | undefined;
-  /** Of the application's top folder. */
-  survey: Survey;
+  /** Which application, and what is asked for. */
+  application: StrategyRequest;
   options: BuildOptions;
   /** The user's variables for the build. */
   variables: Readonly<Record<string, string>>;
@@ -50,16 +48,17 @@ export type BuildPlan = PlanFrame & StrategyPlan;
 
 /**
  * Decides what is built, with what, on what and where to, before anything runs.
- * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `builder-unknown`, `input-invalid`
+ * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `input-invalid`, and what {@link planStrategy} throws
  * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   const { repository, tags } = planTags(request.tags);
   const remarks = requireQuarantine(policy, repository);
-  const choice = planStrategy(policy, request);
+  const detection = detectApplication(request.application);
+  const { choice, builder, missing } = planStrategy(policy, request.application, detection);
+  if (builder === undefined) throw new TypeError("a policy has builders");
   const strategy = findStrategy(choice.strategy);
   requireTaken(strategy, request.options, request.variables);
-  const builder = findBuilder(policy.name, ownPolicy(policy, strategy).builders, request.builder);
   requireEnvironment(policy, strategy.isContained?.(builder) === true);
   requireCurrent(builder, request.now);
   return {
@@ -70,7 +69,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     tags,
     runImage:
       builder.runImage === undefined ? undefined : planRunImage(policy, builder.name, builder.runImage, request.now),
-    remarks,
+    remarks: [...remarks, ...renderRemarks(detection.survey, request.application.context), ...missing],
     ...strategy.plan(builder, policy.bases),
   };
 }
@@ -155,32 +154,6 @@ function requireQuarantine(policy: Policy, repository: Repository): string[] {
   return [
     `no environment of policy '${policy.name}' takes images from ${formatRepository(repository)}: this one can't be promoted from there`,
   ];
-}
-
-function planStrategy(policy: Policy, request: BuildRequest): StrategyChoice {
-  const choice = chooseStrategy(request.strategy, policy.build.strategies, detectStrategies(request.survey));
-  if (choice !== undefined) return choice;
-  throw new PolicyViolation(
-    `strategy '${request.strategy}' is not one that policy '${policy.name}' allows: ${policy.build.strategies.join(", ") || "it allows none"}`,
-    {
-      code: "build-strategy-not-allowed",
-      rule: "build.strategy",
-      wayOut: "Use 'strategy: auto', or have the strategy added to the policy's build.strategies.",
-    },
-  );
-}
-
-/** Of the strategy's own builders. */
-function findBuilder(policyName: string, builders: readonly Builder[], name: string | undefined): Builder {
-  const builder = name === undefined ? builders[0] : builders.find((each) => each.name === name);
-  if (builder !== undefined) return builder;
-  throw new UserError(
-    `input 'builder' is '${name ?? ""}': policy '${policyName}' has the builders ${builders.map((each) => each.name).join(", ")}`,
-    {
-      code: "builder-unknown",
-      wayOut: "Name one of them, or leave the input out for the first.",
-    },
-  );
 }
 
 function planRunImage(policy: Policy, builder: string, runImage: string, now: Date): PlanFrame["runImage"] {

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import { createMatcher } from "./glob.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
-import { isWithin, surveyFolder } from "./survey/gather.ts";
+import { surveyTree } from "./survey/gather.ts";
+import { isWithin } from "./survey/gather-files.ts";
 import type { Survey } from "./survey/survey.ts";
 
 export interface Source {
@@ -12,6 +13,8 @@ export interface Source {
   directory: string;
   /** Of the top folder. */
   survey: Survey;
+  /** Of the folders below it that may be applications themselves. */
+  below: readonly Survey[];
   project: Project;
 }
 
@@ -52,9 +55,11 @@ export async function readSource(context: string, workingDirectory: string, chec
       wayOut: "Check the repository out before this step.",
     });
   }
+  const { top, below } = await surveyTree(directory);
   return {
     directory,
-    survey: await surveyFolder(directory, ""),
+    survey: top,
+    below,
     project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject,
   };
 }

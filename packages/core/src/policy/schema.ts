@@ -234,7 +234,14 @@ export const policyShape = z.strictObject({
       strategies: z
         .array(z.enum(strategyNames))
         .min(1)
-        .describe("The build strategies that are allowed, the preferred one first."),
+        .describe(
+          "The build strategies that are allowed. Of several that apply, what tells most goes first (project.toml, a build plugin that makes images, the language, a Dockerfile), and this order decides among equals.",
+        ),
+      prefer: z
+        .array(z.enum(strategyNames))
+        .min(1)
+        .optional()
+        .describe("Strategies that are taken before others wherever anything in the application speaks for them."),
       environments: z
         .array(z.enum(["container", "host", "host-unisolated"]))
         .min(1)
@@ -250,7 +257,9 @@ export const policyShape = z.strictObject({
       builders: z
         .array(builderSchema)
         .min(1)
-        .describe("The builders to choose from. The first is used unless a build names another."),
+        .describe(
+          "The builders to choose from. The first of the strategy that builds the application's language is used, unless a build names another.",
+        ),
     })
     .default({ strategies: [], environments: [], sources: [], builders: [] })
     .describe("How images may be made."),

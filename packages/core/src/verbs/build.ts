@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { UserError } from "@goldenpath/foundation/errors";
+import { isAbsolute, join, posix, relative } from "node:path";
+import { isKnownError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import type { Platform } from "@goldenpath/registry-client/oci/manifest";
@@ -9,10 +10,12 @@ import { formatReference, formatRepository, type PinnedReference } from "@golden
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
+import { explainBuild, renderExplanation } from "../build/explain-build.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
 import { labelsOf } from "../build/labels.ts";
 import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
+import { noRules, type StrategyRequest } from "../build/plan-strategy.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
@@ -24,8 +27,10 @@ import type { StageResult } from "../result.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import {
+  type Answer,
   choice,
   commonInputs,
+  flag,
   keyValues,
   lines,
   optionalText,
@@ -45,6 +50,8 @@ const inputs = z.object({
   flavor: lines(),
   strategy: choice(["auto", ...strategyNames], "auto"),
   builder: optionalText(),
+  module: optionalText(),
+  explain: flag(false),
   env: keyValues(),
   file: optionalText(),
   target: optionalText(),
@@ -64,9 +71,60 @@ export const buildVerb: Verb<typeof inputs> = {
   command: "build",
   inputs,
   positional: "context",
-  outputs: ["image", "digest", "strategy", "sbom"],
+  outputs: ["image", "digest", "strategy", "sbom", "applications", "explanation"],
   run: runBuild,
+  question: {
+    input: "explain",
+    inputs: inputs.pick({ context: true, strategy: true, builder: true, module: true, "policy-signer": true }).extend({
+      policy: optionalText(),
+    }),
+    ask: (given, context) => explain(given as Question, context),
+  },
 };
+
+type Question = Pick<Inputs, "context" | "strategy" | "builder" | "module" | "policy-signer"> & {
+  policy?: string | undefined;
+};
+
+/** How the application would be built, and on what grounds: nothing of it runs, and no registry is asked for anything. */
+async function explain(given: Question, context: Context): Promise<Answer> {
+  const rules =
+    given.policy === undefined
+      ? noRules
+      : (await openPolicy({ policy: given.policy, "policy-signer": given["policy-signer"] }, context, "build")).policy;
+  const source = await readSource(given.context, context.workingDirectory, context.checkout);
+  const { explanation, error } = explainBuild(rules, readRequest(given, source, context));
+  const { applications, chosen } = explanation;
+  const lines = [
+    ...renderExplanation(explanation),
+    ...source.project.passedOver.map(
+      (each) => `project.toml says ${each}: passed over, since the policy says which are used`,
+    ),
+    ...source.project.remarks,
+  ];
+  // To be told which of several there are is what was asked for.
+  const isAnswered = isKnownError(error) && error.code === "applications-several";
+  return {
+    outputs: {
+      strategy: chosen?.strategy ?? "",
+      applications: stringifyJson(applications),
+      explanation: stringifyJson(explanation),
+    },
+    summary: `### How it is built\n\n${lines.map((line) => escapeMarkdown(line)).join("\\\n")}\n`,
+    lines,
+    document: explanation,
+    ...(error === undefined || isAnswered ? {} : { error }),
+  };
+}
+
+function readRequest(
+  { context, strategy, builder, module }: Pick<Inputs, "context" | "strategy" | "builder" | "module">,
+  { directory, survey: top, below }: Source,
+  { workingDirectory }: Context,
+): StrategyRequest {
+  const folder = isAbsolute(context) ? relative(workingDirectory, directory) : posix.normalize(context);
+  return { strategy, builder, module, tree: { top, below }, context: folder.replace(/\/$/, "") || "." };
+}
 
 async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
@@ -86,9 +144,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   );
   const plan = planBuild(policy.policy, {
     tags: tags.references,
-    strategy: given.strategy,
-    builder: given.builder,
-    survey: source.survey,
+    application: readRequest(given, source, context),
     options,
     variables: given.env,
     now: startedAt,
@@ -198,8 +254,8 @@ function readOptions(given: Inputs, { env, ports }: Context): BuildOptions {
     for (const line of [value, ...value.split(/\r?\n/)]) if (line.trim() !== "") ports.mask(line);
     secrets.set(id, { value });
   }
-  const { file, target, "build-args": buildArgs, engine } = given;
-  return { file, target, buildArgs, secrets, engine };
+  const { module, file, target, "build-args": buildArgs, engine } = given;
+  return { module, file, target, buildArgs, secrets, engine };
 }
 
 async function writeSbom(text: string, digest: Digest, directory: string): Promise<string> {

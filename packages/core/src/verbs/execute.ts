@@ -3,12 +3,13 @@ import { isAbsolute, join, resolve } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import type { Context, Ports, RunFacts } from "@goldenpath/foundation/ports";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { z } from "zod";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { formatStageResult, type StageResult } from "../result.ts";
 import { type ResultStage, rowOfVerb } from "../stages.ts";
 import { keepJobsApart } from "./jobs-apart.ts";
 import { buildErrorResult } from "./outcome.ts";
-import { inputsThatAre, parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
+import { type Answer, flag, inputsThatAre, parseInputs, type Verb, type VerbOutcome } from "./verb.ts";
 
 /** What a door knows before it calls a verb. */
 export interface Surroundings {
@@ -80,6 +81,26 @@ export async function executeVerb(
     return { outcome, resultFile, error };
   } finally {
     if (temporaryDirectory !== "") await rm(temporaryDirectory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * What a verb says where an input asks for no more; undefined where none does. Never throws for what a verb does: the
+ * answer then has nothing but the error.
+ */
+export async function executeQuestion(
+  { question }: Verb,
+  raw: Readonly<Record<string, string | undefined>>,
+  surroundings: Surroundings,
+): Promise<Answer | undefined> {
+  if (question === undefined) return undefined;
+  const { input, inputs, ask } = question;
+  const context = contextOf(surroundings, surroundings.temporaryRoot, surroundings.now ?? (() => new Date()));
+  try {
+    const asked = parseInputs(z.object({ [input]: flag(false) }), raw);
+    return asked[input] === true ? await ask(parseInputs(inputs, raw), context) : undefined;
+  } catch (error) {
+    return { outputs: {}, summary: "", lines: [], document: {}, error };
   }
 }
 

@@ -15,6 +15,30 @@ export interface Verb<Inputs extends z.ZodObject = z.ZodObject> {
   /** Names of outputs besides `verdict` and `result`. */
   outputs: readonly string[];
   run(inputs: z.infer<Inputs>, context: Context): Promise<VerbOutcome>;
+  /** What it can be asked instead of doing its work. */
+  question?: Question;
+}
+
+/** Asked by an input that is a switch: an answer is about no image, and so there is no stage's result. */
+export interface Question<Inputs extends z.ZodObject = z.ZodObject> {
+  /** The input that asks it. */
+  input: string;
+  /** Of the verb's inputs those that it goes by. */
+  inputs: Inputs;
+  ask(inputs: z.infer<Inputs>, context: Context): Promise<Answer>;
+}
+
+export interface Answer {
+  /** As of {@link VerbOutcome}. */
+  outputs: Record<string, string>;
+  /** Markdown for the job summary. */
+  summary: string;
+  /** For a log. */
+  lines: readonly string[];
+  /** The same for a program. */
+  document: object;
+  /** Why the verb could not do its work. */
+  error?: unknown;
 }
 
 export interface VerbOutcome {

@@ -2,6 +2,7 @@ import type { PinnedReference } from "@goldenpath/registry-client/oci/reference"
 import { z } from "zod";
 import { day, digestText, name, pinnedReference, repositoryText } from "../../policy/schema-text.ts";
 import { parsePinned } from "../pinned.ts";
+import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
 import {
   type BuildStrategy,
@@ -35,6 +36,13 @@ const builderSchema = z
       .describe("The approved versions of the builder image. New builds use the last one."),
     until: day.optional().describe("The last day (UTC) on which anything is built with it."),
     runImage: name.describe("The name of the approved base that the application is put on."),
+    languages: z
+      .array(z.enum(languages))
+      .min(1)
+      .optional()
+      .describe(
+        "Languages that its buildpacks build. The first builder that builds the application's is taken; without it, a builder counts as building any.",
+      ),
   })
   .refine(({ buildpacks, image }) => (buildpacks === undefined) !== (image === undefined), {
     message: "has either `buildpacks` or a builder's `image`",
@@ -56,8 +64,9 @@ export const buildpacks = {
   name: "buildpacks",
   builderSchema,
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1",
-  takes: ["env", "engine"],
+  takes: ["env", "module", "engine"],
   engines: ["lifecycle"],
+  evidence: "language",
   detect: detectBuildpacks,
   isContained: ({ image }) => image !== undefined,
   plan: (builder) => ({
@@ -120,35 +129,24 @@ export function listBuildpacks(builders: readonly BuildpacksBuilder[]): Material
   });
 }
 
-/** A file that names an ecosystem, and the lock files that pin what it installs. */
-const ecosystems: readonly { file: RegExp; name: string; locks: readonly string[] }[] = [
-  {
-    file: /^package\.json$/,
-    name: "Node.js",
-    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
-  },
-  { file: /^pom\.xml$/, name: "Java with Maven", locks: [] },
-  { file: /^build\.gradle(?:\.kts)?$/, name: "Java with Gradle", locks: ["gradle.lockfile"] },
-  { file: /^go\.mod$/, name: "Go", locks: ["go.sum"] },
-  {
-    file: /^(?:pyproject\.toml|requirements\.txt|setup\.py|Pipfile)$/,
-    name: "Python",
-    locks: ["uv.lock", "poetry.lock", "Pipfile.lock"],
-  },
-  { file: /^Cargo\.toml$/, name: "Rust", locks: ["Cargo.lock"] },
-  { file: /^Gemfile$/, name: "Ruby", locks: ["Gemfile.lock"] },
-  { file: /^composer\.json$/, name: "PHP", locks: ["composer.lock"] },
-  { file: /\.(?:cs|fs|vb)proj$|\.sln$/, name: ".NET", locks: ["packages.lock.json"] },
-];
+/**
+ * Nothing in the specification says which of several applications is built. Buildpacks have variables for it, each its
+ * own: Paketo's for Maven, Gradle, npm's workspaces and Go, and Google's for all.
+ */
+export function nameModule(module: string | undefined): Record<string, string> {
+  if (module === undefined) return {};
+  return {
+    BP_MAVEN_BUILT_MODULE: module,
+    BP_GRADLE_BUILT_MODULE: module,
+    BP_NODE_PROJECT_PATH: module,
+    BP_GO_TARGETS: `./${module}`,
+    GOOGLE_BUILDABLE: module,
+  };
+}
 
-function detectBuildpacks({ files }: Survey): string[] {
-  const has = new Set(files);
-  const reasons: string[] = has.has("project.toml") ? ["project.toml"] : [];
-  for (const { file, name, locks } of ecosystems) {
-    const marker = files.find((each) => file.test(each));
-    if (marker === undefined) continue;
-    const lock = locks.find((each) => has.has(each));
-    reasons.push(`${marker} (${name})${lock === undefined ? "" : ` with ${lock}`}`);
-  }
-  return reasons;
+function detectBuildpacks(survey: Survey): string[] {
+  const reasons = detectEcosystems(survey).map(
+    ({ file, title, lock }) => `${file} (${title})${lock === undefined ? "" : ` with ${lock}`}`,
+  );
+  return survey.files.includes("project.toml") ? ["project.toml", ...reasons] : reasons;
 }

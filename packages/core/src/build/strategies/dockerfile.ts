@@ -1,6 +1,7 @@
 import { parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { isParsable, name } from "../../policy/schema-text.ts";
+import { dockerfileName } from "../survey/markers.ts";
 import type { ApprovedBase, BuildStrategy, SeenImage } from "./strategy.ts";
 import { judgeBuilders } from "./strategy.ts";
 
@@ -49,7 +50,8 @@ export const dockerfile = {
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/dockerfile/v1",
   takes: ["file", "target", "build-args", "secrets"],
   engines: [],
-  detect: ({ files }) => files.filter((each) => fileName.test(each)),
+  evidence: "dockerfile",
+  detect: ({ files }) => files.filter((each) => dockerfileName.test(each)),
   // Steps run on images that were judged, and nowhere else.
   isContained: () => true,
   plan: (builder, bases) => ({
@@ -67,8 +69,6 @@ export const dockerfile = {
   }),
   judge: judgeBuilders,
 } as const satisfies BuildStrategy<DockerfileBuilder, DockerfilePlan>;
-
-const fileName = /^(?:Dockerfile|Containerfile)(?:\..+)?$|\.(?:Dockerfile|Containerfile)$/;
 
 /** Every part of it is on an approved base, and on one that this builder lets a Dockerfile choose. */
 function mayStandThere({ children }: SeenImage, { bases }: DockerfileBuilder): boolean {

@@ -35,6 +35,7 @@ export const jib = {
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/jib/v1",
   takes: ["env", "secrets"],
   engines: ["maven", "gradle"],
+  evidence: "plugin",
   detect: (survey) => describePlugin(survey, jibPlugin),
   plan: ({ plugin }) => ({ jibPlugin: plugin }),
   prove: (image, policy) => {

@@ -3,6 +3,7 @@ import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
 import type { OptionName } from "../options.ts";
+import type { Language } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
 
 /** What every builder of a policy has, of whatever kind. */
@@ -19,6 +20,8 @@ export interface Builder {
   digests?: readonly Digest[] | undefined;
   /** The last day (UTC) on which anything is built with it. */
   until?: string | undefined;
+  /** Languages of applications that it builds; undefined, where the policy does not say. */
+  languages?: readonly Language[] | undefined;
 }
 
 /** A base of a policy, as far as a strategy has to know it. */
@@ -31,6 +34,10 @@ export interface ApprovedBase {
   /** The last day (UTC) on which images may stand on it. */
   until?: string | undefined;
 }
+
+/** By what an application can ask for a strategy, what tells most first. */
+export const evidenceOrder = ["descriptor", "plugin", "language", "dockerfile", "pages"] as const;
+export type Evidence = (typeof evidenceOrder)[number];
 
 /**
  * A way of making images: the half that decides, from facts alone. `verify` and `promote` load it, so it knows no
@@ -47,6 +54,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   readonly takes: readonly OptionName[];
   /** The programs that it can build with, by the values of the input `engine`. Whoever has one alone takes no input. */
   readonly engines: readonly string[];
+  /**
+   * What its `detect` goes by: a plugin of the application's build that makes images, its language, its Dockerfile. Where
+   * several strategies apply, what tells most goes first.
+   */
+  readonly evidence: Exclude<Evidence, "descriptor" | "pages">;
   /**
    * What is in an application's folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
    * Empty: nothing does.

@@ -1,46 +1,65 @@
-import { readdir, realpath, stat } from "node:fs/promises";
-import { isAbsolute, join, relative } from "node:path";
-import type { SourcePlace } from "@goldenpath/foundation/errors";
-import type { Survey } from "./survey.ts";
+import { describeError, type SourcePlace } from "@goldenpath/foundation/errors";
+import { type FolderNames, listFolder } from "./gather-files.ts";
+import { readFolder } from "./gather-folder.ts";
+import { isMarker } from "./markers.ts";
+import type { Survey, SurveyedTree } from "./survey.ts";
 
-/** Whether a path, both without links in them, is that of `root` or below it. */
-export function isWithin(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way === "" || !(way === ".." || way.startsWith("../") || isAbsolute(way));
-}
+const maxDepth = 6;
+const maxFolders = 5000;
+const maxSurveys = 300;
+
+/** Folders that hold what others wrote or a build made, by the customs of the ecosystems. */
+const passedOver = new Set([
+  "node_modules",
+  "vendor",
+  "target",
+  "build",
+  "dist",
+  "out",
+  "testdata",
+  "__pycache__",
+  "venv",
+]);
+
+/** In a folder `src`, the sources of Maven's and Gradle's projects: deep, and never a project. */
+const sourceSets = /^(?:main|test|it|\w+Test)$/;
 
 /**
- * Looks at one folder. A link counts as what it leads to, where that is within `root`: a build takes nothing from
- * elsewhere on the machine. `root` has no links in it.
+ * Looks at an application's folder and at those below it, within bounds: so deep, so many. Below, only folders are gone
+ * into that are no links and no hidden ones. `root` has no links in it.
  * @throws the system's errors, where the folder itself can't be listed
  */
-export async function surveyFolder(root: string, path: string): Promise<Survey> {
-  const directory = join(root, path);
-  const [files, folders]: [string[], string[]] = [[], []];
+export async function surveyTree(root: string): Promise<SurveyedTree> {
+  const topNames = await listFolder(root, "");
+  const top = await readFolder(root, topNames);
+  const below: Survey[] = [];
   const remarks: SourcePlace[] = [];
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const { name } = entry;
-    const file = path === "" ? name : `${path}/${name}`;
-    if (!entry.isSymbolicLink()) {
-      if (entry.isFile()) files.push(name);
-      else if (entry.isDirectory()) folders.push(name);
-      continue;
+  let tooDeep = "";
+  const waiting = innerFolders(topNames);
+  let listed = 0;
+  for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+    if (++listed > maxFolders || below.length >= maxSurveys) {
+      remarks.push({ file: path, message: "is not looked at, nor is what comes after it: there are too many folders" });
+      break;
     }
-    const found = await followWithin(root, join(directory, name));
-    if (found === "file") files.push(name);
-    else if (found === "folder") folders.push(name);
-    else remarks.push({ file, message: `is a link ${found}, and is passed over` });
+    try {
+      const names = await listFolder(root, path);
+      if (names.files.some(isMarker)) below.push(await readFolder(root, names));
+      const inner = innerFolders(names);
+      if (path.split("/").length < maxDepth) waiting.push(...inner);
+      else if (inner.length > 0 && tooDeep === "") tooDeep = path;
+    } catch (error) {
+      remarks.push({ file: path, message: `can't be looked at: ${describeError(error)}` });
+    }
   }
-  return { path, files: files.sort(), folders: folders.sort(), remarks };
+  if (tooDeep !== "") remarks.push({ file: tooDeep, message: "has folders that are too deep to be looked at" });
+  below.sort((one, other) => (one.path < other.path ? -1 : 1));
+  return { top: { ...top, remarks: [...top.remarks, ...remarks] }, below };
 }
 
-async function followWithin(root: string, link: string): Promise<string> {
-  try {
-    const target = await realpath(link);
-    if (!isWithin(root, target)) return "that leads out of the application";
-    const stats = await stat(target);
-    return stats.isFile() ? "file" : stats.isDirectory() ? "folder" : "to something that is neither file nor folder";
-  } catch {
-    return "that leads nowhere";
-  }
+function innerFolders({ path, realFolders }: FolderNames): string[] {
+  const isSource = /(?:^|\/)src$/.test(path);
+  return realFolders
+    .filter((name) => !name.startsWith(".") && !passedOver.has(name) && !(isSource && sourceSets.test(name)))
+    .map((name) => (path === "" ? name : `${path}/${name}`));
 }

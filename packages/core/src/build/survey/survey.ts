@@ -16,8 +16,27 @@ export interface Survey {
   maven?: MavenProject;
   /** What is in its `build.gradle` or `build.gradle.kts`, and in the settings and catalogue of its build. */
   gradle?: GradleProject;
-  /** What was there and could not be read or understood, each with its file: nothing is guessed about it. */
+  /** What is in its `package.json`, and the workspaces that `pnpm-workspace.yaml` adds. */
+  node?: NodePackage;
+  go?: GoModule;
+  /** What is in its `pyproject.toml`. */
+  python?: PythonProject;
+  /** The processes that its `Procfile` names. */
+  processes?: readonly string[];
+  /**
+   * Files by which an application says how it is built, and which could not be read: whoever would guess what is in one
+   * could take the wrong strategy.
+   */
+  unread: readonly SourcePlace[];
+  /** What else was there and is not known, or is passed over. */
   remarks: readonly SourcePlace[];
+}
+
+/** An application's folder, and what is in the folders below it that may be applications as well. */
+export interface SurveyedTree {
+  top: Survey;
+  /** By their path: those with a file by which an application says how it is built. */
+  below: readonly Survey[];
 }
 
 /** An element of XML, as it stands in the file: nothing is replaced in it. */
@@ -75,4 +94,30 @@ export interface GradlePlugin {
   /** Undefined where it is not written down in a place that was read. */
   version: string | undefined;
   place: SourcePlace;
+}
+
+export interface NodePackage {
+  name: string | undefined;
+  main: string | undefined;
+  /** Names of those that have a command. */
+  scripts: readonly string[];
+  /** Patterns of folders. */
+  workspaces: readonly string[];
+}
+
+export interface GoModule {
+  /** Its path; undefined where there is only a `go.work`. */
+  module: string | undefined;
+  /** Folders with a program in them, of the module's own folder and of those of `cmd`; empty for the folder itself. */
+  programs: readonly string[];
+  /** Folders that a `go.work` uses. */
+  uses: readonly string[];
+}
+
+export interface PythonProject {
+  /** False for a file that has settings of tools and nothing else. */
+  isProject: boolean;
+  isPoetry: boolean;
+  /** Names of the commands that it installs. */
+  scripts: readonly string[];
 }

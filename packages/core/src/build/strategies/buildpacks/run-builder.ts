@@ -11,7 +11,7 @@ import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { ViewPart } from "../../sandbox/view.ts";
 import { isInside } from "../../sandbox/view.ts";
 import type { Workspace } from "../../workspace.ts";
-import type { BuildpacksPlan } from "../buildpacks.ts";
+import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
 import type { BuildJob } from "../runner.ts";
 import { type OpenBuilder, openBuilder } from "./builder-image.ts";
 import type { LifecycleRun } from "./lifecycle.ts";
@@ -47,7 +47,7 @@ export async function openBuilderRoom(job: Job, workspace: Workspace): Promise<B
   const sandbox = await keepInImage(workspace, root, source, context);
   const chosen = selectBuildEnvironment(
     context.env,
-    { ...sandbox.variables, ...source.project.env, ...job.variables },
+    { ...sandbox.variables, ...nameModule(job.options.module), ...source.project.env, ...job.variables },
     true,
   );
   const { PATH: _machines, ...variables } = chosen.platform;

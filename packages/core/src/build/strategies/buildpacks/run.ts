@@ -11,7 +11,7 @@ import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
-import type { BuildpacksPlan } from "../buildpacks.ts";
+import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from "./buildpackage.ts";
 import { runLifecycle } from "./lifecycle.ts";
@@ -119,11 +119,11 @@ interface Variables {
 }
 
 function hostEnvironment(
-  { source, variables, context }: Job,
+  { source, options, variables, context }: Job,
   workspace: Workspace,
   sandbox: Sandbox | undefined,
 ): Variables {
-  const own = { ...source.project.env, ...variables };
+  const own = { ...nameModule(options.module), ...source.project.env, ...variables };
   const all = sandbox === undefined ? own : { ...sandbox.variables, ...own };
   const chosen = selectBuildEnvironment(context.env, all, sandbox !== undefined);
   return { environment: chosen.process, variables: { TMPDIR: workspace.temporary, ...chosen.platform } };

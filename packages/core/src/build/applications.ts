@@ -1,0 +1,164 @@
+import { posix } from "node:path";
+import { detectStrategies } from "./detect.ts";
+import { detectEcosystems } from "./survey/ecosystems.ts";
+import { dockerfileName } from "./survey/markers.ts";
+import type { MavenProject, Survey, SurveyedTree } from "./survey/survey.ts";
+import { createWorkspaceMatcher } from "./survey/workspaces.ts";
+
+/**
+ * What a folder is by its files: something to run; a frame for what is below it; a part of something else. `unclear`:
+ * it may be run, and nothing says that it is meant to.
+ */
+type Role = "application" | "frame" | "part" | "unclear";
+
+/** One of several applications, as a job that builds it needs it: the inputs `context` and `module`. */
+export interface Application {
+  name: string;
+  /** The folder to give as `context`. */
+  context: string;
+  /** The folder within it, where its build needs the whole of `context`: a module of Maven, a workspace of npm. Else empty. */
+  module: string;
+  /** The strategy that its files ask for, whatever a policy says. */
+  strategy: string;
+  language: string;
+  /** What speaks for it. */
+  reason: string;
+}
+
+/**
+ * The applications below a folder that is none itself: a frame of modules or workspaces, or folders side by side.
+ * Empty, where the folder is what is to be built. `context` is that folder, from where the caller stands.
+ */
+export function listApplications(tree: SurveyedTree, context: string): Application[] {
+  const owners = findOwners([tree.top, ...tree.below]);
+  const roles = new Map(
+    [tree.top, ...tree.below].map((survey) => [survey.path, roleOf(survey, owners.has(survey.path))]),
+  );
+  const role = roles.get("");
+  if (role === "application" || (role === "unclear" && detectStrategies(tree.top).length > 0)) return [];
+  const found = new Set<string>();
+  // From the top down: what lies in an application is a part of it, unless a build above it has it as a member.
+  for (const survey of tree.below) {
+    if (roles.get(survey.path) !== "application") continue;
+    const isInOther = listAbove(survey.path).some((path) => found.has(path));
+    if (!isInOther || owners.has(survey.path)) found.add(survey.path);
+  }
+  return tree.below
+    .filter(({ path }) => found.has(path))
+    .map((survey) => describe(survey, owners.get(survey.path), context));
+}
+
+/** `a/b/c` → `a`, `a/b`. */
+function listAbove(path: string): string[] {
+  return [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index));
+}
+
+function describe(survey: Survey, owner: string | undefined, context: string): Application {
+  const [candidate] = detectStrategies(survey);
+  return {
+    name: posix.basename(survey.path),
+    context: posix.join(context, owner ?? survey.path),
+    module: owner === undefined ? "" : withoutFolder(owner, survey.path),
+    strategy: candidate?.strategy ?? "",
+    language: detectEcosystems(survey)[0]?.language ?? "",
+    reason: candidate?.reasons.join(", ") ?? "",
+  };
+}
+
+function withoutFolder(folder: string, path: string): string {
+  return folder === "" ? path : path.slice(folder.length + 1);
+}
+
+/** By a folder's path, that of the outermost folder whose build it is a member of, directly or through another. */
+function findOwners(surveys: readonly Survey[]): Map<string, string> {
+  const owners = new Map<string, string>();
+  // The outermost first: a member of a member is the outermost's as well.
+  for (const frame of surveys.toSorted((one, other) => one.path.length - other.path.length)) {
+    for (const member of listMembers(frame, surveys))
+      if (!owners.has(member)) owners.set(member, owners.get(frame.path) ?? frame.path);
+  }
+  return owners;
+}
+
+/** Folders below it that a folder's files name as members of its build. */
+function listMembers({ path, maven, gradle, go, node }: Survey, surveys: readonly Survey[]): string[] {
+  const below = surveys.filter((each) => (path === "" ? each.path !== "" : each.path.startsWith(`${path}/`)));
+  const named = new Set(
+    [...mavenModules(maven), ...(gradle?.modules ?? []), ...(go?.uses ?? [])].map((folder) =>
+      posix.join(path, folder).replace(/\/$/, ""),
+    ),
+  );
+  const matches = createWorkspaceMatcher(node?.workspaces ?? []);
+  return below
+    .filter((each) => named.has(each.path) || (each.node !== undefined && matches(withoutFolder(path, each.path))))
+    .map((each) => each.path);
+}
+
+/** A module may be named by its file. */
+function mavenModules(maven: MavenProject | undefined): string[] {
+  return (maven?.modules ?? []).map((module) => module.replace(/\/?[^/]+\.xml$/, ""));
+}
+
+function roleOf(survey: Survey, isMember: boolean): Role {
+  const roles = roleRows.flatMap((role) => role(survey, isMember) ?? []);
+  for (const role of ["application", "frame", "unclear", "part"] as const) if (roles.includes(role)) return role;
+  return survey.path === "" ? "frame" : "part";
+}
+
+/** Plugins of Gradle by which a project is a program. */
+const programPlugins =
+  /^(?:application|war|org\.springframework\.boot|com\.google\.cloud\.tools\.jib|io\.quarkus|io\.micronaut\.(?:minimal\.)?application|io\.ktor\.plugin)$/;
+/** The same of Maven, by artifact. */
+const programArtifacts =
+  /^(?:spring-boot|jib|quarkus|micronaut|jetty|payara-micro|wildfly|liberty|helidon)-maven-plugin$/;
+
+const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefined)[] = [
+  ({ files, processes }) =>
+    files.some((name) => dockerfileName.test(name) || name === "project.toml") || processes?.includes("web") === true
+      ? "application"
+      : undefined,
+  (survey, isMember) => {
+    const { maven } = survey;
+    if (maven === undefined) return survey.files.includes("pom.xml") ? "unclear" : undefined;
+    if (maven.packaging === "pom") return maven.modules.length > 0 ? "frame" : "part";
+    const isProgram = maven.plugins.some(
+      ({ artifactId, isManaged, profile }) => !isManaged && profile === undefined && programArtifacts.test(artifactId),
+    );
+    if (isProgram || maven.packaging === "war" || maven.packaging === "quarkus") return "application";
+    return isMember ? "part" : survey.path === "" ? "application" : "unclear";
+  },
+  (survey, isMember) => {
+    const { gradle } = survey;
+    if (gradle === undefined) return undefined;
+    if (gradle.plugins.some(({ id }) => programPlugins.test(id))) return "application";
+    if (gradle.modules.length > 0) return "frame";
+    return isMember ? "part" : survey.path === "" ? "application" : "unclear";
+  },
+  ({ node, files, path }) => {
+    if (node === undefined) return files.includes("package.json") ? "unclear" : undefined;
+    if (node.scripts.includes("start") || files.includes("server.js")) return "application";
+    if (node.workspaces.length > 0) return "frame";
+    return path === "" ? "application" : "part";
+  },
+  ({ go, files }) => {
+    if (go === undefined) return undefined;
+    if (go.programs.length > 0) return "application";
+    return files.includes("go.work") ? "frame" : "unclear";
+  },
+  (survey) => {
+    const written = detectEcosystems(survey).filter(
+      ({ language }) => !["nodejs", "java", "go", "static"].includes(language),
+    );
+    if (written.length === 0) return undefined;
+    if (survey.path === "") return "application";
+    return survey.files.some((name) => entryFiles.test(name)) ? "application" : "unclear";
+  },
+  ({ files, path }) =>
+    path === "" && files.some((name) => /^(?:index\.html|nginx\.conf|httpd\.conf|Staticfile)$/.test(name))
+      ? "unclear"
+      : undefined,
+];
+
+/** Files by which a program is begun, in the languages that have such customs. */
+const entryFiles =
+  /^(?:main|app|manage|wsgi|asgi|server|application)\.py$|^(?:config\.ru|index\.php|Program\.cs|Program\.fs|Cargo\.lock)$/;

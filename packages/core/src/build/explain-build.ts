@@ -1,0 +1,155 @@
+import { isKnownError } from "@goldenpath/foundation/errors";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
+import type { Application } from "./applications.ts";
+import {
+  type BuildRules,
+  type ChosenStrategy,
+  type Detection,
+  detectApplication,
+  planStrategy,
+  renderRemarks,
+  type StrategyRequest,
+} from "./plan-strategy.ts";
+import { detectEcosystems } from "./survey/ecosystems.ts";
+import { dockerfileName } from "./survey/markers.ts";
+import type { Survey } from "./survey/survey.ts";
+
+/** What is said of how an application is built, before anything of it is. All of it is clean text. */
+export interface Explanation {
+  context: string;
+  module?: string;
+  /** What was found in the folder, a file or a plugin each. */
+  found: string[];
+  /** What applies, what tells most first. */
+  strategies: { strategy: string; isAllowed: boolean; reasons: string[] }[];
+  /** Missing, where none can be taken: `problem` says why. */
+  chosen?: { strategy: string; reason: string; builder?: string; base?: string };
+  notTaken: string[];
+  /** Sentences: what the application has not that its image would need. */
+  missing: string[];
+  /** Where the folder is no application itself: those below it, each what a job of a matrix is given. */
+  applications: Application[];
+  /** What was not read or is passed over. */
+  remarks: string[];
+  problem?: { code: string; message: string; wayOut?: string };
+}
+
+/** An explanation, and the error with which a build would end where it can't begin. */
+export interface Explained {
+  explanation: Explanation;
+  error: unknown;
+}
+
+/**
+ * Says how an application would be built under a policy, or under none (`rules` then allow everything and have no
+ * builders).
+ */
+export function explainBuild(rules: BuildRules, request: StrategyRequest): Explained {
+  const detection = detectApplication(request);
+  let chosen: ChosenStrategy | undefined;
+  let error: unknown;
+  try {
+    chosen = planStrategy(rules, request, detection);
+  } catch (thrown) {
+    error = thrown;
+  }
+  return { explanation: describe(rules, request, detection, chosen, error), error };
+}
+
+function describe(
+  rules: BuildRules,
+  { context, module }: StrategyRequest,
+  { survey, candidates, applications }: Detection,
+  chosen: ChosenStrategy | undefined,
+  error: unknown,
+): Explanation {
+  return {
+    context: cleanLine(context),
+    ...(module === undefined ? {} : { module: cleanLine(module) }),
+    found: listFound(survey).map((each) => cleanLine(each)),
+    strategies: candidates.map(({ strategy, reasons }) => ({
+      strategy,
+      isAllowed: (rules.build.strategies as readonly string[]).includes(strategy),
+      reasons: reasons.map((each) => cleanLine(each)),
+    })),
+    ...(chosen === undefined ? {} : { chosen: describeChoice(chosen) }),
+    notTaken: (chosen?.choice.notTaken ?? []).map((each) => cleanLine(each)),
+    missing: (chosen?.missing ?? []).map((each) => cleanLine(each)),
+    applications: applications.map((each) => cleanApplication(each)),
+    remarks: renderRemarks(survey, context),
+    ...(isKnownError(error) ? { problem: describeProblem(error) } : {}),
+  };
+}
+
+function describeChoice({ choice, builder }: ChosenStrategy): NonNullable<Explanation["chosen"]> {
+  return {
+    strategy: choice.strategy,
+    reason: cleanLine(choice.reason),
+    ...(builder === undefined ? {} : { builder: builder.name }),
+    ...(builder?.runImage === undefined ? {} : { base: builder.runImage }),
+  };
+}
+
+function cleanApplication(application: Application): Application {
+  return { ...application, reason: cleanLine(application.reason) };
+}
+
+function describeProblem(error: {
+  code: string;
+  message: string;
+  wayOut: string | undefined;
+}): NonNullable<Explanation["problem"]> {
+  return { code: error.code, message: error.message, ...(error.wayOut === undefined ? {} : { wayOut: error.wayOut }) };
+}
+
+function listFound(survey: Survey): string[] {
+  const { files, maven, gradle, node, go, processes } = survey;
+  return [
+    ...(files.includes("project.toml") ? ["project.toml"] : []),
+    ...detectEcosystems(survey).map(
+      ({ file, title, lock }) => `${file} (${title})${lock === undefined ? "" : ` with ${lock}`}`,
+    ),
+    ...(maven?.outerParent === undefined ? [] : [`pom.xml: parent ${maven.outerParent}`]),
+    ...(maven?.plugins ?? []).map(
+      ({ artifactId, version, profile, isManaged, place }) =>
+        `${place.file}:${place.line}: plugin ${artifactId}${version === undefined ? "" : ` ${version}`}${isManaged ? ", managed" : ""}${profile === undefined ? "" : `, in the profile ${profile}`}`,
+    ),
+    ...(maven?.modules ?? []).map((module) => `pom.xml: module ${module}`),
+    ...(gradle?.plugins ?? []).map(
+      ({ id, version, place }) =>
+        `${place.file}:${place.line}: plugin ${id}${version === undefined ? "" : ` ${version}`}`,
+    ),
+    ...(gradle?.modules ?? []).map((module) => `${gradle?.file}: project ${module}`),
+    ...(node?.workspaces ?? []).map((pattern) => `package.json: workspaces ${pattern}`),
+    ...(go?.programs ?? []).map((folder) => `go.mod: a program in ${folder === "" ? "the folder itself" : folder}`),
+    ...(processes ?? []).map((process) => `Procfile: process ${process}`),
+    ...files.filter((name) => dockerfileName.test(name)),
+  ];
+}
+
+/** For a log, a line each. */
+export function renderExplanation(explanation: Explanation): string[] {
+  const { context, module, found, strategies, chosen, notTaken, missing, applications, remarks } = explanation;
+  const title = `${context === "." ? "the folder" : context}${module === undefined ? "" : `, module ${module}`}`;
+  return [
+    `${title}: ${found.length === 0 ? "nothing that says how it is built" : "found"}`,
+    ...found.map((each) => `  ${each}`),
+    ...(strategies.length === 0 ? [] : ["strategies that apply, what tells most first"]),
+    ...strategies.map(
+      ({ strategy, isAllowed, reasons }) =>
+        `  ${strategy}${isAllowed ? "" : " (not allowed by the policy)"}: ${reasons.join(", ")}`,
+    ),
+    ...(chosen === undefined ? [] : [`chosen: ${chosen.strategy}`, `  ${chosen.reason}`]),
+    ...(chosen?.builder === undefined
+      ? []
+      : [`  builder ${chosen.builder}${chosen.base === undefined ? "" : `, on base ${chosen.base}`}`]),
+    ...notTaken.map((each) => `  ${each}`),
+    ...missing.map((each) => `missing: ${each}`),
+    ...(applications.length === 0 ? [] : [`applications below it: ${applications.length}`]),
+    ...applications.map(
+      ({ context: folder, module: inner, strategy, reason }) =>
+        `  ${folder}${inner === "" ? "" : ` (module ${inner})`}: ${strategy}, ${reason}`,
+    ),
+    ...remarks.map((each) => `not read: ${each}`),
+  ];
+}

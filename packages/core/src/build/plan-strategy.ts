@@ -1,0 +1,228 @@
+import { PolicyViolation, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { type Application, listApplications } from "./applications.ts";
+import {
+  chooseStrategy,
+  detectStrategies,
+  type NoChoice,
+  type StrategyCandidate,
+  type StrategyChoice,
+  type Wishes,
+} from "./detect.ts";
+import { listMissing } from "./missing.ts";
+import { findStrategy, kindOf, ownPolicy, type StrategyName, strategyNames } from "./strategies/find.ts";
+import type { Builder } from "./strategies/strategy.ts";
+import { detectEcosystems, languageTitles } from "./survey/ecosystems.ts";
+import type { Survey, SurveyedTree } from "./survey/survey.ts";
+
+/** What of a policy has a say in how an application is built. */
+export interface BuildRules {
+  name: string;
+  build: {
+    strategies: readonly StrategyName[];
+    prefer?: readonly StrategyName[] | undefined;
+    /** Undefined where nobody's policy was given. */
+    builders: readonly Builder[] | undefined;
+  };
+}
+
+/** Without a policy: every strategy, by no builder. */
+export const noRules: BuildRules = { name: "none", build: { strategies: strategyNames, builders: undefined } };
+
+/** What a caller says of it. */
+export interface StrategyRequest {
+  strategy: "auto" | StrategyName;
+  builder: string | undefined;
+  /** The folder of the application in what was looked at, where that has several. */
+  module: string | undefined;
+  tree: SurveyedTree;
+  /** That folder, by its path from the root of the checkout: for places in it. */
+  context: string;
+}
+
+/** What is known of an application before a strategy is taken. */
+export interface Detection {
+  /** Of the application's own folder. */
+  survey: Survey;
+  candidates: StrategyCandidate[];
+  /** Several, where the folder that was given is not one. */
+  applications: Application[];
+}
+
+/** How it is built. */
+export interface ChosenStrategy {
+  choice: StrategyChoice;
+  /** Undefined where nobody's policy was given. */
+  builder: Builder | undefined;
+  /** Sentences: what the application has not that its image would need. */
+  missing: string[];
+}
+
+/**
+ * Looks at what was found.
+ * @throws UserError `input-invalid` where there is no such module
+ */
+export function detectApplication({
+  tree,
+  module,
+  context,
+}: Pick<StrategyRequest, "tree" | "module" | "context">): Detection {
+  const applications = listApplications(tree, context);
+  if (module === undefined) return { survey: tree.top, candidates: detectStrategies(tree.top), applications };
+  const folder = module.replace(/^\.\//, "").replace(/\/+$/, "");
+  const survey = tree.below.find(({ path }) => path === folder);
+  if (survey !== undefined) return { survey, candidates: detectStrategies(survey), applications: [] };
+  throw new UserError(
+    `input 'module' is '${module}': there is no application in that folder of '${context}' (there is: ${tree.below.map(({ path }) => path).join(", ") || "none"})`,
+    { code: "input-invalid", wayOut: "Give a folder from 'context', without a leading slash, or leave the input out." },
+  );
+}
+
+/**
+ * How the application is built, by what the policy has.
+ * @throws UserError `applications-several`, `application-unread`, `builder-unknown`, `builder-language`
+ * @throws PolicyViolation of the rule `build.strategy`
+ */
+export function planStrategy(rules: BuildRules, request: StrategyRequest, detection: Detection): ChosenStrategy {
+  const { survey, candidates, applications } = detection;
+  if (applications.length > 0 && request.strategy === "auto") throw severalApplications(applications, request.context);
+  const wishes = readWishes(rules, request);
+  const isOpen = wishes.asked === "auto" && wishes.ofBuilder === undefined && wishes.allowed.length > 1;
+  if (isOpen && survey.unread.length > 0) throw unreadApplication(survey.unread, request.context);
+  const choice = chooseStrategy(wishes, candidates);
+  if ("kind" in choice) throw refuseStrategy(rules, choice, request);
+  const strategy = findStrategy(choice.strategy);
+  const { builders } = rules.build;
+  const builder =
+    builders === undefined
+      ? undefined
+      : findBuilder(
+          rules.name,
+          ownPolicy({ name: rules.name, build: { builders } }, strategy).builders,
+          request,
+          survey,
+        );
+  return { choice, builder, missing: strategy.evidence === "language" ? listMissing(survey) : [] };
+}
+
+function readWishes({ build }: BuildRules, { strategy, builder }: StrategyRequest): Wishes {
+  const named = build.builders?.find(({ name }) => name === builder);
+  const kind = named === undefined ? undefined : kindOf(named);
+  return {
+    asked: strategy,
+    ofBuilder: strategyNames.find((name) => name === kind),
+    allowed: build.strategies,
+    preferred: build.prefer ?? [],
+  };
+}
+
+function severalApplications(applications: readonly Application[], context: string): UserError {
+  const listed = applications.map(
+    ({ context: folder, module, strategy, reason }) =>
+      `  context: ${folder}${module === "" ? "" : `, module: ${module}`} (${strategy}: ${reason})`,
+  );
+  const count =
+    applications.length === 1 ? "is an application below it" : `are ${applications.length} applications below it`;
+  return new UserError(
+    `input 'context' is '${context}': that is no application itself, and there ${count}:\n${listed.join("\n")}`,
+    {
+      code: "applications-several",
+      wayOut:
+        "Name one by the inputs 'context' and 'module', or build each in a job of its own: the output 'applications' of a run with 'explain: true' is the list for a matrix.",
+    },
+  );
+}
+
+function unreadApplication(unread: readonly SourcePlace[], context: string): UserError {
+  const listed = unread.map(({ file, line, message }) => `${file}${line === undefined ? "" : `:${line}`}: ${message}`);
+  return new UserError(
+    `what the application asks for is not known, since a file of it was not read: ${listed.join("; ")}`,
+    {
+      code: "application-unread",
+      wayOut: "Mend the file, or say by the input 'strategy' how to build.",
+      places: unread.map((place) => placeIn(context, place)),
+    },
+  );
+}
+
+/** A place by its path from the checkout's root, as a change shows it. */
+export function placeIn(context: string, place: SourcePlace): SourcePlace {
+  return context === "" || context === "." ? place : { ...place, file: `${context}/${place.file}` };
+}
+
+/** What was not read of a folder and what is passed over, a line each. */
+export function renderRemarks({ unread, remarks }: Survey, context: string): string[] {
+  return [...unread, ...remarks]
+    .map((place) => placeIn(context, place))
+    .map(({ file, line, message }) => cleanLine(`${file}${line === undefined ? "" : `:${line}`}: ${message}`));
+}
+
+function refuseStrategy(
+  { name, build }: BuildRules,
+  { kind, strategies, places }: NoChoice,
+  request: StrategyRequest,
+): PolicyViolation {
+  const allowed = build.strategies.join(", ") || "it allows none";
+  if (kind === "not-allowed") {
+    return new PolicyViolation(
+      `strategy '${strategies[0] ?? request.strategy}' is not one that policy '${name}' allows: ${allowed}`,
+      {
+        code: "build-strategy-not-allowed",
+        rule: "build.strategy",
+        wayOut: "Use 'strategy: auto', or have the strategy added to the policy's build.strategies.",
+      },
+    );
+  }
+  const asked = places.map(({ file, line }) => `${file}:${line}`).join(", ");
+  return new PolicyViolation(
+    `the application asks for the strategy ${strategies.join(" or ")} (${asked}), and policy '${name}' allows: ${allowed}`,
+    {
+      code: "build-strategy-not-allowed",
+      rule: "build.strategy",
+      wayOut:
+        "Add what one of those is detected by (for buildpacks a package.json, pom.xml, go.mod or project.toml), name one by the input 'strategy', or have the strategy added to the policy's build.strategies.",
+      places: places.map((place) => placeIn(request.context, place)),
+    },
+  );
+}
+
+/** Of the strategy's own builders: the one that is named, else the first that builds the application's language. */
+function findBuilder(
+  policyName: string,
+  builders: readonly Builder[],
+  { builder: name, context }: StrategyRequest,
+  survey: Survey,
+): Builder {
+  const ecosystems = detectEcosystems(survey);
+  const fits = ({ languages }: Builder): boolean =>
+    languages === undefined ||
+    ecosystems.length === 0 ||
+    ecosystems.some(({ language }) => languages.includes(language));
+  const builder = name === undefined ? builders.find(fits) : builders.find((each) => each.name === name);
+  if (builder !== undefined && fits(builder)) return builder;
+  const listed = builders.map((each) =>
+    each.languages === undefined ? each.name : `${each.name} (${each.languages.join(", ")})`,
+  );
+  if (name !== undefined && builder === undefined) {
+    throw new UserError(`input 'builder' is '${name}': policy '${policyName}' has the builders ${listed.join(", ")}`, {
+      code: "builder-unknown",
+      wayOut: "Name one of them, or leave the input out for the first that fits.",
+    });
+  }
+  const found = ecosystems.map(({ file, title }) => `${file}: ${title}`).join(", ");
+  const titles = [...new Set(ecosystems.map(({ language }) => languageTitles[language]))].join(" or ");
+  throw new UserError(
+    `no builder of policy '${policyName}' builds this application (${found}): it has ${listed.join(", ") || "none for the strategy"}`,
+    {
+      code: "builder-language",
+      wayOut: `Have a builder with ${titles} added to the policy's build.builders.`,
+      places: ecosystems.map(({ file, title }) =>
+        placeIn(context, {
+          file: survey.path === "" ? file : `${survey.path}/${file}`,
+          line: 1,
+          message: `${title}: no builder of the policy builds it`,
+        }),
+      ),
+    },
+  );
+}

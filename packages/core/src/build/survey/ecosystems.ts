@@ -1,0 +1,105 @@
+import type { Survey } from "./survey.ts";
+
+/** Languages by the names that a policy's builders have for them. */
+export const languages = ["nodejs", "java", "go", "python", "ruby", "php", "dotnet", "rust", "static"] as const;
+export type Language = (typeof languages)[number];
+
+export const languageTitles: Readonly<Record<Language, string>> = {
+  nodejs: "Node.js",
+  java: "Java",
+  go: "Go",
+  python: "Python",
+  ruby: "Ruby",
+  php: "PHP",
+  dotnet: ".NET",
+  rust: "Rust",
+  static: "a static site",
+};
+
+/** What a file says an application is written in and built with. */
+export interface Ecosystem {
+  language: Language;
+  /** The file that says it. */
+  file: string;
+  /** `Java with Maven`. */
+  title: string;
+  /** The file that pins what is installed. */
+  lock: string | undefined;
+}
+
+interface Row {
+  language: Language;
+  /** The first that is there. */
+  files: readonly RegExp[];
+  title: string;
+  locks: readonly string[];
+  /** Whether the file means it, where its name alone doesn't say. */
+  means?(survey: Survey): boolean;
+}
+
+const rows: readonly Row[] = [
+  {
+    language: "nodejs",
+    files: [/^package\.json$/],
+    title: "Node.js",
+    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
+  },
+  { language: "java", files: [/^pom\.xml$/], title: "Java with Maven", locks: [] },
+  {
+    language: "java",
+    files: [/^build\.gradle(?:\.kts)?$/, /^settings\.gradle(?:\.kts)?$/],
+    title: "Java with Gradle",
+    locks: ["gradle.lockfile"],
+  },
+  { language: "go", files: [/^go\.mod$/, /^go\.work$/], title: "Go", locks: ["go.sum", "go.work.sum"] },
+  {
+    language: "python",
+    files: [/^requirements\.txt$/, /^Pipfile$/, /^setup\.py$/],
+    title: "Python",
+    locks: ["Pipfile.lock"],
+  },
+  {
+    language: "python",
+    files: [/^pyproject\.toml$/],
+    title: "Python",
+    locks: ["uv.lock", "poetry.lock", "pdm.lock"],
+    // Many have one for a linter's settings. One that can't be read counts: nothing is guessed about it.
+    means: ({ python, files }) =>
+      python?.isProject !== false || files.some((name) => ["uv.lock", "poetry.lock", "pdm.lock"].includes(name)),
+  },
+  { language: "python", files: [/^environment\.ya?ml$/], title: "Python with conda", locks: [] },
+  { language: "rust", files: [/^Cargo\.toml$/], title: "Rust", locks: ["Cargo.lock"] },
+  { language: "ruby", files: [/^Gemfile$/, /^config\.ru$/], title: "Ruby", locks: ["Gemfile.lock"] },
+  { language: "php", files: [/^composer\.json$/, /^index\.php$/], title: "PHP", locks: ["composer.lock"] },
+  {
+    language: "dotnet",
+    files: [/\.(?:cs|fs|vb)proj$/, /\.slnx?$/, /\.runtimeconfig\.json$/],
+    title: ".NET",
+    locks: ["packages.lock.json"],
+  },
+  {
+    language: "static",
+    files: [/^nginx\.conf$/, /^httpd\.conf$/, /^Staticfile$/, /^index\.html$/],
+    title: "a static site",
+    locks: [],
+    means: ({ files }) => !rows.some((row) => row.language !== "static" && findFile(row, files) !== undefined),
+  },
+];
+
+function findFile({ files: patterns }: Row, files: readonly string[]): string | undefined {
+  for (const pattern of patterns) {
+    const file = files.find((name) => pattern.test(name));
+    if (file !== undefined) return file;
+  }
+  return undefined;
+}
+
+/** What a folder's application is written in, in the table's order: one language may be there twice. */
+export function detectEcosystems(survey: Survey): Ecosystem[] {
+  return rows.flatMap((row) => {
+    const file = findFile(row, survey.files);
+    if (file === undefined || row.means?.(survey) === false) return [];
+    const lock = row.locks.find((name) => survey.files.includes(name));
+    return [{ language: row.language, file, title: row.title, lock }];
+  });
+}

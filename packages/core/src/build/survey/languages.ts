@@ -1,0 +1,97 @@
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { parse } from "smol-toml";
+import { z } from "zod";
+import type { NodePackage, PythonProject } from "./survey.ts";
+
+/** More and longer than anybody writes, and few enough to hold every folder to. */
+const patterns = z.array(z.string().max(500)).max(500);
+const packageSchema = z.looseObject({
+  name: z.string().optional(),
+  main: z.string().optional(),
+  scripts: z.record(z.string(), z.unknown()).optional(),
+  workspaces: z.union([patterns, z.looseObject({ packages: patterns.optional() })]).optional(),
+});
+
+/**
+ * A `package.json`, as far as detection asks for it.
+ * @throws SyntaxError, ZodError
+ */
+export function readPackage(text: string): NodePackage {
+  const { name, main, scripts = {}, workspaces } = packageSchema.parse(parseJson(text.replace(/^\ufeff/, "")));
+  const folders = Array.isArray(workspaces) ? workspaces : workspaces?.packages;
+  return {
+    name,
+    main,
+    scripts: Object.entries(scripts).flatMap(([script, command]) =>
+      typeof command === "string" && command.trim() !== "" ? [script] : [],
+    ),
+    workspaces: folders ?? [],
+  };
+}
+
+/**
+ * The folders' patterns of a `pnpm-workspace.yaml`: a list of plain or quoted texts, a line each, as pnpm writes it.
+ * Undefined where it is written in another way.
+ */
+export function readPnpmWorkspace(text: string): string[] | undefined {
+  const found: string[] = [];
+  let isInside = false;
+  for (const line of text.split(/\r?\n/)) {
+    const bare = line.replace(/(^|\s)#.*$/, "").trimEnd();
+    if (bare === "") continue;
+    if (/^\S/.test(bare) && !bare.startsWith("-")) {
+      isInside = bare === "packages:";
+      if (bare.startsWith("packages:") && !isInside) return undefined;
+      continue;
+    }
+    if (!isInside) continue;
+    const item = /^\s*- +(?:'([^']*)'|"([^"\\]*)"|([^'"&*!|>[{].*))$/.exec(bare);
+    const pattern = item?.[1] ?? item?.[2] ?? item?.[3];
+    if (pattern === undefined) return undefined;
+    found.push(pattern.trim());
+  }
+  return found.length > 500 || found.some((pattern) => pattern.length > 500) ? undefined : found;
+}
+
+const pyprojectSchema = z.looseObject({
+  project: z
+    .looseObject({ name: z.string().optional(), scripts: z.record(z.string(), z.string()).optional() })
+    .optional(),
+  tool: z.looseObject({ poetry: z.unknown().optional(), uv: z.unknown().optional() }).optional(),
+});
+
+/**
+ * A `pyproject.toml`. Many have one for their linter's settings alone.
+ * @throws TomlError, ZodError
+ */
+export function readPyproject(text: string): PythonProject {
+  const { project, tool } = pyprojectSchema.parse(parse(text.replace(/^\ufeff/, "")));
+  return {
+    isProject: project !== undefined || tool?.poetry !== undefined,
+    isPoetry: tool?.poetry !== undefined,
+    scripts: Object.keys(project?.scripts ?? {}),
+  };
+}
+
+/** The processes that a `Procfile` names: `web: node server.js`. */
+export function readProcfile(text: string): string[] {
+  return text.split(/\r?\n/).flatMap((line) => /^([A-Za-z0-9_-]+):\s*\S/.exec(line)?.[1] ?? []);
+}
+
+/** The module's path in a `go.mod`, and folders that a `go.work` uses. */
+export function readGoModule(text: string): string | undefined {
+  return /^module\s+"?([^\s"]+)"?/m.exec(text)?.[1];
+}
+
+export function readGoWork(text: string): string[] {
+  const bare = text.replace(/\/\/.*$/gm, "");
+  const listed = [...bare.matchAll(/^use\s*\(([^)]*)\)/gm)].flatMap(([, inner]) => inner?.split(/\s+/) ?? []);
+  const single = [...bare.matchAll(/^use\s+([^\s(]+)\s*$/gm)].map(([, folder]) => folder ?? "");
+  return [...listed, ...single].map((folder) => folder.replaceAll('"', "")).filter((folder) => folder !== "");
+}
+
+/** Whether a Go file is of a program: `package main`, and not left out of every build (`//go:build ignore`). */
+export function isGoMain(text: string): boolean {
+  const bare = text.replace(/\/\*[\s\S]*?\*\//g, "");
+  return /^package\s+main\b/m.test(bare) && !/^\/\/(?:go:build|\s*\+build)\s+ignore\b/m.test(bare);
+}

@@ -1,0 +1,14 @@
+/**
+ * A Dockerfile by the names that people give it: `Dockerfile`, `Dockerfile.prod`, `web.Dockerfile`, `Containerfile`. Not
+ * `Dockerfile.dockerignore`, and none that hides: those are an editor's or a workspace's.
+ */
+export const dockerfileName =
+  /^(?:Dockerfile|Containerfile)(?:\.(?!.*dockerignore$).+)?$|^[^.].*\.(?:Dockerfile|Containerfile)$/;
+
+const markers =
+  /^(?:project\.toml|package\.json|pom\.xml|(?:build|settings)\.gradle(?:\.kts)?|go\.(?:mod|work)|pyproject\.toml|requirements\.txt|setup\.py|Pipfile|environment\.ya?ml|Cargo\.toml|Gemfile|composer\.json|nginx\.conf|httpd\.conf|Staticfile)$|\.(?:cs|fs|vb)proj$/;
+
+/** Whether a file says how an application is built: a folder with one may be an application. */
+export function isMarker(name: string): boolean {
+  return markers.test(name) || dockerfileName.test(name);
+}

@@ -1,4 +1,5 @@
 import { describeEnvironment, keyOf, passphraseOf, shared } from "./inputs.ts";
+import { platformInputs } from "./platforms.ts";
 import {
   expression,
   fromInput,
@@ -41,6 +42,7 @@ export const chainInputs: Inputs = {
   strategy: shared.strategy,
   builder: shared.builder,
   env: shared.env,
+  ...platformInputs,
   database: shared.database,
   "tools-mirror": shared["tools-mirror"],
   "quarantine-registry": shared.registry,

@@ -1,5 +1,6 @@
 import { keyOf, passphraseOf, shared, signingEnvironment } from "./inputs.ts";
 import { pinned } from "./pins.ts";
+import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
 import {
   expression,
   fromInput,
@@ -72,8 +73,9 @@ const build: StageRow = {
   comment: [
     "The build stage: builds the application into quarantine, then attests what was built.",
     "",
-    "Only the job `build` runs strangers' code (the application's build and its buildpacks). It has no signing key, no id-token and no credential of the",
-    "vetted registry; all that leaves it is a digest. The job `attest` never sees the application: it looks at the digest itself and signs what it saw.",
+    "Only the job `build`, or one of its kind for each platform, runs strangers' code (the application's build and its buildpacks). It has no signing key, no id-token",
+    "and no credential of the vetted registry; all that leaves it is a digest. The job `merge` makes one index of the platforms' digests and runs nothing of the",
+    "application; `attest` never sees it either: it looks at the digest itself and signs what it saw.",
   ].join("\n"),
   inputs: {
     policy: shared.policy,
@@ -87,11 +89,12 @@ const build: StageRow = {
     strategy: shared.strategy,
     builder: shared.builder,
     env: shared.env,
+    ...platformInputs,
     "tools-mirror": shared["tools-mirror"],
     registry: shared.registry,
     "signing-environment": signingEnvironment("build"),
     "runs-on": {
-      description: "Label of the runner for the job that attests. Strangers' code never runs there.",
+      description: "Label of the runner for the jobs that merge and attest. Strangers' code never runs there.",
       default: "ubuntu-latest",
     },
     "build-runs-on": {
@@ -104,16 +107,44 @@ const build: StageRow = {
   outputs: {
     digest: {
       description: "Digest of what was built, in the repository that was given.",
-      value: expression("jobs.build.outputs.digest"),
+      value: expression("jobs.merge.outputs.digest || jobs.build.outputs.digest"),
     },
   },
-  jobs: (place) => ({ build: buildJob(place), attest: attestJob(place) }),
+  jobs: (place) => ({
+    build: buildJob(place, "build", {
+      if: expression("inputs.platforms == ''"),
+      runsOn: fromInput("build-runs-on"),
+      tag: fromInput("tag"),
+    }),
+    ...Object.fromEntries(
+      buildPlatforms.map((row) => [
+        jobOf(row),
+        buildJob(place, jobOf(row), {
+          if: isWanted(row),
+          runsOn: runnerOf(row),
+          tag: `${fromInput("tag")}-${slugOf(row)}`,
+          platform: row.platform,
+        }),
+      ]),
+    ),
+    merge: mergeJob(place),
+    attest: attestJob(place),
+  }),
 };
 
-function buildJob(place: Place): Mapping {
+interface Built {
+  if: string;
+  runsOn: string;
+  tag: string;
+  /** Which the job's machine has to be of. */
+  platform?: string;
+}
+
+function buildJob(place: Place, name: string, { if: condition, runsOn, tag, platform }: Built): Mapping {
   return {
-    name: "build",
-    "runs-on": fromInput("build-runs-on"),
+    name,
+    if: condition,
+    "runs-on": runsOn,
     "timeout-minutes": 60,
     permissions: { contents: "read" },
     ...place.guarded,
@@ -136,10 +167,41 @@ function buildJob(place: Place): Mapping {
         needsTools: true,
         with: {
           context: `application/${fromInput("context")}`,
-          tags: `${fromInput("repository")}:${fromInput("tag")}`,
+          tags: `${fromInput("repository")}:${tag}`,
           strategy: fromInput("strategy"),
           builder: fromInput("builder"),
           env: fromInput("env"),
+          ...(platform === undefined ? {} : { platforms: platform }),
+        },
+      }),
+    ],
+  };
+}
+
+function mergeJob(place: Place): Mapping {
+  const digests = buildPlatforms.map((row) => `${row.platform}=${expression(`needs.${jobOf(row)}.outputs.digest`)}\n`);
+  return {
+    name: "merge",
+    needs: buildPlatforms.map(jobOf),
+    // A platform that nobody asked for has a job that is skipped, which would skip this one.
+    if: expression("!cancelled() && !failure() && inputs.platforms != ''"),
+    "runs-on": fromInput("runs-on"),
+    "timeout-minutes": 30,
+    permissions: { contents: "read" },
+    ...place.guarded,
+    outputs: { digest: expression("steps.merge.outputs.digest") },
+    steps: [
+      ...place.guard,
+      ...place.fetch,
+      logInToQuarantine,
+      ownStep(place, fileOf("build"), {
+        name: "Merge what was built",
+        id: "merge",
+        action: "detect-and-build",
+        with: {
+          tags: `${fromInput("repository")}:${fromInput("tag")}`,
+          platforms: fromInput("platforms"),
+          digests: digests.join(""),
         },
       }),
     ],
@@ -147,14 +209,17 @@ function buildJob(place: Place): Mapping {
 }
 
 function attestJob(place: Place): Mapping {
-  return keyJob(place, "attest", { needs: "build" }, [
+  // Of the two before it one is skipped.
+  const condition = expression("!cancelled() && !failure()");
+  return keyJob(place, "attest", { needs: ["build", "merge"], if: condition }, [
     ownStep(place, fileOf("build"), {
       name: "Attest the build",
       action: "attest",
       needsTools: true,
       with: {
-        image: `${fromInput("repository")}@${expression("needs.build.outputs.digest")}`,
+        image: `${fromInput("repository")}@${expression("needs.merge.outputs.digest || needs.build.outputs.digest")}`,
         "build-environment": "host",
+        "build-runners": expression("inputs.platforms != '' && inputs.runners || ''"),
         strategy: fromInput("strategy"),
         ...signingKey("build"),
       },

@@ -18,21 +18,66 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
   const files = [chain, ...stages.map(stageWorkflow)];
   const steps = files.flatMap(({ jobs }) => Object.values(jobs).flatMap((job) => job.steps ?? []));
   const build = jobOf(stageWorkflow("build"), "build");
+  const platforms = ["linux-amd64", "linux-arm64"];
+  /** The jobs that run strangers' code, by whose outputs they are known to others. */
+  const building = ["build", ...platforms.map((platform) => `build-${platform}`)].map((name) => ({
+    name,
+    job: jobOf(stageWorkflow("build"), name),
+  }));
+  const merge = jobOf(stageWorkflow("build"), "merge");
 
-  test("the job that runs strangers' code has no key, no environment, no token and no vetted credential", () => {
-    expect(secretsRead(build)).toEqual(["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
-    expect(build.environment).toBeUndefined();
-    expect(build.permissions).toEqual({ contents: "read" });
-    const building = build.steps?.filter((step) => step.uses === `${actions}detect-and-build`);
-    expect(building?.map((step) => secretsRead(step))).toEqual([[]]);
+  test.each([...building, { name: "merge", job: merge }])(
+    "the job $name, which pushes what strangers' code made, has no key, no environment, no token and no vetted credential",
+    ({ job }) => {
+      expect(secretsRead(job)).toEqual(["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+      expect(job.environment).toBeUndefined();
+      expect(job.permissions).toEqual({ contents: "read" });
+      const steps = job.steps?.filter((step) => step.uses === `${actions}detect-and-build`);
+      expect(steps?.map((step) => secretsRead(step))).toEqual([[]]);
+    },
+  );
+
+  test("a platform's job builds as the one of a single image does, but for its runner, its tag and the platform that is asked of its machine", () => {
+    for (const platform of platforms) {
+      const job = structuredClone(jobOf(stageWorkflow("build"), `build-${platform}`));
+      const step = job.steps?.find(({ id }) => id === "build");
+      const name = platform.replace("-", "/");
+      expect(job).toMatchObject({
+        if: expression(`contains(inputs.platforms, '${name}')`),
+        "runs-on": expression(`fromJSON(inputs.runners)['${name}'] || inputs.build-runs-on`),
+      });
+      expect(step?.with).toMatchObject({
+        platforms: name,
+        tags: `${expression("inputs.repository")}:${expression("inputs.tag")}-${platform}`,
+      });
+      delete step?.with?.["platforms"];
+      Object.assign(step?.with ?? {}, { tags: `${expression("inputs.repository")}:${expression("inputs.tag")}` });
+      expect({ ...job, name: "build", if: expression("inputs.platforms == ''"), "runs-on": build["runs-on"] }).toEqual(
+        build,
+      );
+    }
   });
 
-  test("that job alone runs where its label says, and every other where the others' says: a caller can keep them on machines apart", () => {
+  test("one index is made of what those jobs' own outputs name, each under its platform", () => {
+    expect(merge.needs).toEqual(platforms.map((platform) => `build-${platform}`));
+    expect(merge.steps?.at(-1)?.with).toMatchObject({
+      platforms: expression("inputs.platforms"),
+      tags: `${expression("inputs.repository")}:${expression("inputs.tag")}`,
+      digests: platforms
+        .map((each) => `${each.replace("-", "/")}=${expression(`needs.build-${each}.outputs.digest`)}\n`)
+        .join(""),
+    });
+  });
+
+  test("those jobs alone run where their label says, and every other where the others' says: a caller can keep them on machines apart", () => {
     const labels = stages.flatMap((stage) =>
       Object.entries(stageWorkflow(stage).jobs).map(([name, job]) => [`${stage} ${name}`, job["runs-on"]]),
     );
     expect(Object.fromEntries(labels)).toEqual({
       "build build": expression("inputs.build-runs-on"),
+      "build build-linux-amd64": expression("fromJSON(inputs.runners)['linux/amd64'] || inputs.build-runs-on"),
+      "build build-linux-arm64": expression("fromJSON(inputs.runners)['linux/arm64'] || inputs.build-runs-on"),
+      "build merge": expression("inputs.runs-on"),
       "build attest": expression("inputs.runs-on"),
       "base base": expression("inputs.runs-on"),
       "scan scan": expression("inputs.runs-on"),
@@ -51,8 +96,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const checkouts = (job: Job) => (job.steps ?? []).filter((step) => step.uses?.startsWith("actions/checkout@"));
     const ofGoldenpath = folder === ".github/workflows" ? [] : [".goldenpath"];
     expect(checkouts(build).map((step) => step.with?.["path"])).toEqual(["application", ...ofGoldenpath]);
-    const building = build.steps?.find((step) => step.id === "build");
-    expect(building?.with?.["context"]).toBe(`application/${expression("inputs.context")}`);
+    const step = build.steps?.find(({ id }) => id === "build");
+    expect(step?.with?.["context"]).toBe(`application/${expression("inputs.context")}`);
     for (const stage of stages) {
       for (const job of Object.values(stageWorkflow(stage).jobs)) {
         if (job.steps?.some((step) => step.id === "build")) continue;
@@ -118,7 +163,11 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const needed = strings.flatMap((text) =>
       text === "needs" ? [] : [...text.matchAll(/\bneeds\b[\w.-]*/g)].map(([found]) => found),
     );
-    expect([...new Set(needed)]).toEqual(["needs.build.outputs.digest"]);
+    expect([...new Set(needed)].sort()).toEqual([
+      ...platforms.map((platform) => `needs.build-${platform}.outputs.digest`),
+      "needs.build.outputs.digest",
+      "needs.merge.outputs.digest",
+    ]);
     for (const stage of ["base", "scan", "promote"] as const)
       expect(jobOf(chain, stage).with?.["image"]).toBe(
         `${expression("inputs.quarantine")}@${expression("needs.build.outputs.digest")}`,
@@ -126,7 +175,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
     const sign = jobOf(stageWorkflow("build"), "attest").steps?.at(-1);
     expect(sign?.with?.["image"]).toBe(
-      `${expression("inputs.repository")}@${expression("needs.build.outputs.digest")}`,
+      `${expression("inputs.repository")}@${expression("needs.merge.outputs.digest || needs.build.outputs.digest")}`,
     );
     expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
       `${expression("inputs.repository")}:${expression("inputs.tag")}`,
@@ -143,7 +192,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     );
     const only = (...names: string[]) => ({ ofJobs: names, ofWorkflow: names });
     expect(given).toEqual({
-      build: only("digest"),
+      build: { ofJobs: ["digest", ...platforms.map(() => "digest"), "digest"], ofWorkflow: ["digest"] },
       base: only("verdict"),
       scan: only("verdict"),
       promote: only("image", "digest"),
@@ -154,7 +203,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
   test("tools come from a mirror where the organisation names one, in each step that needs a tool", () => {
     const mirrored = steps.filter((step) => step.env?.["GOLDENPATH_TOOL_MIRROR"] !== undefined);
     expect(mirrored.map((step) => [step.uses, step.env?.["GOLDENPATH_TOOL_MIRROR"]])).toEqual([
-      [`${actions}detect-and-build`, expression("inputs.tools-mirror")],
+      ...building.map(() => [`${actions}detect-and-build`, expression("inputs.tools-mirror")]),
       [`${actions}attest`, expression("inputs.tools-mirror")],
       [`${actions}scan`, expression("inputs.tools-mirror")],
     ]);

@@ -259,7 +259,8 @@ describe("strangers' code and verdicts", () => {
   test("a job that builds does nothing else with goldenpath: it neither judges nor signs nor promotes", () => {
     const building = jobs.filter(({ actions }) => actions.includes("detect-and-build"));
     expect(building.map(({ path }) => path)).toEqual([
-      ...places.map(({ folder }) => `${folder}/stage-build.yml`),
+      // One image, one of each platform, and the job that merges these.
+      ...places.flatMap(({ folder }) => Array<string>(4).fill(`${folder}/stage-build.yml`)),
       "examples/pull-request/.github/workflows/pull-request.yml",
     ]);
     for (const { actions } of building) expect(actions).toEqual(["detect-and-build"]);

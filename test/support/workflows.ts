@@ -17,6 +17,8 @@ export interface Step {
 }
 
 export interface Job {
+  name?: string;
+  if?: string;
   "runs-on"?: string;
   uses?: string;
   needs?: string | string[];

@@ -107,6 +107,7 @@ export const errorCodes = {
   "output-too-large": "A program wrote more than is kept, and was ended.",
   "package-broken": "A package of the example base can't be unpacked.",
   "package-unknown": "The example base asks for a package that is not in the distribution.",
+  "platform-differs": "A build that is to be merged is not the one image of the platform that it is said to be for.",
   "platform-missing": "An image is not there for the platform that is needed.",
   "platform-unsupported": "Images are built on Linux, and this machine runs something else.",
   "policy-first": "`--first` is missing where no policy is in force, or is given where one is.",

@@ -52,8 +52,7 @@ export type BuildPlan = PlanFrame & StrategyPlan;
  * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
-  const { repository, tags } = planTags(request.tags);
-  const remarks = requireQuarantine(policy, repository);
+  const { repository, tags, remarks } = planTarget(policy, request.tags);
   const detection = detectApplication(request.application);
   const { choice, builder, missing } = planStrategy(policy, request.application, detection);
   if (builder === undefined) throw new TypeError("a policy has builders");
@@ -72,6 +71,18 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     remarks: [...remarks, ...renderRemarks(detection.survey, request.application.context), ...missing],
     ...strategy.plan(builder, policy.bases),
   };
+}
+
+/**
+ * Where an image goes.
+ * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`; PolicyViolation of the rule `build.quarantine`
+ */
+export function planTarget(
+  policy: Policy,
+  texts: readonly string[],
+): Pick<PlanFrame, "repository" | "tags" | "remarks"> {
+  const { repository, tags } = planTags(texts);
+  return { repository, tags, remarks: requireQuarantine(policy, repository) };
 }
 
 /**

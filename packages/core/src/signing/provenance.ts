@@ -12,6 +12,12 @@ import { imageUri } from "./verification-summary.ts";
 export const buildEnvironments = ["host", "container", "host-unisolated"] as const;
 export type BuildEnvironment = (typeof buildEnvironments)[number];
 
+export interface BuildSays {
+  strategy?: string;
+  /** Labels by platform. */
+  runners?: Readonly<Record<string, string | string[]>>;
+}
+
 /**
  * What the attesting job sees for itself: its own context, the image's layers, and the policy. docs/build-type.md says
  * where each comes from.
@@ -31,8 +37,11 @@ export interface ProvenanceFacts {
   bases: readonly ImageId[];
   /** What those builders put into it besides. */
   materials: readonly Material[];
-  /** What nobody saw, and is taken from the image, which the build wrote: set where the policy leaves it open. */
-  buildSays?: { strategy: string } | undefined;
+  /**
+   * What nobody saw: the strategy, which is taken from the image that the build wrote, where the policy leaves it open;
+   * and where the builds of the platforms ran, as the workflow was told.
+   */
+  buildSays?: BuildSays | undefined;
   /** Under which the attesting job saw that the base and the builder are approved. */
   policy: { uri: string; digest: Digest; serial: number };
   builderId: string;

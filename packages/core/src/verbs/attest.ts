@@ -1,4 +1,5 @@
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
 import { strategyNames } from "../build/strategies/find.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -11,11 +12,12 @@ import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../si
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
-import { choice, type Verb } from "./verb.ts";
+import { choice, jsonLabels, type RunnerLabels, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
   strategy: choice(["auto", ...strategyNames], "auto"),
+  "build-runners": jsonLabels(),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -52,11 +54,13 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   );
   const sboms = [];
   for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
+  const runners = selectRunners(given["build-runners"], image);
   await attach(
     work,
     wholeImage(image),
     buildProvenance({
       ...facts,
+      buildSays: runners === undefined ? facts.buildSays : { ...facts.buildSays, runners },
       buildEnvironment: sayEnvironment(given["build-environment"], policy, isContained),
       startedOn: startedAt,
       finishedOn: context.now(),
@@ -73,6 +77,13 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
     );
   }
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
+}
+
+/** Of the platforms that the image has: where their jobs ran, as the workflow says. */
+function selectRunners(said: RunnerLabels, { children }: ImageFacts): RunnerLabels | undefined {
+  const platforms = new Set(children.map(({ platform: { os, architecture } }) => `${os}/${architecture}`));
+  const own = Object.entries(said).filter(([platform]) => platforms.has(platform));
+  return own.length === 0 ? undefined : Object.fromEntries(own);
 }
 
 /**

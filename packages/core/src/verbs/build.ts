@@ -5,7 +5,7 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
-import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
@@ -16,14 +16,16 @@ import { labelsOf } from "../build/labels.ts";
 import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
 import { noRules, type StrategyRequest } from "../build/plan-strategy.ts";
+import { parsePlatforms, planMerge } from "../build/platforms/merge.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
 import { runners } from "../build/strategies/runners.ts";
-import { expandTags } from "../build/tags/expand.ts";
+import { type ExpandedTags, expandTags } from "../build/tags/expand.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
+import { mergeBuilds } from "./build-merge.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import {
@@ -58,6 +60,8 @@ const inputs = z.object({
   "build-args": keyValues(),
   secrets: secretValues(),
   engine: choice(["auto", ...engineNames], "auto"),
+  platforms: lines(),
+  digests: keyValues(),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -127,6 +131,8 @@ function readRequest(
 }
 
 async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
+  const platforms = parsePlatforms(given.platforms);
+  if (Object.keys(given.digests).length > 0) return runMerge(given, platforms, context);
   const startedAt = context.now();
   if (process.platform !== "linux") {
     throw new UserError(`images are built on Linux, and this machine runs ${process.platform}`, {
@@ -134,14 +140,12 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       wayOut: "Run the build on a Linux runner; the other verbs run here, too.",
     });
   }
+  requireOwnPlatform(platforms);
   checkBuildVariables(given.env, "input 'env'");
   const policy = await openPolicy(given, context, "build");
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const options = readOptions(given, context);
-  const tags = expandTags(
-    { lines: given.tags, flavor: given.flavor, repository: given.repository },
-    { ...context.run, now: startedAt },
-  );
+  const tags = makeTags(given, context);
   const plan = planBuild(policy.policy, {
     tags: tags.references,
     application: readRequest(given, source, context),
@@ -174,6 +178,26 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     };
     context.ports.log.info(`built ${outputs.image}`);
     return { verdict: "pass", result, outputs, summary: renderBuildSummary(plan, outputs.image, result) };
+  });
+}
+
+const makeTags = ({ tags, flavor, repository }: Inputs, { run, now }: Context): ExpandedTags =>
+  expandTags({ lines: tags, flavor, repository }, { ...run, now: now() });
+
+async function runMerge(given: Inputs, platforms: readonly string[], context: Context): Promise<VerbOutcome> {
+  const builds = planMerge(platforms, given.digests);
+  const { references, remarks } = makeTags(given, context);
+  return mergeBuilds({ builds, tags: references, remarks }, await openPolicy(given, context, "build"), context);
+}
+
+/** What is built is this machine's: of several platforms each is built by a job on a machine of its own. */
+function requireOwnPlatform(platforms: readonly string[]): void {
+  const own = formatPlatform(hostPlatform());
+  if (platforms.every((platform) => platform === own)) return;
+  throw new UserError(`input 'platforms' is ${platforms.join(", ")}, and this machine builds for ${own}`, {
+    code: "platform-unsupported",
+    wayOut:
+      "Build each platform in a job on a runner of its own, and merge their digests by the input 'digests' (the reusable workflow has the jobs).",
   });
 }
 

@@ -1,5 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { parseJson } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
 import type { StageResult, Verdict } from "../result.ts";
 
@@ -93,6 +94,19 @@ export const keyValues = (isSecret = false) =>
       map[entry.slice(0, at)] = entry.slice(at + 1);
     }
     return map;
+  });
+/** Labels of runners by platform: `{"linux/arm64": "ubuntu-24.04-arm", "linux/amd64": ["self-hosted", "x64"]}`. */
+export type RunnerLabels = Readonly<Record<string, string | string[]>>;
+const runnerLabels = z.record(z.string(), z.union([z.string(), z.array(z.string())]));
+export const jsonLabels = () =>
+  optionalText().transform((value, context): RunnerLabels => {
+    if (value === undefined) return {};
+    try {
+      return runnerLabels.parse(parseJson(value));
+    } catch {
+      context.addIssue({ code: "custom", message: "expected a JSON object, each value a label or a list of labels" });
+      return z.NEVER;
+    }
   });
 /** `ID=value` lines of which nobody may see a value. */
 export const secretValues = () => keyValues(true).meta({ secret: true, pairs: true });

@@ -28,6 +28,5 @@ export const platformInputs = {
 
 export const runnerOf = ({ platform }: BuildPlatform): string =>
   expression(`fromJSON(inputs.runners)['${platform}'] || inputs.build-runs-on`);
-/** Whether it is asked for; what only looks like it is refused where the digests are merged. */
-export const isWanted = ({ platform }: BuildPlatform): string =>
-  expression(`contains(inputs.platforms, '${platform}')`);
+/** An expression: whether it is asked for. What only looks like it is refused where the digests are merged. */
+export const isWanted = ({ platform }: BuildPlatform): string => `contains(inputs.platforms, '${platform}')`;

@@ -120,7 +120,7 @@ const build: StageRow = {
       buildPlatforms.map((row) => [
         jobOf(row),
         buildJob(place, jobOf(row), {
-          if: isWanted(row),
+          if: expression(isWanted(row)),
           runsOn: runnerOf(row),
           tag: `${fromInput("tag")}-${slugOf(row)}`,
           platform: row.platform,
@@ -179,7 +179,10 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
 }
 
 function mergeJob(place: Place): Mapping {
-  const digests = buildPlatforms.map((row) => `${row.platform}=${expression(`needs.${jobOf(row)}.outputs.digest`)}\n`);
+  const digests = buildPlatforms.map((row) => {
+    const digest = `${isWanted(row)} && needs.${jobOf(row)}.outputs.digest || ''`;
+    return `${row.platform}=${expression(digest)}\n`;
+  });
   return {
     name: "merge",
     needs: buildPlatforms.map(jobOf),

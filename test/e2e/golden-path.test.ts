@@ -217,6 +217,41 @@ describe("the golden path, called from an application's own repository", () => {
     });
   });
 
+  test.skipIf(process.arch !== "x64")(
+    "each platform is built by a job of its own on a machine of its kind, and nothing is merged where one is not",
+    async () => {
+      const path = ".github/workflows/platforms.yml";
+      const refused = await world.run("web-arm", application("web"), {
+        [path]: platformsWorkflow(world, "web-arm", "linux/amd64,linux/arm64"),
+      });
+      expect(refused.exitCode).toBe(1);
+      expect(resultOf(refused, "build-linux-amd64")).toBe("success");
+      expect(resultOf(refused, "build-linux-arm64")).toBe("failure");
+      expect(refused.log).toContain("input 'platforms' is linux/arm64, and this machine builds for linux/amd64");
+      for (const job of ["build", "merge", "attest", "promote"]) expect(resultOf(refused, job)).not.toBe("success");
+      expect(Object.keys((await world.quarantine.snapshot())["quarantine/web-arm"]?.tags ?? {})).toEqual([
+        `${refused.commit}-linux-amd64`,
+      ]);
+
+      const run = await world.run("web-index", application("web"), {
+        [path]: platformsWorkflow(world, "web-index", "linux/amd64"),
+      });
+      expect({ exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ exitCode: 0, log: "" });
+      for (const job of ["build-linux-amd64", "merge", "attest", "promote"]) expect(resultOf(run, job)).toBe("success");
+      const built = (await world.quarantine.snapshot())["quarantine/web-index"]?.tags ?? {};
+      const vetted = (await world.vetted.snapshot())["vetted/web-index"]?.tags[run.commit] ?? "";
+      expect(vetted).toBe(built[run.commit]);
+      const repository = parseRepository(`${world.vetted.host}/vetted/web-index`);
+      expect(await world.client.fetchManifest({ ...repository, digest: parseDigest(vetted) })).toMatchObject({
+        kind: "index",
+        manifest: {
+          manifests: [{ digest: built[`${run.commit}-linux-amd64`], platform: { os: "linux", architecture: "amd64" } }],
+        },
+      });
+      expect(summaryOf(run, "merge")).toContain("linux/amd64");
+    },
+  );
+
   test("a caller that hands promote an image without the chain gets nothing, with the key and both logins even", async () => {
     const base = parseReference(world.platform.base);
     const own = parseRepository(`${world.quarantine.host}/quarantine/shortcut`);
@@ -244,6 +279,41 @@ describe("the golden path, called from an application's own repository", () => {
     expect(tried).toEqual([]);
   });
 });
+
+/** The whole chain without a wrapper, for platforms, and which runners these are built on. */
+function platformsWorkflow(world: World, name: string, platforms: string): string {
+  const secrets = [
+    ...["build", "base", "scan", "promote"].flatMap((stage) => [keySecret(stage), passphraseSecret(stage)]),
+    ...["QUARANTINE_USERNAME", "QUARANTINE_PASSWORD", "VETTED_USERNAME", "VETTED_PASSWORD"],
+  ];
+  const inputs = {
+    policy: world.policy,
+    "policy-signer": JSON.stringify(world.platform.keys.policy.publicKey),
+    quarantine: `${world.quarantine.host}/quarantine/${name}`,
+    vetted: `${world.vetted.host}/vetted/${name}`,
+    "quarantine-registry": world.quarantine.host,
+    "vetted-registry": world.vetted.host,
+    database: join(projectRoot, "examples/vulnerability-data/grype-db"),
+    platforms,
+    // One machine stands for the runners of both kinds.
+    runners: `'{"linux/amd64": "ubuntu-latest", "linux/arm64": "ubuntu-latest"}'`,
+  };
+  return `name: platforms
+on: push
+permissions: {}
+jobs:
+  path:
+    permissions:
+      contents: read
+    uses: goldenpath-ci/goldenpath/.github/workflows/golden-path.yml@${goldenpathCommit}
+    with:
+${Object.entries(inputs)
+  .map(([input, value]) => `      ${input}: ${value}`)
+  .join("\n")}
+    secrets:
+${secrets.map((secret) => `      ${secret}: \${{ secrets.${secret} }}`).join("\n")}
+`;
+}
 
 /**
  * Every stage, called where nothing knows `job.workflow_*`, by a repository that has actions of its own where

@@ -64,7 +64,10 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       platforms: expression("inputs.platforms"),
       tags: `${expression("inputs.repository")}:${expression("inputs.tag")}`,
       digests: platforms
-        .map((each) => `${each.replace("-", "/")}=${expression(`needs.build-${each}.outputs.digest`)}\n`)
+        .map((each) => {
+          const wanted = `contains(inputs.platforms, '${each.replace("-", "/")}')`;
+          return `${each.replace("-", "/")}=${expression(`${wanted} && needs.build-${each}.outputs.digest || ''`)}\n`;
+        })
         .join(""),
     });
   });

@@ -237,7 +237,11 @@ describe("the golden path, called from an application's own repository", () => {
         [path]: platformsWorkflow(world, "web-index", "linux/amd64"),
       });
       expect({ exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ exitCode: 0, log: "" });
-      for (const job of ["build-linux-amd64", "merge", "attest", "promote"]) expect(resultOf(run, job)).toBe("success");
+      const ended = ["build-linux-amd64", "merge", "attest", "base", "scan", "promote"].map((job) => [
+        job,
+        resultOf(run, job),
+      ]);
+      expect(ended, run.log).toEqual(ended.map(([job]) => [job, "success"]));
       const built = (await world.quarantine.snapshot())["quarantine/web-index"]?.tags ?? {};
       const vetted = (await world.vetted.snapshot())["vetted/web-index"]?.tags[run.commit] ?? "";
       expect(vetted).toBe(built[run.commit]);

@@ -20,6 +20,7 @@ export const rules = {
   "build.builder": "a build with a builder whose `until` is over",
   "build.environment": "a build that would run where `build.environments` does not allow one",
   "build.quarantine": "a build that would push to a repository which the policy promotes to",
+  "build.reproducible": "a build that was asked to be the same twice, and is not",
   "build.strategy": "a build by a strategy that is not in `build.strategies`",
   "base.approved":
     "an image whose first layers are those of no approved base, or that has no layers; and a build on a base whose `until` is over",

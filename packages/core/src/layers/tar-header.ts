@@ -18,6 +18,8 @@ export interface TarHeader {
   size: number;
   devmajor: number;
   devminor: number;
+  /** Decimal seconds; as it stands there where it is no number. Nothing is decided by it. */
+  mtime: string;
 }
 
 const ustar = "ustar\x00";
@@ -53,6 +55,7 @@ export function parseTarHeader(block: Uint8Array): TarHeader {
     size: parseNumber(raw.subarray(124, 136), "a size"),
     devmajor: isGnu || isUstar ? parseNumber(raw.subarray(329, 337), "a device number") : 0,
     devminor: isGnu || isUstar ? parseNumber(raw.subarray(337, 345), "a device number") : 0,
+    mtime: describeTime(raw.subarray(136, 148)),
   };
 }
 
@@ -67,6 +70,14 @@ function hasRightChecksum(raw: Buffer): boolean {
   }
   const stated = parseNumber(raw.subarray(148, 156), "a checksum");
   return stated === unsigned || stated === signed;
+}
+
+function describeTime(field: Buffer): string {
+  try {
+    return String(parseNumber(field, "a time"));
+  } catch {
+    return field.toString("latin1");
+  }
 }
 
 /** Octal digits between spaces and zero bytes, or GNU's base 256, where the first bit is set. */

@@ -23,6 +23,8 @@ export interface TarEntry {
   device: string;
   /** Extended attributes: name → value, byte strings. */
   attributes: Readonly<Record<string, string>>;
+  /** Decimal seconds since 1970, with a fraction where the archive has one. */
+  mtime: string;
 }
 
 export type TarEvent = { kind: "entry"; entry: TarEntry } | { kind: "content"; bytes: Uint8Array } | { kind: "end" };
@@ -181,6 +183,7 @@ export class TarParser {
       size: readSize(header, records, kind, path),
       device: kind.endsWith("device") ? `${header.devmajor}:${header.devminor}` : "",
       attributes: paxAttributes(records),
+      mtime: records.get("mtime") ?? header.mtime,
     };
   }
 }

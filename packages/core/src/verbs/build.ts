@@ -7,7 +7,7 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
-import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
 import { explainBuild, renderExplanation } from "../build/explain-build.ts";
@@ -23,9 +23,10 @@ import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
 import { runners } from "../build/strategies/runners.ts";
 import { type ExpandedTags, expandTags } from "../build/tags/expand.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import { code, escapeMarkdown } from "../report/markdown.ts";
+import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { mergeBuilds } from "./build-merge.ts";
+import { type BuiltImage, buildTwice } from "./build-twice.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import {
@@ -62,6 +63,7 @@ const inputs = z.object({
   engine: choice(["auto", ...engineNames], "auto"),
   platforms: lines(),
   digests: keyValues(),
+  "verify-reproducible": flag(false),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -156,15 +158,16 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   plan.remarks.push(...tags.remarks);
   explainPlan(plan, source, context);
   return withClient(context, policy, async (client) => {
-    const { image, sbom, ...built } = await build(
-      { plan, source, variables: given.env, options },
-      { context, client, policy },
-    );
+    const once = (own: BuildPlan, from: Source): Promise<BuiltImage> =>
+      build({ plan: own, source: from, variables: given.env, options }, { context, client, policy });
+    const { image, sbom, violations, ...built } = given["verify-reproducible"]
+      ? await buildTwice({ plan, source, context, client, build: once })
+      : { ...(await once(plan, source)), violations: [] };
     const result = buildResult(context, {
       stage: "build",
       startedAt,
-      subject: resultSubject(image, () => "pass"),
-      violations: [],
+      subject: resultSubject(image, () => (violations.length === 0 ? "pass" : "fail")),
+      violations,
       policy,
       tools: built.tools,
       notes: built.notes,
@@ -177,7 +180,9 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, given["result-dir"] ?? context.temporaryDirectory),
     };
     context.ports.log.info(`built ${outputs.image}`);
-    return { verdict: "pass", result, outputs, summary: renderBuildSummary(plan, outputs.image, result) };
+    const differences = violations.length === 0 ? "" : `\n${renderResultMarkdown(result, "built twice")}`;
+    const summary = `${renderBuildSummary(plan, outputs.image, result)}${differences}`;
+    return { verdict: result.verdict, result, outputs, summary };
   });
 }
 
@@ -210,13 +215,6 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
   for (const each of source.project.passedOver)
     ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
-}
-
-interface BuiltImage {
-  image: ImageFacts;
-  sbom: string | undefined;
-  tools: StageResult["tools"];
-  notes: string[];
 }
 
 /**

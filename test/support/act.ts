@@ -95,7 +95,8 @@ function readLog(stdout: string, stderr: string): Omit<ActRun, "exitCode"> {
   const log: string[] = [];
   for (const line of [...stdout.split("\n"), ...stderr.split("\n")]) {
     const entry = parseLine(line);
-    const job = entry.job ?? "";
+    // act pads the names of jobs that run side by side.
+    const job = entry.job?.trimEnd() ?? "";
     if (entry.jobResult !== undefined) jobs[job] = entry.jobResult;
     if (entry.command === "summary") summaries.push({ job, step: entry.step ?? "", markdown: entry.content ?? "" });
     log.push(`${job} | ${entry.msg ?? line}`.trimEnd());

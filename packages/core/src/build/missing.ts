@@ -20,7 +20,7 @@ export function listMissing(survey: Survey): string[] {
     );
   if (go !== undefined && !go.programs.includes("") && go.programs.length > 1)
     missing.push(
-      `go.mod: there are programs in ${go.programs.join(", ")}, and none in the folder itself: say which by the input 'env' (BP_GO_TARGETS=./NAME)`,
+      `go.mod: there are programs in ${go.programs.join(", ")}, and none in the folder itself: say which by the input 'env' (BP_GO_TARGETS=./${go.programs[0]})`,
     );
   if (maven?.packaging === "pom" && maven.modules.length === 0)
     missing.push("pom.xml: its packaging is 'pom' and it has no modules: nothing to run comes of it");

@@ -2,7 +2,7 @@ import type { Dirent } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { describeError, type SourcePlace } from "@goldenpath/foundation/errors";
-import { describeIssues } from "@goldenpath/foundation/text/json";
+import { DeepJson, describeIssues } from "@goldenpath/foundation/text/json";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
 import { TomlError } from "smol-toml";
 import { ZodError } from "zod";
@@ -114,6 +114,7 @@ function lineOf(error: unknown): { line?: number } {
 function describeUnfit(error: unknown): string {
   if (error instanceof ZodError) return `it can't be read: ${describeIssues(error)}`;
   if (error instanceof TomlError) return "it can't be read: it is not TOML";
+  if (error instanceof DeepJson) return `it can't be read: ${error.message}`;
   if (error instanceof SyntaxError) return "it can't be read: it is not JSON";
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return code === "EACCES" ? "it may not be read" : `it can't be read: ${describeError(error)}`;

@@ -1,4 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer as createProxy } from "node:http";
+import { createServer } from "node:https";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
@@ -11,6 +15,7 @@ import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { makeAuthority } from "@goldenpath/registry-client/testing-tls";
 import { putInForce } from "@goldenpath/testing/chain-policy";
 import { expect, test } from "vitest";
 import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
@@ -194,4 +199,49 @@ test("a step that fails is told at its line, with what it said", async () => {
   expect(ended.error).toMatchObject({ places: [{ line: 4, file: expect.stringMatching(/docker\/web\.Dockerfile$/) }] });
   const { registry, name } = parseReference(`${world.host}/quarantine/never:1`);
   expect(await world.client.resolve({ registry, name, tag: "1" })).toBeUndefined();
+});
+
+test("a file that the policy lets ADD fetch has to be what its checksum says", async () => {
+  const authority = await makeAuthority("files");
+  const { cert, key } = await authority.issue(["DNS:files.example"]);
+  const files = createServer({ cert, key }, (_request, answer) => void answer.end("a file\n"));
+  // Only the machine's proxy knows the host, as in a closed network.
+  const proxy = createProxy();
+  proxy.on("connect", (_request, inside) => {
+    const outside = connect((files.address() as AddressInfo).port, "127.0.0.1", () => {
+      inside.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+      inside.pipe(outside).pipe(inside);
+    });
+    for (const socket of [inside, outside]) socket.on("error", () => socket.destroy());
+  });
+  for (const each of [files, proxy]) await once(each.listen(0, "127.0.0.1"), "listening");
+  await writeFile(join(world.root, "authority.pem"), authority.cert);
+  const env = {
+    HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    SSL_CERT_FILE: join(world.root, "authority.pem"),
+  };
+  try {
+    const policy = await world.writePolicy({ builder: 'downloads: ["https://files.example/"],' });
+    const add = async (checksum: string) =>
+      world.build(
+        policy,
+        await world.writeApp({
+          Dockerfile: `FROM ${world.base}\nADD --checksum=${checksum} https://files.example/x /x\nRUN cat /x\n`,
+        }),
+        {},
+        env,
+      );
+    expect(tell(await add(digestOf("another file\n")))).toMatchObject({
+      verdict: "error",
+      error: "dockerfile-build-failed",
+    });
+    const added = await add(digestOf("a file\n"));
+    expect(tell(added)).toEqual(passed);
+    expect(added.log).toMatch(/^\| #\d+ \d+\.\d+ a file$/m);
+  } finally {
+    proxy.closeAllConnections();
+    files.closeAllConnections();
+    proxy.close();
+    files.close();
+  }
 });

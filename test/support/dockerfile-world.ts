@@ -39,8 +39,18 @@ export interface DockerfileWorld {
   writePolicy(parts?: DockerfilePolicy): Promise<{ file: string; text: string }>;
   /** An application's folder. */
   writeApp(files: Readonly<Record<string, string>>): Promise<string>;
-  run(verb: unknown, policy: { file: string }, inputs: Record<string, string>): Promise<Ended>;
-  build(policy: { file: string }, context: string, inputs?: Record<string, string>): Promise<Ended>;
+  run(
+    verb: unknown,
+    policy: { file: string },
+    inputs: Record<string, string>,
+    env?: Record<string, string>,
+  ): Promise<Ended>;
+  build(
+    policy: { file: string },
+    context: string,
+    inputs?: Record<string, string>,
+    env?: Record<string, string>,
+  ): Promise<Ended>;
 }
 
 export interface Ended extends Execution {
@@ -101,7 +111,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype")[]): DockerfileWor
     }
     return folder;
   };
-  world.run = async (verb, policy, inputs) => {
+  world.run = async (verb, policy, inputs, more = {}) => {
     const lines: string[] = [];
     const say = (message: string): void => void lines.push(message);
     const ports = { ...silentPorts(), log: { debug: say, info: say, notice: say, warning: say, error: say } };
@@ -120,14 +130,14 @@ export function useDockerfileWorld(...more: ("syft" | "grype")[]): DockerfileWor
         workingDirectory: world.root,
         temporaryRoot: join(world.root, "tmp"),
         defaultResultDirectory: join(world.root, `results-${++counter}`),
-        env: { ...process.env, PATH: path, HOME: world.root },
+        env: { ...process.env, PATH: path, HOME: world.root, ...more },
         signal: new AbortController().signal,
       },
     );
     return { ...ended, log: lines.join("\n") };
   };
-  world.build = (policy, context, inputs = {}) =>
-    world.run(buildVerb, policy, { context, tags: `${world.host}/quarantine/app-${++counter}:1`, ...inputs });
+  world.build = (policy, context, inputs = {}, env = {}) =>
+    world.run(buildVerb, policy, { context, tags: `${world.host}/quarantine/app-${++counter}:1`, ...inputs }, env);
   return world;
 }
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
 import { findInPath } from "../../../tools/path.ts";
@@ -74,6 +74,7 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
   await workspace.placeProgram(programs.buildkitd, "buildkitd");
   await workspace.placeProgram(programs.buildctl, "buildctl");
   const scripts = { "users.sh": usersScript, "room.sh": roomScript, "build.sh": buildScript, "relay.mjs": relayScript };
+  await copyAuthorities(control, context);
   const files = { ...scripts, "buildkitd.toml": renderSettings(join(work, "run")) };
   for (const [name, text] of Object.entries(files)) await writeReadable(join(control, name), text);
   const folders = { control, result: join(work, "image"), secretFiles: await writeSecrets(control, run.secrets) };
@@ -190,6 +191,20 @@ async function writeSecrets(control: string, secrets: ReadonlyMap<string, string
     files.set(id, file);
   }
   return files;
+}
+
+/** A company's own certificate authorities, for what BuildKit fetches: where they lie may be covered. */
+async function copyAuthorities(control: string, { env }: Context): Promise<void> {
+  const file = env["SSL_CERT_FILE"];
+  if (file === undefined || file === "") return;
+  const target = join(control, "authorities.pem");
+  await copyFile(file, target).catch((error: unknown) => {
+    throw new UserError(`SSL_CERT_FILE is '${file}': it can't be read (${describeError(error)})`, {
+      code: "certificates-invalid",
+      cause: error,
+    });
+  });
+  await chmod(target, 0o644);
 }
 
 async function writeReadable(path: string, text: string): Promise<void> {

@@ -66,6 +66,9 @@ if command -v ip >/dev/null; then ip link set lo up; else
 fi
 export HOME="$work/run" XDG_RUNTIME_DIR="$work/run" TMPDIR="$work/run" DOCKER_CONFIG="$work/run"
 export BUILDKIT_HOST="unix://$work/run/buildkit.sock"
+# For what ADD fetches; registries BuildKit has no business with.
+export HTTPS_PROXY="http://127.0.0.1:$port" HTTP_PROXY="http://127.0.0.1:$port" NO_PROXY=localhost,127.0.0.1,::1
+[ ! -e "$control/authorities.pem" ] || export SSL_CERT_FILE="$control/authorities.pem"
 trap 'exit 143' TERM
 exec 3<&0
 "$control/node" "$control/relay.mjs" "$socket" "$port" /bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &

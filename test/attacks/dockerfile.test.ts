@@ -2,6 +2,7 @@ import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildInRoom } from "@goldenpath/core/build/strategies/dockerfile/room";
 import { renderSourcePolicy } from "@goldenpath/core/build/strategies/dockerfile/run";
+import { buildScript } from "@goldenpath/core/build/strategies/dockerfile/scripts";
 import { readDockerfile } from "@goldenpath/core/build/strategies/dockerfile/stages";
 import { DockerfileProblem } from "@goldenpath/core/build/strategies/dockerfile/words";
 import { openWorkspace } from "@goldenpath/core/build/workspace";
@@ -131,6 +132,8 @@ async function buildUnread(dockerfile: string): Promise<{ exitCode: number; log:
         ...{ ports, run: { builderId: "local" }, workingDirectory: world.root, temporaryDirectory: world.root },
         ...{ env: process.env, signal: new AbortController().signal, now: () => new Date() },
       },
+      script: buildScript,
+      files: { "buildkitd.toml": `[otel]\n  socketPath = "${workspace.handover}/run/otel.sock"\n` },
       programs: { buildkitd: await requireTool("buildkitd"), buildctl: await requireTool("buildctl") },
       secrets: new Map(),
       hidden: [],

@@ -20,6 +20,8 @@ import { requireCommand, requireTool, useTools } from "./tools.ts";
 export interface DockerfilePolicy {
   /** Of the builder, in flow style, each line with its comma: `images: […],`. */
   builder?: string;
+  /** Which of the two strategies; `dockerfile`, unless told. */
+  strategy?: "dockerfile" | "kaniko";
   until?: string;
 }
 
@@ -58,7 +60,7 @@ export interface Ended extends Execution {
 }
 
 /** A registry with an approved base, a compiler and a stranger's image, and the real BuildKit: for one test file. */
-export function useDockerfileWorld(...more: ("syft" | "grype")[]): DockerfileWorld {
+export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): DockerfileWorld {
   const tools = useTools("buildkitd", "buildctl", ...more);
   const world = {} as DockerfileWorld;
   let counter = 0;
@@ -142,7 +144,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype")[]): DockerfileWor
 }
 
 function renderPolicy({ keys, base, baseDigest, host }: DockerfileWorld, parts: DockerfilePolicy): string {
-  const { builder = `images: ["${host}/tools/compiler"],`, until } = parts;
+  const { builder = `images: ["${host}/tools/compiler"],`, until, strategy = "dockerfile" } = parts;
   const signers = Object.fromEntries(
     (["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]),
   );
@@ -154,11 +156,11 @@ signers:
 ${renderSigners(signers)}bases:
   - { name: golden, image: ${base}, digests: ["${baseDigest}"]${ends} }
 build:
-  strategies: [dockerfile]
+  strategies: [${strategy}]
   environments: [container]
   sources: ["https://github.com/acme/*"]
   builders:
-    - { kind: dockerfile, ${builder} name: files }
+    - { kind: ${strategy}, ${builder} name: files }
 scan: { failOn: high, databaseMaxAge: unlimited }
 environments:
   production:

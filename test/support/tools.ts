@@ -143,19 +143,6 @@ export const testTools: readonly LockedTool[] = [
     versionCommand: { args: ["version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)" },
   },
   {
-    name: "kaniko",
-    version: "1.24.0",
-    module: {
-      path: "github.com/GoogleContainerTools/kaniko",
-      version: "v1.24.0",
-      sum: "h1:PgzzuOwaraxC7UMw0F0YoxNHi+a6YeiAbDgc2GHrk+M=",
-    },
-    toolchain,
-    package: "./cmd/executor",
-    ldflags: "-s -w -X github.com/GoogleContainerTools/kaniko/pkg/version.version=v1.24.0",
-    builds: { "linux-amd64": "556cba1bf0cb07293ff23c7057393483b2d3ec29f2c6970432908ac322999275" },
-  },
-  {
     // The distribution specification's own suite. It is never tagged, and says no version of itself.
     name: "oci-conformance",
     version: "0.0.0-20260831232431-97274622c111",

@@ -62,7 +62,7 @@ export const dockerfile = {
     },
   }),
   prove: (image, { builders }) => ({
-    builders: builders.filter((builder) => mayStandThere(image, builder)).map((builder) => builder.name),
+    builders: builders.filter((builder) => provesBase(image, builder)).map((builder) => builder.name),
     // What its stages copied from where, no image proves.
     materials: [],
     isClaimed: image.children.length > 0 && image.children.every(isMarked),
@@ -71,7 +71,7 @@ export const dockerfile = {
 } as const satisfies BuildStrategy<DockerfileBuilder, DockerfilePlan>;
 
 /** Every part of it is on an approved base, and on one that this builder lets a Dockerfile choose. */
-function mayStandThere({ children }: SeenImage, { bases }: DockerfileBuilder): boolean {
+export function provesBase({ children }: SeenImage, { bases }: Pick<DockerfileBuilder, "bases">): boolean {
   return (
     children.length > 0 &&
     children.every(

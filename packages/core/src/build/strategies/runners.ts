@@ -2,6 +2,7 @@ import { buildpacksRunner } from "./buildpacks/run.ts";
 import { dockerfileRunner } from "./dockerfile/run.ts";
 import type { StrategyName } from "./find.ts";
 import { jibRunner } from "./jib/run.ts";
+import { kanikoRunner } from "./kaniko/run.ts";
 import type { StrategyRunner } from "./runner.ts";
 
 /**
@@ -12,4 +13,5 @@ export const runners = {
   buildpacks: buildpacksRunner,
   jib: jibRunner,
   dockerfile: dockerfileRunner,
+  kaniko: kanikoRunner,
 } satisfies Readonly<Record<StrategyName, StrategyRunner>>;

@@ -1,7 +1,8 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { describe, expect, it } from "vitest";
 import { explainFailure } from "./explain.ts";
-import { createRedactor, renderSourcePolicy } from "./run.ts";
+import { createRedactor } from "./redact.ts";
+import { renderSourcePolicy } from "./run.ts";
 
 const explain = (text: string, exitCode = 1) =>
   explainFailure({ exitCode, lines: text.split("\n"), file: "web/Dockerfile" });

@@ -65,8 +65,10 @@ export async function openImageStore(
       const own = { registry, name, digest: child.digest };
       if (!written.has(child.digest)) {
         context.ports.log.info(`fetching ${image.name}: ${formatReference(resolved)}`);
-        written.add(child.digest);
-        await writeFile(await place(child.digest), (await client.fetchManifest(own)).bytes);
+        for (const digest of new Set([child.digest, resolved.digest])) {
+          written.add(digest);
+          await writeFile(await place(digest), (await client.fetchManifest({ ...own, digest })).bytes);
+        }
         const blobs = [child.manifest.config, ...child.manifest.layers];
         await mapConcurrently(parallelLayers, blobs, (blob) => writeBlob(own, blob));
       }

@@ -5,16 +5,15 @@ import { join } from "node:path";
 import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
-import { findInPath } from "../../../tools/path.ts";
 import { openEgress } from "../../sandbox/egress.ts";
 import { realPaths, secretPaths } from "../../sandbox/gather.ts";
 import { relayScript } from "../../sandbox/scripts.ts";
 import { isInside } from "../../sandbox/view.ts";
 import type { Workspace } from "../../workspace.ts";
-import { buildScript, roomScript, usersScript } from "./scripts.ts";
+import { roomScript, usersScript } from "./scripts.ts";
 
 /**
- * As whom BuildKit is started: by root, by root through sudo, or by an ordinary user with subordinate numbers. In each
+ * As whom a builder is started: by root, by root through sudo, or by an ordinary user with subordinate numbers. In each
  * case it then runs in a user namespace, and so does everything that it starts.
  */
 export type RoomWay = "root" | "sudo" | "user-namespace";
@@ -22,13 +21,17 @@ export type RoomWay = "root" | "sudo" | "user-namespace";
 export interface RoomRun {
   workspace: Workspace;
   context: Context;
-  /** Paths of BuildKit's programs. */
-  programs: { buildkitd: string; buildctl: string };
+  /** Paths of the builder's programs, by the names that they have in the room. */
+  programs: Readonly<Record<string, string>>;
+  /** What starts them, as a shell script with the arguments CONTROL WORK, and the builder's own. */
+  script: string;
+  /** More for it to read, by name. */
+  files?: Readonly<Record<string, string>>;
   /** A file of each is mounted where a step asks for it. */
   secrets: ReadonlyMap<string, string>;
   /** Folders that no build has to see, besides the usual ones. */
   hidden: readonly string[];
-  /** Of `buildctl build`, from where the room has what. */
+  /** Of the builder, from where the room has what. */
   argumentsOf(room: RoomFolders): readonly string[];
   onLine(line: string): void;
 }
@@ -55,13 +58,13 @@ const relayPort = 3128;
 export const proxyAddress = `http://127.0.0.1:${relayPort}`;
 /** A build may print a lot; a log of this size is something gone wrong. */
 const maxOutput = 256 * 1024 * 1024;
-const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * Runs one build by a BuildKit of its own, and returns when nothing of either is left. BuildKit and the build's steps
+ * Runs one build by a builder of its own, and returns when nothing of either is left. The builder and the build's steps
  * are in a user namespace whose users are nobody's on the machine, in PID, mount, IPC, UTS and network namespaces; of
  * the network they have a proxy that leads to no address of this machine and to no cloud's metadata; homes and what
- * the runner keeps are covered. BuildKit gets no login: what it builds from lies in the room.
+ * the runner keeps are covered. The builder gets no login: what it builds from lies in the room.
  * @throws InfrastructureError `build-not-isolated`, and as `runProcess`
  */
 export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
@@ -71,11 +74,10 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
   const work = workspace.handover;
   for (const name of ["state", "run", "image"]) await mkdir(join(work, name), { recursive: true });
   await chmod(work, 0o711);
-  await workspace.placeProgram(programs.buildkitd, "buildkitd");
-  await workspace.placeProgram(programs.buildctl, "buildctl");
-  const scripts = { "users.sh": usersScript, "room.sh": roomScript, "build.sh": buildScript, "relay.mjs": relayScript };
+  for (const [name, path] of Object.entries(programs)) await workspace.placeProgram(path, name);
+  const scripts = { "users.sh": usersScript, "room.sh": roomScript, "build.sh": run.script, "relay.mjs": relayScript };
   await copyAuthorities(control, context);
-  const files = { ...scripts, "buildkitd.toml": renderSettings(join(work, "run")) };
+  const files = { ...scripts, ...run.files };
   for (const [name, text] of Object.entries(files)) await writeReadable(join(control, name), text);
   const folders = { control, result: join(work, "image"), secretFiles: await writeSecrets(control, run.secrets) };
   const egress = await openEgress(join(control, "out.sock"), context.env, context.ports);
@@ -99,7 +101,7 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
   }
 }
 
-async function chooseWay({ env, signal }: Context): Promise<RoomWay> {
+async function chooseWay({ signal }: Context): Promise<RoomWay> {
   const tries: readonly (readonly [RoomWay, readonly string[]])[] =
     process.geteuid?.() === 0
       ? [["root", ["unshare", "--user", "true"]]]
@@ -107,12 +109,6 @@ async function chooseWay({ env, signal }: Context): Promise<RoomWay> {
           ["sudo", ["sudo", "-n", "unshare", "--user", "true"]],
           ["user-namespace", ["unshare", "--user", "--map-auto", "--map-root-user", "true"]],
         ];
-  if ((await findRuntime(env)) === undefined) {
-    throw new UserError("there is no runc on this machine, by which BuildKit runs a build's steps", {
-      code: "tool-missing",
-      wayOut: "Install it (Debian and Ubuntu: apt-get install runc; Docker brings one), or build on a hosted runner.",
-    });
-  }
   const reasons: string[] = [];
   for (const [way, [program = "", ...args]] of tries) {
     const options = { env: { PATH: systemPath }, cwd: "/", signal, timeoutMs: 20_000 };
@@ -123,16 +119,12 @@ async function chooseWay({ env, signal }: Context): Promise<RoomWay> {
     if (tried.exitCode === 0) return way;
     reasons.push(`${way}: ${tried.stderr.trim().split("\n").at(-1) || `exit code ${tried.exitCode}`}`);
   }
-  throw new InfrastructureError(`BuildKit can't be kept apart from this machine (${reasons.join("; ")})`, {
+  throw new InfrastructureError(`the builder can't be kept apart from this machine (${reasons.join("; ")})`, {
     code: "build-not-isolated",
     safeToRetry: false,
     wayOut:
       "Build as root, as a user with passwordless sudo, or as one who may make user namespaces and has numbers in /etc/subuid and /etc/subgid (Debian and Ubuntu: apt-get install uidmap).",
   });
-}
-
-function findRuntime(env: Context["env"]): Promise<string | undefined> {
-  return findInPath("runc", { ...env, PATH: systemPath });
 }
 
 /** From all numbers above those that machines give to people, services and containers, 65536 that are this folder's. */
@@ -175,12 +167,6 @@ async function hiddenPaths({ workspace, context, hidden }: RoomRun): Promise<str
   return outer.filter((path) => !outer.some((other) => other !== path && isInside(path, other)));
 }
 
-function renderSettings(run: string): string {
-  const cdi = "[cdi]\n  disabled = true\n";
-  const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
-  return `[otel]\n  socketPath = "${run}/otel.sock"\n${cdi}${workers}`;
-}
-
 async function writeSecrets(control: string, secrets: ReadonlyMap<string, string>): Promise<Map<string, string>> {
   const folder = join(control, "secrets");
   await mkdir(folder, { mode: 0o700 });
@@ -193,7 +179,7 @@ async function writeSecrets(control: string, secrets: ReadonlyMap<string, string
   return files;
 }
 
-/** A company's own certificate authorities, for what BuildKit fetches: where they lie may be covered. */
+/** A company's own certificate authorities, for what ADD fetches: where they lie may be covered. */
 async function copyAuthorities(control: string, { env }: Context): Promise<void> {
   const file = env["SSL_CERT_FILE"];
   if (file === undefined || file === "") return;

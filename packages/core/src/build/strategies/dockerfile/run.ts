@@ -5,6 +5,7 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import type { FoundTool } from "../../../tools/find.ts";
+import { findInPath } from "../../../tools/path.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { pushBuiltLayout } from "../../layouts/push-built.ts";
@@ -14,13 +15,13 @@ import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { checkArguments } from "./arguments.ts";
 import { explainFailure } from "./explain.ts";
-import { type FetchedImage, openImageStore } from "./fetch.ts";
 import { type DockerfileText, findDockerfile } from "./find-file.ts";
-import { contextName, listUsed, requireOwnNames } from "./images.ts";
-import { type Judged, judgeUsed } from "./judge-images.ts";
-import { buildInRoom, proxyAddress, type RoomFolders, type RoomResult } from "./room.ts";
-import { type Dockerfile, readDockerfile } from "./stages.ts";
-import { DockerfileProblem } from "./words.ts";
+import { contextName } from "./images.ts";
+import type { Judged } from "./judge-images.ts";
+import { type Prepared, prepareImages } from "./prepare.ts";
+import { createRedactor } from "./redact.ts";
+import { buildInRoom, proxyAddress, type RoomFolders, type RoomResult, systemPath } from "./room.ts";
+import { buildScript } from "./scripts.ts";
 
 type Job = BuildJob<DockerfilePlan>;
 
@@ -35,10 +36,11 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const { plan, source, context, options } = job;
   const { ports, env, signal } = context;
   checkArguments(options);
+  await requireRuntime(env);
   const text = await findDockerfile(source, options.file, context);
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
-    const prepared = await asPlaced(text, () => prepareImages(job, text, workspace));
+    const prepared = await prepareImages(job, text, workspace);
     const copied = await copySource(source, workspace.app, signal);
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const [buildkitd, buildctl] = await tools;
@@ -58,67 +60,13 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   }
 }
 
-interface Prepared {
-  images: readonly FetchedImage[];
-  downloads: Judged["downloads"];
-  remarks: string[];
-}
-
-/** Rounds in which triggers of images name further ones. */
-const maxRounds = 10;
-
-/** Finds, judges and fetches what the build may use; triggers of what was fetched may name more. */
-async function prepareImages(job: Job, { content, file }: DockerfileText, workspace: Workspace): Promise<Prepared> {
-  const { plan, options, platform, context, client } = job;
-  const { target, buildArgs } = options;
-  const parsed = readDockerfile(content, { buildArgs, platform, target });
-  const remarks = readSyntax(parsed, file);
-  const store = await openImageStore(join(workspace.control, "images"), { client, context, platform });
-  const fetched = new Map<string, FetchedImage>();
-  for (let round = 0; round < maxRounds; round += 1) {
-    const used = listUsed(parsed, target, (name) => fetched.get(name)?.child.config.config?.OnBuild ?? undefined);
-    requireOwnNames(parsed, used.images);
-    const judged = judgeUsed(used, plan.dockerfile, file, context.now());
-    const missing = judged.images.filter(({ name }) => !fetched.has(name));
-    if (missing.length === 0) {
-      for (const { remark } of judged.images) if (remark !== undefined) remarks.push(remark);
-      for (const remark of remarks) context.ports.log.notice(remark);
-      return { images: [...fetched.values()], downloads: judged.downloads, remarks };
-    }
-    for (const image of missing) fetched.set(image.name, await store.fetch(image));
-  }
-  throw new DockerfileProblem("triggers of its images name ever more images", 0);
-}
-
-/**
- * A frontend is a program that decides what a Dockerfile means. Docker's own are versions of BuildKit's: that one, in
- * the lock, is taken, and any other is refused.
- */
-function readSyntax({ syntax }: Dockerfile, file: string): string[] {
-  if (syntax === undefined) return [];
-  const { name, line } = syntax;
-  if (
-    !/^(?:(?:registry-1\.|index\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/.test(
-      name,
-    )
-  )
-    throw new DockerfileProblem(`'# syntax=${name}': only docker/dockerfile is a syntax that is known`, line);
-  return [`${file}:${line}: BuildKit's own frontend builds it, and not the image ${name}`];
-}
-
-/** What the reader says of a line → an error at that line. */
-async function asPlaced<T>({ file }: DockerfileText, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof DockerfileProblem)) throw error;
-    const { message, line } = error;
-    throw new UserError(`${line === 0 ? file : `${file}:${line}`}: ${message}`, {
-      code: "dockerfile-invalid",
-      wayOut: "What a build uses is found before it runs: write it out plainly.",
-      places: [{ file, ...(line === 0 ? {} : { line }), message }],
-    });
-  }
+/** What runs a build's steps, in a part that is in C, and so none of the lock's. */
+async function requireRuntime(env: Job["context"]["env"]): Promise<void> {
+  if ((await findInPath("runc", { ...env, PATH: systemPath })) !== undefined) return;
+  throw new UserError("there is no runc on this machine, by which BuildKit runs a build's steps", {
+    code: "tool-missing",
+    wayOut: "Install it (Debian and Ubuntu: apt-get install runc; Docker brings one), or build on a hosted runner.",
+  });
 }
 
 interface Room extends Prepared {
@@ -147,6 +95,8 @@ async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<Roo
       workspace,
       context,
       programs: { buildkitd: buildkitd.path, buildctl: buildctl.path },
+      script: buildScript,
+      files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run")) },
       secrets,
       hidden: [source.directory],
       argumentsOf: (folders) => renderArguments(job, text, room, { ...folders, policy, folder }),
@@ -160,6 +110,12 @@ async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<Roo
   );
   if (ended.exitCode !== 0) throw explainFailure({ exitCode: ended.exitCode, lines, file: text.file });
   return ended;
+}
+
+function renderSettings(run: string): string {
+  const cdi = "[cdi]\n  disabled = true\n";
+  const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
+  return `[otel]\n  socketPath = "${run}/otel.sock"\n${cdi}${workers}`;
 }
 
 /** 1980-01-01T00:00:01Z, as buildpacks have it, unless the caller says another time: the same files are the same image. */
@@ -220,13 +176,6 @@ export function renderSourcePolicy(downloads: Judged["downloads"]): object {
       ),
     ],
   };
-}
-
-/** Whatever a step prints of a secret is not shown, and is in no message. */
-export function createRedactor(secrets: readonly string[]): (line: string) => string {
-  const parts = secrets.flatMap((secret) => [secret, ...secret.split(/\r?\n/)]).filter((part) => part.trim() !== "");
-  const longestFirst = [...new Set(parts)].sort((one, other) => other.length - one.length);
-  return (line) => longestFirst.reduce((text, part) => text.replaceAll(part, "***"), line);
 }
 
 function describe({ plan, options }: Job, { images, remarks }: Prepared, { way, refused }: RoomResult): string[] {

@@ -1,4 +1,5 @@
 import { InfrastructureError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import { explainFailure, type Phase } from "../strategies/buildpacks/explain.ts";
 import type { BuildTool } from "./command.ts";
 
 /** How many lines of the output a message repeats. */
@@ -25,6 +26,15 @@ const noTool =
   /(?:exec: )?(?:mvn|gradle): (?:not found|No such file)|JAVA_HOME (?:environment variable|is not set)|no 'java' command/;
 const oldJava =
   /(?:release version|invalid (?:target|source) release:?|invalid source release) ?\d*|class file version|Unsupported class file major version/;
+
+/** Spring Boot, of a phase of the lifecycle that it had run; the codes are the Platform API's. */
+const lifecycleFailure = /Builder lifecycle '(?<phase>[a-z]+)' failed with status code (?<code>\d{1,3})/;
+const phases: Readonly<Record<string, Phase>> = { analyzer: "analyze", detector: "detect", exporter: "export" };
+
+/** `[INFO]     [detector] fail: acme/java@1` → the phase's own line. */
+function withoutMarks(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => /^(?:\[INFO\])?\s*\[[a-z]+\]\s?(.*)$/.exec(line)?.[1] ?? []);
+}
 
 export interface FailedBuild {
   tool: BuildTool;
@@ -56,6 +66,9 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
       },
     );
   }
+  const phase = lifecycleFailure.exec(text)?.groups;
+  if (phase !== undefined)
+    return explainFailure(phases[phase["phase"] ?? ""] ?? "build", Number(phase["code"]), withoutMarks(failed.lines));
   const told = places.map(({ file, line, message }) => `  ${file}:${line ?? ""} ${message}`);
   if (places.length === 0 && unreachable.test(text)) {
     return new InfrastructureError(`${name} could not download what the build needs${tail}`, {

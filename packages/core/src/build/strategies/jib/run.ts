@@ -5,7 +5,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { selectPlatform } from "../../images.ts";
-import { type BuildTool, findBuildTool, type Properties } from "../../java/command.ts";
+import { type BuildTool, type Properties, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { pushBuiltLayout } from "../../layouts/push-built.ts";
 import { invalidImage, openStorage } from "../../layouts/storage.ts";
@@ -23,22 +23,13 @@ type Job = BuildJob<JibPlan>;
  */
 export const jibRunner: StrategyRunner<JibPlan> = {
   run: (job) => {
-    const tool = chooseTool(job);
+    const tool = requireBuildTool(job.source.survey.files, job.options.engine, "jib");
     requireUsable(job, tool);
     return withJavaRoom(job, (room) => runJib(job, tool, room));
   },
   fetchSbom: () => Promise.resolve(undefined),
   noSbom: "jib makes no SBOM",
 };
-
-function chooseTool({ source, options: { engine } }: Job): BuildTool {
-  const tool = findBuildTool(source.survey.files);
-  if (tool !== undefined && (engine === "auto" || engine === tool.name)) return tool;
-  throw new UserError(
-    `there is no ${engine === "gradle" ? "build.gradle" : engine === "maven" ? "pom.xml" : "pom.xml or build.gradle"} in the application's folder: jib is a plugin of Maven and Gradle`,
-    { code: "nothing-detected", wayOut: "Check the input 'context', or choose another strategy." },
-  );
-}
 
 /**
  * What the application's build says and the command line does not beat, found before anything runs; what it does beat

@@ -117,6 +117,12 @@ describe("a build that is refused", () => {
     expect(tell(made)).toEqual({ verdict: "fail", rules: ["build.environment"] });
   });
 
+  test("has a POM with another builder, which would win", async () => {
+    const made = await build(springApplication({ image: "<builder>evil.example/builder</builder>" }));
+    expect(tell(made)).toEqual({ verdict: "error", rules: [], error: "java-settings-refused" });
+    expect(made.places).toMatchObject([{ file: `${made.folder}/pom.xml`, line: 27 }]);
+  });
+
   test("puts the application on another base than it was told to", async () => {
     const other = await pushTinyImage(
       world.client,

@@ -43,8 +43,8 @@ export interface FailedBuild {
   lines: readonly string[];
   /** Where the application was built. */
   directory: string;
-  /** The application's folder from the checkout's root; empty for the root itself. */
-  folder: string;
+  /** A place in that, from the checkout's root. */
+  inCheckout(place: SourcePlace): SourcePlace;
 }
 
 /**
@@ -89,14 +89,14 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
 const noise =
   /^\s*$|^\s+at |^\[(?:ERROR|INFO)\]\s*$|\[Help \d+\]|For more information about the errors|Re-run Maven|To see the full stack trace|cwiki\.apache\.org|^\[INFO\] -+$/;
 
-function findPlaces({ lines, directory, folder }: FailedBuild): SourcePlace[] {
+function findPlaces({ lines, directory, inCheckout }: FailedBuild): SourcePlace[] {
   const places = new Map<string, SourcePlace>();
   for (const line of lines) {
     const found = placePatterns.map((pattern) => pattern.exec(line)?.groups).find((groups) => groups !== undefined);
     const path = found?.["file"];
     if (found === undefined || path?.startsWith(`${directory}/`) !== true) continue;
-    const file = [folder, path.slice(directory.length + 1)].filter((part) => part !== "").join("/");
-    const place = { file, line: Number(found["line"]), message: found["message"] ?? "this is where the build failed" };
+    const message = found["message"] ?? "this is where the build failed";
+    const place = inCheckout({ file: path.slice(directory.length + 1), line: Number(found["line"]), message });
     places.set(JSON.stringify(place), place);
     if (places.size >= maxPlaces) break;
   }

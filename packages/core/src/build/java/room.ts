@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { selectBuildEnvironment } from "../environment.ts";
 import { describeDaemon, describeIsolation, keepApart } from "../isolation.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import { copySource } from "../source.ts";
+import { copySource, placeInCheckout } from "../source.ts";
 import type { BuildJob } from "../strategies/runner.ts";
 import { openWorkspace, type Workspace } from "../workspace.ts";
 import { type BuildTool, type Properties, renderCommand } from "./command.ts";
@@ -131,12 +131,8 @@ async function runTool(
       : sandbox.run(["/bin/sh", ...command], options),
   );
   if (exitCode === 0) return;
-  const root = context.checkout ?? context.workingDirectory;
-  const folder = relative(root, source.directory);
-  throw explainJavaFailure({
-    ...{ tool, exitCode, lines, directory: workspace.app },
-    folder: folder.startsWith("..") ? "" : folder,
-  });
+  const inCheckout = placeInCheckout(source, context);
+  throw explainJavaFailure({ tool, exitCode, lines, directory: workspace.app, inCheckout });
 }
 
 /** Without any login. What the user gives for Java comes on top of what leads Java to the way out, and to its home. */

@@ -10,6 +10,7 @@ import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { pushBuiltLayout } from "../../layouts/push-built.ts";
 import { invalidImage, openStorage } from "../../layouts/storage.ts";
 import { writeDockerArchive } from "../../layouts/write-docker-archive.ts";
+import { placeInCheckout } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
 import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
@@ -35,7 +36,8 @@ export const jibRunner: StrategyRunner<JibPlan> = {
  * What the application's build says and the command line does not beat, found before anything runs; what it does beat
  * is said.
  */
-function requireUsable({ plan, source: { survey }, context: { ports } }: Job, tool: BuildTool): void {
+function requireUsable({ plan, source, context }: Job, tool: BuildTool): void {
+  const { survey } = source;
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
   if (describePlugin(survey, jibPlugin).length === 0 && !mayComeFromElsewhere(survey, tool)) {
     const isForced = tool.name === "maven" && plan.jibPlugin !== undefined;
@@ -51,7 +53,7 @@ function requireUsable({ plan, source: { survey }, context: { ports } }: Job, to
   }
   const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
   if (skipped.length > 0) {
-    const places = skipped.map(({ place }) => place);
+    const places = skipped.map(({ place }) => placeInCheckout(source, context)(place));
     throw new UserError(`${places.map(formatPlace).join(", ")}: jib's plugin is told to skip its work`, {
       ...{ code: "java-settings-refused", places },
       wayOut: "Remove <skip>, or set it by a property that is false here.",
@@ -59,10 +61,12 @@ function requireUsable({ plan, source: { survey }, context: { ports } }: Job, to
   }
   for (const [path, instead] of passedOver) {
     for (const { text, place } of findSettings(plugins, path))
-      ports.log.notice(`${formatPlace(place)}: <${path.join("><")}> is '${text}': passed over, ${instead}`);
+      context.ports.log.notice(`${formatPlace(place)}: <${path.join("><")}> is '${text}': passed over, ${instead}`);
   }
   for (const { place } of findSettings(plugins, ["pluginExtensions"]))
-    ports.log.notice(`${formatPlace(place)}: extensions of jib can change all of the image but what it stands on`);
+    context.ports.log.notice(
+      `${formatPlace(place)}: extensions of jib can change all of the image but what it stands on`,
+    );
 }
 
 /** A parent that is not in the checkout may bring the plugin, and so may whatever could not be read. */

@@ -29,9 +29,13 @@ function build(configuration: readonly XmlElement[], files = ["pom.xml"], engine
   };
   const job = {
     plan: { springBootBuilder: builder, runImage: { base: "golden", reference: runImage } },
-    ...{ runImage, source: { survey: { ...withFiles(files), maven } } },
+    ...{ runImage, source: { directory: "/c/shop", survey: { ...withFiles(files), maven } } },
     options: { ...noOptions, engine },
-    context: { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" }, signal: new AbortController().signal },
+    context: {
+      env: { DOCKER_HOST: "unix:///nowhere/docker.sock" },
+      signal: new AbortController().signal,
+      workingDirectory: "/c",
+    },
   };
   return springBootRunner.run(job as unknown as BuildJob<SpringBootPlan>);
 }
@@ -54,8 +58,8 @@ describe("a POM that would win against the command line", () => {
     await expect(build(configuration)).rejects.toMatchObject({
       name: "UserError",
       code: "java-settings-refused",
-      message: expect.stringContaining(`pom.xml:${line}: `),
-      places: [{ file: "pom.xml", line }],
+      message: expect.stringContaining(`shop/pom.xml:${line}: `),
+      places: [{ file: "shop/pom.xml", line }],
     });
   });
 

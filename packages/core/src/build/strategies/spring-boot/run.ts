@@ -11,6 +11,7 @@ import { type BuildTool, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, type RoomCommand, withJavaRoom } from "../../java/room.ts";
 import { pushDockerArchive } from "../../layouts/push-built.ts";
 import { layoutLimits } from "../../layouts/storage.ts";
+import { placeInCheckout } from "../../source.ts";
 import { fetchBuildSboms, mergeSboms } from "../buildpacks/sbom.ts";
 import { findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
@@ -40,8 +41,9 @@ export const springBootRunner: StrategyRunner<SpringBootPlan> = {
  * configuration has none), so it is found before anything runs. What can't be found, in a parent that is elsewhere or
  * in a script of Gradle, shows in the result.
  */
-function requireUnset({ plan, runImage, source: { survey } }: Job): void {
-  const plugins = listMavenPlugins(survey.maven, springBootPlugin);
+function requireUnset({ plan, runImage, source, context }: Job): void {
+  const inCheckout = placeInCheckout(source, context);
+  const plugins = listMavenPlugins(source.survey.maven, springBootPlugin);
   const allowed: Readonly<Record<string, readonly string[]>> = {
     builder: [formatReference(plan.springBootBuilder)],
     runImage: runImage === undefined ? [] : [formatReference(runImage)],
@@ -49,7 +51,9 @@ function requireUnset({ plan, runImage, source: { survey } }: Job): void {
     skip: ["false"],
   };
   const beating = beatingSettings.flatMap((path) =>
-    findSettings(plugins, path).filter(({ text }) => allowed[path.at(-1) ?? ""]?.includes(text) !== true),
+    findSettings(plugins, path)
+      .filter(({ text }) => allowed[path.at(-1) ?? ""]?.includes(text) !== true)
+      .map(({ text, place }) => ({ text, place: inCheckout(place) })),
   );
   if (beating.length === 0) return;
   const told = beating.map(({ text, place }) => `${formatPlace(place)}: ${place.message}, to '${text}'`);

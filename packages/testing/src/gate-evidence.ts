@@ -41,6 +41,7 @@ export const policy: LoadedPolicy = {
       sources: ["https://github.com/acme/*"],
       builders: [{ name: "node", buildpacks: [buildpack], runImage: "golden" }],
     },
+    sigstore: {},
     scan: { failOn: "high", onlyFixed: false, allowBlindSpots: [], ownWord: "accept", databaseMaxAge: 5 * 86_400_000 },
     exceptions: [],
     environments: {},

@@ -4,7 +4,7 @@ import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
-import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTime, malformed, wayToRunAgain } from "./problems.ts";
+import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTimes, malformed, wayToRunAgain } from "./problems.ts";
 
 /**
  * The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM
@@ -42,11 +42,14 @@ function decideProvenance(scope: StageScope): StageDecision {
     read.map(({ provenance }) => provenance),
     destinationOf(scope.facts),
   );
-  const problems = [...newest.flatMap(({ provenance }) => judgeProvenance(scope, provenance)), ...sources];
+  const problems = [
+    ...newest.flatMap(({ provenance, signed }) => judgeProvenance(scope, provenance, signed.time)),
+    ...sources,
+  ];
   return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
 }
 
-function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
+function judgeProvenance(scope: StageScope, provenance: Provenance, signedAt: Date | undefined): Problem[] {
   const { build } = scope.facts.policy.policy;
   const again = wayToRunAgain(scope);
   const problems = judgeStrategy(scope, provenance);
@@ -62,8 +65,8 @@ function judgeProvenance(scope: StageScope, provenance: Provenance): Problem[] {
   }
   return [
     ...problems,
-    ...judgePolicy(scope, "the provenance", { ...provenance, time: provenance.finishedOn }),
-    ...judgeTime(scope, "the provenance", provenance.finishedOn),
+    ...judgePolicy(scope, "the provenance", { ...provenance, time: signedAt ?? provenance.finishedOn }),
+    ...judgeTimes(scope, "the provenance", provenance.finishedOn, signedAt),
   ];
 }
 

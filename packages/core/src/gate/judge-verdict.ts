@@ -13,7 +13,7 @@ import {
   isByAllowedSigner,
   judgeExceptions,
   judgePolicy,
-  judgeTime,
+  judgeTimes,
   malformed,
   wayToRunAgain,
 } from "./problems.ts";
@@ -66,7 +66,7 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
       rank(a.summary.result) - rank(b.summary.result),
   );
   if (newest === undefined) throw new TypeError("no newest of some");
-  const problems = judgeSummary(scope, newest.summary);
+  const problems = judgeSummary(scope, newest.summary, newest.signed.time);
   if (problems.length > 0) return refuse(...problems);
   const rested = collectFindings(scope, newest);
   return rested.problems.length > 0
@@ -84,7 +84,7 @@ function rank(result: VerificationSummary["result"]): number {
   return result === "FAILED" ? 0 : 1;
 }
 
-function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[] {
+function judgeSummary(scope: StageScope, summary: VerificationSummary, signedAt: Date | undefined): Problem[] {
   const { stage } = scope;
   if (summary.result === "FAILED") {
     return [
@@ -99,8 +99,8 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary): Problem[
     return [malformed(scope, `the newest verdict of ${stage}`, `it passes without the level ${stageLevel(stage)}`)];
   }
   return [
-    ...judgePolicy(scope, `the newest verdict of ${stage}`, { ...summary, time: summary.timeVerified }),
-    ...judgeTime(scope, `the newest verdict of ${stage}`, summary.timeVerified),
+    ...judgePolicy(scope, `the newest verdict of ${stage}`, { ...summary, time: signedAt ?? summary.timeVerified }),
+    ...judgeTimes(scope, `the newest verdict of ${stage}`, summary.timeVerified, signedAt),
     ...judgeExceptions(scope, `the newest verdict of ${stage}`, summary.exceptions),
   ];
 }

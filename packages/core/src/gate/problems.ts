@@ -44,10 +44,11 @@ export function explainAbsence(
     return { rule: "gate.signer", problem, wayOut };
   }
   const rejected = scope.evidence.rejected.filter(claims);
-  if (rejected.some((each) => each.reason === unknownKeyReason)) {
+  const byNobody = rejected.find((each) => each.isByNobody === true || each.reason === unknownKeyReason);
+  if (byNobody !== undefined) {
     return {
       rule: "gate.signer",
-      problem: `${what} is there, and counts for nothing: ${unknownKeyReason} (wanted: ${allowed})`,
+      problem: `${what} is there, and counts for nothing: ${byNobody.reason} (wanted: ${allowed})`,
       wayOut,
     };
   }
@@ -56,8 +57,23 @@ export function explainAbsence(
   return { rule: absentRule, problem: `${what} is not there${hint}`, wayOut };
 }
 
-/** Not from the future, and not older than the requirement allows. */
-export function judgeTime(scope: StageScope, what: string, time: Date): Problem[] {
+/**
+ * Not from the future, and not older than the requirement allows: what it says itself, and, where somebody else says
+ * when it was signed, that as well. The one can't be later than the other. Both are asked: a machine's clock may be
+ * behind, and who has a signature can get another time for it later.
+ */
+export function judgeTimes(scope: StageScope, what: string, time: Date, signedAt: Date | undefined): Problem[] {
+  const own = judgeTime(scope, what, time);
+  if (signedAt === undefined || own.length > 0) return own;
+  // An invalid date is later than any.
+  if (!(time.getTime() - clockSkew <= signedAt.getTime())) {
+    const problem = `${what} is of ${time.toISOString()}, and was signed at ${signedAt.toISOString()}, before that`;
+    return [{ rule: "gate.future", problem, wayOut: wayToRunAgain(scope) }];
+  }
+  return judgeTime(scope, `the signature of ${what}`, signedAt);
+}
+
+function judgeTime(scope: StageScope, what: string, time: Date): Problem[] {
   const { now } = scope.facts;
   const age = now.getTime() - time.getTime();
   const maxAge = scope.requirement.maxAge;

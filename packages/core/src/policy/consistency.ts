@@ -113,10 +113,12 @@ function checkAccepted({ accepts, serial: own }: Policy): Inconsistency[] {
 }
 
 /** With one key, each would speak for the other's stages. */
-function checkSigners({ signers }: Policy): Inconsistency[] {
+function checkSigners({ signers, sigstore }: Policy): Inconsistency[] {
   const found: Inconsistency[] = [];
   const known = new Map<string, string>();
   for (const [name, signer] of Object.entries(signers)) {
+    if ("sigstore" in signer && !Object.hasOwn(sigstore, signer.sigstore))
+      found.push(unknown(["signers", name, "sigstore"], signer.sigstore, "sigstore", Object.keys(sigstore)));
     const { field, what, text: identity } = schemeOf(signer).identify(signer);
     const other = known.get(identity);
     if (other !== undefined) {

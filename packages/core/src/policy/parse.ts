@@ -1,6 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
+import { completeSigners } from "../signing/schemes/find.ts";
 import { policySchema } from "./policy-schema.ts";
 import type { Policy } from "./schema.ts";
 import { policySections } from "./sections.ts";
@@ -39,7 +40,8 @@ export function parsePolicy(bytes: Uint8Array, where: string): Policy {
   if (!parsed.success) throw invalidWith(describeIssues(parsed.error.issues, yaml), text, where);
   const absent = policySections.filter((section) => !Object.hasOwn(yaml.value as object, section));
   // Names are looked up in these: `constructor` must not be found where nobody wrote it.
-  const [signers, environments] = [withoutPrototype(parsed.data.signers), withoutPrototype(parsed.data.environments)];
+  const signers = withoutPrototype(completeSigners(parsed.data.signers, parsed.data));
+  const environments = withoutPrototype(parsed.data.environments);
   return { ...parsed.data, signers, environments, ...(absent.length === 0 ? {} : { absent }) };
 }
 

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { builderSchemas, strategyNames } from "../build/strategies/find.ts";
 import { settingsSchemas } from "../promote/server-side/products/find.ts";
 import { signerSchemas } from "../signing/schemes/find.ts";
+import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
@@ -228,6 +229,10 @@ export const policyShape = z.strictObject({
     .record(name, signerSchema)
     .default({})
     .describe("Who signs, by name. Each stage should have a signer of its own."),
+  sigstore: z
+    .record(name, sigstoreSchema)
+    .default({})
+    .describe("The Sigstores that keyless signers name: the public one, GitHub's own or a company's."),
   bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
   build: z
     .strictObject({

@@ -145,7 +145,8 @@ function verifyPayload(
     if (error instanceof UserError) return rejected(error.message);
     throw error;
   }
-  if (signed.signers.length === 0) return rejected(unknownKeyReason, statement);
+  if (signed.signers.length === 0)
+    return { ...rejected(signed.reason ?? unknownKeyReason, statement), isByNobody: true };
   if (!namesSubject(statement, subject)) return rejected("its statement is about another image", statement);
   const below = (signed.below ?? []).map(
     ({ manifest, descriptor }): EvidencePart => ({ subject: manifest.subject?.digest ?? subject, descriptor }),
@@ -154,6 +155,7 @@ function verifyPayload(
     subject,
     signers: [...signed.signers],
     statement,
+    ...(signed.time === undefined ? {} : { time: signed.time }),
     bundle: signed.bundle,
     referrer,
     ...(below.length === 0 ? {} : { below }),

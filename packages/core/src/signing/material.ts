@@ -1,4 +1,6 @@
 import type { KeyObject } from "node:crypto";
+import type { SigstoreInstance } from "./sigstore-instance.ts";
+import { judgeWorkflow, type WorkflowIdentity, type WorkflowRule } from "./workflow-identity.ts";
 
 /**
  * What a signer is known by, to whoever verifies: with a policy's signers this is their trust, and with who signs it is
@@ -10,12 +12,20 @@ export type SignerMaterial =
    * Of a certificate: who vouched, and for whom. `roots`: whose certificates are taken, as the scheme writes it; with a
    * policy's signers alone.
    */
-  | { kind: "certificate"; issuer: string; identity: string; roots?: string };
+  | { kind: "certificate"; issuer: string; identity: string; roots?: string }
+  /** Of a policy's signer: which workflow it is, and by whose certificates, where the policy was read. */
+  | { kind: "workflow"; rule: WorkflowRule; instance?: SigstoreInstance | undefined }
+  /** Of who signs: the run that it is. */
+  | { kind: "workflow-run"; identity: WorkflowIdentity };
 
 export type KeyMaterial = Extract<SignerMaterial, { kind: "key" }>;
 
-/** True where both are one signer's. Which roots a policy takes is not who somebody is. */
+/**
+ * True where both are one signer's, or one is the workflow that the other is a run of. Which roots a policy takes is not
+ * who somebody is.
+ */
 export function isSameMaterial(a: SignerMaterial, b: SignerMaterial): boolean {
+  if (a.kind === "workflow") return b.kind === "workflow-run" && judgeWorkflow(a.rule, b.identity).length === 0;
   if (a.kind === "key") return b.kind === "key" && a.key.equals(b.key);
-  return b.kind === "certificate" && a.issuer === b.issuer && a.identity === b.identity;
+  return a.kind === "certificate" && b.kind === "certificate" && a.issuer === b.issuer && a.identity === b.identity;
 }

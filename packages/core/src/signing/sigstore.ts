@@ -4,7 +4,7 @@ import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { type Bundle, bundleFromJSON, isBundleWithDsseEnvelope, isBundleWithPublicKey } from "@sigstore/bundle";
 import { type TrustMaterial, toSignedEntity, Verifier } from "@sigstore/verify";
 import { intotoPayloadType } from "./predicates.ts";
-import { parseStrictJson } from "./statement.ts";
+import { parseStrictJson } from "./strict-json.ts";
 
 /** A statement in its envelope, parsed and not yet verified. */
 export interface OpenedBundle {
@@ -21,14 +21,36 @@ export function publicKeyHint(publicKey: KeyObject | string): string {
   return createHash("sha256").update(der).digest("base64");
 }
 
+const invalid = (why: string): UserError =>
+  new UserError(`the bundle is not acceptable: ${why}`, { code: "bundle-invalid" });
+
 /**
- * Bytes → a bundle of the one kind that goldenpath reads: v0.3, one DSSE envelope of an in-toto statement with one
- * signature, made with a key.
+ * Bytes → a bundle with one signature of a key: v0.3, one DSSE envelope of an in-toto statement.
  * @throws UserError `bundle-invalid`
  */
 export function openBundle(bytes: Uint8Array): OpenedBundle {
-  const invalid = (why: string): UserError =>
-    new UserError(`the bundle is not acceptable: ${why}`, { code: "bundle-invalid" });
+  const { opened, materials } = openStatement(bytes);
+  if (!isBundleWithPublicKey(opened.bundle))
+    throw invalid("it is signed with a certificate, and the policy's signers have keys");
+  // The parser keeps one of the two where a bundle has both; which one is not ours to choose.
+  if (materials.some((name) => /certificate/i.test(name))) throw invalid("it has a certificate beside its key");
+  return opened;
+}
+
+/**
+ * The same, with one certificate instead of a key. @throws UserError `bundle-invalid`
+ */
+export function openWithCertificate(bytes: Uint8Array): OpenedBundle & { certificate: Uint8Array } {
+  const { opened, materials } = openStatement(bytes);
+  const { content } = opened.bundle.verificationMaterial;
+  if (content.$case !== "certificate")
+    throw invalid("it is signed without a certificate of its own, and the policy's signers are workflows");
+  if (materials.some((name) => /key|chain/i.test(name))) throw invalid("it has a key beside its certificate");
+  return { ...opened, certificate: content.certificate.rawBytes };
+}
+
+/** `materials`: the names of what a bundle says it can be verified by. */
+function openStatement(bytes: Uint8Array): { opened: OpenedBundle; materials: string[] } {
   const json = parseStrictJson(bytes);
   if ("problem" in json) throw invalid(json.problem);
   let bundle: Bundle;
@@ -40,13 +62,9 @@ export function openBundle(bytes: Uint8Array): OpenedBundle {
   }
   if (bundle.mediaType !== mediaTypes.sigstoreBundle) throw invalid(`its media type is ${bundle.mediaType}`);
   if (!isBundleWithDsseEnvelope(bundle)) throw invalid("it holds a signature over bytes, not a statement");
-  if (!isBundleWithPublicKey(bundle))
-    throw invalid("it is signed with a certificate, and the policy's signers have keys");
-  // The parser keeps one of the two where a bundle has both; which one is not ours to choose.
-  if (hasCertificate(json.value)) throw invalid("it has a certificate beside its key");
   const envelope = bundle.content.dsseEnvelope;
   if (envelope.payloadType !== intotoPayloadType) throw invalid(`its payload type is ${envelope.payloadType}`);
-  return { bundle, payload: envelope.payload };
+  return { opened: { bundle, payload: envelope.payload }, materials: listMaterials(json.value) };
 }
 
 /**
@@ -75,9 +93,9 @@ export function verifyBundle(opened: OpenedBundle, key: KeyObject): boolean {
   return true;
 }
 
-function hasCertificate(value: unknown): boolean {
+function listMaterials(value: unknown): string[] {
   const material = isObject(value) ? (value["verificationMaterial"] ?? value["verification_material"]) : undefined;
-  return isObject(material) && Object.keys(material).some((key) => /certificate/i.test(key));
+  return isObject(material) ? Object.keys(material) : [];
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,10 +1,10 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import { DeepJson, describeIssues, parseJson } from "@goldenpath/foundation/text/json";
+import { describeIssues } from "@goldenpath/foundation/text/json";
 import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { findDuplicateKey } from "@goldenpath/registry-client/oci/strict-json";
 import { z } from "zod";
 import { statementType } from "./predicates.ts";
+import { parseStrictJson } from "./strict-json.ts";
 import type { Statement, StatementSubject } from "./types.ts";
 
 /**
@@ -48,23 +48,6 @@ export function parseStatement(payload: Uint8Array): Statement {
   const twice = digests.find((digest) => seen.size === seen.add(digest).size);
   if (twice !== undefined) throw invalid(`it names the subject ${twice} twice`);
   return parsed.data as Statement;
-}
-
-/**
- * UTF-8 without a byte order mark, JSON, and no key twice in one object: the only JSON that every reader understands
- * alike.
- */
-export function parseStrictJson(bytes: Uint8Array): { value: unknown } | { problem: string } {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    const value: unknown = parseJson(text);
-    const duplicate = findDuplicateKey(text);
-    return duplicate === undefined
-      ? { value }
-      : { problem: `the key ${JSON.stringify(duplicate)} is there twice in one object` };
-  } catch (error) {
-    return { problem: error instanceof DeepJson ? error.message : "it is not JSON" };
-  }
 }
 
 /** @throws UserError `statement-invalid`: what goldenpath signs is held to what it reads. */

@@ -25,6 +25,8 @@ export interface VerifiedStatement {
   /** Names of the policy's signers whose signature it has. Never empty. */
   signers: string[];
   statement: Statement;
+  /** When it was signed at the latest, by the word of a log or a timestamp authority; absent where none is asked. */
+  time?: Date;
   /** Of the bytes that hold it: what verification summaries name as their inputs. */
   bundle: Descriptor;
   /** The referrer that carries it. */
@@ -48,6 +50,8 @@ export interface RejectedReferrer {
   /** Where it is found under a tag, and in no list. */
   tag?: string;
   reason: string;
+  /** It is a statement that somebody signed, and nobody whom the policy names. */
+  isByNobody?: true;
   /**
    * What the payload claims, unverified: lets a message say "there is a scan statement, but its signature is nobody's
    * of this policy".

@@ -1,7 +1,7 @@
 import { fieldOfEach } from "@goldenpath/foundation/tables";
 import type { SignerMaterial } from "../material.ts";
 import { key } from "./key.ts";
-import type { SignerFields, SigningScheme } from "./scheme.ts";
+import type { PolicySections, SignerFields, SigningScheme } from "./scheme.ts";
 import { schemes } from "./schemes.ts";
 
 type Scheme = (typeof schemes)[number];
@@ -31,4 +31,17 @@ export function schemeOf(signer: SignerFields): SigningScheme {
  */
 export function materialOf(signer: SignerFields, what: string): SignerMaterial {
   return schemeOf(signer).materialOf(signer, what);
+}
+
+/** The signers of a policy, each with what it names of the policy's sections. */
+export function completeSigners<Signer extends SignerFields>(
+  signers: Readonly<Record<string, Signer>>,
+  sections: PolicySections,
+): Record<string, Signer> {
+  return Object.fromEntries(
+    Object.entries(signers).map(([name, signer]) => {
+      const { complete } = schemeOf(signer);
+      return [name, complete === undefined ? signer : (complete(signer, sections) as Signer)];
+    }),
+  );
 }

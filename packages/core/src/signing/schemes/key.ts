@@ -1,12 +1,12 @@
 import { createPublicKey } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
-import { predicateAnnotation } from "../predicates.ts";
+import { findBundleLayer } from "../bundle-layer.ts";
 import { parsePublicKey } from "../public-keys.ts";
 import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "../sigstore.ts";
-import { type EvidenceVerifier, maxBundleBytes, type SigningScheme, type TrustedSigner } from "./scheme.ts";
+import type { EvidenceVerifier, SigningScheme, TrustedSigner } from "./scheme.ts";
 
 const signerSchema = z.strictObject({
   // Policies are older than kinds: a signer without one is of this.
@@ -90,28 +90,4 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
       }
     },
   };
-}
-
-/** What cosign and goldenpath write on a referrer that carries a bundle. */
-const bundleAnnotations: ReadonlySet<string> = new Set([
-  "org.opencontainers.image.created",
-  "dev.sigstore.bundle.content",
-  predicateAnnotation,
-]);
-
-function findBundleLayer(manifest: ImageManifest): Descriptor | string {
-  const { config } = manifest;
-  // The bundle's signature says nothing about what it is wrapped in: a wrapping that could carry something of its own
-  // is nobody's word.
-  if (config.mediaType !== mediaTypes.ociEmpty || config.digest !== emptyBlob.digest || config.size !== emptyBlob.size)
-    return "its config is not the empty one, and a bundle has no other";
-  const foreign = [manifest, config, ...manifest.layers]
-    .flatMap((part) => Object.keys(part.annotations ?? {}))
-    .find((name) => !bundleAnnotations.has(name));
-  if (foreign !== undefined) return "it has annotations that are not a bundle's";
-  const [layer, ...more] = manifest.layers;
-  if (layer === undefined || more.length > 0) return `it has ${manifest.layers.length} layers; a bundle is one`;
-  if (layer.mediaType !== mediaTypes.sigstoreBundle) return `its layer is ${layer.mediaType}, not a Sigstore bundle`;
-  if (layer.size > maxBundleBytes) return `its bundle has ${layer.size} bytes, and ${maxBundleBytes} are read at most`;
-  return layer;
 }

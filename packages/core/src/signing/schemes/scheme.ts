@@ -2,6 +2,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor, ImageManifest } from "@goldenpath/registry-client/oci/manifest";
 import type { z } from "zod";
 import type { SignerMaterial } from "../material.ts";
+import type { SigstoreInstance } from "../sigstore-instance.ts";
 
 /** An SBOM of ten thousand packages has some 10 MB. */
 export const maxBundleBytes = 16 * 1024 * 1024;
@@ -10,6 +11,11 @@ export const maxBundleBytes = 16 * 1024 * 1024;
 export interface SignerFields {
   /** The scheme that it signs with. */
   kind?: string | undefined;
+}
+
+/** What signers of a policy may name, and several of them share. */
+export interface PolicySections {
+  sigstore: Readonly<Record<string, SigstoreInstance>>;
 }
 
 /**
@@ -43,6 +49,8 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
    * text for all ways to write it. Never throws.
    */
   identify(signer: Own): { field: string; what: string; text: string };
+  /** A signer with what the policy says elsewhere, for a scheme whose signers name it. */
+  complete?(signer: Own, sections: PolicySections): Own;
   /**
    * A signer in a policy → what it is known by. `what` is how messages call it.
    * @throws UserError where it is no such thing, or of a kind that is not taken
@@ -90,6 +98,10 @@ export interface SignedPayload {
   payload: Uint8Array;
   /** Names of the trusted signers whose signature holds. Empty where it is nobody's. */
   signers: readonly string[];
+  /** Where it is nobody's: why, if the scheme can tell. */
+  reason?: string;
+  /** When it was signed at the latest, by the word of somebody else than who signs, for a scheme that has such. */
+  time?: Date;
   /** The blob that holds the statement: what verdicts name, when they rest on it. */
   bundle: Descriptor;
   /** What below the referrer it takes to verify it, each after its subject: it goes along with the image as well. */

@@ -1,5 +1,6 @@
 import { key } from "./key.ts";
+import { keyless } from "./keyless.ts";
 import type { SigningScheme } from "./scheme.ts";
 
 /** Every way of signing, by what decides. What the policy's schema and the gate know of signers is from here. */
-export const schemes = [key] as const satisfies readonly SigningScheme[];
+export const schemes = [key, keyless] as const satisfies readonly SigningScheme[];

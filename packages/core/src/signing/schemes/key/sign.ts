@@ -1,9 +1,9 @@
 import { createPublicKey, type KeyObject, sign as signBytes } from "node:crypto";
-import { type Descriptor, emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { bundleToJSON, toDSSEBundle } from "@sigstore/bundle";
 import { dsse } from "@sigstore/core";
 import type { KeyMaterial } from "../../material.ts";
-import { createdAnnotation, intotoPayloadType, predicateAnnotation } from "../../predicates.ts";
+import { intotoPayloadType } from "../../predicates.ts";
+import { sealBundle } from "../../seal-bundle.ts";
 import { publicKeyHint } from "../../sigstore.ts";
 import { encodeStatement } from "../../statement.ts";
 import type { Signer, Statement } from "../../types.ts";
@@ -28,16 +28,7 @@ export function createKeySigner(privateKey: KeyObject): KeySigner {
     async seal(statement, existing) {
       const bytes =
         existing === undefined ? await signStatement(statement, signer) : await existing.read(existing.bundle);
-      return {
-        bundle: { mediaType: mediaTypes.sigstoreBundle, bytes },
-        carry: async (subject, bundle, created) => [
-          {
-            manifest: encodeReferrer(subject, bundle, statement.predicateType, created),
-            mediaType: mediaTypes.ociManifest,
-            artifactType: mediaTypes.sigstoreBundle,
-          },
-        ],
-      };
+      return sealBundle(statement, bytes);
     },
   };
   return signer;
@@ -62,25 +53,4 @@ export async function signStatement(
   // stands beside the envelope.
   for (const each of bundle.content.dsseEnvelope.signatures) each.keyid = "";
   return new TextEncoder().encode(JSON.stringify(bundleToJSON(bundle)));
-}
-
-/**
- * The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided
- * on them.
- */
-function encodeReferrer(subject: Descriptor, bundle: Descriptor, predicateType: string, created: string): Uint8Array {
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: mediaTypes.ociManifest,
-    artifactType: mediaTypes.sigstoreBundle,
-    config: { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
-    layers: [bundle],
-    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
-    annotations: {
-      [createdAnnotation]: created,
-      "dev.sigstore.bundle.content": "dsse-envelope",
-      [predicateAnnotation]: predicateType,
-    },
-  };
-  return new TextEncoder().encode(JSON.stringify(manifest));
 }

@@ -1,0 +1,172 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { TrustMaterial } from "@sigstore/verify";
+import { z } from "zod";
+import { findBundleLayer } from "../bundle-layer.ts";
+import { openCertified, verifyCertified } from "../certified-bundle.ts";
+import { readTrust, type SigstoreInstance } from "../sigstore-instance.ts";
+import { judgeWorkflow, type WorkflowRule } from "../workflow-identity.ts";
+import type { EvidenceVerifier, SignedPayload, SigningScheme, TrustedSigner } from "./scheme.ts";
+
+export const githubIssuer = "https://token.actions.githubusercontent.com";
+
+const version = z
+  .string()
+  .regex(
+    /^(?:[0-9a-f]{40}|[0-9a-f]{64}|refs\/tags\/[^\s*?@[\]{}~^:\\]+)$/,
+    "expected a full commit (40 or 64 hexadecimal digits) or a tag (refs/tags/v1.2.3); branches move, and a pattern fits commits of forks",
+  );
+
+/** Whole components, of which `*` is one. */
+const components = (expected: string, prefix: string) =>
+  z
+    .string()
+    .refine(
+      (text) => text.startsWith(prefix) && text.split("/").every((part) => part === "*" || !/[*?@\s]/.test(part)),
+      expected,
+    );
+
+const signerSchema = z.strictObject({
+  kind: z.literal("keyless").describe("How this signer signs: as a workflow, by a certificate for its run."),
+  sigstore: z.string().describe("Whose certificates count: a name of the policy's `sigstore`."),
+  issuer: z.url().default(githubIssuer).describe("Who vouches for runs: the issuer of their tokens, exactly."),
+  workflow: z
+    .string()
+    .regex(
+      /^https:\/\/[^/\s@*?]+\/[^/\s@*?]+\/[^/\s@*?]+\/\.github\/workflows\/[^/\s@*?]+\.ya?ml$/,
+      "expected https://HOST/OWNER/REPO/.github/workflows/FILE.yml, without a ref and without patterns",
+    )
+    .describe("The workflow whose job signs: of a reusable one its own file, whoever calls it."),
+  at: z
+    .array(version)
+    .min(1)
+    .describe(
+      "Which versions of it: full commits, and tags that nobody can move. Never a branch or a pattern: a commit of a fork resolves under the repository's own name.",
+    ),
+  ownerId: z
+    .string()
+    .regex(/^[1-9]\d*$/, "expected the number of a GitHub owner, in quotes")
+    .describe("The numeric ID of the owner of the repositories that it runs for: names can be taken over."),
+  repositories: z
+    .array(components("expected https://HOST/OWNER/REPO, where * is one whole component", "https://"))
+    .min(1)
+    .describe("The repositories that it may run for; * stands for one path component: https://github.com/acme/*"),
+  refs: z
+    .array(components("expected a ref such as refs/heads/main, where * is one whole component", "refs/"))
+    .min(1)
+    .optional()
+    .describe("The refs of those that it may run on: refs/heads/main, refs/tags/*. Default: any branch or tag."),
+  runnerEnvironments: z
+    .array(z.enum(["github-hosted", "self-hosted"]))
+    .min(1)
+    .default(["github-hosted"])
+    .describe("On whose runners: on one of its own, whoever calls the workflow can change what it does."),
+  environment: z.string().min(1).optional().describe("The environment on GitHub that its job must have."),
+});
+export type KeylessFields = z.infer<typeof signerSchema>;
+
+/** As a policy that was read whole has it. */
+type CompleteFields = KeylessFields & { instance?: SigstoreInstance };
+
+/** Runs of workflows, by certificates that are made for one run, and Sigstore bundles. */
+export const keyless = {
+  kind: "keyless",
+  signerSchema,
+  evidence: "a Sigstore bundle",
+  levels: 1,
+  recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
+  complete: (signer, { sigstore }): CompleteFields => {
+    const instance = Object.hasOwn(sigstore, signer.sigstore) ? sigstore[signer.sigstore] : undefined;
+    return instance === undefined ? signer : { ...signer, instance };
+  },
+  identify: ({ issuer, workflow, environment }) => ({
+    field: "workflow",
+    what: "workflow",
+    text: JSON.stringify([issuer, workflow, ...(environment === undefined ? [] : [environment])]),
+  }),
+  materialOf: (signer: CompleteFields) => ({ kind: "workflow", rule: ruleOf(signer), instance: signer.instance }),
+  trust,
+} as const satisfies SigningScheme<KeylessFields>;
+
+function ruleOf(signer: KeylessFields): WorkflowRule {
+  const { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment } = signer;
+  return { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment };
+}
+
+interface Trusted {
+  name: string;
+  rule: WorkflowRule;
+}
+interface TrustedInstance {
+  instance: SigstoreInstance;
+  material: TrustMaterial;
+  signers: Trusted[];
+}
+
+/** Bundles of which it is remembered who signed them. */
+const maxRemembered = 10_000;
+
+type Answer = Pick<SignedPayload, "signers" | "time" | "reason">;
+
+function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
+  const instances = groupByInstance(signers);
+  // By the bundle's digest: the same bytes lie at the source and at the destination, and with each child.
+  const known = new Map<Digest, Answer>();
+  return {
+    async verify({ manifest }, read) {
+      const layer = findBundleLayer(manifest);
+      if (typeof layer === "string") return { reason: layer };
+      const bundle: Descriptor = { mediaType: layer.mediaType, digest: layer.digest, size: layer.size };
+      const bytes = await read(bundle);
+      try {
+        const opened = openCertified(bytes);
+        const answer = known.get(bundle.digest) ?? findSigners(opened, instances);
+        if (known.size >= maxRemembered) known.clear();
+        known.set(bundle.digest, answer);
+        return [{ payload: opened.payload, bundle, ...answer }];
+      } catch (error) {
+        if (error instanceof UserError) return { reason: error.message };
+        throw error;
+      }
+    },
+  };
+}
+
+function groupByInstance(signers: readonly TrustedSigner[]): TrustedInstance[] {
+  const groups = new Map<SigstoreInstance, TrustedInstance>();
+  for (const { name, material } of signers) {
+    // Without an instance nobody's certificate is trusted.
+    if (material.kind !== "workflow" || material.instance === undefined) continue;
+    const { instance, rule } = material;
+    const group = groups.get(instance) ?? { instance, material: readTrust(instance), signers: [] };
+    group.signers.push({ name, rule });
+    groups.set(instance, group);
+  }
+  return [...groups.values()];
+}
+
+/** Each instance has signers of its own: that one of them vouches makes nobody another one's signer. */
+function findSigners(opened: ReturnType<typeof openCertified>, instances: readonly TrustedInstance[]): Answer {
+  const { bundle, identity } = opened;
+  if ("problem" in identity) return { signers: [], reason: `its certificate counts for nothing: ${identity.problem}` };
+  const reasons: string[] = [];
+  const found: { names: string[]; time: Date }[] = [];
+  for (const { instance, material, signers } of instances) {
+    const verified = verifyCertified(bundle, material, instance);
+    if ("reason" in verified) {
+      reasons.push(`its certificate or its proof does not hold: ${verified.reason}`);
+      continue;
+    }
+    const judged = signers.map(({ name, rule }) => ({ name, objections: judgeWorkflow(rule, identity) }));
+    const names = judged.filter(({ objections }) => objections.length === 0).map(({ name }) => name);
+    if (names.length > 0) found.push({ names, time: verified.time });
+    const [nearest] = judged.toSorted((a, b) => a.objections.length - b.objections.length);
+    if (names.length === 0 && nearest !== undefined)
+      reasons.unshift(`it is not by '${nearest.name}': ${nearest.objections.join("; ")}`);
+  }
+  const [first] = found;
+  if (first === undefined) return { signers: [], reason: reasons[0] ?? "the policy trusts nobody's certificates" };
+  const time = new Date(Math.min(...found.map((each) => each.time.getTime())));
+  return { signers: found.flatMap(({ names }) => names), time };
+}

@@ -73,6 +73,8 @@ export const errorCodes = {
   "go-missing": "A tool has to be built, and there is no Go in PATH.",
   "go-toolchain-unavailable": "A tool has to be built, and Go can't get the toolchain that the lock names.",
   "host-settings-invalid": "`registries` of the policy says two things of one registry, or names it wrongly.",
+  "identity-missing": "A registry is to be logged in to as this job, which has no token to prove who it is.",
+  "identity-refused": "A service that gives logins for identities refuses this job, or answers what is no login.",
   "image-not-found": "An image does not exist in its registry, or is hidden from this login.",
   "input-invalid": "An input is missing, or has a value that is not allowed; the message names it and what is.",
   "java-build-failed": "Maven or Gradle could not build the application.",

@@ -62,6 +62,14 @@ export interface RunFacts {
   runUrl?: string;
 }
 
+/** Logins that a job makes for itself by proving who it is, besides those of `docker login`. */
+export interface RegistryIdentities {
+  /** The login for a registry's host; undefined where there is no identity for it, or as long as none may be used. */
+  find(registry: string): Promise<{ username: string; password: string } | undefined>;
+  /** From now on they may be used. Before that, no token is asked for anywhere. */
+  open(): void;
+}
+
 /** Everything a verb gets besides its inputs. */
 export interface Context {
   ports: Ports;
@@ -79,6 +87,7 @@ export interface Context {
   env: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
   now(): Date;
+  identities?: RegistryIdentities;
 }
 
 const nothing = (): void => undefined;

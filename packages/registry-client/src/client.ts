@@ -1,4 +1,4 @@
-import type { Ports } from "@goldenpath/foundation/ports";
+import type { Ports, RegistryIdentities } from "@goldenpath/foundation/ports";
 import type { Digest } from "./oci/digest.ts";
 import type { Descriptor, Manifest } from "./oci/manifest.ts";
 import type { Reference, Repository } from "./oci/reference.ts";
@@ -146,4 +146,6 @@ export interface RegistryClientOptions {
   attempts?: number;
   /** A connection or a body on which nothing moves for so long is given up. Milliseconds. */
   stallTimeout?: number;
+  /** Logins of this job's own making, asked before those that `docker login` left. */
+  identities?: Pick<RegistryIdentities, "find">;
 }

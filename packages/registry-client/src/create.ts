@@ -2,7 +2,7 @@ import { createAuthorizedTransport } from "./auth.ts";
 import { copyBlob } from "./blob-copy.ts";
 import type { RegistryClient, RegistryClientOptions, ResolveOptions } from "./client.ts";
 import { contentFrom } from "./content.ts";
-import { createCredentialStore } from "./credentials.ts";
+import { createCredentialStore, preferIdentities } from "./credentials.ts";
 import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { plainHttpRules } from "./host-settings.ts";
 import { getManifest, getManifestBytes, hasManifest, imageNotFound } from "./manifests.ts";
@@ -39,7 +39,8 @@ export async function withRegistryClient<T>(
 export function createRegistryClient(given: RegistryClientOptions & Pick<TransportOptions, "sleep">): RegistryClient {
   const options = { ...given, plainHttp: plainHttpRules(given) };
   const transport = createTransport(options);
-  const authorized = createAuthorizedTransport(transport, createCredentialStore(options), options);
+  const credentials = preferIdentities(createCredentialStore(options), options);
+  const authorized = createAuthorizedTransport(transport, credentials, options);
   const context: DownloadContext = {
     transport,
     authorized,

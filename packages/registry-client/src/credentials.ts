@@ -137,6 +137,22 @@ export function createCredentialStore({
   };
 }
 
+/** Logins that the job makes for itself before those that somebody left for it. */
+export function preferIdentities(
+  store: CredentialStore,
+  { identities, ports }: Pick<RegistryClientOptions, "identities" | "ports">,
+): CredentialStore {
+  if (identities === undefined) return store;
+  return {
+    async find(repository) {
+      const own = await identities.find(repository.registry);
+      if (own === undefined) return store.find(repository);
+      ports.mask(own.password);
+      return { kind: "basic", ...own };
+    },
+  };
+}
+
 async function readConfigs(env: Readonly<Record<string, string | undefined>>, log: Log): Promise<DockerConfig[]> {
   const configs: DockerConfig[] = [];
   for (const file of loginFiles(env)) {

@@ -85,7 +85,7 @@ export async function loadPolicy(uri: string, context: PolicyContext, signer?: s
   return { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
 }
 
-type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory">;
+type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory" | "identities">;
 
 /** The pointer's own digest of the policy settles what it is, wherever its bytes come from. */
 async function loadPolicyInForce(
@@ -140,10 +140,10 @@ export async function fetchPolicyBytes(
 
 /** Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine. */
 function withClient<T>(
-  { ports, env, signal }: PolicyContext,
+  { ports, env, signal, identities }: PolicyContext,
   work: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {
-  return withRegistryClient({ ports, env, signal }, work);
+  return withRegistryClient({ ports, env, signal, ...(identities === undefined ? {} : { identities }) }, work);
 }
 
 const fileForms = {

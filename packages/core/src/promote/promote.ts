@@ -53,6 +53,8 @@ export async function preparePromotion(
   }
   // Before anything else is asked of anybody. Where the policy's own word keeps the image out, no other is needed.
   const policy = astray.length > 0 ? given.policy : await confirmInForce(given.policy, to, given.pointers);
+  // Whoever calls may name any policy. Only for the one that is in force does this job prove to a registry who it is.
+  if (astray.length === 0) context.identities?.open();
   const request = { ...given, policy };
   const environment = findEnvironment(policy, environmentName);
   const { serverSide: settings } = environment;

@@ -13,6 +13,7 @@ import { type AttachTarget, attachStatement } from "../signing/attach.ts";
 import type { SignedImage } from "../signing/result-statements.ts";
 import type { Signer, Statement } from "../signing/types.ts";
 import type { ResultStage } from "../stages.ts";
+import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { listMissingInputs, openSigner, type SchemeName, type SignerInputs, signerInputs } from "./signer-inputs.ts";
@@ -22,7 +23,7 @@ import { commonInputs, requiredText, type VerbOutcome } from "./verb.ts";
 export function signingInputs<Own extends z.ZodRawShape>(own: Own) {
   return (
     z
-      .object({ ...commonInputs, image: requiredText(), ...signerInputs, ...own })
+      .object({ ...commonInputs, ...identityInput, image: requiredText(), ...signerInputs, ...own })
       // Said together with whatever else is missing.
       .refine((given) => !listMissingInputs(given as SignerInputs).includes("key"), {
         path: ["key"],

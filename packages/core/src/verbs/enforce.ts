@@ -10,12 +10,14 @@ import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const inputs = z.object({
   ...commonInputs,
+  ...identityInput,
   image: requiredText(),
   mode: choice(["enforce", "audit"], "enforce"),
 });

@@ -4,6 +4,8 @@ import { describeError, UserError } from "@goldenpath/foundation/errors";
 import type { Context, Ports, RunFacts } from "@goldenpath/foundation/ports";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
+import type { Identity } from "../identities/identity.ts";
+import { openIdentities } from "../identities/open.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import { formatStageResult, type StageResult } from "../result.ts";
 import { type ResultStage, rowOfVerb } from "../stages.ts";
@@ -67,6 +69,7 @@ export async function executeVerb(
       });
     });
     const inputs = parseInputs(verb.inputs, { ...raw, "result-dir": directory });
+    context = withIdentities(verb, inputs, context);
     const outcome = await verb.run(inputs, context);
     return { outcome, resultFile: await writeResult(outcome.result, stage, directory) };
   } catch (error) {
@@ -116,6 +119,13 @@ function contextOf(surroundings: Surroundings, temporaryDirectory: string, now: 
     signal,
     now,
   };
+}
+
+/** With logins of the job's own, where the verb takes identities and some are given. */
+function withIdentities(verb: Verb, inputs: Readonly<Record<string, unknown>>, context: Context): Context {
+  const given = inputs["registry-identities"] as Identity[] | undefined;
+  if (given === undefined || given.length === 0) return context;
+  return { ...context, identities: openIdentities(given, context, { isSealed: verb.sealsIdentities === true }) };
 }
 
 /**

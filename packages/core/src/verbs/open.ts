@@ -29,6 +29,8 @@ export async function openPolicy(given: PolicyInputs, context: Context, stage: R
   });
 }
 
+type ClientContext = Pick<Context, "ports" | "env" | "signal" | "identities">;
+
 /** What a verb that looks at one image works with. */
 export interface OpenedImage {
   client: RegistryClient;
@@ -40,12 +42,13 @@ export interface OpenedImage {
  * registries for which the policy allows it. It is closed when the work is over, however that ends.
  */
 export function withClient<T>(
-  { ports, env, signal }: Pick<Context, "ports" | "env" | "signal">,
+  { ports, env, signal, identities }: ClientContext,
   { policy }: Pick<LoadedPolicy, "policy">,
   work: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {
   const { plainHttp, hosts } = policy.registries;
-  return withRegistryClient({ ports, env, signal, plainHttp, hosts }, work);
+  const own = identities === undefined ? {} : { identities };
+  return withRegistryClient({ ports, env, signal, plainHttp, hosts, ...own }, work);
 }
 
 /**
@@ -55,7 +58,7 @@ export function withClient<T>(
  */
 export async function withImage<T>(
   text: string,
-  context: Pick<Context, "ports" | "env" | "signal">,
+  context: ClientContext,
   policy: Pick<LoadedPolicy, "policy">,
   work: (opened: OpenedImage) => Promise<T>,
 ): Promise<T> {

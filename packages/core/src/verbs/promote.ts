@@ -18,6 +18,7 @@ import { assertPromoter, preparePromotion } from "../promote/promote.ts";
 import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
 import type { Signer } from "../signing/types.ts";
+import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
 import { type PromotionJob, planJobs } from "./promote-jobs.ts";
@@ -29,6 +30,7 @@ const missing = "is required and was not given";
 const inputs = z
   .object({
     ...commonInputs,
+    ...identityInput,
     image: optionalText(),
     to: optionalText(),
     tags: lines(),
@@ -53,6 +55,7 @@ export const promoteVerb: Verb<typeof inputs> = {
   inputs,
   positional: "image",
   outputs: ["image", "digest", "plan", "results"],
+  sealsIdentities: true,
   run: runPromote,
 };
 

@@ -15,12 +15,13 @@ import { renderChainMarkdown, renderNotes, renderResultMarkdown } from "../repor
 import { renderChainText } from "../report/terminal.ts";
 import { resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
+import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { readStageResult } from "./results.ts";
 import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const inputs = z.object({ ...commonInputs, image: optionalText(), results: lines() });
+const inputs = z.object({ ...commonInputs, ...identityInput, image: optionalText(), results: lines() });
 type Inputs = z.infer<typeof inputs>;
 
 /**

@@ -26,6 +26,7 @@ import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/ta
 import { renderScanSummary } from "../scan/summary.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { withPrivateTools } from "../tools/private.ts";
+import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
@@ -33,6 +34,7 @@ import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbO
 const scanInputs = (table: readonly Scanner[]) =>
   z.object({
     ...commonInputs,
+    ...identityInput,
     // Not given at all: the defaults. Given as empty, as by a variable that is not set, it is a mistake.
     policy: requiredText().optional(),
     image: requiredText(),

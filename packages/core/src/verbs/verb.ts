@@ -15,6 +15,8 @@ export interface Verb<Inputs extends z.ZodObject = z.ZodObject> {
   positional?: Extract<keyof z.infer<Inputs>, string>;
   /** Names of outputs besides `verdict` and `result`. */
   outputs: readonly string[];
+  /** The job's own logins are kept back until the verb opens them. */
+  sealsIdentities?: true;
   run(inputs: z.infer<Inputs>, context: Context): Promise<VerbOutcome>;
   /** What it can be asked instead of doing its work. */
   question?: Question;

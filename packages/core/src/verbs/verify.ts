@@ -6,11 +6,12 @@ import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, runGate } from "../gate/verify.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
+import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const inputs = z.object({ ...commonInputs, image: requiredText(), environment: requiredText() });
+const inputs = z.object({ ...commonInputs, ...identityInput, image: requiredText(), environment: requiredText() });
 
 /**
  * The gate: is all the evidence there that the policy requires for an environment? There is no input that lets an image

@@ -30,8 +30,6 @@ export interface TinyImageOptions {
   /** Docker's media types instead of OCI's. */
   docker?: boolean;
   tag?: string;
-  /** Of its config: environment, user, labels. */
-  config?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -45,7 +43,7 @@ export async function pushTinyImage(
   client: RegistryClient,
   repository: Repository,
   layers: readonly TinyLayer[],
-  { architecture = "amd64", docker = false, tag, config: own = {} }: TinyImageOptions = {},
+  { architecture = "amd64", docker = false, tag }: TinyImageOptions = {},
 ): Promise<Descriptor> {
   const push = async (mediaType: string, bytes: Uint8Array): Promise<Descriptor> => {
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
@@ -56,7 +54,7 @@ export async function pushTinyImage(
   const config = {
     architecture,
     os: "linux",
-    config: own,
+    config: {},
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
   };
   const mediaType = docker ? mediaTypes.dockerManifest : mediaTypes.ociManifest;

@@ -138,12 +138,12 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
     if (node === undefined) return files.includes("package.json") ? "unclear" : undefined;
     if (node.scripts.includes("start") || files.includes("server.js")) return "application";
     if (node.workspaces.length > 0) return "frame";
-    return path === "" ? "application" : "part";
+    return path === "" && node.main !== undefined ? "application" : "part";
   },
   ({ go, files }) => {
     if (go === undefined) return undefined;
     if (go.programs.length > 0) return "application";
-    return files.includes("go.work") ? "frame" : "unclear";
+    return files.includes("go.work") ? "frame" : "part";
   },
   (survey) => {
     const written = detectEcosystems(survey).filter(

@@ -12,7 +12,7 @@ import {
 import { listMissing } from "./missing.ts";
 import { findStrategy, kindOf, ownPolicy, type StrategyName, strategyNames } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
-import { detectEcosystems, languageTitles } from "./survey/ecosystems.ts";
+import { detectEcosystems, type Ecosystem, languageTitles } from "./survey/ecosystems.ts";
 import type { Survey, SurveyedTree } from "./survey/survey.ts";
 
 /** What of a policy has a say in how an application is built. */
@@ -187,6 +187,16 @@ function refuseStrategy(
 }
 
 /** Of the strategy's own builders: the one that is named, else the first that builds the application's language. */
+/** The main language decides, where there are several: a builder for its pages alone would leave the application out. */
+function findFor(builders: readonly Builder[], ecosystems: readonly Ecosystem[]): Builder | undefined {
+  if (ecosystems.length === 0) return builders[0];
+  for (const { language } of ecosystems) {
+    const builder = builders.find(({ languages }) => languages?.includes(language) ?? true);
+    if (builder !== undefined) return builder;
+  }
+  return undefined;
+}
+
 function findBuilder(
   policyName: string,
   builders: readonly Builder[],
@@ -198,7 +208,7 @@ function findBuilder(
     languages === undefined ||
     ecosystems.length === 0 ||
     ecosystems.some(({ language }) => languages.includes(language));
-  const builder = name === undefined ? builders.find(fits) : builders.find((each) => each.name === name);
+  const builder = name === undefined ? findFor(builders, ecosystems) : builders.find((each) => each.name === name);
   if (builder !== undefined && fits(builder)) return builder;
   const listed = builders.map((each) =>
     each.languages === undefined ? each.name : `${each.name} (${each.languages.join(", ")})`,

@@ -4,7 +4,6 @@ import type { StrategyName } from "./find.ts";
 import { jibRunner } from "./jib/run.ts";
 import { kanikoRunner } from "./kaniko/run.ts";
 import type { StrategyRunner } from "./runner.ts";
-import { springBootRunner } from "./spring-boot/run.ts";
 
 /**
  * What builds, by strategy. The build's verb alone loads this: whoever judges an image has no code in it that could
@@ -12,7 +11,6 @@ import { springBootRunner } from "./spring-boot/run.ts";
  */
 export const runners = {
   buildpacks: buildpacksRunner,
-  "spring-boot": springBootRunner,
   jib: jibRunner,
   dockerfile: dockerfileRunner,
   kaniko: kanikoRunner,

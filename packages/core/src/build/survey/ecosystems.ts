@@ -38,12 +38,6 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-  {
-    language: "nodejs",
-    files: [/^package\.json$/],
-    title: "Node.js",
-    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
-  },
   { language: "java", files: [/^pom\.xml$/], title: "Java with Maven", locks: [] },
   {
     language: "java",
@@ -51,6 +45,9 @@ const rows: readonly Row[] = [
     title: "Java with Gradle",
     locks: ["gradle.lockfile"],
   },
+  { language: "java", files: [/^build\.sbt$/], title: "Scala with sbt", locks: [] },
+  { language: "java", files: [/^project\.clj$/], title: "Clojure with Leiningen", locks: [] },
+  { language: "java", files: [/^deps\.edn$/], title: "Clojure", locks: [] },
   { language: "go", files: [/^go\.mod$/, /^go\.work$/], title: "Go", locks: ["go.sum", "go.work.sum"] },
   {
     language: "python",
@@ -77,14 +74,35 @@ const rows: readonly Row[] = [
     title: ".NET",
     locks: ["packages.lock.json"],
   },
+  // After the others: beside one of them, a package.json is for its pages.
+  {
+    language: "nodejs",
+    files: [/^package\.json$/],
+    title: "Node.js",
+    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
+  },
+  // A program alone, where nothing else says what it is.
+  { language: "nodejs", files: [/^server\.js$/], title: "Node.js without packages", locks: [], means: isAlone },
+  {
+    language: "python",
+    files: [/^(?:main|app|manage|wsgi|asgi|server)\.py$/],
+    title: "Python without packages",
+    locks: [],
+    means: isAlone,
+  },
   {
     language: "static",
     files: [/^nginx\.conf$/, /^httpd\.conf$/, /^Staticfile$/, /^index\.html$/],
     title: "a static site",
     locks: [],
-    means: ({ files }) => !rows.some((row) => row.language !== "static" && findFile(row, files) !== undefined),
+    means: isAlone,
   },
 ];
+
+/** Whether no file of the folder names how it is built. */
+function isAlone({ files }: Survey): boolean {
+  return !rows.some((row) => row.means !== isAlone && findFile(row, files) !== undefined);
+}
 
 function findFile({ files: patterns }: Row, files: readonly string[]): string | undefined {
   for (const pattern of patterns) {

@@ -19,6 +19,8 @@ const passedOver = new Set([
   "testdata",
   "__pycache__",
   "venv",
+  "META-INF",
+  "BOOT-INF",
 ]);
 
 /** In a folder `src`, the sources of Maven's and Gradle's projects: deep, and never a project. */

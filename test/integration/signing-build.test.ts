@@ -47,6 +47,22 @@ describe("a build's attestation", () => {
     expect(rulesOf(await verify(image, "built"))).toEqual(["gate.build-environment"]);
   });
 
+  test("has the runners of its platforms as said, of those that it has, and takes no other text for them", async () => {
+    const image = await newImage();
+    const given = { key: "build.pem", "build-environment": "container" };
+    const refused = await attest(image, { ...given, "build-runners": "linux/amd64=ubuntu-latest" });
+    expect(refused.outcome.result.error).toMatchObject({ code: "input-invalid" });
+    const runners = { "linux/amd64": ["self-hosted", "x64"], "linux/s390x": "z" };
+    await attest(image, { ...given, "build-runners": JSON.stringify(runners) });
+    const { statements } = await collect(image);
+    const provenance = statements.find((each) => each.statement.predicateType === predicateTypes.provenance);
+    expect(provenance?.statement.predicate).toMatchObject({
+      buildDefinition: { internalParameters: { buildSays: { runners: { "linux/amd64": ["self-hosted", "x64"] } } } },
+    });
+    expect(JSON.stringify(provenance?.statement.predicate)).not.toContain("s390x");
+    expect((await verify(image, "built")).outcome).toMatchObject({ verdict: "pass" });
+  });
+
   test("of another source is refused", async () => {
     const image = await newImage();
     await attest(

@@ -36,7 +36,11 @@ export const chainInputs: Inputs = {
   context: shared.context,
   quarantine: { description: "The image's repository in quarantine, HOST/NAME." },
   vetted: { description: "The image's repository in the vetted registry, HOST/NAME." },
-  tags: { description: "Tags to set in the vetted registry, one a line. Default, the commit's SHA.", default: "" },
+  tags: {
+    description:
+      "Tags to set in the vetted registry, one a line, or rules that make them (type=semver,pattern={{version}}). Default, the commit's SHA.",
+    default: "",
+  },
   "allow-tag-rollback": shared["allow-tag-rollback"],
   environment: shared.environment,
   strategy: shared.strategy,

@@ -27,6 +27,6 @@ export const platformInputs = {
 };
 
 export const runnerOf = ({ platform }: BuildPlatform): string =>
-  expression(`fromJSON(inputs.runners)['${platform}'] || inputs.build-runs-on`);
+  expression(`fromJSON(inputs.runners || '{}')['${platform}'] || inputs.build-runs-on`);
 /** An expression: whether it is asked for. What only looks like it is refused where the digests are merged. */
 export const isWanted = ({ platform }: BuildPlatform): string => `contains(inputs.platforms, '${platform}')`;

@@ -279,7 +279,11 @@ const promotionInputs: Inputs = {
   "policy-signer": shared["policy-signer"],
   image: shared.image,
   to: { description: "The repository to promote to, HOST/NAME." },
-  tags: { description: "Tags to set in the vetted registry, one a line.", default: "" },
+  tags: {
+    description:
+      "Tags to set in the vetted registry, one a line, or rules that make them (type=semver,pattern={{version}}).",
+    default: "",
+  },
   "allow-tag-rollback": shared["allow-tag-rollback"],
   environment: shared.environment,
   registry: shared.registry,

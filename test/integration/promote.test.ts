@@ -97,6 +97,25 @@ describe.each<[string, StandOptions]>([
     expect(stand.vettedWrites().map(targetOf)).toEqual(["stable"]);
   });
 
+  test("tags are made by rules as well, and what one makes is held to the same", async () => {
+    const image = await stand.stageImage();
+    const before = stand.vettedWrites().length;
+    const evidence = `type=raw,value=sha256-${"a".repeat(64)}`;
+    const refused = await stand.promote(image, { tags: evidence });
+    expect(refused.error).toMatchObject({
+      code: "input-invalid",
+      message: expect.stringContaining("evidence of images"),
+    });
+    expect((await stand.promote(image, { tags: "type=sha,form=long" })).error).toMatchObject({
+      code: "tag-rule-invalid",
+    });
+    expect(stand.vettedWrites()).toHaveLength(before);
+    const tags = "stable\ntype=semver,pattern={{major}}.{{minor}},value=v1.2.3";
+    expect((await stand.promote(image, { tags })).outcome.verdict).toBe("pass");
+    const there = (await stand.vettedState())["vetted/shop"]?.tags ?? {};
+    for (const tag of ["stable", "1.2", "latest"]) expect(there[tag]).toBe(image.digest);
+  });
+
   test("a dry run writes nothing, and its plan says what would be", async () => {
     const image = await stand.stageImage();
     const before = await stand.vettedState();

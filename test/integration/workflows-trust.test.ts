@@ -44,7 +44,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       const name = platform.replace("-", "/");
       expect(job).toMatchObject({
         if: expression(`contains(inputs.platforms, '${name}')`),
-        "runs-on": expression(`fromJSON(inputs.runners)['${name}'] || inputs.build-runs-on`),
+        "runs-on": expression(`fromJSON(inputs.runners || '{}')['${name}'] || inputs.build-runs-on`),
       });
       expect(step?.with).toMatchObject({
         platforms: name,
@@ -78,8 +78,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     );
     expect(Object.fromEntries(labels)).toEqual({
       "build build": expression("inputs.build-runs-on"),
-      "build build-linux-amd64": expression("fromJSON(inputs.runners)['linux/amd64'] || inputs.build-runs-on"),
-      "build build-linux-arm64": expression("fromJSON(inputs.runners)['linux/arm64'] || inputs.build-runs-on"),
+      "build build-linux-amd64": expression("fromJSON(inputs.runners || '{}')['linux/amd64'] || inputs.build-runs-on"),
+      "build build-linux-arm64": expression("fromJSON(inputs.runners || '{}')['linux/arm64'] || inputs.build-runs-on"),
       "build merge": expression("inputs.runs-on"),
       "build attest": expression("inputs.runs-on"),
       "base base": expression("inputs.runs-on"),

@@ -27,6 +27,21 @@ test("an image is declared to a runner that has a file for it, and what is no im
   await declareImage(`registry.test/web@${digest}`, {});
 });
 
+test("a second image of one repository is a warning, since the runner takes one digest for a name", async () => {
+  const said = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  const [file, list] = [join(folder, "artifacts"), join(folder, "list.json")];
+  writeFileSync(file, "");
+  const declared = [{ name: "registry.test/web", digest: `sha256:${"b".repeat(64)}`, kind: "oci" }];
+  writeFileSync(list, JSON.stringify({ version: 1, subjects: declared }));
+  const env = { GITHUB_ARTIFACTS: file, GITHUB_ARTIFACTS_LIST: list };
+  await declareImage(`registry.test/web@${digest}`, env);
+  expect(readFileSync(file, "utf8")).toBe("");
+  expect(said.mock.calls.flat().join("")).toContain("::warning::registry.test/web is declared to the runner as");
+  await declareImage(`registry.test/web@sha256:${"b".repeat(64)}`, env);
+  await declareImage(`registry.test/api@${digest}`, env);
+  expect(readFileSync(file, "utf8").trim().split("\n")).toHaveLength(2);
+});
+
 test("a file that can't be written is a warning", async () => {
   const said = vi.spyOn(process.stdout, "write").mockReturnValue(true);
   await declareImage(`registry.test/web@${digest}`, { GITHUB_ARTIFACTS: folder });

@@ -18,6 +18,7 @@ import { assertPromoter, preparePromotion } from "../promote/promote.ts";
 import { code, renderResultMarkdown } from "../report/markdown.ts";
 import { type StageResult, verdictOf } from "../result.ts";
 import type { Signer } from "../signing/types.ts";
+import { expandTagNames } from "../tags/expand.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, type ResultFields, resultSubject } from "./outcome.ts";
@@ -34,6 +35,7 @@ const inputs = z
     image: optionalText(),
     to: optionalText(),
     tags: lines(),
+    flavor: lines(),
     images: lines(),
     environment: requiredText(),
     "allow-tag-rollback": flag(false),
@@ -78,7 +80,9 @@ interface Run {
 }
 
 async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
-  const jobs = planJobs(given);
+  const tags = expandTagNames({ lines: given.tags, flavor: given.flavor }, { ...context.run, now: context.now() });
+  for (const remark of tags.remarks) context.ports.log.notice(remark);
+  const jobs = planJobs({ ...given, tags: tags.names });
   const policy = await openPolicy(given, context, "promote");
   const environment = findEnvironment(policy, given.environment);
   const signer = await loadPromoter(given, context);

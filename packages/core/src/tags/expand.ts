@@ -47,6 +47,21 @@ export function expandTags(request: TagRequest, facts: TagFacts): ExpandedTags {
   return { references: [...new Set([...plain, ...names.map((name) => `${repository}:${name}`)])], remarks };
 }
 
+/**
+ * The same for tags alone, whose repository is known: plain ones first. That no rule makes one is no error, since an
+ * image need not have any.
+ * @throws UserError `tag-rule-invalid`
+ */
+export function expandTagNames(
+  { lines, flavor }: Pick<TagRequest, "lines" | "flavor">,
+  facts: TagFacts,
+): { names: string[]; remarks: string[] } {
+  const remarks: string[] = [];
+  const rules = lines.filter(isTagRule).map(parseTagRule);
+  const made = makeTags(rules, parseFlavor(flavor), facts, remarks);
+  return { names: [...new Set([...lines.filter((line) => !isTagRule(line)), ...made])], remarks };
+}
+
 function findRepository(given: string | undefined, [first]: readonly string[]): string {
   if (given !== undefined) return formatRepository(parseRepository(given, "input 'repository'"));
   if (first !== undefined) return formatRepository(parseReference(first, "input 'tags':"));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expandTags, type TagFacts } from "./expand.ts";
+import { expandTagNames, expandTags, type TagFacts } from "./expand.ts";
 
 const facts: TagFacts = {
   sourceRef: "refs/heads/main",
@@ -155,6 +155,18 @@ describe("tags as docker/metadata-action 6 makes them", () => {
       event: "schedule",
     });
     expect(made.references).toEqual([`${repository}:20260304-050607`, `${repository}:2026`]);
+  });
+});
+
+test("tags alone: plain ones go first, each is there once, and there may be none", () => {
+  const lines = ["stable", "type=sha", "sha-860c190"];
+  expect(expandTagNames({ lines, flavor: [] }, facts).names).toEqual(["stable", "sha-860c190"]);
+  expect(expandTagNames({ lines: ["type=ref,event=tag"], flavor: [] }, facts).names).toEqual([]);
+  const release = { ...facts, sourceRef: "refs/tags/v1.2.3" };
+  const version = { lines: ["type=semver,pattern={{version}}"], flavor: ["latest=false"] };
+  expect(expandTagNames(version, release).names).toEqual(["1.2.3"]);
+  expect(refusal(() => expandTagNames({ lines: ["type=none"], flavor: [] }, facts))).toMatchObject({
+    code: "tag-rule-invalid",
   });
 });
 

@@ -48,7 +48,7 @@ interface Recipe extends PackageChoice {
   description: string;
 }
 
-export async function readRecipe(variant: BaseVariant): Promise<Recipe> {
+export async function readRecipe(variant: BaseVariant | "builder"): Promise<Recipe> {
   return JSON.parse(await readFile(new URL(`base/${variant}.json`, import.meta.url), "utf8")) as Recipe;
 }
 

@@ -1,4 +1,4 @@
-import { describeEnvironment, keyOf, passphraseOf, shared } from "./inputs.ts";
+import { buildSecrets, describeEnvironment, keyOf, passphraseOf, shared } from "./inputs.ts";
 import { platformInputs } from "./platforms.ts";
 import {
   expression,
@@ -46,6 +46,9 @@ export const chainInputs: Inputs = {
   strategy: shared.strategy,
   builder: shared.builder,
   env: shared.env,
+  file: shared.file,
+  target: shared.target,
+  "build-args": shared["build-args"],
   ...platformInputs,
   database: shared.database,
   "tools-mirror": shared["tools-mirror"],
@@ -78,6 +81,7 @@ export const chainSecrets: Readonly<Record<string, string>> = {
       [passphraseOf(stage), "The passphrase of that key, where it has one."],
     ]),
   ),
+  ...buildSecrets,
   QUARANTINE_USERNAME: "User of the quarantine registry.",
   QUARANTINE_PASSWORD: "Password or token of the quarantine registry.",
   VETTED_USERNAME: "User of the vetted registry. Only the promote stage gets it.",

@@ -25,6 +25,12 @@ export const shared = {
   },
   builder: { description: "Name of a builder of the policy. Default, the policy's first.", default: "" },
   env: { description: "Build-time environment for the buildpacks, one KEY=value a line.", default: "" },
+  file: { description: "The Dockerfile, in the context. Default, the one that there is.", default: "" },
+  target: { description: "The stage of the Dockerfile to build. Default, the last.", default: "" },
+  "build-args": {
+    description: "Build arguments of a Dockerfile, one KEY=value a line. They can be read from the image's provenance.",
+    default: "",
+  },
   database: {
     description: "Directory of a grype database on the runner. Default, grype's own, downloaded.",
     default: "",
@@ -37,6 +43,11 @@ export const shared = {
   registry: { description: "Quarantine's host, to log in to with the secrets. Empty, no login.", default: "" },
   "runs-on": { description: "Label of the runner.", default: "ubuntu-latest" },
 } as const satisfies Inputs;
+
+/** For the job that builds, which may use them up: no other gets them. */
+export const buildSecrets = {
+  BUILD_SECRETS: "What steps of a Dockerfile may mount, one ID=value a line. Only the job that builds gets it.",
+};
 
 export const keyOf = (stage: StageName): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
 export const passphraseOf = (stage: StageName): string => `${keyOf(stage)}_PASSPHRASE`;

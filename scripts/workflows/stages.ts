@@ -1,4 +1,4 @@
-import { keyOf, passphraseOf, shared, signingEnvironment } from "./inputs.ts";
+import { buildSecrets, keyOf, passphraseOf, shared, signingEnvironment } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
 import {
@@ -89,6 +89,9 @@ const build: StageRow = {
     strategy: shared.strategy,
     builder: shared.builder,
     env: shared.env,
+    file: shared.file,
+    target: shared.target,
+    "build-args": shared["build-args"],
     ...platformInputs,
     "tools-mirror": shared["tools-mirror"],
     registry: shared.registry,
@@ -103,7 +106,7 @@ const build: StageRow = {
       default: "ubuntu-latest",
     },
   },
-  logins: quarantineLogin,
+  logins: { ...quarantineLogin, ...buildSecrets },
   outputs: {
     digest: {
       description: "Digest of what was built, in the repository that was given.",
@@ -171,6 +174,10 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
           strategy: fromInput("strategy"),
           builder: fromInput("builder"),
           env: fromInput("env"),
+          file: fromInput("file"),
+          target: fromInput("target"),
+          "build-args": fromInput("build-args"),
+          secrets: fromSecret("BUILD_SECRETS"),
           ...(platform === undefined ? {} : { platforms: platform }),
         },
       }),

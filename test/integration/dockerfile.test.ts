@@ -245,3 +245,14 @@ test("a file that the policy lets ADD fetch has to be what its checksum says", a
     files.close();
   }
 });
+
+test("built twice, a step that is the same each time passes, and one that is not is shown by its file", async () => {
+  const twice = async (step: string) =>
+    world.build(await world.writePolicy(), await world.writeApp({ Dockerfile: `FROM ${world.base}\nRUN ${step}\n` }), {
+      "verify-reproducible": "true",
+    });
+  expect(tell(await twice("echo same >/made"))).toEqual(passed);
+  const differing = await twice("cat /proc/sys/kernel/random/uuid >/made");
+  expect(tell(differing)).toMatchObject({ verdict: "fail" });
+  expect(JSON.stringify(differing.outcome.result.violations)).toContain("made");
+});

@@ -125,13 +125,15 @@ describe("a build that is refused", () => {
     expect(made.places).toEqual([{ file, line: 3, message: "';' expected" }]);
   });
 
-  test("has a POM that is none", async () => {
-    const made = await build({
+  test("has a POM that is none: nothing speaks for jib, and where it is asked for, Maven says what is wrong", async () => {
+    const files = {
       ...jibApplication(),
       "pom.xml": "<project>\n<modelVersion>4.0.0</modelVersion>\n<oops\n</project>",
-    });
-    expect(made.verdict).toBe("error");
-    expect(await isThere(made)).toBe(false);
+    };
+    expect((await build(files)).verdict).toBe("fail");
+    const made = await build(files, { inputs: { strategy: "jib" } });
+    await expectRefused(made, error("java-build-failed"), "Non-parseable POM");
+    expect(made.places).toMatchObject([{ file: `${made.folder}/pom.xml` }]);
   });
 
   test("wants what is nowhere", async () => {
@@ -143,15 +145,20 @@ describe("a build that is refused", () => {
 
   test("has not the plugin, beside the twin to which the policy gives it", async () => {
     const files = { ...jibApplication(), "pom.xml": renderPom() };
-    const made = await build(files);
-    expect(made.verdict).toBe("error");
-    expect(await isThere(made)).toBe(false);
+    const asked = { inputs: { strategy: "jib" } };
+    await expectRefused(await build(files, asked), error("java-plugin-missing"), "has not jib's plugin");
     const giving = await world.writePolicy({
       strategies: "jib",
       builders: `    - { kind: jib, name: java, plugin: ${jibVersion}, runImage: golden }\n`,
     });
-    const twin = await build(files, { by: giving });
+    const twin = await build(files, { by: giving, ...asked });
     expect(tell(twin), twin.log.join("\n")).toEqual(passed);
+  });
+
+  test("is told to skip its work, at a line that is found before", async () => {
+    const made = await build(jibApplication({ plugins: renderJib("<skip>true</skip>") }));
+    await expectRefused(made, error("java-settings-refused"), "pom.xml:");
+    expect(made.places).toMatchObject([{ line: expect.any(Number) }]);
   });
 
   test("gets secrets that it has no use for, or an input that it does not take", async () => {

@@ -21,6 +21,6 @@ describe.each([
   ["python", "python", "from Python"],
 ] as const)("examples/apps/%s", (app, language, words) => {
   test("is built without a Dockerfile, answers in a container, and goes along the path", async () => {
-    await expectWholePath(world, app, language, words);
+    await expectWholePath(world, app, words, language);
   });
 });

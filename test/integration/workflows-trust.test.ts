@@ -28,12 +28,14 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
 
   test.each([...building, { name: "merge", job: merge }])(
     "the job $name, which pushes what strangers' code made, has no key, no environment, no token and no vetted credential",
-    ({ job }) => {
-      expect(secretsRead(job)).toEqual(["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+    ({ name, job }) => {
+      // What the application's own steps may mount goes to the step that builds, and to no other.
+      const own = name === "merge" ? [] : ["BUILD_SECRETS"];
+      expect(secretsRead(job)).toEqual([...own, "QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
       expect(job.environment).toBeUndefined();
       expect(job.permissions).toEqual({ contents: "read" });
       const steps = job.steps?.filter((step) => step.uses === `${actions}detect-and-build`);
-      expect(steps?.map((step) => secretsRead(step))).toEqual([[]]);
+      expect(steps?.map((step) => secretsRead(step))).toEqual([own]);
     },
   );
 
@@ -117,6 +119,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
         keyOf(stage),
         passphraseOf(stage),
         ...quarantine,
+        // The application's own, for the job that builds it.
+        ...(stage === "build" ? ["BUILD_SECRETS"] : []),
         ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
       ].sort();
       const workflow = stageWorkflow(stage);

@@ -3,8 +3,6 @@ import { expectWholePath } from "../support/language-apps.ts";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-/** Whole paths of all that the platform builds, but for those that test/integration takes. */
-const languages = ["java", "python", "ruby", "php", "node", "static"] as const;
 const tools = useTools("lifecycle", "launcher", "syft", "grype");
 let world: LanguageWorld;
 
@@ -12,22 +10,25 @@ let world: LanguageWorld;
 beforeAll(async ({}, suite) => {
   for (const name of ["apt-get", "dpkg-deb"]) await requireCommand(name, suite);
   const programs = { dockerd: await requireCommand("dockerd", suite), docker: await requireCommand("docker", suite) };
-  world = await openLanguageWorld(languages, { ...programs, tools: Object.values(tools) });
+  world = await openLanguageWorld("image", { ...programs, tools: Object.values(tools) });
 });
 afterAll(() => world?.close());
 
+/** Whole paths by the builder image, which finds out for itself what an application is written in. */
 describe.each([
-  ["java", "java", "from Java"],
-  ["python-uv", "python", "locked by uv"],
-  ["python-poetry", "python", "locked by Poetry"],
-  ["ruby", "ruby", "from Ruby"],
-  ["php", "php", "from PHP"],
-  ["node-yarn", "node", "by yarn"],
-  ["node-pnpm", "node", "installed by pnpm"],
-  ["node-workspaces", "node", "from a workspace of npm"],
-  ["static", "static", "from a site of files"],
-] as const)("examples/apps/%s", (app, language, words) => {
+  ["go", "from Go"],
+  ["python", "from Python"],
+  ["java", "from Java"],
+  ["python-uv", "locked by uv"],
+  ["python-poetry", "locked by Poetry"],
+  ["ruby", "from Ruby"],
+  ["php", "from PHP"],
+  ["node-yarn", "by yarn"],
+  ["node-pnpm", "installed by pnpm"],
+  ["node-workspaces", "from a workspace of npm"],
+  ["static", "from a site of files"],
+] as const)("examples/apps/%s", (app, words) => {
   test("is built without a Dockerfile, answers in a container, and goes along the path", async () => {
-    await expectWholePath(world, app, language, words);
+    await expectWholePath(world, app, words);
   });
 });

@@ -67,6 +67,65 @@ export const jibApplication = (pom: Parameters<typeof renderPom>[0] = {}): JavaF
   "src/main/resources/greeting.txt": "hello",
 });
 
+export const springBootVersion = "3.5.16";
+
+/** An application of Spring Boot; `image` goes into the configuration of its plugin. */
+export const springApplication = ({ image = "" } = {}): JavaFiles => ({
+  "pom.xml": `<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <parent>
+    <groupId>org.springframework.boot</groupId>
+    <artifactId>spring-boot-starter-parent</artifactId>
+    <version>${springBootVersion}</version>
+  </parent>
+  <groupId>example</groupId>
+  <artifactId>shop</artifactId>
+  <version>1</version>
+  <properties><java.version>17</java.version></properties>
+  <dependencies>
+    <dependency>
+      <groupId>org.springframework.boot</groupId>
+      <artifactId>spring-boot-starter-web</artifactId>
+    </dependency>
+  </dependencies>
+  <build>
+    <plugins>
+      <plugin>
+        <groupId>org.springframework.boot</groupId>
+        <artifactId>spring-boot-maven-plugin</artifactId>
+        <configuration>
+          <!-- The tests' daemon is not where the lifecycle would look for one. -->
+          <docker><bindHostToBuilder>true</bindHostToBuilder></docker>
+          <image>${image}</image>
+        </configuration>
+      </plugin>
+    </plugins>
+  </build>
+</project>
+`,
+  "src/main/resources/application.properties": `server.address=127.0.0.1\nserver.port=\${PORT:8080}\nspring.main.banner-mode=off\n`,
+  "src/main/java/example/Shop.java": `package example;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+@SpringBootApplication
+@RestController
+public class Shop {
+  public static void main(String[] arguments) {
+    SpringApplication.run(Shop.class, arguments);
+  }
+
+  @GetMapping("/")
+  String page() {
+    return "${page}";
+  }
+}
+`,
+});
+
 export async function writeApplication(directory: string, files: JavaFiles): Promise<void> {
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(directory, path)), { recursive: true });

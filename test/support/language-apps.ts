@@ -5,7 +5,7 @@ import { examples } from "./golden-platform.ts";
 import type { LanguageWorld } from "./language-world.ts";
 
 /** Takes one of the example applications from its folder to a promotion, and asks its container for a page. */
-export async function expectWholePath(world: LanguageWorld, app: string, language: Language, words: string) {
+export async function expectWholePath(world: LanguageWorld, app: string, words: string, language?: Language) {
   const outcome = await world.build(join(examples, "apps", app), language);
   expect(outcome.verdict, outcome.log.join("\n")).toBe("pass");
   const image = outcome.outputs["image"] ?? "";

@@ -21,6 +21,7 @@ import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
 import { putInForce } from "@goldenpath/testing/chain-policy";
 import { renderSigners } from "@goldenpath/testing/signers";
 import { buildGoldenBase } from "../../examples/golden-platform/base.ts";
+import { buildBuilder } from "../../examples/golden-platform/builder.ts";
 import { pushImage } from "../../examples/golden-platform/image.ts";
 import { buildLanguage, type Language } from "../../examples/golden-platform/languages.ts";
 import { type Docker, startDockerd } from "./dockerd.ts";
@@ -31,8 +32,12 @@ export interface LanguageWorld {
   registry: RegistryServer;
   client: RegistryClient;
   docker: Docker;
-  /** The build verb on a folder. `env` is what a user gives by the input of that name. */
-  build(folder: string, language: Language, env?: Record<string, string>): Promise<VerbOutcome & { log: string[] }>;
+  /** The build verb on a folder, by the language's builder; without one by the builder image. `env` is what a user gives by the input of that name. */
+  build(
+    folder: string,
+    language: Language | undefined,
+    env?: Record<string, string>,
+  ): Promise<VerbOutcome & { log: string[] }>;
   /** Attest, enforce, scan, sign, verify, promote: what each said, and the promoted image. */
   takeAlong(image: string): Promise<{ said: string[]; promoted: string }>;
   close(): Promise<void>;
@@ -41,18 +46,24 @@ export interface LanguageWorld {
 /** Kept from one run to the next, as the tests' tools are. */
 const platformDirectory = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "goldenpath/platform");
 
+/**
+ * What the platform has: a builder for each of these languages, of its buildpack by digest; or one builder image with
+ * all of them in it.
+ */
+type Builders = readonly Language[] | "image";
+
 interface Programs {
   tools: readonly string[];
   dockerd: string;
   docker: string;
 }
 
-export async function openLanguageWorld(languages: readonly Language[], programs: Programs): Promise<LanguageWorld> {
+export async function openLanguageWorld(builders: Builders, programs: Programs): Promise<LanguageWorld> {
   const root = await mkdtemp(join(tmpdir(), "goldenpath-languages-"));
   const registry = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   const keys = await makeKeys(root);
-  const policy = await writePolicy(root, languages, { registry, client, keys });
+  const policy = await writePolicy(root, builders, { registry, client, keys });
   await putInForce(client, `${registry.host}/vetted`, policy, { keys });
   const docker = await startDockerd(programs);
   const path = [...programs.tools.map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
@@ -64,10 +75,10 @@ export async function openLanguageWorld(languages: readonly Language[], programs
     docker,
     build: async (folder, language, env = {}) => {
       const log: string[] = [];
-      const name = folder.split("/").at(-1) ?? language;
+      const name = folder.split("/").at(-1) ?? "";
       const inputs = {
         context: folder,
-        builder: language,
+        builder: language ?? "all",
         tags: `${registry.host}/quarantine/${name}:1`,
         env: Object.entries(env)
           .map(([key, value]) => `${key}=${value}`)
@@ -125,17 +136,22 @@ interface Where {
   keys: TestKeys;
 }
 
-async function writePolicy(root: string, languages: readonly Language[], { registry, client, keys }: Where) {
+async function writePolicy(root: string, builders: Builders, { registry, client, keys }: Where) {
   const options = { outputDirectory: platformDirectory, ports: silentPorts(), env: process.env };
-  const push = (name: string, image: Parameters<typeof pushImage>[2]) =>
-    pushImage(client, parseRepository(`${registry.host}/platform/${name}`), image);
+  const push = async (name: string, image: Parameters<typeof pushImage>[2]) => {
+    const repository = parseRepository(`${registry.host}/platform/${name}`);
+    return { repository: `${registry.host}/platform/${name}`, digest: await pushImage(client, repository, image) };
+  };
   const base = await push("base", await buildGoldenBase(options));
-  const builders: string[] = [];
-  for (const language of languages) {
-    const digest = await push(language, await buildLanguage(language, options));
-    builders.push(
-      `    - { name: ${language}, buildpacks: ["${registry.host}/platform/${language}@${digest}"], runImage: golden }\n`,
-    );
+  const lines: string[] = [];
+  if (builders === "image") {
+    const { repository, digest } = await push("builder", await buildBuilder(options));
+    lines.push(`    - { name: all, image: ${repository}, digests: ["${digest}"], runImage: golden }\n`);
+  } else {
+    for (const language of builders) {
+      const { repository, digest } = await push(language, await buildLanguage(language, options));
+      lines.push(`    - { name: ${language}, buildpacks: ["${repository}@${digest}"], runImage: golden }\n`);
+    }
   }
   const signers = Object.fromEntries(
     (["build", "base", "scan", "promote"] as const).map((stage) => [stage, keys[stage].publicKey]),
@@ -145,13 +161,13 @@ name: acme
 serial: 1
 signers:
 ${renderSigners(signers)}bases:
-  - { name: golden, image: ${registry.host}/platform/base, digests: ["${base}"] }
+  - { name: golden, image: ${base.repository}, digests: ["${base.digest}"] }
 build:
   strategies: [buildpacks]
-  environments: [host]
+  environments: [${builders === "image" ? "container" : "host"}]
   sources: ["https://github.com/acme/*"]
   builders:
-${builders.join("")}scan: { failOn: high, databaseMaxAge: unlimited }
+${lines.join("")}scan: { failOn: high, databaseMaxAge: unlimited }
 environments:
   production:
     from: ["${registry.host}/quarantine"]

@@ -90,16 +90,18 @@ export interface PathWorldOptions {
   tools: Readonly<Partial<Record<string, string>>>;
   /** Of the base. */
   layers?: readonly TinyLayer[];
+  /** Of its config. */
+  config?: Readonly<Record<string, unknown>>;
   env?: Readonly<Record<string, string>>;
 }
 
-export async function openPathWorld({ tools, layers, env = {} }: PathWorldOptions): Promise<PathWorld> {
+export async function openPathWorld({ tools, layers, config = {}, env = {} }: PathWorldOptions): Promise<PathWorld> {
   const root = await mkdtemp(join(tmpdir(), "goldenpath-path-"));
   const keys = await makeKeys(root);
   const server = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   const repository = { registry: server.host, name: "bases/golden" };
-  const { digest } = await pushTinyImage(client, repository, layers ?? [await goldenLayer()]);
+  const { digest } = await pushTinyImage(client, repository, layers ?? [await goldenLayer()], { config });
   const programs = Object.values(tools).flatMap((tool) => (tool === undefined ? [] : [dirname(tool)]));
   const path = [...programs, process.env["PATH"]].join(delimiter);
   let counter = 0;

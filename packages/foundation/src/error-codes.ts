@@ -63,6 +63,8 @@ export const errorCodes = {
   "dockerfile-invalid": "The Dockerfile is not there, can't be read, or can't be understood before it is built.",
   "dockerfile-refused": "The Dockerfile uses images, or fetches files, that the policy does not allow.",
   "docker-config-invalid": "The file of Docker's logins can't be read.",
+  "docker-failed": "A Docker daemon could not do what the build asks of it.",
+  "docker-unavailable": "There is no Docker daemon that the build could use.",
   "env-invalid": "The input `env` has a name or a value that no variable can have.",
   "environment-unknown": "The input `environment` names none of the policy's environments.",
   "github-error": "GitHub answers the request for the policy with an error, or limits how often it is asked.",

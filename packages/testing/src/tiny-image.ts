@@ -30,6 +30,8 @@ export interface TinyImageOptions {
   /** Docker's media types instead of OCI's. */
   docker?: boolean;
   tag?: string;
+  /** Of its config: environment, user, labels. */
+  config?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function pushTinyImage(
   client: RegistryClient,
   repository: Repository,
   layers: readonly TinyLayer[],
-  { architecture = "amd64", docker = false, tag }: TinyImageOptions = {},
+  { architecture = "amd64", docker = false, tag, config: own = {} }: TinyImageOptions = {},
 ): Promise<Descriptor> {
   const push = async (mediaType: string, bytes: Uint8Array): Promise<Descriptor> => {
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
@@ -54,7 +56,7 @@ export async function pushTinyImage(
   const config = {
     architecture,
     os: "linux",
-    config: {},
+    config: own,
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
   };
   const mediaType = docker ? mediaTypes.dockerManifest : mediaTypes.ociManifest;

@@ -49,3 +49,9 @@ export function describeIsolation(sandbox: Sandbox | undefined, image?: string):
     ...(refused.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${refused.join(", ")}`]),
   ];
 }
+
+/** The same of a build that had the machine's Docker daemon, in whatever room it was besides. */
+export const describeDaemon: readonly string[] = [
+  "buildEnvironment: host-unisolated",
+  "the build had this machine's Docker daemon, and whoever has that can do on the machine what root can",
+];

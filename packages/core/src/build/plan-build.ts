@@ -58,6 +58,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   if (builder === undefined) throw new TypeError("a policy has builders");
   const strategy = findStrategy(choice.strategy);
   requireTaken(strategy, request.options, request.variables);
+  if (strategy.hasDaemon === true) requireUnisolated(policy, strategy.name);
   requireEnvironment(policy, strategy.isContained?.(builder) === true);
   requireCurrent(builder, request.now);
   return {
@@ -111,6 +112,19 @@ function requireCurrent({ name, until }: Builder, now: Date): void {
     rule: "build.builder",
     wayOut: "Use another builder, or have the approval extended in the policy.",
   });
+}
+
+function requireUnisolated(policy: Policy, strategy: string): void {
+  if (policy.build.environments.includes("host-unisolated")) return;
+  throw new PolicyViolation(
+    `strategy '${strategy}' gives the application's build this machine's Docker daemon, from which nothing keeps the machine apart, and policy '${policy.name}' allows builds only in: ${policy.build.environments.join(", ")}`,
+    {
+      code: "build-environment-not-allowed",
+      rule: "build.environment",
+      wayOut:
+        "Build by a strategy that needs no daemon (buildpacks, with the same builder image), or have 'host-unisolated' added to the policy's build.environments for machines that end with the build.",
+    },
+  );
 }
 
 function planTags(texts: readonly string[]): { repository: Repository; tags: [Reference, ...Reference[]] } {

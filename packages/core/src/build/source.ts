@@ -1,7 +1,8 @@
 import { constants, type Dirent } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, symlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { describeError, UserError } from "@goldenpath/foundation/errors";
+import { join, relative, resolve } from "node:path";
+import { describeError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
 import { createMatcher } from "./glob.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
 import { surveyTree } from "./survey/gather.ts";
@@ -16,6 +17,16 @@ export interface Source {
   /** Of the folders below it that may be applications themselves. */
   below: readonly Survey[];
   project: Project;
+}
+
+/** A place in the application's folder → the same from the checkout's root, by which it is shown in a change. */
+export function placeInCheckout(
+  { directory }: Pick<Source, "directory">,
+  { checkout, workingDirectory }: Pick<Context, "checkout" | "workingDirectory">,
+): (place: SourcePlace) => SourcePlace {
+  const folder = relative(checkout ?? workingDirectory, directory);
+  const isInside = folder !== "" && !folder.startsWith("..");
+  return isInside ? (place) => ({ ...place, file: `${folder}/${place.file}` }) : (place) => place;
 }
 
 /**

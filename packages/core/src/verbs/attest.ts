@@ -1,7 +1,7 @@
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
-import { strategyNames } from "../build/strategies/find.ts";
+import { findByBuildType, strategyNames } from "../build/strategies/find.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { catalogImage } from "../scan/catalog.ts";
@@ -61,7 +61,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
     buildProvenance({
       ...facts,
       buildSays: runners === undefined ? facts.buildSays : { ...facts.buildSays, runners },
-      buildEnvironment: sayEnvironment(given["build-environment"], policy, isContained),
+      buildEnvironment: sayEnvironment(given["build-environment"], policy, { isContained, buildType: facts.buildType }),
       startedOn: startedAt,
       finishedOn: context.now(),
     }),
@@ -87,10 +87,16 @@ function selectRunners(said: RunnerLabels, { children }: ImageFacts): RunnerLabe
 }
 
 /**
- * Builders that can only build in an image of the policy did so, whatever the workflow says of its runner. Where nothing
- * had to keep a build apart, this job can't tell whether something did: then it says the least of it.
+ * Builders that can only build in an image of the policy did so, whatever the workflow says of its runner, and a build
+ * that has a daemon is never kept apart. Where nothing had to keep a build apart, this job can't tell whether something
+ * did: then it says the least of it.
  */
-function sayEnvironment(given: BuildEnvironment, { policy }: LoadedPolicy, isContained: boolean): BuildEnvironment {
+function sayEnvironment(
+  given: BuildEnvironment,
+  { policy }: LoadedPolicy,
+  { isContained, buildType }: { isContained: boolean; buildType: string },
+): BuildEnvironment {
+  if (findByBuildType(buildType)?.hasDaemon === true) return "host-unisolated";
   if (given !== "host") return given;
   if (isContained) return "container";
   return policy.build.environments.includes("host-unisolated") ? "host-unisolated" : given;

@@ -1,17 +1,30 @@
 import { describe, expect, it } from "vitest";
-import { findBuildTool, renderCommand } from "./command.ts";
+import { renderCommand, requireBuildTool } from "./command.ts";
+
+const find = (files: string[], engine = "auto") => requireBuildTool(files, engine, "jib");
 
 describe("what an application is built with", () => {
   it.each([
-    ["nothing, without either's files", ["package.json", "mvnw"], undefined],
-    ["nothing, by names that only look alike", ["pom.xml.bak", "my-build.gradle", "POM.XML"], undefined],
+    ["without either's files", ["package.json", "mvnw"], "auto", "no pom.xml or build.gradle"],
+    ["by names that only look alike", ["pom.xml.bak", "my-build.gradle", "POM.XML"], "auto", "no pom.xml"],
+    ["by the one that it has not", ["pom.xml"], "gradle", "no build.gradle"],
+    ["by the other that it has not", ["build.gradle"], "maven", "no pom.xml"],
+  ])("is nothing %s", (_what, files, engine, message) => {
+    expect(() => find(files, engine)).toThrow(message);
+  });
+
+  it.each([
     ["Maven", ["pom.xml"], { name: "maven", wrapper: undefined }],
     ["Maven by its wrapper", ["mvnw", "pom.xml"], { name: "maven", wrapper: "mvnw" }],
     ["Maven, where it has both", ["build.gradle", "gradlew", "pom.xml"], { name: "maven", wrapper: undefined }],
     ["Gradle by its wrapper", ["build.gradle.kts", "gradlew"], { name: "gradle", wrapper: "gradlew" }],
     ["Gradle, of modules alone", ["settings.gradle"], { name: "gradle", wrapper: undefined }],
   ])("is %s", (_what, files, tool) => {
-    expect(findBuildTool(files)).toEqual(tool);
+    expect(find(files)).toEqual(tool);
+  });
+
+  it("is what the input says, where it has both", () => {
+    expect(find(["build.gradle", "gradlew", "pom.xml"], "gradle")).toEqual({ name: "gradle", wrapper: "gradlew" });
   });
 });
 

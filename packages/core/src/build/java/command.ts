@@ -1,3 +1,5 @@
+import { UserError } from "@goldenpath/foundation/errors";
+
 /** Maven or Gradle, by the wrapper that the application brings, or the one that the machine has. */
 export interface BuildTool {
   name: "maven" | "gradle";
@@ -7,18 +9,30 @@ export interface BuildTool {
 
 const wrappers = { maven: "mvnw", gradle: "gradlew" } as const;
 const programs = { maven: "mvn", gradle: "gradle" } as const;
+/** Maven where it has both. */
 const descriptions: readonly { file: RegExp; name: BuildTool["name"] }[] = [
   { file: /^pom\.xml$/, name: "maven" },
   { file: /^build\.gradle(?:\.kts)?$/, name: "gradle" },
   { file: /^settings\.gradle(?:\.kts)?$/, name: "gradle" },
 ];
 
-/** Names in an application's top folder → what it is built with: Maven where it has both. */
-export function findBuildTool(files: readonly string[]): BuildTool | undefined {
-  const found = descriptions.find(({ file }) => files.some((name) => file.test(name)));
-  if (found === undefined) return undefined;
-  const wrapper = wrappers[found.name];
-  return { name: found.name, wrapper: files.includes(wrapper) ? wrapper : undefined };
+/**
+ * The tool that the input `engine` asks for, of those that the application has.
+ * @throws UserError `nothing-detected`
+ */
+export function requireBuildTool(files: readonly string[], engine: string, what: string): BuildTool {
+  const tools = descriptions.filter(({ name }) => engine === "auto" || engine === name);
+  const found = tools.find(({ file }) => files.some((name) => file.test(name)));
+  if (found !== undefined) return describeTool(found.name, files);
+  const wanted = engine === "gradle" ? "build.gradle" : engine === "maven" ? "pom.xml" : "pom.xml or build.gradle";
+  throw new UserError(`there is no ${wanted} in the application's folder: ${what} is a plugin of Maven and Gradle`, {
+    code: "nothing-detected",
+    wayOut: "Check the input 'context', or choose another strategy.",
+  });
+}
+
+function describeTool(name: BuildTool["name"], files: readonly string[]): BuildTool {
+  return { name, wrapper: files.includes(wrappers[name]) ? wrappers[name] : undefined };
 }
 
 /** Settings by their names, as `-DNAME=VALUE`. */

@@ -3,7 +3,8 @@ import { explainJavaFailure, type FailedBuild } from "./explain.ts";
 
 const explain = (lines: string[], change: Partial<FailedBuild> = {}) =>
   explainJavaFailure({
-    ...{ tool: { name: "maven", wrapper: undefined }, exitCode: 1, directory: "/b/app", folder: "shop" },
+    ...{ tool: { name: "maven", wrapper: undefined }, exitCode: 1, directory: "/b/app" },
+    inCheckout: (place) => ({ ...place, file: `shop/${place.file}` }),
     lines,
     ...change,
   });
@@ -55,10 +56,6 @@ describe("a place in the application", () => {
   it("is one of at most 20, however many a build names", () => {
     const lines = Array.from({ length: 50 }, (_, index) => `/b/app/A.java:${index + 1}: error: x`);
     expect(explain(lines).places).toHaveLength(20);
-  });
-
-  it("is named from the checkout's root, which may be the application's folder", () => {
-    expect(explain(["/b/app/A.java:1: error: x"], { folder: "" }).places[0]?.file).toBe("A.java");
   });
 });
 

@@ -1,4 +1,5 @@
 import { InfrastructureError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import { explainFailure, type Phase } from "../strategies/buildpacks/explain.ts";
 import type { BuildTool } from "./command.ts";
 
 /** How many lines of the output a message repeats. */
@@ -26,6 +27,15 @@ const noTool =
 const oldJava =
   /(?:release version|invalid (?:target|source) release:?|invalid source release) ?\d*|class file version|Unsupported class file major version/;
 
+/** Spring Boot, of a phase of the lifecycle that it had run; the codes are the Platform API's. */
+const lifecycleFailure = /Builder lifecycle '(?<phase>[a-z]+)' failed with status code (?<code>\d{1,3})/;
+const phases: Readonly<Record<string, Phase>> = { analyzer: "analyze", detector: "detect", exporter: "export" };
+
+/** `[INFO]     [detector] fail: acme/java@1` → the phase's own line. */
+function withoutMarks(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => /^(?:\[INFO\])?\s*\[[a-z]+\]\s?(.*)$/.exec(line)?.[1] ?? []);
+}
+
 export interface FailedBuild {
   tool: BuildTool;
   exitCode: number;
@@ -33,8 +43,8 @@ export interface FailedBuild {
   lines: readonly string[];
   /** Where the application was built. */
   directory: string;
-  /** The application's folder from the checkout's root; empty for the root itself. */
-  folder: string;
+  /** A place in that, from the checkout's root. */
+  inCheckout(place: SourcePlace): SourcePlace;
 }
 
 /**
@@ -56,6 +66,9 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
       },
     );
   }
+  const phase = lifecycleFailure.exec(text)?.groups;
+  if (phase !== undefined)
+    return explainFailure(phases[phase["phase"] ?? ""] ?? "build", Number(phase["code"]), withoutMarks(failed.lines));
   const told = places.map(({ file, line, message }) => `  ${file}:${line ?? ""} ${message}`);
   if (places.length === 0 && unreachable.test(text)) {
     return new InfrastructureError(`${name} could not download what the build needs${tail}`, {
@@ -76,14 +89,14 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
 const noise =
   /^\s*$|^\s+at |^\[(?:ERROR|INFO)\]\s*$|\[Help \d+\]|For more information about the errors|Re-run Maven|To see the full stack trace|cwiki\.apache\.org|^\[INFO\] -+$/;
 
-function findPlaces({ lines, directory, folder }: FailedBuild): SourcePlace[] {
+function findPlaces({ lines, directory, inCheckout }: FailedBuild): SourcePlace[] {
   const places = new Map<string, SourcePlace>();
   for (const line of lines) {
     const found = placePatterns.map((pattern) => pattern.exec(line)?.groups).find((groups) => groups !== undefined);
     const path = found?.["file"];
     if (found === undefined || path?.startsWith(`${directory}/`) !== true) continue;
-    const file = [folder, path.slice(directory.length + 1)].filter((part) => part !== "").join("/");
-    const place = { file, line: Number(found["line"]), message: found["message"] ?? "this is where the build failed" };
+    const message = found["message"] ?? "this is where the build failed";
+    const place = inCheckout({ file: path.slice(directory.length + 1), line: Number(found["line"]), message });
     places.set(JSON.stringify(place), place);
     if (places.size >= maxPlaces) break;
   }

@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { selectBuildEnvironment } from "../environment.ts";
-import { describeIsolation, keepApart } from "../isolation.ts";
+import { describeDaemon, describeIsolation, keepApart } from "../isolation.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import { copySource } from "../source.ts";
+import { copySource, placeInCheckout } from "../source.ts";
 import type { BuildJob } from "../strategies/runner.ts";
 import { openWorkspace, type Workspace } from "../workspace.ts";
 import { type BuildTool, type Properties, renderCommand } from "./command.ts";
@@ -23,6 +23,13 @@ const keptLines = 400;
 /** A build may print a lot; a log of this size is something gone wrong. */
 const maxOutput = 256 * 1024 * 1024;
 
+export interface RoomCommand {
+  goals: readonly string[];
+  properties: Properties;
+  /** Variables besides those that a build gets. */
+  env?: Readonly<Record<string, string>>;
+}
+
 /** Where an application is built by Maven or Gradle. */
 export interface JavaRoom {
   workspace: Workspace;
@@ -30,7 +37,7 @@ export interface JavaRoom {
    * Runs it to its end, with its output in the log.
    * @throws UserError `java-build-failed`, `java-tool-missing`; InfrastructureError `java-dependencies-unreachable`
    */
-  run(tool: BuildTool, command: { goals: readonly string[]; properties: Properties }): Promise<void>;
+  run(tool: BuildTool, command: RoomCommand): Promise<void>;
   /** Each a sentence of the result. */
   notes: string[];
 }
@@ -40,7 +47,11 @@ export interface JavaRoom {
  * extensions are strangers' code. It has no login, and nothing of the job but what {@link selectBuildEnvironment}
  * lets pass, the user's variables and the secrets that are given for it.
  */
-export async function withJavaRoom<T>(job: BuildJob, body: (room: JavaRoom) => Promise<T>): Promise<T> {
+export async function withJavaRoom<T>(
+  job: BuildJob,
+  body: (room: JavaRoom) => Promise<T>,
+  { hasDaemon = false } = {},
+): Promise<T> {
   const { plan, source, context } = job;
   const { ports, env, signal } = context;
   requireKnownSecrets(job);
@@ -62,7 +73,7 @@ export async function withJavaRoom<T>(job: BuildJob, body: (room: JavaRoom) => P
       workspace,
       run: (tool, command) => runTool(job, workspace, apart, tool, command),
       notes: [
-        ...describeIsolation(sandbox),
+        ...(hasDaemon ? describeDaemon : describeIsolation(sandbox)),
         ...(workspace.isUsualPath
           ? []
           : ["built beside another build of this repository: paths inside of the image may differ from a rebuild's"]),
@@ -91,12 +102,12 @@ async function runTool(
   workspace: Workspace,
   sandbox: Sandbox | undefined,
   tool: BuildTool,
-  { goals, properties }: { goals: readonly string[]; properties: Properties },
+  { goals, properties, env = {} }: RoomCommand,
 ): Promise<void> {
   const { source, context } = job;
   const lines: string[] = [];
   const options = {
-    env: toolEnvironment(job, workspace, sandbox),
+    env: { ...toolEnvironment(job, workspace, sandbox), ...env },
     cwd: workspace.app,
     signal: context.signal,
     maxOutputBytes: maxOutput,
@@ -111,7 +122,7 @@ async function runTool(
   const script = 'umask 022; [ -x "$JAVA_HOME/bin/java" ] || unset JAVA_HOME; exec "$@"';
   const command = ["-c", script, "sh", ...renderCommand(tool, { goals, properties })];
   const { dropsTo } = workspace;
-  const { exitCode } = await context.ports.group(`${tool.name} ${goals.join(" ")}`, () =>
+  const { exitCode } = await context.ports.group(`${tool.name} ${goals[0]}`, () =>
     sandbox === undefined
       ? runProcess("/bin/sh", command, {
           ...options,
@@ -120,12 +131,8 @@ async function runTool(
       : sandbox.run(["/bin/sh", ...command], options),
   );
   if (exitCode === 0) return;
-  const root = context.checkout ?? context.workingDirectory;
-  const folder = relative(root, source.directory);
-  throw explainJavaFailure({
-    ...{ tool, exitCode, lines, directory: workspace.app },
-    folder: folder.startsWith("..") ? "" : folder,
-  });
+  const inCheckout = placeInCheckout(source, context);
+  throw explainJavaFailure({ tool, exitCode, lines, directory: workspace.app, inCheckout });
 }
 
 /** Without any login. What the user gives for Java comes on top of what leads Java to the way out, and to its home. */

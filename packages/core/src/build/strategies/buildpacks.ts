@@ -4,15 +4,8 @@ import { day, digestText, name, pinnedReference, repositoryText } from "../../po
 import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
-import {
-  type BuildStrategy,
-  type JudgedBuild,
-  judgeBuilders,
-  listBuildersOnBase,
-  type Material,
-  type Objection,
-  type OwnPolicy,
-} from "./strategy.ts";
+import { judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { type BuildStrategy, listBuildersOnBase, type Material } from "./strategy.ts";
 
 const builderSchema = z
   .strictObject({
@@ -82,43 +75,11 @@ export const buildpacks = {
       isClaimed: isMarked.includes(true) && !isMarked.includes(false),
     };
   },
-  judge: judgeBuildpacks,
+  judge: judgeBuilderImages,
 } as const satisfies BuildStrategy<BuildpacksBuilder, BuildpacksPlan>;
-
-/** By a builder of the policy and, where that has an image, by a version of it that is approved now. */
-function judgeBuildpacks(build: JudgedBuild, policy: OwnPolicy<BuildpacksBuilder>): Objection[] {
-  const objections = judgeBuilders(build, policy);
-  const named = build.dependencies.filter(({ name: called }) => called === "builder");
-  const digests = new Set(named.map(({ digest }) => `sha256:${digest?.["sha256"]}`));
-  const wayOut = `Build with a version of the builder that is in the policy (${policy.name}).`;
-  const approved: readonly string[] = policy.builders.flatMap((builder) => builder.digests ?? []);
-  for (const digest of digests) {
-    if (!approved.includes(digest))
-      objections.push({ problem: `the provenance names the builder image ${digest}, which no builder has`, wayOut });
-  }
-  for (const { name: called, digests: own } of policy.builders) {
-    if (own === undefined || !build.builders.includes(called) || own.some((digest) => digests.has(digest))) continue;
-    objections.push({ problem: `the provenance names no approved image of builder '${called}'`, wayOut });
-  }
-  return objections;
-}
 
 /** The lifecycle puts it on every image that it exports. */
 const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
-
-/** The approved versions of a builder image, the newest last. */
-function pinBuilderImages({ name: called, image, digests = [] }: BuildpacksBuilder): PinnedReference[] {
-  return digests.map((digest) => parsePinned(`${image}@${digest}`, `builder '${called}'`));
-}
-
-/** The builder images that new builds use: which one it was, an image does not prove. */
-function listBuilderImages(builders: readonly BuildpacksBuilder[]): Material[] {
-  return builders.flatMap((builder) =>
-    pinBuilderImages(builder)
-      .slice(-1)
-      .map(({ registry, name, digest }) => ({ name: "builder", repository: { registry, name }, digest })),
-  );
-}
 
 /** All of the builders' buildpacks, each once, also those that did not apply: an image does not prove which did. */
 export function listBuildpacks(builders: readonly BuildpacksBuilder[]): Material[] {

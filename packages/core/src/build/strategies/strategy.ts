@@ -60,6 +60,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
    */
   readonly evidence: Exclude<Evidence, "descriptor" | "pages">;
   /**
+   * The application's build gets this machine's Docker daemon, with which it can do what root can: a policy has to
+   * allow `host-unisolated`, and the provenance says so.
+   */
+  readonly hasDaemon?: true;
+  /**
    * What is in an application's folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
    * Empty: nothing does.
    */

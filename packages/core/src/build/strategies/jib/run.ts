@@ -5,11 +5,12 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { selectPlatform } from "../../images.ts";
-import { type BuildTool, findBuildTool, type Properties } from "../../java/command.ts";
+import { type BuildTool, type Properties, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { pushBuiltLayout } from "../../layouts/push-built.ts";
 import { invalidImage, openStorage } from "../../layouts/storage.ts";
 import { writeDockerArchive } from "../../layouts/write-docker-archive.ts";
+import { placeInCheckout } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
 import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
@@ -23,7 +24,7 @@ type Job = BuildJob<JibPlan>;
  */
 export const jibRunner: StrategyRunner<JibPlan> = {
   run: (job) => {
-    const tool = chooseTool(job);
+    const tool = requireBuildTool(job.source.survey.files, job.options.engine, "jib");
     requireUsable(job, tool);
     return withJavaRoom(job, (room) => runJib(job, tool, room));
   },
@@ -31,20 +32,12 @@ export const jibRunner: StrategyRunner<JibPlan> = {
   noSbom: "jib makes no SBOM",
 };
 
-function chooseTool({ source, options: { engine } }: Job): BuildTool {
-  const tool = findBuildTool(source.survey.files);
-  if (tool !== undefined && (engine === "auto" || engine === tool.name)) return tool;
-  throw new UserError(
-    `there is no ${engine === "gradle" ? "build.gradle" : engine === "maven" ? "pom.xml" : "pom.xml or build.gradle"} in the application's folder: jib is a plugin of Maven and Gradle`,
-    { code: "nothing-detected", wayOut: "Check the input 'context', or choose another strategy." },
-  );
-}
-
 /**
  * What the application's build says and the command line does not beat, found before anything runs; what it does beat
  * is said.
  */
-function requireUsable({ plan, source: { survey }, context: { ports } }: Job, tool: BuildTool): void {
+function requireUsable({ plan, source, context }: Job, tool: BuildTool): void {
+  const { survey } = source;
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
   if (describePlugin(survey, jibPlugin).length === 0 && !mayComeFromElsewhere(survey, tool)) {
     const isForced = tool.name === "maven" && plan.jibPlugin !== undefined;
@@ -60,7 +53,7 @@ function requireUsable({ plan, source: { survey }, context: { ports } }: Job, to
   }
   const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
   if (skipped.length > 0) {
-    const places = skipped.map(({ place }) => place);
+    const places = skipped.map(({ place }) => placeInCheckout(source, context)(place));
     throw new UserError(`${places.map(formatPlace).join(", ")}: jib's plugin is told to skip its work`, {
       ...{ code: "java-settings-refused", places },
       wayOut: "Remove <skip>, or set it by a property that is false here.",
@@ -68,10 +61,12 @@ function requireUsable({ plan, source: { survey }, context: { ports } }: Job, to
   }
   for (const [path, instead] of passedOver) {
     for (const { text, place } of findSettings(plugins, path))
-      ports.log.notice(`${formatPlace(place)}: <${path.join("><")}> is '${text}': passed over, ${instead}`);
+      context.ports.log.notice(`${formatPlace(place)}: <${path.join("><")}> is '${text}': passed over, ${instead}`);
   }
   for (const { place } of findSettings(plugins, ["pluginExtensions"]))
-    ports.log.notice(`${formatPlace(place)}: extensions of jib can change all of the image but what it stands on`);
+    context.ports.log.notice(
+      `${formatPlace(place)}: extensions of jib can change all of the image but what it stands on`,
+    );
 }
 
 /** A parent that is not in the checkout may bring the plugin, and so may whatever could not be read. */

@@ -1,0 +1,63 @@
+import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { z } from "zod";
+import { day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
+import { judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
+import { type BuildStrategy, listBuildersOnBase } from "./strategy.ts";
+
+const builderSchema = z.strictObject({
+  kind: z.literal("spring-boot").describe("The strategy that this builder is for."),
+  name: name.describe("How messages call this builder."),
+  image: repositoryText.describe(
+    "The repository of the Cloud Native Buildpacks builder: Paketo's, another vendor's, the organisation's own.",
+  ),
+  digests: z
+    .array(digestText)
+    .min(1)
+    .describe("The approved versions of the builder image. New builds use the last one."),
+  until: day.optional().describe("The last day (UTC) on which anything is built with it."),
+  runImage: name.describe("The name of the approved base that the application is put on."),
+});
+export type SpringBootBuilder = z.infer<typeof builderSchema>;
+
+export interface SpringBootPlan {
+  springBootBuilder: PinnedReference;
+}
+
+export const springBootPlugin: ImagePlugin = {
+  title: "Spring Boot",
+  maven: { groupId: "org.springframework.boot", artifactId: "spring-boot-maven-plugin" },
+  gradle: "org.springframework.boot",
+};
+
+/** Spring Boot's own `build-image`. docs/build-type-spring-boot.md says what its provenance means. */
+export const springBoot = {
+  name: "spring-boot",
+  builderSchema,
+  buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/spring-boot/v1",
+  takes: ["env", "secrets"],
+  engines: ["maven", "gradle"],
+  evidence: "plugin",
+  hasDaemon: true,
+  detect: (survey) => describePlugin(survey, springBootPlugin),
+  plan: (builder) => ({ springBootBuilder: newestImage(builder) }),
+  prove: (image, policy) => {
+    const builders = listBuildersOnBase(image, policy.builders);
+    // The lifecycle's label, as on whatever buildpacks built.
+    const marks = image.children.map(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
+    return {
+      builders: builders.map((builder) => builder.name),
+      materials: listBuilderImages(builders),
+      isClaimed: marks.includes(true) && !marks.includes(false),
+    };
+  },
+  judge: judgeBuilderImages,
+} as const satisfies BuildStrategy<SpringBootBuilder, SpringBootPlan>;
+
+const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
+
+function newestImage(builder: SpringBootBuilder): PinnedReference {
+  const newest = pinBuilderImages(builder).at(-1);
+  if (newest === undefined) throw new TypeError("a builder has at least one version");
+  return newest;
+}

@@ -1,0 +1,159 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeShellRoot, pushBuilder } from "../integration/builder-fixtures.ts";
+import { type Docker, startDockerd } from "../support/dockerd.ts";
+import {
+  fillRepository,
+  type JavaFiles,
+  mirrorSettings,
+  page,
+  springApplication,
+  writeApplication,
+} from "../support/java.ts";
+import { javaPath, makeJavaLayer } from "../support/java-root.ts";
+import { goldenLayer, openPathWorld, type PathPolicy, type PathWorld, passed, tell } from "../support/path-world.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
+
+// The real plugin, a Docker daemon of the test's own, and a builder with one buildpack of two scripts.
+const tools = useTools("syft", "grype", "lifecycle", "launcher");
+let world: PathWorld;
+let docker: Docker;
+let policy: PathPolicy;
+let builders: string;
+let counter = 0;
+const env: Record<string, string> = {};
+
+// biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
+beforeAll(async ({}, suite) => {
+  const maven = await requireCommand("mvn", suite);
+  const jlink = await requireCommand("jlink", suite);
+  docker = await startDockerd({
+    dockerd: await requireCommand("dockerd", suite),
+    docker: await requireCommand("docker", suite),
+  });
+  const repository = await fillRepository(maven, "spring-boot", springApplication(), [
+    ...["package", "org.springframework.boot:spring-boot-maven-plugin:help"],
+  ]);
+  Object.assign(env, docker.env, { AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) });
+  const config = { User: "1000:1000", Env: [`PATH=${javaPath}`] };
+  world = await openPathWorld({ tools, env, config });
+  const java = await makeJavaLayer(jlink, world.root);
+  await world.close();
+  world = await openPathWorld({ tools, env, config, layers: [await goldenLayer(), java] });
+  const builder = await pushSpringBuilder();
+  const [image = "", digest = ""] = builder.split("@");
+  builders = `    - { kind: spring-boot, name: spring, image: ${image}, digests: ["${digest}"], runImage: golden }\n`;
+  policy = await world.writePolicy({ strategies: "spring-boot", builders, environments: "host-unisolated" });
+});
+afterAll(async () => {
+  await world?.close();
+  await docker?.stop();
+});
+
+/** A builder image as `pack builder create` makes one, of the real lifecycle. */
+async function pushSpringBuilder(): Promise<string> {
+  const launch =
+    '[[processes]]\\ntype = "web"\\ncommand = ["java"]\\nargs = ["-cp", ".", "org.springframework.boot.loader.launch.JarLauncher"]\\ndefault = true\\n';
+  const phases = ["analyzer", "builder", "creator", "detector", "exporter", "extender", "rebaser", "restorer"];
+  const more = [
+    ...["workspace", "layers", "platform/env"].map((name) => ({
+      name,
+      type: "directory" as const,
+      uid: 1000,
+      gid: 1000,
+    })),
+    { name: "tmp", type: "directory" as const, mode: 0o1777 },
+    { name: "cnb/lifecycle/lifecycle", mode: 0o755, content: (await readFile(tools.lifecycle ?? "")) as never },
+    { name: "cnb/lifecycle/launcher", mode: 0o755, content: (await readFile(tools.launcher ?? "")) as never },
+    ...phases.map((name) => ({ name: `cnb/lifecycle/${name}`, type: "symlink" as const, linkname: "lifecycle" })),
+  ];
+  const metadata = {
+    description: "of the tests",
+    stack: { runImage: { image: world.base, mirrors: [] } },
+    lifecycle: {
+      version: "0.20.11",
+      api: { buildpack: "0.7", platform: "0.7" },
+      apis: {
+        buildpack: { deprecated: [], supported: ["0.7", "0.8", "0.9", "0.10", "0.11"] },
+        platform: { deprecated: [], supported: ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12", "0.13", "0.14"] },
+      },
+    },
+    createdBy: { name: "tests", version: "1" },
+  };
+  return pushBuilder(world.client, `${world.server.host}/builders/java`, {
+    root: await makeShellRoot(),
+    more,
+    buildpacks: [
+      {
+        id: "acme/spring",
+        detect: "[ -d BOOT-INF ] && [ ! -e BOOT-INF/classes/not-mine.txt ] || exit 100",
+        build: `printf '${launch}' >"$CNB_LAYERS_DIR/launch.toml"`,
+      },
+    ],
+    labels: {
+      "io.buildpacks.builder.metadata": JSON.stringify(metadata),
+      "io.buildpacks.buildpack.layers": "{}",
+      "io.buildpacks.buildpack.order": JSON.stringify([{ group: [{ id: "acme/spring", version: "1.0.0" }] }]),
+    },
+  });
+}
+
+async function build(files: JavaFiles, by = policy) {
+  const folder = `shop-${++counter}`;
+  const tag = `${world.server.host}/quarantine/${folder}:1`;
+  await mkdir(join(world.root, folder));
+  await writeApplication(join(world.root, folder), files);
+  const given = { context: folder, tags: tag, secrets: "maven-settings=env://MAVEN_SETTINGS" };
+  return { folder, tag, ...(await world.build(by, given)) };
+}
+
+describe("a build that is refused", () => {
+  test("is of a policy that lets no build have a daemon", async () => {
+    const strict = await world.writePolicy({ strategies: "spring-boot", builders, environments: "host" });
+    const made = await build(springApplication(), strict);
+    expect(tell(made)).toEqual({ verdict: "fail", rules: ["build.environment"] });
+  });
+
+  test("has a POM with another builder, which would win", async () => {
+    const made = await build(springApplication({ image: "<builder>evil.example/builder</builder>" }));
+    expect(tell(made)).toEqual({ verdict: "error", rules: [], error: "java-settings-refused" });
+    expect(made.places).toMatchObject([{ file: `${made.folder}/pom.xml`, line: 27 }]);
+  });
+
+  test("puts the application on another base than it was told to", async () => {
+    const other = await pushTinyImage(
+      world.client,
+      { registry: world.server.host, name: "bases/other" },
+      [await tinyLayer({ "etc/os-release": "ID=other\n" })],
+      { config: { User: "1000:1000" } },
+    );
+    const image = `${world.server.host}/bases/other@${other.digest}`;
+    const script = `exec mvn "$@" "-Dspring-boot.build-image.runImage=${image}" -Dspring-boot.build-image.pullPolicy=IF_NOT_PRESENT`;
+    const made = await build({ ...springApplication(), mvnw: `#!/bin/sh\n${script}\n` });
+    expect(tell(made), made.log.join("\n")).toEqual({ verdict: "fail", rules: ["base.approved"] });
+    expect(await world.client.resolve(parseReference(made.tag))).toBeUndefined();
+  });
+
+  test("is one of nothing that the builder's buildpacks know", async () => {
+    const made = await build({ ...springApplication(), "src/main/resources/not-mine.txt": "x" });
+    expect(tell(made), made.log.join("\n")).toEqual({ verdict: "error", rules: [], error: "nothing-detected" });
+    expect(made.result.error?.message).toContain("acme/spring@1.0.0 does not fit");
+  });
+});
+
+test("an application goes the whole way, and answers", async () => {
+  const made = await build(springApplication());
+  expect(tell(made), made.log.join("\n")).toEqual(passed);
+  expect(made.result.notes).toContain("buildEnvironment: host-unisolated");
+  expect(await docker.askForPage(made.outputs["image"] ?? "")).toEqual({ status: 200, text: page });
+  await world.takeTheRest(policy, made.outputs["image"] ?? "");
+  expect(await world.provenanceOf(policy, made.outputs["image"] ?? "")).toMatchObject({
+    internalParameters: { builders: ["spring"], buildEnvironment: "host-unisolated" },
+    resolvedDependencies: [{}, { name: "run-image" }, { name: "builder" }],
+  });
+  expect(await docker.docker("images", "--quiet", "goldenpath.invalid/*")).toBe("");
+  expect(await world.client.resolve(parseReference(made.tag))).toBe(made.outputs["digest"]);
+});

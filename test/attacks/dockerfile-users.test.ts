@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { makePlayground, removePlayground, runBuild, writeFiles } from "../integration/build-fixtures.ts";
 import type { BuildRunAnswer } from "../integration/build-run.ts";
@@ -14,11 +16,18 @@ beforeEach(async () => {
 });
 afterEach(() => removePlayground(playground));
 
-/** A file of the machine's settings as this user's machine has it: over the real one, in a mount namespace. */
-async function build(steps: string, settings: Readonly<Record<string, string>>): Promise<BuildRunAnswer> {
+type Settings = Readonly<Record<string, string>>;
+
+/** With each file of the machine's settings as this user's machine has it: over the real one, in a mount namespace. */
+async function build(steps: string, settings: Settings): Promise<BuildRunAnswer> {
+  const { inputs, launcher } = await prepare(steps, settings);
+  return runBuild(playground, { inputs, user }, {}, launcher);
+}
+
+async function prepare(steps: string, settings: Settings) {
   writeFiles(join(playground, "app"), { Dockerfile: `FROM ${world.base}\n${steps}` });
   writeFileSync(join(playground, "policy.yaml"), readFileSync((await world.writePolicy()).file));
-  mkdirSync(join(playground, "settings"));
+  mkdirSync(join(playground, "settings"), { recursive: true });
   const binds = Object.entries(settings).map(([path, text], index) => {
     const file = join(playground, "settings", String(index));
     writeFileSync(file, text);
@@ -27,12 +36,23 @@ async function build(steps: string, settings: Readonly<Record<string, string>>):
   });
   const launcher = ["unshare", "--mount", "sh", "-c", [...binds, 'exec "$0" "$@"'].join(" && ")];
   const inputs = { policy: "policy.yaml", context: "app", tags: `${world.host}/quarantine/users:1` };
-  return runBuild(playground, { inputs, user }, {}, launcher);
+  return { inputs, launcher };
 }
 
 const passwd = () => `${readFileSync("/etc/passwd", "utf8")}runner:*:54323:54323::/:/bin/sh\n`;
 const steps = `RUN cat /proc/self/uid_map && id && echo made >/made && chmod 4755 /made
 `;
+
+function processesWith(words: string): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(words);
+    } catch {
+      return false;
+    }
+  });
+}
 
 if (process.getuid?.() === 0) {
   describe("a Dockerfile that an ordinary user builds", () => {
@@ -53,6 +73,29 @@ if (process.getuid?.() === 0) {
       expect(answer.verdict).toBe("pass");
       expect(answer.result.notes.join("\n")).toContain("(by sudo)");
       expect(answer.log.join("\n")).toMatch(/ 0 +[2-4][0-9]{9} +65536/);
+    });
+
+    test("that is killed outright leaves nothing running, whoever it ran as, and can be run again", async () => {
+      await requireCommand("sudo");
+      const settings = { "/etc/passwd": passwd(), "/etc/sudoers": "runner ALL=(ALL) NOPASSWD: ALL\n" };
+      const { inputs, launcher } = await prepare("RUN cat /dev/zero >/dev/null\n", settings);
+      const [program = "", ...args] = launcher;
+      const script = fileURLToPath(new URL("../integration/build-run.ts", import.meta.url));
+      const child = spawn(program, [...args, process.execPath, "--conditions=goldenpath-source", script], {
+        env: { PATH: `${join(playground, "bin")}:/usr/bin:/bin`, HOME: join(playground, "tmp") },
+        stdio: ["pipe", "ignore", "ignore"],
+      });
+      child.stdin?.end(
+        JSON.stringify({
+          ...{ inputs, user, workingDirectory: playground },
+          ...{ temporaryRoot: join(playground, "tmp"), resultDirectory: join(playground, "results") },
+        }),
+      );
+      await expect.poll(() => processesWith("cat\0/dev/zero").length, { timeout: 60_000 }).toBeGreaterThan(0);
+      child.kill("SIGKILL");
+      await expect.poll(() => processesWith("cat\0/dev/zero"), { timeout: 30_000 }).toEqual([]);
+      await expect.poll(() => processesWith("/var/tmp/goldenpath-54323/"), { timeout: 30_000 }).toEqual([]);
+      expect((await build(steps, settings)).verdict).toBe("pass");
     });
 
     test("runs by the user's own subordinate numbers, without any right of root", async () => {

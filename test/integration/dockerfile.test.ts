@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer as createProxy } from "node:http";
@@ -7,6 +8,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { attestVerb } from "@goldenpath/core/verbs/attest";
+import { buildVerb } from "@goldenpath/core/verbs/build";
 import { enforceVerb } from "@goldenpath/core/verbs/enforce";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
@@ -20,6 +22,7 @@ import { putInForce } from "@goldenpath/testing/chain-policy";
 import { expect, test } from "vitest";
 import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
 import { exampleDatabase } from "../support/scan-world.ts";
+import { pause } from "../support/servers.ts";
 
 const world = useDockerfileWorld("syft", "grype");
 
@@ -256,3 +259,36 @@ test("built twice, a step that is the same each time passes, and one that is not
   expect(tell(differing)).toMatchObject({ verdict: "fail" });
   expect(JSON.stringify(differing.outcome.result.violations)).toContain("made");
 });
+
+test("a build that is stopped leaves no process, no folder and no tag, and can be run again", async () => {
+  const policy = await world.writePolicy();
+  const context = await world.writeApp({
+    Dockerfile: `FROM ${world.base}\nRUN echo begun && cat /dev/zero >/dev/null\n`,
+  });
+  const stopped = new AbortController();
+  const inputs = { context, tags: `${world.host}/quarantine/stopped:1` };
+  const running = world.run(buildVerb, policy, inputs, {}, stopped.signal);
+  const begun = (async () => {
+    while (!/^\| #\d+ \d+\.\d+ begun$/m.test(world.logged())) await pause(50);
+  })();
+  await Promise.race([begun, running]);
+  stopped.abort();
+  expect(tell(await running)).toMatchObject({ verdict: "error", error: "process-aborted" });
+  const slot = slotOf("quarantine/stopped");
+  expect(await processesOf(slot)).toEqual([]);
+  expect(await readdir("/var/tmp/goldenpath-0")).not.toContain(slot);
+  const tag = parseReference(`${world.host}/quarantine/stopped:1`);
+  expect(await world.client.resolve(tag)).toBeUndefined();
+  await writeFile(join(context, "Dockerfile"), `FROM ${world.base}\nRUN echo done\n`);
+  expect(tell(await world.run(buildVerb, policy, inputs))).toEqual(passed);
+  expect(await world.client.resolve(tag)).toBeDefined();
+});
+
+/** Processes of this machine that have the step's words in their arguments, or the build's folder. */
+async function processesOf(slot: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
+  const texts = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")));
+  return texts.filter((text) => text.includes("cat\0/dev/zero") || text.includes(`/${slot}/`));
+}
+
+const slotOf = (name: string): string => createHash("sha256").update(name).digest("hex").slice(0, 12);

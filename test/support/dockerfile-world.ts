@@ -41,17 +41,21 @@ export interface DockerfileWorld {
   writePolicy(parts?: DockerfilePolicy): Promise<{ file: string; text: string }>;
   /** An application's folder. */
   writeApp(files: Readonly<Record<string, string>>): Promise<string>;
+  /** What the log has so far, of the run that is on its way. */
+  logged(): string;
   run(
     verb: unknown,
     policy: { file: string },
     inputs: Record<string, string>,
     env?: Record<string, string>,
+    signal?: AbortSignal,
   ): Promise<Ended>;
   build(
     policy: { file: string },
     context: string,
     inputs?: Record<string, string>,
     env?: Record<string, string>,
+    signal?: AbortSignal,
   ): Promise<Ended>;
 }
 
@@ -113,8 +117,9 @@ export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): Do
     }
     return folder;
   };
-  world.run = async (verb, policy, inputs, more = {}) => {
+  world.run = async (verb, policy, inputs, more = {}, signal = new AbortController().signal) => {
     const lines: string[] = [];
+    world.logged = () => lines.join("\n");
     const say = (message: string): void => void lines.push(message);
     const ports = { ...silentPorts(), log: { debug: say, info: say, notice: say, warning: say, error: say } };
     const path = [...Object.values(tools).map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
@@ -133,7 +138,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): Do
         temporaryRoot: join(world.root, "tmp"),
         defaultResultDirectory: join(world.root, `results-${++counter}`),
         env: { ...process.env, PATH: path, HOME: world.root, ...more },
-        signal: new AbortController().signal,
+        signal,
       },
     );
     return { ...ended, log: lines.join("\n") };

@@ -102,13 +102,12 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
 }
 
 async function chooseWay({ signal }: Context): Promise<RoomWay> {
+  const own = ["user-namespace", ["unshare", "--user", "--map-auto", "--map-root-user", "true"]] as const;
   const tries: readonly (readonly [RoomWay, readonly string[]])[] =
     process.geteuid?.() === 0
-      ? [["root", ["unshare", "--user", "true"]]]
-      : [
-          ["sudo", ["sudo", "-n", "unshare", "--user", "true"]],
-          ["user-namespace", ["unshare", "--user", "--map-auto", "--map-root-user", "true"]],
-        ];
+      ? // In a container root may lack the right to mount, and have numbers of its own all the same.
+        [["root", ["unshare", "--mount", "--user", "true"]], own]
+      : [["sudo", ["sudo", "-n", "unshare", "--mount", "--user", "true"]], own];
   const reasons: string[] = [];
   for (const [way, [program = "", ...args]] of tries) {
     const options = { env: { PATH: systemPath }, cwd: "/", signal, timeoutMs: 20_000 };

@@ -29,15 +29,18 @@ if [ "$nested" = 1 ]; then
   rm -rf "$work/state" "$work/run"
   exit "$code"
 fi
-trap '' TERM
+# Whatever comes, what is written is given back or removed; not ignored, which children would inherit.
+trap : TERM
 chown -R "$base:$base" "$work" "$control/secrets"
 own=$(readlink /proc/self/ns/user)
 mkfifo -m 600 "$control/mapped"
+# What a shell starts beside itself has no input of its own otherwise.
+exec 3<&0
 # The capabilities of the new namespace are kept until it knows who root is.
 unshare --user --keep-caps -- /bin/sh -c 'read -r _ <"$1"; shift; exec "$@"' sh "$control/mapped" \\
   setpriv --reuid=0 --regid=0 --clear-groups --inh-caps=-all --ambient-caps=-all \\
   unshare --mount --pid --net --ipc --uts --fork --kill-child=KILL -- \\
-  /bin/sh "$control/room.sh" "$control" "$work" "$@" <&0 &
+  /bin/sh "$control/room.sh" "$control" "$work" "$@" <&3 3<&- &
 child=$!
 while [ "$(readlink "/proc/$child/ns/user")" = "$own" ]; do sleep 0.01; done
 echo "0 $base 65536" >"/proc/$child/uid_map"
@@ -46,6 +49,7 @@ chown "$base:$base" "$control/mapped"
 echo go >"$control/mapped"
 code=0
 wait "$child" || code=$?
+while kill -0 "$child" 2>/dev/null; do wait "$child" || code=$?; done
 rm -rf "$control/secrets" "$work/state" "$work/run"
 chown -R -h "$owner" "$work"
 exit "$code"

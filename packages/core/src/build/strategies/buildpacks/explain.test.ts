@@ -65,6 +65,15 @@ describe("explainFailure", () => {
     expect(message).toContain("acme/ca@1.0.0 does not fit, and is not needed (and gives no reason)");
   });
 
+  it("names the application's language where it is known, and a builder for it instead of a file", () => {
+    const java = { language: "java", file: "pom.xml", title: "Java with Maven", lock: undefined } as const;
+    expect(explainFailure("detect", 20, detection)).toMatchObject({ wayOut: expect.stringContaining("add what") });
+    expect(explainFailure("detect", 20, detection, [java])).toMatchObject({
+      message: expect.stringContaining("do not fit the application (pom.xml: Java with Maven):"),
+      wayOut: expect.stringMatching(/^Name a builder of the policy that builds Java by/),
+    });
+  });
+
   it("repeats no more than the last twenty lines", () => {
     const lines = Array.from({ length: 30 }, (_, index) => `line ${index}.`);
     const { message } = explainFailure("build", 51, lines);

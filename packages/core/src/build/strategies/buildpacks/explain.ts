@@ -1,5 +1,6 @@
 import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { type Ecosystem, languageTitles } from "../../survey/ecosystems.ts";
 
 export const phases = ["analyze", "detect", "build", "export"] as const;
 export type Phase = (typeof phases)[number];
@@ -55,10 +56,11 @@ export function explainFailure(
   phase: Phase,
   exitCode: number,
   lines: readonly string[],
+  ecosystems: readonly Ecosystem[] = [],
 ): UserError | InfrastructureError {
   const output = lines.slice(-shownLines).join("\n");
   const tail = output === "" ? "" : `:\n${output}`;
-  if (exitCode === 20 || exitCode === 21) return explainDetection(exitCode, lines, tail);
+  if (exitCode === 20 || exitCode === 21) return explainDetection(exitCode, { lines, ecosystems, tail });
   if (exitCode === 51) {
     return new UserError(`a buildpack failed to build the application${tail}`, {
       code: "buildpack-failed",
@@ -88,7 +90,13 @@ export function explainFailure(
   });
 }
 
-function explainDetection(exitCode: 20 | 21, lines: readonly string[], tail: string): UserError {
+interface Detected {
+  lines: readonly string[];
+  ecosystems: readonly Ecosystem[];
+  tail: string;
+}
+
+function explainDetection(exitCode: 20 | 21, { lines, ecosystems, tail }: Detected): UserError {
   const answers = parseDetectAnswers(lines);
   const listed = answers.map(({ buildpack, answer, output }) => {
     const verdict = { fail: "does not fit", skip: "does not fit, and is not needed", err: "failed", pass: "fits" }[
@@ -104,8 +112,17 @@ function explainDetection(exitCode: 20 | 21, lines: readonly string[], tail: str
       wayOut: "The whole output is in the log above.",
     });
   }
-  return new UserError(`the builder's buildpacks do not fit the application${details}`, {
-    code: "nothing-detected",
-    wayOut: "Check the input 'context', add what the buildpack looks for, or name another builder of the policy.",
-  });
+  // A buildpack names the file that it looks for. Whoever has an application in another language should add none.
+  const [main] = ecosystems;
+  const found = ecosystems.map(({ file, title }) => `${file}: ${title}`).join(", ");
+  return new UserError(
+    `the builder's buildpacks do not fit the application${main === undefined ? "" : ` (${found})`}${details}`,
+    {
+      code: "nothing-detected",
+      wayOut:
+        main === undefined
+          ? "Check the input 'context', add what the buildpack looks for, or name another builder of the policy."
+          : `Name a builder of the policy that builds ${languageTitles[main.language]} by the input 'builder', or have one added to the policy's build.builders.`,
+    },
+  );
 }

@@ -14,6 +14,7 @@ import {
 import { parse, stringify } from "smol-toml";
 import { z } from "zod";
 import type { RunOptions, Sandbox } from "../../sandbox/sandbox.ts";
+import type { Ecosystem } from "../../survey/ecosystems.ts";
 import { readHandedOver, type Workspace, writeControlFile } from "../../workspace.ts";
 import { explainFailure, type Phase } from "./explain.ts";
 
@@ -24,6 +25,8 @@ const platformApi = "0.14";
 const keptLines = 400;
 
 export interface LifecycleRun {
+  /** What the application is written in, by its files. */
+  ecosystems: readonly Ecosystem[];
   workspace: Workspace;
   context: Context;
   /** Where strangers' code runs; undefined on the bare host, where the policy says `host-unisolated`. */
@@ -198,7 +201,7 @@ async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]
     },
   };
   const result = await context.ports.group(`lifecycle ${phase}`, () => startPhase(run, phase, args, options));
-  if (result.exitCode !== 0) throw explainFailure(phase, result.exitCode, lines);
+  if (result.exitCode !== 0) throw explainFailure(phase, result.exitCode, lines, run.ecosystems);
 }
 
 /**

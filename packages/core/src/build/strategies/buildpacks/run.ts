@@ -10,6 +10,7 @@ import { selectBuildEnvironment } from "../../environment.ts";
 import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { copySource } from "../../source.ts";
+import { detectEcosystems } from "../../survey/ecosystems.ts";
 import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
 import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
@@ -93,7 +94,10 @@ async function buildImage(
   const { environment, variables } =
     room === undefined ? hostEnvironment(job, workspace, sandbox) : builderEnvironment(room);
   await writePlatformVariables(workspace, variables);
+  const { module } = job.options;
+  const own = job.source.below.find(({ path }) => path === module) ?? job.source.survey;
   return runLifecycle({
+    ecosystems: detectEcosystems(own),
     workspace,
     context,
     sandbox,

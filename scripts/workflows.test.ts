@@ -66,6 +66,7 @@ describe("the path's workflows", () => {
     });
     const folder = join(copy, "server/.github/workflows");
     expect(readdirSync(folder)).toEqual([
+      "golden-path-each.yml",
       "golden-path.yml",
       "stage-base.yml",
       "stage-build.yml",

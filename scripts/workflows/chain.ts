@@ -34,6 +34,7 @@ export const chainInputs: Inputs = {
   policy: shared.policy,
   "policy-signer": shared["policy-signer"],
   context: shared.context,
+  module: shared.module,
   quarantine: { description: "The image's repository in quarantine, HOST/NAME." },
   vetted: { description: "The image's repository in the vetted registry, HOST/NAME." },
   tags: {

@@ -12,6 +12,12 @@ export const shared = {
     default: "",
   },
   context: { description: "Directory of the application in the calling repository.", default: "." },
+  collection: { description: "Directory in the calling repository that the applications are in.", default: "." },
+  module: {
+    description:
+      "The folder of one of several applications in the context, where its build needs the whole of that, such as a module of Maven.",
+    default: "",
+  },
   image: { description: "The image in quarantine, HOST/NAME@sha256:DIGEST." },
   "allow-tag-rollback": {
     description:

@@ -1,5 +1,6 @@
 import { Document, isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
 import { chainInputs, chainJobs, chainOutputs, chainSecrets } from "./chain.ts";
+import { collectionComment, collectionFile, collectionInputs, collectionJobs } from "./collection.ts";
 import { keyOf, passphraseOf } from "./inputs.ts";
 import type { Inputs, Mapping, Output, Place, StageRow } from "./shape.ts";
 import { fileOf, stageRows } from "./stages.ts";
@@ -14,7 +15,7 @@ const secretsComment = [
 ].join("\n");
 
 /**
- * The five workflows of the path for one place, by their files' names: the same names everywhere, since a name is an
+ * The workflows of the path for one place, by their files' names: the same names everywhere, since a name is an
  * identity.
  */
 export function renderWorkflows(place: Place): Record<string, string> {
@@ -31,6 +32,18 @@ export function renderWorkflows(place: Place): Record<string, string> {
       },
       permissions: {},
       jobs: chainJobs(place.workflow),
+    }),
+    [collectionFile]: renderWorkflow(collectionComment, {
+      name: "goldenpath for each",
+      on: {
+        workflow_call: {
+          inputs: declareInputs(collectionInputs),
+          "#secrets": secretsComment,
+          secrets: declareSecrets(chainSecrets),
+        },
+      },
+      permissions: {},
+      jobs: collectionJobs(place),
     }),
     ...Object.fromEntries(stageRows.map((row) => [fileOf(row.name), renderStage(row, place)])),
   };

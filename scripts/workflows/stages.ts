@@ -81,6 +81,7 @@ const build: StageRow = {
     policy: shared.policy,
     "policy-signer": shared["policy-signer"],
     context: shared.context,
+    module: shared.module,
     repository: {
       description:
         "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
@@ -170,6 +171,7 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
         needsTools: true,
         with: {
           context: `application/${fromInput("context")}`,
+          module: fromInput("module"),
           tags: `${fromInput("repository")}:${tag}`,
           strategy: fromInput("strategy"),
           builder: fromInput("builder"),

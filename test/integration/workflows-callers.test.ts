@@ -55,8 +55,10 @@ describe("an application's caller", () => {
   });
 
   test("gives only inputs and secrets that the workflow it calls declares, down the whole way", () => {
+    const each = jobOf(readWorkflow(".github/workflows/golden-path-each.yml"), "each");
     const pairs = [
       { job: path, called: chain },
+      { job: each, called: chain },
       ...stages.map((stage) => ({ job: jobOf(chain, stage), called: stageWorkflow(stage) })),
     ];
     for (const { job, called } of pairs) {
@@ -93,6 +95,7 @@ test("examples pin what they call by a commit, with its release beside it", () =
  */
 const callersGrant: Readonly<Record<string, Record<string, string>>> = {
   "golden-path.yml": { contents: "read" },
+  "golden-path-each.yml": { contents: "read" },
   "stage-build.yml": { contents: "read" },
   "stage-base.yml": { contents: "read" },
   "stage-scan.yml": { contents: "read" },

@@ -62,6 +62,7 @@ describe("every workflow", () => {
         ".github/workflows/ci.yml",
         ...places.flatMap(({ folder }) => [
           `${folder}/golden-path.yml`,
+          `${folder}/golden-path-each.yml`,
           ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
         ]),
         "examples/caller/.github/workflows/golden-path.yml",
@@ -260,7 +261,11 @@ describe("strangers' code and verdicts", () => {
     const building = jobs.filter(({ actions }) => actions.includes("detect-and-build"));
     expect(building.map(({ path }) => path)).toEqual([
       // One image, one of each platform, and the job that merges these.
-      ...places.flatMap(({ folder }) => Array<string>(4).fill(`${folder}/stage-build.yml`)),
+      // Of several applications, one that lists them and builds none.
+      ...places.flatMap(({ folder }) => [
+        `${folder}/golden-path-each.yml`,
+        ...Array<string>(4).fill(`${folder}/stage-build.yml`),
+      ]),
       "examples/pull-request/.github/workflows/pull-request.yml",
     ]);
     for (const { actions } of building) expect(actions).toEqual(["detect-and-build"]);

@@ -144,6 +144,19 @@ describe("several applications are listed", () => {
   });
 });
 
+test("each has a name that is its own, for the repository of its image", async () => {
+  const { explanation } = await explainShape({
+    "src/Cart Service/src/package.json": node,
+    "src/pay_ment/src/package.json": node,
+    "src/Front.End/package.json": node,
+  });
+  expect(explanation.applications.map(({ name, folder }) => [name, folder])).toEqual([
+    ["src-cart-service-src", "src/Cart Service/src"],
+    ["front-end", "src/Front.End"],
+    ["src-pay-ment-src", "src/pay_ment/src"],
+  ]);
+});
+
 describe("a folder that is an application", () => {
   test.each<[string, Shape]>([
     ["with others below it", { "package.json": node, "tools/package.json": node, "api/Dockerfile": "" }],

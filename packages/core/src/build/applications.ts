@@ -13,9 +13,12 @@ type Role = "application" | "frame" | "part" | "unclear";
 
 /** One of several applications, as a job that builds it needs it: the inputs `context` and `module`. */
 export interface Application {
+  /** Its folder's, as a part of a repository's name; with those above it, where several have that. */
   name: string;
   /** The folder to give as `context`. */
   context: string;
+  /** The same, from the folder that was looked at. */
+  folder: string;
   /** The folder within it, where its build needs the whole of `context`: a module of Maven, a workspace of npm. Else empty. */
   module: string;
   /** The strategy that its files ask for, whatever a policy says. */
@@ -43,9 +46,10 @@ export function listApplications(tree: SurveyedTree, context: string): Applicati
     const isInOther = listAbove(survey.path).some((path) => found.has(path));
     if (!isInOther || owners.has(survey.path)) found.add(survey.path);
   }
-  return tree.below
+  const applications = tree.below
     .filter(({ path }) => found.has(path))
-    .map((survey) => describe(survey, owners.get(survey.path), context));
+    .map((survey) => ({ path: survey.path, ...describe(survey, owners.get(survey.path), context) }));
+  return applications.map(({ path, ...application }) => ({ ...application, name: nameOf(path, found) }));
 }
 
 /** `a/b/c` → `a`, `a/b`. */
@@ -53,16 +57,32 @@ function listAbove(path: string): string[] {
   return [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index));
 }
 
-function describe(survey: Survey, owner: string | undefined, context: string): Application {
+function describe(survey: Survey, owner: string | undefined, context: string): Omit<Application, "name"> {
   const [candidate] = detectStrategies(survey);
   return {
-    name: posix.basename(survey.path),
     context: posix.join(context, owner ?? survey.path),
+    folder: posix.normalize(owner ?? survey.path),
     module: owner === undefined ? "" : withoutFolder(owner, survey.path),
     strategy: candidate?.strategy ?? "",
     language: detectEcosystems(survey)[0]?.language ?? "",
     reason: candidate?.reasons.join(", ") ?? "",
   };
+}
+
+/** What a repository's name takes: lower case, digits, and single marks in between (the distribution specification). */
+function nameOf(path: string, all: ReadonlySet<string>): string {
+  const last = posix.basename(path);
+  const isShared = [...all].some((other) => other !== path && slugOf(posix.basename(other)) === slugOf(last));
+  return slugOf(isShared ? path : last);
+}
+
+function slugOf(text: string): string {
+  return (
+    text
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, "-")
+      .replaceAll(/^-|-$/g, "") || "application"
+  );
 }
 
 function withoutFolder(folder: string, path: string): string {

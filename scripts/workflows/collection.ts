@@ -1,0 +1,98 @@
+import { chainInputs, chainSecrets } from "./chain.ts";
+import { shared } from "./inputs.ts";
+import { pinned } from "./pins.ts";
+import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place } from "./shape.ts";
+import { logIn, ownStep } from "./steps.ts";
+
+export const collectionFile = "golden-path-each.yml";
+
+export const collectionComment = [
+  "The whole path for each of several applications in one repository: a job that lists them and runs nothing of theirs, and golden-path.yml for each.",
+  "An image's name is the folder's, under the two repositories that are given. Which folders are applications is said by `goldenpath build --explain`.",
+].join("\n");
+
+const ofEach = {
+  quarantine:
+    "Where the images' repositories are in quarantine, HOST/NAME: each application's has its name after that.",
+  vetted: "Where they are in the vetted registry, HOST/NAME.",
+} as const;
+
+export const collectionInputs: Inputs = Object.fromEntries(
+  Object.entries(chainInputs)
+    .filter(([name]) => name !== "module")
+    .map(([name, input]) => {
+      const description = Object.hasOwn(ofEach, name) ? ofEach[name as keyof typeof ofEach] : input.description;
+      return [name, name === "context" ? shared.collection : { ...input, description }];
+    }),
+);
+
+/** What one entry of the list says, in the job for it. */
+const entry = (field: string): string => expression(`matrix.${field}`);
+
+const handed: Readonly<Record<string, string>> = {
+  context: `${fromInput("context")}/${entry("folder")}`,
+  module: entry("module"),
+  quarantine: `${fromInput("quarantine")}/${entry("name")}`,
+  vetted: `${fromInput("vetted")}/${entry("name")}`,
+};
+
+const isEmpty = expression("needs.find.outputs.applications == '[]'");
+const refusal =
+  "echo '::error title=goldenpath::There are not several applications in this folder: call golden-path.yml for it.'; exit 1\n";
+
+export function collectionJobs(place: Place): Record<string, Mapping> {
+  return {
+    find: {
+      name: "find",
+      "runs-on": fromInput("runs-on"),
+      "timeout-minutes": 10,
+      permissions: { contents: "read" },
+      ...place.guarded,
+      outputs: { applications: expression("steps.find.outputs.applications") },
+      steps: [
+        ...place.guard,
+        {
+          name: "Check out the applications",
+          uses: pinned("actions/checkout"),
+          with: { path: "application", "persist-credentials": false },
+        },
+        ...place.fetch,
+        // A policy in force is in a registry, whose login may be the quarantine's.
+        logIn("quarantine", "quarantine-registry", "QUARANTINE"),
+        ownStep(place, collectionFile, {
+          name: "List the applications",
+          id: "find",
+          action: "detect-and-build",
+          with: {
+            context: `application/${fromInput("context")}`,
+            explain: true,
+            tags: `${fromInput("quarantine")}/listed:none`,
+          },
+        }),
+      ],
+    },
+    // Without it there would be nothing for the matrix, and a run in which nothing was built would be green.
+    none: {
+      name: "refuse a folder that is an application itself",
+      needs: "find",
+      if: isEmpty,
+      "runs-on": fromInput("runs-on"),
+      "timeout-minutes": 5,
+      permissions: { contents: "read" },
+      steps: [{ name: "Say what to call", shell: "bash", run: refusal }],
+    },
+    each: {
+      name: entry("name"),
+      needs: "find",
+      if: expression("needs.find.outputs.applications != '[]'"),
+      strategy: {
+        "fail-fast": false,
+        matrix: { include: expression("fromJSON(needs.find.outputs.applications)") },
+      },
+      permissions: { contents: "read" },
+      uses: place.workflow("golden-path.yml"),
+      with: Object.fromEntries(Object.keys(chainInputs).map((name) => [name, handed[name] ?? fromInput(name)])),
+      secrets: Object.fromEntries(Object.keys(chainSecrets).map((secret) => [secret, fromSecret(secret)])),
+    },
+  };
+}

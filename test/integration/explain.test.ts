@@ -1,0 +1,108 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { samplePolicyText } from "@goldenpath/testing/policy";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runMain } from "../support/cli.ts";
+import { projectRoot } from "../support/workflows.ts";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "goldenpath-explain-"));
+  plant({ "policy.yaml": samplePolicyText, output: "", summary: "" });
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function plant(files: Record<string, string>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+}
+
+/** As a runner starts it, with no network that it could ask anything of. */
+function runAction(inputs: Record<string, string>) {
+  mkdirSync(join(directory, "temp"), { recursive: true });
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ["--conditions=goldenpath-source", join(projectRoot, "actions/detect-and-build/src/index.ts")],
+    {
+      cwd: directory,
+      encoding: "utf8",
+      env: {
+        PATH: process.env["PATH"],
+        RUNNER_TEMP: join(directory, "temp"),
+        GITHUB_WORKSPACE: directory,
+        GITHUB_OUTPUT: join(directory, "output"),
+        GITHUB_STEP_SUMMARY: join(directory, "summary"),
+        INPUT_EXPLAIN: "true",
+        ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
+      },
+    },
+  );
+  const written = readFileSync(join(directory, "output"), "utf8").matchAll(/^(\S+)<<(\S+)\n([\s\S]*?)\n?\2$/gm);
+  return { status, log: stdout, outputs: Object.fromEntries([...written].map(([, name, , value]) => [name, value])) };
+}
+
+const node = '{"scripts":{"start":"node ."}}';
+
+describe("the action with explain", () => {
+  test("lists several applications as a matrix takes them, and builds nothing", () => {
+    plant({ "apps/web/package.json": node, "apps/api/go.mod": "module api\n", "apps/api/main.go": "package main\n" });
+    const { status, log, outputs } = runAction({ context: "apps" });
+    expect(status).toBe(0);
+    expect(outputs).toMatchObject({ verdict: "pass", strategy: "", image: "", digest: "" });
+    expect(JSON.parse(outputs["applications"] ?? "")).toEqual([
+      { name: "api", context: "apps/api", folder: "api", module: "", ...about("go", "go.mod (Go)") },
+      { name: "web", context: "apps/web", folder: "web", module: "", ...about("nodejs", "package.json (Node.js)") },
+    ]);
+    expect(log).toContain("applications below it: 2");
+  });
+
+  test("says what is taken and why, under a policy, in the log and the summary", () => {
+    plant({ "app/package.json": node, "app/Dockerfile": "FROM scratch\n" });
+    const { status, log, outputs } = runAction({ context: "app", policy: "policy.yaml" });
+    expect(status).toBe(0);
+    expect(outputs).toMatchObject({ verdict: "pass", strategy: "buildpacks", applications: "[]" });
+    expect(JSON.parse(outputs["explanation"] ?? "")).toMatchObject({
+      chosen: { strategy: "buildpacks", builder: "node", base: "golden-run" },
+      notTaken: ["Dockerfile: not used, the policy does not allow the strategy dockerfile"],
+    });
+    expect(log).toContain("chosen: buildpacks");
+    expect(readFileSync(join(directory, "summary"), "utf8")).toContain("chosen: buildpacks");
+  });
+
+  test("refuses what the policy forbids, with what is allowed, at the file", () => {
+    plant({ "app/Dockerfile": "FROM scratch\n" });
+    const { status, log, outputs } = runAction({ context: "app", policy: "policy.yaml" });
+    expect(status).toBe(1);
+    expect(outputs).toMatchObject({ verdict: "fail", strategy: "" });
+    expect(log).toMatch(
+      /^::error file=app\/Dockerfile,line=1::asks for the strategy dockerfile, which the policy does not allow/m,
+    );
+    expect(log).toContain("policy 'acme' allows: buildpacks");
+  });
+});
+
+const about = (language: string, reason: string) => ({ strategy: "buildpacks", language, reason });
+
+describe("goldenpath build --explain", () => {
+  test("needs no policy, no registry and no tags, and prints JSON", async () => {
+    plant({ "app/requirements.txt": "flask\n" });
+    const { code, out } = await runMain("build", join(directory, "app"), "--explain", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      found: ["requirements.txt (Python)"],
+      chosen: { strategy: "buildpacks", reason: expect.stringContaining("requirements.txt (Python)") },
+    });
+  });
+
+  test("exits with what a build would end with", async () => {
+    plant({ "app/Dockerfile": "FROM scratch\n", "torn/pom.xml": "<project>" });
+    const policy = ["--policy", join(directory, "policy.yaml")];
+    expect(await runMain("build", join(directory, "app"), "--explain", ...policy)).toMatchObject({ code: 1 });
+    const torn = await runMain("build", join(directory, "torn"), "--explain");
+    expect(torn).toMatchObject({ code: 2, err: expect.stringContaining("pom.xml:1:") });
+  });
+});

@@ -10,7 +10,8 @@ export const jibVersion = "3.4.6";
 
 /** An application that serves one page, with nothing but Java itself. */
 export const page = "hello from Java";
-const main = `package example;
+/** Serves one page, with nothing but Java itself; `text` is an expression of Java. */
+export const mainClass = (text = JSON.stringify(page)): string => `package example;
 import com.sun.net.httpserver.HttpServer;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -20,7 +21,7 @@ public class Main {
     int port = Integer.parseInt(System.getenv().getOrDefault("PORT", "8080"));
     HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
     server.createContext("/", exchange -> {
-      byte[] answer = "${page}".getBytes(StandardCharsets.UTF_8);
+      byte[] answer = (${text}).getBytes(StandardCharsets.UTF_8);
       exchange.sendResponseHeaders(200, answer.length);
       exchange.getResponseBody().write(answer);
       exchange.close();
@@ -54,6 +55,22 @@ export function renderPom({ plugins = "", properties = "", more = "" } = {}): st
 `;
 }
 
+/** A POM of one of several modules, which has a parent in the checkout. */
+export function renderModule({ artifactId = "", parent = "", plugins = "", more = "" }): string {
+  const properties =
+    "<properties><maven.compiler.source>17</maven.compiler.source><maven.compiler.target>17</maven.compiler.target><project.build.sourceEncoding>UTF-8</project.build.sourceEncoding></properties>";
+  const own =
+    parent === ""
+      ? `<groupId>example</groupId><version>1</version>${properties}`
+      : `<parent><groupId>example</groupId><artifactId>all</artifactId><version>1</version><relativePath>${parent}</relativePath></parent>`;
+  return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+${own}<artifactId>${artifactId}</artifactId>
+${more}
+<build><plugins>${plugins}</plugins></build>
+</project>
+`;
+}
+
 export const renderJib = (configuration = ""): string => `<plugin>
         <groupId>com.google.cloud.tools</groupId>
         <artifactId>jib-maven-plugin</artifactId>
@@ -63,7 +80,7 @@ export const renderJib = (configuration = ""): string => `<plugin>
 
 export const jibApplication = (pom: Parameters<typeof renderPom>[0] = {}): JavaFiles => ({
   "pom.xml": renderPom({ plugins: renderJib(), ...pom }),
-  "src/main/java/example/Main.java": main,
+  "src/main/java/example/Main.java": mainClass(),
   "src/main/resources/greeting.txt": "hello",
 });
 

@@ -19,6 +19,11 @@ export interface Source {
   project: Project;
 }
 
+/** What was seen of the application that is built: of all of it, or of its one module. */
+export function surveyOf({ survey, below }: Pick<Source, "survey" | "below">, module: string | undefined): Survey {
+  return below.find(({ path }) => path === module) ?? survey;
+}
+
 /** A place in the application's folder → the same from the checkout's root, by which it is shown in a change. */
 export function placeInCheckout(
   { directory }: Pick<Source, "directory">,

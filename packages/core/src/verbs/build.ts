@@ -277,7 +277,7 @@ function readOptions(given: Inputs, { env, ports }: Context): BuildOptions {
     secrets.set(id, { value });
   }
   const { module, file, target, "build-args": buildArgs, engine } = given;
-  return { module, file, target, buildArgs, secrets, engine };
+  return { module: module?.replace(/^(?:\.\/)+|\/+$/g, ""), file, target, buildArgs, secrets, engine };
 }
 
 async function writeSbom(text: string, digest: Digest, directory: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { renderCommand, requireBuildTool } from "./command.ts";
+import { nameTask, renderCommand, requireBuildTool } from "./command.ts";
 
 const find = (files: string[], engine = "auto") => requireBuildTool(files, engine, "jib");
 
@@ -49,6 +49,17 @@ describe("the command", () => {
       ...["sh", "./gradlew", "--no-daemon", "--console=plain"],
       ...["-Djib.from.image=tar:///a b/base.tar", "-Dx=$(id)", "jibBuildTar"],
     ]);
+  });
+
+  it("is about one module, and with it those that it needs", () => {
+    const maven = { name: "maven", wrapper: undefined } as const;
+    const flags = (module: { path: string; alone?: boolean }) =>
+      renderCommand(maven, { goals: ["package"], properties: {}, module }).filter((each) => !each.startsWith("-D"));
+    const always = ["mvn", "--batch-mode", "--no-transfer-progress", "--projects", "services/web"];
+    expect(flags({ path: "services/web" })).toEqual([...always, "--also-make", "package"]);
+    expect(flags({ path: "services/web", alone: true })).toEqual([...always, "package"]);
+    expect(nameTask("jibBuildTar", "services/web")).toBe(":services:web:jibBuildTar");
+    expect(nameTask("jibBuildTar", undefined)).toBe("jibBuildTar");
   });
 
   it("has what the caller sets, and not what it is by default", () => {

@@ -38,24 +38,33 @@ function describeTool(name: BuildTool["name"], files: readonly string[]): BuildT
 /** Settings by their names, as `-DNAME=VALUE`. */
 export type Properties = Readonly<Record<string, string>>;
 
-interface JavaCommand {
+export interface JavaCommand {
   /** Maven's goals and phases, or Gradle's tasks. */
   goals: readonly string[];
   properties: Properties;
+  /** Of Maven: the one module that it is about, with those that it needs built before it or, `alone`, not. */
+  module?: { path: string; alone?: boolean } | undefined;
 }
 
 /**
  * What Maven or Gradle is called with: no questions, no colours, no bars; and no tests, since an image is what is
  * wanted.
  */
-export function renderCommand(tool: BuildTool, { goals, properties }: JavaCommand): [string, ...string[]] {
+export function renderCommand(tool: BuildTool, { goals, properties, module }: JavaCommand): [string, ...string[]] {
   // A wrapper need not be executable in a checkout that Windows made.
   const program: [string, ...string[]] =
     tool.wrapper === undefined ? [programs[tool.name]] : ["sh", `./${tool.wrapper}`];
   const flags = tool.name === "maven" ? mavenFlags : gradleFlags;
   const settings = { ...(tool.name === "maven" ? mavenProperties : {}), ...properties };
   const given = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
-  return [...program, ...flags, ...given, ...goals];
+  const projects = module === undefined ? [] : ["--projects", module.path];
+  const others = module === undefined || module.alone === true ? [] : ["--also-make"];
+  return [...program, ...flags, ...projects, ...others, ...given, ...goals];
+}
+
+/** A task of Gradle in one of its projects, which are called by their folders unless the settings say otherwise. */
+export function nameTask(task: string, module: string | undefined): string {
+  return module === undefined ? task : `:${module.split("/").join(":")}:${task}`;
 }
 
 const mavenFlags = ["--batch-mode", "--no-transfer-progress"];

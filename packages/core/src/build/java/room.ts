@@ -9,7 +9,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { copySource, placeInCheckout } from "../source.ts";
 import type { BuildJob } from "../strategies/runner.ts";
 import { openWorkspace, type Workspace } from "../workspace.ts";
-import { type BuildTool, type Properties, renderCommand } from "./command.ts";
+import { type BuildTool, type JavaCommand, renderCommand } from "./command.ts";
 import { explainJavaFailure } from "./explain.ts";
 
 /** Secrets that a build by Maven or Gradle takes, each by the file that it becomes in the build's home. */
@@ -23,9 +23,7 @@ const keptLines = 400;
 /** A build may print a lot; a log of this size is something gone wrong. */
 const maxOutput = 256 * 1024 * 1024;
 
-export interface RoomCommand {
-  goals: readonly string[];
-  properties: Properties;
+export interface RoomCommand extends JavaCommand {
   /** Variables besides those that a build gets. */
   env?: Readonly<Record<string, string>>;
 }
@@ -102,7 +100,7 @@ async function runTool(
   workspace: Workspace,
   sandbox: Sandbox | undefined,
   tool: BuildTool,
-  { goals, properties, env = {} }: RoomCommand,
+  { env = {}, ...what }: RoomCommand,
 ): Promise<void> {
   const { source, context } = job;
   const lines: string[] = [];
@@ -120,9 +118,9 @@ async function runTool(
   };
   // A Java that the job's environment names and the room does not show would be in the way of the one that it does.
   const script = 'umask 022; [ -x "$JAVA_HOME/bin/java" ] || unset JAVA_HOME; exec "$@"';
-  const command = ["-c", script, "sh", ...renderCommand(tool, { goals, properties })];
+  const command = ["-c", script, "sh", ...renderCommand(tool, what)];
   const { dropsTo } = workspace;
-  const { exitCode } = await context.ports.group(`${tool.name} ${goals[0]}`, () =>
+  const { exitCode } = await context.ports.group(`${tool.name} ${what.goals[0]}`, () =>
     sandbox === undefined
       ? runProcess("/bin/sh", command, {
           ...options,

@@ -33,7 +33,7 @@ export const jib = {
   name: "jib",
   builderSchema,
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/jib/v1",
-  takes: ["env", "secrets"],
+  takes: ["env", "module", "secrets"],
   engines: ["maven", "gradle"],
   evidence: "plugin",
   detect: (survey) => describePlugin(survey, jibPlugin),

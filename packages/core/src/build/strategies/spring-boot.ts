@@ -35,7 +35,7 @@ export const springBoot = {
   name: "spring-boot",
   builderSchema,
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/spring-boot/v1",
-  takes: ["env", "secrets"],
+  takes: ["env", "module", "secrets"],
   engines: ["maven", "gradle"],
   evidence: "plugin",
   hasDaemon: true,

@@ -5,12 +5,12 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { selectPlatform } from "../../images.ts";
-import { type BuildTool, type Properties, requireBuildTool } from "../../java/command.ts";
+import { type BuildTool, nameTask, type Properties, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { pushBuiltLayout } from "../../layouts/push-built.ts";
 import { invalidImage, openStorage } from "../../layouts/storage.ts";
 import { writeDockerArchive } from "../../layouts/write-docker-archive.ts";
-import { placeInCheckout } from "../../source.ts";
+import { placeInCheckout, surveyOf } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
 import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
@@ -36,8 +36,8 @@ export const jibRunner: StrategyRunner<JibPlan> = {
  * What the application's build says and the command line does not beat, found before anything runs; what it does beat
  * is said.
  */
-function requireUsable({ plan, source, context }: Job, tool: BuildTool): void {
-  const { survey } = source;
+function requireUsable({ plan, source, options, context }: Job, tool: BuildTool): void {
+  const survey = surveyOf(source, options.module);
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
   if (describePlugin(survey, jibPlugin).length === 0 && !mayComeFromElsewhere(survey, tool)) {
     const isForced = tool.name === "maven" && plan.jibPlugin !== undefined;
@@ -93,8 +93,16 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
     digest: join(workspace.handover, "image.digest"),
   };
   await writeDockerArchive(client, runImage, image, files.base, context);
-  const properties = renderJibProperties(files, formatPlatform(platform));
-  await room.run(tool, { goals: renderJibGoals(tool, plan.jibPlugin), properties });
+  const { module } = job.options;
+  await room.run(tool, {
+    goals: renderJibGoals(tool, plan.jibPlugin ?? findOwnVersion(job), module),
+    properties: {
+      ...renderJibProperties(files, formatPlatform(platform)),
+      // The plugin's own word for which module is meant, since its goal runs in each that is built.
+      ...(module === undefined ? {} : { "jib.containerize": module }),
+    },
+    module: module === undefined || tool.name === "gradle" ? undefined : { path: module },
+  });
   const digest = await pushBuiltLayout(files.image, {
     ...{ repository: plan.repository, tags: plan.tags, client, context },
     base: { repository: runImage, image },
@@ -103,9 +111,18 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
   return { digest, tools: [], notes: [...room.notes, `on the base ${formatReference(runImage)}, by its layers`] };
 }
 
+/**
+ * The version in the POM of the application. Maven looks for one in the POM at the top alone, and where that has none
+ * takes the newest that there is.
+ */
+function findOwnVersion({ source, options }: Job): string | undefined {
+  const versions = listMavenPlugins(surveyOf(source, options.module).maven, jibPlugin).map(({ version }) => version);
+  return versions.find((version) => version !== undefined && /^\d[\w.-]*$/.test(version));
+}
+
 /** `package`, since the plugin may be told to take the packaged application, and modules need each other's. */
-function renderJibGoals({ name }: BuildTool, plugin: string | undefined): string[] {
-  if (name === "gradle") return ["jibBuildTar"];
+function renderJibGoals({ name }: BuildTool, plugin: string | undefined, module: string | undefined): string[] {
+  if (name === "gradle") return [nameTask("jibBuildTar", module)];
   return ["package", `com.google.cloud.tools:jib-maven-plugin:${plugin === undefined ? "" : `${plugin}:`}buildTar`];
 }
 

@@ -29,7 +29,7 @@ function build(configuration: readonly XmlElement[], files = ["pom.xml"], engine
   };
   const job = {
     plan: { springBootBuilder: builder, runImage: { base: "golden", reference: runImage } },
-    ...{ runImage, source: { directory: "/c/shop", survey: { ...withFiles(files), maven } } },
+    ...{ runImage, source: { directory: "/c/shop", survey: { ...withFiles(files), maven }, below: [] } },
     options: { ...noOptions, engine },
     context: {
       env: { DOCKER_HOST: "unix:///nowhere/docker.sock" },

@@ -7,11 +7,11 @@ import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { type DockerDaemon, findDaemon } from "../../docker/daemon.ts";
 import { selectPlatform } from "../../images.ts";
-import { type BuildTool, requireBuildTool } from "../../java/command.ts";
+import { type BuildTool, nameTask, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, type RoomCommand, withJavaRoom } from "../../java/room.ts";
 import { pushDockerArchive } from "../../layouts/push-built.ts";
 import { layoutLimits } from "../../layouts/storage.ts";
-import { placeInCheckout } from "../../source.ts";
+import { placeInCheckout, surveyOf } from "../../source.ts";
 import { fetchBuildSboms, mergeSboms } from "../buildpacks/sbom.ts";
 import { findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
@@ -41,9 +41,9 @@ export const springBootRunner: StrategyRunner<SpringBootPlan> = {
  * configuration has none), so it is found before anything runs. What can't be found, in a parent that is elsewhere or
  * in a script of Gradle, shows in the result.
  */
-function requireUnset({ plan, runImage, source, context }: Job): void {
+function requireUnset({ plan, runImage, source, options, context }: Job): void {
   const inCheckout = placeInCheckout(source, context);
-  const plugins = listMavenPlugins(source.survey.maven, springBootPlugin);
+  const plugins = listMavenPlugins(surveyOf(source, options.module).maven, springBootPlugin);
   const allowed: Readonly<Record<string, readonly string[]>> = {
     builder: [formatReference(plan.springBootBuilder)],
     runImage: runImage === undefined ? [] : [formatReference(runImage)],
@@ -88,10 +88,13 @@ async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: 
   const relay = await daemon.openRelay(socket);
   try {
     await daemon.remove(name);
-    await room.run(tool, {
-      ...renderBuildImage(tool, { name, builder: formatReference(builder), runImage: formatReference(runImage) }),
-      env: { DOCKER_HOST: `unix://${socket}` },
-    });
+    const { module } = job.options;
+    const images = { name, builder: formatReference(builder), runImage: formatReference(runImage) };
+    // The plugin's goal would run in each module that is built: those that this one needs are built apart.
+    if (module !== undefined && tool.name === "maven")
+      await room.run(tool, { goals: ["install"], properties: {}, module: { path: module } });
+    const command = renderBuildImage(tool, images, module);
+    await room.run(tool, { ...command, env: { DOCKER_HOST: `unix://${socket}` } });
     const archive = join(work, "image.tar");
     await saveImage(daemon, name, archive);
     const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
@@ -122,14 +125,16 @@ async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: 
 function renderBuildImage(
   tool: BuildTool,
   { name, builder, runImage }: { name: string; builder: string; runImage: string },
+  module: string | undefined,
 ): RoomCommand {
   if (tool.name === "gradle") {
     const options = { imageName: name, builder, runImage, pullPolicy: "NEVER" };
     const given = Object.entries(options).map(([option, value]) => `--${option}=${value}`);
-    return { goals: ["bootBuildImage", ...given], properties: {} };
+    return { goals: [nameTask("bootBuildImage", module), ...given], properties: {} };
   }
   return {
     goals: ["org.springframework.boot:spring-boot-maven-plugin:build-image"],
+    module: module === undefined ? undefined : { path: module, alone: true },
     properties: {
       "spring-boot.build-image.imageName": name,
       "spring-boot.build-image.builder": builder,

@@ -46,6 +46,25 @@ describe("what is refused", () => {
     });
   });
 
+  it("is a build that has a Docker daemon, where the policy wants builds kept apart; beside the twin that goes without", () => {
+    const spring = {
+      ...{ kind: "spring-boot" as const, name: "spring", image: "r.test/builder", digests: [fakeDigest("5")] },
+      runImage: "golden-run",
+    };
+    const allow = (environments: Policy["build"]["environments"]): Policy => ({
+      ...policy,
+      build: { ...policy.build, strategies: ["spring-boot"], environments, builders: [spring] },
+    });
+    const asked = { application: { ...application, strategy: "spring-boot" as const } };
+    expect(refusal(asked, allow(["host", "container"]))).toMatchObject({
+      ...{ type: "policy", code: "build-environment-not-allowed", rule: "build.environment" },
+      message: expect.stringContaining("this machine's Docker daemon"),
+    });
+    expect(planBuild(allow(["host-unisolated"]), { ...request, ...asked })).toMatchObject({
+      springBootBuilder: { digest: fakeDigest("5") },
+    });
+  });
+
   describe("of builder images", () => {
     const image = { name: "node", image: "r.test/builder", digests: [fakeDigest("5")], runImage: "golden-run" };
     const withBuilder = (environments: Policy["build"]["environments"], until?: string): Policy => ({

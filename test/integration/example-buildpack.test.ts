@@ -120,7 +120,7 @@ describe("the Node.js buildpack", () => {
   });
 
   it.each([
-    ["of an old format", '{"lockfileVersion":1,"dependencies":{}}', "before version 2"],
+    ["that lists nothing", '{"lockfileVersion":1}', "lists no packages"],
     ["cut in half", '{"lockfileVersion":3,"pack', "can't be read"],
   ])("does not take a lock file %s", (name, content, message) => {
     const app = application(`lock ${name}`, (directory) =>

@@ -97,6 +97,7 @@ export function runBuildpack(
   program: "detect" | "build",
   app: Application,
   buildpack = exampleBuildpack,
+  variables: Readonly<Record<string, string>> = {},
 ): { status: number | null; stdout: string; stderr: string } {
   const kept = Object.entries(process.env).filter(([name]) =>
     /^(?:PATH|HOME|NODE_EXTRA_CA_CERTS|npm_config_.*|(?:https?|no)_proxy)$/i.test(name),
@@ -106,6 +107,7 @@ export function runBuildpack(
     encoding: "utf8",
     env: {
       ...Object.fromEntries(kept),
+      ...variables,
       CNB_BUILDPACK_DIR: buildpack,
       CNB_LAYERS_DIR: app.layers,
       CNB_TARGET_OS: "linux",

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { attestVerb } from "@goldenpath/core/verbs/attest";
 import { buildVerb } from "@goldenpath/core/verbs/build";
@@ -75,7 +75,7 @@ export async function openLanguageWorld(builders: Builders, programs: Programs):
     docker,
     build: async (folder, language, env = {}) => {
       const log: string[] = [];
-      const name = folder.split("/").at(-1) ?? "";
+      const name = basename(folder).replace(/[^a-z0-9._-]/g, "-");
       const inputs = {
         context: folder,
         builder: language ?? "all",

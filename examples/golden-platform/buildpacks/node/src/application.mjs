@@ -33,12 +33,9 @@ export function readApplication(directory) {
   }
   if (chosen.manager !== "npm") return { manifest, ...chosen };
   const lock = readJson(directory, chosen.file, write.npm);
-  if (typeof lock.packages !== "object" || lock.packages === null) {
-    throw new ApplicationError(
-      `${chosen.file} is of a format before version 2. Run \`npm install --package-lock-only\` with npm 7 or later and commit the file.`,
-    );
-  }
-  checkSources(lock, chosen.file);
+  if (typeof lock.packages === "object" && lock.packages !== null) checkSources(lock, chosen.file);
+  else if (typeof lock.dependencies === "object" && lock.dependencies !== null) checkOldSources(lock, chosen.file);
+  else throw new ApplicationError(`${chosen.file} lists no packages. ${write.npm}`);
   return { manifest, ...chosen, lock };
 }
 
@@ -68,12 +65,23 @@ function checkSources({ packages }, file) {
         continue;
       throw new ApplicationError(`${file} has ${path} from another folder, which is not in the application.`);
     }
-    if (typeof entry.integrity !== "string") {
-      throw new ApplicationError(
-        `${file} has no integrity for ${path}, so what is downloaded could not be checked. Depend on a registry's release of it, and write the lock file anew.`,
-      );
-    }
+    if (typeof entry.integrity !== "string") throw lacksIntegrity(path, file);
   }
+}
+
+/** The same for the format of npm 6 and earlier: packages below those that brought them. */
+function checkOldSources({ dependencies }, file, above = "") {
+  for (const [name, entry] of Object.entries(dependencies ?? {})) {
+    const path = `${above}node_modules/${name}`;
+    if (typeof entry.integrity !== "string" && entry.bundled !== true) throw lacksIntegrity(path, file);
+    checkOldSources(entry, file, `${path}/`);
+  }
+}
+
+function lacksIntegrity(path, file) {
+  return new ApplicationError(
+    `${file} has no integrity for ${path}, so what is downloaded could not be checked. Depend on a registry's release of it, and write the lock file anew.`,
+  );
 }
 
 function readJson(directory, name, advice) {

@@ -34,7 +34,7 @@ export function build(place) {
     const programs = [];
     const scripts = chooseScripts(application.manifest, env);
     const isSimple =
-      scripts.length === 0 && application.lock !== undefined && !hasWorkspaces(application.lock) && !isSite;
+      scripts.length === 0 && application.lock?.packages !== undefined && !hasWorkspaces(application.lock) && !isSite;
     if (!isSite) {
       const key = keyOf(version, runtime.version, target.integrity);
       contributeLayer(place, "node", key, `Node.js ${runtime.version}`, (layer) =>
@@ -44,10 +44,7 @@ export function build(place) {
     }
     if (isSimple) programs.push(installModules(place, application, target, env));
     else {
-      const pins = Object.fromEntries(
-        ["yarn", "yarn-berry", "pnpm"].map((name) => [name, readTable(descriptor, `metadata.${name}`)]),
-      );
-      programs.push(buildInPlace(place, application, { scripts, pins, isSite }, env));
+      programs.push(buildInPlace(place, application, { scripts, descriptor, isSite }, env));
     }
     if (isSite) writeFileSync(join(layers, "launch.toml"), "");
     else writeProcesses(place, found, { folders: programs, names: ["node"] });

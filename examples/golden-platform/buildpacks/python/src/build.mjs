@@ -37,6 +37,15 @@ export function build(place) {
       const command = [join(folder, "bin/python"), join(wheels, pip, "pip"), "install", "--no-compile", ...args];
       run(command, { directory, env: venv, failure: `${steps.what} could not be installed.` });
     }
+    if (needsSetuptools(folder)) {
+      place.say("Adding setuptools, which a package uses without saying so");
+      const command = [join(folder, "bin/python"), join(wheels, pip, "pip"), "install", "--no-compile", "--no-index"];
+      run([...command, "--find-links", wheels, "setuptools<82"], {
+        directory,
+        env: venv,
+        failure: "setuptools could not be installed.",
+      });
+    }
     for (const name of readdirSync(join(folder, "bin")))
       if (/^[Aa]ctivate/.test(name)) rmSync(join(folder, "bin", name));
     setVariable(folder, "PYTHONUNBUFFERED", "1");
@@ -91,6 +100,17 @@ function chooseInstallation(place, python, env) {
     "Nothing says what the application needs (no requirements.txt, lock file or pyproject.toml): nothing is installed",
   );
   return { what: "nothing", install: [] };
+}
+
+/** Before Python 3.12 each virtual environment had it, and packages of that time import it. Since 82 it is no part of setuptools. */
+function needsSetuptools(folder) {
+  const library = join(folder, "lib");
+  const packages = join(library, readdirSync(library).find((name) => name.startsWith("python")) ?? "", "site-packages");
+  if (existsSync(join(packages, "pkg_resources"))) return false;
+  return readdirSync(packages, { recursive: true, encoding: "utf8" }).some(
+    (path) =>
+      path.endsWith(".py") && /^\s*(?:import|from) pkg_resources\b/m.test(readFileSync(join(packages, path), "utf8")),
+  );
 }
 
 /** A project that is installed besides what it needs: one that says how it is built. */

@@ -14,14 +14,15 @@ export function withFiles(files: readonly string[]): Survey {
 /** Files by their path: what is in them, or where a link leads to. */
 export type Shape = Readonly<Record<string, string | { link: string } | { bytes: Uint8Array }>>;
 
-/** A policy's word on building: `buildpacks`, `jib` and `dockerfile`, each with a builder, unless it says otherwise. */
+/** A policy's word on building: `buildpacks`, `spring-boot`, `jib` and `dockerfile`, each with a builder, unless it says otherwise. */
 export function rulesWith(build: Partial<BuildRules["build"]> = {}): BuildRules {
   return {
     name: "acme",
     build: {
-      strategies: ["buildpacks", "jib", "dockerfile"],
+      strategies: ["buildpacks", "spring-boot", "jib", "dockerfile"],
       builders: [
         { name: "packs", runImage: "golden" },
+        { kind: "spring-boot", name: "boot", runImage: "golden" },
         { kind: "jib", name: "jib", runImage: "golden" },
         { kind: "dockerfile", name: "files" },
       ],

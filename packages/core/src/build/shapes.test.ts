@@ -17,6 +17,8 @@ const pom = (inner: string, packaging = "jar"): string =>
 const jib = (inner = ""): string =>
   `<plugin><groupId>com.google.cloud.tools</groupId><artifactId>jib-maven-plugin</artifactId>${inner}</plugin>`;
 const build = (plugins: string): string => `<build><plugins>${plugins}</plugins></build>`;
+const springBoot =
+  "<plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin>";
 const jibId = "com.google.cloud.tools.jib";
 
 /** Of one application each; nothing in them is ambiguous to whoever knows the ecosystem. */
@@ -176,6 +178,35 @@ const several: [string, Shape, Said][] = [
     "jib whose version is a property",
     { "pom.xml": pom(`<properties><v>3.4.6</v></properties>${build(jib(`<version>${"$"}{v}</version>`))}`) },
     { strategy: "jib", reason: "3.4.6" },
+  ],
+  [
+    "Spring Boot in a POM, beside a Dockerfile",
+    { "pom.xml": pom(build(springBoot)), Dockerfile: "" },
+    { strategy: "spring-boot", reason: "pom.xml", builder: "boot" },
+  ],
+  [
+    "Spring Boot and jib, of which the policy has the first",
+    { "pom.xml": pom(build(springBoot + jib())) },
+    { strategy: "spring-boot", reason: "pom.xml", builder: "boot" },
+  ],
+  [
+    "Spring Boot that comes from a parent in the checkout",
+    {
+      "pom.xml": pom(
+        "<parent><groupId>acme</groupId><artifactId>all</artifactId><version>1</version><relativePath>parent</relativePath></parent>",
+      ),
+      "parent/pom.xml": `<project><groupId>acme</groupId><artifactId>all</artifactId><version>1</version><packaging>pom</packaging>${build(springBoot)}</project>`,
+    },
+    { strategy: "spring-boot", reason: "pom.xml", builder: "boot" },
+  ],
+  [
+    "Spring Boot by a version catalogue, in Groovy",
+    {
+      "build.gradle": "plugins {\n  alias libs.plugins.spring.boot\n}",
+      "settings.gradle": "",
+      "gradle/libs.versions.toml": '[plugins]\nspring_boot = "org.springframework.boot:3.5.0"',
+    },
+    { strategy: "spring-boot", reason: "3.5.0", builder: "boot" },
   ],
   [
     "jib that is only managed",

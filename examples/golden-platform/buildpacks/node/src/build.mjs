@@ -53,9 +53,13 @@ export function build(place) {
   }
 }
 
-/** BP_NODE_RUN_SCRIPTS, separated by commas; else `build`, where there is one. */
+/**
+ * BP_NODE_RUN_SCRIPTS, separated by commas; else the application's own `postinstall`, which is not run with those of its
+ * packages, and `build`, where they are.
+ */
 function chooseScripts({ scripts = {} }, env) {
-  if (env.BP_NODE_RUN_SCRIPTS === undefined) return scripts.build === undefined ? [] : ["build"];
+  if (env.BP_NODE_RUN_SCRIPTS === undefined)
+    return ["postinstall", "build"].filter((name) => scripts[name] !== undefined);
   const named = env.BP_NODE_RUN_SCRIPTS.split(",")
     .map((name) => name.trim())
     .filter((name) => name !== "");

@@ -35,7 +35,7 @@ describe("sign ends in an error, and attaches nothing", () => {
     [
       "with a signer that it does not know",
       "input-invalid",
-      async (image) => ({ signer: "keyless", results: await writeResult(resultOf("scan", image, "pass")) }),
+      async (image) => ({ signer: "notary", results: await writeResult(resultOf("scan", image, "pass")) }),
     ],
     [
       "with a key that is not there",

@@ -2,7 +2,7 @@
 // the field's own stand-ins for a certificate log, a transparency log and a timestamp authority. What the real ones do
 // is in real-sigstore.ts.
 import "reflect-metadata";
-import { createHash, generateKeyPairSync, sign as signBytes, webcrypto } from "node:crypto";
+import { createHash, generateKeyPairSync, KeyObject, sign as signBytes, webcrypto } from "node:crypto";
 import { intotoPayloadType } from "@goldenpath/core/signing/predicates";
 import { sealBundle } from "@goldenpath/core/signing/seal-bundle";
 import { encodeStatement } from "@goldenpath/core/signing/statement";
@@ -121,6 +121,19 @@ async function makeAuthority(): Promise<Authority> {
     ],
   });
   return { certificate, keys };
+}
+
+/** An authority of this kind for Fulcio, in PEM; its key is encrypted. */
+export async function exportAuthority(): Promise<{ certificate: string; privateKey: string; passphrase: string }> {
+  const { certificate, keys } = await makeAuthority();
+  const passphrase = "correct horse battery";
+  const privateKey = KeyObject.from(keys.privateKey).export({
+    format: "pem",
+    type: "pkcs8",
+    cipher: "aes-256-cbc",
+    passphrase,
+  });
+  return { certificate: `${certificate.toString("pem")}\n`, privateKey: privateKey.toString(), passphrase };
 }
 
 /** What a key may be for. */

@@ -178,8 +178,10 @@ export function execute(
   verb: Verb,
   raw: Record<string, string>,
   run: Partial<typeof workflowRun> = workflowRun,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<Execution> {
   const env = {
+    ...variables,
     PATH: [...Object.values(tools).map((path) => dirname(path)), process.env["PATH"]].join(delimiter),
     HOME: join(root, "home"),
   };

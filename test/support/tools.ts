@@ -143,6 +143,59 @@ export const testTools: readonly LockedTool[] = [
     versionCommand: { args: ["version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)" },
   },
   {
+    // A Sigstore's services: certificates, the transparency log, the certificate log, timestamps.
+    name: "fulcio",
+    version: "1.8.8",
+    module: {
+      path: "github.com/sigstore/fulcio",
+      version: "v1.8.8",
+      sum: "h1:AtVoVQ4R7YaP6RHIH9puHyB398CHS/9WYc6d+gKf5Y0=",
+    },
+    toolchain,
+    package: ".",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "95b5868217503374c2de3f72a51f74c5b43351373d498073baaf9a1d240e59d6" },
+  },
+  {
+    name: "rekor-server",
+    version: "2.2.0",
+    module: {
+      path: "github.com/sigstore/rekor-tiles/v2",
+      version: "v2.2.0",
+      sum: "h1:QwJNwxT+k5A3id+Hrg+8vYcNsTaB0Sj51xjfW2rKyAs=",
+    },
+    toolchain,
+    package: "./cmd/rekor-server/posix",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "03fae009d934b5946e6a27be124b3ac583c8bc05ba2fc3bd816f451e815e2723" },
+  },
+  {
+    name: "tesseract",
+    version: "0.1.1",
+    module: {
+      path: "github.com/transparency-dev/tesseract",
+      version: "v0.1.1",
+      sum: "h1:KMyqb5/43noPwaBIuFxaWOnhtx360JRb1nEPqUVn1KQ=",
+    },
+    toolchain,
+    package: "./cmd/tesseract/posix",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "0f8a37f2bdc0388f139be4fadf05b4677f28d6ff1bcc6242c325fbddc6b4ba04" },
+  },
+  {
+    name: "timestamp-server",
+    version: "2.0.2",
+    module: {
+      path: "github.com/sigstore/timestamp-authority/v2",
+      version: "v2.0.2",
+      sum: "h1:WavlEeLh6HKt+osbmsHDg6/FaM/8Pz9iVUMh9pAsl/o=",
+    },
+    toolchain,
+    package: "./cmd/timestamp-server",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "c58fdce156479e8e154e9cedb57c0ae50d5322503b1ad36d60d4dbb11689a760" },
+  },
+  {
     // The distribution specification's own suite. It is never tagged, and says no version of itself.
     name: "oci-conformance",
     version: "0.0.0-20260831232431-97274622c111",

@@ -16,6 +16,7 @@ import type { Violation } from "../result.ts";
 import { isSameMaterial } from "../signing/material.ts";
 import { materialOf, schemeOf } from "../signing/schemes/find.ts";
 import type { Signer } from "../signing/types.ts";
+import { describeWorkflow } from "../signing/workflow-identity.ts";
 import { executePromotion, type PromotionOutcome, type PromotionRequest } from "./execute-promotion.ts";
 import type { PromotionPlan } from "./facts.ts";
 import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
@@ -156,6 +157,15 @@ export function assertPromoter(signer: Signer, environment: PolicyEnvironment, p
   )
     return;
   const field = wanted === undefined ? "publicKey" : schemeOf(wanted).identify(wanted).field;
+  if (signer.material.kind === "workflow-run") {
+    throw new UserError(
+      `this job is not '${environment.promoter}', who signs promotions in policy '${policy.policy.name}': it is ${describeWorkflow(signer.material.identity)}`,
+      {
+        code: "key-not-promoter",
+        wayOut: `Promote in the workflow that the policy has as signers.${environment.promoter}.${field}.`,
+      },
+    );
+  }
   throw new UserError(
     `input 'key' is not the key of '${environment.promoter}', who signs promotions in policy '${policy.policy.name}'`,
     {

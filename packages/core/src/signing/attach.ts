@@ -123,7 +123,9 @@ async function findExisting(
   statement: Statement,
   signer: Signer,
 ): Promise<Existing | undefined> {
-  const trusted = new Map([[signer.kind, schemeOf(signer).trust([{ name: signer.kind, material: signer.material }])]]);
+  const trusted = new Map([
+    [signer.kind, schemeOf(signer).trust([{ name: signer.kind, material: signer.trusted ?? signer.material }])],
+  ]);
   const payload = encodeStatement(statement);
   const source = { client: rememberReads(client), repository: target.repository };
   const listed = await client.listReferrers(target.repository, target.image.digest);

@@ -71,6 +71,8 @@ export interface Signer {
   kind: string;
   /** What the policy knows it by. */
   material: SignerMaterial;
+  /** By what its evidence is told that is there already, where that is not its material: the policy's signer. */
+  trusted?: SignerMaterial;
   /**
    * Signs a statement. `existing`: the same statement, signed by the same signer, which is taken instead of a signature
    * that would differ.

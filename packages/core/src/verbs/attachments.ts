@@ -72,7 +72,7 @@ export async function withSigning(
 ): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await openPolicy(given, context, stage);
-  const signer = await openSigner(given, context);
+  const signer = await openSigner(given, context, policy);
   return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`signing ${formatRepository(image.reference)}@${image.reference.digest}`);
     const attested: Attested[] = [];

@@ -85,7 +85,7 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
   const jobs = planJobs({ ...given, tags: tags.names });
   const policy = await openPolicy(given, context, "promote");
   const environment = findEnvironment(policy, given.environment);
-  const signer = await loadPromoter(given, context);
+  const signer = await loadPromoter(given, context, policy);
   if (signer !== undefined) assertPromoter(signer, environment, policy);
   const policySigner =
     given["policy-signer"] === undefined ? undefined : await readPolicySigner(given["policy-signer"], context);
@@ -187,7 +187,7 @@ function describeLeftBehind(leftBehind: readonly LeftBehind[]): string[] {
   return leftBehind.length > maxNotes ? [...notes, `left behind: ${leftBehind.length - maxNotes} more`] : notes;
 }
 
-async function loadPromoter(given: Inputs, context: Context): Promise<Signer | undefined> {
+async function loadPromoter(given: Inputs, context: Context, policy: LoadedPolicy): Promise<Signer | undefined> {
   if (given["dry-run"]) return undefined;
   const [name] = listMissingInputs(given);
   if (name !== undefined) {
@@ -196,7 +196,7 @@ async function loadPromoter(given: Inputs, context: Context): Promise<Signer | u
       wayOut: "Give the promoter's private key, or set dry-run to see what a promotion would do.",
     });
   }
-  return openSigner(given, context);
+  return openSigner(given, context, policy);
 }
 
 function renderPromoted(plan: PromotionPlan, promoted: string, isDryRun: boolean): string {

@@ -1,4 +1,5 @@
 import type { Context } from "@goldenpath/foundation/ports";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import type { SchemeOpener, SigningInputs } from "../signing/schemes/opener.ts";
 import { openers } from "../signing/schemes/openers.ts";
 import type { Signer } from "../signing/types.ts";
@@ -27,7 +28,11 @@ export function listMissingInputs(given: SignerInputs): (keyof SigningInputs)[] 
 }
 
 /** @throws UserError as the scheme's opener */
-export function openSigner(given: SignerInputs & { signer: SchemeName }, context: Context): Promise<Signer> {
+export function openSigner(
+  given: SignerInputs & { signer: SchemeName },
+  context: Context,
+  { policy }: Pick<LoadedPolicy, "policy">,
+): Promise<Signer> {
   const opener: SchemeOpener = openers[given.signer];
-  return opener.open({ key: given.key, "key-passphrase": given["key-passphrase"] }, context);
+  return opener.open({ key: given.key, "key-passphrase": given["key-passphrase"] }, context, policy);
 }

@@ -1,5 +1,9 @@
 import type { Context } from "@goldenpath/foundation/ports";
+import type { Policy } from "../../policy/schema.ts";
 import type { Signer } from "../types.ts";
+
+/** What a policy says of those who sign. */
+export type SigningPolicy = Pick<Policy, "signers">;
 
 /** What a verb that signs was given to sign with, by the inputs' names. */
 export interface SigningInputs {
@@ -16,5 +20,5 @@ export interface SchemeOpener {
    * from here on.
    * @throws UserError what is wrong with them
    */
-  open(inputs: SigningInputs, context: Context): Promise<Signer>;
+  open(inputs: SigningInputs, context: Context, policy: SigningPolicy): Promise<Signer>;
 }

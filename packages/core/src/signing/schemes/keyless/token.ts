@@ -1,0 +1,137 @@
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { createProxyAgent } from "@goldenpath/registry-client/proxy";
+import { retryDelay } from "@goldenpath/registry-client/retry";
+import { sleepFor } from "@goldenpath/registry-client/stop";
+import { request } from "undici";
+import { z } from "zod";
+import type { WorkflowIdentity } from "../../workflow-identity.ts";
+
+type Surroundings = Pick<Context, "env" | "ports" | "signal">;
+
+/** Who the job is, in the words of whoever gave it the token. */
+export interface JobToken {
+  text: string;
+  identity: WorkflowIdentity;
+  /** Whether everybody may know the repository's name. */
+  isPublic: boolean;
+  expires: Date;
+}
+
+const audience = "sigstore";
+const attempts = 3;
+const timeout = 30_000;
+
+/** https://docs.github.com/en/actions/reference/security/oidc */
+const claimsSchema = z.object({
+  iss: z.string(),
+  sub: z.string().min(1),
+  exp: z.number(),
+  job_workflow_ref: z.string(),
+  job_workflow_sha: z.string(),
+  runner_environment: z.string(),
+  repository: z.string(),
+  repository_owner_id: z.string(),
+  repository_visibility: z.string(),
+  ref: z.string(),
+  environment: z.string().optional(),
+});
+
+/**
+ * The job's own token: from GitHub, in a job that may have one, elsewhere from `SIGSTORE_ID_TOKEN`. It is masked, and
+ * goes to nobody but the authority that makes a certificate of it. What is in it is not verified here: that is for the
+ * authority to do, and then for whoever verifies.
+ * @throws UserError `id-token-missing`, `id-token-invalid`; InfrastructureError `id-token-unavailable`
+ */
+export async function fetchJobToken(surroundings: Surroundings): Promise<JobToken> {
+  const { env, ports } = surroundings;
+  const url = env["ACTIONS_ID_TOKEN_REQUEST_URL"];
+  const secret = env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
+  const given = env["SIGSTORE_ID_TOKEN"];
+  if (url && secret) return readToken(await askGithub(url, secret, surroundings), surroundings);
+  if (!given) {
+    throw new UserError("there is no identity to sign with: this job can get no token", {
+      code: "id-token-missing",
+      wayOut: "Give the job `permissions: id-token: write`; outside of GitHub, put a token in SIGSTORE_ID_TOKEN.",
+    });
+  }
+  ports.mask(given);
+  return readToken(given, surroundings);
+}
+
+async function askGithub(text: string, secret: string, { env, ports, signal }: Surroundings): Promise<string> {
+  ports.mask(secret);
+  const url = new URL(text);
+  url.searchParams.set("audience", audience);
+  const dispatcher = createProxyAgent(
+    { env, ports },
+    { connect: { timeout }, headersTimeout: timeout, bodyTimeout: timeout },
+  );
+  const headers = { accept: "application/json", authorization: `Bearer ${secret}` };
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const response = await request(url, { headers, dispatcher, signal });
+        const body = parseJson(await response.body.text());
+        const token = z.object({ value: z.string().min(1) }).safeParse(body);
+        if (response.statusCode === 200 && token.success) {
+          ports.mask(token.data.value);
+          return token.data.value;
+        }
+        if (attempt === attempts) throw unavailable(url, `answered ${response.statusCode}`);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof InfrastructureError) throw error;
+        if (attempt === attempts) throw unavailable(url, "can't be asked", error);
+      }
+      await sleepFor(retryDelay(attempt, undefined, Math.random()), signal);
+    }
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+function unavailable({ host }: URL, what: string, cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`this job gets no token: ${host} ${what}`, {
+    code: "id-token-unavailable",
+    attempts,
+    cause,
+    wayOut: "Run the job again.",
+  });
+}
+
+/** Never says what is in the token: it is a secret until it is over. */
+function readToken(text: string, { env }: Surroundings): JobToken {
+  const invalid = (why: string): UserError =>
+    new UserError(`the job's token can't be used: ${why}`, {
+      code: "id-token-invalid",
+      wayOut: "Sign in a job of GitHub Actions, or with a token of another issuer that has the same claims.",
+    });
+  let json: unknown;
+  try {
+    json = parseJson(Buffer.from(text.split(".")[1] ?? "", "base64url").toString("utf8"));
+  } catch {
+    throw invalid("it is no JSON Web Token");
+  }
+  const parsed = claimsSchema.safeParse(json);
+  if (!parsed.success)
+    throw invalid(`it does not say ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
+  const claims = parsed.data;
+  const server = env["GITHUB_SERVER_URL"] || "https://github.com";
+  return {
+    text,
+    identity: {
+      issuer: claims.iss,
+      buildSignerUri: `${server}/${claims.job_workflow_ref}`,
+      buildSignerDigest: claims.job_workflow_sha,
+      runnerEnvironment: claims.runner_environment,
+      sourceRepository: `${server}/${claims.repository}`,
+      sourceOwnerId: claims.repository_owner_id,
+      sourceRef: claims.ref,
+      ...(claims.environment === undefined ? {} : { environment: claims.environment }),
+    },
+    isPublic: claims.repository_visibility === "public",
+    expires: new Date(claims.exp * 1000),
+  };
+}

@@ -1,0 +1,237 @@
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
+import type { Policy } from "@goldenpath/core/policy/schema";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import type { Execution } from "@goldenpath/core/verbs/execute";
+import { signVerb } from "@goldenpath/core/verbs/sign";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { verifyVerb } from "@goldenpath/core/verbs/verify";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { JobClaims } from "../support/github-issuer.ts";
+import { type RealSigstore, sigstoreTools, startSigstore } from "../support/real-sigstore.ts";
+import {
+  type Built,
+  client,
+  execute,
+  newImage,
+  policyBytes,
+  resultOf,
+  root,
+  rulesOf,
+  server,
+  useSigningPath,
+  writeResult,
+} from "../support/signing-path.ts";
+import { useTools } from "../support/tools.ts";
+
+// Signatures without keys, by the field's own services: what our verbs sign, cosign verifies, and the other way round.
+
+const run = promisify(execFile);
+const tools = useTools(...sigstoreTools);
+useSigningPath();
+
+let sigstore: RealSigstore;
+let policy: Policy;
+/** Services that are whole, and the policy that trusts them. */
+async function openSigstore(): Promise<void> {
+  await sigstore?.close();
+  sigstore = await startSigstore(tools);
+  await writeFile(join(root, "keyless.yaml"), keylessPolicy());
+  await writeFile(join(root, "no-names.yaml"), keylessPolicy().replace("privateNames: true", "privateNames: false"));
+  policy = parsePolicy(Buffer.from(keylessPolicy()), "keyless.yaml");
+}
+beforeAll(openSigstore);
+afterAll(() => sigstore?.close());
+
+const workflow = "https://github.com/acme/platform/.github/workflows/stage-base.yml";
+const identity = `${workflow}@refs/tags/v1.2.0`;
+const stranger: Partial<JobClaims> = {
+  job_workflow_ref: "acme/shop/.github/workflows/stage-base.yml@refs/heads/main",
+};
+
+/** The path's policy, with a workflow that signs for the base, and alone is required. */
+function keylessPolicy(): string {
+  const { fulcio, rekor, timestamp, trustedRoot, issuer } = sigstore;
+  const services = `    fulcio: ${fulcio}\n    rekor: ${rekor}\n    timestamp: ${timestamp}\n    privateNames: true\n`;
+  const root = `    trustedRoot: '${JSON.stringify(JSON.parse(trustedRoot))}'\n`;
+  const signer = [
+    "  by-workflow:",
+    "    kind: keyless",
+    "    sigstore: own",
+    `    issuer: ${issuer.url}`,
+    `    workflow: ${workflow}`,
+    `    at: ["${"c".repeat(40)}"]`,
+    '    ownerId: "4321"',
+    '    repositories: ["https://github.com/acme/*"]',
+    "    environment: build",
+    "",
+  ].join("\n");
+  return new TextDecoder()
+    .decode(policyBytes)
+    .replace("signers:\n", `sigstore:\n  own:\n${services}${root}signers:\n${signer}`)
+    .replace(
+      / {6}- \{ stage: base, signers: \[base\] \}\n.*\n/,
+      "      - { stage: base, signers: [by-workflow], maxAge: 1h }\n",
+    );
+}
+
+const asJob = (claims: Partial<JobClaims> = {}) => sigstore.issuer.jobVariables({ environment: "build", ...claims });
+
+async function sign(image: Built, variables: Record<string, string>, file = "keyless.yaml", result?: string) {
+  const bytes = await readFile(join(root, file));
+  const made = { policy: { uri: file, digest: digestOf(bytes), serial: policy.serial } };
+  const results = result ?? (await writeResult(resultOf("base", image, "pass", made)));
+  const inputs = { image: image.reference, results, signer: "keyless", policy: file };
+  return execute(signVerb as Verb, inputs, undefined, variables);
+}
+const verify = (image: Built) =>
+  execute(verifyVerb as Verb, { image: image.reference, environment: "production", policy: "keyless.yaml" });
+const referrersOf = (image: Built) => client.listReferrers({ registry: server.host, name: image.name }, image.digest);
+const codeOf = ({ outcome }: Execution) => outcome.result.error?.code;
+const passed = { verdict: "pass", rules: [] };
+const tell = (execution: Execution) => ({ verdict: execution.outcome.verdict, rules: rulesOf(execution) });
+
+const cosign = async (...args: string[]): Promise<string> =>
+  (await run(tools.cosign, args, { env: { HOME: root, PATH: process.env["PATH"] }, maxBuffer: 64 * 1024 * 1024 }))
+    .stdout;
+const verifyByCosign = (image: Built, type: string, by = identity, issuer = sigstore.issuer.url) =>
+  cosign(
+    ...["verify-attestation", "--trusted-root", sigstore.trustedRootFile, "--type", type],
+    ...["--certificate-identity", by, "--certificate-oidc-issuer", issuer, image.reference],
+  );
+
+describe("a job that signs nothing, and whose name nobody learns", () => {
+  test.each<[string, () => Record<string, string>, string]>([
+    ["of another workflow than the policy's", () => asJob(stranger), "signer-unknown"],
+    ["on a runner of its own", () => asJob({ runner_environment: "self-hosted" }), "signer-unknown"],
+    ["without the environment", () => asJob({ environment: "other" }), "signer-unknown"],
+    ["that may have no token", () => ({}), "id-token-missing"],
+    ["whose token is none", () => ({ SIGSTORE_ID_TOKEN: "a.b.c" }), "id-token-invalid"],
+    [
+      "whose request is not answered",
+      () => ({ ...asJob(), ACTIONS_ID_TOKEN_REQUEST_TOKEN: "x" }),
+      "id-token-unavailable",
+    ],
+    [
+      "whose token is for somebody else",
+      () => ({ SIGSTORE_ID_TOKEN: sigstore.issuer.issue({ environment: "build" }, "other") }),
+      "sigstore-refused",
+    ],
+  ])("%s", async (_what, variables, code) => {
+    const image = await newImage();
+    const signed = await sign(image, variables());
+    expect(signed.outcome.verdict).toBe("error");
+    expect(codeOf(signed)).toBe(code);
+    expect(await referrersOf(image)).toEqual([]);
+  });
+
+  test("of a private repository, where the policy does not let its name be read", async () => {
+    const image = await newImage();
+    const hidden = asJob({ repository_visibility: "private" });
+    const refused = await sign(image, hidden, "no-names.yaml");
+    expect(codeOf(refused)).toBe("repository-not-public");
+    expect(await referrersOf(image)).toEqual([]);
+    expect((await sign(image, hidden)).outcome.verdict).toBe("pass");
+  });
+});
+
+describe("what a stage's workflow signs", () => {
+  let image: Built;
+  let result: string;
+  beforeAll(async () => {
+    image = await newImage();
+    const digest = digestOf(await readFile(join(root, "keyless.yaml")));
+    const made = { policy: { uri: "keyless.yaml", digest, serial: policy.serial } };
+    result = await writeResult(resultOf("base", image, "pass", made));
+  });
+
+  test("is by one token and one certificate for all statements, and the gate takes it", async () => {
+    expect(tell(await verify(image))).toEqual({ verdict: "fail", rules: ["gate.missing"] });
+    const before = sigstore.issuer.asked();
+    expect((await sign(image, asJob(), "keyless.yaml", result)).outcome.verdict).toBe("pass");
+    expect(sigstore.issuer.asked() - before).toBe(1);
+    const repository = { registry: server.host, name: image.name };
+    const referrers = await referrersOf(image);
+    const certificates = await Promise.all(
+      referrers.map(async ({ digest }) => {
+        const { kind, manifest } = await client.fetchManifest({ ...repository, digest });
+        const [layer] = kind === "image" ? manifest.layers : [];
+        if (layer === undefined) throw new TypeError("no bundle");
+        const bundle = JSON.parse(Buffer.from(await client.fetchBlob(repository, layer)).toString());
+        expect(bundle.verificationMaterial.tlogEntries).toHaveLength(1);
+        expect(bundle.verificationMaterial.timestampVerificationData.rfc3161Timestamps).toHaveLength(1);
+        return bundle.verificationMaterial.certificate.rawBytes;
+      }),
+    );
+    expect(certificates).toHaveLength(2);
+    expect(new Set(certificates).size).toBe(1);
+    expect(tell(await verify(image))).toEqual(passed);
+  });
+
+  test("is not signed twice", async () => {
+    const before = await referrersOf(image);
+    expect((await sign(image, asJob(), "keyless.yaml", result)).outcome.verdict).toBe("pass");
+    expect(await referrersOf(image)).toEqual(before);
+  });
+
+  test("is verified by cosign, and for no other workflow, issuer or type", async () => {
+    const other = identity.replace("stage-base", "stage-scan");
+    await expect(verifyByCosign(image, predicateTypes.base, other)).rejects.toThrow(/no matching attestations/);
+    const issuer = "https://token.actions.githubusercontent.com";
+    await expect(verifyByCosign(image, predicateTypes.base, identity, issuer)).rejects.toThrow(
+      /no matching attestations/,
+    );
+    await expect(verifyByCosign(image, predicateTypes.cyclonedx)).rejects.toThrow(/none of the attestations matched/);
+    for (const type of [predicateTypes.base, predicateTypes.verificationSummary]) {
+      const [line = ""] = (await verifyByCosign(image, type)).trim().split("\n");
+      expect(JSON.parse(Buffer.from(JSON.parse(line).payload, "base64").toString()).predicateType).toBe(type);
+    }
+  });
+});
+
+describe("what cosign signs without a key", () => {
+  const attest = async (image: Built, claims: Partial<JobClaims>) => {
+    await writeFile(join(root, "predicate.json"), '{"found":"something"}');
+    const token = sigstore.issuer.issue({ environment: "build", ...claims });
+    await cosign(
+      ...["attest", "--yes", "--identity-token", token, "--signing-config", sigstore.signingConfigFile],
+      ...["--trusted-root", sigstore.trustedRootFile, "--type", predicateTypes.base],
+      ...["--predicate", join(root, "predicate.json"), image.reference],
+    );
+    return collectEvidence(client, { registry: server.host, name: image.name }, image.digest, policy.signers);
+  };
+
+  test("counts for nothing where another workflow did", async () => {
+    const { statements, rejected } = await attest(await newImage(), stranger);
+    expect(statements).toEqual([]);
+    expect(rejected.map(({ reason }) => reason)).toEqual([
+      expect.stringMatching(/not by 'by-workflow': it was signed by .*acme\/shop/),
+    ]);
+  });
+
+  test("counts for the policy's workflow", async () => {
+    const { statements, rejected } = await attest(await newImage(), {});
+    expect(rejected).toEqual([]);
+    expect(statements.map(({ signers, statement, time }) => [signers, statement.predicateType, time])).toEqual([
+      [["by-workflow"], predicateTypes.base, expect.any(Date)],
+    ]);
+  });
+});
+
+describe.each(["timestamp", "rekor", "fulcio"] as const)("when %s is away", (service) => {
+  test("the stage ends as an error, says so, and signs nothing", async () => {
+    await openSigstore();
+    await sigstore.stop(service);
+    const image = await newImage();
+    const signed = await sign(image, asJob());
+    expect(signed.outcome.verdict).toBe("error");
+    expect(codeOf(signed)).toBe("sigstore-unavailable");
+    expect(await referrersOf(image)).toEqual([]);
+    expect(tell(await verify(image))).toEqual({ verdict: "fail", rules: ["gate.missing"] });
+  });
+});

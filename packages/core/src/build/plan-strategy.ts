@@ -1,5 +1,5 @@
 import { PolicyViolation, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
-import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { cleanLine, trimEnd } from "@goldenpath/foundation/text/clean";
 import { type Application, listApplications } from "./applications.ts";
 import {
   chooseStrategy,
@@ -69,7 +69,7 @@ export function detectApplication({
 }: Pick<StrategyRequest, "tree" | "module" | "context">): Detection {
   const applications = listApplications(tree, context);
   if (module === undefined) return { survey: tree.top, candidates: detectStrategies(tree.top), applications };
-  const folder = module.replace(/^\.\//, "").replace(/\/+$/, "");
+  const folder = trimEnd(module.replace(/^\.\//, ""), "/");
   const survey = tree.below.find(({ path }) => path === folder);
   if (survey !== undefined) return { survey, candidates: detectStrategies(survey), applications: [] };
   throw new UserError(

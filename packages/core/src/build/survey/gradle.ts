@@ -1,4 +1,5 @@
 import type { SourcePlace } from "@goldenpath/foundation/errors";
+import { trimEnd } from "@goldenpath/foundation/text/clean";
 import { parseScript, type Statement, type Token } from "./script.ts";
 import type { GradlePlugin } from "./survey.ts";
 
@@ -47,6 +48,10 @@ export function readBuildScript(text: string, file: string, names: BuildNames): 
   return script;
 }
 
+function versionOf({ versions }: BuildNames, id: string): string | undefined {
+  return Object.hasOwn(versions, id) ? versions[id] : undefined;
+}
+
 /** Words that name a plugin of Gradle's own in Kotlin. */
 const ownPlugins = new Set([
   "java",
@@ -77,7 +82,7 @@ function readPluginsBlock(block: readonly Statement[], file: string, names: Buil
       script.unread.push({ file, line, message: `a plugin that only a run can name: ${renderTokens(tokens)}` });
     } else if (isApplied) {
       const { id } = found;
-      const version = findVersion(tokens) ?? found.version ?? names.versions[id];
+      const version = findVersion(tokens) ?? found.version ?? versionOf(names, id);
       script.plugins.push({ id, version, place: { file, line, message: `plugin ${id}` } });
     }
   }
@@ -118,7 +123,7 @@ function readApplies(statements: readonly Statement[], file: string, names: Buil
     const value = tokens[at + 2];
     if (at !== -1 && value?.kind === "text" && value.isTemplate !== true) {
       const id = value.value;
-      script.plugins.push({ id, version: names.versions[id], place: { file, line, message: `plugin ${id}` } });
+      script.plugins.push({ id, version: versionOf(names, id), place: { file, line, message: `plugin ${id}` } });
     } else script.unread.push({ file, line, message: `it applies what only a run can tell: ${renderTokens(tokens)}` });
   }
 }
@@ -167,7 +172,7 @@ export function readSettings(text: string, file: string): BuildSettings {
     } else if (tokens.some(({ kind, value }) => kind === "word" && value === "projectDir")) {
       const [name, folder] = tokens.filter((token) => token.kind === "text");
       if (name !== undefined && folder !== undefined && folder.isTemplate !== true && folders.has(name.value))
-        folders.set(name.value, folder.value.replace(/^\.\//, "").replace(/\/+$/, ""));
+        folders.set(name.value, trimEnd(folder.value.replace(/^\.\//, ""), "/"));
       else
         settings.unread.push({
           file,

@@ -84,14 +84,37 @@ export function readGoModule(text: string): string | undefined {
 }
 
 export function readGoWork(text: string): string[] {
-  const bare = text.replace(/\/\/.*$/gm, "");
-  const listed = [...bare.matchAll(/^use\s*\(([^)]*)\)/gm)].flatMap(([, inner]) => inner?.split(/\s+/) ?? []);
-  const single = [...bare.matchAll(/^use\s+([^\s(]+)\s*$/gm)].map(([, folder]) => folder ?? "");
-  return [...listed, ...single].map((folder) => folder.replaceAll('"', "")).filter((folder) => folder !== "");
+  const uses: string[] = [];
+  let isInside = false;
+  for (const line of text.split("\n")) {
+    const words = (line.split("//")[0] ?? "")
+      .replaceAll("(", " ( ")
+      .replaceAll(")", " ) ")
+      .split(/\s+/)
+      .filter(Boolean);
+    const isUse = words[0] === "use";
+    if (isUse && words[1] === "(") isInside = true;
+    if (isUse || isInside) uses.push(...words.filter((word, at) => !["(", ")"].includes(word) && !(isUse && at === 0)));
+    if (words.includes(")")) isInside = false;
+  }
+  return uses.map((folder) => folder.replaceAll('"', ""));
 }
 
 /** Whether a Go file is of a program: `package main`, and not left out of every build (`//go:build ignore`). */
 export function isGoMain(text: string): boolean {
-  const bare = text.replace(/\/\*[\s\S]*?\*\//g, "");
+  const bare = withoutComments(text);
   return /^package\s+main\b/m.test(bare) && !/^\/\/(?:go:build|\s*\+build)\s+ignore\b/m.test(bare);
+}
+
+/** Without what is between these marks: in time that grows with the text alone, which a pattern's does not. */
+function withoutComments(text: string): string {
+  const parts: string[] = [];
+  let at = 0;
+  for (let start = text.indexOf("/*"); start !== -1; start = text.indexOf("/*", at)) {
+    parts.push(text.slice(at, start));
+    const end = text.indexOf("*/", start + 2);
+    if (end === -1) return parts.join("");
+    at = end + 2;
+  }
+  return [...parts, text.slice(at)].join("");
 }

@@ -1,5 +1,10 @@
+import { trimEnd } from "@goldenpath/foundation/text/clean";
 import type { MavenPlugin, MavenProject, XmlElement } from "./survey.ts";
 import { findChild, listChildren } from "./xml.ts";
+
+/** So many in each other, and no more text than a version or a name has. */
+const maxReplacements = 10;
+const maxValue = 1000;
 
 /** One `pom.xml`, by its path from the folder that was given. */
 export interface Pom {
@@ -14,7 +19,7 @@ export function parentFile({ root }: Pom): string | undefined {
   const path = findChild(parent, "relativePath");
   if (path !== undefined && path.text === "") return undefined;
   const text = path?.text ?? "../pom.xml";
-  return text.endsWith(".xml") ? text : `${text.replace(/\/+$/, "")}/pom.xml`;
+  return text.endsWith(".xml") ? text : `${trimEnd(text, "/")}/pom.xml`;
 }
 
 /** Whether a file is the parent that a project names: Maven takes none of another name from the folder above it. */
@@ -58,13 +63,13 @@ export function readMavenProject(lineage: readonly [Pom, ...Pom[]]): MavenProjec
 function listModules(element: XmlElement): string[] {
   return [...listChildren(element, "modules", "module"), ...listChildren(element, "subprojects", "subproject")]
     .map(({ text }) => text)
-    .filter((text) => text !== "");
+    .filter((text) => text !== "" && text.length <= maxValue);
 }
 
 function readProperties(lineage: readonly Pom[]): Record<string, string> {
   const own: Record<string, string> = {};
   for (const { root } of lineage.toReversed()) {
-    for (const { name, text } of findChild(root, "properties")?.children ?? []) own[name] = text;
+    for (const { name, text } of findChild(root, "properties")?.children ?? []) own[name] = text.slice(0, maxValue);
     const version = findChild(root, "version")?.text ?? findChild(root, "parent", "version")?.text;
     if (version !== undefined) own["project.version"] = version;
     const parentVersion = findChild(root, "parent", "version")?.text;
@@ -72,10 +77,6 @@ function readProperties(lineage: readonly Pom[]): Record<string, string> {
   }
   return Object.fromEntries(Object.entries(own).map(([name, text]) => [name, replaceProperties(text, own)]));
 }
-
-/** So many in each other, and no more text than a version or a name has. */
-const maxReplacements = 10;
-const maxValue = 1000;
 
 /** `${name}` → its value, where it is known; what is not stays as it is. */
 export function replaceProperties(text: string, properties: Readonly<Record<string, string>>): string {

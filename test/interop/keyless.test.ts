@@ -112,11 +112,7 @@ describe("a job that signs nothing, and whose name nobody learns", () => {
     ["without the environment", () => asJob({ environment: "other" }), "signer-unknown"],
     ["that may have no token", () => ({}), "id-token-missing"],
     ["whose token is none", () => ({ SIGSTORE_ID_TOKEN: "a.b.c" }), "id-token-invalid"],
-    [
-      "whose request is not answered",
-      () => ({ ...asJob(), ACTIONS_ID_TOKEN_REQUEST_TOKEN: "x" }),
-      "id-token-unavailable",
-    ],
+    ["whose request is not answered", () => ({ ...asJob(), ACTIONS_ID_TOKEN_REQUEST_TOKEN: "x" }), "identity-refused"],
     [
       "whose token is for somebody else",
       () => ({ SIGSTORE_ID_TOKEN: sigstore.issuer.issue({ environment: "build" }, "other") }),

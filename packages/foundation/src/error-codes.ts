@@ -78,7 +78,6 @@ export const errorCodes = {
   "identity-refused": "A service that gives logins for identities refuses this job, or answers what is no login.",
   "id-token-invalid": "The job's token is malformed, or does not say which workflow it is for.",
   "id-token-missing": "A keyless signature is asked for where the job can get no token.",
-  "id-token-unavailable": "GitHub gives the job no token now.",
   "image-not-found": "An image does not exist in its registry, or is hidden from this login.",
   "input-invalid": "An input is missing, or has a value that is not allowed; the message names it and what is.",
   "java-build-failed": "Maven or Gradle could not build the application.",

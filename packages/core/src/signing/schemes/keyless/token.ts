@@ -1,14 +1,11 @@
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { parseJson } from "@goldenpath/foundation/text/json";
-import { createProxyAgent } from "@goldenpath/registry-client/proxy";
-import { retryDelay } from "@goldenpath/registry-client/retry";
-import { sleepFor } from "@goldenpath/registry-client/stop";
-import { request } from "undici";
 import { z } from "zod";
+import { requestIdToken } from "../../../identities/exchange.ts";
 import type { WorkflowIdentity } from "../../workflow-identity.ts";
 
-type Surroundings = Pick<Context, "env" | "ports" | "signal">;
+type Surroundings = Pick<Context, "env" | "ports" | "signal" | "now">;
 
 /** Who the job is, in the words of whoever gave it the token. */
 export interface JobToken {
@@ -20,8 +17,6 @@ export interface JobToken {
 }
 
 const audience = "sigstore";
-const attempts = 3;
-const timeout = 30_000;
 
 /** https://docs.github.com/en/actions/reference/security/oidc */
 const claimsSchema = z.object({
@@ -42,14 +37,13 @@ const claimsSchema = z.object({
  * The job's own token: from GitHub, in a job that may have one, elsewhere from `SIGSTORE_ID_TOKEN`. It is masked, and
  * goes to nobody but the authority that makes a certificate of it. What is in it is not verified here: that is for the
  * authority to do, and then for whoever verifies.
- * @throws UserError `id-token-missing`, `id-token-invalid`; InfrastructureError `id-token-unavailable`
+ * @throws UserError `id-token-missing`, `id-token-invalid`; `identity-refused`, and the transport's errors
  */
 export async function fetchJobToken(surroundings: Surroundings): Promise<JobToken> {
   const { env, ports } = surroundings;
-  const url = env["ACTIONS_ID_TOKEN_REQUEST_URL"];
-  const secret = env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
   const given = env["SIGSTORE_ID_TOKEN"];
-  if (url && secret) return readToken(await askGithub(url, secret, surroundings), surroundings);
+  if (env["ACTIONS_ID_TOKEN_REQUEST_URL"] && env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+    return readToken(await requestIdToken(audience, surroundings), surroundings);
   if (!given) {
     throw new UserError("there is no identity to sign with: this job can get no token", {
       code: "id-token-missing",
@@ -58,47 +52,6 @@ export async function fetchJobToken(surroundings: Surroundings): Promise<JobToke
   }
   ports.mask(given);
   return readToken(given, surroundings);
-}
-
-async function askGithub(text: string, secret: string, { env, ports, signal }: Surroundings): Promise<string> {
-  ports.mask(secret);
-  const url = new URL(text);
-  url.searchParams.set("audience", audience);
-  const dispatcher = createProxyAgent(
-    { env, ports },
-    { connect: { timeout }, headersTimeout: timeout, bodyTimeout: timeout },
-  );
-  const headers = { accept: "application/json", authorization: `Bearer ${secret}` };
-  try {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const response = await request(url, { headers, dispatcher, signal });
-        const body = parseJson(await response.body.text());
-        const token = z.object({ value: z.string().min(1) }).safeParse(body);
-        if (response.statusCode === 200 && token.success) {
-          ports.mask(token.data.value);
-          return token.data.value;
-        }
-        if (attempt === attempts) throw unavailable(url, `answered ${response.statusCode}`);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (error instanceof InfrastructureError) throw error;
-        if (attempt === attempts) throw unavailable(url, "can't be asked", error);
-      }
-      await sleepFor(retryDelay(attempt, undefined, Math.random()), signal);
-    }
-  } finally {
-    await dispatcher.destroy();
-  }
-}
-
-function unavailable({ host }: URL, what: string, cause?: unknown): InfrastructureError {
-  return new InfrastructureError(`this job gets no token: ${host} ${what}`, {
-    code: "id-token-unavailable",
-    attempts,
-    cause,
-    wayOut: "Run the job again.",
-  });
 }
 
 /** Never says what is in the token: it is a secret until it is over. */

@@ -161,8 +161,7 @@ export async function fillRepository(
   files: JavaFiles,
   goals: readonly string[],
 ): Promise<string> {
-  const cache = process.env["GOLDENPATH_TEST_CACHE"] ?? join(homedir(), ".cache/goldenpath");
-  const folder = join(cache, "maven", name);
+  const folder = join(homedir(), ".cache/goldenpath/maven", name);
   if ((await readdir(folder).catch(() => [])).length > 0) return folder;
   const work = await mkdtemp(join(tmpdir(), "goldenpath-maven-"));
   try {

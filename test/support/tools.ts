@@ -261,6 +261,7 @@ const debianPackages: Readonly<Record<string, string>> = {
   skopeo: "skopeo",
   mmdebstrap: "mmdebstrap",
   mvn: "maven",
+  jlink: "default-jdk-headless",
   chroot: "coreutils",
   runc: "runc",
   newuidmap: "uidmap",

@@ -21,7 +21,7 @@ export function buildInPlace(place, application, { scripts, descriptor, isSite }
   if (isLocked && scripts.length > 0) manager.installAll({ ...manager.env, ...developing });
   for (const name of scripts) {
     place.say(`Running the script ${name}`);
-    const building = { ...manager.env, ...developing, NODE_ENV: env.NODE_ENV ?? "production" };
+    const building = { ...manager.env, NODE_ENV: env.NODE_ENV ?? "production" };
     run([...manager.command, "run", name], {
       directory,
       env: building,

@@ -9,13 +9,14 @@ import { describeError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { allTools } from "../support/tools.ts";
+import { type BuildPrograms, benchBuild, buildLines } from "./build.ts";
 import type { Programs } from "./contenders.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
 import { renderLine, renderReport } from "./render.ts";
 import type { BenchLine, BenchReport, Peer } from "./shape.ts";
 import { benchStart, startLines } from "./start.ts";
 
-export const benches = { promote: promoteLines, start: startLines } as const;
+export const benches = { promote: promoteLines, start: startLines, build: buildLines } as const;
 type BenchName = keyof typeof benches;
 
 /** @throws Error where a registry's program can't be had: without it nothing can be measured */
@@ -48,6 +49,10 @@ export async function runBench(
       only,
       ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
     });
+  } else if (name === "build") {
+    const programs = await findBuildPrograms(options.say);
+    peers = [{ name: "pack", version: allTools.find((each) => each.name === "pack")?.version ?? "unknown" }];
+    lines = await benchBuild({ rounds: sizes.rounds, programs, say: options.say });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();
   return {
@@ -67,19 +72,33 @@ export async function runBench(
   };
 }
 
+async function lockedTool(name: string, say: (message: string) => void): Promise<string> {
+  say(`looking for ${name}; a first run builds it`);
+  return (await findTool(name, { ports: silentPorts(), env: process.env, lock: allTools })).path;
+}
+
+/** @throws Error where the machine does not have it */
+async function command(name: string): Promise<string> {
+  const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean).join(delimiter);
+  const found = await findInPath(name, { PATH: path });
+  if (found === undefined) throw new Error(`${name} is not on this machine: apt-get install ${name}`);
+  return found;
+}
+
+async function findBuildPrograms(say: (message: string) => void): Promise<BuildPrograms> {
+  return {
+    dockerd: await command("dockerd"),
+    docker: await command("docker"),
+    pack: await lockedTool("pack", say),
+    lifecycle: await lockedTool("lifecycle", say),
+    launcher: await lockedTool("launcher", say),
+  };
+}
+
 async function findPrograms(
   say: (message: string) => void,
 ): Promise<{ programs: Programs & { distribution: string; olareg: string }; peers: Peer[] }> {
-  const tool = async (name: string): Promise<string> => {
-    say(`looking for ${name}; a first run builds it`);
-    return (await findTool(name, { ports: silentPorts(), env: process.env, lock: allTools })).path;
-  };
-  const command = async (name: string): Promise<string> => {
-    const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean).join(delimiter);
-    const found = await findInPath(name, { PATH: path });
-    if (found === undefined) throw new Error(`${name} is not on this machine: apt-get install ${name}`);
-    return found;
-  };
+  const tool = (name: string): Promise<string> => lockedTool(name, say);
   const programs: Programs = {};
   const peers: Peer[] = [];
   for (const name of ["crane", "regctl", "regsync", "oras", "skopeo"] as const) {

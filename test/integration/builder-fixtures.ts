@@ -14,7 +14,9 @@ export async function makeShellRoot(more: readonly TarEntry[] = []): Promise<Buf
     paths.flatMap((path) => execFileSync("ldd", [path], { encoding: "utf8" }).match(/\/\S+/g) ?? []),
   );
   const entries: (TarEntry & { bytes?: Buffer })[] = [
-    ...["etc", "usr/bin", "home/cnb", "cnb", "tmp"].map((name) => ({ name, type: "directory" as const })),
+    ...["etc", "usr/bin", "cnb"].map((name) => ({ name, type: "directory" as const })),
+    { name: "tmp", type: "directory", mode: 0o1777 },
+    { name: "home/cnb", type: "directory", uid: 1000, gid: 1000 },
     { name: "bin", type: "symlink", linkname: "usr/bin" },
     { name: "etc/passwd", content: "root:x:0:0:root:/root:/bin/sh\ncnb:x:1000:1000::/home/cnb:/bin/sh\n" },
     { name: "etc/builder", content: "of the builder image\n" },

@@ -105,61 +105,60 @@ printf '[[processes]]\\ntype = "web"\\ncommand = ["cat", "app.txt"]\\ndefault = 
 `,
 };
 
-export interface PackBuild {
+export interface PackBuilder {
   /** `HOST/NAME:TAG` of a build image and a run image with the CNB variables. */
   base: string;
-  destination: string;
   /** Programs of the lifecycle's lock. */
   lifecycle: string;
   launcher: string;
+  /** A buildpack's files, `test/shell@1.0.0`. Default: {@link buildpackFiles}. */
+  buildpack?: Readonly<Record<string, string>>;
 }
 
+export interface PackBuild extends PackBuilder {
+  destination: string;
+}
+
+/** All that a lifecycle is called by, each the program itself. */
+export const lifecyclePhases = [
+  ...["analyzer", "builder", "creator", "detector", "exporter", "extender", "lifecycle", "rebaser", "restorer"],
+] as const;
+
 /**
- * `pack builder create` and `pack build --publish`, with a lifecycle made of the built program and a small buildpack.
+ * `pack builder create`, with a lifecycle made of the built program and a small buildpack → what runs pack with the
+ * same settings. The builder is `local/builder:1` in the daemon.
  */
-export async function buildWithPack(pack: string, docker: Docker, directory: string, build: PackBuild): Promise<void> {
+export async function createBuilder(
+  pack: string,
+  docker: Docker,
+  directory: string,
+  { base, lifecycle, launcher, buildpack = buildpackFiles }: PackBuilder,
+): Promise<{ work: string; run(...args: string[]): Promise<unknown> }> {
   const work = await mkdtemp(join(directory, "pack-"));
   const at = (path: string): string => join(work, path);
-  await writeAll(at("buildpack"), buildpackFiles);
+  await writeAll(at("buildpack"), buildpack);
   for (const program of ["detect", "build"]) await chmod(at(`buildpack/bin/${program}`), 0o755);
   await mkdir(at("lifecycle"), { recursive: true });
-  for (const phase of [
-    "analyzer",
-    "builder",
-    "creator",
-    "detector",
-    "exporter",
-    "extender",
-    "lifecycle",
-    "rebaser",
-    "restorer",
-  ]) {
-    await cp(build.lifecycle, at(`lifecycle/${phase}`));
-  }
-  await cp(build.launcher, at("lifecycle/launcher"));
+  for (const phase of lifecyclePhases) await cp(lifecycle, at(`lifecycle/${phase}`));
+  await cp(launcher, at("lifecycle/launcher"));
   await writeAll(work, {
     "lifecycle.toml": `[lifecycle]\nversion = "0.20.11"\n[apis.buildpack]\ndeprecated = []\nsupported = ["0.10", "0.11"]\n[apis.platform]\ndeprecated = []\nsupported = ["0.12", "0.13", "0.14"]\n`,
-    "builder.toml": `[[buildpacks]]\nuri = "buildpack"\n[[order]]\n[[order.group]]\nid = "test/shell"\nversion = "1.0.0"\n[build]\nimage = "${build.base}"\n[[run.images]]\nimage = "${build.base}"\n[lifecycle]\nuri = "lifecycle.tgz"\n`,
-    "app/app.txt": "hello\n",
+    "builder.toml": `[[buildpacks]]\nuri = "buildpack"\n[[order]]\n[[order.group]]\nid = "test/shell"\nversion = "1.0.0"\n[build]\nimage = "${base}"\n[[run.images]]\nimage = "${base}"\n[lifecycle]\nuri = "lifecycle.tgz"\n`,
   });
   const env = { PATH: systemPath(), HOME: work, PACK_HOME: at("home"), ...docker.env };
   await runChecked("tar", ["-czf", "lifecycle.tgz", "lifecycle.toml", "lifecycle"], { env, cwd: work });
   const run = (...args: string[]): Promise<unknown> => runChecked(pack, args, { env, cwd: work, timeoutMs: 600_000 });
-  await docker.docker("pull", build.base);
+  await docker.docker("pull", base);
   await run("builder", "create", "local/builder:1", "--config", "builder.toml", "--pull-policy", "if-not-present");
+  return { work, run };
+}
+
+/** {@link createBuilder}, and `pack build --publish` with it. */
+export async function buildWithPack(pack: string, docker: Docker, directory: string, build: PackBuild): Promise<void> {
+  const { work, run } = await createBuilder(pack, docker, directory, build);
+  await writeAll(work, { "app/app.txt": "hello\n" });
   await run(
-    ...[
-      "build",
-      build.destination,
-      "--builder",
-      "local/builder:1",
-      "--path",
-      "app",
-      "--publish",
-      "--network",
-      "host",
-      "--trust-builder",
-    ],
-    ...["--pull-policy", "if-not-present"],
+    ...["build", build.destination, "--builder", "local/builder:1", "--path", "app", "--publish"],
+    ...["--network", "host", "--trust-builder", "--pull-policy", "if-not-present"],
   );
 }

@@ -129,20 +129,6 @@ export const testTools: readonly LockedTool[] = [
     versionCommand: { args: ["version"], pattern: "^Version:\\s+v?(\\d+\\.\\d+\\.\\d+)$" },
   },
   {
-    name: "pack",
-    version: "0.38.2",
-    module: {
-      path: "github.com/buildpacks/pack",
-      version: "v0.38.2",
-      sum: "h1:erS8Ymq9TFAOh05TcQjAqqnD7LbmHZKR10k/ncdy8CI=",
-    },
-    toolchain,
-    package: ".",
-    ldflags: "-s -w -X github.com/buildpacks/pack/pkg/client.Version=0.38.2",
-    builds: { "linux-amd64": "9521e039dcf66f911a562569fede87b020cf1ca051d22cf428351e564f910af4" },
-    versionCommand: { args: ["version"], pattern: "^v?(\\d+\\.\\d+\\.\\d+)" },
-  },
-  {
     // A Sigstore's services: certificates, the transparency log, the certificate log, timestamps.
     name: "fulcio",
     version: "1.8.8",

@@ -27,6 +27,11 @@ const builderSchema = z
       .min(1)
       .optional()
       .describe("The approved versions of the builder image. New builds use the last one."),
+    lifecycleImage: pinnedReference
+      .optional()
+      .describe(
+        "With `image`, for builds by pack: the image of the lifecycle, by digest, whose phases have the registry's login.",
+      ),
     until: day.optional().describe("The last day (UTC) on which anything is built with it."),
     runImage: name.describe("The name of the approved base that the application is put on."),
     languages: z
@@ -50,6 +55,8 @@ export interface BuildpacksPlan {
   buildpacks: PinnedReference[];
   /** What strangers' code has for a root. */
   builderImage: PinnedReference | undefined;
+  /** For pack: what has the login. */
+  lifecycleImage: PinnedReference | undefined;
 }
 
 /** Cloud Native Buildpacks. docs/build-type.md says what its provenance means. */
@@ -58,13 +65,17 @@ export const buildpacks = {
   builderSchema,
   buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/buildpacks/v1",
   takes: ["env", "module", "engine"],
-  engines: ["lifecycle"],
+  engines: ["lifecycle", "pack"],
   evidence: "language",
   detect: detectBuildpacks,
   isContained: ({ image }) => image !== undefined,
   plan: (builder) => ({
     buildpacks: (builder.buildpacks ?? []).map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)),
     builderImage: pinBuilderImages(builder).at(-1),
+    lifecycleImage:
+      builder.lifecycleImage === undefined
+        ? undefined
+        : parsePinned(builder.lifecycleImage, `lifecycle of builder '${builder.name}'`),
   }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);

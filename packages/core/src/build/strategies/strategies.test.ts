@@ -124,6 +124,7 @@ describe("a builder image", () => {
     expect(buildpacks.plan(java)).toEqual({
       buildpacks: [],
       builderImage: { registry: "r.test", name: "builder", digest: fakeDigest("2") },
+      lifecycleImage: undefined,
     });
     expect(buildpacks.prove(seen(base("golden")), { name: "acme", builders: [java] }).materials).toEqual([
       { name: "builder", repository: { registry: "r.test", name: "builder" }, digest: fakeDigest("2") },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { explainFailure, parseDetectAnswers } from "./explain.ts";
+import { explainFailure, explainPackFailure, parseDetectAnswers } from "./explain.ts";
 
 const detection = [
   "target distro name/version labels not found, reading /etc/os-release file",
@@ -79,5 +79,41 @@ describe("explainFailure", () => {
     const { message } = explainFailure("build", 51, lines);
     expect(message).not.toContain("line 9.");
     expect(message).toContain("line 10.");
+  });
+});
+
+describe("what pack says of a phase", () => {
+  const end = (code: number) => `ERROR: failed to build: executing lifecycle: failed with status code: ${code}`;
+  it.each([
+    [end(51), "buildpack-failed"],
+    [end(11), "lifecycle-api"],
+    [end(12), "lifecycle-api"],
+    [end(21), "detect-failed"],
+    [end(32), "lifecycle-analyze"],
+    [end(62), "lifecycle-export"],
+    [end(42), "pack-failed"],
+    [end(102), "pack-failed"],
+    ["ERROR: invalid builder", "pack-failed"],
+  ])("%s", (line, code) => {
+    expect(explainPackFailure(1, ["[builder] make: *** [app] Error 2", line])).toMatchObject({ code });
+  });
+
+  it("names a buildpack's own reason, without the phase in front of each line", () => {
+    const lines = [
+      "[detector] ======== Output: test/shell@1.0.0 ========",
+      "[detector] there is no app.txt",
+      "[detector] ======== Results ========",
+      "[detector] fail: test/shell@1.0.0",
+      end(20),
+    ];
+    const error = explainPackFailure(1, lines);
+    expect(error.code).toBe("nothing-detected");
+    expect(error.message).toContain("test/shell@1.0.0 does not fit: there is no app.txt");
+  });
+
+  it("says which phase it was where it has no error of its own", () => {
+    expect(explainPackFailure(1, [end(42)]).message).toContain("its phase restore failed");
+    expect(explainPackFailure(1, [end(102)]).message).toContain("its phase extend failed");
+    expect(explainPackFailure(2, []).message).toContain("exit code 2");
   });
 });

@@ -47,6 +47,36 @@ export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
   return [...answers].map(([buildpack, answer]) => ({ buildpack, answer, output: outputs.get(buildpack) ?? [] }));
 }
 
+/** What of the Platform API's exit codes is a phase's: 20–29 detect, 30–39 analyze, 40–49 restore, and so on. */
+const phasesByCode: Readonly<Record<number, Phase>> = { 2: "detect", 3: "analyze", 5: "build", 6: "export" };
+
+/**
+ * pack's own exit code says nothing; its last lines have the lifecycle's: `failed with status code: 51`.
+ * @returns as {@link explainFailure}
+ */
+export function explainPackFailure(exitCode: number, lines: readonly string[]): UserError | InfrastructureError {
+  const code = Number(/failed with status code: (\d+)/.exec(lines.join("\n"))?.[1] ?? Number.NaN);
+  const phase = phasesByCode[Math.floor(code / 10)];
+  // Lines of a phase begin with its name: `[detector] fail: id@version`.
+  const plain = lines.map((line) => line.replace(/^\[[a-z]+\] ?/, ""));
+  if (phase !== undefined || code === 11 || code === 12) return explainFailure(phase ?? "detect", code, plain);
+  const tail = plain.slice(-shownLines).join("\n");
+  const said = Number.isNaN(code) ? `exit code ${exitCode}` : `the lifecycle ended with ${code}`;
+  return new InfrastructureError(`pack could not build (${said}): ${describeCode(code)}${tail}`, {
+    code: "pack-failed",
+    safeToRetry: true,
+  });
+}
+
+function describeCode(code: number): string {
+  const meaning: Readonly<Record<number, string>> = {
+    3: "it was given arguments that it does not take",
+    4: "what it has to restore is in another form than it reads",
+  };
+  const phase = { 4: "restore", 7: "rebase", 8: "launch", 9: "generate", 10: "extend" }[Math.floor(code / 10)];
+  return `${meaning[code] ?? (phase === undefined ? "nothing more is known" : `its phase ${phase} failed`)}\n`;
+}
+
 /**
  * A phase that ended with another exit code than 0 → the error to throw. The codes are the Platform API's: 11 and 12 an
  * API that is not supported, 20–29 detect, 30–39 analyze, 50–59 build, 60–69 export. Detection and the buildpacks are

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { chmod } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context, RunFacts } from "@goldenpath/foundation/ports";
@@ -90,6 +91,7 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   await workspace.handOver(run.sandbox === undefined ? workspace.user : workspace.builder);
   const found = await detectAndBuild(run, files, await writeControlFile(workspace, "analyzed.toml", analyzed));
   if (run.builder === undefined) await workspace.handOver(workspace.user);
+  else await openApplication(workspace);
   const report = handedOver(run, "report.toml");
   await runPhase(run, "export", [
     ...places(run, { app: workspace.app, layers: workspace.layers, group: found.group, run: files.run, report }),
@@ -114,6 +116,15 @@ function renderProjectMetadata({ sourceRepository, sourceCommit }: RunFacts): st
   if (sourceRepository === undefined || sourceCommit === undefined) return "";
   const source = { type: "git", version: { commit: sourceCommit }, metadata: { url: sourceRepository } };
   return `${stringify({ source })}\n`;
+}
+
+/**
+ * pack gives the application's folder to everybody to write to, in each image that it builds, and the same application
+ * has the same layers. On this machine nobody gets to it.
+ */
+async function openApplication({ app, control }: Workspace): Promise<void> {
+  await chmod(dirname(control), 0o700);
+  await chmod(app, 0o777);
 }
 
 /** What this side writes for the lifecycle, out of reach of what it runs. */

@@ -19,6 +19,29 @@ export async function renderRegistryAuth(store: CredentialStore, repositories: r
   return JSON.stringify(headers);
 }
 
+/** The same logins as a Docker configuration, for programs that read no other. */
+export async function renderDockerConfig(store: CredentialStore, repositories: readonly Repository[]): Promise<string> {
+  const auths: Record<string, Record<string, string>> = {};
+  for (const repository of repositories) {
+    const host = repository.registry === "docker.io" ? "https://index.docker.io/v1/" : repository.registry;
+    if (Object.hasOwn(auths, host)) continue;
+    const credential = await store.find(repository);
+    if (credential !== undefined) auths[host] = formatAuth(credential);
+  }
+  return JSON.stringify({ auths });
+}
+
+function formatAuth(credential: Credential): Record<string, string> {
+  switch (credential.kind) {
+    case "basic":
+      return { auth: encodeBasic(credential.username, credential.password) };
+    case "registry-token":
+      return { registrytoken: credential.token };
+    case "identity-token":
+      return { identitytoken: credential.token };
+  }
+}
+
 function formatHeader(credential: Credential): string {
   switch (credential.kind) {
     case "basic":

@@ -1,3 +1,4 @@
+import { describeError } from "@goldenpath/foundation/errors";
 import { createCredentialStore } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
@@ -18,17 +19,37 @@ import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from ".
 import { runLifecycle } from "./lifecycle.ts";
 import { renderRegistryAuth } from "./registry-auth.ts";
 import { type BuilderRoom, openBuilderRoom } from "./run-builder.ts";
+import { isNoRoom, refusePack, runPack } from "./run-pack.ts";
 import { fetchBuildSboms, mergeSboms } from "./sbom.ts";
 
 type Job = BuildJob<BuildpacksPlan>;
 
 /** The real lifecycle, on this machine and without a daemon. */
 export const buildpacksRunner: StrategyRunner<BuildpacksPlan> = {
-  run: (job) => withPrivateTools(["lifecycle", "launcher"], job.context, (ready) => runBuildpacks(job, ready)),
+  run: chooseEngine,
   fetchSbom: async (image, child, { client, context }) =>
     mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log),
   noSbom: "the buildpacks made no CycloneDX SBOM",
 };
+
+/**
+ * `auto` is the lifecycle in a room of this machine wherever it can make one: that has no daemon, which is root's, no
+ * network but the way out, and a root that can't be written to. A container has more of each.
+ */
+async function chooseEngine(job: Job): Promise<Built> {
+  const { options, context } = job;
+  const byLifecycle = (): Promise<Built> =>
+    withPrivateTools(["lifecycle", "launcher"], context, (ready) => runBuildpacks(job, ready));
+  if (options.engine === "pack") return runPack(job);
+  if (options.engine === "lifecycle" || (await refusePack(job, context)) !== undefined) return byLifecycle();
+  try {
+    return await byLifecycle();
+  } catch (error) {
+    if (!isNoRoom(error)) throw error;
+    context.ports.log.notice(`${describeError(error)}: engine pack builds, in containers of the Docker daemon`);
+    return runPack(job);
+  }
+}
 
 async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {
   const { plan, source, context, client, platform } = job;

@@ -1,0 +1,215 @@
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { join } from "node:path";
+import { isKnownError, UserError } from "@goldenpath/foundation/errors";
+import { runProcess } from "@goldenpath/foundation/exec/run";
+import type { Context } from "@goldenpath/foundation/ports";
+import { quoteLine } from "@goldenpath/foundation/text/log";
+import { createCredentialStore } from "@goldenpath/registry-client/credentials";
+import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { findPrivateTool } from "../../../tools/private.ts";
+import { describeTool } from "../../../tools/run-tool.ts";
+import { selectBuildEnvironment } from "../../environment.ts";
+import { selectPlatform } from "../../images.ts";
+import { copySource } from "../../source.ts";
+import { readHandedOver } from "../../workspace.ts";
+import type { BuildpacksPlan } from "../buildpacks.ts";
+import type { BuildJob, Built } from "../runner.ts";
+import { parseBuilderConfig } from "./builder-image.ts";
+import { explainPackFailure } from "./explain.ts";
+import { parseReport } from "./lifecycle.ts";
+import { renderDockerConfig } from "./registry-auth.ts";
+
+type Job = BuildJob<BuildpacksPlan>;
+
+/** How much of the output is kept for messages, in lines. */
+const keptLines = 400;
+const maxOutput = 256 * 1024 * 1024;
+
+/** Where a Docker daemon listens, as its client finds it; undefined where there is none. */
+export async function findDaemon(env: Readonly<Record<string, string | undefined>>): Promise<string | undefined> {
+  const host = env["DOCKER_HOST"] || "unix:///var/run/docker.sock";
+  if (!host.startsWith("unix://")) return host;
+  const stats = await stat(host.slice("unix://".length)).catch(() => undefined);
+  return stats?.isSocket() === true ? host : undefined;
+}
+
+/**
+ * Why `engine: pack` can't build this here; undefined where it can. pack takes the lifecycle's phases that have a login
+ * from an image of their own, and without one that the policy pins, from whatever is under a tag of Docker Hub.
+ */
+export async function refusePack({ plan }: Job, { env }: Context): Promise<string | undefined> {
+  if (plan.builderImage === undefined) return `builder '${plan.builder.name}' has no image, and pack builds in one`;
+  if (plan.lifecycleImage === undefined)
+    return `builder '${plan.builder.name}' has no \`lifecycleImage\` in the policy`;
+  return (await findDaemon(env)) === undefined ? "there is no Docker daemon" : undefined;
+}
+
+/**
+ * Builds by pack: each phase in a container of its own, from the builder's image where it runs strangers' code, and
+ * from the lifecycle's where it has the login. Builder, run image and lifecycle are the policy's, by digest: so no
+ * builder is one that pack trusts by its name, and would show the login to. What project.toml says of builders and
+ * buildpacks does not reach it.
+ */
+export async function runPack(job: Job): Promise<Built> {
+  const { plan, source, context } = job;
+  const { builderImage, lifecycleImage } = plan;
+  const refusal = await refusePack(job, context);
+  if (refusal !== undefined || builderImage === undefined || lifecycleImage === undefined) {
+    throw new UserError(`engine 'pack' can't build this: ${refusal}`, {
+      code: "engine-unavailable",
+      wayOut: "Leave the input 'engine' out, or build where pack can.",
+    });
+  }
+  const where = `builder ${formatReference(builderImage)}`;
+  const builder = selectPlatform(await fetchImageFacts(job.client, builderImage), job.platform, "builder");
+  parseBuilderConfig(builder, where);
+  const pack = await findPrivateTool("pack", context);
+  const folder = await mkdtemp(join(context.temporaryDirectory, "pack-"));
+  try {
+    const places = {
+      app: join(folder, "app"),
+      home: join(folder, "home"),
+      report: join(folder, "report"),
+      docker: join(folder, "docker"),
+    };
+    for (const place of Object.values(places)) await mkdir(place, { mode: 0o700 });
+    const copied = await copySource(source, places.app, context.signal);
+    await chmod(places.app, 0o755);
+    context.ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    await callPack(job, pack.path, folder, places, { builder: builderImage, lifecycle: lifecycleImage });
+    const digest = parseReport(await readHandedOver(join(places.report, "report.toml")));
+    return {
+      digest,
+      tools: [
+        describeTool(pack),
+        ...[builderImage, lifecycleImage].map((image, index) => ({
+          name: `${index === 0 ? "builder" : "lifecycle"} ${formatRepository(image)}`,
+          version: image.digest,
+          sha256: digestHex(image.digest),
+        })),
+      ],
+      notes: [
+        `builder ${plan.builder.name}: ${formatReference(builderImage)}`,
+        "buildEnvironment: container",
+        "built by pack, each phase in a container of a Docker daemon",
+        ...(isLoopback(plan.repository.registry)
+          ? ["the registry is this machine's own, so the containers had the machine's network"]
+          : []),
+      ],
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Places {
+  app: string;
+  home: string;
+  report: string;
+  docker: string;
+}
+
+async function callPack(
+  job: Job,
+  pack: string,
+  folder: string,
+  places: Places,
+  images: { builder: PinnedReference; lifecycle: PinnedReference },
+): Promise<void> {
+  const { plan, source, context, runImage, plainHttp } = job;
+  if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
+  const { env, ports, signal } = context;
+  const descriptor = join(folder, "project.toml");
+  await writeFile(descriptor, '[_]\nschema-version = "0.2"\n');
+  const all = [plan.repository, runImage, images.builder, images.lifecycle];
+  const store = createCredentialStore({ env, ports, signal });
+  await writeFile(join(places.docker, "config.json"), await renderDockerConfig(store, all), { mode: 0o600 });
+  // By a file, so that no list of processes shows them, and none is a setting of pack.
+  const variables = join(folder, "variables");
+  await writeFile(variables, renderVariables({ ...source.project.env, ...job.variables }), { mode: 0o600 });
+  const [first, ...others] = plan.tags.map(formatReference);
+  const volume = `goldenpath-${randomUUID()}`;
+  const insecure = [...new Set(all.map(({ registry }) => registry))].filter((host) => isPlainHttpHost(host, plainHttp));
+  const args = [
+    ...["build", first ?? "", "--publish", "--no-color", "--path", places.app, "--descriptor", descriptor],
+    ...["--builder", formatReference(images.builder), "--run-image", formatReference(runImage)],
+    ...["--lifecycle-image", formatReference(images.lifecycle), "--pull-policy", "always"],
+    // A cache that the daemon keeps is a way for one build to change another: this one's is removed with it.
+    ...["--cache", `type=build;format=volume;name=${volume}`],
+    ...["--report-output-dir", places.report],
+    ...others.flatMap((tag) => ["--tag", tag]),
+    ...insecure.flatMap((host) => ["--insecure-registry", host]),
+    ...["--env-file", variables],
+    ...(isLoopback(plan.repository.registry) ? ["--network", "host"] : []),
+  ];
+  const lines: string[] = [];
+  const daemon = (await findDaemon(env)) ?? "";
+  const result = await ports.group("pack build", () =>
+    runProcess(pack, args, {
+      env: {
+        ...selectBuildEnvironment(env).process,
+        HOME: places.home,
+        PACK_HOME: places.home,
+        DOCKER_CONFIG: places.docker,
+        DOCKER_HOST: daemon,
+      },
+      cwd: folder,
+      signal,
+      maxOutputBytes: maxOutput,
+      onLine: (line) => {
+        ports.log.info(quoteLine(line));
+        lines.push(quoteLine(line).slice(2));
+        if (lines.length > keptLines) lines.shift();
+      },
+    }).finally(() => removeVolume(daemon, volume, ports)),
+  );
+  if (result.exitCode !== 0) throw explainPackFailure(result.exitCode, lines);
+}
+
+/** By the Docker Engine's API. What can't be removed is said. */
+function removeVolume(daemon: string, name: string, { log }: Pick<Context["ports"], "log">): Promise<void> {
+  const socketPath = daemon.startsWith("unix://") ? daemon.slice("unix://".length) : undefined;
+  const failed = (why: string): void => log.warning(`the Docker volume ${name} could not be removed: ${why}`);
+  if (socketPath === undefined) {
+    failed(`${daemon} is no socket of this machine`);
+    return Promise.resolve();
+  }
+  return new Promise((resolve) => {
+    const call = request({ socketPath, method: "DELETE", path: `/volumes/${name}`, timeout: 30_000 }, (answer) => {
+      answer.resume();
+      // 404: it was never made.
+      if (answer.statusCode !== 204 && answer.statusCode !== 404) failed(`the daemon answers ${answer.statusCode}`);
+      resolve();
+    });
+    call.on("timeout", () => call.destroy(new Error("no answer")));
+    call.on("error", (error) => {
+      failed(error.message);
+      resolve();
+    });
+    call.end();
+  });
+}
+
+/** @throws UserError `env-invalid`: pack's files have a variable a line */
+function renderVariables(variables: Readonly<Record<string, string>>): string {
+  return Object.entries(variables)
+    .map(([name, value]) => {
+      if (!/[\r\n]/.test(value)) return `${name}=${value}\n`;
+      throw new UserError(`the value of '${name}' has several lines, which pack can't take`, { code: "env-invalid" });
+    })
+    .join("");
+}
+
+function isLoopback(registry: string): boolean {
+  return /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/.test(registry);
+}
+
+/** Whether an error says that this machine can't keep a build apart by itself. */
+export function isNoRoom(error: unknown): boolean {
+  return isKnownError(error) && error.code === "build-not-isolated";
+}

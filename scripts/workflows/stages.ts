@@ -68,6 +68,10 @@ function judgingJob(
   };
 }
 
+/** The digest by the one of the two jobs that was not skipped: which that is, the input says, and no empty text. */
+const ofWhoBuilt = (jobs: "jobs" | "needs"): string =>
+  `inputs.platforms != '' && ${jobs}.merge.outputs.digest || ${jobs}.build.outputs.digest`;
+
 const build: StageRow = {
   name: "build",
   comment: [
@@ -111,7 +115,7 @@ const build: StageRow = {
   outputs: {
     digest: {
       description: "Digest of what was built, in the repository that was given.",
-      value: expression("jobs.merge.outputs.digest || jobs.build.outputs.digest"),
+      value: expression(ofWhoBuilt("jobs")),
     },
   },
   jobs: (place) => ({
@@ -229,7 +233,7 @@ function attestJob(place: Place): Mapping {
       action: "attest",
       needsTools: true,
       with: {
-        image: `${fromInput("repository")}@${expression("needs.merge.outputs.digest || needs.build.outputs.digest")}`,
+        image: `${fromInput("repository")}@${expression(ofWhoBuilt("needs"))}`,
         "build-environment": "host",
         "build-runners": expression("inputs.platforms != '' && inputs.runners || ''"),
         strategy: fromInput("strategy"),

@@ -182,7 +182,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
     const sign = jobOf(stageWorkflow("build"), "attest").steps?.at(-1);
     expect(sign?.with?.["image"]).toBe(
-      `${expression("inputs.repository")}@${expression("needs.merge.outputs.digest || needs.build.outputs.digest")}`,
+      `${expression("inputs.repository")}@${expression("inputs.platforms != '' && needs.merge.outputs.digest || needs.build.outputs.digest")}`,
     );
     expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
       `${expression("inputs.repository")}:${expression("inputs.tag")}`,

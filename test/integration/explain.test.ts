@@ -98,6 +98,18 @@ describe("goldenpath build --explain", () => {
     });
   });
 
+  test("says that a builder of project.toml is passed over, for people and for programs", async () => {
+    plant({
+      "app/package.json": node,
+      "app/project.toml": '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "evil.example/builder"\n',
+    });
+    const args = ["build", join(directory, "app"), "--explain", "--policy", join(directory, "policy.yaml")];
+    const said = expect.stringContaining("project.toml says builder: passed over");
+    expect(await runMain(...args)).toMatchObject({ code: 0, out: said });
+    const { out } = await runMain(...args, "--json");
+    expect(JSON.parse(out)).toMatchObject({ chosen: { builder: "node" }, notTaken: [said] });
+  });
+
   test("exits with what a build would end with", async () => {
     plant({ "app/Dockerfile": "FROM scratch\n", "torn/pom.xml": "<project>" });
     const policy = ["--policy", join(directory, "policy.yaml")];

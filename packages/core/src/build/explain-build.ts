@@ -29,7 +29,7 @@ export interface Explanation {
   missing: string[];
   /** Where the folder is no application itself: those below it, each what a job of a matrix is given. */
   applications: Application[];
-  /** What was not read or is passed over. */
+  /** What was not read, or is no part of what was looked at. */
   remarks: string[];
   problem?: { code: string; message: string; wayOut?: string };
 }
@@ -150,6 +150,6 @@ export function renderExplanation(explanation: Explanation): string[] {
       ({ context: folder, module: inner, strategy, reason }) =>
         `  ${folder}${inner === "" ? "" : ` (module ${inner})`}: ${strategy}, ${reason}`,
     ),
-    ...remarks.map((each) => `not read: ${each}`),
+    ...remarks.map((each) => `noted: ${each}`),
   ];
 }

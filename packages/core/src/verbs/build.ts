@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { isAbsolute, join, posix, relative } from "node:path";
 import { isKnownError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
@@ -99,15 +100,19 @@ async function explain(given: Question, context: Context): Promise<Answer> {
       ? noRules
       : (await openPolicy({ policy: given.policy, "policy-signer": given["policy-signer"] }, context, "build")).policy;
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
-  const { explanation, error } = explainBuild(rules, readRequest(given, source, context));
+  const explained = explainBuild(rules, readRequest(given, source, context));
+  const { error } = explained;
+  const { passedOver, remarks } = source.project;
+  const swaps = passedOver.map(
+    (each) => `project.toml says ${each}: passed over, since the policy says which are used`,
+  );
+  const explanation = {
+    ...explained.explanation,
+    notTaken: [...explained.explanation.notTaken, ...swaps.map((each) => cleanLine(each))],
+    remarks: [...explained.explanation.remarks, ...remarks.map((each) => cleanLine(each))],
+  };
   const { applications, chosen } = explanation;
-  const lines = [
-    ...renderExplanation(explanation),
-    ...source.project.passedOver.map(
-      (each) => `project.toml says ${each}: passed over, since the policy says which are used`,
-    ),
-    ...source.project.remarks,
-  ];
+  const lines = renderExplanation(explanation);
   // To be told which of several there are is what was asked for.
   const isAnswered = isKnownError(error) && error.code === "applications-several";
   return {
@@ -128,7 +133,9 @@ function readRequest(
   { directory, survey: top, below }: Source,
   { workingDirectory }: Context,
 ): StrategyRequest {
-  const folder = isAbsolute(context) ? relative(workingDirectory, directory) : posix.normalize(context);
+  const fromHere = relative(workingDirectory, directory);
+  // A folder elsewhere on the machine, which only a command line may name, is called as it was given.
+  const folder = isAbsolute(context) && !fromHere.startsWith("..") ? fromHere : posix.normalize(context);
   return { strategy, builder, module, tree: { top, below }, context: folder.replace(/\/$/, "") || "." };
 }
 

@@ -197,6 +197,8 @@ test("a step that fails is told at its line, with what it said", async () => {
     await world.writePolicy(),
     await world.writeApp({ "docker/web.Dockerfile": failing }),
     {
+      // No file of the top folder asks for it.
+      strategy: "dockerfile",
       file: "docker/web.Dockerfile",
     },
   );

@@ -39,6 +39,7 @@ export function readInstructions(text: string): InstructionFile {
     .replace(/^\u{feff}/u, "")
     .split("\n")
     .map((line) => line.replace(/\r+$/, ""));
+  requireSameSpace(lines);
   const { escapedBy, syntax } = readDirectives(lines);
   const instructions: Instruction[] = [];
   for (let at = 0; at < lines.length; ) {
@@ -64,6 +65,17 @@ export function readInstructions(text: string): InstructionFile {
   }
   if (instructions.length === 0) throw new DockerfileProblem("there are no instructions in it", 0);
   return { instructions, escapedBy, syntax };
+}
+
+/**
+ * Of all characters Go and ECMAScript disagree on two alone: U+0085 is white space to BuildKit and not here, U+FEFF the
+ * other way round. With either a line is a comment, empty or two words to one of them, and not to the other.
+ */
+function requireSameSpace(lines: readonly string[]): void {
+  const at = lines.findIndex((line) => /[\u0085\ufeff]/.test(line));
+  if (at === -1) return;
+  const name = lines[at]?.includes("\u0085") === true ? "U+0085" : "U+FEFF";
+  throw new DockerfileProblem(`it has the character ${name}, which is white space to some and not to others`, at + 1);
 }
 
 const directive = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;

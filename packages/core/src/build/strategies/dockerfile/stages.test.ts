@@ -150,6 +150,9 @@ describe("what can be read in two ways, or not resolved, is refused at its line"
     ["two words after FROM", "FROM good evil", /^1: FROM is followed/],
     ["an instruction that there is not", "FROM good\nFRQM evil", /^2: 'FRQM' is no instruction/],
     ["a hidden space before an instruction", "FROM good\n\u{85}FROM evil", /^2: /],
+    ["an image behind a line that is empty to some", "FROM good\nRUN ls \\\n\u{feff}\nFROM evil", /^3: .*U\+FEFF/],
+    ["an argument that is a comment to some", "ARG A=evil\nARG B=1 \\\n\u{85}# A=good\nFROM $A", /^3: .*U\+0085/],
+    ["an argument that is two to some", "ARG A=evil\nARG B=1\u{feff}A=good\nFROM $A", /^2: .*U\+FEFF/],
     ["a space that is none in an instruction", "FROM\u{a0}evil", /^1: /],
     [
       "a letter in a flag that is a space in bytes",

@@ -26,7 +26,7 @@ shift
 if [ "$nested" = 1 ]; then
   code=0
   /bin/sh "$control/room.sh" "$control" "$work" "$@" || code=$?
-  rm -rf "$work/state" "$work/run"
+  rm -rf "$control/secrets" "$work/state" "$work/run"
   exit "$code"
 fi
 # Whatever comes, what is written is given back or removed; not ignored, which children would inherit.

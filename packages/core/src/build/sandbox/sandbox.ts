@@ -161,10 +161,10 @@ async function chooseWay(room: Room): Promise<SandboxWay> {
         probeTimeout,
       );
       if (exitCode === 0) return way;
-      reasons.push(`${way}: ${lastLine(stderr) || `exit code ${exitCode}`}`);
+      reasons.push(`${way}: ${lastWords(stderr) || `exit code ${exitCode}`}`);
     } catch (error) {
       options.signal.throwIfAborted();
-      reasons.push(`${way}: ${lastLine(describeError(error))}`);
+      reasons.push(`${way}: ${lastWords(describeError(error))}`);
     }
   }
   throw new InfrastructureError(`this build can't be kept apart from this machine (${reasons.join("; ")})`, {
@@ -331,6 +331,11 @@ async function requireEmpty(mark: string): Promise<void> {
   );
 }
 
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1)?.trim() ?? "";
+/** mount(8) says what failed, and below that where one could look for more, which is no cause. */
+function lastWords(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines
+    .filter((line) => line !== "" && !line.startsWith("dmesg(1)"))
+    .slice(-3)
+    .join(" ");
 }

@@ -162,7 +162,7 @@ ${renderSigners(signers)}bases:
   - { name: golden, image: ${base}, digests: ["${baseDigest}"]${ends} }
 build:
   strategies: [${strategy}]
-  environments: [container]
+  environments: [${strategy === "kaniko" ? "host" : "container"}]
   sources: ["https://github.com/acme/*"]
   builders:
     - { kind: ${strategy}, ${builder} name: files }

@@ -20,7 +20,7 @@ export const kaniko = {
   evidence: "dockerfile",
   // No file asks for it, and not for what is archived: whoever wants it says so.
   detect: () => [],
-  isContained: () => true,
+  // Its steps are changed to another root and no more: what every user of the machine may read, they can find.
   plan: (builder, bases) => dockerfile.plan({ ...builder, kind: "dockerfile", downloads: [] }, bases),
   prove: (image, { builders }) => ({
     builders: builders.filter((builder) => provesBase(image, builder)).map((builder) => builder.name),

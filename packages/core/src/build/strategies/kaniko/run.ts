@@ -20,7 +20,7 @@ import { kanikoScript, registryPort, registryScript } from "./scripts.ts";
 
 type Job = BuildJob<DockerfilePlan>;
 
-/** kaniko, in a root of its own, with the images that were judged as its only registry. */
+/** kaniko, changed to a root that it unpacks images over, with those that were judged as its only registry. */
 export const kanikoRunner: StrategyRunner<DockerfilePlan> = {
   run: (job) => withPrivateTools(["kaniko"], job.context, (ready) => runKaniko(job, ready)),
   fetchSbom: () => Promise.resolve(undefined),
@@ -137,7 +137,7 @@ function describe({ plan }: Job, { images, remarks }: Prepared, { way, refused }
     ({ name, use, resolved }) => `${use === "base" ? "on " : "with "}${name} (${resolved.digest})`,
   );
   return [
-    "buildEnvironment: container",
+    "buildEnvironment: host",
     `built by kaniko in namespaces of its own (by ${way}), its users nobody's on the machine`,
     "kaniko is archived and gets no fixes: the strategy dockerfile builds the same files",
     `builder ${plan.builder.name}: ${used.join(", ") || "no image"}`,

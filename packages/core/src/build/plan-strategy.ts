@@ -186,7 +186,6 @@ function refuseStrategy(
   );
 }
 
-/** Of the strategy's own builders: the one that is named, else the first that builds the application's language. */
 /** The main language decides, where there are several: a builder for its pages alone would leave the application out. */
 function findFor(builders: readonly Builder[], ecosystems: readonly Ecosystem[]): Builder | undefined {
   if (ecosystems.length === 0) return builders[0];
@@ -197,6 +196,7 @@ function findFor(builders: readonly Builder[], ecosystems: readonly Ecosystem[])
   return undefined;
 }
 
+/** Of the strategy's own builders: the one that is named, else the first that builds the application's language. */
 function findBuilder(
   policyName: string,
   builders: readonly Builder[],

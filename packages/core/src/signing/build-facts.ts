@@ -42,10 +42,9 @@ export function describeBuild(
     policy.policy,
     strategy,
   );
-  const builders = policy.policy.build.builders.filter((builder) => proven.proof.builders.includes(builder.name));
+  const builders = listBuilders(proven, policy.policy);
   return {
-    isContained:
-      builders.length > 0 && builders.every((builder: Builder) => proven.strategy.isContained?.(builder) === true),
+    isContained: builders.length > 0 && areContained(proven, policy.policy),
     image,
     source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
     buildType: proven.strategy.buildType,
@@ -63,10 +62,30 @@ export function describeBuild(
   };
 }
 
-interface ProvenBuild {
+interface Proven {
   strategy: BuildStrategy;
   proof: Proof;
+}
+
+interface ProvenBuild extends Proven {
+  /** What each strategy that the policy allows could say of the image. */
+  all: readonly Proven[];
   buildSays?: { strategy: string };
+}
+
+function listBuilders({ proof }: Proven, { build }: Policy): Policy["build"]["builders"] {
+  return build.builders.filter((builder) => proof.builders.includes(builder.name));
+}
+
+/**
+ * Whether it was built in an image of the policy. Which strategy it was is the build's own word or the caller's where
+ * several could have made it: as long as one of those builds on the host, and the policy lets it, it may have been that.
+ */
+function areContained(proven: ProvenBuild, policy: Policy): boolean {
+  const isHostAllowed = policy.build.environments.some((each) => each !== "container");
+  return (isHostAllowed ? proven.all : [proven]).every(({ strategy, proof }) =>
+    listBuilders({ strategy, proof }, policy).every((builder: Builder) => strategy.isContained?.(builder) === true),
+  );
 }
 
 /**
@@ -76,10 +95,11 @@ interface ProvenBuild {
 function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | undefined): ProvenBuild {
   const allowed = [...new Set(policy.build.strategies)];
   if (named !== undefined && !allowed.includes(named)) throw notAllowed(named, policy);
-  const proven = allowed.map((name): ProvenBuild => {
+  const all = allowed.map((name): Proven => {
     const strategy = findStrategy(name);
     return { strategy, proof: strategy.prove(image, ownPolicy(policy, strategy)) };
   });
+  const proven = all.map((each): ProvenBuild => ({ ...each, all }));
   const claimed = proven.filter(({ proof }) => proof.isClaimed);
   const chosen = proven.find(({ strategy }) => strategy.name === named);
   if (chosen !== undefined) return holdToMarks(chosen, claimed, policy);

@@ -4,6 +4,7 @@ import { policy } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import { buildpacks } from "../build/strategies/buildpacks.ts";
 import { ownPolicy } from "../build/strategies/find.ts";
+import type { Policy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { describeBuild } from "./build-facts.ts";
 import { predicateTypes } from "./predicates.ts";
@@ -319,6 +320,32 @@ describe("the provenance of a build", () => {
   test("names the builder of a base that the policy has under two names", () => {
     const base = { ...golden, names: ["another", "golden"] };
     expect(describeBuild(image, policy, run, [base, base]).builders.map((builder) => builder.name)).toEqual(["node"]);
+  });
+
+  test.each<[string, ("jib" | "dockerfile")[], ("container" | "host")[], string, boolean]>([
+    [
+      "not, where a strategy on the host may have left the mark",
+      ["jib", "dockerfile"],
+      ["container", "host"],
+      "golden",
+      false,
+    ],
+    ["where such a strategy never got to run", ["jib", "dockerfile"], ["container"], "golden", true],
+    ["where such a strategy is not allowed", ["dockerfile"], ["container", "host"], "golden", true],
+    ["where such a strategy builds on another base", ["jib", "dockerfile"], ["container", "host"], "another", true],
+  ])("tells of a build in an image of the policy %s", (_what, strategies, environments, runImage, isContained) => {
+    const builders: Policy["build"]["builders"] = [
+      { kind: "jib", name: "java", runImage },
+      { kind: "dockerfile", name: "files", images: [], downloads: [] },
+    ];
+    const build = { ...policy.policy.build, strategies, environments, builders };
+    const loaded = { ...policy, policy: { ...policy.policy, build } };
+    const config = {
+      ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers" as const, diff_ids: [] } },
+      history: [{ comment: "buildkit.dockerfile.v0" }],
+    };
+    const told = describeBuild(image, loaded, run, [golden, golden], { configs: [config, config] });
+    expect(told).toMatchObject({ isContained, builders: [{ name: "files" }] });
   });
 
   test("is not written where the source is not known", () => {

@@ -196,11 +196,7 @@ test("a step that fails is told at its line, with what it said", async () => {
   const ended = await world.build(
     await world.writePolicy(),
     await world.writeApp({ "docker/web.Dockerfile": failing }),
-    {
-      // No file of the top folder asks for it.
-      strategy: "dockerfile",
-      file: "docker/web.Dockerfile",
-    },
+    { file: "docker/web.Dockerfile" },
   );
   expect(tell(ended)).toMatchObject({ verdict: "error", error: "dockerfile-build-failed" });
   expect(ended.outcome.result.error?.message).toMatch(

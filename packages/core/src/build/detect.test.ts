@@ -44,6 +44,7 @@ describe("chooseStrategy", () => {
     for (const [named, words] of [
       [{ asked: "buildpacks" }, "asked for by the input 'strategy'"],
       [{ ofBuilder: "buildpacks" }, "the input 'builder' names"],
+      [{ ofFile: "buildpacks" }, "the input 'file' names"],
     ] as const)
       expect(chooseStrategy({ ...wishes, ...named }, candidates)).toMatchObject({
         reason: expect.stringContaining(words),
@@ -95,6 +96,18 @@ describe("the order of what speaks", () => {
       [docker, jib],
       { asked: "dockerfile" as never, ofBuilder: "jib" as never },
       "dockerfile",
+    ],
+    [
+      "what reads the file that is named before what the folder's files ask for",
+      [descriptor, jib],
+      { ofFile: "dockerfile" as never },
+      "dockerfile",
+    ],
+    [
+      "a builder's kind before what reads the file that is named",
+      [docker],
+      { ofBuilder: "jib" as never, ofFile: "dockerfile" as never },
+      "jib",
     ],
     ["only what is allowed", [descriptor, jib], { allowed: ["jib"] as never }, "jib"],
   ])("%s", (_name, candidates, change, strategy) => {

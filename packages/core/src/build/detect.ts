@@ -68,6 +68,8 @@ export interface Wishes {
   asked: "auto" | StrategyName;
   /** The strategy of the builder that the input `builder` names. */
   ofBuilder: StrategyName | undefined;
+  /** The strategy that reads what the input `file` names. */
+  ofFile?: StrategyName | undefined;
   /** By the policy. */
   allowed: readonly StrategyName[];
   /** Those that the policy takes before others wherever anything speaks for them. */
@@ -91,10 +93,10 @@ export interface NoChoice {
  * is the answer.
  */
 export function chooseStrategy(
-  { asked, ofBuilder, allowed, preferred }: Wishes,
+  { asked, ofBuilder, ofFile, allowed, preferred }: Wishes,
   candidates: readonly StrategyCandidate[],
 ): StrategyChoice | NoChoice {
-  const named = asked === "auto" ? ofBuilder : asked;
+  const named = asked === "auto" ? (ofBuilder ?? ofFile) : asked;
   if (named !== undefined && !allowed.includes(named)) return { kind: "not-allowed", strategies: [named], places: [] };
   const possible = allowed.flatMap((name) => candidates.filter(({ strategy }) => strategy === name));
   const byPolicy = preferred.flatMap((name) => possible.filter(({ strategy }) => strategy === name));
@@ -110,7 +112,9 @@ export function chooseStrategy(
       ? `asked for by the input 'strategy'; ${found}`
       : ofBuilder !== undefined
         ? `the builder that the input 'builder' names is for it; ${found}`
-        : `${found}, and the policy ${first !== undefined && byPolicy[0] === first ? `prefers ${strategy}` : `allows ${allowed.join(", ")}`}`;
+        : ofFile !== undefined
+          ? `it reads what the input 'file' names; ${found}`
+          : `${found}, and the policy ${first !== undefined && byPolicy[0] === first ? `prefers ${strategy}` : `allows ${allowed.join(", ")}`}`;
   const rest = candidates.filter((candidate) => candidate.strategy !== strategy);
   return { strategy, reason: why, notTaken: rest.map((each) => explainNotTaken(each, strategy, first, allowed)) };
 }

@@ -35,6 +35,8 @@ export interface StrategyRequest {
   builder: string | undefined;
   /** The folder of the application in what was looked at, where that has several. */
   module: string | undefined;
+  /** The file that says how it is built, such as a Dockerfile, where it is named. */
+  file?: string | undefined;
   tree: SurveyedTree;
   /** That folder, by its path from the root of the checkout: for places in it. */
   context: string;
@@ -87,7 +89,8 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
   const { survey, candidates, applications } = detection;
   if (applications.length > 0 && request.strategy === "auto") throw severalApplications(applications, request.context);
   const wishes = readWishes(rules, request);
-  const isOpen = wishes.asked === "auto" && wishes.ofBuilder === undefined && wishes.allowed.length > 1;
+  const isNamed = wishes.asked !== "auto" || wishes.ofBuilder !== undefined || wishes.ofFile !== undefined;
+  const isOpen = !isNamed && wishes.allowed.length > 1;
   if (isOpen && survey.unread.length > 0) throw unreadApplication(survey.unread, request.context);
   const choice = chooseStrategy(wishes, candidates);
   if ("kind" in choice) throw refuseStrategy(rules, choice, request);
@@ -105,15 +108,22 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
   return { choice, builder, missing: strategy.evidence === "language" ? listMissing(survey) : [] };
 }
 
-function readWishes({ build }: BuildRules, { strategy, builder }: StrategyRequest): Wishes {
+function readWishes({ build }: BuildRules, { strategy, builder, file }: StrategyRequest): Wishes {
   const named = build.builders?.find(({ name }) => name === builder);
   const kind = named === undefined ? undefined : kindOf(named);
   return {
     asked: strategy,
     ofBuilder: strategyNames.find((name) => name === kind),
+    ofFile: file === undefined ? undefined : findReader(build.strategies),
     allowed: build.strategies,
     preferred: build.prefer ?? [],
   };
+}
+
+/** Of the strategies that read a file, the first of the table that the policy allows; where it allows none, the first. */
+function findReader(allowed: readonly StrategyName[]): StrategyName | undefined {
+  const readers = strategyNames.filter((name) => findStrategy(name).takes.includes("file"));
+  return readers.find((name) => allowed.includes(name)) ?? readers[0];
 }
 
 function severalApplications(applications: readonly Application[], context: string): UserError {

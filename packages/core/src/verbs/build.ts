@@ -82,14 +82,16 @@ export const buildVerb: Verb<typeof inputs> = {
   run: runBuild,
   question: {
     input: "explain",
-    inputs: inputs.pick({ context: true, strategy: true, builder: true, module: true, "policy-signer": true }).extend({
-      policy: optionalText(),
-    }),
+    inputs: inputs
+      .pick({ context: true, strategy: true, builder: true, module: true, file: true, "policy-signer": true })
+      .extend({
+        policy: optionalText(),
+      }),
     ask: (given, context) => explain(given as Question, context),
   },
 };
 
-type Question = Pick<Inputs, "context" | "strategy" | "builder" | "module" | "policy-signer"> & {
+type Question = Pick<Inputs, "context" | "strategy" | "builder" | "module" | "file" | "policy-signer"> & {
   policy?: string | undefined;
 };
 
@@ -129,14 +131,14 @@ async function explain(given: Question, context: Context): Promise<Answer> {
 }
 
 function readRequest(
-  { context, strategy, builder, module }: Pick<Inputs, "context" | "strategy" | "builder" | "module">,
+  { context, strategy, builder, module, file }: Pick<Inputs, "context" | "strategy" | "builder" | "module" | "file">,
   { directory, survey: top, below }: Source,
   { workingDirectory }: Context,
 ): StrategyRequest {
   const fromHere = relative(workingDirectory, directory);
   // A folder elsewhere on the machine, which only a command line may name, is called as it was given.
   const folder = isAbsolute(context) && !fromHere.startsWith("..") ? fromHere : posix.normalize(context);
-  return { strategy, builder, module, tree: { top, below }, context: folder.replace(/\/$/, "") || "." };
+  return { strategy, builder, module, file, tree: { top, below }, context: folder.replace(/\/$/, "") || "." };
 }
 
 async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {

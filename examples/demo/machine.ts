@@ -59,6 +59,9 @@ export async function checkMachine(env: Environment): Promise<void> {
   }
 }
 
+/** What its stages run, of all that the lock has for other ways to build: each may have to be compiled. */
+const demoTools = ["lifecycle", "launcher", "syft", "grype"];
+
 export async function openDemo(options: { directory: string; verbose: boolean; port?: number }): Promise<Demo> {
   const { directory, verbose } = options;
   const env: Environment = { ...process.env };
@@ -73,10 +76,7 @@ export async function openDemo(options: { directory: string; verbose: boolean; p
   say(paint(style, "bold", "▸ The machine: external tools, golden base, buildpack, registry"));
   // The tools compile on every core; the base is mostly waiting for the archive.
   const [, images] = await Promise.all([
-    prefetchTools(
-      productionTools.map((tool) => tool.name),
-      { ports, env, signal },
-    ),
+    prefetchTools(demoTools, { ports, env, signal }),
     buildPlatformImages({ directory, ports, env, signal }),
   ]);
   const registry = await openRegistry(directory, options.port);

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
+/** Links in it are relative, the workspaces' as well, and so lead into the copy. */
+const asItIs = { recursive: true, verbatimSymlinks: true };
 const copy = mkdtempSync(join(tmpdir(), "goldenpath-dist-"));
 
 function list(directory: string): string[] {
@@ -22,10 +24,9 @@ try {
   });
   for (const file of tracked.split("\0").filter((name) => name !== "" && !/^actions\/[^/]+\/dist\//.test(name))) {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
-    cpSync(join(root, file), join(copy, file));
+    cpSync(join(root, file), join(copy, file), asItIs);
   }
-  // The workspaces' links in it are relative, and so lead into the copy.
-  cpSync(join(root, "node_modules"), join(copy, "node_modules"), { recursive: true, verbatimSymlinks: true });
+  cpSync(join(root, "node_modules"), join(copy, "node_modules"), asItIs);
   execFileSync(process.execPath, [join(copy, "scripts/build.ts")], {
     cwd: copy,
     stdio: ["ignore", "inherit", "inherit"],

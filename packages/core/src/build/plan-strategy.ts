@@ -87,7 +87,9 @@ export function detectApplication({
  */
 export function planStrategy(rules: BuildRules, request: StrategyRequest, detection: Detection): ChosenStrategy {
   const { survey, candidates, applications } = detection;
-  if (applications.length > 0 && request.strategy === "auto") throw severalApplications(applications, request.context);
+  // A strategy or a file that is named is about this folder.
+  const isMeant = request.strategy !== "auto" || request.file !== undefined;
+  if (applications.length > 0 && !isMeant) throw severalApplications(applications, request.context);
   const wishes = readWishes(rules, request);
   const isNamed = wishes.asked !== "auto" || wishes.ofBuilder !== undefined || wishes.ofFile !== undefined;
   const isOpen = !isNamed && wishes.allowed.length > 1;

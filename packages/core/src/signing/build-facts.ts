@@ -37,14 +37,11 @@ export function describeBuild(
     });
   }
   const found = bases.filter((base) => base !== undefined);
-  const proven = proveBuild(
-    { children: bases.map((base, index) => ({ base, config: configs[index] })) },
-    policy.policy,
-    strategy,
-  );
+  const all = proveAll({ children: bases.map((base, index) => ({ base, config: configs[index] })) }, policy.policy);
+  const proven = chooseProven(all, policy.policy, strategy);
   const builders = listBuilders(proven, policy.policy);
   return {
-    isContained: builders.length > 0 && areContained(proven, policy.policy),
+    isContained: builders.length > 0 && areContained(proven, all, policy.policy),
     image,
     source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
     buildType: proven.strategy.buildType,
@@ -68,9 +65,15 @@ interface Proven {
 }
 
 interface ProvenBuild extends Proven {
-  /** What each strategy that the policy allows could say of the image. */
-  all: readonly Proven[];
   buildSays?: { strategy: string };
+}
+
+/** What each strategy that the policy allows can say of the image. */
+function proveAll(image: SeenImage, policy: Policy): Proven[] {
+  return [...new Set(policy.build.strategies)].map((name) => {
+    const strategy = findStrategy(name);
+    return { strategy, proof: strategy.prove(image, ownPolicy(policy, strategy)) };
+  });
 }
 
 function listBuilders({ proof }: Proven, { build }: Policy): Policy["build"]["builders"] {
@@ -81,9 +84,9 @@ function listBuilders({ proof }: Proven, { build }: Policy): Policy["build"]["bu
  * Whether it was built in an image of the policy. Which strategy it was is the build's own word or the caller's where
  * several could have made it: as long as one of those builds on the host, and the policy lets it, it may have been that.
  */
-function areContained(proven: ProvenBuild, policy: Policy): boolean {
+function areContained(chosen: Proven, all: readonly Proven[], policy: Policy): boolean {
   const isHostAllowed = policy.build.environments.some((each) => each !== "container");
-  return (isHostAllowed ? proven.all : [proven]).every(({ strategy, proof }) =>
+  return (isHostAllowed ? all : [chosen]).every(({ strategy, proof }) =>
     listBuilders({ strategy, proof }, policy).every((builder: Builder) => strategy.isContained?.(builder) === true),
   );
 }
@@ -92,30 +95,24 @@ function areContained(proven: ProvenBuild, policy: Policy): boolean {
  * By the strategy that is named, or the only one that the policy allows; of several, by the one whose mark the image
  * bears, which the build put there.
  */
-function proveBuild(image: SeenImage, policy: Policy, named: StrategyName | undefined): ProvenBuild {
-  const allowed = [...new Set(policy.build.strategies)];
-  if (named !== undefined && !allowed.includes(named)) throw notAllowed(named, policy);
-  const all = allowed.map((name): Proven => {
-    const strategy = findStrategy(name);
-    return { strategy, proof: strategy.prove(image, ownPolicy(policy, strategy)) };
-  });
-  const proven = all.map((each): ProvenBuild => ({ ...each, all }));
+function chooseProven(proven: readonly Proven[], policy: Policy, named: StrategyName | undefined): ProvenBuild {
   const claimed = proven.filter(({ proof }) => proof.isClaimed);
   const chosen = proven.find(({ strategy }) => strategy.name === named);
   if (chosen !== undefined) return holdToMarks(chosen, claimed, policy);
+  if (named !== undefined) throw notAllowed(named, policy);
   const [only] = proven;
   if (only !== undefined && proven.length === 1) return only;
   const [one] = claimed;
   if (one !== undefined && claimed.length === 1) return { ...one, buildSays: { strategy: one.strategy.name } };
   const marks = claimed.map(({ strategy }) => strategy.name).join(" and ") || "none of them";
   throw new UserError(
-    `policy '${policy.name}' allows the strategies ${allowed.join(", ")}, and the image bears the mark of ${marks}: it is not known which one built it`,
+    `policy '${policy.name}' allows the strategies ${proven.map(({ strategy }) => strategy.name).join(", ")}, and the image bears the mark of ${marks}: it is not known which one built it`,
     { code: "strategy-unknown", wayOut: "Say it by the input 'strategy'." },
   );
 }
 
 /** A caller may say which strategy it was where no image says it, and not that it was another than the image says. */
-function holdToMarks(named: ProvenBuild, claimed: readonly ProvenBuild[], policy: Policy): ProvenBuild {
+function holdToMarks(named: Proven, claimed: readonly Proven[], policy: Policy): Proven {
   if (named.proof.isClaimed || claimed.length === 0) return named;
   const marks = claimed.map(({ strategy }) => strategy.name).join(" and ");
   throw new UserError(

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describeError, UserError } from "@goldenpath/foundation/errors";
+import { UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { selectBuildEnvironment } from "../environment.ts";
@@ -8,7 +8,7 @@ import { describeDaemon, describeIsolation, keepApart } from "../isolation.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { copySource, placeInCheckout } from "../source.ts";
 import type { BuildJob } from "../strategies/runner.ts";
-import { openWorkspace, type Workspace } from "../workspace.ts";
+import { closeWorkspace, openWorkspace, type Workspace } from "../workspace.ts";
 import { type BuildTool, type JavaCommand, renderCommand } from "./command.ts";
 import { explainJavaFailure } from "./explain.ts";
 
@@ -79,10 +79,7 @@ export async function withJavaRoom<T>(
     });
   } finally {
     await sandbox?.close();
-    // What is left behind is removed by the next build of this repository; the outcome of this one stands.
-    await workspace
-      .remove()
-      .catch((error: unknown) => ports.log.warning(`the build's folder could not be removed: ${describeError(error)}`));
+    await closeWorkspace(workspace, ports);
   }
 }
 

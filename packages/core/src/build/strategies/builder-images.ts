@@ -1,4 +1,6 @@
+import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { lifecycleLabel } from "../../base/label.ts";
 import { parsePinned } from "../pinned.ts";
 import {
   type Builder,
@@ -27,6 +29,11 @@ export function listBuilderImages(builders: readonly WithImage[]): Material[] {
       .slice(-1)
       .map(({ registry, name, digest }) => ({ name: "builder", repository: { registry, name }, digest })),
   );
+}
+
+/** The lifecycle puts it on every image that it exports, whoever ran it. */
+export function hasLifecycleLabel(config: ImageConfig | undefined): boolean {
+  return config?.config?.Labels?.[lifecycleLabel] !== undefined;
 }
 
 /** By a builder of the policy and, where that has an image, by a version of it that is approved now. */

@@ -4,8 +4,8 @@ import { day, digestText, name, pinnedReference, repositoryText } from "../../po
 import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
-import { judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
-import { type BuildStrategy, listBuildersOnBase, type Material } from "./strategy.ts";
+import { hasLifecycleLabel, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { type BuildStrategy, isMarked, listBuildersOnBase, type Material } from "./strategy.ts";
 
 const builderSchema = z
   .strictObject({
@@ -79,18 +79,14 @@ export const buildpacks = {
   }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);
-    const isMarked = image.children.map(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
     return {
       builders: builders.map((builder) => builder.name),
       materials: [...listBuilderImages(builders), ...listBuildpacks(builders)],
-      isClaimed: isMarked.includes(true) && !isMarked.includes(false),
+      isClaimed: isMarked(image, hasLifecycleLabel),
     };
   },
   judge: judgeBuilderImages,
 } as const satisfies BuildStrategy<BuildpacksBuilder, BuildpacksPlan>;
-
-/** The lifecycle puts it on every image that it exports. */
-const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
 
 /** All of the builders' buildpacks, each once, also those that did not apply: an image does not prove which did. */
 export function listBuildpacks(builders: readonly BuildpacksBuilder[]): Material[] {

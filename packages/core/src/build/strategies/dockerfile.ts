@@ -2,8 +2,7 @@ import { parseReference, type Reference } from "@goldenpath/registry-client/oci/
 import { z } from "zod";
 import { isParsable, name } from "../../policy/schema-text.ts";
 import { dockerfileName } from "../survey/markers.ts";
-import type { ApprovedBase, BuildStrategy, SeenImage } from "./strategy.ts";
-import { judgeBuilders } from "./strategy.ts";
+import { type ApprovedBase, type BuildStrategy, isMarked, judgeBuilders, type SeenImage } from "./strategy.ts";
 
 /** `HOST/NAME` or `HOST/NAME@sha256:…`, never a tag: that is whatever it is given to be. */
 const imageText = z
@@ -65,7 +64,8 @@ export const dockerfile = {
     builders: builders.filter((builder) => provesBase(image, builder)).map((builder) => builder.name),
     // What its stages copied from where, no image proves.
     materials: [],
-    isClaimed: image.children.length > 0 && image.children.every(isMarked),
+    // The last step's: bases that BuildKit made have its mark as well.
+    isClaimed: isMarked(image, (config) => config?.history?.at(-1)?.comment === "buildkit.dockerfile.v0"),
   }),
   judge: judgeBuilders,
 } as const satisfies BuildStrategy<DockerfileBuilder, DockerfilePlan>;
@@ -78,9 +78,4 @@ export function provesBase({ children }: SeenImage, { bases }: Pick<DockerfileBu
       ({ base }) => base !== undefined && (bases === undefined || base.names.some((each) => bases.includes(each))),
     )
   );
-}
-
-/** The last step's: bases that BuildKit made have its mark as well. */
-function isMarked({ config }: SeenImage["children"][number]): boolean {
-  return config?.history?.at(-1)?.comment === "buildkit.dockerfile.v0";
 }

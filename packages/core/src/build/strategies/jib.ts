@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { name } from "../../policy/schema-text.ts";
 import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
-import { type BuildStrategy, judgeBuilders, listBuildersOnBase } from "./strategy.ts";
+import { type BuildStrategy, isMarked, judgeBuilders, listBuildersOnBase } from "./strategy.ts";
 
 const builderSchema = z.strictObject({
   kind: z.literal("jib").describe("The strategy that this builder is for."),
@@ -38,17 +38,14 @@ export const jib = {
   evidence: "plugin",
   detect: (survey) => describePlugin(survey, jibPlugin),
   plan: ({ plugin }) => ({ jibPlugin: plugin }),
-  prove: (image, policy) => {
+  prove: (image, policy) => ({
+    builders: listBuildersOnBase(image, policy.builders).map((builder) => builder.name),
+    materials: [],
     // jib writes itself into the history of each layer that it adds; so could anything else.
-    const marks = image.children.map(({ config }) =>
+    isClaimed: isMarked(image, (config) =>
       (config?.history ?? []).some(({ created_by }) => jibMark.test(created_by ?? "")),
-    );
-    return {
-      builders: listBuildersOnBase(image, policy.builders).map((builder) => builder.name),
-      materials: [],
-      isClaimed: marks.includes(true) && !marks.includes(false),
-    };
-  },
+    ),
+  }),
   judge: judgeBuilders,
 } as const satisfies BuildStrategy<JibBuilder, JibPlan>;
 

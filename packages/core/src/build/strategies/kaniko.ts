@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type DockerfilePlan, dockerfile, provesBase } from "./dockerfile.ts";
-import { type BuildStrategy, judgeBuilders } from "./strategy.ts";
+import { type BuildStrategy, isMarked, judgeBuilders } from "./strategy.ts";
 
 const builderSchema = dockerfile.builderSchema
   .omit({ downloads: true })
@@ -26,9 +26,7 @@ export const kaniko = {
     builders: builders.filter((builder) => provesBase(image, builder)).map((builder) => builder.name),
     materials: [],
     // It signs each step of the history as its author.
-    isClaimed:
-      image.children.length > 0 &&
-      image.children.every(({ config }) => config?.history?.at(-1)?.["author"] === "kaniko"),
+    isClaimed: isMarked(image, (config) => config?.history?.at(-1)?.["author"] === "kaniko"),
   }),
   judge: judgeBuilders,
 } as const satisfies BuildStrategy<KanikoBuilder, DockerfilePlan>;

@@ -1,9 +1,9 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
-import { judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { hasLifecycleLabel, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
 import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
-import { type BuildStrategy, listBuildersOnBase } from "./strategy.ts";
+import { type BuildStrategy, isMarked, listBuildersOnBase } from "./strategy.ts";
 
 const builderSchema = z.strictObject({
   kind: z.literal("spring-boot").describe("The strategy that this builder is for."),
@@ -43,18 +43,15 @@ export const springBoot = {
   plan: (builder) => ({ springBootBuilder: newestImage(builder) }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);
-    // The lifecycle's label, as on whatever buildpacks built.
-    const marks = image.children.map(({ config }) => config?.config?.Labels?.[lifecycleLabel] !== undefined);
     return {
       builders: builders.map((builder) => builder.name),
       materials: listBuilderImages(builders),
-      isClaimed: marks.includes(true) && !marks.includes(false),
+      // As on whatever buildpacks built.
+      isClaimed: isMarked(image, hasLifecycleLabel),
     };
   },
   judge: judgeBuilderImages,
 } as const satisfies BuildStrategy<SpringBootBuilder, SpringBootPlan>;
-
-const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
 
 function newestImage(builder: SpringBootBuilder): PinnedReference {
   const newest = pinBuilderImages(builder).at(-1);

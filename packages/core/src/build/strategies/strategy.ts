@@ -156,6 +156,11 @@ export function listBuildersOnBase<Own extends Builder>({ children }: SeenImage,
   return isWhole ? builders.filter(({ runImage }) => runImage !== undefined && names.has(runImage)) : [];
 }
 
+/** Whether each part of it, of which there is one, bears a strategy's mark. */
+export function isMarked({ children }: SeenImage, bearsMark: (config: ImageConfig | undefined) => boolean): boolean {
+  return children.length > 0 && children.every(({ config }) => bearsMark(config));
+}
+
 /** Against a provenance that names a builder which the policy does not have, or none. */
 export function judgeBuilders(build: JudgedBuild, { builders }: OwnPolicy<Builder>): Objection[] {
   const known = new Set(builders.map((builder) => builder.name));

@@ -5,6 +5,7 @@ import { isDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
+import { lifecycleLabel } from "../../../base/label.ts";
 import { createBudget, layerLimits } from "../../../layers/budget.ts";
 import { falseLayer, readImageLayer } from "../../../layers/read.ts";
 import type { TarEvent } from "../../../layers/tar.ts";
@@ -12,7 +13,6 @@ import type { TarEvent } from "../../../layers/tar.ts";
 /** All SBOMs of one image, uncompressed. Bytes. */
 const maxSbomBytes = 256 * 1024 * 1024;
 
-const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
 const lifecycleSchema = z.looseObject({ sbom: z.looseObject({ sha: z.string() }).nullish() });
 
 const component = z.looseObject({

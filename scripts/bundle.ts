@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bin, root } from "./steps.ts";
 
@@ -10,6 +10,9 @@ export function bundle(entry: string, dist: string): void {
     cwd: root,
     stdio: ["ignore", "ignore", "inherit"],
   });
+  // In pieces it would have the licences of one piece alone, and load what its action doesn't need.
+  const pieces = readdirSync(dist).filter((name) => name.endsWith(".js") && name !== "index.js");
+  if (pieces.length > 0) throw new Error(`${entry} is not one bundle: ${pieces.join(", ")} lie beside it`);
   // ncc's ESM output is a module only by the package.json beside it.
   writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
   // A licence's line ends are those of its author's machine.

@@ -10,6 +10,8 @@ import { DSSEBundleBuilder, FulcioSigner, MessageSignatureBundleBuilder, RekorWi
 import { type TrustMaterial, toTrustMaterial } from "@sigstore/verify";
 
 export interface SigstoreStandIn {
+  /** Of all its services: the log is one of the first version. */
+  url: string;
   trust: TrustMaterial;
   /** The JSON of a bundle: a signature over the bytes, or of a statement that has them. */
   sign(bytes: Uint8Array, signer: { subject: string; issuer: string }, kind?: "message" | "statement"): Promise<string>;
@@ -60,6 +62,7 @@ export async function startSigstore(): Promise<SigstoreStandIn> {
     ctlogs: [log(ctlog.publicKey, bytesOf(ctlog.logID))] as TrustedRoot["ctlogs"],
   };
   return {
+    url,
     trust: toTrustMaterial(root),
     sign: async (bytes, { subject, issuer }, kind = "message") => {
       const token = [{ alg: "none" }, { sub: subject, iss: issuer, aud: "sigstore" }].map((part) =>

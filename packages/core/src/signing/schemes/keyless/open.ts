@@ -85,7 +85,7 @@ function createKeylessSigner(
   const isOver = (expires: Date): boolean => expires.getTime() - context.now().getTime() < reserve;
   const renew = async (): Promise<Certified> => {
     if (isOver(token.expires)) token = { ...(await fetchJobToken(context)), identity: first.identity };
-    return requestCertificate(instance, token);
+    return requestCertificate(instance, token, context);
   };
   /** One for all statements of the job, as long as it holds; asked for when there is something to sign. */
   const certify = async (): Promise<Certified> => {
@@ -100,7 +100,7 @@ function createKeylessSigner(
     trusted: material,
     async seal(statement, existing) {
       if (existing !== undefined) return sealBundle(statement, await existing.read(existing.bundle));
-      return sealBundle(statement, await signPayload(encodeStatement(statement), await certify(), instance));
+      return sealBundle(statement, await signPayload(encodeStatement(statement), await certify(), instance, context));
     },
   };
 }

@@ -1,15 +1,17 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign as signBytes, X509Certificate } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, sign as signBytes, X509Certificate } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
-import { bundleToJSON } from "@sigstore/bundle";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { bundleToJSON, envelopeToJSON, toDSSEBundle } from "@sigstore/bundle";
 import { dsse } from "@sigstore/core";
-import { HashAlgorithm } from "@sigstore/protobuf-specs";
-import { DSSEBundleBuilder, FulcioSigner, InternalError, RekorWitness, TSAWitness, type Witness } from "@sigstore/sign";
+import { z } from "zod";
 import { readWorkflowIdentity } from "../../certificate.ts";
 import { openCertified, verifyCertified } from "../../certified-bundle.ts";
 import { intotoPayloadType } from "../../predicates.ts";
 import { readTrust, type SigstoreInstance } from "../../sigstore-instance.ts";
+import { encodeTimestampQuery, timestampQueryType } from "../../timestamps.ts";
 import { describeWorkflow } from "../../workflow-identity.ts";
+import { askSigstore, type Question, readSigstoreAnswer, type Surroundings } from "./ask.ts";
+import { under, writeToLog } from "./log.ts";
 import type { JobToken } from "./token.ts";
 
 /** An instance that stages can sign with. */
@@ -23,32 +25,37 @@ export interface Certified {
   expires: Date;
 }
 
-const retries = 2;
-const fetching = { retry: { retries, minTimeout: 1000, maxTimeout: 10_000 }, timeout: 30_000 };
-/** A log of the second version answers when the entry is in it, and writes a few times a minute. Milliseconds. */
-const logTimeout = 60_000;
+const chain = z.object({ chain: z.object({ certificates: z.array(z.string()).min(1) }) });
+/** https://github.com/sigstore/fulcio/blob/main/fulcio.proto */
+const certificateAnswer = z.union([
+  z.object({ signedCertificateEmbeddedSct: chain }).transform((answer) => answer.signedCertificateEmbeddedSct),
+  z.object({ signedCertificateDetachedSct: chain }).transform((answer) => answer.signedCertificateDetachedSct),
+]);
 
 /**
  * A certificate for the job that a token is of.
  * @throws InfrastructureError `sigstore-unavailable`, `certificate-unexpected`; UserError `sigstore-refused`
  */
-export async function requestCertificate({ fulcio }: SigningInstance, token: JobToken): Promise<Certified> {
+export async function requestCertificate(
+  { fulcio }: SigningInstance,
+  token: JobToken,
+  surroundings: Surroundings,
+): Promise<Certified> {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
-  const signer = new FulcioSigner({
-    ...fetching,
-    fulcioBaseURL: fulcio,
-    identityProvider: { getToken: async () => token.text },
-    keyHolder: {
-      sign: async (data) => ({ signature: signData(data, privateKey), key: { $case: "publicKey", publicKey: pem } }),
+  const content = publicKey.export({ type: "spki", format: "pem" }).toString();
+  const proofOfPossession = signData(Buffer.from(token.subject), privateKey).toString("base64");
+  const question: Question = {
+    what: "certificate",
+    url: under(fulcio, "api/v2/signingCert"),
+    json: {
+      credentials: { oidcIdentityToken: token.text },
+      publicKeyRequest: { publicKey: { algorithm: "ECDSA", content }, proofOfPossession },
     },
-  });
-  // It asks for a certificate with each signature, and one is enough for all: this signature is thrown away.
-  const { key } = await signer.sign(Buffer.alloc(0)).catch((error: unknown) => {
-    throw asSigstoreError(error, "a certificate", fulcio);
-  });
-  if (key.$case !== "x509Certificate") throw new TypeError("an authority that gives no certificate");
-  const { raw, validToDate } = new X509Certificate(key.certificate);
+    taken: [200, 201],
+  };
+  const answer = readSigstoreAnswer(await askSigstore(question, surroundings), certificateAnswer, question);
+  const [certificate = ""] = answer.chain.certificates;
+  const { raw, validToDate } = openCertificate(certificate, fulcio);
   const identity = readWorkflowIdentity(raw);
   if ("problem" in identity || !isDeepStrictEqual({ ...identity }, { ...token.identity })) {
     const found = "problem" in identity ? identity.problem : describeWorkflow(identity);
@@ -58,7 +65,19 @@ export async function requestCertificate({ fulcio }: SigningInstance, token: Job
       wayOut: "Look how that instance makes its certificates of tokens; nothing was signed.",
     });
   }
-  return { privateKey, certificate: key.certificate, expires: validToDate };
+  return { privateKey, certificate, expires: validToDate };
+}
+
+/** @throws InfrastructureError `sigstore-unavailable` */
+function openCertificate(pem: string, fulcio: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new InfrastructureError(`${fulcio} gave a certificate that can't be read`, {
+      code: "sigstore-unavailable",
+      cause,
+    });
+  }
 }
 
 const signData = (data: Uint8Array, privateKey: KeyObject): Buffer =>
@@ -73,24 +92,24 @@ export async function signPayload(
   payload: Uint8Array,
   { privateKey, certificate }: Certified,
   instance: SigningInstance,
+  surroundings: Surroundings,
 ): Promise<Uint8Array> {
   const { rekor, rekorVersion, timestamp } = instance;
-  const builder = new DSSEBundleBuilder({
-    signer: {
-      sign: async (data) => ({
-        signature: signData(data, privateKey),
-        key: { $case: "x509Certificate", certificate },
-      }),
-    },
-    witnesses: [
-      ...(rekor === undefined ? [] : [createLogWitness(rekor, rekorVersion)]),
-      ...(timestamp === undefined ? [] : [new TSAWitness({ ...fetching, tsaBaseURL: timestamp })]),
-    ],
-  });
-  const artifact = { data: Buffer.from(payload), type: intotoPayloadType };
-  const bundle = await builder.create(artifact).catch((error: unknown) => {
-    throw asSigstoreError(error, "an entry or a timestamp", [rekor, timestamp].filter(Boolean).join(" or "));
-  });
+  const artifact = Buffer.from(payload);
+  const signed = dsse.preAuthEncoding(intotoPayloadType, artifact);
+  const signature = signData(signed, privateKey);
+  const raw = new X509Certificate(certificate).raw;
+  const bundle = toDSSEBundle({ artifact, artifactType: intotoPayloadType, signature, certificate: raw });
+  if (bundle.content.$case !== "dsseEnvelope") throw new TypeError("a bundle without an envelope");
+  const envelope = JSON.stringify(envelopeToJSON(bundle.content.dsseEnvelope));
+  const [entries, timestamps] = await Promise.all([
+    rekor === undefined
+      ? []
+      : [await writeToLog({ signed, signature, certificate, envelope }, { rekor, rekorVersion }, surroundings)],
+    timestamp === undefined ? [] : [await requestTimestamp(signature, timestamp, surroundings)],
+  ]);
+  bundle.verificationMaterial.tlogEntries = entries;
+  bundle.verificationMaterial.timestampVerificationData = { rfc3161Timestamps: timestamps };
   const bytes = new TextEncoder().encode(JSON.stringify(bundleToJSON(bundle)));
   const verified = verifyCertified(openCertified(bytes).bundle, readTrust(instance), instance);
   if (!("reason" in verified)) return bytes;
@@ -101,42 +120,14 @@ export async function signPayload(
   });
 }
 
-/**
- * Writes a signature to a log. The second version has entries of signatures over a digest alone, as cosign reads them: of
- * an envelope the digest of what is signed in it.
- */
-function createLogWitness(rekorBaseURL: string, majorApiVersion: 1 | 2): Witness {
-  const witness = new RekorWitness({ ...fetching, timeout: logTimeout, rekorBaseURL, majorApiVersion });
-  if (majorApiVersion === 1) return witness;
-  return {
-    testify: async (content, certificate) => {
-      if (content.$case !== "dsseEnvelope") throw new TypeError("a statement without an envelope");
-      const { payloadType, payload, signatures } = content.dsseEnvelope;
-      const [signature] = signatures;
-      if (signature === undefined) throw new TypeError("an envelope without a signature");
-      const digest = createHash("sha256").update(dsse.preAuthEncoding(payloadType, payload)).digest();
-      const messageDigest = { algorithm: HashAlgorithm.SHA2_256, digest };
-      const messageSignature = { messageDigest, signature: signature.sig };
-      return witness.testify({ $case: "messageSignature", messageSignature }, certificate);
-    },
-  };
-}
-
-/** What the services answered; never with the token, which the library may put into its own messages. */
-function asSigstoreError(error: unknown, what: string, where: string): unknown {
-  if (!(error instanceof InternalError) || error.code.startsWith("IDENTITY_TOKEN")) return error;
-  const cause = error.cause as { statusCode?: unknown; message?: unknown } | undefined;
-  const status = typeof cause?.statusCode === "number" ? cause.statusCode : undefined;
-  const why = typeof cause?.message === "string" ? `: ${cause.message}` : "";
-  if (status !== undefined && status >= 400 && status < 500 && ![408, 429].includes(status)) {
-    return new UserError(`${where} gives no ${what.replace(/^an? /, "")}, and answers ${status}${why}`, {
-      code: "sigstore-refused",
-      wayOut: "Look whether that instance takes tokens of this issuer, and whether the policy names the right one.",
-    });
-  }
-  return new InfrastructureError(`${where} can't be had for ${what}${why}`, {
-    code: "sigstore-unavailable",
-    attempts: retries + 1,
-    wayOut: "Run the job again when it is there: nothing is promoted that is not signed.",
-  });
+async function requestTimestamp(
+  signature: Uint8Array,
+  timestamp: string,
+  surroundings: Surroundings,
+): Promise<{ signedTimestamp: Buffer<ArrayBuffer> }> {
+  const url = new URL(timestamp).pathname === "/" ? under(timestamp, "api/v1/timestamp") : new URL(timestamp);
+  const body = { type: timestampQueryType, bytes: encodeTimestampQuery(signature) };
+  const question: Question = { what: "timestamp", url, body, taken: [200, 201] };
+  const { bytes } = await askSigstore(question, surroundings);
+  return { signedTimestamp: Buffer.from(bytes) };
 }

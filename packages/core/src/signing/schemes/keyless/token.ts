@@ -10,6 +10,8 @@ type Surroundings = Pick<Context, "env" | "ports" | "signal" | "now">;
 /** Who the job is, in the words of whoever gave it the token. */
 export interface JobToken {
   text: string;
+  /** Whom the token is for, as its issuer says it. */
+  subject: string;
   identity: WorkflowIdentity;
   /** Whether everybody may know the repository's name. */
   isPublic: boolean;
@@ -74,6 +76,7 @@ function readToken(text: string, { env }: Surroundings): JobToken {
   const server = env["GITHUB_SERVER_URL"] || "https://github.com";
   return {
     text,
+    subject: claims.sub,
     identity: {
       issuer: claims.iss,
       buildSignerUri: `${server}/${claims.job_workflow_ref}`,

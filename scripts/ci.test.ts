@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { parts, root } from "./steps.ts";
+import { parts, planLanes, root } from "./steps.ts";
 
 interface Job {
   needs?: string[];
@@ -24,6 +24,22 @@ test("every folder of tests is a part, and every part is run by CI", () => {
     );
   expect(["unit", ...folders].sort()).toEqual([...Object.keys(parts), "slow"].sort());
   expect(jobs["test"]?.strategy?.matrix.part).toEqual(Object.keys(parts));
+});
+
+test("`npm test` has every file of real tools and servers in one lane, and those that build in the first", () => {
+  const [building = [], beside = []] = planLanes().map((runs) => runs.flat().filter((arg) => arg.endsWith(".test.ts")));
+  const all = globSync("test/{integration,interop,faults,attacks}/**/*.test.ts", { cwd: root });
+  expect([...building, ...beside].sort()).toEqual(all.sort());
+  // By its own import, by that of a helper, and by a Docker daemon.
+  for (const name of [
+    "integration/build",
+    "attacks/dockerfile",
+    "integration/languages",
+    "integration/container-image",
+  ])
+    expect(building).toContain(`test/${name}.test.ts`);
+  expect(beside).toContain("test/faults/push.test.ts");
+  expect(planLanes().flat()).toEqual(expect.arrayContaining([parts.unit, parts.e2e]));
 });
 
 describe("the one job that a branch's rules ask for", () => {

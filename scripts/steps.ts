@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { sortIntoLanes } from "../test/lanes.ts";
 
 export const root = join(import.meta.dirname, "..");
 export const bin = (name: string): string => join(root, "node_modules", ".bin", name);
@@ -29,7 +30,7 @@ export const generated: readonly Step[] = [
 export const dist: Step = script("dist is what the sources give", "scripts/check-dist.ts");
 export const toolsOfTests: Step = script("tools of the tests", "test/support/prefetch.ts");
 
-/** The parts that `npm test` has its tests in, by what vitest takes for them. */
+/** The parts that CI has its tests in, by what vitest takes for them. */
 export const parts = {
   unit: ["--project=unit"],
   integration: ["--project=integration", "test/integration/"],
@@ -38,6 +39,18 @@ export const parts = {
   attacks: ["--project=integration", "test/attacks/"],
   e2e: ["--project=e2e"],
 } as const;
+
+/**
+ * What `npm test` runs beside each other, each lane's runs of vitest one after another: what builds on this machine, and
+ * everything else.
+ */
+export function planLanes(): readonly (readonly string[])[][] {
+  const { builds, others } = sortIntoLanes();
+  return [
+    [["--project=integration", ...builds], parts.e2e],
+    [parts.unit, ["--project=integration", ...others]],
+  ];
+}
 
 /** Runs a step, showing what it says as it comes or, `quiet`, only where it fails. True where it passed. */
 export async function runStep({ name, file, args }: Step, { quiet = false } = {}): Promise<boolean> {

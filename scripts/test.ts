@@ -1,7 +1,7 @@
 // `npm test`: everything that has to hold on every change, cheapest first. `npm run test:part NAME`: one part of its
 // tests, as CI runs them side by side. `npm run test:slow`: the tests of test/slow alone, which take too long for that.
 // All end with the plain line `N passed, N failed`.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import {
   generated,
   lint,
   parts,
+  planLanes,
   root,
   runStep,
   type Step,
@@ -36,17 +37,22 @@ interface VitestReport {
   numFailedTestSuites: number;
 }
 
-function runTests(args: string[]): void {
+/** Runs vitest, showing what it says as it comes or, `later`, when it has ended: two at once could not be read. */
+async function runTests(args: readonly string[], { later = false } = {}): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "goldenpath-test-"));
   const report = join(directory, "report.json");
-  const { status } = spawnSync(
-    bin("vitest"),
-    ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
-    {
-      cwd: root,
-      stdio: "inherit",
-    },
-  );
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const child = spawn(bin("vitest"), ["run", ...reporters, ...args], {
+    cwd: root,
+    stdio: later ? ["ignore", "pipe", "pipe"] : "inherit",
+  });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => said.push(chunk));
+  const status = await new Promise<number | null>((resolve) => {
+    child.on("error", () => resolve(null));
+    child.on("close", resolve);
+  });
+  process.stdout.write(Buffer.concat(said));
   try {
     const counts = JSON.parse(readFileSync(report, "utf8")) as VitestReport;
     passed += counts.numPassedTests;
@@ -69,14 +75,21 @@ if (first === "--part") {
   const part = Object.hasOwn(parts, name) ? parts[name as keyof typeof parts] : undefined;
   if (part === undefined) throw new Error(`there is no part '${name}': it is one of ${Object.keys(parts).join(", ")}`);
   if (name !== "unit") await run({ ...toolsOfTests, args: [...toolsOfTests.args, `test/${name}`] });
-  runTests([...part, ...args]);
+  await runTests([...part, ...args]);
 } else if (first === "--slow") {
   await run(toolsOfTests);
-  runTests(["--project=slow", ...rest]);
+  await runTests(["--project=slow", ...rest]);
 } else {
   for (const step of steps) await run(step);
   await run(toolsOfTests);
-  runTests(["--project=!slow", ...process.argv.slice(2)]);
+  const args = process.argv.slice(2);
+  if (args.length > 0) await runTests(["--project=!slow", ...args]);
+  else
+    await Promise.all(
+      planLanes().map(async (runs, index) => {
+        for (const run of runs) await runTests(run, { later: index > 0 });
+      }),
+    );
 }
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

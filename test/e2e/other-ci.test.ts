@@ -81,10 +81,7 @@ test("in GitLab CI nothing of the build's gets to the jobs with keys but one dig
   rmSync(cwd, { recursive: true });
 });
 
-describe.each([
-  ["GitLab CI", gitlabScripts, { CI_COMMIT_SHA: "COMMIT" }],
-  ["Jenkins", jenkinsScripts, { GIT_COMMIT: "COMMIT" }],
-])("the example for %s, run by a shell as that would", (_, scripts, facts) => {
+describe("an example, run by a shell as its server would", () => {
   const tools = useTools("cosign", "lifecycle", "launcher", "syft", "grype");
   let world: World;
   let git: string;
@@ -96,97 +93,102 @@ describe.each([
   });
   afterAll(() => world?.close());
 
-  /** Runs the jobs in their order, each in a checkout of its own, until one fails. */
-  async function runJobs(name: string): Promise<{ ended: Record<string, number>; log: string; commit: string }> {
-    const at = join(world.directory, `${name}-jobs`);
-    const bin = join(at, "bin");
-    mkdirSync(bin, { recursive: true });
-    writeFileSync(
-      join(bin, "goldenpath"),
-      `#!/bin/sh\nexec node ${join(projectRoot, "packages/cli/bin/goldenpath.mjs")} "$@"\n`,
-    );
-    chmodSync(join(bin, "goldenpath"), 0o755);
-    const source = join(at, "source");
-    cpSync(join(projectRoot, "examples/apps", name), source, { recursive: true });
-    // How this machine reaches package registries (proxies, certificates), as a runner of one's own would have it.
-    const { process: machine, platform: network } = selectBuildEnvironment(process.env);
-    const env = {
-      ...machine,
-      ...network,
-      PATH: [bin, join(projectRoot, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
-      HOME: at,
-    };
-    const inSource = async (...args: string[]): Promise<string> =>
-      (await runChecked(git, args, { env, cwd: source })).stdout.trim();
-    await inSource("init", "--quiet", "--initial-branch", "main");
-    await inSource("remote", "add", "origin", `https://github.com/acme/${name}`);
-    await inSource("add", "--all");
-    await inSource(
-      "-c",
-      "user.name=acme",
-      "-c",
-      "user.email=team@acme.example",
-      "commit",
-      "--quiet",
-      "--message",
-      "first",
-    );
-    const commit = await inSource("rev-parse", "HEAD");
-    const given = {
-      ...env,
-      ...Object.fromEntries(Object.keys(facts).map((key) => [key, commit])),
-      CI: "true",
-      POLICY: world.policy,
-      POLICY_SIGNER: world.platform.keys.policy.publicKey,
-      QUARANTINE: `${world.quarantine.host}/quarantine/${name}`,
-      VETTED: `${world.vetted.host}/vetted/${name}`,
-      DATABASE: join(projectRoot, "examples/vulnerability-data/grype-db"),
-      LOGIN: join(world.env["DOCKER_CONFIG"] ?? "", "config.json"),
-      GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env),
-    };
-    const ended: Record<string, number> = {};
-    let [digest, log] = ["", ""];
-    for (const { job, text } of scripts()) {
-      const cwd = join(at, job);
-      cpSync(source, cwd, { recursive: true });
-      if (digest !== "") writeFileSync(join(cwd, "digest"), `${digest}\n`);
-      const stage = keys[job];
-      const key =
-        stage === undefined
-          ? {}
-          : { [`GOLDENPATH_${stage}_KEY`]: world.platform.keys[stage.toLowerCase() as "build"].file };
-      const args = ["-e", "-o", "pipefail", "-c", text];
-      const run = await runProcess("bash", args, {
-        env: { ...given, ...key, DIGEST: digest },
-        cwd,
-        timeoutMs: 300_000,
-      });
-      ended[job] = run.exitCode;
-      log += run.stdout + run.stderr;
-      if (run.exitCode !== 0) break;
-      if (job === "build") digest = readFileSync(join(cwd, "digest"), "utf8").trim();
+  describe.each([
+    ["GitLab CI", gitlabScripts, { CI_COMMIT_SHA: "COMMIT" }],
+    ["Jenkins", jenkinsScripts, { GIT_COMMIT: "COMMIT" }],
+  ])("of %s", (server, scripts, facts) => {
+    /** Runs the jobs in their order, each in a checkout of its own, until one fails. */
+    async function runJobs(name: string): Promise<{ ended: Record<string, number>; log: string; commit: string }> {
+      const at = join(world.directory, `${name}-${server}-jobs`.replaceAll(" ", "-"));
+      const bin = join(at, "bin");
+      mkdirSync(bin, { recursive: true });
+      writeFileSync(
+        join(bin, "goldenpath"),
+        `#!/bin/sh\nexec node ${join(projectRoot, "packages/cli/bin/goldenpath.mjs")} "$@"\n`,
+      );
+      chmodSync(join(bin, "goldenpath"), 0o755);
+      const source = join(at, "source");
+      cpSync(join(projectRoot, "examples/apps", name), source, { recursive: true });
+      // How this machine reaches package registries (proxies, certificates), as a runner of one's own would have it.
+      const { process: machine, platform: network } = selectBuildEnvironment(process.env);
+      const env = {
+        ...machine,
+        ...network,
+        PATH: [bin, join(projectRoot, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
+        HOME: at,
+      };
+      const inSource = async (...args: string[]): Promise<string> =>
+        (await runChecked(git, args, { env, cwd: source })).stdout.trim();
+      await inSource("init", "--quiet", "--initial-branch", "main");
+      await inSource("remote", "add", "origin", `https://github.com/acme/${name}`);
+      await inSource("add", "--all");
+      await inSource(
+        "-c",
+        "user.name=acme",
+        "-c",
+        "user.email=team@acme.example",
+        "commit",
+        "--quiet",
+        "--message",
+        "first",
+      );
+      const commit = await inSource("rev-parse", "HEAD");
+      const given = {
+        ...env,
+        ...Object.fromEntries(Object.keys(facts).map((key) => [key, commit])),
+        CI: "true",
+        POLICY: world.policy,
+        POLICY_SIGNER: world.platform.keys.policy.publicKey,
+        QUARANTINE: `${world.quarantine.host}/quarantine/${name}`,
+        VETTED: `${world.vetted.host}/vetted/${name}`,
+        DATABASE: join(projectRoot, "examples/vulnerability-data/grype-db"),
+        LOGIN: join(world.env["DOCKER_CONFIG"] ?? "", "config.json"),
+        GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env),
+      };
+      const ended: Record<string, number> = {};
+      let [digest, log] = ["", ""];
+      for (const { job, text } of scripts()) {
+        const cwd = join(at, job);
+        cpSync(source, cwd, { recursive: true });
+        if (digest !== "") writeFileSync(join(cwd, "digest"), `${digest}\n`);
+        const stage = keys[job];
+        const key =
+          stage === undefined
+            ? {}
+            : { [`GOLDENPATH_${stage}_KEY`]: world.platform.keys[stage.toLowerCase() as "build"].file };
+        const args = ["-e", "-o", "pipefail", "-c", text];
+        const run = await runProcess("bash", args, {
+          env: { ...given, ...key, DIGEST: digest },
+          cwd,
+          timeoutMs: 300_000,
+        });
+        ended[job] = run.exitCode;
+        log += run.stdout + run.stderr;
+        if (run.exitCode !== 0) break;
+        if (job === "build") digest = readFileSync(join(cwd, "digest"), "utf8").trim();
+      }
+      return { ended, log, commit };
     }
-    return { ended, log, commit };
-  }
 
-  test("stops an application with a vulnerable dependency at its scan, and signs that", async () => {
-    const { ended, log } = await runJobs("web-vulnerable");
-    expect({ ended, log: ended["scan"] === 1 ? "" : log }).toEqual({
-      ended: { build: 0, attest: 0, base: 0, scan: 1 },
-      log: "",
+    test("stops an application with a vulnerable dependency at its scan, and signs that", async () => {
+      const { ended, log } = await runJobs("web-vulnerable");
+      expect({ ended, log: ended["scan"] === 1 ? "" : log }).toEqual({
+        ended: { build: 0, attest: 0, base: 0, scan: 1 },
+        log: "",
+      });
+      expect(log).toContain("GHSA-35jh-r3h4-6jhm");
+      expect(Object.keys(await world.vetted.snapshot())).not.toContain("vetted/web-vulnerable");
     });
-    expect(log).toContain("GHSA-35jh-r3h4-6jhm");
-    expect(Object.keys(await world.vetted.snapshot())).not.toContain("vetted/web-vulnerable");
-  });
 
-  test("promotes one that keeps to the policy", async () => {
-    const { ended, log, commit } = await runJobs("web");
-    expect({ ended, log: ended["promote"] === 0 ? "" : log }).toEqual({
-      ended: { build: 0, attest: 0, base: 0, scan: 0, promote: 0 },
-      log: "",
-    });
-    expect((await world.vetted.snapshot())["vetted/web"]?.tags).toMatchObject({
-      [commit]: expect.stringMatching(/^sha256:/),
+    test("promotes one that keeps to the policy", async () => {
+      const { ended, log, commit } = await runJobs("web");
+      expect({ ended, log: ended["promote"] === 0 ? "" : log }).toEqual({
+        ended: { build: 0, attest: 0, base: 0, scan: 0, promote: 0 },
+        log: "",
+      });
+      expect((await world.vetted.snapshot())["vetted/web"]?.tags).toMatchObject({
+        [commit]: expect.stringMatching(/^sha256:/),
+      });
     });
   });
 });

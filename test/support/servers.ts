@@ -209,16 +209,28 @@ export function startProgram(
   };
 }
 
-/** A port that nothing listens on now. */
+/** A hundred ports for each process: tests of several run beside each other. */
+const ownPorts = 12_000 + (process.pid % 200) * 100;
+let tried = 0;
+
+/**
+ * A port that nothing listens on now. Not one that the kernel gives: what it gives to nobody stays free until the
+ * server is there, and no connection takes it in between.
+ */
 export async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (typeof address !== "object" || address === null) throw new TypeError("a server without a port");
-  return address.port;
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = ownPorts + (tried++ % 100);
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "0.0.0.0", () => resolve(true));
+    });
+    if (!isFree) continue;
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
+  throw new Error(`no port of ${ownPorts} to ${ownPorts + 99} is free`);
 }
 
 export function pause(milliseconds: number): Promise<void> {

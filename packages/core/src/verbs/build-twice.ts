@@ -3,12 +3,12 @@ import { join } from "node:path";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import type { Reference } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
-import type { BuildPlan } from "../build/plan-build.ts";
 import { compareImages, type Difference } from "../build/reproducible/compare.ts";
 import { listImages } from "../build/reproducible/gather.ts";
 import { copySource, readSource, type Source } from "../build/source.ts";
+import type { Target } from "../build/strategies/runner.ts";
 import type { StageResult, Violation } from "../result.ts";
 
 /** What a strategy made, and what the registry has of it. */
@@ -20,11 +20,11 @@ export interface BuiltImage {
 }
 
 interface Twice {
-  plan: BuildPlan;
+  to: Target;
   source: Source;
   context: Context;
   client: RegistryClient;
-  build(plan: BuildPlan, source: Source): Promise<BuiltImage>;
+  build(to: Target, source: Source): Promise<BuiltImage>;
 }
 
 /** Differences that a result has one by one; the rest is counted. */
@@ -32,28 +32,28 @@ const maxViolations = 50;
 
 /**
  * Builds twice, from the folder that was given and from a copy of it elsewhere, and compares what came out: to the file
- * of the layer, and how it differs. Both images stay in quarantine under tags of their own, and the plan's tags are only
+ * of the layer, and how it differs. Both images stay in quarantine under tags of their own, and the tags are only
  * given to what is the same twice. Of an index its images are compared, and not the attestations beside them, which say
  * when they were made.
  * @returns the first image; no violation where it is reproducible
  */
 export async function buildTwice(work: Twice): Promise<BuiltImage & { violations: Violation[] }> {
-  const { plan, source, context, client } = work;
-  const first = await work.build(withTag(plan, "first"), source);
+  const { to, source, context, client } = work;
+  const first = await work.build(withTag(to, "first"), source);
   const elsewhere = join(context.temporaryDirectory, "second-place", "application");
   try {
     await mkdir(elsewhere, { recursive: true });
     await copySource(source, elsewhere, context.signal);
-    const second = await work.build(withTag(plan, "second"), await readSource(elsewhere, elsewhere));
+    const second = await work.build(withTag(to, "second"), await readSource(elsewhere, elsewhere));
     const violations = await compareBuilds(first.image, second.image, work);
-    const built = [first, second].map(({ image }) => formatReference(image.reference)).join(" and ");
+    const built = [first, second].map(({ image }) => image.reference.digest).join(" and ");
     if (violations.length > 0)
       return {
         ...first,
         notes: [...first.notes, `built twice, in two places: ${built}; neither has the tags`],
         violations,
       };
-    await tag(first.image, plan.tags, client);
+    await tag(first.image, to.tags, client);
     const same =
       first.image.reference.digest === second.image.reference.digest
         ? "the same digest"
@@ -64,9 +64,9 @@ export async function buildTwice(work: Twice): Promise<BuiltImage & { violations
   }
 }
 
-function withTag(plan: BuildPlan, which: "first" | "second"): BuildPlan {
-  const [{ tag = "", ...repository }] = plan.tags;
-  return { ...plan, tags: [{ ...repository, tag: `${tag.slice(0, 100)}-${which}-build` }] };
+function withTag({ repository, tags }: Target, which: "first" | "second"): Target {
+  const [{ tag = "" }] = tags;
+  return { repository, tags: [{ ...repository, tag: `${tag.slice(0, 100)}-${which}-build` }] };
 }
 
 async function compareBuilds(first: ImageFacts, second: ImageFacts, { client, context }: Twice): Promise<Violation[]> {

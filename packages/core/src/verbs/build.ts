@@ -14,14 +14,16 @@ import { checkBuildVariables } from "../build/environment.ts";
 import { explainBuild, renderExplanation } from "../build/explain-build.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
 import { labelsOf } from "../build/labels.ts";
+import { withLocalRegistry } from "../build/local-registry.ts";
 import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
 import { noRules, type StrategyRequest } from "../build/plan-strategy.ts";
 import { parsePlatforms, planMerge } from "../build/platforms/merge.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
-import type { BuildJob, StrategyRunner } from "../build/strategies/runner.ts";
+import type { BuildJob, StrategyRunner, Target } from "../build/strategies/runner.ts";
 import { runners } from "../build/strategies/runners.ts";
+import { writeLayout } from "../layouts/write-layout.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
@@ -49,6 +51,7 @@ const inputs = z.object({
     .string()
     .default(".")
     .transform((value) => value.trim() || "."),
+  push: flag(true),
   tags: lines().refine((tags) => tags.length > 0, "is required and was not given"),
   repository: optionalText(),
   flavor: lines(),
@@ -78,7 +81,7 @@ export const buildVerb: Verb<typeof inputs> = {
   command: "build",
   inputs,
   positional: "context",
-  outputs: ["image", "digest", "strategy", "sbom", "applications", "explanation"],
+  outputs: ["image", "digest", "layout", "strategy", "sbom", "applications", "explanation"],
   run: runBuild,
   question: {
     input: "explain",
@@ -166,12 +169,34 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   });
   plan.remarks.push(...tags.remarks);
   explainPlan(plan, source, context);
+  const work: Work = { given, plan, source, options, policy, startedAt };
+  const own: Target = { repository: plan.repository, tags: plan.tags };
+  if (given.push) return buildImage(work, own, context);
+  return withLocalRegistry(context, (local) => buildImage(work, local.targetOf(own), local.context));
+}
+
+interface Work extends Pick<BuildJob, "source" | "options"> {
+  given: Inputs;
+  plan: BuildPlan;
+  policy: LoadedPolicy;
+  startedAt: Date;
+}
+
+/** @param to where it is pushed to, which is not the plan's place where the image leaves as a layout */
+function buildImage(work: Work, to: Target, context: Context): Promise<VerbOutcome> {
+  const { given, plan, source, options, policy, startedAt } = work;
   return withClient(context, policy, async (client) => {
-    const once = (own: BuildPlan, from: Source): Promise<BuiltImage> =>
-      build({ plan: own, source: from, variables: given.env, options }, { context, client, policy });
-    const { image, sbom, violations, ...built } = given["verify-reproducible"]
-      ? await buildTwice({ plan, source, context, client, build: once })
-      : { ...(await once(plan, source)), violations: [] };
+    const once = (target: Target, from: Source): Promise<BuiltImage> =>
+      build({ plan, to: target, source: from, variables: given.env, options }, { context, client, policy });
+    const {
+      image: pushed,
+      sbom,
+      violations,
+      ...built
+    } = given["verify-reproducible"]
+      ? await buildTwice({ to, source, context, client, build: once })
+      : { ...(await once(to, source)), violations: [] };
+    const image = { ...pushed, reference: { ...pushed.reference, ...plan.repository } };
     const result = buildResult(context, {
       stage: "build",
       startedAt,
@@ -182,13 +207,19 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
       notes: built.notes,
     });
     const { digest } = image.reference;
+    const directory = given["result-dir"] ?? context.temporaryDirectory;
+    const layout =
+      given.push || violations.length > 0 ? "" : join(directory, `image-${digestHex(digest).slice(0, 12)}`);
+    const tags = plan.tags.map(({ tag = "" }) => tag);
+    if (layout !== "") await writeLayout(client, pushed.reference, layout, { tags, signal: context.signal });
     const outputs = {
       image: formatReference(image.reference),
       digest,
+      layout,
       strategy: plan.strategy.strategy,
-      sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, given["result-dir"] ?? context.temporaryDirectory),
+      sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, directory),
     };
-    context.ports.log.info(`built ${outputs.image}`);
+    context.ports.log.info(`built ${outputs.image}${layout === "" ? "" : `, pushed nowhere: it is in ${layout}`}`);
     const differences = violations.length === 0 ? "" : `\n${renderResultMarkdown(result, "built twice")}`;
     const summary = `${renderBuildSummary(plan, outputs.image, result)}${differences}`;
     return { verdict: result.verdict, result, outputs, summary };
@@ -231,19 +262,39 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
  * registry after it.
  */
 async function build(
-  { plan, source, variables, options }: Pick<BuildJob, "source" | "variables" | "options"> & { plan: BuildPlan },
+  {
+    plan,
+    to,
+    source,
+    variables,
+    options,
+  }: Pick<BuildJob, "to" | "source" | "variables" | "options"> & {
+    plan: BuildPlan;
+  },
   { context, client, policy }: { context: Context; client: RegistryClient; policy: LoadedPolicy },
 ): Promise<BuiltImage> {
   const platform = hostPlatform();
   // Before minutes of work: are both registries there, and do they let us in?
   const runImage = await pinRunImage(plan, platform, client);
-  await client.resolve(plan.tags[0]);
+  await client.resolve(to.tags[0]);
   const runner: StrategyRunner = runners[plan.strategy.strategy];
   const { plainHttp } = policy.policy.registries;
   const labels = labelsOf(context.run);
-  const job: BuildJob = { plan, platform, runImage, source, variables, options, labels, context, client, plainHttp };
+  const job: BuildJob = {
+    plan,
+    to,
+    platform,
+    runImage,
+    source,
+    variables,
+    options,
+    labels,
+    context,
+    client,
+    plainHttp,
+  };
   const built = await runner.run(job);
-  const image = await fetchImageFacts(client, { ...plan.repository, digest: built.digest });
+  const image = await fetchImageFacts(client, { ...to.repository, digest: built.digest });
   const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);
   const notes = [
     ...built.notes,

@@ -2,21 +2,29 @@ import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Platform } from "@goldenpath/registry-client/oci/manifest";
-import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import type { PinnedReference, Reference, Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import type { StageResult } from "../../result.ts";
 import type { BuildOptions } from "../options.ts";
 import type { PlanFrame } from "../plan-build.ts";
 import type { Source } from "../source.ts";
 
+/** A repository, and references in it, at least one. */
+export interface Target {
+  repository: Repository;
+  tags: readonly [Reference, ...Reference[]];
+}
+
 /** What is to be built, and with what. */
 export interface BuildJob<Plan extends object = object> {
   plan: PlanFrame & Plan;
+  /** Where it is pushed to: the plan's own place, or one on this machine where the image leaves it as a layout. */
+  to: Target;
   /** Of this machine. */
   platform: Platform;
   /**
    * The base of the builder, its image for that platform by its own digest; undefined where the builder has none. It is
-   * there, and the registry of the tags lets us in.
+   * there, and the registry that is pushed to lets us in.
    */
   runImage: PinnedReference | undefined;
   source: Source;
@@ -36,7 +44,7 @@ export interface BuildJob<Plan extends object = object> {
 }
 
 export interface Built {
-  /** Of what was pushed, under every tag of the plan. */
+  /** Of what was pushed, under every tag of `to`. */
   digest: Digest;
   tools: StageResult["tools"];
   /** Each a sentence of the result. */

@@ -6,7 +6,7 @@ import { isKnownError, UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
 import { quoteLine } from "@goldenpath/foundation/text/log";
-import { createCredentialStore } from "@goldenpath/registry-client/credentials";
+import { createCredentialStore, preferIdentities } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
@@ -97,7 +97,7 @@ export async function runPack(job: Job): Promise<Built> {
         `builder ${plan.builder.name}: ${formatReference(builderImage)}`,
         "buildEnvironment: container",
         "built by pack, each phase in a container of a Docker daemon",
-        ...(isLoopback(plan.repository.registry)
+        ...(isLoopback(job.to.repository.registry)
           ? ["the registry is this machine's own, so the containers had the machine's network"]
           : []),
       ],
@@ -121,18 +121,18 @@ async function callPack(
   places: Places,
   images: { builder: PinnedReference; lifecycle: PinnedReference },
 ): Promise<void> {
-  const { plan, source, context, runImage, plainHttp } = job;
+  const { to, source, context, runImage, plainHttp } = job;
   if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
   const { env, ports, signal } = context;
   const descriptor = join(folder, "project.toml");
   await writeFile(descriptor, '[_]\nschema-version = "0.2"\n');
-  const all = [plan.repository, runImage, images.builder, images.lifecycle];
-  const store = createCredentialStore({ env, ports, signal });
+  const all = [to.repository, runImage, images.builder, images.lifecycle];
+  const store = preferIdentities(createCredentialStore(context), context);
   await writeFile(join(places.docker, "config.json"), await renderDockerConfig(store, all), { mode: 0o600 });
   // By a file, so that no list of processes shows them, and none is a setting of pack.
   const variables = join(folder, "variables");
   await writeFile(variables, renderVariables({ ...source.project.env, ...job.variables }), { mode: 0o600 });
-  const [first, ...others] = plan.tags.map(formatReference);
+  const [first, ...others] = to.tags.map(formatReference);
   const volume = `goldenpath-${randomUUID()}`;
   const insecure = [...new Set(all.map(({ registry }) => registry))].filter((host) => isPlainHttpHost(host, plainHttp));
   const args = [
@@ -145,7 +145,7 @@ async function callPack(
     ...others.flatMap((tag) => ["--tag", tag]),
     ...insecure.flatMap((host) => ["--insecure-registry", host]),
     ...["--env-file", variables],
-    ...(isLoopback(plan.repository.registry) ? ["--network", "host"] : []),
+    ...(isLoopback(to.repository.registry) ? ["--network", "host"] : []),
   ];
   const lines: string[] = [];
   const daemon = (await findDaemon(env)) ?? "";

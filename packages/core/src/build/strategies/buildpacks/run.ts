@@ -1,5 +1,5 @@
 import { describeError } from "@goldenpath/foundation/errors";
-import { createCredentialStore } from "@goldenpath/registry-client/credentials";
+import { createCredentialStore, preferIdentities } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
@@ -108,10 +108,10 @@ async function buildImage(
   job: Job,
   { workspace, sandbox, room, packages, lifecycle, launcher }: Room,
 ): Promise<Digest> {
-  const { plan, context, plainHttp, runImage } = job;
-  const { ports, env, signal } = context;
+  const { to, context, plainHttp, runImage } = job;
+  const store = preferIdentities(createCredentialStore(context), context);
   if (runImage === undefined) throw new TypeError("every builder of buildpacks has a base");
-  const registries = [plan.repository, runImage];
+  const registries = [to.repository, runImage];
   const { environment, variables } =
     room === undefined ? hostEnvironment(job, workspace, sandbox) : builderEnvironment(room);
   await writePlatformVariables(workspace, variables);
@@ -126,13 +126,13 @@ async function buildImage(
     lifecycle,
     launcher,
     environment,
-    registryAuth: await renderRegistryAuth(createCredentialStore({ env, ports, signal }), registries),
+    registryAuth: await renderRegistryAuth(store, registries),
     insecureRegistries: registries
       .map(({ registry }) => registry)
       .filter((host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index),
     order: room?.run.order ?? renderOrder(packages),
     runImage,
-    tags: plan.tags,
+    tags: to.tags,
   });
 }
 

@@ -4,11 +4,11 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { findInPath } from "../../../tools/path.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
-import { pushBuiltLayout } from "../../layouts/push-built.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
@@ -48,8 +48,7 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     const ended = await runBuild(job, text, { ...prepared, workspace, buildkitd, buildctl });
     const base = prepared.images.find(({ use }) => use === "base");
     const digest = await pushBuiltLayout(ended.layout, {
-      repository: plan.repository,
-      tags: plan.tags,
+      ...job.to,
       client: job.client,
       context,
       ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),

@@ -4,12 +4,12 @@ import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { pushBuiltLayout } from "../../../layouts/push-built.ts";
+import { invalidImage, openStorage } from "../../../layouts/storage.ts";
+import { writeDockerArchive } from "../../../layouts/write-docker-archive.ts";
 import { selectPlatform } from "../../images.ts";
 import { type BuildTool, nameTask, type Properties, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
-import { pushBuiltLayout } from "../../layouts/push-built.ts";
-import { invalidImage, openStorage } from "../../layouts/storage.ts";
-import { writeDockerArchive } from "../../layouts/write-docker-archive.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
 import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
@@ -83,7 +83,7 @@ const passedOver: readonly [readonly string[], string][] = [
 ];
 
 async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built> {
-  const { plan, runImage, platform, client, context } = job;
+  const { plan, to, runImage, platform, client, context } = job;
   if (runImage === undefined) throw new TypeError("a builder of jib has a base");
   const { workspace } = room;
   const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
@@ -104,7 +104,7 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
     module: module === undefined || tool.name === "gradle" ? undefined : { path: module },
   });
   const digest = await pushBuiltLayout(files.image, {
-    ...{ repository: plan.repository, tags: plan.tags, client, context },
+    ...{ ...to, client, context },
     base: { repository: runImage, image },
     expected: await readDigest(workspace.handover),
   });

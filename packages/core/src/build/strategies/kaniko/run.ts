@@ -2,10 +2,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
-import { pushBuiltLayout } from "../../layouts/push-built.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import { checkArguments } from "../dockerfile/arguments.ts";
@@ -28,7 +28,7 @@ export const kanikoRunner: StrategyRunner<DockerfilePlan> = {
 };
 
 async function runKaniko(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {
-  const { plan, source, context, options, client } = job;
+  const { plan, to, source, context, options, client } = job;
   const { ports, env, signal } = context;
   checkArguments(options);
   const text = await findDockerfile(source, options.file, context);
@@ -40,9 +40,8 @@ async function runKaniko(job: Job, tools: Promise<FoundTool[]>): Promise<Built> 
     if (kaniko === undefined) throw new TypeError("a tool was asked for");
     const ended = await build(job, text, prepared, workspace, kaniko);
     const base = prepared.images.find(({ use }) => use === "base");
-    const { repository, tags } = plan;
     const known = base === undefined ? {} : { base: { repository: base.resolved, image: base.child } };
-    const digest = await pushBuiltLayout(ended.layout, { repository, tags, client, context, ...known });
+    const digest = await pushBuiltLayout(ended.layout, { ...to, client, context, ...known });
     return { digest, tools: [describeTool(kaniko)], notes: describe(job, prepared, ended) };
   } finally {
     await closeWorkspace(workspace, ports);

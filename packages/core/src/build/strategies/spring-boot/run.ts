@@ -5,12 +5,12 @@ import { createCredentialStore } from "@goldenpath/registry-client/credentials";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { pushDockerArchive } from "../../../layouts/push-built.ts";
+import { layoutLimits } from "../../../layouts/storage.ts";
 import { type DockerDaemon, findDaemon } from "../../docker/daemon.ts";
 import { selectPlatform } from "../../images.ts";
 import { type BuildTool, nameTask, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, type RoomCommand, withJavaRoom } from "../../java/room.ts";
-import { pushDockerArchive } from "../../layouts/push-built.ts";
-import { layoutLimits } from "../../layouts/storage.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
 import { fetchBuildSboms, mergeSboms } from "../buildpacks/sbom.ts";
 import { findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
@@ -72,7 +72,7 @@ const beatingSettings: readonly (readonly string[])[] = [
 ];
 
 async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: DockerDaemon): Promise<Built> {
-  const { plan, runImage, platform, client, context } = job;
+  const { plan, to, runImage, platform, client, context } = job;
   const { env, ports, signal } = context;
   if (runImage === undefined) throw new TypeError("a builder of Spring Boot has a base");
   const builder = plan.springBootBuilder;
@@ -99,7 +99,7 @@ async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: 
     await saveImage(daemon, name, archive);
     const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
     const digest = await pushDockerArchive(archive, {
-      ...{ repository: plan.repository, tags: plan.tags, client, context },
+      ...{ ...to, client, context },
       base: { repository: runImage, image },
     });
     return {

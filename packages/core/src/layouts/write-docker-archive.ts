@@ -5,8 +5,8 @@ import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { findLayerType } from "@goldenpath/registry-client/oci/layer-types";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
-import { createBudget, layerLimits, requireDisk } from "../../layers/budget.ts";
-import { falseLayer, readImageLayer } from "../../layers/read.ts";
+import { createBudget, layerLimits, requireDisk } from "../layers/budget.ts";
+import { falseLayer, readImageLayer } from "../layers/read.ts";
 import { maxConfigBytes } from "./read-layout.ts";
 
 const blockSize = 512;

@@ -2,8 +2,8 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, open } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
-import { MalformedLayer } from "../../layers/bytes.ts";
-import { formatPath, type TarEvent, TarParser } from "../../layers/tar.ts";
+import { MalformedLayer } from "../layers/bytes.ts";
+import { formatPath, type TarEvent, TarParser } from "../layers/tar.ts";
 
 /** What a build may leave, whatever it says of itself. */
 export interface LayoutLimits {

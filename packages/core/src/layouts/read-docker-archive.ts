@@ -12,8 +12,8 @@ import {
   parseManifest,
 } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
-import { layerLimits, requireDisk } from "../../layers/budget.ts";
-import { detectCompression, magicLength } from "../../layers/magic.ts";
+import { layerLimits, requireDisk } from "../layers/budget.ts";
+import { detectCompression, magicLength } from "../layers/magic.ts";
 import { maxConfigBytes, type ReadyBlob, type ReadyImage } from "./read-layout.ts";
 import { invalidImage, type Storage } from "./storage.ts";
 

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { paint } from "@goldenpath/core/report/terminal";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
-import { findInPath } from "@goldenpath/core/tools/path";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
 import type { Demo } from "./machine.ts";
 import type { Promoted } from "./path.ts";

@@ -71,7 +71,7 @@ describe("the input `signer` chooses", () => {
     [
       "none that is not in the table, of which it names all",
       { signer: "detach" },
-      "input 'signer' is 'detach': expected one of key, keyless, detached",
+      "input 'signer' is 'detach': expected one of key, keyless, kms, detached",
     ],
     ["the guest, which says what it can't do without", { key: "" }, "input 'key' is required and was not given"],
     ["a key, which the guest's key is not", { signer: "key" }, "the private key is a key of type ed25519"],
@@ -91,7 +91,7 @@ describe("a policy's signer of the guest's kind is refused", () => {
     [
       "of a kind that is nearly there",
       () => ["kind: detached", "kind: detatched"],
-      "expected one of key, keyless, detached, found 'detatched'; did you mean `detached`?",
+      "expected one of key, keyless, kms, detached, found 'detatched'; did you mean `detached`?",
     ],
     [
       "with the key of another",

@@ -94,7 +94,9 @@ async function stage(content: string): Promise<TestImage> {
 
 test("a scheme whose evidence is only read is nothing to sign with", async () => {
   const outcome = await world.run(signVerb, { image: "a.example/b", results: "none", signer: "tagged" });
-  expect(outcome.result.error?.message).toContain("input 'signer' is 'tagged': expected one of key, keyless, detached");
+  expect(outcome.result.error?.message).toContain(
+    "input 'signer' is 'tagged': expected one of key, keyless, kms, detached",
+  );
 });
 
 test("evidence under tags counts where the policy's signer has signed it, and for the image of the tag alone", async () => {

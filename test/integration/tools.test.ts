@@ -13,7 +13,7 @@ import { dirname, join } from "node:path";
 import { cachedToolPath } from "@goldenpath/core/tools/cache";
 import { type FindToolOptions, findTool, prefetchTools } from "@goldenpath/core/tools/find";
 import { type LockedTool, toolPlatform } from "@goldenpath/core/tools/lock";
-import { findInPath } from "@goldenpath/core/tools/path";
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import { failureOf } from "@goldenpath/testing/failure";

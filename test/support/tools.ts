@@ -1,8 +1,8 @@
 import { delimiter } from "node:path";
 import { findTool } from "@goldenpath/core/tools/find";
 import { type LockedTool, productionTools } from "@goldenpath/core/tools/lock";
-import { findInPath } from "@goldenpath/core/tools/path";
 import { describeError } from "@goldenpath/foundation/errors";
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import { beforeAll, type RunnerTestSuite, TestRunner } from "vitest";
 
@@ -251,6 +251,8 @@ const debianPackages: Readonly<Record<string, string>> = {
   chroot: "coreutils",
   runc: "runc",
   newuidmap: "uidmap",
+  "softhsm2-util": "softhsm2",
+  "pkcs11-tool": "opensc",
   python3: "python3",
 };
 

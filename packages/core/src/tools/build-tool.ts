@@ -1,12 +1,12 @@
 import { delimiter, isAbsolute, join, parse } from "node:path";
 import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { type ProcessOptions, type ProcessResult, runChecked, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { parseJson } from "@goldenpath/foundation/text/json";
 import { ensureWritableDirectory, sha256OfFile } from "./cache.ts";
 import type { LockedTool, ToolPlatform } from "./lock.ts";
-import { findInPath } from "./path.ts";
 import { createTurns } from "./turns.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

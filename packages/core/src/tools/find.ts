@@ -2,11 +2,12 @@ import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { describeError, InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
+import { isProgram } from "@goldenpath/foundation/exec/find-in-path";
 import { copyToPrivate, sha256OfFile } from "./cache.ts";
 import { cachedPath, type Inspection, inspectCached, useCached } from "./cached.ts";
 import { isRefusedDownload, isTransient } from "./fetch.ts";
 import type { LockedFile } from "./lock.ts";
-import { inspectPath, isProgram, readToolVersion } from "./path.ts";
+import { inspectPath, readToolVersion } from "./path.ts";
 import {
   describeFound,
   type FindToolOptions,

@@ -1,7 +1,5 @@
-import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
-import { delimiter, isAbsolute, join } from "node:path";
 import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { type Inspection, verifyWhatIsRun } from "./cached.ts";
 import type { LockedTool } from "./lock.ts";
@@ -10,28 +8,6 @@ import type { Search } from "./search.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 const versionTimeout = 20_000;
-
-/**
- * The program of this name in PATH. Relative entries are passed over: a checkout must not be able to bring its own
- * tools.
- */
-export async function findInPath(name: string, env: Env): Promise<string | undefined> {
-  for (const directory of (env["PATH"] ?? "").split(delimiter)) {
-    if (!isAbsolute(directory)) continue;
-    const path = join(directory, name);
-    if (await isProgram(path)) return path;
-  }
-  return undefined;
-}
-
-export async function isProgram(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile();
-  } catch {
-    return false;
-  }
-}
 
 /** The tool in PATH, where that is the lock's byte for byte. */
 export async function inspectPath({ tool, options, accepted }: Search): Promise<Inspection> {

@@ -1,10 +1,10 @@
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { buildTool } from "./build-tool.ts";
 import { keepFile } from "./cached.ts";
 import { downloadTool } from "./fetch.ts";
 import { type LockedFile, releasedFile } from "./lock.ts";
 import { fetchFromMirror, formatMirror, parseMirror } from "./mirror.ts";
 import { locateInOwnRelease } from "./own-release.ts";
-import { findInPath } from "./path.ts";
 import { labelOf, type Search, type ToolSource } from "./search.ts";
 
 /** A place that the tool can be got from. */

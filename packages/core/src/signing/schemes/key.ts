@@ -6,7 +6,7 @@ import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
 import { parsePublicKey } from "../public-keys.ts";
 import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "../sigstore.ts";
-import type { EvidenceVerifier, SigningScheme, TrustedSigner } from "./scheme.ts";
+import type { EvidenceVerifier, SignerFields, SigningScheme, TrustedSigner } from "./scheme.ts";
 
 const signerSchema = z.strictObject({
   // Policies are older than kinds: a signer without one is of this.
@@ -21,6 +21,9 @@ const signerSchema = z.strictObject({
 });
 export type KeySignerFields = z.infer<typeof signerSchema>;
 
+/** A signer with a public key, of whatever kind. */
+type Keyed = SignerFields & { publicKey: string };
+
 /** ECDSA P-256 keys and Sigstore bundles, as cosign makes both. */
 export const key = {
   kind: "key",
@@ -28,8 +31,15 @@ export const key = {
   evidence: "a Sigstore bundle",
   levels: 1,
   recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
-  identify: ({ publicKey }) => ({ field: "publicKey", what: "key", text: describeKey(publicKey) }),
-  materialOf: ({ publicKey }, what) => ({ kind: "key", key: parsePublicKey(publicKey, what) }),
+  identify: ({ publicKey }: Keyed) => ({
+    field: "publicKey",
+    what: "key",
+    text: describeKey(publicKey),
+  }),
+  materialOf: ({ publicKey }: Keyed, what: string) => ({
+    kind: "key",
+    key: parsePublicKey(publicKey, what),
+  }),
   trust,
 } as const satisfies SigningScheme<KeySignerFields>;
 

@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
+import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
-import { findInPath } from "../../../tools/path.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { copySource } from "../../source.ts";

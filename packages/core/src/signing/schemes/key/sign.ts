@@ -9,7 +9,6 @@ import { encodeStatement } from "../../statement.ts";
 import type { Signer, Statement } from "../../types.ts";
 
 export interface KeySigner extends Signer {
-  kind: "key";
   material: KeyMaterial;
   /** SPKI PEM. */
   publicKeyPem: string;
@@ -19,19 +18,30 @@ export interface KeySigner extends Signer {
 
 /** `privateKey`: ECDSA P-256, as whoever read it has seen. */
 export function createKeySigner(privateKey: KeyObject): KeySigner {
-  const publicKey = createPublicKey(privateKey);
-  const signer: KeySigner = {
-    kind: "key",
-    material: { kind: "key", key: publicKey },
+  return createBundleSigner("key", createPublicKey(privateKey), async (data) =>
+    signBytes("sha256", data, { key: privateKey, dsaEncoding: "der" }),
+  );
+}
+
+/**
+ * Whoever signs with the private half of `publicKey`, wherever that is. `sign`: bytes → an ECDSA signature over their
+ * SHA-256, in ASN.1 DER.
+ */
+export function createBundleSigner(kind: string, publicKey: KeyObject, sign: KeySigner["sign"]): KeySigner {
+  const material: KeyMaterial = { kind: "key", key: publicKey };
+  return {
+    kind,
+    material,
     publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
-    sign: async (data) => signBytes("sha256", data, { key: privateKey, dsaEncoding: "der" }),
+    sign,
     async seal(statement, existing) {
       const bytes =
-        existing === undefined ? await signStatement(statement, signer) : await existing.read(existing.bundle);
+        existing === undefined
+          ? await signStatement(statement, { material, sign })
+          : await existing.read(existing.bundle);
       return sealBundle(statement, bytes);
     },
   };
-  return signer;
 }
 
 /**

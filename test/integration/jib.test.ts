@@ -202,6 +202,10 @@ test("an application goes the whole way: after a push that was refused, and the 
   expect(built.children[0]?.manifest.layers.slice(0, layers.length)).toMatchObject(
     layers.map(({ digest, size }) => ({ digest, size })),
   );
+  expect(built.children[0]?.config.config?.Labels).toMatchObject({
+    "org.opencontainers.image.source": "https://github.com/acme/shop",
+    "org.opencontainers.image.revision": "c".repeat(40),
+  });
   await world.takeTheRest(policy, image);
   expect(await world.provenanceOf(policy, image)).toMatchObject({
     buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/jib/v1",

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeShellRoot, pushBuilder } from "../integration/builder-fixtures.ts";
@@ -11,6 +12,7 @@ import {
   mirrorSettings,
   page,
   springApplication,
+  springModules,
   writeApplication,
 } from "../support/java.ts";
 import { javaPath, makeJavaLayer } from "../support/java-root.ts";
@@ -34,8 +36,8 @@ beforeAll(async ({}, suite) => {
     dockerd: await requireCommand("dockerd", suite),
     docker: await requireCommand("docker", suite),
   });
-  const repository = await fillRepository(maven, "spring-boot", springApplication(), [
-    ...["package", "org.springframework.boot:spring-boot-maven-plugin:help"],
+  const repository = await fillRepository(maven, "spring-boot-install", springApplication(), [
+    ...["install", "org.springframework.boot:spring-boot-maven-plugin:help"],
   ]);
   Object.assign(env, docker.env, { AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) });
   const config = { User: "1000:1000", Env: [`PATH=${javaPath}`] };
@@ -101,12 +103,12 @@ async function pushSpringBuilder(): Promise<string> {
   });
 }
 
-async function build(files: JavaFiles, by = policy) {
+async function build(files: JavaFiles, by = policy, inputs: Record<string, string> = {}) {
   const folder = `shop-${++counter}`;
   const tag = `${world.server.host}/quarantine/${folder}:1`;
   await mkdir(join(world.root, folder));
   await writeApplication(join(world.root, folder), files);
-  const given = { context: folder, tags: tag, secrets: "maven-settings=env://MAVEN_SETTINGS" };
+  const given = { context: folder, tags: tag, secrets: "maven-settings=env://MAVEN_SETTINGS", ...inputs };
   return { folder, tag, ...(await world.build(by, given)) };
 }
 
@@ -156,4 +158,33 @@ test("an application goes the whole way, and answers", async () => {
   });
   expect(await docker.docker("images", "--quiet", "goldenpath.invalid/*")).toBe("");
   expect(await world.client.resolve(parseReference(made.tag))).toBe(made.outputs["digest"]);
+});
+
+test("one module of several, with another that it needs, answers; whoever attests finds the plugin's mark, and the commit is on it", async () => {
+  const both = await world.writePolicy({
+    strategies: "spring-boot, buildpacks",
+    builders: `${builders}${builders.replace("kind: spring-boot, name: spring", "kind: buildpacks, name: packs")}`,
+    environments: "container, host-unisolated",
+  });
+  const made = await build(springModules(), both, { module: "./services/web/" });
+  expect(tell(made), made.log.join("\n")).toEqual(passed);
+  const image = made.outputs["image"] ?? "";
+  expect(await docker.askForPage(image)).toEqual({ status: 200, text: page });
+  const [child] = (await fetchImageFacts(world.client, parseReference(image))).children;
+  expect(child?.config.config?.Labels).toMatchObject({
+    "org.opencontainers.image.source": "https://github.com/acme/shop",
+    "org.opencontainers.image.revision": "c".repeat(40),
+  });
+  // Without the input 'strategy': buildpacks leave the same labels, and export to a registry.
+  expect(tell(await world.attest(both, image))).toEqual(passed);
+  expect(await world.provenanceOf(both, image)).toMatchObject({
+    buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/spring-boot/v1",
+    internalParameters: { builders: ["spring"], buildSays: { strategy: "spring-boot" } },
+  });
+});
+
+test("the same files are the same image again", async () => {
+  const [one, two] = [await build(springApplication()), await build(springApplication())];
+  for (const made of [one, two]) expect(tell(made), made.log.join("\n")).toEqual(passed);
+  expect(one.outputs["digest"]).toBe(two.outputs["digest"]);
 });

@@ -86,9 +86,22 @@ export const jibApplication = (pom: Parameters<typeof renderPom>[0] = {}): JavaF
 
 export const springBootVersion = "3.5.16";
 
-/** An application of Spring Boot; `image` goes into the configuration of its plugin. */
-export const springApplication = ({ image = "" } = {}): JavaFiles => ({
-  "pom.xml": `<?xml version="1.0" encoding="UTF-8"?>
+const springPlugin = (image: string): string => `<plugin>
+        <groupId>org.springframework.boot</groupId>
+        <artifactId>spring-boot-maven-plugin</artifactId>
+        <configuration>
+          <!-- The tests' daemon is not where the lifecycle would look for one. -->
+          <docker><bindHostToBuilder>true</bindHostToBuilder></docker>
+          <image>${image}</image>
+        </configuration>
+      </plugin>`;
+const springWeb = `<dependency>
+      <groupId>org.springframework.boot</groupId>
+      <artifactId>spring-boot-starter-web</artifactId>
+    </dependency>`;
+
+/** A POM whose parent is Spring Boot's. */
+const renderSpringPom = (artifactId: string, more: string): string => `<?xml version="1.0" encoding="UTF-8"?>
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <parent>
@@ -97,30 +110,15 @@ export const springApplication = ({ image = "" } = {}): JavaFiles => ({
     <version>${springBootVersion}</version>
   </parent>
   <groupId>example</groupId>
-  <artifactId>shop</artifactId>
+  <artifactId>${artifactId}</artifactId>
   <version>1</version>
   <properties><java.version>17</java.version></properties>
-  <dependencies>
-    <dependency>
-      <groupId>org.springframework.boot</groupId>
-      <artifactId>spring-boot-starter-web</artifactId>
-    </dependency>
-  </dependencies>
-  <build>
-    <plugins>
-      <plugin>
-        <groupId>org.springframework.boot</groupId>
-        <artifactId>spring-boot-maven-plugin</artifactId>
-        <configuration>
-          <!-- The tests' daemon is not where the lifecycle would look for one. -->
-          <docker><bindHostToBuilder>true</bindHostToBuilder></docker>
-          <image>${image}</image>
-        </configuration>
-      </plugin>
-    </plugins>
-  </build>
+  ${more}
 </project>
-`,
+`;
+
+/** Java and settings of an application of Spring Boot; `text` is an expression of Java. */
+const springSources = (text: string): JavaFiles => ({
   "src/main/resources/application.properties": `server.address=127.0.0.1\nserver.port=\${PORT:8080}\nspring.main.banner-mode=off\n`,
   "src/main/java/example/Shop.java": `package example;
 import org.springframework.boot.SpringApplication;
@@ -137,11 +135,47 @@ public class Shop {
 
   @GetMapping("/")
   String page() {
-    return "${page}";
+    return ${text};
   }
 }
 `,
 });
+
+/** An application of Spring Boot; `image` goes into the configuration of its plugin. */
+export const springApplication = ({ image = "" } = {}): JavaFiles => ({
+  "pom.xml": renderSpringPom(
+    "shop",
+    `<dependencies>
+    ${springWeb}
+  </dependencies>
+  <build>
+    <plugins>
+      ${springPlugin(image)}
+    </plugins>
+  </build>`,
+  ),
+  ...springSources(JSON.stringify(page)),
+});
+
+/** Several modules: an application of Spring Boot in `services/web`, and a library that it needs. */
+export function springModules(): JavaFiles {
+  const modules = "<modules><module>library</module><module>services/web</module></modules>";
+  const library =
+    "<dependency><groupId>example</groupId><artifactId>library</artifactId><version>1</version></dependency>";
+  const text = `public static String text() { return ${JSON.stringify(page)}; }`;
+  const pom = { parent: "../../pom.xml", plugins: springPlugin("") };
+  const sources = Object.entries(springSources("library.Greeting.text()"));
+  return {
+    "pom.xml": renderSpringPom("all", `<packaging>pom</packaging>${modules}`),
+    "library/pom.xml": renderModule({ artifactId: "library", parent: "../pom.xml" }),
+    "library/src/main/java/library/Greeting.java": `package library; public class Greeting { ${text} }`,
+    "services/web/pom.xml": renderModule({
+      ...{ artifactId: "web", ...pom },
+      more: `<dependencies>${springWeb}${library}</dependencies>`,
+    }),
+    ...Object.fromEntries(sources.map(([path, content]) => [`services/web/${path}`, content])),
+  };
+}
 
 export async function writeApplication(directory: string, files: JavaFiles): Promise<void> {
   for (const [path, content] of Object.entries(files)) {

@@ -32,21 +32,40 @@ const runImageSchema = z.looseObject({
 export function readLifecycleLabel(labels: Readonly<Record<string, string>>): LifecycleLabel {
   const text = labels[lifecycleLabel];
   if (text === undefined) return { kind: "none" };
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch {
-    return { kind: "malformed", why: "it is not JSON" };
-  }
-  const parsed = z.looseObject({ runImage: runImageSchema }).safeParse(json);
-  if (!parsed.success) return { kind: "malformed", why: "it has no runImage" };
-  const { topLayer, image, reference } = parsed.data.runImage;
+  const runImage = readRunImage(text);
+  if (typeof runImage === "string") return { kind: "malformed", why: runImage };
+  const { topLayer, image, reference } = runImage;
   const name = [image, reference].find((value) => typeof value === "string" && value !== "");
   const claimed =
     name === undefined ? {} : { claimed: { by: lifecycleLabel, name: cleanLine(name as string, maxName) } };
   return isDigest(topLayer)
     ? { kind: "read", topLayer, ...claimed }
     : { kind: "malformed", why: "its runImage.topLayer is not a digest", ...claimed };
+}
+
+/** What is wrong with the label's text, where something is. */
+function readRunImage(text: string): z.infer<typeof runImageSchema> | string {
+  let json: unknown;
+  try {
+    json = parseJson(text);
+  } catch {
+    return "it is not JSON";
+  }
+  const parsed = z.looseObject({ runImage: runImageSchema }).safeParse(json);
+  return parsed.success ? parsed.data.runImage : "it has no runImage";
+}
+
+/**
+ * Where the lifecycle says that it left the image: in a Docker daemon, since the run image is called by the ID that it
+ * has in one (`runImage.reference`, 64 hexadecimal digits), or in a registry, which has references with a digest.
+ * Undefined without the label. A claim, like the rest.
+ */
+export function readExportPlace(labels: Readonly<Record<string, string>>): "daemon" | "registry" | undefined {
+  const text = labels[lifecycleLabel];
+  if (text === undefined) return undefined;
+  const runImage = readRunImage(text);
+  const reference = typeof runImage === "string" ? undefined : runImage.reference;
+  return typeof reference === "string" && /^(?:sha256:)?[0-9a-f]{64}$/.test(reference) ? "daemon" : "registry";
 }
 
 /**

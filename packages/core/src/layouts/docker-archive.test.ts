@@ -63,6 +63,24 @@ describe("what docker save wrote", () => {
     expect(digestOf(gunzipSync(await stand.client.fetchBlob(to.repository, app)))).toBe(digestOf(appTar));
   });
 
+  it("gets labels beside its own, and in place of the base's", async () => {
+    const base = await stand.pushBase();
+    const own = { "org.opencontainers.image.revision": "the-base-s", "acme.team": "shop" };
+    const path = await stand.writeTar(await saved({ config: { config: { Labels: own, User: "1000" }, more: null } }));
+    const plain = stand.target({ base });
+    const to = stand.target({ base, labels: { "org.opencontainers.image.revision": "c0ffee" } });
+    const digests = [await pushDockerArchive(path, plain), await pushDockerArchive(path, to)];
+    expect(digests[0]).not.toBe(digests[1]);
+    const [without, child] = [
+      ...(await fetchImageFacts(stand.client, plain.tags[0])).children,
+      ...(await fetchImageFacts(stand.client, to.tags[0])).children,
+    ];
+    expect(child?.digest).toBe(digests[1]);
+    expect(child?.manifest.layers).toEqual(without?.manifest.layers);
+    const labels = { "org.opencontainers.image.revision": "c0ffee", "acme.team": "shop" };
+    expect(child?.config).toEqual({ ...without?.config, config: { User: "1000", Labels: labels } });
+  });
+
   it("may have a layer twice, the second time as a link to the first", async () => {
     const config = encode({
       ...{ architecture: "amd64", os: "linux" },

@@ -7,6 +7,7 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
+import { labelImage } from "./label.ts";
 import { readDockerArchive } from "./read-docker-archive.ts";
 import { type ReadyImage, readLayout } from "./read-layout.ts";
 import { type LayoutLimits, openStorage } from "./storage.ts";
@@ -32,6 +33,8 @@ export interface PushOptions {
   base?: BuiltBase | undefined;
   /** What the build says that it left, where it says so. */
   expected?: Digest | undefined;
+  /** For its config, besides those that the build gave it. */
+  labels?: Readonly<Record<string, string>>;
   limits?: LayoutLimits;
 }
 
@@ -39,7 +42,7 @@ export interface PushOptions {
  * Pushes the one image of an OCI layout (a folder or a tar archive) that a build left. The build had no login: what it
  * left is read strictly, as a whole and before anything is pushed; the manifest with the tags goes last, so that
  * nothing half pushed has a name.
- * @returns the digest of the image or index, which is the one in the layout
+ * @returns the digest of the image or index, which is the one in the layout unless there are labels to give
  * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`, and what the client throws;
  *   PolicyViolation of the rule `base.approved`
  */
@@ -106,13 +109,14 @@ function differs(expected: Digest, actual: Digest): InfrastructureError {
   );
 }
 
-async function push(image: ReadyImage, options: PushOptions): Promise<Digest> {
-  const { manifests, blobs } = image;
-  const { repository, tags, client, context, base } = options;
-  requireBase(image, options);
+async function push(left: ReadyImage, options: PushOptions): Promise<Digest> {
+  const { repository, tags, client, context, base, expected } = options;
+  requireBase(left, options);
+  const found = left.manifests.at(-1)?.digest;
+  if (found !== undefined && expected !== undefined && expected !== found) throw differs(expected, found);
+  const { manifests, blobs } = await labelImage(left, options.labels ?? {});
   const root = manifests.at(-1);
   if (root === undefined) throw new TypeError("an image has a manifest");
-  if (options.expected !== undefined && options.expected !== root.digest) throw differs(options.expected, root.digest);
   const amount = blobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   const task = context.ports.progress.start(`pushing to ${formatRepository(repository)}`, { amount, unit: "bytes" });
   try {

@@ -157,6 +157,14 @@ async function readBlob(reading: Reading, { digest, size }: Descriptor, maxBytes
   return bytes;
 }
 
+/** Of a small blob: a config. */
+export async function readAll(content: AsyncIterable<Uint8Array> | Uint8Array): Promise<Uint8Array> {
+  if (content instanceof Uint8Array) return content;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
 function blobPath(digest: Digest): string {
   return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }

@@ -1,6 +1,6 @@
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
-import { lifecycleLabel } from "../../base/label.ts";
+import { readExportPlace } from "../../base/label.ts";
 import { parsePinned } from "../pinned.ts";
 import {
   type Builder,
@@ -31,9 +31,12 @@ export function listBuilderImages(builders: readonly WithImage[]): Material[] {
   );
 }
 
-/** The lifecycle puts it on every image that it exports, whoever ran it. */
-export function hasLifecycleLabel(config: ImageConfig | undefined): boolean {
-  return config?.config?.Labels?.[lifecycleLabel] !== undefined;
+/**
+ * The lifecycle puts its label on every image that it exports, whoever ran it: for us and for pack it exports to the
+ * registry, and for Spring Boot's plugin to a Docker daemon.
+ */
+export function isExportedTo(place: "daemon" | "registry"): (config: ImageConfig | undefined) => boolean {
+  return (config) => readExportPlace(config?.config?.Labels ?? {}) === place;
 }
 
 /** By a builder of the policy and, where that has an image, by a version of it that is approved now. */

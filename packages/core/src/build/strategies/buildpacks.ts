@@ -4,7 +4,7 @@ import { day, digestText, name, pinnedReference, repositoryText } from "../../po
 import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
-import { hasLifecycleLabel, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
 import { type BuildStrategy, isMarked, listBuildersOnBase, type Material } from "./strategy.ts";
 
 const builderSchema = z
@@ -82,7 +82,7 @@ export const buildpacks = {
     return {
       builders: builders.map((builder) => builder.name),
       materials: [...listBuilderImages(builders), ...listBuildpacks(builders)],
-      isClaimed: isMarked(image, hasLifecycleLabel),
+      isClaimed: isMarked(image, isExportedTo("registry")),
     };
   },
   judge: judgeBuilderImages,

@@ -1,6 +1,7 @@
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, it } from "vitest";
+import { buildpacks } from "./buildpacks.ts";
 import { jib } from "./jib.ts";
 import { springBoot } from "./spring-boot.ts";
 import type { FoundBase, SeenImage } from "./strategy.ts";
@@ -14,6 +15,12 @@ const config = (change: Partial<ImageConfig>): ImageConfig => ({
   ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] } },
   ...change,
 });
+/** As the lifecycle labels it, with this for the run image's reference. */
+const exported = (reference: string | undefined): ImageConfig => {
+  const metadata = JSON.stringify({ runImage: { topLayer: fakeDigest("b"), reference } });
+  return config({ config: { Labels: { "io.buildpacks.lifecycle.metadata": metadata } } });
+};
+const inDaemon = "b075ae2aee01a9e6a3511f126d49e80608bdd32aff5fbb6b9f943d4533c88fd4";
 const seen = (...children: SeenImage["children"][number][]): SeenImage => ({ children });
 
 describe("what an image proves that jib is said to have built", () => {
@@ -63,10 +70,8 @@ describe("what an image proves that Spring Boot is said to have built", () => {
   const repository = { registry: "r.test", name: "builder" };
 
   it("is its builders by its base, with the newest version of their images", () => {
-    const labels = { "io.buildpacks.lifecycle.metadata": "{}" };
-    expect(
-      springBoot.prove(seen({ base: base("golden"), config: config({ config: { Labels: labels } }) }), policy),
-    ).toEqual({
+    const image = seen({ base: base("golden"), config: exported(inDaemon) });
+    expect(springBoot.prove(image, policy)).toEqual({
       builders: ["spring"],
       materials: [{ name: "builder", repository, digest: fakeDigest("2") }],
       isClaimed: true,
@@ -75,6 +80,20 @@ describe("what an image proves that Spring Boot is said to have built", () => {
       ...{ builders: [], materials: [], isClaimed: false },
     });
     expect(springBoot.plan(spring)).toEqual({ springBootBuilder: { ...repository, digest: fakeDigest("2") } });
+  });
+
+  it.each([
+    ["a registry, as for the strategy buildpacks", exported(`r.test/bases/run@${fakeDigest("a")}`), "buildpacks"],
+    ["a registry, whose reference has a daemon's ID in it", exported(`r.test/run@sha256:${inDaemon}x`), "buildpacks"],
+    ["nowhere that it says", exported(undefined), "buildpacks"],
+    ["what can't be read", config({ config: { Labels: { "io.buildpacks.lifecycle.metadata": "{" } } }), "buildpacks"],
+    ["a daemon", exported(inDaemon), "spring-boot"],
+    ["a daemon that has digests for IDs", exported(`sha256:${inDaemon}`), "spring-boot"],
+    ["nowhere, without the label", config({}), undefined],
+  ])("is claimed where the lifecycle exported to a daemon, and not where to %s", (_what, of, strategy) => {
+    const children = seen({ base: undefined, config: of });
+    expect(springBoot.prove(children, policy).isClaimed).toBe(strategy === "spring-boot");
+    expect(buildpacks.prove(children, { name: "acme", builders: [] }).isClaimed).toBe(strategy === "buildpacks");
   });
 
   it("is judged by a version of the builder's image that is approved now", () => {

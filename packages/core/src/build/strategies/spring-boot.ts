@@ -1,7 +1,7 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
-import { hasLifecycleLabel, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
 import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
 import { type BuildStrategy, isMarked, listBuildersOnBase } from "./strategy.ts";
 
@@ -46,8 +46,7 @@ export const springBoot = {
     return {
       builders: builders.map((builder) => builder.name),
       materials: listBuilderImages(builders),
-      // As on whatever buildpacks built.
-      isClaimed: isMarked(image, hasLifecycleLabel),
+      isClaimed: isMarked(image, isExportedTo("daemon")),
     };
   },
   judge: judgeBuilderImages,

@@ -83,7 +83,7 @@ const passedOver: readonly [readonly string[], string][] = [
 ];
 
 async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built> {
-  const { plan, to, runImage, platform, client, context } = job;
+  const { plan, to, runImage, platform, labels, client, context } = job;
   if (runImage === undefined) throw new TypeError("a builder of jib has a base");
   const { workspace } = room;
   const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
@@ -104,7 +104,7 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
     module: module === undefined || tool.name === "gradle" ? undefined : { path: module },
   });
   const digest = await pushBuiltLayout(files.image, {
-    ...{ ...to, client, context },
+    ...{ ...to, labels, client, context },
     base: { repository: runImage, image },
     expected: await readDigest(workspace.handover),
   });

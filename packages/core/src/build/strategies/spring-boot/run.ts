@@ -72,7 +72,7 @@ const beatingSettings: readonly (readonly string[])[] = [
 ];
 
 async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: DockerDaemon): Promise<Built> {
-  const { plan, to, runImage, platform, client, context } = job;
+  const { plan, to, runImage, platform, labels, client, context } = job;
   const { env, ports, signal } = context;
   if (runImage === undefined) throw new TypeError("a builder of Spring Boot has a base");
   const builder = plan.springBootBuilder;
@@ -99,7 +99,7 @@ async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: 
     await saveImage(daemon, name, archive);
     const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
     const digest = await pushDockerArchive(archive, {
-      ...{ ...to, client, context },
+      ...{ ...to, labels, client, context },
       base: { repository: runImage, image },
     });
     return {

@@ -23,6 +23,8 @@ export interface DockerfilePolicy {
   /** Which of the two strategies; `dockerfile`, unless told. */
   strategy?: "dockerfile" | "kaniko";
   until?: string;
+  /** The digest of another base in the golden one's repository. */
+  base?: string;
 }
 
 export interface DockerfileWorld {
@@ -150,6 +152,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): Do
 
 function renderPolicy({ keys, base, baseDigest, host }: DockerfileWorld, parts: DockerfilePolicy): string {
   const { builder = `images: ["${host}/tools/compiler"],`, until, strategy = "dockerfile" } = parts;
+  const digest = parts.base ?? baseDigest;
   const signers = Object.fromEntries(
     (["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]),
   );
@@ -159,7 +162,7 @@ name: acme
 serial: 7
 signers:
 ${renderSigners(signers)}bases:
-  - { name: golden, image: ${base}, digests: ["${baseDigest}"]${ends} }
+  - { name: golden, image: ${base}, digests: ["${digest}"]${ends} }
 build:
   strategies: [${strategy}]
   environments: [${strategy === "kaniko" ? "host" : "container"}]

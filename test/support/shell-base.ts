@@ -12,7 +12,7 @@ import { requireCommand } from "./tools.ts";
  */
 export async function shellLayer(
   programs: readonly [string, ...string[]],
-  files: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string | Uint8Array>> = {},
 ): Promise<TinyLayer> {
   const binaries = new Map<string, string>();
   const links: [string, string][] = [];

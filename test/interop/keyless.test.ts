@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { Policy } from "@goldenpath/core/policy/schema";
@@ -12,6 +12,7 @@ import type { Verb } from "@goldenpath/core/verbs/verb";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runMain } from "../support/cli.ts";
 import type { JobClaims } from "../support/github-issuer.ts";
 import { type RealSigstore, sigstoreTools, startSigstore } from "../support/real-sigstore.ts";
 import {
@@ -188,6 +189,19 @@ describe("what a stage's workflow signs", () => {
       expect(JSON.parse(Buffer.from(JSON.parse(line).payload, "base64").toString()).predicateType).toBe(type);
     }
   });
+});
+
+test("what is exported is checked by cosign with the trusted root that lies there", async () => {
+  const image = await newImage();
+  const digest = digestOf(await readFile(join(root, "keyless.yaml")));
+  const made = { policy: { uri: "keyless.yaml", digest, serial: policy.serial } };
+  await sign(image, asJob(), "keyless.yaml", await writeResult(resultOf("base", image, "pass", made)));
+  const out = join(root, "exported");
+  await runMain("evidence", "export", image.reference, "--policy", join(root, "keyless.yaml"), "--out", out);
+  const folder = join(out, image.digest.replace(":", "-"));
+  const env = { HOME: root, PATH: [dirname(tools.cosign), process.env["PATH"]].join(delimiter) };
+  const { stderr } = await run("sh", [join(folder, "check.sh")], { env });
+  expect(stderr.match(/Verified OK/g)).toHaveLength(2);
 });
 
 describe("what cosign signs without a key", () => {

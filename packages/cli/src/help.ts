@@ -14,6 +14,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
                                                    put it in force for what is promoted there
   goldenpath policy schema                         its JSON Schema
+  goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
   goldenpath tools publish oci://HOST/NAME         put them into a registry, for runners to get them from
@@ -63,6 +64,17 @@ const commandHelp = {
 
   goldenpath policy schema
       Prints the policy's JSON Schema.
+`,
+  evidence: `goldenpath evidence: what was signed about an image, for somebody else to check.
+
+  goldenpath evidence export IMAGE --policy POLICY
+      Writes a folder for the image's digest, and one for each image of an index: what its signers by this policy signed, the SBOM and findings
+      in files of their own, the keys and trusted roots, the policy, a page (index.html), and a script of commands of cosign and others that check
+      it all without a network and without goldenpath (check.sh).
+  --out DIR (default: ./goldenpath-evidence)
+      Where. A folder of an export before gives way to the new one.
+  --policy-signer FILE
+      The public key that the policy in force is signed with, for a POLICY of in-force://.
 `,
   keys: `goldenpath keys: keys to sign with.
 

@@ -67,6 +67,8 @@ async function runPlainCommand(command: PlainCommand, args: readonly string[], o
       return (await import("./commands/registry.ts")).runRegistryCommand(args, output);
     case "keys":
       return (await import("./commands/keys.ts")).runKeysCommand(args, output);
+    case "evidence":
+      return (await import("./commands/evidence.ts")).runEvidenceCommand(args, output);
     case "policy":
       return (await import("./commands/policy.ts")).runPolicyCommand(args, output);
   }

@@ -1,7 +1,7 @@
 import { fieldOfEach } from "@goldenpath/foundation/tables";
 import type { SignerMaterial } from "../material.ts";
 import { key } from "./key.ts";
-import type { PolicySections, SignerFields, SigningScheme } from "./scheme.ts";
+import type { EvidencePiece, HandCheck, PolicySections, SignerFields, SigningScheme } from "./scheme.ts";
 import { schemes } from "./schemes.ts";
 
 type Scheme = (typeof schemes)[number];
@@ -44,4 +44,13 @@ export function completeSigners<Signer extends SignerFields>(
       return [name, complete === undefined ? signer : (complete(signer, sections) as Signer)];
     }),
   );
+}
+
+/** How a piece of evidence by a signer of a policy is checked by others' tools; undefined where none reads it. */
+export function checkByHand(
+  signers: Readonly<Record<string, SignerFields>>,
+  piece: EvidencePiece,
+): HandCheck | undefined {
+  const signer = Object.hasOwn(signers, piece.signer) ? signers[piece.signer] : undefined;
+  return signer === undefined ? undefined : schemeOf(signer).checkByHand?.(signer, piece);
 }

@@ -4,6 +4,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
+import { cosignCheck } from "../cosign-check.ts";
 import { parsePublicKey } from "../public-keys.ts";
 import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "../sigstore.ts";
 import type { EvidenceVerifier, SignerFields, SigningScheme, TrustedSigner } from "./scheme.ts";
@@ -41,6 +42,11 @@ export const key = {
     key: parsePublicKey(publicKey, what),
   }),
   trust,
+  checkByHand: ({ publicKey }: SignerFields & { publicKey: string }, piece) => {
+    const file = `trust/${piece.signer}.pub`;
+    // Keys are in no log: the trust is in the policy's key alone.
+    return { argv: [...cosignCheck(piece), "--key", file, "--insecure-ignore-tlog"], files: { [file]: publicKey } };
+  },
 } as const satisfies SigningScheme<KeySignerFields>;
 
 /**

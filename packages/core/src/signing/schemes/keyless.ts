@@ -5,9 +5,17 @@ import type { TrustMaterial } from "@sigstore/verify";
 import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
 import { openCertified, verifyCertified } from "../certified-bundle.ts";
+import { cosignCheck } from "../cosign-check.ts";
 import { readTrust, type SigstoreInstance } from "../sigstore-instance.ts";
 import { judgeWorkflow, type WorkflowRule } from "../workflow-identity.ts";
-import type { EvidenceVerifier, SignedPayload, SigningScheme, TrustedSigner } from "./scheme.ts";
+import type {
+  EvidencePiece,
+  EvidenceVerifier,
+  HandCheck,
+  SignedPayload,
+  SigningScheme,
+  TrustedSigner,
+} from "./scheme.ts";
 
 export const githubIssuer = "https://token.actions.githubusercontent.com";
 
@@ -87,11 +95,34 @@ export const keyless = {
   }),
   materialOf: (signer: CompleteFields) => ({ kind: "workflow", rule: ruleOf(signer), instance: signer.instance }),
   trust,
+  checkByHand: (signer: CompleteFields, piece) => checkByHand(signer, piece),
 } as const satisfies SigningScheme<KeylessFields>;
 
 function ruleOf(signer: KeylessFields): WorkflowRule {
   const { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment } = signer;
   return { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment };
+}
+
+/**
+ * By the workflow at the version that signed, and at the commit that was behind it: the policy has taken that one, and
+ * cosign takes no list.
+ */
+function checkByHand({ instance, issuer }: CompleteFields, piece: EvidencePiece): HandCheck {
+  const { identity } = openCertified(piece.bytes);
+  if ("problem" in identity || instance === undefined) throw new TypeError("evidence that nobody has verified");
+  const file = `trust/${piece.signer}.trusted-root.json`;
+  const proofs = [
+    ...(instance.proof === "timestamp" ? ["--insecure-ignore-tlog"] : []),
+    ...(readTrust(instance).ctlogs.length === 0 ? ["--insecure-ignore-sct"] : []),
+    ...(readTrust(instance).timestampAuthorities.length > 0 ? ["--use-signed-timestamps"] : []),
+  ];
+  const argv: HandCheck["argv"] = [
+    ...cosignCheck(piece),
+    ...["--trusted-root", file, "--certificate-oidc-issuer", issuer],
+    ...["--certificate-identity", identity.buildSignerUri],
+    ...proofs,
+  ];
+  return { argv, files: { [file]: instance.trustedRoot } };
 }
 
 interface Trusted {

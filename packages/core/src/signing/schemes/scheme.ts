@@ -61,6 +61,29 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
    * verified.
    */
   trust(signers: readonly TrustedSigner[]): EvidenceVerifier;
+  /**
+   * How somebody else checks a piece of evidence of a signer, without us and without a network; absent for a scheme
+   * whose evidence no other tool reads. What it asks is what the policy asks, as far as that tool can.
+   */
+  checkByHand?(signer: Own, piece: EvidencePiece): HandCheck;
+}
+
+/** A verified statement in a file. */
+export interface EvidencePiece {
+  /** Of the policy. */
+  signer: string;
+  /** The file that holds the evidence, in the folder that the check runs in. */
+  file: string;
+  bytes: Uint8Array;
+  /** The image that the statement is about. */
+  subject: Digest;
+  predicateType: string;
+}
+
+/** A program of the field with its arguments, and the files that it takes: a key, a trusted root, … by their names. */
+export interface HandCheck {
+  argv: readonly [program: string, ...args: string[]];
+  files: Readonly<Record<string, string>>;
 }
 
 export interface TrustedSigner {

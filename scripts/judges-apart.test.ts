@@ -25,11 +25,12 @@ function listLoaded(entry: string): string[] {
 }
 
 /**
- * What decides of a strategy is beside its table, and knows applications' files by their names; what builds is in a folder of the strategy's, in `runners.ts`, or
+ * What decides of a strategy is beside its table, and knows applications' files by their names; where an image goes and
+ * which digests make an index is decided apart. What builds is in a folder of the strategy's, in `runners.ts`, or
  * elsewhere in `build/`.
  */
 const decides =
-  /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|survey\/(?:ecosystems|markers)|pinned)\.ts$/;
+  /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|survey\/(?:ecosystems|markers)|pinned|plan-target|platforms\/merge)\.ts$/;
 const listBuilding = (entry: string): string[] =>
   listLoaded(entry).filter((file) => file.startsWith("packages/core/src/build/") && !decides.test(file));
 

@@ -75,6 +75,8 @@ export function layout({
 export const asEntries = (files: LayoutFiles): TarOptions[] =>
   Object.entries(files).map(([name, content]) => ({ name, content }));
 
+export type TaggedOptions = PushOptions & { tags: readonly [Reference, ...Reference[]] };
+
 /** A registry, and a folder for what builds leave. */
 export interface LayoutStand {
   host: string;
@@ -83,9 +85,9 @@ export interface LayoutStand {
   writeFolder(files: LayoutFiles): Promise<string>;
   writeTar(entries: readonly TarOptions[]): Promise<string>;
   /** Somewhere new to push to. */
-  target(change?: Partial<PushOptions>): PushOptions;
+  target(change?: Partial<PushOptions>): TaggedOptions;
   /** What {@link target}'s first tag is at. */
-  tagged(target: PushOptions): Promise<Digest | undefined>;
+  tagged(target: TaggedOptions): Promise<Digest | undefined>;
   /** An image of one layer, for others to stand on. */
   pushBase(): Promise<{ repository: Repository; image: ChildFacts }>;
   close(): Promise<void>;
@@ -117,7 +119,7 @@ export async function openLayoutStand(): Promise<LayoutStand> {
       const repository = { registry: server.host, name: `quarantine/shop-${++counter}` };
       const tags: [Reference] = [{ ...repository, tag: "1" }];
       const context = { ports: silentPorts(), signal: new AbortController().signal, temporaryDirectory: folder };
-      return { repository, tags, client, context, ...change };
+      return { repository, client, context, ...change, tags };
     },
     tagged: ({ tags }) => client.resolve(tags[0]),
     async pushBase() {

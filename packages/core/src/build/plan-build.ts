@@ -1,19 +1,11 @@
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
-import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
-import {
-  formatReference,
-  formatRepository,
-  isSameRepository,
-  isWithin,
-  parseReference,
-  type Reference,
-  type Repository,
-} from "@goldenpath/registry-client/oci/reference";
+import type { PinnedReference, Reference, Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
 import type { StrategyChoice } from "./detect.ts";
 import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
 import { detectApplication, planStrategy, renderRemarks, type StrategyRequest } from "./plan-strategy.ts";
+import { planTarget } from "./plan-target.ts";
 import { findStrategy, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
 
@@ -75,18 +67,6 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
 }
 
 /**
- * Where an image goes.
- * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`; PolicyViolation of the rule `build.quarantine`
- */
-export function planTarget(
-  policy: Policy,
-  texts: readonly string[],
-): Pick<PlanFrame, "repository" | "tags" | "remarks"> {
-  const { repository, tags } = planTags(texts);
-  return { repository, tags, remarks: requireQuarantine(policy, repository) };
-}
-
-/**
  * A build image is governed by the policy, a host is not, be the build kept apart on it or not: a policy says whether
  * that is good enough.
  */
@@ -125,60 +105,6 @@ function requireUnisolated(policy: Policy, strategy: string): void {
         "Build by a strategy that needs no daemon (buildpacks, with the same builder image), or have 'host-unisolated' added to the policy's build.environments for machines that end with the build.",
     },
   );
-}
-
-function planTags(texts: readonly string[]): { repository: Repository; tags: [Reference, ...Reference[]] } {
-  const references = [...new Set(texts)].map((text) => {
-    const reference = parseReference(text, "input 'tags':");
-    if (reference.digest !== undefined || reference.tag === undefined) {
-      throw new UserError(
-        `input 'tags': '${text}' ${reference.digest === undefined ? "has no tag" : "has a digest, which is what the build comes up with"}`,
-        { code: "tag-invalid", wayOut: "Write each line as HOST/NAME:TAG." },
-      );
-    }
-    return reference;
-  });
-  const [first, ...rest] = references;
-  if (first === undefined) {
-    throw new UserError("input 'tags' is empty: it says where the image goes", {
-      code: "tags-missing",
-      wayOut: "Give at least one line HOST/NAME:TAG, in quarantine.",
-    });
-  }
-  const repository = { registry: first.registry, name: first.name };
-  const stray = rest.find((reference) => !isSameRepository(reference, repository));
-  if (stray !== undefined) {
-    // A result is about one digest in one repository; a copy elsewhere would have none of the evidence.
-    throw new UserError(
-      `input 'tags': '${formatReference(stray)}' is not in the repository of the first, ${formatRepository(repository)}`,
-      {
-        code: "tags-differ",
-        wayOut: "Put all tags in one repository; promote copies an image to others, with its evidence.",
-      },
-    );
-  }
-  return { repository, tags: [first, ...rest] };
-}
-
-/** What strangers' code made goes into quarantine: a repository that the policy promotes *to* is for promote alone. */
-function requireQuarantine(policy: Policy, repository: Repository): string[] {
-  const environments = Object.entries(policy.environments);
-  const vetted = environments.find(([, environment]) => environment.to.some((prefix) => isWithin(repository, prefix)));
-  if (vetted !== undefined) {
-    throw new PolicyViolation(
-      `${formatRepository(repository)} is where policy '${policy.name}' promotes to for '${vetted[0]}': a build must not push there`,
-      {
-        code: "build-not-in-quarantine",
-        rule: "build.quarantine",
-        wayOut: `Push to a repository under ${[...new Set(environments.flatMap(([, environment]) => environment.from))].join(" or ")}.`,
-      },
-    );
-  }
-  if (environments.some(([, environment]) => environment.from.some((prefix) => isWithin(repository, prefix))))
-    return [];
-  return [
-    `no environment of policy '${policy.name}' takes images from ${formatRepository(repository)}: this one can't be promoted from there`,
-  ];
 }
 
 function planRunImage(policy: Policy, builder: string, runImage: string, now: Date): PlanFrame["runImage"] {

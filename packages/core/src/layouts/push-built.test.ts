@@ -16,10 +16,11 @@ import {
   openLayoutStand,
   put,
   putIndex,
+  type TaggedOptions,
 } from "@goldenpath/testing/built-layout";
 import type { TarOptions } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type PushOptions, pushBuiltLayout } from "./push-built.ts";
+import { pushBuiltLayout } from "./push-built.ts";
 
 let stand: LayoutStand;
 beforeAll(async () => {
@@ -27,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => stand.close());
 
-async function expectNothing(to: PushOptions): Promise<void> {
+async function expectNothing(to: TaggedOptions): Promise<void> {
   expect(await stand.tagged(to)).toBeUndefined();
 }
 

@@ -21,9 +21,9 @@ export interface BuiltBase {
 }
 
 export interface PushOptions {
-  /** Where it goes, and at least one tag for it, all of one repository. */
+  /** Where it goes, and tags for it, all of that repository. */
   repository: Repository;
-  tags: readonly [Reference, ...Reference[]];
+  tags: readonly Reference[];
   client: Pick<RegistryClient, "pushBlob" | "copyBlob" | "pushManifest">;
   context: Pick<Context, "ports" | "signal" | "temporaryDirectory">;
   /**

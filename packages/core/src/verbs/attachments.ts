@@ -63,17 +63,19 @@ export interface Signing {
  * The frame of the verbs that sign: `work` attaches statements, and says which tools it used; the outcome lists what
  * was attached, in `attestations` as well. The key is read before anything is asked of a registry: a wrong one is found
  * out at once, and masked from here on.
+ * @param bring what the image is called, once it is where it is signed
  */
 export async function withSigning(
   stage: ResultStage,
   given: SigningInputs,
   context: Context,
   work: (signing: Signing) => Promise<StageResult["tools"]>,
+  bring: (policy: LoadedPolicy) => Promise<string> = () => Promise.resolve(given.image),
 ): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await openPolicy(given, context, stage);
   const signer = await openSigner(given, context, policy);
-  return withImage(given.image, context, policy, async ({ client, image }) => {
+  return withImage(await bring(policy), context, policy, async ({ client, image }) => {
     context.ports.log.info(`signing ${formatRepository(image.reference)}@${image.reference.digest}`);
     const attested: Attested[] = [];
     const tools = await work({ client, image, policy, signer, context, attested });

@@ -12,12 +12,17 @@ import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../si
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
-import { choice, jsonLabels, type RunnerLabels, type Verb } from "./verb.ts";
+import { bringLayouts } from "./attest-layouts.ts";
+import { choice, jsonLabels, keyValues, lines, type RunnerLabels, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
   strategy: choice(["auto", ...strategyNames], "auto"),
   "build-runners": jsonLabels(),
+  layout: lines(),
+  platforms: lines(),
+  digests: keyValues(),
+  tags: lines(),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -30,12 +35,18 @@ export const attestVerb: Verb<typeof inputs> = {
   command: "attest",
   inputs,
   positional: "image",
-  outputs: ["attestations"],
-  run: (given, context) => {
+  outputs: ["image", "digest", "attestations"],
+  run: async (given, context) => {
     const startedAt = context.now();
-    return withSigning("attest", given, context, (work) =>
-      withPrivateTools(["syft"], context, () => attestBuild(work, given, startedAt)),
+    const outcome = await withSigning(
+      "attest",
+      given,
+      context,
+      (work) => withPrivateTools(["syft"], context, () => attestBuild(work, given, startedAt)),
+      (policy) => (given.layout.length === 0 ? Promise.resolve(given.image) : bringLayouts(given, policy, context)),
     );
+    const { repository = "", digest = "" } = outcome.result.subject ?? {};
+    return { ...outcome, outputs: { ...outcome.outputs, image: `${repository}@${digest}`, digest } };
   },
 };
 

@@ -8,7 +8,7 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
-import { planTarget } from "../build/plan-build.ts";
+import { planTarget } from "../build/plan-target.ts";
 import { type PlatformBuild, renderIndex, takeChildren } from "../build/platforms/merge.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
@@ -36,9 +36,7 @@ export async function mergeBuilds(
   const startedAt = context.now();
   const target = planTarget(policy.policy, tags);
   return withClient(context, policy, async (client) => {
-    const children: Descriptor[][] = [];
-    for (const build of builds) children.push(await fetchChildren(build, target.repository, client));
-    const image = await pushIndex(renderIndex(children), target, client);
+    const image = await pushMerged(builds, target, client);
     const notes = [
       `merged from ${builds.map(({ platform, digest }) => `${platform} ${digest}`).join(", ")}`,
       ...target.remarks,
@@ -51,6 +49,17 @@ export async function mergeBuilds(
     const outputs = { image: name, digest: image.reference.digest, layout: "", strategy: "", sbom: "" };
     return { verdict: "pass", result, outputs, summary: renderMerge(image, target.tags, notes) };
   });
+}
+
+/** One index of images that are in the repository, under its tags. */
+export async function pushMerged(
+  builds: readonly PlatformBuild[],
+  target: { repository: Repository; tags: readonly Reference[] },
+  client: RegistryClient,
+): Promise<ImageFacts> {
+  const children: Descriptor[][] = [];
+  for (const build of builds) children.push(await fetchChildren(build, target.repository, client));
+  return pushIndex(renderIndex(children), target, client);
 }
 
 async function fetchChildren(

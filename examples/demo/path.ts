@@ -120,7 +120,7 @@ async function renderChain(demo: Demo, image: string): Promise<string> {
   const repository: Repository = { registry: reference.registry, name: reference.name };
   const { policy } = await readPolicy(demo);
   const digest = parseDigest(reference.digest ?? "");
-  const evidence = await collectEvidence(demo.client, repository, digest, policy.signers);
+  const evidence = await collectEvidence(demo.client, repository, digest, policy.signers, { now: new Date() });
   return renderChainText(deriveChain(formatRepository(repository), digest, evidence, policy), demo.style);
 }
 

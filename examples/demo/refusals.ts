@@ -139,7 +139,7 @@ async function copyWithoutScan(demo: Demo, promoted: Promoted, name: string): Pr
   const to = parseRepository(`${demo.registry.host}/quarantine/${name}`);
   await copyManifest(demo.client, from, to, promoted.digest);
   const { policy } = await readPolicy(demo);
-  const { statements } = await collectEvidence(demo.client, from, promoted.digest, policy.signers);
+  const { statements } = await collectEvidence(demo.client, from, promoted.digest, policy.signers, { now: new Date() });
   const others: Digest[] = statements
     .filter((statement) => !statement.signers.includes("scan"))
     .map((statement) => statement.referrer.digest);

@@ -202,7 +202,7 @@ describe("refused, and vetted stays as it was", () => {
         readBuilds(
           dev.policy,
           findEnvironment(dev, environment),
-          await collectEvidence(client, image.repository, image.digest, dev.policy.signers),
+          await collectEvidence(client, image.repository, image.digest, dev.policy.signers, { now: new Date() }),
         );
       expect(orderBuilds(await builds(inVetted), await builds(next))).toBe(order);
     }

@@ -202,7 +202,10 @@ describe("stays behind, and stops nothing", () => {
     await attachLayer(image, "one");
     const source = rememberReads(stand.client);
     const evidence = new Map([
-      [image.digest, await collectEvidence(source, image.repository, image.digest, stand.policy.policy.signers)],
+      [
+        image.digest,
+        await collectEvidence(source, image.repository, image.digest, stand.policy.policy.signers, { now: new Date() }),
+      ],
     ]);
     const find = (limit: Partial<typeof referrerLimits>) =>
       findReferrers(source, image.repository, evidence, { ...referrerLimits, ...limit });

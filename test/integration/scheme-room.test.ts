@@ -125,7 +125,7 @@ describe("evidence of two levels counts for nothing", () => {
     const signed = { mediaType: mediaTypes.ociManifest, digest, size: manifest.byteLength };
     const bytes = await signature(signed, image);
     if (bytes !== undefined) await world.client.pushManifest(repository, bytes, mediaTypes.ociManifest);
-    return collectEvidence(world.client, repository, image.digest, world.policy.policy.signers);
+    return collectEvidence(world.client, repository, image.digest, world.policy.policy.signers, { now: new Date() });
   }
   async function pushBlob(repository: Repository, bytes: Uint8Array, mediaType: string): Promise<Descriptor> {
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
@@ -200,6 +200,7 @@ describe("evidence of two levels counts for nothing", () => {
       collectEvidence(world.client, image.repository, image.digest, world.policy.policy.signers, {
         referrers,
         evidenceBytes: 1_000_000,
+        now: new Date(),
       });
     // One statement, and below it the signatures of two.
     expect((await within(3)).statements).toMatchObject([{ signers: ["base", "second"] }]);
@@ -239,7 +240,9 @@ test("what is broken below a statement does not keep it from counting", async ()
     Buffer.from(encodeArtifact(signatureArtifact, subject, layer)),
     mediaTypes.ociManifest,
   );
-  const { statements } = await collectEvidence(world.client, repository, image.digest, world.policy.policy.signers);
+  const { statements } = await collectEvidence(world.client, repository, image.digest, world.policy.policy.signers, {
+    now: new Date(),
+  });
   expect(statements).toMatchObject([{ signers: ["base"], statement }]);
   expect(statements[0]?.below).toHaveLength(1);
 });

@@ -65,7 +65,7 @@ async function tag(
   // Whose they are in a policy that has the base's signer as one of the other guest's.
   const signers = { base: { kind: "detached", ed25519: world.detachedKeys.base.ed25519 } } as never;
   for (const { digest } of [image.image, ...image.children]) {
-    const { statements } = await collectEvidence(world.client, image.repository, digest, signers);
+    const { statements } = await collectEvidence(world.client, image.repository, digest, signers, { now: new Date() });
     const bundles = statements.map(({ bundle }) => ({ digest: bundle.digest, size: bundle.size, by: key }));
     expect(bundles).toHaveLength(2);
     for (const { bundle } of statements) {

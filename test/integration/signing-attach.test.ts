@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 const collect = (repository: Repository, digest: Digest) =>
-  collectEvidence(registry.client, repository, digest, policy.policy.signers);
+  collectEvidence(registry.client, repository, digest, policy.policy.signers, { now: new Date() });
 
 describe.each([
   ["with the referrers API", true],
@@ -106,7 +106,9 @@ describe.each([
         now,
       );
       const signers = { ...policy.policy.signers, second: { publicKey: keys.base.publicKeyPem } };
-      const { statements } = await collectEvidence(registry.client, repository, image.digest, signers);
+      const { statements } = await collectEvidence(registry.client, repository, image.digest, signers, {
+        now: new Date(),
+      });
       expect(statements.map((each) => each.signers)).toEqual([["base", "second"]]);
     });
 

@@ -101,6 +101,7 @@ describe("a build's attestation", () => {
         repository,
         subject,
         parsePolicy(policyBytes, "policy.yaml").signers,
+        { now: new Date() },
       );
       return statements.filter((each) => each.statement.predicateType === predicateTypes.cyclonedx).length;
     };

@@ -332,6 +332,7 @@ describe.each([
         collectEvidence(registry.client, repository, image.digest, policy.policy.signers, {
           referrers: 1,
           evidenceBytes,
+          now: new Date(),
         });
       expect((await within(bundle)).statements).toHaveLength(1);
       await expect(within(bundle - 1)).rejects.toThrow(expect.objectContaining({ code: "too-much-evidence" }));
@@ -340,10 +341,12 @@ describe.each([
     test("a key of the policy that goldenpath does not know", async () => {
       const { repository, image } = await registry.newImage();
       const signers = { scan: { publicKey: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" } };
-      await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow(
-        "signer 'scan'",
-      );
-      await expect(collectEvidence(registry.client, repository, image.digest, signers)).rejects.toThrow(UserError);
+      await expect(
+        collectEvidence(registry.client, repository, image.digest, signers, { now: new Date() }),
+      ).rejects.toThrow("signer 'scan'");
+      await expect(
+        collectEvidence(registry.client, repository, image.digest, signers, { now: new Date() }),
+      ).rejects.toThrow(UserError);
     });
   });
 });

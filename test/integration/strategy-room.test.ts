@@ -169,7 +169,7 @@ async function provenanceOf(policy: { text: string }, image: string): Promise<Re
   const { registry, name, digest } = parseReference(image);
   if (digest === undefined) throw new TypeError("an image by its digest");
   const { signers } = parsePolicy(Buffer.from(policy.text), "policy.yaml");
-  const { statements } = await collectEvidence(client, { registry, name }, digest, signers);
+  const { statements } = await collectEvidence(client, { registry, name }, digest, signers, { now: new Date() });
   const found = statements.filter(({ statement }) => statement.predicateType === predicateTypes.provenance);
   expect(found).toHaveLength(1);
   return found[0]?.statement.predicate["buildDefinition"] as Record<string, unknown>;

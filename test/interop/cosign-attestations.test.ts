@@ -162,6 +162,7 @@ describe.each([
       repository,
       image.digest,
       policy.policy.signers,
+      { now: new Date() },
     );
     expect(rejected).toEqual([]);
     expect(statements).toMatchObject([
@@ -175,10 +176,14 @@ describe.each([
       },
     ]);
     const { scan: _, ...others } = policy.policy.signers;
-    expect(await collectEvidence(registry.client, repository, image.digest, others)).toMatchObject({
-      statements: [],
-      rejected: [{ reason: expect.stringContaining("not in this policy"), claimedPredicateType: predicateTypes.base }],
-    });
+    expect(await collectEvidence(registry.client, repository, image.digest, others, { now: new Date() })).toMatchObject(
+      {
+        statements: [],
+        rejected: [
+          { reason: expect.stringContaining("not in this policy"), claimedPredicateType: predicateTypes.base },
+        ],
+      },
+    );
   });
 
   test("'s own signatures are statements that no stage asks for", async () => {
@@ -195,7 +200,9 @@ describe.each([
       nameOf(repository, image.digest),
     );
     const signers = { theirs: { publicKey: await readFile(join(directory, "sig.pub"), "utf8") } };
-    const { statements } = await collectEvidence(registry.client, repository, image.digest, signers);
+    const { statements } = await collectEvidence(registry.client, repository, image.digest, signers, {
+      now: new Date(),
+    });
     expect(statements.map((each) => each.statement.predicateType)).toEqual(["https://sigstore.dev/cosign/sign/v1"]);
   });
 });

@@ -127,12 +127,20 @@ test("what it signs is verified by cosign and by the gate, on the index and each
   for (const { digest } of [image, ...children]) {
     await expect(verify("other.pub", digest)).rejects.toThrow(/failed to verify signature/);
     await verify("own.pub", digest);
-    const { statements, rejected } = await collectEvidence(registry.client, repository, digest, signers);
+    const { statements, rejected } = await collectEvidence(registry.client, repository, digest, signers, {
+      now: new Date(),
+    });
     expect(rejected).toEqual([]);
     expect(statements.map((each) => each.signers)).toEqual([["scan"]]);
   }
   // A policy may say of the same key that it is a file, and of a file that a module keeps it.
-  const { statements } = await collectEvidence(registry.client, repository, image.digest, { a: { publicKey: own } });
+  const { statements } = await collectEvidence(
+    registry.client,
+    repository,
+    image.digest,
+    { a: { publicKey: own } },
+    { now: new Date() },
+  );
   expect(statements.map((each) => each.signers)).toEqual([["a"]]);
   expect(masked).toContain(token.pin);
   expect(await readdir(join(directory, "work"))).toEqual([]);

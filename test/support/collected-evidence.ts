@@ -19,7 +19,7 @@ export async function start(referrers: boolean): Promise<void> {
 }
 
 export const collect = (repository: Repository, digest: Digest) =>
-  collectEvidence(registry.client, repository, digest, policy.policy.signers);
+  collectEvidence(registry.client, repository, digest, policy.policy.signers, { now: new Date() });
 
 /** Registers the hooks that open and close what the tests share. */
 export function useCollected(): void {

@@ -1,6 +1,7 @@
 import { runGate } from "@goldenpath/core/gate/verify";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
+import type { Signer } from "@goldenpath/core/signing/types";
 import type { WorkflowIdentity } from "@goldenpath/core/signing/workflow-identity";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
@@ -65,6 +66,9 @@ export function readPolicy(change?: (text: string) => string): LoadedPolicy {
   const text = renderPolicy(change);
   return { policy: parsePolicy(Buffer.from(text), "policy.yaml"), uri: "policy.yaml", digest: digestOf(text) };
 }
+
+/** Who signs as a run of a workflow. */
+export const signAs = (identity: WorkflowIdentity): Signer => sigstore.signer(identity);
 
 /** What the gate says of an image whose base stage was signed so; `age`: how long ago it says that it judged. */
 export async function judge(falsehood: SignatureFalsehood, under = policy, identity = honest, age = 60_000) {

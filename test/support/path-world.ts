@@ -150,7 +150,7 @@ export async function openPathWorld({ tools, layers, config = {}, env = {} }: Pa
       const { registry, name, digest: of } = parseReference(image);
       if (of === undefined) throw new TypeError("an image by its digest");
       const { signers } = parsePolicy(Buffer.from(policy.text), "policy.yaml");
-      const { statements } = await collectEvidence(client, { registry, name }, of, signers);
+      const { statements } = await collectEvidence(client, { registry, name }, of, signers, { now: new Date() });
       const found = statements.filter(({ statement }) => statement.predicateType === predicateTypes.provenance);
       expect(found).toHaveLength(1);
       return found[0]?.statement.predicate["buildDefinition"] as Record<string, unknown>;

@@ -215,6 +215,7 @@ export const collect = (image: Built) =>
     { registry: server.host, name: image.name },
     image.digest,
     parsePolicy(policyBytes, "policy.yaml").signers,
+    { now: new Date() },
   );
 
 export async function signStage(

@@ -49,7 +49,7 @@ export async function runEvidenceCommand(args: readonly string[], output: Output
   const policy = await loadPolicy(values.policy, context, values["policy-signer"]);
   const policyBytes = await readAgain(policy, context);
   const { image, folders } = await withClient(context, policy, (client) =>
-    gatherExport({ client, policy, policyBytes }, reference),
+    gatherExport({ client, policy, policyBytes, now: new Date() }, reference),
   );
   const directory = resolve(values.out);
   await writeExport(directory, folders);

@@ -19,6 +19,8 @@ interface Source {
   policy: LoadedPolicy;
   /** The policy's own bytes. */
   policyBytes: Uint8Array;
+  /** Whose word counts may depend on it, where a signer of the policy has an end. */
+  now: Date;
 }
 
 /**
@@ -57,10 +59,10 @@ async function gatherOne(
   digest: Digest,
   facts: Partial<Pick<ExportedImage, "platform" | "children">>,
 ): Promise<ExportedFiles> {
-  const { client, repository, policy } = source;
+  const { client, repository, policy, now } = source;
   const files = new Map<string, Uint8Array>([["policy.yaml", source.policyBytes]]);
   await addImage(source, digest, files);
-  const evidence = await collectEvidence(client, repository, digest, policy.policy.signers);
+  const evidence = await collectEvidence(client, repository, digest, policy.policy.signers, { now });
   const pieces: ExportedPiece[] = [];
   for (const statement of sortStatements(evidence))
     pieces.push(await addPiece(source, statement, pieces.length + 1, files));

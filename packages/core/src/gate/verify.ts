@@ -48,7 +48,7 @@ export async function runGate(
   const children = facts.children.map((child) => child.digest);
   const subjects = [...new Set([digest, ...children])];
   const collected = await mapConcurrently(concurrency, subjects, (each) =>
-    collectEvidence(reader, repository, each, policy.policy.signers),
+    collectEvidence(reader, repository, each, policy.policy.signers, { now }),
   );
   const evidence = new Map(collected.map((found, index) => [subjects[index] ?? digest, found]));
   const layers = new Map(facts.children.map((child) => [child.digest, child.config.rootfs.diff_ids]));

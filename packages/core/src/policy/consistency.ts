@@ -119,6 +119,9 @@ function checkSigners({ signers, sigstore }: Policy): Inconsistency[] {
   for (const [name, signer] of Object.entries(signers)) {
     if ("sigstore" in signer && !Object.hasOwn(sigstore, signer.sigstore))
       found.push(unknown(["signers", name, "sigstore"], signer.sigstore, "sigstore", Object.keys(sigstore)));
+    const { from, until } = signer;
+    if (from !== undefined && until !== undefined && from >= until)
+      found.push({ path: ["signers", name, "until"], message: "is not after `from`: its word would never count" });
     const { field, what, text: identity } = schemeOf(signer).identify(signer);
     const other = known.get(identity);
     if (other !== undefined) {

@@ -34,7 +34,7 @@ describe("a signer that is refused, with the place and the reason", () => {
       "with a key that none of its kind has",
       signer,
       `${signer}    issuer: https://a.example\n`,
-      /^p\.yaml:9:5: signers\.build\.issuer: unknown key \(known here: kind, publicKey\)$/m,
+      /^p\.yaml:9:5: signers\.build\.issuer: unknown key \(known here: kind, publicKey, from, until\)$/m,
     ],
   ])("%s", (_what, from, to, message) => {
     expect(refusalOf(sampleWith(from, to)).message).toMatch(message);

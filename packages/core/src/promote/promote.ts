@@ -70,7 +70,7 @@ export async function preparePromotion(
   if (violations.length > 0) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gathered = await gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers });
-  const rollbacks = await lookForRollbacks(client, request, gate, gathered);
+  const rollbacks = await lookForRollbacks(client, request, gate, gathered, context.now());
   if (rollbacks.length > 0 && request.allowTagRollback !== true)
     return { gate, violations: judgeRollbacks(rollbacks, to) };
   const product =
@@ -104,6 +104,7 @@ async function lookForRollbacks(
   { to, environmentName, policy: loaded }: PromotionRequest,
   gate: GateOutcome,
   { facts }: GatheredPromotion,
+  now: Date,
 ): Promise<TagRollback[]> {
   const moving = new Set(
     facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])),
@@ -111,7 +112,7 @@ async function lookForRollbacks(
   if (moving.size === 0) return [];
   const { policy } = loaded;
   const environment = findEnvironment(loaded, environmentName);
-  const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy, environment);
+  const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy, environment, now);
   facts.reads.lists += lists;
   facts.reads.contents += contents;
   const evidence = gate.evidence.get(facts.digest);

@@ -88,6 +88,7 @@ export async function readTagHolders(
   moving: readonly Digest[],
   policy: Policy,
   environment: PolicyEnvironment,
+  now: Date,
 ): Promise<{ held: Map<Digest, BuildFacts>; lists: number; contents: number }> {
   let contents = 0;
   const read = await mapConcurrently(concurrency, moving, async (digest): Promise<[Digest, BuildFacts]> => {
@@ -101,7 +102,7 @@ export async function readTagHolders(
     // What is below one of them is asked for as ever.
     const listReferrers: RegistryClient["listReferrers"] = async (repository, subject) =>
       subject === digest ? annotated : client.listReferrers(repository, subject);
-    const evidence = await collectEvidence({ ...client, listReferrers }, to, digest, policy.signers);
+    const evidence = await collectEvidence({ ...client, listReferrers }, to, digest, policy.signers, { now });
     return [digest, readBuilds(policy, environment, evidence)];
   });
   return { held: new Map(read), lists: moving.length, contents };

@@ -96,7 +96,7 @@ async function obtainSbom(
   { client, image, policy, context }: Examination,
   child: ChildFacts,
 ): Promise<{ sbom: Sbom; tools: ToolUse[]; notes: string[] }> {
-  const signed = await findSignedSbom(client, image.reference, child.digest, policy);
+  const signed = await findSignedSbom(client, image.reference, child.digest, policy, context.now());
   if (signed !== undefined && !("problem" in signed)) {
     const note = `the SBOM of ${formatPlatform(child.platform)} is the build stage's, signed by ${signed.signer} (bundle ${signed.digest})`;
     context.ports.log.info(note);

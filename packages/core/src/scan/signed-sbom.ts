@@ -36,10 +36,11 @@ export async function findSignedSbom(
   repository: Repository,
   subject: Digest,
   policy: Pick<Policy, "environments" | "signers">,
+  now: Date,
 ): Promise<SignedSbom | { problem: string } | undefined> {
   const allowed = listBuildSigners(policy);
   if (allowed.size === 0) return undefined;
-  const { statements } = await collectEvidence(client, repository, subject, policy.signers);
+  const { statements } = await collectEvidence(client, repository, subject, policy.signers, { now });
   const signed = statements.flatMap((each) => {
     const signer = each.signers.find((name) => allowed.has(name));
     return signer === undefined || each.statement.predicateType !== predicateTypes.cyclonedx ? [] : [{ each, signer }];

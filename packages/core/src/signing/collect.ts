@@ -13,6 +13,7 @@ import {
 } from "./read-referrer.ts";
 import { allSchemes, kindOf } from "./schemes/find.ts";
 import type { FoundReferrer, SignedPayload } from "./schemes/scheme.ts";
+import { judgeSignerTime } from "./signer-times.ts";
 import { namesSubject, parseStatement } from "./statement.ts";
 import type { CollectedEvidence, EvidencePart, RejectedReferrer, Statement, VerifiedStatement } from "./types.ts";
 import { summaryVerifierId } from "./verification-summary.ts";
@@ -21,6 +22,13 @@ import { summaryVerifierId } from "./verification-summary.ts";
 export const maxReferrers = 500;
 /** Of all bundles of one image together: what is held in memory at once. */
 export const maxEvidenceBytes = 256 * 1024 * 1024;
+
+export interface CollectOptions {
+  /** Signers count from a time and until one; what nobody else dates is of now at the latest. */
+  now: Date;
+  referrers?: number;
+  evidenceBytes?: number;
+}
 
 /** Referrers of one subject that are read at the same time. */
 const concurrency = 8;
@@ -38,7 +46,7 @@ export async function collectEvidence(
   repository: Repository,
   subject: Digest,
   signers: Policy["signers"],
-  limits: { referrers: number; evidenceBytes: number } = { referrers: maxReferrers, evidenceBytes: maxEvidenceBytes },
+  { now, referrers: mostReferrers = maxReferrers, evidenceBytes = maxEvidenceBytes }: CollectOptions,
 ): Promise<CollectedEvidence> {
   const trusted = trustSigners(signers);
   const digests = [
@@ -48,8 +56,8 @@ export async function collectEvidence(
   let referrers = 0;
   const count = (more: number): void => {
     referrers += more;
-    if (referrers > limits.referrers)
-      throw tooMuch(where, `${referrers} referrers, and ${limits.referrers} are read at most`);
+    if (referrers > mostReferrers)
+      throw tooMuch(where, `${referrers} referrers, and ${mostReferrers} are read at most`);
   };
   count(digests.length);
   const source: EvidenceSource = { client, repository, count };
@@ -57,12 +65,14 @@ export async function collectEvidence(
   const sizes = new Map<Digest, number>();
   let bytes = 0;
   const read = await mapConcurrently(concurrency, places, async (place) => {
-    const found = await verifyReferrer(source, subject, place, trusted);
+    const found = (await verifyReferrer(source, subject, place, trusted)).map((each) =>
+      "statement" in each ? holdToTimes(each, signers, now) : each,
+    );
     for (const each of found) {
       if (!("statement" in each) || sizes.has(each.bundle.digest)) continue;
       sizes.set(each.bundle.digest, each.bundle.size);
       bytes += each.bundle.size;
-      if (bytes > limits.evidenceBytes) throw tooMuch(where, `more than ${limits.evidenceBytes} bytes of bundles`);
+      if (bytes > evidenceBytes) throw tooMuch(where, `more than ${evidenceBytes} bytes of bundles`);
     }
     return found;
   });
@@ -112,6 +122,24 @@ function trustSigners(signers: Policy["signers"]): TrustedSchemes {
   );
   trustedSigners.set(signers, trusted);
   return trusted;
+}
+
+/** Without the signers whose word does not count for the time that the statement is of: by nobody, where that is all. */
+function holdToTimes(
+  verified: VerifiedStatement,
+  signers: Policy["signers"],
+  now: Date,
+): VerifiedStatement | RejectedReferrer {
+  const judged = verified.signers.map((name) => {
+    const times = Object.hasOwn(signers, name) ? signers[name] : undefined;
+    return { name, objection: judgeSignerTime(name, times ?? {}, verified.time, now) };
+  });
+  const kept = judged.filter(({ objection }) => objection === undefined).map(({ name }) => name);
+  if (kept.length > 0) return { ...verified, signers: kept };
+  const { subject, statement, referrer, tag } = verified;
+  const reason = judged.map(({ objection }) => objection).join("; ");
+  const place = tag === undefined ? {} : { tag };
+  return { subject, referrer: referrer.digest, ...place, reason, isByNobody: true, ...readClaims(statement) };
 }
 
 /** What is in one referrer: of each statement, that it is verified or why it counts for nothing. */

@@ -69,7 +69,7 @@ async function reportImage(given: string, policy: LoadedPolicy, context: Context
     for (const child of image.children)
       if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
     for (const [digest, title] of digests) {
-      const evidence = await collectEvidence(client, repository, digest, policy.policy.signers);
+      const evidence = await collectEvidence(client, repository, digest, policy.policy.signers, { now: context.now() });
       chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence, policy.policy) });
     }
     for (const { chain } of chains) context.ports.log.info(renderChainText(chain, { color: false }));

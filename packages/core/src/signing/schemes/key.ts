@@ -6,6 +6,7 @@ import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
 import { cosignCheck } from "../cosign-check.ts";
 import { parsePublicKey } from "../public-keys.ts";
+import { signerTimes } from "../signer-times.ts";
 import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "../sigstore.ts";
 import type { EvidenceVerifier, SignerFields, SigningScheme, TrustedSigner } from "./scheme.ts";
 
@@ -19,6 +20,7 @@ const signerSchema = z.strictObject({
       "expected a public key in PEM (-----BEGIN PUBLIC KEY-----)",
     )
     .describe("The public key, in PEM (SPKI). One key per stage keeps one stage from speaking for another."),
+  ...signerTimes,
 });
 export type KeySignerFields = z.infer<typeof signerSchema>;
 

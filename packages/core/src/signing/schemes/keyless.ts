@@ -6,6 +6,7 @@ import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
 import { openCertified, verifyCertified } from "../certified-bundle.ts";
 import { cosignCheck } from "../cosign-check.ts";
+import { signerTimes } from "../signer-times.ts";
 import { readTrust, type SigstoreInstance } from "../sigstore-instance.ts";
 import { judgeWorkflow, type WorkflowRule } from "../workflow-identity.ts";
 import type {
@@ -71,6 +72,7 @@ const signerSchema = z.strictObject({
     .default(["github-hosted"])
     .describe("On whose runners: on one of its own, whoever calls the workflow can change what it does."),
   environment: z.string().min(1).optional().describe("The environment on GitHub that its job must have."),
+  ...signerTimes,
 });
 export type KeylessFields = z.infer<typeof signerSchema>;
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { signerTimes } from "../signer-times.ts";
 import { key } from "./key.ts";
 import type { SigningScheme } from "./scheme.ts";
 
@@ -7,6 +8,7 @@ const signerSchema = z.strictObject({
     .literal("kms")
     .describe("How this signer signs: with a private key that a hardware module or a key service keeps."),
   publicKey: key.signerSchema.shape.publicKey,
+  ...signerTimes,
 });
 export type KmsSignerFields = z.infer<typeof signerSchema>;
 

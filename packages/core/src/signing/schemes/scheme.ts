@@ -2,13 +2,14 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor, ImageManifest } from "@goldenpath/registry-client/oci/manifest";
 import type { z } from "zod";
 import type { SignerMaterial } from "../material.ts";
+import type { SignerTimes } from "../signer-times.ts";
 import type { SigstoreInstance } from "../sigstore-instance.ts";
 
 /** An SBOM of ten thousand packages has some 10 MB. */
 export const maxBundleBytes = 16 * 1024 * 1024;
 
-/** What every signer of a policy has, of whatever kind. */
-export interface SignerFields {
+/** What every signer of a policy has, of whatever kind: its schema spreads `signerTimes`. */
+export interface SignerFields extends SignerTimes {
   /** The scheme that it signs with. */
   kind?: string | undefined;
 }

@@ -45,6 +45,7 @@ const collect = async (by: keyof typeof keys, signers: Record<string, { kind: st
     repository,
     image.digest,
     signers as Policy["signers"],
+    { now: new Date() },
   );
   return { signers: statements.map((each) => each.signers), reasons: rejected.map(({ reason }) => reason) };
 };

@@ -21,8 +21,11 @@ const oids: Readonly<Record<keyof WorkflowIdentity, string>> = {
   buildSignerDigest: `${fulcio}.10`,
   runnerEnvironment: `${fulcio}.11`,
   sourceRepository: `${fulcio}.12`,
+  sourceDigest: `${fulcio}.13`,
   sourceRef: `${fulcio}.14`,
   sourceOwnerId: `${fulcio}.17`,
+  buildConfigUri: `${fulcio}.18`,
+  buildTrigger: `${fulcio}.20`,
   environment: `${fulcio}.23`,
 };
 const minute = 60_000;

@@ -21,6 +21,9 @@ export const honest: WorkflowIdentity = {
   sourceRepository: "https://github.com/acme/shop",
   sourceOwnerId: "4321",
   sourceRef: "refs/heads/main",
+  sourceDigest: "0123456789abcdef0123456789abcdef01234567",
+  buildConfigUri: "https://github.com/acme/shop/.github/workflows/golden-path.yml@refs/heads/main",
+  buildTrigger: "push",
   environment: "production",
 };
 

@@ -75,6 +75,24 @@ describe("an environment that takes what another has promoted", () => {
   test("so is one whose provenance has not come along, or is a stranger's", () => {
     expect(rulesOf(facts("vetted/shop", provenance("scan")))).toEqual(["gate.destination"]);
   });
+  test("so is one that its own certificate contradicts", () => {
+    const identity = {
+      issuer: "https://token.actions.githubusercontent.com",
+      buildSignerUri: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
+      buildSignerDigest: "c".repeat(40),
+      runnerEnvironment: "github-hosted",
+      sourceRepository: "https://github.com/acme/shop",
+      sourceOwnerId: "4321",
+      sourceRef: "refs/heads/main",
+      sourceDigest: "a".repeat(40),
+      buildConfigUri: "https://github.com/acme/shop/.github/workflows/ci.yml@refs/heads/main",
+      buildTrigger: "push",
+    };
+    const built = provenance("build", { event: "push", callerId: identity.buildConfigUri });
+    const of = (sourceRepository: string) => ({ ...built, identity: { ...identity, sourceRepository } });
+    expect(rulesOf(facts("vetted/shop", of("https://github.com/acme/cart")))).toEqual(["gate.destination"]);
+    expect(rulesOf(facts("vetted/shop", of("https://github.com/acme/shop")))).toEqual([]);
+  });
   test("so is one of a lesser environment's builder, whose word counts there alone", () => {
     const dev = { ...environment, requires: [{ stage: "build" as const, signers: ["scan"] }], promoter: "base" };
     const policyWithDev = { ...bound, policy: { ...bound.policy, environments: { production: environment, eu, dev } } };

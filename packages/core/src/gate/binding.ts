@@ -5,6 +5,7 @@ import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import type { GateFacts, Problem } from "./facts.ts";
+import { findDifferences } from "./match-run.ts";
 import { matchesSource, matchesWorkflow } from "./match-source.ts";
 
 /** Which builds may become which images: one entry of `build.sources`, in its long form. */
@@ -192,8 +193,13 @@ export function readBuilds(
       ({ signers, statement }) =>
         statement.predicateType === predicateTypes.provenance && signers.some((name) => speakers.has(name)),
     )
-    .map(({ statement }) => readProvenance(statement))
-    .filter((provenance): provenance is Provenance => !("problem" in provenance));
+    .flatMap(({ statement, identity }) => {
+      const provenance = readProvenance(statement);
+      // What a certificate contradicts is nobody's word.
+      return "problem" in provenance || (identity !== undefined && findDifferences(provenance, identity).length > 0)
+        ? []
+        : [provenance];
+    });
 }
 
 /**

@@ -4,6 +4,7 @@ import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
+import { judgeRun } from "./match-run.ts";
 import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTimes, malformed, wayToRunAgain } from "./problems.ts";
 
 /**
@@ -43,13 +44,17 @@ function decideProvenance(scope: StageScope): StageDecision {
     destinationOf(scope.facts),
   );
   const problems = [
-    ...newest.flatMap(({ provenance, signed }) => judgeProvenance(scope, provenance, signed.time)),
+    ...newest.flatMap(({ provenance, signed }) => judgeProvenance(scope, provenance, signed)),
     ...sources,
   ];
   return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
 }
 
-function judgeProvenance(scope: StageScope, provenance: Provenance, signedAt: Date | undefined): Problem[] {
+function judgeProvenance(
+  scope: StageScope,
+  provenance: Provenance,
+  { time: signedAt, identity }: VerifiedStatement,
+): Problem[] {
   const { build } = scope.facts.policy.policy;
   const again = wayToRunAgain(scope);
   const problems = judgeStrategy(scope, provenance);
@@ -65,6 +70,7 @@ function judgeProvenance(scope: StageScope, provenance: Provenance, signedAt: Da
   }
   return [
     ...problems,
+    ...judgeRun(provenance, identity, again),
     ...judgePolicy(scope, "the provenance", { ...provenance, time: signedAt ?? provenance.finishedOn }),
     ...judgeTimes(scope, "the provenance", provenance.finishedOn, signedAt),
   ];

@@ -9,8 +9,11 @@ const identityExtensions = {
   buildSignerDigest: `${fulcio}.10`,
   runnerEnvironment: `${fulcio}.11`,
   sourceRepository: `${fulcio}.12`,
+  sourceDigest: `${fulcio}.13`,
   sourceRef: `${fulcio}.14`,
   sourceOwnerId: `${fulcio}.17`,
+  buildConfigUri: `${fulcio}.18`,
+  buildTrigger: `${fulcio}.20`,
 } as const satisfies Partial<Record<keyof WorkflowIdentity, string>>;
 const environmentExtension = `${fulcio}.23`;
 

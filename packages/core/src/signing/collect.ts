@@ -184,6 +184,7 @@ function verifyPayload(
     signers: [...signed.signers],
     statement,
     ...(signed.time === undefined ? {} : { time: signed.time }),
+    ...(signed.identity === undefined ? {} : { identity: signed.identity }),
     bundle: signed.bundle,
     referrer,
     ...(below.length === 0 ? {} : { below }),

@@ -2,6 +2,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import type { SignerMaterial } from "./material.ts";
 import type { FoundReferrer, ReadBlob, SignedPayload } from "./schemes/scheme.ts";
+import type { WorkflowIdentity } from "./workflow-identity.ts";
 
 /** An in-toto Statement v1. */
 export interface Statement {
@@ -27,6 +28,8 @@ export interface VerifiedStatement {
   statement: Statement;
   /** When it was signed at the latest, by the word of a log or a timestamp authority; absent where none is asked. */
   time?: Date;
+  /** The run whose job signed it, by the word of whoever certified that; absent where nobody does. */
+  identity?: WorkflowIdentity;
   /** Of the bytes that hold it: what verification summaries name as their inputs. */
   bundle: Descriptor;
   /** The referrer that carries it. */

@@ -19,6 +19,12 @@ export interface WorkflowIdentity {
   /** Of that repository's owner: a number, which stays when the name is given to somebody else. */
   sourceOwnerId: string;
   sourceRef: string;
+  /** The commit that it ran on. */
+  sourceDigest: string;
+  /** The workflow that was started, and called the one that signs: `https://HOST/OWNER/REPO/.github/workflows/FILE@REF`. */
+  buildConfigUri: string;
+  /** The event that started it: `push`. */
+  buildTrigger: string;
   /** The job's environment on GitHub; absent where it had none. */
   environment?: string | undefined;
 }

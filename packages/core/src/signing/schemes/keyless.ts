@@ -140,7 +140,7 @@ interface TrustedInstance {
 /** Bundles of which it is remembered who signed them. */
 const maxRemembered = 10_000;
 
-type Answer = Pick<SignedPayload, "signers" | "time" | "reason">;
+type Answer = Pick<SignedPayload, "signers" | "time" | "identity" | "reason">;
 
 function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
   const instances = groupByInstance(signers);
@@ -201,5 +201,5 @@ function findSigners(opened: ReturnType<typeof openCertified>, instances: readon
   const [first] = found;
   if (first === undefined) return { signers: [], reason: reasons[0] ?? "the policy trusts nobody's certificates" };
   const time = new Date(Math.min(...found.map((each) => each.time.getTime())));
-  return { signers: found.flatMap(({ names }) => names), time };
+  return { signers: found.flatMap(({ names }) => names), time, identity };
 }

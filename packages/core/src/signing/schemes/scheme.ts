@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { SignerMaterial } from "../material.ts";
 import type { SignerTimes } from "../signer-times.ts";
 import type { SigstoreInstance } from "../sigstore-instance.ts";
+import type { WorkflowIdentity } from "../workflow-identity.ts";
 
 /** An SBOM of ten thousand packages has some 10 MB. */
 export const maxBundleBytes = 16 * 1024 * 1024;
@@ -126,6 +127,8 @@ export interface SignedPayload {
   reason?: string;
   /** When it was signed at the latest, by the word of somebody else than who signs, for a scheme that has such. */
   time?: Date;
+  /** The run whose job signed it, by the word of whoever certified that, for a scheme that has such. */
+  identity?: WorkflowIdentity;
   /** The blob that holds the statement: what verdicts name, when they rest on it. */
   bundle: Descriptor;
   /** What below the referrer it takes to verify it, each after its subject: it goes along with the image as well. */

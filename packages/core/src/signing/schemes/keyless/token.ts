@@ -32,6 +32,9 @@ const claimsSchema = z.object({
   repository_owner_id: z.string(),
   repository_visibility: z.string(),
   ref: z.string(),
+  sha: z.string(),
+  workflow_ref: z.string(),
+  event_name: z.string(),
   environment: z.string().optional(),
 });
 
@@ -85,6 +88,9 @@ function readToken(text: string, { env }: Surroundings): JobToken {
       sourceRepository: `${server}/${claims.repository}`,
       sourceOwnerId: claims.repository_owner_id,
       sourceRef: claims.ref,
+      sourceDigest: claims.sha,
+      buildConfigUri: `${server}/${claims.workflow_ref}`,
+      buildTrigger: claims.event_name,
       ...(claims.environment === undefined ? {} : { environment: claims.environment }),
     },
     isPublic: claims.repository_visibility === "public",

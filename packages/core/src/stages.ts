@@ -30,6 +30,8 @@ interface StageRow {
     judge: "itself" | "gate";
     /** The finding that names the image's layers as they were judged, which the gate holds the image to. */
     layersIn?: string;
+    /** The command that signs it: `sign` takes the result that the stage leaves, the others do both. */
+    signedBy: "attest" | "sign" | "promote";
     /** How to get it again where it counts for nothing. */
     runAgain: string;
     tell: TellFacts;
@@ -51,6 +53,7 @@ export const stageRows = [
     evidence: {
       findings: [predicateTypes.provenance, predicateTypes.cyclonedx],
       judge: "gate",
+      signedBy: "attest",
       runAgain: "Run attest again",
       tell: tellBuild,
     },
@@ -66,6 +69,7 @@ export const stageRows = [
       findings: [predicateTypes.base],
       judge: "itself",
       layersIn: predicateTypes.base,
+      signedBy: "sign",
       runAgain: "Run enforce-golden-base again and sign its result",
       tell: tellBase,
     },
@@ -80,6 +84,7 @@ export const stageRows = [
     evidence: {
       findings: [predicateTypes.vulnerabilities],
       judge: "itself",
+      signedBy: "sign",
       runAgain: "Run scan again and sign its result",
       tell: tellScan,
     },
@@ -115,7 +120,13 @@ export const stageRows = [
     summary: "copy an image with its evidence to the vetted registry, behind the gate",
     job: "judges",
     needs: ["signers", "environments"],
-    evidence: { findings: [], judge: "itself", runAgain: "Promote the image again", tell: tellPromote },
+    evidence: {
+      findings: [],
+      judge: "itself",
+      signedBy: "promote",
+      runAgain: "Promote the image again",
+      tell: tellPromote,
+    },
   },
   {
     name: "report",

@@ -16,6 +16,8 @@ export interface GateOutcome extends GateDecision {
   image: ImageFacts;
   /** What was collected, for the image's digest and for each child's. */
   evidence: ReadonlyMap<Digest, CollectedEvidence>;
+  /** All that was decided on. */
+  facts: GateFacts;
 }
 
 /** Of manifests and bundles, while one image is looked at; several may be at the same time. Bytes. */
@@ -58,7 +60,7 @@ export async function runGate(
       .filter((child) => child.digest !== digest)
       .map((child) => [child.digest, formatPlatform(child.platform)]),
   );
-  const decision = decideGate({
+  const decided: GateFacts = {
     environmentName,
     environment,
     policy,
@@ -67,8 +69,8 @@ export async function runGate(
     destination,
     image: { repository, digest, children, layers, platforms },
     evidence,
-  });
-  return { ...decision, image: facts, evidence };
+  };
+  return { ...decideGate(decided), image: facts, evidence, facts: decided };
 }
 
 /** @throws UserError `environment-unknown` */

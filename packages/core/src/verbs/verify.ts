@@ -1,17 +1,27 @@
 import type { Context } from "@goldenpath/foundation/ports";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, isWithin, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { explainGate, renderGateExplanation } from "../gate/explain-gate.ts";
 import type { GateDecision } from "../gate/facts.ts";
-import { findEnvironment, runGate } from "../gate/verify.ts";
+import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
-import { renderResultMarkdown } from "../report/markdown.ts";
+import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
-import { commonInputs, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+import { type Answer, commonInputs, flag, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const inputs = z.object({ ...commonInputs, ...identityInput, image: requiredText(), environment: requiredText() });
+const inputs = z.object({
+  ...commonInputs,
+  ...identityInput,
+  image: requiredText(),
+  environment: requiredText(),
+  explain: flag(false),
+});
 
 /**
  * The gate: is all the evidence there that the policy requires for an environment? There is no input that lets an image
@@ -22,19 +32,48 @@ export const verifyVerb: Verb<typeof inputs> = {
   command: "verify",
   inputs,
   positional: "image",
-  outputs: ["missing"],
+  outputs: ["missing", "explanation"],
   run: runVerify,
+  question: {
+    input: "explain",
+    inputs: inputs.omit({ "result-dir": true, explain: true }),
+    ask: (given, context) => explain(given as Asked, context),
+  },
 };
+
+type Asked = Omit<z.infer<typeof inputs>, "result-dir" | "explain">;
+
+/** The gate's decision in sentences, with what leaves what is missing: an answer, whatever it is, and no verdict. */
+async function explain(given: Asked, context: Context): Promise<Answer> {
+  const policy = await openPolicy(given, context, "verify");
+  return withClient(context, policy, async (client) => {
+    const gate = await askGate(given, client, policy, context);
+    const explanation = explainGate(gate.facts, gate);
+    const lines = renderGateExplanation(explanation).map((line) => cleanLine(line));
+    return {
+      outputs: { missing: renderMissing(gate), explanation: stringifyJson(explanation) },
+      summary: `### What the image would need\n\n${lines.map((line) => escapeMarkdown(line)).join("\\\n")}\n`,
+      lines,
+      document: explanation,
+    };
+  });
+}
+
+/**
+ * Before a promotion the image is where the environment takes images from; before a deployment, where it puts them.
+ * Either way all evidence is asked for.
+ */
+function askGate(given: Asked, client: RegistryClient, policy: LoadedPolicy, context: Context): Promise<GateOutcome> {
+  const reference = parseReference(given.image, "input 'image'");
+  const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
+  return runGate(client, reference, given.environment, policy, context.now(), isPromoted ? "to" : "from");
+}
 
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await openPolicy(given, context, "verify");
-  const reference = parseReference(given.image, "input 'image'");
   return withClient(context, policy, async (client) => {
-    // Before a promotion the image is where the environment takes images from; before a deployment, where it puts them.
-    // Either way all evidence is asked for.
-    const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
-    const gate = await runGate(client, reference, given.environment, policy, context.now(), isPromoted ? "to" : "from");
+    const gate = await askGate(given, client, policy, context);
     const { image, missing } = gate;
     context.ports.log.info(
       `verifying ${formatRepository(image.reference)}@${image.reference.digest} for environment ${given.environment}`,

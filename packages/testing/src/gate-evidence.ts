@@ -42,6 +42,7 @@ export const policy: LoadedPolicy = {
       builders: [{ name: "node", buildpacks: [buildpack], runImage: "golden" }],
     },
     sigstore: {},
+    trustStores: {},
     scan: { failOn: "high", onlyFixed: false, allowBlindSpots: [], ownWord: "accept", databaseMaxAge: 5 * 86_400_000 },
     exceptions: [],
     environments: {},

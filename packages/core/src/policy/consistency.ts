@@ -113,7 +113,7 @@ function checkAccepted({ accepts, serial: own }: Policy): Inconsistency[] {
 }
 
 /** With one key, each would speak for the other's stages. */
-function checkSigners({ signers, sigstore }: Policy): Inconsistency[] {
+function checkSigners({ signers, sigstore, trustStores }: Policy): Inconsistency[] {
   const found: Inconsistency[] = [];
   const known = new Map<string, string>();
   for (const [name, signer] of Object.entries(signers)) {
@@ -122,6 +122,8 @@ function checkSigners({ signers, sigstore }: Policy): Inconsistency[] {
     const { from, until } = signer;
     if (from !== undefined && until !== undefined && from >= until)
       found.push({ path: ["signers", name, "until"], message: "is not after `from`: its word would never count" });
+    if ("trustStore" in signer && !Object.hasOwn(trustStores, signer.trustStore))
+      found.push(unknown(["signers", name, "trustStore"], signer.trustStore, "trust store", Object.keys(trustStores)));
     const { field, what, text: identity } = schemeOf(signer).identify(signer);
     const other = known.get(identity);
     if (other !== undefined) {

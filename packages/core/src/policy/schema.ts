@@ -3,6 +3,7 @@ import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { builderSchemas, strategyNames } from "../build/strategies/find.ts";
 import { settingsSchemas } from "../promote/server-side/products/find.ts";
+import { trustStoreSchema } from "../signing/notary/trust-store.ts";
 import { signerSchemas } from "../signing/schemes/find.ts";
 import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
@@ -233,6 +234,10 @@ export const policyShape = z.strictObject({
     .record(name, sigstoreSchema)
     .default({})
     .describe("The Sigstores that keyless signers name: the public one, GitHub's own or a company's."),
+  trustStores: z
+    .record(name, trustStoreSchema)
+    .default({})
+    .describe("The authorities that signers of kind notation name: whose certificates and timestamps count."),
   bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
   build: z
     .strictObject({

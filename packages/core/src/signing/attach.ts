@@ -11,6 +11,7 @@ import { schemeOf } from "./schemes/find.ts";
 import { maxBundleBytes, type ReadBlob } from "./schemes/scheme.ts";
 import { encodeStatement, namesSubject } from "./statement.ts";
 import type { ExistingEvidence, Signer, Statement } from "./types.ts";
+import { explainOutside } from "./validity.ts";
 
 export interface AttachTarget {
   repository: Repository;
@@ -67,7 +68,7 @@ export async function attachStatement(
       );
     }
   }
-  const existing = known.isNew === true ? undefined : await findExisting(client, target, statement, signer);
+  const existing = known.isNew === true ? undefined : await findExisting(client, target, statement, signer, now);
   const sealed = await signer.seal(statement, existing?.evidence);
   const { bytes } = sealed.bundle;
   const created = existing?.created ?? now.toISOString().replace(/\.\d+Z$/, "Z");
@@ -122,6 +123,7 @@ async function findExisting(
   target: AttachTarget,
   statement: Statement,
   signer: Signer,
+  now: Date,
 ): Promise<Existing | undefined> {
   const trusted = new Map([
     [signer.kind, schemeOf(signer).trust([{ name: signer.kind, material: signer.trusted ?? signer.material }])],
@@ -138,7 +140,12 @@ async function findExisting(
     const read = await readReferrer(source, target.image.digest, { digest }, trusted).catch(() => undefined);
     if (read === undefined || "reason" in read) continue;
     const created = read.found.descriptor.annotations?.[createdAnnotation];
-    const same = read.signed.find((each) => each.signers.length > 0 && Buffer.compare(each.payload, payload) === 0);
+    const same = read.signed.find(
+      (each) =>
+        each.signers.length > 0 &&
+        explainOutside(each.holds, now) === undefined &&
+        Buffer.compare(each.payload, payload) === 0,
+    );
     if (created === undefined || same === undefined) continue;
     const readBlob: ReadBlob = (blob) => source.client.fetchBlob(source.repository, blob, maxBundleBytes);
     return { evidence: { ...same, referrer: read.found, read: readBlob }, created };

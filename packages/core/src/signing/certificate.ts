@@ -1,4 +1,13 @@
-import { type ASN1Obj, X509Certificate } from "@sigstore/core";
+import { X509Certificate } from "@sigstore/core";
+import {
+  assertUnderstood,
+  CertificateProblem,
+  type Extension,
+  extensionOids,
+  listExtensions,
+  listPurposes,
+  purposeOids,
+} from "./extensions.ts";
 import type { WorkflowIdentity } from "./workflow-identity.ts";
 
 const fulcio = "1.3.6.1.4.1.57264.1";
@@ -16,14 +25,6 @@ const identityExtensions = {
   buildTrigger: `${fulcio}.20`,
 } as const satisfies Partial<Record<keyof WorkflowIdentity, string>>;
 const environmentExtension = `${fulcio}.23`;
-
-const keyUsage = "2.5.29.15";
-const subjectAltName = "2.5.29.17";
-const basicConstraints = "2.5.29.19";
-const extendedKeyUsage = "2.5.29.37";
-const codeSigning = "1.3.6.1.5.5.7.3.3";
-
-class CertificateProblem extends Error {}
 
 /**
  * Who a certificate is for, or why that can't be told. That an authority has signed it, and when it holds, is asked
@@ -56,40 +57,16 @@ export function readWorkflowIdentity(der: Uint8Array): WorkflowIdentity | { prob
   }
 }
 
-interface Extension {
-  isCritical: boolean;
-  /** What the extension's octet string holds. */
-  value: Uint8Array;
-  inner: readonly ASN1Obj[];
-}
-
-function listExtensions(certificate: X509Certificate): Map<string, Extension> {
-  const found = new Map<string, Extension>();
-  for (const { subs } of certificate.extensions) {
-    const [oid, ...rest] = subs;
-    const value = rest.at(-1);
-    if (oid === undefined || value === undefined) throw new CertificateProblem("an extension of it has no value");
-    const name = oid.toOID();
-    if (found.has(name)) throw new CertificateProblem(`it has the extension ${name} twice`);
-    const isCritical = rest.length > 1 && rest[0]?.toBoolean() === true;
-    found.set(name, { isCritical, value: value.value, inner: value.subs });
-  }
-  return found;
-}
-
 function assertForCode(certificate: X509Certificate, extensions: ReadonlyMap<string, Extension>): void {
-  const understood = [keyUsage, subjectAltName, basicConstraints, extendedKeyUsage];
-  for (const [oid, { isCritical }] of extensions) {
-    if (isCritical && !understood.includes(oid))
-      throw new CertificateProblem(`it has the critical extension ${oid}, which is not understood`);
-  }
+  const { keyUsage, subjectAltName, basicConstraints, extendedKeyUsage } = extensionOids;
+  assertUnderstood(extensions, [keyUsage, subjectAltName, basicConstraints, extendedKeyUsage]);
   // An authority's certificate signs certificates, and nobody's statements.
   const usage = certificate.extKeyUsage;
   if (certificate.extBasicConstraints?.isCA === true || usage?.keyCertSign === true)
     throw new CertificateProblem("it is an authority's");
   if (usage?.digitalSignature !== true) throw new CertificateProblem("its key is not for signatures");
-  const purposes = (extensions.get(extendedKeyUsage)?.inner[0]?.subs ?? []).map((purpose) => purpose.toOID());
-  if (purposes.length !== 1 || purposes[0] !== codeSigning)
+  const purposes = listPurposes(extensions) ?? [];
+  if (purposes.length !== 1 || purposes[0] !== purposeOids.codeSigning)
     throw new CertificateProblem(
       `it is for ${purposes.join(", ") || "nothing that it names"}, and not for signing code`,
     );

@@ -16,6 +16,7 @@ import type { FoundReferrer, SignedPayload } from "./schemes/scheme.ts";
 import { judgeSignerTime } from "./signer-times.ts";
 import { namesSubject, parseStatement } from "./statement.ts";
 import type { CollectedEvidence, EvidencePart, RejectedReferrer, Statement, VerifiedStatement } from "./types.ts";
+import { explainOutside } from "./validity.ts";
 import { summaryVerifierId } from "./verification-summary.ts";
 
 /** More referrers on one image than any path leaves: the list is then somebody's, and a part of it is no answer. */
@@ -65,7 +66,7 @@ export async function collectEvidence(
   const sizes = new Map<Digest, number>();
   let bytes = 0;
   const read = await mapConcurrently(concurrency, places, async (place) => {
-    const found = (await verifyReferrer(source, subject, place, trusted)).map((each) =>
+    const found = (await verifyReferrer(source, subject, place, trusted, now)).map((each) =>
       "statement" in each ? holdToTimes(each, signers, now) : each,
     );
     for (const each of found) {
@@ -148,17 +149,19 @@ async function verifyReferrer(
   subject: Digest,
   place: EvidencePlace,
   trusted: TrustedSchemes,
+  now: Date,
 ): Promise<(VerifiedStatement | RejectedReferrer)[]> {
   const tag = place.tag === undefined ? {} : { tag: place.tag };
   const read = await readReferrer(source, subject, place, trusted);
   if ("reason" in read) return [{ subject, referrer: place.digest, reason: read.reason, ...tag }];
-  return read.signed.map((signed) => ({ ...verifyPayload(signed, subject, read.found), ...tag }));
+  return read.signed.map((signed) => ({ ...verifyPayload(signed, subject, read.found, now), ...tag }));
 }
 
 function verifyPayload(
   signed: SignedPayload,
   subject: Digest,
   { descriptor: referrer }: FoundReferrer,
+  now: Date,
 ): VerifiedStatement | RejectedReferrer {
   const rejected = (reason: string, statement?: Statement): RejectedReferrer => ({
     subject,
@@ -175,6 +178,8 @@ function verifyPayload(
   }
   if (signed.signers.length === 0)
     return { ...rejected(signed.reason ?? unknownKeyReason, statement), isByNobody: true };
+  const outside = explainOutside(signed.holds, now);
+  if (outside !== undefined) return rejected(outside, statement);
   if (!namesSubject(statement, subject)) return rejected("its statement is about another image", statement);
   const below = (signed.below ?? []).map(
     ({ manifest, descriptor }): EvidencePart => ({ subject: manifest.subject?.digest ?? subject, descriptor }),

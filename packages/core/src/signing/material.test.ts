@@ -24,5 +24,5 @@ test.each<[string, SignerMaterial, SignerMaterial]>([
 
 test("the same key is, and the same identity, whichever roots are taken", () => {
   expect(isSameMaterial(key, { kind: "key", key: createPublicKey(pem) })).toBe(true);
-  expect(isSameMaterial(certificate, { ...certificate, roots: "a root" })).toBe(true);
+  expect(isSameMaterial(certificate, { ...certificate, store: { certificates: "a root" } })).toBe(true);
 });

@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import type { TrustStore } from "./notary/trust-store.ts";
 import type { SigstoreInstance } from "./sigstore-instance.ts";
 import { judgeWorkflow, type WorkflowIdentity, type WorkflowRule } from "./workflow-identity.ts";
 
@@ -9,10 +10,10 @@ import { judgeWorkflow, type WorkflowIdentity, type WorkflowRule } from "./workf
 export type SignerMaterial =
   | { kind: "key"; key: KeyObject }
   /**
-   * Of a certificate: who vouched, and for whom. `roots`: whose certificates are taken, as the scheme writes it; with a
-   * policy's signers alone.
+   * Of a certificate: the trust store of the policy that its authority is in, and whom it is for. With a policy's
+   * signers also that store, where the policy was read, and for how long each signature may hold (milliseconds).
    */
-  | { kind: "certificate"; issuer: string; identity: string; roots?: string }
+  | { kind: "certificate"; issuer: string; identity: string; store?: TrustStore; validity?: number }
   /** Of a policy's signer: which workflow it is, and by whose certificates, where the policy was read. */
   | { kind: "workflow"; rule: WorkflowRule; instance?: SigstoreInstance | undefined }
   /** Of who signs: the run that it is. */

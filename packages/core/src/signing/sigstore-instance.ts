@@ -6,7 +6,8 @@ import { parseStrictJson } from "./strict-json.ts";
 
 const mediaType = /^application\/vnd\.dev\.sigstore\.trustedroot(?:\+json;version=0\.[12]|\.v0\.[12]\+json)$/;
 
-const serviceUrl = z
+/** Of a service that signatures take. */
+export const serviceUrl = z
   .string()
   .refine(
     (text) => URL.canParse(text) && /^https:$|^http:$/.test(new URL(text).protocol) && isSafe(new URL(text)),

@@ -2,6 +2,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor, ImageManifest } from "@goldenpath/registry-client/oci/manifest";
 import type { z } from "zod";
 import type { SignerMaterial } from "../material.ts";
+import type { TrustStore } from "../notary/trust-store.ts";
 import type { SignerTimes } from "../signer-times.ts";
 import type { SigstoreInstance } from "../sigstore-instance.ts";
 import type { WorkflowIdentity } from "../workflow-identity.ts";
@@ -18,6 +19,7 @@ export interface SignerFields extends SignerTimes {
 /** What signers of a policy may name, and several of them share. */
 export interface PolicySections {
   sigstore: Readonly<Record<string, SigstoreInstance>>;
+  trustStores: Readonly<Record<string, TrustStore>>;
 }
 
 /**
@@ -118,6 +120,12 @@ export interface FoundReferrer {
   below: readonly FoundReferrer[];
 }
 
+/** From when until when a signature holds, both included; whatever is not there has no end. */
+export interface ValidityWindow {
+  from?: Date;
+  until?: Date;
+}
+
 export interface SignedPayload {
   /** The statement's bytes, as they were signed. */
   payload: Uint8Array;
@@ -129,6 +137,8 @@ export interface SignedPayload {
   time?: Date;
   /** The run whose job signed it, by the word of whoever certified that, for a scheme that has such. */
   identity?: WorkflowIdentity;
+  /** When its signature holds, by what its signer or its certificate says; absent where that is always. */
+  holds?: ValidityWindow;
   /** The blob that holds the statement: what verdicts name, when they rest on it. */
   bundle: Descriptor;
   /** What below the referrer it takes to verify it, each after its subject: it goes along with the image as well. */

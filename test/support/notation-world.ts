@@ -1,0 +1,83 @@
+import { runGate } from "@goldenpath/core/gate/verify";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { attachEvidence, pushImage } from "@goldenpath/testing/chain";
+import type { TestKeys } from "@goldenpath/testing/chain-keys";
+import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
+import { afterAll, beforeAll, expect } from "vitest";
+import {
+  type ConstructedNotary,
+  constructNotary,
+  honestSubject,
+  type SignatureFalsehood,
+} from "./constructed-notary.ts";
+
+export let registry: EvidenceRegistry;
+let notary: ConstructedNotary;
+export let policy: LoadedPolicy;
+/** The same, without timestamps. */
+export let untimed: LoadedPolicy;
+let counter = 0;
+
+/** A registry, authorities, and a policy whose base stage signs by the Notary Project: for one test file. */
+export function useNotationWorld(): void {
+  beforeAll(async () => {
+    registry = await startEvidenceRegistry(true);
+    notary = await constructNotary();
+    policy = readPolicy();
+    untimed = readPolicy((text) => text.replace(/ {4}timestamp:\n[\s\S]*?(?=signers:)/, ""));
+  });
+  afterAll(() => registry?.close());
+}
+
+const indent = (pem: string, width: number): string => pem.trim().replaceAll(/^/gm, " ".repeat(width));
+
+const renderPolicy = (change: (text: string) => string = (text) => text): string =>
+  change(`version: 1
+name: acme
+serial: 7
+trustStores:
+  acme:
+    certificates: |
+${indent(notary.root, 6)}
+    timestamp:
+      certificates: |
+${indent(notary.timestampRoots, 8)}
+signers:
+  base:
+    kind: notation
+    trustStore: acme
+    identity: "x509.subject: ${honestSubject}"
+environments:
+  production:
+    from: ["${registry.server.host}/quarantine"]
+    to: ["${registry.server.host}/vetted"]
+    promoter: base
+    requires: [{ stage: base, signers: [base], maxAge: 1h }]
+`);
+
+export function readPolicy(change?: (text: string) => string): LoadedPolicy {
+  const text = renderPolicy(change);
+  return { policy: parsePolicy(Buffer.from(text), "policy.yaml"), uri: "policy.yaml", digest: digestOf(text) };
+}
+
+/** What the gate says, `after` so many milliseconds, of an image whose base stage was signed so. */
+export async function judge(falsehood: SignatureFalsehood, under = policy, after = 0) {
+  const signer = notary.signer(falsehood);
+  const { client, server } = registry;
+  const image = await pushImage(client, `${server.host}/quarantine/shop`, `image ${++counter}`);
+  const keys = { base: { signer } } as unknown as TestKeys;
+  await attachEvidence({ client, image, policy: under, keys, pieces: ["base", "baseVerdict"] });
+  const now = new Date(Date.now() + after);
+  const { verdict, violations } = await runGate(client, parseReference(image.reference), "production", under, now);
+  return { verdict, violations: violations.map(({ rule, problem }) => `${rule}: ${problem}`) };
+}
+
+export async function expectRefused(given: ReturnType<typeof judge>, says: RegExp): Promise<void> {
+  const { verdict, violations } = await given;
+  expect(violations).toEqual([expect.stringMatching(says)]);
+  expect(verdict).toBe("fail");
+}
+export const passed = { verdict: "pass", violations: [] };

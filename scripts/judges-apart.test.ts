@@ -26,11 +26,11 @@ function listLoaded(entry: string): string[] {
 
 /**
  * What decides of a strategy is beside its table, and knows applications' files by their names; where an image goes and
- * which digests make an index is decided apart. What builds is in a folder of the strategy's, in `runners.ts`, or
- * elsewhere in `build/`.
+ * which digests make an index is decided apart, and so is whether a cache counts, which the job that attests tells of.
+ * What builds is in a folder of the strategy's, in `runners.ts`, or elsewhere in `build/`.
  */
 const decides =
-  /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|survey\/(?:ecosystems|markers)|pinned|plan-target|platforms\/merge)\.ts$/;
+  /^packages\/core\/src\/build\/(?:strategies\/(?!runners\.ts)[a-z-]+|cache\/(?:cache|entry|judge-entry|key|pinned|writer)|survey\/(?:ecosystems|markers)|pinned|plan-target|platforms\/merge)\.ts$/;
 const listBuilding = (entry: string): string[] =>
   listLoaded(entry).filter((file) => file.startsWith("packages/core/src/build/") && !decides.test(file));
 

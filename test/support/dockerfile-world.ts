@@ -25,6 +25,8 @@ export interface DockerfilePolicy {
   until?: string;
   /** The digest of another base in the golden one's repository. */
   base?: string;
+  /** `none`, unless told. */
+  cache?: "unverified" | "verified";
 }
 
 export interface DockerfileWorld {
@@ -151,7 +153,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): Do
 }
 
 function renderPolicy({ keys, base, baseDigest, host }: DockerfileWorld, parts: DockerfilePolicy): string {
-  const { builder = `images: ["${host}/tools/compiler"],`, until, strategy = "dockerfile" } = parts;
+  const { builder = `images: ["${host}/tools/compiler"],`, until, strategy = "dockerfile", cache = "none" } = parts;
   const digest = parts.base ?? baseDigest;
   const signers = Object.fromEntries(
     (["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]),
@@ -167,6 +169,7 @@ build:
   strategies: [${strategy}]
   environments: [${strategy === "kaniko" ? "host" : "container"}]
   sources: ["https://github.com/acme/*"]
+  cache: ${cache}
   builders:
     - { kind: ${strategy}, ${builder} name: files }
 scan: { failOn: high, databaseMaxAge: unlimited }

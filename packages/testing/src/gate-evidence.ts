@@ -40,6 +40,7 @@ export const policy: LoadedPolicy = {
       environments: ["container"],
       sources: ["https://github.com/acme/*"],
       builders: [{ name: "node", buildpacks: [buildpack], runImage: "golden" }],
+      cache: "none",
     },
     sigstore: {},
     trustStores: {},

@@ -1,6 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { cacheModes } from "../build/cache/cache.ts";
 import { builderSchemas, strategyNames } from "../build/strategies/find.ts";
 import { settingsSchemas } from "../promote/server-side/products/find.ts";
 import { trustStoreSchema } from "../signing/notary/trust-store.ts";
@@ -270,8 +271,14 @@ export const policyShape = z.strictObject({
         .describe(
           "The builders to choose from. The first of the strategy that builds the application's language is used, unless a build names another.",
         ),
+      cache: z
+        .enum(cacheModes)
+        .default("none")
+        .describe(
+          "Whether a build may use what an earlier one left in the quarantine repository, and leave something itself. verified: only what the job that attests has signed for the same repository's protected ref. unverified: whatever is there. none: each build starts from its source alone.",
+        ),
     })
-    .default({ strategies: [], environments: [], sources: [], builders: [] })
+    .default({ strategies: [], environments: [], sources: [], builders: [], cache: "none" })
     .describe("How images may be made."),
   scan: z
     .strictObject({

@@ -12,8 +12,9 @@ import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../si
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
+import { attestCache } from "./attest-cache.ts";
 import { bringLayouts } from "./attest-layouts.ts";
-import { choice, jsonLabels, keyValues, lines, type RunnerLabels, type Verb } from "./verb.ts";
+import { choice, jsonLabels, keyValues, lines, optionalText, type RunnerLabels, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
@@ -23,6 +24,8 @@ const inputs = signingInputs({
   platforms: lines(),
   digests: keyValues(),
   tags: lines(),
+  cache: optionalText(),
+  "cache-layout": optionalText(),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -87,6 +90,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
       formatPlatform(child.platform),
     );
   }
+  await attestCache(work, given);
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import type { Reference } from "@goldenpath/registry-client/oci/reference";
+import type { PinnedReference, Reference } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { compareImages, type Difference } from "../build/reproducible/compare.ts";
 import { listImages } from "../build/reproducible/gather.ts";
@@ -17,6 +17,8 @@ export interface BuiltImage {
   sbom: string | undefined;
   tools: StageResult["tools"];
   notes: string[];
+  /** What it left for later builds, where that was kept. */
+  cache?: PinnedReference | undefined;
 }
 
 interface Twice {

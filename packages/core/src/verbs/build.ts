@@ -28,6 +28,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { type ExpandedTags, expandTags } from "../tags/expand.ts";
+import { cacheUses, handOutCache, openBuildCache } from "./build-cache.ts";
 import { mergeBuilds } from "./build-merge.ts";
 import { type BuiltImage, buildTwice } from "./build-twice.ts";
 import { openPolicy, withClient } from "./open.ts";
@@ -68,6 +69,7 @@ const inputs = z.object({
   platforms: lines(),
   digests: keyValues(),
   "verify-reproducible": flag(false),
+  cache: choice(cacheUses, "auto"),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -81,7 +83,7 @@ export const buildVerb: Verb<typeof inputs> = {
   command: "build",
   inputs,
   positional: "context",
-  outputs: ["image", "digest", "layout", "strategy", "sbom", "applications", "explanation"],
+  outputs: ["image", "digest", "layout", "cache", "cache-layout", "strategy", "sbom", "applications", "explanation"],
   run: runBuild,
   question: {
     input: "explain",
@@ -186,8 +188,10 @@ interface Work extends Pick<BuildJob, "source" | "options"> {
 function buildImage(work: Work, to: Target, context: Context): Promise<VerbOutcome> {
   const { given, plan, source, options, policy, startedAt } = work;
   return withClient(context, policy, async (client) => {
+    // What is to come out twice is built twice, from the source alone.
+    const use = given["verify-reproducible"] ? "none" : given.cache;
     const once = (target: Target, from: Source): Promise<BuiltImage> =>
-      build({ plan, to: target, source: from, variables: given.env, options }, { context, client, policy });
+      build({ plan, to: target, source: from, variables: given.env, options }, { use, context, client, policy });
     const {
       image: pushed,
       sbom,
@@ -216,6 +220,7 @@ function buildImage(work: Work, to: Target, context: Context): Promise<VerbOutco
       image: formatReference(image.reference),
       digest,
       layout,
+      ...(await handOutCache(built.cache, { plan, push: given.push, directory, client, context })),
       strategy: plan.strategy.strategy,
       sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, directory),
     };
@@ -257,6 +262,12 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
 }
 
+interface Surroundings extends Pick<Parameters<typeof openBuildCache>[0], "use"> {
+  context: Context;
+  client: RegistryClient;
+  policy: LoadedPolicy;
+}
+
 /**
  * The strategy's work, between what is the same for each: the way in before it, a look at what is really in the
  * registry after it.
@@ -271,7 +282,7 @@ async function build(
   }: Pick<BuildJob, "to" | "source" | "variables" | "options"> & {
     plan: BuildPlan;
   },
-  { context, client, policy }: { context: Context; client: RegistryClient; policy: LoadedPolicy },
+  { use, context, client, policy }: Surroundings,
 ): Promise<BuiltImage> {
   const platform = hostPlatform();
   // Before minutes of work: are both registries there, and do they let us in?
@@ -280,6 +291,8 @@ async function build(
   const runner: StrategyRunner = runners[plan.strategy.strategy];
   const { plainHttp } = policy.policy.registries;
   const labels = labelsOf(context.run);
+  const cached = { use, plan, to, platform, source, options, policy: policy.policy, client, context };
+  const cache = runner.caches === true ? await openBuildCache(cached) : undefined;
   const job: BuildJob = {
     plan,
     to,
@@ -292,6 +305,7 @@ async function build(
     context,
     client,
     plainHttp,
+    cache,
   };
   const built = await runner.run(job);
   const image = await fetchImageFacts(client, { ...to.repository, digest: built.digest });
@@ -302,8 +316,9 @@ async function build(
     ...source.project.remarks,
     ...plan.remarks,
     ...(sbom === undefined ? [runner.noSbom] : []),
+    ...(cache?.describe() ?? []),
   ];
-  return { image, sbom, tools: built.tools, notes };
+  return { image, sbom, tools: built.tools, notes, cache: cache?.kept };
 }
 
 /** The base's image for this machine. */

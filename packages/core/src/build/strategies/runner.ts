@@ -5,6 +5,7 @@ import type { Platform } from "@goldenpath/registry-client/oci/manifest";
 import type { PinnedReference, Reference, Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import type { StageResult } from "../../result.ts";
+import type { BuildCache } from "../cache/cache.ts";
 import type { BuildOptions } from "../options.ts";
 import type { PlanFrame } from "../plan-build.ts";
 import type { Source } from "../source.ts";
@@ -41,6 +42,8 @@ export interface BuildJob<Plan extends object = object> {
   client: RegistryClient;
   /** Hosts that the policy lets be spoken to without TLS. */
   plainHttp: readonly string[];
+  /** What earlier builds left, and where this one may leave something; undefined without, as most policies want it. */
+  cache?: BuildCache | undefined;
 }
 
 export interface Built {
@@ -60,4 +63,6 @@ export interface StrategyRunner<Plan extends object = object> {
   /** The CycloneDX SBOM that the build left, its own word; undefined where it left none, which `noSbom` then says. */
   fetchSbom(image: ImageFacts, child: ChildFacts, job: BuildJob<Plan>): Promise<string | undefined>;
   noSbom: string;
+  /** It reads and keeps a cache, where the job has one. */
+  caches?: true;
 }

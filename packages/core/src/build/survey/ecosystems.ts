@@ -112,6 +112,15 @@ function findFile({ files: patterns }: Row, files: readonly string[]): string | 
   return undefined;
 }
 
+/** Where a language has no lock file, what names the versions: a change of it is one of what is installed. */
+const insteadOfLocks = ["requirements.txt", "pom.xml", "build.gradle", "build.gradle.kts"];
+
+/** Of a folder's files those that pin what a build installs. */
+export function listLockFiles(files: readonly string[]): string[] {
+  const known = new Set([...rows.flatMap(({ locks }) => locks), ...insteadOfLocks]);
+  return files.filter((name) => known.has(name));
+}
+
 /** What a folder's application is written in, in the table's order: one language may be there twice. */
 export function detectEcosystems(survey: Survey): Ecosystem[] {
   return rows.flatMap((row) => {

@@ -1,4 +1,5 @@
-import { chmod } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
@@ -47,6 +48,17 @@ export interface LifecycleRun {
   /** One platform's image, by its own digest. */
   runImage: PinnedReference;
   tags: readonly [Reference, ...Reference[]];
+  /** Undefined without a cache. */
+  cache?: LifecycleCache | undefined;
+}
+
+interface LifecycleCache {
+  /** A folder in the workspace's handover with what an earlier build left; undefined where there is nothing. */
+  found: string | undefined;
+  /** That what was found could not be used: the build goes on without. */
+  giveUp(why: Error): void;
+  /** A folder that does not exist, in the handover as well, for what this build leaves; undefined where nothing is kept. */
+  kept: string | undefined;
 }
 
 /** What is different where the root is a builder image's. */
@@ -70,9 +82,10 @@ interface BuilderPlaces {
  * themselves after they have read it. Without a room (`host-unisolated`), what an ordinary user's build leaves running
  * in a session of its own can look at this user's processes and files.
  *
- * `restore` is left out: there is no cache, and nothing of an earlier image is used. A launch cache that builds share
- * is a way for one build to change another; a buildpack could also take over a layer of the image that is under the tag
- * now, whoever made that.
+ * `restore` is left out where there is no cache; with one it has no login either, and runs where `build` does: what it
+ * unpacks was written by a build. Nothing of an earlier image is used: a buildpack could take over a layer of whatever
+ * is under the tag now, whoever made that. There is no launch cache that builds share, which is a way for one build to
+ * change another.
  * @throws UserError `nothing-detected`, `detect-failed`, `buildpack-failed`, `lifecycle-api`, `registry-unauthorized`
  * @throws InfrastructureError `lifecycle-analyze` … `lifecycle-export`, `lifecycle-output-invalid`
  */
@@ -93,6 +106,7 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
   if (run.builder === undefined) await workspace.handOver(workspace.user);
   else await openApplication(workspace);
   const report = handedOver(run, "report.toml");
+  const kept = await openKept(run);
   await runPhase(run, "export", [
     ...places(run, { app: workspace.app, layers: workspace.layers, group: found.group, run: files.run, report }),
     // Written anew for each use, with the run image alone in it: the phases in between could write to the first one, and
@@ -101,11 +115,19 @@ export async function runLifecycle(run: LifecycleRun): Promise<Digest> {
     // The default, below the layers, is a way for a buildpack to add any layer to the image as if an extension of the
     // builder had.
     ...places(run, { extended: workspace.empty, launcher: run.launcher, "launcher-sbom": workspace.empty }),
-    ...places(run, { "project-metadata": files.projectMetadata }),
+    ...places(run, { "project-metadata": files.projectMetadata, ...(kept === undefined ? {} : { "cache-dir": kept }) }),
     ...ownerAndRegistries(run, run.builder?.user ?? workspace.user),
     ...run.tags.map(formatReference),
   ]);
   return parseReport(await readHandedOver(report));
+}
+
+/** Nothing that the build could have put there before: it is gone, and the folder is new. */
+async function openKept({ cache, builder, workspace }: LifecycleRun): Promise<string | undefined> {
+  if (cache?.kept === undefined) return undefined;
+  await mkdir(cache.kept, { mode: 0o755 });
+  await workspace.handOver(builder === undefined ? workspace.user : workspace.builder, cache.kept);
+  return cache.kept;
 }
 
 /**
@@ -176,11 +198,36 @@ async function detectAndBuild(run: LifecycleRun, files: ControlFiles, analyzed: 
   ]);
   const group = await writeControlFile(workspace, "group.toml", await readHandedOver(foundGroup));
   const plan = await writeControlFile(workspace, "plan.toml", await readHandedOver(foundPlan));
+  if (run.cache?.found !== undefined) await restore(run, { group, analyzed, cache: run.cache.found });
   await runPhase(run, "build", [
     ...places(run, { app, layers, platform, buildpacks, group, plan, analyzed }),
     ...operatorSettings(run),
   ]);
   return { group };
+}
+
+/**
+ * Gives the buildpacks what the cache has of their layers. An entry that the lifecycle can't read costs what it would
+ * have saved, and the build's layers are empty again.
+ */
+async function restore(
+  run: LifecycleRun,
+  { group, analyzed, cache }: { group: string; analyzed: string; cache: string },
+): Promise<void> {
+  const { workspace, builder } = run;
+  // restore writes into it, and looks for mirrors of what it finds in the other: the build has no use for either.
+  const own = handedOver(run, "restored.toml");
+  await copyFile(analyzed, own, constants.COPYFILE_EXCL);
+  await workspace.handOver(workspace.builder, own);
+  const images = await writeControlFile(workspace, "no-images.toml", "images = []\n");
+  const { exitCode, lines } = await tryPhase(run, "restore", [
+    ...places(run, { layers: workspace.layers, group, analyzed: own, run: images, "cache-dir": cache }),
+    ...ownerAndRegistries(run, builder?.user ?? workspace.builder),
+  ]);
+  if (exitCode === 0) return;
+  run.cache?.giveUp(new Error(`the lifecycle can't restore it: ${lines.at(-1) ?? `exit code ${exitCode}`}`));
+  for (const name of await readdir(workspace.layers))
+    await rm(join(workspace.layers, name), { recursive: true, force: true });
 }
 
 /** `build-config` of a builder image is the platform's, as the image is; that of a machine is nobody's. */
@@ -189,6 +236,15 @@ function operatorSettings({ builder, workspace }: LifecycleRun): string[] {
 }
 
 async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]): Promise<void> {
+  const { exitCode, lines } = await tryPhase(run, phase, args);
+  if (exitCode !== 0) throw explainFailure(phase, exitCode, lines, run.ecosystems);
+}
+
+async function tryPhase(
+  run: LifecycleRun,
+  phase: Phase | "restore",
+  args: readonly string[],
+): Promise<{ exitCode: number; lines: string[] }> {
   const { workspace, context } = run;
   const lines: string[] = [];
   const isTrusted = phase === "analyze" || phase === "export";
@@ -211,8 +267,8 @@ async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]
       if (lines.length > keptLines) lines.shift();
     },
   };
-  const result = await context.ports.group(`lifecycle ${phase}`, () => startPhase(run, phase, args, options));
-  if (result.exitCode !== 0) throw explainFailure(phase, result.exitCode, lines, run.ecosystems);
+  const { exitCode } = await context.ports.group(`lifecycle ${phase}`, () => startPhase(run, phase, args, options));
+  return { exitCode, lines };
 }
 
 /**
@@ -227,7 +283,7 @@ const loginVariable = "CNB_REGISTRY_AUTH";
 /** Strangers' code in the room, without a login; the lifecycle's own work with one, where it can read what is there. */
 function startPhase(
   run: LifecycleRun,
-  phase: Phase,
+  phase: Phase | "restore",
   args: readonly string[],
   { env, ...options }: RunOptions,
 ): Promise<ProcessResult> {

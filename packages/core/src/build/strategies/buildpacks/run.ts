@@ -16,7 +16,8 @@ import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables }
 import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from "./buildpackage.ts";
-import { runLifecycle } from "./lifecycle.ts";
+import { openLifecycleCache } from "./cache.ts";
+import { type LifecycleRun, runLifecycle } from "./lifecycle.ts";
 import { renderRegistryAuth } from "./registry-auth.ts";
 import { type BuilderRoom, openBuilderRoom } from "./run-builder.ts";
 import { isNoRoom, refusePack, runPack } from "./run-pack.ts";
@@ -30,6 +31,7 @@ export const buildpacksRunner: StrategyRunner<BuildpacksPlan> = {
   fetchSbom: async (image, child, { client, context }) =>
     mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log),
   noSbom: "the buildpacks made no CycloneDX SBOM",
+  caches: true,
 };
 
 /**
@@ -68,7 +70,9 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     };
     const room = await openBuilderRoom(job, workspace);
     sandbox = room === undefined ? await keepApart(workspace, plan, source, context) : room.sandbox;
-    const digest = await buildImage(job, { workspace, sandbox, room, packages, ...programs });
+    const cache = await openLifecycleCache(job, workspace, sandbox);
+    const digest = await buildImage(job, { workspace, sandbox, room, packages, ...programs, cache: cache?.run });
+    await cache?.keep();
     const image = plan.builderImage === undefined ? undefined : formatReference(plan.builderImage);
     return {
       digest,
@@ -102,11 +106,12 @@ interface Room {
   /** Paths. */
   lifecycle: string;
   launcher: string;
+  cache: LifecycleRun["cache"];
 }
 
 async function buildImage(
   job: Job,
-  { workspace, sandbox, room, packages, lifecycle, launcher }: Room,
+  { workspace, sandbox, room, packages, lifecycle, launcher, cache }: Room,
 ): Promise<Digest> {
   const { to, context, plainHttp, runImage } = job;
   const store = preferIdentities(createCredentialStore(context), context);
@@ -133,6 +138,7 @@ async function buildImage(
     order: room?.run.order ?? renderOrder(packages),
     runImage,
     tags: to.tags,
+    cache,
   });
 }
 

@@ -9,6 +9,7 @@ import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
+import { gatherBuildKitCache, keepArgument, placeBuildKitCache } from "../../cache/buildkit.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
@@ -30,6 +31,7 @@ export const dockerfileRunner: StrategyRunner<DockerfilePlan> = {
   run: (job) => withPrivateTools(["buildkitd", "buildctl"], job.context, (ready) => runDockerfile(job, ready)),
   fetchSbom: () => Promise.resolve(undefined),
   noSbom: "BuildKit made no SBOM",
+  caches: true,
 };
 
 async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {
@@ -45,7 +47,9 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const [buildkitd, buildctl] = await tools;
     if (buildkitd === undefined || buildctl === undefined) throw new TypeError("two tools were asked for");
-    const ended = await runBuild(job, text, { ...prepared, workspace, buildkitd, buildctl });
+    const caching = await openCaching(job, workspace);
+    const ended = await runBuild(job, text, { ...prepared, workspace, buildkitd, buildctl, caching });
+    await caching.keep();
     const base = prepared.images.find(({ use }) => use === "base");
     const digest = await pushBuiltLayout(ended.layout, {
       ...job.to,
@@ -72,6 +76,30 @@ interface Room extends Prepared {
   workspace: Workspace;
   buildkitd: FoundTool;
   buildctl: FoundTool;
+  caching: Caching;
+}
+
+interface Caching {
+  /** Of buildctl. */
+  args: readonly string[];
+  /** To be called when the build has ended. */
+  keep(): Promise<void>;
+}
+
+/** Both folders are BuildKit's to write, and no step of a build sees either. */
+async function openCaching({ cache, context: { signal } }: Job, { handover }: Workspace): Promise<Caching> {
+  if (cache === undefined) return { args: [], keep: () => Promise.resolve() };
+  const [found, kept] = [join(handover, "cache"), join(handover, "kept")];
+  const args: string[] = cache.isKept ? [keepArgument(kept)] : [];
+  if (cache.found !== undefined) {
+    try {
+      await mkdir(found);
+      args.push(...(await placeBuildKitCache(cache.found, found, signal)));
+    } catch (error) {
+      cache.giveUp(error);
+    }
+  }
+  return { args, keep: () => cache.keep(() => gatherBuildKitCache(kept, cache.found)) };
 }
 
 /** How much of the output is kept for messages, in lines. */
@@ -123,7 +151,7 @@ const epoch = "315532801";
 function renderArguments(
   { plan, options, labels }: Job,
   { name }: DockerfileText,
-  { images, workspace }: Room,
+  { images, workspace, caching }: Room,
   { result, control, secretFiles, policy, folder }: RoomFolders & { policy: string; folder: string },
 ): string[] {
   const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map((each) => [each, proxyAddress]);
@@ -151,6 +179,7 @@ function renderArguments(
     `--oci-layout=images=${join(control, "images")}`,
     `--source-policy-file=${policy}`,
     ...Object.entries(settings).map(([key, value]) => `--opt=${key}=${value}`),
+    ...caching.args,
     ...[...secretFiles].map(([id, file]) => `--secret=id=${id},src=${file}`),
     `--output=type=oci,tar=false,dest=${result},rewrite-timestamp=true,name=${formatReference(plan.tags[0])}`,
   ];

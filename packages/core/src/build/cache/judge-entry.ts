@@ -1,0 +1,116 @@
+import { describeIssues } from "@goldenpath/foundation/text/json";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { z } from "zod";
+import type { Policy } from "../../policy/schema.ts";
+import { predicateTypes } from "../../signing/predicates.ts";
+import { namesSubject } from "../../signing/statement.ts";
+import type { CollectedEvidence } from "../../signing/types.ts";
+import type { CacheLabels } from "./entry.ts";
+import type { CacheKey } from "./key.ts";
+import { type CacheRun, isProtected } from "./writer.ts";
+
+const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256");
+
+/**
+ * What the job that attests says of an entry. The key is the build's word; source, ref and event are this job's own
+ * run's, and the builder is digested by the policy that this job read.
+ */
+const predicateSchema = z.object({
+  key: hex,
+  group: hex,
+  strategy: z.string(),
+  platform: z.string(),
+  builder: z.object({ name: z.string(), digest: hex }),
+  source: z.object({ repository: z.string(), ref: z.string(), commit: z.string().optional() }),
+  event: z.string(),
+  defaultBranch: z.string().optional(),
+  workflow: z.string(),
+  caller: z.string().optional(),
+});
+export type CachePredicate = z.infer<typeof predicateSchema>;
+
+/** Facts of the attesting run → what it says; undefined where it may not speak for an entry that others read. */
+export function describeEntry(
+  { key, group, strategy, platform, builder }: CacheLabels,
+  builderDigest: string,
+  run: CacheRun & { sourceCommit?: string },
+): CachePredicate | undefined {
+  const { sourceRepository, sourceRef, sourceCommit, event, defaultBranch, builderId, callerId } = run;
+  if (sourceRepository === undefined || sourceRef === undefined || event === undefined) return undefined;
+  return {
+    ...{ key, group, strategy, platform },
+    builder: { name: builder, digest: builderDigest },
+    source: {
+      repository: sourceRepository,
+      ref: sourceRef,
+      ...(sourceCommit === undefined ? {} : { commit: sourceCommit }),
+    },
+    event,
+    ...(defaultBranch === undefined ? {} : { defaultBranch }),
+    workflow: builderId,
+    ...(callerId === undefined ? {} : { caller: callerId }),
+  };
+}
+
+export interface EntryFacts {
+  digest: Digest;
+  labels: CacheLabels;
+  evidence: CollectedEvidence;
+}
+
+/** Of the build that would read it. */
+export interface Reader {
+  key: CacheKey;
+  /** See `digestBuilder`. */
+  builder: string;
+  source: string | undefined;
+  policy: Policy;
+}
+
+/** Who may speak for caches: whoever speaks for builds, in any environment. */
+export function listCacheSigners({ environments }: Policy): string[] {
+  const requirements = Object.values(environments).flatMap(({ requires }) => requires);
+  return [...new Set(requirements.filter(({ stage }) => stage === "build").flatMap(({ signers }) => signers))];
+}
+
+/**
+ * Why an entry does not count where the policy says `cache: verified`; undefined where it does. One statement has to
+ * meet all of it: by a signer of builds, about this very digest, of this repository's protected ref, of this builder
+ * and of the key that the entry has.
+ */
+export function judgeEntry({ digest, labels, evidence }: EntryFacts, reader: Reader): string | undefined {
+  const signers = listCacheSigners(reader.policy);
+  const of = evidence.statements.filter(
+    ({ statement }) => statement.predicateType === predicateTypes.buildCache && namesSubject(statement, digest),
+  );
+  const allowed = of.filter((each) => each.signers.some((name) => signers.includes(name)));
+  if (allowed.length === 0) {
+    const others = [...new Set(of.flatMap((each) => each.signers))].join(", ");
+    if (others !== "") return `it is attested by ${others}, and ${signers.join(", ") || "nobody"} speaks for builds`;
+    const [rejected] = evidence.rejected.filter((each) => each.claimedPredicateType === predicateTypes.buildCache);
+    return rejected === undefined ? "nobody attested it" : `its statement counts for nothing: ${rejected.reason}`;
+  }
+  const against = allowed.map(({ statement }) => describeMismatch(statement.predicate, labels, reader));
+  return against.includes(undefined) ? undefined : [...new Set(against)].join("; or ");
+}
+
+function describeMismatch(json: unknown, labels: CacheLabels, reader: Reader): string | undefined {
+  const parsed = predicateSchema.safeParse(json);
+  if (!parsed.success) return `its statement is malformed: ${describeIssues(parsed.error)}`;
+  const said = parsed.data;
+  if (said.source.repository !== reader.source)
+    return `it was written for ${said.source.repository}, and this is ${reader.source ?? "of no known source"}`;
+  if (said.builder.digest !== reader.builder)
+    return `it was written with builder '${said.builder.name}' in another version than the policy's`;
+  if (said.group !== reader.key.group || said.group !== labels.group || said.key !== labels.key)
+    return "its statement is about another key";
+  const run: CacheRun = {
+    sourceRepository: said.source.repository,
+    sourceRef: said.source.ref,
+    event: said.event,
+    builderId: said.workflow,
+    ...(said.caller === undefined ? {} : { callerId: said.caller }),
+    ...(said.defaultBranch === undefined ? {} : { defaultBranch: said.defaultBranch }),
+  };
+  return isProtected(run, reader.policy) ? undefined : `it was written on ${said.source.ref}, which is not protected`;
+}

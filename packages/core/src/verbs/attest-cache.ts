@@ -1,0 +1,122 @@
+import { resolve } from "node:path";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { describeError } from "@goldenpath/foundation/errors";
+import { digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Manifest, maxManifestBytes, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
+import {
+  formatReference,
+  isSameRepository,
+  type PinnedReference,
+  parseReference,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
+import { type CacheLabels, readEntry } from "../build/cache/entry.ts";
+import { describeEntry } from "../build/cache/judge-entry.ts";
+import { digestPinned } from "../build/cache/pinned.ts";
+import { isProtected, nameTags, nameWriter } from "../build/cache/writer.ts";
+import { kindOf, type StrategyName } from "../build/strategies/find.ts";
+import { openStorage, type Storage } from "../layouts/storage.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { buildStatement, buildSubjects } from "../signing/statement.ts";
+import { attach, type Signing } from "./attachments.ts";
+
+/** What the job that built says it left: the entry, and its layout where that job pushed nothing. */
+export interface GivenCache {
+  cache?: string | undefined;
+  "cache-layout"?: string | undefined;
+}
+
+/** Blobs that are pushed at the same time. */
+const concurrency = 3;
+
+/**
+ * Attests what a build left for later ones, where they are to count on it: about that very digest, by this job's own
+ * run, and only where the run is a protected ref's. An image is whole without it: what is wrong with a cache is said,
+ * and nothing fails.
+ */
+export async function attestCache(work: Signing, given: GivenCache): Promise<void> {
+  const { log } = work.context.ports;
+  if (given.cache === undefined || given.cache === "") return;
+  try {
+    const problem = await bringAndAttest(work, given.cache, given["cache-layout"] ?? "");
+    if (problem !== undefined) log.warning(`cache: ${given.cache} is not attested: ${problem}`);
+  } catch (error) {
+    work.context.signal.throwIfAborted();
+    log.warning(`cache: ${given.cache} is not attested: ${describeError(error)}`);
+  }
+}
+
+/** @returns why it is not attested */
+async function bringAndAttest(work: Signing, cache: string, layout: string): Promise<string | undefined> {
+  const { client, image, policy, context } = work;
+  const { registry, name } = image.reference;
+  const repository: Repository = { registry, name };
+  const reference = parseReference(cache, "input 'cache'");
+  const { digest } = reference;
+  if (digest === undefined || !isSameRepository(reference, repository))
+    return `it is not named by digest in the image's repository, ${registry}/${name}`;
+  if (policy.policy.build.cache === "none") return "the policy has no caches";
+  const pinned: PinnedReference = { ...repository, digest };
+  const storage = layout === "" ? undefined : await openStorage(resolve(context.workingDirectory, layout));
+  const found = storage === undefined ? await client.fetchManifest(pinned) : await readManifest(storage, pinned);
+  const entry = readEntry(found);
+  if ("problem" in entry) return entry.problem;
+  const { labels } = entry;
+  if (labels.writer !== nameWriter(context.run, policy.policy))
+    return `it says that it was written by '${labels.writer}', and this run is of '${nameWriter(context.run, policy.policy)}'`;
+  if (storage !== undefined) await pushEntry(work, repository, { storage, found, labels });
+  if (policy.policy.build.cache !== "verified") return undefined;
+  return attestEntry(work, pinned, found, labels);
+}
+
+async function attestEntry(
+  work: Signing,
+  { digest, ...repository }: PinnedReference,
+  found: Manifest,
+  labels: CacheLabels,
+): Promise<string | undefined> {
+  const { policy, context } = work;
+  if (!isProtected(context.run, policy.policy)) {
+    context.ports.log.info(`cache: ${digest} is this ref's own, and attested for nobody else`);
+    return undefined;
+  }
+  const builder = policy.policy.build.builders.find((each) => each.name === labels.builder);
+  if (builder === undefined || kindOf(builder) !== labels.strategy)
+    return `it names the builder '${labels.builder}', and the policy has none of that name for ${labels.strategy}`;
+  const pinned = digestPinned(builder, labels.strategy as StrategyName, policy.policy);
+  const predicate = describeEntry(labels, pinned, context.run);
+  if (predicate === undefined) return "this run does not say what it is of";
+  const subjects = buildSubjects(repository, [digest]);
+  const descriptor = { mediaType: found.mediaType, digest, size: found.bytes.byteLength };
+  await attach(
+    work,
+    { repository, image: descriptor, children: [] },
+    buildStatement(subjects, predicateTypes.buildCache, { ...predicate }),
+  );
+  return undefined;
+}
+
+async function readManifest(storage: Storage, { digest, ...repository }: PinnedReference): Promise<Manifest> {
+  const bytes = await storage.read(blobPath(digest), maxManifestBytes);
+  if (digestOf(bytes, digestAlgorithm(digest)) !== digest)
+    throw new Error("its layout has other bytes under its digest");
+  return parseManifest(bytes, mediaTypes.ociManifest, formatReference({ ...repository, digest }));
+}
+
+const blobPath = (digest: PinnedReference["digest"]): string => `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
+
+/** Each blob is held to its digest as it is pushed; the tags, which are this run's own, come last. */
+async function pushEntry(
+  { client }: Signing,
+  repository: Repository,
+  { storage, found, labels }: { storage: Storage; found: Manifest; labels: CacheLabels },
+): Promise<void> {
+  if (found.kind !== "image") throw new TypeError("an entry is one manifest");
+  const { config, layers } = found.manifest;
+  await mapConcurrently(concurrency, [config, ...layers], (blob) =>
+    client.pushBlob(repository, blob, () => storage.stream(blobPath(blob.digest))),
+  );
+  await client.pushManifest(repository, found.bytes, found.mediaType, found.digest);
+  for (const tag of nameTags(labels.writer, { exact: labels.key, group: labels.group }))
+    await client.pushManifest(repository, found.bytes, found.mediaType, tag);
+}

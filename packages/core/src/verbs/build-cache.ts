@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import type { Context } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { planKey } from "../build/cache/key.ts";
+import { digestLocks } from "../build/cache/locks.ts";
+import { type OpenCache, openCache } from "../build/cache/open.ts";
+import { digestPinned } from "../build/cache/pinned.ts";
+import { nameWriter, protectedWriter } from "../build/cache/writer.ts";
+import type { BuildOptions } from "../build/options.ts";
+import type { BuildPlan } from "../build/plan-build.ts";
+import type { Source } from "../build/source.ts";
+import type { Target } from "../build/strategies/runner.ts";
+import { writeLayout } from "../layouts/write-layout.ts";
+import type { Policy } from "../policy/schema.ts";
+
+/** What the input `cache` says: all that the policy allows, to write nothing, or none. */
+export const cacheUses = ["auto", "read", "none"] as const;
+
+interface CachedBuild {
+  use: (typeof cacheUses)[number];
+  plan: BuildPlan;
+  platform: Platform;
+  source: Source;
+  options: BuildOptions;
+  policy: Policy;
+  /** Where the build pushes to. */
+  to: Target;
+  client: RegistryClient;
+  context: Context;
+}
+
+/** The cache of a build by a strategy that has one; undefined where the policy or the caller wants none. */
+export async function openBuildCache(build: CachedBuild): Promise<OpenCache | undefined> {
+  const { use, plan, platform, source, options, policy, to, client, context } = build;
+  const mode = policy.build.cache;
+  if (use === "none" || mode === "none") return undefined;
+  const { builder } = plan;
+  const { strategy } = plan.strategy;
+  const { module, file, target } = options;
+  const pinned = digestPinned(builder, strategy, policy);
+  const own = context.run.sourceRepository;
+  const writer = nameWriter(context.run, policy);
+  const scope = { strategy, platform: formatPlatform(platform), builder: pinned, source: own };
+  const key = planKey({ ...scope, application: { module, file, target } }, await digestLocks(source, module));
+  return context.ports.group("look for a cache", () =>
+    openCache({
+      ...{ mode, key, strategy, platform: scope.platform, builder: builder.name, client, context },
+      repository: plan.repository,
+      to: to.repository,
+      writer,
+      // What nobody attests, nobody would use.
+      isKept: use === "auto" && (mode === "unverified" || writer === protectedWriter),
+      reader: { builder: pinned, source: own, policy },
+    }),
+  );
+}
+
+/**
+ * What a build left for later ones, as it leaves the job: by its name in quarantine, and, where it is pushed nowhere, as
+ * an OCI layout for the job that attests.
+ */
+export async function handOutCache(
+  kept: PinnedReference | undefined,
+  { plan, push, directory, client, context }: HandedOut,
+): Promise<{ cache: string; "cache-layout": string }> {
+  if (kept === undefined) return { cache: "", "cache-layout": "" };
+  const cache = formatReference({ ...plan.repository, digest: kept.digest });
+  if (push) return { cache, "cache-layout": "" };
+  const folder = join(directory, `cache-${digestHex(kept.digest).slice(0, 12)}`);
+  await writeLayout(client, kept, folder, { tags: ["cache"], signal: context.signal });
+  return { cache, "cache-layout": folder };
+}
+
+interface HandedOut extends Pick<CachedBuild, "plan" | "client" | "context"> {
+  push: boolean;
+  /** Where the job's files go. */
+  directory: string;
+}

@@ -112,11 +112,16 @@ describe("the Node.js buildpack", () => {
   const application = (name: string, change?: (directory: string) => void): Application =>
     copyApplication(join(work, `app ${name}`), change);
 
-  it("does not take an application without a lock file, and says what to do", () => {
+  it("takes an application without a lock file where the platform says so, else says what to do", () => {
+    const strict = join(work, "buildpack-strict");
+    cpSync(exampleBuildpack, strict, { recursive: true, dereference: true });
+    const path = join(strict, "buildpack.toml");
+    writeFileSync(path, readFileSync(path, "utf8").replace('missing = "resolve"', 'missing = "refuse"'));
     const app = application("no-lock", (directory) => rmSync(join(directory, "package-lock.json")));
-    const result = runBuildpack("detect", app);
+    const result = runBuildpack("detect", app, strict);
     expect(result.status).toBe(100);
     expect(result.stderr).toContain("There is no package-lock.json. Run `npm install --package-lock-only`");
+    expect(runBuildpack("detect", app).status).toBe(0);
   });
 
   it.each([

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
@@ -10,8 +11,17 @@ export interface Docker {
   /** Runs the client against this daemon and returns what it printed. */
   docker(...args: string[]): Promise<string>;
   /** Starts an image that serves on `PORT`, asks for its page until it answers, and ends the container. */
-  askForPage(image: string): Promise<{ status: number; text: string }>;
+  askForPage(image: string, asked?: Asked): Promise<{ status: number; text: string }>;
+  /** The same for one that speaks gRPC, whatever it answers to being asked for its health: `gRPC, status N`. */
+  askForGrpc(image: string, asked?: Asked): Promise<string>;
   stop(): Promise<void>;
+}
+
+export interface Asked {
+  /** More of the container's variables, with `{port}` for the port. */
+  variables?: Readonly<Record<string, string>>;
+  /** `/` unless told. */
+  path?: string;
 }
 
 /**
@@ -66,35 +76,71 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
   return {
     env: { DOCKER_HOST: host, DOCKER_CONFIG: at("config") },
     docker,
-    async askForPage(image) {
-      const port = await freePort();
-      const container = await docker(
-        "run",
-        "--detach",
-        "--network",
-        "host",
-        "--env",
-        `PORT=${port}`,
-        "--env",
-        "HOST=127.0.0.1",
-        image,
-      );
-      try {
-        for (let attempt = 1; ; attempt++) {
-          try {
-            const answer = await fetch(`http://127.0.0.1:${port}/`);
-            return { status: answer.status, text: await answer.text() };
-          } catch (error) {
-            const isRunning = (await docker("inspect", "--format", "{{.State.Running}}", container)) === "true";
-            if (!isRunning || attempt === 100)
-              throw new Error(`no answer: ${await docker("logs", container)}`, { cause: error });
-            await pause(100);
-          }
-        }
-      } finally {
-        await docker("rm", "--force", container);
-      }
-    },
+    askForPage: (image, { path = "/", ...asked } = {}) =>
+      askContainer(docker, image, asked, async (port) => {
+        const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(30_000) });
+        return { status: answer.status, text: await answer.text() };
+      }),
+    askForGrpc: (image, asked = {}) => askContainer(docker, image, asked, askForHealth),
     stop,
   };
+}
+
+/** Until it answers, for as long as a slow start may take, or until the container ends. */
+async function askContainer<Answer>(
+  docker: Docker["docker"],
+  image: string,
+  { variables = {} }: Asked,
+  ask: (port: number) => Promise<Answer>,
+): Promise<Answer> {
+  const port = await freePort();
+  const given = Object.entries({ PORT: "{port}", HOST: "127.0.0.1", ...variables });
+  const env = given.flatMap(([name, value]) => ["--env", `${name}=${value.replace("{port}", String(port))}`]);
+  const container = await docker("run", "--detach", "--network", "host", ...env, image);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await ask(port);
+      } catch (error) {
+        const isRunning = (await docker("inspect", "--format", "{{.State.Running}}", container)) === "true";
+        if (!isRunning || attempt === 300)
+          throw new Error(`no answer: ${await docker("logs", container)}`, { cause: error });
+        await pause(200);
+      }
+    }
+  } finally {
+    await docker("rm", "--force", container);
+  }
+}
+
+/** gRPC's own health check: HTTP/2, with an empty message of five bytes; a service without it says so by a status. */
+function askForHealth(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const session = connect(`http://127.0.0.1:${port}`);
+    const end = (error: Error): void => {
+      session.destroy();
+      reject(error);
+    };
+    session.on("error", end);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    let status: unknown;
+    stream.on("error", end);
+    stream.setTimeout(30_000, () => end(new Error("no answer in time")));
+    for (const event of ["response", "trailers"] as const)
+      stream.on(event, (headers: Record<string, unknown>) => {
+        status ??= headers["grpc-status"];
+      });
+    stream.on("end", () => {
+      session.close();
+      if (status === undefined) reject(new Error("what answers does not speak gRPC"));
+      else resolve(`gRPC, status ${String(status)}`);
+    });
+    stream.resume();
+    stream.end(Buffer.alloc(5));
+  });
 }

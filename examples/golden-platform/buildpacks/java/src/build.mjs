@@ -1,5 +1,5 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { setVariable } from "../lib/layers.mjs";
 import { writeProcesses } from "../lib/processes.mjs";
@@ -123,18 +123,21 @@ function runGradle(place, env, temporary) {
   });
 }
 
-/** Of the application's folder only what runs goes into the image. Returns its path below the folder. */
+/**
+ * Of the application's folder only what runs goes into the image, at the place where the build left it: there a Procfile
+ * names it. Returns its path below the folder.
+ */
 function keepArtifact(directory, { path, folder }) {
   const staging = join(directory, ".kept");
+  const kept = relative(directory, folder ?? path);
   rmSync(staging, { recursive: true, force: true });
-  mkdirSync(staging);
-  if (folder === undefined) renameSync(path, join(staging, basename(path)));
-  else cpSync(folder, staging, { recursive: true });
+  mkdirSync(dirname(join(staging, kept)), { recursive: true });
+  renameSync(join(directory, kept), join(staging, kept));
   const procfile = join(directory, "Procfile");
   if (existsSync(procfile)) renameSync(procfile, join(staging, "Procfile"));
   for (const name of readdirSync(directory))
     if (name !== ".kept") rmSync(join(directory, name), { recursive: true, force: true });
   for (const name of readdirSync(staging)) renameSync(join(staging, name), join(directory, name));
   rmSync(staging, { recursive: true });
-  return basename(path);
+  return relative(directory, path);
 }

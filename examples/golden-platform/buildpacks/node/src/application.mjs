@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
+import { readTable } from "../lib/toml.mjs";
+import { runNpm } from "./npm.mjs";
 
 const write = {
   npm: "Run `npm install --package-lock-only` and commit the file: dependencies are installed exactly as it lists them.",
@@ -16,17 +18,21 @@ const locks = [
 
 /**
  * Reads package.json and finds out what its dependencies are installed by.
- * @returns {{ manifest: object, manager: "npm" | "yarn" | "pnpm", file?: string, lock?: object }} without `file` where
- *   there is no lock file and nothing to install; `lock` is npm's
+ * @param {import("../lib/main.mjs").Place} place
+ * @returns {{ manifest: object, manager: "npm" | "yarn" | "pnpm", file?: string, lock?: object, lacksLock?: true }}
+ *   without `file` where there is no lock file, and with `lacksLock` where there is something to install; `lock` is npm's
  * @throws ApplicationError that says what is missing or wrong, and what to do
  */
-export function readApplication(directory) {
+export function readApplication({ directory, buildpack }) {
   const manifest = readJson(directory, "package.json", "A Node.js application has one at its root.");
   const found = locks.filter(({ file }) => existsSync(join(directory, file)));
   const wanted = /^(npm|yarn|pnpm)@/.exec(manifest.packageManager ?? "")?.[1];
   const chosen = found.find(({ manager }) => manager === wanted) ?? found[0];
   if (chosen === undefined) {
     if (!needsPackages(manifest)) return { manifest, manager: "npm" };
+    const descriptor = readFileSync(join(buildpack, "buildpack.toml"), "utf8");
+    if (readTable(descriptor, "metadata.lock-file").missing === "resolve")
+      return { manifest, manager: "npm", lacksLock: true };
     throw new ApplicationError(
       `There is no package-lock.json. ${write.npm} (yarn.lock and pnpm-lock.yaml will do as well.)`,
     );
@@ -37,6 +43,21 @@ export function readApplication(directory) {
   else if (typeof lock.dependencies === "object" && lock.dependencies !== null) checkOldSources(lock, chosen.file);
   else throw new ApplicationError(`${chosen.file} lists no packages. ${write.npm}`);
   return { manifest, ...chosen, lock };
+}
+
+/**
+ * The application, with the lock file that npm writes for it today where it has none: from there on it is installed as
+ * any other, by hashes that the registry gave. The next build may find other versions, and the log says so.
+ */
+export function lockApplication(place, env) {
+  const application = readApplication(place);
+  if (application.lacksLock !== true) return application;
+  place.say(
+    `WARNING: there is no lock file, so this build takes the versions that the registry has today, and another may take others. ${write.npm}`,
+  );
+  const failure = "The registry's versions do not fit together, and there is no lock file that names some that do.";
+  runNpm(["install", "--package-lock-only"], place.directory, env, failure);
+  return readApplication(place);
 }
 
 function needsPackages({ dependencies, devDependencies, optionalDependencies, workspaces }) {

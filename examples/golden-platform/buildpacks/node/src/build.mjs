@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
+import { findFrontEnd } from "../lib/front-end.mjs";
 import { contributeLayer, keyOf, writeJson } from "../lib/layers.mjs";
+import { isSiteWanted } from "../lib/plan.mjs";
 import { checkCommands, writeProcesses } from "../lib/processes.mjs";
 import { readTable } from "../lib/toml.mjs";
-import { readApplication } from "./application.mjs";
+import { lockApplication, readApplication } from "./application.mjs";
 import { buildInPlace } from "./in-place.mjs";
 import { installModules } from "./modules.mjs";
 import { installRuntime, withNpmCache } from "./npm.mjs";
@@ -18,12 +20,14 @@ const processors = { amd64: "x64", arm64: "arm64" };
 export function build(place) {
   const { env, release } = withNpmCache(place.env);
   try {
-    const { layers, directory, architecture, version } = place;
-    const application = readApplication(directory);
-    const isSite = (env.BP_WEB_SERVER ?? "") !== "";
-    const start = isSite ? undefined : readStart(application.manifest, directory);
+    const { layers, architecture, version } = place;
+    const isSite = (env.BP_WEB_SERVER ?? "") !== "" || isSiteWanted(place);
+    const { manifest } = readApplication(place);
+    const start = isSite ? undefined : chooseStart(place, manifest);
     const found = start === undefined ? {} : { web: start };
     if (!isSite) checkCommands(place, found);
+    const scripts = chooseScripts(manifest, env);
+    const application = lockApplication(place, env);
     const descriptor = readFileSync(join(place.buildpack, "buildpack.toml"), "utf8");
     const runtime = readTable(descriptor, "metadata.node");
     const target = { cpu: processors[architecture], integrity: runtime[`integrity-${architecture}`] };
@@ -32,7 +36,6 @@ export function build(place) {
         `There is no Node.js runtime for ${architecture} in this buildpack; it has amd64 and arm64.`,
       );
     const programs = [];
-    const scripts = chooseScripts(application.manifest, env);
     const isSimple =
       scripts.length === 0 && application.lock?.packages !== undefined && !hasWorkspaces(application.lock) && !isSite;
     if (!isSite) {
@@ -53,13 +56,24 @@ export function build(place) {
   }
 }
 
+/** @throws ApplicationError for a development server, where nothing says otherwise */
+function chooseStart({ directory, env }, manifest) {
+  const frontEnd = env.BP_START_COMMAND ? undefined : findFrontEnd(directory);
+  if (frontEnd === undefined) return readStart(manifest, directory);
+  throw new ApplicationError(
+    `\`${frontEnd.command}\` is a server for development. What "build" leaves in ${frontEnd.root} is a site, and this builder has no buildpack that serves one. Use a builder that has, or set BP_START_COMMAND in the build's env.`,
+  );
+}
+
 /**
  * BP_NODE_RUN_SCRIPTS, separated by commas; else the application's own `postinstall`, which is not run with those of its
- * packages, and `build`, where they are.
+ * packages, and what builds it: the script that Google's or Heroku's buildpacks run in place of `build`, or `build`.
  */
 function chooseScripts({ scripts = {} }, env) {
-  if (env.BP_NODE_RUN_SCRIPTS === undefined)
-    return ["postinstall", "build"].filter((name) => scripts[name] !== undefined);
+  if (env.BP_NODE_RUN_SCRIPTS === undefined) {
+    const building = ["gcp-build", "heroku-postbuild", "build"].find((name) => scripts[name] !== undefined);
+    return ["postinstall", building].filter((name) => scripts[name] !== undefined);
+  }
   const named = env.BP_NODE_RUN_SCRIPTS.split(",")
     .map((name) => name.trim())
     .filter((name) => name !== "");

@@ -1,5 +1,7 @@
+import { offerSite } from "../lib/plan.mjs";
 import { readApplication } from "./application.mjs";
 
-export function detect({ directory }) {
-  readApplication(directory);
+export function detect(place) {
+  readApplication(place);
+  offerSite(place);
 }

@@ -1,7 +1,8 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../lib/run.mjs";
 import { writeSbom } from "../lib/sbom.mjs";
+import { listInstalled, warnOfInstallScripts } from "./installed.mjs";
 import { openManager } from "./managers.mjs";
 
 /**
@@ -33,32 +34,18 @@ export function buildInPlace(place, application, { scripts, descriptor, isSite }
   for (const name of [".npmrc", ".yarnrc.yml", ".yarnrc", ".yarn/cache", ".yarn/unplugged", ".yarn/install-state.gz"])
     rmSync(join(directory, name), { recursive: true, force: true });
   if (isSite) removeModules(directory);
-  else writeSbom(place, "launch", [...listInstalled(join(directory, "node_modules"))]);
+  else {
+    const installed = [...listInstalled(join(directory, "node_modules"))].map(({ name, version }) => ({
+      name,
+      version,
+      purl: `pkg:npm/${name.replace("@", "%40")}@${encodeURIComponent(version)}`,
+    }));
+    writeSbom(place, "launch", installed);
+    warnOfInstallScripts(place, env, join(directory, "node_modules"));
+  }
   return join(directory, "node_modules", ".bin");
 }
 
 function removeModules(directory) {
   rmSync(join(directory, "node_modules"), { recursive: true, force: true });
-}
-
-/** Packages as they lie there, whoever put them: their own package.json says what they are. */
-function* listInstalled(folder) {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder).sort()) {
-    const path = join(folder, name);
-    // A link is a workspace's, or leads to what is met below `.pnpm`.
-    if (name === ".bin" || !lstatSync(path).isDirectory()) continue;
-    if (name === ".pnpm") for (const each of readdirSync(path)) yield* listInstalled(join(path, each, "node_modules"));
-    else if (name.startsWith("@")) yield* listInstalled(path);
-    else yield* describeInstalled(path);
-  }
-}
-
-function* describeInstalled(path) {
-  const file = join(path, "package.json");
-  if (!existsSync(file)) return;
-  const { name, version } = JSON.parse(readFileSync(file, "utf8").replace(/^\uFEFF/, ""));
-  if (typeof name === "string" && typeof version === "string")
-    yield { name, version, purl: `pkg:npm/${name.replace("@", "%40")}@${encodeURIComponent(version)}` };
-  yield* listInstalled(join(path, "node_modules"));
 }

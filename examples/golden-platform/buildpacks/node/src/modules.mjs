@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, s
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { contributeLayer, keyOf, writeJson } from "../lib/layers.mjs";
+import { warnOfInstallScripts } from "./installed.mjs";
 import { runNpm } from "./npm.mjs";
 import { planInstalled, renderSbom } from "./sbom.mjs";
 
@@ -22,6 +23,7 @@ export function installModules(place, { manifest, lock }, target, env) {
   const planned = planInstalled(lock, target);
   const { absent } = contributeLayer(place, "modules", key, "dependencies from package-lock.json", (layer) => {
     installDependencies(layer, directory, inputs, architecture, target.cpu, env);
+    warnOfInstallScripts(place, env, join(layer, "node_modules"));
     return { absent: findAbsent(layer, lock, planned).join(" ") };
   });
   const left = new Set(absent.split(" "));

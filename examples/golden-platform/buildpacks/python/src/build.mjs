@@ -7,6 +7,7 @@ import { read, run } from "../lib/run.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
 import { writeSbom } from "../lib/sbom.mjs";
 import { findStart } from "./start.mjs";
+import { findWantedVersion } from "./version.mjs";
 
 /** The runtime, a virtual environment with what the application needs, and how it starts. */
 export function build(place) {
@@ -25,6 +26,8 @@ export function build(place) {
     PIP_CONFIG_FILE: place.env.PIP_CONFIG_FILE ?? "/dev/null",
   };
   const steps = chooseInstallation(place, python, env);
+  const other = describeOtherVersion(place, python, env);
+  if (other !== undefined) place.say(`WARNING: ${other}`);
   const layer = makeLayer(place, "packages", ["launch"], `Installing ${steps.what}`, (folder) => {
     run([python, "-m", "venv", "--without-pip", folder], {
       directory,
@@ -35,7 +38,11 @@ export function build(place) {
     for (const args of steps.install) {
       // Without times in compiled files the layer is the same each time; Python compiles in memory.
       const command = [join(folder, "bin/python"), join(wheels, pip, "pip"), "install", "--no-compile", ...args];
-      run(command, { directory, env: venv, failure: `${steps.what} could not be installed.` });
+      run(command, {
+        directory,
+        env: venv,
+        failure: [`${steps.what} could not be installed.`, other].filter(Boolean).join(" "),
+      });
     }
     if (needsSetuptools(folder)) {
       place.say("Adding setuptools, which a package uses without saying so");
@@ -70,6 +77,15 @@ export function build(place) {
     join(layer, "bin"),
   );
   writeProcesses(place, start === undefined ? {} : { web: start }, { folders: [join(layer, "bin")], names: [] });
+}
+
+/** The platform has one Python; many applications do with another than they name, so it is said and tried. */
+function describeOtherVersion({ directory }, python, env) {
+  const wanted = findWantedVersion(directory);
+  const question = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"];
+  const version = read(question, { directory, env, failure: "Python can't be started." }).trim();
+  if (wanted === undefined || wanted.takes(version)) return undefined;
+  return `${wanted.file} asks for Python ${wanted.text}, and this platform has ${version}.`;
 }
 
 /**

@@ -23,9 +23,7 @@ export function findStart(directory, installed, programs) {
   if (object !== undefined && has.has("gunicorn") && has.has("uvicorn"))
     return ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", object.name];
   if (django !== undefined) return `exec python manage.py runserver --noreload 0.0.0.0:${port}`;
-  const main =
-    ["main.py", "app.py", "server.py", "__main__.py"].find((name) => sources.includes(name)) ??
-    (sources.length === 1 ? sources[0] : undefined);
+  const main = findMain(directory, sources);
   const runsItself =
     main !== undefined &&
     /__name__\s*==|^(?:app|server|uvicorn|asyncio)\.(?:run|serve_forever)\(/m.test(
@@ -36,6 +34,15 @@ export function findStart(directory, installed, programs) {
   if (main !== undefined) return ["python", main];
   const script = findScript(directory);
   return script !== undefined && existsSync(join(programs, script)) ? [script] : undefined;
+}
+
+/** By its name, or as the only one there is, or the only one (of those that end in `server`) that is made to be started. */
+function findMain(directory, sources) {
+  const named = ["main.py", "app.py", "server.py", "__main__.py"].find((name) => sources.includes(name));
+  if (named !== undefined || sources.length === 1) return named ?? sources[0];
+  const started = sources.filter((name) => /^if __name__\s*==/m.test(readFileSync(join(directory, name), "utf8")));
+  const servers = started.filter((name) => /(?:^|[_-])server\.py$/.test(name));
+  return [started, servers].find((names) => names.length === 1)?.[0];
 }
 
 /** `app = Flask(…)` at the left margin. */
@@ -69,7 +76,7 @@ function findDjango(directory) {
 function findScript(directory) {
   const path = join(directory, "pyproject.toml");
   const table = existsSync(path)
-    ? /^\[(?:project|tool\.poetry)\.scripts\]\s*\n((?:[^[].*\n?)*)/m.exec(readFileSync(path, "utf8"))?.[1]
+    ? /^\[(?:project|tool\.poetry)\.scripts\]\s*\n((?:(?!\[).*\n)*)/m.exec(`${readFileSync(path, "utf8")}\n`)?.[1]
     : undefined;
   const names = (table ?? "").split("\n").flatMap((text) => /^\s*"?([\w.-]+)"?\s*=/.exec(text)?.[1] ?? []);
   return names.length === 1 ? names[0] : undefined;

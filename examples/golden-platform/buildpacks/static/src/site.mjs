@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
+import { findFrontEnd } from "../lib/front-end.mjs";
 
 /** Another language's application that has pages beside it is not a site. */
 const others = [
@@ -18,7 +19,7 @@ const others = [
 
 /**
  * The folder that is served, below the application's. BP_WEB_SERVER says that it is a site although there is another
- * language's file, as where Node.js compiles it first.
+ * language's file, as where Node.js compiles it first; of a front end that is known without it.
  * @returns {string} empty for the application's own
  * @throws ApplicationError
  */
@@ -29,18 +30,25 @@ export function findSite({ directory, env }) {
   const isSaid = (env.BP_WEB_SERVER ?? "") !== "";
   if (isSaid && !["nginx", "static"].includes(env.BP_WEB_SERVER))
     throw new ApplicationError(`BP_WEB_SERVER is ${env.BP_WEB_SERVER}; this platform has nginx.`);
+  const frontEnd = findFrontEnd(directory);
   const other = others.find((name) => existsSync(join(directory, name)));
-  if (!isSaid && other !== undefined)
+  if (!isSaid && frontEnd === undefined && other !== undefined)
     throw new ApplicationError(
       `There is ${other}: this is not a site of files alone. Set BP_WEB_SERVER=nginx in the build's env where it is one.`,
     );
-  if (root !== undefined) return root;
+  if (root !== undefined || frontEnd !== undefined) return root ?? frontEnd.root;
   const found = ["public", "dist", "build", "_site"].find((name) => existsSync(join(directory, name, "index.html")));
   if (found !== undefined) return found;
   if (isSaid || existsSync(join(directory, "index.html"))) return "";
   throw new ApplicationError(
     "There is no index.html, neither at the root nor in public. Set BP_WEB_SERVER_ROOT in the build's env where it is elsewhere.",
   );
+}
+
+/** Whether Node.js has to build it first. */
+export function isBuiltFirst({ directory }, root) {
+  const has = (...names) => existsSync(join(directory, ...names));
+  return has("package.json") && (findFrontEnd(directory) !== undefined || !has(root, "index.html"));
 }
 
 /** What is served, once it is built. */

@@ -1,0 +1,163 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Language } from "../../examples/golden-platform/languages.ts";
+import { examples, runBuildpack } from "../support/golden-platform.ts";
+
+/** Kinds of applications that the example's buildpacks know by what is in them, each beside one that looks alike. */
+
+type Files = Readonly<Record<string, string>>;
+let work: string;
+let counter = 0;
+
+beforeAll(() => {
+  work = mkdtempSync(join(tmpdir(), "language-kinds-"));
+});
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+const buildpacks = join(examples, "golden-platform/buildpacks");
+const load = (file: string): Promise<unknown> => import(join(buildpacks, file));
+
+function write(files: Files): string {
+  const directory = join(work, `${++counter}/workspace`);
+  mkdirSync(directory, { recursive: true });
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+  return directory;
+}
+
+function run(program: "detect" | "build", language: Language, files: Files) {
+  const directory = write(files);
+  const layers = join(directory, "../layers");
+  mkdirSync(layers);
+  const plan = join(directory, "../plan.toml");
+  const told = runBuildpack(program, { directory, layers }, join(buildpacks, language), { CNB_BUILD_PLAN_PATH: plan });
+  return { ...told, plan: existsSync(plan) ? readFileSync(plan, "utf8") : "" };
+}
+
+const manifest = (scripts: Record<string, string>, more: object = {}): string => JSON.stringify({ scripts, ...more });
+
+describe("a front end", () => {
+  const angular = (builder: string): Files => ({
+    "package.json": manifest({ start: "ng serve", build: "ng build" }),
+    "angular.json": JSON.stringify({ projects: { shop: { architect: { build: { builder } } } } }),
+  });
+
+  test.each<[string, Files, string | undefined]>([
+    ["React's", { "package.json": manifest({ start: "react-scripts start", build: "react-scripts build" }) }, "build"],
+    ["Vue's", { "package.json": manifest({ serve: "vue-cli-service serve", build: "vue-cli-service build" }) }, "dist"],
+    ["Vite's", { "package.json": manifest({ dev: "vite", build: "vite build" }) }, "dist"],
+    ["Angular's of old", angular("@angular-devkit/build-angular:browser"), "dist/shop"],
+    ["Angular's of today", angular("@angular/build:application"), "dist/shop/browser"],
+    [
+      "one with a server",
+      { "package.json": manifest({ start: "node a.js", dev: "vite", build: "vite build" }) },
+      undefined,
+    ],
+    [
+      "one with a main program",
+      { "package.json": manifest({ dev: "vite", build: "vite build" }), "server.js": "" },
+      undefined,
+    ],
+    ["one that nothing builds", { "package.json": manifest({ start: "vite" }) }, undefined],
+    [
+      "one that says what starts",
+      { "package.json": manifest({ start: "vite", build: "vite build" }), Procfile: "web: node a.js" },
+      undefined,
+    ],
+    [
+      "one whose build is shown",
+      { "package.json": manifest({ start: "vite preview", build: "vite build" }) },
+      undefined,
+    ],
+  ])("%s is served from where its build leaves it, or is none", async (_what, files, root) => {
+    const { findFrontEnd } = (await load("lib/front-end.mjs")) as { findFrontEnd(directory: string): unknown };
+    expect(findFrontEnd(write(files))).toEqual(
+      root === undefined ? undefined : { root, command: expect.any(String) as string },
+    );
+    // What serves it wants it of what builds it, and is not taken without.
+    const { status, plan } = run("detect", "static", files);
+    expect(status).toBe(root === undefined ? 100 : 0);
+    expect(plan).toBe(root === undefined ? "" : '[[requires]]\nname = "site"\n');
+  });
+
+  test("is offered by what builds it, and left alone where nobody wants one", () => {
+    const { status, plan } = run("detect", "node", { "package.json": "{}" });
+    expect(status).toBe(0);
+    expect(plan).toBe('[[provides]]\nname = "site"\n\n[[or]]\n');
+  });
+
+  test("gets no image that would start its development server", () => {
+    const files = { "package.json": manifest({ start: "react-scripts start", build: "react-scripts build" }) };
+    const { status, stderr } = run("build", "node", files);
+    expect(status).toBe(1);
+    expect(stderr).toContain("is a server for development");
+    expect(run("build", "node", { ...files, Procfile: "web: node a.js | cat" }).stderr).toContain("needs a shell");
+  });
+});
+
+describe("a Python application", () => {
+  const started = 'if __name__ == "__main__":\n    main()\n';
+
+  test.each<[string, Files, string[] | undefined]>([
+    ["the only program made to be started", { "cli.py": started, "logger.py": "" }, ["python", "cli.py"]],
+    ["the only server among them", { "a_client.py": started, "a_server.py": started }, ["python", "a_server.py"]],
+    ["none of two alike", { "a.py": started, "b.py": started }, undefined],
+    ["none of two servers", { "a_server.py": started, "b_server.py": started }, undefined],
+    [
+      "its script",
+      { "pyproject.toml": '[tool.poetry.scripts]\nrun = "a:b"\n\n[build-system]\nrequires = []\n' },
+      ["run"],
+    ],
+    ["none of two scripts", { "pyproject.toml": '[project.scripts]\nrun = "a:b"\ngo = "a:c"\n' }, undefined],
+  ])("starts by %s", async (_what, files, command) => {
+    const { findStart } = (await load("python/src/start.mjs")) as {
+      findStart(directory: string, installed: string[], programs: string): unknown;
+    };
+    const directory = write({ ...files, "bin/run": "", "bin/go": "" });
+    expect(findStart(directory, [], join(directory, "bin"))).toEqual(command);
+  });
+
+  test.each<[string, Files, string, boolean]>([
+    [".python-version's minor", { ".python-version": "# for pyenv\n3.14\n" }, "3.14", false],
+    [".python-version's own", { ".python-version": "3.11.9" }, "3.11.9", true],
+    ["Heroku's file", { "runtime.txt": "python-3.12.1" }, "3.12.1", false],
+    ["a range above", { "pyproject.toml": '[project]\nrequires-python = ">=3.12,<4"' }, ">=3.12,<4", false],
+    ["a range around", { "pyproject.toml": '[project]\nrequires-python = ">=3.9,<4"' }, ">=3.9,<4", true],
+    ["a range below", { "pyproject.toml": "[project]\nrequires-python = '>=3.8, <3.11'" }, ">=3.8, <3.11", false],
+    ["a major version", { ".python-version": "3" }, "3", true],
+  ])("names the Python it wants by %s", async (_what, files, text, isTaken) => {
+    const { findWantedVersion } = (await load("python/src/version.mjs")) as {
+      findWantedVersion(directory: string): { text: string; takes(version: string): boolean } | undefined;
+    };
+    const wanted = findWantedVersion(write(files));
+    expect(wanted?.text).toBe(text);
+    expect(wanted?.takes("3.11")).toBe(isTaken);
+  });
+
+  test("may name none", async () => {
+    const { findWantedVersion } = (await load("python/src/version.mjs")) as { findWantedVersion(at: string): unknown };
+    expect(findWantedVersion(write({ "pyproject.toml": "[project]\n" }))).toBeUndefined();
+  });
+});
+
+test("packages whose install scripts were not run are named, and others are not", async () => {
+  const { warnOfInstallScripts } = (await load("node/src/installed.mjs")) as {
+    warnOfInstallScripts(place: { say(text: string): void }, env: Files, folder: string): void;
+  };
+  const folder = write({
+    "native/package.json": '{"name":"native","version":"1.0.0","scripts":{"install":"node-gyp rebuild"}}',
+    "@a/gyp/package.json": '{"name":"@a/gyp","version":"1.0.0"}',
+    "@a/gyp/binding.gyp": "{}",
+    "plain/package.json": '{"name":"plain","version":"1.0.0","scripts":{"test":"node a.js"}}',
+  });
+  const said: string[] = [];
+  const place = { say: (text: string) => void said.push(text) };
+  warnOfInstallScripts(place, { BP_NODE_INSTALL_SCRIPTS: "true" }, folder);
+  expect(said).toEqual([]);
+  warnOfInstallScripts(place, {}, folder);
+  expect(said).toEqual([expect.stringContaining("the install scripts of @a/gyp, native. Where")]);
+});

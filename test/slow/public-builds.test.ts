@@ -1,0 +1,80 @@
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
+import { applications, findUnreached, openCheckouts, type PublicApplication } from "../support/public-applications.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
+
+const tools = useTools("lifecycle", "launcher");
+const checkouts = openCheckouts();
+let world: LanguageWorld;
+/** What came of each, for the table. */
+const rows: { application: string; outcome: string; words: string }[] = [];
+
+// biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
+beforeAll(async ({}, suite) => {
+  for (const name of ["apt-get", "dpkg-deb"]) await requireCommand(name, suite);
+  const programs = { dockerd: await requireCommand("dockerd", suite), docker: await requireCommand("docker", suite) };
+  world = await openLanguageWorld("image", { ...programs, tools: Object.values(tools) });
+});
+afterAll(async () => {
+  await world?.close();
+  checkouts.close();
+  const count = (outcome: string): number => rows.filter((row) => row.outcome === outcome).length;
+  const lines = rows.map(
+    ({ application, outcome, words }) => `${outcome.padEnd(9)} ${application.padEnd(66)} ${words}`,
+  );
+  const sum = ["answers", "refused", "not had", "failed"].map((outcome) => `${count(outcome)} ${outcome}`).join(", ");
+  console.log([...lines, `${rows.length} public applications by the example platform: ${sum}`].join("\n"));
+});
+
+/** Each by the example platform's builder image, and its container asked. */
+describe.each(applications)("$repository $folder", (application) => {
+  const name = `${application.repository} ${application.folder}`;
+
+  test("is built by the example platform, and answers", async ({ skip }) => {
+    const row = { application: name, outcome: "failed", words: "" };
+    rows.push(row);
+    const unreached = await findUnreached(application);
+    const checkout = await checkouts.checkOut(application);
+    const without = unreached ?? ("without" in checkout ? checkout.without : undefined);
+    if (without !== undefined || "without" in checkout) {
+      Object.assign(row, { outcome: "not had", words: without });
+      return skip(`can't be had from here: ${without}`);
+    }
+    const context = realpathSync(join(checkout.root, application.folder));
+    const built = await world.build(context, undefined, application.env);
+    const log = [...built.log, built.result.error?.message].join("\n");
+    row.words = built.result.error?.message.split("\n").findLast((line) => /\w/.test(line)) ?? "";
+    if (application.refused !== undefined) {
+      expect(built.verdict).not.toBe("pass");
+      expect(log).toContain(application.refused);
+      Object.assign(row, { outcome: "refused", words: application.refused });
+      return;
+    }
+    expect(built.verdict, log).toBe("pass");
+    const image = built.outputs["image"] ?? "";
+    row.words = await ask(image, application);
+    row.outcome = "answers";
+  });
+});
+
+async function ask(image: string, { run = {}, path = "/", text = "", isGrpc = false }: PublicApplication) {
+  await world.docker.docker("pull", image);
+  try {
+    if (isGrpc) return await world.docker.askForGrpc(image, { variables: run });
+    const page = await world.docker.askForPage(image, { variables: run, path });
+    expect(page).toMatchObject({ status: 200, text: expect.stringContaining(text) });
+    return `200 ${page.text.replace(/\s+/g, " ").trim().slice(0, 60)}`;
+  } finally {
+    await world.docker.docker("rmi", "--force", image);
+  }
+}
+
+test("of thirty and more whose packages can be had, nine in ten answer", () => {
+  // Where only some were chosen to run, nothing is said of all.
+  if (rows.length < applications.length) return;
+  const tried = rows.filter(({ outcome }) => outcome !== "not had").length;
+  expect(tried).toBeGreaterThanOrEqual(30);
+  expect(rows.filter(({ outcome }) => outcome === "answers").length / tried).toBeGreaterThanOrEqual(0.9);
+});

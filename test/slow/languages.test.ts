@@ -1,4 +1,9 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { gradleFiles, makeGradle } from "../support/gradle.ts";
+import { mainClass, page, springBootVersion, writeApplication } from "../support/java.ts";
 import { expectWholePath } from "../support/language-apps.ts";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
@@ -31,4 +36,31 @@ describe.each([
   test("is built without a Dockerfile, answers in a container, and goes along the path", async () => {
     await expectWholePath(world, app, words);
   });
+});
+
+/** Gradle's engine is its own; what starts it was made for these tests, where Gradle's distributions can't be had. */
+test("an application is built by its Gradle wrapper, with a plugin of Maven Central, and answers", async () => {
+  for (const name of ["mvn", "javac"]) await requireCommand(name);
+  const folder = await mkdtemp(join(tmpdir(), "goldenpath-gradle-app-"));
+  try {
+    await writeApplication(join(folder, "shop"), {
+      ...gradleFiles(await makeGradle()),
+      "settings.gradle": "rootProject.name = 'shop'\n",
+      "build.gradle": `buildscript {
+  repositories { mavenCentral() }
+  dependencies { classpath 'org.springframework.boot:spring-boot-gradle-plugin:${springBootVersion}' }
+}
+apply plugin: 'java'
+apply plugin: 'org.springframework.boot'
+`,
+      "src/main/java/example/Main.java": mainClass(),
+    });
+    const built = await world.build(join(folder, "shop"), undefined);
+    expect(built.verdict, built.log.join("\n")).toBe("pass");
+    const image = built.outputs["image"] ?? "";
+    await world.docker.docker("pull", image);
+    expect(await world.docker.askForPage(image)).toMatchObject({ status: 200, text: page });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -56,7 +56,7 @@ describe("who judges an image has no code that could make one", () => {
  * signature, or says which policy is in force.
  */
 const signs =
-  /^packages\/core\/src\/(?:signing\/(?:schemes\/(?:openers|[a-z-]+(?:\/[a-z0-9-]+)+)|keys|cosign-key|attach)|policy\/write-pointer)\.ts$/;
+  /^packages\/core\/src\/(?:signing\/(?:schemes\/(?:openers|[a-z-]+(?:\/[a-z0-9-]+)+)|keys|cosign-key|attach|attach-legacy)|policy\/write-pointer)\.ts$/;
 const listSigning = (entry: string): string[] => listLoaded(entry).filter((file) => signs.test(file));
 
 describe("who signs nothing has no code that could", () => {

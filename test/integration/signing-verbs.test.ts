@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatStageResult } from "@goldenpath/core/result";
+import { attestationTag, nameCosignTag, signatureTag } from "@goldenpath/core/signing/cosign-tags";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { makeKey } from "@goldenpath/testing/signers";
@@ -41,6 +42,14 @@ describe("sign ends in an error, and attaches nothing", () => {
       "with a key that is not there",
       "key-unreadable",
       async (image) => ({ key: "none.pem", results: await writeResult(resultOf("scan", image, "pass")) }),
+    ],
+    [
+      "in cosign's older form, as a workflow",
+      "input-invalid",
+      async (image) => ({
+        ...{ signer: "keyless", legacy: "true" },
+        results: await writeResult(resultOf("scan", image, "pass")),
+      }),
     ],
     ["for a result that is not there", "result-missing", async () => ({ results: "none.json" })],
     [
@@ -99,6 +108,24 @@ describe("sign ends in an error, and attaches nothing", () => {
     const { outcome } = await sign(image, given);
     expect(outcome.result).toMatchObject({ verdict: "error", stage: "sign", error: { code } });
     expect(await server.snapshot()).toEqual(before);
+  });
+
+  test("but with legacy: true, cosign's older form is there besides, and without it is not", async () => {
+    const image = await newImage();
+    const repository = { registry: server.host, name: image.name };
+    const results = await writeResult(resultOf("scan", image, "pass"));
+    const countTagged = async () => {
+      const tags = [attestationTag, signatureTag].map((kind) => nameCosignTag(image.digest, kind));
+      const found = await Promise.all(tags.map((tag) => client.fetchManifest({ ...repository, tag })));
+      return found.map((each) => (each.kind === "image" ? each.manifest.layers.length : 0));
+    };
+    await sign(image, { results, key: "scan.pem" });
+    await expect(countTagged()).rejects.toMatchObject({ code: "image-not-found" });
+    const { outcome } = await sign(image, { results, key: "scan.pem", legacy: "true" });
+    expect(outcome.result.verdict).toBe("pass");
+    // A finding and a verdict; and one signature.
+    expect(await countTagged()).toEqual([2, 1]);
+    expect((await collect(image)).statements).toHaveLength(2);
   });
 
   test("for an image that is not there, and for a registry that is down", async () => {

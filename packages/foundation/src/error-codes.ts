@@ -99,6 +99,7 @@ export const errorCodes = {
   "kms-failed": "The module or service that keeps a private key can't be used, or signs with another key.",
   "kms-key-not-found": "The token or the key that a URI names is not there.",
   "kms-uri-invalid": "The URI of a key that a module or service keeps is malformed, or not exact.",
+  "legacy-tag-taken": "Under the tag that cosign's older form has for an image lies something else.",
   "layer-contradicts": "A layer's content is not what the image's config says.",
   "layer-foreign": "A layer is kept elsewhere than in the registry, so that nobody can judge it.",
   "layer-unreadable": "A layer can't be read as builders write layers.",

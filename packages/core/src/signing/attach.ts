@@ -105,7 +105,14 @@ export async function attachStatement(
     subject: child.digest,
     referrer: await attachTo(child),
   }));
-  return { bundle, referrer: await attachTo(target.image), childReferrers, existed: existing !== undefined };
+  const referrer = await attachTo(target.image);
+  // After the bundles, which are what counts.
+  const { predicateType } = statement;
+  if (signer.attachLegacy !== undefined) {
+    for (const { digest } of [...children, target.image])
+      await signer.attachLegacy(client, target.repository, digest, { bundle: bytes, predicateType });
+  }
+  return { bundle, referrer, childReferrers, existed: existing !== undefined };
 }
 
 interface Existing {

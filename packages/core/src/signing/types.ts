@@ -1,5 +1,7 @@
+import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { SignerMaterial } from "./material.ts";
 import type { FoundReferrer, ReadBlob, SignedPayload } from "./schemes/scheme.ts";
 import type { WorkflowIdentity } from "./workflow-identity.ts";
@@ -81,6 +83,16 @@ export interface Signer {
    * that would differ.
    */
   seal(statement: Statement, existing?: ExistingEvidence): Promise<SealedStatement>;
+  /**
+   * Attaches what it has signed in cosign's older form as well: to one image or child, from the bundle's bytes. Only
+   * where that was asked for.
+   */
+  attachLegacy?(
+    client: RegistryClient,
+    repository: Repository,
+    subject: Digest,
+    signed: { bundle: Uint8Array; predicateType: string },
+  ): Promise<void>;
 }
 
 export interface ExistingEvidence extends SignedPayload {

@@ -1,9 +1,10 @@
+import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { SchemeOpener, SigningInputs } from "../signing/schemes/opener.ts";
 import { openers } from "../signing/schemes/openers.ts";
 import type { Signer } from "../signing/types.ts";
-import { choice, secretText } from "./verb.ts";
+import { choice, flag, secretText } from "./verb.ts";
 
 export type SchemeName = keyof typeof openers;
 const kinds = Object.keys(openers) as [SchemeName, ...SchemeName[]];
@@ -13,6 +14,7 @@ export const signerInputs = {
   signer: choice(kinds, "key"),
   key: secretText(),
   "key-passphrase": secretText(),
+  legacy: flag(false),
 };
 
 export interface SignerInputs extends SigningInputs {
@@ -27,12 +29,22 @@ export function listMissingInputs(given: SignerInputs): (keyof SigningInputs)[] 
   return (opener?.needs ?? []).filter((name) => given[name] === undefined);
 }
 
-/** @throws UserError as the scheme's opener */
-export function openSigner(
+/** @throws UserError `input-invalid`, and as the scheme's opener */
+export async function openSigner(
   given: SignerInputs & { signer: SchemeName },
   context: Context,
   { policy }: Pick<LoadedPolicy, "policy">,
 ): Promise<Signer> {
   const opener: SchemeOpener = openers[given.signer];
-  return opener.open({ key: given.key, "key-passphrase": given["key-passphrase"] }, context, policy);
+  const { key, "key-passphrase": passphrase, legacy } = given;
+  if (legacy === true && opener.hasLegacy !== true) {
+    throw new UserError(
+      `input 'legacy' is 'true', and cosign's older form has no place for what ${given.signer} signs`,
+      {
+        code: "input-invalid",
+        wayOut: "Sign with a key or a KMS where admission reads no bundles, or leave `legacy` out.",
+      },
+    );
+  }
+  return opener.open({ key, "key-passphrase": passphrase, legacy }, context, policy);
 }

@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject, sign as signBytes } from "node:crypto";
 import { bundleToJSON, toDSSEBundle } from "@sigstore/bundle";
 import { dsse } from "@sigstore/core";
+import { attachLegacy } from "../../attach-legacy.ts";
 import type { KeyMaterial } from "../../material.ts";
 import { intotoPayloadType } from "../../predicates.ts";
 import { sealBundle } from "../../seal-bundle.ts";
@@ -41,6 +42,14 @@ export function createBundleSigner(kind: string, publicKey: KeyObject, sign: Key
           : await existing.read(existing.bundle);
       return sealBundle(statement, bytes);
     },
+  };
+}
+
+/** The same, which attaches in cosign's older form besides. */
+export function withLegacy(signer: KeySigner): KeySigner {
+  return {
+    ...signer,
+    attachLegacy: (client, repository, subject, signed) => attachLegacy(client, repository, subject, signed, signer),
   };
 }
 

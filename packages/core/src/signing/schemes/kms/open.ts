@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, verify } from "node:crypto";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { assertSupportedKey } from "../../public-keys.ts";
-import { createBundleSigner } from "../key/sign.ts";
+import { createBundleSigner, withLegacy } from "../key/sign.ts";
 import { kms } from "../kms.ts";
 import type { SchemeOpener } from "../opener.ts";
 import type { KmsKey, KmsProvider } from "./provider.ts";
@@ -10,13 +10,15 @@ import { providers } from "./providers.ts";
 /** Signs with a key that is kept by a provider: input `key` is the key's URI, and `key-passphrase` its PIN. */
 export const kmsOpener = {
   needs: ["key"],
+  hasLegacy: true,
   async open(inputs, context) {
     const uri = (inputs.key ?? "").trim();
     const pin = inputs["key-passphrase"];
     if (pin !== undefined && pin !== "") context.ports.mask(pin);
     const key = await findProvider(uri).open(uri, { pin: pin === "" ? undefined : pin }, context);
     assertSupportedKey(key.publicKey, "the key of input 'key'");
-    return createBundleSigner(kms.kind, key.publicKey, (data) => signAndCheck(key, key.publicKey, data));
+    const signer = createBundleSigner(kms.kind, key.publicKey, (data) => signAndCheck(key, key.publicKey, data));
+    return inputs.legacy === true ? withLegacy(signer) : signer;
   },
 } as const satisfies SchemeOpener;
 

@@ -1,0 +1,115 @@
+import { type KeyObject, verify as verifySignature } from "node:crypto";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { dsse } from "@sigstore/core";
+import { z } from "zod";
+import { attestationTag, judgeTagManifest, nameCosignTag, signatureAnnotation } from "../cosign-tags.ts";
+import { intotoPayloadType, predicateAnnotation } from "../predicates.ts";
+import { signerTimes } from "../signer-times.ts";
+import { parseStrictJson } from "../strict-json.ts";
+import { key } from "./key.ts";
+import {
+  type EvidenceVerifier,
+  type FoundReferrer,
+  maxBundleBytes,
+  type ReadBlob,
+  type SignedPayload,
+  type SigningScheme,
+  type TrustedSigner,
+} from "./scheme.ts";
+
+const signerSchema = z.strictObject({
+  kind: z
+    .literal("legacy")
+    .describe("How this signer signs: with a private key, as cosign did before bundles, under the tag sha256-….att."),
+  publicKey: key.signerSchema.shape.publicKey,
+  ...signerTimes,
+});
+
+/**
+ * Attestations as cosign wrote them before version 3, and does on request: DSSE envelopes under a tag. They are only
+ * read; what is signed here is a bundle, with these beside it on request.
+ */
+export const legacy = {
+  kind: "legacy",
+  signerSchema,
+  evidence: "an attestation of cosign under a tag",
+  levels: 1,
+  recognises: (manifest) => judgeTagManifest(manifest, attestationTag) === undefined,
+  tags: (subject) => [nameCosignTag(subject, attestationTag)],
+  identify: key.identify,
+  materialOf: key.materialOf,
+  trust,
+} as const satisfies SigningScheme<z.infer<typeof signerSchema>>;
+
+const base64 = z.base64().transform((text) => Buffer.from(text, "base64"));
+/** Of an envelope nothing else is signed, so that nothing else may be in it. */
+const envelopeSchema = z.strictObject({
+  payloadType: z.literal(intotoPayloadType),
+  payload: base64,
+  // Of several of which one holds, nobody could say whose word it is.
+  signatures: z.tuple([z.strictObject({ keyid: z.string().optional(), sig: base64 })]),
+});
+const configSchema = z.strictObject({
+  architecture: z.literal(""),
+  os: z.literal(""),
+  created: z.string().optional(),
+  author: z.literal("").optional(),
+  history: z.array(z.strictObject({ created: z.string().optional() })).optional(),
+  rootfs: z.strictObject({ type: z.literal("layers"), diff_ids: z.array(z.string()).nullable() }),
+  config: z.strictObject({}),
+});
+
+/** What cosign writes on a layer: hints, and proofs of logs, which are not asked for with keys. */
+const layerAnnotations: ReadonlySet<string> = new Set([
+  signatureAnnotation,
+  "predicateType",
+  predicateAnnotation,
+  "dev.sigstore.cosign/bundle",
+  "dev.sigstore.cosign/rfc3161timestamp",
+]);
+
+/** Of all envelopes of one image together. Bytes. */
+const maxEnvelopes = 4 * maxBundleBytes;
+
+function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
+  const keys = signers.flatMap(({ name, material }) => (material.kind === "key" ? [{ name, key: material.key }] : []));
+  return { verify: (found, read) => verifyTagged(found, read, keys) };
+}
+
+async function verifyTagged(
+  { manifest }: FoundReferrer,
+  read: ReadBlob,
+  keys: readonly { name: string; key: KeyObject }[],
+): Promise<readonly SignedPayload[] | { reason: string }> {
+  const problem = judgeTagManifest(manifest, attestationTag) ?? judgeLayers(manifest.layers);
+  if (problem !== undefined) return { reason: problem };
+  const config = parseStrictJson(await read(manifest.config));
+  // No image that says how it is to be run: it lies where images are pulled from.
+  if (
+    "problem" in config ||
+    !configSchema.safeParse(config.value).success ||
+    Object.keys(manifest.annotations ?? {}).length > 0
+  )
+    return { reason: "its config is not that of cosign's attestations" };
+  const found: SignedPayload[] = [];
+  for (const { mediaType, digest, size } of manifest.layers) {
+    const bundle: Descriptor = { mediaType, digest, size };
+    const json = parseStrictJson(await read(bundle));
+    const envelope = "problem" in json ? undefined : envelopeSchema.safeParse(json.value).data;
+    if (envelope === undefined)
+      return { reason: `its layer ${digest} is not an envelope of a statement with one signature` };
+    const { payload, payloadType, signatures } = envelope;
+    const data = dsse.preAuthEncoding(payloadType, payload);
+    const holds = ({ key: publicKey }: { key: KeyObject }): boolean =>
+      verifySignature("sha256", data, { key: publicKey, dsaEncoding: "der" }, signatures[0].sig);
+    found.push({ payload, signers: keys.filter(holds).map(({ name }) => name), bundle });
+  }
+  return found;
+}
+
+function judgeLayers(layers: readonly Descriptor[]): string | undefined {
+  const names = layers.flatMap(({ annotations }) => Object.keys(annotations ?? {}));
+  if (names.some((name) => !layerAnnotations.has(name))) return "it has annotations that are not an attestation's";
+  const bytes = layers.reduce((sum, { size }) => sum + size, 0);
+  return bytes > maxEnvelopes ? `its envelopes have ${bytes} bytes, and ${maxEnvelopes} are read at most` : undefined;
+}

@@ -47,6 +47,10 @@ export interface PathPolicyParts {
   /** Lines of `build.builders`, with their indentation. */
   builders: string;
   environments?: string;
+  /** Signers besides those of the stages: name → public key. */
+  signers?: Readonly<Record<string, string>>;
+  /** Lines of `build.sources`, with their indentation, instead of all of acme's. */
+  sources?: string;
 }
 
 /** A registry, keys, a golden base, and every verb of the path on them: for the strategies' end-to-end tests. */
@@ -62,12 +66,12 @@ export interface PathWorld {
   run(verb: unknown, policy: { file: string }, inputs: Record<string, string>, signal?: AbortSignal): Promise<PathRun>;
   build(policy: { file: string }, inputs: Record<string, string>, signal?: AbortSignal): Promise<PathRun>;
   attest(policy: { file: string }, image: string, inputs?: Record<string, string>): Promise<PathRun>;
-  /** Judges by the stages after the build, promotes, and expects each to pass. */
-  takeTheRest(policy: PathPolicy, image: string, strategy?: string): Promise<void>;
+  /** Judges by the stages after the build, promotes to `vetted/NAME` (default: shop), and expects each to pass. */
+  takeTheRest(policy: PathPolicy, image: string, strategy?: string, name?: string): Promise<void>;
   /** What the gate says of the image. */
   verify(policy: { file: string }, image: string): Promise<PathRun>;
-  /** The `buildDefinition` of the image's one provenance. */
-  provenanceOf(policy: PathPolicy, image: string): Promise<Record<string, unknown>>;
+  /** The `buildDefinition` of the image's one provenance; of the one by a signer, where others have stated some. */
+  provenanceOf(policy: PathPolicy, image: string, signer?: string): Promise<Record<string, unknown>>;
   close(): Promise<void>;
 }
 
@@ -135,8 +139,8 @@ export async function openPathWorld({ tools, layers, config = {}, env = {} }: Pa
 
   const world: PathWorld = {
     ...{ server, client, keys, root, run, base: `${server.host}/bases/golden@${digest}` },
-    async writePolicy({ strategies, builders, environments = "host" }) {
-      const text = renderPolicy(world, { strategies, builders, environments });
+    async writePolicy({ environments = "host", signers = {}, sources = anyOfAcme, ...parts }) {
+      const text = renderPolicy(world, { ...parts, environments, signers, sources });
       const file = join(root, `policy-${++counter}.yaml`);
       await writeFile(file, text);
       return { file, text, digest: digestOf(text) };
@@ -145,13 +149,16 @@ export async function openPathWorld({ tools, layers, config = {}, env = {} }: Pa
       run(buildVerb, policy, { tags: `${server.host}/quarantine/shop-${++counter}:1`, ...inputs }, signal),
     attest: (policy, image, inputs = {}) => run(attestVerb, policy, { image, key: keys.build.file, ...inputs }),
     verify: (policy, image) => run(verifyVerb, policy, { image, environment: "production" }),
-    takeTheRest: (policy, image, strategy) => takeTheRest(world, policy, image, strategy),
-    async provenanceOf(policy, image) {
+    takeTheRest: (policy, image, strategy, name) => takeTheRest(world, policy, image, strategy, name),
+    async provenanceOf(policy, image, signer) {
       const { registry, name, digest: of } = parseReference(image);
       if (of === undefined) throw new TypeError("an image by its digest");
       const { signers } = parsePolicy(Buffer.from(policy.text), "policy.yaml");
       const { statements } = await collectEvidence(client, { registry, name }, of, signers, { now: new Date() });
-      const found = statements.filter(({ statement }) => statement.predicateType === predicateTypes.provenance);
+      const found = statements.filter(
+        ({ statement, signers: by }) =>
+          statement.predicateType === predicateTypes.provenance && (signer === undefined || by.includes(signer)),
+      );
       expect(found).toHaveLength(1);
       return found[0]?.statement.predicate["buildDefinition"] as Record<string, unknown>;
     },
@@ -164,8 +171,10 @@ export async function openPathWorld({ tools, layers, config = {}, env = {} }: Pa
   return world;
 }
 
+const anyOfAcme = "    - https://github.com/acme/*\n";
+
 function renderPolicy({ keys, base, server }: PathWorld, parts: Required<PathPolicyParts>): string {
-  const signers = Object.fromEntries(
+  const stageSigners = Object.fromEntries(
     (["build", "base", "scan", "promote"] as const).map((name) => [name, keys[name].publicKey]),
   );
   const [image = "", digest = ""] = base.split("@");
@@ -173,13 +182,13 @@ function renderPolicy({ keys, base, server }: PathWorld, parts: Required<PathPol
 name: acme
 serial: 7
 signers:
-${renderSigners(signers)}bases:
+${renderSigners({ ...stageSigners, ...parts.signers })}bases:
   - { name: golden, image: ${image}, digests: ["${digest}"] }
 build:
   strategies: [${parts.strategies}]
   environments: [${parts.environments}]
-  sources: ["https://github.com/acme/*"]
-  builders:
+  sources:
+${parts.sources}  builders:
 ${parts.builders}scan: { failOn: high, databaseMaxAge: unlimited }
 environments:
   production:
@@ -198,6 +207,7 @@ async function takeTheRest(
   policy: PathPolicy,
   image: string,
   strategy: string | undefined,
+  name = "shop",
 ): Promise<void> {
   const { run, keys, client, server, verify, attest } = world;
   expect(tell(await attest(policy, image, strategy === undefined ? {} : { strategy }))).toEqual(passed);
@@ -214,7 +224,7 @@ async function takeTheRest(
   const loaded = { ...policy, uri: policy.file, policy: parsePolicy(Buffer.from(policy.text), policy.file) };
   await putInForce(client, `${server.host}/vetted`, loaded as Parameters<typeof putInForce>[2], { keys });
   const promotion = await run(promoteVerb, policy, {
-    ...{ image, to: `${server.host}/vetted/shop`, tags: "1.0.0", environment: "production" },
+    ...{ image, to: `${server.host}/vetted/${name}`, tags: "1.0.0", environment: "production" },
     ...{ key: keys.promote.file, "policy-signer": keys.platform.publicKeyFile },
   });
   expect(tell(promotion)).toEqual(passed);

@@ -15,6 +15,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    put it in force for what is promoted there
   goldenpath policy schema                         its JSON Schema
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
+  goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
+  goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
   goldenpath tools publish oci://HOST/NAME         put them into a registry, for runners to get them from
@@ -75,6 +77,31 @@ const commandHelp = {
       Where. A folder of an export before gives way to the new one.
   --policy-signer FILE
       The public key that the policy in force is signed with, for a POLICY of in-force://.
+`,
+  import: `goldenpath import: images that the path has not built.
+
+  goldenpath import IMAGE --policy POLICY --to HOST/NAME:TAG --reason TEXT --owner TEXT --until DAY --key KEY
+      Copies a vendor's image into quarantine byte for byte, and signs there what it is, why, for whom and until when. IMAGE is resolved once, and is
+      judged, scanned and promoted as every other from there on. After its last day nothing promotes it any more.
+  --policy POLICY
+      The policy: its build.sources have oci://HOST/NAME of the image, and a builder of kind image has the signer under import.
+  --policy-signer KEY
+      The public key of the platform's signer, where POLICY is whichever is in force.
+  --to HOST/NAME:TAG
+      Where, in quarantine; may be given several times, all in one repository.
+  --reason TEXT, --owner TEXT, --until YYYY-MM-DD
+      Why it is let in, who answers for it, and the last day (UTC) on which it counts.
+  --key KEY
+      The private key of who imports: a file, env://NAME, or PEM. Not that of a stage.
+  --key-passphrase TEXT
+      Its passphrase, where it has one; else COSIGN_PASSWORD.
+
+  goldenpath import --propose HOST/NAME… --policy POLICY
+      Looks where what was imported into these repositories was taken from, and says what is newer: a tag that moved, a higher version of the same
+      kind, an import that ends within 14 days. Nothing is imported.
+
+  --json
+      Print JSON.
 `,
   keys: `goldenpath keys: keys to sign with.
 

@@ -69,6 +69,8 @@ async function runPlainCommand(command: PlainCommand, args: readonly string[], o
       return (await import("./commands/keys.ts")).runKeysCommand(args, output);
     case "evidence":
       return (await import("./commands/evidence.ts")).runEvidenceCommand(args, output);
+    case "import":
+      return (await import("./commands/import.ts")).runImportCommand(args, output);
     case "policy":
       return (await import("./commands/policy.ts")).runPolicyCommand(args, output);
   }

@@ -13,6 +13,8 @@ export const rules = {
     "a step that judges, signs or promotes (enforce-golden-base, scan, attest, sign, verify, promote) in a runner's job that has built: what a build ran could have changed that machine",
   "build.command-files":
     "a build during which somebody wrote to the files that a step tells the runner by (`GITHUB_OUTPUT`, `GITHUB_ENV`, …)",
+  "build.image":
+    "an image of elsewhere without a provenance that a builder of the policy takes, or an import that counts, or of a source that is not in `build.sources`",
   "build.images":
     "a Dockerfile that uses an image which is neither an approved base nor in the `images` of its builder",
   "build.downloads":
@@ -55,6 +57,7 @@ export const rules = {
   "gate.environment": "an image that was promoted, but not into the environment that the requirement names",
   "gate.builder":
     "a build of another type than this gate knows, by a strategy that is not in `build.strategies`, or by no builder of the policy",
+  "gate.import": "an image that was imported until a day which is over",
   "gate.source":
     "a build from a repository that is not in `build.sources`, of a ref, by a builder or caller, or in an event that its entry there does not take, or from no commit",
   "gate.destination":

@@ -1,6 +1,6 @@
 import type { SourcePlace } from "@goldenpath/foundation/errors";
 import { buildpacks } from "./strategies/buildpacks.ts";
-import type { StrategyName } from "./strategies/find.ts";
+import { buildsHere, type StrategyName } from "./strategies/find.ts";
 import { strategies } from "./strategies/strategies.ts";
 import { type BuildStrategy, type Evidence, evidenceOrder } from "./strategies/strategy.ts";
 import { detectEcosystems } from "./survey/ecosystems.ts";
@@ -103,7 +103,7 @@ export function chooseStrategy(
   const byFiles = possible.toSorted((one, other) => rankOf(one) - rankOf(other));
   const [first] = named === undefined ? [...byPolicy, ...byFiles] : possible.filter((each) => each.strategy === named);
   if (named === undefined && first === undefined && candidates.length > 0) return onlyOthers(candidates);
-  const strategy = named ?? allowed.find((name) => name === first?.strategy) ?? allowed[0];
+  const strategy = named ?? allowed.find((name) => name === first?.strategy) ?? allowed.find(buildsHere) ?? allowed[0];
   if (strategy === undefined) return { kind: "not-allowed", strategies: [], places: [] };
   const found =
     first === undefined ? "no file of the application speaks for a strategy" : `there is ${first.reasons.join(", ")}`;

@@ -6,7 +6,7 @@ import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
 import { detectApplication, planStrategy, renderRemarks, type StrategyRequest } from "./plan-strategy.ts";
 import { planTarget } from "./plan-target.ts";
-import { findStrategy, type StrategyPlan } from "./strategies/find.ts";
+import { type BuildingStrategyName, buildsHere, findStrategy, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
 
 export interface BuildRequest {
@@ -21,7 +21,7 @@ export interface BuildRequest {
 
 /** What every build needs, by whatever strategy. */
 export interface PlanFrame {
-  strategy: StrategyChoice;
+  strategy: StrategyChoice & { strategy: BuildingStrategyName };
   builder: PolicyBuilder;
   /** Where the image goes. */
   repository: Repository;
@@ -48,13 +48,15 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   const detection = detectApplication(request.application);
   const { choice, builder, missing } = planStrategy(policy, request.application, detection);
   if (builder === undefined) throw new TypeError("a policy has builders");
-  const strategy = findStrategy(choice.strategy);
+  const { strategy: taken } = choice;
+  if (!buildsHere(taken)) throw needsImage(taken);
+  const strategy = findStrategy(taken);
   requireTaken(strategy, request.options, request.variables);
   if (strategy.hasDaemon === true) requireUnisolated(policy, strategy.name);
   requireEnvironment(policy, strategy.isContained?.(builder) === true);
   requireCurrent(builder, request.now);
   return {
-    strategy: choice,
+    strategy: { ...choice, strategy: taken },
     builder: builder as PolicyBuilder,
     mayBeUnisolated: policy.build.environments.includes("host-unisolated"),
     repository,
@@ -64,6 +66,13 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     remarks: [...remarks, ...renderRemarks(detection.survey, request.application.context), ...missing],
     ...strategy.plan(builder, policy.bases),
   };
+}
+
+function needsImage(strategy: string): UserError {
+  return new UserError(`strategy '${strategy}' builds nothing, and input 'image' does not say which image it takes`, {
+    code: "input-invalid",
+    wayOut: "Give the image by its digest, HOST/NAME@sha256:DIGEST, or build by another strategy.",
+  });
 }
 
 /**

@@ -1,11 +1,12 @@
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { isOfElsewhere } from "../build/strategies/find.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
+import { findDifferences } from "../signing/run-differences.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import type { GateFacts, Problem } from "./facts.ts";
-import { findDifferences } from "./match-run.ts";
 import { matchesSource, matchesWorkflow } from "./match-source.ts";
 
 /** Which builds may become which images: one entry of `build.sources`, in its long form. */
@@ -196,7 +197,8 @@ export function readBuilds(
     .flatMap(({ statement, identity }) => {
       const provenance = readProvenance(statement);
       // What a certificate contradicts is nobody's word.
-      return "problem" in provenance || (identity !== undefined && findDifferences(provenance, identity).length > 0)
+      return "problem" in provenance ||
+        (identity !== undefined && findDifferences(provenance, identity, isOfElsewhere(provenance)).length > 0)
         ? []
         : [provenance];
     });

@@ -1,12 +1,13 @@
 import { formatRepository, isWithin } from "@goldenpath/registry-client/oci/reference";
 import type { Violation } from "../result.ts";
-import { namesSubject } from "../signing/statement.ts";
-import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
 import { stageEvidence } from "../stages.ts";
 import { judgePromotedSource } from "./binding.ts";
 import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
 import { decideBuildStage } from "./judge-build.ts";
+import { judgePromotedOrigin } from "./judge-origin.ts";
 import { decideVerdictStage } from "./judge-verdict.ts";
+import { evidenceAbout } from "./signed-view.ts";
 
 /** Whoever judges a stage, what is left is held to that here. */
 const judges = { gate: decideBuildStage, itself: decideVerdictStage };
@@ -16,7 +17,7 @@ const judges = { gate: decideBuildStage, itself: decideVerdictStage };
  * signers whose word counts for that stage, about that digest, under this policy, and fresh. Whatever is not there, or
  * not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`, `gate.stale`, `gate.future`,
  * `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
- * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`.
+ * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`, `gate.import`.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();
@@ -24,6 +25,7 @@ export function decideGate(facts: GateFacts): GateDecision {
   const violations: Violation[] = [
     ...judgeOrigin(facts),
     ...judgePromotedSource(facts, evidenceAbout(facts, facts.image.digest)),
+    ...judgePromotedOrigin(facts, evidenceAbout(facts, facts.image.digest)),
   ];
   if (facts.image.children.length === 0) {
     violations.push({
@@ -56,18 +58,6 @@ export function decideGate(facts: GateFacts): GateDecision {
     }
   }
   return { verdict: violations.length === 0 ? "pass" : "fail", accepted: [...accepted.values()], missing, violations };
-}
-
-/**
- * What was collected for a digest and is about it: a statement that lies with another digest counts for nothing,
- * whoever put it there.
- */
-function evidenceAbout(facts: GateFacts, digest: GateFacts["image"]["digest"]): CollectedEvidence {
-  const collected = facts.evidence.get(digest) ?? { statements: [], rejected: [] };
-  const statements = collected.statements.filter(
-    (signed) => signed.subject === digest && namesSubject(signed.statement, digest),
-  );
-  return { statements, rejected: collected.rejected };
 }
 
 function judgeOrigin(facts: GateFacts): Violation[] {

@@ -1,4 +1,5 @@
-import { findByBuildType, ownPolicy } from "../build/strategies/find.ts";
+import type { Rule } from "@goldenpath/foundation/rules";
+import { findByBuildType, isOfElsewhere, ownPolicy } from "../build/strategies/find.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -6,6 +7,7 @@ import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { judgeRun } from "./match-run.ts";
 import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTimes, malformed, wayToRunAgain } from "./problems.ts";
+import { viewSigned } from "./signed-view.ts";
 
 /**
  * The build leaves no verdict: its newest provenance by an allowed signer is judged here, by the policy of now. An SBOM
@@ -61,7 +63,7 @@ function judgeProvenance(
   if (provenance.sourceCommit === undefined) {
     problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
   }
-  if (!(build.environments as readonly string[]).includes(provenance.buildEnvironment)) {
+  if (!isFitEnvironment(provenance, build.environments)) {
     problems.push({
       rule: "gate.build-environment",
       problem: `the image was built in '${provenance.buildEnvironment}', and the policy accepts ${build.environments.join(", ")}`,
@@ -70,17 +72,22 @@ function judgeProvenance(
   }
   return [
     ...problems,
-    ...judgeRun(provenance, identity, again),
+    ...judgeRun(provenance, identity, again, isOfElsewhere(provenance)),
     ...judgePolicy(scope, "the provenance", { ...provenance, time: signedAt ?? provenance.finishedOn }),
     ...judgeTimes(scope, "the provenance", provenance.finishedOn, signedAt),
   ];
+}
+
+/** What was built elsewhere was built in none of the policy's environments, and says so; nothing else may. */
+function isFitEnvironment({ buildType, buildEnvironment }: Provenance, allowed: readonly string[]): boolean {
+  return isOfElsewhere({ buildType }) ? buildEnvironment === "elsewhere" : allowed.includes(buildEnvironment);
 }
 
 /** How it was built: by a strategy that the policy allows, and as that strategy wants it to be. */
 function judgeStrategy(scope: StageScope, provenance: Provenance): Problem[] {
   const { policy } = scope.facts.policy;
   const again = wayToRunAgain(scope);
-  const refuse = (problem: string, wayOut: string): Problem => ({ rule: "gate.builder", problem, wayOut });
+  const refuse = (problem: string, wayOut: string, rule: Rule = "gate.builder"): Problem => ({ rule, problem, wayOut });
   const strategy = findByBuildType(provenance.buildType);
   if (strategy === undefined)
     return [refuse(`the build is of type ${provenance.buildType}, which this gate does not know`, again)];
@@ -91,8 +98,8 @@ function judgeStrategy(scope: StageScope, provenance: Provenance): Problem[] {
       refuse(`the image was built by strategy '${strategy.name}', and the policy allows ${allowed.join(", ")}`, wayOut),
     ];
   }
-  const objections = strategy.judge(provenance, ownPolicy(policy, strategy));
-  return objections.map(({ problem, wayOut }) => refuse(problem, `${wayOut} ${again}`));
+  const objections = strategy.judge(provenance, ownPolicy(policy, strategy), viewSigned(scope.facts));
+  return objections.map(({ problem, wayOut, rule }) => refuse(problem, `${wayOut} ${again}`, rule));
 }
 
 function decideSbom(scope: StageScope, provenance: StageDecision): StageDecision {

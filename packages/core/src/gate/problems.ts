@@ -1,6 +1,6 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { isDayOver } from "../policy/exceptions.ts";
+import { isDayOver } from "../policy/day.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";

@@ -1,4 +1,5 @@
 import { kindOf } from "../build/strategies/find.ts";
+import { type ImageBuilder, image } from "../build/strategies/image.ts";
 import type { Builder } from "../build/strategies/strategy.ts";
 import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
@@ -24,7 +25,8 @@ function unknown(path: PropertyKey[], value: string, what: string, known: readon
   return { path, message: `'${value}' is no ${what} of this policy (there is: ${known.join(", ") || "none"})` };
 }
 
-function checkBuilders({ bases, build }: Policy): Inconsistency[] {
+function checkBuilders(policy: Policy): Inconsistency[] {
+  const { bases, build } = policy;
   const found: Inconsistency[] = [];
   const names = [...new Set(bases.map(({ name }) => name))];
   if (names.length !== bases.length) found.push({ path: ["bases"], message: "two bases have the same name" });
@@ -43,6 +45,7 @@ function checkBuilders({ bases, build }: Policy): Inconsistency[] {
     }
     const path = ["build", "builders", index];
     const { runImage, bases: choosable = [] } = builder;
+    found.push(...checkOrigins(builder, policy, path));
     if (runImage !== undefined && !names.includes(runImage))
       found.push(unknown([...path, "runImage"], runImage, "base", names));
     choosable.forEach((base, position) => {
@@ -50,6 +53,26 @@ function checkBuilders({ bases, build }: Policy): Inconsistency[] {
     });
   });
   return found;
+}
+
+/** Whoever says where images come from, and speaks for a stage as well, would attest his own word. */
+function checkOrigins(builder: Builder, { signers, environments }: Policy, path: PropertyKey[]): Inconsistency[] {
+  if (!isImageBuilder(builder)) return [];
+  const stages = Object.values(environments);
+  return (["provenance", "import"] as const).flatMap((kind) =>
+    (builder[kind]?.signers ?? []).flatMap((signer, position) => {
+      const at = [...path, kind, "signers", position];
+      if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
+      const speaks = stages.some(
+        ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+      );
+      return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
+    }),
+  );
+}
+
+function isImageBuilder(builder: Builder): builder is ImageBuilder {
+  return kindOf(builder) === image.name;
 }
 
 function checkEnvironment(policy: Policy, name: string): Inconsistency[] {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Violation } from "../result.ts";
-import { type ExceptionQuery, exceptViolation, findException, isDayOver } from "./exceptions.ts";
+import { isDayOver } from "./day.ts";
+import { type ExceptionQuery, exceptViolation, findException } from "./exceptions.ts";
 import type { Exception } from "./schema.ts";
 
 const now = new Date("2026-05-10T12:00:00Z");

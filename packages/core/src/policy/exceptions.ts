@@ -1,6 +1,7 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { Violation } from "../result.ts";
+import { isDayOver } from "./day.ts";
 import type { Exception } from "./schema.ts";
 
 /** What a rule found wrong, as far as an exception can be granted for it. */
@@ -50,15 +51,6 @@ export function exceptViolation(violation: Violation, match: ExceptionMatch): Vi
     };
   }
   return violation;
-}
-
-/**
- * True once the UTC day `YYYY-MM-DD`, which counts to its end, has passed. What is not a day is over: it can't keep
- * anything open.
- */
-export function isDayOver(day: string, now: Date): boolean {
-  const start = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
-  return !(now.getTime() < start + 86_400_000);
 }
 
 /** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */

@@ -1,3 +1,4 @@
+import { imageSourcePrefix } from "../origin/read-import.ts";
 import { rowOfStage, stages } from "../stages.ts";
 import type { LoadedPolicy, Policy } from "./schema.ts";
 
@@ -53,9 +54,10 @@ function describeSources({ build }: Policy): string[] {
   return build.sources.flatMap((source, index) => {
     const field = `build.sources[${index}]`;
     const { repository, refs, workflows, to } = typeof source === "string" ? { repository: source } : source;
+    const isOfImages = repository.startsWith(imageSourcePrefix);
     const open = [
-      ...(refs === undefined ? ["no refs: any branch and tag counts"] : []),
-      ...(workflows === undefined ? ["no workflows: any that has the build's key attests"] : []),
+      ...(!isOfImages && refs === undefined ? ["no refs: any branch and tag counts"] : []),
+      ...(!isOfImages && workflows === undefined ? ["no workflows: any that has the build's key attests"] : []),
       ...(to === undefined ? ["no to: it can become any image of an environment"] : []),
     ];
     return open.length === 0 ? [] : [`${field}: ${repository} has ${open.join("; ")}`];

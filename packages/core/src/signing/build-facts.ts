@@ -2,7 +2,7 @@ import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RunFacts } from "@goldenpath/foundation/ports";
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import { findStrategy, ownPolicy, type StrategyName } from "../build/strategies/find.ts";
-import type { Builder, BuildStrategy, FoundBase, Proof, SeenImage } from "../build/strategies/strategy.ts";
+import type { Builder, BuildStrategy, FoundBase, Proof, SeenImage, SignedView } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import type { ProvenanceFacts } from "./provenance.ts";
 import type { SignedImage } from "./result-statements.ts";
@@ -13,6 +13,8 @@ export interface BuildHints {
   strategy?: StrategyName | undefined;
   /** One per child. */
   configs?: readonly ImageConfig[];
+  /** What the policy's signers have signed about it, where the policy takes builds from elsewhere. */
+  signed?: SignedView | undefined;
 }
 
 /**
@@ -21,29 +23,24 @@ export interface BuildHints {
  * word for either is not asked for: it ran strangers' code.
  * @param bases one per child, undefined for a child that stands on no approved base: then there is no builder, and the
  *   gate says so
- * @throws UserError `source-unknown`, `strategy-unknown`; PolicyViolation `build.strategy`
+ * @throws UserError `source-unknown`, `strategy-unknown`; PolicyViolation `build.strategy`, `build.image`
  */
 export function describeBuild(
   image: SignedImage,
   policy: LoadedPolicy,
   run: RunFacts,
   bases: readonly (FoundBase | undefined)[],
-  { strategy, configs = [] }: BuildHints = {},
+  { strategy, configs = [], signed }: BuildHints = {},
 ): Omit<ProvenanceFacts, "buildEnvironment" | "startedOn" | "finishedOn"> & { isContained: boolean } {
-  if (run.sourceRepository === undefined || run.sourceCommit === undefined) {
-    throw new UserError("it is not known which commit the image was built from", {
-      code: "source-unknown",
-      wayOut: "Run this in the workflow that built the image, or in a checkout of its source that has a remote.",
-    });
-  }
   const found = bases.filter((base) => base !== undefined);
-  const all = proveAll({ children: bases.map((base, index) => ({ base, config: configs[index] })) }, policy.policy);
+  const children = bases.map((base, index) => ({ base, config: configs[index] }));
+  const all = proveAll({ children, signed }, policy.policy);
   const proven = chooseProven(all, policy.policy, strategy);
   const builders = listBuilders(proven, policy.policy);
   return {
     isContained: builders.length > 0 && areContained(proven, all, policy.policy),
     image,
-    source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
+    ...describeSource(proven, run),
     buildType: proven.strategy.buildType,
     builders,
     bases: [
@@ -53,10 +50,46 @@ export function describeBuild(
     buildSays: proven.buildSays,
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     builderId: run.builderId,
-    event: run.event,
-    callerId: run.callerId,
     invocationId: run.runUrl === undefined ? undefined : `${run.runUrl}/attempts/${run.runAttempt ?? 1}`,
   };
+}
+
+/**
+ * Of a build of this run what its own context says; of one elsewhere what is signed, and nothing of the run that takes
+ * it in: that has built nothing.
+ */
+function describeSource(
+  { strategy, proof }: Proven,
+  run: RunFacts,
+): Pick<ProvenanceFacts, "source" | "event" | "callerId"> {
+  if (strategy.isElsewhere === true) {
+    if (proof.source === undefined) throw nothingProven(strategy.name, proof.objections ?? []);
+    const { repository, version, ref, event, callerId } = proof.source;
+    return { source: { repository, commit: version, ref }, event, callerId };
+  }
+  if (run.sourceRepository === undefined || run.sourceCommit === undefined) {
+    throw new UserError("it is not known which commit the image was built from", {
+      code: "source-unknown",
+      wayOut: "Run this in the workflow that built the image, or in a checkout of its source that has a remote.",
+    });
+  }
+  return {
+    source: { repository: run.sourceRepository, commit: run.sourceCommit, ref: run.sourceRef },
+    event: run.event,
+    callerId: run.callerId,
+  };
+}
+
+function nothingProven(strategy: string, objections: readonly string[]): PolicyViolation {
+  return new PolicyViolation(
+    `strategy '${strategy}' takes what was built elsewhere by what is signed about it: ${objections.join("; ") || "nothing is"}`,
+    {
+      code: "origin-unproven",
+      rule: "build.image",
+      wayOut:
+        "Have the image signed by a pipeline that the policy names, or imported by the platform's signer (docs/images.md).",
+    },
+  );
 }
 
 interface Proven {

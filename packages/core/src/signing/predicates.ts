@@ -4,6 +4,7 @@ export const predicateTypes = {
   cyclonedx: "https://cyclonedx.org/bom",
   vulnerabilities: "https://cosign.sigstore.dev/attestation/vuln/v1",
   verificationSummary: "https://slsa.dev/verification_summary/v1",
+  import: "https://github.com/goldenpath-ci/goldenpath/predicates/import/v1",
   base: "https://github.com/goldenpath-ci/goldenpath/predicates/base/v1",
   buildCache: "https://github.com/goldenpath-ci/goldenpath/predicates/build-cache/v1",
   policyInForce: "https://github.com/goldenpath-ci/goldenpath/predicates/policy-in-force/v1",

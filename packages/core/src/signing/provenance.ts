@@ -3,6 +3,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import type { JudgedBuild, Material } from "../build/strategies/strategy.ts";
+import { imageSourcePrefix } from "../origin/read-import.ts";
 import type { PolicyBuilder } from "../policy/schema.ts";
 import { predicateTypes } from "./predicates.ts";
 import { buildStatement, buildSubjects, digestSet } from "./statement.ts";
@@ -11,6 +12,9 @@ import { imageUri } from "./verification-summary.ts";
 
 export const buildEnvironments = ["host", "container", "host-unisolated"] as const;
 export type BuildEnvironment = (typeof buildEnvironments)[number];
+
+/** As a provenance says it: what nothing here has built was built elsewhere. */
+export type ProvenEnvironment = BuildEnvironment | "elsewhere";
 
 export interface BuildSays {
   strategy?: string;
@@ -24,8 +28,9 @@ export interface BuildSays {
  */
 export interface ProvenanceFacts {
   image: ImageId & { children: readonly Digest[] };
+  /** The commit, or the hexadecimal digits of an image's digest, where `repository` is one of images (`oci://…`). */
   source: { repository: string; commit: string; ref?: string | undefined };
-  buildEnvironment: BuildEnvironment;
+  buildEnvironment: ProvenEnvironment;
   /** The strategy's. */
   buildType: string;
   /**
@@ -71,10 +76,7 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
         ...(facts.buildSays === undefined ? {} : { buildSays: facts.buildSays }),
       },
       resolvedDependencies: [
-        {
-          uri: `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`,
-          digest: { gitCommit: source.commit },
-        },
+        describeSource(source),
         ...[...facts.bases.map((base) => ({ ...base, name: "run-image" })), ...facts.materials].map(describeMaterial),
       ],
     },
@@ -92,6 +94,17 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
     predicateTypes.provenance,
     predicate,
   );
+}
+
+function describeSource({ repository, commit, ref }: ProvenanceFacts["source"]): Record<string, unknown> {
+  const { uri, algorithm } = sourceUri(repository, ref);
+  return { uri, digest: { [algorithm]: commit } };
+}
+
+/** Of a Git repository its commit is named, and of a repository of images the image. */
+function sourceUri(repository: string, ref: string | undefined): { uri: string; algorithm: string } {
+  if (repository.startsWith(imageSourcePrefix)) return { uri: repository, algorithm: "sha256" };
+  return { uri: `git+${repository}${ref === undefined ? "" : `@${ref}`}`, algorithm: "gitCommit" };
 }
 
 function describeMaterial({ name, repository, digest }: Material): Record<string, unknown> {
@@ -147,7 +160,10 @@ export interface Provenance extends JudgedBuild {
   callerId?: string | undefined;
   /** The run that attested it; undefined outside of GitHub. */
   run?: RunNumber | undefined;
-  /** 40 (or, with SHA-256, 64) hex digits; undefined where no dependency names a commit of the source. */
+  /**
+   * 40 (or, with SHA-256, 64) hex digits; undefined where no dependency names a commit of the source. Of a source of
+   * images (`oci://…`) the digest's.
+   */
   sourceCommit: string | undefined;
   buildEnvironment: string;
   policySerial: number;
@@ -161,10 +177,8 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const { buildDefinition, runDetails } = parsed.data;
   const { source } = buildDefinition.externalParameters;
-  const uri = `git+${source.repository}${source.ref === undefined ? "" : `@${source.ref}`}`;
-  const commit = buildDefinition.resolvedDependencies.find((dependency) => dependency.uri === uri)?.digest?.[
-    "gitCommit"
-  ];
+  const { uri, algorithm } = sourceUri(source.repository, source.ref);
+  const commit = buildDefinition.resolvedDependencies.find((dependency) => dependency.uri === uri)?.digest?.[algorithm];
   return {
     buildType: buildDefinition.buildType,
     builderId: runDetails.builder.id,

@@ -1,14 +1,20 @@
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
-import { findByBuildType, strategyNames } from "../build/strategies/find.ts";
+import { buildsHere, findByBuildType, isOfElsewhere, strategyNames } from "../build/strategies/find.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { catalogImage } from "../scan/catalog.ts";
 import { describeBuild } from "../signing/build-facts.ts";
 import { gatherBases } from "../signing/gather-bases.ts";
+import { gatherSigned } from "../signing/gather-signed.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import { type BuildEnvironment, buildEnvironments, buildProvenance } from "../signing/provenance.ts";
+import {
+  type BuildEnvironment,
+  buildEnvironments,
+  buildProvenance,
+  type ProvenEnvironment,
+} from "../signing/provenance.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
@@ -64,6 +70,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
     {
       strategy: given.strategy === "auto" ? undefined : given.strategy,
       configs: image.children.map((child) => child.config),
+      signed: takesElsewhere(policy) ? await gatherSigned(client, image, policy, context.now()) : undefined,
     },
   );
   const sboms = [];
@@ -94,6 +101,11 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
 }
 
+/** Whether anything of the policy rests on what others have signed. */
+function takesElsewhere({ policy }: LoadedPolicy): boolean {
+  return policy.build.strategies.some((name) => !buildsHere(name));
+}
+
 /** Of the platforms that the image has: where their jobs ran, as the workflow says. */
 function selectRunners(said: RunnerLabels, { children }: ImageFacts): RunnerLabels | undefined {
   const platforms = new Set(children.map(({ platform: { os, architecture } }) => `${os}/${architecture}`));
@@ -110,7 +122,8 @@ function sayEnvironment(
   given: BuildEnvironment,
   { policy }: LoadedPolicy,
   { isContained, buildType }: { isContained: boolean; buildType: string },
-): BuildEnvironment {
+): ProvenEnvironment {
+  if (isOfElsewhere({ buildType })) return "elsewhere";
   if (findByBuildType(buildType)?.hasDaemon === true) return "host-unisolated";
   if (given !== "host") return given;
   if (isContained) return "container";

@@ -7,7 +7,7 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
@@ -25,11 +25,12 @@ import type { BuildJob, StrategyRunner, Target } from "../build/strategies/runne
 import { runners } from "../build/strategies/runners.ts";
 import { writeLayout } from "../layouts/write-layout.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
-import type { StageResult } from "../result.ts";
+import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { type ExpandedTags, expandTags } from "../tags/expand.ts";
+import { adoptImage } from "./build-adopt.ts";
 import { cacheUses, handOutCache, openBuildCache } from "./build-cache.ts";
 import { mergeBuilds } from "./build-merge.ts";
+import { renderBuildSummary } from "./build-summary.ts";
 import { type BuiltImage, buildTwice } from "./build-twice.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
@@ -66,6 +67,7 @@ const inputs = z.object({
   "build-args": keyValues(),
   secrets: secretValues(),
   engine: choice(["auto", ...engineNames], "auto"),
+  image: optionalText(),
   platforms: lines(),
   digests: keyValues(),
   "verify-reproducible": flag(false),
@@ -149,6 +151,7 @@ function readRequest(
 async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   const platforms = parsePlatforms(given.platforms);
   if (Object.keys(given.digests).length > 0) return runMerge(given, platforms, context);
+  if (given.image !== undefined) return runAdoption(given, given.image, context);
   const startedAt = context.now();
   if (process.platform !== "linux") {
     throw new UserError(`images are built on Linux, and this machine runs ${process.platform}`, {
@@ -238,6 +241,28 @@ async function runMerge(given: Inputs, platforms: readonly string[], context: Co
   const builds = planMerge(platforms, given.digests);
   const { references, remarks } = makeTags(given, context);
   return mergeBuilds({ builds, tags: references, remarks }, await openPolicy(given, context, "build"), context);
+}
+
+/** @throws UserError `input-invalid` for another strategy: an image that is there is not built */
+async function runAdoption(given: Inputs, image: string, context: Context): Promise<VerbOutcome> {
+  if (given.strategy !== "auto" && given.strategy !== "image") {
+    throw new UserError(`input 'image' is given, and strategy '${given.strategy}' builds one itself`, {
+      code: "input-invalid",
+      wayOut: "Leave one of the two inputs out.",
+    });
+  }
+  if (!given.push) {
+    throw new UserError(
+      "input 'image' is given, and 'push' is false: what is taken in is copied from registry to registry",
+      {
+        code: "input-invalid",
+        wayOut: "Leave 'push' out: nothing of the application runs in this step, so that its login is nobody else's.",
+      },
+    );
+  }
+  const { references, remarks } = makeTags(given, context);
+  const policy = await openPolicy(given, context, "build");
+  return adoptImage({ image, builder: given.builder, tags: references, remarks }, policy, context);
 }
 
 /** What is built is this machine's: of several platforms each is built by a job on a machine of its own. */
@@ -359,28 +384,4 @@ async function writeSbom(text: string, digest: Digest, directory: string): Promi
   const file = join(directory, `build-${digestHex(digest).slice(0, 12)}.cdx.json`);
   await writeFile(file, text);
   return file;
-}
-
-/**
- * Names, reasons and notes come from the policy, the application and the registry: each goes into the table as text,
- * not as Markdown.
- */
-export function renderBuildSummary(
-  plan: BuildPlan,
-  image: string,
-  result: Pick<StageResult, "tools" | "notes">,
-): string {
-  const rows: (readonly [string, string])[] = [
-    ["Image", code(image)],
-    ["Tags", plan.tags.map((tag) => code(tag.tag ?? "")).join(" ")],
-    ["Repository", code(formatRepository(plan.repository))],
-    ["Strategy", escapeMarkdown(`${plan.strategy.strategy}: ${plan.strategy.reason}`)],
-    ["Builder", escapeMarkdown(plan.builder.name)],
-    ...(plan.runImage === undefined
-      ? []
-      : ([["Base", `${escapeMarkdown(plan.runImage.base)}, ${code(plan.runImage.reference.digest)}`]] as const)),
-    ["Tools", escapeMarkdown(result.tools.map((tool) => `${tool.name} ${tool.version}`).join(", "))],
-  ];
-  const table = rows.map(([name, value]) => `| ${name} | ${value} |`).join("\n");
-  return `### Built\n\n| | |\n| --- | --- |\n${table}\n\n${result.notes.map((note) => `- ${escapeMarkdown(note)}`).join("\n")}\n`;
 }

@@ -11,6 +11,9 @@ export type StrategyName = Strategy["name"];
 /** The values of the input `engine`, of whatever strategy. */
 export const engineNames = [...new Set(strategies.flatMap(({ engines }) => engines))];
 
+/** Those that build something, and so have a runner. */
+export type BuildingStrategyName = Exclude<Strategy, { isElsewhere: true }>["name"];
+
 export const strategyNames = strategies.map(({ name }) => name) as [StrategyName, ...StrategyName[]];
 
 /** Of each strategy, in the table's order. */
@@ -23,6 +26,15 @@ export function findStrategy(name: StrategyName): BuildStrategy {
   const strategy = all.find((each) => each.name === name);
   if (strategy === undefined) throw new TypeError(`${name} is no strategy`);
   return strategy;
+}
+
+export function buildsHere(name: StrategyName): name is BuildingStrategyName {
+  return findStrategy(name).isElsewhere !== true;
+}
+
+/** Whether a provenance is of a strategy that builds nothing. */
+export function isOfElsewhere({ buildType }: { buildType: string }): boolean {
+  return findByBuildType(buildType)?.isElsewhere === true;
 }
 
 export function findByBuildType(buildType: string): BuildStrategy | undefined {

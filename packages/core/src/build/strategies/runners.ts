@@ -1,6 +1,6 @@
 import { buildpacksRunner } from "./buildpacks/run.ts";
 import { dockerfileRunner } from "./dockerfile/run.ts";
-import type { StrategyName } from "./find.ts";
+import type { BuildingStrategyName } from "./find.ts";
 import { jibRunner } from "./jib/run.ts";
 import { kanikoRunner } from "./kaniko/run.ts";
 import type { StrategyRunner } from "./runner.ts";
@@ -16,4 +16,4 @@ export const runners = {
   jib: jibRunner,
   dockerfile: dockerfileRunner,
   kaniko: kanikoRunner,
-} satisfies Readonly<Record<StrategyName, StrategyRunner>>;
+} satisfies Readonly<Record<BuildingStrategyName, StrategyRunner>>;

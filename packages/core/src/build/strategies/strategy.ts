@@ -1,7 +1,9 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
+import type { WorkflowIdentity } from "../../signing/workflow-identity.ts";
 import type { OptionName } from "../options.ts";
 import type { Language } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
@@ -65,6 +67,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
    */
   readonly hasDaemon?: true;
   /**
+   * It builds nothing: something else has built the image, elsewhere, and its bytes are taken as they are. It has no
+   * runner, and no environment of the policy is where it was built.
+   */
+  readonly isElsewhere?: true;
+  /**
    * What is in an application's folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
    * Empty: nothing does.
    */
@@ -81,8 +88,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   plan(builder: Own, bases: readonly ApprovedBase[]): Plan;
   /** What the job that attests saw of an image for itself. */
   prove(image: SeenImage, policy: OwnPolicy<Own>): Proof;
-  /** What is against a provenance of this build type. Whatever is not understood is an objection. */
-  judge(build: JudgedBuild, policy: OwnPolicy<Own>): Objection[];
+  /**
+   * What is against a provenance of this build type. Whatever is not understood is an objection.
+   * @param signed what others have signed about the image, for a strategy whose builds rest on that
+   */
+  judge(build: JudgedBuild, policy: OwnPolicy<Own>, signed?: SignedView): Objection[];
 }
 
 /** What of a policy is a strategy's: its own builders, and no other's. */
@@ -106,6 +116,30 @@ export interface SeenImage {
     /** Written by whoever built it: hints. */
     config?: ImageConfig | undefined;
   }[];
+  /** Undefined where the policy allows no strategy that goes by it. */
+  signed?: SignedView | undefined;
+}
+
+/** A statement about an image or one of its children, whose signature holds. */
+export interface SignedStatement {
+  /** The digest that it is about. */
+  subject: Digest;
+  /** Names of the policy's signers. */
+  signers: readonly string[];
+  statement: { predicateType: string; predicate: Readonly<Record<string, unknown>> };
+  /** When it was signed at the latest, where somebody else says so. */
+  time?: Date | undefined;
+  /** Of a certificate: the run that signed it. */
+  identity?: WorkflowIdentity | undefined;
+  /** The blob that holds it. */
+  bundle: { digest: Digest };
+}
+
+/** What the policy's signers have signed about an image and about what runs of it. */
+export interface SignedView extends ImageId {
+  children: readonly Digest[];
+  statements: readonly SignedStatement[];
+  now: Date;
 }
 
 /** What went into an image, by digest. */
@@ -125,6 +159,18 @@ export interface Proof {
    * as what it is.
    */
   isClaimed: boolean;
+  /** Of a build elsewhere: what it was built from, and by which event and workflow, by who signed that. */
+  source?:
+    | {
+        repository: string;
+        version: string;
+        ref?: string | undefined;
+        event?: string | undefined;
+        callerId?: string | undefined;
+      }
+    | undefined;
+  /** Of a build elsewhere of which nothing is proven: why, a sentence each. */
+  objections?: readonly string[];
 }
 
 /** What of a provenance a strategy judges. */
@@ -137,12 +183,18 @@ export interface JudgedBuild {
     uri?: string | undefined;
     digest?: Readonly<Record<string, string>> | undefined;
   }[];
+  sourceRepository?: string | undefined;
+  /** Or what else names the version of the source. */
+  sourceCommit?: string | undefined;
+  sourceRef?: string | undefined;
 }
 
 /** Why a build does not count, and what to do besides attesting it again. */
 export interface Objection {
   problem: string;
   wayOut: string;
+  /** Default: `gate.builder`. */
+  rule?: Extract<Rule, "gate.import">;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { expect, test } from "vitest";
 import type { BuildPlan } from "../build/plan-build.ts";
-import { renderBuildSummary } from "./build.ts";
+import { renderBuildSummary } from "./build-summary.ts";
 
 test("names, reasons and notes stay text in the summary: no link, no HTML, no cell or line of their own", () => {
   const digest = digestOf("image");

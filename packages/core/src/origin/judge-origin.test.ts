@@ -1,0 +1,165 @@
+import {
+  byCi,
+  byGithub,
+  ci,
+  ciPredicate,
+  ciType,
+  commit,
+  dependency,
+  find,
+  type githubPredicate,
+  imported,
+  ofShop,
+  repository,
+  signed,
+  tell,
+  workflow,
+} from "@goldenpath/testing/origin-statements";
+import { describe, expect, test } from "vitest";
+import type { SignedStatement } from "../build/strategies/strategy.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+
+describe("whose word says where an image comes from", () => {
+  test.each<[string, SignedStatement[], string]>([
+    ["a pipeline's that the policy names", [byCi()], ofShop("pipeline")],
+    ["nobody's", [], "nothing is signed about"],
+    ["not that of another signer of the policy", [byCi({}, "scan")], "nothing is signed about"],
+    ["not the importer's, with a provenance", [byCi({}, "importer")], "nothing is signed about"],
+    ["not the pipeline's, with an import", [imported({}, "pipeline")], "nothing is signed about"],
+    [
+      "not another builder's",
+      [byCi({ id: "https://ci.acme.example/builders/v2" })],
+      "of a build by https://ci.acme.example/builders/v2",
+    ],
+    ["not a builder's whose name only begins so", [byCi({ id: `${ci}/x` })], `of a build by ${ci}/x`],
+    ["not a builder's in another letter case", [byCi({ id: ci.toUpperCase() })], "of a build by HTTPS"],
+    [
+      "not with a build type that the policy does not name",
+      [byCi({ type: `${ciType}0` })],
+      "which no builder of the policy takes",
+    ],
+    [
+      "not the type of another builder of the policy",
+      [byGithub({}, "pipeline")],
+      "which no builder of the policy takes",
+    ],
+    [
+      "not with two commits",
+      [byCi({ dependencies: [dependency, { ...dependency, uri: "git+https://github.com/acme/lib" }] })],
+      "it names 2 commits",
+    ],
+    ["not without a commit", [byCi({ dependencies: [] })], "it names 0 commits"],
+    [
+      "not with what is no commit",
+      [byCi({ dependencies: [{ ...dependency, digest: { gitCommit: "main" } }] })],
+      "no commit of a repository",
+    ],
+    [
+      "not with a source that is no https URL",
+      [byCi({ dependencies: [{ ...dependency, uri: "git+ssh://github.com/acme/shop" }] })],
+      "no commit of a repository",
+    ],
+    ["not with what is no provenance", [signed(predicateTypes.provenance, {}, "pipeline")], "can't be understood"],
+    [
+      "not with a statement of another type",
+      [signed(predicateTypes.vulnerabilities, ciPredicate(), "pipeline")],
+      "nothing is signed about",
+    ],
+  ])("%s", (_what, statements, expected) => {
+    expect(tell(statements)).toContain(expected);
+  });
+
+  test("with .git and without a ref it is the same repository", () => {
+    const uri = `git+${repository}.git`;
+    expect(find([byCi({ dependencies: [{ uri, digest: { sha1: commit } }] })])).toMatchObject({
+      source: { repository, version: commit, ref: undefined },
+    });
+  });
+});
+
+describe("GitHub's provenance", () => {
+  test("says repository, ref, commit, event and workflow", () => {
+    expect(find([byGithub()])).toMatchObject({
+      builders: ["github"],
+      source: {
+        repository,
+        version: commit,
+        ref: "refs/heads/main",
+        event: "push",
+        callerId: `${repository}/.github/workflows/release.yml@refs/heads/main`,
+      },
+      rests: [{ kind: "provenance" }],
+    });
+  });
+
+  test.each<[string, Parameters<typeof githubPredicate>[0], string]>([
+    ["a parameter that is not known", { external: { workflow, inputs: {} } }, "externalParameters"],
+    [
+      "a commit of another repository",
+      { dependencies: [{ ...dependency, uri: "git+https://github.com/acme/lib@refs/heads/main" }] },
+      "it names no commit of",
+    ],
+    [
+      "two commits of the same",
+      { dependencies: [dependency, { ...dependency, digest: { gitCommit: "e".repeat(40) } }] },
+      "it names no commit of",
+    ],
+    ["no event, which could be a pull request's", { internal: {} }, "does not name the event"],
+    [
+      "the workflow of another repository",
+      { id: "https://github.com/evil/platform/.github/workflows/build.yml@refs/tags/v1" },
+      "of a build by",
+    ],
+    [
+      "the workflow on a branch",
+      { id: "https://github.com/acme/platform/.github/workflows/build.yml@refs/heads/main" },
+      "of a build by",
+    ],
+    [
+      "a ref that has more components than the pattern",
+      { id: "https://github.com/acme/platform/.github/workflows/build.yml@refs/tags/v1/x" },
+      "of a build by",
+    ],
+  ])("counts for nothing with %s", (_what, more, problem) => {
+    expect(tell([byGithub(more)])).toContain(problem);
+    expect(tell([byGithub()])).toBe(ofShop("github"));
+  });
+});
+
+describe("a certificate goes before what the run says", () => {
+  const identity = {
+    issuer: "https://token.actions.githubusercontent.com",
+    buildSignerUri: "https://github.com/acme/platform/.github/workflows/build.yml@refs/tags/v1.2.3",
+    buildSignerDigest: "c".repeat(40),
+    runnerEnvironment: "github-hosted",
+    sourceRepository: repository,
+    sourceOwnerId: "4321",
+    sourceRef: "refs/heads/main",
+    sourceDigest: commit,
+    buildConfigUri: `${repository}/.github/workflows/release.yml@refs/heads/main`,
+    buildTrigger: "push",
+  };
+
+  test("of GitHub's build type in all that it says, of another in what that says", () => {
+    expect(tell([{ ...byGithub(), identity }])).toBe(ofShop("github"));
+    expect(tell([{ ...byCi(), identity }])).toBe(ofShop("pipeline"));
+  });
+
+  test.each<[string, Partial<typeof identity>]>([
+    ["repository", { sourceRepository: "https://github.com/acme/cart" }],
+    ["commit", { sourceDigest: "e".repeat(40) }],
+    ["ref", { sourceRef: "refs/heads/topic" }],
+  ])("another %s is refused", (_what, change) => {
+    for (const statement of [byGithub(), byCi()])
+      expect(tell([{ ...statement, identity: { ...identity, ...change } }])).toContain("not of the run that signed it");
+  });
+
+  test.each<[string, Partial<typeof identity>]>([
+    ["event", { buildTrigger: "pull_request" }],
+    ["workflow", { buildConfigUri: "https://github.com/acme/shop/.github/workflows/pr.yml@refs/heads/main" }],
+    ["builder", { buildSignerUri: "https://github.com/acme/platform/.github/workflows/build.yml@refs/tags/v1.2.4" }],
+  ])("another %s is refused where the build type tells it", (_what, change) => {
+    expect(tell([{ ...byGithub(), identity: { ...identity, ...change } }])).toContain("not of the run that signed it");
+    expect(tell([{ ...byCi(), identity: { ...identity, ...change } }])).toBe(ofShop("pipeline"));
+  });
+});

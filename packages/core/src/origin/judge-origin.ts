@@ -1,0 +1,182 @@
+import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
+import type { SignedStatement, SignedView } from "../build/strategies/strategy.ts";
+import { matchesWorkflow } from "../gate/match-source.ts";
+import { isDayOver } from "../policy/day.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { findDifferences } from "../signing/run-differences.ts";
+import { type ForeignProvenance, githubBuildType, type OriginSource, readForeignProvenance } from "./read-foreign.ts";
+import { readImport } from "./read-import.ts";
+
+/** A builder of the policy, as far as it says whose word about an image is taken. */
+export interface OriginRule {
+  name: string;
+  /** Provenances of a build that is not of the path. */
+  provenance?: { signers: readonly string[]; builders: readonly string[]; buildTypes: readonly string[] } | undefined;
+  /** What the platform imports. */
+  import?: { signers: readonly string[] } | undefined;
+}
+
+/** What a statement is, in messages and among the materials of a provenance. */
+export type OriginKind = "provenance" | "import";
+
+/** Where an image comes from, by the word of those that the policy names. */
+export interface FoundOrigin {
+  source: OriginSource;
+  /** Names of the builders that take it. */
+  builders: string[];
+  /** The statements that this rests on, by the blobs that hold them. */
+  rests: { kind: OriginKind; bundle: Digest }[];
+}
+
+export interface OriginObjection {
+  problem: string;
+  /** It counted, and its last day is over. */
+  isOver?: true;
+}
+
+interface Accepted {
+  subject: Digest;
+  kind: OriginKind;
+  bundle: Digest;
+  builders: string[];
+  source: OriginSource;
+  /** By which the newest is told. */
+  time: number;
+}
+
+/** Times of other machines may be ahead of ours by so much. */
+const clockSkew = 5 * 60_000;
+
+/**
+ * Where an image comes from. A statement about the image's own digest is about all of it: an index names its children by
+ * their digests. Without one, each child has to have one of its own, and all of them the same source. Statements that
+ * count and name different repositories contradict each other, and then none counts.
+ */
+export function findOrigin(
+  view: SignedView,
+  rules: readonly OriginRule[],
+): FoundOrigin | { objections: OriginObjection[] } {
+  const judged = view.statements.flatMap((statement) => judgeStatement(statement, view, rules));
+  const accepted = judged.filter((each): each is Accepted => "source" in each);
+  const newest = (digest: Digest): Accepted | undefined =>
+    accepted
+      .filter(({ subject }) => subject === digest)
+      .toSorted((a, b) => b.time - a.time || (a.bundle < b.bundle ? -1 : 1))[0];
+  const root = newest(view.digest);
+  const parts = root === undefined ? view.children.map(newest) : [root];
+  const covering = parts.filter((each) => each !== undefined);
+  const [first] = covering;
+  if (first === undefined || covering.length < parts.length) {
+    const objections = judged.filter((each): each is OriginObjection => "problem" in each);
+    const bare = view.children.find((_, index) => root === undefined && parts[index] === undefined) ?? view.digest;
+    return { objections: objections.length > 0 ? objections : [{ problem: explainAbsence(bare, first, rules) }] };
+  }
+  const repositories = [...new Set(accepted.map(({ source }) => source.repository))];
+  if (repositories.length > 1) {
+    const problem = `what is signed about it contradicts itself: it is of ${repositories.join(", and of ")}`;
+    return { objections: [{ problem }] };
+  }
+  if (covering.some(({ source }) => !isSameSource(source, first.source)))
+    return { objections: [{ problem: "its children are of different versions of their source" }] };
+  const builders = first.builders.filter((name) => covering.every((each) => each.builders.includes(name)));
+  if (builders.length === 0) return { objections: [{ problem: "no builder of the policy takes all of its children" }] };
+  const rests = new Map(covering.map(({ kind, bundle }) => [bundle, { kind, bundle }]));
+  return { source: first.source, builders, rests: [...rests.values()] };
+}
+
+export function isSameSource(a: OriginSource, b: OriginSource): boolean {
+  return a.repository === b.repository && a.version === b.version && a.ref === b.ref;
+}
+
+function explainAbsence(digest: Digest, some: Accepted | undefined, rules: readonly OriginRule[]): string {
+  const signers = (kind: OriginKind): string[] => rules.flatMap((rule) => rule[kind]?.signers ?? []);
+  const wanted = [
+    ...signers("provenance").map((name) => `a provenance by '${name}'`),
+    ...signers("import").map((name) => `an import by '${name}'`),
+  ];
+  const others = some === undefined ? "" : ", unlike others of the image";
+  return `nothing is signed about ${digest}${others} that says where it comes from (${wanted.join(" or ") || "no builder of the policy takes any"} would count)`;
+}
+
+/** What one statement comes to; nothing where it is of neither kind, or by nobody whose word counts for its kind. */
+function judgeStatement(
+  signed: SignedStatement,
+  view: SignedView,
+  rules: readonly OriginRule[],
+): (Accepted | OriginObjection)[] {
+  const { predicateType } = signed.statement;
+  const by = (kind: OriginKind): OriginRule[] =>
+    rules.filter((rule) => rule[kind]?.signers.some((name) => signed.signers.includes(name)) === true);
+  if (predicateType === predicateTypes.provenance) {
+    const heeded = by("provenance");
+    return heeded.length === 0 ? [] : [judgeProvenance(signed, heeded)];
+  }
+  if (predicateType !== predicateTypes.import) return [];
+  const heeded = by("import");
+  return heeded.length === 0 ? [] : [judgeImport(signed, view, heeded)];
+}
+
+function judgeProvenance(signed: SignedStatement, rules: readonly OriginRule[]): Accepted | OriginObjection {
+  const { subject, bundle } = signed;
+  const who = `the provenance by '${signed.signers.join("', '")}'`;
+  const read = readForeignProvenance(signed.statement.predicate);
+  if ("problem" in read) return { problem: `${who} can't be understood: ${read.problem}` };
+  const { buildType, builderId, source, finishedOn } = read;
+  const ofType = rules.filter(({ provenance }) => provenance?.buildTypes.includes(buildType) === true);
+  if (ofType.length === 0)
+    return { problem: `${who} is of build type ${buildType}, which no builder of the policy takes` };
+  const fitting = ofType.filter(
+    ({ provenance }) => provenance?.builders.some((pattern) => matchesWorkflow(builderId, pattern)) === true,
+  );
+  if (fitting.length === 0) {
+    const wanted = ofType.flatMap(({ provenance }) => provenance?.builders ?? []).join(" or ");
+    return { problem: `${who} is of a build by ${builderId}, and ${wanted} counts` };
+  }
+  const differences = compareWithCertificate(read, signed);
+  if (differences.length > 0) return { problem: `${who} is not of the run that signed it: ${differences.join("; ")}` };
+  const time = (finishedOn ?? signed.time)?.getTime() ?? 0;
+  const builders = fitting.map(({ name }) => name);
+  return { subject, kind: "provenance", bundle: bundle.digest, builders, source, time };
+}
+
+/**
+ * What a certificate says of the run that signed goes before what the run says. GitHub's build type tells all of it; of
+ * another what it tells.
+ */
+function compareWithCertificate(
+  { buildType, builderId, source }: ForeignProvenance,
+  { identity }: SignedStatement,
+): string[] {
+  if (identity === undefined) return [];
+  const isGithub = buildType === githubBuildType;
+  const told = {
+    builderId: isGithub ? builderId : identity.buildSignerUri,
+    sourceRepository: source.repository,
+    sourceCommit: source.version,
+    sourceRef: source.ref ?? (isGithub ? undefined : identity.sourceRef),
+    callerId: source.callerId ?? (isGithub ? undefined : identity.buildConfigUri),
+    event: source.event ?? (isGithub ? undefined : identity.buildTrigger),
+  };
+  return findDifferences(told, identity);
+}
+
+function judgeImport(
+  signed: SignedStatement,
+  view: SignedView,
+  rules: readonly OriginRule[],
+): Accepted | OriginObjection {
+  const { subject, bundle } = signed;
+  const who = `the import by '${signed.signers.join("', '")}'`;
+  const read = readImport(signed.statement.predicate);
+  if ("problem" in read) return { problem: `${who} can't be understood: ${read.problem}` };
+  const { uri, digest, until, importedOn } = read;
+  if (digestAlgorithm(digest) !== "sha256") return { problem: `${who} names its image by another digest than SHA-256` };
+  // A child of it may lie in another index, beside what nobody has imported.
+  if (digest !== view.digest) return { problem: `${who} is of ${uri}@${digest}, and this image is ${view.digest}` };
+  if (!(importedOn.getTime() - clockSkew <= view.now.getTime()))
+    return { problem: `${who} is of ${importedOn.toISOString()}, which is in the future` };
+  if (isDayOver(until, view.now)) return { problem: `${who}, of ${uri}, held until ${until}`, isOver: true };
+  const source = { repository: uri, version: digestHex(digest) };
+  const builders = rules.map(({ name }) => name);
+  return { subject, kind: "import", bundle: bundle.digest, builders, source, time: importedOn.getTime() };
+}

@@ -1,0 +1,37 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { rememberReads } from "@goldenpath/registry-client/remember";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
+import type { SignedView } from "../build/strategies/strategy.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import { collectEvidence } from "./collect.ts";
+import type { VerifiedStatement } from "./types.ts";
+
+export interface GatheredSigned extends SignedView {
+  statements: readonly VerifiedStatement[];
+}
+
+/** Digests about which statements are collected at the same time. */
+const concurrency = 4;
+
+/**
+ * What the policy's signers have signed about an image and about what runs of it, as its registry has it now.
+ * @throws as collectEvidence does: what can't be asked for is an error, and not nothing
+ */
+export async function gatherSigned(
+  client: RegistryClient,
+  image: ImageFacts,
+  { policy }: Pick<LoadedPolicy, "policy">,
+  now: Date,
+): Promise<GatheredSigned> {
+  const repository: Repository = { registry: image.reference.registry, name: image.reference.name };
+  const { digest } = image.reference;
+  const children: Digest[] = image.children.map((child) => child.digest);
+  const reader = rememberReads(client);
+  const collected = await mapConcurrently(concurrency, [...new Set([digest, ...children])], (subject) =>
+    collectEvidence(reader, repository, subject, policy.signers, { now }),
+  );
+  return { repository, digest, children, statements: collected.flatMap(({ statements }) => statements), now };
+}

@@ -1,8 +1,13 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RunFacts } from "@goldenpath/foundation/ports";
+import { attestVerb } from "@goldenpath/core/verbs/attest";
+import { executeVerb } from "@goldenpath/core/verbs/execute";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { type RunFacts, silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { makeKey, type StageKey } from "@goldenpath/testing/signers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { cachingBuildpack, installing, reusing } from "../support/caching-buildpack.ts";
 import { useTools } from "../support/tools.ts";
@@ -27,14 +32,16 @@ const users: { name: string; user?: { uid: number; gid: number } }[] = isRoot
   ? [{ name: "as root" }, { name: "as an ordinary user", user: ordinary }]
   : [{ name: "as this user" }];
 
-const tools = useTools("lifecycle", "launcher");
+const tools = useTools("lifecycle", "launcher", "syft");
 let registry: RegistryServer;
 let client: RegistryClient;
 let playground: string;
 let runImage: string;
 let root: Buffer;
+let key: StageKey;
 
 beforeAll(async () => {
+  key = await makeKey();
   registry = await startRegistry();
   client = connect();
   const layer = await makeTar([{ name: "etc", type: "directory" }]);
@@ -62,6 +69,8 @@ const onMain: Partial<RunFacts> = {
   event: "push",
 };
 
+const onPullRequest: Partial<RunFacts> = { ...onMain, sourceRef: "refs/pull/7/merge", event: "pull_request" };
+
 interface More {
   run?: Partial<RunFacts>;
   user?: BuildRunRequest["user"];
@@ -76,7 +85,7 @@ interface More {
 async function build(more: More = {}): Promise<BuildRunAnswer> {
   const { run = onMain, user, inputs, cache = "unverified", isContained = false, version = "1.0.0", env } = more;
   const buildpack = { ...cachingBuildpack, version };
-  const policy = renderPolicy({
+  const plain = renderPolicy({
     ...{ host: registry.host, runImage, environments: isContained ? "container" : "host" },
     buildpacks: isContained ? [] : [await pushBuildpack(client, `${registry.host}/buildpacks/caching`, buildpack)],
     ...(isContained
@@ -88,7 +97,11 @@ async function build(more: More = {}): Promise<BuildRunAnswer> {
         }
       : {}),
   });
-  writeFileSync(join(playground, "policy.yaml"), policy.replace("  strategies:", `  cache: ${cache}\n  strategies:`));
+  const policy = plain
+    .replace(`"sha256:${"0".repeat(64)}", `, "")
+    .replace("  strategies:", `  cache: ${cache}\n  strategies:`)
+    .replace(/-----BEGIN[\s\S]*-----END.*$/m, key.publicKeyPem.trim().replaceAll("\n", "\n      "));
+  writeFileSync(join(playground, "policy.yaml"), policy);
   const request = {
     inputs: { policy: "policy.yaml", context: "app", tags: `${registry.host}/quarantine/app-${app}:one`, ...inputs },
     run,
@@ -122,5 +135,83 @@ describe.each(users)("a build $name", ({ user }) => {
     const without = await build({ ...more, cache: "none" });
     expect(text(without)).toContain(installing);
     expect(without.outputs).toMatchObject({ digest: first.outputs["digest"], cache: "" });
+  });
+});
+
+describe("a cache that is verified", () => {
+  const image = (): string => `${registry.host}/quarantine/app-${app}`;
+
+  /** The job that attests, which pushes what the one that built left. */
+  async function attest({ outputs }: BuildRunAnswer, run: Partial<RunFacts>): Promise<string[]> {
+    const log: string[] = [];
+    const say = (message: string): void => void log.push(message);
+    const { outcome, error } = await executeVerb(
+      attestVerb as unknown as Verb,
+      {
+        ...{ policy: "policy.yaml", image: `${image()}@${outputs["digest"]}`, layout: outputs["layout"] ?? "" },
+        ...{ tags: "one", cache: outputs["cache"] ?? "", key: key.privateKeyPem, "build-environment": "host" },
+      },
+      {
+        ports: { ...silentPorts(), log: { debug: say, info: say, notice: say, warning: say, error: say } },
+        run: {
+          builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
+          ...run,
+        },
+        workingDirectory: playground,
+        temporaryRoot: join(playground, "tmp"),
+        defaultResultDirectory: join(playground, "attested"),
+        env: { PATH: `${join(playground, "bin")}:/usr/bin:/bin`, HOME: playground },
+        signal: new AbortController().signal,
+      },
+    );
+    expect(outcome.verdict, `${error}`).toBe("pass");
+    return log;
+  }
+  const withoutLogin = { cache: "verified", inputs: { push: "false" } };
+
+  it("goes with the image to the job that attests, which pushes and signs it, on a protected ref alone", async () => {
+    const first = await build(withoutLogin);
+    expect(first.verdict, text(first)).toBe("pass");
+    expect(first.outputs["cache"]).toMatch(new RegExp(`^${image()}@sha256:`));
+    // Pushed nowhere, and attested by nobody: there is none.
+    expect(text(await build({ cache: "verified" }))).toContain(installing);
+    expect(text(await build({ cache: "verified" }))).toContain("is not used: nobody attested it");
+    expect((await attest(first, onMain)).join("\n")).toContain("predicates/build-cache/v1");
+    const second = await build({ cache: "verified" });
+    expect(text(second)).toContain(reusing);
+    expect(second.outputs["digest"]).toBe(first.outputs["digest"]);
+    expect(second.result.notes.join("\n")).toContain("the same lock files, attested");
+
+    // A pull request takes main's, and leaves nothing that counts.
+    const proposed = await build({ cache: "verified", run: onPullRequest });
+    expect(text(proposed)).toContain(reusing);
+    expect(proposed.outputs["cache"]).toBe("");
+    const forged = { ...first, outputs: { ...first.outputs } };
+    expect((await attest(forged, onPullRequest)).join("\n")).toMatch(
+      /is not attested: it says that it was written by 'protected', and this run is of '[0-9a-f]{12}'/,
+    );
+  });
+});
+
+describe("a cache that is broken", () => {
+  it("is said, and costs what it would have saved", async () => {
+    const first = await build();
+    const entry = await client.fetchManifest(parseReference(first.outputs["cache"] ?? ""));
+    const [layer] = entry.kind === "image" ? entry.manifest.layers : [];
+    const away = {
+      method: "GET",
+      path: new RegExp(`/blobs/${layer?.digest}`),
+      action: { kind: "status", status: 404 },
+    };
+    registry.faults = [away] as unknown as typeof registry.faults;
+    try {
+      const second = await build();
+      expect(second.verdict, text(second)).toBe("pass");
+      expect(text(second)).toContain(installing);
+      expect(second.result.notes.join("\n")).toContain("cache: the build goes on without: ");
+      expect(second.outputs["digest"]).toBe(first.outputs["digest"]);
+    } finally {
+      registry.faults = [];
+    }
   });
 });

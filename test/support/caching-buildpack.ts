@@ -14,6 +14,7 @@ else
   mkdir -p "$layer"
   cp package-lock.json "$layer/lock"
   echo "honest" > "$layer/deps.txt"
+  [ ! -f vendor.bin ] || cp vendor.bin "$layer/"
 fi
 printf '[types]\\nlaunch = true\\nbuild = true\\ncache = true\\n' > "$CNB_LAYERS_DIR/deps.toml"
 printf '[[processes]]\\ntype = "web"\\ncommand = ["cat", "app.txt"]\\ndefault = true\\n' > "$CNB_LAYERS_DIR/launch.toml"`,

@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
-import { connect, makeTar, pushImage, renderPolicy, shellBuildpack } from "../integration/build-fixtures.ts";
+import {
+  type BuildpackParts,
+  connect,
+  makeTar,
+  pushImage,
+  renderPolicy,
+  shellBuildpack,
+} from "../integration/build-fixtures.ts";
 import { makeShellRoot, renderBuilder } from "../integration/builder-fixtures.ts";
 import { createBuilder, lifecyclePhases } from "./builders.ts";
 import { type Docker, startDockerd } from "./dockerd.ts";
@@ -25,7 +32,12 @@ export interface PackPrograms {
 }
 
 /** Makes a builder by `pack builder create`. Needs root. */
-export async function preparePack(host: string, directory: string, programs: PackPrograms): Promise<PackStand> {
+export async function preparePack(
+  host: string,
+  directory: string,
+  programs: PackPrograms,
+  buildpack: Pick<BuildpackParts, "detect" | "build"> = shellBuildpack,
+): Promise<PackStand> {
   const client = connect();
   const env = ["PATH=/usr/bin:/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
   const push = async (name: string, layer: Buffer) =>
@@ -46,9 +58,9 @@ export async function preparePack(host: string, directory: string, programs: Pac
       buildpack: {
         "buildpack.toml":
           'api = "0.11"\n[buildpack]\nid = "test/shell"\nversion = "1.0.0"\nsbom-formats = ["application/vnd.cyclonedx+json"]\n[[targets]]\nos = "linux"\n',
-        "bin/detect": script(shellBuildpack.detect),
+        "bin/detect": script(buildpack.detect ?? "exit 0"),
         // What it sees of its surroundings differs between the engines, as it may.
-        "bin/build": script(shellBuildpack.build.replace(/^env \|.*$/m, "")),
+        "bin/build": script((buildpack.build ?? "exit 0").replace(/^env \|.*$/m, "")),
       },
     });
     await docker.docker("tag", "local/builder:1", `${host}/builders/packed:1`);

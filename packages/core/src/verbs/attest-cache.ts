@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeError } from "@goldenpath/foundation/errors";
 import { digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
@@ -10,7 +10,7 @@ import {
   parseReference,
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
-import { type CacheLabels, readEntry } from "../build/cache/entry.ts";
+import { type CacheLabels, cacheFolder, readEntry } from "../build/cache/entry.ts";
 import { describeEntry } from "../build/cache/judge-entry.ts";
 import { digestPinned } from "../build/cache/pinned.ts";
 import { isProtected, nameTags, nameWriter } from "../build/cache/writer.ts";
@@ -20,10 +20,12 @@ import { predicateTypes } from "../signing/predicates.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { attach, type Signing } from "./attachments.ts";
 
-/** What the job that built says it left: the entry, and its layout where that job pushed nothing. */
-export interface GivenCache {
-  cache?: string | undefined;
-  "cache-layout"?: string | undefined;
+/** What the jobs that built say they left. */
+export interface GivenCaches {
+  /** Entries by digest: one, or one of each platform. */
+  cache: readonly string[];
+  /** The images' layouts, where those jobs pushed nothing: an entry is beside its image. */
+  layout: readonly string[];
 }
 
 /** Blobs that are pushed at the same time. */
@@ -34,20 +36,24 @@ const concurrency = 3;
  * run, and only where the run is a protected ref's. An image is whole without it: what is wrong with a cache is said,
  * and nothing fails.
  */
-export async function attestCache(work: Signing, given: GivenCache): Promise<void> {
-  const { log } = work.context.ports;
-  if (given.cache === undefined || given.cache === "") return;
-  try {
-    const problem = await bringAndAttest(work, given.cache, given["cache-layout"] ?? "");
-    if (problem !== undefined) log.warning(`cache: ${given.cache} is not attested: ${problem}`);
-  } catch (error) {
-    work.context.signal.throwIfAborted();
-    log.warning(`cache: ${given.cache} is not attested: ${describeError(error)}`);
+export async function attestCaches(work: Signing, { cache: caches, layout }: GivenCaches): Promise<void> {
+  const { ports, workingDirectory, signal } = work.context;
+  const folders = layout.map((line) =>
+    join(resolve(workingDirectory, line.replace(/^[^=/]+\/[^=]+=/, "")), cacheFolder),
+  );
+  for (const cache of caches) {
+    try {
+      const problem = await bringAndAttest(work, cache, folders);
+      if (problem !== undefined) ports.log.warning(`cache: ${cache} is not attested: ${problem}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      ports.log.warning(`cache: ${cache} is not attested: ${describeError(error)}`);
+    }
   }
 }
 
 /** @returns why it is not attested */
-async function bringAndAttest(work: Signing, cache: string, layout: string): Promise<string | undefined> {
+async function bringAndAttest(work: Signing, cache: string, folders: readonly string[]): Promise<string | undefined> {
   const { client, image, policy, context } = work;
   const { registry, name } = image.reference;
   const repository: Repository = { registry, name };
@@ -57,7 +63,7 @@ async function bringAndAttest(work: Signing, cache: string, layout: string): Pro
     return `it is not named by digest in the image's repository, ${registry}/${name}`;
   if (policy.policy.build.cache === "none") return "the policy has no caches";
   const pinned: PinnedReference = { ...repository, digest };
-  const storage = layout === "" ? undefined : await openStorage(resolve(context.workingDirectory, layout));
+  const storage = folders.length === 0 ? undefined : await findLayout(folders, digest);
   const found = storage === undefined ? await client.fetchManifest(pinned) : await readManifest(storage, pinned);
   const entry = readEntry(found);
   if ("problem" in entry) return entry.problem;
@@ -94,6 +100,15 @@ async function attestEntry(
     buildStatement(subjects, predicateTypes.buildCache, { ...predicate }),
   );
   return undefined;
+}
+
+/** The one that has it. What lies there was left by a build, and is read as such. */
+async function findLayout(folders: readonly string[], digest: PinnedReference["digest"]): Promise<Storage> {
+  for (const folder of folders) {
+    const storage = await openStorage(folder).catch(() => undefined);
+    if ((await storage?.sizeOf(blobPath(digest))) !== undefined && storage !== undefined) return storage;
+  }
+  throw new Error("it is in no layout that was given");
 }
 
 async function readManifest(storage: Storage, { digest, ...repository }: PinnedReference): Promise<Manifest> {

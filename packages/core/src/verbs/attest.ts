@@ -18,9 +18,9 @@ import {
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
-import { attestCache } from "./attest-cache.ts";
+import { attestCaches } from "./attest-cache.ts";
 import { bringLayouts } from "./attest-layouts.ts";
-import { choice, jsonLabels, keyValues, lines, optionalText, type RunnerLabels, type Verb } from "./verb.ts";
+import { choice, jsonLabels, keyValues, lines, type RunnerLabels, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
@@ -30,8 +30,7 @@ const inputs = signingInputs({
   platforms: lines(),
   digests: keyValues(),
   tags: lines(),
-  cache: optionalText(),
-  "cache-layout": optionalText(),
+  cache: lines(),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -97,7 +96,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
       formatPlatform(child.platform),
     );
   }
-  await attestCache(work, given);
+  await attestCaches(work, given);
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
 }
 

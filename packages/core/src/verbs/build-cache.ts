@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
+import { cacheFolder } from "../build/cache/entry.ts";
 import { planKey } from "../build/cache/key.ts";
 import { digestLocks } from "../build/cache/locks.ts";
 import { type OpenCache, openCache } from "../build/cache/open.ts";
@@ -59,23 +59,17 @@ export async function openBuildCache(build: CachedBuild): Promise<OpenCache | un
 }
 
 /**
- * What a build left for later ones, as it leaves the job: by its name in quarantine, and, where it is pushed nowhere, as
- * an OCI layout for the job that attests.
+ * What a build left for later ones, by its name in quarantine. Where it is pushed nowhere, it goes beside the image, into
+ * the folder `cache` of its layout, for the job that attests.
+ * @param layout of the image; empty where that was pushed
  */
 export async function handOutCache(
   kept: PinnedReference | undefined,
-  { plan, push, directory, client, context }: HandedOut,
-): Promise<{ cache: string; "cache-layout": string }> {
-  if (kept === undefined) return { cache: "", "cache-layout": "" };
-  const cache = formatReference({ ...plan.repository, digest: kept.digest });
-  if (push) return { cache, "cache-layout": "" };
-  const folder = join(directory, `cache-${digestHex(kept.digest).slice(0, 12)}`);
-  await writeLayout(client, kept, folder, { tags: ["cache"], signal: context.signal });
-  return { cache, "cache-layout": folder };
-}
-
-interface HandedOut extends Pick<CachedBuild, "plan" | "client" | "context"> {
-  push: boolean;
-  /** Where the job's files go. */
-  directory: string;
+  layout: string,
+  { plan, client, context }: Pick<CachedBuild, "plan" | "client" | "context">,
+): Promise<string> {
+  if (kept === undefined) return "";
+  const { signal } = context;
+  if (layout !== "") await writeLayout(client, kept, join(layout, cacheFolder), { tags: [cacheFolder], signal });
+  return formatReference({ ...plan.repository, digest: kept.digest });
 }

@@ -85,7 +85,7 @@ export const buildVerb: Verb<typeof inputs> = {
   command: "build",
   inputs,
   positional: "context",
-  outputs: ["image", "digest", "layout", "cache", "cache-layout", "strategy", "sbom", "applications", "explanation"],
+  outputs: ["image", "digest", "layout", "cache", "strategy", "sbom", "applications", "explanation"],
   run: runBuild,
   question: {
     input: "explain",
@@ -223,7 +223,7 @@ function buildImage(work: Work, to: Target, context: Context): Promise<VerbOutco
       image: formatReference(image.reference),
       digest,
       layout,
-      ...(await handOutCache(built.cache, { plan, push: given.push, directory, client, context })),
+      cache: await handOutCache(built.cache, layout, { plan, client, context }),
       strategy: plan.strategy.strategy,
       sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, directory),
     };

@@ -7,6 +7,9 @@ import type { CacheKey } from "./key.ts";
 /** Nothing that a runtime runs, and no evidence. */
 export const cacheArtifactType = "application/vnd.goldenpath.build-cache.v1";
 
+/** In an image's layout, which is for nobody else to look at. */
+export const cacheFolder = "cache";
+
 const prefix = "dev.goldenpath.cache.";
 const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256");
 

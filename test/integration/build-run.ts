@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import type { StageResult } from "@goldenpath/core/result";
 import { buildVerb } from "@goldenpath/core/verbs/build";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
-import { isKnownError } from "@goldenpath/foundation/errors";
+import { isKnownError, type SourcePlace } from "@goldenpath/foundation/errors";
 import { type Ports, type RunFacts, silentPorts } from "@goldenpath/foundation/ports";
 
 export interface BuildRunRequest {
@@ -28,6 +28,7 @@ export interface BuildRunAnswer {
   result: StageResult;
   code: string;
   rule: string;
+  places: readonly SourcePlace[];
   log: string[];
   masked: string[];
 }
@@ -64,6 +65,7 @@ const answer: BuildRunAnswer = {
   result: outcome.result,
   code: isKnownError(error) ? error.code : error === undefined ? "" : "unexpected",
   rule: isKnownError(error) && "rule" in error ? error.rule : "",
+  places: isKnownError(error) ? error.places : [],
   log,
   masked,
 };

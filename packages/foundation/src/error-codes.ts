@@ -58,6 +58,7 @@ export const errorCodes = {
   "digest-invalid": "A text that should be a digest is none.",
   "digest-mismatch": "What a registry serves or stores is not what its digest says.",
   "directory-in-use": "A directory that is to be written holds something else.",
+  "disk-full": "The disk that a build writes to is full.",
   "disk-too-small": "There is not enough space for the image on the disk.",
   "distribution-unsupported": "The example base can't be made from this machine's distribution.",
   "dockerfile-build-failed": "A step of the Dockerfile failed.",

@@ -1,9 +1,10 @@
-import { constants, type Dirent } from "node:fs";
+import { constants, type Dirent, lstatSync } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, symlink } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { describeError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { createMatcher } from "./glob.ts";
+import { findPlaces } from "./places.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
 import { surveyTree } from "./survey/gather.ts";
 import { isWithin } from "./survey/gather-files.ts";
@@ -32,6 +33,18 @@ export function placeInCheckout(
   const folder = relative(checkout ?? workingDirectory, directory);
   const isInside = folder !== "" && !folder.startsWith("..");
   return isInside ? (place) => ({ ...place, file: `${folder}/${place.file}` }) : (place) => place;
+}
+
+/** Finds the places of an application that was built in `built` in a build's output. */
+export function placesIn(
+  source: Pick<Source, "directory">,
+  context: Pick<Context, "checkout" | "workingDirectory">,
+  built: string,
+): (lines: readonly string[]) => SourcePlace[] {
+  const isFile = (path: string): boolean =>
+    lstatSync(join(source.directory, path), { throwIfNoEntry: false })?.isFile() === true;
+  const inCheckout = placeInCheckout(source, context);
+  return (lines) => findPlaces({ lines, directory: built, isFile, inCheckout });
 }
 
 /**

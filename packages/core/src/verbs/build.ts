@@ -10,6 +10,7 @@ import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/m
 import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
+import { tellFullDisk } from "../build/causes.ts";
 import { checkBuildVariables } from "../build/environment.ts";
 import { explainBuild, renderExplanation } from "../build/explain-build.ts";
 import { hostPlatform, selectPlatform } from "../build/images.ts";
@@ -332,7 +333,9 @@ async function build(
     plainHttp,
     cache,
   };
-  const built = await runner.run(job);
+  const built = await runner.run(job).catch((error: unknown) => {
+    throw tellFullDisk(error, context.temporaryDirectory);
+  });
   const image = await fetchImageFacts(client, { ...to.repository, digest: built.digest });
   const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);
   const notes = [

@@ -1,4 +1,5 @@
 import { InfrastructureError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import { explainKill } from "../causes.ts";
 import { explainFailure, type Phase } from "../strategies/buildpacks/explain.ts";
 import type { BuildTool } from "./command.ts";
 
@@ -81,7 +82,7 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
   return new UserError(`${name} could not build the application${told.length === 0 ? tail : `:\n${told.join("\n")}`}`, {
     code: "java-build-failed",
     places,
-    wayOut: `The whole output is in the log above.${hint}`,
+    wayOut: `The whole output is in the log above.${hint}${explainKill(text)}`,
   });
 }
 

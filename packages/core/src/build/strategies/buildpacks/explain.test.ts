@@ -55,6 +55,45 @@ describe("explainFailure", () => {
     expect(explainFailure("export", 62, [line])).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
   });
 
+  it.each([
+    [
+      "export",
+      "quota-exceeded",
+      "PUT https://r.example/v2/a/blobs/uploads/1: DENIED: adding 1 MiB of storage resource, which will exceed the configured upper limit of 1.0 MiB.",
+    ],
+    [
+      "analyze",
+      "quota-exceeded",
+      "POST https://r.example/v2/a/blobs/uploads/: unexpected status code 507 Insufficient Storage",
+    ],
+    [
+      "export",
+      "registry-read-only",
+      "POST https://r.example/v2/a/blobs/uploads/: DENIED: The system is in read only mode.",
+    ],
+    [
+      "export",
+      "tag-immutable",
+      "PUT https://r.example/v2/a/manifests/1: TAG_INVALID: The image tag '1' cannot be overwritten because the repository is immutable.",
+    ],
+  ] as const)("tells of a registry that takes no writes, in %s: %s", (phase, code, said) => {
+    const error = explainFailure(phase, 62, ["log", `ERROR: failed to export: ${said}`]);
+    expect(error).toMatchObject({ name: "InfrastructureError", code });
+    expect(error.message).toContain(said);
+    // Whoever runs in the build may print the same.
+    expect(explainFailure("build", 51, [`ERROR: failed to export: ${said}`]).code).toBe("buildpack-failed");
+  });
+
+  it("has the places that the caller finds in a buildpack's output, and says that something was killed", () => {
+    const places = [{ file: "app.py", line: 1, message: "SyntaxError: x" }];
+    const about = { findPlaces: (lines: readonly string[]) => (lines.includes("here") ? places : []) };
+    expect(explainFailure("build", 51, ["here"], about).places).toEqual(places);
+    expect(explainPackFailure(1, ["[builder] here", "ERROR: failed with status code: 51"], about).places).toEqual(
+      places,
+    );
+    expect(explainFailure("build", 51, ["ERROR: failed to build: exit status 137"]).wayOut).toContain("memory");
+  });
+
   it("does not take a buildpack's own 403 for the registry's", () => {
     expect(explainFailure("build", 51, ["npm error 403 Forbidden"])).toMatchObject({ code: "buildpack-failed" });
   });
@@ -68,7 +107,7 @@ describe("explainFailure", () => {
   it("names the application's language where it is known, and a builder for it instead of a file", () => {
     const java = { language: "java", file: "pom.xml", title: "Java with Maven", lock: undefined } as const;
     expect(explainFailure("detect", 20, detection)).toMatchObject({ wayOut: expect.stringContaining("add what") });
-    expect(explainFailure("detect", 20, detection, [java])).toMatchObject({
+    expect(explainFailure("detect", 20, detection, { ecosystems: [java] })).toMatchObject({
       message: expect.stringContaining("do not fit the application (pom.xml: Java with Maven):"),
       wayOut: expect.stringMatching(/^Name a builder of the policy that builds Java by/),
     });

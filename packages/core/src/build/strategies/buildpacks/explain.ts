@@ -1,5 +1,7 @@
 import type { ErrorCode } from "@goldenpath/foundation/error-codes";
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { InfrastructureError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
+import { classifyRefusal, type RefusalCode } from "@goldenpath/registry-client/refusals";
+import { explainKill } from "../../causes.ts";
 import { type Ecosystem, languageTitles } from "../../survey/ecosystems.ts";
 
 export const phases = ["analyze", "detect", "build", "export"] as const;
@@ -54,12 +56,16 @@ const phasesByCode: Readonly<Record<number, Phase>> = { 2: "detect", 3: "analyze
  * pack's own exit code says nothing; its last lines have the lifecycle's: `failed with status code: 51`.
  * @returns as {@link explainFailure}
  */
-export function explainPackFailure(exitCode: number, lines: readonly string[]): UserError | InfrastructureError {
+export function explainPackFailure(
+  exitCode: number,
+  lines: readonly string[],
+  about: AboutApplication = {},
+): UserError | InfrastructureError {
   const code = Number(/failed with status code: (\d+)/.exec(lines.join("\n"))?.[1] ?? Number.NaN);
   const phase = phasesByCode[Math.floor(code / 10)];
   // Lines of a phase begin with its name: `[detector] fail: id@version`.
   const plain = lines.map((line) => line.replace(/^\[[a-z]+\] ?/, ""));
-  if (phase !== undefined || code === 11 || code === 12) return explainFailure(phase ?? "detect", code, plain);
+  if (phase !== undefined || code === 11 || code === 12) return explainFailure(phase ?? "detect", code, plain, about);
   const tail = plain.slice(-shownLines).join("\n");
   const said = Number.isNaN(code) ? `exit code ${exitCode}` : `the lifecycle ended with ${code}`;
   return new InfrastructureError(`pack could not build (${said}): ${describeCode(code)}${tail}`, {
@@ -77,6 +83,14 @@ function describeCode(code: number): string {
   return `${meaning[code] ?? (phase === undefined ? "nothing more is known" : `its phase ${phase} failed`)}\n`;
 }
 
+/** What is known of the application that is built. */
+export interface AboutApplication {
+  /** What it is written in, by its files. */
+  ecosystems?: readonly Ecosystem[];
+  /** Its lines that a compiler complains about in this output. */
+  findPlaces?(lines: readonly string[]): SourcePlace[];
+}
+
 /**
  * A phase that ended with another exit code than 0 → the error to throw. The codes are the Platform API's: 11 and 12 an
  * API that is not supported, 20–29 detect, 30–39 analyze, 50–59 build, 60–69 export. Detection and the buildpacks are
@@ -86,7 +100,7 @@ export function explainFailure(
   phase: Phase,
   exitCode: number,
   lines: readonly string[],
-  ecosystems: readonly Ecosystem[] = [],
+  { ecosystems = [], findPlaces = () => [] }: AboutApplication = {},
 ): UserError | InfrastructureError {
   const output = lines.slice(-shownLines).join("\n");
   const tail = output === "" ? "" : `:\n${output}`;
@@ -94,8 +108,8 @@ export function explainFailure(
   if (exitCode === 51) {
     return new UserError(`a buildpack failed to build the application${tail}`, {
       code: "buildpack-failed",
-      wayOut:
-        "The whole output is in the log above. What a buildpack needs beyond the files is given by the input 'env'.",
+      places: findPlaces(lines),
+      wayOut: `The whole output is in the log above. What a buildpack needs beyond the files is given by the input 'env'.${explainKill(output)}`,
     });
   }
   if (exitCode === 11 || exitCode === 12) {
@@ -107,6 +121,13 @@ export function explainFailure(
       },
     );
   }
+  const refusal = findRefusal(phase, lines);
+  if (refusal !== undefined) {
+    return new InfrastructureError(`${refusals[refusal].what}${tail}`, {
+      code: refusal,
+      wayOut: refusals[refusal].wayOut,
+    });
+  }
   if (/\b(?:UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden)\b/.test(output)) {
     return new UserError(`the registry does not let the build ${phase === "export" ? "push" : "in"}${tail}`, {
       code: "registry-unauthorized",
@@ -115,10 +136,39 @@ export function explainFailure(
   }
   return new InfrastructureError(`the lifecycle could not ${phase} (exit code ${exitCode})${tail}`, {
     code: phaseCodes[phase],
+    wayOut:
+      phase === "analyze" || phase === "export"
+        ? "Run the step again: a tag is set last, and what is in the registry already is not sent again. Where it fails again, see whether the registry can be reached and works."
+        : "Run the step again; where it fails again, the log above says more.",
     // Nothing is pushed before export, and an export that is repeated pushes the same bytes.
     safeToRetry: true,
   });
 }
+
+/** A refusal of the registry that is no matter of logging in, by what the lifecycle repeats of its answer. */
+function findRefusal(phase: Phase, lines: readonly string[]): RefusalCode | undefined {
+  if (phase !== "analyze" && phase !== "export") return undefined;
+  const message = lines.findLast((line) => line.startsWith("ERROR: ")) ?? "";
+  const status = Number(/\bstatus code (\d{3})\b/.exec(message)?.[1] ?? 403);
+  const code = /: ([A-Z_]{3,}): /.exec(message)?.[1] ?? "";
+  // Nothing but the whole push is known of it, so that it may have been about a tag.
+  return message === "" ? undefined : classifyRefusal({ status, problems: [{ code, message }], tag: "" });
+}
+
+const refusals: Readonly<Record<RefusalCode, { what: string; wayOut: string }>> = {
+  "quota-exceeded": {
+    what: "the registry takes nothing more: its quota or storage is used up",
+    wayOut: "Delete what is not needed in the repository, or have its quota raised; then run again: no tag was set.",
+  },
+  "registry-read-only": {
+    what: "the registry takes no writes now, it is read-only",
+    wayOut: "Wait for the end of its maintenance, or push to a registry that is no cache or group; then run again.",
+  },
+  "tag-immutable": {
+    what: "the registry does not let the tag be moved",
+    wayOut: "Choose a tag that does not exist yet, or except this one from the registry's rule.",
+  },
+};
 
 interface Detected {
   lines: readonly string[];

@@ -16,9 +16,8 @@ import {
 import { parse, stringify } from "smol-toml";
 import { z } from "zod";
 import type { RunOptions, Sandbox } from "../../sandbox/sandbox.ts";
-import type { Ecosystem } from "../../survey/ecosystems.ts";
 import { readHandedOver, type Workspace, writeControlFile } from "../../workspace.ts";
-import { explainFailure, type Phase } from "./explain.ts";
+import { type AboutApplication, explainFailure, type Phase } from "./explain.ts";
 
 /** The newest Platform API of the locked lifecycle (0.20). */
 const platformApi = "0.14";
@@ -27,8 +26,7 @@ const platformApi = "0.14";
 const keptLines = 400;
 
 export interface LifecycleRun {
-  /** What the application is written in, by its files. */
-  ecosystems: readonly Ecosystem[];
+  application: AboutApplication;
   workspace: Workspace;
   context: Context;
   /** Where strangers' code runs; undefined on the bare host, where the policy says `host-unisolated`. */
@@ -237,7 +235,7 @@ function operatorSettings({ builder, workspace }: LifecycleRun): string[] {
 
 async function runPhase(run: LifecycleRun, phase: Phase, args: readonly string[]): Promise<void> {
   const { exitCode, lines } = await tryPhase(run, phase, args);
-  if (exitCode !== 0) throw explainFailure(phase, exitCode, lines, run.ecosystems);
+  if (exitCode !== 0) throw explainFailure(phase, exitCode, lines, run.application);
 }
 
 async function tryPhase(

@@ -15,7 +15,7 @@ import { findPrivateTool } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { selectBuildEnvironment } from "../../environment.ts";
 import { selectPlatform } from "../../images.ts";
-import { copySource } from "../../source.ts";
+import { copySource, placesIn } from "../../source.ts";
 import { readHandedOver } from "../../workspace.ts";
 import type { BuildpacksPlan } from "../buildpacks.ts";
 import type { BuildJob, Built } from "../runner.ts";
@@ -168,7 +168,10 @@ async function callPack(
       },
     }).finally(() => removeVolume(daemon, volume, ports)),
   );
-  if (result.exitCode !== 0) throw explainPackFailure(result.exitCode, lines);
+  if (result.exitCode !== 0) {
+    // The application's place in every container, by the Platform API.
+    throw explainPackFailure(result.exitCode, lines, { findPlaces: placesIn(job.source, job.context, "/workspace") });
+  }
 }
 
 /** By the Docker Engine's API. What can't be removed is said. */

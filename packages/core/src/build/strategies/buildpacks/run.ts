@@ -10,7 +10,7 @@ import { describeTool } from "../../../tools/run-tool.ts";
 import { selectBuildEnvironment } from "../../environment.ts";
 import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { copySource } from "../../source.ts";
+import { copySource, placesIn } from "../../source.ts";
 import { detectEcosystems } from "../../survey/ecosystems.ts";
 import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
 import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
@@ -123,7 +123,10 @@ async function buildImage(
   const { module } = job.options;
   const own = job.source.below.find(({ path }) => path === module) ?? job.source.survey;
   return runLifecycle({
-    ecosystems: detectEcosystems(own),
+    application: {
+      ecosystems: detectEcosystems(own),
+      findPlaces: placesIn(job.source, context, room?.run.builder.at(workspace.app) ?? workspace.app),
+    },
     workspace,
     context,
     sandbox,

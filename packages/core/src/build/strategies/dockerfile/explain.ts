@@ -1,4 +1,5 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { explainKill } from "../../causes.ts";
 import { noBuildKit } from "./scripts.ts";
 
 /** How many lines of a step's output a message repeats. */
@@ -46,8 +47,7 @@ export function explainFailure({ exitCode, lines, file }: Failure): UserError | 
   }
   return new UserError(`${at}: ${cause}${details}`, {
     code: "dockerfile-build-failed",
-    wayOut:
-      "The whole output is in the log above. Steps reach the network by the proxy that HTTP_PROXY and HTTPS_PROXY name, and no address of this machine.",
+    wayOut: `The whole output is in the log above. Steps reach the network by the proxy that HTTP_PROXY and HTTPS_PROXY name, and no address of this machine.${explainKill(cause)}`,
     places,
   });
 }

@@ -1,5 +1,6 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { parseJson } from "@goldenpath/foundation/text/json";
+import { explainKill } from "../../causes.ts";
 
 /** A line of kaniko's own: `{"level":"info","msg":"RUN make","time":"…"}`; a step's output is as the step writes it. */
 export function readLine(line: string): { text: string; isKanikos: boolean } {
@@ -42,7 +43,7 @@ export function explainKaniko({ exitCode, lines, file, content }: Failure): User
   const at = line === 0 ? file : `${file}:${line}`;
   return new UserError([`${at}: ${cause}`, ...output.slice(-shownLines).map(({ text }) => text)].join("\n"), {
     code: "dockerfile-build-failed",
-    wayOut: "The whole output is in the log above.",
+    wayOut: `The whole output is in the log above.${explainKill(cause)}`,
     places: [{ file, ...(line === 0 ? {} : { line }), message: cause }],
   });
 }

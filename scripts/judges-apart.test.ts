@@ -69,6 +69,8 @@ describe("who signs nothing has no code that could", () => {
       "keyless/services",
       "kms/open",
       "kms/providers/pkcs11",
+      "notation/open",
+      "notation/sign",
     ].map((name) => `packages/core/src/signing/schemes/${name}.ts`);
     expect(listSigning(`actions/${action}/src/index.ts`)).toEqual(expect.arrayContaining(wanted));
   });

@@ -71,7 +71,7 @@ describe("the input `signer` chooses", () => {
     [
       "none that is not in the table, of which it names all",
       { signer: "detach" },
-      "input 'signer' is 'detach': expected one of key, keyless, kms, detached",
+      "input 'signer' is 'detach': expected one of key, keyless, kms, notation, detached",
     ],
     ["the guest, which says what it can't do without", { key: "" }, "input 'key' is required and was not given"],
     ["a key, which the guest's key is not", { signer: "key" }, "the private key is a key of type ed25519"],

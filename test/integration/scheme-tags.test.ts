@@ -95,7 +95,7 @@ async function stage(content: string): Promise<TestImage> {
 test("a scheme whose evidence is only read is nothing to sign with", async () => {
   const outcome = await world.run(signVerb, { image: "a.example/b", results: "none", signer: "tagged" });
   expect(outcome.result.error?.message).toContain(
-    "input 'signer' is 'tagged': expected one of key, keyless, kms, detached",
+    "input 'signer' is 'tagged': expected one of key, keyless, kms, notation, detached",
   );
 });
 

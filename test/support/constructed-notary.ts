@@ -72,6 +72,8 @@ export interface ConstructedNotary {
   otherRoot: string;
   timestampRoots: string;
   signer(falsehood?: SignatureFalsehood): Signer;
+  /** A key and its certificates, the signer's first; PEM. */
+  certify(falsehood?: ChainFalsehood): Promise<{ key: string; chain: string }>;
 }
 
 interface Authority {
@@ -106,6 +108,13 @@ export async function constructNotary(): Promise<ConstructedNotary> {
     timestampRoots: [parts.tsa, parts.futureTsa]
       .map((each) => pemOf(new x509.X509Certificate(Uint8Array.from(bytesOf(each.rootCertificate)))))
       .join(""),
+    async certify(falsehood) {
+      const { chain, key } = await makeChain(parts, falsehood);
+      return {
+        key: key.export({ format: "pem", type: "pkcs8" }).toString(),
+        chain: chain.map((each) => pemOf(new x509.X509Certificate(each))).join(""),
+      };
+    },
     signer: (falsehood = {}) => ({
       kind: "notation",
       material: { kind: "certificate", issuer: "acme", identity: honestSubject },
@@ -158,7 +167,7 @@ async function makeBetween(root: Authority, what: ChainFalsehood["between"]): Pr
 }
 
 /** The leaf's first, in base64, and the leaf's key. */
-export async function makeChain(
+async function makeChain(
   { root, other }: { root: Authority; other: Authority },
   falsehood: ChainFalsehood = {},
 ): Promise<{ chain: string[]; key: KeyObject }> {

@@ -182,6 +182,19 @@ export const testTools: readonly LockedTool[] = [
     builds: { "linux-amd64": "c58fdce156479e8e154e9cedb57c0ae50d5322503b1ad36d60d4dbb11689a760" },
   },
   {
+    name: "notation",
+    version: "1.3.2",
+    module: {
+      path: "github.com/notaryproject/notation",
+      version: "v1.3.2",
+      sum: "h1:roSxDRZ+w8kIgxoxruhHpSVtVFwpfq2piuaMvOrPaco=",
+    },
+    toolchain,
+    package: "./cmd/notation",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "021c31ccdae758f163bc87ad39fac2f28f06e5f816f444db2a5639a0207f82eb" },
+  },
+  {
     // The distribution specification's own suite. It is never tagged, and says no version of itself.
     name: "oci-conformance",
     version: "0.0.0-20260831232431-97274622c111",

@@ -13,6 +13,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
                                                    put it in force for what is promoted there
+  goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy schema                         its JSON Schema
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
@@ -63,6 +64,14 @@ const commandHelp = {
       The public key that the pointer there was signed with, where the platform's key changes.
   --dry-run
       Say what would be in force, and write nothing.
+
+  goldenpath policy trust notation FILE DIR
+      Writes trustpolicy.json and the trust store of notation, for the policy's signers of kind notation: level strict, their identities, their
+      authorities' certificates, those of timestamp authorities. The signers have to be of one trust store.
+  --signer NAME
+      Only this one; may be repeated. notation asks for one signature of any of them, and knows no stages.
+  --scope HOST/NAME
+      The repository that it is for; may be repeated. Default: all.
 
   goldenpath policy schema
       Prints the policy's JSON Schema.

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { maxPolicyBytes, parsePolicy } from "@goldenpath/core/policy/parse";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
@@ -7,18 +7,19 @@ import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
-import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
+import { readPolicyFile } from "./policy-file.ts";
 import { abortOnInterrupt } from "./verbs.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
- * KEY`, `schema`.
+ * KEY`, `trust notation FILE DIR`, `schema`.
  */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
+  if (args[0] === "trust") return (await import("./policy-trust.ts")).runTrust(args.slice(1), output);
   if (args[0] === "activate") return (await import("./policy-activate.ts")).runActivate(args.slice(1), output);
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -32,7 +33,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
     throw new UserError(
-      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, or schema",
+      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, trust notation FILE DIR, or schema",
       {
         code: "arguments-invalid",
       },
@@ -72,15 +73,4 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
 
 function loadPolicyFile(bytes: Uint8Array, file: string): LoadedPolicy {
   return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes) };
-}
-
-async function readPolicyFile(file: string): Promise<Uint8Array> {
-  try {
-    return await readBoundedFile(file, maxPolicyBytes);
-  } catch (error) {
-    throw new UserError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-      code: "policy-missing",
-      cause: error,
-    });
-  }
 }

@@ -89,7 +89,12 @@ export async function attachStatement(
   ]);
   const attachTo = async (subject: Descriptor): Promise<Descriptor> => {
     const pushed: Descriptor[] = [];
-    for (const { manifest, mediaType, artifactType, blobs = [] } of await sealed.carry(subject, bundle, created)) {
+    const own =
+      subject === target.image || sealed.signsEach !== true || known.isNew === true
+        ? existing
+        : await findExisting(client, { ...target, image: subject }, statement, signer, now);
+    const carriers = await sealed.carry(subject, bundle, own?.created ?? created, own?.evidence);
+    for (const { manifest, mediaType, artifactType, blobs = [] } of carriers) {
       for (const blob of blobs) {
         const descriptor = { mediaType: blob.mediaType, digest: digestOf(blob.bytes), size: blob.bytes.byteLength };
         await client.pushBlob(target.repository, descriptor, () => blob.bytes);

@@ -28,14 +28,26 @@ export async function loadSigner(
   input: KeyInput,
   context: Pick<Context, "env" | "ports" | "workingDirectory">,
 ): Promise<KeySigner> {
+  const { text, passphrase } = await loadKeyText(input, context);
+  const key = await decodePrivateKey(text, passphrase);
+  assertSupportedKey(key, "the private key");
+  return createKeySigner(key);
+}
+
+/**
+ * What is given as a key, in PEM, and what it is encrypted with; both are masked from here on.
+ * @throws UserError `key-missing`, `key-unreadable`, `key-invalid`
+ */
+export async function loadKeyText(
+  input: KeyInput,
+  context: Pick<Context, "env" | "ports" | "workingDirectory">,
+): Promise<{ text: string; passphrase: string | undefined }> {
   if (input.passphrase !== undefined && input.passphrase !== "") context.ports.mask(input.passphrase);
   const text = await readKeyText(input.key, context);
   maskKey(text, context);
   const passphrase = input.passphrase ?? context.env["COSIGN_PASSWORD"];
   if (passphrase !== undefined && passphrase !== "") context.ports.mask(passphrase);
-  const key = await decodePrivateKey(text, passphrase);
-  assertSupportedKey(key, "the private key");
-  return createKeySigner(key);
+  return { text, passphrase };
 }
 
 /** A new ECDSA P-256 key pair: PKCS#8 and SPKI, in PEM. */
@@ -124,7 +136,11 @@ function readPemBlocks(text: string): PemBlock[] {
   }));
 }
 
-async function decodePrivateKey(text: string, passphrase: string | undefined): Promise<KeyObject> {
+/**
+ * One private key in PEM, of whatever kind.
+ * @throws UserError `key-invalid`, `key-unsupported`, `key-passphrase`
+ */
+export async function decodePrivateKey(text: string, passphrase: string | undefined): Promise<KeyObject> {
   // `openssl ecparam -genkey` puts the curve before the key.
   const blocks = readPemBlocks(text).filter((block) => block.label !== "EC PARAMETERS");
   const [block, ...more] = blocks;

@@ -104,13 +104,21 @@ export interface ExistingEvidence extends SignedPayload {
 export interface SealedStatement {
   /** What holds the statement: a blob beside every image that it is about, whose digest verdicts name. */
   bundle: { mediaType: string; bytes: Uint8Array };
+  /** Each subject has a signature of its own, so that each is asked for the one that it has already. */
+  signsEach?: true;
   /**
    * The referrers that carry it for one subject: the first refers to the subject, and each other one to the one before
    * it. Their config is the empty one. The first says when it was made, with `org.opencontainers.image.created`, so
    * that the same evidence is the same bytes again; and of which predicate type the statement is, as Sigstore's do,
-   * which saves whoever lists referrers from reading it.
+   * which saves whoever lists referrers from reading it. `existing`: what the subject has already, where each has
+   * a signature of its own.
    */
-  carry(subject: Descriptor, bundle: Descriptor, created: string): Promise<[Carrier, ...Carrier[]]>;
+  carry(
+    subject: Descriptor,
+    bundle: Descriptor,
+    created: string,
+    existing?: ExistingEvidence,
+  ): Promise<[Carrier, ...Carrier[]]>;
 }
 
 export interface Carrier {

@@ -6,11 +6,14 @@ import { envelopeMediaType } from "./envelope.ts";
 /** Of a manifest that carries a signature; notation writes it as the type of the config alone. */
 export const signatureType = "application/vnd.cncf.notary.signature";
 
+/** The SHA-256 of each certificate, as a JSON list in a text: for who lists signatures. */
+export const thumbprintAnnotation = "io.cncf.notary.x509chain.thumbprint#S256";
+
 /** What notation, oras and goldenpath write on what carries a signature or a statement; none of it is signed. */
 const knownAnnotations: ReadonlySet<string> = new Set([
   createdAnnotation,
   predicateAnnotation,
-  "io.cncf.notary.x509chain.thumbprint#S256",
+  thumbprintAnnotation,
   "org.opencontainers.image.title",
 ]);
 

@@ -1,15 +1,13 @@
 // npm run bench -- NAME [--json] [--rounds N] [--line ID]…
 import { cpus, loadavg, totalmem } from "node:os";
-import { delimiter } from "node:path";
 import { parseArgs } from "node:util";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
-import { findTool } from "@goldenpath/core/tools/find";
 import { describeError } from "@goldenpath/foundation/errors";
-import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { runProcess } from "@goldenpath/foundation/exec/run";
-import { silentPorts } from "@goldenpath/foundation/ports";
+import { jibVersion, springBootVersion } from "../support/java.ts";
 import { allTools } from "../support/tools.ts";
-import { type BuildPrograms, benchBuild, buildLines } from "./build.ts";
+import { benchBuild, buildLines } from "./build.ts";
+import { command, lockedTool, programFinder } from "./build-programs.ts";
 import type { Programs } from "./contenders.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
 import { renderLine, renderReport } from "./render.ts";
@@ -50,9 +48,11 @@ export async function runBench(
       ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
     });
   } else if (name === "build") {
-    const programs = await findBuildPrograms(options.say);
-    peers = [{ name: "pack", version: allTools.find((each) => each.name === "pack")?.version ?? "unknown" }];
-    lines = await benchBuild({ rounds: sizes.rounds, programs, say: options.say });
+    peers = await listBuildPeers();
+    lines = await benchBuild({
+      ...{ rounds: sizes.rounds, only, find: programFinder(options.say), say: options.say },
+      ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+    });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();
   return {
@@ -72,27 +72,18 @@ export async function runBench(
   };
 }
 
-async function lockedTool(name: string, say: (message: string) => void): Promise<string> {
-  say(`looking for ${name}; a first run builds it`);
-  return (await findTool(name, { ports: silentPorts(), env: process.env, lock: allTools })).path;
-}
-
-/** @throws Error where the machine does not have it */
-async function command(name: string): Promise<string> {
-  const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean).join(delimiter);
-  const found = await findInPath(name, { PATH: path });
-  if (found === undefined) throw new Error(`${name} is not on this machine: apt-get install ${name}`);
-  return found;
-}
-
-async function findBuildPrograms(say: (message: string) => void): Promise<BuildPrograms> {
-  return {
-    dockerd: await command("dockerd"),
-    docker: await command("docker"),
-    pack: await lockedTool("pack", say),
-    lifecycle: await lockedTool("lifecycle", say),
-    launcher: await lockedTool("launcher", say),
-  };
+async function listBuildPeers(): Promise<Peer[]> {
+  const locked = ["pack", "buildkitd", "buildx"].map((name) => ({
+    ...{ name, version: allTools.find((each) => each.name === name)?.version ?? "unknown" },
+  }));
+  const asked = await runProcess(await command("dockerd"), ["--version"], { env: process.env });
+  const docker = /version ([^,\s]+)/.exec(asked.stdout)?.[1] ?? "unknown";
+  return [
+    ...locked,
+    { name: "dockerd", version: docker },
+    { name: "jib-maven-plugin", version: jibVersion },
+    { name: "spring-boot-maven-plugin", version: springBootVersion },
+  ];
 }
 
 async function findPrograms(

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { judgeAdded } from "../bench/build.ts";
 import { parseBenchArguments, runBench } from "../bench/main.ts";
 import { renderReport } from "../bench/render.ts";
 import { judgeAim, judgeTime, spreadOf, withRatios } from "../bench/shape.ts";
@@ -85,6 +86,7 @@ describe("what it is called with", () => {
     [["promote", "start"], /one name at a time/],
     [["promote", "--rounds", "0"], /option --rounds is '0'/],
     [["promote", "--line", "two"], /option --line is 'two'; bench promote has: one, /],
+    [["build", "--line", "kaniko"], /option --line is 'kaniko'; bench build has: pack, spring-boot, jib, dockerfile$/],
     [["promote", "--fast"], /--fast/],
   ])("%j is refused, and what there is is said", (args, message) => {
     expect(() => parseBenchArguments(args)).toThrow(message);
@@ -122,6 +124,16 @@ describe("what it makes of the measurements", () => {
     expect(judgeAim("x", 11, 10, "y", 1.1)).toMatchObject({ ratio: 1.1, holds: true });
     expect(judgeAim("x", 11.1, 10, "y", 1.1).holds).toBe(false);
     expect(judgeAim("x", Number.NaN, 10, "y", 1.1).holds).toBe(false);
+  });
+
+  test("a build may take 1 s or 5 % more than the one by hand that it is about, whichever is more", () => {
+    const judge = (ours: number, ...others: number[]) =>
+      judgeAdded([row("build", true, ours), ...others.map((each) => row(`by hand ${each}`, false, each))]);
+    expect(judge(5.9, 5, 1)).toMatchObject([{ against: 5, whose: "by hand 5, s", holds: true }]);
+    expect(judge(6.1, 5, 8)).toMatchObject([{ against: 5, holds: false }]);
+    expect(judge(104, 100)).toMatchObject([{ holds: true }]);
+    expect(judge(106, 100)).toMatchObject([{ holds: false }]);
+    expect(judge(1)).toEqual([]);
   });
 
   test("a time is held against the fastest peer that does the whole of it", () => {

@@ -25,3 +25,20 @@ test("promotion at its full sizes takes no more requests and memory than it aims
   expect(aims.length).toBeGreaterThan(10);
   expect(aims.filter(({ holds }) => !holds)).toEqual([]);
 });
+
+test("the benchmark of builds measures everybody on every line, and each builds", async () => {
+  for (const name of ["python3", "mvn", "dockerd", "docker"]) await requireCommand(name);
+  const report = await runBench("build", { rounds: 1, say: (message) => console.warn(message) });
+  expect(report.lines.map(({ id, rows }) => [id, rows.map(({ name }) => name)])).toEqual([
+    ["pack", ["pack build", "build --engine pack", "build --engine lifecycle"]],
+    ["spring-boot", ["mvn spring-boot:build-image", "build"]],
+    ["jib", ["mvn jib:build", "build"]],
+    ["dockerfile", ["docker buildx build", "buildctl build", "buildkitd and buildctl", "build"]],
+  ]);
+  const failed = report.lines.flatMap(({ id, rows }) =>
+    rows.flatMap((row) => row.failed ?? []).map((why) => [id, why]),
+  );
+  expect(failed).toEqual([]);
+  // The engines of pack are two of ours.
+  expect(report.lines.map(({ aims }) => aims.length)).toEqual([2, 1, 1, 1]);
+});

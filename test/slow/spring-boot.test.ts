@@ -1,10 +1,9 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeShellRoot, pushBuilder } from "../integration/builder-fixtures.ts";
 import { type Docker, startDockerd } from "../support/dockerd.ts";
 import {
   fillRepository,
@@ -17,6 +16,7 @@ import {
 } from "../support/java.ts";
 import { javaPath, makeJavaLayer } from "../support/java-root.ts";
 import { goldenLayer, openPathWorld, type PathPolicy, type PathWorld, passed, tell } from "../support/path-world.ts";
+import { pushSpringBuilder } from "../support/spring-builder.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
 // The real plugin, a Docker daemon of the test's own, and a builder with one buildpack of two scripts.
@@ -45,7 +45,10 @@ beforeAll(async ({}, suite) => {
   const java = await makeJavaLayer(jlink, world.root);
   await world.close();
   world = await openPathWorld({ tools, env, config, layers: [await goldenLayer(), java] });
-  const builder = await pushSpringBuilder();
+  const builder = await pushSpringBuilder(world.client, {
+    ...{ repository: `${world.server.host}/builders/java`, runImage: world.base },
+    ...{ lifecycle: tools.lifecycle, launcher: tools.launcher },
+  });
   const [image = "", digest = ""] = builder.split("@");
   builders = `    - { kind: spring-boot, name: spring, image: ${image}, digests: ["${digest}"], runImage: golden }\n`;
   policy = await world.writePolicy({ strategies: "spring-boot", builders, environments: "host-unisolated" });
@@ -54,54 +57,6 @@ afterAll(async () => {
   await world?.close();
   await docker?.stop();
 });
-
-/** A builder image as `pack builder create` makes one, of the real lifecycle. */
-async function pushSpringBuilder(): Promise<string> {
-  const launch =
-    '[[processes]]\\ntype = "web"\\ncommand = ["java"]\\nargs = ["-cp", ".", "org.springframework.boot.loader.launch.JarLauncher"]\\ndefault = true\\n';
-  const phases = ["analyzer", "builder", "creator", "detector", "exporter", "extender", "rebaser", "restorer"];
-  const more = [
-    ...["workspace", "layers", "platform/env"].map((name) => ({
-      name,
-      type: "directory" as const,
-      uid: 1000,
-      gid: 1000,
-    })),
-    { name: "tmp", type: "directory" as const, mode: 0o1777 },
-    { name: "cnb/lifecycle/lifecycle", mode: 0o755, content: (await readFile(tools.lifecycle ?? "")) as never },
-    { name: "cnb/lifecycle/launcher", mode: 0o755, content: (await readFile(tools.launcher ?? "")) as never },
-    ...phases.map((name) => ({ name: `cnb/lifecycle/${name}`, type: "symlink" as const, linkname: "lifecycle" })),
-  ];
-  const metadata = {
-    description: "of the tests",
-    stack: { runImage: { image: world.base, mirrors: [] } },
-    lifecycle: {
-      version: "0.20.11",
-      api: { buildpack: "0.7", platform: "0.7" },
-      apis: {
-        buildpack: { deprecated: [], supported: ["0.7", "0.8", "0.9", "0.10", "0.11"] },
-        platform: { deprecated: [], supported: ["0.7", "0.8", "0.9", "0.10", "0.11", "0.12", "0.13", "0.14"] },
-      },
-    },
-    createdBy: { name: "tests", version: "1" },
-  };
-  return pushBuilder(world.client, `${world.server.host}/builders/java`, {
-    root: await makeShellRoot(),
-    more,
-    buildpacks: [
-      {
-        id: "acme/spring",
-        detect: "[ -d BOOT-INF ] && [ ! -e BOOT-INF/classes/not-mine.txt ] || exit 100",
-        build: `printf '${launch}' >"$CNB_LAYERS_DIR/launch.toml"`,
-      },
-    ],
-    labels: {
-      "io.buildpacks.builder.metadata": JSON.stringify(metadata),
-      "io.buildpacks.buildpack.layers": "{}",
-      "io.buildpacks.buildpack.order": JSON.stringify([{ group: [{ id: "acme/spring", version: "1.0.0" }] }]),
-    },
-  });
-}
 
 async function build(files: JavaFiles, by = policy, inputs: Record<string, string> = {}) {
   const folder = `shop-${++counter}`;

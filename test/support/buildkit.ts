@@ -5,6 +5,8 @@ import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
 import { startProgram } from "./servers.ts";
 
 export interface BuildKit {
+  /** With which buildctl finds it. */
+  env: Readonly<Record<string, string>>;
   /** Builds a Dockerfile with files beside it and pushes it under `name`; `exporter` is more of `--output`. */
   build(
     name: string,
@@ -52,6 +54,7 @@ export async function startBuildKit(
     throw error;
   }
   return {
+    env,
     async build(name, dockerfile, { context, files = {}, exporter = "" } = {}) {
       const own = await mkdtemp(at("context-"));
       for (const [path, content] of Object.entries({ ...files, Dockerfile: dockerfile })) {

@@ -129,6 +129,21 @@ export const testTools: readonly LockedTool[] = [
     versionCommand: { args: ["version"], pattern: "^Version:\\s+v?(\\d+\\.\\d+\\.\\d+)$" },
   },
   {
+    // What Docker's own client builds by.
+    name: "buildx",
+    version: "0.29.1",
+    module: {
+      path: "github.com/docker/buildx",
+      version: "v0.29.1",
+      sum: "h1:58hxM5Z4mnNje3G5NKfULT9xCr8ooM8XFtlfUK9bKaA=",
+    },
+    toolchain,
+    package: "./cmd/buildx",
+    ldflags: "-s -w -X github.com/docker/buildx/version.Version=v0.29.1",
+    builds: { "linux-amd64": "85e971255ace92d87b5fcf462ddd15866218e71170d672ec3aedfd22c4fc9c4b" },
+    versionCommand: { args: ["version"], pattern: "^github\\.com/docker/buildx v?(\\d+\\.\\d+\\.\\d+)\\b" },
+  },
+  {
     // A Sigstore's services: certificates, the transparency log, the certificate log, timestamps.
     name: "fulcio",
     version: "1.8.8",

@@ -32,11 +32,12 @@ export interface LanguageWorld {
   registry: RegistryServer;
   client: RegistryClient;
   docker: Docker;
-  /** The build verb on a folder, by the language's builder; without one by the builder image. `env` is what a user gives by the input of that name. */
+  /** The build verb on a folder, by the language's builder; without one by the builder image. `env` is what a user gives by the input of that name, `more` are inputs besides. */
   build(
     folder: string,
     language: Language | undefined,
     env?: Record<string, string>,
+    more?: Record<string, string>,
   ): Promise<VerbOutcome & { log: string[] }>;
   /** Attest, enforce, scan, sign, verify, promote: what each said, and the promoted image. */
   takeAlong(image: string): Promise<{ said: string[]; promoted: string }>;
@@ -73,7 +74,7 @@ export async function openLanguageWorld(builders: Builders, programs: Programs):
     registry,
     client,
     docker,
-    build: async (folder, language, env = {}) => {
+    build: async (folder, language, env = {}, more = {}) => {
       const log: string[] = [];
       const name = basename(folder).replace(/[^a-z0-9._-]/g, "-");
       const inputs = {
@@ -83,6 +84,7 @@ export async function openLanguageWorld(builders: Builders, programs: Programs):
         env: Object.entries(env)
           .map(([key, value]) => `${key}=${value}`)
           .join("\n"),
+        ...more,
       };
       return { ...(await run(buildVerb, inputs, log)), log };
     },

@@ -167,6 +167,15 @@ export function assertPromoter(signer: Signer, environment: PolicyEnvironment, p
       },
     );
   }
+  if (signer.material.kind === "certificate") {
+    throw new UserError(
+      `input 'key' has the certificate of ${signer.material.identity}, who is not '${environment.promoter}', the signer of promotions in policy '${policy.policy.name}'`,
+      {
+        code: "key-not-promoter",
+        wayOut: `Give the key whose certificate is for what the policy has as signers.${environment.promoter}.${field}.`,
+      },
+    );
+  }
   throw new UserError(
     `input 'key' is not the key of '${environment.promoter}', who signs promotions in policy '${policy.policy.name}'`,
     {

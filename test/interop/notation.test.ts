@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { Policy } from "@goldenpath/core/policy/schema";
@@ -200,6 +200,49 @@ describe.each(["base", "rsa"])("what a stage signs with a certified key (%s)", (
     );
     await expect(notation(`other-${key}`, "verify", image.reference)).rejects.toThrow(/signature verification failed/i);
   });
+});
+
+describe("what is exported", () => {
+  let folder: string;
+  const check = async (): Promise<string> => {
+    const env = { HOME: at("nobody"), PATH: [dirname(tools.notation), process.env["PATH"]].join(delimiter) };
+    const { stdout, stderr } = await run("sh", [join(folder, "check.sh")], { env });
+    return stdout + stderr;
+  };
+  beforeAll(async () => {
+    const image = await newImage();
+    await sign(image, "base");
+    const args = ["evidence", "export", image.reference, "--policy", at("notation.yaml"), "--out", at("export")];
+    expect((await runMain(...args)).code).toBe(0);
+    folder = join(at("export"), image.digest.replace(":", "-"));
+  });
+
+  test.each<[string, RegExp, (text: string) => string]>([
+    ["a statement", /^01-.*\.json$/, (text) => `${text} `],
+    ["an envelope", /^01-.*\.layout$/, (text) => text.replace('"signature":"', '"signature":"A')],
+  ])("holds no longer with %s changed", async (_what, named, change) => {
+    const names = await readdir(join(folder, "evidence"));
+    const name = names.find((each) => named.test(each)) ?? "";
+    const path = name.endsWith(".layout")
+      ? await findEnvelope(join(folder, "evidence", name))
+      : join(folder, "evidence", name);
+    const text = await readFile(path, "utf8");
+    await writeFile(path, change(text));
+    await expect(check()).rejects.toThrow(/Command failed/);
+    await writeFile(path, text);
+  });
+
+  test("is checked by notation from the folder alone", async () => {
+    const said = await check();
+    expect(said.match(/Successfully verified/g)).toHaveLength(2);
+  });
+
+  async function findEnvelope(layout: string): Promise<string> {
+    const blobs = join(layout, "blobs/sha256");
+    for (const name of await readdir(blobs))
+      if ((await readFile(join(blobs, name), "utf8")).includes('"x5c"')) return join(blobs, name);
+    throw new TypeError("no envelope");
+  }
 });
 
 describe("what notation signs", () => {

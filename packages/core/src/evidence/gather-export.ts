@@ -108,12 +108,14 @@ const extracts: Readonly<Record<string, string>> = {
 
 async function addPiece(
   { client, repository, policy }: Source,
-  { statement, signers, bundle, subject, time }: VerifiedStatement,
+  verified: VerifiedStatement,
   number: number,
   files: Map<string, Uint8Array>,
 ): Promise<ExportedPiece> {
+  const { statement, signers, bundle, subject, time } = verified;
   const bytes = await client.fetchBlob(repository, bundle);
   const { predicateType } = statement;
+  const parts = verified.below === undefined ? {} : { parts: await fetchParts({ client, repository }, verified) };
   const file = `evidence/${String(number).padStart(2, "0")}-${slug(predicateType)}.json`;
   files.set(file, bytes);
   const extract = Object.hasOwn(extracts, predicateType) ? extracts[predicateType] : undefined;
@@ -123,10 +125,10 @@ async function addPiece(
     files.set(name, new TextEncoder().encode(`${stringifyJson(statement.predicate, 2)}\n`));
   }
   const checks = signers.flatMap((signer) => {
-    const check = checkByHand(policy.policy.signers, { signer, file, bytes, subject, predicateType });
+    const check = checkByHand(policy.policy.signers, { signer, file, bytes, subject, predicateType, ...parts });
     for (const [name, content] of Object.entries(check?.files ?? {}))
-      files.set(name, new TextEncoder().encode(content.endsWith("\n") ? content : `${content}\n`));
-    return check === undefined ? [] : [check.argv];
+      files.set(name, typeof content === "string" ? encodeLines(content) : content);
+    return check === undefined ? [] : [...(check.first === undefined ? [] : [check.first]), check.argv];
   });
   return {
     predicateType,
@@ -136,6 +138,25 @@ async function addPiece(
     digest: digestOf(bytes),
     checks,
   };
+}
+
+const encodeLines = (text: string): Uint8Array => new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`);
+
+/** Of evidence that does not lie in one blob. */
+async function fetchParts(
+  { client, repository }: Pick<Source, "client" | "repository">,
+  { subject, referrer }: VerifiedStatement,
+): Promise<{ mediaType: string; bytes: Uint8Array }[]> {
+  const [image, own] = await Promise.all(
+    [subject, referrer.digest].map((digest) => client.fetchManifest({ ...repository, digest })),
+  );
+  const manifests = [image, own].flatMap((each) => (each === undefined ? [] : [each]));
+  const blobs = own?.kind === "image" ? [own.manifest.config, ...own.manifest.layers] : [];
+  const read = blobs.map(async (blob) => ({
+    mediaType: blob.mediaType,
+    bytes: await client.fetchBlob(repository, blob),
+  }));
+  return [...manifests.map(({ mediaType, bytes }) => ({ mediaType, bytes })), ...(await Promise.all(read))];
 }
 
 /** https://slsa.dev/provenance/v1 → slsa-dev-provenance-v1 */

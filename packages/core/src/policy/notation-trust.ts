@@ -1,8 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import { stringifyJson } from "@goldenpath/foundation/text/json";
-import { formatPem, readPemCertificates } from "../signing/notary/certificates.ts";
-import { formatIdentity } from "../signing/notary/names.ts";
-import type { TrustStore } from "../signing/notary/trust-store.ts";
+import { renderTrust } from "../signing/notary/render-trust.ts";
 import { kindOf, materialOf } from "../signing/schemes/find.ts";
 import { notation } from "../signing/schemes/notation.ts";
 import type { Policy } from "./schema.ts";
@@ -46,23 +43,5 @@ export function renderNotationTrust(
   }
   const trusted = trustStores[store];
   if (trusted === undefined) throw new TypeError("a signer without a trust store");
-  const statement = {
-    name,
-    registryScopes: [...scopes],
-    signatureVerification: { level: "strict" },
-    trustStores: [`ca:${store}`, ...(trusted.timestamp === undefined ? [] : [`tsa:${store}`])],
-    trustedIdentities: found.map(({ identity }) => formatIdentity(identity)),
-  };
-  const policy = `${stringifyJson({ version: "1.0", trustPolicies: [statement] }, 2)}\n`;
-  return new Map([["trustpolicy.json", policy], ...renderStore(store, trusted)]);
-}
-
-/** A file a certificate, as notation wants them. */
-function renderStore(name: string, { certificates, timestamp }: TrustStore): [string, string][] {
-  const files = (type: string, pem: string): [string, string][] =>
-    readPemCertificates(pem).map((certificate, index) => [
-      `truststore/x509/${type}/${name}/${index + 1}.pem`,
-      formatPem(certificate),
-    ]);
-  return [...files("ca", certificates), ...(timestamp === undefined ? [] : files("tsa", timestamp.certificates))];
+  return renderTrust({ name, scopes, store, trusted, identities: found.map(({ identity }) => identity) });
 }

@@ -5,6 +5,7 @@ import { duration } from "../../policy/schema-text.ts";
 import { CertificateProblem } from "../extensions.ts";
 import { assertDescribed, metadata } from "../notary/metadata.ts";
 import { parseIdentity } from "../notary/names.ts";
+import { notationCheck } from "../notary/notation-check.ts";
 import { findEnvelopeLayer, findStatement, isSignature } from "../notary/referrer.ts";
 import { readTrustStore, type Trusted, type TrustStore } from "../notary/trust-store.ts";
 import { exceedsValidity, judgeEnvelope, openSigned, type SignedEnvelope } from "../notary/verify-envelope.ts";
@@ -62,6 +63,7 @@ export const notation = {
     ...(validity === undefined ? {} : { validity }),
   }),
   trust,
+  checkByHand: (signer: CompleteFields, piece) => notationCheck(signer, piece),
 } as const satisfies SigningScheme<NotationFields>;
 
 /** In one way of writing; of what is no identity, the text. */

@@ -82,12 +82,22 @@ export interface EvidencePiece {
   /** The image that the statement is about. */
   subject: Digest;
   predicateType: string;
+  /**
+   * Of evidence on several levels, what it takes besides the statement, in this order: the subject's manifest, the
+   * referrer's, and the referrer's blobs.
+   */
+  parts?: readonly { mediaType: string; bytes: Uint8Array }[];
 }
 
-/** A program of the field with its arguments, and the files that it takes: a key, a trusted root, … by their names. */
+/**
+ * A program of the field with its arguments, and the files that it takes: a key, a trusted root, … by their names. Texts
+ * end with a line break, bytes are as they are.
+ */
 export interface HandCheck {
   argv: readonly [program: string, ...args: string[]];
-  files: Readonly<Record<string, string>>;
+  /** What is to be run before it, where one program does not see all. */
+  first?: HandCheck["argv"];
+  files: Readonly<Record<string, string | Uint8Array>>;
 }
 
 export interface TrustedSigner {

@@ -15,6 +15,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    put it in force for what is promoted there
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy schema                         its JSON Schema
+  goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
+                                                   take back an image, a base or a signer's word; --undo lifts it
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
@@ -75,6 +77,31 @@ const commandHelp = {
 
   goldenpath policy schema
       Prints the policy's JSON Schema.
+`,
+  withdraw: `goldenpath withdraw: take back what was let through, in the pointer to the policy in force.
+
+  goldenpath withdraw IMAGE --to HOST/FIRST/goldenpath-policy --reason TEXT --owner TEXT --key KEY
+      No gate lets the image through any more that reads the policy in force: by its digest (HOST/NAME@sha256:…), wherever it is.
+  --base DIGEST
+      Instead of IMAGE: whatever stands on this base, by a signed finding or provenance.
+  --signer NAME
+      Instead of IMAGE: what this signer of the policy has signed, from --from on. Where nobody else says when that was, all of it.
+  --from TIME
+      For --signer: a time in UTC, such as 2026-11-03T00:00:00Z.
+  --to HOST/FIRST/goldenpath-policy
+      Where the policy is in force.
+  --reason TEXT
+      Why; refusals repeat it.
+  --owner TEXT
+      Who answers for it.
+  --key KEY
+      The private key of the platform's signer: a file, env://NAME, or PEM.
+  --key-passphrase TEXT
+      Its passphrase, where it has one; else COSIGN_PASSWORD.
+  --undo
+      Lift it, with a reason and an owner as well.
+  --dry-run
+      Say what would be withdrawn, and write nothing.
 `,
   evidence: `goldenpath evidence: what was signed about an image, for somebody else to check.
 

@@ -40,6 +40,8 @@ export const rules = {
     "vulnerability data that is older than `scan.databaseMaxAge`, from the future, or of unknown age",
   "gate.origin":
     "an image outside of the repositories that the environment takes images `from` or, at the destination, puts them `to`",
+  "gate.withdrawn":
+    "an image that the platform's signer has withdrawn (`goldenpath withdraw`), or one that stands on a withdrawn base",
   "gate.missing":
     "an image for which a required stage has said nothing that counts, and an index without an image that runs",
   "gate.signer":

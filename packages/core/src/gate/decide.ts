@@ -8,6 +8,7 @@ import { decideBuildStage } from "./judge-build.ts";
 import { judgePromotedOrigin } from "./judge-origin.ts";
 import { decideVerdictStage } from "./judge-verdict.ts";
 import { evidenceAbout } from "./signed-view.ts";
+import { judgeWithdrawals } from "./withdrawn.ts";
 
 /** Whoever judges a stage, what is left is held to that here. */
 const judges = { gate: decideBuildStage, itself: decideVerdictStage };
@@ -17,13 +18,15 @@ const judges = { gate: decideBuildStage, itself: decideVerdictStage };
  * signers whose word counts for that stage, about that digest, under this policy, and fresh. Whatever is not there, or
  * not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`, `gate.stale`, `gate.future`,
  * `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
- * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`, `gate.import`.
+ * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`, `gate.import`,
+ * `gate.withdrawn`.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();
   const missing: MissingEvidence[] = [];
   const violations: Violation[] = [
     ...judgeOrigin(facts),
+    ...judgeWithdrawals(facts),
     ...judgePromotedSource(facts, evidenceAbout(facts, facts.image.digest)),
     ...judgePromotedOrigin(facts, evidenceAbout(facts, facts.image.digest)),
   ];

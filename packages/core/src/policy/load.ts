@@ -17,6 +17,7 @@ import { maxPolicyBytes, parsePolicy } from "./parse.ts";
 import { assertInForce, isPointerRepository, pointerTag } from "./pointer.ts";
 import { fetchPointer, parsePolicySigners } from "./pointer-artifact.ts";
 import type { LoadedPolicy } from "./schema.ts";
+import { putInForce } from "./withdrawals.ts";
 
 /** Where a policy is. Anything that is not a file on this machine is pinned to one content. */
 export type PolicySource =
@@ -110,10 +111,10 @@ async function loadPolicyInForce(
     const bytes = await fetchPolicyArtifact(client, pinned);
     const digest = digestOf(bytes);
     const policy = parsePolicy(bytes, uri);
-    const loaded = { policy, uri: `oci://${formatReference(pinned)}`, digest, inForce: pointer };
+    const loaded = { policy, uri: `oci://${formatReference(pinned)}`, digest };
     // Its bytes may have been put there by anybody.
     assertInForce(loaded, pointer);
-    return loaded;
+    return putInForce(loaded, pointer);
   });
 }
 

@@ -22,6 +22,21 @@ export interface PolicyPointer {
   activatedAt: Date;
   /** The policies before it, the oldest first. */
   predecessors: readonly PolicyPredecessor[];
+  /** What counts for nothing any more, the oldest first; absent where nothing was ever withdrawn. */
+  withdrawals?: readonly Withdrawal[] | undefined;
+}
+
+/** An image by digest, and whatever stands on a base; or what a signer has signed from a time on. */
+export type WithdrawnThing = { kind: "image" | "base"; digest: Digest } | { kind: "signer"; name: string; from: Date };
+
+export interface Withdrawal {
+  thing: WithdrawnThing;
+  reason: string;
+  /** Who answers for it. */
+  owner: string;
+  at: Date;
+  /** Why and on whose word it counts again. */
+  lifted?: { reason: string; owner: string; at: Date } | undefined;
 }
 
 export interface PolicyPredecessor {

@@ -7,6 +7,7 @@ import { buildStatement, digestSet, isDigestIn } from "../signing/statement.ts";
 import type { Statement } from "../signing/types.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import type { LoadedPolicy } from "./schema.ts";
+import { encodeWithdrawals, withdrawalsSchema } from "./withdrawals.ts";
 
 /** Last component of the repository in vetted that says which policy is in force, and the tag in it that does. */
 export const pointerName = "goldenpath-policy";
@@ -59,10 +60,11 @@ const pointerSchema = z.strictObject({
       z.strictObject({ serial, digest, activatedAt: time, supersededAt: time, revoked: z.literal(true).optional() }),
     )
     .max(maxPredecessors),
+  withdrawals: withdrawalsSchema.optional(),
 });
 
 export function buildPointerStatement(pointer: PolicyPointer): Statement {
-  const { activatedAt, predecessors, repositories, ...rest } = pointer;
+  const { activatedAt, predecessors, repositories, withdrawals = [], ...rest } = pointer;
   return buildStatement([{ name: pointer.source, digest: digestSet(pointer.digest) }], predicateTypes.policyInForce, {
     repositories: [...repositories],
     ...rest,
@@ -73,6 +75,8 @@ export function buildPointerStatement(pointer: PolicyPointer): Statement {
       supersededAt: each.supersededAt.toISOString(),
       ...(revoked === true ? { revoked } : {}),
     })),
+    // Readers of before there were any take a pointer without the field alone.
+    ...(withdrawals.length === 0 ? {} : { withdrawals: encodeWithdrawals(withdrawals) }),
   });
 }
 
@@ -183,7 +187,9 @@ export function planActivation({
   const predecessors = before.map((each) =>
     revoke.includes(each.serial) ? { ...each, revoked: true as const } : each,
   );
-  return isSame ? { ...current, repositories, predecessors } : { ...made, activatedAt: now, predecessors };
+  return isSame
+    ? { ...current, repositories, predecessors }
+    : { ...made, activatedAt: now, predecessors, withdrawals: current.withdrawals };
 }
 
 function refuseUnknownSerials(revoke: readonly number[], known: readonly number[]): void {

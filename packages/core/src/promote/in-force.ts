@@ -7,6 +7,7 @@ import { fetchPointer, parsePolicySigners } from "../policy/pointer-artifact.ts"
 import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { refuseStageKey } from "../policy/stage-key.ts";
+import { putInForce } from "../policy/withdrawals.ts";
 import { materialOf } from "../signing/schemes/find.ts";
 
 /** Says, for a destination, which policy is in force there; asked once for each place, however many images go there. */
@@ -51,7 +52,7 @@ export function createPointerReader(
 export async function confirmInForce(policy: LoadedPolicy, to: Repository, read: PointerReader): Promise<LoadedPolicy> {
   const pointer = await read(to);
   assertInForce(policy, pointer);
-  return { ...policy, inForce: pointer };
+  return putInForce(policy, pointer);
 }
 
 function listActivatorKeys({ policy }: LoadedPolicy): KeyObject[] {

@@ -1,0 +1,82 @@
+import { parseArgs } from "node:util";
+import type { WithdrawnThing } from "@goldenpath/core/policy/pointer-facts";
+import { withdraw } from "@goldenpath/core/policy/withdraw";
+import { describeWithdrawn, listWithdrawn } from "@goldenpath/core/policy/withdrawals";
+import { loadSigner } from "@goldenpath/core/signing/keys";
+import { UserError } from "@goldenpath/foundation/errors";
+import { withRegistryClient } from "@goldenpath/registry-client/create";
+import { parseDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { exitCodes, type Output } from "../output.ts";
+import { createTerminalPorts } from "../ports.ts";
+import { abortOnInterrupt } from "./verbs.ts";
+
+const options = {
+  signer: { type: "string" },
+  from: { type: "string" },
+  base: { type: "string" },
+  to: { type: "string" },
+  reason: { type: "string" },
+  owner: { type: "string" },
+  key: { type: "string" },
+  "key-passphrase": { type: "string" },
+  undo: { type: "boolean" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+const invalid = (message: string): UserError =>
+  new UserError(`goldenpath withdraw: ${message}`, {
+    code: "arguments-invalid",
+    wayOut: "See goldenpath withdraw --help.",
+  });
+
+/**
+ * `goldenpath withdraw IMAGE | --signer NAME --from TIME | --base DIGEST --to HOST/NAME --reason TEXT --owner TEXT --key
+ * KEY [--undo] [--dry-run]`: makes something count for nothing from now on, or lifts that.
+ */
+export async function runWithdrawCommand(args: readonly string[], output: Output): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+  const thing = readThing(positionals, values);
+  const { to, reason, owner, key } = values;
+  if (to === undefined || reason === undefined || owner === undefined || key === undefined)
+    throw invalid("expected --to HOST/NAME, --reason TEXT, --owner TEXT and --key KEY");
+  const context = {
+    ports: createTerminalPorts({ out: process.stderr }),
+    env: process.env,
+    signal: abortOnInterrupt(),
+    workingDirectory: process.cwd(),
+  };
+  const repository = parseRepository(to, "--to");
+  const signer = await loadSigner({ key, passphrase: values["key-passphrase"] }, context);
+  const [isUndo, isDryRun] = [values.undo === true, values["dry-run"] === true];
+  const request = { thing, reason, owner, isUndo, isDryRun, signer, now: new Date() };
+  const { pointer, isNew } = await withRegistryClient(context, (client) => withdraw(client, repository, request));
+  const would = isDryRun ? "would be" : "is";
+  const told = isNew ? `${would} ${isUndo ? "lifted" : "withdrawn"}` : "was withdrawn before";
+  output.out(`${describeWithdrawn(thing)}: ${told}, in ${formatRepository(repository)}\n`);
+  for (const each of listWithdrawn(pointer))
+    output.out(`  withdrawn: ${describeWithdrawn(each.thing)}, by ${each.owner}: ${each.reason}\n`);
+  return exitCodes.pass;
+}
+
+function readThing(
+  positionals: readonly string[],
+  { signer, from, base }: { signer?: string | undefined; from?: string | undefined; base?: string | undefined },
+): WithdrawnThing {
+  const [image, ...others] = positionals;
+  const given = [image, signer, base].filter((each) => each !== undefined);
+  if (given.length !== 1 || others.length > 0 || (from !== undefined) !== (signer !== undefined))
+    throw invalid("expected one of IMAGE, --signer NAME --from TIME, and --base DIGEST");
+  if (base !== undefined) return { kind: "base", digest: parseDigest(base) };
+  if (signer !== undefined) return { kind: "signer", name: signer, from: readTime(from ?? "") };
+  const { digest } = parseReference(image ?? "", "IMAGE");
+  // A tag could be another image's by the time that it is looked up.
+  if (digest === undefined) throw invalid(`IMAGE is '${image}', and is named by its digest: HOST/NAME@sha256:…`);
+  return { kind: "image", digest };
+}
+
+function readTime(text: string): Date {
+  const time = new Date(text);
+  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/.test(text) && !Number.isNaN(time.getTime())) return time;
+  throw invalid(`--from is '${text}': expected a time in UTC, such as 2026-11-03T00:00:00Z`);
+}

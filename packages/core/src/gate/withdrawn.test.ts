@@ -1,0 +1,105 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import {
+  factsOf,
+  finding,
+  image,
+  now,
+  other,
+  policy,
+  provenance,
+  rulesOf,
+  summary,
+  whole,
+  without,
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
+import type { PolicyPointer, Withdrawal } from "../policy/pointer-facts.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import { putInForce } from "../policy/withdrawals.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { decideGate } from "./decide.ts";
+
+// Another than the one that all provenance of these tests names.
+const base = digestOf("a base that only the finding names");
+const said = { reason: "a leaked build", owner: "security@acme.example", at: now };
+const lifted = { ...said, reason: "a false alarm" };
+const pointer = (withdrawals?: readonly Withdrawal[]): PolicyPointer => ({
+  repositories: ["registry.example/vetted/goldenpath-policy"],
+  ...{ name: "acme", serial: 7, digest: policy.digest, source: "policy.yaml", artifact: other },
+  ...{ activatedAt: now, predecessors: [], withdrawals },
+});
+const under = (...withdrawals: Withdrawal[]): LoadedPolicy => putInForce(policy, pointer(withdrawals));
+
+const all = whole();
+const based = (predicate: object) => {
+  const found = finding(predicateTypes.base, "base", [image], { ...all.base.statement.predicate, ...predicate });
+  return [...without(all, "base", "baseVerdict"), found, summary("base", "base", [found])];
+};
+const layers = (all.base.statement.predicate["children"] as { layers: string[] }[])[0]?.layers;
+const sameLayers = based({
+  children: [{ digest: image, layers, base: null, sameLayers: [{ name: "twin", digest: base }] }],
+});
+const onBase = based({ children: [{ digest: image, layers, base: { name: "golden", digest: base } }] });
+
+describe("the gate refuses what the platform's signer has withdrawn", () => {
+  test.each<[what: string, thing: Withdrawal["thing"], statements: ReturnType<typeof based>]>([
+    ["the image", { kind: "image", digest: image }, Object.values(all)],
+    ["the base that the finding names", { kind: "base", digest: base }, onBase],
+    ["a base of the same layers", { kind: "base", digest: base }, sameLayers],
+    [
+      "the base that the provenance names",
+      { kind: "base", digest: other },
+      [
+        ...without(all, "provenance"),
+        provenance("build", {
+          bases: [{ repository: { registry: "registry.example", name: "bases/x" }, digest: other }],
+        }),
+      ],
+    ],
+  ])("%s, and not where that was lifted, or concerns another", (_what, thing, statements) => {
+    const decide = (loaded: LoadedPolicy) => rulesOf(factsOf(statements, { policy: loaded }));
+    const before = decide(under());
+    expect(decide(under({ thing, ...said }))).toEqual(["gate.withdrawn", ...before]);
+    expect(decide(under({ thing, ...said, lifted }))).toEqual(before);
+    expect(
+      decide(under({ thing: { ...thing, digest: digestOf("nobody's") } as Withdrawal["thing"], ...said })),
+    ).toEqual(before);
+  });
+
+  test("with the reason and the owner, and the way out", () => {
+    const loaded = under({ thing: { kind: "image", digest: image }, ...said });
+    const [violation] = decideGate(factsOf(Object.values(all), { policy: loaded })).violations;
+    expect(violation).toMatchObject({
+      thing: image,
+      problem: expect.stringContaining("by security@acme.example: a leaked build"),
+      wayOut: expect.stringContaining("goldenpath withdraw --undo"),
+    });
+  });
+
+  test("a child of an index, wherever the index is let through", () => {
+    const loaded = under({ thing: { kind: "image", digest: other }, ...said });
+    const facts = factsOf(Object.values(all), { policy: loaded });
+    expect(rulesOf(facts)).toEqual([]);
+    expect(rulesOf({ ...facts, image: { ...facts.image, children: [image, other] } })[0]).toBe("gate.withdrawn");
+  });
+});
+
+describe("a signer that was withdrawn", () => {
+  const third = new Date("2026-04-03T00:00:00Z");
+  const thing = (from: Date, name = "scan"): Withdrawal["thing"] => ({ kind: "signer", name, from });
+  const untilOf = (loaded: LoadedPolicy, name = "scan") => loaded.policy.signers[name]?.until;
+
+  test("counts until then, by the earliest, and never longer than the policy says", () => {
+    expect(untilOf(under())).toBeUndefined();
+    expect(untilOf(under({ thing: thing(third), ...said }))).toEqual(third);
+    expect(untilOf(under({ thing: thing(now), ...said }, { thing: thing(third), ...said }))).toEqual(third);
+    expect(untilOf(under({ thing: thing(third), ...said, lifted }, { thing: thing(now), ...said }))).toEqual(now);
+    expect(untilOf(under({ thing: thing(third), ...said }), "base")).toBeUndefined();
+    const ended = { ...policy, policy: { ...policy.policy, signers: { scan: { publicKey: "x", until: third } } } };
+    expect(untilOf(putInForce(ended, pointer([{ thing: thing(now), ...said }])))).toEqual(third);
+  });
+
+  test("is the same policy as ever where no signer was", () => {
+    expect(under({ thing: { kind: "image", digest: other }, ...said }).policy).toBe(policy.policy);
+  });
+});

@@ -1,0 +1,127 @@
+import { readFile } from "node:fs/promises";
+import { findPointerRepository } from "@goldenpath/core/policy/pointer";
+import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { verifyVerb } from "@goldenpath/core/verbs/verify";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { TestImage } from "@goldenpath/testing/chain";
+import { putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
+import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runMain as run } from "../support/cli.ts";
+
+// What was let through and is found bad: taken back by the platform's signer alone, for every later gate, and given
+// back by nobody else.
+
+let stand: Stand;
+let to: string;
+beforeEach(async () => {
+  stand = await openStand();
+  to = formatRepository(findPointerRepository(parseRepository(`${stand.to}/shop`)));
+});
+afterEach(() => stand.close());
+
+const why = ["--reason", "it leaks", "--owner", "security@acme.example"];
+const withdraw = (...args: string[]) => run("withdraw", ...args, "--to", to, "--key", stand.keys.platform.file, ...why);
+const rulesOf = ({ outcome }: Execution) => [...new Set(outcome.result.violations.map(({ rule }) => rule))];
+const verify = (image: string) =>
+  executeVerb(
+    verifyVerb as Verb,
+    {
+      policy: `oci://${to}:in-force`,
+      "policy-signer": stand.keys.platform.publicKeyFile,
+      image,
+      environment: "production",
+    },
+    {
+      ...{ ports: silentPorts(), run: { builderId: "local" }, env: {}, signal: new AbortController().signal },
+      ...{ workingDirectory: stand.directory, temporaryRoot: stand.directory, defaultResultDirectory: stand.directory },
+    },
+  );
+
+async function promoted(content: string): Promise<{ image: TestImage; reference: string }> {
+  const image = await stand.stageImage({}, content);
+  const { outcome } = await stand.promote(image);
+  expect(outcome.result.violations).toEqual([]);
+  return { image, reference: outcome.outputs["image"] ?? "" };
+}
+
+describe("an image that was withdrawn", () => {
+  test("is refused where it is and where it would go, beside its twin, until that is lifted", async () => {
+    const bad = await promoted("bad");
+    const good = await promoted("good");
+    expect((await withdraw(bad.reference)).out).toContain(": is withdrawn, in");
+    expect(rulesOf(await verify(bad.reference))).toEqual(["gate.withdrawn"]);
+    expect(rulesOf(await stand.promote(bad.image, { to: `${stand.to}/cart` }))).toEqual(["gate.withdrawn"]);
+    expect(rulesOf(await verify(good.reference))).toEqual([]);
+    expect((await stand.promote(good.image, { to: `${stand.to}/cart` })).outcome.verdict).toBe("pass");
+    expect((await withdraw(bad.reference)).out).toContain("was withdrawn before");
+
+    // The next policy does not give it back.
+    const { directory, keys, from, to: vetted } = stand;
+    const next = await writeChainPolicy({ directory, keys, from, to: vetted, serial: 6, accepts: "1d" });
+    await putInForce(stand.client, stand.to, next, { keys });
+    expect(rulesOf(await verify(bad.reference))).toEqual(["gate.withdrawn"]);
+
+    expect((await withdraw(bad.reference, "--undo")).out).toContain("is lifted");
+    expect(rulesOf(await verify(bad.reference))).toEqual([]);
+  });
+
+  test("stays so, whoever else would lift it or take the word away", async () => {
+    const { reference } = await promoted("bad");
+    await withdraw(reference);
+    const before = await stand.vettedState();
+    for (const name of ["promote", "stranger"] as const) {
+      const given = await run("withdraw", reference, "--undo", "--to", to, "--key", stand.keys[name].file, ...why);
+      expect({ code: given.code, said: given.err }).toEqual({
+        code: expect.any(Number),
+        said: expect.stringContaining("not signed by the platform's signer"),
+      });
+      expect(given.code).not.toBe(0);
+    }
+    expect(await stand.vettedState()).toEqual(before);
+    expect(rulesOf(await verify(reference))).toEqual(["gate.withdrawn"]);
+    // Without the pointer nothing is let through at all.
+    const [registry = "", ...name] = to.split("/");
+    await fetch(`http://${registry}/v2/${name.join("/")}/manifests/in-force`, { method: "DELETE" });
+    expect((await verify(reference)).outcome.verdict).not.toBe("pass");
+  });
+
+  test("a dry run writes nothing", async () => {
+    const { reference } = await promoted("bad");
+    const before = await stand.vettedState();
+    expect((await withdraw(reference, "--dry-run")).out).toContain("would be withdrawn");
+    expect(await stand.vettedState()).toEqual(before);
+    await promoteWhole(stand, await stand.stageImage());
+  });
+});
+
+test("a signer's word from a time on counts for nothing where nobody else dates it, and another's does", async () => {
+  const { reference } = await promoted("shop");
+  const from = ["--from", "2026-01-01T00:00:00Z"];
+  expect((await withdraw("--signer", "nobody", ...from)).err).toContain("'nobody' is no signer of the policy in force");
+  expect((await withdraw("--signer", "scan", ...from)).code).toBe(0);
+  const refused = await verify(reference);
+  expect(rulesOf(refused)).toEqual(["gate.signer"]);
+  expect(refused.outcome.result.violations[0]?.problem).toContain(
+    "signed by 'scan', whose word counts until 2026-01-01T00:00:00Z",
+  );
+  expect((await withdraw("--signer", "scan", ...from, "--undo")).code).toBe(0);
+  expect(rulesOf(await verify(reference))).toEqual([]);
+  expect((await withdraw("--signer", "scan", "--from", "2099-01-01T00:00:00Z")).code).toBe(0);
+  expect(rulesOf(await verify(reference))).toEqual([]);
+});
+
+test.each([
+  ["nothing", []],
+  ["two things", ["a.example/b@sha256:0", "--base", `sha256:${"0".repeat(64)}`]],
+  ["an image by its tag", ["a.example/b:1"]],
+  ["a signer of all time", ["--signer", "scan"]],
+  ["a signer from a day on", ["--signer", "scan", "--from", "2026-11-03"]],
+  ["a base that is no digest", ["--base", "golden"]],
+])("%s is not withdrawn", async (_what, args) => {
+  const before = await readFile(stand.policy.file, "utf8");
+  expect((await withdraw(...args)).code).toBe(2);
+  expect(await readFile(stand.policy.file, "utf8")).toBe(before);
+});

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
@@ -17,6 +18,8 @@ export interface Prepared {
   remarks: string[];
 }
 
+/** Images that are fetched at once, each with some layers at once. */
+const parallelImages = 2;
 /** Rounds in which triggers of images name further ones. */
 const maxRounds = 10;
 
@@ -50,7 +53,8 @@ async function prepare(
       for (const remark of remarks) context.ports.log.notice(remark);
       return { images: [...fetched.values()], downloads: judged.downloads, remarks };
     }
-    for (const image of missing) fetched.set(image.name, await store.fetch(image));
+    for (const image of await mapConcurrently(parallelImages, missing, (each) => store.fetch(each)))
+      fetched.set(image.name, image);
   }
   throw new DockerfileProblem("triggers of its images name ever more images", 0);
 }

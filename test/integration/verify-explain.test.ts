@@ -35,7 +35,7 @@ describe("goldenpath verify --explain", () => {
     expect(out).toContain("does not have all that environment 'production' requires");
     expect(out).toMatch(/✗ base\n.*the verdict of base is not there\.\n/);
     expect(out).toContain(`goldenpath enforce --image ${image.reference} --policy `);
-    expect(out).toContain("--results ./goldenpath-results/base.json --key KEY");
+    expect(out).toContain(`--results ./goldenpath-results/base-${image.digest.slice(7, 19)}.json --key KEY`);
     expect(out).toContain(`goldenpath scan --image ${image.reference} --policy `);
   });
 

@@ -12,7 +12,10 @@ export async function gatherRunFacts(directory: string, env: Environment): Promi
   if (env["GITHUB_ACTIONS"] === "true") return runFactsFromGitHub(env);
   const git = async (...args: string[]): Promise<string | undefined> => {
     try {
-      const { exitCode, stdout } = await runProcess("git", ["-C", directory, ...args], { env, timeoutMs: 10_000 });
+      const { exitCode, stdout } = await runProcess("git", ["-C", directory, ...args], {
+        env: pickGitEnvironment(env),
+        timeoutMs: 10_000,
+      });
       return exitCode === 0 && stdout.trim() !== "" ? stdout.trim() : undefined;
     } catch {
       // No git, no facts: a build's attestation asks for them and says so.
@@ -48,4 +51,10 @@ export function parseRemote(remote: string): string | undefined {
   if (!["https:", "http:", "ssh:", "git:"].includes(url.protocol) || url.hostname === "") return undefined;
   const path = url.pathname.replace(/\.git$/, "").replace(/\/$/, "");
   return path.length > 1 ? `https://${url.hostname}${path}` : undefined;
+}
+
+/** What git needs to find itself and its settings, and nothing that a stage is trusted with. */
+function pickGitEnvironment(env: Environment): Environment {
+  const names = ["PATH", "HOME", "XDG_CONFIG_HOME", "USERPROFILE", "SYSTEMROOT", "LANG"];
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }

@@ -2,7 +2,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Rule } from "@goldenpath/foundation/rules";
 import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
 import { describeIssues, parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
-import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestHex, isDigest } from "@goldenpath/registry-client/oci/digest";
 import { platformSchema } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
 import { resultStages } from "./stages.ts";
@@ -170,4 +170,9 @@ export function formatStageResult(result: StageResult): string {
 /** The verdict that violations amount to; an exception that applied keeps its violation from counting. */
 export function verdictOf(violations: readonly ListedViolation[]): "pass" | "fail" {
   return violations.some((violation) => violation.exception === undefined) ? "fail" : "pass";
+}
+
+/** Named so that results of several images can lie in one directory. */
+export function nameResultFile(stage: string, subject: Digest | undefined): string {
+  return `${stage}${subject === undefined ? "" : `-${digestHex(subject).slice(0, 12)}`}.json`;
 }

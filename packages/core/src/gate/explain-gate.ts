@@ -1,5 +1,6 @@
 import { type Digest, shortDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import { nameResultFile } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -103,7 +104,7 @@ function listCommands({ image, policy }: GateFacts, stage: Stage): string[] {
   if (signedBy === "attest") return [`goldenpath attest ${about} --key KEY`];
   return [
     `goldenpath ${rowOfStage(stage).command} ${about}`,
-    `goldenpath sign ${about} --results ./goldenpath-results/${stage}.json --key KEY`,
+    `goldenpath sign ${about} --results ./goldenpath-results/${nameResultFile(stage, image.digest)} --key KEY`,
   ];
 }
 

@@ -1,6 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
-import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { cleanLine, hideTokens } from "@goldenpath/foundation/text/clean";
 import { parseJson } from "@goldenpath/foundation/text/json";
 import { createTransport, type TransportResponse } from "@goldenpath/registry-client/transport";
 import { z } from "zod";
@@ -84,7 +84,7 @@ function renderBody({ form, json, body }: Service): { headers: Record<string, st
 }
 
 function refused({ name, url }: Service, { status }: TransportResponse, text: string): UserError {
-  const said = cleanLine(text).slice(0, 300);
+  const said = cleanLine(hideTokens(text)).slice(0, 300);
   return new UserError(
     `${name} at ${url.host} gives no login: it answers ${status}${said === "" ? "" : ` (${said})`}`,
     {

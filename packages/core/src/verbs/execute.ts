@@ -2,12 +2,11 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import type { Context, Ports, RunFacts } from "@goldenpath/foundation/ports";
-import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
 import type { Identity } from "../identities/identity.ts";
 import { openIdentities } from "../identities/open.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
-import { formatStageResult, type StageResult } from "../result.ts";
+import { formatStageResult, nameResultFile, type StageResult } from "../result.ts";
 import { type ResultStage, rowOfVerb } from "../stages.ts";
 import { keepJobsApart } from "./jobs-apart.ts";
 import { buildErrorResult } from "./outcome.ts";
@@ -128,13 +127,9 @@ function withIdentities(verb: Verb, inputs: Readonly<Record<string, unknown>>, c
   return { ...context, identities: openIdentities(given, context, { isSealed: verb.sealsIdentities === true }) };
 }
 
-/**
- * Named so that results of several images can lie in one directory. Written under another name first: a result file is
- * whole or not there.
- */
+/** Written under another name first: a result file is whole or not there. */
 async function writeResult(result: StageResult, stage: ResultStage, directory: string): Promise<string> {
-  const suffix = result.subject === undefined ? "" : `-${digestHex(result.subject.digest).slice(0, 12)}`;
-  const file = join(directory, `${stage}${suffix}.json`);
+  const file = join(directory, nameResultFile(stage, result.subject?.digest));
   await mkdir(directory, { recursive: true });
   await writeFile(`${file}.${process.pid}.tmp`, formatStageResult(result));
   await rename(`${file}.${process.pid}.tmp`, file);

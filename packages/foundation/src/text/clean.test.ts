@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cleanLine, cleanStrings, cleanText, cut } from "./clean.ts";
+import { cleanLine, cleanStrings, cleanText, cut, hideTokens } from "./clean.ts";
 
 describe("one line", () => {
   test.each([
@@ -59,4 +59,14 @@ test("a megabyte of the start of a sequence takes no longer than its length", ()
   const begun = performance.now();
   for (const part of ["\u001b[", "\u001b]", "\u001b[0;", "\u001b ", "\t", "\u200b"]) cleanLine(part.repeat(500_000));
   expect(performance.now() - begun).toBeLessThan(5_000);
+});
+
+describe("hideTokens", () => {
+  const token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl-_x";
+  test.each([
+    [`{"token":"${token}"}`, '{"token":"***"}'],
+    [`Bearer ${token}, and again ${token}`, "Bearer ***, and again ***"],
+    [token.slice(0, 30), "***"],
+    ["eyJ is how they begin", "eyJ is how they begin"],
+  ])("%s", (text, hidden) => expect(hideTokens(text)).toBe(hidden));
 });

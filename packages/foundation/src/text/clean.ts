@@ -74,3 +74,11 @@ export function trimEnd(text: string, unwanted: string): string {
   while (end > 0 && unwanted.includes(text.charAt(end - 1))) end--;
   return text.slice(0, end);
 }
+
+/**
+ * A stranger's answer without any JSON Web Token: who was sent one may send it back, and masks know a secret only
+ * whole, which a cut text may not have.
+ */
+export function hideTokens(text: string): string {
+  return text.replaceAll(/eyJ[\w-]{8,}(?:\.[\w-]*)*/g, "***");
+}

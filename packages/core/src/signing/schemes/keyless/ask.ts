@@ -1,6 +1,6 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
-import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { cleanLine, hideTokens } from "@goldenpath/foundation/text/clean";
 import { parseJson } from "@goldenpath/foundation/text/json";
 import { createTransport, type TransportRequest, type TransportResponse } from "@goldenpath/registry-client/transport";
 import type { z } from "zod";
@@ -38,7 +38,7 @@ export async function askSigstore(
   try {
     const response = await transport.send(renderRequest(question));
     if (question.taken.includes(response.status)) return response;
-    const said = cleanLine(new TextDecoder().decode(response.bytes)).slice(0, 300);
+    const said = cleanLine(hideTokens(new TextDecoder().decode(response.bytes))).slice(0, 300);
     const answer = `it answers ${response.status}${said === "" ? "" : ` (${said})`}`;
     throw response.status < 500 ? refused(question, answer) : unavailable(question, answer);
   } catch (error) {

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Fault } from "@goldenpath/registry-server/server";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -17,6 +20,9 @@ const refusal = (code: string, message: string): Fault => ({
 /** As Harbor says it. */
 const overQuota =
   "adding 1.2 MiB of storage resource, which when updated to current usage of 9.9 MiB will exceed the configured upper limit of 10.0 MiB.";
+
+/** Of a build's folder, by its repository's name. */
+const slotOf = (name: string): string => createHash("sha256").update(name).digest("hex").slice(0, 12);
 
 /** Builds have nothing but so much room for their folders. */
 const withRoomOf = (size: string): string[] => [
@@ -118,8 +124,11 @@ export function describeFailingBuilds(...names: string[]): void {
       const words = `killed-build-${process.pid}`;
       const child = await stand.start("outright", stand.files(`cat /dev/zero ${words} > /dev/null`));
       await expect.poll(() => processesWith(words).length, { timeout: 60_000 }).toBeGreaterThan(0);
+      const secret = join("/var/tmp/goldenpath-0", slotOf("quarantine/outright"), strategy.secretFile ?? "none");
+      expect(existsSync(secret)).toBe(strategy.secretFile !== undefined);
       await killOutright(child);
       await expect.poll(() => processesWith(words), { timeout: 30_000 }).toEqual([]);
+      await expect.poll(() => existsSync(secret), { timeout: 30_000 }).toBe(false);
       expect(await stand.tagsOf("outright")).toEqual([]);
       await passes("outright");
     });

@@ -26,6 +26,8 @@ export interface FailingStrategy {
   /** An application whose build runs these lines of a shell, among its own files. */
   application(world: PathWorld, step: string, files?: JavaFiles): JavaFiles;
   inputs?: Readonly<Record<string, string>>;
+  /** Where in its folder a build has a secret as long as it runs. */
+  secretFile?: string;
   env?(): Promise<Record<string, string>>;
   /** Codes, by what goes wrong. */
   says: Readonly<Record<"compile" | "nothing" | "killed" | "denied" | "quota" | "gone", string>>;
@@ -146,6 +148,7 @@ export const failingStrategies: Readonly<Record<string, FailingStrategy>> = {
       mvnw: `#!/bin/sh\n(${step}) || exit 1\nexec mvn "$@"\n`,
     }),
     inputs: { secrets: "maven-settings=env://MAVEN_SETTINGS" },
+    secretFile: "home/.m2/settings.xml",
     async env() {
       const goals = ["package", "jib:buildTar", "-Djib.from.image=scratch"];
       const repository = await fillRepository(await requireCommand("mvn"), "jib", jibApplication(), goals);

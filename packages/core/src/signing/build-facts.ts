@@ -144,7 +144,10 @@ function chooseProven(proven: readonly Proven[], policy: Policy, named: Strategy
   );
 }
 
-/** A caller may say which strategy it was where no image says it, and not that it was another than the image says. */
+/**
+ * A caller may say which strategy it was where no image says it, and not that it was another than the image says. That
+ * is no `buildSays`: the word is the attesting workflow's, as the environment is, and no output of the build's job.
+ */
 function holdToMarks(named: Proven, claimed: readonly Proven[], policy: Policy): Proven {
   if (named.proof.isClaimed || claimed.length === 0) return named;
   const marks = claimed.map(({ strategy }) => strategy.name).join(" and ");

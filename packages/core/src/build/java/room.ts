@@ -55,15 +55,11 @@ export async function withJavaRoom<T>(
   requireKnownSecrets(job);
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   let sandbox: Sandbox | undefined;
+  let guard: Guard | undefined;
   try {
     const copied = await copySource(source, workspace.app, signal);
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    for (const [id, file] of Object.entries(secretFiles)) {
-      const secret = job.options.secrets.get(id);
-      if (secret === undefined) continue;
-      await mkdir(dirname(join(workspace.home, file)), { recursive: true });
-      await writeFile(join(workspace.home, file), secret.value, { mode: 0o600 });
-    }
+    guard = await writeSecrets(job, workspace);
     sandbox = await keepApart(workspace, plan, source, context);
     await workspace.handOver(sandbox === undefined ? workspace.user : workspace.builder);
     const apart = sandbox;
@@ -79,8 +75,42 @@ export async function withJavaRoom<T>(
     });
   } finally {
     await sandbox?.close();
+    await guard?.close();
     await closeWorkspace(workspace, ports);
   }
+}
+
+/** Removes a build's home when this process ends, however it does. */
+interface Guard {
+  close(): Promise<void>;
+}
+
+/**
+ * The workspace of a process that was killed stays until the next build of the repository: with a program beside that
+ * has its input from here, and outlives this by one `rm`, no secret stays in it. The whole home goes, by its name in a
+ * folder that the build can't write to: a build could have put a link in any place below.
+ */
+async function writeSecrets({ options, context }: BuildJob, { home }: Workspace): Promise<Guard | undefined> {
+  const given = Object.entries(secretFiles).flatMap(([id, file]) => {
+    const secret = options.secrets.get(id);
+    return secret === undefined ? [] : [{ path: join(home, file), value: secret.value }];
+  });
+  if (given.length === 0) return undefined;
+  const { PATH } = context.env;
+  const closing = new AbortController();
+  const ended = runProcess("/bin/sh", ["-c", 'cat >/dev/null; rm -rf -- "$1"', "sh", home], {
+    ...{ env: { PATH }, cwd: "/", holdInput: true, signal: closing.signal },
+  }).catch(() => undefined);
+  for (const { path, value } of given) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, value, { mode: 0o600 });
+  }
+  return {
+    async close() {
+      closing.abort();
+      await ended;
+    },
+  };
 }
 
 function requireKnownSecrets({ options: { secrets }, plan }: BuildJob): void {

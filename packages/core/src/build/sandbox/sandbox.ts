@@ -61,7 +61,8 @@ interface SandboxOptions {
 
 /** Where in the room the way out listens. */
 const relayPort = 3128;
-const probeTimeout = 20_000;
+/** A room that hangs is found out by it; on a machine that is busy one takes seconds. */
+const probeTimeout = 120_000;
 
 /**
  * A place for strangers' code: PID, mount, IPC, UTS and network namespaces of its own for each program, a root file

@@ -27,11 +27,14 @@ mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root"
 # Read-only with the flags that a mount has: in a user namespace none of them may be dropped. Submounts are sealed as well.
 seal() {
   while read -r _ _ _ _ place options _; do
-    place=$(printf %b "$place")
+    # A machine may have hundreds of mounts, and each part looks at all of them: without a process for each.
+    case $place in *\\\\*) place=$(printf %b "$place") ;; esac
     case $place in
       "$1" | "$1"/*)
-        flags=$(printf %s "$options" | sed -e 's/^rw,//' -e 's/^ro,//' -e 's/^rw$//' -e 's/^ro$//')
-        mount -o "remount,bind,ro\${flags:+,$flags}" "$place"
+        case $options in
+          rw,* | ro,*) mount -o "remount,bind,ro,\${options#??,}" "$place" ;;
+          *) mount -o remount,bind,ro "$place" ;;
+        esac
         ;;
     esac
   done </proc/self/mountinfo

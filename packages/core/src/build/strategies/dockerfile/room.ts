@@ -110,7 +110,7 @@ async function chooseWay({ signal }: Context): Promise<RoomWay> {
       : [["sudo", ["sudo", "-n", "unshare", "--mount", "--user", "true"]], own];
   const reasons: string[] = [];
   for (const [way, [program = "", ...args]] of tries) {
-    const options = { env: { PATH: systemPath }, cwd: "/", signal, timeoutMs: 20_000 };
+    const options = { env: { PATH: systemPath }, cwd: "/", signal, timeoutMs: 120_000 };
     const tried = await runProcess(program, args, options).catch((error: unknown) => {
       signal.throwIfAborted();
       return { exitCode: -1, stderr: error instanceof Error ? error.message : String(error) };

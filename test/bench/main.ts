@@ -12,9 +12,10 @@ import type { Programs } from "./contenders.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
 import { renderLine, renderReport } from "./render.ts";
 import type { BenchLine, BenchReport, Peer } from "./shape.ts";
+import { benchSign, signLines } from "./sign.ts";
 import { benchStart, startLines } from "./start.ts";
 
-export const benches = { promote: promoteLines, start: startLines, build: buildLines } as const;
+export const benches = { promote: promoteLines, start: startLines, build: buildLines, sign: signLines } as const;
 type BenchName = keyof typeof benches;
 
 /** @throws Error where a registry's program can't be had: without it nothing can be measured */
@@ -23,6 +24,8 @@ export async function runBench(
   options: {
     rounds?: number;
     sizes?: PromoteSizes;
+    /** Images of bench sign's line `gates`. */
+    gates?: number;
     only?: readonly string[];
     say(message: string): void;
     onLine?(line: BenchLine): void;
@@ -52,6 +55,12 @@ export async function runBench(
     lines = await benchBuild({
       ...{ rounds: sizes.rounds, only, find: programFinder(options.say), say: options.say },
       ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+    });
+  } else if (name === "sign") {
+    peers = [{ name: "cosign", version: allTools.find((each) => each.name === "cosign")?.version ?? "unknown" }];
+    lines = await benchSign({
+      ...{ rounds: sizes.rounds, many: options.gates ?? 1000, only, say: options.say },
+      cosign: await lockedTool("cosign", options.say),
     });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();

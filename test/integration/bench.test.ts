@@ -8,7 +8,7 @@ import { renderReport } from "../bench/render.ts";
 import { judgeAim, judgeTime, spreadOf, withRatios } from "../bench/shape.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-useTools("olareg", "crane", "regctl", "regsync", "oras");
+useTools("olareg", "cosign", "crane", "regctl", "regsync", "oras");
 
 /** Each way that something is copied, once; test/slow runs every line. */
 const lines = ["one", "one-fallback", "many", "many-evidence", "again", "stream"];
@@ -73,6 +73,14 @@ test("the benchmark of promotion measures everybody on every line, and counts al
   expect(text).toMatch(/(?:✔ holds|✘ does not hold): copy: requests within 10 % of the least possible/);
 });
 
+test("the benchmark of signing counts what a gate asks", async () => {
+  await requireCommand("python3");
+  const report = await runBench("sign", { sizes, gates: 3, only: ["gates"], say: () => undefined });
+  expect(report.lines.map(({ id, rows }) => [id, ...rows.map(({ name }) => name)])).toEqual([["gates", "gates"]]);
+  const note = /^one after the other: [1-9]\d*\.\d requests an image, \d+ images a second$/;
+  expect(report.lines[0]?.rows[0]?.note).toMatch(note);
+});
+
 test("the benchmark of what is waited for measures the command line and every bundle", async () => {
   const report = await runBench("start", { rounds: 1, say: () => undefined });
   expect(report.lines.map(({ id }) => id)).toEqual(["cli", "bundles"]);
@@ -81,7 +89,7 @@ test("the benchmark of what is waited for measures the command line and every bu
 
 describe("what it is called with", () => {
   test.each([
-    [["promot"], /'promot' is not known; there are: promote, start, build\. Did you mean 'promote'\?/],
+    [["promot"], /'promot' is not known; there are: promote, start, build, sign\. Did you mean 'promote'\?/],
     [[], /no name was given; there are: promote, start, build/],
     [["promote", "start"], /one name at a time/],
     [["promote", "--rounds", "0"], /option --rounds is '0'/],

@@ -3,7 +3,7 @@ import { runBench } from "../bench/main.ts";
 import { fullSizes } from "../bench/promote.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-useTools("olareg");
+useTools("olareg", "cosign");
 
 /**
  * Those that no load of the machine changes. How long it takes is for `npm run bench` to say, and for nobody to assert.
@@ -41,4 +41,15 @@ test("the benchmark of builds measures everybody on every line, and each builds"
   expect(failed).toEqual([]);
   // The engines of pack are two of ours.
   expect(report.lines.map(({ aims }) => aims.length)).toEqual([2, 1, 1, 1]);
+});
+
+test("the benchmark of signing measures us and cosign", async () => {
+  await requireCommand("python3");
+  const report = await runBench("sign", { rounds: 1, gates: 3, only: ["sign", "verify"], say: () => undefined });
+  expect(report.lines.map(({ id, rows }) => [id, ...rows.map(({ name }) => name)])).toEqual([
+    ["sign", "sign", "cosign attest"],
+    ["verify", "verify", "cosign verify-attestation"],
+  ]);
+  expect(report.lines.flatMap(({ rows }) => rows).every(({ seconds }) => (seconds?.median ?? 0) > 0)).toBe(true);
+  expect(report.lines.map(({ aims }) => aims.length)).toEqual([1, 1]);
 });

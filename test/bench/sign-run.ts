@@ -1,0 +1,62 @@
+// What bench sign measures of ours, as a program of its own: node sign-run.ts SPEC.json
+import { readFile } from "node:fs/promises";
+import { runGate } from "@goldenpath/core/gate/verify";
+import { loadPolicy } from "@goldenpath/core/policy/load";
+import { attachStatement } from "@goldenpath/core/signing/attach";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
+import { loadSigner } from "@goldenpath/core/signing/keys";
+import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+
+export interface SignSpec {
+  does: "sign" | "verify" | "gates";
+  images: readonly string[];
+  /** For `sign` and `verify`: a predicate's type and a key pair in files, for each stage. */
+  stages: readonly { type: string; key: string; publicKey: string }[];
+  /** For `gates`. */
+  policy?: string;
+}
+
+const spec = JSON.parse(await readFile(process.argv[2] ?? "", "utf8")) as SignSpec;
+const context = {
+  ports: silentPorts(),
+  env: {},
+  workingDirectory: process.cwd(),
+  signal: new AbortController().signal,
+};
+const client = createRegistryClient(context);
+const predicate = { found: "something" };
+
+async function signOrVerify(name: string): Promise<void> {
+  const reference = parseReference(name);
+  const found = await client.fetchManifest(reference);
+  const image = { mediaType: found.mediaType, digest: found.digest, size: found.bytes.byteLength };
+  if (spec.does === "sign") {
+    for (const { type, key } of spec.stages) {
+      const statement = buildStatement(buildSubjects(reference, [image.digest]), type, predicate);
+      const signer = await loadSigner({ key }, context);
+      await attachStatement(client, { repository: reference, image, children: [] }, statement, signer, new Date());
+    }
+    return;
+  }
+  const keys = spec.stages.map(async ({ type, publicKey }) => [type, { publicKey: await readFile(publicKey, "utf8") }]);
+  const signers = Object.fromEntries(await Promise.all(keys));
+  const { statements } = await collectEvidence(client, reference, image.digest, signers, { now: new Date() });
+  const told = statements.map(({ statement, signers: names }) => `${names} ${statement.predicateType}`);
+  const wanted = spec.stages.map(({ type }) => `${type} ${type}`);
+  if (told.toSorted().join() !== wanted.toSorted().join()) throw new Error(`verified ${told.join(", ")}`);
+}
+
+async function gate(names: readonly string[]): Promise<void> {
+  const policy = await loadPolicy(spec.policy ?? "", context);
+  for (const name of names) {
+    const { violations } = await runGate(client, parseReference(name), "production", policy, new Date());
+    if (violations.length > 0) throw new Error(`${name}: ${violations.map(({ problem }) => problem).join("; ")}`);
+  }
+}
+
+if (spec.does === "gates") await gate(spec.images);
+else for (const image of spec.images) await signOrVerify(image);
+await client.close();

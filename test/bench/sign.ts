@@ -1,0 +1,182 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
+import { openStand } from "@goldenpath/testing/promotion";
+import { makeKey } from "@goldenpath/testing/signers";
+import { measureProcess, type ProcessMeasure } from "./process.ts";
+import { type BenchLine, type BenchRow, judgeAim, spreadOf, withRatios } from "./shape.ts";
+import type { SignSpec } from "./sign-run.ts";
+
+export const signLines = ["sign", "verify", "gates"] as const;
+
+export interface SignBench {
+  rounds: number;
+  /** Images of line `gates`. */
+  many: number;
+  only: readonly string[];
+  cosign: string;
+  say(message: string): void;
+}
+
+/** At most so much of what cosign takes for the same. */
+const limit = 0.2;
+const password = "correct horse battery";
+const program = join(import.meta.dirname, "sign-run.ts");
+
+/** Six statements about one image, each with a key of its own: signed and verified, by us and by cosign; and gates. */
+export async function benchSign(bench: SignBench): Promise<BenchLine[]> {
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
+  const registry = await startEvidenceRegistry(true);
+  const wants = (id: string): boolean => bench.only.length === 0 || bench.only.includes(id);
+  try {
+    const world: World = { bench, directory, registry, stages: await makeStages(directory) };
+    const lines: BenchLine[] = [];
+    if (wants("sign")) lines.push(await benchSix(world, "sign"));
+    if (wants("verify")) lines.push(await benchSix(world, "verify"));
+    if (wants("gates")) lines.push(await benchGates(world));
+    return lines;
+  } finally {
+    await registry.close();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface World {
+  bench: SignBench;
+  directory: string;
+  registry: EvidenceRegistry;
+  stages: SignSpec["stages"];
+}
+
+/** Six, each with a key in a file, which cosign reads as well once it has imported it. */
+async function makeStages(directory: string): Promise<SignSpec["stages"]> {
+  const { provenance, cyclonedx, base, vulnerabilities, verificationSummary } = predicateTypes;
+  const types = [provenance, cyclonedx, base, vulnerabilities, verificationSummary, "https://stage.example/sixth/v1"];
+  await writeFile(
+    join(directory, "signing-config.json"),
+    '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}',
+  );
+  await writeFile(join(directory, "predicate.json"), '{"found":"something"}');
+  return Promise.all(
+    types.map(async (type, index) => {
+      const { privateKeyPem, publicKeyPem } = await makeKey();
+      const [key, publicKey] = [join(directory, `${index}.pem`), join(directory, `${index}.pub`)];
+      await writeFile(key, privateKeyPem, { mode: 0o600 });
+      await writeFile(publicKey, publicKeyPem);
+      return { type, key, publicKey };
+    }),
+  );
+}
+
+async function runOurs({ directory }: World, spec: SignSpec): Promise<ProcessMeasure> {
+  const file = join(directory, "spec.json");
+  await writeFile(file, JSON.stringify(spec));
+  const env = { PATH: process.env["PATH"], HOME: directory };
+  return measureProcess({ argv: [process.execPath, "--conditions=goldenpath-source", program, file], env }, directory);
+}
+
+/** cosign signs and verifies one statement a run: what six took is one measurement. */
+async function runCosign(world: World, does: "sign" | "verify", image: string): Promise<ProcessMeasure> {
+  const { bench, directory, stages } = world;
+  const env = { PATH: process.env["PATH"], HOME: directory, COSIGN_PASSWORD: password };
+  const measures: ProcessMeasure[] = [];
+  for (const [index, { type, publicKey }] of stages.entries()) {
+    const args =
+      does === "sign"
+        ? [
+            ...["attest", "--yes", "--key", join(directory, `${index}-cosign.key`), "--type", type],
+            ...["--predicate", join(directory, "predicate.json")],
+            ...["--signing-config", join(directory, "signing-config.json")],
+          ]
+        : ["verify-attestation", "--key", publicKey, "--insecure-ignore-tlog", "--type", type];
+    measures.push(await measureProcess({ argv: [bench.cosign, ...args, image], env }, directory));
+  }
+  const sum = (field: "seconds" | "cpuSeconds"): number => measures.reduce((all, each) => all + each[field], 0);
+  return {
+    seconds: sum("seconds"),
+    cpuSeconds: sum("cpuSeconds"),
+    peakMegabytes: Math.max(...measures.map((each) => each.peakMegabytes)),
+  };
+}
+
+async function importKeys({ bench, directory, stages }: World): Promise<void> {
+  const env = { PATH: process.env["PATH"], HOME: directory, COSIGN_PASSWORD: password };
+  for (const [index, { key }] of stages.entries()) {
+    const prefix = join(directory, `${index}-cosign`);
+    const argv = [bench.cosign, "import-key-pair", "--yes", "--key", key, "--output-key-prefix", prefix];
+    await measureProcess({ argv, env }, directory);
+  }
+}
+
+async function benchSix(world: World, does: "sign" | "verify"): Promise<BenchLine> {
+  const { bench, registry, stages } = world;
+  if (does === "sign") await importKeys(world);
+  const newImage = async (): Promise<string> => {
+    const { repository, image } = await registry.newImage();
+    return `${formatRepository(repository)}@${image.digest}`;
+  };
+  const signed = await newImage();
+  if (does === "verify") await runOurs(world, { does: "sign", images: [signed], stages });
+  const ours: ProcessMeasure[] = [];
+  const theirs: ProcessMeasure[] = [];
+  // The first round is the warm-up.
+  for (let round = 0; round <= bench.rounds; round++) {
+    bench.say(`${does}: round ${round}`);
+    ours.push(await runOurs(world, { does, images: [does === "sign" ? await newImage() : signed], stages }));
+    theirs.push(await runCosign(world, does, does === "sign" ? await newImage() : signed));
+  }
+  const word = does === "sign" ? "attest" : "verify-attestation";
+  const rows = withRatios([
+    rowOf(does, true, "one program, from its sources, with its start: six statements, six keys", ours.slice(1)),
+    rowOf(`cosign ${word}`, false, "six runs, one after the other, each with its start", theirs.slice(1)),
+  ]);
+  const [own, peer] = rows.map(({ seconds }) => seconds?.median ?? Number.NaN);
+  const words = `${does}: six stages in at most ${limit} of six \`cosign ${word}\``;
+  return {
+    id: does,
+    what: `six statements about one image ${does === "sign" ? "signed and attached" : "verified"}, each with a key of its own`,
+    rows,
+    aims: [judgeAim(words, own ?? Number.NaN, peer ?? Number.NaN, "cosign, s", limit)],
+  };
+}
+
+/** Nobody else has such a gate: what is said is how many images and requests. */
+async function benchGates(world: World): Promise<BenchLine> {
+  const { bench } = world;
+  const stand = await openStand();
+  try {
+    bench.say(`gates: ${bench.many} images`);
+    const images: string[] = [];
+    for (let index = 0; index < bench.many; index++)
+      images.push((await stand.stageImage(undefined, `image ${index}`)).reference);
+    const measures: ProcessMeasure[] = [];
+    for (let round = 0; round < bench.rounds; round++) {
+      stand.quarantine.requests.length = 0;
+      measures.push(await runOurs(world, { does: "gates", images, stages: [], policy: stand.policy.file }));
+    }
+    const requests = stand.quarantine.requests.length / images.length;
+    const rate = images.length / spreadOf(measures.map(({ seconds }) => seconds)).median;
+    const note = `one after the other: ${requests.toFixed(1)} requests an image, ${rate.toFixed(0)} images a second`;
+    const row = rowOf("gates", true, note, measures);
+    return {
+      id: "gates",
+      what: `the gate for ${images.length} images with all of their evidence`,
+      rows: [row],
+      aims: [],
+    };
+  } finally {
+    await stand.close();
+  }
+}
+
+function rowOf(name: string, ours: boolean, note: string, measures: readonly ProcessMeasure[]): BenchRow {
+  return {
+    ...{ name, ours, note, compared: !ours },
+    seconds: spreadOf(measures.map((each) => each.seconds)),
+    cpuSeconds: spreadOf(measures.map((each) => each.cpuSeconds)),
+    peakMegabytes: Math.max(...measures.map((each) => each.peakMegabytes)),
+  };
+}

@@ -2,13 +2,18 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { listGenerated } from "./workflows.ts";
 
 const root = join(import.meta.dirname, "..");
 /** A file that is longer is two. Functions are held to 60 lines by lint. */
 const mostLines = 400;
 
+/** Written by a script, whose own files are held to the limit. */
+const generated = new Set(Object.keys(listGenerated()));
+
 /** What people write and read as code; what is generated, and what a test holds as data, apart. */
 function isWritten(file: string): boolean {
+  if (generated.has(file)) return false;
   if (!/\.(?:ts|mts|mjs|js|go|sh|py|ya?ml)$/.test(file)) return false;
   return !/(?:^|\/)(?:dist|out|schemas|fixtures)\//.test(file);
 }

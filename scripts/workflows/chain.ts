@@ -1,4 +1,4 @@
-import { buildSecrets, describeEnvironment, keyOf, passphraseOf, shared } from "./inputs.ts";
+import { buildSecrets, describeEnvironment, keyOf, passphraseOf, pullLogin, shared } from "./inputs.ts";
 import { platformInputs } from "./platforms.ts";
 import {
   expression,
@@ -53,6 +53,7 @@ export const chainInputs: Inputs = {
   ...platformInputs,
   database: shared.database,
   "tools-mirror": shared["tools-mirror"],
+  "pull-registry": shared["pull-registry"],
   "quarantine-registry": shared.registry,
   "vetted-registry": {
     description: "The vetted registry's host, to log in to with the secrets. Empty, no login.",
@@ -83,8 +84,9 @@ export const chainSecrets: Readonly<Record<string, string>> = {
     ]),
   ),
   ...buildSecrets,
-  QUARANTINE_USERNAME: "User of the quarantine registry.",
-  QUARANTINE_PASSWORD: "Password or token of the quarantine registry.",
+  ...pullLogin,
+  QUARANTINE_USERNAME: "User of the quarantine registry. The job that builds gets it not.",
+  QUARANTINE_PASSWORD: "Password or token of the quarantine registry. The job that builds gets it not.",
   VETTED_USERNAME: "User of the vetted registry. Only the promote stage gets it.",
   VETTED_PASSWORD: "Password or token of the vetted registry. Only the promote stage gets it.",
 };

@@ -2,7 +2,7 @@ import { chainInputs, chainSecrets } from "./chain.ts";
 import { shared } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place } from "./shape.ts";
-import { logIn, ownStep } from "./steps.ts";
+import { logInToPull, ownStep } from "./steps.ts";
 
 export const collectionFile = "golden-path-each.yml";
 
@@ -57,8 +57,8 @@ export function collectionJobs(place: Place): Record<string, Mapping> {
           with: { path: "application", "persist-credentials": false },
         },
         ...place.fetch,
-        // A policy in force is in a registry, whose login may be the quarantine's.
-        logIn("quarantine", "quarantine-registry", "QUARANTINE"),
+        // A policy in force is in a registry.
+        logInToPull,
         ownStep(place, collectionFile, {
           name: "List the applications",
           id: "find",

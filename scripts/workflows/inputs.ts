@@ -46,6 +46,11 @@ export const shared = {
       "Where tools are downloaded from instead of their publishers, as GOLDENPATH_TOOL_MIRROR. Empty, from their publishers.",
     default: "",
   },
+  "pull-registry": {
+    description:
+      "A host to log in to for the job that builds, with secrets that can only read there: where bases, builders or the policy can't be read without. Empty, no login.",
+    default: "",
+  },
   registry: { description: "Quarantine's host, to log in to with the secrets. Empty, no login.", default: "" },
   "runs-on": { description: "Label of the runner.", default: "ubuntu-latest" },
 } as const satisfies Inputs;
@@ -53,6 +58,12 @@ export const shared = {
 /** For the job that builds, which may use them up: no other gets them. */
 export const buildSecrets = {
   BUILD_SECRETS: "What steps of a Dockerfile may mount, one ID=value a line. Only the job that builds gets it.",
+};
+
+/** For the job that builds. */
+export const pullLogin = {
+  PULL_USERNAME: "User of 'pull-registry', for reading. The job that builds gets no other login.",
+  PULL_PASSWORD: "Password or token of that user.",
 };
 
 export const keyOf = (stage: StageName): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;

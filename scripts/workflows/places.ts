@@ -25,6 +25,9 @@ export const onGitHub: Place = {
   fetch: [],
   workflow: (file) => `$/.github/workflows/${file}`,
   action: (name) => `$/actions/${name}`,
+  artifacts: { upload: pinned("actions/upload-artifact"), download: pinned("actions/download-artifact") },
+  // Layers are compressed as they are; and a job that is run again leaves what it left before.
+  upload: { "compression-level": 0, overwrite: true },
   // Any job of a repository can save an entry under any key, one that runs strangers' code included; here nothing could
   // be restored even by mistake.
   guarded: { "cache-mode": "none" },
@@ -67,6 +70,12 @@ function checkedOut({ repository, commit, workflowRef }: Coordinates): Place {
         with: { repository, ref: commit, path: ".goldenpath", "persist-credentials": false },
       },
     ],
+    // Newer ones refuse a GitHub Enterprise Server, and older ones are refused by github.com.
+    artifacts: {
+      upload: "actions/upload-artifact@ff15f0306b3f739f7b6fd43fb5d26cd321bd4de5 # v3.2.1",
+      download: "actions/download-artifact@9bc31d5ccc31df68ecc42ccf4149144866c47d8a # v3.0.2",
+    },
+    upload: {},
     workflow: (file) => `./.github/workflows/${file}`,
     action: (name) => `./.goldenpath/actions/${name}`,
     guarded: {},

@@ -45,6 +45,10 @@ export interface Place {
   workflow(file: string): string;
   /** What names one of goldenpath's actions in a step. */
   action(name: string): string;
+  /** By which files go from one job to another, each with its commit and, beside it, its version. */
+  artifacts: { upload: string; download: string };
+  /** What more an upload takes there. */
+  upload: Mapping;
   /** More for a job that has keys or tokens. */
   guarded: Mapping;
   /** The called workflow's own coordinates, `OWNER/REPO/PATH@REF`. */

@@ -1,4 +1,4 @@
-import { buildSecrets, keyOf, passphraseOf, shared, signingEnvironment } from "./inputs.ts";
+import { buildSecrets, keyOf, passphraseOf, pullLogin, shared, signingEnvironment } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type StageName,
   type StageRow,
 } from "./shape.ts";
-import { logIn, logInToQuarantine, ownStep } from "./steps.ts";
+import { logIn, logInToPull, logInToQuarantine, ownStep } from "./steps.ts";
 
 const quarantineLogin = {
   QUARANTINE_USERNAME: "User of the quarantine registry.",
@@ -68,18 +68,14 @@ function judgingJob(
   };
 }
 
-/** The digest by the one of the two jobs that was not skipped: which that is, the input says, and no empty text. */
-const ofWhoBuilt = (jobs: "jobs" | "needs"): string =>
-  `inputs.platforms != '' && ${jobs}.merge.outputs.digest || ${jobs}.build.outputs.digest`;
-
 const build: StageRow = {
   name: "build",
   comment: [
-    "The build stage: builds the application into quarantine, then attests what was built.",
+    "The build stage: builds the application, then pushes to quarantine what was built, and attests it.",
     "",
-    "Only the job `build`, or one of its kind for each platform, runs strangers' code (the application's build and its buildpacks). It has no signing key, no id-token",
-    "and no credential of the vetted registry; all that leaves it is a digest. The job `merge` makes one index of the platforms' digests and runs nothing of the",
-    "application; `attest` never sees it either: it looks at the digest itself and signs what it saw.",
+    "Only the job `build`, or one of its kind for each platform, runs strangers' code (the application's build and its buildpacks). It has no signing key, no id-token and",
+    "no login that writes anywhere: the image leaves it as an artifact, and its digest as an output. The job `attest` runs nothing of the application: it takes the artifact if",
+    "it is exactly that digest, pushes it, of several platforms as one index, looks at it as it is in the registry, and signs what it saw.",
   ].join("\n"),
   inputs: {
     policy: shared.policy,
@@ -99,10 +95,11 @@ const build: StageRow = {
     "build-args": shared["build-args"],
     ...platformInputs,
     "tools-mirror": shared["tools-mirror"],
+    "pull-registry": shared["pull-registry"],
     registry: shared.registry,
     "signing-environment": signingEnvironment("build"),
     "runs-on": {
-      description: "Label of the runner for the jobs that merge and attest. Strangers' code never runs there.",
+      description: "Label of the runner for the job that pushes and attests. Strangers' code never runs there.",
       default: "ubuntu-latest",
     },
     "build-runs-on": {
@@ -111,18 +108,17 @@ const build: StageRow = {
       default: "ubuntu-latest",
     },
   },
-  logins: { ...quarantineLogin, ...buildSecrets },
+  logins: { ...pullLogin, ...quarantineLogin, ...buildSecrets },
   outputs: {
     digest: {
       description: "Digest of what was built, in the repository that was given.",
-      value: expression(ofWhoBuilt("jobs")),
+      value: expression("jobs.attest.outputs.digest"),
     },
   },
   jobs: (place) => ({
     build: buildJob(place, "build", {
       if: expression("inputs.platforms == ''"),
       runsOn: fromInput("build-runs-on"),
-      tag: fromInput("tag"),
     }),
     ...Object.fromEntries(
       buildPlatforms.map((row) => [
@@ -130,12 +126,10 @@ const build: StageRow = {
         buildJob(place, jobOf(row), {
           if: expression(isWanted(row)),
           runsOn: runnerOf(row),
-          tag: `${fromInput("tag")}-${slugOf(row)}`,
           platform: row.platform,
         }),
       ]),
     ),
-    merge: mergeJob(place),
     attest: attestJob(place),
   }),
 };
@@ -143,12 +137,11 @@ const build: StageRow = {
 interface Built {
   if: string;
   runsOn: string;
-  tag: string;
   /** Which the job's machine has to be of. */
   platform?: string;
 }
 
-function buildJob(place: Place, name: string, { if: condition, runsOn, tag, platform }: Built): Mapping {
+function buildJob(place: Place, name: string, { if: condition, runsOn, platform }: Built): Mapping {
   return {
     name,
     if: condition,
@@ -156,7 +149,10 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
     "timeout-minutes": 60,
     permissions: { contents: "read" },
     ...place.guarded,
-    outputs: { digest: expression("steps.build.outputs.digest") },
+    // Under which name is no more than where to look: what is found there has to be the digest.
+    outputs: Object.fromEntries(
+      ["digest", "artifact", "cache"].map((name) => [name, expression(`steps.build.outputs.${name}`)]),
+    ),
     steps: [
       ...place.guard,
       {
@@ -167,7 +163,7 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
       },
       // After the application, which may bring a folder of that name.
       ...place.fetch,
-      logInToQuarantine,
+      logInToPull,
       ownStep(place, fileOf("build"), {
         name: "Detect and build",
         id: "build",
@@ -176,7 +172,8 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
         with: {
           context: `application/${fromInput("context")}`,
           module: fromInput("module"),
-          tags: `${fromInput("repository")}:${tag}`,
+          push: false,
+          tags: `${fromInput("repository")}:${fromInput("tag")}`,
           strategy: fromInput("strategy"),
           builder: fromInput("builder"),
           env: fromInput("env"),
@@ -187,53 +184,61 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, tag, plat
           ...(platform === undefined ? {} : { platforms: platform }),
         },
       }),
+      {
+        name: "Leave the image to the job that attests",
+        uses: place.artifacts.upload,
+        with: {
+          name: expression("steps.build.outputs.artifact"),
+          path: expression("steps.build.outputs.layout"),
+          "if-no-files-found": "error",
+          "retention-days": 1,
+          ...place.upload,
+        },
+      },
     ],
   };
 }
 
-function mergeJob(place: Place): Mapping {
-  const digests = buildPlatforms.map((row) => {
-    const digest = `${isWanted(row)} && needs.${jobOf(row)}.outputs.digest || ''`;
-    return `${row.platform}=${expression(digest)}\n`;
-  });
-  return {
-    name: "merge",
-    needs: buildPlatforms.map(jobOf),
-    // A platform that nobody asked for has a job that is skipped, which would skip this one.
-    if: expression("!cancelled() && !failure() && inputs.platforms != ''"),
-    "runs-on": fromInput("runs-on"),
-    "timeout-minutes": 30,
-    permissions: { contents: "read" },
-    ...place.guarded,
-    outputs: { digest: expression("steps.merge.outputs.digest") },
-    steps: [
-      ...place.guard,
-      ...place.fetch,
-      logInToQuarantine,
-      ownStep(place, fileOf("build"), {
-        name: "Merge what was built",
-        id: "merge",
-        action: "detect-and-build",
-        with: {
-          tags: `${fromInput("repository")}:${fromInput("tag")}`,
-          platforms: fromInput("platforms"),
-          digests: digests.join(""),
-        },
-      }),
-    ],
-  };
-}
+/** Each job whose image is taken: when, and where its layout is put. */
+const takenJobs = [
+  { job: "build", wanted: "inputs.platforms == ''", folder: "image" },
+  ...buildPlatforms.map((row) => ({ job: jobOf(row), wanted: isWanted(row), folder: slugOf(row) })),
+];
 
 function attestJob(place: Place): Mapping {
-  // Of the two before it one is skipped.
-  const condition = expression("!cancelled() && !failure()");
-  return keyJob(place, "attest", { needs: ["build", "merge"], if: condition }, [
+  const more: Mapping = {
+    needs: takenJobs.map(({ job }) => job),
+    // A platform that nobody asked for has a job that is skipped, which would skip this one.
+    if: expression("!cancelled() && !failure()"),
+    outputs: { digest: expression("steps.attest.outputs.digest") },
+  };
+  const ofSingle = "inputs.platforms == '' && format";
+  const layouts = [
+    expression(`${ofSingle}('{0}/built/image', runner.temp) || ''`),
+    ...buildPlatforms.map((row) => {
+      const line = `format('${row.platform}={0}/built/${slugOf(row)}', runner.temp)`;
+      return expression(`${isWanted(row)} && ${line} || ''`);
+    }),
+  ];
+  const digests = buildPlatforms.map(
+    (row) => `${row.platform}=${expression(`${isWanted(row)} && needs.${jobOf(row)}.outputs.digest || ''`)}\n`,
+  );
+  return keyJob(place, "attest", more, [
+    ...takenJobs.map((taken) => takeStep(place, taken)),
     ownStep(place, fileOf("build"), {
-      name: "Attest the build",
+      name: "Push what was built, and attest it",
+      id: "attest",
       action: "attest",
       needsTools: true,
       with: {
-        image: `${fromInput("repository")}@${expression(ofWhoBuilt("needs"))}`,
+        image: `${fromInput("repository")}${expression(`${ofSingle}('@{0}', needs.build.outputs.digest) || ''`)}`,
+        layout: layouts.map((line) => `${line}\n`).join(""),
+        platforms: fromInput("platforms"),
+        digests: digests.join(""),
+        tags: fromInput("tag"),
+        cache: takenJobs
+          .map(({ job, wanted }) => `${expression(`${wanted} && needs.${job}.outputs.cache || ''`)}\n`)
+          .join(""),
         "build-environment": "host",
         "build-runners": expression("inputs.platforms != '' && inputs.runners || ''"),
         strategy: fromInput("strategy"),
@@ -241,6 +246,16 @@ function attestJob(place: Place): Mapping {
       },
     }),
   ]);
+}
+
+/** Into the runner's own temporary folder, which it empties before each job. */
+function takeStep(place: Place, { job, wanted, folder }: (typeof takenJobs)[number]): Mapping {
+  return {
+    name: `Take what ${job} left`,
+    if: wanted,
+    uses: place.artifacts.download,
+    with: { name: expression(`needs.${job}.outputs.artifact`), path: `${expression("runner.temp")}/built/${folder}` },
+  };
 }
 
 const base: StageRow = {

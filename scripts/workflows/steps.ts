@@ -2,7 +2,7 @@ import { pinned } from "./pins.ts";
 import { expression, fromInput, fromSecret, type Mapping, type Place } from "./shape.ts";
 
 /** A login, where the host is given at all. */
-export function logIn(where: string, registryInput: string, secrets: "QUARANTINE" | "VETTED"): Mapping {
+export function logIn(where: string, registryInput: string, secrets: "PULL" | "QUARANTINE" | "VETTED"): Mapping {
   return {
     name: `Log in to ${where}`,
     if: `inputs.${registryInput} != ''`,
@@ -15,6 +15,7 @@ export function logIn(where: string, registryInput: string, secrets: "QUARANTINE
   };
 }
 
+export const logInToPull = logIn("what is read", "pull-registry", "PULL");
 export const logInToQuarantine = logIn("quarantine", "registry", "QUARANTINE");
 
 export interface OwnStep {

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
@@ -100,6 +100,22 @@ describe("engine pack", () => {
     const [ours, packs] = [await layersOf(byLifecycle), await layersOf(byPack)];
     expect(ours.filter((layer) => !packs.includes(layer))).toHaveLength(1);
     expect(ours).toHaveLength(packs.length);
+  });
+
+  it("leaves an image that is to be pushed nowhere with the same layers, by the daemon, which keeps nothing of it", async () => {
+    const pushed = await build({ engine: "pack" });
+    const writes = () => registry.requests.filter(({ method }) => !["GET", "HEAD"].includes(method)).length;
+    const before = writes();
+    const answer = await build({ engine: "pack", push: "false" });
+    expect(answer.result.error, answer.log.join("\n")).toBeUndefined();
+    expect(writes()).toBe(before);
+    expect(answer.result.notes.join("\n")).not.toContain("network");
+    expect(await stand.docker.docker("images", "--quiet", "goldenpath.invalid/*")).toBe("");
+    const { layout = "", digest = "" } = answer.outputs;
+    const read = (blob: string) => JSON.parse(readFileSync(join(layout, "blobs", blob.replace(":", "/")), "utf8"));
+    const { config } = read(digest) as { config: { digest: string } };
+    const { rootfs } = read(config.digest) as { rootfs: { diff_ids: string[] } };
+    expect(rootfs.diff_ids).toEqual(await layersOf(pushed));
   });
 
   it("is not what auto takes where the machine can keep a build apart by itself", async () => {

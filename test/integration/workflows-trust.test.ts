@@ -24,22 +24,53 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     name,
     job: jobOf(stageWorkflow("build"), name),
   }));
-  const merge = jobOf(stageWorkflow("build"), "merge");
+  const attest = jobOf(stageWorkflow("build"), "attest");
 
-  test.each([...building, { name: "merge", job: merge }])(
-    "the job $name, which pushes what strangers' code made, has no key, no environment, no token and no vetted credential",
-    ({ name, job }) => {
-      // What the application's own steps may mount goes to the step that builds, and to no other.
-      const own = name === "merge" ? [] : ["BUILD_SECRETS"];
-      expect(secretsRead(job)).toEqual([...own, "QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+  test.each(building)(
+    "the job $name, which runs strangers' code, has no key, no environment, no token and no login but one that reads",
+    ({ job }) => {
+      expect(secretsRead(job)).toEqual(["BUILD_SECRETS", "PULL_PASSWORD", "PULL_USERNAME"]);
       expect(job.environment).toBeUndefined();
       expect(job.permissions).toEqual({ contents: "read" });
+      const logins = job.steps?.filter((step) => step.uses?.startsWith("docker/login-action@"));
+      expect(logins?.map((step) => step.with?.["registry"])).toEqual([expression("inputs.pull-registry")]);
+      // What the application's own steps may mount goes to the step that builds, and to no other.
       const steps = job.steps?.filter((step) => step.uses === `${actions}detect-and-build`);
-      expect(steps?.map((step) => secretsRead(step))).toEqual([own]);
+      expect(steps?.map((step) => secretsRead(step))).toEqual([["BUILD_SECRETS"]]);
+      expect(steps?.map((step) => step.with?.["push"])).toEqual([false]);
     },
   );
 
-  test("a platform's job builds as the one of a single image does, but for its runner, its tag and the platform that is asked of its machine", () => {
+  test("what it left goes by an artifact that only the job that attests takes, each under its own job's digest", () => {
+    const using = (action: string) =>
+      files.flatMap(({ jobs }) =>
+        Object.entries(jobs).flatMap(([name, { steps: own = [] }]) =>
+          own.flatMap((step) =>
+            step.uses?.startsWith(`${action}@`) ? [{ name, given: step.with, when: step.if }] : [],
+          ),
+        ),
+      );
+    const left = { name: expression("steps.build.outputs.artifact"), path: expression("steps.build.outputs.layout") };
+    expect(using("actions/upload-artifact")).toMatchObject(building.map(({ name }) => ({ name, given: left })));
+    const taken = [
+      { job: "build", folder: "image", when: "inputs.platforms == ''" },
+      ...platforms.map((each) => ({
+        ...{ job: `build-${each}`, folder: each, when: `contains(inputs.platforms, '${each.replace("-", "/")}')` },
+      })),
+    ];
+    expect(using("actions/download-artifact")).toEqual(
+      taken.map(({ job, folder, when }) => ({
+        name: "attest",
+        given: {
+          name: expression(`needs.${job}.outputs.artifact`),
+          path: `${expression("runner.temp")}/built/${folder}`,
+        },
+        when,
+      })),
+    );
+  });
+
+  test("a platform's job builds as the one of a single image does, but for its runner and the platform that is asked of its machine", () => {
     for (const platform of platforms) {
       const job = structuredClone(jobOf(stageWorkflow("build"), `build-${platform}`));
       const step = job.steps?.find(({ id }) => id === "build");
@@ -50,10 +81,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       });
       expect(step?.with).toMatchObject({
         platforms: name,
-        tags: `${expression("inputs.repository")}:${expression("inputs.tag")}-${platform}`,
       });
       delete step?.with?.["platforms"];
-      Object.assign(step?.with ?? {}, { tags: `${expression("inputs.repository")}:${expression("inputs.tag")}` });
       expect({ ...job, name: "build", if: expression("inputs.platforms == ''"), "runs-on": build["runs-on"] }).toEqual(
         build,
       );
@@ -61,10 +90,18 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
   });
 
   test("one index is made of what those jobs' own outputs name, each under its platform", () => {
-    expect(merge.needs).toEqual(platforms.map((platform) => `build-${platform}`));
-    expect(merge.steps?.at(-1)?.with).toMatchObject({
+    expect(attest.needs).toEqual(["build", ...platforms.map((platform) => `build-${platform}`)]);
+    expect(attest.steps?.at(-1)?.with).toMatchObject({
       platforms: expression("inputs.platforms"),
-      tags: `${expression("inputs.repository")}:${expression("inputs.tag")}`,
+      tags: expression("inputs.tag"),
+      layout: [
+        `${expression("inputs.platforms == '' && format('{0}/built/image', runner.temp) || ''")}\n`,
+        ...platforms.map((each) => {
+          const platform = each.replace("-", "/");
+          const line = `format('${platform}={0}/built/${each}', runner.temp)`;
+          return `${expression(`contains(inputs.platforms, '${platform}') && ${line} || ''`)}\n`;
+        }),
+      ].join(""),
       digests: platforms
         .map((each) => {
           const wanted = `contains(inputs.platforms, '${each.replace("-", "/")}')`;
@@ -82,7 +119,6 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       "build build": expression("inputs.build-runs-on"),
       "build build-linux-amd64": expression("fromJSON(inputs.runners || '{}')['linux/amd64'] || inputs.build-runs-on"),
       "build build-linux-arm64": expression("fromJSON(inputs.runners || '{}')['linux/arm64'] || inputs.build-runs-on"),
-      "build merge": expression("inputs.runs-on"),
       "build attest": expression("inputs.runs-on"),
       "base base": expression("inputs.runs-on"),
       "scan scan": expression("inputs.runs-on"),
@@ -112,7 +148,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
   });
 
   test.each(stages)(
-    "the workflow of stage %s reads its own key, quarantine's login and (promote alone) vetted's",
+    "the workflow of stage %s reads its own key, quarantine's login, (build alone) one that reads and (promote alone) vetted's",
     (stage) => {
       const quarantine = ["QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"];
       const expected = [
@@ -120,7 +156,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
         passphraseOf(stage),
         ...quarantine,
         // The application's own, for the job that builds it.
-        ...(stage === "build" ? ["BUILD_SECRETS"] : []),
+        ...(stage === "build" ? ["BUILD_SECRETS", "PULL_PASSWORD", "PULL_USERNAME"] : []),
         ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
       ].sort();
       const workflow = stageWorkflow(stage);
@@ -171,18 +207,21 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       text === "needs" ? [] : [...text.matchAll(/\bneeds\b[\w.-]*/g)].map(([found]) => found),
     );
     expect([...new Set(needed)].sort()).toEqual([
-      ...platforms.map((platform) => `needs.build-${platform}.outputs.digest`),
+      // An artifact's name says where to look, and no more: what is found has to be the digest. A cache is named by its own.
+      ...platforms.flatMap((platform) =>
+        ["artifact", "cache", "digest"].map((name) => `needs.build-${platform}.outputs.${name}`),
+      ),
+      "needs.build.outputs.artifact",
+      "needs.build.outputs.cache",
       "needs.build.outputs.digest",
-      "needs.merge.outputs.digest",
     ]);
     for (const stage of ["base", "scan", "promote"] as const)
       expect(jobOf(chain, stage).with?.["image"]).toBe(
         `${expression("inputs.quarantine")}@${expression("needs.build.outputs.digest")}`,
       );
     expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
-    const sign = jobOf(stageWorkflow("build"), "attest").steps?.at(-1);
-    expect(sign?.with?.["image"]).toBe(
-      `${expression("inputs.repository")}@${expression("inputs.platforms != '' && needs.merge.outputs.digest || needs.build.outputs.digest")}`,
+    expect(attest.steps?.at(-1)?.with?.["image"]).toBe(
+      `${expression("inputs.repository")}${expression("inputs.platforms == '' && format('@{0}', needs.build.outputs.digest) || ''")}`,
     );
     expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
       `${expression("inputs.repository")}:${expression("inputs.tag")}`,
@@ -199,7 +238,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     );
     const only = (...names: string[]) => ({ ofJobs: names, ofWorkflow: names });
     expect(given).toEqual({
-      build: { ofJobs: ["digest", ...platforms.map(() => "digest"), "digest"], ofWorkflow: ["digest"] },
+      build: { ofJobs: [...building.flatMap(() => ["digest", "artifact", "cache"]), "digest"], ofWorkflow: ["digest"] },
       base: only("verdict"),
       scan: only("verdict"),
       promote: only("image", "digest"),

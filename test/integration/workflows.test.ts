@@ -139,10 +139,17 @@ describe("every workflow", () => {
 
   test("restores nothing that another job of the repository could have saved", () => {
     // A cache's archive is unpacked with whatever paths it names, and any job of the repository can save one under any key: a way from strangers' code to a key.
-    expect(
-      allUses.filter(({ path, uses }) => /cache|artifact/i.test(uses) && !Object.hasOwn(releasePermissions, path)),
-    ).toEqual([]);
+    // An artifact of the run is taken by one job, which holds it to a digest (workflows-trust.test.ts).
+    const taking = allUses.filter(
+      ({ path, uses }) => /cache|download-artifact/i.test(uses) && !Object.hasOwn(releasePermissions, path),
+    );
+    expect([...new Set(taking.map(({ path }) => path))]).toEqual(
+      places.map(({ folder }) => `${folder}/stage-build.yml`),
+    );
+    for (const { uses } of taking) expect(uses).toMatch(/^actions\/download-artifact@/);
     for (const { path, step } of steps) {
+      // What it is told is an entry of quarantine, which it signs and does not unpack (docs/caches.md).
+      if (ownAction(step) === "attest") continue;
       const saving = [...Object.keys(step.with ?? {}), ...Object.keys(step.env ?? {})].filter((name) =>
         /cache/i.test(name),
       );
@@ -260,11 +267,11 @@ describe("strangers' code and verdicts", () => {
   test("a job that builds does nothing else with goldenpath: it neither judges nor signs nor promotes", () => {
     const building = jobs.filter(({ actions }) => actions.includes("detect-and-build"));
     expect(building.map(({ path }) => path)).toEqual([
-      // One image, one of each platform, and the job that merges these.
+      // One image, and one of each platform.
       // Of several applications, one that lists them and builds none.
       ...places.flatMap(({ folder }) => [
         `${folder}/golden-path-each.yml`,
-        ...Array<string>(4).fill(`${folder}/stage-build.yml`),
+        ...Array<string>(3).fill(`${folder}/stage-build.yml`),
       ]),
       "examples/pull-request/.github/workflows/pull-request.yml",
     ]);

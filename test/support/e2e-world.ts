@@ -38,9 +38,13 @@ const wrapperName = "acme/platform";
 const standIns = {
   "actions/checkout": "checkout",
   "docker/login-action": "login",
+  "actions/upload-artifact": "upload",
+  "actions/download-artifact": "download",
 };
 
 export const logins = {
+  /** What the job that builds has: of quarantine's registry, where it may only read. */
+  pull: { username: "reader", password: "pull-password-of-the-test" },
   quarantine: { username: "builder", password: "quarantine-password-of-the-test" },
   vetted: { username: "promoter", password: "vetted-password-of-the-test" },
 };
@@ -77,7 +81,8 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
   const basic = ({ username, password }: { username: string; password: string }) =>
     ({ kind: "basic", users: { [username]: password } }) as const;
   // Two registries, each with its own user: whoever has the one login can do nothing in the other.
-  const quarantine = await startRegistry({ auth: basic(logins.quarantine) });
+  const readers = { [logins.pull.username]: logins.pull.password };
+  const quarantine = await startRegistry({ auth: { ...basic(logins.quarantine), readers } });
   const vetted = await startRegistry({ auth: basic(logins.vetted) });
   const env = { ...process.env, DOCKER_CONFIG: writeDockerConfig(directory, quarantine.host, vetted.host) };
   const client = createRegistryClient({ ports, env });
@@ -116,6 +121,8 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
     const secrets = {
       ...Object.fromEntries(stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")])),
       ...(await encryptKeys(tools.cosign, join(directory, "encrypted"), platform)),
+      PULL_USERNAME: logins.pull.username,
+      PULL_PASSWORD: logins.pull.password,
       QUARANTINE_USERNAME: logins.quarantine.username,
       QUARANTINE_PASSWORD: logins.quarantine.password,
       VETTED_USERNAME: logins.vetted.username,
@@ -150,6 +157,7 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
           // As on a runner of one's own, whose tool cache stays from one run to the next.
           env: {
             STAND_IN_REPOSITORIES: JSON.stringify(checkouts),
+            STAND_IN_ARTIFACTS: join(at, "artifacts"),
             GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env),
           },
         });
@@ -319,6 +327,8 @@ function renderWrapper(
   );
   for (const place of ["quarantine", "vetted"] as const) {
     text = replaceOnce(text, `${place}: registry.acme.example/${place}/`, `${place}: ${facts[place]}/${place}/`);
+    if (place === "quarantine")
+      text = replaceOnce(text, "pull-registry: registry.acme.example", `pull-registry: ${facts.quarantine}`);
     text = replaceOnce(text, `${place}-registry: registry.acme.example`, `${place}-registry: ${facts[place]}`);
   }
   mkdirSync(join(target, ".github/workflows"), { recursive: true });
@@ -338,7 +348,7 @@ function replaceOnce(text: string, what: string | RegExp, by: string): string {
 
 function standInRepositories(): Record<string, string> {
   const used = new Set<string>();
-  for (const text of Object.values({ ...workflowsOnServer(), ...workflowsOnOldRunner() }))
+  for (const text of [workflowsOnServer(), workflowsOnOldRunner(), workflowsOnGitHub()].flatMap(Object.values<string>))
     for (const [, reference = ""] of text.matchAll(/uses: ([\w-]+\/[\w-]+@[0-9a-f]{40})/g)) used.add(reference);
   return Object.fromEntries(
     [...used].map((reference) => {

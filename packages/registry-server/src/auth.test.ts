@@ -43,6 +43,19 @@ describe("basic authentication", () => {
     expect((await call("/token", joe)).status).toBe(404);
   });
 
+  it("lets who may only pull do that, and nothing else", async () => {
+    await start({ kind: "basic", users, readers: { eve: "reads" } });
+    const eve = basic("eve", "reads");
+    for (const refused of [await upload("shop", eve), await call("/v2/shop/manifests/v1", eve, "DELETE")]) {
+      expect(refused.status).toBe(403);
+      expect(await errorCodes(refused)).toEqual(["DENIED"]);
+    }
+    expect((await call("/v2/_catalog", eve)).status).toBe(403);
+    expect((await call("/v2/", eve)).status).toBe(200);
+    expect((await call("/v2/shop/tags/list", eve)).status).toBe(404);
+    expect((await upload("shop", basic("joe", users.joe))).status).toBe(202);
+  });
+
   it("lets its users in", async () => {
     await start({ kind: "basic", users });
     expect((await call("/v2/", joe)).status).toBe(200);

@@ -3,7 +3,13 @@ import { RegistryError, refuse } from "./errors.ts";
 import { type Exchange, jsonReply, type Reply } from "./reply.ts";
 
 export type AuthOptions =
-  | { kind: "basic"; users: Record<string, string> }
+  | {
+      kind: "basic";
+      /** Name → password. Each may do everything. */
+      users: Record<string, string>;
+      /** The same, for users who may pull and no more. */
+      readers?: Record<string, string>;
+    }
   | {
       kind: "bearer";
       /** Name → password. Each may do everything. */
@@ -45,13 +51,16 @@ const service = "goldenpath-registry";
 
 export function createAuthorizer(options: AuthOptions | undefined): Authorizer {
   if (options === undefined) return { authorize: () => {}, mayPull: () => true };
-  return options.kind === "basic" ? createBasicAuthorizer(options.users) : createBearerAuthorizer(options);
+  return options.kind === "basic" ? createBasicAuthorizer(options) : createBearerAuthorizer(options);
 }
 
-function createBasicAuthorizer(users: Record<string, string>): Authorizer {
+function createBasicAuthorizer({ users, readers = {} }: AuthOptions & { kind: "basic" }): Authorizer {
   return {
-    authorize(exchange) {
-      if (userOf(exchange, users) === undefined) refuseUnauthorized(`Basic realm="${service}"`);
+    authorize(exchange, access) {
+      if (userOf(exchange, users) !== undefined) return;
+      if (userOf(exchange, readers) === undefined) refuseUnauthorized(`Basic realm="${service}"`);
+      const more = access.find(({ action }) => action !== "pull");
+      if (more !== undefined) refuse(403, "DENIED", `this user may not ${more.action} ${more.name}`);
     },
     mayPull: () => true,
   };

@@ -46,7 +46,7 @@ export async function mergeBuilds(
     const result = buildResult(context, { stage: "build", startedAt, subject, violations: [], policy, notes });
     const name = formatReference(image.reference);
     context.ports.log.info(`merged ${name}`);
-    const outputs = { image: name, digest: image.reference.digest, layout: "", strategy: "", sbom: "" };
+    const outputs = { image: name, digest: image.reference.digest, layout: "", artifact: "", strategy: "", sbom: "" };
     return { verdict: "pass", result, outputs, summary: renderMerge(image, target.tags, notes) };
   });
 }

@@ -86,7 +86,7 @@ export const buildVerb: Verb<typeof inputs> = {
   command: "build",
   inputs,
   positional: "context",
-  outputs: ["image", "digest", "layout", "cache", "strategy", "sbom", "applications", "explanation"],
+  outputs: ["image", "digest", "layout", "artifact", "cache", "strategy", "sbom", "applications", "explanation"],
   run: runBuild,
   question: {
     input: "explain",
@@ -224,6 +224,7 @@ function buildImage(work: Work, to: Target, context: Context): Promise<VerbOutco
       image: formatReference(image.reference),
       digest,
       layout,
+      artifact: layout === "" ? "" : `goldenpath-image-${digestHex(digest)}`,
       cache: await handOutCache(built.cache, layout, { plan, client, context }),
       strategy: plan.strategy.strategy,
       sbom: sbom === undefined ? "" : await writeSbom(sbom, digest, directory),

@@ -8,17 +8,20 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { createCredentialStore, preferIdentities } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
-import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { pushDockerArchive } from "../../../layouts/push-built.ts";
+import { layoutLimits } from "../../../layouts/storage.ts";
 import { findPrivateTool } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
+import { findDaemon as openDaemon } from "../../docker/daemon.ts";
 import { selectBuildEnvironment } from "../../environment.ts";
 import { selectPlatform } from "../../images.ts";
 import { copySource, placesIn } from "../../source.ts";
 import { readHandedOver } from "../../workspace.ts";
 import type { BuildpacksPlan } from "../buildpacks.ts";
-import type { BuildJob, Built } from "../runner.ts";
+import type { BuildJob, Built, Target } from "../runner.ts";
 import { parseBuilderConfig } from "./builder-image.ts";
 import { explainPackFailure } from "./explain.ts";
 import { parseReport } from "./lifecycle.ts";
@@ -81,8 +84,13 @@ export async function runPack(job: Job): Promise<Built> {
     const copied = await copySource(source, places.app, context.signal);
     await chmod(places.app, 0o755);
     context.ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    await callPack(job, pack.path, folder, places, { builder: builderImage, lifecycle: lifecycleImage });
-    const digest = parseReport(await readHandedOver(join(places.report, "report.toml")));
+    const images = { builder: builderImage, lifecycle: lifecycleImage };
+    const isPublished = job.to.repository.registry === plan.repository.registry;
+    const digest = isPublished
+      ? await callPack(job, pack.path, folder, places, images, job.to.tags).then(async () =>
+          parseReport(await readHandedOver(join(places.report, "report.toml"))),
+        )
+      : await packIntoDaemon(job, folder, (name) => callPack(job, pack.path, folder, places, images, name));
     return {
       digest,
       tools: [
@@ -97,13 +105,37 @@ export async function runPack(job: Job): Promise<Built> {
         `builder ${plan.builder.name}: ${formatReference(builderImage)}`,
         "buildEnvironment: container",
         "built by pack, each phase in a container of a Docker daemon",
-        ...(isLoopback(job.to.repository.registry)
+        ...(isPublished && isLoopback(job.to.repository.registry)
           ? ["the registry is this machine's own, so the containers had the machine's network"]
           : []),
       ],
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * An image that leaves as a layout goes by the daemon: a registry on this machine could only be reached by containers
+ * that have the machine's network, those of strangers' code among them. It has the layers that pack would push, and is
+ * compressed by us. The daemon's socket is in the containers of the phases that read and write images, which are of the
+ * policy's lifecycle, and in none that runs strangers' code.
+ */
+async function packIntoDaemon(job: Job, folder: string, call: (name: string) => Promise<void>): Promise<Digest> {
+  const { to, runImage, platform, client, context } = job;
+  if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
+  const daemon = await openDaemon(context);
+  const name = `goldenpath.invalid/${randomUUID()}:built`;
+  const archive = join(folder, "image.tar");
+  try {
+    await call(name);
+    await daemon.save(name, archive, layoutLimits.bytes);
+    const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
+    return await pushDockerArchive(archive, { ...to, client, context, base: { repository: runImage, image } });
+  } finally {
+    await daemon
+      .remove(name)
+      .catch(() => context.ports.log.warning(`the image ${name} could not be removed from the daemon`));
   }
 }
 
@@ -120,23 +152,26 @@ async function callPack(
   folder: string,
   places: Places,
   images: { builder: PinnedReference; lifecycle: PinnedReference },
+  target: string | Target["tags"],
 ): Promise<void> {
   const { to, source, context, runImage, plainHttp } = job;
   if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
   const { env, ports, signal } = context;
   const descriptor = join(folder, "project.toml");
   await writeFile(descriptor, '[_]\nschema-version = "0.2"\n');
-  const all = [to.repository, runImage, images.builder, images.lifecycle];
+  const isPublished = typeof target !== "string";
+  const all = [...(isPublished ? [to.repository] : []), runImage, images.builder, images.lifecycle];
   const store = preferIdentities(createCredentialStore(context), context);
   await writeFile(join(places.docker, "config.json"), await renderDockerConfig(store, all), { mode: 0o600 });
   // By a file, so that no list of processes shows them, and none is a setting of pack.
   const variables = join(folder, "variables");
   await writeFile(variables, renderVariables({ ...source.project.env, ...job.variables }), { mode: 0o600 });
-  const [first, ...others] = to.tags.map(formatReference);
+  const [first, ...others] = isPublished ? target.map(formatReference) : [target];
   const volume = `goldenpath-${randomUUID()}`;
   const insecure = [...new Set(all.map(({ registry }) => registry))].filter((host) => isPlainHttpHost(host, plainHttp));
   const args = [
-    ...["build", first ?? "", "--publish", "--no-color", "--path", places.app, "--descriptor", descriptor],
+    ...["build", first ?? "", ...(isPublished ? ["--publish"] : ["--docker-host", "inherit"])],
+    ...["--no-color", "--path", places.app, "--descriptor", descriptor],
     ...["--builder", formatReference(images.builder), "--run-image", formatReference(runImage)],
     ...["--lifecycle-image", formatReference(images.lifecycle), "--pull-policy", "always"],
     // A cache that the daemon keeps is a way for one build to change another: this one's is removed with it.
@@ -145,7 +180,7 @@ async function callPack(
     ...others.flatMap((tag) => ["--tag", tag]),
     ...insecure.flatMap((host) => ["--insecure-registry", host]),
     ...["--env-file", variables],
-    ...(isLoopback(to.repository.registry) ? ["--network", "host"] : []),
+    ...(isPublished && isLoopback(to.repository.registry) ? ["--network", "host"] : []),
   ];
   const lines: string[] = [];
   const daemon = (await findDaemon(env)) ?? "";

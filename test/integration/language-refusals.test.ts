@@ -66,6 +66,15 @@ describe("detection", () => {
       {},
     ],
     [
+      "a server beside another language's files",
+      "node",
+      { "server.js": "", Gemfile: "" },
+      {},
+      "There is no package.json",
+      { "server.js": "" },
+      {},
+    ],
+    [
       "an old lock file without a hash",
       "node",
       locked({ version: "1.3.0" }),

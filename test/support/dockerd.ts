@@ -38,8 +38,12 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
     DOCKER_HOST: host,
     DOCKER_CONFIG: at("config"),
   };
-  const docker = async (...args: string[]): Promise<string> =>
-    (await runChecked(programs.docker, args, { env, timeoutMs: 120_000 })).stdout.trim();
+  const run = (...args: string[]) => runChecked(programs.docker, args, { env, timeoutMs: 120_000 });
+  const docker = async (...args: string[]): Promise<string> => (await run(...args)).stdout.trim();
+  const readLogs = async (container: string): Promise<string> => {
+    const { stdout, stderr } = await run("logs", container);
+    return `${stdout}${stderr}`;
+  };
   // The machine's own settings are not for this one.
   await writeFile(at("daemon.json"), "{}");
   const daemon = startProgram(
@@ -77,18 +81,18 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
     env: { DOCKER_HOST: host, DOCKER_CONFIG: at("config") },
     docker,
     askForPage: (image, { path = "/", ...asked } = {}) =>
-      askContainer(docker, image, asked, async (port) => {
+      askContainer({ docker, readLogs }, image, asked, async (port) => {
         const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(30_000) });
         return { status: answer.status, text: await answer.text() };
       }),
-    askForGrpc: (image, asked = {}) => askContainer(docker, image, asked, askForHealth),
+    askForGrpc: (image, asked = {}) => askContainer({ docker, readLogs }, image, asked, askForHealth),
     stop,
   };
 }
 
 /** Until it answers, for as long as a slow start may take, or until the container ends. */
 async function askContainer<Answer>(
-  docker: Docker["docker"],
+  { docker, readLogs }: Pick<Docker, "docker"> & { readLogs(container: string): Promise<string> },
   image: string,
   { variables = {} }: Asked,
   ask: (port: number) => Promise<Answer>,
@@ -103,8 +107,7 @@ async function askContainer<Answer>(
         return await ask(port);
       } catch (error) {
         const isRunning = (await docker("inspect", "--format", "{{.State.Running}}", container)) === "true";
-        if (!isRunning || attempt === 300)
-          throw new Error(`no answer: ${await docker("logs", container)}`, { cause: error });
+        if (!isRunning || attempt === 300) throw new Error(`no answer: ${await readLogs(container)}`, { cause: error });
         await pause(200);
       }
     }

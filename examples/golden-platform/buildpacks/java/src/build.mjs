@@ -56,6 +56,8 @@ function prepareImage({ buildpack }, root) {
   rmSync(target, { force: true });
   writeFileSync(target, renderTrustStore(join(buildpack, "certificates.pem")));
   setVariable(root, "JAVA_HOME", home);
+  // Start commands call it by its name, and of Debian's links to it none is there.
+  setVariable(root, "PATH", join(home, "bin"), "prepend");
   return home;
 }
 

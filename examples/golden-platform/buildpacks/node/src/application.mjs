@@ -24,7 +24,9 @@ const locks = [
  * @throws ApplicationError that says what is missing or wrong, and what to do
  */
 export function readApplication({ directory, buildpack }) {
-  const manifest = readJson(directory, "package.json", "A Node.js application has one at its root.");
+  const manifest = isProgramAlone(directory)
+    ? {}
+    : readJson(directory, "package.json", "A Node.js application has one at its root.");
   const found = locks.filter(({ file }) => existsSync(join(directory, file)));
   const wanted = /^(npm|yarn|pnpm)@/.exec(manifest.packageManager ?? "")?.[1];
   const chosen = found.find(({ manager }) => manager === wanted) ?? found[0];
@@ -58,6 +60,13 @@ export function lockApplication(place, env) {
   const failure = "The registry's versions do not fit together, and there is no lock file that names some that do.";
   runNpm(["install", "--package-lock-only"], place.directory, env, failure);
   return readApplication(place);
+}
+
+/** A server that needs no packages: `server.js`, where no other language's file is. */
+function isProgramAlone(directory) {
+  const has = (name) => existsSync(join(directory, name));
+  const others = ["package.json", "Gemfile", "composer.json", "index.php", "requirements.txt", "pyproject.toml"];
+  return has("server.js") && !others.some(has);
 }
 
 function needsPackages({ dependencies, devDependencies, optionalDependencies, workspaces }) {

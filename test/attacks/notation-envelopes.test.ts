@@ -248,6 +248,18 @@ describe("when it was signed", () => {
     expect(await judge(none, untimed, 11 * minute)).toEqual(passed);
   });
 
+  test("a signer's end is told by the timestamp, and without one by now", async () => {
+    const until = (text: string, hours: number): string =>
+      text.replace(
+        "    identity:",
+        `    until: "${new Date(Date.now() + hours * 60 * minute).toISOString()}"\n    identity:`,
+      );
+    const over = readPolicy((text) => until(text, -1));
+    await expectRefused(judge({}, over), /gate\.signer.*whose word counts until/);
+    const soon = readPolicy((text) => until(text, 1));
+    expect(await judge({}, soon)).toEqual(passed);
+  });
+
   test("a timestamp that nobody asks for is not read", async () => {
     expect(await judge({ timestamp: "foreign" }, untimed)).toEqual(passed);
   });
@@ -281,7 +293,7 @@ describe("a policy that would take more than its owners can mean is refused", ()
     [
       "half a name",
       (text) => text.replace(", O=acme, CN=base", ""),
-      "signers.base.identity: is no identity: O is missing",
+      "signers.base.identity: is no identity: O: missing",
     ],
     ["an attribute twice", (text) => text.replace("CN=base", "CN=base, CN=x"), "CN is there twice"],
     ["two in one place", (text) => text.replace("CN=base", "CN=base+OU=x"), "the value of CN"],

@@ -42,7 +42,7 @@ export function parseIdentity(text: string): { name: string } | { problem: strin
     found.set(attribute, value);
   }
   const missing = mandatory.filter((each) => !found.has(each));
-  return missing.length > 0 ? { problem: `${missing.join(" and ")} is missing` } : { name: formatName(found) };
+  return missing.length > 0 ? { problem: `${missing.join(", ")}: missing` } : { name: formatName(found) };
 }
 
 /** As a trust policy names it. */

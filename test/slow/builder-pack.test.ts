@@ -6,8 +6,6 @@ import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type PackStand, preparePack } from "../support/pack-stand.ts";
-import { requireCommand, useTools } from "../support/tools.ts";
 import {
   connect,
   type LayerFile,
@@ -16,8 +14,10 @@ import {
   removePlayground,
   runBuild,
   writeFiles,
-} from "./build-fixtures.ts";
-import type { BuildRunAnswer } from "./build-run.ts";
+} from "../integration/build-fixtures.ts";
+import type { BuildRunAnswer } from "../integration/build-run.ts";
+import { type PackStand, preparePack } from "../support/pack-stand.ts";
+import { requireCommand, useTools } from "../support/tools.ts";
 
 // A builder image that pack makes, and both engines with it: pack over a Docker daemon, and the lifecycle without one.
 const tools = useTools("lifecycle", "launcher", "pack");

@@ -90,11 +90,11 @@ export async function prepareDockerfileLine(directory: string, find: FindProgram
   }
 }
 
-function startOnce(buildkitd: string, root: string, argv: readonly string[]): string[] {
+export function startOnce(buildkitd: string, root: string, argv: readonly string[]): string[] {
   return ["/bin/sh", "-c", startedForIt, "sh", buildkitd, root, `unix://${root}.sock`, ...argv];
 }
 
-async function removeRoot(root: string): Promise<void> {
+export async function removeRoot(root: string): Promise<void> {
   await runChecked("rm", ["-rf", root, `${root}.sock`], { env: { PATH: process.env["PATH"] } });
   await mkdir(root);
 }

@@ -2,6 +2,12 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeError } from "@goldenpath/foundation/errors";
+import {
+  prepareDockerfileAgain,
+  prepareDockerfileChanged,
+  preparePackAgain,
+  preparePackChanged,
+} from "./build-caches.ts";
 import { prepareDockerfileLine } from "./build-dockerfile.ts";
 import { prepareJibLine, prepareSpringBootLine } from "./build-java.ts";
 import type { BuildContender, BuildStand } from "./build-line.ts";
@@ -15,6 +21,10 @@ const stands = {
   "spring-boot": prepareSpringBootLine,
   jib: prepareJibLine,
   dockerfile: prepareDockerfileLine,
+  "pack-again": preparePackAgain,
+  "pack-changed": preparePackChanged,
+  "dockerfile-again": prepareDockerfileAgain,
+  "dockerfile-changed": prepareDockerfileChanged,
 } as const satisfies Readonly<Record<string, (directory: string, find: FindProgram) => Promise<BuildStand>>>;
 type LineId = keyof typeof stands;
 export const buildLines = Object.keys(stands) as LineId[];

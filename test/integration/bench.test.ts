@@ -94,7 +94,10 @@ describe("what it is called with", () => {
     [["promote", "start"], /one name at a time/],
     [["promote", "--rounds", "0"], /option --rounds is '0'/],
     [["promote", "--line", "two"], /option --line is 'two'; bench promote has: one, /],
-    [["build", "--line", "kaniko"], /option --line is 'kaniko'; bench build has: pack, spring-boot, jib, dockerfile$/],
+    [
+      ["build", "--line", "kaniko"],
+      /option --line is 'kaniko'; bench build has: pack, spring-boot, jib, dockerfile, pack-again, pack-changed, dockerfile-again, dockerfile-changed$/,
+    ],
     [["promote", "--fast"], /--fast/],
   ])("%j is refused, and what there is is said", (args, message) => {
     expect(() => parseBenchArguments(args)).toThrow(message);

@@ -34,6 +34,10 @@ test("the benchmark of builds measures everybody on every line, and each builds"
     ["spring-boot", ["mvn spring-boot:build-image", "build"]],
     ["jib", ["mvn jib:build", "build"]],
     ["dockerfile", ["docker buildx build", "buildctl build", "buildkitd and buildctl", "build"]],
+    ["pack-again", ["pack build --cache", "build --engine lifecycle"]],
+    ["pack-changed", ["pack build --cache", "build --engine lifecycle"]],
+    ["dockerfile-again", ["buildkitd and buildctl", "build"]],
+    ["dockerfile-changed", ["buildkitd and buildctl", "build"]],
   ]);
   const failed = report.lines.flatMap(({ id, rows }) =>
     rows.flatMap((row) => row.failed ?? []).map((why) => [id, why]),

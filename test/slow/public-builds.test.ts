@@ -59,11 +59,12 @@ describe.each(applications)("$repository $folder", (application) => {
   });
 });
 
-async function ask(image: string, { run = {}, path = "/", text = "", isGrpc = false }: PublicApplication) {
+async function ask(image: string, { run = {}, port, path = "/", text = "", isGrpc = false }: PublicApplication) {
   await world.docker.docker("pull", image);
   try {
-    if (isGrpc) return await world.docker.askForGrpc(image, { variables: run });
-    const page = await world.docker.askForPage(image, { variables: run, path });
+    const asked = { variables: run, ...(port === undefined ? {} : { port }) };
+    if (isGrpc) return await world.docker.askForGrpc(image, asked);
+    const page = await world.docker.askForPage(image, { ...asked, path });
     expect(page).toMatchObject({ status: 200, text: expect.stringContaining(text) });
     return `200 ${page.text.replace(/\s+/g, " ").trim().slice(0, 60)}`;
   } finally {

@@ -20,6 +20,8 @@ export interface Docker {
 export interface Asked {
   /** More of the container's variables, with `{port}` for the port. */
   variables?: Readonly<Record<string, string>>;
+  /** The port of a program that knows no `PORT`; a free one unless told. */
+  port?: number;
   /** `/` unless told. */
   path?: string;
 }
@@ -94,10 +96,10 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
 async function askContainer<Answer>(
   { docker, readLogs }: Pick<Docker, "docker"> & { readLogs(container: string): Promise<string> },
   image: string,
-  { variables = {} }: Asked,
+  { variables = {}, port: own }: Asked,
   ask: (port: number) => Promise<Answer>,
 ): Promise<Answer> {
-  const port = await freePort();
+  const port = own ?? (await freePort());
   const given = Object.entries({ PORT: "{port}", HOST: "127.0.0.1", ...variables });
   const env = given.flatMap(([name, value]) => ["--env", `${name}=${value.replace("{port}", String(port))}`]);
   const container = await docker("run", "--detach", "--network", "host", ...env, image);

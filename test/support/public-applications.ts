@@ -26,6 +26,8 @@ export interface PublicApplication {
   refused?: string;
   /** Its container's variables, with `{port}` for the port that is asked. */
   run?: Record<string, string>;
+  /** Where it serves, whatever the variables say. */
+  port?: number;
   /** What is asked, `/` unless told. */
   path?: string;
   /** A part of the page. */

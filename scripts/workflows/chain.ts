@@ -44,6 +44,7 @@ export const chainInputs: Inputs = {
   },
   "allow-tag-rollback": shared["allow-tag-rollback"],
   environment: shared.environment,
+  "take-image": shared["take-image"],
   strategy: shared.strategy,
   builder: shared.builder,
   env: shared.env,

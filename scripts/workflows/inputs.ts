@@ -19,6 +19,11 @@ export const shared = {
     default: "",
   },
   image: { description: "The image in quarantine, HOST/NAME@sha256:DIGEST." },
+  "take-image": {
+    description:
+      "An image that something else built, HOST/NAME@sha256:DIGEST. It is taken into quarantine where its provenance or its import counts under the policy, and nothing is built. Empty, the application is built.",
+    default: "",
+  },
   "allow-tag-rollback": {
     description:
       "true lets a tag move to an image that an earlier run built, or of which that can't be told. The promotion's statement says so.",

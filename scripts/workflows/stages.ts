@@ -12,6 +12,7 @@ import {
   type StageRow,
 } from "./shape.ts";
 import { logIn, logInToPull, logInToQuarantine, ownStep } from "./steps.ts";
+import { isBuiltAsOne, isTakenIn, takeInJob } from "./take-in.ts";
 
 const quarantineLogin = {
   QUARANTINE_USERNAME: "User of the quarantine registry.",
@@ -75,7 +76,8 @@ const build: StageRow = {
     "",
     "Only the job `build`, or one of its kind for each platform, runs strangers' code (the application's build and its buildpacks). It has no signing key, no id-token and",
     "no login that writes anywhere: the image leaves it as an artifact, and its digest as an output. The job `attest` runs nothing of the application: it takes the artifact if",
-    "it is exactly that digest, pushes it, of several platforms as one index, looks at it as it is in the registry, and signs what it saw.",
+    "it is exactly that digest, pushes it, of several platforms as one index, looks at it as it is in the registry, and signs what it saw. Where an image of elsewhere is",
+    "named, the job `take-in` takes the place of those that build: it copies that image into quarantine, and runs nothing of it.",
   ].join("\n"),
   inputs: {
     policy: shared.policy,
@@ -87,6 +89,7 @@ const build: StageRow = {
         "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
     },
     tag: { description: "The tag to push." },
+    "take-image": shared["take-image"],
     strategy: shared.strategy,
     builder: shared.builder,
     env: shared.env,
@@ -116,8 +119,9 @@ const build: StageRow = {
     },
   },
   jobs: (place) => ({
+    "take-in": takeInJob(place, fileOf("build")),
     build: buildJob(place, "build", {
-      if: expression("inputs.platforms == ''"),
+      if: expression(isBuiltAsOne),
       runsOn: fromInput("build-runs-on"),
     }),
     ...Object.fromEntries(
@@ -201,18 +205,18 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, platform 
 
 /** Each job whose image is taken: when, and where its layout is put. */
 const takenJobs = [
-  { job: "build", wanted: "inputs.platforms == ''", folder: "image" },
+  { job: "build", wanted: isBuiltAsOne, folder: "image" },
   ...buildPlatforms.map((row) => ({ job: jobOf(row), wanted: isWanted(row), folder: slugOf(row) })),
 ];
 
 function attestJob(place: Place): Mapping {
   const more: Mapping = {
-    needs: takenJobs.map(({ job }) => job),
+    needs: ["take-in", ...takenJobs.map(({ job }) => job)],
     // A platform that nobody asked for has a job that is skipped, which would skip this one.
     if: expression("!cancelled() && !failure()"),
     outputs: { digest: expression("steps.attest.outputs.digest") },
   };
-  const ofSingle = "inputs.platforms == '' && format";
+  const ofSingle = `${isBuiltAsOne} && format`;
   const layouts = [
     expression(`${ofSingle}('{0}/built/image', runner.temp) || ''`),
     ...buildPlatforms.map((row) => {
@@ -231,7 +235,9 @@ function attestJob(place: Place): Mapping {
       action: "attest",
       needsTools: true,
       with: {
-        image: `${fromInput("repository")}${expression(`${ofSingle}('@{0}', needs.build.outputs.digest) || ''`)}`,
+        image: `${fromInput("repository")}${expression(
+          `${isTakenIn} && format('@{0}', needs.take-in.outputs.digest) || ${ofSingle}('@{0}', needs.build.outputs.digest) || ''`,
+        )}`,
         layout: layouts.map((line) => `${line}\n`).join(""),
         platforms: fromInput("platforms"),
         digests: digests.join(""),
@@ -241,7 +247,7 @@ function attestJob(place: Place): Mapping {
           .join(""),
         "build-environment": "host",
         "build-runners": expression("inputs.platforms != '' && inputs.runners || ''"),
-        strategy: fromInput("strategy"),
+        strategy: expression(`${isTakenIn} && 'image' || inputs.strategy`),
         ...signingKey("build"),
       },
     }),

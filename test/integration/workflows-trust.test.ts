@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+
 import {
   allStrings,
   expression,
@@ -11,6 +12,9 @@ import {
   secretsRead,
   stages,
 } from "../support/workflows.ts";
+
+/** When one image is built, and none is taken in. */
+const isBuiltAsOne = "inputs.platforms == '' && inputs.take-image == ''";
 
 describe.each(places)("the trust model on $place", ({ folder, workflows, actions }) => {
   const stageWorkflow = (stage: string) => readWorkflow(`${folder}/stage-${stage}.yml`);
@@ -53,7 +57,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const left = { name: expression("steps.build.outputs.artifact"), path: expression("steps.build.outputs.layout") };
     expect(using("actions/upload-artifact")).toMatchObject(building.map(({ name }) => ({ name, given: left })));
     const taken = [
-      { job: "build", folder: "image", when: "inputs.platforms == ''" },
+      { job: "build", folder: "image", when: isBuiltAsOne },
       ...platforms.map((each) => ({
         ...{ job: `build-${each}`, folder: each, when: `contains(inputs.platforms, '${each.replace("-", "/")}')` },
       })),
@@ -83,19 +87,29 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
         platforms: name,
       });
       delete step?.with?.["platforms"];
-      expect({ ...job, name: "build", if: expression("inputs.platforms == ''"), "runs-on": build["runs-on"] }).toEqual(
-        build,
-      );
+      expect({ ...job, name: "build", if: expression(isBuiltAsOne), "runs-on": build["runs-on"] }).toEqual(build);
     }
   });
 
+  test("an image of elsewhere is taken in by a job of its own, which has nothing of an application, and builds none", () => {
+    const job = jobOf(stageWorkflow("build"), "take-in");
+    expect(job.if).toBe(expression("inputs.take-image != ''"));
+    const [step] = (job.steps ?? []).filter(({ id }) => id === "take");
+    expect(step?.with).toMatchObject({ image: expression("inputs.take-image") });
+    expect(Object.keys(step?.with ?? {})).not.toContain("context");
+    expect(secretsRead(job)).toEqual(["PULL_PASSWORD", "PULL_USERNAME", "QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+    expect(attest.steps?.at(-1)?.with?.["strategy"]).toBe(
+      expression("inputs.take-image != '' && 'image' || inputs.strategy"),
+    );
+  });
+
   test("one index is made of what those jobs' own outputs name, each under its platform", () => {
-    expect(attest.needs).toEqual(["build", ...platforms.map((platform) => `build-${platform}`)]);
+    expect(attest.needs).toEqual(["take-in", "build", ...platforms.map((platform) => `build-${platform}`)]);
     expect(attest.steps?.at(-1)?.with).toMatchObject({
       platforms: expression("inputs.platforms"),
       tags: expression("inputs.tag"),
       layout: [
-        `${expression("inputs.platforms == '' && format('{0}/built/image', runner.temp) || ''")}\n`,
+        `${expression(`${isBuiltAsOne} && format('{0}/built/image', runner.temp) || ''`)}\n`,
         ...platforms.map((each) => {
           const platform = each.replace("-", "/");
           const line = `format('${platform}={0}/built/${each}', runner.temp)`;
@@ -116,6 +130,8 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       Object.entries(stageWorkflow(stage).jobs).map(([name, job]) => [`${stage} ${name}`, job["runs-on"]]),
     );
     expect(Object.fromEntries(labels)).toEqual({
+      // Nothing of what it takes in runs there.
+      "build take-in": expression("inputs.runs-on"),
       "build build": expression("inputs.build-runs-on"),
       "build build-linux-amd64": expression("fromJSON(inputs.runners || '{}')['linux/amd64'] || inputs.build-runs-on"),
       "build build-linux-arm64": expression("fromJSON(inputs.runners || '{}')['linux/arm64'] || inputs.build-runs-on"),
@@ -214,6 +230,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       "needs.build.outputs.artifact",
       "needs.build.outputs.cache",
       "needs.build.outputs.digest",
+      "needs.take-in.outputs.digest",
     ]);
     for (const stage of ["base", "scan", "promote"] as const)
       expect(jobOf(chain, stage).with?.["image"]).toBe(
@@ -221,7 +238,9 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       );
     expect(jobOf(chain, "build").with?.["repository"]).toBe(expression("inputs.quarantine"));
     expect(attest.steps?.at(-1)?.with?.["image"]).toBe(
-      `${expression("inputs.repository")}${expression("inputs.platforms == '' && format('@{0}', needs.build.outputs.digest) || ''")}`,
+      `${expression("inputs.repository")}${expression(
+        `inputs.take-image != '' && format('@{0}', needs.take-in.outputs.digest) || ${isBuiltAsOne} && format('@{0}', needs.build.outputs.digest) || ''`,
+      )}`,
     );
     expect(build.steps?.find((step) => step.id === "build")?.with?.["tags"]).toBe(
       `${expression("inputs.repository")}:${expression("inputs.tag")}`,
@@ -238,7 +257,10 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     );
     const only = (...names: string[]) => ({ ofJobs: names, ofWorkflow: names });
     expect(given).toEqual({
-      build: { ofJobs: [...building.flatMap(() => ["digest", "artifact", "cache"]), "digest"], ofWorkflow: ["digest"] },
+      build: {
+        ofJobs: ["digest", ...building.flatMap(() => ["digest", "artifact", "cache"]), "digest"],
+        ofWorkflow: ["digest"],
+      },
       base: only("verdict"),
       scan: only("verdict"),
       promote: only("image", "digest"),

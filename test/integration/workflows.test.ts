@@ -267,11 +267,11 @@ describe("strangers' code and verdicts", () => {
   test("a job that builds does nothing else with goldenpath: it neither judges nor signs nor promotes", () => {
     const building = jobs.filter(({ actions }) => actions.includes("detect-and-build"));
     expect(building.map(({ path }) => path)).toEqual([
-      // One image, and one of each platform.
+      // One image, and one of each platform; and one that takes an image in, and builds none.
       // Of several applications, one that lists them and builds none.
       ...places.flatMap(({ folder }) => [
         `${folder}/golden-path-each.yml`,
-        ...Array<string>(3).fill(`${folder}/stage-build.yml`),
+        ...Array<string>(4).fill(`${folder}/stage-build.yml`),
       ]),
       "examples/pull-request/.github/workflows/pull-request.yml",
     ]);

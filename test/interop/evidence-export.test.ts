@@ -161,11 +161,29 @@ describe("what was written", () => {
 
   test("is the same bytes again, and takes the place of what was there", async () => {
     const again = await exportEvidence(image, join(root, "again"));
-    await writeFile(join(again.folder, "evidence", "stray"), "");
+    await writeFile(join(again.folder, "sbom.cdx.json"), "another word");
     expect((await exportEvidence(image, join(root, "again"))).code).toBe(0);
     const { stdout } = await run("diff", ["-r", folder, again.folder]);
     expect(stdout).toBe("");
   });
+});
+
+test("an export with a file of somebody's in it is left as it is, and gives way without", async () => {
+  const image = await makeImage("kept");
+  const { folder } = await exportEvidence(image, join(root, "kept"));
+  await writeFile(join(folder, "trust", "notes.txt"), "mine");
+  const refused = await exportEvidence(image, join(root, "kept"));
+  expect(refused).toMatchObject({ code: 2, text: expect.stringContaining("holds something else: trust/notes.txt") });
+  expect(await readFile(join(folder, "trust", "notes.txt"), "utf8")).toBe("mine");
+  await rm(join(folder, "trust", "notes.txt"));
+  expect(await exportEvidence(image, join(root, "kept"))).toMatchObject({ code: 0 });
+});
+
+test("an image that nobody has signed anything about is no success of its script", async () => {
+  const { client, server } = registry;
+  const image = await pushImage(client, `${server.host}/vetted/unsigned`, "unsigned");
+  const { folder } = await exportEvidence(image, join(root, "unsigned"));
+  await expect(check(folder)).rejects.toThrow(/nothing that counts was signed about this image/);
 });
 
 test("a folder that holds something else is left as it is", async () => {

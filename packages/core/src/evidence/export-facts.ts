@@ -35,3 +35,6 @@ export interface ExportedImage {
 export type ExportedFiles = ReadonlyMap<string, Uint8Array>;
 
 export const folderOf = (digest: Digest): string => digest.replace(":", "-");
+
+/** The file that says what is in a folder, all its files among it: by this a folder of an export before is known. */
+export const listName = "evidence.json";

@@ -9,7 +9,7 @@ import { collectEvidence } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { checkByHand } from "../signing/schemes/find.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
-import { type ExportedFiles, type ExportedImage, type ExportedPiece, folderOf } from "./export-facts.ts";
+import { type ExportedFiles, type ExportedImage, type ExportedPiece, folderOf, listName } from "./export-facts.ts";
 import { renderEvidencePage } from "./render-page.ts";
 import { renderScript } from "./render-script.ts";
 
@@ -79,9 +79,10 @@ async function gatherOne(
     ...facts,
   };
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
-  files.set("evidence.json", text(`${stringifyJson({ schemaVersion: "1.0", ...exported }, 2)}\n`));
   files.set("check.sh", text(renderScript(exported)));
-  files.set("index.html", text(renderEvidencePage(exported, [...files.keys(), "index.html"])));
+  const names = [...files.keys(), listName, "index.html"].toSorted();
+  files.set("index.html", text(renderEvidencePage(exported, names)));
+  files.set(listName, text(`${stringifyJson({ schemaVersion: "1.0", ...exported, files: names }, 2)}\n`));
   return files;
 }
 

@@ -45,10 +45,7 @@ ${pieces.length === 0 ? "<p>Nothing that counts by this policy.</p>" : pieces.ma
 <p>All of them at once: <code>sh check.sh</code>, in this folder. No network is needed.</p>
 ${rejected.length === 0 ? "" : renderRejected(rejected)}
 <h2>Files</h2>
-<ul>${files
-    .toSorted()
-    .map((file) => `<li>${link(file)}</li>`)
-    .join("\n")}</ul>
+<ul>${files.map((file) => `<li>${link(file)}</li>`).join("\n")}</ul>
 </body>
 </html>
 `;
@@ -59,7 +56,7 @@ function renderPiece({ predicateType, signers, time, file, digest, checks }: Exp
   const commands = checks.map((argv) => `<pre>${escapeHtml(argv.map(quote).join(" "))}</pre>`).join("\n");
   return `<h3>${escapeHtml(predicateType)}</h3>
 <p>By ${escapeHtml(signers.join(", "))}${when}: <a href="${encodeURI(file)}">${escapeHtml(file)}</a> <code>${escapeHtml(digest)}</code></p>
-${commands === "" ? "<p>No other tool reads it.</p>" : commands}`;
+${commands === "" ? "<p>No tool of others reads it from a file.</p>" : commands}`;
 }
 
 function renderRejected(rejected: ExportedImage["rejected"]): string {

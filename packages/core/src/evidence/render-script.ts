@@ -5,12 +5,18 @@ export function quote(argument: string): string {
   return /^[A-Za-z0-9_./:@=+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }
 
-/** A script that checks all that is there with the field's own tools: it ends with an error where one says no. */
+/**
+ * A script that checks all that is there with the field's own tools: it ends with an error where one says no, and where
+ * something was not checked, which is no good word for it either.
+ */
 export function renderScript({ pieces }: Pick<ExportedImage, "pieces">): string {
-  const lines = pieces.flatMap(({ file, checks }) =>
-    checks.length === 0
-      ? [`echo ${quote(`${file}: no other tool reads it`)} >&2`]
-      : checks.map((argv) => argv.map(quote).join(" ")),
-  );
+  const checked = pieces.flatMap(({ checks }) => checks);
+  const others = pieces.filter(({ checks }) => checks.length === 0);
+  const lines = [
+    ...checked.map((argv) => argv.map(quote).join(" ")),
+    ...others.map(({ file }) => `echo ${quote(`${file}: not checked, no tool of others reads it from a file`)} >&2`),
+    ...(pieces.length === 0 ? [`echo ${quote("nothing that counts was signed about this image")} >&2`] : []),
+    ...(others.length > 0 || pieces.length === 0 ? ["exit 1"] : []),
+  ];
   return ["#!/bin/sh", "set -eu", 'cd "$(dirname "$0")"', ...lines, ""].join("\n");
 }

@@ -1,7 +1,11 @@
+import type { Dirent } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
-import type { ExportedFiles } from "./export-facts.ts";
+import { parseJson } from "@goldenpath/foundation/text/json";
+import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
+import { z } from "zod";
+import { type ExportedFiles, listName } from "./export-facts.ts";
 
 /**
  * Folders of files below a directory, each there whole or not at all. One that is there of an export before gives way;
@@ -30,15 +34,33 @@ export async function writeExport(directory: string, folders: ReadonlyMap<string
   }
 }
 
+const listSchema = z.object({ files: z.array(z.string()) });
+
+/** Nothing is there, or all that is there is what an export before has written. */
 async function assertReplaceable(folder: string): Promise<void> {
-  let names: string[];
+  let entries: Dirent[];
   try {
-    names = await readdir(folder);
+    entries = await readdir(folder, { recursive: true, withFileTypes: true });
   } catch (error) {
     if ((error as { code?: unknown }).code === "ENOENT") return;
     throw inUse(folder, "is no folder that can be read");
   }
-  if (names.length > 0 && !names.includes("evidence.json")) throw inUse(folder, "holds something else");
+  const there = entries
+    .filter((entry) => !entry.isDirectory())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll("\\", "/"));
+  if (there.length === 0) return;
+  const written = new Set(await readList(join(folder, listName)));
+  const other = there.find((name) => !written.has(name));
+  if (other !== undefined) throw inUse(folder, `holds something else: ${other}`);
+}
+
+async function readList(file: string): Promise<string[]> {
+  try {
+    const bytes = await readBoundedFile(file, 16 * 1024 * 1024);
+    return listSchema.parse(parseJson(new TextDecoder().decode(bytes))).files;
+  } catch {
+    return [];
+  }
 }
 
 function inUse(folder: string, why: string): UserError {

@@ -71,12 +71,15 @@ interface Build {
   run?: CacheRun;
   mode?: "unverified" | "verified";
   builder?: string;
+  /** Of the application, in its repository. */
+  folder?: string;
   locks?: Record<string, string>;
 }
+const oneLock = { "package-lock.json": "1" };
 
-function request({ run = onMain, mode = "verified", builder = pinned, locks = { "package-lock.json": "1" } }: Build) {
+function request({ run = onMain, mode = "verified", builder = pinned, folder = "", locks = oneLock }: Build) {
   const scope = { strategy: "buildpacks", platform: "linux/amd64", builder, source: run.sourceRepository };
-  const key = planKey({ ...scope, application: {} }, locks);
+  const key = planKey({ ...scope, application: { folder } }, locks);
   return {
     ...{ mode, key, strategy: "buildpacks", platform: "linux/amd64", builder: "node", repository, to: repository },
     writer: nameWriter(run, policy),
@@ -109,16 +112,22 @@ interface Attested {
   signer?: Signer;
   builder?: string;
   change?: object;
+  /** Of the statement's subject. */
+  name?: string;
 }
 
 /** What the job that attests says of an entry, or somebody in its place. */
-async function attest(entry: PinnedReference, { run = onMain, signer, builder = pinned, change }: Attested = {}) {
+async function attest(entry: PinnedReference, { run = onMain, signer, builder = pinned, change, name }: Attested = {}) {
   const found = await client.fetchManifest(entry);
   const read = readEntry(found);
   if ("problem" in read) throw new Error(read.problem);
   const predicate = { ...describeEntry(read.labels, builder, run), ...change };
   const { digest } = entry;
-  const statement = buildStatement(buildSubjects(repository, [digest]), predicateTypes.buildCache, predicate);
+  const subjects = buildSubjects(repository, [digest]).map((each) => ({
+    ...each,
+    ...(name === undefined ? {} : { name }),
+  }));
+  const statement = buildStatement(subjects, predicateTypes.buildCache, predicate);
   const image = { mediaType: found.mediaType, digest, size: found.bytes.length };
   const target = { repository, image, children: [] };
   await attachStatement(client, target, statement, signer ?? keys.build.signer, new Date());
@@ -199,6 +208,28 @@ describe("a cache that is verified", () => {
     expect(await taken({ run: other })).toBe("of another");
     await attest(forged);
     expect(await taken()).toBe("of another");
+  });
+
+  test("is not taken from another application of the same repository", async () => {
+    fresh();
+    const entry = await leave("of the shop", { folder: "shop" });
+    await attest(entry);
+    expect(await taken({ folder: "admin" })).toMatch(/there is none/);
+    await moveTags(entry, { folder: "admin" });
+    expect(await taken({ folder: "admin" })).toMatch(/is not used: it is of another source/);
+    expect(await taken({ folder: "shop" })).toBe("of the shop");
+  });
+
+  test("is not taken under a statement about another place", async () => {
+    fresh();
+    const entry = await leave("honest");
+    await attest(entry, { name: `${server.host}/quarantine/other` });
+    await attest(entry, { name: "" });
+    expect(await taken()).toMatch(
+      /is about localhost:\d+\/quarantine\/other, and it lies in localhost:\d+\/quarantine\/shop-\d+/,
+    );
+    await attest(entry);
+    expect(await taken()).toBe("honest");
   });
 
   test("is not taken from another version of the builder", async () => {

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import { join, relative } from "node:path";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
@@ -44,7 +45,9 @@ export async function openBuildCache(build: CachedBuild): Promise<OpenCache | un
   const own = context.run.sourceRepository;
   const writer = nameWriter(context.run, policy);
   const scope = { strategy, platform: formatPlatform(platform), builder: pinned, source: own };
-  const key = planKey({ ...scope, application: { module, file, target } }, await digestLocks(source, module));
+  // A repository may hold several applications, and what one leaves is nothing that another has a say in.
+  const folder = relative(await realpath(context.checkout ?? context.workingDirectory), source.directory);
+  const key = planKey({ ...scope, application: { folder, module, file, target } }, await digestLocks(source, module));
   return context.ports.group("look for a cache", () =>
     openCache({
       ...{ mode, key, strategy, platform: scope.platform, builder: builder.name, client, context },

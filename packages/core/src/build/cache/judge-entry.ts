@@ -1,10 +1,12 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import type { Policy } from "../../policy/schema.ts";
 import { predicateTypes } from "../../signing/predicates.ts";
-import { namesSubject } from "../../signing/statement.ts";
-import type { CollectedEvidence } from "../../signing/types.ts";
+import { findDifferences } from "../../signing/run-differences.ts";
+import { isDigestIn, namesSubject } from "../../signing/statement.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../../signing/types.ts";
 import type { CacheLabels } from "./entry.ts";
 import type { CacheKey } from "./key.ts";
 import { type CacheRun, isProtected } from "./writer.ts";
@@ -53,6 +55,8 @@ export function describeEntry(
 }
 
 export interface EntryFacts {
+  /** Where it was found. */
+  repository: Repository;
   digest: Digest;
   labels: CacheLabels;
   evidence: CollectedEvidence;
@@ -75,10 +79,12 @@ export function listCacheSigners({ environments }: Policy): string[] {
 
 /**
  * Why an entry does not count where the policy says `cache: verified`; undefined where it does. One statement has to
- * meet all of it: by a signer of builds, about this very digest, of this repository's protected ref, of this builder
- * and of the key that the entry has.
+ * meet all of it: by a signer of builds, about this very digest in this very place, of this repository's protected ref,
+ * of this builder and of the key that the entry has; and whose certificate, if its signer has one, says the same of the
+ * run.
  */
-export function judgeEntry({ digest, labels, evidence }: EntryFacts, reader: Reader): string | undefined {
+export function judgeEntry(entry: EntryFacts, reader: Reader): string | undefined {
+  const { digest, evidence } = entry;
   const signers = listCacheSigners(reader.policy);
   const of = evidence.statements.filter(
     ({ statement }) => statement.predicateType === predicateTypes.buildCache && namesSubject(statement, digest),
@@ -90,27 +96,47 @@ export function judgeEntry({ digest, labels, evidence }: EntryFacts, reader: Rea
     const [rejected] = evidence.rejected.filter((each) => each.claimedPredicateType === predicateTypes.buildCache);
     return rejected === undefined ? "nobody attested it" : `its statement counts for nothing: ${rejected.reason}`;
   }
-  const against = allowed.map(({ statement }) => describeMismatch(statement.predicate, labels, reader));
+  const against = allowed.map((each) => describeMismatch(each, entry, reader));
   return against.includes(undefined) ? undefined : [...new Set(against)].join("; or ");
 }
 
-function describeMismatch(json: unknown, labels: CacheLabels, reader: Reader): string | undefined {
-  const parsed = predicateSchema.safeParse(json);
+function describeMismatch(
+  { statement, identity }: VerifiedStatement,
+  { repository, digest, labels }: EntryFacts,
+  reader: Reader,
+): string | undefined {
+  const parsed = predicateSchema.safeParse(statement.predicate);
   if (!parsed.success) return `its statement is malformed: ${describeIssues(parsed.error)}`;
   const said = parsed.data;
+  const { name } = statement.subject.find((each) => isDigestIn(each.digest, digest)) ?? {};
+  if (name !== formatRepository(repository))
+    return `its statement is about ${name || "an entry without a name"}, and it lies in ${formatRepository(repository)}`;
   if (said.source.repository !== reader.source)
     return `it was written for ${said.source.repository}, and this is ${reader.source ?? "of no known source"}`;
   if (said.builder.digest !== reader.builder)
     return `it was written with builder '${said.builder.name}' in another version than the policy's`;
   if (said.group !== reader.key.group || said.group !== labels.group || said.key !== labels.key)
     return "its statement is about another key";
-  const run: CacheRun = {
-    sourceRepository: said.source.repository,
-    sourceRef: said.source.ref,
-    event: said.event,
-    builderId: said.workflow,
-    ...(said.caller === undefined ? {} : { callerId: said.caller }),
-    ...(said.defaultBranch === undefined ? {} : { defaultBranch: said.defaultBranch }),
-  };
+  const run = readRun(said);
+  const differences = identity === undefined ? [] : findDifferences(run, identity);
+  if (differences.length > 0) return `its statement is not of the run that signed it: ${differences.join("; ")}`;
   return isProtected(run, reader.policy) ? undefined : `it was written on ${said.source.ref}, which is not protected`;
+}
+
+function readRun({
+  source,
+  event,
+  workflow,
+  caller,
+  defaultBranch,
+}: CachePredicate): CacheRun & { sourceRepository: string; sourceCommit: string | undefined } {
+  return {
+    sourceRepository: source.repository,
+    sourceRef: source.ref,
+    sourceCommit: source.commit,
+    event,
+    builderId: workflow,
+    ...(caller === undefined ? {} : { callerId: caller }),
+    ...(defaultBranch === undefined ? {} : { defaultBranch }),
+  };
 }

@@ -13,8 +13,8 @@ export interface CacheScope {
   builder: string;
   /** The source repository; undefined where it is not known. */
   source: string | undefined;
-  /** What of the folder is built. */
-  application: { module?: string | undefined; file?: string | undefined; target?: string | undefined };
+  /** What is built: the application's folder, from the checkout's root, and what of it. */
+  application: { folder: string; module?: string | undefined; file?: string | undefined; target?: string | undefined };
 }
 
 /** Two names of an entry, each a SHA-256 in hex. */

@@ -104,7 +104,7 @@ async function look(
   const evidence = await collectEvidence(client, repository, digest, reader.policy.signers, {
     now: context.now(),
   });
-  const problem = judgeEntry({ digest, labels, evidence }, { ...reader, key });
+  const problem = judgeEntry({ repository, digest, labels, evidence }, { ...reader, key });
   return problem === undefined ? chosen : { problem, digest };
 }
 

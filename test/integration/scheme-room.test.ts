@@ -234,12 +234,15 @@ test("what is broken below a statement does not keep it from counting", async ()
     subject,
   };
   await world.client.pushManifest(repository, Buffer.from(JSON.stringify(index)), mediaTypes.ociIndex);
-  const layer = { mediaType: "application/octet-stream", digest: digestOf("{}"), size: 2 };
-  await world.client.pushManifest(
-    repository,
-    Buffer.from(encodeArtifact(signatureArtifact, subject, layer)),
-    mediaTypes.ociManifest,
-  );
+  // What is no signature, and what is one by a size that is not that of its bytes.
+  for (const bytes of [2, 64]) {
+    const layer = { mediaType: "application/octet-stream", digest: digestOf("{}"), size: bytes };
+    await world.client.pushManifest(
+      repository,
+      Buffer.from(encodeArtifact(signatureArtifact, subject, layer)),
+      mediaTypes.ociManifest,
+    );
+  }
   const { statements } = await collectEvidence(world.client, repository, image.digest, world.policy.policy.signers, {
     now: new Date(),
   });

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { readIntact } from "@goldenpath/core/signing/content-errors";
 import { createdAnnotation, intotoPayloadType, predicateAnnotation } from "@goldenpath/core/signing/predicates";
 import type { SchemeOpener } from "@goldenpath/core/signing/schemes/opener";
 import type { FoundReferrer, ReadBlob, SigningScheme, TrustedSigner } from "@goldenpath/core/signing/schemes/scheme";
@@ -58,7 +59,8 @@ async function verifyDetached(
   for (const each of below.filter(({ descriptor: { artifactType } }) => artifactType === signatureArtifact)) {
     const layer = onlyLayer(each.manifest, "application/octet-stream");
     if (layer === undefined || layer.size !== 64) continue;
-    const signature = await read(layer);
+    const signature = await readIntact(read, layer);
+    if (signature === undefined) continue;
     const by = signers.filter(
       ({ material }) =>
         material.kind === "key" && verify(null, Buffer.from(descriptor.digest), material.key, signature),

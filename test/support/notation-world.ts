@@ -63,9 +63,11 @@ export function readPolicy(change?: (text: string) => string): LoadedPolicy {
   return { policy: parsePolicy(Buffer.from(text), "policy.yaml"), uri: "policy.yaml", digest: digestOf(text) };
 }
 
+export const signerOf = (falsehood: SignatureFalsehood) => notary.signer(falsehood);
+
 /** What the gate says, `after` so many milliseconds, of an image whose base stage was signed so. */
 export async function judge(falsehood: SignatureFalsehood, under = policy, after = 0) {
-  const signer = notary.signer(falsehood);
+  const signer = signerOf(falsehood);
   const { client, server } = registry;
   const image = await pushImage(client, `${server.host}/quarantine/shop`, `image ${++counter}`);
   const keys = { base: { signer } } as unknown as TestKeys;

@@ -7,7 +7,7 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
-import { isAboutContent } from "../signing/read-referrer.ts";
+import { isAboutContent } from "../signing/content-errors.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
 import { addState } from "./failures.ts";
 

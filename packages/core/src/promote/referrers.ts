@@ -6,7 +6,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
-import { isAboutContent } from "../signing/read-referrer.ts";
+import { isAboutContent } from "../signing/content-errors.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import { listEvidence } from "./evidence.ts";
 import type { LeftBehind } from "./facts.ts";

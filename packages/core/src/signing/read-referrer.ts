@@ -1,10 +1,10 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
-import type { ErrorCode } from "@goldenpath/foundation/error-codes";
-import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import { describeError, InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import type { ImageManifest, Manifest } from "@goldenpath/registry-client/oci/manifest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import type { Descriptor, ImageManifest, Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { isAboutContent } from "./content-errors.ts";
 import { unknownKeyReason } from "./predicates.ts";
 import { allSchemes } from "./schemes/find.ts";
 import {
@@ -110,16 +110,13 @@ export async function readReferrer(
 const concurrency = 4;
 
 /**
- * What refers to a referrer, so many levels down. A list or a manifest there that is broken holds nothing: whoever may
- * write to quarantine can add one.
+ * What refers to a referrer, so many levels down. A manifest there that is broken holds nothing: whoever may write to
+ * quarantine can add one. A list that is broken can't be told from one of a failure, so that it is no answer.
  */
 async function readBelow(source: EvidenceSource, subject: Digest, levels: number): Promise<FoundReferrer[]> {
   if (levels <= 0) return [];
   const { client, repository, count } = source;
-  const listed = await client.listReferrers(repository, subject).catch((error: unknown) => {
-    if (isAboutContent(error)) return [];
-    throw error;
-  });
+  const listed = await listWhole(client, repository, subject);
   const digests = [...new Set(listed.map(({ digest }) => digest))];
   count?.(digests.length);
   const read = await mapConcurrently(concurrency, digests, async (digest): Promise<FoundReferrer[]> => {
@@ -133,6 +130,30 @@ async function readBelow(source: EvidenceSource, subject: Digest, levels: number
     }
   });
   return read.flat();
+}
+
+/**
+ * The list of what refers to a referrer. That it is broken is no property of the referrer, which may be an honest one
+ * with a failure below it: others can make its list too large.
+ * @throws InfrastructureError as the client's, and `registry-error` where it is broken
+ */
+async function listWhole(
+  client: EvidenceSource["client"],
+  repository: Repository,
+  subject: Digest,
+): Promise<readonly Descriptor[]> {
+  try {
+    return await client.listReferrers(repository, subject);
+  } catch (error) {
+    if (!isAboutContent(error)) throw error;
+    const where = formatReference({ ...repository, digest: subject });
+    throw new InfrastructureError(`it can't be told what refers to ${where}: ${describeError(error)}`, {
+      code: "registry-error",
+      safeToRetry: false,
+      wayOut: `Look at what refers to it (\`oras discover ${where}\`), and build the image again into a repository where only the path's stages write.`,
+      cause: error,
+    });
+  }
 }
 
 function describeReferrer(
@@ -168,21 +189,4 @@ function mergePayloads(all: readonly SignedPayload[]): SignedPayload[] {
     }
   }
   return [...merged.values()];
-}
-
-const contentErrors: readonly ErrorCode[] = [
-  "image-not-found",
-  "blob-not-found",
-  "manifest-invalid",
-  "digest-mismatch",
-  "too-large",
-];
-
-/**
- * Errors that say what the referrer is, and would say it again at every try: it is listed and gone, malformed, or not
- * what its digest or size says. Whoever may write to quarantine can leave one, and must not thereby keep an image from
- * vetted for good. The others say that nothing is known.
- */
-export function isAboutContent(error: unknown): boolean {
-  return isKnownError(error) && contentErrors.includes(error.code);
 }

@@ -39,23 +39,22 @@ export function findEnvelopeLayer(manifest: ImageManifest): Descriptor | string 
   return layer;
 }
 
-/** What refers to a signature and holds a statement and nothing besides: that of a digest, or any. */
-export function findStatement(
+/** Each referrer of a signature that holds a statement and nothing besides: that of a digest, or any. */
+export function listStatements(
   below: readonly FoundReferrer[],
   digest?: string,
-): { holder: FoundReferrer; statement: Descriptor } | undefined {
-  for (const holder of below) {
+): { holder: FoundReferrer; statement: Descriptor }[] {
+  return below.flatMap((holder) => {
     const { artifactType, config, layers } = holder.manifest;
     const [layer, ...more] = layers;
     const isBare =
       config.mediaType === mediaTypes.ociEmpty && config.digest === emptyBlob.digest && config.size === emptyBlob.size;
-    if (hasForeignAnnotations(holder.manifest)) continue;
+    if (hasForeignAnnotations(holder.manifest)) return [];
     if (!isBare || artifactType !== intotoPayloadType || layer?.mediaType !== intotoPayloadType || more.length > 0)
-      continue;
-    if (digest !== undefined && layer.digest !== digest) continue;
-    return { holder, statement: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size } };
-  }
-  return undefined;
+      return [];
+    if (digest !== undefined && layer.digest !== digest) return [];
+    return [{ holder, statement: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size } }];
+  });
 }
 
 function hasForeignAnnotations(manifest: ImageManifest): boolean {

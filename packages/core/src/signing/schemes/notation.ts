@@ -2,11 +2,12 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
 import { duration } from "../../policy/schema-text.ts";
+import { readIntact } from "../content-errors.ts";
 import { CertificateProblem } from "../extensions.ts";
 import { assertDescribed, metadata } from "../notary/metadata.ts";
 import { parseIdentity } from "../notary/names.ts";
 import { notationCheck } from "../notary/notation-check.ts";
-import { findEnvelopeLayer, findStatement, isSignature } from "../notary/referrer.ts";
+import { findEnvelopeLayer, isSignature, listStatements } from "../notary/referrer.ts";
 import { readTrustStore, type Trusted, type TrustStore } from "../notary/trust-store.ts";
 import { exceedsValidity, judgeEnvelope, openSigned, type SignedEnvelope } from "../notary/verify-envelope.ts";
 import { signerTimes } from "../signer-times.ts";
@@ -78,7 +79,7 @@ async function readUnsigned(
   reason: string,
   read: ReadBlob,
 ): Promise<SignedPayload[] | { reason: string }> {
-  const found = findStatement(below);
+  const [found] = listStatements(below);
   if (found === undefined) return { reason };
   return [{ payload: await read(found.statement), signers: [], reason, bundle: found.statement }];
 }
@@ -130,11 +131,13 @@ async function readSigned(
   if (!isOfImage) throw new CertificateProblem(`it is of ${target.digest}, another image`);
   const { [metadata.statement]: digest } = target.annotations;
   if (digest === undefined) throw new CertificateProblem("it names no statement, and says no more than that it signs");
-  const found = findStatement(below, digest);
-  if (found === undefined) throw new CertificateProblem(`the statement ${digest} that it names is not there`);
-  const payload = await read(found.statement);
-  assertDescribed(target.annotations, payload);
-  return { payload, bundle: found.statement, below: [found.holder] };
+  for (const { holder, statement } of listStatements(below, digest)) {
+    const payload = await readIntact(read, statement);
+    if (payload === undefined) continue;
+    assertDescribed(target.annotations, payload);
+    return { payload, bundle: statement, below: [holder] };
+  }
+  throw new CertificateProblem(`the statement ${digest} that it names is not there`);
 }
 
 function groupByStore(trusted: readonly TrustedSigner[]): Signers[] {

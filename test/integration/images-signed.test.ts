@@ -10,7 +10,7 @@ import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConstructedSigstore, constructSigstore } from "../support/constructed-sigstore.ts";
-import { type ImageWorld, openImageWorld, provenanceOf } from "../support/image-world.ts";
+import { ci, type ImageWorld, openImageWorld, provenanceOf } from "../support/image-world.ts";
 import { passed, tell } from "../support/path-world.ts";
 import { useTools } from "../support/tools.ts";
 
@@ -105,15 +105,20 @@ signers:
         .replace(
           "    - { kind: image, name: vendors",
           `    - { kind: image, name: github, provenance: { signers: [github], builders: ["${workflow}@refs/tags/v1.2.0"] } }
+    - { kind: image, name: other, provenance: { signers: [github], builders: ["${ci.id}"], buildTypes: ["${ci.type}"] } }
     - { kind: image, name: vendors`,
         ),
     );
   });
 
-  async function attested(told: WorkflowIdentity, certified: WorkflowIdentity = told) {
+  async function attested(
+    told: WorkflowIdentity,
+    certified: WorkflowIdentity = told,
+    predicate: object = predicateOf(told),
+  ) {
     const at = { registry: world.server.host, name: `builds/certified-${++counter}` };
     const image = await world.pushUpstream(at);
-    await attachProvenance(image, at, predicateOf(told), sigstore.signer(certified));
+    await attachProvenance(image, at, predicate, sigstore.signer(certified));
     return takeIn(policy, image, at);
   }
 
@@ -124,6 +129,19 @@ signers:
     expect(await world.provenanceOf({ ...world.policy, ...policy }, outcome.name, "build")).toMatchObject({
       externalParameters: { source: { repository, ref: "refs/heads/main" } },
       internalParameters: { builders: ["github"], event: "push", workflow: run.buildConfigUri },
+    });
+  });
+
+  test("of another build type, whose word says neither event nor workflow, has those of its certificate", async () => {
+    const asked = { ...run, buildTrigger: "pull_request" };
+    const outcome = await attested(asked, asked, provenanceOf());
+    expect(outcome).toMatchObject({ verdict: "fail", rules: ["build.image"] });
+    expect(outcome.problem).toContain("its event is pull_request");
+    const twin = await attested(run, run, provenanceOf());
+    expect(twin).toMatchObject(passed);
+    expect(tell(await world.attest(policy, twin.name))).toEqual(passed);
+    expect(await world.provenanceOf({ ...world.policy, ...policy }, twin.name, "build")).toMatchObject({
+      internalParameters: { builders: ["other"], event: "push", workflow: run.buildConfigUri },
     });
   });
 

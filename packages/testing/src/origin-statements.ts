@@ -73,6 +73,20 @@ export const githubPredicate = ({
 export const byGithub = (more: Parameters<typeof githubPredicate>[0] = {}, by = "github") =>
   signed(predicateTypes.provenance, githubPredicate(more), by);
 
+/** Of the certificate of a run that built that commit. */
+export const identity = {
+  issuer: "https://token.actions.githubusercontent.com",
+  buildSignerUri: "https://github.com/acme/platform/.github/workflows/build.yml@refs/tags/v1.2.3",
+  buildSignerDigest: "c".repeat(40),
+  runnerEnvironment: "github-hosted",
+  sourceRepository: repository,
+  sourceOwnerId: "4321",
+  sourceRef: "refs/heads/main",
+  sourceDigest: commit,
+  buildConfigUri: `${repository}/.github/workflows/release.yml@refs/heads/main`,
+  buildTrigger: "push",
+};
+
 export const redis = "oci://docker.io/library/redis";
 export const importPredicate = (more: Record<string, unknown> = {}, of = root) => ({
   source: { uri: redis, digest: { sha256: digestHex(of) }, tag: "7.4" },

@@ -77,15 +77,26 @@ export function findOrigin(
     return { objections: [{ problem }] };
   }
   if (covering.some(({ source }) => !isSameSource(source, first.source)))
-    return { objections: [{ problem: "its children are of different versions of their source" }] };
+    return { objections: [{ problem: explainDifferentChildren }] };
   const builders = first.builders.filter((name) => covering.every((each) => each.builders.includes(name)));
   if (builders.length === 0) return { objections: [{ problem: "no builder of the policy takes all of its children" }] };
   const rests = new Map(covering.map(({ kind, bundle }) => [bundle, { kind, bundle }]));
   return { source: first.source, builders, rests: [...rests.values()] };
 }
 
-export function isSameSource(a: OriginSource, b: OriginSource): boolean {
-  return a.repository === b.repository && a.version === b.version && a.ref === b.ref;
+const explainDifferentChildren =
+  "its children are of different versions of their source, or of builds that different events or workflows started";
+
+/** One child's event would otherwise stand for all: a pull request's build beside one of what is in the repository. */
+function isSameSource(a: OriginSource, b: OriginSource): boolean {
+  const { repository, version, ref, event, callerId } = a;
+  return (
+    repository === b.repository &&
+    version === b.version &&
+    ref === b.ref &&
+    event === b.event &&
+    callerId === b.callerId
+  );
 }
 
 function explainAbsence(digest: Digest, some: Accepted | undefined, rules: readonly OriginRule[]): string {
@@ -136,28 +147,37 @@ function judgeProvenance(signed: SignedStatement, rules: readonly OriginRule[]):
   if (differences.length > 0) return { problem: `${who} is not of the run that signed it: ${differences.join("; ")}` };
   const time = (finishedOn ?? signed.time)?.getTime() ?? 0;
   const builders = fitting.map(({ name }) => name);
-  return { subject, kind: "provenance", bundle: bundle.digest, builders, source, time };
+  const whole = completeByCertificate(source, signed);
+  return { subject, kind: "provenance", bundle: bundle.digest, builders, source: whole, time };
+}
+
+/** What the run does not say of its source, the server that vouches for the run does: a pull request's is one of them. */
+function completeByCertificate(source: OriginSource, { identity }: SignedStatement): OriginSource {
+  if (identity === undefined) return source;
+  const { repository, version, ref, event, callerId } = source;
+  return {
+    repository,
+    version,
+    ref: ref ?? identity.sourceRef,
+    event: event ?? identity.buildTrigger,
+    callerId: callerId ?? identity.buildConfigUri,
+  };
 }
 
 /**
  * What a certificate says of the run that signed goes before what the run says. GitHub's build type tells all of it; of
- * another what it tells.
+ * another what it tells, and the rest is the certificate's to say.
  */
 function compareWithCertificate(
   { buildType, builderId, source }: ForeignProvenance,
-  { identity }: SignedStatement,
+  signed: SignedStatement,
 ): string[] {
+  const { identity } = signed;
   if (identity === undefined) return [];
   const isGithub = buildType === githubBuildType;
-  const told = {
-    builderId: isGithub ? builderId : identity.buildSignerUri,
-    sourceRepository: source.repository,
-    sourceCommit: source.version,
-    sourceRef: source.ref ?? (isGithub ? undefined : identity.sourceRef),
-    callerId: source.callerId ?? (isGithub ? undefined : identity.buildConfigUri),
-    event: source.event ?? (isGithub ? undefined : identity.buildTrigger),
-  };
-  return findDifferences(told, identity);
+  const { repository, version, ref, event, callerId } = isGithub ? source : completeByCertificate(source, signed);
+  const told = { sourceRepository: repository, sourceCommit: version, sourceRef: ref, callerId, event };
+  return findDifferences({ ...told, builderId: isGithub ? builderId : identity.buildSignerUri }, identity);
 }
 
 function judgeImport(

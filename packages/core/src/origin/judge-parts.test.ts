@@ -3,8 +3,12 @@ import {
   amd,
   arm,
   byCi,
+  ci,
+  ciType,
+  commit,
   dependency,
   find,
+  identity,
   imported,
   now,
   ofShop,
@@ -108,6 +112,22 @@ describe("an index", () => {
     expect(tell(statements)).toContain(problem);
   });
 
+  test.each<[string, { buildTrigger: string } | { buildConfigUri: string }]>([
+    ["event", { buildTrigger: "pull_request" }],
+    ["workflow", { buildConfigUri: `${repository}/.github/workflows/pr.yml@refs/heads/main` }],
+  ])("is refused with a child whose build another %s started, whichever comes first", (_what, change) => {
+    const child = (digest: typeof amd, more: Partial<typeof identity> = {}) => ({
+      ...byCi({}, "pipeline", digest),
+      identity: { ...identity, ...more },
+    });
+    expect(tell([child(amd), child(arm)])).toBe(ofShop("pipeline"));
+    for (const statements of [
+      [child(amd), child(arm, change)],
+      [child(amd, change), child(arm)],
+    ])
+      expect(tell(statements)).toContain("of builds that different events or workflows started");
+  });
+
   test("without anything that runs is covered by nothing", () => {
     expect(tell([], [])).toContain("nothing is signed about");
   });
@@ -144,6 +164,8 @@ describe("what the gate asks of a provenance of this type", () => {
     sourceRepository: redis,
     sourceCommit: digestHex(root),
     sourceRef: undefined,
+    event: undefined as string | undefined,
+    callerId: undefined as string | undefined,
   };
   const judge = (change: Partial<typeof build> = {}, statements = [statement], at = now) =>
     strategy
@@ -172,9 +194,19 @@ describe("what the gate asks of a provenance of this type", () => {
     [
       "that it says the same repository",
       judge({ sourceRepository: "oci://docker.io/library/nginx" }),
-      "what it rests on of",
+      "by what it rests on",
     ],
-    ["that it says the same version", judge({ sourceCommit: digestHex(amd) }), "what it rests on of"],
+    ["that it says the same version", judge({ sourceCommit: digestHex(amd) }), "by what it rests on"],
+    [
+      "that it says no event that is not signed",
+      judge({ event: "push" }),
+      "its event is push, and by what it rests on",
+    ],
+    [
+      "nor workflow",
+      judge({ callerId: "https://github.com/acme/shop/x.yml@refs/heads/main" }),
+      "its workflow is https",
+    ],
     [
       "that it holds today",
       judge({}, [statement], new Date("2026-07-01T00:00:00Z")),
@@ -182,6 +214,38 @@ describe("what the gate asks of a provenance of this type", () => {
     ],
   ])("%s", (_what, objections, expected) => {
     expect(objections.join()).toContain(expected);
+  });
+
+  test.each<[string, { event?: string | undefined; callerId?: string | undefined; sourceRef?: string }, string]>([
+    ["no event", { event: undefined }, "its event is unknown, and by what it rests on pull_request"],
+    ["another event", { event: "push" }, "its event is push, and by what it rests on pull_request"],
+    ["no workflow", { callerId: undefined }, "its workflow is unknown, and by what it rests on https"],
+    ["another ref", { sourceRef: "refs/tags/v1" }, "its ref is refs/tags/v1, and by what it rests on refs/heads/main"],
+  ])("that it says %s than what is signed", (_what, change, problem) => {
+    const pipeline = {
+      name: "acme",
+      builders: [
+        {
+          kind: "image" as const,
+          name: "ci",
+          provenance: { signers: ["pipeline"], builders: [ci], buildTypes: [ciType] },
+        },
+      ],
+    };
+    const foreign = { ...byCi(), identity: { ...identity, buildTrigger: "pull_request" } };
+    const told = {
+      builders: ["ci"],
+      dependencies: [{ name: "provenance", digest: { sha256: digestHex(foreign.bundle.digest) } }],
+      sourceRepository: repository,
+      sourceCommit: commit,
+      sourceRef: "refs/heads/main",
+      event: "pull_request",
+      callerId: identity.buildConfigUri,
+    };
+    const objections = (more: object) =>
+      strategy.judge({ ...told, ...more }, pipeline, view([foreign])).map((each) => each.problem);
+    expect(objections({})).toEqual([]);
+    expect(objections(change).join()).toContain(problem);
   });
 
   test("to be told at all what is signed", () => {

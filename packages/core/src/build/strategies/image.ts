@@ -1,7 +1,7 @@
 import { isDigest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
 import { findOrigin, type OriginObjection } from "../../origin/judge-origin.ts";
-import { githubBuildType } from "../../origin/read-foreign.ts";
+import { githubBuildType, type OriginSource } from "../../origin/read-foreign.ts";
 import { name, workflowPattern } from "../../policy/schema-text.ts";
 import {
   type BuildStrategy,
@@ -101,10 +101,23 @@ function judgeImage(build: JudgedBuild, policy: OwnPolicy<ImageBuilder>, signed?
   const rules = policy.builders.filter(({ name: called }) => build.builders.includes(called));
   const found = findOrigin({ ...signed, statements }, rules);
   if ("objections" in found) return found.objections.map(object);
-  const { repository, version, ref } = found.source;
-  if (build.sourceRepository === repository && build.sourceCommit === version && build.sourceRef === ref) return [];
-  const problem = `the provenance says that it is of ${build.sourceRepository}, and what it rests on of ${repository} (${version})`;
-  return [{ problem, wayOut }];
+  return compareWithSource(build, found.source);
+}
+
+/** `build.sources` is asked of what the provenance says: so it says all that was signed, and nothing more. */
+function compareWithSource(build: JudgedBuild, source: OriginSource): Objection[] {
+  const pairs: [what: string, said: string | undefined, signed: string | undefined][] = [
+    ["repository", build.sourceRepository, source.repository],
+    ["version", build.sourceCommit, source.version],
+    ["ref", build.sourceRef, source.ref],
+    ["event", build.event, source.event],
+    ["workflow", build.callerId, source.callerId],
+  ];
+  const differences = pairs
+    .filter(([, said, signed]) => said !== signed)
+    .map(([what, said = "unknown", signed = "unknown"]) => `its ${what} is ${said}, and by what it rests on ${signed}`);
+  if (differences.length === 0) return [];
+  return [{ problem: `the provenance says something else of its source: ${differences.join("; ")}`, wayOut }];
 }
 
 function object({ problem, isOver }: OriginObjection): Objection {

@@ -187,6 +187,9 @@ export interface JudgedBuild {
   /** Or what else names the version of the source. */
   sourceCommit?: string | undefined;
   sourceRef?: string | undefined;
+  /** The event that started the run, and the workflow that it started. */
+  event?: string | undefined;
+  callerId?: string | undefined;
 }
 
 /** Why a build does not count, and what to do besides attesting it again. */

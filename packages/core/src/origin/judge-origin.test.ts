@@ -8,6 +8,7 @@ import {
   dependency,
   find,
   type githubPredicate,
+  identity,
   imported,
   ofShop,
   repository,
@@ -48,6 +49,33 @@ describe("whose word says where an image comes from", () => {
       [byCi({ dependencies: [dependency, { ...dependency, uri: "git+https://github.com/acme/lib" }] })],
       "it names 2 commits",
     ],
+    ...["https://github.com/acme/lib", "git://github.com/acme/lib", "pkg:github/acme/lib", undefined].map(
+      (uri): [string, SignedStatement[], string] => [
+        `not with a second commit, of ${uri ?? "nothing that is named"}`,
+        [byCi({ dependencies: [dependency, { uri, digest: { gitCommit: commit } }] })],
+        "it names 2 commits",
+      ],
+    ),
+    ...["https://github.com/acme/lib.git", "git@github.com:acme/lib", "ssh://git.acme.example/lib.git#main"].map(
+      (uri): [string, SignedStatement[], string] => [
+        `not with the SHA-1 of ${uri} besides`,
+        [byCi({ dependencies: [{ uri, digest: { sha1: commit } }, dependency] })],
+        "it names 2 commits",
+      ],
+    ),
+    [
+      "also with what is no commit besides",
+      [
+        byCi({
+          dependencies: [
+            dependency,
+            { uri: "pkg:npm/left-pad@1.3.0", digest: { sha1: commit } },
+            { uri: "https://npm.example/left-pad.tgz", digest: { sha1: commit } },
+          ],
+        }),
+      ],
+      ofShop("pipeline"),
+    ],
     ["not without a commit", [byCi({ dependencies: [] })], "it names 0 commits"],
     [
       "not with what is no commit",
@@ -78,6 +106,11 @@ describe("whose word says where an image comes from", () => {
 });
 
 describe("GitHub's provenance", () => {
+  const ofRepository = (uri: string) => ({
+    external: { workflow: { ...workflow, repository: uri } },
+    dependencies: [{ ...dependency, uri: `git+${uri}@refs/heads/main` }],
+  });
+
   test("says repository, ref, commit, event and workflow", () => {
     expect(find([byGithub()])).toMatchObject({
       builders: ["github"],
@@ -99,6 +132,13 @@ describe("GitHub's provenance", () => {
       { dependencies: [{ ...dependency, uri: "git+https://github.com/acme/lib@refs/heads/main" }] },
       "it names no commit of",
     ],
+    [
+      "a vendor's image for a repository",
+      ofRepository("oci://docker.io/library/redis"),
+      "no repository at an https URL",
+    ],
+    ["a repository that holds a ref", ofRepository(`${repository}@refs/heads/main`), "no repository at an https URL"],
+    ["a repository of no host", ofRepository("https://"), "no repository at an https URL"],
     [
       "two commits of the same",
       { dependencies: [dependency, { ...dependency, digest: { gitCommit: "e".repeat(40) } }] },
@@ -127,19 +167,6 @@ describe("GitHub's provenance", () => {
 });
 
 describe("a certificate goes before what the run says", () => {
-  const identity = {
-    issuer: "https://token.actions.githubusercontent.com",
-    buildSignerUri: "https://github.com/acme/platform/.github/workflows/build.yml@refs/tags/v1.2.3",
-    buildSignerDigest: "c".repeat(40),
-    runnerEnvironment: "github-hosted",
-    sourceRepository: repository,
-    sourceOwnerId: "4321",
-    sourceRef: "refs/heads/main",
-    sourceDigest: commit,
-    buildConfigUri: `${repository}/.github/workflows/release.yml@refs/heads/main`,
-    buildTrigger: "push",
-  };
-
   test("of GitHub's build type in all that it says, of another in what that says", () => {
     expect(tell([{ ...byGithub(), identity }])).toBe(ofShop("github"));
     expect(tell([{ ...byCi(), identity }])).toBe(ofShop("pipeline"));
@@ -161,5 +188,14 @@ describe("a certificate goes before what the run says", () => {
   ])("another %s is refused where the build type tells it", (_what, change) => {
     expect(tell([{ ...byGithub(), identity: { ...identity, ...change } }])).toContain("not of the run that signed it");
     expect(tell([{ ...byCi(), identity: { ...identity, ...change } }])).toBe(ofShop("pipeline"));
+  });
+
+  test("says ref, event and workflow where the build type does not tell them", () => {
+    const bare = byCi({ dependencies: [{ ...dependency, uri: `git+${repository}` }] });
+    expect(find([bare])).toHaveProperty("source", { repository, version: commit });
+    const asked = { ...identity, buildTrigger: "pull_request", sourceRef: "refs/pull/7/merge" };
+    expect(find([{ ...bare, identity: asked }])).toMatchObject({
+      source: { ref: "refs/pull/7/merge", event: "pull_request", callerId: identity.buildConfigUri },
+    });
   });
 });

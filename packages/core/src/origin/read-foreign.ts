@@ -43,6 +43,8 @@ const provenanceSchema = z.object({
 });
 type Parsed = z.output<typeof provenanceSchema>["buildDefinition"];
 
+const httpsRepository = /^https:\/\/[^\s@?#]+$/;
+
 /** SLSA asks who verifies to refuse external parameters that they do not know. */
 const githubParameters = z.strictObject({
   workflow: z.strictObject({ repository: z.string(), ref: z.string(), path: z.string() }),
@@ -64,6 +66,9 @@ export function readForeignProvenance(
   const { buildType } = buildDefinition;
   const source = buildType === githubBuildType ? readGithub(buildDefinition) : readOnlyCommit(buildDefinition);
   if ("problem" in source) return source;
+  // What a vendor's image is of, an import says, and no build.
+  if (!httpsRepository.test(source.repository))
+    return { problem: `its source ${source.repository} is no repository at an https URL` };
   const { startedOn, finishedOn = startedOn } = runDetails.metadata ?? {};
   return { buildType, builderId: runDetails.builder.id, source, finishedOn };
 }
@@ -90,11 +95,17 @@ function readGithub({
 /** `git+https://HOST/PATH[.git][@REF]`, as in-toto's resource descriptors and SPDX have it. */
 const gitUri = /^git\+(https:\/\/[^\s@?#]+?)(?:\.git)?\/?(?:@(refs\/[^\s@?#]+))?$/;
 
+/**
+ * Ways to write a repository of Git besides `git+…`: of what a SHA-1 names at another URI, it may be a file's own. A
+ * commit that is called so (`gitCommit`) is one under any URI.
+ */
+const gitLike = /^(?:git[+:@]|ssh:|pkg:(?:github|gitlab|bitbucket)\/)|\.git(?:$|[/@#?])/i;
+
 function readOnlyCommit({ resolvedDependencies }: Parsed): OriginSource | { problem: string } {
   const commits = resolvedDependencies.flatMap(({ uri = "", digest = {} }) => {
-    if (!uri.startsWith("git+")) return [];
+    const version = digest["gitCommit"] ?? (gitLike.test(uri) ? digest["sha1"] : undefined);
+    if (version === undefined && !uri.startsWith("git+")) return [];
     const [, repository, ref] = gitUri.exec(uri) ?? [];
-    const version = digest["gitCommit"] ?? digest["sha1"];
     return [{ repository, ref, version }];
   });
   const [only, ...others] = commits;

@@ -9,6 +9,7 @@ import { attestationTag, nameCosignTag, signatureTag } from "@goldenpath/core/si
 import { loadSigner } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { withLegacy } from "@goldenpath/core/signing/schemes/key/sign";
+import type { Statement } from "@goldenpath/core/signing/types";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
@@ -18,6 +19,7 @@ import {
   encode,
   startEvidenceRegistry,
   statementAbout,
+  verdictAbout,
 } from "@goldenpath/testing/evidence-registry";
 import { makeKey, type StageKey } from "@goldenpath/testing/signers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -63,19 +65,40 @@ const tagsOf = async (repository: Repository, digest: Digest) =>
   );
 
 describe("what is signed with legacy: true", () => {
+  test("is signed by nobody where a stage failed or only found something, and is where it passed", async () => {
+    const { repository, image } = await registry.newImage();
+    const name = nameOf(repository, image.digest);
+    const attach = (statement: Statement) =>
+      attachStatement(
+        registry.client,
+        { repository, image, children: [] },
+        statement,
+        withLegacy(own.signer),
+        new Date(),
+      );
+    await attach(statementAbout(repository, [image.digest]));
+    await attach(verdictAbout(repository, [image.digest], false));
+    // Both are there, for whoever reads what they say.
+    await verifyAttestation("own.pub", name);
+    await verifyAttestation("own.pub", name, predicateTypes.verificationSummary);
+    await expect(verifySignature("own.pub", name)).rejects.toThrow(/no signatures found/);
+    await attach(verdictAbout(repository, [image.digest], true));
+    await verifySignature("own.pub", name);
+  });
+
   test("is beside the bundles, on the index and each child, and cosign verifies it by its older flags", async () => {
     const { repository, image, children } = await registry.newIndex();
     const digests = [image.digest, ...children.map(({ digest }) => digest)];
-    const statement = statementAbout(repository, digests);
+    const statement = verdictAbout(repository, digests, true);
+    const verifyVerdict = (key: string, name: string) =>
+      verifyAttestation(key, name, predicateTypes.verificationSummary);
     const attach = (key: StageKey) =>
       attachStatement(registry.client, { repository, image, children }, statement, withLegacy(key.signer), new Date());
     await attachStatement(registry.client, { repository, image, children }, statement, own.signer, new Date());
     for (const digest of digests) {
       expect(await tagsOf(repository, digest)).toEqual([undefined, undefined]);
       await expect(verifySignature("own.pub", nameOf(repository, digest))).rejects.toThrow(/no signatures found/);
-      await expect(verifyAttestation("own.pub", nameOf(repository, digest))).rejects.toThrow(
-        /no matching attestations/,
-      );
+      await expect(verifyVerdict("own.pub", nameOf(repository, digest))).rejects.toThrow(/no matching attestations/);
     }
     // The bundle is there already, and is not signed again for its older form.
     expect((await attach(own)).existed).toBe(true);
@@ -86,9 +109,9 @@ describe("what is signed with legacy: true", () => {
         identity: { "docker-reference": formatRepository(repository) },
         image: { "docker-manifest-digest": digest },
       });
-      await verifyAttestation("own.pub", name);
+      await verifyVerdict("own.pub", name);
       await expect(verifySignature("other.pub", name)).rejects.toThrow(/no matching signatures/);
-      await expect(verifyAttestation("other.pub", name)).rejects.toThrow(/no matching attestations/);
+      await expect(verifyVerdict("other.pub", name)).rejects.toThrow(/no matching attestations/);
       await expect(verifyAttestation("own.pub", name, "vuln")).rejects.toThrow(/none of the attestations matched/);
     }
     const before = await Promise.all(digests.map((digest) => tagsOf(repository, digest)));
@@ -97,7 +120,7 @@ describe("what is signed with legacy: true", () => {
     await attach(other);
     for (const key of ["own.pub", "other.pub"]) {
       await verifySignature(key, nameOf(repository, image.digest));
-      await verifyAttestation(key, nameOf(repository, image.digest));
+      await verifyVerdict(key, nameOf(repository, image.digest));
     }
     // And by default it reads the bundles.
     await cosign(
@@ -106,7 +129,7 @@ describe("what is signed with legacy: true", () => {
       "own.pub",
       "--insecure-ignore-tlog",
       "--type",
-      predicateTypes.base,
+      predicateTypes.verificationSummary,
       nameOf(repository, image.digest),
     );
   });

@@ -1,6 +1,7 @@
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
+import { buildVerificationSummary } from "@goldenpath/core/signing/verification-summary";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
@@ -82,4 +83,21 @@ export function statementAbout(
   type: string = predicateTypes.base,
 ): Statement {
   return buildStatement(buildSubjects(repository, digests), type, { found: "something" });
+}
+
+/** Scan's verdict. */
+export function verdictAbout(repository: Repository, digests: readonly Digest[], passed: boolean): Statement {
+  const [digest, ...children] = digests;
+  if (digest === undefined) throw new TypeError("a verdict about nothing");
+  return buildVerificationSummary({
+    stage: "scan",
+    image: { repository, digest, children },
+    policy: { uri: "policy.yaml", digest: digestOf("a policy"), serial: 1 },
+    passed,
+    violations: passed ? 0 : 1,
+    excepted: 0,
+    timeVerified: new Date("2026-05-01T12:00:00Z"),
+    inputs: [],
+    tools: [],
+  });
 }

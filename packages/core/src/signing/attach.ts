@@ -112,10 +112,9 @@ export async function attachStatement(
   }));
   const referrer = await attachTo(target.image);
   // After the bundles, which are what counts.
-  const { predicateType } = statement;
   if (signer.attachLegacy !== undefined) {
     for (const { digest } of [...children, target.image])
-      await signer.attachLegacy(client, target.repository, digest, { bundle: bytes, predicateType });
+      await signer.attachLegacy(client, target.repository, digest, { bundle: bytes, statement });
   }
   return { bundle, referrer, childReferrers, existed: existing !== undefined };
 }

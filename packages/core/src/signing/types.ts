@@ -91,7 +91,7 @@ export interface Signer {
     client: RegistryClient,
     repository: Repository,
     subject: Digest,
-    signed: { bundle: Uint8Array; predicateType: string },
+    signed: { bundle: Uint8Array; statement: Statement },
   ): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { attachStatement } from "@goldenpath/core/signing/attach";
+import { attestationTag, nameCosignTag } from "@goldenpath/core/signing/cosign-tags";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { withLegacy } from "@goldenpath/core/signing/schemes/key/sign";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
@@ -8,6 +9,8 @@ import type { Signer } from "@goldenpath/core/signing/types";
 import type { WorkflowIdentity } from "@goldenpath/core/signing/workflow-identity";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { verdictAbout } from "@goldenpath/testing/evidence-registry";
+import { makeKey } from "@goldenpath/testing/signers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConstructedSigstore, constructSigstore } from "../support/constructed-sigstore.ts";
 import { ci, type ImageWorld, openImageWorld, provenanceOf } from "../support/image-world.ts";
@@ -189,6 +192,44 @@ signers:
     expect(outcome).toMatchObject({ verdict: "fail", rules: ["build.image"] });
     expect(outcome.problem).toContain(problem);
   });
+});
+
+test("a provenance under cosign's older tag takes nobody's place there", async () => {
+  const at = { registry: world.server.host, name: "builds/older-again" };
+  const image = await world.pushUpstream(at);
+  await attachProvenance(image, at, provenanceOf(), withLegacy(world.origin.pipeline.signer));
+  const older = await writePolicy((text) => text.replace("  pipeline:\n", "  pipeline:\n    kind: legacy\n"));
+  const outcome = await takeIn(older, image, at);
+  const { registry, name } = parseReference(outcome.name);
+  const inQuarantine = { registry, name };
+  const tag = nameCosignTag(image.digest, attestationTag);
+  const listTypes = async () => {
+    const found = await world.client.fetchManifest({ ...inQuarantine, tag });
+    return found.kind === "image" ? found.manifest.layers.map(({ annotations }) => annotations?.["predicateType"]) : [];
+  };
+  // A stage that speaks there in the older form, too.
+  const verdict = verdictAbout(inQuarantine, [image.digest], false);
+  const target = { repository: inQuarantine, image, children: [] };
+  await attachStatement(world.client, target, verdict, withLegacy((await makeKey()).signer), new Date());
+  const both = [predicateTypes.provenance, predicateTypes.verificationSummary];
+  expect(await listTypes()).toEqual(both);
+  const again = { image: `${formatRepository(at)}@${image.digest}`, tags: `${formatRepository(inQuarantine)}:2` };
+  expect(tell(await world.build(older, again))).toMatchObject(passed);
+  expect(await listTypes()).toEqual(both);
+  // A provenance of later, as a pipeline leaves it that runs again.
+  await attachProvenance(image, at, { ...provenanceOf(), later: true }, withLegacy(world.origin.pipeline.signer));
+  expect(tell(await world.build(older, again))).toMatchObject(passed);
+  expect(await listTypes()).toEqual([...both, predicateTypes.provenance]);
+  // What is not cosign's is nobody's to add to.
+  await world.client.pushManifest(
+    inQuarantine,
+    (await world.client.fetchManifest({ ...inQuarantine, digest: image.digest })).bytes,
+    image.mediaType,
+    tag,
+  );
+  const refused = await world.build(older, again);
+  expect(refused.result.error?.code).toBe("legacy-tag-taken");
+  expect(await world.client.resolve({ ...inQuarantine, tag })).toBe(image.digest);
 });
 
 test("a provenance under cosign's older tag goes along with its image, and counts where the policy reads such", async () => {

@@ -5,6 +5,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Reference, Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { VerifiedStatement } from "../signing/types.ts";
+import { mergeAttestationTag } from "../signing/write-cosign-tag.ts";
 
 /** Where a copy goes. */
 export interface CopyTarget {
@@ -17,7 +18,7 @@ export interface CopyTarget {
  * Brings an image that something else built into quarantine, byte for byte: the image or index with all that it names,
  * then the statements that it counts by, and its tags last, so that nothing that is broken off halfway carries one.
  * @param statements about it and its children, where it lies now
- * @throws the client's errors
+ * @throws InfrastructureError `legacy-tag-taken`, `tag-moved`; the client's errors
  */
 export async function copyIntoQuarantine(
   client: RegistryClient,
@@ -30,8 +31,14 @@ export async function copyIntoQuarantine(
   await copyManifest(client, from, repository, digest);
   for (const each of listCarriers(statements)) {
     await copyManifest(client, from, repository, each.digest);
-    // What is found by a tag alone is in no list.
-    if (each.tag !== undefined) await tagAs(client, repository, each.digest, each.tag);
+    // What is found by a tag alone is in no list. What stages have left there meanwhile stays.
+    if (each.tag !== undefined)
+      await mergeAttestationTag(
+        client,
+        repository,
+        each.tag,
+        await client.fetchManifest({ ...repository, digest: each.digest }),
+      );
   }
   for (const { tag } of tags) if (tag !== undefined) await tagAs(client, repository, digest, tag);
 }

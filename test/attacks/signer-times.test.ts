@@ -41,11 +41,14 @@ async function collect(signer: Signer, own: object) {
   await attachStatement(registry.client, { repository, image, children: [] }, statement, signer, new Date());
   return async (times: SignerTimes, now: Date, more: object = {}) => {
     const signers = { base: { ...own, ...times }, ...more } as never;
-    const { statements, rejected } = await collectEvidence(registry.client, repository, image.digest, signers, { now });
+    const { statements, lapsed, rejected } = await collectEvidence(registry.client, repository, image.digest, signers, {
+      now,
+    });
     const [first] = statements;
     return {
       signers: first?.signers,
       time: first?.time,
+      lapsed: lapsed.map((each) => each.signers),
       why: rejected.map(({ reason, isByNobody }) => [reason, isByNobody]),
     };
   };
@@ -62,6 +65,7 @@ describe("a workflow's, of a verified time", () => {
     const told = `whose word counts until ${time.toISOString().replace(".000Z", "Z")}, and it was signed at`;
     expect(await look({ until: time }, late)).toMatchObject({
       signers: undefined,
+      lapsed: [["base"]],
       why: [[expect.stringContaining(told), true]],
     });
     expect((await look({ from: later(time, 1) }, late)).signers).toBeUndefined();
@@ -93,8 +97,8 @@ describe("a key's, which nobody dates", () => {
     const look = await collect(key.signer, { publicKey: other.publicKeyPem });
     const now = new Date();
     const old = { publicKey: key.publicKeyPem };
-    expect((await look({}, now, { old })).signers).toEqual(["old"]);
-    expect((await look({}, now, { old: { ...old, until: now } })).signers).toBeUndefined();
+    expect(await look({}, now, { old })).toMatchObject({ signers: ["old"], lapsed: [] });
+    expect((await look({}, now, { old: { ...old, until: now } })).lapsed).toEqual([["old"]]);
   });
 });
 

@@ -1,13 +1,17 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { findPointerRepository } from "@goldenpath/core/policy/pointer";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import type { TestImage } from "@goldenpath/testing/chain";
+import { attachEvidence, type Falsehoods, pushImage, type TestImage } from "@goldenpath/testing/chain";
 import { putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
-import { openStand, promoteWhole, type Stand } from "@goldenpath/testing/promotion";
+import { openStand, promoteWhole, readStatements, type Stand } from "@goldenpath/testing/promotion";
+import { renderSigners } from "@goldenpath/testing/signers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runMain as run } from "../support/cli.ts";
 
@@ -22,6 +26,7 @@ beforeEach(async () => {
 });
 afterEach(() => stand.close());
 
+const hour = 3_600_000;
 const why = ["--reason", "it leaks", "--owner", "security@acme.example"];
 const withdraw = (...args: string[]) => run("withdraw", ...args, "--to", to, "--key", stand.keys.platform.file, ...why);
 const rulesOf = ({ outcome }: Execution) => [...new Set(outcome.result.violations.map(({ rule }) => rule))];
@@ -111,6 +116,37 @@ test("a signer's word from a time on counts for nothing where nobody else dates 
   expect(rulesOf(await verify(reference))).toEqual([]);
   expect((await withdraw("--signer", "scan", "--from", "2099-01-01T00:00:00Z")).code).toBe(0);
   expect(rulesOf(await verify(reference))).toEqual([]);
+});
+
+test("a signer's end does not give back the pass that its failure overtook", async () => {
+  const { client, keys, directory, from } = stand;
+  const file = join(directory, "two-scanners.yaml");
+  const text = (await readFile(stand.policy.file, "utf8"))
+    .replace("serial: 5", "serial: 6")
+    .replace("signers:\n", `signers:\n${renderSigners({ second: keys.stranger.publicKey })}`)
+    .replaceAll("signers: [scan]", "signers: [scan, second]");
+  await writeFile(file, text);
+  const bytes = Buffer.from(text);
+  const policy = { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes), file };
+  await putInForce(client, stand.to, policy, { keys });
+  const image = await pushImage(client, `${from}/shop`, "overtaken");
+  const scanned = (by: "scan" | "stranger", age: number, failed: boolean): Falsehoods => ({
+    ...{ scan: { by, age }, scanVerdict: { by, age, failed } },
+  });
+  const given = { client, image, policy, keys };
+  const pieces = ["scan", "scanVerdict"] as const;
+  const promote = () => stand.promote(image, { policy: file });
+  await attachEvidence({ ...given, falsehoods: scanned("stranger", 3 * hour, false) });
+  await attachEvidence({ ...given, pieces, falsehoods: scanned("scan", 2 * hour, true) });
+  expect(rulesOf(await promote())).toEqual(["gate.failed"]);
+  expect((await withdraw("--signer", "scan", "--from", new Date(Date.now() - hour).toISOString())).code).toBe(0);
+  expect(rulesOf(await promote())).toEqual(["gate.failed"]);
+
+  // Its twin: judged again by whose word counts. What the other said goes along, so that it is not unsaid there.
+  await attachEvidence({ ...given, pieces, falsehoods: scanned("stranger", hour, false) });
+  expect(rulesOf(await promote())).toEqual([]);
+  const there = await readStatements(stand, `${stand.to}/shop`, image.image.digest);
+  expect(there.filter(({ statement }) => statement.predicate["verificationResult"] === "FAILED")).toHaveLength(1);
 });
 
 test.each([

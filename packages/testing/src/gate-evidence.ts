@@ -175,6 +175,7 @@ export function factsOf(
   statements: VerifiedStatement[],
   { image: about, ...more }: Partial<Omit<GateFacts, "image">> & { image?: Partial<GateFacts["image"]> } = {},
   rejected: CollectedEvidence["rejected"] = [],
+  lapsed: CollectedEvidence["lapsed"] = [],
 ): GateFacts {
   return {
     environmentName: "production",
@@ -189,7 +190,7 @@ export function factsOf(
       layers: new Map([image, other].map((digest) => [digest, imageLayers])),
       ...about,
     },
-    evidence: new Map([[image, { statements, rejected }]]),
+    evidence: new Map([[image, { statements, lapsed, rejected }]]),
     ...more,
   };
 }

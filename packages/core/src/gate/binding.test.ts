@@ -105,11 +105,16 @@ describe("an environment that takes what another has promoted", () => {
     const first = provenance("build", { event: "pull_request", finishedOn: ago(60 * minute) });
     const given = facts("vetted/shop");
     const statements = [first, ...(given.evidence.get(given.image.digest)?.statements ?? [])];
-    expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual([]);
+    expect(
+      rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, lapsed: [], rejected: [] }]]) }),
+    ).toEqual([]);
     const last = provenance("build", { event: "pull_request", finishedOn: ago(minute) });
     const turned = [last, ...statements];
     expect(
-      rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements: turned, rejected: [] }]]) }),
+      rulesOf({
+        ...given,
+        evidence: new Map([[given.image.digest, { statements: turned, lapsed: [], rejected: [] }]]),
+      }),
     ).toEqual(["gate.source"]);
   });
   describe("an older provenance, beside an honest one that is newer", () => {
@@ -125,9 +130,9 @@ describe("an environment that takes what another has promoted", () => {
     ])("%s", (_what, both, rules) => {
       const given = facts("vetted/shop", both[0]);
       const statements = [both[1], ...(given.evidence.get(given.image.digest)?.statements ?? [])];
-      expect(rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, rejected: [] }]]) })).toEqual(
-        rules,
-      );
+      expect(
+        rulesOf({ ...given, evidence: new Map([[given.image.digest, { statements, lapsed: [], rejected: [] }]]) }),
+      ).toEqual(rules);
       const { provenance: _own, ...others } = whole();
       expect(rulesOf(factsOf([...both, ...Object.values(others)], { policy: bound, destination: promoted }))).toEqual(
         rules,

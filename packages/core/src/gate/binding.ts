@@ -158,7 +158,13 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
       : "Promote it with its evidence, from where that is.";
     return [{ rule: "gate.destination", thing, problem, wayOut }];
   }
-  return judgeSources(policy, provenances, destination).map((problem) => ({ ...problem, thing }));
+  // What is out of its signer's time proves nothing, and may tell against the image.
+  const past = readBuilds(policy, facts.environment, { statements: evidence.lapsed });
+  const problems = [
+    ...judgeSources(policy, provenances, destination),
+    ...(past.length === 0 ? [] : judgeSources(policy, [...provenances, ...past], destination)),
+  ];
+  return [...new Map(problems.map((problem) => [problem.problem, { ...problem, thing }])).values()];
 }
 
 /**
@@ -186,7 +192,7 @@ export function judgeSources(
 export function readBuilds(
   policy: Policy,
   environment: PolicyEnvironment,
-  { statements }: CollectedEvidence,
+  { statements }: Pick<CollectedEvidence, "statements">,
 ): Provenance[] {
   const speakers = listBuilders(policy, environment);
   return statements

@@ -309,7 +309,7 @@ describe("the gate refuses", () => {
     const statements = Object.values(whole());
     const facts = factsOf([], {
       image: { repository, digest: other, children: [image] },
-      evidence: new Map([[image, { statements, rejected: [] }]]),
+      evidence: new Map([[image, { statements, lapsed: [], rejected: [] }]]),
     });
     expect(rulesOf(facts)).toEqual(["gate.missing", "gate.missing", "gate.missing"]);
   });
@@ -322,7 +322,9 @@ describe("the gate refuses", () => {
     expect(
       rulesOf({
         ...facts,
-        evidence: new Map([[image, { statements: [summary("promote", "promote", [gone]), gone], rejected: [] }]]),
+        evidence: new Map([
+          [image, { statements: [summary("promote", "promote", [gone]), gone], lapsed: [], rejected: [] }],
+        ]),
       }),
     ).toEqual([]);
   });

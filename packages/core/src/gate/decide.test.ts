@@ -112,6 +112,7 @@ describe("the gate lets through", () => {
           subject: digest,
           statement: { ...each.statement, subject: buildSubjects(repository, [digest]) },
         })),
+        lapsed: [],
         rejected: [],
       },
     ];

@@ -21,7 +21,9 @@ export function decideBuildStage(scope: StageScope): StageDecision {
 }
 
 function decideProvenance(scope: StageScope): StageDecision {
-  const of = scope.evidence.statements.filter((signed) => signed.statement.predicateType === predicateTypes.provenance);
+  const isProvenance = (signed: VerifiedStatement): boolean =>
+    signed.statement.predicateType === predicateTypes.provenance;
+  const of = scope.evidence.statements.filter(isProvenance);
   const allowed = of.filter((signed) => isByAllowedSigner(scope, signed));
   const refuse = (...problems: Problem[]): StageDecision => ({ accepted: [], problems });
   if (allowed.length === 0) {
@@ -29,34 +31,64 @@ function decideProvenance(scope: StageScope): StageDecision {
       each.claimedPredicateType === predicateTypes.provenance;
     return refuse(explainAbsence(scope, "the build's provenance", of, claims, "gate.missing"));
   }
-  const read: { signed: VerifiedStatement; provenance: Provenance }[] = [];
-  for (const signed of allowed) {
-    const provenance = readProvenance(signed.statement);
-    if ("problem" in provenance) return refuse(malformed(scope, "a provenance", provenance.problem));
-    read.push({ signed, provenance });
-  }
+  const read = readProvenances(scope, allowed);
+  if ("problem" in read) return refuse(read);
+  const past = readProvenances(
+    scope,
+    scope.evidence.lapsed.filter((signed) => isProvenance(signed) && isByAllowedSigner(scope, signed)),
+  );
+  if ("problem" in past) return refuse(past);
   const latest = Math.max(...read.map(({ provenance }) => provenance.finishedOn.getTime()));
   // Of several that are equally new each one must do: which of them came last cannot be told.
   const newest = read.filter(({ provenance }) => provenance.finishedOn.getTime() === latest);
   // An invalid date would be newer than none, and then nothing would be judged.
   if (newest.length === 0) return refuse(malformed(scope, "a provenance", "its time cannot be read"));
-  const sources = judgeSources(
-    scope.facts.policy.policy,
-    read.map(({ provenance }) => provenance),
-    destinationOf(scope.facts),
-  );
-  const problems = [
+  const held = (provenances: readonly Signed[]): Problem[] =>
+    judgeSources(
+      scope.facts.policy.policy,
+      provenances.map(({ provenance }) => provenance),
+      destinationOf(scope.facts),
+    );
+  // What was said and is out of its signer's time proves nothing; that it is newer is no way back to what it overtook.
+  const overtaking = past.filter(({ provenance }) => !(provenance.finishedOn.getTime() < latest));
+  const problems = dropRepeated([
     ...newest.flatMap(({ provenance, signed }) => judgeProvenance(scope, provenance, signed)),
-    ...sources,
-  ];
+    ...held(read),
+    ...overtaking.flatMap(({ provenance, signed }) => judgeContent(scope, provenance, signed)),
+    ...(past.length === 0 ? [] : held([...read, ...past])),
+  ]);
   return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
 }
 
-function judgeProvenance(
-  scope: StageScope,
-  provenance: Provenance,
-  { time: signedAt, identity }: VerifiedStatement,
-): Problem[] {
+interface Signed {
+  signed: VerifiedStatement;
+  provenance: Provenance;
+}
+
+function readProvenances(scope: StageScope, statements: readonly VerifiedStatement[]): Signed[] | Problem {
+  const read: Signed[] = [];
+  for (const signed of statements) {
+    const provenance = readProvenance(signed.statement);
+    if ("problem" in provenance) return malformed(scope, "a provenance", provenance.problem);
+    read.push({ signed, provenance });
+  }
+  return read;
+}
+
+function dropRepeated(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [`${problem.rule} ${problem.problem}`, problem])).values()];
+}
+
+function judgeProvenance(scope: StageScope, provenance: Provenance, signed: VerifiedStatement): Problem[] {
+  return [
+    ...judgeContent(scope, provenance, signed),
+    ...judgePolicy(scope, "the provenance", { ...provenance, time: signed.time ?? provenance.finishedOn }),
+    ...judgeTimes(scope, "the provenance", provenance.finishedOn, signed.time),
+  ];
+}
+
+/** What it says of the build, whenever that was and under which policy. */
+function judgeContent(scope: StageScope, provenance: Provenance, { identity }: VerifiedStatement): Problem[] {
   const { build } = scope.facts.policy.policy;
   const again = wayToRunAgain(scope);
   const problems = judgeStrategy(scope, provenance);
@@ -70,12 +102,7 @@ function judgeProvenance(
       wayOut: `Build in ${build.environments.join(" or ")}, or have the policy's owners add it to build.environments.`,
     });
   }
-  return [
-    ...problems,
-    ...judgeRun(provenance, identity, again, isOfElsewhere(provenance)),
-    ...judgePolicy(scope, "the provenance", { ...provenance, time: signedAt ?? provenance.finishedOn }),
-    ...judgeTimes(scope, "the provenance", provenance.finishedOn, signedAt),
-  ];
+  return [...problems, ...judgeRun(provenance, identity, again, isOfElsewhere(provenance))];
 }
 
 /** What was built elsewhere was built in none of the policy's environments, and says so; nothing else may. */

@@ -66,7 +66,7 @@ function rulesOf(statements: VerifiedStatement[], where: PolicyEnvironment): str
     now,
     place: "from",
     image: { repository, digest: image, children: [image], layers: new Map() },
-    evidence: new Map([[image, { statements, rejected: [] }]]),
+    evidence: new Map([[image, { statements, lapsed: [], rejected: [] }]]),
   });
   return violations.map(({ rule, problem }) => `${rule}: ${problem}`);
 }

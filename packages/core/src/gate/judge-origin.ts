@@ -15,7 +15,11 @@ export function judgePromotedOrigin(facts: GateFacts, evidence: CollectedEvidenc
   const builds = readBuilds(policy, facts.environment, evidence);
   const latest = Math.max(...builds.map(({ finishedOn }) => finishedOn.getTime()));
   const newest = builds.filter(({ finishedOn }) => finishedOn.getTime() === latest);
-  return newest.flatMap((build): Violation[] => {
+  // One whose signer's word has ended since is no way back to what it overtook.
+  const overtaking = readBuilds(policy, facts.environment, { statements: evidence.lapsed }).filter(
+    ({ finishedOn }) => !(finishedOn.getTime() < latest),
+  );
+  return [...newest, ...overtaking].flatMap((build): Violation[] => {
     const strategy = findByBuildType(build.buildType);
     if (strategy?.isElsewhere !== true) return [];
     const objections = strategy.judge(build, ownPolicy(policy, strategy), viewSigned(facts));

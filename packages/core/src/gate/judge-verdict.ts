@@ -31,8 +31,10 @@ interface Judged {
 export function decideVerdictStage(scope: StageScope): StageDecision {
   const { stage, evidence } = scope;
   const verifierId = stageVerifierId(stage);
-  const summaries = evidence.statements.filter((signed) => summaryVerifierId(signed.statement) === verifierId);
+  const isVerdict = (signed: VerifiedStatement): boolean => summaryVerifierId(signed.statement) === verifierId;
+  const summaries = evidence.statements.filter(isVerdict);
   const allowed = summaries.filter((signed) => isByAllowedSigner(scope, signed));
+  const lapsed = evidence.lapsed.filter((signed) => isVerdict(signed) && isByAllowedSigner(scope, signed));
   const refuse = (...problems: Problem[]): StageDecision => ({ accepted: [], problems });
   if (allowed.length === 0) {
     return refuse(
@@ -45,15 +47,10 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
       ),
     );
   }
-  const judged: Judged[] = [];
-  for (const signed of allowed) {
-    const summary = readVerificationSummary(signed.statement);
-    // Its time cannot be told, so it may be the newest, and a failure.
-    if ("problem" in summary) return refuse(malformed(scope, `a verdict of ${stage}`, summary.problem));
-    if (Number.isNaN(summary.timeVerified.getTime()))
-      return refuse(malformed(scope, `a verdict of ${stage}`, "its time cannot be read"));
-    judged.push({ signed, summary });
-  }
+  const judged = readVerdicts(scope, allowed);
+  if ("problem" in judged) return refuse(judged);
+  const past = readVerdicts(scope, lapsed);
+  if ("problem" in past) return refuse(past);
   const relevant = judged.filter(({ summary }) => isOfEnvironment(scope, summary));
   if (relevant.length === 0) {
     const others = [...new Set(judged.map(({ summary }) => summary.environment ?? "none that it names"))].join(", ");
@@ -66,12 +63,44 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
       rank(a.summary.result) - rank(b.summary.result),
   );
   if (newest === undefined) throw new TypeError("no newest of some");
-  const problems = judgeSummary(scope, newest.summary, newest.signed.time);
+  const problems = [
+    ...judgeSummary(scope, newest.summary, newest.signed.time),
+    ...judgeLapsed(scope, newest.summary, past),
+  ];
   if (problems.length > 0) return refuse(...problems);
   const rested = collectFindings(scope, newest);
   return rested.problems.length > 0
     ? refuse(...rested.problems)
     : { accepted: [newest.signed, ...rested.accepted], problems: [] };
+}
+
+function readVerdicts(scope: StageScope, verdicts: readonly VerifiedStatement[]): Judged[] | Problem {
+  const what = `a verdict of ${scope.stage}`;
+  const judged: Judged[] = [];
+  for (const signed of verdicts) {
+    const summary = readVerificationSummary(signed.statement);
+    // Its time cannot be told, so it may be the newest, and a failure.
+    if ("problem" in summary) return malformed(scope, what, summary.problem);
+    if (Number.isNaN(summary.timeVerified.getTime())) return malformed(scope, what, "its time cannot be read");
+    judged.push({ signed, summary });
+  }
+  return judged;
+}
+
+/**
+ * A failure whose signer's word has ended since, or whose signature no longer holds: it was said, and a pass from
+ * before it does not count again because of that. A pass of that kind says nothing.
+ */
+function judgeLapsed(scope: StageScope, newest: VerificationSummary, past: readonly Judged[]): Problem[] {
+  const failures = past.filter(
+    ({ summary }) =>
+      isOfEnvironment(scope, summary) && summary.result !== "PASSED" && summary.timeVerified >= newest.timeVerified,
+  );
+  return failures.slice(0, 1).map(({ signed, summary }) => ({
+    rule: "gate.failed",
+    problem: `a verdict of ${scope.stage}, of ${summary.timeVerified.toISOString()}, is FAILED; the word of its signer '${signed.signers.join("', '")}' has ended since, or its signature has, and the newest one that counts, of ${newest.timeVerified.toISOString()}, is not after it`,
+    wayOut: `${wayToRunAgain(scope)} A newer pass outweighs it, by a signer whose word counts now.`,
+  }));
 }
 
 /** A promotion into one environment says nothing about another, where the policy names the one that it wants. */

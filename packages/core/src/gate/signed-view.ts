@@ -1,7 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { SignedView } from "../build/strategies/strategy.ts";
 import { namesSubject } from "../signing/statement.ts";
-import type { CollectedEvidence } from "../signing/types.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
 
 /**
@@ -9,11 +9,14 @@ import type { GateFacts } from "./facts.ts";
  * whoever put it there.
  */
 export function evidenceAbout(facts: Pick<GateFacts, "evidence">, digest: Digest): CollectedEvidence {
-  const collected = facts.evidence.get(digest) ?? { statements: [], rejected: [] };
-  const statements = collected.statements.filter(
-    (signed) => signed.subject === digest && namesSubject(signed.statement, digest),
-  );
-  return { statements, rejected: collected.rejected };
+  const collected = facts.evidence.get(digest) ?? { statements: [], lapsed: [], rejected: [] };
+  const isAbout = (signed: VerifiedStatement): boolean =>
+    signed.subject === digest && namesSubject(signed.statement, digest);
+  return {
+    statements: collected.statements.filter(isAbout),
+    lapsed: collected.lapsed.filter(isAbout),
+    rejected: collected.rejected,
+  };
 }
 
 /** The same for the image and all that runs of it, for strategies whose builds rest on what others have signed. */

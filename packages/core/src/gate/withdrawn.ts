@@ -15,8 +15,11 @@ export function judgeWithdrawals({ policy, image, evidence }: GateFacts): Violat
   const withdrawn = policy.inForce === undefined ? [] : listWithdrawn(policy.inForce);
   if (withdrawn.length === 0) return [];
   return [...new Set([image.digest, ...image.children])].flatMap((digest) => {
-    const statements = evidence.get(digest)?.statements ?? [];
-    return withdrawn.filter((each) => concerns(each, digest, statements)).map((each) => refuse(each, digest));
+    // What is out of its signer's time proves nothing for the image, and still tells what it stands on.
+    const { statements = [], lapsed = [] } = evidence.get(digest) ?? {};
+    return withdrawn
+      .filter((each) => concerns(each, digest, [...statements, ...lapsed]))
+      .map((each) => refuse(each, digest));
   });
 }
 

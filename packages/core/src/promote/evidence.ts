@@ -7,11 +7,14 @@ export type EvidenceManifest = Pick<ManifestFacts, "digest" | "level" | "predica
   subject: Digest;
 };
 
-/** Each once, and after its subject: level 2 refers to the image or a child, level 3 to that, … */
+/**
+ * Each once, and after its subject: level 2 refers to the image or a child, level 3 to that, … What is out of its time
+ * as well: what it says against the image holds where the image goes.
+ */
 export function listEvidence(evidence: ReadonlyMap<Digest, CollectedEvidence>): EvidenceManifest[] {
   const found = new Map<string, EvidenceManifest>();
-  for (const [subject, { statements }] of evidence) {
-    for (const { referrer, tag, below = [], statement, signers } of statements) {
+  for (const [subject, { statements, lapsed }] of evidence) {
+    for (const { referrer, tag, below = [], statement, signers } of [...lapsed, ...statements]) {
       const facts = { predicateType: statement.predicateType, signers };
       found.set(tag ?? referrer.digest, {
         digest: referrer.digest,

@@ -198,15 +198,15 @@ async function gateDestination(
       `what was copied to ${formatRepository(request.to)} could not be verified there; nothing was signed, and no tag was set`,
     );
   }
-  const isThere = ({ subject, bundle, signers }: VerifiedStatement): boolean =>
-    gate.evidence
-      .get(subject)
-      ?.statements.some(
-        (there) => there.bundle.digest === bundle.digest && signers.every((name) => there.signers.includes(name)),
-      ) === true;
-  const lacking = [...source.evidence.values()]
-    .flatMap(({ statements }) => statements)
-    .filter((statement) => !isThere(statement));
+  const isAmong = (there: readonly VerifiedStatement[] = [], { bundle, signers }: VerifiedStatement): boolean =>
+    there.some((each) => each.bundle.digest === bundle.digest && signers.every((name) => each.signers.includes(name)));
+  const lacking = [...source.evidence].flatMap(([subject, { statements, lapsed }]) => {
+    const there = gate.evidence.get(subject);
+    return [
+      ...statements.filter((each) => !isAmong(there?.statements, each)),
+      ...lapsed.filter((each) => !isAmong(there?.lapsed, each)),
+    ];
+  });
   // Also where the gate passes: an older verdict passes as well as the newer one that is not there.
   if (lacking.length === 0) return gate;
   const named = lacking.map(

@@ -46,9 +46,12 @@ const policy = {
 };
 
 function stageOf(stage: Stage, ...statements: VerifiedStatement[]): ChainStage {
-  const found = deriveChain("localhost:5000/q/web", digest, { statements, rejected: [] }, policy).stages.find(
-    (entry) => entry.stage === stage,
-  );
+  const found = deriveChain(
+    "localhost:5000/q/web",
+    digest,
+    { statements, lapsed: [], rejected: [] },
+    policy,
+  ).stages.find((entry) => entry.stage === stage);
   if (found === undefined) throw new Error(`no stage ${stage}`);
   return found;
 }
@@ -57,7 +60,12 @@ const [earlier, later] = ["2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"];
 
 describe("deriveChain", () => {
   test("without evidence every stage is missing", () => {
-    const { stages } = deriveChain("localhost:5000/q/web", digest, { statements: [], rejected: [] }, policy);
+    const { stages } = deriveChain(
+      "localhost:5000/q/web",
+      digest,
+      { statements: [], lapsed: [], rejected: [] },
+      policy,
+    );
     expect(stages.map((stage) => stage.state)).toEqual(["missing", "missing", "missing", "missing"]);
   });
 
@@ -76,7 +84,7 @@ describe("deriveChain", () => {
     const chain = deriveChain(
       "localhost:5000/q/web",
       digest,
-      { statements: [verdict("scan", "PASSED", later, "build")], rejected: [] },
+      { statements: [verdict("scan", "PASSED", later, "build")], lapsed: [], rejected: [] },
       policy,
     );
     expect(chain.stages.find((entry) => entry.stage === "scan")?.state).toBe("missing");
@@ -121,7 +129,9 @@ describe("deriveChain", () => {
           "build",
         ),
       );
-      expect(() => deriveChain("localhost:5000/q/web", digest, { statements, rejected: [] }, policy)).not.toThrow();
+      expect(() =>
+        deriveChain("localhost:5000/q/web", digest, { statements, lapsed: [], rejected: [] }, policy),
+      ).not.toThrow();
     }
   });
 
@@ -183,6 +193,7 @@ test("the text shows each stage and what counts for nothing, without colour wher
     digest,
     {
       statements: [verdict("scan", "FAILED", later)],
+      lapsed: [],
       rejected: [{ subject: digest, referrer: digestOf("forged"), reason: "it is about another image" }],
     },
     policy,

@@ -34,6 +34,13 @@ export interface CollectOptions {
 /** Referrers of one subject that are read at the same time. */
 const concurrency = 8;
 
+/** What one statement in a referrer comes to. */
+interface Found {
+  statement?: VerifiedStatement;
+  lapsed?: VerifiedStatement;
+  rejected?: RejectedReferrer;
+}
+
 /**
  * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts
  * for nothing. No descriptor of the list is believed: each manifest is fetched, must name `subject` itself, and must
@@ -66,31 +73,34 @@ export async function collectEvidence(
   const sizes = new Map<Digest, number>();
   let bytes = 0;
   const read = await mapConcurrently(concurrency, places, async (place) => {
-    const found = (await verifyReferrer(source, subject, place, trusted, now)).map((each) =>
-      "statement" in each ? holdToTimes(each, signers, now) : each,
-    );
-    for (const each of found) {
-      if (!("statement" in each) || sizes.has(each.bundle.digest)) continue;
-      sizes.set(each.bundle.digest, each.bundle.size);
-      bytes += each.bundle.size;
+    const found = await verifyReferrer(source, subject, place, trusted, { signers, now });
+    for (const { bundle } of found.flatMap(({ statement, lapsed }) => statement ?? lapsed ?? [])) {
+      if (sizes.has(bundle.digest)) continue;
+      sizes.set(bundle.digest, bundle.size);
+      bytes += bundle.size;
       if (bytes > evidenceBytes) throw tooMuch(where, `more than ${evidenceBytes} bytes of bundles`);
     }
     return found;
   });
+  const found = read.flat();
+  return {
+    statements: takeEachOnce(found.flatMap(({ statement }) => statement ?? [])),
+    lapsed: takeEachOnce(found.flatMap(({ lapsed }) => lapsed ?? [])),
+    rejected: found.flatMap(({ rejected }) => rejected ?? []),
+  };
+}
+
+function takeEachOnce(found: readonly VerifiedStatement[]): VerifiedStatement[] {
   const statements = new Map<string, VerifiedStatement>();
-  for (const found of read.flat()) {
-    if (!("statement" in found)) continue;
+  for (const each of found) {
     // One statement may have signatures of several, each on a referrer of its own.
-    const key = [found.bundle.digest, ...found.signers].join(" ");
+    const key = [each.bundle.digest, ...each.signers].join(" ");
     const same = statements.get(key);
     // Of several wrappings of one bundle the honest one is taken, so that nobody who adds another changes what is
     // carried on.
-    if (same === undefined || (isMislabelled(same) && !isMislabelled(found))) statements.set(key, found);
+    if (same === undefined || (isMislabelled(same) && !isMislabelled(each))) statements.set(key, each);
   }
-  return {
-    statements: [...statements.values()],
-    rejected: read.flat().flatMap((found) => ("statement" in found ? [] : [found])),
-  };
+  return [...statements.values()];
 }
 
 /** True where what a referrer says of its bundle is not what is signed in it. */
@@ -125,22 +135,23 @@ function trustSigners(signers: Policy["signers"]): TrustedSchemes {
   return trusted;
 }
 
-/** Without the signers whose word does not count for the time that the statement is of: by nobody, where that is all. */
-function holdToTimes(
-  verified: VerifiedStatement,
-  signers: Policy["signers"],
-  now: Date,
-): VerifiedStatement | RejectedReferrer {
+/** Who says so in time, who out of it; and why it is rejected, where the latter are all. */
+function holdToTimes(verified: VerifiedStatement, signers: Policy["signers"], now: Date): Found {
   const judged = verified.signers.map((name) => {
     const times = Object.hasOwn(signers, name) ? signers[name] : undefined;
     return { name, objection: judgeSignerTime(name, times ?? {}, verified.time, now) };
   });
   const kept = judged.filter(({ objection }) => objection === undefined).map(({ name }) => name);
-  if (kept.length > 0) return { ...verified, signers: kept };
+  const late = judged.filter(({ objection }) => objection !== undefined).map(({ name }) => name);
+  const lapsed = late.length === 0 ? {} : { lapsed: { ...verified, signers: late } };
+  if (kept.length > 0) return { statement: { ...verified, signers: kept }, ...lapsed };
   const { subject, statement, referrer, tag } = verified;
   const reason = judged.map(({ objection }) => objection).join("; ");
   const place = tag === undefined ? {} : { tag };
-  return { subject, referrer: referrer.digest, ...place, reason, isByNobody: true, ...readClaims(statement) };
+  return {
+    ...lapsed,
+    rejected: { subject, referrer: referrer.digest, ...place, reason, isByNobody: true, ...readClaims(statement) },
+  };
 }
 
 /** What is in one referrer: of each statement, that it is verified or why it counts for nothing. */
@@ -149,19 +160,27 @@ async function verifyReferrer(
   subject: Digest,
   place: EvidencePlace,
   trusted: TrustedSchemes,
-  now: Date,
-): Promise<(VerifiedStatement | RejectedReferrer)[]> {
+  { signers, now }: { signers: Policy["signers"]; now: Date },
+): Promise<Found[]> {
   const tag = place.tag === undefined ? {} : { tag: place.tag };
   const read = await readReferrer(source, subject, place, trusted);
-  if ("reason" in read) return [{ subject, referrer: place.digest, reason: read.reason, ...tag }];
-  return read.signed.map((signed) => ({ ...verifyPayload(signed, subject, read.found, now), ...tag }));
+  if ("reason" in read) return [{ rejected: { subject, referrer: place.digest, reason: read.reason, ...tag } }];
+  return read.signed.map((signed) => {
+    const found = verifyPayload(signed, subject, read.found);
+    if ("reason" in found) return { rejected: { ...found, ...tag } };
+    const verified = { ...found, ...tag };
+    const reason = explainOutside(signed.holds, now);
+    if (reason === undefined) return holdToTimes(verified, signers, now);
+    const claims = readClaims(verified.statement);
+    return { lapsed: verified, rejected: { subject, referrer: place.digest, reason, ...claims, ...tag } };
+  });
 }
 
+/** What a statement is once its signature is verified, whenever that is of. */
 function verifyPayload(
   signed: SignedPayload,
   subject: Digest,
   { descriptor: referrer }: FoundReferrer,
-  now: Date,
 ): VerifiedStatement | RejectedReferrer {
   const rejected = (reason: string, statement?: Statement): RejectedReferrer => ({
     subject,
@@ -178,8 +197,6 @@ function verifyPayload(
   }
   if (signed.signers.length === 0)
     return { ...rejected(signed.reason ?? unknownKeyReason, statement), isByNobody: true };
-  const outside = explainOutside(signed.holds, now);
-  if (outside !== undefined) return rejected(outside, statement);
   if (!namesSubject(statement, subject)) return rejected("its statement is about another image", statement);
   const below = (signed.below ?? []).map(
     ({ manifest, descriptor }): EvidencePart => ({ subject: manifest.subject?.digest ?? subject, descriptor }),

@@ -67,6 +67,12 @@ export interface RejectedReferrer {
 
 export interface CollectedEvidence {
   statements: VerifiedStatement[];
+  /**
+   * Signed by signers of the policy, out of the time in which their word counts or the signature holds; among the
+   * rejected as well. They prove nothing, and are here because what they say against an image is not unsaid: an older
+   * pass must not count again because a newer failure's signer has ended.
+   */
+  lapsed: VerifiedStatement[];
   rejected: RejectedReferrer[];
 }
 

@@ -45,7 +45,7 @@ function judge(certified: WorkflowIdentity | undefined, told: Partial<typeof run
     ...finding(predicateTypes.buildCache, "build", [image], predicate),
     ...(certified === undefined ? {} : { identity: certified }),
   };
-  const evidence = { statements: [statement], rejected: [] };
+  const evidence = { statements: [statement], lapsed: [], rejected: [] };
   return judgeEntry({ repository, digest: image, labels, evidence }, { key, builder, source, policy: ownPolicy });
 }
 

@@ -152,6 +152,11 @@ describe("a certificate that says less, more, or something else", () => {
     ["a purpose besides", { purposes: [purposes.codeSigning, purposes.timeStamping] }, /not for signing code/],
     ["any purpose", { purposes: ["2.5.29.37.0"] }, /not for signing code/],
     ["no purpose", { purposes: [] }, /is for nothing that it names/],
+    [
+      "a purpose that is none",
+      { purposes: [], extensions: [["2.5.29.37", encodeDer(0x30, text("x")), false]] },
+      /it is malformed/,
+    ],
     ["a key for other use", { usages: usages.keyAgreement }, /not for signatures/],
     ["an authority's", { isAuthority: true }, /it is an authority's/],
     ["the use of an authority", { usages: usages.digitalSignature | usages.keyCertSign }, /it is an authority's/],

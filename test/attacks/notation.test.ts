@@ -106,6 +106,42 @@ describe("a certificate that is for something else", () => {
   });
 });
 
+/** A certificate in base64, from the thirteenth month on. */
+function moveMonth(certificate: string): string {
+  const bytes = Buffer.from(certificate, "base64");
+  // Of the first time in UTC, whose tag and length these are, what follows the year.
+  return bytes.fill("13", bytes.indexOf("170d", "hex") + 4, bytes.indexOf("170d", "hex") + 6).toString("base64");
+}
+
+describe("a certificate that a stranger has made malformed: it is one more that counts for nothing, and no error", () => {
+  const strange = { by: "another authority" } as const;
+  const names = (purpose: Buffer): SignatureFalsehood["chain"] => ({
+    purposes: [],
+    extensions: [["2.5.29.37", encodeDer(0x30, purpose), false]],
+  });
+  const codeSigning = Buffer.from("06082b06010505070303", "hex");
+  test.each<Pair>([
+    [
+      "a purpose that is none",
+      { chain: { ...strange, ...names(encodeDer(0x0c, Buffer.from("code"))) } },
+      /its certificates are malformed/,
+      { chain: { ...names(codeSigning) } },
+    ],
+    [
+      "a time that is none",
+      {
+        order: ([leaf = "", ...rest]) => [moveMonth(leaf), ...rest],
+      },
+      /when it holds can't be read/,
+      honest,
+    ],
+    ["a key that is none", { chain: { ...strange, keys: "off its curve" } }, /its certificates are malformed/, honest],
+  ])("%s", async (_what, falsehood, says, twin) => {
+    await expectRefused(judge(falsehood), says);
+    expect(await judge(twin)).toEqual(passed);
+  });
+});
+
 describe("a chain that leads nowhere", () => {
   test.each<Pair>([
     ["below no authority", { chain: { between: "no authority" } }, /is no authority's/, honest],

@@ -20,7 +20,7 @@ const rsa = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", publicExponent: new Ui
 /** What is false about a signer's certificate and those above it; everything else is as it should be. */
 export interface ChainFalsehood {
   subject?: string;
-  keys?: "RSA of 1024 bits" | "RSA of 2048 bits" | "P-384";
+  keys?: "RSA of 1024 bits" | "RSA of 2048 bits" | "P-384" | "off its curve";
   usages?: number;
   isUsageCritical?: boolean;
   purposes?: readonly string[];
@@ -186,7 +186,7 @@ async function makeChain(
     subject,
     notBefore: new Date(Date.now() + from),
     notAfter: new Date(Date.now() + to),
-    publicKey: keys.publicKey,
+    publicKey: falsehood.keys === "off its curve" ? await moveOffCurve(keys.publicKey) : keys.publicKey,
     signingKey: issuer.keys.privateKey,
     signingAlgorithm: { ...elliptic, hash },
     extensions: [
@@ -229,9 +229,16 @@ async function makeShort(above: Authority): Promise<Authority> {
 function makeKeys(kind: ChainFalsehood["keys"]): Promise<webcrypto.CryptoKeyPair> {
   const usage: webcrypto.KeyUsage[] = ["sign", "verify"];
   if (kind === "P-384") return webcrypto.subtle.generateKey({ ...elliptic, namedCurve: "P-384" }, true, usage);
-  if (kind === undefined) return webcrypto.subtle.generateKey(elliptic, true, usage);
+  if (kind === undefined || kind === "off its curve") return webcrypto.subtle.generateKey(elliptic, true, usage);
   const modulusLength = kind === "RSA of 1024 bits" ? 1024 : 2048;
   return webcrypto.subtle.generateKey({ ...rsa, modulusLength }, true, usage);
+}
+
+/** A public key whose point is none: certificates take it, and only who would verify with it notices. */
+async function moveOffCurve(key: webcrypto.CryptoKey): Promise<x509.PublicKey> {
+  const spki = Buffer.from(await webcrypto.subtle.exportKey("spki", key));
+  // The last coordinate.
+  return new x509.PublicKey(Uint8Array.from(spki.fill(1, spki.byteLength - 32)));
 }
 
 async function seal(parts: Parts, statement: Statement, falsehood: SignatureFalsehood): Promise<SealedStatement> {

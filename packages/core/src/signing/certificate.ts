@@ -1,5 +1,6 @@
 import { X509Certificate } from "@sigstore/core";
 import {
+  asProblem,
   assertUnderstood,
   CertificateProblem,
   type Extension,
@@ -52,8 +53,7 @@ export function readWorkflowIdentity(der: Uint8Array): WorkflowIdentity | { prob
       : undefined;
     return environment === undefined ? identity : { ...identity, environment };
   } catch (error) {
-    // What the parser throws of malformed bytes is of many kinds, and says nothing to people.
-    return { problem: error instanceof CertificateProblem ? error.message : "it is malformed" };
+    return { problem: asProblem(error, "it is malformed").message };
   }
 }
 

@@ -3,6 +3,11 @@ import type { ASN1Obj, X509Certificate } from "@sigstore/core";
 /** Why a certificate, or what rests on one, counts for nothing: the message is for people. */
 export class CertificateProblem extends Error {}
 
+/** What parsers and the runtime throw of malformed bytes is of many kinds, and says nothing to people. */
+export function asProblem(error: unknown, message: string): CertificateProblem {
+  return error instanceof CertificateProblem ? error : new CertificateProblem(message);
+}
+
 export interface Extension {
   isCritical: boolean;
   /** What the extension's octet string holds. */

@@ -1,6 +1,7 @@
 import { X509Certificate as NodeCertificate } from "node:crypto";
 import { type ASN1Obj, X509Certificate } from "@sigstore/core";
 import {
+  asProblem,
   assertUnderstood,
   CertificateProblem,
   type Extension,
@@ -50,12 +51,14 @@ export function readCertificate(der: Uint8Array): Certificate {
     if (!parsed.root.toDER().equals(raw)) throw new CertificateProblem("it is not in DER");
     if (parsed.version !== "v3") throw new CertificateProblem(`it is a certificate of version ${parsed.version}`);
     assertModernSignature(parsed.root.subs[1]);
+    // Neither before nor after any other time: such a certificate would never be over.
+    if ([parsed.notBefore, parsed.notAfter].some((time) => Number.isNaN(time.getTime())))
+      throw new CertificateProblem("when it holds can't be read");
     const node = new NodeCertificate(raw);
     const extensions = listExtensions(parsed);
     return { raw, node, parsed, extensions, from: parsed.notBefore, until: parsed.notAfter };
   } catch (error) {
-    // What the parsers throw of malformed bytes is of many kinds, and says nothing to people.
-    throw error instanceof CertificateProblem ? error : new CertificateProblem("it is malformed");
+    throw asProblem(error, "it is malformed");
   }
 }
 

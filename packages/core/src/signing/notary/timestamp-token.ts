@@ -1,6 +1,6 @@
 import { createHash, verify as verifySignature } from "node:crypto";
 import { ASN1Obj } from "@sigstore/core";
-import { CertificateProblem } from "../extensions.ts";
+import { asProblem, CertificateProblem } from "../extensions.ts";
 import { assertChain, type Certificate, isIssuedBy, readCertificate, validityOf } from "./certificates.ts";
 
 const oids = {
@@ -58,11 +58,11 @@ export function verifyTimestamp(token: Uint8Array, signed: Uint8Array, roots: re
       algorithm !== undefined && imprint?.subs[1]?.value.equals(createHash(algorithm).update(signed).digest()) === true;
     if (!isOfThis) throw new CertificateProblem("it is of something else than this signature");
     const at = time?.toDate();
-    if (at === undefined) throw new CertificateProblem("it has no time");
+    if (at === undefined || Number.isNaN(at.getTime())) throw new CertificateProblem("it has no time");
     assertTrusted(leaf, certificates, roots, at);
     return at;
   } catch (error) {
-    throw error instanceof CertificateProblem ? error : new CertificateProblem("it is malformed");
+    throw asProblem(error, "it is malformed");
   }
 }
 

@@ -1,4 +1,4 @@
-import { CertificateProblem } from "../extensions.ts";
+import { asProblem, CertificateProblem } from "../extensions.ts";
 import type { ValidityWindow } from "../schemes/scheme.ts";
 import { assertChain, type Certificate, readCertificate, subjectOf, validityOf } from "./certificates.ts";
 import { assertSignature, type OpenedEnvelope, openEnvelope } from "./envelope.ts";
@@ -13,17 +13,22 @@ export interface SignedEnvelope extends OpenedEnvelope {
 }
 
 /**
- * Bytes → an envelope that is whole in itself: its form, its certificates' form and order, its signature.
+ * Bytes → an envelope that is whole in itself: its form, its certificates' form and order, its signature. Anybody may
+ * have made it: whatever is malformed in it is a problem of its own.
  * @throws CertificateProblem
  */
 export function openSigned(bytes: Uint8Array): SignedEnvelope {
   const opened = openEnvelope(bytes);
-  const chain = opened.certificates.map(readCertificate);
-  assertChain(chain, "codeSigning");
-  const [leaf] = chain;
-  if (leaf === undefined) throw new TypeError("a chain of nothing");
-  assertSignature(opened, leaf.node.publicKey);
-  return { ...opened, chain, subject: subjectOf(leaf) };
+  try {
+    const chain = opened.certificates.map(readCertificate);
+    assertChain(chain, "codeSigning");
+    const [leaf] = chain;
+    if (leaf === undefined) throw new TypeError("a chain of nothing");
+    assertSignature(opened, leaf.node.publicKey);
+    return { ...opened, chain, subject: subjectOf(leaf) };
+  } catch (error) {
+    throw asProblem(error, "its certificates are malformed");
+  }
 }
 
 /**

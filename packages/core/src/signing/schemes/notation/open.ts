@@ -1,5 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import { CertificateProblem } from "../../extensions.ts";
+import { asProblem, CertificateProblem } from "../../extensions.ts";
 import { decodePrivateKey, loadKeyText } from "../../keys.ts";
 import { assertChain, readPemCertificates, subjectOf, validityOf } from "../../notary/certificates.ts";
 import { algorithmOf } from "../../notary/envelope.ts";
@@ -49,8 +49,9 @@ async function readCertifiedKey(text: string, passphrase: string | undefined): P
       });
     return { privateKey, algorithm, chain, subject: subjectOf(leaf) };
   } catch (error) {
-    if (!(error instanceof CertificateProblem)) throw error;
-    throw new UserError(`the certificates in input 'key' can't be used: ${error.message}`, {
+    if (error instanceof UserError) throw error;
+    const { message } = asProblem(error, "one of them is malformed");
+    throw new UserError(`the certificates in input 'key' can't be used: ${message}`, {
       code: "key-invalid",
       wayOut: howToJoin,
     });

@@ -5,10 +5,18 @@ import { parseJson } from "@goldenpath/foundation/text/json";
 import { createTransport, type TransportRequest, type TransportResponse } from "@goldenpath/registry-client/transport";
 import type { z } from "zod";
 
-/** What is asked of a service of a Sigstore. */
+/** By what a service is to give: what to look at where it refuses. */
+const wayOuts = {
+  certificate: "Look whether that instance takes tokens of this issuer, and whether the policy names the right one.",
+  "log entry":
+    "Look whether that log takes entries by certificates of this instance, and whether the policy's `rekorVersion` is the log's.",
+  timestamp:
+    "Look whether the policy's URL is that of a timestamp authority by RFC 3161 which takes requests over SHA-256 without a login.",
+} as const;
+
+/** What is asked of a service of a Sigstore, or of a timestamp authority. */
 export interface Question {
-  /** What it is to give, for messages: a certificate, … */
-  what: string;
+  what: keyof typeof wayOuts;
   url: URL;
   method?: "GET" | "POST";
   json?: unknown;
@@ -40,6 +48,7 @@ export async function askSigstore(
     if (question.taken.includes(response.status)) return response;
     const said = cleanLine(hideTokens(new TextDecoder().decode(response.bytes))).slice(0, 300);
     const answer = `it answers ${response.status}${said === "" ? "" : ` (${said})`}`;
+    // The transport has asked again where that may help (408, 429, 5xx), and throws in the end.
     throw response.status < 500 ? refused(question, answer) : unavailable(question, answer);
   } catch (error) {
     if (!(error instanceof InfrastructureError) || ["sigstore-unavailable", "aborted"].includes(error.code))
@@ -86,7 +95,7 @@ function renderRequest({ url, method = "POST", json, body }: Question): Transpor
 function refused({ what, url }: Question, why: string): UserError {
   return new UserError(`${url.origin} gives no ${what}: ${why}`, {
     code: "sigstore-refused",
-    wayOut: "Look whether that instance takes tokens of this issuer, and whether the policy names the right one.",
+    wayOut: wayOuts[what],
   });
 }
 

@@ -24,7 +24,7 @@ import { encodeStatement } from "../../statement.ts";
 import { encodeTimestampQuery, timestampQueryType } from "../../timestamps.ts";
 import type { ExistingEvidence, Signer, Statement } from "../../types.ts";
 import { explainOutside } from "../../validity.ts";
-import { askSigstore } from "../keyless/ask.ts";
+import { askSigstore, type Question } from "../keyless/ask.ts";
 import { notation } from "../notation.ts";
 
 /** A private key, and whose it is. */
@@ -170,7 +170,7 @@ async function signEnvelope(
 
 async function requestTimestamp(signature: Uint8Array, url: string, surroundings: Surroundings): Promise<Buffer> {
   const body = { type: timestampQueryType, bytes: encodeTimestampQuery(signature) };
-  const question = { what: "timestamp", url: new URL(url), body, taken: [200, 201] };
+  const question: Question = { what: "timestamp", url: new URL(url), body, taken: [200, 201] };
   const { bytes } = await askSigstore(question, surroundings);
   try {
     return tokenOf(bytes);

@@ -8,7 +8,7 @@ import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { attachEvidence, type Falsehoods, pushImage, type TestImage } from "@goldenpath/testing/chain";
+import { attachEvidence, type Falsehoods, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
 import { putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { openStand, promoteWhole, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { renderSigners } from "@goldenpath/testing/signers";
@@ -91,6 +91,44 @@ describe("an image that was withdrawn", () => {
     const [registry = "", ...name] = to.split("/");
     await fetch(`http://${registry}/v2/${name.join("/")}/manifests/in-force`, { method: "DELETE" });
     expect((await verify(reference)).outcome.verdict).not.toBe("pass");
+  });
+
+  test("takes the images of an index along, each by its own digest", async () => {
+    const { client, keys, policy, from } = stand;
+    const index = await pushIndex(client, `${from}/shop`);
+    await attachEvidence({ client, image: index, policy, keys });
+    const [child] = index.children;
+    if (child === undefined) throw new TypeError("an index without children");
+    const own = `${from}/shop@${child.digest}`;
+    expect(rulesOf(await stand.promote(own))).toEqual([]);
+    const { out } = await withdraw(index.reference);
+    for (const { digest } of index.children) expect(out).toContain(`withdrawn: image ${digest}`);
+    expect(rulesOf(await stand.promote(own, { to: `${stand.to}/cart` }))).toEqual(["gate.withdrawn"]);
+    expect((await withdraw(index.reference, "--undo")).code).toBe(0);
+    expect(rulesOf(await stand.promote(own, { to: `${stand.to}/cart` }))).toEqual([]);
+    // By the digest alone the signers' word is what tells.
+    expect((await withdraw(index.reference, "--unseen")).out).not.toContain(child.digest);
+    expect(rulesOf(await stand.promote(own, { to: `${stand.to}/tray` }))).toEqual(["gate.withdrawn"]);
+  });
+
+  test("is one that is there, and a base one of the policy's, unless that is said", async () => {
+    const before = await stand.vettedState();
+    const nowhere = digestOf("nowhere");
+    const image = `${stand.from}/shop@${nowhere}`;
+    expect((await withdraw(image)).err).toMatch(/does not exist[\s\S]*--unseen/);
+    const { code, err } = await withdraw("--base", nowhere);
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: expect.stringContaining(`bases there are: golden ${digestOf("base")}`),
+    });
+    expect(await stand.vettedState()).toEqual(before);
+    for (const args of [
+      ["--base", digestOf("base")],
+      ["--base", digestOf("buildpack")],
+      ["--base", nowhere, "--unseen"],
+      [image, "--unseen"],
+    ])
+      expect(await withdraw(...args)).toMatchObject({ code: 0, out: expect.stringContaining(": is withdrawn, in") });
   });
 
   test("a dry run writes nothing", async () => {

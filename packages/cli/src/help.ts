@@ -81,9 +81,10 @@ const commandHelp = {
   withdraw: `goldenpath withdraw: take back what was let through, in the pointer to the policy in force.
 
   goldenpath withdraw IMAGE --to HOST/FIRST/goldenpath-policy --reason TEXT --owner TEXT --key KEY
-      No gate lets the image through any more that reads the policy in force: by its digest (HOST/NAME@sha256:…), wherever it is.
+      No gate lets the image through any more that reads the policy in force: by its digest (HOST/NAME@sha256:…), wherever it is, and of an index each
+      of its images as well.
   --base DIGEST
-      Instead of IMAGE: whatever stands on this base, by a signed finding or provenance.
+      Instead of IMAGE: whatever stands on this base of the policy, by a signed finding or provenance.
   --signer NAME
       Instead of IMAGE: what this signer of the policy has signed, from --from on. Where nobody else says when that was, all of it.
   --from TIME
@@ -100,6 +101,8 @@ const commandHelp = {
       Its passphrase, where it has one; else COSIGN_PASSWORD.
   --undo
       Lift it, with a reason and an owner as well.
+  --unseen
+      Withdraw by the digest alone what can't be looked up: an image that is gone, a base that has left the policy.
   --dry-run
       Say what would be withdrawn, and write nothing.
 `,

@@ -235,7 +235,7 @@ export const errorCodes = {
   "version-invalid": "`npm run tools:bump` is given something that is no version.",
   "version-missing": "It can't be told which version of a tool is the newest.",
   "withdrawal-unknown":
-    "What is to be withdrawn is no signer of the policy in force, or what is to be lifted is not withdrawn.",
+    "What is to be withdrawn is no signer or base of the policy in force, or what is to be lifted is not withdrawn.",
   "withdrawals-full": "More is withdrawn than the pointer to the policy in force holds.",
 } as const satisfies Record<string, string>;
 

@@ -6,7 +6,12 @@ import { loadSigner } from "@goldenpath/core/signing/keys";
 import { UserError } from "@goldenpath/foundation/errors";
 import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { parseDigest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatRepository,
+  parseReference,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 import { abortOnInterrupt } from "./verbs.ts";
@@ -21,6 +26,7 @@ const options = {
   key: { type: "string" },
   "key-passphrase": { type: "string" },
   undo: { type: "boolean" },
+  unseen: { type: "boolean" },
   "dry-run": { type: "boolean" },
 } as const;
 
@@ -32,11 +38,11 @@ const invalid = (message: string): UserError =>
 
 /**
  * `goldenpath withdraw IMAGE | --signer NAME --from TIME | --base DIGEST --to HOST/NAME --reason TEXT --owner TEXT --key
- * KEY [--undo] [--dry-run]`: makes something count for nothing from now on, or lifts that.
+ * KEY [--undo] [--unseen] [--dry-run]`: makes something count for nothing from now on, or lifts that.
  */
 export async function runWithdrawCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-  const thing = readThing(positionals, values);
+  const { thing, imageRepository } = readThing(positionals, values);
   const { to, reason, owner, key } = values;
   if (to === undefined || reason === undefined || owner === undefined || key === undefined)
     throw invalid("expected --to HOST/NAME, --reason TEXT, --owner TEXT and --key KEY");
@@ -49,11 +55,15 @@ export async function runWithdrawCommand(args: readonly string[], output: Output
   const repository = parseRepository(to, "--to");
   const signer = await loadSigner({ key, passphrase: values["key-passphrase"] }, context);
   const [isUndo, isDryRun] = [values.undo === true, values["dry-run"] === true];
-  const request = { thing, reason, owner, isUndo, isDryRun, signer, now: new Date() };
+  const isUnseen = values.unseen === true;
+  const told = { reason, owner, isUndo, isUnseen, isDryRun, signer, now: new Date() };
+  const request = { thing, ...told, ...(imageRepository === undefined ? {} : { imageRepository }) };
   const { pointer, isNew } = await withRegistryClient(context, (client) => withdraw(client, repository, request));
   const would = isDryRun ? "would be" : "is";
-  const told = isNew ? `${would} ${isUndo ? "lifted" : "withdrawn"}` : "was withdrawn before";
-  output.out(`${describeWithdrawn(thing)}: ${told}, in ${formatRepository(repository)}\n`);
+  const done = isNew ? `${would} ${isUndo ? "lifted" : "withdrawn"}` : "was withdrawn before";
+  output.out(`${describeWithdrawn(thing)}: ${done}, in ${formatRepository(repository)}\n`);
+  if (isUnseen)
+    output.out("  nobody has looked whether it is there: a digest with a typing error in it protects nobody\n");
   for (const each of listWithdrawn(pointer))
     output.out(`  withdrawn: ${describeWithdrawn(each.thing)}, by ${each.owner}: ${each.reason}\n`);
   return exitCodes.pass;
@@ -62,17 +72,17 @@ export async function runWithdrawCommand(args: readonly string[], output: Output
 function readThing(
   positionals: readonly string[],
   { signer, from, base }: { signer?: string | undefined; from?: string | undefined; base?: string | undefined },
-): WithdrawnThing {
+): { thing: WithdrawnThing; imageRepository?: Repository } {
   const [image, ...others] = positionals;
   const given = [image, signer, base].filter((each) => each !== undefined);
   if (given.length !== 1 || others.length > 0 || (from !== undefined) !== (signer !== undefined))
     throw invalid("expected one of IMAGE, --signer NAME --from TIME, and --base DIGEST");
-  if (base !== undefined) return { kind: "base", digest: parseDigest(base) };
-  if (signer !== undefined) return { kind: "signer", name: signer, from: readTime(from ?? "") };
-  const { digest } = parseReference(image ?? "", "IMAGE");
+  if (base !== undefined) return { thing: { kind: "base", digest: parseDigest(base) } };
+  if (signer !== undefined) return { thing: { kind: "signer", name: signer, from: readTime(from ?? "") } };
+  const { digest, registry, name } = parseReference(image ?? "", "IMAGE");
   // A tag could be another image's by the time that it is looked up.
   if (digest === undefined) throw invalid(`IMAGE is '${image}', and is named by its digest: HOST/NAME@sha256:…`);
-  return { kind: "image", digest };
+  return { thing: { kind: "image", digest }, imageRepository: { registry, name } };
 }
 
 function readTime(text: string): Date {

@@ -1,4 +1,4 @@
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   factsOf,
   finding,
@@ -7,6 +7,7 @@ import {
   other,
   policy,
   provenance,
+  repository,
   rulesOf,
   summary,
   whole,
@@ -17,6 +18,7 @@ import type { PolicyPointer, Withdrawal } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { putInForce } from "../policy/withdrawals.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import { buildSubjects } from "../signing/statement.ts";
 import { decideGate } from "./decide.ts";
 
 // Another than the one that all provenance of these tests names.
@@ -81,6 +83,28 @@ describe("the gate refuses what the platform's signer has withdrawn", () => {
     const facts = factsOf(Object.values(all), { policy: loaded });
     expect(rulesOf(facts)).toEqual([]);
     expect(rulesOf({ ...facts, image: { ...facts.image, children: [image, other] } })[0]).toBe("gate.withdrawn");
+  });
+});
+
+describe("a child of an index that was withdrawn", () => {
+  const index = digestOf("an index");
+  const loaded = under({ thing: { kind: "image", digest: index }, ...said });
+  const about = (...digests: Digest[]) =>
+    Object.values(all).map((each) => ({
+      ...each,
+      statement: { ...each.statement, subject: buildSubjects(repository, digests) },
+    }));
+
+  test("is refused by itself, by whatever was said of it as part of the index", () => {
+    expect(rulesOf(factsOf(about(index, image), { policy: loaded }))).toEqual(["gate.withdrawn"]);
+    expect(rulesOf(factsOf(about(image), { policy: loaded }, [], about(index, image).slice(0, 1)))).toContain(
+      "gate.withdrawn",
+    );
+  });
+
+  test("and not where the other image is one that has it, or a sibling", () => {
+    expect(rulesOf(factsOf(about(image, index), { policy: loaded }))).toEqual([]);
+    expect(rulesOf(factsOf(about(other, image, index), { policy: loaded }))).toEqual([]);
   });
 });
 

@@ -4,11 +4,12 @@ import type { Withdrawal } from "../policy/pointer-facts.ts";
 import { describeWithdrawn, listWithdrawn } from "../policy/withdrawals.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
 
 /**
- * What the platform's signer has withdrawn: the image or a child of it, or a base that a signer's finding or provenance
+ * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, or a base that a signer's finding or provenance
  * says it stands on. Of signers, the policy's own ends are what counts (`policy/withdrawals.ts`).
  */
 export function judgeWithdrawals({ policy, image, evidence }: GateFacts): Violation[] {
@@ -24,8 +25,14 @@ export function judgeWithdrawals({ policy, image, evidence }: GateFacts): Violat
 }
 
 function concerns({ thing }: Withdrawal, digest: Digest, statements: readonly VerifiedStatement[]): boolean {
-  if (thing.kind === "image") return thing.digest === digest;
+  if (thing.kind === "image") return thing.digest === digest || statements.some((each) => isRootOf(each, thing.digest));
   return thing.kind === "base" && statements.some((each) => standsOn(each, thing.digest));
+}
+
+/** A statement is of the image that it names first, and of what is in that: the child of an index is no other image. */
+function isRootOf({ statement: { subject } }: VerifiedStatement, image: Digest): boolean {
+  const [root] = subject;
+  return root !== undefined && isDigestIn(root.digest, image);
 }
 
 const found = z.looseObject({ digest: z.string().optional() });

@@ -1,41 +1,95 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import type { KeySigner } from "../signing/schemes/key/sign.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { parsePolicy } from "./parse.ts";
 import { fetchPointer } from "./pointer-artifact.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
+import type { Policy } from "./schema.ts";
 import { planWithdrawal, type WithdrawalRequest } from "./withdrawals.ts";
 import { writePointer } from "./write-pointer.ts";
 
+export interface WithdrawRequest extends Omit<WithdrawalRequest, "children"> {
+  signer: KeySigner;
+  /** Where an image is looked up: what runs of an index goes with it. */
+  imageRepository?: Repository;
+  /**
+   * Takes the word of whoever asks that there is such a thing: an image that no registry has any more, a base that has
+   * left the policy.
+   */
+  isUnseen?: boolean;
+  isDryRun?: boolean;
+}
+
 /**
  * Withdraws something, or lifts that, in the pointer to the policy in force: the platform's signer signs it, and no
- * promotion can do without reading it.
+ * promotion can do without reading it. What is not there is withdrawn by a typing error alone, and that would protect
+ * nobody.
  * @returns the pointer as it is now, or would be, and whether that is new
- * @throws UserError `withdrawal-unknown`, `withdrawals-full`, `arguments-invalid`; PolicyViolation
+ * @throws UserError `withdrawal-unknown`, `withdrawals-full`, `arguments-invalid`, `image-not-found`; PolicyViolation
  *   `policy.pointer-missing`, `policy.pointer-invalid`; InfrastructureError `tag-moved`; the client's others
  */
 export async function withdraw(
   client: RegistryClient,
   repository: Repository,
-  request: WithdrawalRequest & { signer: KeySigner; isDryRun?: boolean },
+  request: WithdrawRequest,
 ): Promise<{ pointer: PolicyPointer; isNew: boolean }> {
-  const { thing, signer } = request;
+  const { thing, signer, isUndo, isUnseen = false, imageRepository } = request;
   const { pointer, manifest } = await fetchPointer(client, repository, [signer.material.key]);
-  if (thing.kind === "signer" && !request.isUndo) {
+  if (thing.kind !== "image" && !isUndo && !(thing.kind === "base" && isUnseen)) {
     const pinned = { ...repository, digest: pointer.artifact };
-    const { signers } = parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`);
-    if (!Object.hasOwn(signers, thing.name)) {
-      throw new UserError(
-        `'${thing.name}' is no signer of the policy in force (there is: ${Object.keys(signers).join(", ")})`,
-        { code: "withdrawal-unknown", wayOut: "Name a signer as the policy does." },
-      );
-    }
+    const policy = parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`);
+    if (thing.kind === "signer") assertSigner(policy, thing.name);
+    else assertBase(policy, thing.digest);
   }
-  const withdrawals = planWithdrawal(pointer.withdrawals ?? [], request);
+  const children =
+    thing.kind === "image" && imageRepository !== undefined && !isUnseen
+      ? await listChildren(client, imageRepository, thing.digest)
+      : [];
+  const withdrawals = planWithdrawal(pointer.withdrawals ?? [], { ...request, children });
   if (withdrawals === undefined) return { pointer, isNew: false };
   const next: PolicyPointer = { ...pointer, withdrawals };
   if (request.isDryRun !== true) await writePointer(client, repository, next, signer, manifest);
   return { pointer: next, isNew: true };
+}
+
+/** @throws UserError `image-not-found` */
+async function listChildren(client: RegistryClient, repository: Repository, digest: Digest): Promise<Digest[]> {
+  try {
+    const { children } = await fetchImageFacts(client, { ...repository, digest });
+    return children.map((child) => child.digest).filter((child) => child !== digest);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== "image-not-found") throw error;
+    throw new UserError(error.message, {
+      code: error.code,
+      cause: error,
+      wayOut: "Name it where it is. One that is nowhere any more is withdrawn with --unseen, by its digest alone.",
+    });
+  }
+}
+
+function assertSigner({ signers }: Policy, name: string): void {
+  if (Object.hasOwn(signers, name)) return;
+  throw new UserError(`'${name}' is no signer of the policy in force (there is: ${Object.keys(signers).join(", ")})`, {
+    code: "withdrawal-unknown",
+    wayOut: "Name a signer as the policy does.",
+  });
+}
+
+/** Findings name a base as the policy does, by its index where it has one; provenance names all that builders are. */
+function assertBase({ bases, build }: Policy, digest: Digest): void {
+  const known = bases.flatMap(({ name, digests }) => digests.map((each) => ({ name, digest: each })));
+  if (known.some((each) => each.digest === digest) || JSON.stringify(build.builders).includes(digest)) return;
+  const there = known.map((each) => `${each.name} ${each.digest}`).join(", ") || "none";
+  throw new UserError(
+    `${digest} is no base of the policy in force, and no image of its builders (bases there are: ${there})`,
+    {
+      code: "withdrawal-unknown",
+      wayOut:
+        "Name it by a digest that the policy has: the index, not one of its platforms. What has left the policy is withdrawn with --unseen.",
+    },
+  );
 }

@@ -73,6 +73,21 @@ test("a withdrawal stays, is none twice, and says so when it was lifted", () => 
   expect(planWithdrawal([of(signer)], { ...ask, thing: { ...signer, from: now } })).toHaveLength(2);
 });
 
+test("an index takes its children along, and gives back those that went with it", () => {
+  const [child, sibling] = [digestOf("child"), digestOf("sibling")];
+  const children = [child, sibling];
+  const own = of({ kind: "image", digest: sibling });
+  const all = planWithdrawal([own], { ...ask, thing: image, children });
+  expect(all?.map(({ thing }) => thing)).toEqual([own.thing, image, { kind: "image", digest: child }]);
+  expect(planWithdrawal(all ?? [], { ...ask, thing: image, children })).toBeUndefined();
+  const lifted = planWithdrawal(all ?? [], { ...undo, thing: image, children });
+  expect(lifted?.map((each) => each.lifted !== undefined)).toEqual([false, true, true]);
+  const one = planWithdrawal(all ?? [], { ...undo, thing: { kind: "image", digest: child } });
+  expect(one?.map((each) => each.lifted !== undefined)).toEqual([false, false, true]);
+  // A child that is missing is added.
+  expect(planWithdrawal([of(image)], { ...ask, thing: image, children })).toHaveLength(3);
+});
+
 test("where there is no room, what was lifted goes first", () => {
   const lifted = of(base, { lifted: { reason: "r", owner: "o", at } });
   const full = [

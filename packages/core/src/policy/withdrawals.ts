@@ -49,6 +49,8 @@ export function listWithdrawn({ withdrawals = [] }: Pick<PolicyPointer, "withdra
 
 export interface WithdrawalRequest {
   thing: WithdrawnThing;
+  /** Of an index that is withdrawn: what runs of it, which is withdrawn with it, and given back with it. */
+  children?: readonly Digest[];
   reason: string;
   owner: string;
   isUndo: boolean;
@@ -61,7 +63,7 @@ export interface WithdrawalRequest {
  */
 export function planWithdrawal(
   before: readonly Withdrawal[],
-  { thing, reason, owner, isUndo, now }: WithdrawalRequest,
+  { thing, children = [], reason, owner, isUndo, now }: WithdrawalRequest,
 ): Withdrawal[] | undefined {
   for (const [name, text, most] of [
     ["--reason", reason, 500],
@@ -74,16 +76,32 @@ export function planWithdrawal(
   const isActive = (each: Withdrawal): boolean => each.lifted === undefined && isSameThing(each.thing, thing);
   const active = before.filter(isActive);
   if (isUndo) {
-    if (active.length > 0) return before.map((each) => (isActive(each) ? { ...each, lifted: made } : each));
+    // A child that was withdrawn for itself, at another time, stays so.
+    const isWithIt = ({ thing: own, lifted, at }: Withdrawal): boolean =>
+      lifted === undefined &&
+      own.kind === "image" &&
+      children.includes(own.digest) &&
+      active.some((root) => root.at.getTime() === at.getTime());
+    if (active.length > 0)
+      return before.map((each) => (isActive(each) || isWithIt(each) ? { ...each, lifted: made } : each));
     const known = before.filter(({ lifted }) => lifted === undefined).map((each) => describeWithdrawn(each.thing));
     throw new UserError(`${describeWithdrawn(thing)} is not withdrawn (there is: ${known.join(", ") || "nothing"})`, {
       code: "withdrawal-unknown",
       wayOut: "Name what was withdrawn, a signer with the same --from.",
     });
   }
-  if (active.length > 0) return undefined;
+  const asked = [thing, ...children.map((digest) => ({ kind: "image", digest }) as const)];
+  const things = asked.filter(
+    (each) => !before.some((known) => known.lifted === undefined && isSameThing(known.thing, each)),
+  );
+  if (things.length === 0) return undefined;
+  return [...makeRoom(before, things.length), ...things.map((each) => ({ thing: each, ...made }))];
+}
+
+/** @throws UserError `withdrawals-full` */
+function makeRoom(before: readonly Withdrawal[], wanted: number): Withdrawal[] {
   const kept = [...before];
-  while (kept.length >= maxWithdrawals) {
+  while (kept.length + wanted > maxWithdrawals) {
     const oldest = kept.findIndex(({ lifted }) => lifted !== undefined);
     if (oldest === -1) {
       throw new UserError(`${kept.length} things are withdrawn, and the pointer holds ${maxWithdrawals}`, {
@@ -93,7 +111,7 @@ export function planWithdrawal(
     }
     kept.splice(oldest, 1);
   }
-  return [...kept, { thing, ...made }];
+  return kept;
 }
 
 function isSameThing(a: WithdrawnThing, b: WithdrawnThing): boolean {

@@ -1,4 +1,5 @@
 import { expression } from "./shape.ts";
+import { isBuilt } from "./take-in.ts";
 
 /**
  * The platforms that a build fans out to, each a job of its own with an output of its own: the legs of a matrix share
@@ -28,5 +29,9 @@ export const platformInputs = {
 
 export const runnerOf = ({ platform }: BuildPlatform): string =>
   expression(`fromJSON(inputs.runners || '{}')['${platform}'] || inputs.build-runs-on`);
-/** An expression: whether it is asked for. What only looks like it is refused where the digests are merged. */
-export const isWanted = ({ platform }: BuildPlatform): string => `contains(inputs.platforms, '${platform}')`;
+/**
+ * An expression: whether it is asked for, and none is taken in. What only looks like it is refused where the digests are
+ * merged.
+ */
+export const isWanted = ({ platform }: BuildPlatform): string =>
+  `contains(inputs.platforms, '${platform}') && ${isBuilt}`;

@@ -12,7 +12,7 @@ import {
   type StageRow,
 } from "./shape.ts";
 import { logIn, logInToPull, logInToQuarantine, ownStep } from "./steps.ts";
-import { isBuiltAsOne, isTakenIn, takeInJob } from "./take-in.ts";
+import { isBuilt, isBuiltAsOne, isTakenIn, takeInJob } from "./take-in.ts";
 
 const quarantineLogin = {
   QUARANTINE_USERNAME: "User of the quarantine registry.",
@@ -239,14 +239,15 @@ function attestJob(place: Place): Mapping {
           `${isTakenIn} && format('@{0}', needs.take-in.outputs.digest) || ${ofSingle}('@{0}', needs.build.outputs.digest) || ''`,
         )}`,
         layout: layouts.map((line) => `${line}\n`).join(""),
-        platforms: fromInput("platforms"),
+        // What is taken in has the platforms that it has.
+        platforms: expression(`${isBuilt} && inputs.platforms || ''`),
         digests: digests.join(""),
         tags: fromInput("tag"),
         cache: takenJobs
           .map(({ job, wanted }) => `${expression(`${wanted} && needs.${job}.outputs.cache || ''`)}\n`)
           .join(""),
         "build-environment": "host",
-        "build-runners": expression("inputs.platforms != '' && inputs.runners || ''"),
+        "build-runners": expression(`inputs.platforms != '' && ${isBuilt} && inputs.runners || ''`),
         strategy: expression(`${isTakenIn} && 'image' || inputs.strategy`),
         ...signingKey("build"),
       },

@@ -2,8 +2,9 @@ import { expression, fromInput, type Mapping, type Place } from "./shape.ts";
 import { logInToPull, logInToQuarantine, ownStep } from "./steps.ts";
 
 export const isTakenIn = "inputs.take-image != ''";
+export const isBuilt = "inputs.take-image == ''";
 /** When one image is built, and none is taken in. */
-export const isBuiltAsOne = "inputs.platforms == '' && inputs.take-image == ''";
+export const isBuiltAsOne = `inputs.platforms == '' && ${isBuilt}`;
 
 /** Nothing is built here, and nothing of an application is in it: so the login that writes to quarantine may be. */
 export function takeInJob(place: Place, file: string): Mapping {

@@ -16,6 +16,10 @@ import {
 /** When one image is built, and none is taken in. */
 const isBuiltAsOne = "inputs.platforms == '' && inputs.take-image == ''";
 
+/** When a platform's own image is built, and none is taken in. */
+const isWanted = (platform: string) =>
+  `contains(inputs.platforms, '${platform.replace("-", "/")}') && inputs.take-image == ''`;
+
 describe.each(places)("the trust model on $place", ({ folder, workflows, actions }) => {
   const stageWorkflow = (stage: string) => readWorkflow(`${folder}/stage-${stage}.yml`);
   const chain = readWorkflow(`${folder}/golden-path.yml`);
@@ -59,7 +63,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const taken = [
       { job: "build", folder: "image", when: isBuiltAsOne },
       ...platforms.map((each) => ({
-        ...{ job: `build-${each}`, folder: each, when: `contains(inputs.platforms, '${each.replace("-", "/")}')` },
+        ...{ job: `build-${each}`, folder: each, when: isWanted(each) },
       })),
     ];
     expect(using("actions/download-artifact")).toEqual(
@@ -80,7 +84,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       const step = job.steps?.find(({ id }) => id === "build");
       const name = platform.replace("-", "/");
       expect(job).toMatchObject({
-        if: expression(`contains(inputs.platforms, '${name}')`),
+        if: expression(isWanted(platform)),
         "runs-on": expression(`fromJSON(inputs.runners || '{}')['${name}'] || inputs.build-runs-on`),
       });
       expect(step?.with).toMatchObject({
@@ -98,28 +102,32 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     expect(step?.with).toMatchObject({ image: expression("inputs.take-image") });
     expect(Object.keys(step?.with ?? {})).not.toContain("context");
     expect(secretsRead(job)).toEqual(["PULL_PASSWORD", "PULL_USERNAME", "QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
-    expect(attest.steps?.at(-1)?.with?.["strategy"]).toBe(
-      expression("inputs.take-image != '' && 'image' || inputs.strategy"),
-    );
+    // Also where the caller has platforms set: no job that builds runs, and nothing of one is attested.
+    for (const { job: builder } of building) expect(builder.if).toContain("&& inputs.take-image == ''");
+    const given = attest.steps?.at(-1)?.with ?? {};
+    const perPlatform = ["layout", "digests", "cache"].flatMap((name) => String(given[name]).trim().split("\n"));
+    for (const line of [...perPlatform, given["platforms"], given["build-runners"]])
+      expect(line).toContain("inputs.take-image == '' &&");
+    expect(given["strategy"]).toBe(expression("inputs.take-image != '' && 'image' || inputs.strategy"));
   });
 
   test("one index is made of what those jobs' own outputs name, each under its platform", () => {
     expect(attest.needs).toEqual(["take-in", "build", ...platforms.map((platform) => `build-${platform}`)]);
     expect(attest.steps?.at(-1)?.with).toMatchObject({
-      platforms: expression("inputs.platforms"),
+      // Of what is taken in none is asked for, whatever the caller has set for what it builds.
+      platforms: expression("inputs.take-image == '' && inputs.platforms || ''"),
       tags: expression("inputs.tag"),
       layout: [
         `${expression(`${isBuiltAsOne} && format('{0}/built/image', runner.temp) || ''`)}\n`,
         ...platforms.map((each) => {
           const platform = each.replace("-", "/");
           const line = `format('${platform}={0}/built/${each}', runner.temp)`;
-          return `${expression(`contains(inputs.platforms, '${platform}') && ${line} || ''`)}\n`;
+          return `${expression(`${isWanted(each)} && ${line} || ''`)}\n`;
         }),
       ].join(""),
       digests: platforms
         .map((each) => {
-          const wanted = `contains(inputs.platforms, '${each.replace("-", "/")}')`;
-          return `${each.replace("-", "/")}=${expression(`${wanted} && needs.build-${each}.outputs.digest || ''`)}\n`;
+          return `${each.replace("-", "/")}=${expression(`${isWanted(each)} && needs.build-${each}.outputs.digest || ''`)}\n`;
         })
         .join(""),
     });

@@ -58,7 +58,7 @@ export const rules = {
     "a verdict that rests on an exception whose last day is over, or that was granted to another repository",
   "gate.environment": "an image that was promoted, but not into the environment that the requirement names",
   "gate.builder":
-    "a build of another type than this gate knows, by a strategy that is not in `build.strategies`, or by no builder of the policy",
+    "a build of another type than this gate knows, by a strategy that is not in `build.strategies`, or by no builder of the policy; a promoted image of whose build nothing is there, where one of elsewhere may be it",
   "gate.import": "an image that was imported until a day which is over",
   "gate.source":
     "a build from a repository that is not in `build.sources`, of a ref, by a builder or caller, or in an event that its entry there does not take, or from no commit",

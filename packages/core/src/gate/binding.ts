@@ -148,16 +148,8 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
   const { digest } = facts.image;
   const thing = `build of ${digest}`;
   const provenances = readBuilds(policy, facts.environment, evidence);
-  if (provenances.length === 0) {
-    const isAnybodys = listBuilders(policy, facts.environment).size === 0;
-    const problem = isAnybodys
-      ? `environment '${facts.environmentName}' does not say whose builds it takes, so that it can't be told what the image may become`
-      : "the build's provenance is not there, so that it can't be told what the image may become";
-    const wayOut = isAnybodys
-      ? "Have the policy's owners name in its promote requirement the environment that it takes images from."
-      : "Promote it with its evidence, from where that is.";
-    return [{ rule: "gate.destination", thing, problem, wayOut }];
-  }
+  if (provenances.length === 0)
+    return [{ rule: "gate.destination", thing, ...explainNoBuild(facts, "what the image may become") }];
   // What is out of its signer's time proves nothing, and may tell against the image.
   const past = readBuilds(policy, facts.environment, { statements: evidence.lapsed });
   const problems = [
@@ -165,6 +157,18 @@ export function judgePromotedSource(facts: GateFacts, evidence: CollectedEvidenc
     ...(past.length === 0 ? [] : judgeSources(policy, [...provenances, ...past], destination)),
   ];
   return [...new Map(problems.map((problem) => [problem.problem, { ...problem, thing }])).values()];
+}
+
+/** Why nothing is known of the build of what another environment has promoted. */
+export function explainNoBuild(facts: GateFacts, untold: string): Pick<Problem, "problem" | "wayOut"> {
+  const isAnybodys = listBuilders(facts.policy.policy, facts.environment).size === 0;
+  const problem = isAnybodys
+    ? `environment '${facts.environmentName}' does not say whose builds it takes`
+    : "the build's provenance is not there";
+  const wayOut = isAnybodys
+    ? "Have the policy's owners name in its promote requirement the environment that it takes images from."
+    : "Promote it with its evidence, from where that is.";
+  return { problem: `${problem}, so that it can't be told ${untold}`, wayOut };
 }
 
 /**
@@ -192,9 +196,22 @@ export function judgeSources(
 export function readBuilds(
   policy: Policy,
   environment: PolicyEnvironment,
+  evidence: Pick<CollectedEvidence, "statements">,
+): Provenance[] {
+  return readBuildsBy(listBuilders(policy, environment), evidence);
+}
+
+/** Whoever speaks for `build` in any environment of the policy. */
+export function readAnyBuilds({ environments }: Policy, evidence: Pick<CollectedEvidence, "statements">): Provenance[] {
+  const required = Object.values(environments).flatMap(({ requires }) => requires);
+  const speakers = required.filter(({ stage }) => stage === "build").flatMap(({ signers }) => signers);
+  return readBuildsBy(new Set(speakers), evidence);
+}
+
+function readBuildsBy(
+  speakers: ReadonlySet<string>,
   { statements }: Pick<CollectedEvidence, "statements">,
 ): Provenance[] {
-  const speakers = listBuilders(policy, environment);
   return statements
     .filter(
       ({ signers, statement }) =>

@@ -10,11 +10,12 @@ import {
   repository,
   signed,
   summary,
+  whole,
 } from "@goldenpath/testing/gate-evidence";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { image as strategy } from "../build/strategies/image.ts";
 import { buildImportStatement } from "../imports/statement.ts";
-import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
+import type { LoadedPolicy, Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { decideGate } from "./decide.ts";
 
@@ -58,11 +59,11 @@ function evidence(until: string): VerifiedStatement[] {
   return [imported, built, summary("promote", "promote", [built], { environment: "staging" })];
 }
 
-function rulesOf(statements: VerifiedStatement[], where: PolicyEnvironment): string[] {
+function rulesOf(statements: VerifiedStatement[], where: PolicyEnvironment, change: Partial<Policy> = {}): string[] {
   const { violations } = decideGate({
     environmentName: "production",
     environment: where,
-    policy: loaded,
+    policy: { ...loaded, policy: { ...loaded.policy, ...change } },
     now,
     place: "from",
     image: { repository, digest: image, children: [image], layers: new Map() },
@@ -78,6 +79,53 @@ test.each([
   expect(rulesOf(evidence("2026-05-01"), where)).toEqual(others);
   const over = "gate.import: the import by 'importer', of oci://docker.io/library/redis, held until 2026-04-30";
   expect(rulesOf(evidence("2026-04-30"), where)).toEqual([over, ...others]);
+});
+
+describe("where the provenance of an image is left behind", () => {
+  const [imported, built] = evidence("2026-04-30") as [VerifiedStatement, VerifiedStatement];
+  // What a promotion rests on is more than the build, and some of it stays.
+  const { sbom, vulnerabilities, scanVerdict } = whole();
+  const promotion = summary("promote", "promote", [built, sbom], { environment: "staging" });
+  const promoted = [sbom, promotion];
+  const untold = "so that it can't be told where the image comes from";
+
+  test("it is not promoted where another environment's promotion is taken: its import may be over", () => {
+    const absent = [`gate.builder: the build's provenance is not there, ${untold}`];
+    expect(rulesOf([imported, ...promoted], production)).toEqual(absent);
+    expect(rulesOf(promoted, production)).toEqual(absent);
+    // Nor is a provenance by nobody who builds for the environment that promoted it.
+    expect(rulesOf([...promoted, { ...built, signers: ["scan"] }], production)).toEqual(absent);
+  });
+
+  test("nor where it can't be told whose build it may be", () => {
+    const to = (name: string): PolicyEnvironment => ({ ...staging, requires: [{ stage: "build", signers: [name] }] });
+    const environments = { one: to("build"), two: to("base") };
+    const anybodys: PolicyEnvironment = { ...production, requires: [{ stage: "promote", signers: ["promote"] }] };
+    expect(rulesOf(promoted, anybodys, { environments })).toEqual([
+      `gate.builder: environment 'production' does not say whose builds it takes, ${untold}`,
+    ]);
+  });
+
+  test("it is where the policy takes no image of elsewhere", () => {
+    const { build } = policy.policy;
+    expect(rulesOf(promoted, production, { build })).toEqual([]);
+    expect(rulesOf(promoted, production)).not.toEqual([]);
+  });
+
+  test("but one that is there and of elsewhere is refused where the policy takes none any more", () => {
+    expect(rulesOf([imported, built, ...promoted], production, { build: policy.policy.build }).join()).toContain(
+      "gate.builder: the provenance names builder 'vendors'",
+    );
+  });
+
+  test("an environment that asks for neither build nor promotion takes what nobody has built, and no ended import", () => {
+    const anything: PolicyEnvironment = { ...production, requires: [{ stage: "scan", signers: ["scan"] }] };
+    expect(rulesOf([vulnerabilities, scanVerdict], anything)).toEqual([]);
+    expect(rulesOf([vulnerabilities, scanVerdict, ...evidence("2026-05-01")], anything)).toEqual([]);
+    expect(rulesOf([vulnerabilities, scanVerdict, imported, built], anything).join()).toContain(
+      "gate.import: the import by 'importer'",
+    );
+  });
 });
 
 test("what an imported image rests on has to be there where another environment has promoted it", () => {

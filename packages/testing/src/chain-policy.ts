@@ -30,6 +30,8 @@ export interface PolicyFacts {
   remark?: string;
   /** `build.sources` in YAML; absent: the repositories of acme. */
   sources?: string;
+  /** More signers, in YAML: a line for each, two blanks in. */
+  signers?: string;
   /** What goes along besides the evidence; absent: the policy's default. */
   referrers?: "all" | "signed";
 }
@@ -81,6 +83,7 @@ function renderChainPolicy({
   accepts,
   remark = "a policy for tests",
   referrers,
+  signers: moreSigners = "",
   sources,
 }: PolicyFacts): string {
   const signers = Object.fromEntries(stages.map((stage) => [stage, keys[stage].publicKey]));
@@ -89,7 +92,7 @@ version: 1
 name: acme
 serial: ${serial}
 ${accepts === undefined ? "" : `accepts: ${accepts}\n`}signers:
-${renderSigners(signers)}bases:
+${renderSigners(signers)}${moreSigners}bases:
   - name: golden
     image: ${from}-bases/golden
     digests: ["${digestOf("base")}"]

@@ -8,6 +8,7 @@ import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import { isAboutContent } from "../signing/content-errors.ts";
+import { mergeAttestationTag } from "../signing/write-cosign-tag.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
 import { addState } from "./failures.ts";
 
@@ -30,7 +31,7 @@ interface Level {
   /** What refers to something, and is found by its list. */
   listed: Manifest[];
   /** What cosign attached under a tag. */
-  tagged: { manifest: Manifest; tag: string }[];
+  tagged: { manifest: Manifest; tag: string; isEvidence: boolean }[];
 }
 
 /** A plan on its way to the destination. */
@@ -128,7 +129,7 @@ function planLevels(writes: PromotionPlan["manifests"], manifests: ReadonlyMap<D
     const level: Level = { own: [], listed: [], tagged: [] };
     for (const { digest, role, tag } of writes.filter((each) => each.level === number)) {
       const manifest = contentOf(manifests, digest);
-      if (tag !== undefined) level.tagged.push({ manifest, tag });
+      if (tag !== undefined) level.tagged.push({ manifest, tag, isEvidence: role === "evidence" });
       else if (role === "child" || role === "image") level.own.push(manifest);
       else level.listed.push(manifest);
     }
@@ -146,8 +147,9 @@ async function writeLevel({ client, to, counts, task }: Copy, { own, listed, tag
     client.pushManifest(to, manifest.bytes, manifest.mediaType, manifest.digest).then(() => count(manifest)),
   );
   if (listed.length > 0) await client.pushReferrers(to, listed).then(() => listed.forEach(count));
-  for (const { manifest, tag } of tagged) {
-    await client.setTag(to, tag, manifest, undefined);
+  for (const { manifest, tag, isEvidence } of tagged) {
+    if (isEvidence) await mergeAttestationTag(client, to, tag, manifest);
+    else await client.setTag(to, tag, manifest, undefined);
     count(manifest);
   }
 }

@@ -7,6 +7,7 @@ import type { Descriptor, Manifest } from "@goldenpath/registry-client/oci/manif
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
 import type { GateOutcome } from "../gate/verify.ts";
+import { compareAttestationTag } from "../signing/write-cosign-tag.ts";
 import { listEvidence } from "./evidence.ts";
 import type { BlobFacts, LeftBehind, ManifestFacts, PromotionFacts, ReadFacts } from "./facts.ts";
 import { findReferrers, type ReferrerGraph, readPayloads } from "./referrers.ts";
@@ -251,12 +252,20 @@ async function lookAtDestination(
   await mapConcurrently(
     concurrency,
     referring.filter(({ tag }) => tag !== undefined),
-    async ({ digest, tag, subject }) => {
+    async ({ digest, tag, subject, role, manifest }) => {
       if (tag === undefined || subject === undefined) return;
       looks++;
       const current = await client.resolve({ ...to, tag });
-      if (current === digest) there.add(tag);
-      else if (current !== undefined) {
+      if (current === undefined) return;
+      // Stages that speak at the destination in cosign's older form have their layers there, among which evidence is.
+      const has =
+        current === digest
+          ? "has"
+          : role === "evidence"
+            ? await compareAttestationTag(client, to, tag, manifest)
+            : ("other" as const);
+      if (has === "has") there.add(tag);
+      else if (has === "other") {
         keepsOwn.add(tag);
         leftBehind.push({
           digest,

@@ -164,6 +164,12 @@ describe("a chain that leads nowhere", () => {
     ["without its root", { order: (chain) => chain.slice(0, -1) }, /last certificate is not a root/, honest],
     ["with its root twice", { order: (chain) => [...chain, chain.at(-1) ?? ""] }, /is its own issuer/, honest],
     ["without what is between", { order: ([a = "", , c = ""]) => [a, c] }, /not issued by the next/, honest],
+    [
+      "of more than anybody has",
+      { order: ([leaf = "", ...rest]) => [leaf, ...Array.from({ length: 8 }, () => rest[0] ?? ""), ...rest] },
+      /the envelope is malformed:.* at header\.x5c/,
+      honest,
+    ],
     ["of nothing", { order: () => [] }, /the envelope is malformed/, honest],
     [
       "with bytes behind a certificate",

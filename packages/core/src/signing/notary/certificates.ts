@@ -25,7 +25,7 @@ export interface Certificate {
 }
 
 /** More than any company's authorities stand one above the other. */
-const maxChain = 10;
+export const maxChain = 10;
 
 /** SHA-2 with RSA and ECDSA; RSASSA-PSS says its hash in its parameters. */
 const signatureAlgorithms: ReadonlySet<string> = new Set([

@@ -3,6 +3,7 @@ import { describeIssues } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
 import { CertificateProblem } from "../extensions.ts";
 import { parseStrictJson } from "../strict-json.ts";
+import { maxChain } from "./certificates.ts";
 
 // https://github.com/notaryproject/specifications/blob/v1.1.0/specs/signature-envelope-jws.md
 
@@ -27,7 +28,8 @@ const envelopeSchema = z.strictObject({
   protected: base64url,
   signature: base64url,
   header: z.strictObject({
-    x5c: z.array(z.base64()).min(1),
+    // Before any is parsed: a megabyte of them takes half a second.
+    x5c: z.array(z.base64()).min(1).max(maxChain),
     [headers.agent]: z.string().optional(),
     [headers.timestamp]: z.base64().optional(),
   }),

@@ -3,7 +3,7 @@ import { collectEvidence } from "@goldenpath/core/signing/collect";
 import type { SignerTimes } from "@goldenpath/core/signing/signer-times";
 import type { Signer } from "@goldenpath/core/signing/types";
 import { type EvidenceRegistry, startEvidenceRegistry, statementAbout } from "@goldenpath/testing/evidence-registry";
-import { refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
+import { parseText, refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
 import { makeKey, type StageKey } from "@goldenpath/testing/signers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -117,4 +117,15 @@ test.each([
   ],
 ])("a policy has no signer %s", (_what, lines, message) => {
   expect(refusalOf(sampleWith("  build:\n", `  build:\n${lines}`)).message).toMatch(message);
+});
+
+test.each(["from", "until"])("whoever puts policies in force has no `%s`, which would do nothing", (field) => {
+  const text = (line: string): string =>
+    sampleWith(
+      "signers:\n",
+      `activators: [platform]\nsigners:\n  platform:\n${line}    publicKey: ${JSON.stringify(key.publicKeyPem)}\n`,
+    );
+  const { message } = refusalOf(text(`    ${field}: "2026-11-03T00:00:00Z"\n`));
+  expect(message).toContain(`signers.platform.${field}: 'platform' puts policies in force, and so has no \`${field}\``);
+  expect(parseText(text("")).activators).toEqual(["platform"]);
 });

@@ -156,6 +156,52 @@ test("a signer's word from a time on counts for nothing where nobody else dates 
   expect(rulesOf(await verify(reference))).toEqual([]);
 });
 
+test("whoever puts policies in force is not withdrawn as if it spoke for a stage", async () => {
+  const { client, keys, directory, from, to: vetted } = stand;
+  const next = await writeChainPolicy({ directory, keys, from, to: vetted, serial: 6 });
+  const text = (await readFile(next.file, "utf8")).replace(
+    "signers:\n",
+    `activators: [platform]\nsigners:\n${renderSigners({ platform: keys.platform.publicKey })}`,
+  );
+  const bytes = Buffer.from(text);
+  await writeFile(next.file, text);
+  await putInForce(
+    client,
+    vetted,
+    { ...next, policy: parsePolicy(bytes, next.file), digest: digestOf(bytes) },
+    { keys },
+  );
+  const { code, err } = await withdraw("--signer", "platform", "--from", "2026-01-01T00:00:00Z");
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("'platform' puts policies in force") });
+});
+
+test("a signer that was withdrawn does not come back by another name", async () => {
+  const { client, keys, directory, from, to: vetted } = stand;
+  const { reference } = await promoted("shop");
+  expect((await withdraw("--signer", "scan", "--from", "2026-01-01T00:00:00Z")).code).toBe(0);
+  const next = await writeChainPolicy({ directory, keys, from, to: vetted, serial: 6, accepts: "1d" });
+  const text = (await readFile(next.file, "utf8")).replace("  scan:\n", "  scan-2:\n").replaceAll("[scan]", "[scan-2]");
+  const bytes = Buffer.from(text);
+  const renamed = { ...next, policy: parsePolicy(bytes, next.file), digest: digestOf(bytes) };
+  await writeFile(next.file, text);
+  const before = await stand.vettedState();
+  await expect(putInForce(client, vetted, renamed, { keys })).rejects.toMatchObject({
+    code: "policy-renames-withdrawn",
+  });
+  expect(await stand.vettedState()).toEqual(before);
+
+  // Its twin keeps the name, and the withdrawal with it.
+  await putInForce(
+    client,
+    vetted,
+    await writeChainPolicy({ directory, keys, from, to: vetted, serial: 6, accepts: "1d" }),
+    {
+      keys,
+    },
+  );
+  expect(rulesOf(await verify(reference))).toEqual(["gate.signer"]);
+});
+
 test("a signer's end does not give back the pass that its failure overtook", async () => {
   const { client, keys, directory, from } = stand;
   const file = join(directory, "two-scanners.yaml");

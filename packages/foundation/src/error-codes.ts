@@ -142,6 +142,7 @@ export const errorCodes = {
     "What says which policy is in force is not the platform's, is for another place, or is malformed.",
   "policy-pointer-missing": "Nothing says at the destination which policy is in force.",
   "policy-repository": "A policy would be put in force where promote does not look for it.",
+  "policy-renames-withdrawn": "The next policy has a signer under another name who was withdrawn.",
   "policy-revoke": "A serial is to be revoked that was never in force.",
   "policy-serial": "A changed policy does not have a higher serial than the one before it.",
   "policy-signer-missing": "It is not said on whose word a policy is in force.",

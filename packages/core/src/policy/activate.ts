@@ -1,14 +1,18 @@
 import type { KeyObject } from "node:crypto";
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { KeySigner } from "../signing/schemes/key/sign.ts";
+import { fetchPolicyArtifact } from "./artifact.ts";
+import { parsePolicy } from "./parse.ts";
 import { isPointerRepository, planActivation, pointerName } from "./pointer.ts";
 import { type FoundPointer, fetchPointer } from "./pointer-artifact.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { buildPolicyArtifact, publishPolicy } from "./publish.ts";
+import { refuseRenamed } from "./renamed.ts";
 import type { LoadedPolicy } from "./schema.ts";
 import { refuseStageKey } from "./stage-key.ts";
+import { listWithdrawn } from "./withdrawals.ts";
 import { writePointer } from "./write-pointer.ts";
 
 export interface ActivationRequest {
@@ -40,7 +44,7 @@ export interface Activation {
 /**
  * Puts a policy in force: its bytes go into the repository, and then the tag to a signed pointer at them.
  * @throws UserError `policy-first`, `policy-serial`, `policy-name`, `policy-revoke`, `policy-repository`,
- *   `policy-signer-speaks`; PolicyViolation `policy.pointer-invalid` where another key made the pointer that is there;
+ *   `policy-signer-speaks`, `policy-renames-withdrawn`; PolicyViolation `policy.pointer-invalid` where another key made the pointer that is there;
  *   InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
  */
 export async function activatePolicy(client: RegistryClient, request: ActivationRequest): Promise<Activation> {
@@ -57,6 +61,7 @@ export async function activatePolicy(client: RegistryClient, request: Activation
   const { key } = signer.material;
   refuseStageKey(next, key);
   const before = await findPointer(client, repository, [key, ...(request.previousSigners ?? [])]);
+  if (before !== undefined) await refuseWithdrawnByAnotherName(client, repository, before.pointer, next);
   const { digest: artifact } = buildPolicyArtifact(bytes);
   const pointer = planActivation({
     repository,
@@ -75,6 +80,18 @@ export async function activatePolicy(client: RegistryClient, request: Activation
     await writePointer(client, repository, pointer, signer, before?.manifest);
   }
   return { pointer, isNew: true };
+}
+
+async function refuseWithdrawnByAnotherName(
+  client: RegistryClient,
+  repository: Repository,
+  pointer: PolicyPointer,
+  next: LoadedPolicy,
+): Promise<void> {
+  if (!listWithdrawn(pointer).some(({ thing }) => thing.kind === "signer")) return;
+  const pinned = { ...repository, digest: pointer.artifact };
+  const current = parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`);
+  refuseRenamed(pointer, current, next);
 }
 
 async function findPointer(

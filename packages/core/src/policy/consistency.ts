@@ -119,6 +119,12 @@ function checkActivators({ activators, signers, environments }: Policy): Inconsi
       const message = `'${activator}' is of kind ${schemeKindOf(signer)}, and which policy is in force is signed with a key`;
       found.push({ path, message });
     }
+    for (const time of ["from", "until"] as const) {
+      if (signer?.[time] === undefined) continue;
+      // Nobody dates the pointer, and a policy can't say of itself until when it is in force.
+      const message = `'${activator}' puts policies in force, and so has no \`${time}\`: another takes its place by the next policy's activators`;
+      found.push({ path: ["signers", activator, time], message });
+    }
     const speaks = Object.values(environments).some(
       ({ promoter, requires }) => promoter === activator || requires.some((each) => each.signers.includes(activator)),
     );

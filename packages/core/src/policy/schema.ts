@@ -188,7 +188,7 @@ export const policyShape = z.strictObject({
     .array(name)
     .default([])
     .describe(
-      "The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage.",
+      "The signers who put a policy in force, where `policy-signer` names nobody. None of them signs for a stage, or has `from` or `until`.",
     ),
   registries: z
     .strictObject({

@@ -71,7 +71,13 @@ async function listChildren(client: RegistryClient, repository: Repository, dige
   }
 }
 
-function assertSigner({ signers }: Policy, name: string): void {
+function assertSigner({ signers, activators }: Policy, name: string): void {
+  if (activators.includes(name)) {
+    throw new UserError(`'${name}' puts policies in force, and what it signed for that is not withdrawn`, {
+      code: "withdrawal-unknown",
+      wayOut: "Activate a policy that names another in its activators: goldenpath policy activate --previous-signer.",
+    });
+  }
   if (Object.hasOwn(signers, name)) return;
   throw new UserError(`'${name}' is no signer of the policy in force (there is: ${Object.keys(signers).join(", ")})`, {
     code: "withdrawal-unknown",

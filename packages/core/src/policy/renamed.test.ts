@@ -1,0 +1,68 @@
+import { makeKey } from "@goldenpath/testing/signers";
+import { expect, test } from "vitest";
+import type { PolicyPointer, Withdrawal } from "./pointer-facts.ts";
+import { refuseRenamed } from "./renamed.ts";
+import type { Policy } from "./schema.ts";
+
+// A signer that was withdrawn, in the next policy by another name.
+
+const from = new Date("2026-11-03T00:00:00Z");
+const at = new Date("2026-11-09T00:00:00Z");
+const said = { reason: "r", owner: "o", at };
+const pointer = (more: Partial<Withdrawal> = {}): PolicyPointer =>
+  ({ withdrawals: [{ thing: { kind: "signer", name: "scan", from }, ...said, ...more }] }) as never;
+const [one, two] = (await Promise.all([makeKey(), makeKey()])).map(({ publicKeyPem }) => publicKeyPem);
+const key = (publicKey: string | undefined, more: object = {}) => ({ publicKey, ...more });
+const workflow = (more: object = {}) => ({
+  kind: "keyless",
+  issuer: "https://token.example",
+  workflow: "https://github.com/acme/platform/.github/workflows/scan.yml",
+  at: ["refs/heads/main"],
+  ownerId: "1",
+  ...more,
+});
+const certificate = (more: object = {}) => ({
+  kind: "notation",
+  trustStore: "acme",
+  identity: "x509.subject: C=DE, O=acme, CN=scan",
+  ...more,
+});
+const judge = (current: object, next: object, said = pointer()) =>
+  refuseRenamed(said, { signers: current } as never as Policy, { policy: { signers: next }, uri: "p" } as never);
+
+test.each<[what: string, current: object, next: object]>([
+  ["with the same key", { scan: key(one) }, { "scan-2": key(one) }],
+  ["with the same key of another kind", { scan: key(one) }, { "scan-2": { kind: "legacy", publicKey: one } }],
+  ["beside another that has its name now", { scan: key(one) }, { "scan-2": key(one), scan: key(two) }],
+  ["in the place of another", { scan: key(one), base: key(two) }, { base: key(one) }],
+  ["with a later end", { scan: key(one) }, { "scan-2": key(one, { until: at }) }],
+  ["by the same workflow", { scan: workflow() }, { "scan-2": workflow({ at: ["refs/tags/v2"] }) }],
+  ["by the same workflow in one environment", { scan: workflow() }, { "scan-2": workflow({ environment: "x" }) }],
+  [
+    "by the same certificate, in a store of another name",
+    { scan: certificate() },
+    { x: certificate({ trustStore: "b" }) },
+  ],
+])("is refused: %s", (_what, current, next) => {
+  expect(() => judge(current, next)).toThrow(expect.objectContaining({ code: "policy-renames-withdrawn" }));
+  // Its twin: nobody is withdrawn any more.
+  judge(current, next, pointer({ lifted: said }));
+});
+
+test.each<[what: string, current: object, next: object]>([
+  ["it keeps its name", { scan: key(one) }, { scan: key(one) }],
+  ["it is gone, and another is there", { scan: key(one) }, { "scan-2": key(two) }],
+  ["it ends as it was withdrawn", { scan: key(one) }, { "scan-2": key(one, { until: from }) }],
+  [
+    "another environment of the workflow speaks",
+    { scan: workflow({ environment: "a" }) },
+    { "scan-2": workflow({ environment: "b" }) },
+  ],
+  [
+    "the other was there before",
+    { scan: workflow({ environment: "a" }), base: workflow() },
+    { scan: workflow({ environment: "a" }), base: workflow() },
+  ],
+])("is let through where %s", (_what, current, next) => {
+  judge(current, next);
+});

@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { bin, root } from "./steps.ts";
 
 /** tsc's JavaScript through ncc into a folder: minified, without source maps, and the same bytes wherever it is made. */
-export function bundle(entry: string, dist: string): void {
+export function bundle(entry: string, dist: string, { inPieces = false } = {}): void {
   const args = ["build", entry, "--out", dist, "--minify", "--no-cache"];
   execFileSync(bin("ncc"), [...args, "--license", "licenses.txt", "--target", "es2022"], {
     cwd: root,
     stdio: ["ignore", "ignore", "inherit"],
   });
-  // In pieces it would have the licences of one piece alone, and load what its action doesn't need.
+  // An action that is one in spite of that has taken in what it doesn't need, and has the licences of one piece alone.
   const pieces = readdirSync(dist).filter((name) => name.endsWith(".js") && name !== "index.js");
-  if (pieces.length > 0) throw new Error(`${entry} is not one bundle: ${pieces.join(", ")} lie beside it`);
+  if (pieces.length > 0 && !inPieces) throw new Error(`${entry} is not one bundle: ${pieces.join(", ")} lie beside it`);
   // ncc's ESM output is a module only by the package.json beside it.
   writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
   // A licence's line ends are those of its author's machine.

@@ -2,7 +2,7 @@
 // its path. It has no dependencies, so what is installed is what was bundled from the lock file. Folders in it are as
 // in the repository, since the sources find `package.json` and the actions' inputs beside them.
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { stageRows } from "@goldenpath/core/stages";
@@ -17,7 +17,12 @@ export function stagePackage(folder: string): void {
     void execFileSync(file, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   run(bin("tsc"), ["--build"]);
   const dist = join(folder, "packages/cli/dist");
-  bundle(copyCompiled(), dist);
+  bundle(copyCompiled(), dist, { inPieces: true });
+  // The bundler leaves the licences of one piece: of all there are when all is one.
+  const whole = mkdtempSync(join(tmpdir(), "goldenpath-whole-"));
+  bundle(nameAll(), whole);
+  cpSync(join(whole, "licenses.txt"), join(dist, "licenses.txt"));
+  rmSync(whole, { recursive: true, force: true });
   const copy = (from: string, to = from): void => {
     mkdirSync(dirname(join(folder, to)), { recursive: true });
     cpSync(join(root, from), join(folder, to));
@@ -48,6 +53,19 @@ function copyCompiled(): string {
     throw new Error(`${file} does not load verbs by their words any more: name them to the bundler another way`);
   writeFileSync(file, text.replace(byWord, `{ ${loaders.join(", ")} }[command]()`));
   return join(compiled, "process.js");
+}
+
+/** An entry that has in it whatever the command line loads on demand. @returns it, relative to the root */
+function nameAll(): string {
+  const commands = readdirSync(join(root, compiled, "commands")).filter((name) => name.endsWith(".js"));
+  const modules = [
+    "./process.js",
+    ...commands.map((name) => `./commands/${name}`),
+    ...stageRows.map(({ command }) => `@goldenpath/core/verbs/${command}`),
+  ];
+  const entry = join(compiled, "all.js");
+  writeFileSync(join(root, entry), modules.map((name) => `import ${JSON.stringify(name)};\n`).join(""));
+  return entry;
 }
 
 function describePackage() {

@@ -54,6 +54,12 @@ describe("the npm package, installed into a folder that has nothing of this repo
     for (const name of readdirSync(dist)) expect(readFileSync(join(dist, name), "utf8")).not.toContain(projectRoot);
   });
 
+  test("names the licence of each package whose code is in it, whichever piece that is in", () => {
+    const licenses = join(clean, "node_modules/@goldenpath-ci/goldenpath/packages/cli/dist/licenses.txt");
+    const lines = readFileSync(licenses, "utf8").split("\n");
+    for (const name of ["@sigstore/verify", "smol-toml", "undici", "yaml", "zod"]) expect(lines).toContain(name);
+  });
+
   test("is the same bytes when it is packed again", () => {
     expect(readFileSync(packPackage(join(directory, "again")))).toEqual(readFileSync(archive));
   });

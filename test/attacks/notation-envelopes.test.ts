@@ -234,6 +234,13 @@ describe("when it was signed", () => {
     expect(await judge(signed, policy, 9 * minute)).toEqual(passed);
   });
 
+  test("a failure that has expired still refuses what it is newer than", async () => {
+    const [short, long] = [{ expiresIn: 600 }, { expiresIn: 3600 }];
+    await expectRefused(judge(long, policy, 11 * minute, short), /gate\.failed: .*has ended since/);
+    await expectRefused(judge(long, policy, 9 * minute, short), /gate\.failed: the newest verdict/);
+    expect(await judge(long, policy, 11 * minute)).toEqual(passed);
+  });
+
   test("with a timestamp it outlives its certificate, and without one it doesn't", async () => {
     const chain = { validity: [-minute, 10 * minute] as const };
     const none = { chain, timestamp: "none" } as const;

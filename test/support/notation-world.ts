@@ -65,13 +65,26 @@ export function readPolicy(change?: (text: string) => string): LoadedPolicy {
 
 export const signerOf = (falsehood: SignatureFalsehood) => notary.signer(falsehood);
 
-/** What the gate says, `after` so many milliseconds, of an image whose base stage was signed so. */
-export async function judge(falsehood: SignatureFalsehood, under = policy, after = 0) {
+/**
+ * What the gate says, `after` so many milliseconds, of an image whose base stage was signed so; `failed`: how a failure
+ * was signed after that.
+ */
+export async function judge(falsehood: SignatureFalsehood, under = policy, after = 0, failed?: SignatureFalsehood) {
   const signer = signerOf(falsehood);
   const { client, server } = registry;
   const image = await pushImage(client, `${server.host}/quarantine/shop`, `image ${++counter}`);
   const keys = { base: { signer } } as unknown as TestKeys;
-  await attachEvidence({ client, image, policy: under, keys, pieces: ["base", "baseVerdict"] });
+  const given = { client, image, policy: under };
+  await attachEvidence({ ...given, keys, pieces: ["base", "baseVerdict"] });
+  if (failed !== undefined) {
+    const later = { base: { signer: signerOf(failed) } } as unknown as TestKeys;
+    await attachEvidence({
+      ...given,
+      keys: later,
+      pieces: ["baseVerdict"],
+      falsehoods: { baseVerdict: { failed: true } },
+    });
+  }
   const now = new Date(Date.now() + after);
   const { verdict, violations } = await runGate(client, parseReference(image.reference), "production", under, now);
   return { verdict, violations: violations.map(({ rule, problem }) => `${rule}: ${problem}`) };

@@ -59,6 +59,19 @@ function stageOf(stage: Stage, ...statements: VerifiedStatement[]): ChainStage {
 const [earlier, later] = ["2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"];
 
 describe("deriveChain", () => {
+  test("shows a failure whose signer has ended, and no pass of that kind", () => {
+    const chain = (statements: VerifiedStatement[], lapsed: VerifiedStatement[]) =>
+      deriveChain("localhost:5000/q/web", digest, { statements, lapsed, rejected: [] }, policy).stages.find(
+        ({ stage }) => stage === "scan",
+      )?.state;
+    const [pass, failure] = [verdict("scan", "PASSED", earlier), verdict("scan", "FAILED", later)];
+    expect(chain([pass], [failure])).toBe("fail");
+    expect(chain([pass], [])).toBe("pass");
+    expect(chain([verdict("scan", "PASSED", later)], [verdict("scan", "FAILED", earlier)])).toBe("pass");
+    expect(chain([pass], [verdict("scan", "FAILED", later, "build")])).toBe("pass");
+    expect(chain([], [pass])).toBe("missing");
+  });
+
   test("without evidence every stage is missing", () => {
     const { stages } = deriveChain(
       "localhost:5000/q/web",

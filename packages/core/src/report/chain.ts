@@ -49,11 +49,17 @@ export function deriveChain(
   policy: Pick<Policy, "environments">,
 ): Chain {
   const signers = stageSigners(policy);
-  const shown: VerifiedStatement[] = [];
+  const speaks = (entry: VerifiedStatement, stage: Stage): boolean =>
+    entry.signers.some((name) => signers[stage].has(name));
+  // A failure out of its signer's time still refuses what it is newer than; nothing else of that kind tells anything.
+  const shown = evidence.lapsed.filter((entry) => {
+    const stage = stageOf(entry);
+    return entry.statement.predicate["verificationResult"] === "FAILED" && stage !== undefined && speaks(entry, stage);
+  });
   const rejected = evidence.rejected.map(({ referrer, reason }) => ({ digest: referrer, reason }));
   for (const entry of evidence.statements) {
     const stage = stageOf(entry);
-    if (stage === undefined || entry.signers.some((name) => signers[stage].has(name))) shown.push(entry);
+    if (stage === undefined || speaks(entry, stage)) shown.push(entry);
     else
       rejected.push({
         digest: entry.referrer.digest,

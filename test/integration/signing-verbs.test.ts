@@ -141,7 +141,7 @@ describe("sign ends in an error, and attaches nothing", () => {
     const image = await newImage();
     const { outcome } = await attest(image, { key: "build.pem", "build-environment": "laptop" });
     expect(outcome.result).toMatchObject({ verdict: "error", stage: "attest", error: { code: "input-invalid" } });
-    expect(await collect(image)).toEqual({ statements: [], rejected: [] });
+    expect(await collect(image)).toEqual({ statements: [], lapsed: [], rejected: [] });
   });
 
   test("for a build whose source is not known", async () => {
@@ -155,7 +155,7 @@ describe("sign ends in an error, and attaches nothing", () => {
     server.faults = [{ path: "/bases/golden/", action: { kind: "status", status: 403 } }];
     const { outcome } = await attest(image, { key: "build.pem" });
     expect(outcome.result.verdict).toBe("error");
-    expect(await collect(image)).toEqual({ statements: [], rejected: [] });
+    expect(await collect(image)).toEqual({ statements: [], lapsed: [], rejected: [] });
   });
 });
 

@@ -11,8 +11,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
-import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { openContext } from "./context.ts";
 
 type LoadContext = Parameters<typeof loadPolicy>[1];
 
@@ -39,12 +38,7 @@ export async function runEvidenceCommand(args: readonly string[], output: Output
       code: "arguments-invalid",
     });
   }
-  const context = {
-    ports: createTerminalPorts({ out: process.stderr }),
-    env: process.env,
-    signal: abortOnInterrupt(),
-    workingDirectory: process.cwd(),
-  };
+  const context = openContext();
   const reference = parseReference(text, "IMAGE");
   const policy = await loadPolicy(values.policy, context, values["policy-signer"]);
   const policyBytes = await readAgain(policy, context);

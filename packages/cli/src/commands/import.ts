@@ -9,8 +9,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { formatReference, parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
-import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { openContext } from "./context.ts";
 
 const options = {
   policy: { type: "string" },
@@ -34,12 +33,7 @@ export async function runImportCommand(args: readonly string[], output: Output):
   const [image, ...others] = positionals;
   const { policy: uri, json = false } = values;
   if (image === undefined || uri === undefined) throw invalid();
-  const context = {
-    ports: createTerminalPorts({ out: process.stderr }),
-    env: process.env,
-    signal: abortOnInterrupt(),
-    workingDirectory: process.cwd(),
-  };
+  const context = openContext();
   const policy = await loadPolicy(uri, context, values["policy-signer"]);
   if (values.propose === true) {
     const repositories = positionals.map((text) => parseRepository(text, "--propose"));

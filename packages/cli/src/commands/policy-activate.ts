@@ -10,8 +10,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
-import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { openContext } from "./context.ts";
 
 const options = {
   to: { type: "string" },
@@ -36,12 +35,7 @@ export async function runActivate(args: readonly string[], output: Output): Prom
       code: "arguments-invalid",
     });
   }
-  const context = {
-    ports: createTerminalPorts({ out: process.stderr }),
-    env: process.env,
-    signal: abortOnInterrupt(),
-    workingDirectory: process.cwd(),
-  };
+  const context = openContext();
   const source = parsePolicyUri(uri);
   if (source.kind === "in-force") {
     throw new UserError(`goldenpath policy activate: '${uri}' is whichever policy is in force`, {

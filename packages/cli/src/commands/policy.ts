@@ -10,9 +10,8 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
-import { createTerminalPorts } from "../ports.ts";
+import { openContext } from "./context.ts";
 import { readPolicyFile } from "./policy-file.ts";
-import { abortOnInterrupt } from "./verbs.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
@@ -59,11 +58,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (repository === undefined)
     throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
-  const surroundings = {
-    ports: createTerminalPorts({ out: process.stderr }),
-    env: process.env,
-    signal: abortOnInterrupt(),
-  };
+  const surroundings = openContext();
   const published = await withClient(surroundings, loaded, (client) =>
     publishPolicy(client, parseRepository(repository), bytes),
   );

@@ -13,8 +13,7 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
-import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { openContext } from "./context.ts";
 
 const options = {
   signer: { type: "string" },
@@ -46,12 +45,7 @@ export async function runWithdrawCommand(args: readonly string[], output: Output
   const { to, reason, owner, key } = values;
   if (to === undefined || reason === undefined || owner === undefined || key === undefined)
     throw invalid("expected --to HOST/NAME, --reason TEXT, --owner TEXT and --key KEY");
-  const context = {
-    ports: createTerminalPorts({ out: process.stderr }),
-    env: process.env,
-    signal: abortOnInterrupt(),
-    workingDirectory: process.cwd(),
-  };
+  const context = openContext();
   const repository = parseRepository(to, "--to");
   const signer = await loadSigner({ key, passphrase: values["key-passphrase"] }, context);
   const [isUndo, isDryRun] = [values.undo === true, values["dry-run"] === true];

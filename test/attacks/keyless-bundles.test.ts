@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { SignatureFalsehood } from "../support/constructed-sigstore.ts";
-import { commit, expectRefused, judge, readPolicy, useKeylessWorld, workflow } from "../support/keyless-world.ts";
+import { expectRefused } from "../support/gate-answers.ts";
+import { commit, judge, readPolicy, useKeylessWorld, workflow } from "../support/keyless-world.ts";
 
 // Keyless bundles that say two things, or another's; and policies that take more than their owners can mean.
 

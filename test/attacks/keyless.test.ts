@@ -1,17 +1,8 @@
 import type { WorkflowIdentity } from "@goldenpath/core/signing/workflow-identity";
 import { describe, expect, test } from "vitest";
 import { encodeDer, purposes, type SignatureFalsehood, usages } from "../support/constructed-sigstore.ts";
-import {
-  commit,
-  expectRefused,
-  honest,
-  judge,
-  passed,
-  policy,
-  readPolicy,
-  useKeylessWorld,
-  workflow,
-} from "../support/keyless-world.ts";
+import { expectRefused, passed } from "../support/gate-answers.ts";
+import { commit, honest, judge, policy, readPolicy, useKeylessWorld, workflow } from "../support/keyless-world.ts";
 
 // Ways to pass the gate with a signature that nobody of the policy has made, where signers are workflows. Each is the
 // honest signature with one thing changed.

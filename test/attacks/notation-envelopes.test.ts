@@ -1,15 +1,8 @@
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { describe, expect, test } from "vitest";
 import { honestSubject, type SignatureFalsehood } from "../support/constructed-notary.ts";
-import {
-  expectRefused,
-  judge,
-  passed,
-  policy,
-  readPolicy,
-  untimed,
-  useNotationWorld,
-} from "../support/notation-world.ts";
+import { expectRefused, passed } from "../support/gate-answers.ts";
+import { judge, policy, readPolicy, untimed, useNotationWorld } from "../support/notation-world.ts";
 
 // Notary Project signatures that two readers would read differently, that are of something else or over: each is refused
 // by the gate, beside its twin that differs in nothing else and passes.

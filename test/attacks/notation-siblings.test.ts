@@ -6,7 +6,8 @@ import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { attachEvidence, pushImage, type TestImage } from "@goldenpath/testing/chain";
 import type { TestKeys } from "@goldenpath/testing/chain-keys";
 import { afterEach, describe, expect, test } from "vitest";
-import { passed, policy, registry, signerOf, useNotationWorld } from "../support/notation-world.ts";
+import { passed } from "../support/gate-answers.ts";
+import { policy, registry, signerOf, useNotationWorld } from "../support/notation-world.ts";
 
 // What lies beside the statement that a Notary Project signature names: whoever may write to quarantine can put more
 // there, and must not thereby make a newer failure disappear.

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { honestSubject, purposes, type SignatureFalsehood, usages } from "../support/constructed-notary.ts";
 import { encodeDer } from "../support/constructed-sigstore.ts";
-import { expectRefused, judge, passed, useNotationWorld } from "../support/notation-world.ts";
+import { expectRefused, passed } from "../support/gate-answers.ts";
+import { judge, useNotationWorld } from "../support/notation-world.ts";
 
 // Notary Project signatures that are not the policy's signer's: each is refused by the gate, beside its twin that
 // differs in nothing else and passes.

@@ -6,16 +6,8 @@ import { type EvidenceRegistry, startEvidenceRegistry, statementAbout } from "@g
 import { parseText, refusalOf, sampleWith } from "@goldenpath/testing/policy-refusal";
 import { makeKey, type StageKey } from "@goldenpath/testing/signers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  expectRefused,
-  honest,
-  judge,
-  passed,
-  policy,
-  readPolicy,
-  signAs,
-  useKeylessWorld,
-} from "../support/keyless-world.ts";
+import { expectRefused, passed } from "../support/gate-answers.ts";
+import { honest, judge, policy, readPolicy, signAs, useKeylessWorld } from "../support/keyless-world.ts";
 
 // A signer that was found bad: what it had signed before still counts where somebody else says when that was, and what
 // is signed with it since, or says so itself, does not.

@@ -3,7 +3,6 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
@@ -14,6 +13,7 @@ import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testin
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { type ConstructedSigstore, constructSigstore } from "../support/constructed-sigstore.ts";
+import { loadText } from "../support/gate-answers.ts";
 import { honest, workflow } from "../support/keyless-world.ts";
 import { useTools } from "../support/tools.ts";
 
@@ -50,7 +50,7 @@ ${["build", "base", "scan"].map(renderSigner).join("")}  by-workflow:
     environment: production
 `;
   await writeFile(join(root, "policy.yaml"), text);
-  policy = { policy: parsePolicy(Buffer.from(text), "policy.yaml"), uri: "policy.yaml", digest: digestOf(text) };
+  policy = loadText(text);
 });
 afterAll(async () => {
   await registry?.close();

@@ -1,15 +1,12 @@
-import { runGate } from "@goldenpath/core/gate/verify";
-import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import type { Signer } from "@goldenpath/core/signing/types";
 import type { WorkflowIdentity } from "@goldenpath/core/signing/workflow-identity";
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { attachEvidence, pushImage } from "@goldenpath/testing/chain";
 import type { TestKeys } from "@goldenpath/testing/chain-keys";
 import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll } from "vitest";
 import { type ConstructedSigstore, constructSigstore, type SignatureFalsehood } from "./constructed-sigstore.ts";
+import { askGate, loadText } from "./gate-answers.ts";
 
 export const commit = "c".repeat(40);
 export const workflow = "https://github.com/acme/platform/.github/workflows/stage-base.yml";
@@ -66,8 +63,7 @@ environments:
 `);
 
 export function readPolicy(change?: (text: string) => string): LoadedPolicy {
-  const text = renderPolicy(change);
-  return { policy: parsePolicy(Buffer.from(text), "policy.yaml"), uri: "policy.yaml", digest: digestOf(text) };
+  return loadText(renderPolicy(change));
 }
 
 /** Who signs as a run of a workflow. */
@@ -81,19 +77,5 @@ export async function judge(falsehood: SignatureFalsehood, under = policy, ident
   const keys = { base: { signer } } as unknown as TestKeys;
   const falsehoods = { baseVerdict: { age } };
   await attachEvidence({ client, image, policy: under, keys, pieces: ["base", "baseVerdict"], falsehoods });
-  const { verdict, violations } = await runGate(
-    client,
-    parseReference(image.reference),
-    "production",
-    under,
-    new Date(),
-  );
-  return { verdict, violations: violations.map(({ rule, problem }) => `${rule}: ${problem}`) };
+  return askGate(client, image.reference, under);
 }
-
-export async function expectRefused(given: ReturnType<typeof judge>, says: RegExp): Promise<void> {
-  const { verdict, violations } = await given;
-  expect(verdict).toBe("fail");
-  expect(violations).toEqual([expect.stringMatching(says)]);
-}
-export const passed = { verdict: "pass", violations: [] };

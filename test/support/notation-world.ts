@@ -1,18 +1,15 @@
-import { runGate } from "@goldenpath/core/gate/verify";
-import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { attachEvidence, pushImage } from "@goldenpath/testing/chain";
 import type { TestKeys } from "@goldenpath/testing/chain-keys";
 import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll } from "vitest";
 import {
   type ConstructedNotary,
   constructNotary,
   honestSubject,
   type SignatureFalsehood,
 } from "./constructed-notary.ts";
+import { askGate, loadText } from "./gate-answers.ts";
 
 export let registry: EvidenceRegistry;
 let notary: ConstructedNotary;
@@ -59,8 +56,7 @@ environments:
 `);
 
 export function readPolicy(change?: (text: string) => string): LoadedPolicy {
-  const text = renderPolicy(change);
-  return { policy: parsePolicy(Buffer.from(text), "policy.yaml"), uri: "policy.yaml", digest: digestOf(text) };
+  return loadText(renderPolicy(change));
 }
 
 export const signerOf = (falsehood: SignatureFalsehood) => notary.signer(falsehood);
@@ -86,13 +82,5 @@ export async function judge(falsehood: SignatureFalsehood, under = policy, after
     });
   }
   const now = new Date(Date.now() + after);
-  const { verdict, violations } = await runGate(client, parseReference(image.reference), "production", under, now);
-  return { verdict, violations: violations.map(({ rule, problem }) => `${rule}: ${problem}`) };
+  return askGate(client, image.reference, under, now);
 }
-
-export async function expectRefused(given: ReturnType<typeof judge>, says: RegExp): Promise<void> {
-  const { verdict, violations } = await given;
-  expect(violations).toEqual([expect.stringMatching(says)]);
-  expect(verdict).toBe("fail");
-}
-export const passed = { verdict: "pass", violations: [] };

@@ -7,8 +7,11 @@ import { formatTime } from "./terminal.ts";
 /** Rows of a table that a person still reads; the rest is counted. */
 const maxRows = 20;
 
-const verdictMarks = { pass: "✅ pass", fail: "❌ fail", error: "⚠️ error" } as const;
-const stateMarks: Record<ChainStage["state"], string> = {
+/** Shows as nothing, and parts what stands before it from what comes after. */
+const nothing = "<!-- -->";
+
+export const verdictMarks = { pass: "✅ pass", fail: "❌ fail", error: "⚠️ error" } as const;
+export const stateMarks: Record<ChainStage["state"], string> = {
   pass: "✅ pass",
   attested: "✅ attested",
   fail: "❌ fail",
@@ -17,7 +20,9 @@ const stateMarks: Record<ChainStage["state"], string> = {
 
 /**
  * Text from images, scanners and registries is a stranger's: it goes into Markdown only through here, so that it can
- * neither break a table nor bring links, HTML or mentions of its own.
+ * neither break a table nor bring links, HTML, formulas, mentions or references of its own. GitHub finds mentions,
+ * references and emails in what Markdown has made of the text, where neither a backslash nor an entity is seen any more:
+ * an empty HTML comment keeps their characters apart, and whoever copies the text gets nothing but the text.
  */
 export function escapeMarkdown(text: string): string {
   return (
@@ -26,11 +31,14 @@ export function escapeMarkdown(text: string): string {
       .replaceAll("&", "&amp;")
       .replaceAll("<", "&lt;")
       .replaceAll(">", "&gt;")
-      .replaceAll(/[\\`*_[\]|#!~]/g, (character) => `\\${character}`)
-      .replaceAll("@", "&#64;")
+      .replaceAll(/[\\`*_[\]|!~]/g, (character) => `\\${character}`)
+      .replaceAll(/[@#]/g, `$&${nothing}`)
+      .replaceAll(/\bGH-(?=\d)/gi, `$&${nothing}`)
       // GitHub links bare addresses by themselves.
-      .replaceAll("://", "&#58;//")
-      .replaceAll(/www\./gi, "www&#46;")
+      .replaceAll("://", `:${nothing}//`)
+      .replaceAll(/www(?=\.)/gi, `$&${nothing}`)
+      // As GitHub's documentation has it for a dollar sign that begins no formula.
+      .replaceAll("$", () => "<span>$</span>")
   );
 }
 

@@ -1,0 +1,178 @@
+import { cleanLine, cut } from "@goldenpath/foundation/text/clean";
+import { z } from "zod";
+import { type ListedViolation, type StageResult, verdicts } from "../../result.ts";
+import { resultStages, rowOfStage, stageEvidence, stages } from "../../stages.ts";
+import type { Chain } from "../chain.ts";
+
+/**
+ * One image's part of a pull request's comment: what the comment shows of it, and no more. A comment keeps its parts, so
+ * that several jobs can each tell theirs; whoever reads them back takes them for a stranger's.
+ */
+const line = z
+  .string()
+  .max(4_000)
+  .transform((text) => cleanLine(text));
+const count = z.number().int().nonnegative();
+const stageName = z.enum(resultStages);
+
+const partSchema = z.object({
+  /** What tells it from the other parts. */
+  key: line,
+  /** Of the pull request's head that was judged: 40 hex digits, or 64. */
+  commit: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/),
+  run: z.object({
+    id: z.string().regex(/^\d{1,20}$/),
+    attempt: z.number().int().positive(),
+    url: z
+      .string()
+      .regex(/^https:\/\/[\w.:/-]{1,300}$/)
+      .optional(),
+  }),
+  /** `HOST/NAME@sha256:…` */
+  image: line.optional(),
+  /** A run told it that no signer speaks for: that of a fork's pull request. */
+  claimed: z.boolean().optional(),
+  stages: z
+    .array(
+      z.object({
+        stage: stageName,
+        state: z.enum([...verdicts, "attested", "missing"]),
+        facts: z.array(line).default([]),
+      }),
+    )
+    .max(20),
+  errors: z.array(z.object({ stage: stageName, code: line, message: line, wayOut: line.optional() })).max(20),
+  violations: z.array(z.object({ stage: stageName, rule: line, thing: line, problem: line, wayOut: line })).max(200),
+  /** How many count, whether or not they are listed. */
+  counted: count,
+  exceptions: z.array(z.object({ rule: line, thing: line, expires: line, owner: line, reason: line })).max(200),
+  excepted: count,
+});
+export type Part = z.infer<typeof partSchema>;
+export type PartStage = Part["stages"][number];
+
+export const partsSchema = z.array(partSchema).max(300);
+
+/** What a part says of its run. */
+export type PartSource = Pick<Part, "key" | "commit" | "run" | "claimed">;
+
+/** Stages' results of one image → its part. */
+export function describeResults(results: readonly StageResult[], source: PartSource): Part {
+  const sorted = results.toSorted((a, b) => resultStages.indexOf(a.stage) - resultStages.indexOf(b.stage));
+  const subject = sorted.find((result) => result.subject !== undefined)?.subject;
+  const listed = sorted.flatMap(({ stage, violations }) => violations.map((violation) => ({ stage, violation })));
+  return {
+    ...source,
+    ...(subject === undefined ? {} : { image: `${subject.repository}@${subject.digest}` }),
+    stages: sorted.map((result) => ({ stage: result.stage, state: result.verdict, facts: tellResult(result) })),
+    errors: sorted.flatMap(({ stage, error }) => (error === undefined ? [] : [{ stage, ...error }])),
+    ...listViolations(listed),
+  };
+}
+
+/**
+ * The chains of an image and of what runs of it → the image's part. A stage is as its worst chain has it.
+ * @param violations what the chains have against them
+ */
+export function describeChains(
+  chains: readonly Chain[],
+  violations: readonly ListedViolation[],
+  source: PartSource,
+): Part {
+  const [first] = chains;
+  const order = ["fail", "missing", "attested", "pass"] as const;
+  return {
+    ...source,
+    ...(first === undefined ? {} : { image: `${first.repository}@${first.digest}` }),
+    stages: stages.map((stage) => {
+      const states = chains.flatMap((chain) => chain.stages.filter((each) => each.stage === stage));
+      const state = order.find((each) => states.some((one) => one.state === each)) ?? "missing";
+      return { stage, state, facts: [...new Set(states.flatMap(({ facts }) => facts))] };
+    }),
+    errors: [],
+    ...listViolations(violations.map((violation) => ({ stage: "report" as const, violation }))),
+  };
+}
+
+function listViolations(
+  listed: readonly { stage: StageResult["stage"]; violation: ListedViolation }[],
+): Pick<Part, "violations" | "counted" | "exceptions" | "excepted"> {
+  const counted = listed.filter(({ violation }) => violation.exception === undefined);
+  const excepted = listed.flatMap(({ violation: { rule, thing, exception } }) =>
+    exception === undefined ? [] : [{ rule, thing, ...exception }],
+  );
+  return {
+    violations: counted.map(({ stage, violation: { rule, thing, problem, wayOut, platform } }) => ({
+      ...{ stage, rule, problem, wayOut },
+      thing: platform === undefined ? thing : `${thing} (${platform})`,
+    })),
+    counted: counted.length,
+    exceptions: excepted,
+    excepted: excepted.length,
+  };
+}
+
+function tellResult({ stage, predicateType, predicate }: StageResult): string[] {
+  const row = rowOfStage(stage);
+  if (!("evidence" in row)) return [];
+  return stageEvidence(row.name).tell({
+    finding: (type) => (type === predicateType ? predicate : undefined),
+    verdict: {},
+  });
+}
+
+/** How much of a part is kept. */
+export interface Measure {
+  /** Violations that count; how many, and of exceptions and of a stage's facts the same. */
+  violations: number;
+  exceptions: number;
+  facts: number;
+  /** Characters (UTF-16 units) of any text. */
+  text: number;
+}
+
+/** As much of it as the measure has; what it counts stays. */
+export function cutPart(part: Part, measure: Measure): Part {
+  const short = (text: string): string => cut(cleanLine(text), measure.text);
+  const all = <T extends Record<string, unknown>>(entry: T): T =>
+    Object.fromEntries(
+      Object.entries(entry).map(([name, value]) => [name, typeof value === "string" ? short(value) : value]),
+    ) as T;
+  return {
+    ...part,
+    key: short(part.key),
+    ...(part.image === undefined ? {} : { image: cut(cleanLine(part.image), Math.max(measure.text, 160)) }),
+    stages: part.stages.map((each) => ({ ...each, facts: each.facts.slice(0, measure.facts).map(short) })),
+    errors: part.errors.slice(0, 20).map(all),
+    violations: part.violations.slice(0, measure.violations).map(all),
+    exceptions: part.exceptions.slice(0, measure.exceptions).map(all),
+  };
+}
+
+/** The worst of its stages: an error before a failure, as everywhere; what is missing before promotion is a failure. */
+export function verdictOfPart(part: Part): "pass" | "fail" | "error" {
+  if (part.stages.some(({ state }) => state === "error")) return "error";
+  return part.counted > 0 || part.stages.some(({ state }) => state === "fail") ? "fail" : "pass";
+}
+
+/** True where a reader has something to do. */
+export function asksForWork(part: Part): boolean {
+  return verdictOfPart(part) !== "pass";
+}
+
+/**
+ * The parts of a comment with one more: of each key the newest run's, and of no other commit than the new part's.
+ */
+export function addPart(known: readonly Part[], part: Part): Part[] {
+  const others = known.filter(({ key, commit }) => key !== part.key && commit === part.commit);
+  const same = known.find(({ key, commit }) => key === part.key && commit === part.commit);
+  return [...others, same !== undefined && isNewer(same.run, part.run) ? same : part].toSorted((a, b) =>
+    a.key < b.key ? -1 : 1,
+  );
+}
+
+/** Runs are numbered as they are started. */
+export function isNewer(a: Part["run"], b: Part["run"]): boolean {
+  const [left, right] = [BigInt(a.id), BigInt(b.id)];
+  return left === right ? a.attempt > b.attempt : left > right;
+}

@@ -1,0 +1,220 @@
+import { code, escapeMarkdown, stateMarks, verdictMarks } from "../markdown.ts";
+import { asksForWork, cutPart, type Measure, type Part, type PartStage, verdictOfPart } from "./part.ts";
+import { commentMarker, keepParts } from "./state.ts";
+
+/** What GitHub takes for a comment's body. Characters (UTF-16 units, of which there are never fewer). */
+export const maxCommentLength = 65_536;
+
+/**
+ * What is dropped where a comment would be too long, step by step: first most of a long list, then the words, then
+ * what an exception covers and what stages that passed have found, then the list. After that whole images, those with
+ * nothing to do first. What counts is always told as a number; the heading, the verdicts and what to do come last.
+ */
+const measures: readonly Measure[] = [
+  { violations: 100, exceptions: 20, facts: 6, text: 500 },
+  { violations: 50, exceptions: 20, facts: 6, text: 400 },
+  { violations: 20, exceptions: 10, facts: 6, text: 300 },
+  { violations: 10, exceptions: 5, facts: 3, text: 200 },
+  { violations: 5, exceptions: 0, facts: 0, text: 120 },
+  { violations: 2, exceptions: 0, facts: 0, text: 80 },
+  { violations: 0, exceptions: 0, facts: 0, text: 60 },
+];
+
+/** Ways out in the first lines; the tables have the rest. */
+const maxWays = 5;
+/** Rows that stand open; more of them are folded. */
+const openRows = 10;
+/** Images in the table at the top. */
+const maxImages = 50;
+
+const marks = { ...verdictMarks, ...stateMarks };
+
+/**
+ * All parts as one comment: verdicts and what to do in the first lines, then what counts, then the rest, folded. It is
+ * as long as `limit` at most, and has in it what {@link readParts} gives back.
+ * @param limit characters
+ */
+export function renderComment(parts: readonly Part[], limit = maxCommentLength): string {
+  for (const measure of measures) {
+    const body = render(
+      parts.map((part) => cutPart(part, measure)),
+      0,
+    );
+    if (body.length <= limit) return body;
+  }
+  const least = measures.at(-1) as Measure;
+  const worstFirst = sortParts(parts).map((part) => cutPart(part, least));
+  for (let kept = worstFirst.length; kept > 1; kept = Math.floor(kept / 2)) {
+    const body = render(worstFirst.slice(0, kept), worstFirst.length - kept);
+    if (body.length <= limit) return body;
+  }
+  return render(worstFirst.slice(0, 1), worstFirst.length - 1);
+}
+
+function sortParts(parts: readonly Part[]): Part[] {
+  const rank = { error: 0, fail: 1, pass: 2 };
+  return parts.toSorted(
+    (a, b) => rank[verdictOfPart(a)] - rank[verdictOfPart(b)] || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0),
+  );
+}
+
+function render(unsorted: readonly Part[], dropped: number): string {
+  const parts = sortParts(unsorted);
+  const several = parts.length + dropped > 1;
+  return [
+    commentMarker,
+    ...renderHead(parts, dropped),
+    "",
+    ...renderWays(parts),
+    ...(several ? renderImages(parts, dropped) : []),
+    ...parts.flatMap((part) => renderPart(part, several)),
+    ...renderFoot(parts),
+    keepParts(parts),
+  ].join("\n");
+}
+
+function renderHead(parts: readonly Part[], dropped: number): string[] {
+  const verdicts = parts.map(verdictOfPart);
+  const worst = verdicts.includes("error") ? "error" : verdicts.includes("fail") ? "fail" : "pass";
+  const bad = verdicts.filter((verdict) => verdict !== "pass").length;
+  const of = parts.length + dropped === 1 ? "" : bad === 0 ? "" : ` (${bad} of ${parts.length + dropped} images)`;
+  const [first] = parts;
+  const line = parts.length + dropped === 1 && first !== undefined ? ["", renderStages(first.stages)] : [];
+  return [`### ${verdictMarks[worst]} · golden path${of}`, ...line];
+}
+
+/** `✅ build · ✅ base · ❌ scan`, each with its state where a mark alone would not say it. */
+function renderStages(stages: readonly PartStage[]): string {
+  return stages.map(({ stage, state }) => `${marks[state].split(" ")[0]} ${stage}`).join(" · ");
+}
+
+interface Way {
+  stage: string;
+  text: string;
+  things: string[];
+  images: Set<string>;
+}
+
+/** What to do, each once, whatever number of findings or images it mends. */
+function renderWays(parts: readonly Part[]): string[] {
+  const ways = new Map<string, Way>();
+  const add = (key: string, stage: string, text: string, thing: string): void => {
+    const way = ways.get(`${stage}\0${text}`) ?? { stage, text, things: [], images: new Set() };
+    if (!way.things.includes(thing)) way.things.push(thing);
+    way.images.add(key);
+    ways.set(`${stage}\0${text}`, way);
+  };
+  for (const { key, errors, violations } of parts) {
+    for (const { stage, code: name, message, wayOut } of errors)
+      add(key, stage, wayOut ?? "Run the job again; if it fails again, its log says more.", `${name}: ${message}`);
+    for (const { stage, wayOut, thing } of violations) add(key, stage, wayOut, thing);
+  }
+  if (ways.size === 0) {
+    const open = parts.some(asksForWork);
+    const excepted = parts.reduce((sum, part) => sum + part.excepted, 0);
+    const except = excepted === 0 ? "" : ` ${excepted} ${excepted === 1 ? "finding is" : "findings are"} excepted.`;
+    return [open ? "**What to do:** see the job's summary, which lists what counts." : `Nothing to do.${except}`, ""];
+  }
+  const shown = [...ways.values()].slice(0, maxWays).map((way, at) => `${at + 1}. ${renderWay(way, parts.length)}`);
+  const more = ways.size - shown.length;
+  return ["**What to do**", "", ...shown, ...(more === 0 ? [] : ["", `… and ${more} more, below.`]), ""];
+}
+
+function renderWay({ stage, text, things, images }: Way, of: number): string {
+  const more = things.length === 1 ? "" : ` and ${things.length - 1} more`;
+  const where = of === 1 ? "" : images.size === 1 ? `, ${code([...images][0] ?? "")}` : `, ${images.size} images`;
+  return `**${escapeMarkdown(text)}** (${stage}: ${escapeMarkdown(things[0] ?? "")}${more}${where})`;
+}
+
+function renderImages(parts: readonly Part[], dropped: number): string[] {
+  const rows = parts
+    .slice(0, maxImages)
+    .map((part) => `| ${code(part.key)} | ${marks[verdictOfPart(part)]} | ${renderStages(part.stages)} |`);
+  const more = parts.length + dropped - rows.length;
+  return [
+    "| Image | Verdict | Stages |",
+    "| --- | --- | --- |",
+    ...rows,
+    ...(more === 0 ? [] : ["", `… and ${more} more.`]),
+    "",
+  ];
+}
+
+function renderPart(part: Part, several: boolean): string[] {
+  const problems = renderProblems(part);
+  const details = renderDetails(part);
+  if (!several) return [...problems, ...details];
+  if (problems.length === 0 && details.length === 0) return [];
+  return [
+    `<details><summary>${marks[verdictOfPart(part)]} · ${code(part.key)}</summary>`,
+    "",
+    ...problems,
+    ...details,
+    "</details>",
+    "",
+  ];
+}
+
+function renderProblems({ violations, counted }: Part): string[] {
+  if (violations.length === 0) return counted === 0 ? [] : [`${counted} that count; the job's summary lists them.`, ""];
+  const header = ["| Stage | What | Problem | What to do |", "| --- | --- | --- | --- |"];
+  const rows = violations.map(
+    ({ stage, thing, problem, wayOut }) =>
+      `| ${stage} | ${escapeMarkdown(thing)} | ${escapeMarkdown(problem)} | ${escapeMarkdown(wayOut)} |`,
+  );
+  const folded = rows.slice(openRows);
+  const left = counted - rows.length;
+  const rest = left === 0 ? [] : [`… and ${left} more that count, in the job's summary and in the result file.`, ""];
+  return [
+    ...header,
+    ...rows.slice(0, openRows),
+    "",
+    ...(folded.length === 0 ? [] : fold(`${folded.length} more that count`, [...header, ...folded])),
+    ...rest,
+  ];
+}
+
+function renderDetails({ image, exceptions, excepted, stages }: Part): string[] {
+  const rows = exceptions.map(
+    ({ rule, thing, expires, owner, reason }) =>
+      `| ${code(rule)} | ${escapeMarkdown(thing)} | ${escapeMarkdown(expires)} | ${escapeMarkdown(owner)} | ${escapeMarkdown(reason)} |`,
+  );
+  const header = ["| Rule | What | Until | Owner | Reason |", "| --- | --- | --- | --- | --- |"];
+  const left = excepted - rows.length;
+  const told = stages.filter(({ facts }) => facts.length > 0);
+  const facts = told.map(
+    ({ stage, state, facts: lines }) => `| ${stage} | ${marks[state]} | ${lines.map(escapeMarkdown).join("<br>")} |`,
+  );
+  return [
+    ...(excepted === 0
+      ? []
+      : fold(`${excepted} with an exception`, [
+          ...(rows.length === 0 ? [] : [...header, ...rows, ""]),
+          ...(left === 0 ? [] : [`${rows.length === 0 ? "" : "… and "}${left} in the job's summary.`]),
+        ])),
+    ...(facts.length === 0
+      ? []
+      : fold("What each stage found", [
+          ...(image === undefined ? [] : [`**Image** ${code(image)}`, ""]),
+          "| Stage | State | What was found |",
+          "| --- | --- | --- |",
+          ...facts,
+        ])),
+  ];
+}
+
+function fold(title: string, lines: readonly string[]): string[] {
+  return [`<details><summary>${title}</summary>`, "", ...lines, "", "</details>", ""];
+}
+
+function renderFoot(parts: readonly Part[]): string[] {
+  const commit = parts[0]?.commit.slice(0, 12) ?? "";
+  const runs = new Map(parts.map(({ run }) => [`${run.id}.${run.attempt}`, run.url]));
+  const links = [...runs]
+    .slice(0, 3)
+    .map(([name, url]) => (url === undefined ? `run ${name}` : `[run ${name}](${url})`));
+  const claimed = parts.some((part) => part.claimed === true)
+    ? ["As a run of the pull request's own tells it: nothing of it is signed, and no later stage goes by it.", ""]
+    : [];
+  return [...claimed, `<sub>Of commit ${code(commit)}, by ${links.join(", ")}.</sub>`, ""];
+}

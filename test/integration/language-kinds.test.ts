@@ -144,6 +144,67 @@ describe("a Python application", () => {
   });
 });
 
+describe("a Java application", () => {
+  const pom = (properties: string): Files => ({
+    "pom.xml": `<project><properties>${properties}</properties></project>`,
+  });
+
+  test.each<[string, Files, string | undefined]>([
+    ["Spring Boot's property", pom("<java.version>25</java.version>"), "pom.xml asks for Java 25 (java.version)"],
+    ["its twin", pom("<java.version>17</java.version>"), undefined],
+    ["Maven's", pom("<maven.compiler.release> 21 </maven.compiler.release>"), "21 (maven.compiler.release)"],
+    ["an old one's", pom("<java.version>1.8</java.version>"), undefined],
+    ["another property", pom("<java.version>@jdk@</java.version>"), undefined],
+    [
+      "Gradle's toolchain",
+      { "build.gradle": "java { toolchain { languageVersion = JavaLanguageVersion.of(21) } }" },
+      "build.gradle asks for Java 21",
+    ],
+    [
+      "Kotlin's way of it",
+      { "build.gradle.kts": "java { toolchain { languageVersion.set(JavaLanguageVersion.of(17)) } }" },
+      undefined,
+    ],
+  ])("names the Java that it is for by %s", async (_what, files, words) => {
+    const { requireJava } = (await load("java/src/version.mjs")) as { requireJava(at: string, home: string): void };
+    const ask = (): void => requireJava(write(files), "/runtime/usr/lib/jvm/java-17-openjdk-amd64");
+    if (words === undefined) expect(ask).not.toThrow();
+    else expect(ask).toThrow(words);
+  });
+
+  test.each<[string, Files, string | undefined]>([
+    ["a class", { "META-INF/MANIFEST.MF": "Manifest-Version: 1.0\r\nMain-Class: a.B\r\n" }, "a.B"],
+    [
+      "one over two lines",
+      { "META-INF/MANIFEST.MF": "Main-Class: acme.shop.checkout\n .Main\n" },
+      "acme.shop.checkout.Main",
+    ],
+    ["none", { "META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n" }, undefined],
+    ["a command", { "META-INF/MANIFEST.MF": "Main-Class: a.B; rm -rf\n" }, undefined],
+    ["what is built", { "META-INF/MANIFEST.MF": "Main-Class: a.B\n", "pom.xml": "" }, undefined],
+  ])("that was compiled already starts by its manifest: %s", async (_what, files, name) => {
+    const { isUnpacked, readMainClass } = (await load("java/src/unpacked.mjs")) as {
+      isUnpacked(at: string): boolean;
+      readMainClass(at: string): string | undefined;
+    };
+    const directory = write(files);
+    expect(isUnpacked(directory)).toBe(name !== undefined);
+    if (name !== undefined) expect(readMainClass(directory)).toBe(name);
+  });
+});
+
+test.each<[string, Language, Files, number, string]>([
+  ["Go's program alone", "go", { "main.go": "package main" }, 0, ""],
+  ["Go's file of another name", "go", { "server.go": "package main" }, 100, "Run `go mod init NAME`"],
+  ["nothing of Go", "go", { "a.txt": "" }, 100, "There is no go.mod"],
+  ["a site in htdocs", "static", { "htdocs/index.html": "" }, 0, ""],
+  ["a site elsewhere", "static", { "pages/index.html": "" }, 100, "BP_WEB_SERVER_ROOT"],
+  ["PHP in htdocs", "php", { "htdocs/index.php": "" }, 0, ""],
+  ["PHP elsewhere", "php", { "pages/index.php": "" }, 100, "There is neither"],
+])("what is taken without more files: %s", (_what, language, files, status, words) => {
+  expect(run("detect", language, files)).toMatchObject({ status, stderr: expect.stringContaining(words) as string });
+});
+
 test("packages whose install scripts were not run are named, and others are not", async () => {
   const { warnOfInstallScripts } = (await load("node/src/installed.mjs")) as {
     warnOfInstallScripts(place: { say(text: string): void }, env: Files, folder: string): void;

@@ -117,6 +117,42 @@ const languages: [string, Shape, Said][] = [
   ["Python with conda", { "environment.yml": "" }, { strategy: "buildpacks", reason: "Python with conda" }],
   ["Ruby", { Gemfile: "", "Gemfile.lock": "" }, { strategy: "buildpacks", reason: "Gemfile (Ruby) with Gemfile.lock" }],
   ["PHP", { "composer.json": "{}" }, { strategy: "buildpacks", reason: "composer.json (PHP)" }],
+  ["PHP in a folder that is served", { "htdocs/index.php": "" }, { strategy: "buildpacks", reason: "(PHP)" }],
+  [
+    "PHP and a page beside it",
+    { "public/index.php": "", "public/index.html": "" },
+    { strategy: "buildpacks", reason: "public/index.php (PHP)" },
+  ],
+  [
+    "a site in a folder that is served",
+    { "public/index.html": "", "alternate/index.html": "" },
+    { strategy: "buildpacks", reason: "public/index.html (a static site)" },
+  ],
+  [
+    "a served folder beside what has pages of its own",
+    { "package.json": '{"scripts":{"start":"node ."}}', "public/index.html": "" },
+    { strategy: "buildpacks", reason: "there is package.json (Node.js), and" },
+  ],
+  [
+    "a served folder that a link leads to, which is not gone into",
+    { "main.py": "", "elsewhere/index.php": "", htdocs: { link: "elsewhere" } },
+    { strategy: "buildpacks", reason: "there is main.py (Python without packages), and" },
+  ],
+  [
+    "a Go program without a module",
+    { "main.go": "package main" },
+    { strategy: "buildpacks", reason: "main.go (Go without a module)" },
+  ],
+  [
+    "a jar that was unpacked",
+    { "META-INF/MANIFEST.MF": "Main-Class: a.B", "a/B.class": "" },
+    { strategy: "buildpacks", reason: "META-INF (Java, compiled already)" },
+  ],
+  [
+    "a folder META-INF beside what is built",
+    { "pom.xml": pom(""), "META-INF/MANIFEST.MF": "" },
+    { strategy: "buildpacks", reason: "there is pom.xml (Java with Maven), and" },
+  ],
   ["PHP without composer", { "index.php": "" }, { strategy: "buildpacks", reason: "index.php (PHP)" }],
   [".NET", { "shop.csproj": "<Project/>" }, { strategy: "buildpacks", reason: "shop.csproj (.NET)" }],
   [

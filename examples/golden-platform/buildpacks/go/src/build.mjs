@@ -19,6 +19,7 @@ export function build(place) {
     );
   const env = environment(place, root);
   const go = join(root, "bin/go");
+  nameModule(place, go, env);
   const targets = chooseTargets(place, go, env);
   const layer = makeLayer(place, "programs", ["launch"], `Compiling ${targets.join(", ")}`, (folder) => {
     mkdirSync(join(folder, "bin"));
@@ -40,6 +41,13 @@ export function build(place) {
     folders: [join(layer, "bin")],
     names: [],
   });
+}
+
+/** A program of the standard library alone needs no go.mod from its author. */
+function nameModule({ directory, say }, go, env) {
+  if (existsSync(join(directory, "go.mod"))) return;
+  say("There is no go.mod: the folder is compiled as a module that needs no others");
+  run([go, "mod", "init", "application"], { directory, env, failure: "The folder could not be made a module." });
 }
 
 function environment(place, root) {

@@ -7,14 +7,23 @@ import { run } from "../lib/run.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
 import { chooseArtifact } from "./artifact.mjs";
 import { renderTrustStore } from "./trust-store.mjs";
+import { isUnpacked, readMainClass } from "./unpacked.mjs";
+import { requireJava } from "./version.mjs";
 
 /** The JRE as a layer, the application built by its own build tool, and of its folder what runs. */
 export function build(place) {
   const { directory, env: given } = place;
   const runtime = installRuntime(place, "Java");
   const home = findHome(runtime.build);
+  requireJava(directory, home);
   const temporary = given.TMPDIR ?? "/tmp";
   const inImage = prepareImage(place, runtime.root);
+  const processes = { folders: [join(inImage, "bin")], names: [] };
+  if (isUnpacked(directory)) {
+    place.say("There is a jar that was unpacked: nothing has to be built");
+    const command = [join(inImage, "bin/java"), "-classpath", ".", readMainClass(directory)];
+    return writeProcesses(place, { web: command }, processes);
+  }
   const trust = join(temporary, "trust.jks");
   writeFileSync(trust, renderTrustStore(given.SSL_CERT_FILE || join(place.buildpack, "certificates.pem")));
   const options = [
@@ -34,7 +43,7 @@ export function build(place) {
   const artifact = chooseArtifact(directory, isMaven ? "target" : "build/libs", given);
   const kept = keepArtifact(directory, artifact);
   const command = [join(inImage, "bin/java"), "-jar", kept];
-  writeProcesses(place, { web: command }, { folders: [join(inImage, "bin")], names: [] });
+  writeProcesses(place, { web: command }, processes);
 }
 
 /** Where Debian's packages have Java: `usr/lib/jvm/java-17-openjdk-amd64`. */

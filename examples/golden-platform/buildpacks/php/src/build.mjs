@@ -49,6 +49,7 @@ function installPackages(place, { build, env, php, settings }) {
   const { directory } = place;
   if (!existsSync(join(directory, "composer.json"))) return [];
   const file = join(directory, "composer.lock");
+  if (!existsSync(file) && needsNothing(directory)) return [];
   if (!existsSync(file))
     throw new ApplicationError(
       "There is a composer.json and no composer.lock. Run `composer update --no-install` and commit the file: dependencies are installed exactly as it lists them.",
@@ -87,6 +88,12 @@ function installPackages(place, { build, env, php, settings }) {
     version,
     purl: `pkg:composer/${name}@${encodeURIComponent(version)}`,
   }));
+}
+
+/** Whether composer.json asks for PHP and its extensions alone, of which there are no versions to be pinned. */
+function needsNothing(directory) {
+  const { require = {}, autoload } = JSON.parse(readFileSync(join(directory, "composer.json"), "utf8"));
+  return autoload === undefined && Object.keys(require).every((name) => /^(?:php(?:-64bit)?|ext-[\w-]+)$/.test(name));
 }
 
 /** BP_PHP_WEB_DIR, or where index.php is. */

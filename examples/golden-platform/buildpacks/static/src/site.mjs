@@ -37,7 +37,9 @@ export function findSite({ directory, env }) {
       `There is ${other}: this is not a site of files alone. Set BP_WEB_SERVER=nginx in the build's env where it is one.`,
     );
   if (root !== undefined || frontEnd !== undefined) return root ?? frontEnd.root;
-  const found = ["public", "dist", "build", "_site"].find((name) => existsSync(join(directory, name, "index.html")));
+  const found = ["public", "dist", "build", "_site", "htdocs"].find((name) =>
+    existsSync(join(directory, name, "index.html")),
+  );
   if (found !== undefined) return found;
   if (isSaid || existsSync(join(directory, "index.html"))) return "";
   throw new ApplicationError(

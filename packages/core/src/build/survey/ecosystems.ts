@@ -31,6 +31,8 @@ interface Row {
   language: Language;
   /** The first that is there. */
   files: readonly RegExp[];
+  /** Where those are not names of files. */
+  in?: "folders" | "pages";
   title: string;
   locks: readonly string[];
   /** Whether the file means it, where its name alone doesn't say. */
@@ -82,6 +84,16 @@ const rows: readonly Row[] = [
     locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
   },
   // A program alone, where nothing else says what it is.
+  { language: "go", files: [/^main\.go$/], title: "Go without a module", locks: [], means: isAlone },
+  {
+    language: "java",
+    // An archive that was unpacked: its start class is in META-INF/MANIFEST.MF.
+    files: [/^META-INF$/],
+    in: "folders",
+    title: "Java, compiled already",
+    locks: [],
+    means: isAlone,
+  },
   { language: "nodejs", files: [/^server\.js$/], title: "Node.js without packages", locks: [], means: isAlone },
   {
     language: "python",
@@ -90,6 +102,7 @@ const rows: readonly Row[] = [
     locks: [],
     means: isAlone,
   },
+  { language: "php", files: [/\/index\.php$/], in: "pages", title: "PHP", locks: [], means: isAlone },
   {
     language: "static",
     files: [/^nginx\.conf$/, /^httpd\.conf$/, /^Staticfile$/, /^index\.html$/],
@@ -97,16 +110,17 @@ const rows: readonly Row[] = [
     locks: [],
     means: isAlone,
   },
+  { language: "static", files: [/\/index\.html$/], in: "pages", title: "a static site", locks: [], means: isAlone },
 ];
 
 /** Whether no file of the folder names how it is built. */
-function isAlone({ files }: Survey): boolean {
-  return !rows.some((row) => row.means !== isAlone && findFile(row, files) !== undefined);
+function isAlone(survey: Survey): boolean {
+  return !rows.some((row) => row.means !== isAlone && findFile(row, survey) !== undefined);
 }
 
-function findFile({ files: patterns }: Row, files: readonly string[]): string | undefined {
+function findFile({ files: patterns, in: place = "files" }: Row, survey: Survey): string | undefined {
   for (const pattern of patterns) {
-    const file = files.find((name) => pattern.test(name));
+    const file = survey[place]?.find((name) => pattern.test(name));
     if (file !== undefined) return file;
   }
   return undefined;
@@ -124,7 +138,7 @@ export function listLockFiles(files: readonly string[]): string[] {
 /** What a folder's application is written in, in the table's order: one language may be there twice. */
 export function detectEcosystems(survey: Survey): Ecosystem[] {
   return rows.flatMap((row) => {
-    const file = findFile(row, survey.files);
+    const file = findFile(row, survey);
     if (file === undefined || row.means?.(survey) === false) return [];
     const lock = row.locks.find((name) => survey.files.includes(name));
     return [{ language: row.language, file, title: row.title, lock }];

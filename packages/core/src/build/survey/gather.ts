@@ -56,7 +56,27 @@ export async function surveyTree(root: string): Promise<SurveyedTree> {
   }
   if (tooDeep !== "") remarks.push({ file: tooDeep, message: "has folders that are too deep to be looked at" });
   below.sort((one, other) => (one.path < other.path ? -1 : 1));
-  return { top: { ...top, remarks: [...top.remarks, ...remarks] }, below };
+  const pages = below.length > 0 ? [] : await listPages(root, topNames);
+  const found = pages.length === 0 ? {} : { pages };
+  return { top: { ...top, ...found, remarks: [...top.remarks, ...remarks] }, below };
+}
+
+/** Folders that a web server serves, by the customs of PHP's and of site makers' frameworks. */
+const webRoots = ["public", "htdocs", "web"];
+
+async function listPages(root: string, { realFolders }: FolderNames): Promise<string[]> {
+  const pages: string[] = [];
+  for (const folder of webRoots.filter((name) => realFolders.includes(name))) {
+    // What can't be listed speaks for nothing: whoever builds it meets it again.
+    const files = await listFolder(root, folder).then(
+      (names) => names.files,
+      () => [],
+    );
+    // Beside a program, a page that is only read is the program's.
+    const page = ["index.php", "index.html"].find((name) => files.includes(name));
+    if (page !== undefined) pages.push(`${folder}/${page}`);
+  }
+  return pages;
 }
 
 function innerFolders({ path, realFolders }: FolderNames): string[] {

@@ -12,6 +12,11 @@ export interface Survey {
   files: readonly string[];
   /** Names of the folders in it, sorted. */
   folders: readonly string[];
+  /**
+   * First pages in the folder that a web server would serve, `htdocs/index.php`: where nothing else speaks for what the
+   * application is, and nothing below it is one.
+   */
+  pages?: readonly string[];
   /** What is in its `pom.xml`. */
   maven?: MavenProject;
   /** What is in its `build.gradle` or `build.gradle.kts`, and in the settings and catalogue of its build. */

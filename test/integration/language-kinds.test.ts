@@ -197,6 +197,8 @@ test.each<[string, Language, Files, number, string]>([
   ["Go's program alone", "go", { "main.go": "package main" }, 0, ""],
   ["Go's file of another name", "go", { "server.go": "package main" }, 100, "Run `go mod init NAME`"],
   ["nothing of Go", "go", { "a.txt": "" }, 100, "There is no go.mod"],
+  ["Python with conda", "python", { "environment.yml": "", "app.py": "" }, 100, "this platform has no conda"],
+  ["the same with pip besides", "python", { "environment.yml": "", "requirements.txt": "" }, 0, ""],
   ["a site in htdocs", "static", { "htdocs/index.html": "" }, 0, ""],
   ["a site elsewhere", "static", { "pages/index.html": "" }, 100, "BP_WEB_SERVER_ROOT"],
   ["PHP in htdocs", "php", { "htdocs/index.php": "" }, 0, ""],

@@ -15,6 +15,11 @@ export const markers = [
 
 export function detect({ directory }) {
   if (markers.some((name) => existsSync(join(directory, name)))) return;
+  const conda = ["environment.yml", "environment.yaml"].find((name) => existsSync(join(directory, name)));
+  if (conda !== undefined)
+    throw new ApplicationError(
+      `There is ${conda} and nothing else that names packages: this platform has no conda. Name them for pip, in requirements.txt.`,
+    );
   if (readdirSync(directory).some((name) => name.endsWith(".py"))) return;
   throw new ApplicationError(`There is neither a .py file nor any of ${markers.join(", ")} at the root.`);
 }

@@ -31,8 +31,8 @@ interface Row {
   language: Language;
   /** The first that is there. */
   files: readonly RegExp[];
-  /** Where those are not names of files. */
-  in?: "folders" | "pages";
+  /** What those are names of, files unless told. */
+  in?: "files" | "folders" | "pages";
   title: string;
   locks: readonly string[];
   /** Whether the file means it, where its name alone doesn't say. */

@@ -68,12 +68,9 @@ async function listPages(root: string, { realFolders }: FolderNames): Promise<st
   const pages: string[] = [];
   for (const folder of webRoots.filter((name) => realFolders.includes(name))) {
     // What can't be listed speaks for nothing: whoever builds it meets it again.
-    const files = await listFolder(root, folder).then(
-      (names) => names.files,
-      () => [],
-    );
+    const names = await listFolder(root, folder).catch(() => undefined);
     // Beside a program, a page that is only read is the program's.
-    const page = ["index.php", "index.html"].find((name) => files.includes(name));
+    const page = ["index.php", "index.html"].find((name) => names?.files.includes(name));
     if (page !== undefined) pages.push(`${folder}/${page}`);
   }
   return pages;

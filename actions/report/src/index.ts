@@ -1,4 +1,5 @@
-import { reportVerb } from "@goldenpath/core/verbs/report";
+import { createReportVerb } from "@goldenpath/core/verbs/report";
+import { openPullRequest } from "@goldenpath/runner/pull-request";
 import { runAction } from "@goldenpath/runner/run-action";
 
-await runAction(reportVerb);
+await runAction(createReportVerb(openPullRequest));

@@ -168,6 +168,18 @@ function describeStatus(
 }
 
 function contentsUrl(file: GithubFile, api: string | undefined): URL {
+  const base = parseApiUrl(api);
+  const path = [file.owner, file.repository, "contents", ...file.path.split("/")].map(encodeURIComponent).join("/");
+  const url = new URL(`${base.pathname.replace(/\/+$/, "")}/repos/${path}`, base);
+  url.searchParams.set("ref", file.commit);
+  return url;
+}
+
+/**
+ * The root of GitHub's REST API, by `GITHUB_API_URL`; github.com's where that is not set.
+ * @throws UserError `github-url-invalid`: a token goes only where nobody on the way can read it
+ */
+export function parseApiUrl(api: string | undefined): URL {
   const base = URL.parse(api || "https://api.github.com");
   const isLocal = base !== null && ["localhost", "127.0.0.1", "[::1]"].includes(base.hostname);
   if (base === null || !(base.protocol === "https:" || (base.protocol === "http:" && isLocal))) {
@@ -176,10 +188,7 @@ function contentsUrl(file: GithubFile, api: string | undefined): URL {
       wayOut: "On a GitHub Enterprise Server it is https://HOST/api/v3.",
     });
   }
-  const path = [file.owner, file.repository, "contents", ...file.path.split("/")].map(encodeURIComponent).join("/");
-  const url = new URL(`${base.pathname.replace(/\/+$/, "")}/repos/${path}`, base);
-  url.searchParams.set("ref", file.commit);
-  return url;
+  return base;
 }
 
 export function formatGithubFile(file: GithubFile): string {

@@ -11,6 +11,10 @@ import { z } from "zod";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
+import { describeChains, describeResults, type Part, type PartSource } from "../report/comment/part.ts";
+import { commentModes } from "../report/comment/post.ts";
+import type { OpenPullRequest } from "../report/comment/source.ts";
+import { writeComment } from "../report/comment/write.ts";
 import { renderChainMarkdown, renderNotes, renderResultMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
 import { resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
@@ -19,25 +23,38 @@ import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { readStageResult } from "./results.ts";
-import { commonInputs, lines, optionalText, type Verb, type VerbOutcome } from "./verb.ts";
+import { choice, commonInputs, lines, optionalText, secretText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const inputs = z.object({ ...commonInputs, ...identityInput, image: optionalText(), results: lines() });
+const inputs = z.object({
+  ...commonInputs,
+  ...identityInput,
+  image: optionalText(),
+  results: lines(),
+  comment: choice(commentModes, "auto"),
+  "comment-key": optionalText(),
+  "github-token": secretText(),
+});
 type Inputs = z.infer<typeof inputs>;
 
 /**
- * Shows the path of an image from its signed evidence, or what this job's result files say. It decides nothing and
- * fails no step; its verdict is the worst of what it shows.
+ * Shows the path of an image from its signed evidence, or what this job's result files say, and tells it in the one
+ * comment of the pull request. It decides nothing and fails no step; its verdict is the worst of what it shows.
+ * @param open the run's pull request, where there are some
  */
-export const reportVerb: Verb<typeof inputs> = {
-  name: "report",
-  command: "report",
-  inputs,
-  positional: "image",
-  outputs: ["markdown"],
-  run: runReport,
-};
+export function createReportVerb(open?: OpenPullRequest): Verb<typeof inputs> {
+  return {
+    name: "report",
+    command: "report",
+    inputs,
+    positional: "image",
+    outputs: ["markdown", "comment-url"],
+    run: (given, context) => runReport(given, context, open),
+  };
+}
 
-async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> {
+export const reportVerb = createReportVerb();
+
+async function runReport(given: Inputs, context: Context, open: OpenPullRequest | undefined): Promise<VerbOutcome> {
   if ((given.image === undefined) === (given.results.length === 0)) {
     throw new UserError("input 'image' or input 'results' is required, one of them and not both", {
       code: "input-invalid",
@@ -50,16 +67,21 @@ async function runReport(given: Inputs, context: Context): Promise<VerbOutcome> 
     given.image === undefined
       ? await loadPolicy(given.policy, context, given["policy-signer"])
       : await openPolicy(given, context, "report");
-  const outcome =
+  const { describe, ...outcome } =
     given.image === undefined
       ? await reportResults(given.results, policy, context, startedAt)
       : await reportImage(given.image, policy, context, startedAt);
   const file = join(given["result-dir"] ?? context.temporaryDirectory, "report.md");
   await writeFile(file, cleanText(outcome.summary));
-  return { ...outcome, outputs: { markdown: file }, enforced: false };
+  const { comment: mode, "comment-key": key, "github-token": token } = given;
+  const url = await writeComment({ mode, token, key }, describe, context, open);
+  return { ...outcome, outputs: { markdown: file, "comment-url": url }, enforced: false };
 }
 
-type Report = Pick<VerbOutcome, "verdict" | "result" | "summary">;
+interface Report extends Pick<VerbOutcome, "verdict" | "result" | "summary"> {
+  /** For the comment. */
+  describe(source: PartSource): Part[];
+}
 
 async function reportImage(given: string, policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
   return withImage(given, context, policy, async ({ client, image }) => {
@@ -93,7 +115,16 @@ async function reportImage(given: string, policy: LoadedPolicy, context: Context
     const sections = chains.map(
       ({ title, chain }) => `${chains.length > 1 ? `#### ${title}\n\n` : ""}${renderChainMarkdown(chain)}`,
     );
-    return { verdict: result.verdict, result, summary: `### The path of the image\n\n${sections.join("\n")}` };
+    return {
+      ...{ verdict: result.verdict, result, summary: `### The path of the image\n\n${sections.join("\n")}` },
+      describe: (source) => [
+        describeChains(
+          chains.map(({ chain }) => chain),
+          violations,
+          source,
+        ),
+      ],
+    };
   });
 }
 
@@ -179,7 +210,10 @@ async function reportResults(
   const sections = results.map(
     (entry, index) => `${renderResultMarkdown(entry)}\n${renderNotes(policies.slice(index, index + 1))}`,
   );
-  return { verdict, result, summary: sections.join("\n") };
+  return {
+    ...{ verdict, result, summary: sections.join("\n") },
+    describe: (source) => [describeResults(results, source)],
+  };
 }
 
 /** A verdict says nothing without what it was judged by, and a report may be asked for under another policy. */

@@ -1,0 +1,94 @@
+import { addPart, asksForWork, isNewer, type Part } from "./part.ts";
+import { maxCommentLength, renderComment } from "./render.ts";
+import { isOurs, readParts } from "./state.ts";
+
+/** A comment of the pull request that begins with the marker and is of the author that this job writes as. */
+export interface OwnComment {
+  id: number;
+  body: string;
+  url: string;
+}
+
+/** A pull request, to whoever comments on it. All of it may fail, as the network does. */
+export interface PullRequestDoor {
+  /** The commit of its head, now. */
+  readHead(): Promise<string>;
+  /** All comments on it whose body `accepts`, by the author that this job writes as, the oldest first. */
+  listComments(accepts: (body: string) => boolean): Promise<OwnComment[]>;
+  /** `too-long` where the body is refused for its length. */
+  create(body: string): Promise<OwnComment | "too-long">;
+  /** `gone` where there is no such comment any more. */
+  update(id: number, body: string): Promise<OwnComment | "too-long" | "gone">;
+  /** A comment that is gone already is none the less removed. */
+  remove(id: number): Promise<void>;
+  /** Milliseconds. */
+  wait(time: number): Promise<void>;
+}
+
+export const commentModes = ["auto", "always", "never"] as const;
+export type CommentMode = (typeof commentModes)[number];
+
+export type Posted =
+  | { outcome: "written"; url: string }
+  /** `auto`, and there is neither something to do nor a comment. */
+  | { outcome: "nothing-to-say" }
+  /** The pull request has another head by now: its own run tells it. */
+  | { outcome: "outdated"; head: string }
+  /** Others wrote each time. */
+  | { outcome: "contended"; url: string };
+
+/** Who loses every time has five others before it, or something that edits the comment each time. */
+const rounds = 6;
+/** How long another job may take from reading the comment to writing it, for its write to be noticed here. */
+const settleTime = 2_000;
+
+/**
+ * Writes a part into the one comment of its pull request. GitHub has no condition for an edit, so that of two jobs at
+ * once the one that writes last could undo the other's: each looks again after a while whether its part is there, and
+ * writes once more where it is not. Where two jobs made a comment each, the older one stays and has the parts of both.
+ * @param random of [0, 1), which tells two jobs apart that began at once
+ */
+export async function postPart(
+  door: PullRequestDoor,
+  part: Part,
+  mode: Exclude<CommentMode, "never">,
+  random: () => number = Math.random,
+): Promise<Posted> {
+  let url = "";
+  let limit = maxCommentLength;
+  for (let round = 0; round < rounds; round++) {
+    const head = await door.readHead();
+    if (head !== part.commit) return { outcome: "outdated", head };
+    const [kept, ...spare] = await door.listComments(isOurs);
+    if (kept === undefined && mode === "auto" && !asksForWork(part)) return { outcome: "nothing-to-say" };
+    const known = [kept, ...spare].flatMap((comment) => readParts(comment?.body ?? ""));
+    const body = renderComment(
+      [...known.filter(({ commit }) => commit === head), part].reduce<Part[]>(addPart, []),
+      limit,
+    );
+    const written =
+      kept === undefined ? await door.create(body) : kept.body === body ? kept : await door.update(kept.id, body);
+    if (written === "too-long") {
+      limit = Math.floor(body.length / 2);
+      continue;
+    }
+    if (written === "gone") continue;
+    url = written.url;
+    for (const { id } of spare) await door.remove(id);
+    await door.wait(settleTime * (1 + random() * round));
+    const now = await door.listComments(isOurs);
+    // Of very many images a comment has no room for all that pass.
+    const isThere = !holds(body, part) || holds(now[0]?.body ?? "", part);
+    if (now.length === 1 && isThere) return { outcome: "written", url: now[0]?.url ?? url };
+    // Somebody took it away on purpose: it is not for a program to insist.
+    if (now.length === 0) return { outcome: "written", url };
+  }
+  return { outcome: "contended", url };
+}
+
+/** True where the part, or what a newer run says in its place, is in the comment; or the comment is of a later commit. */
+function holds(body: string, part: Part): boolean {
+  const parts = readParts(body);
+  if (parts.length > 0 && parts.every(({ commit }) => commit !== part.commit)) return true;
+  return parts.some(({ key, run }) => key === part.key && !isNewer(part.run, run));
+}

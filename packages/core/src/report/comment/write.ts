@@ -1,0 +1,88 @@
+import { describeError } from "@goldenpath/foundation/errors";
+import type { Context } from "@goldenpath/foundation/ports";
+import type { Part, PartSource } from "./part.ts";
+import { type CommentMode, postPart } from "./post.ts";
+import type { OpenPullRequest, PullRequest } from "./source.ts";
+
+export interface CommentRequest {
+  mode: CommentMode;
+  /** Undefined where none was given. */
+  token: string | undefined;
+  /** What tells this report's parts from those of others. */
+  key: string | undefined;
+}
+
+/** Where a part says no image and nobody gave it a name. */
+const job = (env: Context["env"]): string => env["GITHUB_JOB"] || "this job";
+
+/**
+ * Writes what a report shows into the pull request's comment, and says where that is; the empty string where it is not
+ * written. Whatever goes wrong only warns: a comment is for people, and no verdict depends on whether GitHub takes it.
+ */
+export async function writeComment(
+  request: CommentRequest,
+  describe: (source: PartSource) => readonly Part[],
+  context: Context,
+  open: OpenPullRequest | undefined,
+): Promise<string> {
+  const { mode, token, key } = request;
+  const { log } = context.ports;
+  if (mode === "never") return "";
+  // Who asks for a comment hears why there is none; elsewhere most runs are of no pull request.
+  const explain = (why: string): string => {
+    if (mode === "always") log.notice(`no comment is written: ${why}`);
+    else log.debug(`no comment is written: ${why}`);
+    return "";
+  };
+  if (open === undefined) return explain("it runs outside GitHub Actions");
+  if (token === undefined) return explain("there is no token: give the input 'github-token'");
+  let pull: PullRequest | undefined;
+  try {
+    const opened = await open(token, context);
+    if ("none" in opened) return explain(opened.none);
+    pull = opened;
+    return await writeParts(pull, mode, describe({ key: key ?? job(context.env), commit: pull.commit, run: pull.run }));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    log.warning(`the comment could not be written: ${describeError(error)}${wayOut(error)}`);
+    return "";
+  } finally {
+    await pull?.close();
+  }
+
+  async function writeParts(to: PullRequest, as: Exclude<CommentMode, "never">, parts: readonly Part[]) {
+    let url = "";
+    for (const part of parts) {
+      const posted = await postPart(to.door, key === undefined ? named(part) : part, as);
+      switch (posted.outcome) {
+        case "written":
+          log.info(`the comment: ${posted.url}`);
+          url = posted.url;
+          break;
+        case "nothing-to-say":
+          log.info("no comment is written: there is nothing to do, and none to update");
+          break;
+        case "outdated":
+          log.notice(
+            `no comment is written: the pull request's head is ${posted.head} by now, and this is ${part.commit}`,
+          );
+          break;
+        case "contended":
+          log.warning(`the comment ${posted.url} may be without this report: others wrote it each time at once`);
+          url = posted.url;
+      }
+    }
+    return url;
+  }
+}
+
+/** By its image's repository: the digest is another with each commit. */
+function named(part: Part): Part {
+  return part.image === undefined ? part : { ...part, key: part.image.replace(/@[^@]*$/, "") };
+}
+
+function wayOut(error: unknown): string {
+  const status = typeof error === "object" && error !== null && "status" in error ? error.status : undefined;
+  if (status !== 401 && status !== 403) return "";
+  return "\n→ The job needs `permissions: pull-requests: write`. A run of a fork's pull request never has it: its report is written by a workflow of its own (docs/pull-requests.md).";
+}

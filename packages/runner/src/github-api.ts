@@ -1,0 +1,55 @@
+import { randomUUID } from "node:crypto";
+import { parseApiUrl } from "@goldenpath/core/policy/github";
+import type { Context } from "@goldenpath/foundation/ports";
+import { createProxyAgent } from "@goldenpath/registry-client/proxy";
+import { Octokit } from "@octokit/core";
+import { retry } from "@octokit/plugin-retry";
+import { throttling } from "@octokit/plugin-throttling";
+import { fetch } from "undici";
+
+const Client = Octokit.plugin(retry, throttling);
+export type GithubClient = InstanceType<typeof Client>;
+
+/** Milliseconds without a byte. */
+const stallTimeout = 30_000;
+/** A limit that lasts longer is not waited for: nothing that a report writes is worth it. Seconds. */
+const longestWait = 120;
+/** Times that a request is made again where GitHub says that there were too many. */
+const limitRetries = 2;
+
+/**
+ * GitHub's REST API with the waits that it asks for: a second between two writes, three after what sends mails, and
+ * where it says that there were too many, as long as it says. Through the proxy, as all that goes out.
+ * @param second milliseconds; tests have a shorter one
+ * @throws UserError `github-url-invalid`, `proxy-invalid`
+ */
+export function openGithub(
+  token: string,
+  { env, ports }: Pick<Context, "ports" | "env">,
+  second = 1_000,
+): { client: GithubClient; close(): Promise<void> } {
+  const dispatcher = createProxyAgent(
+    { env, ports },
+    { headersTimeout: stallTimeout, bodyTimeout: stallTimeout, connect: { timeout: stallTimeout } },
+  );
+  const waitFor = (seconds: number, _options: unknown, _octokit: unknown, tried: number): boolean =>
+    tried < limitRetries && seconds <= longestWait;
+  const client = new Client({
+    auth: token,
+    baseUrl: parseApiUrl(env["GITHUB_API_URL"]).href.replace(/\/+$/, ""),
+    userAgent: "goldenpath",
+    request: {
+      fetch: (url: string, options: object) => fetch(url, { ...options, dispatcher }),
+    },
+    log: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (message: string) => ports.log.debug(message),
+      error: (message: string) => ports.log.debug(message),
+    },
+    retry: { retryAfterBaseValue: second },
+    // Two clients of one process share no queue: each is a job's own.
+    throttle: { id: randomUUID(), retryAfterBaseValue: second, onRateLimit: waitFor, onSecondaryRateLimit: waitFor },
+  });
+  return { client, close: () => dispatcher.destroy() };
+}

@@ -1,0 +1,164 @@
+import type { OwnComment, PullRequestDoor } from "@goldenpath/core/report/comment/post";
+import type { OpenPullRequest } from "@goldenpath/core/report/comment/source";
+import type { Context } from "@goldenpath/foundation/ports";
+import { sleepFor } from "@goldenpath/registry-client/stop";
+import { memberOf, readEvent } from "./event.ts";
+import { type GithubClient, openGithub } from "./github-api.ts";
+
+/** Of comments, 100 each: GitHub has no more on one pull request. */
+const maxPages = 100;
+/** Whom the job's own token writes as, on github.com and on Enterprise Server. */
+const actionsBot = "github-actions[bot]";
+
+interface Place {
+  owner: string;
+  repo: string;
+  number: number;
+}
+
+/** Opens the pull request that the run's event names. */
+export const openPullRequest = createPullRequestOpener();
+
+/** @param second milliseconds, by which all waits go; tests have a shorter one */
+export function createPullRequestOpener(second = 1_000): OpenPullRequest {
+  return (token, context) => openNamed(token, context, second);
+}
+
+async function openNamed(
+  token: string,
+  context: Parameters<OpenPullRequest>[1],
+  second: number,
+): ReturnType<OpenPullRequest> {
+  const { env } = context;
+  const [owner = "", repo = ""] = (env["GITHUB_REPOSITORY"] ?? "").split("/");
+  if (owner === "" || repo === "") return { none: "it runs outside GitHub Actions" };
+  const event = await readEvent(env);
+  const named = memberOf(event, "pull_request");
+  const number = memberOf(named, "number");
+  const commit = memberOf(memberOf(named, "head"), "sha");
+  if (typeof number !== "number" || typeof commit !== "string")
+    return { none: `the run was started by '${env["GITHUB_EVENT_NAME"] ?? ""}', of no pull request` };
+  const github = openGithub(token, context, second);
+  return {
+    door: createDoor(github.client, { owner, repo, number }, context.signal, second),
+    commit,
+    run: describeRun(env),
+    close: github.close,
+  };
+}
+
+function describeRun(env: Context["env"]): { id: string; attempt: number; url?: string } {
+  const id = env["GITHUB_RUN_ID"] ?? "";
+  const url = `${env["GITHUB_SERVER_URL"] ?? "https://github.com"}/${env["GITHUB_REPOSITORY"] ?? ""}/actions/runs/${id}`;
+  const attempt = Number(env["GITHUB_RUN_ATTEMPT"]);
+  return {
+    id: /^\d+$/.test(id) ? id : "0",
+    attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : 1,
+    ...(url.startsWith("https://") ? { url } : {}),
+  };
+}
+
+/** A pull request's comments, by GitHub's REST API. */
+function createDoor(
+  client: GithubClient,
+  { owner, repo, number }: Place,
+  signal: AbortSignal,
+  second: number,
+): PullRequestDoor {
+  const place = { owner, repo, request: { signal } };
+  let author: string | undefined;
+  return {
+    async readHead() {
+      const { data } = await client.request("GET /repos/{owner}/{repo}/pulls/{pull_number}", {
+        ...place,
+        pull_number: number,
+      });
+      return data.head.sha;
+    },
+    async listComments(accepts) {
+      const found: (OwnComment & { login: string })[] = [];
+      for (let page = 1; page <= maxPages; page++) {
+        const { data } = await client.request("GET /repos/{owner}/{repo}/issues/{issue_number}/comments", {
+          ...place,
+          issue_number: number,
+          per_page: 100,
+          page,
+        });
+        for (const { id, body = "", html_url: url, user } of data)
+          if (accepts(body)) found.push({ id: Number(id), body, url, login: user?.login ?? "" });
+        if (data.length < 100) break;
+      }
+      if (found.length === 0) return [];
+      author ??= await findAuthor(client, signal);
+      return found
+        .filter(({ login }) => login === author)
+        .map(({ id, body, url }) => ({ id, body, url }))
+        .sort((a, b) => a.id - b.id);
+    },
+    async create(body) {
+      const answer = await unlessTooLong(
+        client.request("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", {
+          ...place,
+          issue_number: number,
+          body,
+        }),
+      );
+      if (answer === "too-long") return answer;
+      author = answer.data.user?.login ?? author;
+      return { id: Number(answer.data.id), body, url: answer.data.html_url };
+    },
+    async update(id, body) {
+      try {
+        const answer = await unlessTooLong(
+          client.request("PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}", {
+            ...place,
+            comment_id: id,
+            body,
+          }),
+        );
+        return answer === "too-long" ? answer : { id, body, url: answer.data.html_url };
+      } catch (error) {
+        if (isGone(error)) return "gone";
+        throw error;
+      }
+    },
+    async remove(id) {
+      await client
+        .request("DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}", { ...place, comment_id: id })
+        .catch((error: unknown) => {
+          if (!isGone(error)) throw error;
+        });
+    },
+    wait: (time) => sleepFor((time * second) / 1_000, signal),
+  };
+}
+
+/**
+ * Whom the token writes as. REST does not tell an app's token, GraphQL does. Where that may not be asked it is the job's
+ * own token: somebody else's comment is never taken for ours.
+ */
+async function findAuthor(client: GithubClient, signal: AbortSignal): Promise<string> {
+  try {
+    const answer = await client.graphql<unknown>("query { viewer { login } }", { request: { signal } });
+    const login = memberOf(memberOf(answer, "viewer"), "login");
+    return typeof login === "string" ? login : actionsBot;
+  } catch {
+    return actionsBot;
+  }
+}
+
+async function unlessTooLong<T>(answer: Promise<T>): Promise<T | "too-long"> {
+  try {
+    return await answer;
+  } catch (error) {
+    const said = JSON.stringify(memberOf(memberOf(error, "response"), "data") ?? "");
+    if (statusOf(error) === 422 && /too long/i.test(said)) return "too-long";
+    throw error;
+  }
+}
+
+const statusOf = (error: unknown): unknown => memberOf(error, "status");
+
+function isGone(error: unknown): boolean {
+  return [404, 410].includes(Number(statusOf(error)));
+}

@@ -12,7 +12,8 @@ import { invalidImage } from "./storage.ts";
  */
 export async function labelImage(image: ReadyImage, labels: Readonly<Record<string, string>>): Promise<ReadyImage> {
   if (Object.keys(labels).length === 0) return image;
-  const [root] = image.manifests;
+  const root = image.manifests.at(-1);
+  if (root === undefined) throw new TypeError("an image has a manifest");
   if (root.kind === "index") throw invalidImage(root.digest, "it is an index, and one image is expected");
   const old = image.blobs.find(({ descriptor }) => descriptor.digest === root.manifest.config.digest);
   if (old?.open === undefined) throw new TypeError("an image that was read has its config");

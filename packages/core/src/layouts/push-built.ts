@@ -5,11 +5,13 @@ import { InfrastructureError, PolicyViolation } from "@goldenpath/foundation/err
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { ociLayerType } from "@goldenpath/registry-client/oci/layer-types";
 import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
 import { labelImage } from "./label.ts";
 import { readDockerArchive } from "./read-docker-archive.ts";
 import { type ReadyImage, readLayout } from "./read-layout.ts";
+import { type BaseLayer, putBaseLayers } from "./stand-in.ts";
 import { type LayoutLimits, openStorage } from "./storage.ts";
 
 /** Blobs that are pushed at the same time: more only makes a registry's other clients wait. */
@@ -31,6 +33,8 @@ export interface PushOptions {
    * its repository, as it is there, where the image has it so.
    */
   base?: BuiltBase | undefined;
+  /** The build was given stand-ins for the base's layers (`writeStandIn`), and its image has them. */
+  hasStandIns?: boolean;
   /** What the build says that it left, where it says so. */
   expected?: Digest | undefined;
   /** For its config, besides those that the build gave it. */
@@ -42,7 +46,7 @@ export interface PushOptions {
  * Pushes the one image of an OCI layout (a folder or a tar archive) that a build left. The build had no login: what it
  * left is read strictly, as a whole and before anything is pushed; the manifest with the tags goes last, so that
  * nothing half pushed has a name.
- * @returns the digest of the image or index, which is the one in the layout unless there are labels to give
+ * @returns the digest of the image or index, which is the one in the layout unless there are labels to give or stand-ins in it
  * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`, and what the client throws;
  *   PolicyViolation of the rule `base.approved`
  */
@@ -72,11 +76,11 @@ export async function pushDockerArchive(path: string, options: PushOptions): Pro
   }
 }
 
-function baseLayers({ base }: PushOptions) {
+function baseLayers({ base }: PushOptions): BaseLayer[] {
   const { manifest, config } = base?.image ?? {};
-  return (manifest?.layers ?? []).flatMap((descriptor, index) => {
+  return (manifest?.layers ?? []).flatMap((layer, index) => {
     const diffId = config?.rootfs.diff_ids[index];
-    return diffId === undefined ? [] : [{ diffId, descriptor }];
+    return diffId === undefined ? [] : [{ diffId, descriptor: { ...layer, mediaType: ociLayerType(layer.mediaType) } }];
   });
 }
 
@@ -114,7 +118,8 @@ async function push(left: ReadyImage, options: PushOptions): Promise<Digest> {
   requireBase(left, options);
   const found = left.manifests.at(-1)?.digest;
   if (found !== undefined && expected !== undefined && expected !== found) throw differs(expected, found);
-  const { manifests, blobs } = await labelImage(left, options.labels ?? {});
+  const image = options.hasStandIns === true ? putBaseLayers(left, baseLayers(options)) : left;
+  const { manifests, blobs } = await labelImage(image, options.labels ?? {});
   const root = manifests.at(-1);
   if (root === undefined) throw new TypeError("an image has a manifest");
   const amount = blobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);

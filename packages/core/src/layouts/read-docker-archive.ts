@@ -15,6 +15,7 @@ import { z } from "zod";
 import { layerLimits, requireDisk } from "../layers/budget.ts";
 import { detectCompression, magicLength } from "../layers/magic.ts";
 import { maxConfigBytes, type ReadyBlob, type ReadyImage } from "./read-layout.ts";
+import type { BaseLayer } from "./stand-in.ts";
 import { invalidImage, type Storage } from "./storage.ts";
 
 const listSchema = z.array(z.looseObject({ Config: z.string(), Layers: z.array(z.string()).max(2_000) })).length(1);
@@ -28,7 +29,7 @@ const listSchema = z.array(z.looseObject({ Config: z.string(), Layers: z.array(z
  */
 export async function readDockerArchive(
   storage: Storage,
-  baseLayers: readonly { diffId: Digest; descriptor: Descriptor }[],
+  baseLayers: readonly BaseLayer[],
   work: string,
 ): Promise<ReadyImage> {
   const { configPath, layerPaths } = await readList(storage);

@@ -42,6 +42,13 @@ export function findLayerType(mediaType: string): LayerType | undefined {
   return layerTypes.get(mediaType);
 }
 
+/** What a layer of this type is in a manifest of the image specification, whose own types it has; else as it is. */
+export function ociLayerType(mediaType: string): string {
+  const compression = plain[mediaType];
+  if (compression === undefined) return mediaType;
+  return `application/vnd.oci.image.layer.v1.tar${compression === "none" ? "" : `+${compression}`}`;
+}
+
 export function isForeignLayer(mediaType: string): boolean {
   return layerTypes.get(mediaType)?.isForeign ?? false;
 }

@@ -5,8 +5,9 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { pushBuiltLayout } from "../../../layouts/push-built.ts";
+import { maxConfigBytes } from "../../../layouts/read-layout.ts";
+import { writeStandIn } from "../../../layouts/stand-in.ts";
 import { invalidImage, openStorage } from "../../../layouts/storage.ts";
-import { writeDockerArchive } from "../../../layouts/write-docker-archive.ts";
 import { selectPlatform } from "../../images.ts";
 import { type BuildTool, nameTask, type Properties, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
@@ -19,8 +20,8 @@ import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 type Job = BuildJob<JibPlan>;
 
 /**
- * jib's own plugin, without a daemon and without a login: it gets the base as a file and leaves the image as one, and
- * what it left is pushed by us once it is known to stand on that base.
+ * jib's own plugin, without a daemon and without a login: it gets what it needs of the base as a file and leaves the
+ * image as one, and what it left is pushed by us, on the base's own layers, once it is known to stand on that base.
  */
 export const jibRunner: StrategyRunner<JibPlan> = {
   run: (job) => {
@@ -92,7 +93,8 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
     image: join(workspace.handover, "image.tar"),
     digest: join(workspace.handover, "image.digest"),
   };
-  await writeDockerArchive(client, runImage, image, files.base, context);
+  const config = await client.fetchBlob(runImage, image.manifest.config, maxConfigBytes);
+  await writeStandIn(files.base, config, image.config.rootfs.diff_ids);
   const { module } = job.options;
   await room.run(tool, {
     goals: renderJibGoals(tool, plan.jibPlugin ?? findOwnVersion(job), module),
@@ -106,6 +108,7 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
   const digest = await pushBuiltLayout(files.image, {
     ...{ ...to, labels, client, context },
     base: { repository: runImage, image },
+    hasStandIns: true,
     expected: await readDigest(workspace.handover),
   });
   return { digest, tools: [], notes: [...room.notes, `on the base ${formatReference(runImage)}, by its layers`] };

@@ -1,33 +1,19 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Part, verdictOfPart } from "@goldenpath/core/report/comment/part";
-import { commentMarker, readParts } from "@goldenpath/core/report/comment/state";
-import type { StageResult } from "@goldenpath/core/result";
-import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
-import { createReportVerb } from "@goldenpath/core/verbs/report";
-import { silentPorts } from "@goldenpath/foundation/ports";
-import { createPullRequestOpener } from "@goldenpath/runner/pull-request";
+import { commentMarker } from "@goldenpath/core/report/comment/state";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type GithubStand, type MockRequest, startGithub } from "../support/github-api.ts";
+import type { MockRequest } from "../support/github-api.ts";
+import { openReportStand, type ReportStand, scanResult, type Told } from "../support/report-job.ts";
 
-let github: GithubStand;
-let directory: string;
+let stand: ReportStand;
 beforeEach(async () => {
-  github = await startGithub();
-  directory = await mkdtemp(join(tmpdir(), "goldenpath-comment-"));
-  await writeFile(join(directory, "policy.yaml"), "version: 1\nname: acme\nserial: 3\nscan: { failOn: high }\n");
+  stand = await openReportStand();
 });
 afterEach(async () => {
   // Nothing that a test sent, and nothing that it was answered, was against GitHub's description.
-  expect(github.faults).toEqual([]);
-  await github.close();
-  await rm(directory, { recursive: true, force: true });
+  expect(stand.github.faults).toEqual([]);
+  await stand.close();
 });
-
-/** Milliseconds that stand for a second of all waits. */
-const second = 20;
-const verb = createReportVerb(createPullRequestOpener(second));
 
 interface Job {
   fails?: boolean;
@@ -40,84 +26,26 @@ interface Job {
   inputs?: Record<string, string>;
 }
 
-interface Told extends Execution {
-  log: string[];
-  url: string;
+let files = 0;
+/** A job of a pull request's run that reports its results. */
+async function report({ fails = true, image = "shop", findings = 1, ...job }: Job = {}): Promise<Told> {
+  const results = `result-${++files}.json`;
+  await writeFile(join(stand.directory, results), JSON.stringify(scanResult(image, fails ? findings : 0)));
+  return stand.run({
+    event: { pull_request: { number: 7, head: { sha: job.commit ?? stand.github.pull.sha } } },
+    env: {
+      GITHUB_EVENT_NAME: "pull_request",
+      GITHUB_RUN_ID: job.run ?? "900",
+      GITHUB_RUN_ATTEMPT: job.attempt ?? "1",
+    },
+    inputs: { results, ...job.inputs },
+  });
 }
 
-let jobs = 0;
-/** A job of a pull request's run that reports its results, with the event as GitHub writes it. */
-async function report({ fails = true, image = "shop", ...job }: Job = {}): Promise<Told> {
-  const number = ++jobs;
-  const digest = `sha256:${"4c".repeat(32)}` as const;
-  const verdict = fails ? "fail" : "pass";
-  const result: StageResult = {
-    schemaVersion: "1.0",
-    stage: "scan",
-    verdict,
-    subject: {
-      repository: `registry.acme.example/pull-requests/${image}`,
-      digest,
-      mediaType: "m",
-      children: [{ digest, mediaType: "m", verdict }],
-    },
-    violations: Array.from({ length: fails ? (job.findings ?? 1) : 0 }, (_, at) => ({
-      rule: "scan.severity",
-      thing: `CVE-2026-${20_000 + at} in lodash 4.17.20`,
-      problem: "It is a vulnerability of severity high; the policy refuses high and above.",
-      wayOut: `Update lodash to 4.17.21 (npm), ${at}.`,
-    })),
-    run: { builderId: "local" },
-    tools: [],
-    notes: [],
-    startedAt: "2026-11-23T10:00:00Z",
-    finishedAt: "2026-11-23T10:00:01Z",
-  };
-  const event = { pull_request: { number: 7, head: { sha: job.commit ?? github.pull.sha } } };
-  await writeFile(join(directory, `result-${number}.json`), JSON.stringify(result));
-  await writeFile(join(directory, `event-${number}.json`), JSON.stringify(event));
-  const log: string[] = [];
-  const keep = (message: string): void => void log.push(message);
-  const ports = silentPorts();
-  const execution = await executeVerb(
-    verb as Parameters<typeof executeVerb>[0],
-    {
-      policy: join(directory, "policy.yaml"),
-      results: `result-${number}.json`,
-      "github-token": "ghs_0123456789abcdefghij",
-      "result-dir": join(directory, `out-${number}`),
-      ...job.inputs,
-    },
-    {
-      ports: { ...ports, log: { ...ports.log, debug: keep, info: keep, notice: keep, warning: keep } },
-      run: { builderId: "local" },
-      workingDirectory: directory,
-      temporaryRoot: directory,
-      defaultResultDirectory: directory,
-      env: {
-        GITHUB_API_URL: github.url,
-        GITHUB_REPOSITORY: "acme/shop",
-        GITHUB_EVENT_NAME: "pull_request",
-        GITHUB_EVENT_PATH: join(directory, `event-${number}.json`),
-        GITHUB_RUN_ID: job.run ?? "900",
-        GITHUB_RUN_ATTEMPT: job.attempt ?? "1",
-        GITHUB_JOB: "judge",
-      },
-      signal: new AbortController().signal,
-    },
-  );
-  return { ...execution, log, url: execution.outcome.outputs["comment-url"] ?? "" };
-}
-
-const ours = (): string[] =>
-  github.comments.filter(({ body }) => body.startsWith(commentMarker)).map(({ body }) => body);
-const told = (): Record<string, string> =>
-  Object.fromEntries(
-    ours()
-      .flatMap((body) => readParts(body))
-      .map((part: Part) => [part.key.replace("registry.acme.example/pull-requests/", ""), verdictOfPart(part)]),
-  );
-const writes = (): string[] => github.requests.filter((each) => !each.startsWith("GET") && !each.includes("graphql"));
+const ours = (): string[] => stand.ours();
+const told = (): Record<string, string> => stand.told();
+const writes = (): string[] =>
+  stand.github.requests.filter((each) => !each.startsWith("GET") && !each.includes("graphql"));
 const isWrite = ({ method }: MockRequest): boolean => method === "POST" || method === "PATCH";
 
 describe("whether there is a comment", () => {
@@ -125,21 +53,21 @@ describe("whether there is a comment", () => {
     expect((await report({ fails: false })).url).toBe("");
     expect(writes()).toEqual([]);
     const { url, outcome } = await report();
-    expect(url).toBe(`https://github.com/acme/shop/pull/7#issuecomment-${github.comments[0]?.id}`);
+    expect(url).toBe(`https://github.com/acme/shop/pull/7#issuecomment-${stand.github.comments[0]?.id}`);
     expect(outcome).toMatchObject({ verdict: "fail", enforced: false });
     expect(ours()).toEqual([expect.stringContaining("❌ fail · golden path")]);
   });
 
   test("always: one also where there is nothing to do; never: not even a question", async () => {
     await report({ inputs: { comment: "never" } });
-    expect(github.requests).toEqual([]);
+    expect(stand.github.requests).toEqual([]);
     await report({ fails: false, inputs: { comment: "always" } });
     expect(ours()).toEqual([expect.stringContaining("✅ pass · golden path")]);
   });
 
   test("without a token there is none, and who asks for it hears why", async () => {
     const { log } = await report({ inputs: { "github-token": "", comment: "always" } });
-    expect(github.requests).toEqual([]);
+    expect(stand.github.requests).toEqual([]);
     expect(log.join("\n")).toContain("give the input 'github-token'");
   });
 
@@ -155,35 +83,35 @@ describe("whether there is a comment", () => {
 
 describe("which comment is ours", () => {
   test("one on the third page is found", async () => {
-    for (let at = 0; at < 230; at++) github.addComment(`comment ${at}`, "octocat");
+    for (let at = 0; at < 230; at++) stand.github.addComment(`comment ${at}`, "octocat");
     await report();
-    for (let at = 0; at < 40; at++) github.addComment(`later ${at}`, "octocat");
+    for (let at = 0; at < 40; at++) stand.github.addComment(`later ${at}`, "octocat");
     await report({ fails: false, run: "901" });
     expect(ours()).toHaveLength(1);
-    expect(github.requests.filter((each) => each.includes("page=3")).length).toBeGreaterThan(0);
+    expect(stand.github.requests.filter((each) => each.includes("page=3")).length).toBeGreaterThan(0);
     expect(writes().map((each) => each.split(" ")[0])).toEqual(["POST", "PATCH"]);
   });
 
   test("what somebody else begins with the marker is left alone", async () => {
-    const theirs = github.addComment(`${commentMarker}\n### ✅ pass · golden path`, "mallory");
+    const theirs = stand.github.addComment(`${commentMarker}\n### ✅ pass · golden path`, "mallory");
     await report();
     expect(theirs.body).toContain("✅ pass");
     expect(ours()).toHaveLength(2);
-    expect(github.comments.at(-1)?.login).toBe("github-actions[bot]");
+    expect(stand.github.comments.at(-1)?.login).toBe("github-actions[bot]");
   });
 
   test("an app's own token writes as that app, and knows its comment again", async () => {
-    github.viewer = "acme-golden[bot]";
+    stand.github.viewer = "acme-golden[bot]";
     await report();
     await report({ fails: false, run: "901" });
-    expect(github.comments.map(({ login }) => login)).toEqual(["acme-golden[bot]"]);
+    expect(stand.github.comments.map(({ login }) => login)).toEqual(["acme-golden[bot]"]);
     expect(told()).toEqual({ shop: "pass" });
   });
 });
 
 describe("GitHub says no", () => {
   test("403, as on a fork's pull request: the verdict is what it was, and the way out is said", async () => {
-    github.intercept = (request) =>
+    stand.github.intercept = (request) =>
       isWrite(request) ? { status: 403, body: { message: "Resource not accessible by integration" } } : undefined;
     const { outcome, error, log, url } = await report({ fails: false, inputs: { comment: "always" } });
     expect({ verdict: outcome.verdict, error, url }).toEqual({ verdict: "pass", error: undefined, url: "" });
@@ -192,7 +120,7 @@ describe("GitHub says no", () => {
 
   test("422 for its length: it is made shorter until it is taken", async () => {
     const lengths: number[] = [];
-    github.intercept = (request) => {
+    stand.github.intercept = (request) => {
       if (!isWrite(request)) return undefined;
       lengths.push(String(request.body["body"]).length);
       return (lengths.at(-1) ?? 0) > 12_000
@@ -212,7 +140,7 @@ describe("GitHub says no", () => {
   });
 
   test("422 for anything else warns, and is not tried again", async () => {
-    github.intercept = (request) =>
+    stand.github.intercept = (request) =>
       isWrite(request) ? { status: 422, body: { message: "Validation Failed", documentation_url: "x" } } : undefined;
     const { log } = await report();
     expect(writes()).toHaveLength(1);
@@ -221,7 +149,7 @@ describe("GitHub says no", () => {
 
   test("a secondary rate limit is waited for as long as GitHub says", async () => {
     let refused = 0;
-    github.intercept = (request) =>
+    stand.github.intercept = (request) =>
       isWrite(request) && refused++ === 0
         ? {
             status: 403,
@@ -235,7 +163,7 @@ describe("GitHub says no", () => {
   });
 
   test("one that lasts an hour is not", async () => {
-    github.intercept = (request) =>
+    stand.github.intercept = (request) =>
       isWrite(request)
         ? {
             status: 403,
@@ -250,10 +178,10 @@ describe("GitHub says no", () => {
 
   test("an error after which the comment is there none the less leaves one", async () => {
     let broken = false;
-    github.intercept = (request) => {
+    stand.github.intercept = (request) => {
       if (request.method !== "POST" || broken) return undefined;
       broken = true;
-      github.addComment(String(request.body["body"]), github.viewer);
+      stand.github.addComment(String(request.body["body"]), stand.github.viewer);
       return { status: 502, body: { message: "Bad Gateway" } };
     };
     await report();
@@ -265,10 +193,10 @@ describe("GitHub says no", () => {
 describe("a comment that somebody deletes", () => {
   const deleteBefore = (method: string): void => {
     let gone = false;
-    github.intercept = (request) => {
+    stand.github.intercept = (request) => {
       if (request.method === method && !gone) {
         gone = true;
-        github.comments.length = 0;
+        stand.github.comments.length = 0;
       }
       return undefined;
     };
@@ -302,7 +230,7 @@ describe("several that write", () => {
   /** Holds the first `count` requests of a method until all of them have come. */
   function gather(method: string, count: number): void {
     const waiting: (() => void)[] = [];
-    github.intercept = async (request) => {
+    stand.github.intercept = async (request) => {
       if (request.method !== method || waiting.length === count) return undefined;
       await new Promise<void>((go) => {
         waiting.push(go);
@@ -330,11 +258,11 @@ describe("several that write", () => {
   test("the newest commit wins: an older one's job writes nothing, and its parts go with the next", async () => {
     await report({ image: "api" });
     await report({ image: "web" });
-    const old = github.pull.sha;
-    github.pull.sha = "b".repeat(40);
+    const old = stand.github.pull.sha;
+    stand.github.pull.sha = "b".repeat(40);
     const late = await report({ image: "web", commit: old, run: "902" });
     expect(late.url).toBe("");
-    expect(late.log.join("\n")).toContain(`the pull request's head is ${github.pull.sha} by now`);
+    expect(late.log.join("\n")).toContain(`the pull request's head is ${stand.github.pull.sha} by now`);
     expect(told()).toEqual({ api: "fail", web: "fail" });
     await report({ image: "api", fails: false, run: "903" });
     expect(told()).toEqual({ api: "pass" });

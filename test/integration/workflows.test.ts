@@ -53,6 +53,11 @@ const releasePermissions: Readonly<Record<string, Record<string, Record<string, 
     mirror: { contents: "read", packages: "write" },
   },
 };
+const commenting = "examples/pull-request/.github/workflows/pull-request-comment.yml";
+/** What the comment's job may do: read what another run left, and write on pull requests. */
+const commentPermissions: typeof releasePermissions = {
+  [commenting]: { comment: { actions: "read", "pull-requests": "write" } },
+};
 const guardOf = ({ steps }: { steps: readonly Step[] }): Step => steps[0] ?? {};
 
 describe("every workflow", () => {
@@ -68,6 +73,7 @@ describe("every workflow", () => {
         "examples/caller/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
+        commenting,
       ]),
     );
     expect(allUses.length).toBeGreaterThan(20);
@@ -82,10 +88,10 @@ describe("every workflow", () => {
   });
 
   test.each(files)(
-    "$path starts from no permission, and its jobs read the contents at most, but for a release's",
+    "$path starts from no permission, and its jobs read the contents at most, but for a release's and the comment's",
     ({ path, workflow }) => {
       expect(workflow.permissions).toEqual({});
-      const more = releasePermissions[path] ?? {};
+      const more = { ...releasePermissions, ...commentPermissions }[path] ?? {};
       expect(Object.keys(workflow.jobs)).toEqual(expect.arrayContaining(Object.keys(more)));
       for (const [name, job] of Object.entries(workflow.jobs))
         expect(job.permissions).toEqual(more[name] ?? { contents: "read" });
@@ -298,5 +304,15 @@ describe("strangers' code and verdicts", () => {
       `registry.acme.example/pull-requests/${expression("github.event.repository.name")}@${expression("needs.build.outputs.digest")}`,
     ]);
     expect(secretsRead(all)).toEqual(["PULL_REQUEST_PASSWORD", "PULL_REQUEST_USERNAME"]);
+  });
+
+  test("what comments has a right that a fork's run never gets, and so one step, of ours: no checkout, no script, no secret", () => {
+    const { on, jobs: all } = readWorkflow(commenting);
+    expect(on).toEqual({ workflow_run: { workflows: ["pull request"], types: ["completed"] } });
+    const { steps: own = [] } = jobOf({ jobs: all }, "comment");
+    expect(own.map(ownAction)).toEqual(["report"]);
+    expect(secretsRead(all)).toEqual([]);
+    // Of the other run's words none but those that say which it was, and none of them reaches the step.
+    expect(allStrings(own).filter((text) => text.includes("workflow_run"))).toEqual([]);
   });
 });

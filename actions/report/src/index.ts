@@ -1,5 +1,8 @@
 import { createReportVerb } from "@goldenpath/core/verbs/report";
-import { openPullRequest } from "@goldenpath/runner/pull-request";
+import { createPullRequestOpener } from "@goldenpath/runner/pull-request";
 import { runAction } from "@goldenpath/runner/run-action";
+import { createArtifactReader } from "@goldenpath/runner/run-artifacts";
 
-await runAction(createReportVerb(openPullRequest));
+await runAction(
+  createReportVerb({ openPullRequest: createPullRequestOpener(), readArtifacts: createArtifactReader() }),
+);

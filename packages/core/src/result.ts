@@ -176,3 +176,9 @@ export function verdictOf(violations: readonly ListedViolation[]): "pass" | "fai
 export function nameResultFile(stage: string, subject: Digest | undefined): string {
   return `${stage}${subject === undefined ? "" : `-${digestHex(subject).slice(0, 12)}`}.json`;
 }
+
+/** True for a name that {@link nameResultFile} gives. */
+export function isResultFile(name: string): boolean {
+  const [, stage = ""] = /^([a-z]+)(?:-[0-9a-f]{12})?\.json$/.exec(name) ?? [];
+  return (resultStages as readonly string[]).includes(stage);
+}

@@ -10,6 +10,7 @@ export const errorCodes = {
   "applications-several": "The input `context` is no application itself, and has some below it.",
   "apt-failed": "apt does not download the packages of the example base.",
   "arguments-invalid": "The command line has an unknown command or option, or one that does not fit the others.",
+  "artifact-invalid": "An artifact of a pull request's run is too large, or has in it what no result is.",
   "asset-missing": "A publisher's release lacks an archive that the lock wants.",
   "base-expired": "The builder stands on a base whose `until` is over.",
   "base-not-found": "A base that the policy names by digest is not in its registry.",

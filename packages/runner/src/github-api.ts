@@ -17,17 +17,24 @@ const longestWait = 120;
 /** Times that a request is made again where GitHub says that there were too many. */
 const limitRetries = 2;
 
+export interface Github {
+  client: GithubClient;
+  /**
+   * What an address of GitHub's storage has, without the token: who is to have it says the address.
+   * @param most bytes
+   * @throws RangeError where it has more; Error where it is not there
+   */
+  download(url: string, most: number, signal: AbortSignal): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
 /**
  * GitHub's REST API with the waits that it asks for: a second between two writes, three after what sends mails, and
  * where it says that there were too many, as long as it says. Through the proxy, as all that goes out.
  * @param second milliseconds; tests have a shorter one
  * @throws UserError `github-url-invalid`, `proxy-invalid`
  */
-export function openGithub(
-  token: string,
-  { env, ports }: Pick<Context, "ports" | "env">,
-  second = 1_000,
-): { client: GithubClient; close(): Promise<void> } {
+export function openGithub(token: string, { env, ports }: Pick<Context, "ports" | "env">, second = 1_000): Github {
   const dispatcher = createProxyAgent(
     { env, ports },
     { headersTimeout: stallTimeout, bodyTimeout: stallTimeout, connect: { timeout: stallTimeout } },
@@ -51,5 +58,20 @@ export function openGithub(
     // Two clients of one process share no queue: each is a job's own.
     throttle: { id: randomUUID(), retryAfterBaseValue: second, onRateLimit: waitFor, onSecondaryRateLimit: waitFor },
   });
-  return { client, close: () => dispatcher.destroy() };
+  return {
+    client,
+    async download(url, most, signal) {
+      const { status, body } = await fetch(parseApiUrl(url), { dispatcher, signal, redirect: "error" });
+      if (status !== 200 || body === null) throw new Error(`the storage answered ${status}`);
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        size += chunk.byteLength;
+        if (size > most) throw new RangeError(`it has more than ${most} bytes`);
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks);
+    },
+    close: () => dispatcher.destroy(),
+  };
 }

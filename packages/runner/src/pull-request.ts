@@ -1,7 +1,8 @@
 import type { OwnComment, PullRequestDoor } from "@goldenpath/core/report/comment/post";
-import type { OpenPullRequest } from "@goldenpath/core/report/comment/source";
+import type { OpenPullRequest, PullRequest } from "@goldenpath/core/report/comment/source";
 import type { Context } from "@goldenpath/foundation/ports";
 import { sleepFor } from "@goldenpath/registry-client/stop";
+import { type EndedRun, readEndedRun } from "./ended-run.ts";
 import { memberOf, readEvent } from "./event.ts";
 import { type GithubClient, openGithub } from "./github-api.ts";
 
@@ -16,10 +17,10 @@ interface Place {
   number: number;
 }
 
-/** Opens the pull request that the run's event names. */
-export const openPullRequest = createPullRequestOpener();
-
-/** @param second milliseconds, by which all waits go; tests have a shorter one */
+/**
+ * Opens the pull request that the run's event names, or that the run was of whose end started this one.
+ * @param second milliseconds, by which all waits go; tests have a shorter one
+ */
 export function createPullRequestOpener(second = 1_000): OpenPullRequest {
   return (token, context) => openNamed(token, context, second);
 }
@@ -29,22 +30,58 @@ async function openNamed(
   context: Parameters<OpenPullRequest>[1],
   second: number,
 ): ReturnType<OpenPullRequest> {
-  const { env } = context;
+  const { env, signal } = context;
   const [owner = "", repo = ""] = (env["GITHUB_REPOSITORY"] ?? "").split("/");
   if (owner === "" || repo === "") return { none: "it runs outside GitHub Actions" };
-  const event = await readEvent(env);
-  const named = memberOf(event, "pull_request");
+  const ended = await readEndedRun(env);
+  const named = memberOf(await readEvent(env), "pull_request");
   const number = memberOf(named, "number");
   const commit = memberOf(memberOf(named, "head"), "sha");
-  if (typeof number !== "number" || typeof commit !== "string")
+  const isNamed = typeof number === "number" && typeof commit === "string";
+  if (ended === undefined && !isNamed)
     return { none: `the run was started by '${env["GITHUB_EVENT_NAME"] ?? ""}', of no pull request` };
-  const github = openGithub(token, context, second);
-  return {
-    door: createDoor(github.client, { owner, repo, number }, context.signal, second),
-    commit,
-    run: describeRun(env),
-    close: github.close,
-  };
+  if (ended !== undefined && ended.event !== "pull_request")
+    return { none: `the run that ended was started by '${ended.event}', of no pull request` };
+  const { client, close } = openGithub(token, context, second);
+  const opened = (of: number, sha: string, run: PullRequest["run"]): PullRequest => ({
+    door: createDoor(client, { owner, repo, number: of }, signal, second),
+    ...{ commit: sha, run, close },
+  });
+  if (ended === undefined) return opened(number as number, commit as string, describeRun(env));
+  try {
+    const found = await findPullRequest(client, ended, signal);
+    if (typeof found === "number")
+      return opened(found, ended.headSha, { id: ended.id, attempt: ended.attempt, ...httpsOnly(ended.url) });
+    await close();
+    return found;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * The number of the pull request that a run was of. GitHub's event names none where it comes from a fork, and whatever
+ * the run left behind is a stranger's: it is found by the repository, the branch and the commit of its head.
+ */
+async function findPullRequest(
+  client: GithubClient,
+  run: EndedRun,
+  signal: AbortSignal,
+): Promise<number | { none: string }> {
+  const { owner, repo, headRepository, headBranch, headSha } = run;
+  const { data } = await client.request("GET /repos/{owner}/{repo}/pulls", {
+    ...{ owner, repo, state: "open", head: `${headRepository.split("/")[0]}:${headBranch}`, per_page: 100 },
+    request: { signal },
+  });
+  const [first, ...more] = data.filter(
+    ({ head }) => head.sha === headSha && head.repo?.full_name === headRepository && head.ref === headBranch,
+  );
+  const what = `${headRepository}, branch ${headBranch}, commit ${headSha}`;
+  if (first === undefined) return { none: `no open pull request has this head any more: ${what}` };
+  if (more.length > 0)
+    return { none: `${more.length + 1} pull requests have this head, and the run is of one: ${what}` };
+  return first.number;
 }
 
 function describeRun(env: Context["env"]): { id: string; attempt: number; url?: string } {
@@ -54,9 +91,11 @@ function describeRun(env: Context["env"]): { id: string; attempt: number; url?: 
   return {
     id: /^\d+$/.test(id) ? id : "0",
     attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : 1,
-    ...(url.startsWith("https://") ? { url } : {}),
+    ...httpsOnly(url),
   };
 }
+
+const httpsOnly = (url: string): { url?: string } => (url.startsWith("https://") ? { url } : {});
 
 /** A pull request's comments, by GitHub's REST API. */
 function createDoor(

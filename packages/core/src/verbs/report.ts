@@ -1,6 +1,5 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { cleanText } from "@goldenpath/foundation/text/clean";
@@ -11,18 +10,18 @@ import { z } from "zod";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Chain, deriveChain } from "../report/chain.ts";
-import { describeChains, describeResults, type Part, type PartSource } from "../report/comment/part.ts";
+import { describeChains } from "../report/comment/part.ts";
 import { commentModes } from "../report/comment/post.ts";
-import type { OpenPullRequest } from "../report/comment/source.ts";
+import type { GithubSource } from "../report/comment/source.ts";
 import { writeComment } from "../report/comment/write.ts";
-import { renderChainMarkdown, renderNotes, renderResultMarkdown } from "../report/markdown.ts";
+import { renderChainMarkdown } from "../report/markdown.ts";
 import { renderChainText } from "../report/terminal.ts";
-import { resultSchemaVersion, type StageResult, stageResultSchema, type Verdict, type Violation } from "../result.ts";
+import type { Verdict, Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
-import { readStageResult } from "./results.ts";
+import { type Report, readResults, reportResults } from "./report-results.ts";
 import { choice, commonInputs, lines, optionalText, secretText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const inputs = z.object({
@@ -30,6 +29,7 @@ const inputs = z.object({
   ...identityInput,
   image: optionalText(),
   results: lines(),
+  artifact: optionalText(),
   comment: choice(commentModes, "auto"),
   "comment-key": optionalText(),
   "github-token": secretText(),
@@ -39,27 +39,32 @@ type Inputs = z.infer<typeof inputs>;
 /**
  * Shows the path of an image from its signed evidence, or what this job's result files say, and tells it in the one
  * comment of the pull request. It decides nothing and fails no step; its verdict is the worst of what it shows.
- * @param open the run's pull request, where there are some
+ * @param github what a run on GitHub can be asked, where it is one
  */
-export function createReportVerb(open?: OpenPullRequest): Verb<typeof inputs> {
+export function createReportVerb(github?: GithubSource): Verb<typeof inputs> {
   return {
     name: "report",
     command: "report",
     inputs,
     positional: "image",
     outputs: ["markdown", "comment-url"],
-    run: (given, context) => runReport(given, context, open),
+    run: (given, context) => runReport(given, context, github),
   };
 }
 
 export const reportVerb = createReportVerb();
 
-async function runReport(given: Inputs, context: Context, open: OpenPullRequest | undefined): Promise<VerbOutcome> {
-  if ((given.image === undefined) === (given.results.length === 0)) {
-    throw new UserError("input 'image' or input 'results' is required, one of them and not both", {
-      code: "input-invalid",
-      wayOut: "Give image to show its signed evidence, or results to show the result files of this job.",
-    });
+async function runReport(given: Inputs, context: Context, github: GithubSource | undefined): Promise<VerbOutcome> {
+  const asked = [given.image !== undefined, given.results.length > 0, given.artifact !== undefined];
+  if (asked.filter(Boolean).length !== 1) {
+    throw new UserError(
+      "input 'image', input 'results' or input 'artifact' is required, and no more than one of them",
+      {
+        code: "input-invalid",
+        wayOut:
+          "Give image to show its signed evidence, results to show the result files of this job, or artifact for those of the run whose end started this one.",
+      },
+    );
   }
   const startedAt = context.now();
   // Results of this job are shown under any policy; an image's evidence is read by it.
@@ -69,21 +74,22 @@ async function runReport(given: Inputs, context: Context, open: OpenPullRequest 
       : await openPolicy(given, context, "report");
   const { describe, ...outcome } =
     given.image === undefined
-      ? await reportResults(given.results, policy, context, startedAt)
-      : await reportImage(given.image, policy, context, startedAt);
+      ? reportResults(await readResults(given, context, github), policy, context, startedAt, given)
+      : await reportImage(given.image, policy, context, startedAt, given);
   const file = join(given["result-dir"] ?? context.temporaryDirectory, "report.md");
   await writeFile(file, cleanText(outcome.summary));
-  const { comment: mode, "comment-key": key, "github-token": token } = given;
-  const url = await writeComment({ mode, token, key }, describe, context, open);
+  const { comment: mode, "github-token": token } = given;
+  const url = await writeComment({ mode, token }, describe, context, github?.openPullRequest);
   return { ...outcome, outputs: { markdown: file, "comment-url": url }, enforced: false };
 }
 
-interface Report extends Pick<VerbOutcome, "verdict" | "result" | "summary"> {
-  /** For the comment. */
-  describe(source: PartSource): Part[];
-}
-
-async function reportImage(given: string, policy: LoadedPolicy, context: Context, startedAt: Date): Promise<Report> {
+async function reportImage(
+  given: string,
+  policy: LoadedPolicy,
+  context: Context,
+  startedAt: Date,
+  { "comment-key": key }: Inputs,
+): Promise<Report> {
   return withImage(given, context, policy, async ({ client, image }) => {
     const repository = { registry: image.reference.registry, name: image.reference.name };
     const chains: { title: string; chain: Chain }[] = [];
@@ -121,7 +127,7 @@ async function reportImage(given: string, policy: LoadedPolicy, context: Context
         describeChains(
           chains.map(({ chain }) => chain),
           violations,
-          source,
+          { ...source, key: key ?? formatRepository(repository) },
         ),
       ],
     };
@@ -162,68 +168,4 @@ function chainViolations(chain: Chain, platform: string | undefined): Violation[
     }
     return [];
   });
-}
-
-async function reportResults(
-  files: readonly string[],
-  policy: LoadedPolicy,
-  context: Context,
-  startedAt: Date,
-): Promise<Report> {
-  const results = await Promise.all(files.map((file) => readStageResult(file, context.workingDirectory)));
-  const verdict = worst(results.map((result) => result.verdict));
-  const subjects = new Map(
-    results.flatMap(({ subject }) =>
-      subject === undefined ? [] : [[`${subject.repository}@${subject.digest}`, subject]],
-    ),
-  );
-  if (subjects.size > 1) {
-    throw new UserError(`input 'results' names results of different images: ${[...subjects.keys()].join(", ")}`, {
-      code: "input-invalid",
-      wayOut: "Report each image in a step of its own.",
-    });
-  }
-  const [first] = subjects.values();
-  const policies = results.map((entry) => describePolicy(entry, policy));
-  const errored = results.find((result) => result.verdict === "error");
-  const result = stageResultSchema.parse({
-    schemaVersion: resultSchemaVersion,
-    stage: "report",
-    verdict,
-    ...(first === undefined ? {} : { subject: first }),
-    violations: results.flatMap((entry) => entry.violations),
-    ...(errored === undefined
-      ? {}
-      : {
-          error: {
-            code: "stage-error" satisfies ErrorCode,
-            message: `stage ${errored.stage} ended in an error: ${errored.error?.message ?? "unknown"}`,
-          },
-        }),
-    policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
-    run: { builderId: context.run.builderId },
-    tools: [],
-    notes: policies,
-    startedAt: startedAt.toISOString(),
-    finishedAt: context.now().toISOString(),
-  });
-  const sections = results.map(
-    (entry, index) => `${renderResultMarkdown(entry)}\n${renderNotes(policies.slice(index, index + 1))}`,
-  );
-  return {
-    ...{ verdict, result, summary: sections.join("\n") },
-    describe: (source) => [describeResults(results, source)],
-  };
-}
-
-/** A verdict says nothing without what it was judged by, and a report may be asked for under another policy. */
-function describePolicy({ stage, policy }: StageResult, here: LoadedPolicy): string {
-  if (policy === undefined) return `${stage}: made without a policy`;
-  const other = policy.digest === here.digest ? "" : `; this report is under another one, serial ${here.policy.serial}`;
-  return `${stage}: made under ${policy.uri}, serial ${policy.serial}, ${policy.digest}${other}`;
-}
-
-function worst(verdicts: readonly Verdict[]): Verdict {
-  if (verdicts.includes("error")) return "error";
-  return verdicts.includes("fail") ? "fail" : "pass";
 }

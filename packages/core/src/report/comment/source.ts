@@ -19,3 +19,29 @@ export type OpenPullRequest = (
   token: string,
   context: Pick<Context, "ports" | "env" | "signal">,
 ) => Promise<PullRequest | { none: string }>;
+
+/** A file of an artifact, which nobody has looked at. */
+export interface ArtifactFile {
+  /** The artifact's name and the file's in it. */
+  name: string;
+  text: string;
+}
+
+/**
+ * The files of another run's artifacts whose names are `name`, or begin with it and a dash, and which `accepts` takes by
+ * their base name. They are a stranger's: what is too large, too many or oddly named is an error.
+ * @throws UserError `artifact-invalid`, `input-invalid` (the run was not started by another one's end);
+ *   InfrastructureError `github-error`
+ */
+export type ReadArtifacts = (
+  name: string,
+  accepts: (file: string) => boolean,
+  token: string,
+  context: Pick<Context, "ports" | "env" | "signal">,
+) => Promise<ArtifactFile[]>;
+
+/** What a report asks of GitHub. */
+export interface GithubSource {
+  openPullRequest: OpenPullRequest;
+  readArtifacts: ReadArtifacts;
+}

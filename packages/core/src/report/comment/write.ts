@@ -8,12 +8,7 @@ export interface CommentRequest {
   mode: CommentMode;
   /** Undefined where none was given. */
   token: string | undefined;
-  /** What tells this report's parts from those of others. */
-  key: string | undefined;
 }
-
-/** Where a part says no image and nobody gave it a name. */
-const job = (env: Context["env"]): string => env["GITHUB_JOB"] || "this job";
 
 /**
  * Writes what a report shows into the pull request's comment, and says where that is; the empty string where it is not
@@ -21,11 +16,11 @@ const job = (env: Context["env"]): string => env["GITHUB_JOB"] || "this job";
  */
 export async function writeComment(
   request: CommentRequest,
-  describe: (source: PartSource) => readonly Part[],
+  describe: (source: Omit<PartSource, "key">) => readonly Part[],
   context: Context,
   open: OpenPullRequest | undefined,
 ): Promise<string> {
-  const { mode, token, key } = request;
+  const { mode, token } = request;
   const { log } = context.ports;
   if (mode === "never") return "";
   // Who asks for a comment hears why there is none; elsewhere most runs are of no pull request.
@@ -41,7 +36,7 @@ export async function writeComment(
     const opened = await open(token, context);
     if ("none" in opened) return explain(opened.none);
     pull = opened;
-    return await writeParts(pull, mode, describe({ key: key ?? job(context.env), commit: pull.commit, run: pull.run }));
+    return await writeParts(pull, mode, describe({ commit: pull.commit, run: pull.run }));
   } catch (error) {
     context.signal.throwIfAborted();
     log.warning(`the comment could not be written: ${describeError(error)}${wayOut(error)}`);
@@ -53,7 +48,7 @@ export async function writeComment(
   async function writeParts(to: PullRequest, as: Exclude<CommentMode, "never">, parts: readonly Part[]) {
     let url = "";
     for (const part of parts) {
-      const posted = await postPart(to.door, key === undefined ? named(part) : part, as);
+      const posted = await postPart(to.door, part, as);
       switch (posted.outcome) {
         case "written":
           log.info(`the comment: ${posted.url}`);
@@ -74,11 +69,6 @@ export async function writeComment(
     }
     return url;
   }
-}
-
-/** By its image's repository: the digest is another with each commit. */
-function named(part: Part): Part {
-  return part.image === undefined ? part : { ...part, key: part.image.replace(/@[^@]*$/, "") };
 }
 
 function wayOut(error: unknown): string {

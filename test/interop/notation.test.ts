@@ -15,7 +15,8 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { statementAbout } from "@goldenpath/testing/evidence-registry";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
-import { type ConstructedNotary, constructNotary } from "../support/constructed-notary.ts";
+import { type ChainFalsehood, type ConstructedNotary, constructNotary } from "../support/constructed-notary.ts";
+import { encodeDer } from "../support/constructed-sigstore.ts";
 import {
   type Built,
   client,
@@ -48,13 +49,15 @@ beforeAll(async () => {
   authority = await startTimestampAuthority(tools["timestamp-server"]);
   await writeFile(at("notation.yaml"), notationPolicy());
   policy = parsePolicy(Buffer.from(notationPolicy()), "notation.yaml");
-  for (const [name, falsehood] of [
-    ["base", { subject }],
-    ["rsa", { subject, keys: "RSA of 2048 bits" }],
-    ["other", { subject: subject.replace("base", "other") }],
-    ["foreign", { subject, by: "another authority" }],
-    ["over", { subject, validity: [-120_000, -60_000] }],
-  ] as const) {
+  const falsehoods: Readonly<Record<string, ChainFalsehood>> = {
+    base: { subject },
+    rsa: { subject, keys: "RSA of 2048 bits" },
+    other: { subject: subject.replace("base", "other") },
+    foreign: { subject, by: "another authority" },
+    over: { subject, validity: [-120_000, -60_000] },
+    revocable: { subject, extensions: [["2.5.29.31", revocationList("http://127.0.0.1:1/revoked.crl"), false]] },
+  };
+  for (const [name, falsehood] of Object.entries(falsehoods)) {
     const { key, chain } = await notary.certify(falsehood);
     await writeFile(at(`${name}.key`), key, { mode: 0o600 });
     await writeFile(at(`${name}.crt`), chain);
@@ -63,6 +66,10 @@ beforeAll(async () => {
   await writeTrust("strict", []);
 });
 afterAll(() => authority?.stop());
+
+/** Where to ask whether a certificate was revoked, as it is in the certificate. */
+const revocationList = (url: string): Buffer =>
+  [0x86, 0xa0, 0xa0, 0x30, 0x30].reduce<Buffer>((inner, tag) => encodeDer(tag, inner), Buffer.from(url));
 
 const at = (name: string): string => join(root, name);
 const indent = (pem: string, width: number): string => pem.trim().replaceAll(/^/gm, " ".repeat(width));
@@ -202,6 +209,15 @@ describe.each(["base", "rsa"])("what a stage signs with a certified key (%s)", (
   });
 });
 
+test("whether a certificate was revoked is asked by notation alone, where the certificate says whom to ask", async () => {
+  const [asking, plain] = [await newImage(), await newImage()];
+  await sign(asking, "revocable");
+  await sign(plain, "base");
+  await expect(notation("strict", "verify", asking.reference)).rejects.toThrow(/signature verification failed/i);
+  expect(await notation("strict", "verify", plain.reference)).toContain("Successfully verified");
+  for (const image of [asking, plain]) expect(tell(await verify(image))).toEqual(passed);
+});
+
 describe("what is exported", () => {
   let folder: string;
   const check = async (): Promise<string> => {
@@ -275,7 +291,12 @@ describe("what notation signs", () => {
     ["for ever", () => stamped(), "base", /does not expire/],
     ["longer than the policy has it", () => [...stamped(), "--expiry", "1000h"], "base", /longer than the policy/],
     ["as somebody else", () => [...stamped(), "--expiry", "24h"], "other", /CN=other, whom the policy does not name/],
-    ["in COSE", () => [...stamped(), "--expiry", "24h", "--signature-format", "cose"], "base", /application\/cose/],
+    [
+      "in COSE",
+      () => [...stamped(), "--expiry", "24h", "--signature-format", "cose"],
+      "base",
+      /is COSE \(application\/cose\), and only JWS is read: sign with .*--signature-format jws/,
+    ],
   ])("counts for nothing %s", async (_what, more, key, reason) => {
     const { statements, rejected } = await signBy(await newImage(), more(), key);
     expect(statements).toEqual([]);

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { openCertified, verifyCertified } from "@goldenpath/core/signing/certified-bundle";
 import { readTrust } from "@goldenpath/core/signing/sigstore-instance";
+import { parseStatement } from "@goldenpath/core/signing/statement";
 import { dsse } from "@sigstore/core";
 import { describe, expect, test } from "vitest";
 
@@ -80,6 +81,20 @@ describe("Sigstore's conformance suite", () => {
     const other = vectors["happy-path-intoto-in-dsse-v3"] as Vector;
     expect(judge({ bundle: own.bundle }, "log")).toHaveProperty("reason");
     expect(judge({ bundle: other.bundle, trustedRoot: own.trustedRoot as string }, "log")).toHaveProperty("reason");
+  });
+});
+
+describe("the statements of in-toto's own tests", () => {
+  const statements = JSON.parse(
+    readFileSync(join(import.meta.dirname, "vectors/in-toto-statements.json"), "utf8"),
+  ) as Readonly<Record<"takes" | "refuses", Readonly<Record<string, string>>>>;
+
+  test.each(Object.entries(statements.refuses))("refused: %s", (_name, text) => {
+    expect(() => parseStatement(Buffer.from(text))).toThrow(/the payload is not an in-toto statement/);
+  });
+
+  test.each(Object.entries(statements.takes))("taken: %s", (_name, text) => {
+    expect(parseStatement(Buffer.from(text))).toEqual(JSON.parse(text));
   });
 });
 

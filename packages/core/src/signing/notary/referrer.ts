@@ -17,6 +17,9 @@ const knownAnnotations: ReadonlySet<string> = new Set([
   "org.opencontainers.image.title",
 ]);
 
+/** The Notary Project's other envelope. No signature of its kind is read here: one form is enough to be strict about. */
+const coseMediaType = "application/cose";
+
 /** An envelope holds certificates and two digests. Bytes. */
 const maxEnvelopeBytes = 1024 * 1024;
 
@@ -33,6 +36,8 @@ export function findEnvelopeLayer(manifest: ImageManifest): Descriptor | string 
   if (hasForeignAnnotations(manifest)) return "it has annotations that are not a signature's";
   const [layer, ...more] = layers;
   if (layer === undefined || more.length > 0) return `it has ${layers.length} layers; a signature is one`;
+  if (layer.mediaType === coseMediaType)
+    return `its envelope is COSE (${coseMediaType}), and only JWS is read: sign with \`notation sign --signature-format jws\``;
   if (layer.mediaType !== envelopeMediaType) return `its layer is ${layer.mediaType}, not ${envelopeMediaType}`;
   if (layer.size > maxEnvelopeBytes)
     return `its envelope has ${layer.size} bytes; ${maxEnvelopeBytes} are read at most`;

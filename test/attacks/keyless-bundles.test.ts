@@ -82,6 +82,29 @@ describe("a bundle that two readers would read differently, or that is another's
       /gate\.missing/,
     ],
     [
+      "a bad signature beside the good one",
+      {
+        change: parts(({ dsseEnvelope }) => {
+          dsseEnvelope["signatures"] = [...(dsseEnvelope["signatures"] as unknown[]), { sig: "AAAA" }];
+        }),
+      },
+      /gate\.missing/,
+    ],
+    [
+      "a bad signature before the good one",
+      {
+        change: parts(({ dsseEnvelope }) => {
+          dsseEnvelope["signatures"] = [{ sig: "AAAA" }, ...(dsseEnvelope["signatures"] as unknown[])];
+        }),
+      },
+      /gate\.missing/,
+    ],
+    [
+      "a key twice in the envelope",
+      { change: (text) => text.replace('"dsseEnvelope":{', '"dsseEnvelope":{"payloadType":"text/plain",') },
+      /gate\.missing/,
+    ],
+    [
       "an older media type",
       { change: (text) => text.replace("bundle.v0.3+json", "bundle+json;version=0.2") },
       /gate\.missing/,

@@ -133,6 +133,11 @@ describe("a certificate that says less, more, or something else", () => {
       { ...missing("sourceOwnerId"), extensions: [[oid(17), Buffer.from("0c810434333231", "hex")]] },
       /not a UTF-8 string/,
     ],
+    [
+      "a letter that looks like the right one",
+      { identity: { sourceRepository: "https://github.com/\u0430cme/shop" } },
+      /not a UTF-8 string/,
+    ],
     ["a blank at its end", { identity: { sourceOwnerId: "4321 " } }, /not a UTF-8 string/],
     ["a zero in it", { identity: { sourceOwnerId: "4321\0" } }, /not a UTF-8 string/],
     [

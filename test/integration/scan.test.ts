@@ -116,7 +116,8 @@ async function scan(
     .replace(/scan:\n {2}failOn: high\n/, `scan: {${rules}}\n`)
     .replace(/exceptions:\n(?: {2}.*\n)+/, `exceptions: ${exceptions}\n`);
   await writeFile(join(directory, "policy.yaml"), policy);
-  await writeFile(join(directory, "package-lock.json"), "{}");
+  const lock = { lockfileVersion: 3, packages: { "node_modules/lodash": { version: "4.17.20" } } };
+  await writeFile(join(directory, "package-lock.json"), JSON.stringify(lock, null, 2));
   return executeVerb(
     scanVerb,
     { policy: "policy.yaml", image, database, ...raw },
@@ -151,6 +152,7 @@ describe("a scan refuses", () => {
         thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20",
         problem: "It is a vulnerability of severity high; the policy refuses high and above.",
         wayOut: "Update lodash to 4.17.21 (npm).",
+        place: { file: "package-lock.json", line: 4 },
       },
     ]);
     expect(outcome.result.subject?.children).toMatchObject([{ digest: images["vulnerable"]?.digest, verdict: "fail" }]);

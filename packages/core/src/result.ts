@@ -31,6 +31,10 @@ export const violationSchema = z.object({
   problem: lines.describe("What is wrong, one sentence."),
   wayOut: lines.describe("What to do about it, one sentence."),
   platform: line.optional().describe("Where it holds for one platform of an index only."),
+  place: z
+    .object({ file: line, line: z.number().int().positive().optional() })
+    .optional()
+    .describe("Where in the checkout it is mended, where the stage has one: a path from its root, and a line from 1."),
   exception: appliedExceptionSchema
     .optional()
     .describe("The policy's exception that applied: the violation is listed and does not count."),

@@ -74,6 +74,18 @@ describe("verdict and exit code", () => {
     expect(log).toContain("::error::scan: fail, 1 violation of the policy");
   });
 
+  test("annotations are at the file and line that a violation has, the many that one change mends are one, and no more than ten", () => {
+    const { log } = runAsAction(
+      `const many = Array.from({ length: 40 }, (_, at) => ({ ...violation, thing: "CVE-" + at, wayOut: "Update " + (at % 20) + "." }));
+      const place = { file: "package-lock.json", line: 12 };
+      return { verdict: "fail", result: result("fail", [...many, { ...violation, thing: "last", place }]), outputs: {}, summary: "", enforced: true };`,
+    );
+    const told = log.split("\n").filter((line) => line.startsWith("::error"));
+    expect(told).toHaveLength(10);
+    expect(told[0]).toBe("::error title=scan.severity,file=package-lock.json,line=12::last: High.%0A→ Update it.");
+    expect(told[1]).toBe("::error title=scan.severity::CVE-0: High.%0AAlso: CVE-20.%0A→ Update 0.");
+  });
+
   test("audit reports a fail and lets the step pass; the verdict stays", () => {
     const { status, log, outputs } = runAsAction(fail, { INPUT_MODE: "audit" });
     expect(status).toBe(0);

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
+import { planAnnotations } from "@goldenpath/core/report/annotations";
 import { rowOfVerb } from "@goldenpath/core/stages";
 import { type Execution, executeQuestion, executeVerb, type Surroundings } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
@@ -116,9 +117,11 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   }
   const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);
   const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
-  for (const violation of counted.slice(0, maxAnnotations)) {
-    annotate(cleanAnnotation(`${violation.thing}: ${violation.problem}\n→ ${violation.wayOut}`), {
-      title: cleanAnnotation(cleanLine(violation.rule)),
+  for (const { title, message, file, line } of planAnnotations(counted, maxAnnotations)) {
+    annotate(cleanAnnotation(message), {
+      title: cleanAnnotation(cleanLine(title)),
+      ...(file === undefined ? {} : { file: cleanLine(file) }),
+      ...(line === undefined ? {} : { startLine: line }),
     });
   }
   if (outcome.verdict === "pass") {

@@ -1,5 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
+import { findFromLine, findPackageLine } from "./find-line.ts";
 import type { Finding } from "./finding.ts";
 
 /** Where a reader changes the version of a package of this type, the surest first. Types are syft's. */
@@ -17,20 +18,65 @@ const manifestsByType: Readonly<Record<string, readonly string[]>> = {
 /** Where the base is chosen, or else a file that most repositories have. */
 const elsewhere = ["Dockerfile", "Containerfile", "project.toml", "README.md"];
 
+export interface FindingPlace {
+  /** A path in the checkout, with slashes. */
+  file: string;
+  /** From 1. */
+  line?: number;
+  /** False where nothing in the checkout says that it is mended there: some file has to be named. */
+  isKnown: boolean;
+}
+
+/** Lock files are smaller; whatever is larger gets no line. Bytes. */
+const maxFile = 16 * 1024 * 1024;
+
 /**
- * For SARIF: the file of the checkout where a finding is mended. GitHub drops results with locations that are not
- * there, so each is looked up; where nothing fits, the policy's file when it is in the checkout.
+ * The place in the checkout where a finding is mended. GitHub drops results with locations that are not there, so each
+ * file is looked up; where nothing fits, the policy's file when it is in the checkout.
  * @param policy as given: a path or a URI
  */
-export function createLocator(workingDirectory: string, policy: string): (finding: Finding) => string {
+export function createLocator(workingDirectory: string, policy: string): (finding: Finding) => FindingPlace {
   const exists = (name: string): boolean => existsSync(join(workingDirectory, name));
   const policyPath = relative(workingDirectory, isAbsolute(policy) ? policy : join(workingDirectory, policy));
   const inCheckout = policyPath !== "" && !policyPath.startsWith("..") && !isAbsolute(policyPath) && exists(policyPath);
   const fallback = elsewhere.find(exists) ?? (inCheckout ? policyPath.split(sep).join("/") : "README.md");
-  const byType = new Map<string, string>();
-  return ({ package: { type } }) => {
-    const known = byType.get(type) ?? manifestsByType[type]?.find(exists) ?? fallback;
-    byType.set(type, known);
-    return known;
+  const byType = new Map<string, string | undefined>();
+  const texts = new Map<string, string>();
+  const lines = new Map<string, number | undefined>();
+  const readOnce = (file: string): string => {
+    const text = texts.get(file) ?? readBounded(join(workingDirectory, file));
+    texts.set(file, text);
+    return text;
   };
+  const lineOf = (file: string, name: string, version: string): number | undefined => {
+    const key = JSON.stringify([file, name, version]);
+    if (!lines.has(key)) lines.set(key, findPackageLine(readOnce(file), name, version));
+    return lines.get(key);
+  };
+  return ({ origin, package: { type, name, version } }) => {
+    if (!byType.has(type)) byType.set(type, manifestsByType[type]?.find(exists));
+    const manifest = byType.get(type);
+    if (manifest !== undefined && origin !== "base") return placed(manifest, lineOf(manifest, name, version), true);
+    const dockerfile = dockerfiles.find(exists);
+    if (origin === "base" && dockerfile !== undefined)
+      return placed(dockerfile, findFromLine(readOnce(dockerfile)), true);
+    return placed(manifest ?? fallback, undefined, false);
+  };
+}
+
+const dockerfiles = ["Dockerfile", "Containerfile"];
+
+const placed = (file: string, line: number | undefined, isKnown: boolean): FindingPlace => ({
+  file,
+  ...(line === undefined ? {} : { line }),
+  isKnown,
+});
+
+function readBounded(path: string): string {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() && stats.size <= maxFile ? readFileSync(path, "utf8") : "";
+  } catch {
+    return "";
+  }
 }

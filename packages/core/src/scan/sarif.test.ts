@@ -44,7 +44,7 @@ function run(
     findings,
     scanner: { name: "grype", version: "0.121.2" },
     repository,
-    locate: () => "package-lock.json",
+    locate: () => ({ file: "package-lock.json", line: 12 }),
     exception: (entry) => (except(entry) ? { reason: "unused", owner: "team", expires: "2026-05-31" } : undefined),
   });
   expect(sarif).toMatchObject({ version: "2.1.0" });
@@ -131,7 +131,7 @@ describe("the file that a finding is mended in", () => {
     await writeFile(join(root, name), "");
   };
   const locate = (policy: string, type = "npm") =>
-    createLocator(root, policy)(finding({ package: { name: "x", version: "1", type } }));
+    createLocator(root, policy)(finding({ package: { name: "x", version: "1", type } })).file;
 
   test("is the lock file of its kind", async () => {
     await put("package.json");
@@ -139,6 +139,19 @@ describe("the file that a finding is mended in", () => {
     await put("Dockerfile");
     expect(locate("policy.yaml")).toBe("package-lock.json");
     expect(locate("policy.yaml", "deb")).toBe("Dockerfile");
+  });
+
+  test("has the line of the package there, and of the base the last FROM", async () => {
+    await writeFile(join(root, "package-lock.json"), '{\n"node_modules/x": {\n"version": "1"\n}\n}');
+    await writeFile(join(root, "Dockerfile"), "FROM a AS build\nFROM b\n");
+    const npm = finding({ package: { name: "x", version: "1", type: "npm" } });
+    const place = createLocator(root, "policy.yaml");
+    expect(place({ ...npm, origin: "application" })).toEqual({ file: "package-lock.json", line: 2, isKnown: true });
+    expect(place({ ...npm, origin: "base" })).toEqual({ file: "Dockerfile", line: 2, isKnown: true });
+    expect(place(finding({ package: { name: "libc6", version: "1", type: "deb" } }))).toEqual({
+      file: "Dockerfile",
+      isKnown: false,
+    });
   });
 
   test("is the policy where nothing else is there, if that is in the checkout", async () => {

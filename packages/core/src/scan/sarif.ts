@@ -16,7 +16,7 @@ interface SarifFacts {
    * Where a reader changes the thing: a path in the checkout, with slashes. GitHub drops results whose location is not
    * in it.
    */
-  locate(finding: Finding): string;
+  locate(finding: Finding): { file: string; line?: number };
   /** The policy's exception that keeps a finding from counting. */
   exception(finding: Finding): Violation["exception"];
 }
@@ -83,6 +83,7 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
   const target = fixTarget(finding);
   const fixed = target === undefined ? "no fixed version is known" : `fixed in ${target}`;
   const exception = facts.exception(finding);
+  const { file, line = 1 } = facts.locate(finding);
   return {
     ruleId: finding.id,
     ruleIndex,
@@ -93,8 +94,8 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
     locations: [
       {
         physicalLocation: {
-          artifactLocation: { uri: encodeURI(facts.locate(finding).toWellFormed()) },
-          region: { startLine: 1 },
+          artifactLocation: { uri: encodeURI(file.toWellFormed()) },
+          region: { startLine: line },
         },
         logicalLocations: [
           { name: pkg.name, fullyQualifiedName: pkg.purl ?? `${pkg.type}:${pkg.name}@${pkg.version}`, kind: "package" },

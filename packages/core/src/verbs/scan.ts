@@ -110,7 +110,8 @@ async function runScan(given: Inputs, scanner: Scanner, context: Context): Promi
       await ready;
       const directory = given["result-dir"] ?? context.temporaryDirectory;
       await mkdir(directory, { recursive: true });
-      return scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt });
+      const locate = createLocator(context.workingDirectory, given.policy ?? "");
+      return scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt, locate });
     }),
   );
 }
@@ -125,6 +126,7 @@ interface Work {
   directory: string;
   database: DatabasePlace;
   startedAt: Date;
+  locate: ReturnType<typeof createLocator>;
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
@@ -147,12 +149,18 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
       now: startedAt,
       ...(examined.base === undefined ? {} : { base: examined.base.name }),
       ...place,
-    });
+    }).map((entry) => withPlace(entry, work.locate));
     const thing = `${formatRepository(image.reference)}@${child.digest}`;
     const blindSpots = judgeBlindSpots(examined.sight, policy.policy.scan.allowBlindSpots, thing, platform);
     scanned.push({ ...examined, ...place, refused, blindSpots, sbomFile });
   }
   return finishScan(work, scanned);
+}
+
+/** With the file and line that a reader changes, where the checkout has one. */
+function withPlace({ finding, violation }: RefusedFinding, locate: Work["locate"]): RefusedFinding {
+  const { isKnown, ...place } = locate(finding);
+  return { finding, violation: isKnown ? { ...violation, place } : violation };
 }
 
 async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
@@ -229,7 +237,7 @@ function judgeScan(
 
 /** The findings for code scanning → the file. */
 async function writeSarif(work: Work, scanned: readonly ScannedChild[], version: string): Promise<string> {
-  const { given, context, scanner, image, directory } = work;
+  const { scanner, image, directory } = work;
   const exceptions = new Map<string, Violation["exception"]>();
   for (const { finding, violation } of scanned.flatMap((entry) => entry.refused)) {
     const key = findingKey(finding);
@@ -240,7 +248,7 @@ async function writeSarif(work: Work, scanned: readonly ScannedChild[], version:
     findings: mergeFindings(scanned.flatMap((entry) => entry.findings)),
     scanner: { name: scanner.name, version },
     repository: formatRepository(image.reference),
-    locate: createLocator(context.workingDirectory, given.policy ?? ""),
+    locate: work.locate,
     exception: (finding) => exceptions.get(findingKey(finding)),
   });
   const file = join(directory, `${fileStem(image)}.sarif`);

@@ -102,15 +102,18 @@ function listViolations(
     exception === undefined ? [] : [{ rule, thing, ...exception }],
   );
   return {
-    violations: counted.map(({ stage, violation: { rule, thing, problem, wayOut, platform } }) => ({
+    violations: counted.map(({ stage, violation: { rule, thing, problem, wayOut, platform, place } }) => ({
       ...{ stage, rule, problem, wayOut },
-      thing: platform === undefined ? thing : `${thing} (${platform})`,
+      thing: `${thing}${platform === undefined ? "" : ` (${platform})`}${place === undefined ? "" : ` at ${formatPlace(place)}`}`,
     })),
     counted: counted.length,
     exceptions: excepted,
     excepted: excepted.length,
   };
 }
+
+const formatPlace = ({ file, line: at }: NonNullable<ListedViolation["place"]>): string =>
+  at === undefined ? file : `${file}:${at}`;
 
 function tellResult({ stage, predicateType, predicate }: StageResult): string[] {
   const row = rowOfStage(stage);

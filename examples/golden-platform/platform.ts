@@ -11,7 +11,7 @@ import type { Ports } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { parseDocument } from "yaml";
+import { type Document, parseDocument } from "yaml";
 import { type BaseVariant, buildGoldenBase } from "./base.ts";
 import { packageBuildpack } from "./buildpackage.ts";
 import { type BuiltImage, pushImage } from "./image.ts";
@@ -25,6 +25,17 @@ export interface PlatformOptions {
   ports: Ports;
   env: Readonly<Record<string, string | undefined>>;
   signal?: AbortSignal;
+  /** Of its policy, in place of the example's: absent, each stage signs with a key that is made here. */
+  settings?: PolicySettings;
+}
+
+export interface PolicySettings {
+  /** As the policy has them, by the stages' names. */
+  signers: Readonly<Record<string, object>>;
+  /** The instances of Sigstore that they name. */
+  sigstore: Readonly<Record<string, object>>;
+  sources: readonly string[];
+  failOn: string;
 }
 
 export interface StageKey {
@@ -88,7 +99,8 @@ export async function installPlatform(images: PlatformImages, options: PlatformO
     await push("buildpack-node", images.buildpack),
   ];
   const keys = await makeKeys(join(directory, "keys"));
-  const own = { registry, keys, base, buildpack };
+  const { settings } = options;
+  const own = { registry, keys, base, buildpack, ...(settings === undefined ? {} : { settings }) };
   const policy = await writePolicy(join(directory, "policy.yaml"), own);
   const foreign = await writePolicy(join(directory, "policy-of-others.yaml"), { ...own, base: foreignBase });
   const publish = async (file: string): Promise<string> => {
@@ -152,6 +164,7 @@ interface PolicyFacts {
   keys: PlatformKeys;
   base: string;
   buildpack: string;
+  settings?: PolicySettings;
 }
 
 /**
@@ -185,7 +198,9 @@ async function writePolicy(file: string, facts: PolicyFacts): Promise<string> {
     document.setIn(["bases", 0, "image"], image);
     document.setIn(["bases", 0, "digests", 0], digest);
     document.setIn(["build", "builders", 0, "buildpacks", 0], facts.buildpack);
-    if (!isApart) document.setIn(["build", "environments"], ["host", "host-unisolated"]);
+    if (facts.settings !== undefined) fillIn(document, facts.settings);
+    // Of a run elsewhere, whether builds are kept apart is not this machine's to say.
+    else if (!isApart) document.setIn(["build", "environments"], ["host", "host-unisolated"]);
     document.setIn(["environments", "production", "from", 0], `${facts.registry}/quarantine`);
     document.setIn(["environments", "production", "to", 0], `${facts.registry}/vetted`);
     return document.toString({ lineWidth: 0 });
@@ -196,4 +211,11 @@ async function writePolicy(file: string, facts: PolicyFacts): Promise<string> {
   await writeFile(`${file}.partial`, render(earlier === undefined ? serial : serial + 1));
   await rename(`${file}.partial`, file);
   return file;
+}
+
+function fillIn(document: Document, { signers, sigstore, sources, failOn }: PolicySettings): void {
+  document.setIn(["sigstore"], document.createNode(sigstore));
+  document.setIn(["signers"], document.createNode(signers));
+  document.setIn(["build", "sources"], document.createNode(sources));
+  document.setIn(["scan", "failOn"], failOn);
 }

@@ -136,6 +136,18 @@ describe("the folder of a build", () => {
     expect(existsSync(workspace.layers)).toBe(false);
   });
 
+  it("loses what nothing needs any more before the rest", async () => {
+    const workspace = await open();
+    mkdirSync(join(workspace.home, "repository"));
+    chmodSync(join(workspace.home, "repository"), 0o555);
+    await workspace.remove(workspace.home, workspace.app);
+    expect([workspace.home, workspace.app, workspace.handover].map((path) => existsSync(path))).toEqual([
+      ...[false, false, true],
+    ]);
+    await workspace.remove();
+    expect(existsSync(dirname(workspace.app))).toBe(false);
+  });
+
   if (uid === 0) {
     it("drops from root to nobody, who owns what it is handed and can run a copy of a private program", async () => {
       const workspace = await open();

@@ -81,7 +81,8 @@ export interface Workspace {
   handOver(to: BuildUser, ...paths: string[]): Promise<void>;
   /** A copy of a program that the build's users can reach. */
   placeProgram(path: string, name: string): Promise<string>;
-  remove(): Promise<void>;
+  /** The whole of it; or these paths of it, once nothing needs them any more. */
+  remove(...paths: string[]): Promise<void>;
 }
 
 interface WorkspaceOptions {
@@ -136,7 +137,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       await chmod(target, 0o755);
       return target;
     },
-    remove: () => removeTree(directory, options.env),
+    remove: (...paths) => removeTree(paths.length === 0 ? [directory] : paths, options.env),
   };
   try {
     const shared = [
@@ -245,7 +246,7 @@ async function takeOver(directory: string, options: WorkspaceOptions): Promise<b
   try {
     if (!(await isAbandoned(directory))) return false;
     options.ports.log.debug(`removing ${directory}, which a build that is gone left behind`);
-    await removeTree(directory, options.env);
+    await removeTree([directory], options.env);
     return await claim(directory);
   } finally {
     await rmdir(turn);
@@ -281,11 +282,14 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
 
 /**
  * rm and not Node's own: something that strangers' code left running could swap a folder for a link while root removes
- * it, and GNU's rm does not follow. A build may leave folders that even their owner can't write to (Go's module cache).
+ * it, and GNU's rm does not follow. A build may leave folders that even their owner can't write to (Go's module cache),
+ * unless that is root.
  */
-async function removeTree(directory: string, env: WorkspaceOptions["env"]): Promise<void> {
-  await runProcess("chmod", ["-R", "u+rwX", "--", directory], { env: { PATH: env["PATH"] } });
-  await runChecked("rm", ["-rf", "--", directory], { env: { PATH: env["PATH"] } });
+async function removeTree(paths: readonly string[], { PATH }: WorkspaceOptions["env"]): Promise<void> {
+  const remove = ["-rf", "--", ...paths];
+  if ((await runProcess("rm", remove, { env: { PATH } })).exitCode === 0) return;
+  await runProcess("chmod", ["-R", "u+rwX", "--", ...paths], { env: { PATH } });
+  await runChecked("rm", remove, { env: { PATH } });
 }
 
 /**

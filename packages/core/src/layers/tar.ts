@@ -91,6 +91,18 @@ export class TarParser {
     }
   }
 
+  /** How many bytes of a file's content come next. */
+  get pending(): number {
+    return this.#meta === undefined ? this.#content : 0;
+  }
+
+  /** For whoever needs no content: as many bytes of it are passed over, at most those that are {@link pending}. */
+  *skip(size: number): Generator<TarEvent> {
+    if (size > this.pending) throw new RangeError(`${size} bytes, and ${this.pending} are of content`);
+    this.#content -= size;
+    if (size > 0 && this.#content === 0) yield* this.#endContent();
+  }
+
   /** To be called where the bytes end. @throws MalformedLayer */
   finish(): void {
     const isRestZero = this.#zeroBlocks > 0 && this.#block.subarray(0, this.#filled).every((byte) => byte === 0);

@@ -1,11 +1,12 @@
 import { createReadStream, createWriteStream } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
 import { createDigester, type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
-  type Descriptor,
   maxManifestBytes,
   mediaTypes,
   parseImageConfig,
@@ -17,6 +18,9 @@ import { detectCompression, magicLength } from "../layers/magic.ts";
 import { maxConfigBytes, type ReadyBlob, type ReadyImage } from "./read-layout.ts";
 import type { BaseLayer } from "./stand-in.ts";
 import { invalidImage, type Storage } from "./storage.ts";
+
+/** Fewer turns than by Node's own 16 KiB; the output is the same. Bytes. */
+const gzipChunk = 256 * 1024;
 
 const listSchema = z.array(z.looseObject({ Config: z.string(), Layers: z.array(z.string()).max(2_000) })).length(1);
 
@@ -39,17 +43,17 @@ export async function readDockerArchive(
   if (diffIds.length !== layerPaths.length)
     throw invalidImage(storage.where, `it has ${layerPaths.length} layers and ${diffIds.length} diffIDs`);
   const layers = new Map<Digest, ReadyBlob>();
-  const descriptors: Descriptor[] = [];
+  const others = new Map<Digest, string>();
   for (const [index, diffId] of diffIds.entries()) {
     const ofBase = baseLayers[index];
-    const layer =
-      layers.get(diffId) ??
-      (ofBase?.diffId === diffId
-        ? { descriptor: ofBase.descriptor, open: undefined }
-        : await readLayer(storage, layerPaths[index] ?? "", diffId, work));
-    layers.set(diffId, layer);
-    descriptors.push(layer.descriptor);
+    if (layers.has(diffId) || others.has(diffId)) continue;
+    if (ofBase?.diffId === diffId) layers.set(diffId, { descriptor: ofBase.descriptor, open: undefined });
+    else others.set(diffId, layerPaths[index] ?? "");
   }
+  await mapConcurrently(availableParallelism(), [...others], async ([diffId, path]) => {
+    layers.set(diffId, await readLayer(storage, path, diffId, work));
+  });
+  const descriptors = diffIds.flatMap((diffId) => layers.get(diffId)?.descriptor ?? []);
   const config = { mediaType: mediaTypes.ociConfig, digest: digestOf(configBytes), size: configBytes.length };
   const { ociManifest } = mediaTypes;
   const manifest = Buffer.from(
@@ -85,7 +89,7 @@ async function readLayer(storage: Storage, path: string, diffId: Digest, work: s
   await pipeline(
     requireTar(storage, path),
     tap((chunk) => plain.update(chunk)),
-    createGzip(),
+    createGzip({ chunkSize: gzipChunk }),
     tap((chunk) => {
       packed.update(chunk);
       size += chunk.length;

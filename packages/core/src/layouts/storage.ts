@@ -146,10 +146,12 @@ async function indexArchive(
   { entries: most }: LayoutLimits,
 ): Promise<Map<string, Part | string>> {
   const entries = new Map<string, Part | string>();
+  const { size: end } = await file.stat();
   const parser = new TarParser();
+  let chunk = Buffer.alloc(0);
   let position = 0;
   let current: Part | undefined;
-  const take = (event: TarEvent, chunk: Uint8Array): void => {
+  const take = (event: TarEvent): void => {
     if (event.kind === "content") {
       // The first bytes of it: where they are in what was read is where they are in the file.
       if (current?.offset === -1) current.offset = position + event.bytes.byteOffset - chunk.byteOffset;
@@ -169,9 +171,18 @@ async function indexArchive(
     }
   };
   try {
-    for await (const chunk of file.createReadStream({ start: 0, autoClose: false, highWaterMark: chunkSize })) {
-      for (const event of parser.push(chunk as Uint8Array)) take(event, chunk as Uint8Array);
-      position += (chunk as Uint8Array).byteLength;
+    while (position < end) {
+      // Another one each time, since the parser keeps parts of it until it has a whole name.
+      chunk = Buffer.allocUnsafe(headersSize);
+      const { bytesRead } = await file.read(chunk, 0, headersSize, position);
+      if (bytesRead === 0) break;
+      for (const event of parser.push(chunk.subarray(0, bytesRead))) take(event);
+      position += bytesRead;
+      if (current?.offset === -1 && parser.pending > 0) current.offset = position;
+      // What files have in them is read by whoever wants it.
+      const skipped = Math.min(parser.pending, Math.max(end - position, 0));
+      for (const event of parser.skip(skipped)) take(event);
+      position += skipped;
     }
     parser.finish();
   } catch (error) {
@@ -193,6 +204,8 @@ function linkWithin(path: string, target: string): string {
 }
 
 const chunkSize = 1024 * 1024;
+/** Of what is read at a time to find entries. Bytes. */
+const headersSize = 16 * 1024;
 
 async function readPart(file: FileHandle, part: Part, maxBytes: number, what: string): Promise<Buffer> {
   if (part.size > maxBytes) throw invalidImage(what, `it has ${part.size} bytes, more than ${maxBytes}`);
@@ -202,12 +215,11 @@ async function readPart(file: FileHandle, part: Part, maxBytes: number, what: st
 }
 
 async function* streamPart(file: FileHandle, { offset, size }: Part): AsyncGenerator<Uint8Array> {
-  if (size === 0) return;
-  const stream = file.createReadStream({
-    start: offset,
-    end: offset + size - 1,
-    autoClose: false,
-    highWaterMark: chunkSize,
-  });
-  for await (const chunk of stream) yield chunk as Uint8Array;
+  for (let at = offset; at < offset + size; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(chunkSize, offset + size - at));
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield chunk.subarray(0, bytesRead);
+  }
 }

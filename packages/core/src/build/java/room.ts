@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { quoteLine } from "@goldenpath/foundation/text/log";
@@ -36,8 +37,20 @@ export interface JavaRoom {
    * @throws UserError `java-build-failed`, `java-tool-missing`; InfrastructureError `java-dependencies-unreachable`
    */
   run(tool: BuildTool, command: RoomCommand): Promise<void>;
+  /**
+   * Nothing runs any more, and of the workspace only what was handed over is needed: the rest, with all that Maven or
+   * Gradle fetched, is removed meanwhile.
+   */
+  leave(): void;
   /** Each a sentence of the result. */
   notes: string[];
+}
+
+interface RoomWork<Prepared, T> {
+  /** What has to be there before anything runs, and needs no sandbox: it is done while that is made. */
+  prepare(workspace: Workspace): Promise<Prepared>;
+  body(room: JavaRoom, prepared: Prepared): Promise<T>;
+  hasDaemon?: boolean;
 }
 
 /**
@@ -45,39 +58,72 @@ export interface JavaRoom {
  * extensions are strangers' code. It has no login, and nothing of the job but what {@link selectBuildEnvironment}
  * lets pass, the user's variables and the secrets that are given for it.
  */
-export async function withJavaRoom<T>(
-  job: BuildJob,
-  body: (room: JavaRoom) => Promise<T>,
-  { hasDaemon = false } = {},
-): Promise<T> {
-  const { plan, source, context } = job;
-  const { ports, env, signal } = context;
+export async function withJavaRoom<Prepared, T>(job: BuildJob, work: RoomWork<Prepared, T>): Promise<T> {
+  const { plan, context } = job;
+  const { ports, env } = context;
   requireKnownSecrets(job);
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
-  let sandbox: Sandbox | undefined;
-  let guard: Guard | undefined;
+  const made: Made = {};
   try {
-    const copied = await copySource(source, workspace.app, signal);
-    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    guard = await writeSecrets(job, workspace);
-    sandbox = await keepApart(workspace, plan, source, context);
-    await workspace.handOver(sandbox === undefined ? workspace.user : workspace.builder);
-    const apart = sandbox;
-    return await body({
-      workspace,
-      run: (tool, command) => runTool(job, workspace, apart, tool, command),
-      notes: [
-        ...(hasDaemon ? describeDaemon : describeIsolation(sandbox)),
-        ...(workspace.isUsualPath
-          ? []
-          : ["built beside another build of this repository: paths inside of the image may differ from a rebuild's"]),
-      ],
-    });
+    const prepared = await furnish(job, workspace, made, work);
+    const { sandbox } = made;
+    return await work.body(
+      {
+        workspace,
+        run: (tool, command) => runTool(job, workspace, sandbox, tool, command),
+        leave() {
+          const { app, layers, home, temporary } = workspace;
+          // What could not be removed is removed again with the whole, which says so.
+          made.left ??= workspace.remove(app, layers, home, temporary).catch(() => undefined);
+        },
+        notes: [
+          ...(work.hasDaemon === true ? describeDaemon : describeIsolation(sandbox)),
+          ...(workspace.isUsualPath
+            ? []
+            : ["built beside another build of this repository: paths inside of the image may differ from a rebuild's"]),
+        ],
+      },
+      prepared,
+    );
   } finally {
-    await sandbox?.close();
-    await guard?.close();
+    await made.sandbox?.close();
+    await made.guard?.close();
+    await made.left;
     await closeWorkspace(workspace, ports);
   }
+}
+
+/** What ends with the room, as far as it was made. */
+interface Made {
+  sandbox?: Sandbox | undefined;
+  guard?: Guard | undefined;
+  left?: Promise<void>;
+}
+
+async function furnish<Prepared>(
+  job: BuildJob,
+  workspace: Workspace,
+  made: Made,
+  { prepare }: Pick<RoomWork<Prepared, unknown>, "prepare">,
+): Promise<Prepared> {
+  const { plan, source, context } = job;
+  const prepared: Prepared[] = [];
+  const steps = [
+    async () => {
+      const copied = await copySource(source, workspace.app, context.signal);
+      context.ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+      made.guard = await writeSecrets(job, workspace);
+    },
+    async () => {
+      made.sandbox = await keepApart(workspace, plan, source, context);
+    },
+    async () => {
+      prepared.push(await prepare(workspace));
+    },
+  ];
+  await mapConcurrently(steps.length, steps, (step) => step());
+  await workspace.handOver(made.sandbox === undefined ? workspace.user : workspace.builder);
+  return prepared[0] as Prepared;
 }
 
 /** Removes a build's home when this process ends, however it does. */

@@ -4,7 +4,7 @@ import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
-import { pushBuiltLayout } from "../../../layouts/push-built.ts";
+import { type BuiltBase, pushBuiltLayout } from "../../../layouts/push-built.ts";
 import { maxConfigBytes } from "../../../layouts/read-layout.ts";
 import { writeStandIn } from "../../../layouts/stand-in.ts";
 import { invalidImage, openStorage } from "../../../layouts/storage.ts";
@@ -13,6 +13,7 @@ import { type BuildTool, nameTask, type Properties, requireBuildTool } from "../
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
+import type { Workspace } from "../../workspace.ts";
 import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
@@ -27,7 +28,10 @@ export const jibRunner: StrategyRunner<JibPlan> = {
   run: (job) => {
     const tool = requireBuildTool(job.source.survey.files, job.options.engine, "jib");
     requireUsable(job, tool);
-    return withJavaRoom(job, (room) => runJib(job, tool, room));
+    return withJavaRoom(job, {
+      prepare: (workspace) => prepareBase(job, workspace),
+      body: (room, base) => runJib(job, tool, room, base),
+    });
   },
   fetchSbom: () => Promise.resolve(undefined),
   noSbom: "jib makes no SBOM",
@@ -83,18 +87,29 @@ const passedOver: readonly [readonly string[], string][] = [
   [["container", "filesModificationTime"], "since a build that is repeated has to give the same image"],
 ];
 
-async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built> {
+interface PreparedBase extends BuiltBase {
+  /** What jib gets of it. */
+  file: string;
+}
+
+async function prepareBase({ runImage, platform, client }: Job, workspace: Workspace): Promise<PreparedBase> {
+  if (runImage === undefined) throw new TypeError("a builder of jib has a base");
+  const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
+  const config = await client.fetchBlob(runImage, image.manifest.config, maxConfigBytes);
+  const file = join(workspace.control, "base.tar");
+  await writeStandIn(file, config, image.config.rootfs.diff_ids);
+  return { repository: runImage, image, file };
+}
+
+async function runJib(job: Job, tool: BuildTool, room: JavaRoom, base: PreparedBase): Promise<Built> {
   const { plan, to, runImage, platform, labels, client, context } = job;
   if (runImage === undefined) throw new TypeError("a builder of jib has a base");
   const { workspace } = room;
-  const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
   const files = {
-    base: join(workspace.control, "base.tar"),
+    base: base.file,
     image: join(workspace.handover, "image.tar"),
     digest: join(workspace.handover, "image.digest"),
   };
-  const config = await client.fetchBlob(runImage, image.manifest.config, maxConfigBytes);
-  await writeStandIn(files.base, config, image.config.rootfs.diff_ids);
   const { module } = job.options;
   await room.run(tool, {
     goals: renderJibGoals(tool, plan.jibPlugin ?? findOwnVersion(job), module),
@@ -105,9 +120,9 @@ async function runJib(job: Job, tool: BuildTool, room: JavaRoom): Promise<Built>
     },
     module: module === undefined || tool.name === "gradle" ? undefined : { path: module },
   });
+  room.leave();
   const digest = await pushBuiltLayout(files.image, {
-    ...{ ...to, labels, client, context },
-    base: { repository: runImage, image },
+    ...{ ...to, labels, client, context, base },
     hasStandIns: true,
     expected: await readDigest(workspace.handover),
   });

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import { createCredentialStore } from "@goldenpath/registry-client/credentials";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
-import { pushDockerArchive } from "../../../layouts/push-built.ts";
+import { type BuiltBase, pushDockerArchive } from "../../../layouts/push-built.ts";
 import { layoutLimits } from "../../../layouts/storage.ts";
 import { type DockerDaemon, findDaemon } from "../../docker/daemon.ts";
 import { selectPlatform } from "../../images.ts";
@@ -29,7 +30,11 @@ export const springBootRunner: StrategyRunner<SpringBootPlan> = {
     const tool = requireBuildTool(job.source.survey.files, job.options.engine, "Spring Boot's build-image");
     requireUnset(job);
     const daemon = await findDaemon(job.context);
-    return withJavaRoom(job, (room) => runSpringBoot(job, tool, room, daemon), { hasDaemon: true });
+    return withJavaRoom(job, {
+      prepare: () => prepareImages(job, daemon),
+      body: (room, base) => runSpringBoot(job, tool, room, { daemon, base }),
+      hasDaemon: true,
+    });
   },
   fetchSbom: async (image, child, { client, context }) =>
     mergeSboms(await fetchBuildSboms(client, image, child, context.signal), context.ports.log),
@@ -71,20 +76,34 @@ const beatingSettings: readonly (readonly string[])[] = [
   ["skip"],
 ];
 
-async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: DockerDaemon): Promise<Built> {
-  const { plan, to, runImage, platform, labels, client, context } = job;
+/** The builder and the base are in the daemon before anything runs, and the base is known. */
+async function prepareImages({ plan, runImage, platform, client, context }: Job, daemon: DockerDaemon) {
   const { env, ports, signal } = context;
   if (runImage === undefined) throw new TypeError("a builder of Spring Boot has a base");
-  const builder = plan.springBootBuilder;
   const store = createCredentialStore({ env, ports, signal });
-  await ports.group("fetching the builder and the base", async () => {
-    for (const each of [builder, runImage]) await daemon.pull(each, store);
-  });
+  ports.log.info("fetching the builder and the base");
+  await mapConcurrently(2, [plan.springBootBuilder, runImage], (each) => daemon.pull(each, store));
+  return { repository: runImage, image: selectPlatform(await fetchImageFacts(client, runImage), platform, "the base") };
+}
+
+async function runSpringBoot(
+  job: Job,
+  tool: BuildTool,
+  room: JavaRoom,
+  { daemon, base }: { daemon: DockerDaemon; base: BuiltBase },
+): Promise<Built> {
+  const { plan, to, runImage, labels, client, context } = job;
+  const { ports } = context;
+  if (runImage === undefined) throw new TypeError("a builder of Spring Boot has a base");
+  const builder = plan.springBootBuilder;
   const { workspace } = room;
   // The same for the next build in this place, since the plugin calls its caches by it, and no other build's.
   const name = `goldenpath.invalid/${basename(dirname(workspace.app))}:built`;
   const socket = join(workspace.control, "docker.sock");
   const work = await mkdtemp(join(context.temporaryDirectory, "spring-boot-"));
+  const removeImage = (): Promise<void> =>
+    daemon.remove(name).catch(() => ports.log.warning(`the image ${name} could not be removed from the daemon`));
+  let removing: Promise<void> | undefined;
   const relay = await daemon.openRelay(socket);
   try {
     await daemon.remove(name);
@@ -97,11 +116,9 @@ async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: 
     await room.run(tool, { ...command, env: { DOCKER_HOST: `unix://${socket}` } });
     const archive = join(work, "image.tar");
     await saveImage(daemon, name, archive);
-    const image = selectPlatform(await fetchImageFacts(client, runImage), platform, "the base");
-    const digest = await pushDockerArchive(archive, {
-      ...{ ...to, labels, client, context },
-      base: { repository: runImage, image },
-    });
+    room.leave();
+    removing = removeImage();
+    const digest = await pushDockerArchive(archive, { ...to, labels, client, context, base });
     return {
       digest,
       tools: [
@@ -116,7 +133,7 @@ async function runSpringBoot(job: Job, tool: BuildTool, room: JavaRoom, daemon: 
     };
   } finally {
     await relay.close();
-    await daemon.remove(name).catch(() => ports.log.warning(`the image ${name} could not be removed from the daemon`));
+    await (removing ?? removeImage());
     await rm(work, { recursive: true, force: true });
   }
 }

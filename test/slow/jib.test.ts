@@ -1,8 +1,9 @@
 import { cp, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Docker, startDockerd } from "../support/dockerd.ts";
+import { jibByGradle, makeGradle } from "../support/gradle.ts";
 import {
   fillRepository,
   type JavaFiles,
@@ -100,6 +101,30 @@ test("the wrapper brings a Maven of its own, which gets all that it needs throug
   });
   expect(tell(made), made.log.join("\n")).toEqual(passed);
   expect(await docker.askForPage(made.outputs["image"] ?? "")).toEqual({ status: 200, text: page });
+});
+
+// The engine and the plugin are the real ones; what starts the engine was made for the tests (test/support/gradle.ts).
+describe("by Gradle's wrapper", () => {
+  const error = (code: string) => ({ verdict: "error" as const, rules: [], error: code });
+
+  test("a build is refused that skips its work, or stands on another base", async () => {
+    const gradle = await makeGradle();
+    const skipped = await build(jibByGradle(gradle, "tasks.jibBuildTar.enabled = false"));
+    expect(tell(skipped), skipped.log.join("\n")).toEqual(error("java-image-missing"));
+    const files = jibByGradle(gradle);
+    const beaten = await build({
+      ...files,
+      gradlew: String(files["gradlew"]).replace('"$@"', '"$@" -Djib.from.image=scratch'),
+    });
+    expect(tell(beaten), beaten.log.join("\n")).toEqual({ verdict: "fail", rules: ["base.approved"] });
+  });
+
+  test("an application is built with the real plugin, whatever it says of its base, and answers", async () => {
+    const own = "jib { from { image = 'evil.example/base' }; to { image = 'evil.example/shop' } }";
+    const made = await build(jibByGradle(await makeGradle(), own));
+    expect(tell(made), made.log.join("\n")).toEqual(passed);
+    expect(await docker.askForPage(made.outputs["image"] ?? "")).toEqual({ status: 200, text: page });
+  });
 });
 
 test("an extension of Maven's core may print what it likes, and finds nothing of the job", async () => {

@@ -5,6 +5,7 @@ import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Docker, startDockerd } from "../support/dockerd.ts";
+import { makeGradle, springByGradle } from "../support/gradle.ts";
 import {
   fillRepository,
   type JavaFiles,
@@ -67,6 +68,13 @@ async function build(files: JavaFiles, by = policy, inputs: Record<string, strin
   return { folder, tag, ...(await world.build(by, given)) };
 }
 
+async function pushOtherBase(): Promise<string> {
+  const repository = { registry: world.server.host, name: "bases/other" };
+  const layers = [await tinyLayer({ "etc/os-release": "ID=other\n" })];
+  const { digest } = await pushTinyImage(world.client, repository, layers, { config: { User: "1000:1000" } });
+  return `${world.server.host}/bases/other@${digest}`;
+}
+
 describe("a build that is refused", () => {
   test("is of a policy that lets no build have a daemon", async () => {
     const strict = await world.writePolicy({ strategies: "spring-boot", builders, environments: "host" });
@@ -81,13 +89,7 @@ describe("a build that is refused", () => {
   });
 
   test("puts the application on another base than it was told to", async () => {
-    const other = await pushTinyImage(
-      world.client,
-      { registry: world.server.host, name: "bases/other" },
-      [await tinyLayer({ "etc/os-release": "ID=other\n" })],
-      { config: { User: "1000:1000" } },
-    );
-    const image = `${world.server.host}/bases/other@${other.digest}`;
+    const image = await pushOtherBase();
     const script = `exec mvn "$@" "-Dspring-boot.build-image.runImage=${image}" -Dspring-boot.build-image.pullPolicy=IF_NOT_PRESENT`;
     const made = await build({ ...springApplication(), mvnw: `#!/bin/sh\n${script}\n` });
     expect(tell(made), made.log.join("\n")).toEqual({ verdict: "fail", rules: ["base.approved"] });
@@ -135,6 +137,24 @@ test("one module of several, with another that it needs, answers; whoever attest
   expect(await world.provenanceOf(both, image)).toMatchObject({
     buildType: "https://github.com/goldenpath-ci/goldenpath/build-types/spring-boot/v1",
     internalParameters: { builders: ["spring"], buildSays: { strategy: "spring-boot" } },
+  });
+});
+
+// The engine and the plugin are the real ones; what starts the engine was made for the tests (test/support/gradle.ts).
+describe("by Gradle's wrapper", () => {
+  test("a script that wants another base once the task runs comes too late, and ends the build", async () => {
+    const anyway = "org.springframework.boot.buildpack.platform.build.PullPolicy.IF_NOT_PRESENT";
+    const script = `doFirst { runImage = '${await pushOtherBase()}'; pullPolicy = ${anyway} }`;
+    const made = await build(springByGradle(await makeGradle(), script));
+    expect(tell(made), made.log.join("\n")).toEqual({ verdict: "error", rules: [], error: "java-build-failed" });
+    expect(made.log.join("\n")).toContain("property 'runImage' is final and cannot be changed");
+    expect(await world.client.resolve(parseReference(made.tag))).toBeUndefined();
+  });
+
+  test("an application is built with the real plugin, and answers", async () => {
+    const made = await build(springByGradle(await makeGradle()));
+    expect(tell(made), made.log.join("\n")).toEqual(passed);
+    expect(await docker.askForPage(made.outputs["image"] ?? "")).toEqual({ status: 200, text: page });
   });
 });
 

@@ -14,8 +14,8 @@ import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { runChecked } from "@goldenpath/foundation/exec/run";
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import type { JavaFiles } from "./java.ts";
+import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type JavaFiles, mainClass, page, springBootVersion, springSources } from "./java.ts";
 
 /**
  * A constructed distribution of Gradle, where Gradle's own can't be had: its engine is Gradle's, as a package of Maven
@@ -39,7 +39,12 @@ export interface Gradle {
 
 /** Made once, and kept beside the tests' tools. Needs Maven and a JDK. */
 export async function makeGradle(): Promise<Gradle> {
-  const kept = join(homedir(), ".cache/goldenpath/gradle", gradleVersion);
+  const own = digestOf(
+    listFiles(sources)
+      .map((path) => readFileSync(join(sources, path), "utf8"))
+      .join("\n"),
+  );
+  const kept = join(homedir(), ".cache/goldenpath/gradle", `${gradleVersion}-${digestHex(own).slice(0, 12)}`);
   const made = { archive: join(kept, `${distribution}-bin.zip`), wrapper: join(kept, "gradle-wrapper.jar") };
   if (existsSync(kept)) return made;
   const work = mkdtempSync(join(tmpdir(), "goldenpath-gradle-"));
@@ -117,7 +122,9 @@ const jarOf = (file: string): string => file.replace(/-classpath\.properties$/, 
 const withoutVersion = (name: string): string => name.replace(/-\d.*$/, "");
 
 function listFiles(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".java"));
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".java"))
+    .sort();
 }
 
 /** A zip archive of small files that are not compressed. */
@@ -164,3 +171,43 @@ zipStorePath=wrapper/dists
     [`gradle/wrapper/${distribution}-bin.zip`]: readFileSync(archive),
   };
 }
+
+/** Of the plugins' own portal, which has no package of it on Maven Central. */
+export const jibGradleVersion = "3.4.4";
+
+/** An application that serves one page, with jib's plugin; `more` goes into its build script. */
+export const jibByGradle = (gradle: Gradle, more = ""): JavaFiles => ({
+  ...gradleFiles(gradle),
+  "settings.gradle": "rootProject.name = 'shop'\n",
+  "build.gradle": `buildscript {
+  repositories { gradlePluginPortal() }
+  dependencies { classpath 'com.google.cloud.tools:jib-gradle-plugin:${jibGradleVersion}' }
+}
+apply plugin: 'java'
+apply plugin: 'com.google.cloud.tools.jib'
+${more}
+`,
+  "src/main/java/example/Main.java": mainClass(),
+  "src/main/resources/greeting.txt": "hello",
+});
+
+/** An application of Spring Boot with its plugin; `more` goes into its build script. */
+export const springByGradle = (gradle: Gradle, more = ""): JavaFiles => ({
+  ...gradleFiles(gradle),
+  "settings.gradle": "rootProject.name = 'shop'\n",
+  "build.gradle": `buildscript {
+  repositories { mavenCentral() }
+  dependencies { classpath 'org.springframework.boot:spring-boot-gradle-plugin:${springBootVersion}' }
+}
+apply plugin: 'java'
+apply plugin: 'org.springframework.boot'
+repositories { mavenCentral() }
+dependencies { implementation 'org.springframework.boot:spring-boot-starter-web:${springBootVersion}' }
+tasks.named('bootBuildImage') {
+  // The tests' daemon is not where the lifecycle would look for one.
+  docker { bindHostToBuilder = true }
+  ${more}
+}
+`,
+  ...springSources(JSON.stringify(page)),
+});

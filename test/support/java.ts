@@ -118,7 +118,7 @@ const renderSpringPom = (artifactId: string, more: string): string => `<?xml ver
 `;
 
 /** Java and settings of an application of Spring Boot; `text` is an expression of Java. */
-const springSources = (text: string): JavaFiles => ({
+export const springSources = (text: string): JavaFiles => ({
   "src/main/resources/application.properties": `server.address=127.0.0.1\nserver.port=\${PORT:8080}\nspring.main.banner-mode=off\n`,
   "src/main/java/example/Shop.java": `package example;
 import org.springframework.boot.SpringApplication;

@@ -1,9 +1,11 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { commentMarker } from "@goldenpath/core/report/comment/state";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { MockRequest } from "../support/github-api.ts";
 import { openReportStand, type ReportStand, scanResult, type Told } from "../support/report-job.ts";
+import { projectRoot } from "../support/workflows.ts";
 
 let stand: ReportStand;
 beforeEach(async () => {
@@ -275,4 +277,40 @@ describe("several that write", () => {
     await report({ attempt: "3" });
     expect(told()).toEqual({ shop: "fail" });
   });
+});
+
+test("the action itself, as the runner starts it: the comment, its address as an output, and no step fails", async () => {
+  const { directory, github } = stand;
+  const file = (name: string): string => join(directory, name);
+  await writeFile(file("scan.json"), JSON.stringify(scanResult("shop", 1)));
+  await writeFile(file("event.json"), JSON.stringify({ pull_request: { number: 7, head: { sha: github.pull.sha } } }));
+  await writeFile(file("output"), "");
+  const { exitCode, stdout } = await runProcess(
+    process.execPath,
+    ["--conditions=goldenpath-source", join(projectRoot, "actions/report/src/index.ts")],
+    {
+      cwd: directory,
+      env: {
+        PATH: process.env["PATH"],
+        RUNNER_TEMP: directory,
+        GITHUB_WORKSPACE: directory,
+        GITHUB_OUTPUT: file("output"),
+        GITHUB_EVENT_PATH: file("event.json"),
+        GITHUB_EVENT_NAME: "pull_request",
+        GITHUB_REPOSITORY: "acme/shop",
+        GITHUB_RUN_ID: "900",
+        GITHUB_RUN_ATTEMPT: "1",
+        GITHUB_API_URL: github.url,
+        INPUT_POLICY: "policy.yaml",
+        INPUT_RESULTS: "scan.json",
+        "INPUT_GITHUB-TOKEN": "ghs_0123456789abcdefghij",
+      },
+    },
+  );
+  const [comment] = github.comments;
+  expect({ exitCode, told: told() }).toEqual({ exitCode: 0, told: { shop: "fail" } });
+  expect(await readFile(file("output"), "utf8")).toMatch(
+    new RegExp(`^comment-url<<\\S+\\nhttps://github\\.com/acme/shop/pull/7#issuecomment-${comment?.id}$`, "m"),
+  );
+  expect(stdout).toContain("::add-mask::ghs_0123456789abcdefghij");
 });

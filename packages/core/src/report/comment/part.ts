@@ -90,7 +90,12 @@ export function describeChains(
       return { stage, state, facts: [...new Set(states.flatMap(({ facts }) => facts))] };
     }),
     errors: [],
-    ...listViolations(violations.map((violation) => ({ stage: "report" as const, violation }))),
+    ...listViolations(
+      violations.map((violation) => ({
+        stage: stages.find((stage) => violation.thing === `stage ${stage}`) ?? "report",
+        violation,
+      })),
+    ),
   };
 }
 

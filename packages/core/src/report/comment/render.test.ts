@@ -1,8 +1,11 @@
 import { join } from "node:path";
 import fc from "fast-check";
+import { micromark } from "micromark";
+import { gfm, gfmHtml } from "micromark-extension-gfm";
 import { describe, expect, test } from "vitest";
 import type { ListedViolation, StageResult } from "../../result.ts";
-import { addPart, describeResults, type Part, type PartSource } from "./part.ts";
+import type { Chain } from "../chain.ts";
+import { addPart, describeChains, describeResults, type Part, type PartSource } from "./part.ts";
 import { maxCommentLength, renderComment } from "./render.ts";
 import { isOurs, readParts } from "./state.ts";
 
@@ -126,6 +129,43 @@ const chains: Record<string, Part[]> = {
   ),
 };
 
+const chainOf = (scan: "pass" | "missing" | "fail"): Chain => ({
+  repository: "registry.acme.example/quarantine/shop",
+  digest: `sha256:${"4c".repeat(32)}`,
+  stages: [
+    {
+      stage: "build",
+      state: "attested",
+      signers: ["build"],
+      facts: ["source    https://github.com/acme/shop at 5f3c1d2e9ab0"],
+    },
+    { stage: "base", state: "pass", signers: ["base"], facts: ["base      jammy-run"] },
+    { stage: "scan", state: scan, signers: [], facts: [] },
+    { stage: "promote", state: "missing", signers: [], facts: [] },
+  ],
+  rejected: [],
+});
+const notSigned: ListedViolation = {
+  rule: "report.missing",
+  thing: "stage scan",
+  problem: "nothing that counts is signed for it.",
+  wayOut: "Run the scan stage on this digest, and sign its result with that stage's key.",
+};
+chains["signed evidence of a first run"] = [describeChains([chainOf("pass")], [], source("shop"))];
+chains["signed evidence with a stage missing"] = [
+  describeChains([chainOf("pass"), chainOf("missing")], [{ ...notSigned, platform: "linux/arm64" }], source("shop")),
+];
+chains["refused by promote"] = parts(
+  result("promote", [
+    {
+      rule: "promote.tag-moves-back",
+      thing: "registry.acme.example/vetted/shop:1.4.1",
+      problem: "The tag is at a newer build already.",
+      wayOut: "Promote the newer commit, or say rollback: true.",
+    },
+  ]),
+);
+
 const snapshots = join(import.meta.dirname, "../../../../../test/fixtures/comments");
 const visible = (body: string): string => body.slice(0, body.lastIndexOf("<!-- goldenpath-parts"));
 
@@ -219,6 +259,83 @@ test("whatever a stranger's text is, nothing in the comment is theirs but text",
       expect(readParts(body)).toHaveLength(1);
     }),
   );
+});
+
+/** As GitHub's own parser reads it, by its specification, before its sanitizer takes things away. */
+const toHtml = (body: string): string =>
+  micromark(body, {
+    allowDangerousHtml: true,
+    allowDangerousProtocol: true,
+    extensions: [gfm()],
+    htmlExtensions: [gfmHtml()],
+  });
+
+describe("by a parser of GitHub's Markdown", () => {
+  const hostile = [
+    "<img src=x onerror=alert(1)>",
+    "</code></td></table></details><script>alert(1)</script>",
+    "[a](https://evil.example) ![b](https://evil.example/p.png) [c]: https://evil.example",
+    "https://evil.example www.evil.example mallory@evil.example",
+    "**a** _b_ ~~c~~ `d` # e | f | g",
+    "- [ ] a\n\n# b\n```\nc\n```\n| d |\n| --- |",
+    "&lt;b&gt; &#64;octocat &copy;",
+    "\\`\\*\\[\\",
+    "a[^1] [^1]: b",
+    "--> <!-- a",
+  ];
+
+  function render(text: string): string {
+    const violation = { rule: text, thing: text, problem: text, wayOut: text };
+    const exception = { reason: text, owner: text, expires: text };
+    const error = { code: text, message: text, wayOut: text };
+    return toHtml(
+      renderComment(
+        ["a", `b ${text}`].map((key) =>
+          describeResults(
+            [result("base", [violation, { ...violation, exception }]), result("scan", [], { verdict: "error", error })],
+            source(key),
+          ),
+        ),
+      ),
+    );
+  }
+  const elements = (html: string): Record<string, number> => {
+    const found: Record<string, number> = {};
+    for (const [, name = ""] of html.matchAll(/<(\/?[a-z][a-z0-9]*|!--)/gi)) found[name] = (found[name] ?? 0) + 1;
+    // Those that an escape adds show as nothing.
+    delete found["!--"];
+    delete found["span"];
+    delete found["/span"];
+    return found;
+  };
+
+  test("the twin of plain words has the elements of ours: tables, a list, folds, links to runs", () => {
+    expect(elements(render("plain"))).toMatchObject({ h3: 1, ol: 1, li: 2, table: 5, details: 4, a: 1 });
+  });
+
+  test.each(hostile)("%j adds no element, and takes none away", (text) => {
+    expect(elements(render(text))).toEqual(elements(render("plain")));
+  });
+
+  test("nor does any other text", () => {
+    const plain = elements(render("plain"));
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", maxLength: 60 }), (text) => {
+        // What is no word at all leaves an emphasis without a word.
+        expect(elements(render(`x${text}x`))).toEqual(plain);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("an entity is shown as it was written", () => {
+    expect(render("&lt;b&gt; &#64;")).toContain("&amp;lt;b&amp;gt; &amp;#<!-- -->64;");
+  });
+
+  test("what GitHub looks for in text (mentions, references, formulas) is in no piece of text", () => {
+    const pieces = render("@octocat #12 acme/shop#12 GH-12 $x$ a@b.example @acme/team").split(/<[^>]*>/);
+    for (const piece of pieces) expect(piece).not.toMatch(/@\w|#\d|GH-\d|\$.*\$|\w@\w/);
+  });
 });
 
 describe("what a reader or a program takes for more than text", () => {

@@ -29,6 +29,7 @@ export const errorCodes = {
   "builder-malformed": "A builder image has no order, no build user or no label that says what it is.",
   "builder-language": "No builder of the policy builds the application's language.",
   "builder-unknown": "The input `builder` names none of the policy's builders.",
+  "buildpacks-not-allowed": "project.toml brings buildpacks that the policy's builder does not allow.",
   "buildpack-failed": "A buildpack could not build the application.",
   "buildpack-invalid": "The files of a buildpack that is to be packaged are incomplete or malformed.",
   "buildpackage-malformed": "An image that the policy names as a buildpack is none, or can't be unpacked.",

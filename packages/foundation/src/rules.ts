@@ -20,6 +20,8 @@ export const rules = {
   "build.downloads":
     "a Dockerfile that fetches a URL which is not below one of the `downloads` of its builder, or without a checksum",
   "build.builder": "a build with a builder whose `until` is over",
+  "build.buildpacks":
+    "a build of an application whose project.toml brings buildpacks that its builder does not allow (`allowInline`, `allowBuildpacks`)",
   "build.environment": "a build that would run where `build.environments` does not allow one",
   "build.quarantine": "a build that would push to a repository which the policy promotes to",
   "build.reproducible": "a build that was asked to be the same twice, and is not",

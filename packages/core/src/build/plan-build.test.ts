@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Policy } from "../policy/schema.ts";
 import { noOptions } from "./options.ts";
 import { type BuildRequest, planBuild } from "./plan-build.ts";
+import { emptyProject } from "./project.ts";
 
 const policy = samplePolicy();
 const application: BuildRequest["application"] = {
@@ -18,6 +19,7 @@ const request: BuildRequest = {
   tags: ["registry.test:5000/quarantine/shop:1"],
   application,
   options: noOptions,
+  project: emptyProject,
   variables: {},
   now: new Date("2026-06-01T00:00:00Z"),
 };

@@ -6,6 +6,7 @@ import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
 import { detectApplication, planStrategy, renderRemarks, type StrategyRequest } from "./plan-strategy.ts";
 import { planTarget } from "./plan-target.ts";
+import type { Project } from "./project.ts";
 import { type BuildingStrategyName, buildsHere, findStrategy, type StrategyPlan } from "./strategies/find.ts";
 import type { Builder } from "./strategies/strategy.ts";
 
@@ -14,6 +15,8 @@ export interface BuildRequest {
   /** Which application, and what is asked for. */
   application: StrategyRequest;
   options: BuildOptions;
+  /** What the application's project.toml says. */
+  project: Project;
   /** The user's variables for the build. */
   variables: Readonly<Record<string, string>>;
   now: Date;
@@ -41,7 +44,7 @@ export type BuildPlan = PlanFrame & StrategyPlan;
 /**
  * Decides what is built, with what, on what and where to, before anything runs.
  * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `input-invalid`, and what {@link planStrategy} throws
- * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `base.expired`
+ * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `build.buildpacks`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   const { repository, tags, remarks } = planTarget(policy, request.tags);
@@ -64,8 +67,12 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     runImage:
       builder.runImage === undefined ? undefined : planRunImage(policy, builder.name, builder.runImage, request.now),
     remarks: [...remarks, ...renderRemarks(detection.survey, request.application.context), ...missing],
-    ...strategy.plan(builder, policy.bases),
+    ...strategy.plan(builder, policy.bases, { project: request.project, file: descriptorOf(request.application) }),
   };
+}
+
+function descriptorOf({ context }: StrategyRequest): string {
+  return context === "." ? "project.toml" : `${context}/project.toml`;
 }
 
 function needsImage(strategy: string): UserError {

@@ -11,6 +11,8 @@ interface KeyTree {
 }
 
 const variable = { name: null, value: null };
+const buildpack = { id: null, version: null, uri: null, script: { api: null, inline: null, shell: null } };
+const around = { pre: { group: buildpack }, post: { group: buildpack } };
 const described = {
   id: null,
   name: null,
@@ -26,14 +28,14 @@ const keysOf: Readonly<Record<SchemaVersion, KeyTree>> = {
   "0.1": {
     _: { "schema-version": null },
     project: described,
-    build: { include: null, exclude: null, buildpacks: null, builder: null, pre: null, post: null, env: variable },
+    build: { include: null, exclude: null, buildpacks: buildpack, builder: null, ...around, env: variable },
     metadata: null,
   },
   "0.2": {
     _: { "schema-version": null, ...described, metadata: null },
     io: {
       buildpacks: {
-        ...{ include: null, exclude: null, group: null, builder: null, pre: null, post: null },
+        ...{ include: null, exclude: null, group: buildpack, builder: null, ...around },
         build: { env: variable },
         // An early mistake in pack that it still reads: https://github.com/buildpacks/pack/pull/1479
         env: { build: variable },
@@ -44,7 +46,7 @@ const keysOf: Readonly<Record<SchemaVersion, KeyTree>> = {
     _: { "schema-version": null, ...described, metadata: null },
     io: {
       buildpacks: {
-        ...{ include: null, exclude: null, group: null, builder: null, pre: null, post: null },
+        ...{ include: null, exclude: null, group: buildpack, builder: null, ...around },
         build: { env: { ...variable, "exec-env": null } },
       },
     },

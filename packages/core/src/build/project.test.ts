@@ -148,6 +148,7 @@ describe("parseProject", () => {
     expect(parseProject(text)).toEqual({
       exclude: ["docs/"],
       env: { A: "1" },
+      buildpacks: [{ list: "group", id: "evil", line: 6 }],
       passedOver: ["builder", "its own buildpacks"],
       remarks: [],
     });
@@ -159,11 +160,14 @@ describe("parseProject", () => {
 
   it("reads the first schema, with its version and, saying so, without", () => {
     const text = '[build]\ninclude = ["src"]\n[[build.buildpacks]]\nid = "x"\n[[build.env]]\nname = "B"\nvalue = "2"';
-    const expected = { include: ["src"], env: { B: "2" }, passedOver: ["its own buildpacks"] };
-    expect(parseProject(v("0.1") + text)).toEqual({ ...expected, remarks: [] });
+    const of = (line: number) => ({
+      ...{ include: ["src"], env: { B: "2" }, passedOver: ["its own buildpacks"] },
+      buildpacks: [{ list: "group", id: "x", line }],
+    });
+    expect(parseProject(v("0.1") + text)).toEqual({ ...of(5), remarks: [] });
     const remarks = ["project.toml has no schema version, and is read as one of 0.1"];
-    for (const head of ["", '[_]\nschema-version = ""\n'])
-      expect(parseProject(head + text)).toEqual({ ...expected, remarks });
+    expect(parseProject(text)).toEqual({ ...of(3), remarks });
+    expect(parseProject(`[_]\nschema-version = ""\n${text}`)).toEqual({ ...of(5), remarks });
   });
 
   it("takes the older place of a variable, and says that it is one", () => {

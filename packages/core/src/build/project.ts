@@ -17,13 +17,27 @@ const variables = z
   .array(z.looseObject({ name: z.string(), value: z.string(), "exec-env": z.array(z.string()).optional() }))
   .optional();
 
+const declared = z
+  .array(
+    z.looseObject({
+      id: z.string().optional(),
+      version: z.string().optional(),
+      uri: z.string().optional(),
+      script: z
+        .looseObject({ api: z.string().optional(), inline: z.string().optional(), shell: z.string().optional() })
+        .optional(),
+    }),
+  )
+  .optional();
+const aroundTable = z.looseObject({ group: declared }).optional();
+
 /** What both schemas' tables have in common. */
 const fileTable = {
   include: patterns,
   exclude: patterns,
   builder: z.string().optional(),
-  pre: z.unknown().optional(),
-  post: z.unknown().optional(),
+  pre: aroundTable,
+  post: aroundTable,
 };
 
 const projectSchema = z.looseObject({
@@ -33,7 +47,7 @@ const projectSchema = z.looseObject({
       buildpacks: z
         .looseObject({
           ...fileTable,
-          group: z.array(z.unknown()).optional(),
+          group: declared,
           build: z.looseObject({ env: variables }).optional(),
           env: z.looseObject({ build: variables }).optional(),
         })
@@ -41,8 +55,23 @@ const projectSchema = z.looseObject({
     })
     .optional(),
   // Schema 0.1, which is also what a file without a version has.
-  build: z.looseObject({ ...fileTable, buildpacks: z.array(z.unknown()).optional(), env: variables }).optional(),
+  build: z.looseObject({ ...fileTable, buildpacks: declared, env: variables }).optional(),
 });
+
+/** A buildpack that the file asks for. */
+export interface DeclaredBuildpack {
+  /** Instead of the builder's (`group`), or around those. */
+  list: "group" | "pre" | "post";
+  id?: string | undefined;
+  version?: string | undefined;
+  uri?: string | undefined;
+  script?: { api?: string | undefined; inline?: string | undefined; shell?: string | undefined } | undefined;
+  /** Where its table begins; undefined where that can't be told. */
+  line?: number | undefined;
+}
+
+/** What {@link Project.passedOver} calls {@link Project.buildpacks}. */
+export const itsOwnBuildpacks = "its own buildpacks";
 
 /** What a build takes from the application's project.toml. */
 export interface Project {
@@ -50,6 +79,8 @@ export interface Project {
   include?: readonly string[];
   exclude?: readonly string[];
   env: Record<string, string>;
+  /** The buildpacks that it asks for; undefined where it has no list of them. */
+  buildpacks?: readonly DeclaredBuildpack[];
   /** What it says and is not the application's to say, for the log. */
   passedOver: string[];
   /** What it says to no effect, or in a way that will not be read for ever: sentences for the log and the result. */
@@ -91,6 +122,7 @@ export function parseProject(text: string, where = "project.toml"): Project {
     ...(include === undefined ? {} : { include }),
     ...(exclude === undefined ? {} : { exclude }),
     env,
+    ...(table.buildpacks.length === 0 ? {} : { buildpacks: table.buildpacks }),
     passedOver: table.passedOver,
     remarks,
   };
@@ -105,6 +137,7 @@ interface ReadTable {
     include: readonly string[] | undefined;
     exclude: readonly string[] | undefined;
     variables: readonly Variable[];
+    buildpacks: DeclaredBuildpack[];
     passedOver: string[];
     isUsed: boolean;
   };
@@ -140,6 +173,7 @@ function readTable(text: string, refuse: Refuse): ReadTable {
         include: build?.include,
         exclude: build?.exclude,
         variables: build?.env ?? [],
+        buildpacks: listDeclared("build", { ...build, group: build?.buildpacks }, text),
         passedOver,
         isUsed: build !== undefined,
       },
@@ -154,7 +188,11 @@ function readTable(text: string, refuse: Refuse): ReadTable {
   const { include, exclude } = table ?? {};
   return {
     version: said,
-    table: { include, exclude, variables: newer ?? older, passedOver, isUsed: table !== undefined },
+    table: {
+      ...{ include, exclude, passedOver, isUsed: table !== undefined },
+      variables: newer ?? older,
+      buildpacks: listDeclared("io.buildpacks", table ?? {}, text),
+    },
     remarks,
   };
 }
@@ -198,8 +236,34 @@ function describeOlder(older: readonly Variable[], newer: readonly Variable[] | 
 function listPassedOver(builder: unknown, buildpacks: readonly unknown[]): string[] {
   return [
     ...(builder === undefined ? [] : ["builder"]),
-    ...(buildpacks.every((each) => each === undefined) ? [] : ["its own buildpacks"]),
+    ...(buildpacks.every((each) => each === undefined) ? [] : [itsOwnBuildpacks]),
   ];
+}
+
+type Declared = z.infer<typeof declared>;
+
+function listDeclared(
+  place: "build" | "io.buildpacks",
+  { group, pre, post }: { group?: Declared; pre?: z.infer<typeof aroundTable>; post?: z.infer<typeof aroundTable> },
+  text: string,
+): DeclaredBuildpack[] {
+  const lists = { pre: pre?.group, group, post: post?.group };
+  const tables = { pre: "pre.group", group: place === "build" ? "buildpacks" : "group", post: "post.group" };
+  return (["pre", "group", "post"] as const).flatMap((list) => {
+    const lines = findTables(text, `${place}.${tables[list]}`);
+    return (lists[list] ?? []).map(({ id, version, uri, script }, index) => ({
+      ...{ list, id, version, uri, line: lines[index] },
+      ...(script === undefined ? {} : { script: { api: script.api, inline: script.inline, shell: script.shell } }),
+    }));
+  });
+}
+
+/** The lines, from 1, at which the tables of a list begin, where they are written as such: the TOML reader has no places. */
+function findTables(text: string, key: string): number[] {
+  const header = `[[${key}]]`;
+  return text
+    .split("\n")
+    .flatMap((line, index) => (line.replace(/#.*|[\s"']/g, "").toLowerCase() === header ? [index + 1] : []));
 }
 
 /** Schema 0.3: a variable may be for the tests' environment alone; `*` is every one (CNB RFC 0134). */

@@ -20,6 +20,7 @@ import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
 import { noRules, type StrategyRequest } from "../build/plan-strategy.ts";
 import { parsePlatforms, planMerge } from "../build/platforms/merge.ts";
+import { itsOwnBuildpacks } from "../build/project.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, StrategyRunner, Target } from "../build/strategies/runner.ts";
@@ -170,6 +171,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
     tags: tags.references,
     application: readRequest(given, source, context),
     options,
+    project: source.project,
     variables: given.env,
     now: startedAt,
   });
@@ -284,9 +286,14 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
   const base =
     plan.runImage === undefined ? "" : `, on base ${plan.runImage.base} (${formatReference(plan.runImage.reference)})`;
   ports.log.info(`builder ${plan.builder.name}${base}`);
-  for (const each of source.project.passedOver)
+  for (const each of listPassedOver(plan, source))
     ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
+}
+
+/** Of what project.toml says, what nothing is done about. */
+function listPassedOver({ ownBuildpacks: own }: BuildPlan, { project }: Source): string[] {
+  return project.passedOver.filter((each) => own === undefined || each !== itsOwnBuildpacks);
 }
 
 interface Surroundings extends Pick<Parameters<typeof openBuildCache>[0], "use"> {
@@ -341,7 +348,7 @@ async function build(
   const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);
   const notes = [
     ...built.notes,
-    ...source.project.passedOver.map((each) => `project.toml says ${each}: passed over`),
+    ...listPassedOver(plan, source).map((each) => `project.toml says ${each}: passed over`),
     ...source.project.remarks,
     ...plan.remarks,
     ...(sbom === undefined ? [runner.noSbom] : []),

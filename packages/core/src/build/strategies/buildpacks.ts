@@ -5,7 +5,15 @@ import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
 import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
-import { type BuildStrategy, isMarked, listBuildersOnBase, type Material } from "./strategy.ts";
+import { type OwnBuildpack, planOwnBuildpacks } from "./buildpacks/own.ts";
+import {
+  type ApprovedBase,
+  type BuildStrategy,
+  type DescribedApplication,
+  isMarked,
+  listBuildersOnBase,
+  type Material,
+} from "./strategy.ts";
 
 const builderSchema = z
   .strictObject({
@@ -32,6 +40,19 @@ const builderSchema = z
       .describe(
         "With `image`, for builds by pack: the image of the lifecycle, by digest, whose phases have the registry's login.",
       ),
+    allowInline: z
+      .boolean()
+      .optional()
+      .describe(
+        "true: applications may bring inline buildpacks, which are scripts in project.toml. They run where the application's own code runs. Default: they are refused.",
+      ),
+    allowBuildpacks: z
+      .array(pinnedReference)
+      .min(1)
+      .optional()
+      .describe(
+        "Buildpacks as images, by digest, that applications may name in project.toml as `docker://HOST/NAME@DIGEST`. Default: none, and whoever names one is refused.",
+      ),
     until: day.optional().describe("The last day (UTC) on which anything is built with it."),
     runImage: name.describe("The name of the approved base that the application is put on."),
     languages: z
@@ -57,6 +78,8 @@ export interface BuildpacksPlan {
   builderImage: PinnedReference | undefined;
   /** For pack: what has the login. */
   lifecycleImage: PinnedReference | undefined;
+  /** What the application brings besides; missing where it brings nothing. */
+  ownBuildpacks?: readonly OwnBuildpack[];
 }
 
 /** Cloud Native Buildpacks. docs/build-type.md says what its provenance means. */
@@ -69,13 +92,14 @@ export const buildpacks = {
   evidence: "language",
   detect: detectBuildpacks,
   isContained: ({ image }) => image !== undefined,
-  plan: (builder) => ({
+  plan: (builder: BuildpacksBuilder, _bases?: readonly ApprovedBase[], application?: DescribedApplication) => ({
     buildpacks: (builder.buildpacks ?? []).map((text) => parsePinned(text, `buildpack of builder '${builder.name}'`)),
     builderImage: pinBuilderImages(builder).at(-1),
     lifecycleImage:
       builder.lifecycleImage === undefined
         ? undefined
         : parsePinned(builder.lifecycleImage, `lifecycle of builder '${builder.name}'`),
+    ...planOwn(builder, application),
   }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);
@@ -88,9 +112,24 @@ export const buildpacks = {
   judge: judgeBuilderImages,
 } as const satisfies BuildStrategy<BuildpacksBuilder, BuildpacksPlan>;
 
-/** All of the builders' buildpacks, each once, also those that did not apply: an image does not prove which did. */
+function planOwn(
+  builder: BuildpacksBuilder,
+  application: DescribedApplication | undefined,
+): Pick<BuildpacksPlan, "ownBuildpacks"> {
+  const declared = application?.project.buildpacks;
+  const own =
+    declared === undefined ? undefined : planOwnBuildpacks(declared, builder, { file: application?.file ?? "" });
+  return own === undefined ? {} : { ownBuildpacks: own };
+}
+
+/**
+ * All of the builders' buildpacks, each once, also those that did not apply, and those that applications may bring: an
+ * image does not prove which did.
+ */
 export function listBuildpacks(builders: readonly BuildpacksBuilder[]): Material[] {
-  const texts = new Set(builders.flatMap((builder) => builder.buildpacks ?? []));
+  const texts = new Set(
+    builders.flatMap(({ buildpacks: own = [], allowBuildpacks = [] }) => [...own, ...allowBuildpacks]),
+  );
   return [...texts].map((text) => {
     const { registry, name, digest } = parsePinned(text, "buildpack");
     return { name: "buildpack", repository: { registry, name }, digest };

@@ -5,6 +5,7 @@ import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import type { z } from "zod";
 import type { WorkflowIdentity } from "../../signing/workflow-identity.ts";
 import type { OptionName } from "../options.ts";
+import type { Project } from "../project.ts";
 import type { Language } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
 
@@ -40,6 +41,13 @@ export interface ApprovedBase {
 /** By what an application can ask for a strategy, what tells most first. */
 export const evidenceOrder = ["descriptor", "plugin", "language", "dockerfile", "pages"] as const;
 export type Evidence = (typeof evidenceOrder)[number];
+
+/** What an application's project.toml says, for strategies that go by it. */
+export interface DescribedApplication {
+  project: Project;
+  /** From the checkout's root. */
+  file: string;
+}
 
 /**
  * A way of making images: the half that decides, from facts alone. `verify` and `promote` load it, so it knows no
@@ -84,8 +92,10 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   /**
    * What this strategy needs besides the base and the tags, before anything runs.
    * @param bases the policy's, for strategies whose applications choose among them
+   * @param application undefined where only the policy's part is asked for
+   * @throws PolicyViolation where the application's project.toml asks for what the builder does not allow
    */
-  plan(builder: Own, bases: readonly ApprovedBase[]): Plan;
+  plan(builder: Own, bases: readonly ApprovedBase[], application?: DescribedApplication): Plan;
   /** What the job that attests saw of an image for itself. */
   prove(image: SeenImage, policy: OwnPolicy<Own>): Proof;
   /**

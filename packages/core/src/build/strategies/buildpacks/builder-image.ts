@@ -15,6 +15,7 @@ import { type FileTree, findNode, resolvePath } from "../../../layers/tree.ts";
 import { selectPlatform } from "../../images.ts";
 import { unpackImage } from "../../unpack-image.ts";
 import type { Workspace } from "../../workspace.ts";
+import type { OrderGroup } from "./own.ts";
 
 /** What a builder image's config says, by the Platform specification. */
 export interface BuilderConfig {
@@ -56,7 +57,10 @@ const orderSchema = z.looseObject({
 });
 
 /** A builder's `order.toml`, and whether it has extensions, which are left out. @throws UserError `builder-malformed` */
-export function parseOrder(text: string, where: string): { order: string; hasExtensions: boolean } {
+export function parseOrder(
+  text: string,
+  where: string,
+): { order: string; groups: OrderGroup[]; hasExtensions: boolean } {
   let toml: unknown;
   try {
     toml = parse(text);
@@ -74,8 +78,26 @@ export function parseOrder(text: string, where: string): { order: string; hasExt
   }));
   return {
     order: `${stringify({ order: groups })}\n`,
+    groups: groups.map(({ group }) => group),
     hasExtensions: (parsed.data["order-extensions"] ?? []).length > 0,
   };
+}
+
+const extensionsSchema = z
+  .array(z.looseObject({ group: z.array(z.looseObject({ id: z.string() })).nullish() }))
+  .nullish();
+
+/** A builder's extensions by its label; undefined where it has none. @throws UserError `builder-malformed` */
+export function listExtensions(label: string | undefined, where: string): string[] {
+  if (label === undefined) return [];
+  let parsed: ReturnType<typeof extensionsSchema.safeParse>;
+  try {
+    parsed = extensionsSchema.safeParse(parseJson(label));
+  } catch (error) {
+    throw malformed(where, "its label of extensions is not JSON", error);
+  }
+  if (!parsed.success) throw malformed(where, `its label of extensions: ${describeIssues(parsed.error)}`);
+  return [...new Set((parsed.data ?? []).flatMap(({ group }) => (group ?? []).map(({ id }) => id)))];
 }
 
 /** A builder image that is there to build in. */
@@ -85,6 +107,7 @@ export interface OpenBuilder extends BuilderConfig {
   /** Its files. */
   root: string;
   order: string;
+  groups: readonly OrderGroup[];
   hasExtensions: boolean;
   /** Of the build user, in the image. */
   home: string;

@@ -10,30 +10,15 @@ import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { stringify } from "smol-toml";
 import { z } from "zod";
 import { selectPlatform } from "../../images.ts";
+import { type Buildpack, buildpackFolder, buildpackId, buildpackVersion, formatBuildpack } from "./names.ts";
 import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
 
 /** Labels of a buildpackage, by the CNB Distribution specification. */
 const metadataLabel = "io.buildpacks.buildpackage.metadata";
 const layersLabel = "io.buildpacks.buildpack.layers";
 
-/** By the Buildpack API: letters, digits, `/`, `.` and `-`; an id becomes one path component with `_` for `/`. */
-const buildpackId = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9./-]*$/)
-  .max(200)
-  .refine((id) => !id.split("/").some((part) => /^\.*$/.test(part)), "has an empty part");
-const buildpackVersion = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]*$/)
-  .max(100);
-
 const metadataSchema = z.looseObject({ id: buildpackId, version: buildpackVersion });
 const layersSchema = z.record(buildpackId, z.record(buildpackVersion, z.looseObject({ layerDiffID: z.string() })));
-
-export interface Buildpack {
-  id: string;
-  version: string;
-}
 
 interface Buildpackage extends Buildpack {
   /** Itself and, of a composite one, those that it is made of. */
@@ -47,9 +32,7 @@ interface Buildpackage extends Buildpack {
 export function parseBuildpackage(labels: Readonly<Record<string, string>>, where: string): Buildpackage {
   const metadata = readLabel(labels, metadataLabel, metadataSchema, where);
   const layers = readLabel(labels, layersLabel, layersSchema, where);
-  const members = Object.entries(layers).flatMap(([id, versions]) =>
-    Object.keys(versions).map((version) => ({ id, version })),
-  );
+  const members = listMembers(layers);
   if (!members.some((member) => member.id === metadata.id && member.version === metadata.version)) {
     throw invalid(
       where,
@@ -57,6 +40,18 @@ export function parseBuildpackage(labels: Readonly<Record<string, string>>, wher
     );
   }
   return { id: metadata.id, version: metadata.version, members };
+}
+
+/**
+ * A builder image's buildpacks, by its label, which pack goes by.
+ * @throws UserError `buildpackage-malformed`
+ */
+export function listBuilderBuildpacks(labels: Readonly<Record<string, string>>, where: string): Buildpack[] {
+  return listMembers(readLabel(labels, layersLabel, layersSchema, where));
+}
+
+function listMembers(layers: z.output<typeof layersSchema>): Buildpack[] {
+  return Object.entries(layers).flatMap(([id, versions]) => Object.keys(versions).map((version) => ({ id, version })));
 }
 
 function readLabel<T>(labels: Readonly<Record<string, string>>, name: string, schema: z.ZodType<T>, where: string): T {
@@ -79,15 +74,6 @@ function invalid(where: string, why: string, cause?: unknown): UserError {
     cause,
     wayOut: "Package the buildpack as an image (pack buildpack package), and put its digest into the policy.",
   });
-}
-
-export function formatBuildpack({ id, version }: Buildpack): string {
-  return `${id}@${version}`;
-}
-
-/** The folder of a buildpack below `/cnb/buildpacks`. */
-export function buildpackFolder({ id, version }: Buildpack): string {
-  return join(id.replaceAll("/", "_"), version);
 }
 
 /** `order.toml` with one group: all of them together, in this order. */

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { isAbsolute, relative } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { StageResult } from "../../../result.ts";
@@ -15,6 +15,9 @@ import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
 import type { BuildJob } from "../runner.ts";
 import { type OpenBuilder, openBuilder } from "./builder-image.ts";
 import type { LifecycleRun } from "./lifecycle.ts";
+import type { Buildpack } from "./names.ts";
+import type { OwnBuildpack } from "./own.ts";
+import { placeOwnBuildpacks } from "./place-own.ts";
 
 type Job = BuildJob<BuildpacksPlan>;
 
@@ -37,12 +40,20 @@ export interface BuilderRoom {
  *
  * The places in it are those of the specification, whatever machine this is, so the same commit has the same digest on
  * all of them.
+ * @param images buildpacks of images that the application names
  */
-export async function openBuilderRoom(job: Job, workspace: Workspace): Promise<BuilderRoom | undefined> {
+export async function openBuilderRoom(
+  job: Job,
+  workspace: Workspace,
+  images: readonly Buildpack[],
+): Promise<BuilderRoom | undefined> {
   const { plan, source, context, client, platform } = job;
   if (plan.builderImage === undefined) return undefined;
   const builder = await openBuilder(plan.builderImage, { workspace, client, context, platform });
   const certificates = await listCertificates(context.env);
+  const own =
+    plan.ownBuildpacks === undefined ? undefined : await placeOwn(plan.ownBuildpacks, builder, workspace, images);
+  const buildpacksAt = own === undefined ? "/cnb/buildpacks" : "/goldenpath/buildpacks";
   const root = planRoot(builder, workspace, certificates);
   const sandbox = await keepInImage(workspace, root, source, context);
   const chosen = selectBuildEnvironment(
@@ -60,11 +71,11 @@ export async function openBuilderRoom(job: Job, workspace: Workspace): Promise<B
         user: builder.user,
         home: builder.home,
         environment: builder.env,
-        // Those of the builder are where they are in its image.
-        at: (path) => (path === workspace.buildpacks ? "/cnb/buildpacks" : atPlace(root.places, path)),
+        // Those of the builder alone are where they are in its image.
+        at: (path) => (path === workspace.buildpacks ? buildpacksAt : atPlace(root.places, path)),
       },
       environment: chosen.process,
-      order: builder.order,
+      order: own ?? builder.order,
     },
     variables: {
       ...Object.fromEntries(Object.entries(variables).filter(([variable]) => !isOfMachine(variable))),
@@ -81,6 +92,15 @@ export async function openBuilderRoom(job: Job, workspace: Workspace): Promise<B
         ]
       : [],
   };
+}
+
+function placeOwn(
+  own: readonly OwnBuildpack[],
+  { root, groups }: OpenBuilder,
+  workspace: Workspace,
+  images: readonly Buildpack[],
+): Promise<string> {
+  return placeOwnBuildpacks(own, workspace, { groups, buildpacks: join(root, "cnb/buildpacks"), packages: [], images });
 }
 
 /** Variables that name paths of the machine. */
@@ -107,8 +127,11 @@ async function listCertificates(env: Readonly<Record<string, string | undefined>
 }
 
 function planRoot(builder: OpenBuilder, workspace: Workspace, certificates: readonly Certificate[]): RoomRoot {
-  const { app, layers, platform, home, temporary, handover, control, empty } = workspace;
-  const read = { [platform]: "/platform", [control]: "/goldenpath/control", [empty]: "/goldenpath/empty" };
+  const { app, layers, platform, home, temporary, handover, control, empty, buildpacks } = workspace;
+  const read = {
+    ...{ [platform]: "/platform", [control]: "/goldenpath/control", [empty]: "/goldenpath/empty" },
+    [buildpacks]: "/goldenpath/buildpacks",
+  };
   const written = {
     [app]: "/workspace",
     [layers]: "/layers",

@@ -22,9 +22,11 @@ import { copySource, placesIn } from "../../source.ts";
 import { readHandedOver } from "../../workspace.ts";
 import type { BuildpacksPlan } from "../buildpacks.ts";
 import type { BuildJob, Built, Target } from "../runner.ts";
-import { parseBuilderConfig } from "./builder-image.ts";
+import { listExtensions, parseBuilderConfig } from "./builder-image.ts";
+import { listBuilderBuildpacks } from "./buildpackage.ts";
 import { explainPackFailure } from "./explain.ts";
 import { parseReport } from "./lifecycle.ts";
+import { describeInline, describeOwn, listOwnImages, renderDescriptor } from "./own.ts";
 import { renderDockerConfig } from "./registry-auth.ts";
 
 type Job = BuildJob<BuildpacksPlan>;
@@ -71,6 +73,9 @@ export async function runPack(job: Job): Promise<Built> {
   const where = `builder ${formatReference(builderImage)}`;
   const builder = selectPlatform(await fetchImageFacts(job.client, builderImage), job.platform, "builder");
   parseBuilderConfig(builder, where);
+  const labels = builder.config.config?.Labels ?? {};
+  refuseExtensions(labels, where);
+  const known = plan.ownBuildpacks === undefined ? [] : listBuilderBuildpacks(labels, where);
   const pack = await findPrivateTool("pack", context);
   const folder = await mkdtemp(join(context.temporaryDirectory, "pack-"));
   try {
@@ -85,6 +90,7 @@ export async function runPack(job: Job): Promise<Built> {
     await chmod(places.app, 0o755);
     context.ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const images = { builder: builderImage, lifecycle: lifecycleImage };
+    await writeFile(join(folder, "project.toml"), renderDescriptor(plan.ownBuildpacks ?? [], known));
     const isPublished = job.to.repository.registry === plan.repository.registry;
     const digest = isPublished
       ? await callPack(job, pack.path, folder, places, images, job.to.tags).then(async () =>
@@ -100,9 +106,11 @@ export async function runPack(job: Job): Promise<Built> {
           version: image.digest,
           sha256: digestHex(image.digest),
         })),
+        ...describeInline(plan.ownBuildpacks ?? []),
       ],
       notes: [
         `builder ${plan.builder.name}: ${formatReference(builderImage)}`,
+        ...(plan.ownBuildpacks === undefined ? [] : [describeOwn(plan.ownBuildpacks)]),
         "buildEnvironment: container",
         "built by pack, each phase in a container of a Docker daemon",
         ...(isPublished && isLoopback(job.to.repository.registry)
@@ -113,6 +121,22 @@ export async function runPack(job: Job): Promise<Built> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * pack would run a builder's extensions: as root, over the image that the build sees, and over the one that the
+ * application runs on, which is the policy's to choose. By the label that pack goes by.
+ */
+function refuseExtensions(labels: Readonly<Record<string, string>>, where: string): void {
+  const names = listExtensions(labels["io.buildpacks.buildpack.order-extensions"], where);
+  if (names.length === 0) return;
+  throw new UserError(
+    `engine 'pack' can't build this: ${where} has extensions, which change images as root: ${names.join(", ")}`,
+    {
+      code: "engine-unavailable",
+      wayOut: "Build by engine 'lifecycle', which leaves them out, or have a builder without extensions in the policy.",
+    },
+  );
 }
 
 /**
@@ -157,10 +181,11 @@ async function callPack(
   const { to, source, context, runImage, plainHttp } = job;
   if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
   const { env, ports, signal } = context;
-  const descriptor = join(folder, "project.toml");
-  await writeFile(descriptor, '[_]\nschema-version = "0.2"\n');
   const isPublished = typeof target !== "string";
-  const all = [...(isPublished ? [to.repository] : []), runImage, images.builder, images.lifecycle];
+  const all = [
+    ...(isPublished ? [to.repository] : []),
+    ...[runImage, images.builder, images.lifecycle, ...listOwnImages(job.plan.ownBuildpacks ?? [])],
+  ];
   const store = preferIdentities(createCredentialStore(context), context);
   await writeFile(join(places.docker, "config.json"), await renderDockerConfig(store, all), { mode: 0o600 });
   // By a file, so that no list of processes shows them, and none is a setting of pack.
@@ -171,7 +196,7 @@ async function callPack(
   const insecure = [...new Set(all.map(({ registry }) => registry))].filter((host) => isPlainHttpHost(host, plainHttp));
   const args = [
     ...["build", first ?? "", ...(isPublished ? ["--publish"] : ["--docker-host", "inherit"])],
-    ...["--no-color", "--path", places.app, "--descriptor", descriptor],
+    ...["--no-color", "--path", places.app, "--descriptor", join(folder, "project.toml")],
     ...["--builder", formatReference(images.builder), "--run-image", formatReference(runImage)],
     ...["--lifecycle-image", formatReference(images.lifecycle), "--pull-policy", "always"],
     // A cache that the daemon keeps is a way for one build to change another: this one's is removed with it.

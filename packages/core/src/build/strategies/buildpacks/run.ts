@@ -15,9 +15,12 @@ import { detectEcosystems } from "../../survey/ecosystems.ts";
 import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
 import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
-import { type Buildpack, fetchBuildpacks, formatBuildpack, renderOrder } from "./buildpackage.ts";
+import { fetchBuildpacks, renderOrder } from "./buildpackage.ts";
 import { openLifecycleCache } from "./cache.ts";
 import { type LifecycleRun, runLifecycle } from "./lifecycle.ts";
+import { type Buildpack, formatBuildpack } from "./names.ts";
+import { describeInline, describeOwn, listOwnImages } from "./own.ts";
+import { placeOwnBuildpacks } from "./place-own.ts";
 import { renderRegistryAuth } from "./registry-auth.ts";
 import { type BuilderRoom, openBuilderRoom } from "./run-builder.ts";
 import { isNoRoom, refusePack, runPack } from "./run-pack.ts";
@@ -61,17 +64,20 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   try {
     const copied = await copySource(source, workspace.app, signal);
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    const packages = await fetchBuildpacks(plan.buildpacks, workspace.buildpacks, { client, ports, signal, platform });
+    const pinned = [...plan.buildpacks, ...listOwnImages(plan.ownBuildpacks ?? [])];
+    const fetched = await fetchBuildpacks(pinned, workspace.buildpacks, { client, ports, signal, platform });
+    const [packages, images] = [fetched.slice(0, plan.buildpacks.length), fetched.slice(plan.buildpacks.length)];
     const [lifecycle, launcher] = await tools;
     if (lifecycle === undefined || launcher === undefined) throw new TypeError("two tools were asked for");
     const programs = {
       lifecycle: await workspace.placeProgram(lifecycle.path, "lifecycle"),
       launcher: await workspace.placeProgram(launcher.path, "launcher"),
     };
-    const room = await openBuilderRoom(job, workspace);
+    const room = await openBuilderRoom(job, workspace, images);
+    const order = room?.run.order ?? (await orderOnHost(plan, workspace, packages, images));
     sandbox = room === undefined ? await keepApart(workspace, plan, source, context) : room.sandbox;
     const cache = await openLifecycleCache(job, workspace, sandbox);
-    const digest = await buildImage(job, { workspace, sandbox, room, packages, ...programs, cache: cache?.run });
+    const digest = await buildImage(job, { workspace, sandbox, room, order, ...programs, cache: cache?.run });
     await cache?.keep();
     const image = plan.builderImage === undefined ? undefined : formatReference(plan.builderImage);
     return {
@@ -79,10 +85,12 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
       tools: [
         ...[lifecycle, launcher].map(describeTool),
         ...(room === undefined ? [] : [room.tool]),
-        ...packages.map((each, index) => describeBuildpack(each, plan.buildpacks[index]?.digest)),
+        ...fetched.map((each, index) => describeBuildpack(each, pinned[index]?.digest)),
+        ...describeInline(plan.ownBuildpacks ?? []),
       ],
       notes: [
         `builder ${plan.builder.name}: ${image ?? packages.map(formatBuildpack).join(", ")}`,
+        ...(plan.ownBuildpacks === undefined ? [] : [describeOwn(plan.ownBuildpacks)]),
         ...describeIsolation(sandbox, image),
         ...(room?.notes ?? []),
         ...(workspace.isUsualPath || room !== undefined
@@ -102,7 +110,8 @@ interface Room {
   sandbox: Sandbox | undefined;
   /** With a builder image. */
   room: BuilderRoom | undefined;
-  packages: readonly Buildpack[];
+  /** `order.toml`. */
+  order: string;
   /** Paths. */
   lifecycle: string;
   launcher: string;
@@ -111,7 +120,7 @@ interface Room {
 
 async function buildImage(
   job: Job,
-  { workspace, sandbox, room, packages, lifecycle, launcher, cache }: Room,
+  { workspace, sandbox, room, order, lifecycle, launcher, cache }: Room,
 ): Promise<Digest> {
   const { to, context, plainHttp, runImage } = job;
   const store = preferIdentities(createCredentialStore(context), context);
@@ -138,11 +147,21 @@ async function buildImage(
     insecureRegistries: registries
       .map(({ registry }) => registry)
       .filter((host, index, all) => isPlainHttpHost(host, plainHttp) && all.indexOf(host) === index),
-    order: room?.run.order ?? renderOrder(packages),
+    order,
     runImage,
     tags: to.tags,
     cache,
   });
+}
+
+async function orderOnHost(
+  { ownBuildpacks: own }: BuildpacksPlan,
+  workspace: Workspace,
+  packages: readonly Buildpack[],
+  images: readonly Buildpack[],
+): Promise<string> {
+  if (own === undefined) return renderOrder(packages);
+  return placeOwnBuildpacks(own, workspace, { groups: [packages], buildpacks: undefined, packages, images });
 }
 
 interface Variables {

@@ -25,7 +25,7 @@ export const errorCodes = {
   "build-not-in-quarantine": "The build would push to a repository that the policy promotes to.",
   "build-not-isolated": "What the build runs can't be kept apart from this machine.",
   "build-strategy-not-allowed": "The build strategy is not one of `build.strategies`.",
-  "builder-expired": "The policy approved the builder until a day that is over.",
+  "builder-expired": "The policy's approval of the builder is over, or older than the policy lets one be.",
   "builder-malformed": "A builder image has no order, no build user or no label that says what it is.",
   "builder-language": "No builder of the policy builds the application's language.",
   "builder-unknown": "The input `builder` names none of the policy's builders.",

@@ -19,7 +19,8 @@ export const rules = {
     "a Dockerfile that uses an image which is neither an approved base nor in the `images` of its builder",
   "build.downloads":
     "a Dockerfile that fetches a URL which is not below one of the `downloads` of its builder, or without a checksum",
-  "build.builder": "a build with a builder whose `until` is over",
+  "build.builder":
+    "a build with a builder whose `until` is over, or whose approval is older than `build.builderMaxAge`",
   "build.buildpacks":
     "a build of an application whose project.toml brings buildpacks that its builder does not allow (`allowInline`, `allowBuildpacks`)",
   "build.environment": "a build that would run where `build.environments` does not allow one",

@@ -93,6 +93,26 @@ describe("what is refused", () => {
       });
       expect(planBuild(withBuilder(["container"], "2026-06-01"), request).builder.name).toBe("node");
     });
+
+    it.each([
+      ["2026-05-01", "31 days ago, and the policy's builderMaxAge is 30d"],
+      ["2026-06-02", "a day that has not come"],
+    ])("is one that was approved on %s, where the policy lets an approval grow so old", (approved, says) => {
+      const on = (day: string, builderMaxAge?: number): Policy => ({
+        ...policy,
+        build: {
+          ...{ ...policy.build, environments: ["container"], builders: [{ ...image, approved: day }] },
+          ...(builderMaxAge === undefined ? {} : { builderMaxAge }),
+        },
+      });
+      const month = 30 * 86_400_000;
+      const error = refusal({}, on(approved, month));
+      expect(error).toMatchObject({ type: "policy", code: "builder-expired", rule: "build.builder" });
+      expect(error.message).toContain(`approved on ${approved}, ${says}`);
+      expect(error.wayOut).toContain("`approved` set to that day");
+      expect(planBuild(on("2026-05-02", month), request).builder.name).toBe("node");
+      expect(planBuild(on(approved), request).builder.name).toBe("node");
+    });
   });
 
   it("is a strategy that the policy does not list", () => {

@@ -1,5 +1,6 @@
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { PinnedReference, Reference, Repository } from "@goldenpath/registry-client/oci/reference";
+import { isDayOver } from "../policy/day.ts";
 import type { Policy, PolicyBuilder } from "../policy/schema.ts";
 import type { StrategyChoice } from "./detect.ts";
 import { type BuildOptions, requireTaken } from "./options.ts";
@@ -57,7 +58,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   requireTaken(strategy, request.options, request.variables);
   if (strategy.hasDaemon === true) requireUnisolated(policy, strategy.name);
   requireEnvironment(policy, strategy.isContained?.(builder) === true);
-  requireCurrent(builder, request.now);
+  requireCurrent(builder, policy, request.now);
   return {
     strategy: { ...choice, strategy: taken },
     builder: builder as PolicyBuilder,
@@ -101,13 +102,30 @@ function requireEnvironment(policy: Policy, isContained: boolean): void {
   );
 }
 
-function requireCurrent({ name, until }: Builder, now: Date): void {
-  if (until === undefined || now.toISOString().slice(0, 10) <= until) return;
-  throw new PolicyViolation(`builder '${name}' was approved until ${until}: nothing new is built with it`, {
-    code: "builder-expired",
-    rule: "build.builder",
-    wayOut: "Use another builder, or have the approval extended in the policy.",
-  });
+/** By days of the policy alone: when an image was made, it says of itself. */
+function requireCurrent({ name, approved, until }: Builder, { build }: Policy, now: Date): void {
+  const refuse = (why: string, wayOut: string): PolicyViolation =>
+    new PolicyViolation(`builder '${name}' ${why}: nothing new is built with it`, {
+      code: "builder-expired",
+      rule: "build.builder",
+      wayOut,
+    });
+  if (until !== undefined && isDayOver(until, now))
+    throw refuse(`was approved until ${until}`, "Use another builder, or have the approval extended in the policy.");
+  if (build.builderMaxAge === undefined || approved === undefined) return;
+  const age = now.getTime() - Date.parse(`${approved}T00:00:00Z`);
+  if (age >= 0 && age <= build.builderMaxAge) return;
+  const why = age < 0 ? "a day that has not come" : `${Math.floor(age / 86_400_000)} days ago`;
+  throw refuse(
+    `was approved on ${approved}, ${why}, and the policy's builderMaxAge is ${formatAge(build.builderMaxAge)}`,
+    "Use another builder, or have its newest version looked at, added to its `digests` (or `buildpacks`), and `approved` set to that day.",
+  );
+}
+
+/** Milliseconds, as a policy writes them. */
+function formatAge(milliseconds: number): string {
+  const hours = milliseconds / 3_600_000;
+  return hours % 24 === 0 ? `${hours / 24}d` : `${hours}h`;
 }
 
 function requireUnisolated(policy: Policy, strategy: string): void {

@@ -43,6 +43,12 @@ describe("a builder that is refused, with the place and the reason", () => {
       /^p\.yaml:29:7: build\.builders\[0\]: has either `buildpacks` or a builder's `image`$/m,
     ],
     [
+      "without the day from which its age counts",
+      "  builders:\n",
+      "  builderMaxAge: 90d\n  builders:\n",
+      /^p\.yaml:30:7: build\.builders\[0\]: has no `approved`, from which `builderMaxAge` counts$/m,
+    ],
+    [
       "with digests of no image",
       builder,
       `${builder}\n      digests: ["sha256:${"1".repeat(64)}"]`,

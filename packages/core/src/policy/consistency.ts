@@ -45,6 +45,8 @@ function checkBuilders(policy: Policy): Inconsistency[] {
     }
     const path = ["build", "builders", index];
     const { runImage, bases: choosable = [] } = builder;
+    if (build.builderMaxAge !== undefined && isPinned(builder) && builder.approved === undefined)
+      found.push({ path, message: "has no `approved`, from which `builderMaxAge` counts" });
     found.push(...checkOrigins(builder, policy, path));
     if (runImage !== undefined && !names.includes(runImage))
       found.push(unknown([...path, "runImage"], runImage, "base", names));
@@ -69,6 +71,11 @@ function checkOrigins(builder: Builder, { signers, environments }: Policy, path:
       return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
     }),
   );
+}
+
+/** Whether something of it grows old: images of its own, which were approved at some time. */
+function isPinned({ digests, buildpacks }: Builder): boolean {
+  return digests !== undefined || buildpacks !== undefined;
 }
 
 function isImageBuilder(builder: Builder): builder is ImageBuilder {

@@ -46,6 +46,11 @@ export const duration = z
 /** The last day on which something holds, in UTC, both ends included. */
 export const day = z.iso.date("expected a day, YYYY-MM-DD");
 
+/** Of a builder: no image says it, since an image's own dates are whatever its maker wrote. */
+export const approvedDay = day.describe(
+  "The day (UTC) on which its newest version was approved. `builderMaxAge` counts from it; set it with each new version.",
+);
+
 export const text = z.string().trim().min(1, "must not be empty");
 
 /** A path of an image, in one way of writing it. */

@@ -271,6 +271,11 @@ export const policyShape = z.strictObject({
         .describe(
           "The builders to choose from. The first of the strategy that builds the application's language is used, unless a build names another.",
         ),
+      builderMaxAge: duration
+        .optional()
+        .describe(
+          "How long after the day of their approval (`approved`, which each of them then has) builder images and buildpacks may be built with, such as 90d. Default: until their `until`.",
+        ),
       cache: z
         .enum(cacheModes)
         .default("none")

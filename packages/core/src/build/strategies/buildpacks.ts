@@ -1,6 +1,6 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { day, digestText, name, pinnedReference, repositoryText } from "../../policy/schema-text.ts";
+import { approvedDay, day, digestText, name, pinnedReference, repositoryText } from "../../policy/schema-text.ts";
 import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
@@ -53,6 +53,7 @@ const builderSchema = z
       .describe(
         "Buildpacks as images, by digest, that applications may name in project.toml as `docker://HOST/NAME@DIGEST`. Default: none, and whoever names one is refused.",
       ),
+    approved: approvedDay.optional(),
     until: day.optional().describe("The last day (UTC) on which anything is built with it."),
     runImage: name.describe("The name of the approved base that the application is put on."),
     languages: z

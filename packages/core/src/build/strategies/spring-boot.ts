@@ -1,6 +1,6 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
+import { approvedDay, day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
 import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
 import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
 import { type BuildStrategy, isMarked, listBuildersOnBase } from "./strategy.ts";
@@ -15,6 +15,7 @@ const builderSchema = z.strictObject({
     .array(digestText)
     .min(1)
     .describe("The approved versions of the builder image. New builds use the last one."),
+  approved: approvedDay.optional(),
   until: day.optional().describe("The last day (UTC) on which anything is built with it."),
   runImage: name.describe("The name of the approved base that the application is put on."),
 });

@@ -21,6 +21,10 @@ export interface Builder {
   /** The repository of the image that it builds in, and its approved versions, the newest last: where it has one. */
   image?: string | undefined;
   digests?: readonly Digest[] | undefined;
+  /** Images that it builds with instead of in one. */
+  buildpacks?: readonly string[] | undefined;
+  /** The day (UTC) on which its newest version was approved. */
+  approved?: string | undefined;
   /** The last day (UTC) on which anything is built with it. */
   until?: string | undefined;
   /** Languages of applications that it builds; undefined, where the policy does not say. */

@@ -20,7 +20,7 @@ function refusal(text: string, allowance: Allowance) {
   try {
     plan(text, allowance);
   } catch (error) {
-    if (isKnownError(error)) return { name: error.name, code: error.code, message: error.message, ...error };
+    if (isKnownError(error)) return { ...error, name: error.name, message: error.message };
     throw error;
   }
   throw new Error("it was not refused");

@@ -5,7 +5,7 @@ import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
 import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
-import { type OwnBuildpack, planOwnBuildpacks } from "./buildpacks/own.ts";
+import { type OwnBuildpack, planOwnBuildpacks } from "./own-buildpacks.ts";
 import {
   type ApprovedBase,
   type BuildStrategy,

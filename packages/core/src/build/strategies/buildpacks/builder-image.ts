@@ -15,7 +15,7 @@ import { type FileTree, findNode, resolvePath } from "../../../layers/tree.ts";
 import { selectPlatform } from "../../images.ts";
 import { unpackImage } from "../../unpack-image.ts";
 import type { Workspace } from "../../workspace.ts";
-import type { OrderGroup } from "./own.ts";
+import type { OrderGroup } from "../own-buildpacks.ts";
 
 /** What a builder image's config says, by the Platform specification. */
 export interface BuilderConfig {

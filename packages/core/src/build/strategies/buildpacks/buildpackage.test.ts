@@ -1,7 +1,7 @@
 import { parse } from "smol-toml";
 import { describe, expect, it } from "vitest";
+import { buildpackFolder } from "../buildpack-names.ts";
 import { parseBuildpackage, renderOrder } from "./buildpackage.ts";
-import { buildpackFolder } from "./names.ts";
 
 const labels = (metadata: unknown, layers: unknown) => ({
   "io.buildpacks.buildpackage.metadata": JSON.stringify(metadata),

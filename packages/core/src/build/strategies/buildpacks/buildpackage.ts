@@ -10,7 +10,7 @@ import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { stringify } from "smol-toml";
 import { z } from "zod";
 import { selectPlatform } from "../../images.ts";
-import { type Buildpack, buildpackFolder, buildpackId, buildpackVersion, formatBuildpack } from "./names.ts";
+import { type Buildpack, buildpackFolder, buildpackId, buildpackVersion, formatBuildpack } from "../buildpack-names.ts";
 import { createTree, type UnpackLimits, unpackBuildpackLayer } from "./unpack.ts";
 
 /** Labels of a buildpackage, by the CNB Distribution specification. */

@@ -2,8 +2,8 @@ import { chmod, mkdir, readdir, realpath, symlink, writeFile } from "node:fs/pro
 import { dirname, join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Workspace } from "../../workspace.ts";
-import { type Buildpack, buildpackFolder, buildpackId, buildpackVersion } from "./names.ts";
-import { findKnown, type OrderGroup, type OwnBuildpack, renderInline, renderOwnOrder } from "./own.ts";
+import { type Buildpack, buildpackFolder, buildpackId, buildpackVersion } from "../buildpack-names.ts";
+import { findKnown, type OrderGroup, type OwnBuildpack, renderInline, renderOwnOrder } from "../own-buildpacks.ts";
 
 /** Where an image has its buildpacks, by the specification. */
 const buildersFolder = "/cnb/buildpacks";

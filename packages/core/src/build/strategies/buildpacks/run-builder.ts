@@ -11,12 +11,12 @@ import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { ViewPart } from "../../sandbox/view.ts";
 import { isInside } from "../../sandbox/view.ts";
 import type { Workspace } from "../../workspace.ts";
+import type { Buildpack } from "../buildpack-names.ts";
 import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
+import type { OwnBuildpack } from "../own-buildpacks.ts";
 import type { BuildJob } from "../runner.ts";
 import { type OpenBuilder, openBuilder } from "./builder-image.ts";
 import type { LifecycleRun } from "./lifecycle.ts";
-import type { Buildpack } from "./names.ts";
-import type { OwnBuildpack } from "./own.ts";
 import { placeOwnBuildpacks } from "./place-own.ts";
 
 type Job = BuildJob<BuildpacksPlan>;

@@ -21,12 +21,12 @@ import { selectPlatform } from "../../images.ts";
 import { copySource, placesIn } from "../../source.ts";
 import { readHandedOver } from "../../workspace.ts";
 import type { BuildpacksPlan } from "../buildpacks.ts";
+import { describeInline, describeOwn, listOwnImages, renderDescriptor } from "../own-buildpacks.ts";
 import type { BuildJob, Built, Target } from "../runner.ts";
 import { listExtensions, parseBuilderConfig } from "./builder-image.ts";
 import { listBuilderBuildpacks } from "./buildpackage.ts";
 import { explainPackFailure } from "./explain.ts";
 import { parseReport } from "./lifecycle.ts";
-import { describeInline, describeOwn, listOwnImages, renderDescriptor } from "./own.ts";
 import { renderDockerConfig } from "./registry-auth.ts";
 
 type Job = BuildJob<BuildpacksPlan>;

@@ -2,9 +2,9 @@ import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, type PinnedReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { stringify } from "smol-toml";
-import { parsePinned } from "../../pinned.ts";
-import type { DeclaredBuildpack } from "../../project.ts";
-import { type Buildpack, buildpackId, buildpackVersion, formatBuildpack } from "./names.ts";
+import { parsePinned } from "../pinned.ts";
+import type { DeclaredBuildpack } from "../project.ts";
+import { type Buildpack, buildpackId, buildpackVersion, formatBuildpack } from "./buildpack-names.ts";
 
 /** A buildpack of an application's project.toml that its builder allows; `builder` stands for all of the builder's. */
 export type OwnBuildpack =

@@ -2,8 +2,14 @@ import { isKnownError } from "@goldenpath/foundation/errors";
 import { fakeDigest } from "@goldenpath/testing/policy";
 import { parse } from "smol-toml";
 import { describe, expect, test } from "vitest";
-import { parseProject } from "../../project.ts";
-import { type Allowance, describeInline, planOwnBuildpacks, renderDescriptor, renderOwnOrder } from "./own.ts";
+import { parseProject } from "../project.ts";
+import {
+  type Allowance,
+  describeInline,
+  planOwnBuildpacks,
+  renderDescriptor,
+  renderOwnOrder,
+} from "./own-buildpacks.ts";
 
 const digest = fakeDigest("c");
 const image = `r.test/buildpacks/extra@${digest}`;

@@ -22,6 +22,10 @@ export interface GithubStand {
   /** As `GET /repos/acme/shop/pulls` lists them; the first is `pull`. */
   pulls: MockPull[];
   artifacts: MockArtifact[];
+  /** Bundles by the digest that they are about, as JSON. */
+  attestations: Map<string, object[]>;
+  /** Reviews of runs, by the run's number. */
+  reviews: Map<string, MockReview[]>;
   /** `METHOD /path` of each request, in their order. */
   requests: string[];
   /** What was against the description. */
@@ -46,6 +50,13 @@ export interface MockPull {
   branch: string;
   /** `OWNER/NAME` that the head is in. */
   repository: string;
+}
+
+export interface MockReview {
+  state: "approved" | "rejected" | "pending";
+  login: string;
+  environments: string[];
+  comment: string;
 }
 
 export interface MockArtifact {
@@ -178,6 +189,8 @@ export async function startGithub(): Promise<GithubStand> {
     pull,
     pulls: [pull],
     artifacts: [],
+    attestations: new Map(),
+    reviews: new Map(),
     requests: [],
     faults: [],
     viewer: "github-actions[bot]",
@@ -284,9 +297,29 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
     }
     case "GET /repos/{owner}/{repo}/actions/artifacts/{artifact_id}/{archive_format}":
       return { status: 302, headers: { location: `${stand.url}/storage/${parameters["artifact_id"]}` } };
+    case "GET /repos/{owner}/{repo}/attestations/{subject_digest}":
+      return pageOfAttestations(stand, parameters, query);
+    case "GET /repos/{owner}/{repo}/actions/runs/{run_id}/approvals":
+      return { status: 200, body: (stand.reviews.get(parameters["run_id"] ?? "") ?? []).map(describeReview) };
     default:
       return notFound;
   }
+}
+
+/** By a cursor, which is where the page before ended; where there is a next page, a link says it. */
+function pageOfAttestations(
+  stand: GithubStand,
+  { owner, repo, subject_digest: encoded = "" }: Readonly<Record<string, string>>,
+  query: URLSearchParams,
+): MockAnswer {
+  const digest = decodeURIComponent(encoded);
+  const all = stand.attestations.get(digest);
+  if (all === undefined) return notFound;
+  const [from, size] = [Number(query.get("after") ?? "0"), Number(query.get("per_page") ?? "30")];
+  const attestations = all.slice(from, from + size).map((bundle) => ({ bundle, repository_id: 1 }));
+  const next = `${stand.url}/repos/${owner}/${repo}/attestations/${encoded}?per_page=${size}&after=${from + size}`;
+  const headers: Record<string, string> = from + size < all.length ? { link: `<${next}>; rel="next"` } : {};
+  return { status: 200, body: { attestations }, headers };
 }
 
 function pageOf<T>(all: readonly T[], query: URLSearchParams): T[] {
@@ -316,6 +349,11 @@ export function tooLong(): MockAnswer {
 
 const sample = (name: string): Record<string, unknown> =>
   sampleOf({ $ref: `#/components/schemas/${name}` }, description.components) as Record<string, unknown>;
+
+function describeReview({ state, login, environments, comment }: MockReview): Record<string, unknown> {
+  const user = { ...sample("simple-user"), login };
+  return { state, comment, user, environments: environments.map((name, index) => ({ id: index + 1, name })) };
+}
 
 function describeComment({ id, body, login }: MockComment): Record<string, unknown> {
   const user = { ...sample("simple-user"), login, type: login.endsWith("[bot]") ? "Bot" : "User" };

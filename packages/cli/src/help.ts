@@ -18,6 +18,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
+  goldenpath evidence attach IMAGE --policy POLICY put beside it what was signed elsewhere: bundles, GitHub's attestations
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
@@ -114,6 +115,15 @@ const commandHelp = {
       it all without a network and without goldenpath (check.sh).
   --out DIR (default: ./goldenpath-evidence)
       Where. A folder of an export before gives way to the new one.
+
+  goldenpath evidence attach IMAGE --policy POLICY
+      Puts beside the image what counts under the policy of what was signed elsewhere, so that every later step reads it and a promotion takes it
+      along. Says of the rest why it counts for nothing, and attaches none of it.
+  --bundle FILE (may be given several times)
+      A Sigstore bundle; a file that ends in .jsonl has one a line, as \`gh attestation download\` leaves them.
+  --from-api OWNER/REPO
+      What GitHub keeps as attestations of this repository for the image, by GITHUB_TOKEN (or GH_TOKEN).
+
   --policy-signer FILE
       The public key that the policy in force is signed with, for a POLICY of in-force://.
 `,

@@ -80,10 +80,19 @@ export function parsePolicyUri(uri: string): PolicySource {
  *   `policy.pointer-invalid`; InfrastructureError where that place cannot be reached
  */
 export async function loadPolicy(uri: string, context: PolicyContext, signer?: string): Promise<LoadedPolicy> {
+  return (await loadPolicyBytes(uri, context, signer)).policy;
+}
+
+/** The same with the policy's own bytes, for who hands them on. */
+export async function loadPolicyBytes(
+  uri: string,
+  context: PolicyContext,
+  signer?: string,
+): Promise<{ policy: LoadedPolicy; bytes: Uint8Array }> {
   const source = parsePolicyUri(uri);
   if (source.kind === "in-force") return loadPolicyInForce(source.repository, uri, context, signer);
   const bytes = await fetchPolicyBytes(source, uri, context);
-  return { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
+  return { policy: { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) }, bytes };
 }
 
 type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory" | "identities">;
@@ -94,7 +103,7 @@ async function loadPolicyInForce(
   uri: string,
   context: PolicyContext,
   signer: string | undefined,
-): Promise<LoadedPolicy> {
+): Promise<{ policy: LoadedPolicy; bytes: Uint8Array }> {
   if (signer === undefined) {
     throw new UserError(
       `policy '${uri}' is whichever one is in force, and input 'policy-signer' does not say on whose word`,
@@ -114,7 +123,7 @@ async function loadPolicyInForce(
     const loaded = { policy, uri: `oci://${formatReference(pinned)}`, digest };
     // Its bytes may have been put there by anybody.
     assertInForce(loaded, pointer);
-    return putInForce(loaded, pointer);
+    return { policy: putInForce(loaded, pointer), bytes };
   });
 }
 

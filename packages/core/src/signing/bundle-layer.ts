@@ -1,5 +1,5 @@
 import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import { predicateAnnotation } from "./predicates.ts";
+import { createdAnnotation, predicateAnnotation } from "./predicates.ts";
 import { maxBundleBytes } from "./schemes/scheme.ts";
 
 /** What cosign and goldenpath write on a referrer that carries a bundle. */
@@ -25,4 +25,30 @@ export function findBundleLayer(manifest: ImageManifest): Descriptor | string {
   if (layer.mediaType !== mediaTypes.sigstoreBundle) return `its layer is ${layer.mediaType}, not a Sigstore bundle`;
   if (layer.size > maxBundleBytes) return `its bundle has ${layer.size} bytes, and ${maxBundleBytes} are read at most`;
   return layer;
+}
+
+/**
+ * The referrer's manifest as cosign 3 writes it: annotations are for people and tools that list, and nothing is decided
+ * on them.
+ */
+export function encodeBundleReferrer(
+  subject: Descriptor,
+  bundle: Descriptor,
+  predicateType: string,
+  created: string,
+): Uint8Array {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: mediaTypes.sigstoreBundle,
+    config: { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size },
+    layers: [bundle],
+    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    annotations: {
+      [createdAnnotation]: created,
+      "dev.sigstore.bundle.content": "dsse-envelope",
+      [predicateAnnotation]: predicateType,
+    },
+  };
+  return new TextEncoder().encode(JSON.stringify(manifest));
 }

@@ -4,7 +4,9 @@ import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { type Bundle, bundleFromJSON, isBundleWithDsseEnvelope, isBundleWithPublicKey } from "@sigstore/bundle";
 import { type TrustMaterial, toSignedEntity, Verifier } from "@sigstore/verify";
 import { intotoPayloadType } from "./predicates.ts";
+import { parseStatement } from "./statement.ts";
 import { parseStrictJson } from "./strict-json.ts";
+import type { Statement } from "./types.ts";
 
 /** A statement in its envelope, parsed and not yet verified. */
 export interface OpenedBundle {
@@ -47,6 +49,14 @@ export function openWithCertificate(bytes: Uint8Array): OpenedBundle & { certifi
     throw invalid("it is signed without a certificate of its own, and the policy's signers are workflows");
   if (materials.some((name) => /key|chain/i.test(name))) throw invalid("it has a key beside its certificate");
   return { ...opened, certificate: content.certificate.rawBytes };
+}
+
+/**
+ * What a bundle claims, whoever it is signed by: a hint at whom it is about, and nothing verified.
+ * @throws UserError `bundle-invalid`, `statement-invalid`
+ */
+export function readClaim(bytes: Uint8Array): Statement {
+  return parseStatement(openStatement(bytes).opened.payload);
 }
 
 /** `materials`: the names of what a bundle says it can be verified by. */

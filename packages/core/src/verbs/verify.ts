@@ -4,16 +4,29 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, isWithin, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { openElsewhere } from "../evidence/elsewhere.ts";
+import { type GithubRepository, parseGithubRepository } from "../evidence/github-attestations.ts";
 import { explainGate, renderGateExplanation } from "../gate/explain-gate.ts";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
 import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
+import { withBundles } from "../signing/bundles-beside.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
-import { type Answer, commonInputs, flag, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+import {
+  type Answer,
+  commonInputs,
+  flag,
+  lines,
+  optionalText,
+  requiredText,
+  type Verb,
+  type VerbOutcome,
+} from "./verb.ts";
 
 const inputs = z.object({
   ...commonInputs,
@@ -21,6 +34,14 @@ const inputs = z.object({
   image: requiredText(),
   environment: requiredText(),
   explain: flag(false),
+  bundle: lines(),
+  "from-api": optionalText().transform((given, context): GithubRepository | undefined => {
+    if (given === undefined) return undefined;
+    const parsed = parseGithubRepository(given);
+    if (!("problem" in parsed)) return parsed;
+    context.addIssue({ code: "custom", message: parsed.problem });
+    return z.NEVER;
+  }),
 });
 
 /**
@@ -63,10 +84,20 @@ async function explain(given: Asked, context: Context): Promise<Answer> {
  * Before a promotion the image is where the environment takes images from; before a deployment, where it puts them.
  * Either way all evidence is asked for.
  */
-function askGate(given: Asked, client: RegistryClient, policy: LoadedPolicy, context: Context): Promise<GateOutcome> {
+async function askGate(
+  given: Asked,
+  client: RegistryClient,
+  policy: LoadedPolicy,
+  context: Context,
+): Promise<GateOutcome & { isElsewhere(statement: VerifiedStatement): boolean }> {
   const reference = parseReference(given.image, "input 'image'");
   const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
-  return runGate(client, reference, given.environment, policy, context.now(), isPromoted ? "to" : "from");
+  const now = context.now();
+  const elsewhere = await openElsewhere({ files: given.bundle, repository: given["from-api"] }, context);
+  const reader = elsewhere === undefined ? undefined : withBundles(client, elsewhere, now);
+  const place = isPromoted ? "to" : "from";
+  const gate = await runGate(reader ?? client, reference, given.environment, policy, now, place);
+  return { ...gate, isElsewhere: ({ referrer }) => reader?.beside(referrer.digest) !== undefined };
 }
 
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {
@@ -89,7 +120,8 @@ async function runVerify(given: z.infer<typeof inputs>, context: Context): Promi
       policy,
       notes: [
         ...gate.accepted.map(
-          (each) => `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}`,
+          (each) =>
+            `${each.statement.predicateType} on ${each.subject} by ${each.signers.join(", ")}${gate.isElsewhere(each) ? ", not in the registry: no promotion takes it along" : ""}`,
         ),
         ...describeWeaknesses(policy, given.environment).map((weakness) => `the policy: ${weakness}`),
       ],

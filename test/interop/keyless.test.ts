@@ -6,6 +6,7 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { Policy } from "@goldenpath/core/policy/schema";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { attestVerb } from "@goldenpath/core/verbs/attest";
 import type { Execution } from "@goldenpath/core/verbs/execute";
 import { signVerb } from "@goldenpath/core/verbs/sign";
 import type { Verb } from "@goldenpath/core/verbs/verb";
@@ -34,7 +35,7 @@ import { useTools } from "../support/tools.ts";
 
 const run = promisify(execFile);
 const tools = useTools(...sigstoreTools);
-useSigningPath();
+useSigningPath("syft");
 
 let sigstore: RealSigstore;
 let policy: Policy;
@@ -202,6 +203,47 @@ test("what is exported is checked by cosign with the trusted root that lies ther
   const env = { HOME: root, PATH: [dirname(tools.cosign), process.env["PATH"]].join(delimiter) };
   const { stderr } = await run("sh", [join(folder, "check.sh")], { env });
   expect(stderr.match(/Verified OK/g)).toHaveLength(2);
+});
+
+describe("a build's provenance", () => {
+  const claims = { repository: "acme/shop", ref: "refs/heads/main", event_name: "push" } as const;
+  const run = {
+    sourceRepository: "https://github.com/acme/shop",
+    sourceRef: claims.ref,
+    event: claims.event_name,
+  };
+  /** What a runner says that does not know which commit of a workflow was called: one that was written down. */
+  const builderId = `${workflow}@${"9".repeat(40)}`;
+  const attestBy = async (change: object) => {
+    const image = await newImage();
+    const token = JSON.parse(
+      Buffer.from(sigstore.issuer.issue({ environment: "build" }).split(".")[1] ?? "", "base64url").toString(),
+    );
+    const inputs = {
+      image: image.reference,
+      signer: "keyless",
+      policy: "built.yaml",
+      "build-environment": "container",
+    };
+    const facts = { ...run, builderId, sourceCommit: token.sha, callerId: `https://github.com/${token.workflow_ref}` };
+    const attested = await execute(attestVerb as Verb, inputs, { ...facts, ...change } as never, asJob(claims));
+    expect(attested.outcome.result.error).toBeUndefined();
+    return execute(verifyVerb as Verb, { image: image.reference, environment: "built", policy: "built.yaml" });
+  };
+  beforeAll(() =>
+    writeFile(
+      join(root, "built.yaml"),
+      keylessPolicy().replace("stage: build, signers: [build]", "stage: build, signers: [by-workflow]"),
+    ),
+  );
+
+  test("names another commit than the token's, and is refused", async () => {
+    expect(tell(await attestBy({ sourceCommit: "e".repeat(40) }))).toEqual({ verdict: "fail", rules: ["gate.source"] });
+  });
+
+  test("names its builder by the token, whatever the runner says that it is", async () => {
+    expect(tell(await attestBy({}))).toEqual(passed);
+  });
 });
 
 describe("what cosign signs without a key", () => {

@@ -1,3 +1,4 @@
+import type { RunFacts } from "@goldenpath/foundation/ports";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
@@ -64,7 +65,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   const { isContained, ...facts } = describeBuild(
     signedImage(image),
     policy,
-    context.run,
+    runOf(work),
     await gatherBases(client, image, policy),
     {
       strategy: given.strategy === "auto" ? undefined : given.strategy,
@@ -98,6 +99,15 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   }
   await attestCaches(work, given);
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
+}
+
+/**
+ * Who builds, by the job's own token where it signs by that: the server vouches for it in the certificate, also where its
+ * runners don't know which commit of a workflow was called (GitHub Enterprise Server).
+ */
+function runOf({ context, signer: { material } }: Signing): RunFacts {
+  if (material.kind !== "workflow-run") return context.run;
+  return { ...context.run, builderId: material.identity.buildSignerUri };
 }
 
 /** Whether anything of the policy rests on what others have signed. */

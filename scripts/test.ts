@@ -78,6 +78,8 @@ if (first === "--part") {
   await runTests([...part, ...args]);
 } else if (first === "--slow") {
   await run(toolsOfTests);
+  // And those that take minutes to compile, which no other test asks for.
+  await run({ ...toolsOfTests, args: [...toolsOfTests.args, "test/slow"] });
   await runTests(["--project=slow", ...rest]);
 } else {
   for (const step of steps) await run(step);

@@ -1,12 +1,13 @@
 // Gets every tool that the tests use before they start, one after another, so that no test's time is spent on a
 // compiler. What can't be had is said here; whether that is a failure is decided where a test asks for it. With a
-// folder, only the tools that its tests name; what those ask for by way of others comes as they do.
+// folder, only the tools that its tests name; what those ask for by way of others comes as they do. Without one, all but those that only the slow tests ask for.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findTool } from "@goldenpath/core/tools/find";
 import { describeError } from "@goldenpath/foundation/errors";
 import { createTerminalPorts } from "../../packages/cli/src/ports.ts";
+import { admissionEngines } from "./admission-engines.ts";
 import { allTools } from "./tools.ts";
 
 const ports = createTerminalPorts({ out: process.stderr });
@@ -17,7 +18,9 @@ const files =
     : readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 const texts = files.map((file) => readFileSync(join(folder ?? "", file), "utf8"));
 const wanted =
-  folder === undefined ? allTools : allTools.filter(({ name }) => texts.some((text) => text.includes(`"${name}"`)));
+  folder === undefined
+    ? allTools.filter((tool) => !admissionEngines.includes(tool))
+    : allTools.filter(({ name }) => texts.some((text) => text.includes(`"${name}"`)));
 for (const { name, version } of wanted) {
   try {
     const found = await findTool(name, { ports, env: process.env, lock: allTools });

@@ -5,6 +5,7 @@ import { describeError } from "@goldenpath/foundation/errors";
 import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import { beforeAll, type RunnerTestSuite, TestRunner } from "vitest";
+import { admissionEngines } from "./admission-engines.ts";
 
 const toolchain = "go1.26.8";
 
@@ -226,7 +227,7 @@ export const testTools: readonly LockedTool[] = [
 ];
 
 /** Everything that a test may ask for. */
-export const allTools: readonly LockedTool[] = [...productionTools, ...testTools];
+export const allTools: readonly LockedTool[] = [...productionTools, ...testTools, ...admissionEngines];
 
 const missingIsFailure = (): boolean =>
   (process.env["CI"] ?? "") !== "" || process.env["GOLDENPATH_REQUIRE_TOOLS"] === "1";

@@ -17,7 +17,7 @@ const tell = ({ outcome: { verdict, result } }: Ended) => ({
   ...(result.error === undefined ? {} : { error: result.error.code, message: result.error.message }),
 });
 const passed = { verdict: "pass", rules: [] };
-const policy = () => world.writePolicy({ strategy: "kaniko" });
+const policy = () => world.writePolicy({ strategy: "kaniko", cache: "unverified" });
 
 test("a Dockerfile goes the whole way by kaniko, on the base's own layers", async () => {
   const rules = await policy();
@@ -66,6 +66,11 @@ test("an image that the policy does not allow is refused, and one that nobody sa
   expect(tell(refused)).toMatchObject({ verdict: "fail", rules: ["base.approved"] });
   const secrets = await build(`FROM ${world.base}\n`, { secrets: "a=b" });
   expect(tell(secrets)).toMatchObject({ error: "input-invalid" });
+  const cached = await build(`FROM ${world.base}\n`, { cache: "read" });
+  expect(tell(cached)).toMatchObject({
+    error: "input-invalid",
+    message: expect.stringContaining("the strategy kaniko builds without a cache"),
+  });
   const fetching = `FROM ${world.base}\nARG URL=https://a.example/x\nADD $URL /x\n`;
   const fetched = await build(fetching);
   expect(tell(fetched)).toMatchObject({ error: "dockerfile-build-failed" });

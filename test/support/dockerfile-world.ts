@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from "node:path";
 import { buildVerb } from "@goldenpath/core/verbs/build";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
-import { silentPorts } from "@goldenpath/foundation/ports";
+import { type RunFacts, silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
@@ -42,6 +42,8 @@ export interface DockerfileWorld {
   compiler: string;
   /** One that no policy lists. */
   stranger: string;
+  /** What runs say of themselves besides the usual. */
+  facts: Partial<RunFacts>;
   writePolicy(parts?: DockerfilePolicy): Promise<{ file: string; text: string }>;
   /** An application's folder. */
   writeApp(files: Readonly<Record<string, string>>): Promise<string>;
@@ -70,7 +72,7 @@ export interface Ended extends Execution {
 /** A registry with an approved base, a compiler and a stranger's image, and the real BuildKit: for one test file. */
 export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): DockerfileWorld {
   const tools = useTools("buildkitd", "buildctl", ...more);
-  const world = {} as DockerfileWorld;
+  const world = { facts: {} } as DockerfileWorld;
   let counter = 0;
   // biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
   beforeAll(async ({}, suite) => {
@@ -137,6 +139,7 @@ export function useDockerfileWorld(...more: ("syft" | "grype" | "kaniko")[]): Do
           sourceRepository: "https://github.com/acme/shop",
           sourceCommit: "c".repeat(40),
           sourceRef: "refs/heads/main",
+          ...world.facts,
         },
         workingDirectory: world.root,
         temporaryRoot: join(world.root, "tmp"),

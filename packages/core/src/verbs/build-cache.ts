@@ -1,5 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
@@ -22,6 +23,8 @@ export const cacheUses = ["auto", "read", "none"] as const;
 
 interface CachedBuild {
   use: (typeof cacheUses)[number];
+  /** Whether the strategy has a cache. */
+  isCaching: boolean;
   plan: BuildPlan;
   platform: Platform;
   source: Source;
@@ -33,11 +36,18 @@ interface CachedBuild {
   context: Context;
 }
 
-/** The cache of a build by a strategy that has one; undefined where the policy or the caller wants none. */
+/**
+ * The cache of a build by a strategy that has one; undefined where the policy or the caller wants none.
+ * @throws UserError `input-invalid` where the caller says that one is read, and the strategy has none
+ */
 export async function openBuildCache(build: CachedBuild): Promise<OpenCache | undefined> {
   const { use, plan, platform, source, options, policy, to, client, context } = build;
   const mode = policy.build.cache;
   if (use === "none" || mode === "none") return undefined;
+  if (!build.isCaching) {
+    refuseReading(use, plan.strategy.strategy, context);
+    return undefined;
+  }
   const { builder } = plan;
   const { strategy } = plan.strategy;
   const { module, file, target } = options;
@@ -59,6 +69,18 @@ export async function openBuildCache(build: CachedBuild): Promise<OpenCache | un
       reader: { builder: pinned, source: own, policy },
     }),
   );
+}
+
+function refuseReading(use: CachedBuild["use"], strategy: string, { ports }: Context): void {
+  if (use === "auto") {
+    ports.log.info(`cache: the strategy ${strategy} builds without one`);
+    return;
+  }
+  throw new UserError(`input 'cache' is '${use}', and the strategy ${strategy} builds without a cache`, {
+    code: "input-invalid",
+    wayOut:
+      "Leave the input out, or say 'none'; the strategies buildpacks (engine lifecycle) and dockerfile have caches.",
+  });
 }
 
 /**

@@ -326,7 +326,7 @@ async function build(
   const { plainHttp } = policy.policy.registries;
   const labels = labelsOf(context.run);
   const cached = { use, plan, to, platform, source, options, policy: policy.policy, client, context };
-  const cache = runner.caches === true ? await openBuildCache(cached) : undefined;
+  const cache = await openBuildCache({ ...cached, isCaching: runner.caches === true });
   const job: BuildJob = {
     plan,
     to,

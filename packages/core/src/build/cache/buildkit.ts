@@ -1,11 +1,11 @@
 import { createWriteStream } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { maxManifestBytes, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
+import { type Descriptor, maxManifestBytes, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
 import { layerLimits, requireDisk } from "../../layers/budget.ts";
 import { openStorage, type Storage } from "../../layouts/storage.ts";
 import type { CacheParts, FoundCache } from "./cache.ts";
@@ -19,40 +19,55 @@ const configType = "application/vnd.buildkit.cacheconfig.v0";
 const maxConfig = 1024 * 1024;
 const concurrency = 3;
 
-/** Writes what was found as an OCI layout. @returns the arguments by which buildctl reads it */
-export async function placeBuildKitCache(found: FoundCache, directory: string, signal: AbortSignal): Promise<string[]> {
+/**
+ * Writes what was found into a folder whose blobs are those of an OCI layout. It gets no index: there is one only when
+ * BuildKit has left a cache there itself.
+ * @param fileOf where on this machine a blob is already, by its digest
+ * @returns the arguments by which buildctl reads it
+ */
+export async function placeBuildKitCache(
+  found: FoundCache,
+  directory: string,
+  { fileOf, signal }: { fileOf(digest: Digest): string | undefined; signal: AbortSignal },
+): Promise<string[]> {
   const { manifest } = found;
   if (manifest.config.mediaType !== configType) throw new Error("it is no cache of BuildKit");
   const blobs = new Map([manifest.config, ...manifest.layers].map((blob) => [blob.digest, blob]));
-  const place = (digest: Digest): string => join(directory, "blobs", digestAlgorithm(digest), digestHex(digest));
+  const place = (digest: Digest): string => join(directory, pathOf(digest));
   for (const algorithm of ["sha256", "sha512"]) await mkdir(join(directory, "blobs", algorithm), { recursive: true });
+  const missing: Descriptor[] = [];
+  for (const blob of blobs.values()) {
+    const file = fileOf(blob.digest);
+    if (file === undefined) missing.push(blob);
+    else await symlink(file, place(blob.digest));
+  }
   await requireDisk(
     directory,
-    [...blobs.values()].reduce((sum, { size }) => sum + size, 0),
+    missing.reduce((sum, { size }) => sum + size, 0),
     layerLimits,
   );
-  await mapConcurrently(concurrency, [...blobs.values()], async (blob) => {
+  await mapConcurrently(concurrency, missing, async (blob) => {
     await pipeline(await found.open(blob), createWriteStream(place(blob.digest), { flags: "wx" }), { signal });
   });
   // Its fields that are ours mean nothing to BuildKit, and the digest is that of these bytes.
   const bytes = Buffer.from(stringifyJson(manifest));
   const digest = digestOf(bytes);
   await writeFile(place(digest), bytes, { flag: "wx" });
-  await writeFile(join(directory, "oci-layout"), stringifyJson({ imageLayoutVersion: "1.0.0" }));
-  const entry = { mediaType: mediaTypes.ociManifest, digest, size: bytes.length };
-  await writeFile(
-    join(directory, "index.json"),
-    stringifyJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [entry] }),
-  );
   return [`--import-cache=type=local,src=${directory},digest=${digest}`];
 }
 
-/** Layers as the image has them: gzip, so that nothing is compressed twice. That it can't be written fails nothing. */
+/**
+ * Into the folder of what was found, so that BuildKit writes only what is not there. Layers as the image has them: gzip,
+ * so that nothing is compressed twice. That it can't be written fails nothing.
+ */
 export function keepArgument(directory: string): string {
   return `--export-cache=type=local,dest=${directory},mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true`;
 }
 
-/** What BuildKit left in a folder → an entry's parts; undefined where it left none, as of a build without a step. */
+/**
+ * What BuildKit left in a folder → an entry's parts: those of what was found where no step was new, and so none was
+ * written; undefined where there is neither, as of a build without a step.
+ */
 export async function gatherBuildKitCache(
   directory: string,
   found: FoundCache | undefined,
@@ -60,7 +75,7 @@ export async function gatherBuildKitCache(
   const storage = await openStorage(directory);
   const bytes =
     (await storage.sizeOf("index.json")) === undefined ? undefined : await storage.read("index.json", maxManifestBytes);
-  if (bytes === undefined) return undefined;
+  if (bytes === undefined) return found === undefined ? undefined : repeat(storage, found);
   const index = parseManifest(bytes, mediaTypes.ociIndex, "the index of BuildKit's cache");
   const [first, ...others] = index.kind === "index" ? index.manifest.manifests : [];
   if (first === undefined || others.length > 0) throw new Error("BuildKit's cache is not of one manifest");
@@ -79,6 +94,13 @@ export async function gatherBuildKitCache(
       descriptor,
       open: known.has(descriptor.digest) ? undefined : () => storage.stream(pathOf(descriptor.digest)),
     })),
+  };
+}
+
+async function repeat(storage: Storage, { manifest: { config, layers } }: FoundCache): Promise<CacheParts> {
+  return {
+    config: { mediaType: configType, bytes: await readBlob(storage, config.digest, maxConfig) },
+    layers: layers.map((descriptor) => ({ descriptor, open: undefined })),
   };
 }
 

@@ -1,6 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import type { Context } from "@goldenpath/foundation/ports";
@@ -27,6 +27,8 @@ const parallelLayers = 3;
 /** What a build may use, in one OCI layout, byte for byte as the registries have it. */
 export interface ImageStore {
   directory: string;
+  /** Where a blob of it is; undefined for what it does not have. */
+  fileOf(digest: Digest): string | undefined;
   fetch(image: AllowedImage): Promise<FetchedImage>;
 }
 
@@ -42,10 +44,10 @@ export async function openImageStore(
     stringifyJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] }),
   );
   const written = new Set<Digest>();
+  const pathOf = (digest: Digest): string => join(directory, "blobs", digestAlgorithm(digest), digestHex(digest));
   const place = async (digest: Digest): Promise<string> => {
-    const folder = join(directory, "blobs", digestAlgorithm(digest));
-    await mkdir(folder, { recursive: true });
-    return join(folder, digestHex(digest));
+    await mkdir(dirname(pathOf(digest)), { recursive: true });
+    return pathOf(digest);
   };
   const writeBlob = async (image: PinnedReference, blob: Descriptor): Promise<void> => {
     if (written.has(blob.digest)) return;
@@ -57,6 +59,7 @@ export async function openImageStore(
   };
   return {
     directory,
+    fileOf: (digest) => (written.has(digest) ? pathOf(digest) : undefined),
     async fetch(image) {
       const facts = await fetchImageFacts(client, image.reference);
       const child = selectPlatform(facts, platform, `image '${image.name}'`);

@@ -4,7 +4,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob } from "../runner.ts";
-import { type FetchedImage, openImageStore } from "./fetch.ts";
+import { type FetchedImage, type ImageStore, openImageStore } from "./fetch.ts";
 import type { DockerfileText } from "./find-file.ts";
 import { listUsed, requireOwnNames } from "./images.ts";
 import { type Judged, judgeUsed } from "./judge-images.ts";
@@ -14,6 +14,8 @@ import { DockerfileProblem } from "./words.ts";
 /** What a build may use, and what was said of it. */
 export interface Prepared {
   images: readonly FetchedImage[];
+  /** Where a blob of them is on this machine. */
+  fileOf: ImageStore["fileOf"];
   downloads: Judged["downloads"];
   remarks: string[];
 }
@@ -51,7 +53,7 @@ async function prepare(
     if (missing.length === 0) {
       for (const { remark } of judged.images) if (remark !== undefined) remarks.push(remark);
       for (const remark of remarks) context.ports.log.notice(remark);
-      return { images: [...fetched.values()], downloads: judged.downloads, remarks };
+      return { images: [...fetched.values()], fileOf: store.fileOf, downloads: judged.downloads, remarks };
     }
     for (const image of await mapConcurrently(parallelImages, missing, (each) => store.fetch(each)))
       fetched.set(image.name, image);

@@ -1,9 +1,10 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
+import { digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
@@ -16,6 +17,7 @@ import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { checkArguments } from "./arguments.ts";
 import { explainFailure } from "./explain.ts";
+import type { FetchedImage } from "./fetch.ts";
 import { type DockerfileText, findDockerfile } from "./find-file.ts";
 import { contextName } from "./images.ts";
 import type { Judged } from "./judge-images.ts";
@@ -42,15 +44,16 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const text = await findDockerfile(source, options.file, context);
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
-    const prepared = await prepareImages(job, text, workspace);
-    const copied = await copySource(source, workspace.app, signal);
+    const copying = copySource(source, workspace.app, signal);
+    const { prepared, caching } = await prepare(job, text, workspace, copying);
+    const copied = await copying;
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const [buildkitd, buildctl] = await tools;
     if (buildkitd === undefined || buildctl === undefined) throw new TypeError("two tools were asked for");
-    const caching = await openCaching(job, workspace);
+    const base = prepared.images.find(({ use }) => use === "base");
+    if (base !== undefined) await placeBase(base, prepared, workspace);
     const ended = await runBuild(job, text, { ...prepared, workspace, buildkitd, buildctl, caching });
     await caching.keep();
-    const base = prepared.images.find(({ use }) => use === "base");
     const digest = await pushBuiltLayout(ended.layout, {
       ...job.to,
       client: job.client,
@@ -60,6 +63,22 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     return { digest, tools: [buildkitd, buildctl].map(describeTool), notes: describe(job, prepared, ended) };
   } finally {
     await closeWorkspace(workspace, ports);
+  }
+}
+
+/** Beside the copying: whichever fails, nothing is on its way into the folder any more when that is removed. */
+async function prepare(
+  job: Job,
+  text: DockerfileText,
+  workspace: Workspace,
+  copying: Promise<unknown>,
+): Promise<{ prepared: Prepared; caching: Caching }> {
+  const settled = copying.catch(() => undefined);
+  try {
+    const prepared = await prepareImages(job, text, workspace);
+    return { prepared, caching: await openCaching(job, prepared, workspace) };
+  } finally {
+    await settled;
   }
 }
 
@@ -80,26 +99,53 @@ interface Room extends Prepared {
 }
 
 interface Caching {
-  /** Of buildctl. */
+  /** Of buildctl: by which it reads a cache, and by which it keeps one, whatever it builds. */
   args: readonly string[];
+  /** Of buildctl, by which it keeps one where a step was new; empty where it does not, or has it in `args`. */
+  keepNew: string;
   /** To be called when the build has ended. */
   keep(): Promise<void>;
 }
 
-/** Both folders are BuildKit's to write, and no step of a build sees either. */
-async function openCaching({ cache, context: { signal } }: Job, { handover }: Workspace): Promise<Caching> {
-  if (cache === undefined) return { args: [], keep: () => Promise.resolve() };
-  const [found, kept] = [join(handover, "cache"), join(handover, "kept")];
-  const args: string[] = cache.isKept ? [keepArgument(kept)] : [];
+/** What is in the folders is BuildKit's to read and write, and no step of a build sees them. */
+async function openCaching(
+  { cache, context: { signal } }: Job,
+  { fileOf }: Prepared,
+  { handover }: Workspace,
+): Promise<Caching> {
+  if (cache === undefined) return { args: [], keepNew: "", keep: () => Promise.resolve() };
   if (cache.found !== undefined) {
+    const folder = join(handover, "cache");
     try {
-      await mkdir(found);
-      args.push(...(await placeBuildKitCache(cache.found, found, signal)));
+      await mkdir(folder);
+      const args = await placeBuildKitCache(cache.found, folder, { fileOf, signal });
+      const keep = () => cache.keep(() => gatherBuildKitCache(folder, cache.found));
+      return { args, keepNew: cache.isKept ? keepArgument(folder) : "", keep };
     } catch (error) {
       cache.giveUp(error);
     }
   }
-  return { args, keep: () => cache.keep(() => gatherBuildKitCache(kept, cache.found)) };
+  // Another folder than that in which something half fetched may lie.
+  const kept = join(handover, "kept");
+  return {
+    args: cache.isKept ? [keepArgument(kept)] : [],
+    keepNew: "",
+    keep: () => cache.keep(() => gatherBuildKitCache(kept, undefined)),
+  };
+}
+
+/**
+ * The base's layers, where BuildKit looks before it writes a layer of the image: they are as they were fetched, nobody
+ * reads them there, and where the image goes they are brought from the base's repository.
+ */
+async function placeBase({ child }: FetchedImage, { fileOf }: Prepared, { handover }: Workspace): Promise<void> {
+  // An image may have a layer twice.
+  for (const digest of new Set(child.manifest.layers.map((layer) => layer.digest))) {
+    const [file, folder] = [fileOf(digest), join(handover, "image", "blobs", digestAlgorithm(digest))];
+    if (file === undefined) throw new TypeError(`${digest} was fetched`);
+    await mkdir(folder, { recursive: true });
+    await symlink(file, join(folder, digestHex(digest)));
+  }
 }
 
 /** How much of the output is kept for messages, in lines. */
@@ -173,7 +219,9 @@ function renderArguments(
       images.map((image) => [`context:${contextName(image.name)}`, `oci-layout://images@${image.child.digest}`]),
     ),
   };
+  const output = `type=oci,tar=false,dest=${result},rewrite-timestamp=true,name=${formatReference(plan.tags[0])}`;
   return [
+    ...[caching.keepNew, `--output=${output}`],
     ...["--progress=plain", "--frontend=dockerfile.v0"],
     ...[`--local=context=${workspace.app}`, `--local=dockerfile=${folder}`],
     `--oci-layout=images=${join(control, "images")}`,
@@ -181,7 +229,6 @@ function renderArguments(
     ...Object.entries(settings).map(([key, value]) => `--opt=${key}=${value}`),
     ...caching.args,
     ...[...secretFiles].map(([id, file]) => `--secret=id=${id},src=${file}`),
-    `--output=type=oci,tar=false,dest=${result},rewrite-timestamp=true,name=${formatReference(plan.tags[0])}`,
   ];
 }
 

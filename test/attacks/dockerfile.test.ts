@@ -1,6 +1,6 @@
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildInRoom } from "@goldenpath/core/build/strategies/dockerfile/room";
+import { buildInRoom, prepareRoom } from "@goldenpath/core/build/strategies/dockerfile/room";
 import { renderSourcePolicy } from "@goldenpath/core/build/strategies/dockerfile/run";
 import { buildScript } from "@goldenpath/core/build/strategies/dockerfile/scripts";
 import { readDockerfile } from "@goldenpath/core/build/strategies/dockerfile/stages";
@@ -126,21 +126,21 @@ async function buildUnread(dockerfile: string): Promise<{ exitCode: number; log:
     await writeFile(join(workspace.app, "Dockerfile"), dockerfile);
     await writeFile(join(workspace.app, "a.txt"), "a");
     await writeFile(join(workspace.control, "sources.json"), JSON.stringify(renderSourcePolicy([])));
+    const context = {
+      ...{ ports, run: { builderId: "local" }, workingDirectory: world.root, temporaryDirectory: world.root },
+      ...{ env: process.env, signal: new AbortController().signal, now: () => new Date() },
+    };
+    const programs = { buildkitd: await requireTool("buildkitd"), buildctl: await requireTool("buildctl") };
     const { exitCode } = await buildInRoom({
-      workspace,
-      context: {
-        ...{ ports, run: { builderId: "local" }, workingDirectory: world.root, temporaryDirectory: world.root },
-        ...{ env: process.env, signal: new AbortController().signal, now: () => new Date() },
-      },
+      ...(await prepareRoom({ workspace, context }, programs)),
       script: buildScript,
       files: { "buildkitd.toml": `[otel]\n  socketPath = "${workspace.handover}/run/otel.sock"\n` },
-      programs: { buildkitd: await requireTool("buildkitd"), buildctl: await requireTool("buildctl") },
       secrets: new Map(),
       hidden: [],
       argumentsOf: ({ control, result }) => [
+        ...["", `--output=type=oci,tar=false,dest=${result}`],
         ...["--progress=plain", "--frontend=dockerfile.v0", `--source-policy-file=${join(control, "sources.json")}`],
         ...[`--local=context=${workspace.app}`, `--local=dockerfile=${workspace.app}`],
-        `--output=type=oci,tar=false,dest=${result}`,
       ],
       onLine: (line) => void lines.push(line),
     });

@@ -9,7 +9,7 @@ import { expect, test } from "vitest";
 import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
 
 // What one build by the real BuildKit leaves for the next; each has a BuildKit of its own and the registry's cache.
-const world = useDockerfileWorld();
+const world = useDockerfileWorld("syft");
 
 const files = () => ({
   Dockerfile: `FROM ${world.compiler} AS build

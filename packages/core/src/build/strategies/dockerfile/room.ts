@@ -18,11 +18,14 @@ import { roomScript, usersScript } from "./scripts.ts";
  */
 export type RoomWay = "root" | "sudo" | "user-namespace";
 
-export interface RoomRun {
+/** What stands before anything is known of the build. */
+export interface RoomSite {
   workspace: Workspace;
   context: Context;
-  /** Paths of the builder's programs, by the names that they have in the room. */
-  programs: Readonly<Record<string, string>>;
+  way: RoomWay;
+}
+
+export interface RoomRun extends RoomSite {
   /** What starts them, as a shell script with the arguments CONTROL WORK, and the builder's own. */
   script: string;
   /** More for it to read, by name. */
@@ -61,20 +64,32 @@ const maxOutput = 256 * 1024 * 1024;
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
+ * Finds out how a builder is kept apart here, and places its programs: what can be done while images are fetched.
+ * @param programs their paths, by the names that they have in the room
+ * @throws InfrastructureError `build-not-isolated`
+ */
+export async function prepareRoom(
+  { workspace, context }: Omit<RoomSite, "way">,
+  programs: Readonly<Record<string, string>>,
+): Promise<RoomSite> {
+  const way = await chooseWay(context);
+  for (const [name, path] of Object.entries(programs)) await workspace.placeProgram(path, name);
+  return { workspace, context, way };
+}
+
+/**
  * Runs one build by a builder of its own, and returns when nothing of either is left. The builder and the build's steps
  * are in a user namespace whose users are nobody's on the machine, in PID, mount, IPC, UTS and network namespaces; of
  * the network they have a proxy that leads to no address of this machine and to no cloud's metadata; homes and what
  * the runner keeps are covered. The builder gets no login: what it builds from lies in the room.
- * @throws InfrastructureError `build-not-isolated`, and as `runProcess`
+ * @throws as `runProcess`
  */
 export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
-  const { workspace, context, programs } = run;
-  const way = await chooseWay(context);
+  const { workspace, context, way } = run;
   const { control } = workspace;
   const work = workspace.handover;
   for (const name of ["state", "run", "image"]) await mkdir(join(work, name), { recursive: true });
   await chmod(work, 0o711);
-  for (const [name, path] of Object.entries(programs)) await workspace.placeProgram(path, name);
   const scripts = { "users.sh": usersScript, "room.sh": roomScript, "build.sh": run.script, "relay.mjs": relayScript };
   await copyAuthorities(control, context);
   const files = { ...scripts, ...run.files };

@@ -23,7 +23,15 @@ import { contextName } from "./images.ts";
 import type { Judged } from "./judge-images.ts";
 import { type Prepared, prepareImages } from "./prepare.ts";
 import { createRedactor } from "./redact.ts";
-import { buildInRoom, proxyAddress, type RoomFolders, type RoomResult, systemPath } from "./room.ts";
+import {
+  buildInRoom,
+  prepareRoom,
+  proxyAddress,
+  type RoomFolders,
+  type RoomResult,
+  type RoomSite,
+  systemPath,
+} from "./room.ts";
 import { buildScript } from "./scripts.ts";
 
 type Job = BuildJob<DockerfilePlan>;
@@ -45,14 +53,14 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
     const copying = copySource(source, workspace.app, signal);
-    const { prepared, caching } = await prepare(job, text, workspace, copying);
+    const placing = tools.then((found) => placeTools(found, { workspace, context }));
+    const { prepared, caching } = await prepare(job, text, workspace, [copying, placing]);
     const copied = await copying;
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    const [buildkitd, buildctl] = await tools;
-    if (buildkitd === undefined || buildctl === undefined) throw new TypeError("two tools were asked for");
+    const site = await placing;
     const base = prepared.images.find(({ use }) => use === "base");
     if (base !== undefined) await placeBase(base, prepared, workspace);
-    const ended = await runBuild(job, text, { ...prepared, workspace, buildkitd, buildctl, caching });
+    const ended = await runBuild(job, text, { ...prepared, workspace, site, caching });
     await caching.keep();
     const digest = await pushBuiltLayout(ended.layout, {
       ...job.to,
@@ -60,20 +68,20 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
       context,
       ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
     });
-    return { digest, tools: [buildkitd, buildctl].map(describeTool), notes: describe(job, prepared, ended) };
+    return { digest, tools: (await tools).map(describeTool), notes: describe(job, prepared, ended) };
   } finally {
     await closeWorkspace(workspace, ports);
   }
 }
 
-/** Beside the copying: whichever fails, nothing is on its way into the folder any more when that is removed. */
+/** Whichever fails of this and of what is done beside it, nothing is on its way into the folder any more when that is removed. */
 async function prepare(
   job: Job,
   text: DockerfileText,
   workspace: Workspace,
-  copying: Promise<unknown>,
+  beside: readonly Promise<unknown>[],
 ): Promise<{ prepared: Prepared; caching: Caching }> {
-  const settled = copying.catch(() => undefined);
+  const settled = Promise.allSettled(beside);
   try {
     const prepared = await prepareImages(job, text, workspace);
     return { prepared, caching: await openCaching(job, prepared, workspace) };
@@ -91,10 +99,14 @@ async function requireRuntime(env: Job["context"]["env"]): Promise<void> {
   });
 }
 
+function placeTools([buildkitd, buildctl]: FoundTool[], where: Omit<RoomSite, "way">): Promise<RoomSite> {
+  if (buildkitd === undefined || buildctl === undefined) throw new TypeError("two tools were asked for");
+  return prepareRoom(where, { buildkitd: buildkitd.path, buildctl: buildctl.path });
+}
+
 interface Room extends Prepared {
   workspace: Workspace;
-  buildkitd: FoundTool;
-  buildctl: FoundTool;
+  site: RoomSite;
   caching: Caching;
 }
 
@@ -153,7 +165,7 @@ const keptLines = 2000;
 
 async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<RoomResult> {
   const { options, source, context } = job;
-  const { workspace, buildkitd, buildctl } = room;
+  const { workspace, site } = room;
   const folder = join(workspace.control, "dockerfile");
   await mkdir(folder);
   await writeFile(join(folder, text.name), text.bytes);
@@ -165,9 +177,7 @@ async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<Roo
   const lines: string[] = [];
   const ended = await context.ports.group("buildkit build", () =>
     buildInRoom({
-      workspace,
-      context,
-      programs: { buildkitd: buildkitd.path, buildctl: buildctl.path },
+      ...site,
       script: buildScript,
       files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run")) },
       secrets,

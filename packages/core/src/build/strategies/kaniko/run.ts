@@ -12,7 +12,7 @@ import { checkArguments } from "../dockerfile/arguments.ts";
 import type { FetchedImage } from "../dockerfile/fetch.ts";
 import { type DockerfileText, findDockerfile } from "../dockerfile/find-file.ts";
 import { type Prepared, prepareImages } from "../dockerfile/prepare.ts";
-import { buildInRoom, proxyAddress, type RoomResult } from "../dockerfile/room.ts";
+import { buildInRoom, prepareRoom, proxyAddress, type RoomResult } from "../dockerfile/room.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { explainKaniko, readLine } from "./explain.ts";
@@ -62,12 +62,11 @@ async function build(
   await mkdir(folder);
   await writeFile(join(folder, text.name), text.bytes);
   if (text.ignore !== undefined) await writeFile(join(folder, `${text.name}.dockerignore`), text.ignore);
+  const site = await prepareRoom({ workspace, context: job.context }, { kaniko: kaniko.path });
   const lines: ReturnType<typeof readLine>[] = [];
   const ended = await job.context.ports.group("kaniko", () =>
     buildInRoom({
-      workspace,
-      context: job.context,
-      programs: { kaniko: kaniko.path },
+      ...site,
       script: kanikoScript,
       files: { "registry.mjs": registryScript, names: renderNames(images) },
       secrets: new Map(),

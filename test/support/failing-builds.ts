@@ -9,9 +9,18 @@ import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { pushBuildpack, runBuild } from "../integration/build-fixtures.ts";
 import type { BuildRunAnswer, BuildRunRequest } from "../integration/build-run.ts";
 import { pushBuilder, renderBuilder } from "../integration/builder-fixtures.ts";
-import { fillRepository, type JavaFiles, jibApplication, mirrorSettings, writeApplication } from "./java.ts";
+import { startDockerd } from "./dockerd.ts";
+import {
+  fillRepository,
+  type JavaFiles,
+  jibApplication,
+  mirrorSettings,
+  springApplication,
+  writeApplication,
+} from "./java.ts";
 import { openPathWorld, type PathWorld } from "./path-world.ts";
 import { shellLayer } from "./shell-base.ts";
+import { pushSpringBuilder } from "./spring-builder.ts";
 import { requireCommand } from "./tools.ts";
 
 /** A way to build, the applications by which it fails, and what it then says. */
@@ -21,14 +30,20 @@ export interface FailingStrategy {
   tools: readonly string[];
   /** Debian's programs that it takes. */
   commands: readonly string[];
-  /** What of a policy is its own, on this world. */
-  policy(world: PathWorld): Promise<{ strategies: string; builders: string; environments?: string }>;
+  /** Of the base's config. */
+  config?: Readonly<Record<string, unknown>>;
+  /** What of a policy is its own, on this world, with these tools. */
+  policy(
+    world: PathWorld,
+    tools: Readonly<Record<string, string>>,
+  ): Promise<{ strategies: string; builders: string; environments?: string }>;
   /** An application whose build runs these lines of a shell, among its own files. */
   application(world: PathWorld, step: string, files?: JavaFiles): JavaFiles;
   inputs?: Readonly<Record<string, string>>;
   /** Where in its folder a build has a secret as long as it runs. */
   secretFile?: string;
-  env?(): Promise<Record<string, string>>;
+  /** What builds need besides, and the variables that lead there. */
+  open?(): Promise<{ env: Readonly<Record<string, string>>; close?(): Promise<void> }>;
   /** Codes, by what goes wrong. */
   says: Readonly<Record<"compile" | "nothing" | "killed" | "denied" | "quota" | "gone", string>>;
   /** A file that does not compile, the step that finds out, and what is then said, of which place. */
@@ -94,6 +109,44 @@ const byDockerfile = {
   },
 } satisfies Partial<FailingStrategy>;
 
+const byMaven = {
+  tools: [],
+  inputs: { secrets: "maven-settings=env://MAVEN_SETTINGS" },
+  secretFile: "home/.m2/settings.xml",
+  nothing: /pom\.xml/,
+  says: {
+    compile: "java-build-failed",
+    nothing: "nothing-detected",
+    killed: "java-build-failed",
+    denied: "registry-unauthorized",
+    quota: "quota-exceeded",
+    gone: "registry-unreachable",
+  },
+} satisfies Partial<FailingStrategy>;
+
+/** Its wrapper takes the step first. */
+const mavenFiles = (application: JavaFiles, step: string, files: JavaFiles = {}): JavaFiles => ({
+  ...application,
+  ...files,
+  mvnw: `#!/bin/sh\n(${step}) || exit 1\nexec mvn "$@"\n`,
+});
+
+/** A class whose fourth line does not compile, in place of the application's own. */
+const brokenClass = (name: string): FailingStrategy["compile"] => {
+  const file = `src/main/java/example/${name}.java`;
+  return {
+    files: { [file]: `package example;\n\npublic class ${name} {\n  int x = ;\n}\n` },
+    step: "true",
+    said: /illegal start of expression/,
+    place: { file, line: 4 },
+  };
+};
+
+async function mavenEnv(name: string, files: JavaFiles, goals: readonly string[]): Promise<Record<string, string>> {
+  const repository = await fillRepository(await requireCommand("mvn"), name, files, goals);
+  return { AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) };
+}
+
 export const failingStrategies: Readonly<Record<string, FailingStrategy>> = {
   buildpacks: {
     name: "buildpacks, by digest",
@@ -138,37 +191,43 @@ export const failingStrategies: Readonly<Record<string, FailingStrategy>> = {
   },
   jib: {
     name: "jib, by Maven",
-    tools: [],
+    ...byMaven,
     commands: ["mvn"],
     policy: () =>
       Promise.resolve({ strategies: "jib", builders: "    - { kind: jib, name: java, runImage: golden }\n" }),
-    application: (_, step, files = {}) => ({
-      ...jibApplication(),
-      ...files,
-      mvnw: `#!/bin/sh\n(${step}) || exit 1\nexec mvn "$@"\n`,
-    }),
-    inputs: { secrets: "maven-settings=env://MAVEN_SETTINGS" },
-    secretFile: "home/.m2/settings.xml",
-    async env() {
+    application: (_, step, files) => mavenFiles(jibApplication(), step, files),
+    async open() {
       const goals = ["package", "jib:buildTar", "-Djib.from.image=scratch"];
-      const repository = await fillRepository(await requireCommand("mvn"), "jib", jibApplication(), goals);
-      return { AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) };
+      return { env: await mavenEnv("jib", jibApplication(), goals) };
     },
-    compile: {
-      files: { "src/main/java/example/Main.java": "package example;\n\npublic class Main {\n  int x = ;\n}\n" },
-      step: "true",
-      said: /illegal start of expression/,
-      place: { file: "src/main/java/example/Main.java", line: 4 },
+    compile: brokenClass("Main"),
+  },
+  "spring-boot": {
+    name: "Spring Boot's build-image, by Maven",
+    ...byMaven,
+    tools: ["lifecycle", "launcher"],
+    commands: ["mvn", "dockerd", "docker"],
+    config: { User: "1000:1000" },
+    async policy({ client, server, base }, { lifecycle = "", launcher = "" }) {
+      const repository = `${server.host}/builders/java`;
+      const builder = await pushSpringBuilder(client, { repository, runImage: base, lifecycle, launcher });
+      const [image, digest] = builder.split("@");
+      return {
+        ...{ strategies: "spring-boot", environments: "host-unisolated" },
+        builders: `    - { kind: spring-boot, name: spring, image: ${image}, digests: ["${digest}"], runImage: golden }\n`,
+      };
     },
-    nothing: /pom\.xml/,
-    says: {
-      compile: "java-build-failed",
-      nothing: "nothing-detected",
-      killed: "java-build-failed",
-      denied: "registry-unauthorized",
-      quota: "quota-exceeded",
-      gone: "registry-unreachable",
+    application: (_, step, files) => mavenFiles(springApplication(), step, files),
+    async open() {
+      const goals = ["install", "org.springframework.boot:spring-boot-maven-plugin:help"];
+      const maven = await mavenEnv("spring-boot-install", springApplication(), goals);
+      const docker = await startDockerd({
+        dockerd: await requireCommand("dockerd"),
+        docker: await requireCommand("docker"),
+      });
+      return { env: { ...maven, DOCKER_HOST: docker.env["DOCKER_HOST"] ?? "" }, close: docker.stop };
     },
+    compile: brokenClass("Shop"),
   },
 };
 
@@ -194,12 +253,14 @@ export async function openFailingStand(
   tools: Readonly<Record<string, string>>,
 ): Promise<FailingStand> {
   const layer = await shellLayer(["dash", "cat", "id", "sleep"], { "etc/os-release": "ID=debian\n" });
-  const world = await openPathWorld({ tools: {}, layers: [layer] });
+  const { config = {} } = strategy;
+  const world = await openPathWorld({ tools: {}, layers: [layer], config });
   // The world's own folder is its owner's alone, and builds are another user's.
   chmodSync(world.root, 0o755);
-  const policy = await world.writePolicy(await strategy.policy(world));
+  const policy = await world.writePolicy(await strategy.policy(world, tools));
+  const opened = await strategy.open?.();
   const path = [...Object.values(tools).map((tool) => dirname(tool)), "/usr/local/bin", "/usr/bin", "/bin"];
-  const env = { PATH: path.join(delimiter), HOME: world.root, ...(await strategy.env?.()) };
+  const env = { PATH: path.join(delimiter), HOME: world.root, ...opened?.env };
   const tagOf = (name: string): string => `${world.server.host}/quarantine/${name}:1`;
   const prepare = async (name: string, files: JavaFiles): Promise<Partial<BuildRunRequest>> => {
     const context = `app-${name}-${Math.random().toString(36).slice(2)}`;
@@ -230,7 +291,10 @@ export async function openFailingStand(
       const answer = await fetch(`http://${registry}/v2/${repository}/tags/list`);
       return answer.status === 404 ? [] : (((await answer.json()) as { tags: string[] | null }).tags ?? []);
     },
-    close: () => world.close(),
+    async close() {
+      await opened?.close?.();
+      await world.close();
+    },
   };
 }
 

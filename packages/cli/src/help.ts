@@ -19,6 +19,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    take back an image, a base or a signer's word; --undo lifts it
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
   goldenpath evidence attach IMAGE --policy POLICY put beside it what was signed elsewhere: bundles, GitHub's attestations
+  goldenpath evidence list HOST/NAME… --environment NAME --policy POLICY
+                                                   what was let into an environment, by what exceptions, and what was taken back
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
@@ -123,6 +125,15 @@ const commandHelp = {
       A Sigstore bundle; a file that ends in .jsonl has one a line, as \`gh attestation download\` leaves them.
   --from-api OWNER/REPO
       What GitHub keeps as attestations of this repository for the image, by GITHUB_TOKEN (or GH_TOKEN).
+
+  goldenpath evidence list HOST/NAME… --policy POLICY --environment NAME
+      What happened to an environment, the oldest first: each image that its promoter let in, who approved that where it was recorded, the exceptions
+      that it was let in by, tags that moved back, and what was withdrawn or lifted (where the policy is one in force). Of the images that a tag
+      points at: registries list nothing else.
+  --from DAY, --to DAY (UTC, both included)
+      All of it, unless told.
+  --json, --csv
+      For a program, or a spreadsheet.
 
   --policy-signer FILE
       The public key that the policy in force is signed with, for a POLICY of in-force://.

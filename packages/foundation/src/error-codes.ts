@@ -9,6 +9,7 @@ export const errorCodes = {
     "A file by which the application says how it is built can't be read, and several strategies are allowed.",
   "applications-several": "The input `context` is no application itself, and has some below it.",
   "apt-failed": "apt does not download the packages of the example base.",
+  "approvals-unavailable": "Who approved a run is to be recorded, and there is no run on GitHub.",
   "arguments-invalid": "The command line has an unknown command or option, or one that does not fit the others.",
   "artifact-invalid": "An artifact of a pull request's run is too large, or has in it what no result is.",
   "asset-missing": "A publisher's release lacks an archive that the lock wants.",
@@ -78,7 +79,7 @@ export const errorCodes = {
   "github-error":
     "GitHub answers a request with an error or with something else than documented, or limits how often it is asked.",
   "github-unreachable": "GitHub can't be reached for the policy or for attestations.",
-  "github-unauthorized": "GitHub does not show this token the attestations of a repository.",
+  "github-unauthorized": "GitHub does not show this token the attestations of a repository, or the approvals of a run.",
   "github-url-invalid": "`GITHUB_API_URL` is not an https URL.",
   "go-missing": "A tool has to be built, and there is no Go in PATH.",
   "go-toolchain-unavailable": "A tool has to be built, and Go can't get the toolchain that the lock names.",

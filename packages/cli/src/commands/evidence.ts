@@ -20,18 +20,26 @@ const options = {
   out: { type: "string", default: "./goldenpath-evidence" },
   bundle: { type: "string", multiple: true },
   "from-api": { type: "string" },
+  environment: { type: "string" },
+  from: { type: "string" },
+  to: { type: "string" },
+  json: { type: "boolean" },
+  csv: { type: "boolean" },
 } as const;
 
 const usage = {
   export: "export IMAGE --policy POLICY [--out DIR]",
   attach: "attach IMAGE --policy POLICY (--bundle FILE… | --from-api OWNER/REPO)",
+  list: "list HOST/NAME… --policy POLICY --environment NAME",
 };
 
-/** `goldenpath evidence export|attach IMAGE …`. */
+/** `goldenpath evidence export|attach IMAGE …`, `goldenpath evidence list HOST/NAME… …`. */
 export async function runEvidenceCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const [action, text, ...others] = positionals;
   const { policy: uri } = values;
+  if (action === "list" && uri !== undefined)
+    return (await import("./evidence-list.ts")).listEvidence(positionals.slice(1), { ...values, policy: uri }, output);
   if ((action !== "export" && action !== "attach") || text === undefined || others.length > 0 || uri === undefined) {
     throw invalid(`expected ${Object.values(usage).join(", or ")}`);
   }

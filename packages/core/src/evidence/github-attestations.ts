@@ -1,16 +1,19 @@
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
-import type { Context } from "@goldenpath/foundation/ports";
-import { parseJson } from "@goldenpath/foundation/text/json";
+import { UserError } from "@goldenpath/foundation/errors";
 import { findNextLink } from "@goldenpath/registry-client/links";
 import { digestAlgorithm } from "@goldenpath/registry-client/oci/digest";
-import { createTransport, type TransportResponse } from "@goldenpath/registry-client/transport";
+import type { TransportResponse } from "@goldenpath/registry-client/transport";
 import { z } from "zod";
-import { parseApiUrl } from "../policy/github.ts";
 import type { BesideBundle, BundleSource } from "../signing/bundles-beside.ts";
 import { maxBundleBytes } from "../signing/schemes/scheme.ts";
 import { readClaim } from "../signing/sigstore.ts";
-
-type Surroundings = Pick<Context, "ports" | "env" | "signal">;
+import {
+  askGithub,
+  type GithubQuestion,
+  type GithubSurroundings,
+  githubFailed,
+  githubUrl,
+  readGithubAnswer,
+} from "./ask-github.ts";
 
 /** A repository on GitHub whose attestations are asked for. */
 export interface GithubRepository {
@@ -46,98 +49,42 @@ const answerSchema = z.object({
  * @throws when asked: UserError `github-url-invalid`, `github-unauthorized`; InfrastructureError `github-unreachable`,
  *   `github-error`
  */
-export function readGithubAttestations({ owner, name }: GithubRepository, context: Surroundings): BundleSource {
-  const { env, ports } = context;
-  const token = env["GITHUB_TOKEN"] || env["GH_TOKEN"] || undefined;
-  if (token !== undefined) ports.mask(token);
+export function readGithubAttestations({ owner, name }: GithubRepository, context: GithubSurroundings): BundleSource {
   return async (subject) => {
     // GitHub knows subjects by SHA-256 alone.
     if (digestAlgorithm(subject) !== "sha256") return [];
-    const api = parseApiUrl(env["GITHUB_API_URL"]);
-    const path = ["repos", owner, name, "attestations", subject].map(encodeURIComponent).join("/");
-    let url: URL | undefined = new URL(`${api.pathname.replace(/\/+$/, "")}/${path}`, api);
+    const what = `attestations of ${subject} for ${owner}/${name}`;
+    const question = { what, permission: "attestations: read", readUpTo: maxPageBytes, mayBeAbsent: true };
+    let url: URL | undefined = githubUrl(context.env, ["repos", owner, name, "attestations", subject]);
     url.searchParams.set("per_page", "100");
     const found: BesideBundle[] = [];
-    const what = `attestations of ${subject} for ${owner}/${name}`;
     for (let page = 1; url !== undefined; page++) {
       if (page > maxPages)
-        throw failed(what, `${api.host} has more than ${maxPages} pages of them`, { safeToRetry: false });
-      const answer: TransportResponse = await ask(url, what, token, context);
+        throw githubFailed(what, `${url.host} has more than ${maxPages} pages of them`, { safeToRetry: false });
+      const answer: TransportResponse = await askGithub(url, question, context);
       if (answer.status === 404) {
-        ports.log.notice(`GitHub has no ${what}, or does not show them to this token`);
+        context.ports.log.notice(`GitHub has no ${what}, or does not show them to this token`);
         return found;
       }
-      found.push(...readAnswer(answer, what));
+      found.push(...readAnswer(answer, question));
       url = nextPage(answer, url, what);
     }
     return found;
   };
 }
 
-async function ask(
-  url: URL,
-  what: string,
-  token: string | undefined,
-  context: Surroundings,
-): Promise<TransportResponse> {
-  const { ports, env, signal } = context;
-  const transport = createTransport({ ports, env, signal, attempts: 4, stallTimeout: 30_000 });
-  try {
-    const answer = await transport.send({
-      method: "GET",
-      url,
-      headers: {
-        accept: "application/vnd.github+json",
-        "x-github-api-version": "2022-11-28",
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      staysOnHost: true,
-      readUpTo: maxPageBytes,
-    });
-    if ([200, 404].includes(answer.status)) return answer;
-    // By 403 GitHub says "too many requests" as well.
-    const isLimited = answer.header("retry-after") !== undefined || answer.header("x-ratelimit-remaining") === "0";
-    if ((answer.status === 401 || answer.status === 403) && !isLimited) {
-      throw new UserError(`${url.host} does not show the ${what}: it answers ${answer.status}`, {
-        code: "github-unauthorized",
-        wayOut: "Give GITHUB_TOKEN a token that may read the repository's attestations (`attestations: read`).",
-      });
-    }
-    throw failed(what, isLimited ? "the rate limit is used up" : `${url.host} answers ${answer.status}`);
-  } catch (error) {
-    if (!(error instanceof InfrastructureError) || ["github-error", "aborted"].includes(error.code)) throw error;
-    if (error.code === "registry-unreachable") {
-      throw new InfrastructureError(`the ${what} can't be had: ${url.host} can't be reached`, {
-        code: "github-unreachable",
-        cause: error,
-        wayOut: "Check the network, the proxy settings and GITHUB_API_URL, then run again.",
-      });
-    }
-    throw failed(what, error.message, { cause: error });
-  } finally {
-    await transport.close();
-  }
-}
-
-function readAnswer({ bytes }: TransportResponse, what: string): BesideBundle[] {
-  let json: unknown;
-  try {
-    json = parseJson(new TextDecoder().decode(bytes));
-  } catch {
-    json = undefined;
-  }
-  const parsed = answerSchema.safeParse(json);
-  if (!parsed.success) throw failed(what, "GitHub answers something else than documented", { safeToRetry: false });
-  return parsed.data.attestations.flatMap(({ bundle }) => {
+function readAnswer(answer: TransportResponse, question: GithubQuestion): BesideBundle[] {
+  const { attestations } = readGithubAnswer(answer, answerSchema, question);
+  return attestations.map(({ bundle }) => {
     // What is listed and not handed out could be what is said against the image: it is not passed over.
     if (bundle === undefined || bundle === null) {
-      throw failed(what, "GitHub lists one without its bundle", {
+      throw githubFailed(question.what, "GitHub lists one without its bundle", {
         safeToRetry: false,
         wayOut: "Get them with `gh attestation download`, and give the file by `bundle`.",
       });
     }
     const text = new TextEncoder().encode(JSON.stringify(bundle));
-    return [{ bytes: text, predicateType: claimedType(text) }];
+    return { bytes: text, predicateType: claimedType(text) };
   });
 }
 
@@ -158,23 +105,6 @@ function nextPage(answer: TransportResponse, current: URL, what: string): URL | 
   const url = URL.parse(link, current.href);
   // The token goes nowhere else, and a part of the list is no answer.
   if (url?.origin !== current.origin)
-    throw failed(what, "the next page of them is on another host", { safeToRetry: false });
+    throw githubFailed(what, "the next page of them is on another host", { safeToRetry: false });
   return url;
-}
-
-function failed(
-  what: string,
-  why: string,
-  {
-    safeToRetry = true,
-    wayOut = "Run again later.",
-    cause,
-  }: { safeToRetry?: boolean; wayOut?: string; cause?: unknown } = {},
-): InfrastructureError {
-  return new InfrastructureError(`the ${what} can't be had: ${why}`, {
-    code: "github-error",
-    safeToRetry,
-    wayOut,
-    ...(cause === undefined ? {} : { cause }),
-  });
 }

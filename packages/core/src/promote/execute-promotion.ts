@@ -11,6 +11,7 @@ import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Attachment } from "../signing/attach.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";
+import type { SummaryApproval } from "../signing/verification-summary.ts";
 import { type ExecutionCounts, executeCopy, executeTags, noCounts } from "./execute.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
 import { addState } from "./failures.ts";
@@ -33,6 +34,8 @@ export interface PromotionRequest {
   pointers: PointerReader;
   /** Tags may move to an image of an earlier run, or whose order can't be told; the statement then says so. */
   allowTagRollback?: boolean;
+  /** Who approved the run, for the promotion's statement. */
+  approvals?: readonly SummaryApproval[];
   /** What reads the source: several promotions of one run share it, and read what they share once. */
   source?: RememberingClient;
   /** How often a product's API is asked in all, and how is waited in between; as a client's unless told. */
@@ -106,7 +109,15 @@ export async function executePromotion(
   const leftBehind = [...done.leftBehind.values()];
   if (gate.verdict !== "pass") return { counts, gate, leftBehind, notes };
   const { promoter } = findEnvironment(policy, environmentName);
-  const about = { to, environmentName, promoter, policy, rollbacks, now: context.now() };
+  const about = {
+    to,
+    environmentName,
+    promoter,
+    policy,
+    rollbacks,
+    approvals: request.approvals ?? [],
+    now: context.now(),
+  };
   const statement = await stateGate(client, gate, about, signer).catch((error: unknown) => {
     throw addState(
       error,

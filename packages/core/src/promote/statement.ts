@@ -10,6 +10,7 @@ import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import {
   buildVerificationSummary,
   readVerificationSummary,
+  type SummaryApproval,
   summaryVerifierId,
   type VerificationSummary,
 } from "../signing/verification-summary.ts";
@@ -25,6 +26,8 @@ interface PromotionAnswer {
   policy: LoadedPolicy;
   /** Tags that move back because somebody said so. */
   rollbacks: readonly TagRollback[];
+  /** Who approved the run, where that is to be recorded. */
+  approvals: readonly SummaryApproval[];
   /** The bundles that the gate accepted. */
   inputs: readonly { digest: Digest; uri: string }[];
   now: Date;
@@ -68,6 +71,7 @@ export async function stateGate(
     excepted: 0,
     environment: about.environmentName,
     tagRollbacks: about.rollbacks,
+    approvals: about.approvals,
     timeVerified: now,
     inputs,
     tools: [],
@@ -102,8 +106,9 @@ function findNewestAnswer(
 }
 
 /** Whether what was said is what is to be said now, recently enough. */
-function isSameAnswer(summary: VerificationSummary, { policy, inputs, now }: PromotionAnswer): boolean {
+function isSameAnswer(summary: VerificationSummary, { policy, inputs, approvals, now }: PromotionAnswer): boolean {
   if (summary.result !== "PASSED" || summary.policySerial !== policy.policy.serial) return false;
+  if (approvals.length > 0 && JSON.stringify(summary.approvals) !== JSON.stringify(approvals)) return false;
   const age = now.getTime() - summary.timeVerified.getTime();
   if (!(age < restateAfter && age >= -clockSkew)) return false;
   const key = (set: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(set).sort());

@@ -33,12 +33,19 @@ export interface SummaryFacts {
    * from where.
    */
   tagRollbacks?: readonly { tag: string; from: Digest; reason: string }[];
+  /** Of promote: who approved its run, by the word of GitHub's API. It decides nothing. */
+  approvals?: readonly SummaryApproval[];
   /** When the stage judged: not when it was signed. */
   timeVerified: Date;
   /** The bundles of what the verdict rests on. */
   inputs: readonly { digest: Digest; uri: string }[];
   /** Name → version, of the tools that took part. */
   tools: readonly { name: string; version: string }[];
+}
+
+export interface SummaryApproval {
+  by: string;
+  environments: readonly string[];
 }
 
 export interface SummaryExceptions {
@@ -77,6 +84,7 @@ export function buildVerificationSummary(facts: SummaryFacts): Statement {
       ...(facts.tagRollbacks === undefined || facts.tagRollbacks.length === 0
         ? {}
         : { tagRollbacks: facts.tagRollbacks }),
+      ...(facts.approvals === undefined || facts.approvals.length === 0 ? {} : { approvals: facts.approvals }),
     },
   };
   return buildStatement(
@@ -107,6 +115,15 @@ const summarySchema = z.object({
       excepted: z.number().int().nonnegative(),
       exceptions: z.object({ until: z.iso.date(), repository: z.string().optional() }).optional(),
       environment: z.string().optional(),
+      // For the record alone: what is not as it should be is nothing, and no reason against the verdict.
+      approvals: z
+        .array(z.object({ by: z.string(), environments: z.array(z.string()) }))
+        .catch([])
+        .default([]),
+      tagRollbacks: z
+        .array(z.object({ tag: z.string(), from: z.string() }))
+        .catch([])
+        .default([]),
     })
     .refine(
       (extension) => extension.excepted === 0 || extension.exceptions !== undefined,
@@ -126,6 +143,9 @@ export interface VerificationSummary {
   exceptions?: SummaryExceptions;
   /** Of promote. */
   environment?: string;
+  /** Of promote, for the record: nothing is decided on them. */
+  approvals: readonly SummaryApproval[];
+  tagRollbacks: readonly { tag: string; from: string }[];
 }
 
 /** The `verifier.id` that a statement claims, when it is a verification summary. */
@@ -155,6 +175,8 @@ export function readVerificationSummary(statement: Statement): VerificationSumma
     inputs: inputAttestations.map((input) => input.digest),
     result: verificationResult,
     levels: verifiedLevels,
+    approvals: extension.approvals,
+    tagRollbacks: extension.tagRollbacks,
     ...(extension.exceptions === undefined
       ? {}
       : {

@@ -8,6 +8,7 @@ import { formatReference, formatRepository } from "@goldenpath/registry-client/o
 import { type RememberingClient, rememberReads } from "@goldenpath/registry-client/remember";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
+import { type Approval, readApprovals } from "../evidence/github-approvals.ts";
 import { findEnvironment } from "../gate/verify.ts";
 import { readPolicySigner } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -39,6 +40,7 @@ const inputs = z
     images: lines(),
     environment: requiredText(),
     "allow-tag-rollback": flag(false),
+    "record-approvals": flag(false),
     "dry-run": flag(false),
     ...signerInputs,
   })
@@ -77,6 +79,7 @@ interface Run {
   pointers: PointerReader;
   /** What it has read of a source is not read again. */
   source: RememberingClient;
+  approvals: readonly Approval[];
 }
 
 async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome> {
@@ -89,10 +92,11 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
   if (signer !== undefined) assertPromoter(signer, environment, policy);
   const policySigner =
     given["policy-signer"] === undefined ? undefined : await readPolicySigner(given["policy-signer"], context);
+  const approvals = given["record-approvals"] && signer !== undefined ? await readApprovals(context) : [];
   const directory = given["result-dir"] ?? context.temporaryDirectory;
   return withClient(context, policy, async (client) => {
     const pointers = createPointerReader(client, policy, policySigner);
-    const run: Run = { given, context, policy, signer, client, pointers, source: rememberReads(client) };
+    const run: Run = { given, context, policy, signer, client, pointers, source: rememberReads(client), approvals };
     const [job] = jobs;
     if (given.images.length > 0) {
       return promoteMany(jobs, directory, context, (each, planFile) => promoteOne(each, run, planFile, false));
@@ -109,7 +113,7 @@ async function promoteOne(
   planFile: string,
   isAlone: boolean,
 ): Promise<VerbOutcome> {
-  const { given, context, policy, signer, client, pointers, source } = run;
+  const { given, context, policy, signer, client, pointers, source, approvals } = run;
   const startedAt = context.now();
   const request = {
     image,
@@ -120,6 +124,7 @@ async function promoteOne(
     pointers,
     source,
     allowTagRollback: given["allow-tag-rollback"],
+    approvals,
   };
   const { gate, violations, prepared } = await preparePromotion(client, request, context);
   const finish = (
@@ -132,8 +137,7 @@ async function promoteOne(
     const result = buildResult(context, { stage: "promote", startedAt, subject, policy, ...fields });
     return { verdict: result.verdict, result, outputs, summary: summary(result) };
   };
-  const renderRefused = (result: StageResult): string =>
-    renderResultMarkdown(result, `promote to ${given.environment}`);
+  const renderRefused = (result: StageResult) => renderResultMarkdown(result, `promote to ${given.environment}`);
   if (prepared === undefined) {
     const written = `Nothing was written to ${code(formatRepository(to))}.`;
     return finish(gate.image, { violations }, {}, (result) => `${renderRefused(result)}\n${written}\n`);

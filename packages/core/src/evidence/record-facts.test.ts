@@ -1,0 +1,138 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { samplePolicyText } from "@goldenpath/testing/policy";
+import { describe, expect, test } from "vitest";
+import { parsePolicy } from "../policy/parse.ts";
+import type { PolicyPointer } from "../policy/pointer-facts.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import { buildVerificationSummary, type SummaryFacts } from "../signing/verification-summary.ts";
+import { listRecord, type RecordedImage } from "./record-facts.ts";
+import { renderRecordCsv, renderRecordTable } from "./render-record.ts";
+
+const policy: LoadedPolicy = {
+  policy: parsePolicy(Buffer.from(samplePolicyText), "policy.yaml"),
+  uri: "policy.yaml",
+  digest: digestOf(samplePolicyText),
+};
+const promoter = policy.policy.environments["production"]?.promoter ?? "";
+const repository = { registry: "registry.test", name: "vetted/shop" };
+const digest = digestOf("image");
+const always = { from: new Date(0), to: new Date("2100-01-01T00:00:00Z") };
+
+function state(facts: Partial<SummaryFacts> = {}, by = promoter): VerifiedStatement {
+  const statement = buildVerificationSummary({
+    stage: "promote",
+    image: { repository, digest, children: [] },
+    policy: { uri: policy.uri, digest: policy.digest, serial: 7 },
+    passed: true,
+    violations: 0,
+    excepted: 0,
+    environment: "production",
+    timeVerified: new Date("2026-11-03T10:00:00Z"),
+    inputs: [],
+    tools: [],
+    ...facts,
+  });
+  const blob = { mediaType: "x/y", digest: digestOf(JSON.stringify(statement) + by), size: 1 };
+  return { subject: digest, signers: [by], statement, bundle: blob, referrer: blob };
+}
+
+const imageWith = (statements: VerifiedStatement[], lapsed: VerifiedStatement[] = []): RecordedImage => ({
+  repository,
+  digest,
+  tags: ["1.0.0"],
+  evidence: { statements, lapsed, rejected: [] },
+});
+const list = (image: RecordedImage, under = policy, period = always) =>
+  listRecord([image], "production", under, period);
+
+describe("the record of an environment", () => {
+  test.each<[string, VerifiedStatement]>([
+    ["another environment's promotion", state({ environment: "staging" })],
+    ["a promotion that somebody else signed", state({}, "somebody")],
+    ["a promotion that did not pass", state({ passed: false, violations: 1 })],
+    ["another stage's verdict", state({ stage: "scan" })],
+  ])("has not %s", (_what, statement) => {
+    expect(list(imageWith([statement]))).toEqual([]);
+    expect(list(imageWith([statement, state()]))).toHaveLength(1);
+  });
+
+  test("has an entry whose signer's word counts no more: it was let in", () => {
+    expect(list(imageWith([], [state()]))).toMatchObject([{ event: "entry", by: [promoter] }]);
+  });
+
+  test("has the exceptions that an entry rests on, and no other image's or time's", () => {
+    const exceptions = { until: "2026-12-31", repository: "registry.test/quarantine/shop" };
+    const scan = state({ stage: "scan", excepted: 1, exceptions }, "scan-2026");
+    const unused = state({ stage: "base", excepted: 1, exceptions }, "base-2026");
+    const entry = state({ inputs: [{ digest: scan.bundle.digest, uri: "test:scan" }] });
+    expect(list(imageWith([scan, unused, entry]))).toMatchObject([
+      { event: "entry", by: [promoter] },
+      {
+        event: "exception",
+        by: ["scan-2026"],
+        detail: "scan passed by an exception that holds until 2026-12-31, for registry.test/quarantine/shop",
+      },
+    ]);
+  });
+
+  test("says who approved, and which tags moved back", () => {
+    const [entry, rollback] = list(
+      imageWith([
+        state({
+          approvals: [
+            { by: "ada", environments: ["vetted"] },
+            { by: "ada", environments: ["other"] },
+          ],
+          tagRollbacks: [{ tag: "1.0.0", from: digestOf("newer"), reason: "older" }],
+        }),
+      ]),
+    );
+    expect(entry).toMatchObject({ event: "entry", approvedBy: ["ada"], serial: 7, tags: ["1.0.0"] });
+    expect(rollback).toMatchObject({ event: "rollback", detail: expect.stringContaining(digestOf("newer")) });
+  });
+
+  test("has what was withdrawn and lifted, in the order of time", () => {
+    const at = (day: number) => new Date(`2026-11-0${day}T10:00:00Z`);
+    const lifted = { reason: "it was fine", owner: "bob", at: at(5) };
+    const thing = { kind: "image", digest } as const;
+    const inForce = { withdrawals: [{ thing, reason: "found bad", owner: "eve", at: at(4), lifted }] };
+    const under = { ...policy, inForce: inForce as unknown as PolicyPointer };
+    const found = list(imageWith([state()]), under);
+    expect(found.map(({ event, by }) => [event, ...by])).toEqual([
+      ["entry", promoter],
+      ["withdrawal", "eve"],
+      ["lifted", "bob"],
+    ]);
+    const period = { from: at(4), to: at(4) };
+    expect(list(imageWith([state()]), under, period).map(({ event }) => event)).toEqual(["withdrawal"]);
+  });
+});
+
+describe("rendered", () => {
+  test("as CSV nothing is a formula, and nothing leaves its cell", () => {
+    const inForce = {
+      withdrawals: [
+        {
+          thing: { kind: "base", digest } as const,
+          reason: '=HYPERLINK("https://evil.example"),\r\nx',
+          owner: "@eve",
+          at: new Date("2026-11-04T10:00:00Z"),
+        },
+      ],
+    };
+    const under = { ...policy, inForce: inForce as unknown as PolicyPointer };
+    const csv = renderRecordCsv(list(imageWith([]), under));
+    expect(csv.split("\r\n")).toHaveLength(3);
+    expect(csv).toContain(`"'=HYPERLINK(""https://evil.example"")`);
+    expect(csv).toContain(`"'@eve"`);
+  });
+
+  test("as a table there is a line for each", () => {
+    const lines = renderRecordTable(list(imageWith([state()])))
+      .trimEnd()
+      .split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatch(/^2026-11-03T10:00:00\.000Z {2}entry/);
+  });
+});

@@ -57,7 +57,12 @@ function openPnpm(place, { file, text, descriptor }, env) {
   };
   const flags = ["install", "--frozen-lockfile", ...scriptsFlag(env), "--reporter=append-only"];
   const failure = `The dependencies of ${file} could not be installed.`;
-  const production = () => call([...flags, "--prod"], { ...own, CI: "true" }, failure);
+  const production = () => {
+    call([...flags, "--prod"], { ...own, CI: "true" }, failure);
+    // pnpm's notes for its next call, which there is none of: they say when this one was.
+    for (const name of [".modules.yaml", ".pnpm-workspace-state.json", ".pnpm-workspace-state-v1.json"])
+      rmSync(join(place.directory, "node_modules", name), { force: true });
+  };
   return {
     command,
     env: own,

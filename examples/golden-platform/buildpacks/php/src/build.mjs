@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { makeLayer, setVariable } from "../lib/layers.mjs";
@@ -71,12 +72,17 @@ function installPackages(place, { build, env, php, settings }) {
     "--prefer-dist",
     "--optimize-autoloader",
   ];
+  const home = join(temporary, "composer");
+  mkdirSync(home, { recursive: true });
+  // Classes of the autoloader have it in their names; composer's own is a random one.
+  const suffix = createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 32);
+  writeFileSync(join(home, "config.json"), JSON.stringify({ config: { "autoloader-suffix": suffix } }));
   run([...command, ...flags], {
     directory,
     env: {
       ...env,
       PHP_INI_SCAN_DIR: settings,
-      COMPOSER_HOME: join(temporary, "composer"),
+      COMPOSER_HOME: home,
       COMPOSER_CACHE_DIR: join(temporary, "composer-cache"),
       COMPOSER_ALLOW_SUPERUSER: "1",
     },

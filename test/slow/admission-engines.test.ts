@@ -9,6 +9,7 @@ import { makeKey } from "@goldenpath/testing/signers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type AdmissionEngine,
+  createKyverno,
   createPolicyController,
   type Question,
   type Signatory,
@@ -31,7 +32,7 @@ import { useTools } from "../support/tools.ts";
 // form, with the right signer in its policy and with another. docs/admission-engines.md has the answers as a table, which
 // this test writes (`npm run test:slow -- admission-engines -u`) and holds.
 
-const tools = useTools(...sigstoreTools, "notation", "policy-controller-0.13", "policy-controller-0.14");
+const tools = useTools(...sigstoreTools, "policy-controller-0.13", "policy-controller-0.14", "kyverno");
 useSigningPath();
 
 const workflow = "https://github.com/acme/platform/.github/workflows/stage-base.yml";
@@ -193,6 +194,7 @@ const engines = (): AdmissionEngine[] => [
   createPolicyController("policy-controller 0.14.0, `enable-oci11`", tools["policy-controller-0.14"], root, [
     "-enable-oci11",
   ]),
+  createKyverno("Kyverno 1.15.2", tools.kyverno, root),
 ];
 
 /** Lines of the table, as they come. */

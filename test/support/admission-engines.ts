@@ -1,5 +1,5 @@
-// The cluster's admission engines, by their own checks and without a cluster: policy-controller's tester verifies an image
-// in a registry by the code that its webhook runs.
+// The cluster's admission engines, by their own checks and without a cluster: policy-controller's tester and Kyverno's
+// command line verify an image in a registry by the code that their webhooks run.
 import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -39,6 +39,19 @@ export const admissionEngines: readonly LockedTool[] = [
     },
     ...policyController,
     builds: { "linux-amd64": "59b2d9e3cce031e910049c41591285aec0da3649836f57ff325865747c327d2a" },
+  },
+  {
+    name: "kyverno",
+    version: "1.15.2",
+    module: {
+      path: "github.com/kyverno/kyverno",
+      version: "v1.15.2",
+      sum: "h1:1eDivq33TEgHwZkPl/4Id+9p+x6/3ieg1WzBGjmHWk0=",
+    },
+    toolchain,
+    package: "./cmd/cli/kubectl-kyverno",
+    ldflags: "-s -w -X github.com/kyverno/kyverno/pkg/version.BuildVersion=v1.15.2",
+    builds: { "linux-amd64": "34c03b84321d02f1f9f7d54eb9aa944a05645f1975638933ee816454c2213406" },
   },
 ];
 
@@ -172,6 +185,69 @@ function renderTrustRoot(text: string): object {
       },
     },
   };
+}
+
+export function createKyverno(title: string, program: string, directory: string): AdmissionEngine {
+  return {
+    title,
+    async ask(question) {
+      const attestor = kyvernoAttestor(question);
+      if (typeof attestor === "string") return attestor;
+      const { image, predicateType, form } = question;
+      const attestors = [{ entries: [attestor] }];
+      const type = { bundle: "SigstoreBundle", tags: "Cosign", notation: "Notary" }[form];
+      const policy = await write(directory, "cluster-policy", {
+        apiVersion: "kyverno.io/v1",
+        kind: "ClusterPolicy",
+        metadata: { name: "goldenpath" },
+        spec: {
+          background: false,
+          webhookConfiguration: { failurePolicy: "Fail", timeoutSeconds: 30 },
+          rules: [
+            {
+              name: "stage",
+              match: { any: [{ resources: { kinds: ["Pod"] } }] },
+              verifyImages: [
+                {
+                  imageReferences: ["*"],
+                  type,
+                  failureAction: "Enforce",
+                  mutateDigest: false,
+                  useCache: false,
+                  ...(predicateType === undefined
+                    ? { attestors }
+                    : { attestations: [{ type: predicateType, attestors }] }),
+                },
+              ],
+            },
+          ],
+        },
+      });
+      const pod = await write(directory, "pod", {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "shop", namespace: "default" },
+        spec: { containers: [{ name: "shop", image }] },
+      });
+      const args = ["apply", policy, "--resource", pod, "--registry", "--remove-color"];
+      return decide(program, args, directory, (said) =>
+        /pass: [1-9]\d*, fail: 0, warn: 0, error: 0, skip: 0/.test(said),
+      );
+    },
+  };
+}
+
+/** What a Kyverno policy says of a signer, or why it says nothing. */
+function kyvernoAttestor({ by, form }: Question): object | string {
+  switch (by.kind) {
+    case "key":
+      if (form === "notation") return noWords;
+      return { keys: { publicKeys: by.publicKey, rekor: { ignoreTlog: true }, ctlog: { ignoreSCT: true } } };
+    case "certificate":
+      return form === "notation" ? { certificates: { cert: by.root } } : noWords;
+    case "workflow":
+      return "not tried: its roots come by TUF alone";
+  }
 }
 
 let counter = 0;

@@ -1,4 +1,4 @@
-import { buildSecrets, describeEnvironment, keyOf, passphraseOf, pullLogin, shared } from "./inputs.ts";
+import { buildSecrets, jobEnvironment, keyOf, passphraseOf, pullLogin, shared } from "./inputs.ts";
 import { platformInputs } from "./platforms.ts";
 import {
   expression,
@@ -55,17 +55,20 @@ export const chainInputs: Inputs = {
   database: shared.database,
   "tools-mirror": shared["tools-mirror"],
   "pull-registry": shared["pull-registry"],
+  signer: shared.signer,
+  legacy: shared.legacy,
+  "quarantine-identities": shared["registry-identities"],
+  "vetted-identities": {
+    description:
+      "The same for the job that promotes, besides those: the vetted registry, with a trust on stage-promote.yml at its commit.",
+    default: "",
+  },
   "quarantine-registry": shared.registry,
   "vetted-registry": {
     description: "The vetted registry's host, to log in to with the secrets. Empty, no login.",
     default: "",
   },
-  ...Object.fromEntries(
-    stageNames.map((stage) => [
-      `${stage}-signing-environment`,
-      { description: describeEnvironment(stage), default: "" },
-    ]),
-  ),
+  ...Object.fromEntries(stageNames.map((stage) => [`${stage}-job-environment`, jobEnvironment(stage)])),
   "runs-on": {
     description: "Label of the runner for the jobs that judge, sign and promote. Strangers' code never runs there.",
     default: "ubuntu-latest",
@@ -103,6 +106,12 @@ export const chainOutputs = {
   },
 };
 
+/**
+ * What whoever calls a stage or the chain has to grant: a called workflow's jobs get no more than that. The jobs that
+ * build take less.
+ */
+export const callerPermissions: Mapping = { contents: "read", "id-token": "write" };
+
 /** One job a stage, each with its own inputs and the secrets that it declares. */
 export function chainJobs(call: (file: string) => string): Record<string, Mapping> {
   return Object.fromEntries(stageRows.map((row) => [row.name, callOf(row, call)]));
@@ -110,13 +119,19 @@ export function chainJobs(call: (file: string) => string): Record<string, Mappin
 
 function callOf({ name, inputs, logins }: StageRow, call: (file: string) => string): Mapping {
   const before = needs[name];
-  const given = (input: string): string =>
-    handed[input] ?? fromInput(input === "signing-environment" ? `${name}-signing-environment` : input);
+  const own: Readonly<Record<string, string>> = {
+    "job-environment": fromInput(`${name}-job-environment`),
+    "registry-identities":
+      name === "promote"
+        ? `${fromInput("quarantine-identities")}\n${fromInput("vetted-identities")}\n`
+        : fromInput("quarantine-identities"),
+  };
+  const given = (input: string): string => own[input] ?? handed[input] ?? fromInput(input);
   const secrets = [keyOf(name), passphraseOf(name), ...Object.keys(logins)];
   return {
     name,
     ...(before === undefined ? {} : { needs: before }),
-    permissions: { contents: "read" },
+    permissions: callerPermissions,
     uses: call(fileOf(name)),
     with: Object.fromEntries(Object.keys(inputs).map((input) => [input, given(input)])),
     secrets: Object.fromEntries(secrets.map((secret) => [secret, fromSecret(secret)])),

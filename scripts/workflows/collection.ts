@@ -1,4 +1,4 @@
-import { chainInputs, chainSecrets } from "./chain.ts";
+import { callerPermissions, chainInputs, chainSecrets } from "./chain.ts";
 import { shared } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place } from "./shape.ts";
@@ -89,7 +89,7 @@ export function collectionJobs(place: Place): Record<string, Mapping> {
         "fail-fast": false,
         matrix: { include: expression("fromJSON(needs.find.outputs.applications)") },
       },
-      permissions: { contents: "read" },
+      permissions: callerPermissions,
       uses: place.workflow("golden-path.yml"),
       with: Object.fromEntries(Object.keys(chainInputs).map((name) => [name, handed[name] ?? fromInput(name)])),
       secrets: Object.fromEntries(Object.keys(chainSecrets).map((secret) => [secret, fromSecret(secret)])),

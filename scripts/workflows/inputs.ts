@@ -56,6 +56,21 @@ export const shared = {
       "A host to log in to for the job that builds, with secrets that can only read there: where bases, builders or the policy can't be read without. Empty, no login.",
     default: "",
   },
+  signer: {
+    description:
+      "How the stages sign: keyless, each as its own workflow, which the policy has as a signer; or key, kms or notation, with a key in the secrets.",
+    default: "keyless",
+  },
+  legacy: {
+    description:
+      "Whether signatures and attestations are written besides as cosign wrote them before version 3. Not with the signer keyless.",
+    default: false,
+  },
+  "registry-identities": {
+    description:
+      "Registries that the jobs which judge and sign log in to as themselves, without a secret, as the actions' input registry-identities. The job that builds has none.",
+    default: "",
+  },
   registry: { description: "Quarantine's host, to log in to with the secrets. Empty, no login.", default: "" },
   "runs-on": { description: "Label of the runner.", default: "ubuntu-latest" },
 } as const satisfies Inputs;
@@ -74,15 +89,11 @@ export const pullLogin = {
 export const keyOf = (stage: StageName): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
 export const passphraseOf = (stage: StageName): string => `${keyOf(stage)}_PASSPHRASE`;
 
-/** What the stage's environment keeps, in words. */
-export function describeEnvironment(stage: StageName): string {
-  const kept = stage === "promote" ? "its passphrase, VETTED_USERNAME and VETTED_PASSWORD" : "its passphrase";
-  return `GitHub environment that keeps ${keyOf(stage)} and ${kept}.`;
-}
-
-export function signingEnvironment(stage: StageName): Input {
+/** The environment of the job that signs for a stage. */
+export function jobEnvironment(stage: StageName): Input {
+  const kept = stage === "promote" ? ", its passphrase, VETTED_USERNAME and VETTED_PASSWORD" : " and its passphrase";
   return {
-    description: `${describeEnvironment(stage)} Empty, the caller's own secrets of those names are used.`,
+    description: `GitHub environment of the job that signs for the ${stage} stage: its reviewers are asked, and it may keep ${keyOf(stage)}${kept}. Empty, none, and the caller's own secrets of those names are used.`,
     default: "",
   };
 }

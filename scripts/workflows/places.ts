@@ -31,6 +31,7 @@ export const onGitHub: Place = {
   // Any job of a repository can save an entry under any key, one that runs strangers' code included; here nothing could
   // be restored even by mistake.
   guarded: { "cache-mode": "none" },
+  signer: "keyless",
   workflowRef: ofTheCall.workflowRef,
 };
 
@@ -79,6 +80,7 @@ function checkedOut({ repository, commit, workflowRef }: Coordinates): Place {
     workflow: (file) => `./.github/workflows/${file}`,
     action: (name) => `./.goldenpath/actions/${name}`,
     guarded: {},
+    signer: "key",
     workflowRef,
   };
 }

@@ -11,7 +11,8 @@ const chainComment = [
 ].join("\n");
 const secretsComment = [
   "Each secret has one name from the environment that keeps it to the step that uses it: GitHub lets an environment's secret stand in for a passed one only",
-  "under the same name, and none of these has to be given where an environment keeps it (sign and promote refuse to start without a key).",
+  "under the same name, and none of these has to be given where an environment keeps it. With `signer: keyless` there is no key at all; with the others, sign and promote refuse",
+  "to start without one.",
 ].join("\n");
 
 /**
@@ -24,7 +25,7 @@ export function renderWorkflows(place: Place): Record<string, string> {
       name: "goldenpath",
       on: {
         workflow_call: {
-          inputs: declareInputs(chainInputs),
+          inputs: declareInputs(chainInputs, place),
           "#secrets": secretsComment,
           secrets: declareSecrets(chainSecrets),
           outputs: declareOutputs(chainOutputs),
@@ -37,7 +38,7 @@ export function renderWorkflows(place: Place): Record<string, string> {
       name: "goldenpath for each",
       on: {
         workflow_call: {
-          inputs: declareInputs(collectionInputs),
+          inputs: declareInputs(collectionInputs, place),
           "#secrets": secretsComment,
           secrets: declareSecrets(chainSecrets),
         },
@@ -59,7 +60,7 @@ function renderStage(row: StageRow, place: Place): string {
     name: `goldenpath stage ${row.name}`,
     on: {
       workflow_call: {
-        inputs: declareInputs(row.inputs),
+        inputs: declareInputs(row.inputs, place),
         secrets: declareSecrets(secrets),
         outputs: declareOutputs(row.outputs),
       },
@@ -69,13 +70,15 @@ function renderStage(row: StageRow, place: Place): string {
   });
 }
 
-function declareInputs(inputs: Inputs): Mapping {
+function declareInputs(inputs: Inputs, place: Place): Mapping {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, input]) => [
       name,
       {
         description: input.description,
-        ...(input.default === undefined ? { required: true } : { default: input.default }),
+        ...(input.default === undefined
+          ? { required: true }
+          : { default: name === "signer" ? place.signer : input.default }),
         type: typeof input.default === "boolean" ? "boolean" : "string",
       },
     ]),

@@ -49,6 +49,8 @@ export interface Place {
   artifacts: { upload: string; download: string };
   /** What more an upload takes there. */
   upload: Mapping;
+  /** How its stages sign, unless a caller says otherwise: where its server's tokens are taken by no authority, by keys. */
+  signer: "keyless" | "key";
   /** More for a job that has keys or tokens. */
   guarded: Mapping;
   /** The called workflow's own coordinates, `OWNER/REPO/PATH@REF`. */

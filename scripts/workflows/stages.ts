@@ -1,4 +1,4 @@
-import { buildSecrets, keyOf, passphraseOf, pullLogin, shared, signingEnvironment } from "./inputs.ts";
+import { buildSecrets, jobEnvironment, keyOf, passphraseOf, pullLogin, shared } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
 import {
@@ -24,13 +24,28 @@ const verdict = (stage: StageName) => ({
 
 export const fileOf = (stage: StageName): string => `stage-${stage}.yml`;
 
-/** The stage's key, for the one step that signs. */
-const signingKey = (stage: StageName): Mapping => ({
+/** What every stage that signs takes besides its own. */
+const signing = {
+  signer: shared.signer,
+  legacy: shared.legacy,
+  "registry-identities": shared["registry-identities"],
+} as const satisfies Inputs;
+
+/** For each step that asks a registry, in a job that may have a token. */
+const asItself: Mapping = { "registry-identities": fromInput("registry-identities") };
+
+/** The stage's signer, for the one step that signs; `keyless` has no key. */
+const signer = (stage: StageName): Mapping => ({
+  signer: fromInput("signer"),
+  legacy: fromInput("legacy"),
   key: fromSecret(keyOf(stage)),
   "key-passphrase": fromSecret(passphraseOf(stage)),
 });
 
-/** A job that judges, signs or promotes: it has the stage's environment, and nothing of the application is in it. */
+/**
+ * A job that judges, signs or promotes: it has the stage's environment and may ask for a token of who it is, and nothing
+ * of the application is in it.
+ */
 function keyJob(place: Place, name: string, more: Mapping, steps: readonly Mapping[]): Mapping {
   const { outputs, ...before } = more;
   return {
@@ -38,8 +53,8 @@ function keyJob(place: Place, name: string, more: Mapping, steps: readonly Mappi
     ...before,
     "runs-on": fromInput("runs-on"),
     "timeout-minutes": 30,
-    environment: fromInput("signing-environment"),
-    permissions: { contents: "read" },
+    environment: fromInput("job-environment"),
+    permissions: { contents: "read", "id-token": "write" },
     ...place.guarded,
     ...(outputs === undefined ? {} : { outputs }),
     steps: [...place.guard, ...place.fetch, logInToQuarantine, ...steps],
@@ -56,14 +71,14 @@ function judgingJob(
   const image = { image: fromInput("image") };
   return {
     [stage]: keyJob(place, stage, { outputs: { verdict: expression(`steps.${judge.id}.outputs.verdict`) } }, [
-      ownStep(place, file, { ...judge, with: { ...image, ...judge.with } }),
+      ownStep(place, file, { ...judge, with: { ...image, ...judge.with, ...asItself } }),
       ownStep(place, file, {
         name: "Sign the result, a failure as well",
         if: expression(
           `!cancelled() && (steps.${judge.id}.outputs.verdict == 'pass' || steps.${judge.id}.outputs.verdict == 'fail')`,
         ),
         action: "sign",
-        with: { ...image, results: expression(`steps.${judge.id}.outputs.result`), ...signingKey(stage) },
+        with: { ...image, results: expression(`steps.${judge.id}.outputs.result`), ...asItself, ...signer(stage) },
       }),
     ]),
   };
@@ -99,8 +114,9 @@ const build: StageRow = {
     ...platformInputs,
     "tools-mirror": shared["tools-mirror"],
     "pull-registry": shared["pull-registry"],
+    ...signing,
     registry: shared.registry,
-    "signing-environment": signingEnvironment("build"),
+    "job-environment": jobEnvironment("build"),
     "runs-on": {
       description: "Label of the runner for the job that pushes and attests. Strangers' code never runs there.",
       default: "ubuntu-latest",
@@ -249,7 +265,8 @@ function attestJob(place: Place): Mapping {
         "build-environment": "host",
         "build-runners": expression(`inputs.platforms != '' && ${isBuilt} && inputs.runners || ''`),
         strategy: expression(`${isTakenIn} && 'image' || inputs.strategy`),
-        ...signingKey("build"),
+        ...asItself,
+        ...signer("build"),
       },
     }),
   ]);
@@ -273,8 +290,9 @@ const base: StageRow = {
     policy: shared.policy,
     "policy-signer": shared["policy-signer"],
     image: shared.image,
+    ...signing,
     registry: shared.registry,
-    "signing-environment": signingEnvironment("base"),
+    "job-environment": jobEnvironment("base"),
     "runs-on": shared["runs-on"],
   },
   logins: quarantineLogin,
@@ -293,8 +311,9 @@ const scan: StageRow = {
     image: shared.image,
     database: shared.database,
     "tools-mirror": shared["tools-mirror"],
+    ...signing,
     registry: shared.registry,
-    "signing-environment": signingEnvironment("scan"),
+    "job-environment": jobEnvironment("scan"),
     "runs-on": shared["runs-on"],
   },
   logins: quarantineLogin,
@@ -321,13 +340,14 @@ const promotionInputs: Inputs = {
   },
   "allow-tag-rollback": shared["allow-tag-rollback"],
   environment: shared.environment,
+  ...signing,
   registry: shared.registry,
   "vetted-registry": {
     description:
       "The vetted registry's host, to log in to with the secrets. Empty, no login. Where it is quarantine's host as well, this login reads from both.",
     default: "",
   },
-  "signing-environment": signingEnvironment("promote"),
+  "job-environment": jobEnvironment("promote"),
   "runs-on": shared["runs-on"],
 };
 
@@ -370,14 +390,15 @@ function promoteJob(place: Place): Mapping {
         ...Object.fromEntries(
           ["image", "to", "tags", "environment", "allow-tag-rollback"].map((name) => [name, fromInput(name)]),
         ),
-        ...signingKey("promote"),
+        ...asItself,
+        ...signer("promote"),
       },
     }),
     ownStep(place, file, {
       name: "Report the path",
       if: expression("!cancelled()"),
       action: "report",
-      with: { image: expression("steps.promote.outputs.image || inputs.image") },
+      with: { image: expression("steps.promote.outputs.image || inputs.image"), ...asItself },
     }),
   ]);
 }

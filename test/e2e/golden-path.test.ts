@@ -158,16 +158,6 @@ describe("the golden path, called from an application's own repository", () => {
     });
   });
 
-  test("by github.com's workflows, which check nothing of goldenpath out, the same application ends promoted as well", async () => {
-    const run = await world.run("web-on-github", application("web"), readCaller({ onGitHub: true }));
-    expect({ exitCode: run.exitCode, log: run.exitCode === 0 ? "" : run.log }).toEqual({ exitCode: 0, log: "" });
-    for (const job of ["build", "attest", "base", "scan", "promote"]) expect(resultOf(run, job)).toBe("success");
-    const { "vetted/web-on-github": promoted } = await world.vetted.snapshot();
-    expect(promoted?.tags).toMatchObject({ [run.commit]: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
-    expect(run.log).toContain("Check out the application");
-    expect(run.log).not.toContain("Check out goldenpath");
-  });
-
   test("where the server or runner does not know which commit of goldenpath was called, every stage refuses, and the caller's files are not run as goldenpath", async () => {
     const image = parseReference(world.platform.base);
     const run = await world.run(
@@ -309,6 +299,7 @@ jobs:
   path:
     permissions:
       contents: read
+      id-token: write
     uses: goldenpath-ci/goldenpath/.github/workflows/golden-path.yml@${goldenpathCommit}
     with:
 ${Object.entries(inputs)
@@ -336,6 +327,7 @@ function strangerFiles(inputs: Readonly<Record<string, string>>): Record<string,
     return `  ${stage}:
     permissions:
       contents: read
+      id-token: write
     uses: goldenpath-ci/goldenpath/.github/workflows/stage-${stage}.yml@${goldenpathCommitOnOldRunner}
     with:
 ${given.map(([name, value]) => `      ${name}: ${value}`).join("\n")}
@@ -365,6 +357,7 @@ jobs:
   shortcut:
     permissions:
       contents: read
+      id-token: write
     uses: goldenpath-ci/goldenpath/.github/workflows/stage-promote.yml@${goldenpathCommit}
     with:
 ${Object.entries({ ...inputs, tags: "latest" })

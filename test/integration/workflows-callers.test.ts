@@ -18,6 +18,7 @@ import {
 const chain = readWorkflow(".github/workflows/golden-path.yml");
 const stageWorkflow = (stage: string) => readWorkflow(`.github/workflows/stage-${stage}.yml`);
 const wrapper = readWorkflow("examples/organisation/.github/workflows/golden-path.yml");
+const logins = ["PULL", "QUARANTINE", "VETTED"].flatMap((place) => [`${place}_USERNAME`, `${place}_PASSWORD`]);
 const caller = readWorkflow("examples/caller/.github/workflows/golden-path.yml");
 
 describe("an application's caller", () => {
@@ -46,12 +47,18 @@ describe("an application's caller", () => {
     for (const job of Object.values(caller.jobs)) expect(job.steps).toBeUndefined();
   });
 
-  test("reaches each stage's key and passphrase by their own names", () => {
+  test("has no key: what the wrapper passes on are logins and what a build may mount", () => {
+    const keys = stages.flatMap((stage) => [keyOf(stage), passphraseOf(stage)]);
     const declared = Object.keys(chain.on?.workflow_call?.secrets ?? {});
-    expect(declared).toEqual(expect.arrayContaining(stages.flatMap((stage) => [keyOf(stage), passphraseOf(stage)])));
-    expect(Object.keys(wrapper.on?.workflow_call?.secrets ?? {})).toEqual(declared);
-    expect(path.secrets).toEqual(Object.fromEntries(declared.map((name) => [name, expression(`secrets.${name}`)])));
-    for (const stage of stages) expect(path.with?.[`${stage}-signing-environment`]).toBe(`goldenpath-${stage}`);
+    expect(declared).toEqual(expect.arrayContaining(keys));
+    const passed = declared.filter((name) => !keys.includes(name));
+    expect(passed).toEqual(["BUILD_SECRETS", ...logins]);
+    expect(Object.keys(wrapper.on?.workflow_call?.secrets ?? {})).toEqual(passed);
+    expect(path.secrets).toEqual(Object.fromEntries(passed.map((name) => [name, expression(`secrets.${name}`)])));
+    // Of environments there is the one whose reviewers approve.
+    const environments = Object.keys(path.with ?? {}).filter((name) => name.includes("environment"));
+    expect(environments).toEqual(["promote-job-environment"]);
+    expect(path.with?.["signer"]).toBeUndefined();
   });
 
   test("gives only inputs and secrets that the workflow it calls declares, down the whole way", () => {
@@ -93,13 +100,14 @@ test("examples pin what they call by a commit, with its release beside it", () =
  * What a caller must grant, per workflow. GitHub ends a run in `startup_failure` where a called job asks for more than its caller has, so one more permission
  * here breaks every caller: it is for the next major version, with an upgrade note.
  */
+const grant = { contents: "read", "id-token": "write" };
 const callersGrant: Readonly<Record<string, Record<string, string>>> = {
-  "golden-path.yml": { contents: "read" },
-  "golden-path-each.yml": { contents: "read" },
-  "stage-build.yml": { contents: "read" },
-  "stage-base.yml": { contents: "read" },
-  "stage-scan.yml": { contents: "read" },
-  "stage-promote.yml": { contents: "read" },
+  "golden-path.yml": grant,
+  "golden-path-each.yml": grant,
+  "stage-build.yml": grant,
+  "stage-base.yml": grant,
+  "stage-scan.yml": grant,
+  "stage-promote.yml": grant,
 };
 
 /** The most of each permission that any of the jobs asks for. */
@@ -125,9 +133,9 @@ function allJobs(folder: string, workflow: Workflow): Job[] {
 describe.each(places)("the permissions that a caller has to grant, on $place", ({ folder }) => {
   test("grow by one permission or one level where a stage asks for more, and that is seen", () => {
     const scan = readWorkflow(`${folder}/stage-scan.yml`);
-    jobOf(scan, "scan").permissions = { contents: "read", packages: "write" };
+    jobOf(scan, "scan").permissions = { ...grant, packages: "write" };
     expect(unionOf(allJobs(folder, scan))).not.toEqual(callersGrant["stage-scan.yml"]);
-    jobOf(scan, "scan").permissions = { contents: "write" };
+    jobOf(scan, "scan").permissions = { ...grant, contents: "write" };
     expect(unionOf(allJobs(folder, scan))).not.toEqual(callersGrant["stage-scan.yml"]);
     delete jobOf(scan, "scan").permissions;
     expect(() => unionOf(allJobs(folder, scan))).toThrow("without permissions");

@@ -49,6 +49,26 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     },
   );
 
+  test("a token of who it is can be had by the jobs that judge and sign, and by no other", () => {
+    const able = files.flatMap(({ jobs }) =>
+      Object.entries(jobs).flatMap(([name, { permissions, steps: own }]) =>
+        own !== undefined && permissions?.["id-token"] !== undefined ? [`${name} ${permissions["id-token"]}`] : [],
+      ),
+    );
+    expect(able).toEqual(["attest write", "base write", "scan write", "promote write"]);
+  });
+
+  test("they sign as their own workflow, unless a caller names another way; where a server's tokens count nowhere, by keys", () => {
+    const isOnGitHub = folder === ".github/workflows";
+    for (const { on } of files)
+      expect(on?.workflow_call?.inputs?.["signer"]).toMatchObject({ default: isOnGitHub ? "keyless" : "key" });
+    const signing = steps.filter((step) => step.with?.["signer"] !== undefined);
+    expect(signing.map(({ uses }) => uses)).toEqual(
+      ["attest", "sign", "sign", "promote"].map((action) => `${actions}${action}`),
+    );
+    for (const step of signing) expect(step.with?.["signer"]).toBe(expression("inputs.signer"));
+  });
+
   test("what it left goes by an artifact that only the job that attests takes, each under its own job's digest", () => {
     const using = (action: string) =>
       files.flatMap(({ jobs }) =>
@@ -189,7 +209,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
       for (const job of Object.values(workflow.jobs)) {
         // A key is in the environment of the job that uses it, and only there.
         const signs = secretsRead(job).some((name) => [keyOf(stage), passphraseOf(stage)].includes(name));
-        expect(job.environment).toBe(signs ? expression("inputs.signing-environment") : undefined);
+        expect(job.environment).toBe(signs ? expression("inputs.job-environment") : undefined);
       }
     },
   );
@@ -212,7 +232,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const handed = Object.fromEntries(declared.map((name) => [name, expression(`secrets.${name}`)]));
     expect(jobOf(chain, stage).secrets).toEqual(handed);
     expect(jobOf(chain, stage).uses).toBe(`${workflows}stage-${stage}.yml`);
-    expect(jobOf(chain, stage).with?.["signing-environment"]).toBe(expression(`inputs.${stage}-signing-environment`));
+    expect(jobOf(chain, stage).with?.["job-environment"]).toBe(expression(`inputs.${stage}-job-environment`));
   });
 
   test("names secrets so that an environment can keep them", () => {

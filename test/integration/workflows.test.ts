@@ -40,6 +40,9 @@ const goldenpathJobs = files.flatMap(({ path, workflow }) =>
 const checkingOut = goldenpathJobs.filter(({ steps }) =>
   steps.some(({ uses, with: given }) => uses?.startsWith("./") || given?.["path"] === ".goldenpath"),
 );
+/** Jobs of the stages that sign. */
+const signing = ["attest", "base", "scan", "promote"];
+
 /** What a release's jobs may do beyond reading the contents. */
 const releasePermissions: Readonly<Record<string, Record<string, Record<string, string>>>> = {
   ".github/workflows/release.yml": {
@@ -88,13 +91,18 @@ describe("every workflow", () => {
   });
 
   test.each(files)(
-    "$path starts from no permission, and its jobs read the contents at most, but for a release's and the comment's",
+    "$path starts from no permission, and its jobs read the contents at most, but for a release's, the comment's and tokens of who signs",
     ({ path, workflow }) => {
       expect(workflow.permissions).toEqual({});
       const more = { ...releasePermissions, ...commentPermissions }[path] ?? {};
       expect(Object.keys(workflow.jobs)).toEqual(expect.arrayContaining(Object.keys(more)));
-      for (const [name, job] of Object.entries(workflow.jobs))
-        expect(job.permissions).toEqual(more[name] ?? { contents: "read" });
+      for (const [name, job] of Object.entries(workflow.jobs)) {
+        // Of a called workflow some jobs sign: which ones is held to by the tests of trust.
+        const signs = /golden-path\.yml|stage-\w+\.yml/.test(job.uses ?? "") || signing.includes(name);
+        const isOfPath = /golden-path|\/stage-/.test(path);
+        const own = signs && isOfPath ? { contents: "read", "id-token": "write" } : { contents: "read" };
+        expect(job.permissions).toEqual(more[name] ?? own);
+      }
     },
   );
 

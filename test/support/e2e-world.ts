@@ -8,7 +8,7 @@ import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { parseDocument } from "yaml";
+import { type Document, parseDocument } from "yaml";
 import {
   activatePlatformPolicy,
   buildPlatformImages,
@@ -18,6 +18,8 @@ import {
 import { onAnyServer, onGitHub, onServer } from "../../scripts/workflows/places.ts";
 import { renderWorkflows } from "../../scripts/workflows/render.ts";
 import { type ActRun, runAct } from "./act.ts";
+import { type JobClaims, jobClaims } from "./github-issuer.ts";
+import type { RealSigstore } from "./real-sigstore.ts";
 import { actionFiles, projectRoot } from "./workflows.ts";
 
 /** Made-up commits: these repositories are folders, and act looks a commit up in its arguments. */
@@ -27,7 +29,7 @@ export const wrapperCommit = "b".repeat(40);
  * The workflows as github.com runs them, which reach goldenpath's actions without a checkout, and a wrapper that calls
  * those.
  */
-const goldenpathCommitOnGitHub = "d".repeat(40);
+export const goldenpathCommitOnGitHub = "d".repeat(40);
 const wrapperCommitOnGitHub = "e".repeat(40);
 /** Where the same goldenpath is called on a server or runner that does not know `job.workflow_*`: act as it is. */
 export const goldenpathCommitOnOldRunner = "c".repeat(40);
@@ -66,18 +68,30 @@ export interface World {
   /** Puts another policy in force, which accepts what was judged under the one before. */
   changePolicy(serial: number): Promise<void>;
   secrets: Readonly<Record<string, string>>;
-  /** Runs a workflow of a repository `acme/NAME` that is made of `files` (path → text) over a copy of `source`. */
+  /**
+   * Runs a workflow of a repository `acme/NAME` that is made of `files` (path → text) over a copy of `source`. `claims`:
+   * what tokens of its jobs say in another way.
+   */
   run(
     name: string,
     source: string | undefined,
     files: Readonly<Record<string, string>>,
+    claims?: Partial<JobClaims>,
   ): Promise<ActRun & { commit: string }>;
   close(): Promise<void>;
 }
 
-export async function openWorld(tools: { act: string; git: string; cosign: string }): Promise<World> {
+/**
+ * Its stages sign with keys, by the workflows for any server; with a Sigstore, without any, by those for github.com. Of
+ * both wrappers, only that one can be called.
+ */
+export async function openWorld(
+  tools: { act: string; git: string; cosign: string },
+  { sigstore }: { sigstore?: RealSigstore } = {},
+): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), "goldenpath-e2e-"));
   const ports: Ports = silentPorts();
+  let current: Partial<JobClaims> = {};
   const basic = ({ username, password }: { username: string; password: string }) =>
     ({ kind: "basic", users: { [username]: password } }) as const;
   // Two registries, each with its own user: whoever has the one login can do nothing in the other.
@@ -96,7 +110,8 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
     const images = await buildPlatformImages({ directory: home, ports, env });
     const platform = await installPlatform(images, { directory: home, registry: quarantine.host, client, ports, env });
     const places = { client, quarantine: quarantine.host, vetted: vetted.host, ports };
-    const policy = await activate(await writeWithVetted(platform, vetted.host), platform, places);
+    const change = sigstore === undefined ? {} : { sigstore };
+    const policy = await activate(await writeWithVetted(platform, vetted.host, change), platform, places);
     const policySigner = platform.keys.policy.publicKey;
     const goldenpath = renderGoldenpath(join(directory, "goldenpath"), workflowsOnServer());
     const facts = { quarantine: quarantine.host, vetted: vetted.host, policy, policySigner };
@@ -109,9 +124,9 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
       ),
       [`${goldenpathName}@${goldenpathCommitOnGitHub}`]: renderGoldenpath(
         join(directory, "goldenpath-on-github"),
-        workflowsOnGitHub(),
+        sigstore === undefined ? workflowsOnGitHub() : giveTokens(workflowsOnGitHub(), sigstore, () => current),
       ),
-      [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts),
+      [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts, useKeys),
       [`${wrapperName}@${wrapperCommitOnGitHub}`]: renderWrapper(
         join(directory, "wrapper-on-github"),
         goldenpathCommitOnGitHub,
@@ -119,8 +134,7 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
       ),
     };
     const secrets = {
-      ...Object.fromEntries(stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")])),
-      ...(await encryptKeys(tools.cosign, join(directory, "encrypted"), platform)),
+      ...(sigstore === undefined ? await readKeys(tools.cosign, join(directory, "encrypted"), platform) : {}),
       PULL_USERNAME: logins.pull.username,
       PULL_PASSWORD: logins.pull.password,
       QUARANTINE_USERNAME: logins.quarantine.username,
@@ -138,11 +152,13 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
           places,
         );
       },
-      async run(name, source, files) {
+      async run(name, source, files, claims = {}) {
         runs += 1;
         const at = join(directory, `run-${runs}`);
         const repository = join(at, "repository");
         const commit = await makeRepository(tools.git, repository, { name, source, files });
+        const honest = claimsOf(name, commit, files);
+        current = { ...honest, ...claims };
         const checkouts = {
           [`acme/${name}@${commit}`]: repository,
           [`${goldenpathName}@${goldenpathCommit}`]: goldenpath,
@@ -154,8 +170,9 @@ export async function openWorld(tools: { act: string; git: string; cosign: strin
           event: { name: "push", payload: { ref: "refs/heads/main", repository: { name, full_name: `acme/${name}` } } },
           secrets,
           repositories,
-          // As on a runner of one's own, whose tool cache stays from one run to the next.
+          // As on a runner of one's own, whose tool cache stays from one run to the next. act says no workflow's ref.
           env: {
+            GITHUB_WORKFLOW_REF: honest.workflow_ref ?? "",
             STAND_IN_REPOSITORIES: JSON.stringify(checkouts),
             STAND_IN_ARTIFACTS: join(at, "artifacts"),
             GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env),
@@ -176,6 +193,52 @@ export function keySecret(stage: string): string {
 
 export function passphraseSecret(stage: string): string {
   return `${keySecret(stage)}_PASSPHRASE`;
+}
+
+/** The stages' keys as secrets. */
+async function readKeys(cosign: string, directory: string, platform: Platform): Promise<Record<string, string>> {
+  const plain = stages.map((stage) => [keySecret(stage), readFileSync(platform.keys[stage].file, "utf8")]);
+  return { ...Object.fromEntries(plain), ...(await encryptKeys(cosign, directory, platform)) };
+}
+
+/** What GitHub's tokens would say of a run of a repository's workflow, but for the job's own. */
+function claimsOf(name: string, commit: string, files: Readonly<Record<string, string>>): Partial<JobClaims> {
+  const workflow = Object.keys(files).find((path) => path.startsWith(".github/workflows/")) ?? "";
+  return {
+    ...{ repository: `acme/${name}`, sha: commit, workflow_sha: commit },
+    workflow_ref: `acme/${name}/${workflow}@refs/heads/main`,
+  };
+}
+
+/**
+ * What github.com does for a job with `id-token: write`: the variables by which it asks for a token, and that says of the
+ * job which workflow it is of. Here both are made of the files that the table gives; act knows no tokens.
+ */
+function giveTokens(
+  files: Readonly<Record<string, string>>,
+  { issuer }: RealSigstore,
+  run: () => Partial<JobClaims>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(files).map(([name, text]) => {
+      const document = parseDocument(text);
+      const { jobs } = document.toJS() as {
+        jobs: Record<string, { permissions?: Record<string, string>; uses?: string }>;
+      };
+      for (const [job, { permissions, uses }] of Object.entries(jobs)) {
+        if (uses !== undefined || permissions?.["id-token"] !== "write") continue;
+        const own = {
+          job_workflow_ref: `${goldenpathName}/.github/workflows/${name}@${goldenpathCommitOnGitHub}`,
+          job_workflow_sha: goldenpathCommitOnGitHub,
+        };
+        document.setIn(
+          ["jobs", job, "env"],
+          issuer.jobVariables(() => ({ ...run(), ...own })),
+        );
+      }
+      return [name, document.toString({ lineWidth: 0 })];
+    }),
+  );
 }
 
 /**
@@ -220,15 +283,37 @@ function writeDockerConfig(directory: string, quarantine: string, vetted: string
  * The example platform has one registry for both; here vetted is another, with another login. `remark` makes another
  * policy of it.
  */
-async function writeWithVetted(platform: Platform, vetted: string, { serial = 1, remark = "" } = {}): Promise<string> {
+async function writeWithVetted(
+  platform: Platform,
+  vetted: string,
+  { serial = 1, remark = "", sigstore }: { serial?: number; remark?: string; sigstore?: RealSigstore } = {},
+): Promise<string> {
   const document = parseDocument(readFileSync(platform.policyFile, "utf8"));
   document.setIn(["environments", "production", "to", 0], `${vetted}/vetted`);
   document.set("serial", serial);
+  if (sigstore !== undefined) setWorkflows(document, sigstore);
   document.set("accepts", "14d");
   document.commentBefore = remark;
   const file = join(dirname(platform.policyFile), `policy-${serial}.yaml`);
   writeFileSync(file, document.toString({ lineWidth: 0 }));
   return file;
+}
+
+/** Instead of the stages' keys their workflows, by certificates of this Sigstore. */
+function setWorkflows(document: Document, { fulcio, rekor, timestamp, trustedRoot, issuer }: RealSigstore): void {
+  document.setIn(["sigstore", "own"], { fulcio, rekor, timestamp, trustedRoot });
+  for (const stage of stages) {
+    document.setIn(["signers", stage], {
+      kind: "keyless",
+      sigstore: "own",
+      issuer: issuer.url,
+      workflow: `https://github.com/${goldenpathName}/.github/workflows/stage-${stage}.yml`,
+      at: [goldenpathCommitOnGitHub],
+      ownerId: jobClaims.repository_owner_id,
+      repositories: ["https://github.com/acme/*"],
+      refs: ["refs/heads/main"],
+    });
+  }
 }
 
 /**
@@ -311,6 +396,7 @@ function renderWrapper(
   target: string,
   commit: string,
   facts: { quarantine: string; vetted: string; policy: string; policySigner: string },
+  change: (text: string) => string = (text) => text,
 ): string {
   const path = ".github/workflows/golden-path.yml";
   const database = join(projectRoot, "examples/vulnerability-data/grype-db");
@@ -332,8 +418,19 @@ function renderWrapper(
     text = replaceOnce(text, `${place}-registry: registry.acme.example`, `${place}-registry: ${facts[place]}`);
   }
   mkdirSync(join(target, ".github/workflows"), { recursive: true });
-  writeFileSync(join(target, path), text);
+  writeFileSync(join(target, path), change(text));
   return target;
+}
+
+/** The wrapper of an organisation that has keys: it passes them on by their names. */
+function useKeys(text: string): string {
+  const document = parseDocument(text);
+  for (const name of stages.flatMap((stage) => [keySecret(stage), passphraseSecret(stage)])) {
+    document.setIn(["on", "workflow_call", "secrets", name], { required: false });
+    document.setIn(["jobs", "path", "secrets", name], `\${{ secrets.${name} }}`);
+  }
+  document.setIn(["jobs", "path", "with", "signer"], "key");
+  return document.toString({ lineWidth: 0 });
 }
 
 function pinCommit(text: string, repository: string, commit: string): string {

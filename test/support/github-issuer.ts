@@ -51,8 +51,11 @@ export interface GithubIssuer {
   url: string;
   /** A token as a job gets it. */
   issue(claims?: Partial<JobClaims>, audience?: string): string;
-  /** The variables that a job with `id-token: write` has: who asks with them gets a token with these claims. */
-  jobVariables(claims?: Partial<JobClaims>): Record<string, string>;
+  /**
+   * The variables that a job with `id-token: write` has: who asks with them gets a token with these claims, or those
+   * that are made as it asks.
+   */
+  jobVariables(claims?: Partial<JobClaims> | (() => Partial<JobClaims>)): Record<string, string>;
   /** How many tokens jobs have asked for. */
   asked(): number;
   close(): Promise<void>;
@@ -62,7 +65,7 @@ export interface GithubIssuer {
 export async function startGithubIssuer(): Promise<GithubIssuer> {
   const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const jwk = { ...publicKey.export({ format: "jwk" }), kid: "1", alg: "RS256", use: "sig" };
-  const jobs = new Map<string, Partial<JobClaims>>();
+  const jobs = new Map<string, () => Partial<JobClaims>>();
   let asked = 0;
   const server = createServer((request, response) => {
     const asJson = (value: unknown, status = 200): void => {
@@ -75,7 +78,7 @@ export async function startGithubIssuer(): Promise<GithubIssuer> {
     const claims = jobs.get(request.headers.authorization?.replace(/^Bearer /, "") ?? "");
     if (pathname !== "/token" || claims === undefined) return asJson({ message: "no such job" }, 401);
     asked += 1;
-    return asJson({ count: 1, value: issue(claims, searchParams.get("audience") ?? "none") });
+    return asJson({ count: 1, value: issue(claims(), searchParams.get("audience") ?? "none") });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -97,7 +100,7 @@ export async function startGithubIssuer(): Promise<GithubIssuer> {
     asked: () => asked,
     jobVariables(claims = {}) {
       const secret = `job-${jobs.size + 1}-${Math.random()}`;
-      jobs.set(secret, claims);
+      jobs.set(secret, typeof claims === "function" ? claims : () => claims);
       return {
         ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2.0`,
         ACTIONS_ID_TOKEN_REQUEST_TOKEN: secret,

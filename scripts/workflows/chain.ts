@@ -10,7 +10,8 @@ import {
   type StageRow,
   stageNames,
 } from "./shape.ts";
-import { fileOf, stageRows } from "./stages.ts";
+import { fileOf } from "./stage-jobs.ts";
+import { stageRows } from "./stages.ts";
 
 const digest = expression("needs.build.outputs.digest");
 

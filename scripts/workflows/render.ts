@@ -3,7 +3,8 @@ import { chainInputs, chainJobs, chainOutputs, chainSecrets } from "./chain.ts";
 import { collectionComment, collectionFile, collectionInputs, collectionJobs } from "./collection.ts";
 import { keyOf, passphraseOf } from "./inputs.ts";
 import type { Inputs, Mapping, Output, Place, StageRow } from "./shape.ts";
-import { fileOf, stageRows } from "./stages.ts";
+import { fileOf } from "./stage-jobs.ts";
+import { stageRows } from "./stages.ts";
 
 const chainComment = [
   "The whole path: build → base and scan, side by side → promote. It only chains the stages: each stage is a workflow of its own, because a reusable",

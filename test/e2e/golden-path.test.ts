@@ -10,16 +10,8 @@ import type { RegistryServer } from "@goldenpath/registry-server/server";
 import { extract } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ActRun } from "../support/act.ts";
-import {
-  goldenpathCommit,
-  goldenpathCommitOnOldRunner,
-  keySecret,
-  logins,
-  openWorld,
-  passphraseSecret,
-  readCaller,
-  type World,
-} from "../support/e2e-world.ts";
+import { goldenpathCommit, goldenpathCommitOnOldRunner } from "../support/e2e-workflows.ts";
+import { keySecret, logins, openWorld, passphraseSecret, readCaller, type World } from "../support/e2e-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 import { actionFiles, projectRoot } from "../support/workflows.ts";
 

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stages } from "@goldenpath/core/stages";
@@ -8,41 +8,33 @@ import { type Ports, silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { type Document, parseDocument } from "yaml";
+import { parseDocument } from "yaml";
 import {
   activatePlatformPolicy,
   buildPlatformImages,
   installPlatform,
   type Platform,
 } from "../../examples/golden-platform/platform.ts";
-import { onAnyServer, onGitHub, onServer } from "../../scripts/workflows/places.ts";
-import { renderWorkflows } from "../../scripts/workflows/render.ts";
 import { type ActRun, runAct } from "./act.ts";
-import { type JobClaims, jobClaims } from "./github-issuer.ts";
+import { claimsOf, giveTokens, setWorkflows } from "./e2e-tokens.ts";
+import {
+  goldenpathCommit,
+  goldenpathCommitOnGitHub,
+  goldenpathCommitOnOldRunner,
+  goldenpathName,
+  ofGitHub,
+  renderGoldenpath,
+  standInRepositories,
+  workflowsOnGitHub,
+  workflowsOnOldRunner,
+  workflowsOnServer,
+  wrapperCommit,
+  wrapperCommitOnGitHub,
+  wrapperName,
+} from "./e2e-workflows.ts";
+import type { JobClaims } from "./github-issuer.ts";
 import type { RealSigstore } from "./real-sigstore.ts";
-import { actionFiles, projectRoot } from "./workflows.ts";
-
-/** Made-up commits: these repositories are folders, and act looks a commit up in its arguments. */
-export const goldenpathCommit = "a".repeat(40);
-export const wrapperCommit = "b".repeat(40);
-/**
- * The workflows as github.com runs them, which reach goldenpath's actions without a checkout, and a wrapper that calls
- * those.
- */
-export const goldenpathCommitOnGitHub = "d".repeat(40);
-const wrapperCommitOnGitHub = "e".repeat(40);
-/** Where the same goldenpath is called on a server or runner that does not know `job.workflow_*`: act as it is. */
-export const goldenpathCommitOnOldRunner = "c".repeat(40);
-const goldenpathName = "goldenpath-ci/goldenpath";
-const wrapperName = "acme/platform";
-
-/** What the workflows take from others, at the commits at which they name them, and who stands in for it. */
-const standIns = {
-  "actions/checkout": "checkout",
-  "docker/login-action": "login",
-  "actions/upload-artifact": "upload",
-  "actions/download-artifact": "download",
-};
+import { projectRoot } from "./workflows.ts";
 
 export const logins = {
   /** What the job that builds has: of quarantine's registry, where it may only read. */
@@ -124,7 +116,9 @@ export async function openWorld(
       ),
       [`${goldenpathName}@${goldenpathCommitOnGitHub}`]: renderGoldenpath(
         join(directory, "goldenpath-on-github"),
-        sigstore === undefined ? workflowsOnGitHub() : giveTokens(workflowsOnGitHub(), sigstore, () => current),
+        sigstore === undefined
+          ? workflowsOnGitHub()
+          : giveTokens(workflowsOnGitHub(), sigstore, ofGitHub, () => current),
       ),
       [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts, useKeys),
       [`${wrapperName}@${wrapperCommitOnGitHub}`]: renderWrapper(
@@ -201,46 +195,6 @@ async function readKeys(cosign: string, directory: string, platform: Platform): 
   return { ...Object.fromEntries(plain), ...(await encryptKeys(cosign, directory, platform)) };
 }
 
-/** What GitHub's tokens would say of a run of a repository's workflow, but for the job's own. */
-function claimsOf(name: string, commit: string, files: Readonly<Record<string, string>>): Partial<JobClaims> {
-  const workflow = Object.keys(files).find((path) => path.startsWith(".github/workflows/")) ?? "";
-  return {
-    ...{ repository: `acme/${name}`, sha: commit, workflow_sha: commit },
-    workflow_ref: `acme/${name}/${workflow}@refs/heads/main`,
-  };
-}
-
-/**
- * What github.com does for a job with `id-token: write`: the variables by which it asks for a token, and that says of the
- * job which workflow it is of. Here both are made of the files that the table gives; act knows no tokens.
- */
-function giveTokens(
-  files: Readonly<Record<string, string>>,
-  { issuer }: RealSigstore,
-  run: () => Partial<JobClaims>,
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(files).map(([name, text]) => {
-      const document = parseDocument(text);
-      const { jobs } = document.toJS() as {
-        jobs: Record<string, { permissions?: Record<string, string>; uses?: string }>;
-      };
-      for (const [job, { permissions, uses }] of Object.entries(jobs)) {
-        if (uses !== undefined || permissions?.["id-token"] !== "write") continue;
-        const own = {
-          job_workflow_ref: `${goldenpathName}/.github/workflows/${name}@${goldenpathCommitOnGitHub}`,
-          job_workflow_sha: goldenpathCommitOnGitHub,
-        };
-        document.setIn(
-          ["jobs", job, "env"],
-          issuer.jobVariables(() => ({ ...run(), ...own })),
-        );
-      }
-      return [name, document.toString({ lineWidth: 0 })];
-    }),
-  );
-}
-
 /**
  * The secrets of two stages, one that signs a result and one that promotes, with their keys under a passphrase, as
  * cosign keeps keys; the others stay plain.
@@ -291,29 +245,12 @@ async function writeWithVetted(
   const document = parseDocument(readFileSync(platform.policyFile, "utf8"));
   document.setIn(["environments", "production", "to", 0], `${vetted}/vetted`);
   document.set("serial", serial);
-  if (sigstore !== undefined) setWorkflows(document, sigstore);
+  if (sigstore !== undefined) setWorkflows(document, sigstore, ofGitHub);
   document.set("accepts", "14d");
   document.commentBefore = remark;
   const file = join(dirname(platform.policyFile), `policy-${serial}.yaml`);
   writeFileSync(file, document.toString({ lineWidth: 0 }));
   return file;
-}
-
-/** Instead of the stages' keys their workflows, by certificates of this Sigstore. */
-function setWorkflows(document: Document, { fulcio, rekor, timestamp, trustedRoot, issuer }: RealSigstore): void {
-  document.setIn(["sigstore", "own"], { fulcio, rekor, timestamp, trustedRoot });
-  for (const stage of stages) {
-    document.setIn(["signers", stage], {
-      kind: "keyless",
-      sigstore: "own",
-      issuer: issuer.url,
-      workflow: `https://github.com/${goldenpathName}/.github/workflows/stage-${stage}.yml`,
-      at: [goldenpathCommitOnGitHub],
-      ownerId: jobClaims.repository_owner_id,
-      repositories: ["https://github.com/acme/*"],
-      refs: ["refs/heads/main"],
-    });
-  }
 }
 
 /**
@@ -330,62 +267,6 @@ async function activate(
   const options = { client, ports, env: process.env };
   await activatePlatformPolicy(own, `${vetted}/vetted`, options);
   return activatePlatformPolicy(own, `${quarantine}/platform`, options);
-}
-
-/** The workflows for a server whose runners can't say which commit was called: act's can't either. */
-function workflowsOnServer(): Record<string, string> {
-  return fullNames(renderWorkflows(onServer(goldenpathName, goldenpathCommit)), goldenpathCommit);
-}
-
-/** Those that ask the runner, as they are: in act 0.2.89 `job.workflow_*` are empty. */
-function workflowsOnOldRunner(): Record<string, string> {
-  return fullNames(renderWorkflows(onAnyServer), goldenpathCommitOnOldRunner);
-}
-
-/**
- * Those for github.com, with what `$/` and `job.workflow_ref` mean there written out, and without `cache-mode`: act
- * 0.2.89 knows none of them.
- */
-function workflowsOnGitHub(): Record<string, string> {
-  const files = Object.entries(renderWorkflows(onGitHub)).map(([name, text]) => {
-    const ref = `${goldenpathName}/.github/workflows/${name}@${goldenpathCommitOnGitHub}`;
-    return [
-      name,
-      text
-        .replaceAll(/uses: \$\/([\w./-]+)/g, `uses: ${goldenpathName}/$1@${goldenpathCommitOnGitHub}`)
-        .replaceAll(/\$\{\{ job\.workflow_ref \}\}/g, ref)
-        .replaceAll(/^ {4}cache-mode: none\n/gm, ""),
-    ] as const;
-  });
-  for (const [name, text] of files)
-    if (/job\.workflow_|uses: [.$]\//.test(text)) throw new Error(`${name} has something that act cannot resolve`);
-  return Object.fromEntries(files);
-}
-
-/**
- * In a called workflow, act looks for `./.github/workflows` in the caller's repository; GitHub, beside the called one.
- */
-function fullNames(files: Readonly<Record<string, string>>, commit: string): Record<string, string> {
-  const own = `uses: ${goldenpathName}/.github/workflows/$1@${commit}`;
-  return Object.fromEntries(
-    Object.entries(files).map(([name, text]) => [
-      name,
-      text.replaceAll(/uses: \.\/\.github\/workflows\/([\w-]+\.yml)/g, own),
-    ]),
-  );
-}
-
-/** goldenpath as its repository has it at a commit, as far as workflows use it. */
-function renderGoldenpath(target: string, workflows: Readonly<Record<string, string>>): string {
-  for (const path of actionFiles()) cpSync(join(projectRoot, path), join(target, path));
-  for (const action of actionFiles().map((file) => file.replace(/\/action\.yml$/, ""))) {
-    const dist = join(action, "dist");
-    if (!existsSync(join(projectRoot, dist, "index.js"))) throw new Error(`${dist} is not built: npm run build`);
-    cpSync(join(projectRoot, dist), join(target, dist), { recursive: true });
-  }
-  mkdirSync(join(target, ".github/workflows"), { recursive: true });
-  for (const [name, text] of Object.entries(workflows)) writeFileSync(join(target, ".github/workflows", name), text);
-  return target;
 }
 
 /**
@@ -441,19 +322,6 @@ function replaceOnce(text: string, what: string | RegExp, by: string): string {
   const replaced = text.replace(what, by);
   if (replaced === text) throw new Error(`the workflow has no ${String(what)}`);
   return replaced;
-}
-
-function standInRepositories(): Record<string, string> {
-  const used = new Set<string>();
-  for (const text of [workflowsOnServer(), workflowsOnOldRunner(), workflowsOnGitHub()].flatMap(Object.values<string>))
-    for (const [, reference = ""] of text.matchAll(/uses: ([\w-]+\/[\w-]+@[0-9a-f]{40})/g)) used.add(reference);
-  return Object.fromEntries(
-    [...used].map((reference) => {
-      const standIn = standIns[reference.split("@")[0] as keyof typeof standIns];
-      if (standIn === undefined) throw new Error(`nothing stands in for ${reference}`);
-      return [reference, join(projectRoot, "test/e2e/stand-ins", standIn)];
-    }),
-  );
 }
 
 async function makeRepository(

@@ -1,0 +1,46 @@
+import { keyOf, passphraseOf, shared } from "./inputs.ts";
+import { fromInput, fromSecret, type Inputs, type Mapping, type Place, type StageName } from "./shape.ts";
+import { logInToQuarantine } from "./steps.ts";
+
+export const quarantineLogin = {
+  QUARANTINE_USERNAME: "User of the quarantine registry.",
+  QUARANTINE_PASSWORD: "Password or token of the quarantine registry.",
+};
+export const fileOf = (stage: StageName): string => `stage-${stage}.yml`;
+
+/** What every stage that signs takes besides its own. */
+export const signing = {
+  signer: shared.signer,
+  legacy: shared.legacy,
+  "registry-identities": shared["registry-identities"],
+} as const satisfies Inputs;
+
+/** For each step that asks a registry, in a job that may have a token. */
+export const asItself: Mapping = { "registry-identities": fromInput("registry-identities") };
+
+/** The stage's signer, for the one step that signs; `keyless` has no key. */
+export const signer = (stage: StageName): Mapping => ({
+  signer: fromInput("signer"),
+  legacy: fromInput("legacy"),
+  key: fromSecret(keyOf(stage)),
+  "key-passphrase": fromSecret(passphraseOf(stage)),
+});
+
+/**
+ * A job that judges, signs or promotes: it has the stage's environment and may ask for a token of who it is, and nothing
+ * of the application is in it.
+ */
+export function keyJob(place: Place, name: string, more: Mapping, steps: readonly Mapping[]): Mapping {
+  const { outputs, ...before } = more;
+  return {
+    name,
+    ...before,
+    "runs-on": fromInput("runs-on"),
+    "timeout-minutes": 30,
+    environment: fromInput("job-environment"),
+    permissions: { contents: "read", "id-token": "write" },
+    ...place.guarded,
+    ...(outputs === undefined ? {} : { outputs }),
+    steps: [...place.guard, ...place.fetch, logInToQuarantine, ...steps],
+  };
+}

@@ -1,7 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { cleanLine, hideTokens } from "@goldenpath/foundation/text/clean";
-import { parseJson } from "@goldenpath/foundation/text/json";
+import { readAnswerAs } from "@goldenpath/foundation/text/json";
 import { createTransport, type TransportResponse } from "@goldenpath/registry-client/transport";
 import { z } from "zod";
 
@@ -58,17 +58,9 @@ export async function askService(service: Service, context: ExchangeContext): Pr
 
 /** @throws UserError `identity-refused` where it is not what the service's documentation says */
 export function readAnswer<T extends z.ZodType>(text: string, schema: T, { name, url }: Service): z.output<T> {
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch {
-    json = undefined;
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  // Not shown: there may be a token in it.
-  const what = parsed.error.issues.map(({ path }) => path.join(".") || "all of it").join(", ");
-  throw new UserError(`${name} at ${url.host} answers something else than documented (${what})`, {
+  const read = readAnswerAs(text, schema);
+  if ("value" in read) return read.value;
+  throw new UserError(`${name} at ${url.host} answers something else than documented (${read.wrong})`, {
     code: "identity-refused",
   });
 }

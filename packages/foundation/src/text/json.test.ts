@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { stringifyJson } from "./json.ts";
+import { z } from "zod";
+import { readAnswerAs, stringifyJson } from "./json.ts";
 
 test("what is unfit to be shown is escaped, and is there again when it is parsed", () => {
   const value = { "a\u0085::error::x": "b\u202ec\u{e0041}\u2028\ud800 ##[error]d\u007f\ufeff", plain: "ümläut ⚠️ 😀" };
@@ -16,4 +17,26 @@ test("any value comes back", () => {
       expect(JSON.parse(stringifyJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
     }),
   );
+});
+
+const answer = z.object({ token: z.string(), of: z.object({ id: z.number() }) });
+
+test.each([
+  ["no JSON", "a secret {", "all of it"],
+  ["JSON of another kind", '"a secret"', "all of it"],
+  ["JSON nested without end", "[".repeat(200_000), "all of it"],
+  ["fields of other kinds", '{"token":1,"of":{"id":"a secret"}}', "token, of.id"],
+])("of an answer that is %s, where it is wrong is told, and nothing of what it says", (_what, text, wrong) => {
+  expect(readAnswerAs(text, answer)).toEqual({ wrong });
+});
+
+test("of an answer that is wrong in a thousand places, the first few are told", () => {
+  const text = JSON.stringify(Array.from({ length: 1000 }, () => "a secret"));
+  expect(readAnswerAs(text, z.array(z.number()))).toEqual({ wrong: "0, 1, 2, 3, 4, and 995 more" });
+});
+
+test("an answer as documented is read, without what is not", () => {
+  expect(readAnswerAs('{"token":"t","of":{"id":1,"more":2}}', answer)).toEqual({
+    value: { token: "t", of: { id: 1 } },
+  });
 });

@@ -95,6 +95,24 @@ export function withoutByteOrderMark(text: string): string {
   return text.startsWith("\ufeff") ? text.slice(1) : text;
 }
 
+/**
+ * What a service answers → what its documentation says it answers; or where it is something else, as paths alone, since
+ * there may be a secret among the values ("all of it" where it is no JSON).
+ */
+export function readAnswerAs<T extends z.ZodType>(text: string, schema: T): { value: z.output<T> } | { wrong: string } {
+  let json: unknown;
+  try {
+    json = parseJson(text);
+  } catch {
+    return { wrong: "all of it" };
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return { value: parsed.data };
+  const paths = new Set(parsed.error.issues.map(({ path }) => path.join(".") || "all of it"));
+  const told = [...paths].slice(0, maxIssues);
+  return { wrong: [...told, ...(paths.size > maxIssues ? [`and ${paths.size - maxIssues} more`] : [])].join(", ") };
+}
+
 /** Complaints that a message repeats. */
 const maxIssues = 5;
 

@@ -1,7 +1,7 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { cleanLine, hideTokens } from "@goldenpath/foundation/text/clean";
-import { parseJson } from "@goldenpath/foundation/text/json";
+import { readAnswerAs } from "@goldenpath/foundation/text/json";
 import { createTransport, type TransportRequest, type TransportResponse } from "@goldenpath/registry-client/transport";
 import type { z } from "zod";
 
@@ -65,16 +65,9 @@ export function readSigstoreAnswer<T extends z.ZodType>(
   schema: T,
   question: Question,
 ): z.output<T> {
-  let json: unknown;
-  try {
-    json = parseJson(new TextDecoder().decode(bytes));
-  } catch {
-    json = undefined;
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const what = parsed.error.issues.map(({ path }) => path.join(".") || "all of it").join(", ");
-  throw unavailable(question, `it answers something else than documented (${what})`);
+  const read = readAnswerAs(new TextDecoder().decode(bytes), schema);
+  if ("value" in read) return read.value;
+  throw unavailable(question, `it answers something else than documented (${read.wrong})`);
 }
 
 function renderRequest({ url, method = "POST", json, body }: Question): TransportRequest {

@@ -8,6 +8,7 @@ import { type Import, readImport } from "../origin/read-import.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { UpstreamFacts } from "./propose.ts";
 
 /** Tags and repositories that are asked for at the same time. */
@@ -45,16 +46,33 @@ async function listImports(
   repository: Repository,
   { policy }: LoadedPolicy,
   now: Date,
-): Promise<Import[]> {
+): Promise<UpstreamImport[]> {
   const importers = new Set(ownPolicy(policy, strategy).builders.flatMap((builder) => builder.import?.signers ?? []));
   const tags = (await client.listTags(repository)).filter((tag) => !/^sha(?:256|512)-[0-9a-f]+/.test(tag));
   const digests = await mapConcurrently(concurrency, tags, (tag) => client.resolve({ ...repository, tag }));
   const collected = await mapConcurrently(concurrency, [...new Set(digests)], async (digest) =>
-    digest === undefined ? [] : (await collectEvidence(client, repository, digest, policy.signers, { now })).statements,
+    digest === undefined
+      ? []
+      : readImports(await collectEvidence(client, repository, digest, policy.signers, { now }), importers),
   );
-  return collected.flat().flatMap(({ statement, signers, subject }): Import[] => {
-    if (statement.predicateType !== predicateTypes.import || !signers.some((name) => importers.has(name))) return [];
-    const read = readImport(statement.predicate);
-    return "problem" in read || read.digest !== subject ? [] : [read];
-  });
+  return collected.flat();
+}
+
+type UpstreamImport = Import & { isLapsed: boolean };
+
+/**
+ * The imports of one image. Those out of their signer's time let nothing in any more, and that is what has to be
+ * proposed: without them, such an image would look like one that nobody has imported, and nothing would be said.
+ */
+export function readImports(
+  { statements, lapsed }: Pick<CollectedEvidence, "statements" | "lapsed">,
+  importers: ReadonlySet<string>,
+): UpstreamImport[] {
+  const read = (from: readonly VerifiedStatement[], isLapsed: boolean): UpstreamImport[] =>
+    from.flatMap(({ statement, signers, subject }) => {
+      if (statement.predicateType !== predicateTypes.import || !signers.some((name) => importers.has(name))) return [];
+      const found = readImport(statement.predicate);
+      return "problem" in found || found.digest !== subject ? [] : [{ ...found, isLapsed }];
+    });
+  return [...read(statements, false), ...read(lapsed, true)];
 }

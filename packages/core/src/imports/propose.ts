@@ -2,11 +2,14 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Import } from "../origin/read-import.ts";
 import { isDayOver } from "../policy/day.ts";
 
+/** `isLapsed`: out of its signer's time, so that it lets nothing in whatever its last day is. */
+type UpstreamImport = Pick<Import, "digest" | "tag" | "until"> & { isLapsed?: boolean };
+
 /** What is known of one repository of images that something was imported from. */
 export interface UpstreamFacts {
   /** `oci://HOST/NAME` */
   uri: string;
-  imports: readonly Pick<Import, "digest" | "tag" | "until">[];
+  imports: readonly UpstreamImport[];
   /** All tags that it has now. */
   tags: readonly string[];
   /** What the tags point at now that something was imported by; one that is gone is not there. */
@@ -38,7 +41,9 @@ const daysAhead = 14;
  * brings is judged as everything else.
  */
 export function proposeImports({ uri, imports, tags, current }: UpstreamFacts, now: Date): ImportProposal[] {
-  const tagged = imports.flatMap(({ tag, digest, until }) => (tag === undefined ? [] : [{ tag, digest, until }]));
+  const tagged = imports.flatMap(({ tag, isLapsed = false, digest, until }) =>
+    tag === undefined ? [] : [{ tag, digest, until, isLapsed }],
+  );
   const byKind = Map.groupBy(tagged, ({ tag }) => kindOf(tag));
   const proposals: ImportProposal[] = [];
   const imported = new Set(imports.map(({ digest }) => digest));
@@ -59,17 +64,23 @@ export function proposeImports({ uri, imports, tags, current }: UpstreamFacts, n
     proposals.push({ uri, tag, why: "newer", from: { tag: highest.tag, digest: highest.digest }, reason });
   }
   const soon = new Date(now.getTime() + daysAhead * 86_400_000);
-  for (const { tag, digest, until } of newestOfEach(tagged)) {
-    if (!isDayOver(until, soon)) continue;
-    const reason = `its import ${isDayOver(until, now) ? "ended" : "ends"} on ${until}`;
+  for (const { tag, digest, until, isLapsed } of newestOfEach(tagged)) {
+    if (!isLapsed && !isDayOver(until, soon)) continue;
+    const reason = isLapsed
+      ? "the word of the signer who imported it has ended, or the signature has"
+      : `its import ${isDayOver(until, now) ? "ended" : "ends"} on ${until}`;
     proposals.push({ uri, tag, why: "ending", from: { tag, digest }, reason });
   }
   return proposals;
 }
 
-/** Of each tag the import that holds longest. */
-function newestOfEach<Tagged extends { tag: string; until: string }>(imports: readonly Tagged[]): Tagged[] {
-  const latest = imports.toSorted((a, b) => (a.until < b.until ? -1 : a.until > b.until ? 1 : 0));
+/** Of each tag the import that holds longest: one that counts before any that does not. */
+function newestOfEach<Tagged extends { tag: string; until: string; isLapsed: boolean }>(
+  imports: readonly Tagged[],
+): Tagged[] {
+  const latest = imports.toSorted(
+    (a, b) => Number(b.isLapsed) - Number(a.isLapsed) || (a.until < b.until ? -1 : a.until > b.until ? 1 : 0),
+  );
   return [...new Map(latest.map((each) => [each.tag, each])).values()];
 }
 

@@ -6,7 +6,7 @@ import type { GateOutcome } from "../gate/verify.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
 import { digestSet } from "../signing/statement.ts";
-import type { Signer, VerifiedStatement } from "../signing/types.ts";
+import type { CollectedEvidence, Signer, VerifiedStatement } from "../signing/types.ts";
 import {
   buildVerificationSummary,
   readVerificationSummary,
@@ -56,8 +56,7 @@ export async function stateGate(
   const { digest } = gate.image.reference;
   const subjects = new Set([digest, ...gate.image.children.map((child) => child.digest)]);
   const isStated = [...subjects].every((subject) => {
-    const newest = findNewestAnswer(gate.evidence.get(subject)?.statements ?? [], about);
-    return newest !== undefined && isSameAnswer(newest, { ...about, inputs });
+    return isAnswered(gate.evidence.get(subject) ?? { statements: [], lapsed: [] }, { ...about, inputs });
   });
   // What was said before did not say it of these tags.
   if (isStated && about.rollbacks.length === 0) return { existed: true };
@@ -85,14 +84,29 @@ export async function stateGate(
 }
 
 /**
- * What the promoter said last about this environment. A gate takes that alone, so what was said before it, under
- * another policy, would have to be said again.
+ * Whether what is to be said is what the promoter said last. A failure of the same time or later counts against it, be
+ * its signature's time over: gates take no pass from before it, so it has to be said again.
  */
-function findNewestAnswer(
+export function isAnswered(
+  { statements, lapsed }: Pick<CollectedEvidence, "statements" | "lapsed">,
+  answer: PromotionAnswer,
+): boolean {
+  const [newest] = findAnswers(statements, answer);
+  if (newest === undefined || !isSameAnswer(newest, answer)) return false;
+  return !findAnswers(lapsed, answer).some(
+    ({ result, timeVerified }) => result !== "PASSED" && timeVerified >= newest.timeVerified,
+  );
+}
+
+/**
+ * What the promoter said, the newest first, about this environment. A gate takes the newest alone, so what was said before it,
+ * under another policy, would have to be said again.
+ */
+function findAnswers(
   statements: readonly VerifiedStatement[],
   { promoter, environmentName }: Pick<PromotionAnswer, "promoter" | "environmentName">,
-): VerificationSummary | undefined {
-  const [newest] = statements
+): VerificationSummary[] {
+  return statements
     .filter(
       ({ signers, statement }) =>
         signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"),
@@ -102,7 +116,6 @@ function findNewestAnswer(
       (summary): summary is VerificationSummary => !("problem" in summary) && summary.environment === environmentName,
     )
     .toSorted((a, b) => b.timeVerified.getTime() - a.timeVerified.getTime());
-  return newest;
 }
 
 /** Whether what was said is what is to be said now, recently enough. */

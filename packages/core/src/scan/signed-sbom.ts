@@ -4,6 +4,7 @@ import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { checkSbom, type Sbom } from "./catalog.ts";
 
 export interface SignedSbom {
@@ -40,8 +41,39 @@ export async function findSignedSbom(
 ): Promise<SignedSbom | { problem: string } | undefined> {
   const allowed = listBuildSigners(policy);
   if (allowed.size === 0) return undefined;
-  const { statements } = await collectEvidence(client, repository, subject, policy.signers, { now });
-  const signed = statements.flatMap((each) => {
+  return chooseSbom(await collectEvidence(client, repository, subject, policy.signers, { now }), subject, allowed);
+}
+
+/**
+ * The newest SBOM that says it is of `subject`. One out of its signer's time is not believed, and what it overtook is
+ * not believed again because of that: a package that only the newer one lists would be out of sight.
+ */
+export function chooseSbom(
+  { statements, lapsed }: Pick<CollectedEvidence, "statements" | "lapsed">,
+  subject: Digest,
+  allowed: ReadonlySet<string>,
+): SignedSbom | { problem: string } | undefined {
+  const read = readSboms(statements, subject, allowed);
+  if (read === undefined || "problem" in read) return read;
+  const past = readSboms(lapsed, subject, allowed) ?? [];
+  if ("problem" in past) return past;
+  const [newest] = read.toSorted((a, b) => b.time - a.time);
+  if (newest === undefined) return { problem: `no SBOM of those that are signed says that it is of ${subject}` };
+  // One statement may be in time for one of its signers and out of it for another.
+  const overtaking = past.find(({ time, digest }) => time >= newest.time && digest !== newest.digest);
+  if (overtaking === undefined) return newest;
+  return {
+    problem: `a later SBOM is there, and the word of its signer ${overtaking.signer} or its signature has ended`,
+  };
+}
+
+/** Those by who is allowed to; undefined where none is. */
+function readSboms(
+  from: readonly VerifiedStatement[],
+  subject: Digest,
+  allowed: ReadonlySet<string>,
+): (SignedSbom & { time: number })[] | { problem: string } | undefined {
+  const signed = from.flatMap((each) => {
     const signer = each.signers.find((name) => allowed.has(name));
     return signer === undefined || each.statement.predicateType !== predicateTypes.cyclonedx ? [] : [{ each, signer }];
   });
@@ -58,6 +90,5 @@ export async function findSignedSbom(
     // Of an index, every child's is signed with the index's digest as well: each says in itself which image it is of.
     if (component?.version === subject) read.push({ sbom: document, digest: each.bundle.digest, signer, time });
   }
-  const [newest] = read.toSorted((a, b) => b.time - a.time);
-  return newest ?? { problem: `no SBOM of those that are signed says that it is of ${subject}` };
+  return read;
 }

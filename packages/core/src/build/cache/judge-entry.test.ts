@@ -2,6 +2,7 @@ import { environment, finding, image, policy, repository } from "@goldenpath/tes
 import { describe, expect, test } from "vitest";
 import type { Policy } from "../../policy/schema.ts";
 import { predicateTypes } from "../../signing/predicates.ts";
+import type { VerifiedStatement } from "../../signing/types.ts";
 import type { WorkflowIdentity } from "../../signing/workflow-identity.ts";
 import { describeEntry, judgeEntry } from "./judge-entry.ts";
 import { planKey } from "./key.ts";
@@ -39,15 +40,20 @@ const labels = {
 };
 const ownPolicy: Policy = { ...policy.policy, environments: { production: environment } };
 
-function judge(certified: WorkflowIdentity | undefined, told: Partial<typeof run> = {}): string | undefined {
+function entryOf(certified: WorkflowIdentity | undefined, told: Partial<typeof run> = {}): VerifiedStatement {
   const predicate = { ...describeEntry(labels, builder, { ...run, ...told }) };
-  const statement = {
+  return {
     ...finding(predicateTypes.buildCache, "build", [image], predicate),
     ...(certified === undefined ? {} : { identity: certified }),
   };
-  const evidence = { statements: [statement], lapsed: [], rejected: [] };
+}
+
+function judgeAll(statements: VerifiedStatement[], lapsed: VerifiedStatement[] = []): string | undefined {
+  const evidence = { statements, lapsed, rejected: [] };
   return judgeEntry({ repository, digest: image, labels, evidence }, { key, builder, source, policy: ownPolicy });
 }
+
+const judge = (...of: Parameters<typeof entryOf>): string | undefined => judgeAll([entryOf(...of)]);
 
 describe("a cache's statement that its own certificate contradicts", () => {
   test.each<[string, Partial<WorkflowIdentity>, RegExp]>([
@@ -68,5 +74,18 @@ describe("a cache's statement that its own certificate contradicts", () => {
   test("and its twin counts, as does one without a certificate", () => {
     expect(judge(identity)).toBeUndefined();
     expect(judge(undefined)).toBeUndefined();
+  });
+});
+
+describe("a cache's statement out of its signer's time", () => {
+  test("speaks for no entry", () => {
+    expect(judgeAll([], [entryOf(identity)])).toBe("nobody attested it");
+  });
+
+  test("is no objection to one in time, as no other statement is", () => {
+    const other = entryOf(undefined, { sourceRef: "refs/pull/7/merge" });
+    expect(judgeAll([other])).toMatch(/not protected/);
+    expect(judgeAll([entryOf(identity), other])).toBeUndefined();
+    expect(judgeAll([entryOf(identity)], [other])).toBeUndefined();
   });
 });

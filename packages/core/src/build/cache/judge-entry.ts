@@ -81,7 +81,8 @@ export function listCacheSigners({ environments }: Policy): string[] {
  * Why an entry does not count where the policy says `cache: verified`; undefined where it does. One statement has to
  * meet all of it: by a signer of builds, about this very digest in this very place, of this repository's protected ref,
  * of this builder and of the key that the entry has; and whose certificate, if its signer has one, says the same of the
- * run.
+ * run. Another statement is no objection to it, and so one out of its signer's time is none either: it only no longer
+ * speaks for the entry.
  */
 export function judgeEntry(entry: EntryFacts, reader: Reader): string | undefined {
   const { digest, evidence } = entry;

@@ -63,6 +63,8 @@ export interface BuildpackParts {
   version?: string;
   detect?: string;
   build?: string;
+  /** Instead of the scripts: its files, in its folder, by name. */
+  files?: readonly TarEntry[];
 }
 
 /** A buildpack of two shell scripts, as an image in the buildpackage format. */
@@ -78,9 +80,13 @@ export async function pushBuildpack(
   const layer = await makeTar([
     { name: "cnb", type: "directory" },
     { name: "cnb/buildpacks", type: "directory" },
-    { name: `${root}/buildpack.toml`, content: toml },
-    { name: `${root}/bin/detect`, mode: 0o755, content: script(parts.detect ?? "exit 0") },
-    { name: `${root}/bin/build`, mode: 0o755, content: script(parts.build ?? "exit 0") },
+    ...(
+      parts.files ?? [
+        { name: "buildpack.toml", content: toml },
+        { name: "bin/detect", mode: 0o755, content: script(parts.detect ?? "exit 0") },
+        { name: "bin/build", mode: 0o755, content: script(parts.build ?? "exit 0") },
+      ]
+    ).map((entry) => ({ ...entry, name: `${root}/${entry.name}` })),
   ]);
   const labels = {
     "io.buildpacks.buildpackage.metadata": JSON.stringify({ id: parts.id, version }),

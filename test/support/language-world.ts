@@ -59,12 +59,20 @@ interface Programs {
   docker: string;
 }
 
-export async function openLanguageWorld(builders: Builders, programs: Programs): Promise<LanguageWorld> {
+/** Buildpacks that applications may bring, each pushed to the world's registry, by digest. */
+type Allowed = (client: RegistryClient, host: string) => Promise<readonly string[]>;
+
+export async function openLanguageWorld(
+  builders: Builders,
+  programs: Programs,
+  allowed: Allowed = () => Promise.resolve([]),
+): Promise<LanguageWorld> {
   const root = await mkdtemp(join(tmpdir(), "goldenpath-languages-"));
   const registry = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   const keys = await makeKeys(root);
-  const policy = await writePolicy(root, builders, { registry, client, keys });
+  const buildpacks = await allowed(client, registry.host);
+  const policy = await writePolicy(root, builders, { registry, client, keys, buildpacks });
   await putInForce(client, `${registry.host}/vetted`, policy, { keys });
   const docker = await startDockerd(programs);
   const path = [...programs.tools.map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
@@ -136,9 +144,11 @@ interface Where {
   registry: RegistryServer;
   client: RegistryClient;
   keys: TestKeys;
+  /** That the builder image's applications may bring. */
+  buildpacks: readonly string[];
 }
 
-async function writePolicy(root: string, builders: Builders, { registry, client, keys }: Where) {
+async function writePolicy(root: string, builders: Builders, { registry, client, keys, buildpacks }: Where) {
   const options = { outputDirectory: platformDirectory, ports: silentPorts(), env: process.env };
   const push = async (name: string, image: Parameters<typeof pushImage>[2]) => {
     const repository = parseRepository(`${registry.host}/platform/${name}`);
@@ -148,7 +158,8 @@ async function writePolicy(root: string, builders: Builders, { registry, client,
   const lines: string[] = [];
   if (builders === "image") {
     const { repository, digest } = await push("builder", await buildBuilder(options));
-    lines.push(`    - { name: all, image: ${repository}, digests: ["${digest}"], runImage: golden }\n`);
+    const allowed = buildpacks.length === 0 ? "" : `, allowBuildpacks: ${JSON.stringify(buildpacks)}`;
+    lines.push(`    - { name: all, image: ${repository}, digests: ["${digest}"], runImage: golden${allowed} }\n`);
   } else {
     for (const language of builders) {
       const { repository, digest } = await push(language, await buildLanguage(language, options));

@@ -72,6 +72,20 @@ export const testTools: readonly LockedTool[] = [
     builds: { "linux-amd64": "54cb87f3d1b96c225c2f64265e54c22eb80b952d20bc7d38ac9d4eddf200dad1" },
   },
   {
+    // A vendor's buildpack, which is one program: detect and build are links to it.
+    name: "paketo-go-build",
+    version: "1.1.4",
+    module: {
+      path: "github.com/paketo-buildpacks/go-build",
+      version: "v1.1.4",
+      sum: "h1:pg9AddsNV4JMeF13XRVp+H5xOBfMZ16DNz2PDT7qaqM=",
+    },
+    toolchain,
+    package: "./run",
+    ldflags: "-s -w",
+    builds: { "linux-amd64": "a33b4b5eda5a1bdc7a6d860628f73af979f2200c33a98f0b82dacff773876edc" },
+  },
+  {
     name: "act",
     version: "0.2.89",
     module: {

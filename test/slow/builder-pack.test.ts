@@ -5,17 +5,20 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import {
   connect,
   type LayerFile,
   makePlayground,
+  pushImage,
   readImage,
   removePlayground,
   runBuild,
   writeFiles,
 } from "../integration/build-fixtures.ts";
 import type { BuildRunAnswer } from "../integration/build-run.ts";
+import { cachingBuildpack, installing, reusing } from "../support/caching-buildpack.ts";
+import { processesWith } from "../support/failing-builds.ts";
 import { type PackStand, preparePack } from "../support/pack-stand.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
@@ -45,8 +48,9 @@ afterAll(async () => {
   if (playground !== undefined) removePlayground(playground);
 });
 
-function build(inputs: Record<string, string>, more?: string): Promise<BuildRunAnswer> {
-  writeFileSync(join(playground, "policy.yaml"), stand.renderPolicy(more));
+function build(inputs: Record<string, string>, more?: string, cache = "none"): Promise<BuildRunAnswer> {
+  const policy = stand.renderPolicy(more).replace("\nbuild:\n", `\nbuild:\n  cache: ${cache}\n`);
+  writeFileSync(join(playground, "policy.yaml"), policy);
   const given = { policy: "policy.yaml", context: "app", tags: `${registry.host}/quarantine/app:one`, ...inputs };
   return runBuild(playground, { inputs: given }, { ...stand.docker.env });
 }
@@ -116,6 +120,110 @@ describe("engine pack", () => {
     const { config } = read(digest) as { config: { digest: string } };
     const { rootfs } = read(config.digest) as { rootfs: { diff_ids: string[] } };
     expect(rootfs.diff_ids).toEqual(await layersOf(pushed));
+  });
+
+  it("runs a script that project.toml brings and the policy allows, and keeps what it marks as cached for the next", async () => {
+    const inline = `[io.buildpacks.pre.group.script]\napi = "0.10"\ninline = '''${cachingBuildpack.build}'''\n`;
+    writeFiles(join(playground, "own"), {
+      "app.txt": "hello\n",
+      "package-lock.json": "1\n",
+      "project.toml": `[_]\nschema-version = "0.2"\n[[io.buildpacks.pre.group]]\nid = "test/caching"\n${inline}`,
+    });
+    const inputs = { engine: "pack", context: "own", tags: `${registry.host}/quarantine/own:one` };
+    const lifecycle = `\n      lifecycleImage: ${stand.lifecycleImage}`;
+    expect(await build(inputs, lifecycle)).toMatchObject({ verdict: "fail", code: "buildpacks-not-allowed" });
+    const allowed = `${lifecycle}\n      allowInline: true`;
+    const first = await build(inputs, allowed, "unverified");
+    expect(first.result.error, first.log.join("\n")).toBeUndefined();
+    expect(first.log.join("\n")).toContain(installing);
+    expect(first.result.tools).toContainEqual(expect.objectContaining({ name: "inline buildpack test/caching" }));
+    // The builder's own ran as well.
+    expect(Object.keys(await filesOf(first))).toContain("layers/test_shell/stuff/copied.txt");
+    const second = await build(inputs, allowed, "unverified");
+    expect(second.result.error, second.log.join("\n")).toBeUndefined();
+    expect(second.log.join("\n")).toContain(reusing);
+    expect(second.result.notes.join("\n")).toContain("is used (written by");
+    expect(second.outputs["digest"]).toBe(first.outputs["digest"]);
+    // The same entries as the lifecycle's, which the policy alone switches on.
+    const byLifecycle = await build({ ...inputs, engine: "lifecycle" }, allowed, "unverified");
+    expect(byLifecycle.log.join("\n")).toContain(reusing);
+    const without = await build(inputs, allowed);
+    expect(without.log.join("\n")).toContain(installing);
+    expect(await stand.docker.docker("volume", "ls", "--quiet")).toBe("");
+  });
+
+  it("does not build with a builder that has extensions, which pack would run as root", async () => {
+    const repository = `${registry.host}/builders/extended`;
+    const labels = {
+      "io.buildpacks.builder.metadata": "{}",
+      "io.buildpacks.buildpack.order-extensions": JSON.stringify([{ group: [{ id: "acme/curl", version: "1" }] }]),
+    };
+    const env = ["CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
+    const image = `${repository}@${await pushImage(client, repository, { layers: [], labels, env })}`;
+    const { digest } = parseReference(image);
+    const policy = stand
+      .renderPolicy()
+      .replace(/image: \S+\/builders\/packed\n(\s+)digests: .*/, `image: ${repository}\n$1digests: ["${digest}"]`);
+    writeFileSync(join(playground, "policy.yaml"), policy);
+    const inputs = {
+      policy: "policy.yaml",
+      context: "app",
+      tags: `${registry.host}/quarantine/app:one`,
+      engine: "pack",
+    };
+    const answer = await runBuild(playground, { inputs }, { ...stand.docker.env });
+    expect(answer.code).toBe("engine-unavailable");
+    expect(answer.result.error?.message).toContain("acme/curl");
+  });
+
+  describe("that fails", () => {
+    const repository = "quarantine/failing";
+    const writes = { method: ["POST", "PATCH", "PUT"], path: `^/v2/${repository}/` } as const;
+    const attempt = (step: string): Promise<BuildRunAnswer> => {
+      const inline = `[io.buildpacks.pre.group.script]\napi = "0.10"\ninline = "${step}"\n`;
+      writeFiles(join(playground, "failing"), {
+        "app.txt": "hello\n",
+        "tools/compile.sh": "echo compiling\nif true; then\n  echo never\nfi fi\n",
+        "project.toml": `[_]\nschema-version = "0.2"\n[[io.buildpacks.pre.group]]\nid = "test/step"\n${inline}`,
+      });
+      const inputs = { engine: "pack", context: "failing", tags: `${registry.host}/${repository}:one` };
+      return build(inputs, `\n      lifecycleImage: ${stand.lifecycleImage}\n      allowInline: true`);
+    };
+    /** It failed for this reason, and no tag leads to anything of it. */
+    const expectFailure = async (answer: BuildRunAnswer, code: string, said: RegExp): Promise<void> => {
+      expect(answer, answer.log.slice(-30).join("\n")).toMatchObject({ code, verdict: "error" });
+      expect(answer.result.error?.message).toMatch(said);
+      expect(await client.resolve({ registry: registry.host, name: repository, tag: "one" })).toBeUndefined();
+    };
+    afterEach(() => {
+      registry.faults = [];
+    });
+
+    it("tells a compiler's error with its words, and its place", async () => {
+      const answer = await attempt("sh tools/compile.sh");
+      await expectFailure(answer, "buildpack-failed", /fi.* unexpected/);
+      expect(answer.places).toMatchObject([{ file: "failing/tools/compile.sh", line: 4 }]);
+    });
+
+    it("tells a step that somebody kills", async () => {
+      const words = `killed-step-${process.pid}`;
+      const running = attempt(`cat /dev/zero ${words} > /dev/null`);
+      await expect.poll(() => processesWith(words).length, { timeout: 120_000 }).toBeGreaterThan(0);
+      for (const pid of processesWith(words)) process.kill(pid, "SIGKILL");
+      await expectFailure(await running, "buildpack-failed", /killed|137|signal/i);
+    });
+
+    it("tells a push that is refused, and a registry that goes away in the middle, and passes once it is there", async () => {
+      const body = JSON.stringify({
+        errors: [{ code: "DENIED", message: "requested access to the resource is denied" }],
+      });
+      registry.faults = [{ ...writes, action: { kind: "status", status: 403, body } }];
+      await expectFailure(await attempt("true"), "registry-unauthorized", /denied/i);
+      registry.faults = [{ ...writes, after: 3, action: { kind: "reset" } }];
+      await expectFailure(await attempt("true"), "lifecycle-export", /localhost:\d+/);
+      registry.faults = [];
+      expect(await attempt("true")).toMatchObject({ verdict: "pass" });
+    });
   });
 
   it("is not what auto takes where the machine can keep a build apart by itself", async () => {

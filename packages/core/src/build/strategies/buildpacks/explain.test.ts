@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { explainFailure, explainPackFailure, parseDetectAnswers } from "./explain.ts";
+import { describe, expect, it, test } from "vitest";
+import { explainFailure, explainPackFailure, isRestoreFailure, parseDetectAnswers } from "./explain.ts";
 
 const detection = [
   "target distro name/version labels not found, reading /etc/os-release file",
@@ -155,4 +155,24 @@ describe("what pack says of a phase", () => {
     expect(explainPackFailure(1, [end(102)]).message).toContain("its phase extend failed");
     expect(explainPackFailure(2, []).message).toContain("exit code 2");
   });
+});
+
+test("a failure of restore is known by its code alone, since the build then goes on without a cache", () => {
+  const said = (code: number) => ["[restorer] reading it", `ERROR: failed to build: failed with status code: ${code}`];
+  expect(isRestoreFailure(said(42))).toBe(true);
+  for (const code of [4, 51, 62, 420]) expect(isRestoreFailure(said(code))).toBe(false);
+  expect(isRestoreFailure([])).toBe(false);
+});
+
+test("what pack has no code for is told by the line of the phase that failed, and its own last line hides nothing", () => {
+  const last = (code: number) => `ERROR: failed to build: executing lifecycle: failed with status code: ${code}`;
+  const denied = "ERROR: failed to ensure registry access: POST http://r.test/v2/a/blobs/uploads/: DENIED: no";
+  const said = (name: string, code = 1) => explainPackFailure(1, [`[${name}] ${denied}`, last(code)]);
+  expect(said("analyzer")).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
+  expect(said("exporter")).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
+  const over =
+    "ERROR: failed to export: PUT http://r.test/v2/a/manifests/1: DENIED: will exceed the configured upper limit";
+  expect(explainPackFailure(1, [`[exporter] ${over}`, last(62)])).toMatchObject({ code: "quota-exceeded" });
+  // A build may print what it likes.
+  expect(said("builder")).toMatchObject({ code: "pack-failed" });
 });

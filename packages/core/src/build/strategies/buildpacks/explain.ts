@@ -62,9 +62,11 @@ export function explainPackFailure(
   about: AboutApplication = {},
 ): UserError | InfrastructureError {
   const code = Number(/failed with status code: (\d+)/.exec(lines.join("\n"))?.[1] ?? Number.NaN);
-  const phase = phasesByCode[Math.floor(code / 10)];
-  // Lines of a phase begin with its name: `[detector] fail: id@version`.
-  const plain = lines.map((line) => line.replace(/^\[[a-z]+\] ?/, ""));
+  // Code 1 is of no phase, but that which failed said so in the last of its lines.
+  const phase = phasesByCode[Math.floor(code / 10)] ?? (code === 1 ? findPhase(lines) : undefined);
+  // Lines of a phase begin with its name: `[detector] fail: id@version`. pack's own last one has only the code.
+  const own = lines.filter((line) => !line.startsWith("ERROR: failed to build: executing lifecycle: "));
+  const plain = own.map((line) => line.replace(/^\[[a-z]+\] ?/, ""));
   if (phase !== undefined || code === 11 || code === 12) return explainFailure(phase ?? "detect", code, plain, about);
   const tail = plain.slice(-shownLines).join("\n");
   const said = Number.isNaN(code) ? `exit code ${exitCode}` : `the lifecycle ended with ${code}`;
@@ -72,6 +74,17 @@ export function explainPackFailure(
     code: "pack-failed",
     safeToRetry: true,
   });
+}
+
+/** Phases that run no strangers' code, whose lines are the lifecycle's own. */
+function findPhase(lines: readonly string[]): Phase | undefined {
+  const [, name] = /^\[(analyzer|exporter)\] ERROR: /.exec(lines.findLast((line) => line.startsWith("[")) ?? "") ?? [];
+  return name === undefined ? undefined : name === "analyzer" ? "analyze" : "export";
+}
+
+/** By the last lines of pack: whether it was the lifecycle's `restore` that failed, by a code of its own. */
+export function isRestoreFailure(lines: readonly string[]): boolean {
+  return /failed with status code: 4\d\b/.test(lines.join("\n"));
 }
 
 function describeCode(code: number): string {

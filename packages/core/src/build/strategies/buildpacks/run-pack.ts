@@ -25,7 +25,8 @@ import { describeInline, describeOwn, listOwnImages, renderDescriptor } from "..
 import type { BuildJob, Built, Target } from "../runner.ts";
 import { listExtensions, parseBuilderConfig } from "./builder-image.ts";
 import { listBuilderBuildpacks } from "./buildpackage.ts";
-import { explainPackFailure } from "./explain.ts";
+import { type OpenPackCache, openPackCache } from "./cache.ts";
+import { explainPackFailure, isRestoreFailure } from "./explain.ts";
 import { parseReport } from "./lifecycle.ts";
 import { renderDockerConfig } from "./registry-auth.ts";
 
@@ -91,12 +92,14 @@ export async function runPack(job: Job): Promise<Built> {
     context.ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const images = { builder: builderImage, lifecycle: lifecycleImage };
     await writeFile(join(folder, "project.toml"), renderDescriptor(plan.ownBuildpacks ?? [], known));
+    const cache = await openPackCache(job, folder);
     const isPublished = job.to.repository.registry === plan.repository.registry;
     const digest = isPublished
-      ? await callPack(job, pack.path, folder, places, images, job.to.tags).then(async () =>
+      ? await callPack(job, pack.path, folder, places, images, job.to.tags, cache).then(async () =>
           parseReport(await readHandedOver(join(places.report, "report.toml"))),
         )
-      : await packIntoDaemon(job, folder, (name) => callPack(job, pack.path, folder, places, images, name));
+      : await packIntoDaemon(job, folder, (name) => callPack(job, pack.path, folder, places, images, name, cache));
+    await cache?.keep();
     return {
       digest,
       tools: [
@@ -177,6 +180,7 @@ async function callPack(
   places: Places,
   images: { builder: PinnedReference; lifecycle: PinnedReference },
   target: string | Target["tags"],
+  cache: OpenPackCache | undefined,
 ): Promise<void> {
   const { to, source, context, runImage, plainHttp } = job;
   if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
@@ -200,7 +204,8 @@ async function callPack(
     ...["--builder", formatReference(images.builder), "--run-image", formatReference(runImage)],
     ...["--lifecycle-image", formatReference(images.lifecycle), "--pull-policy", "always"],
     // A cache that the daemon keeps is a way for one build to change another: this one's is removed with it.
-    ...["--cache", `type=build;format=volume;name=${volume}`],
+    // By a volume's name, which a folder's path is as well: of a builder that pack does not trust, it mounts no other form.
+    ...["--cache", `type=build;format=volume;name=${cache?.directory ?? volume}`],
     ...["--report-output-dir", places.report],
     ...others.flatMap((tag) => ["--tag", tag]),
     ...insecure.flatMap((host) => ["--insecure-registry", host]),
@@ -229,6 +234,10 @@ async function callPack(
     }).finally(() => removeVolume(daemon, volume, ports)),
   );
   if (result.exitCode !== 0) {
+    if (cache?.isFilled === true && job.cache?.found !== undefined && isRestoreFailure(lines)) {
+      await cache.giveUp(new Error(`the lifecycle can't restore it: ${lines.at(-1) ?? ""}`));
+      return callPack(job, pack, folder, places, images, target, cache);
+    }
     // The application's place in every container, by the Platform API.
     throw explainPackFailure(result.exitCode, lines, { findPlaces: placesIn(job.source, job.context, "/workspace") });
   }

@@ -78,8 +78,7 @@ function refuseReading(use: CachedBuild["use"], strategy: string, { ports }: Con
   }
   throw new UserError(`input 'cache' is '${use}', and the strategy ${strategy} builds without a cache`, {
     code: "input-invalid",
-    wayOut:
-      "Leave the input out, or say 'none'; the strategies buildpacks (engine lifecycle) and dockerfile have caches.",
+    wayOut: "Leave the input out, or say 'none'; the strategies buildpacks and dockerfile have caches.",
   });
 }
 

@@ -59,7 +59,7 @@ beforeEach(async () => {
         return response.end(JSON.stringify({ value: `id-token for ${searchParams.get("audience")}` }));
       }
       const form = new URLSearchParams(await text(request));
-      if (pathname !== "/token" || form.get("subject_token") !== "id-token for harbor")
+      if (pathname !== "/token" || form.get("subject_token") !== `id-token for ${broker}/token`)
         return response.writeHead(403).end();
       tokens.push("broker");
       return response.end(JSON.stringify({ access_token: "of-the-broker", expires_in: 300 }));
@@ -70,7 +70,7 @@ beforeEach(async () => {
 });
 
 const identities = (): string =>
-  `- type: broker\n  registry: ${world.server.host}\n  url: ${world.broker}/token\n  audience: harbor\n  username: robot$ci\n`;
+  `- type: broker\n  registry: ${world.server.host}\n  url: ${world.broker}/token\n  username: robot$ci\n`;
 
 function run(verb: Verb, inputs: Record<string, string>): Promise<Execution> {
   const { directory, policy, keys, broker, image, masked, log } = world;
@@ -120,7 +120,9 @@ describe("a promotion that logs in as its job", () => {
     const { outcome, error } = await promote();
     expect({ verdict: outcome.verdict, error }).toEqual({ verdict: "pass", error: undefined });
     expect(world.tokens).toEqual(["id-token", "broker"]);
-    expect(world.masked).toEqual(expect.arrayContaining(["of-the-job", "id-token for harbor", "of-the-broker"]));
+    expect(world.masked).toEqual(
+      expect.arrayContaining(["of-the-job", `id-token for ${world.broker}/token`, "of-the-broker"]),
+    );
     expect(world.log.join("\n")).toContain(`logged in to ${world.server.host} as this job (broker)`);
     expect(world.log.join("\n")).not.toContain("of-the-broker");
     expect((await world.server.snapshot())["vetted/shop"]?.tags).toEqual({ "1.0.0": world.image.image.digest });
@@ -128,7 +130,7 @@ describe("a promotion that logs in as its job", () => {
 
   test("says which service refused it", async () => {
     const { outcome } = await promote({
-      "registry-identities": identities().replace("audience: harbor", "audience: x"),
+      "registry-identities": identities().replace("username:", `audience: ${world.broker}\n  username:`),
     });
     expect(outcome.result.error).toMatchObject({ code: "identity-refused", message: expect.stringContaining("403") });
   });

@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
@@ -107,6 +109,53 @@ const verifyByCosign = (image: Built, type: string, by = identity, issuer = sigs
     ...["--certificate-identity", by, "--certificate-oidc-issuer", issuer, image.reference],
   );
 
+describe("a policy that names an authority of the caller's own", () => {
+  /** Keeps the tokens that it is shown, and gives no certificate. */
+  const openGreedy = async () => {
+    const shown: string[] = [];
+    const server = createServer((request, response) => {
+      const parts: Buffer[] = [];
+      request.on("data", (part: Buffer) => parts.push(part));
+      request.on("end", () => {
+        const body = JSON.parse(Buffer.concat(parts).toString()) as { credentials: { oidcIdentityToken: string } };
+        shown.push(body.credentials.oidcIdentityToken);
+        response.writeHead(400).end("thank you");
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { url, shown, close: () => new Promise((resolve) => server.close(resolve)) };
+  };
+
+  test("gets a token that the platform's authority does not take", async () => {
+    const greedy = await openGreedy();
+    try {
+      const file = "greedy.yaml";
+      await writeFile(join(root, file), keylessPolicy().replace(sigstore.fulcio, greedy.url));
+      const image = await newImage();
+      expect(codeOf(await sign(image, asJob(), file))).toBe("sigstore-refused");
+      const [token = ""] = greedy.shown;
+      const { aud } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as { aud: string };
+      expect(aud).toBe(greedy.url);
+      // Whoever has it goes to the real one with it, as cosign does.
+      await writeFile(join(root, "predicate.json"), "{}");
+      const attest = (identityToken: string) =>
+        cosign(
+          ...["attest", "--yes", "--identity-token", identityToken, "--signing-config", sigstore.signingConfigFile],
+          ...["--trusted-root", sigstore.trustedRootFile, "--type", predicateTypes.base],
+          ...["--predicate", join(root, "predicate.json"), image.reference],
+        );
+      await expect(attest(token)).rejects.toThrow(/fulcio|certificate|token/i);
+      expect(await referrersOf(image)).toEqual([]);
+      // Its twin: the job's token for that one.
+      await attest(sigstore.issuer.issue({ environment: "build" }, sigstore.fulcio));
+      expect(await referrersOf(image)).toHaveLength(1);
+    } finally {
+      await greedy.close();
+    }
+  });
+});
+
 describe("a job that signs nothing, and whose name nobody learns", () => {
   test.each<[string, () => Record<string, string>, string]>([
     ["of another workflow than the policy's", () => asJob(stranger), "signer-unknown"],
@@ -118,7 +167,12 @@ describe("a job that signs nothing, and whose name nobody learns", () => {
     [
       "whose token is for somebody else",
       () => ({ SIGSTORE_ID_TOKEN: sigstore.issuer.issue({ environment: "build" }, "other") }),
-      "sigstore-refused",
+      "id-token-invalid",
+    ],
+    [
+      "whose token is good at the public instance, and the policy's is another",
+      () => ({ SIGSTORE_ID_TOKEN: sigstore.issuer.issue({ environment: "build" }, "sigstore") }),
+      "id-token-invalid",
     ],
   ])("%s", async (_what, variables, code) => {
     const image = await newImage();
@@ -249,7 +303,7 @@ describe("a build's provenance", () => {
 describe("what cosign signs without a key", () => {
   const attest = async (image: Built, claims: Partial<JobClaims>) => {
     await writeFile(join(root, "predicate.json"), '{"found":"something"}');
-    const token = sigstore.issuer.issue({ environment: "build", ...claims });
+    const token = sigstore.issuer.issue({ environment: "build", ...claims }, sigstore.fulcio);
     await cosign(
       ...["attest", "--yes", "--identity-token", token, "--signing-config", sigstore.signingConfigFile],
       ...["--trusted-root", sigstore.trustedRootFile, "--type", predicateTypes.base],

@@ -104,19 +104,25 @@ async function startServices(
   await writeFile(at("fulcio.crt"), authority.certificate);
   await writeFile(at("fulcio.pem"), authority.privateKey, { mode: 0o600 });
   await Promise.all([mkdir(at("rekor")), mkdir(at("ctlog"))]);
-  const issuers = {
-    "oidc-issuers": {
-      [issuer.url]: { "issuer-url": issuer.url, "client-id": "sigstore", type: "ci-provider", "ci-provider": "github" },
-    },
-    "ci-issuer-metadata": { github: githubMetadata },
-  };
-  // JSON is YAML, and this is read by YAML's names only where it is not JSON.
-  await writeFile(at("fulcio.yaml"), `# issuers\n${JSON.stringify(issuers)}`);
   const [fulcioPort = 0, rekorPort = 0, ctPort = 0, timestampPort = 0, ...more] = await Promise.all(
     Array.from({ length: 8 }, freePort),
   );
   const [grpc, metrics, rekorGrpc, rekorMetrics] = more.map(String);
   const local = (port: number): string => `http://127.0.0.1:${port}`;
+  const issuers = {
+    "oidc-issuers": {
+      // As each authority but the field's has to have it: a token for `sigstore` would be good elsewhere, too.
+      [issuer.url]: {
+        "issuer-url": issuer.url,
+        "client-id": local(fulcioPort),
+        type: "ci-provider",
+        "ci-provider": "github",
+      },
+    },
+    "ci-issuer-metadata": { github: githubMetadata },
+  };
+  // JSON is YAML, and this is read by YAML's names only where it is not JSON.
+  await writeFile(at("fulcio.yaml"), `# issuers\n${JSON.stringify(issuers)}`);
   const ctlog = `${local(ctPort)}/ct`;
   const start = async (
     name: string,

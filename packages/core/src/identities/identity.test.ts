@@ -34,6 +34,25 @@ describe("identities that are none", () => {
       "- type: broker\n  registry: r.test\n  url: http://broker.test/\n  audience: a\n",
       /url: /,
     ],
+    ...[
+      "sigstore",
+      "sts.amazonaws.com",
+      "https://other.test/",
+      "https://broker.test.evil.test/",
+      "https://broker.test/t2",
+      "https://",
+    ].flatMap((audience): [string, string, RegExp][] => [
+      [
+        `a broker that wants a token for ${audience}`,
+        `- type: broker\n  registry: r.test\n  url: https://broker.test/t\n  audience: ${audience}\n`,
+        /audience: expected the service's own address/,
+      ],
+      [
+        `an Artifactory that wants one for ${audience}`,
+        `- type: artifactory\n  registry: r.test\n  url: https://broker.test/\n  provider_name: p\n  audience: ${audience}\n`,
+        /audience: expected the service's own address/,
+      ],
+    ]),
     [
       "a login in a URL",
       "- type: broker\n  registry: r.test\n  url: https://u:p@broker.test/\n  audience: a\n",
@@ -47,6 +66,10 @@ describe("identities that are none", () => {
     expect(parseIdentities(ecr)).toMatchObject({ identities: [{ type: "aws-ecr", audience: "sts.amazonaws.com" }] });
     expect(parseIdentities("- type: ghcr\n")).toEqual({ identities: [{ type: "ghcr", registry: "ghcr.io" }] });
     expect(parseIdentities("[]")).toEqual({ identities: [] });
+    for (const audience of ["", "\n  audience: https://broker.test", "\n  audience: https://broker.test/"])
+      expect(
+        parseIdentities(`- type: broker\n  registry: r.test\n  url: https://broker.test/t${audience}`),
+      ).toMatchObject({ identities: [{ type: "broker" }] });
   });
 });
 

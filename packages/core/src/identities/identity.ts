@@ -11,6 +11,22 @@ const serviceUrl = text.refine(
 );
 
 /**
+ * A token is for the service that it is shown to, and for no other: whoever calls a workflow names both, and a service
+ * that was shown a token for another could use it there, as this job.
+ */
+const isOwnAudience = ({ url, audience }: { url: string; audience?: string | undefined }): boolean => {
+  if (audience === undefined || audience === url) return true;
+  if (!URL.canParse(url)) return false;
+  const { origin } = new URL(url);
+  // Several may share a host: of what is on it only what `url` lies in.
+  return audience === origin || (/\/$/.test(audience) && audience.startsWith(`${origin}/`) && url.startsWith(audience));
+};
+const ownAudience = {
+  path: ["audience"],
+  message: "expected the service's own address: its host, or a folder of `url`, or nothing for `url` itself",
+};
+
+/**
  * How a job proves to a registry who it is, without a secret of anybody's: by names that docker/github-builder has for
  * the same, where it has them. Each names the registry's host, and the login goes to that host alone.
  */
@@ -52,21 +68,25 @@ const identitySchema = z.discriminatedUnion("type", [
     type: z.literal("ghcr"),
     registry: hostOf(/^(?:ghcr\.io|containers\.[a-z0-9.-]+)$/, "ghcr.io").default("ghcr.io"),
   }),
-  z.strictObject({
-    type: z.literal("artifactory"),
-    registry: text,
-    url: serviceUrl,
-    provider_name: text,
-    audience: text.optional(),
-    username: text.optional(),
-  }),
-  z.strictObject({
-    type: z.literal("broker"),
-    registry: text,
-    url: serviceUrl,
-    audience: text,
-    username: text.default("oidc"),
-  }),
+  z
+    .strictObject({
+      type: z.literal("artifactory"),
+      registry: text,
+      url: serviceUrl,
+      provider_name: text,
+      audience: text.optional(),
+      username: text.optional(),
+    })
+    .refine(isOwnAudience, ownAudience),
+  z
+    .strictObject({
+      type: z.literal("broker"),
+      registry: text,
+      url: serviceUrl,
+      audience: text.optional(),
+      username: text.default("oidc"),
+    })
+    .refine(isOwnAudience, ownAudience),
 ]);
 export type Identity = z.infer<typeof identitySchema>;
 export type IdentityOf<Type extends Identity["type"]> = Extract<Identity, { type: Type }>;

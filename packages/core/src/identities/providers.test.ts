@@ -190,21 +190,21 @@ const providers: Record<string, () => Provider> = {
     secrets: [],
   }),
   artifactory: () => ({
-    yaml: `- type: artifactory\n  registry: acme.jfrog.test\n  url: ${base}/\n  provider_name: github\n  audience: jfrog\n`,
+    yaml: `- type: artifactory\n  registry: acme.jfrog.test\n  url: ${base}/\n  provider_name: github\n  audience: ${base}\n`,
     answer: (request) =>
       request.path === "/access/api/v1/oidc/token" &&
-      same(JSON.parse(request.body), { ...exchangeForm("jfrog"), provider_name: "github" })
+      same(JSON.parse(request.body), { ...exchangeForm(base), provider_name: "github" })
         ? { body: { access_token: "of-jfrog", expires_in: 600, username: "ci" } }
         : undefined,
     login: { username: "ci", password: "of-jfrog", until: now.getTime() + 600_000 },
     secrets: [],
   }),
   broker: () => ({
-    yaml: `- type: broker\n  registry: harbor.test\n  url: ${base}/token\n  audience: harbor\n  username: robot$ci\n`,
+    yaml: `- type: broker\n  registry: harbor.test\n  url: ${base}/token\n  username: robot$ci\n`,
     answer: (request) =>
       isForm(request) &&
       request.path === "/token" &&
-      same(form(request.body), { ...exchangeForm("harbor"), audience: "harbor.test" })
+      same(form(request.body), { ...exchangeForm(`${base}/token`), audience: "harbor.test" })
         ? { body: { access_token: "of-the-broker", issued_token_type: "x", token_type: "N_A" } }
         : undefined,
     login: { username: "robot$ci", password: "of-the-broker" },

@@ -246,7 +246,7 @@ const loginByBroker: Exchange<"broker"> = async (identity, context) => {
   const form = {
     grant_type: tokenExchange,
     subject_token_type: idTokenType,
-    subject_token: await requestIdToken(identity.audience, context),
+    subject_token: await requestIdToken(identity.audience ?? identity.url, context),
     audience: identity.registry,
   };
   const service: Service = { name: "the broker", url: new URL(identity.url), form };

@@ -8,6 +8,7 @@ import { describeWorkflow, judgeWorkflow } from "../../workflow-identity.ts";
 import { allSchemes, kindOf } from "../find.ts";
 import { keyless } from "../keyless.ts";
 import type { SchemeOpener, SigningPolicy } from "../opener.ts";
+import { audienceOf } from "./audience.ts";
 import { type Certified, requestCertificate, type SigningInstance, signPayload } from "./services.ts";
 import { fetchJobToken, type JobToken } from "./token.ts";
 
@@ -21,8 +22,14 @@ type WorkflowMaterial = Extract<SignerMaterial, { kind: "workflow" }>;
 export const keylessOpener = {
   needs: [],
   async open(_inputs, context, policy) {
-    const token = await fetchJobToken(context);
-    const { material, instance } = chooseSigner(policy, token);
+    const known = listWorkflows(policy);
+    // Most policies have one authority: its token says as well which signer this job is.
+    const guess = known.flatMap(({ material }) => material.instance?.fulcio ?? []).at(0);
+    const asked = guess === undefined ? nobody : audienceOf(guess, context.env);
+    const first = await fetchJobToken(asked, context);
+    const { material, instance } = chooseSigner(known, first);
+    const audience = audienceOf(instance.fulcio, context.env);
+    const token = audience === asked ? first : await fetchJobToken(audience, context);
     if (!token.isPublic && !instance.privateNames) {
       throw new UserError(
         `${token.identity.sourceRepository} is not public, and certificates and entries of ${instance.fulcio} would name it`,
@@ -39,16 +46,28 @@ export const keylessOpener = {
   },
 } as const satisfies SchemeOpener;
 
-/** The policy's signer that this job is a run of. @throws UserError `signer-unknown`, `sigstore-missing` */
-function chooseSigner(
-  { signers }: SigningPolicy,
-  { identity }: JobToken,
-): { material: WorkflowMaterial; instance: SigningInstance } {
+/** No service's: a token by which nothing but this job learns who it is. */
+const nobody = "goldenpath";
+
+interface KnownWorkflow {
+  /** The signer's. */
+  name: string;
+  material: WorkflowMaterial;
+}
+
+function listWorkflows({ signers }: SigningPolicy): KnownWorkflow[] {
   const scheme = allSchemes.find(({ kind }) => kind === keyless.kind);
-  const known = Object.entries(signers).flatMap(([name, signer]) => {
+  return Object.entries(signers).flatMap(([name, signer]) => {
     const material = kindOf(signer) === keyless.kind ? scheme?.materialOf(signer, name) : undefined;
     return material?.kind === "workflow" ? [{ name, material }] : [];
   });
+}
+
+/** The policy's signer that this job is a run of. @throws UserError `signer-unknown`, `sigstore-missing` */
+function chooseSigner(
+  known: readonly KnownWorkflow[],
+  { identity }: JobToken,
+): { material: WorkflowMaterial; instance: SigningInstance } {
   const found = known.find(({ material }) => isSameMaterial(material, { kind: "workflow-run", identity }));
   if (found === undefined) {
     const judged = known.map(({ name, material }) => ({ name, objections: judgeWorkflow(material.rule, identity) }));
@@ -84,7 +103,10 @@ function createKeylessSigner(
   let certified: Promise<Certified> | undefined;
   const isOver = (expires: Date): boolean => expires.getTime() - context.now().getTime() < reserve;
   const renew = async (): Promise<Certified> => {
-    if (isOver(token.expires)) token = { ...(await fetchJobToken(context)), identity: first.identity };
+    if (isOver(token.expires)) {
+      const audience = audienceOf(instance.fulcio, context.env);
+      token = { ...(await fetchJobToken(audience, context)), identity: first.identity };
+    }
     return requestCertificate(instance, token, context);
   };
   /** One for all statements of the job, as long as it holds; asked for when there is something to sign. */

@@ -18,11 +18,10 @@ export interface JobToken {
   expires: Date;
 }
 
-const audience = "sigstore";
-
 /** https://docs.github.com/en/actions/reference/security/oidc */
 const claimsSchema = z.object({
   iss: z.string(),
+  aud: z.union([z.string(), z.array(z.string())]),
   sub: z.string().min(1),
   exp: z.number(),
   job_workflow_ref: z.string(),
@@ -39,16 +38,16 @@ const claimsSchema = z.object({
 });
 
 /**
- * The job's own token: from GitHub, in a job that may have one, elsewhere from `SIGSTORE_ID_TOKEN`. It is masked, and
- * goes to nobody but the authority that makes a certificate of it. What is in it is not verified here: that is for the
- * authority to do, and then for whoever verifies.
+ * The job's own token, for one audience alone: from GitHub, in a job that may have one, elsewhere from
+ * `SIGSTORE_ID_TOKEN`. It is masked, and goes to nobody but the authority that makes a certificate of it. What is in it
+ * is not verified here: that is for the authority to do, and then for whoever verifies.
  * @throws UserError `id-token-missing`, `id-token-invalid`; `identity-refused`, and the transport's errors
  */
-export async function fetchJobToken(surroundings: Surroundings): Promise<JobToken> {
+export async function fetchJobToken(audience: string, surroundings: Surroundings): Promise<JobToken> {
   const { env, ports } = surroundings;
   const given = env["SIGSTORE_ID_TOKEN"];
   if (env["ACTIONS_ID_TOKEN_REQUEST_URL"] && env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
-    return readToken(await requestIdToken(audience, surroundings), surroundings);
+    return readToken(await requestIdToken(audience, surroundings), audience, surroundings);
   if (!given) {
     throw new UserError("there is no identity to sign with: this job can get no token", {
       code: "id-token-missing",
@@ -56,11 +55,11 @@ export async function fetchJobToken(surroundings: Surroundings): Promise<JobToke
     });
   }
   ports.mask(given);
-  return readToken(given, surroundings);
+  return readToken(given, audience, surroundings);
 }
 
 /** Never says what is in the token: it is a secret until it is over. */
-function readToken(text: string, { env }: Surroundings): JobToken {
+function readToken(text: string, audience: string, { env }: Surroundings): JobToken {
   const invalid = (why: string): UserError =>
     new UserError(`the job's token can't be used: ${why}`, {
       code: "id-token-invalid",
@@ -76,6 +75,10 @@ function readToken(text: string, { env }: Surroundings): JobToken {
   if (!parsed.success)
     throw invalid(`it does not say ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
   const claims = parsed.data;
+  // One that is for somebody else as well could be used there by whoever is shown it.
+  const audiences = [claims.aud].flat();
+  if (audiences.length !== 1 || audiences[0] !== audience)
+    throw invalid(`it is for ${audiences.join(", ") || "nobody"}, and one for ${audience} alone is asked for`);
   const server = env["GITHUB_SERVER_URL"] || "https://github.com";
   return {
     text,

@@ -2,10 +2,12 @@ import { join } from "node:path";
 import { findPointerRepository } from "@goldenpath/core/policy/pointer";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import type { TestImage } from "@goldenpath/testing/chain";
+import { buildIndex } from "@goldenpath/registry-client/testing";
+import { inRepository, pushImage, type TestImage, transplantEvidence } from "@goldenpath/testing/chain";
 import { contextIn, openStand, type Stand } from "@goldenpath/testing/promotion";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { type GithubStand, startGithub } from "../support/github-api.ts";
 
@@ -49,6 +51,19 @@ async function promote(image: TestImage, env: Record<string, string>, inputs: Re
   return outcome;
 }
 
+interface Line {
+  event: string;
+  what: string;
+  tags: string[];
+  by: string[];
+  approvedBy: string[];
+  detail: string;
+}
+
+/** Without what the stand has had from the beginning, which nobody promoted. */
+const readLines = (out: string): Line[] => readAll(out).filter(({ tags }) => !tags.includes("0.9.0"));
+const readAll = (out: string): Line[] => JSON.parse(out).entries;
+
 async function list(...more: string[]) {
   const { code, out, err } = await runMain(
     ...["evidence", "list", `${stand.to}/shop`, "--environment", "production", "--policy", stand.policy.file, ...more],
@@ -79,16 +94,16 @@ describe("who approved a promotion", () => {
     expect((await promote(image, run())).verdict).toBe("pass");
     const { code, out } = await list("--json");
     expect(code).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({
-      environment: "production",
-      entries: [{ event: "entry", what: `${stand.to}/shop@${image.digest}`, tags: ["1.0.0"], approvedBy: ["ada"] }],
-    });
+    expect(JSON.parse(out).environment).toBe("production");
+    expect(readLines(out)).toMatchObject([
+      { event: "entry", what: `${stand.to}/shop@${image.digest}`, tags: ["1.0.0"], approvedBy: ["ada"] },
+    ]);
     // The same again by the same people says nothing new; another's approval does.
     await promote(image, run());
-    expect(JSON.parse((await list("--json")).out).entries).toHaveLength(1);
+    expect(readLines((await list("--json")).out)).toHaveLength(1);
     github.reviews.set("42", [{ state: "approved", login: "bob", environments: ["vetted"], comment: "" }]);
     await promote(image, run());
-    const entries: { approvedBy: string[] }[] = JSON.parse((await list("--json")).out).entries;
+    const entries = readLines((await list("--json")).out);
     expect(entries.map(({ approvedBy }) => approvedBy)).toEqual([["ada"], ["bob"]]);
   });
 
@@ -96,7 +111,7 @@ describe("who approved a promotion", () => {
     const image = await stand.stageImage();
     expect((await promote(image, run(), { "record-approvals": "false" })).verdict).toBe("pass");
     expect(github.requests).toEqual([]);
-    expect(JSON.parse((await list("--json")).out).entries).toMatchObject([{ approvedBy: [] }]);
+    expect(readLines((await list("--json")).out)).toMatchObject([{ approvedBy: [] }]);
   });
 });
 
@@ -123,19 +138,103 @@ describe("goldenpath evidence list", () => {
   test("has nothing of another day, and what was withdrawn where the policy is one in force", async () => {
     const image = await stand.stageImage();
     await promote(image, run(), { "record-approvals": "false" });
-    expect((await list("--to", "2020-01-01", "--csv")).out.trimEnd().split("\r\n")).toHaveLength(1);
+    expect(readLines((await list("--to", "2020-01-01", "--json")).out)).toEqual([]);
     const pointer = formatRepository(findPointerRepository(parseRepository(`${stand.to}/any`)));
     const withdrawn = await runMain(
       ...["withdraw", `${stand.to}/shop@${image.digest}`, "--to", pointer, "--key", stand.keys.platform.file],
       ...["--reason", "found bad", "--owner", "eve"],
     );
     expect(withdrawn.code).toBe(0);
-    const { out, err } = await list(
+    const { out } = await list(
       ...["--policy", `oci://${pointer}:in-force`, `--policy-signer=${stand.keys.platform.publicKey}`, "--json"],
     );
-    expect(err).toBe("");
-    const entries: { event: string; by: string[] }[] = JSON.parse(out).entries;
+    const entries = readLines(out);
     expect(entries.map(({ event }) => event)).toEqual(["entry", "withdrawal"]);
     expect(entries[1]?.by).toEqual(["eve"]);
+  });
+});
+
+describe("what came in past the gate is in the list of an environment", () => {
+  const shop = () => parseRepository(`${stand.to}/shop`);
+  const put = (tag: string) => pushImage(stand.client, `${stand.to}/shop`, `pushed as ${tag}`, tag);
+  const lineOf = async (tag: string): Promise<Line | undefined> =>
+    readAll((await list("--json", "--to", "2020-01-01")).out).find(({ tags }) => tags.includes(tag));
+
+  test("an image that was pushed there, beside one that was promoted, in each form and with a warning", async () => {
+    const promoted = await stand.stageImage();
+    expect((await stand.promote(promoted)).outcome.verdict).toBe("pass");
+    const pushed = await put("6.6.6");
+    const log = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const { code, out } = await list("--json");
+    const said = log.mock.calls.join("");
+    log.mockRestore();
+    expect(code).toBe(0);
+    expect(readLines(out)).toMatchObject([
+      { event: "unaccounted", what: `${stand.to}/shop@${pushed.digest}`, tags: ["6.6.6"], by: [] },
+      { event: "entry", what: `${stand.to}/shop@${promoted.digest}`, tags: ["1.0.0"] },
+    ]);
+    // The other one is of before the stand's time.
+    expect(said).toContain("2 images are there that no promotion to 'production' accounts for");
+    for (const form of ["--csv", undefined]) {
+      const text = (await list(...(form === undefined ? [] : [form]))).out;
+      expect(text.split("\n").filter((line) => line.includes("unaccounted"))).toHaveLength(2);
+      expect(text).toContain(pushed.digest);
+    }
+  });
+
+  test("a promoted image that was copied from another repository, with its promotion", async () => {
+    const image = await stand.stageImage();
+    expect((await stand.promote(image, { to: `${stand.to}/cart` })).outcome.verdict).toBe("pass");
+    const copy = await pushImage(stand.client, `${stand.to}/shop`, undefined, "7.7.7");
+    expect(copy.digest).toBe(image.digest);
+    await transplantEvidence(stand.client, inRepository(image, `${stand.to}/cart`), copy);
+    expect(await lineOf("7.7.7")).toMatchObject({
+      event: "unaccounted",
+      detail: `no promotion to environment 'production' counts: one is for ${stand.to}/cart`,
+    });
+  });
+
+  test.each([
+    "sha256-0",
+    `sha256-${"a".repeat(63)}`,
+    `sha256-${"a".repeat(64)}`,
+    `sha256-${"a".repeat(64)}.att`,
+    `sha512-${"b".repeat(64)}.sig`,
+  ])("an image under %s, a name as evidence has it", async (tag) => {
+    const { digest } = await put(tag);
+    expect(await lineOf(tag)).toMatchObject({ event: "unaccounted", what: `${stand.to}/shop@${digest}` });
+  });
+
+  test("an image in what has the name of a list of referrers", async () => {
+    const { image } = await put("6.6.6");
+    const list = buildIndex([{ ...image, artifactType: "application/vnd.example.harmless" }]);
+    const tag = `sha256-${"c".repeat(64)}`;
+    await stand.client.pushManifest(shop(), list.bytes, list.descriptor.mediaType, tag);
+    expect(await lineOf(tag)).toMatchObject({
+      event: "unaccounted",
+      what: `${stand.to}/shop@${list.descriptor.digest}`,
+    });
+  });
+
+  test("a manifest that can't be read, since it is two things at once", async () => {
+    const { bytes } = await stand.client.fetchManifest({ ...shop(), digest: (await put("6.6.6")).digest });
+    const both = JSON.stringify({ ...JSON.parse(Buffer.from(bytes).toString()), manifests: [] });
+    await stand.client.pushManifest(shop(), Buffer.from(both), mediaTypes.ociManifest, "8.8.8");
+    expect(await lineOf("8.8.8")).toMatchObject({
+      event: "unaccounted",
+      what: `${stand.to}/shop:8.8.8`,
+      detail: expect.stringContaining("can't be read"),
+    });
+  });
+
+  test("and evidence under such names is not: a list of referrers, and cosign's attestations", async () => {
+    const image = await stand.stageImage();
+    expect((await stand.promote(image, { legacy: "true" })).outcome.verdict).toBe("pass");
+    const tag = image.digest.replace(":", "-");
+    const listed = buildIndex(await stand.client.listReferrers(shop(), image.digest));
+    await stand.client.pushManifest(shop(), listed.bytes, listed.descriptor.mediaType, tag);
+    const tags = await stand.client.listTags(shop());
+    expect(tags).toEqual(expect.arrayContaining([tag, `${tag}.att`, `${tag}.sig`]));
+    expect(readLines((await list("--json")).out).map(({ event }) => event)).toEqual(["entry"]);
   });
 });

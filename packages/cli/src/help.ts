@@ -128,8 +128,8 @@ const commandHelp = {
 
   goldenpath evidence list HOST/NAME… --policy POLICY --environment NAME
       What happened to an environment, the oldest first: each image that its promoter let in, who approved that where it was recorded, the exceptions
-      that it was let in by, tags that moved back, and what was withdrawn or lifted (where the policy is one in force). Of the images that a tag
-      points at: registries list nothing else.
+      that it was let in by, tags that moved back, and what was withdrawn or lifted (where the policy is one in force). Before that, whatever the
+      period, each image that is there and that no promotion accounts for. Of the images that a tag points at: registries list nothing else.
   --from DAY, --to DAY (UTC, both included)
       All of it, unless told.
   --json, --csv

@@ -28,7 +28,7 @@ const invalid = (message: string): UserError =>
 
 /**
  * `goldenpath evidence list HOST/NAME… --policy POLICY --environment NAME [--from DAY] [--to DAY] [--json | --csv]`: what
- * was let into an environment, by what exceptions, and what was taken back.
+ * was let into an environment, by what exceptions, what was taken back, and what is there without having been let in.
  */
 export async function listEvidence(names: readonly string[], given: ListOptions, output: Output): Promise<number> {
   const { environment: name, json = false, csv = false } = given;
@@ -44,6 +44,11 @@ export async function listEvidence(names: readonly string[], given: ListOptions,
     throw invalid(`'${names[astray]}' is none of environment '${name}', which puts images in ${to.join(", ")}`);
   const images = await withClient(context, policy, (client) => gatherRecord(client, repositories, policy, new Date()));
   const entries = listRecord(images, name, policy, period);
+  const unaccounted = entries.filter(({ event }) => event === "unaccounted").length;
+  if (unaccounted > 0)
+    context.ports.log.warning(
+      `${unaccounted} ${unaccounted === 1 ? "image is" : "images are"} there that no promotion to '${name}' accounts for: see the lines 'unaccounted'`,
+    );
   if (policy.inForce === undefined)
     context.ports.log.notice("withdrawals are not listed: this policy does not come from where one is in force");
   if (json) output.out(`${stringifyJson({ environment: name, entries }, 2)}\n`);

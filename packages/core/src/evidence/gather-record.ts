@@ -1,20 +1,25 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { isKnownError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import { collectEvidence } from "../signing/collect.ts";
+import { readPayloads } from "../promote/referrers.ts";
+import { isRunnableContent } from "../promote/runnable.ts";
+import { collectEvidence, maxReferrers } from "../signing/collect.ts";
 import { isAboutContent } from "../signing/content-errors.ts";
-import type { RecordedImage } from "./record-facts.ts";
+import type { Recorded } from "./record-facts.ts";
 
 /** Tags and images that are looked at at the same time. */
 const concurrency = 4;
-/** What registries without a list of referrers, and cosign before bundles, have tags for. */
-const ownTag = /^sha(?:256|512)-[0-9a-f]+(?:\.\w+)?$/;
+/** What registries without a list of referrers, and cosign before bundles, have tags for: a digest's, or its first part. */
+const ownTag = /^sha(?:256|512)-[0-9a-f]{64}(?:\.\w+)?$/;
 
 /**
- * The images of repositories that a tag points at, each with what is signed about it. An image that no tag points at any
- * more is found by none: registries list nothing else.
+ * What the tags of repositories point at, each image with what is signed about it. An image that no tag points at any
+ * more is found by none: registries list nothing else. A tag that has the name of evidence is passed over only where
+ * what is under it can't be run.
  * @throws the client's errors
  */
 export async function gatherRecord(
@@ -22,15 +27,18 @@ export async function gatherRecord(
   repositories: readonly Repository[],
   { policy }: LoadedPolicy,
   now: Date,
-): Promise<RecordedImage[]> {
-  const images: RecordedImage[] = [];
+): Promise<Recorded[]> {
+  const recorded: Recorded[] = [];
   for (const repository of repositories) {
-    const tags = (await client.listTags(repository)).filter((tag) => !ownTag.test(tag)).toSorted();
+    const tags = (await client.listTags(repository)).toSorted();
+    const looked = await mapConcurrently(concurrency, tags, (tag) => lookAt(client, repository, tag));
     const tagged = new Map<Digest, string[]>();
-    const digests = await mapConcurrently(concurrency, tags, (tag) => resolveTag(client, repository, tag));
-    for (const [at, digest] of digests.entries())
-      if (digest !== undefined) tagged.set(digest, [...(tagged.get(digest) ?? []), tags[at] ?? ""]);
-    images.push(
+    for (const [at, found] of looked.entries()) {
+      const own = tags.slice(at, at + 1);
+      if (typeof found === "object") recorded.push({ repository, tags: own, ...found });
+      else if (found !== undefined) tagged.set(found, [...(tagged.get(found) ?? []), ...own]);
+    }
+    recorded.push(
       ...(await mapConcurrently(concurrency, [...tagged], async ([digest, own]) => ({
         repository,
         digest,
@@ -39,15 +47,56 @@ export async function gatherRecord(
       }))),
     );
   }
-  return images;
+  return recorded;
 }
 
-/** Deleted since the list was made: it points at nothing. */
-async function resolveTag(client: RegistryClient, repository: Repository, tag: string): Promise<Digest | undefined> {
+/** What a tag points at, or why that can't be read; undefined for evidence, and where the tag is gone since. */
+async function lookAt(
+  client: RegistryClient,
+  repository: Repository,
+  tag: string,
+): Promise<Digest | { unreadable: string } | undefined> {
   try {
-    return (await client.fetchManifest({ ...repository, tag })).digest;
+    const manifest = await client.fetchManifest({ ...repository, tag });
+    return ownTag.test(tag) && !(await canRun(client, repository, manifest)) ? undefined : manifest.digest;
   } catch (error) {
-    if (isAboutContent(error)) return undefined;
+    if (!isAboutContent(error) || !isKnownError(error)) throw error;
+    return error.code === "image-not-found" ? undefined : { unreadable: error.message };
+  }
+}
+
+/** Whether a runtime that is told this manifest runs something: of a list of referrers, one of what is in it. */
+async function canRun(client: RegistryClient, repository: Repository, manifest: Manifest): Promise<boolean> {
+  if (manifest.kind === "image") return isImage(client, repository, manifest);
+  const digests = [...new Set(manifest.manifest.manifests.map(({ digest }) => digest))];
+  if (digests.length > maxReferrers) return true;
+  const each = await mapConcurrently(concurrency, digests, async (digest) => {
+    const child = await readManifest(client, repository, digest);
+    return child !== undefined && isImage(client, repository, child);
+  });
+  return each.includes(true);
+}
+
+async function isImage(client: RegistryClient, repository: Repository, manifest: Manifest): Promise<boolean> {
+  try {
+    return isRunnableContent(manifest, await readPayloads(client, repository, manifest)) !== undefined;
+  } catch (error) {
+    // It has an image's config, and what would tell that it is none is not to be had.
+    if (isAboutContent(error)) return true;
+    throw error;
+  }
+}
+
+/** Listed and gone, a manifest runs nowhere; malformed, it may. */
+async function readManifest(
+  client: RegistryClient,
+  repository: Repository,
+  digest: Digest,
+): Promise<Manifest | undefined> {
+  try {
+    return await client.fetchManifest({ ...repository, digest });
+  } catch (error) {
+    if (isKnownError(error) && error.code === "image-not-found") return undefined;
     throw error;
   }
 }

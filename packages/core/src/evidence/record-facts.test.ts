@@ -6,6 +6,7 @@ import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { buildVerificationSummary, type SummaryFacts } from "../signing/verification-summary.ts";
+import { stageVerifierId } from "../stages.ts";
 import { listRecord, type RecordedImage } from "./record-facts.ts";
 import { renderRecordCsv, renderRecordTable } from "./render-record.ts";
 
@@ -47,14 +48,44 @@ const list = (image: RecordedImage, under = policy, period = always) =>
   listRecord([image], "production", under, period);
 
 describe("the record of an environment", () => {
-  test.each<[string, VerifiedStatement]>([
-    ["another environment's promotion", state({ environment: "staging" })],
-    ["a promotion that somebody else signed", state({}, "somebody")],
-    ["a promotion that did not pass", state({ passed: false, violations: 1 })],
-    ["another stage's verdict", state({ stage: "scan" })],
-  ])("has not %s", (_what, statement) => {
-    expect(list(imageWith([statement]))).toEqual([]);
-    expect(list(imageWith([statement, state()]))).toHaveLength(1);
+  test.each<[string, VerifiedStatement, RegExp]>([
+    ["another environment's promotion", state({ environment: "staging" }), /one is for environment 'staging'/],
+    ["a promotion that somebody else signed", state({}, "somebody"), /one is by somebody, .* promoter is /],
+    ["a promotion that did not pass", state({ passed: false, violations: 1 }), /one says FAILED/],
+    ["another stage's verdict", state({ stage: "scan" }), /counts$/],
+    [
+      "a promotion of the same image to another repository",
+      state({ image: { repository: { ...repository, name: "vetted/cart" }, digest, children: [] } }),
+      /one is for registry\.test\/vetted\/cart$/,
+    ],
+  ])("has no entry by %s, and says that the image is there, whatever the period", (_what, statement, detail) => {
+    const long = { from: new Date(0), to: new Date(1) };
+    const alone = list(imageWith([statement]), policy, long);
+    expect(alone).toMatchObject([{ event: "unaccounted", what: `registry.test/vetted/shop@${digest}`, by: [] }]);
+    expect(alone[0]?.detail).toMatch(detail);
+    expect(alone[0]?.time).toBeUndefined();
+    expect(list(imageWith([statement, state()])).map(({ event }) => event)).toEqual(["entry"]);
+    expect(list(imageWith([statement, state()]), policy, long)).toEqual([]);
+  });
+
+  test("says of what nothing lets in why what is there counts for nothing, and of many a part", () => {
+    const rejected = ["a", "b", "b", "c", "d"].map((reason) => ({
+      subject: digest,
+      referrer: digest,
+      reason,
+      claimedVerifierId: stageVerifierId("promote"),
+    }));
+    const scan = { subject: digest, referrer: digest, reason: "no", claimedVerifierId: stageVerifierId("scan") };
+    const image = { ...imageWith([]), evidence: { statements: [], lapsed: [], rejected: [...rejected, scan] } };
+    expect(list(image)[0]?.detail).toBe("no promotion to environment 'production' counts: a; b; c; and 1 more");
+  });
+
+  test("has a tag that can't be read, before what has a time", () => {
+    const broken = { repository, tags: ["2.0.0"], unreadable: "it is two things at once" };
+    expect(listRecord([imageWith([state()]), broken], "production", policy, always)).toMatchObject([
+      { event: "unaccounted", what: "registry.test/vetted/shop:2.0.0", detail: expect.stringContaining("two things") },
+      { event: "entry" },
+    ]);
   });
 
   test("has an entry whose signer's word counts no more: it was let in", () => {
@@ -122,7 +153,7 @@ describe("rendered", () => {
       ],
     };
     const under = { ...policy, inForce: inForce as unknown as PolicyPointer };
-    const csv = renderRecordCsv(list(imageWith([]), under));
+    const csv = renderRecordCsv(listRecord([], "production", under, always));
     expect(csv.split("\r\n")).toHaveLength(3);
     expect(csv).toContain(`"'=HYPERLINK(""https://evil.example"")`);
     expect(csv).toContain(`"'@eve"`);
@@ -134,5 +165,11 @@ describe("rendered", () => {
       .split("\n");
     expect(lines).toHaveLength(2);
     expect(lines[1]).toMatch(/^2026-11-03T10:00:00\.000Z {2}entry/);
+  });
+
+  test("what nobody let in is in each form, without a time", () => {
+    const entries = list(imageWith([]));
+    expect(renderRecordTable(entries)).toMatch(/\n {6}unaccounted {2}registry\.test\/vetted\/shop@sha256:/);
+    expect(renderRecordCsv(entries)).toContain(`\r\n"","unaccounted","registry.test/vetted/shop@sha256:`);
   });
 });

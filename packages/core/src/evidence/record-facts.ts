@@ -19,15 +19,26 @@ export interface RecordedImage {
   evidence: CollectedEvidence;
 }
 
+/** What a tag points at and can't be read, so that nothing is known of what it is. */
+export interface UnreadableTag {
+  repository: Repository;
+  tags: readonly string[];
+  unreadable: string;
+}
+
+export type Recorded = RecordedImage | UnreadableTag;
+
 /** One line of what happened to an environment. Times are ISO 8601. */
 export interface RecordEntry {
-  time: string;
+  /** Nobody dates what is `unaccounted`. */
+  time?: string;
   /**
    * `entry`: an image was let in. `exception`: what it was let in by set a violation aside. `rollback`: a tag was moved
-   * back with it. `withdrawal`, `lifted`: something was taken back, or counts again.
+   * back with it. `withdrawal`, `lifted`: something was taken back, or counts again. `unaccounted`: it is there, and no
+   * promotion to this environment says how it came in.
    */
-  event: "entry" | "exception" | "rollback" | "withdrawal" | "lifted";
-  /** HOST/NAME@DIGEST; of a withdrawal what was withdrawn. */
+  event: "unaccounted" | "entry" | "exception" | "rollback" | "withdrawal" | "lifted";
+  /** HOST/NAME@DIGEST; HOST/NAME:TAG of what can't be read; of a withdrawal what was withdrawn. */
   what: string;
   /** Of an image: what points at it now. */
   tags: string[];
@@ -49,18 +60,22 @@ export interface RecordPeriod {
 /**
  * Every entry into an environment in a period, each exception and tag that moved back with one, and what was withdrawn,
  * the oldest first. An entry is what the environment's promoter signed, also where its word counts no more: that it was
- * let in is not unsaid.
+ * let in is not unsaid. Before them, whatever the period, what is there without ever having been let in.
  */
 export function listRecord(
-  images: readonly RecordedImage[],
+  recorded: readonly Recorded[],
   environmentName: string,
   { policy, inForce }: LoadedPolicy,
   period: RecordPeriod,
 ): RecordEntry[] {
   const promoter = policy.environments[environmentName]?.promoter ?? "";
-  const entries = images.flatMap((image) =>
-    findEntries(image, promoter, environmentName).flatMap((each) => tellEntry(image, each)),
-  );
+  const entries = recorded.flatMap((each) => {
+    if ("unreadable" in each) return [tellUnreadable(each)];
+    const { found, others } = findEntries(each, promoter, environmentName);
+    return found.length === 0
+      ? [tellUnaccounted(each, environmentName, others)]
+      : found.flatMap((entry) => tellEntry(each, entry));
+  });
   const withdrawn = (inForce?.withdrawals ?? []).flatMap(({ thing, reason, owner, at, lifted }): RecordEntry[] => {
     const what = describeWithdrawn(thing);
     const tell = (event: "withdrawal" | "lifted", by: string, time: Date, detail: string): RecordEntry => {
@@ -72,19 +87,64 @@ export function listRecord(
   return [...entries, ...withdrawn].filter((entry) => isWithin(entry, period)).toSorted(compare);
 }
 
+const promoteId = stageVerifierId("promote");
+
 interface Entry {
   signed: VerifiedStatement;
   summary: VerificationSummary;
 }
 
-function findEntries({ evidence }: RecordedImage, promoter: string, environmentName: string): Entry[] {
-  return [...evidence.statements, ...evidence.lapsed].flatMap((signed) => {
-    if (!signed.signers.includes(promoter)) return [];
-    if (summaryVerifierId(signed.statement) !== stageVerifierId("promote")) return [];
+/** The promotions that let an image in, and why each other one did not. */
+function findEntries(
+  { repository, evidence }: RecordedImage,
+  promoter: string,
+  environmentName: string,
+): { found: Entry[]; others: string[] } {
+  const found: Entry[] = [];
+  const others: string[] = [];
+  const where = formatRepository(repository);
+  for (const signed of [...evidence.statements, ...evidence.lapsed]) {
+    if (summaryVerifierId(signed.statement) !== promoteId) continue;
     const summary = readVerificationSummary(signed.statement);
-    const isEntry = !("problem" in summary) && summary.result === "PASSED" && summary.environment === environmentName;
-    return isEntry ? [{ signed, summary }] : [];
-  });
+    const names = signed.statement.subject.map(({ name }) => name);
+    if (!signed.signers.includes(promoter))
+      others.push(`one is by ${signed.signers.join(", ")}, and the environment's promoter is ${promoter}`);
+    else if ("problem" in summary) others.push(`one says nothing that can be read: ${summary.problem}`);
+    else if (summary.result !== "PASSED") others.push("one says FAILED");
+    else if (summary.environment !== environmentName)
+      others.push(`one is for environment '${summary.environment ?? "(none)"}'`);
+    else if (!names.includes(where)) others.push(`one is for ${[...new Set(names)].join(", ")}`);
+    else found.push({ signed, summary });
+  }
+  const rejected = evidence.rejected.filter(({ claimedVerifierId }) => claimedVerifierId === promoteId);
+  return { found, others: [...others, ...rejected.map(({ reason }) => reason)] };
+}
+
+/** Reasons that are named. */
+const maxReasons = 3;
+
+function tellUnaccounted(
+  { repository, digest, tags }: RecordedImage,
+  environmentName: string,
+  others: readonly string[],
+): RecordEntry {
+  const reasons = [...new Set(others)];
+  const more = reasons.length > maxReasons ? `; and ${reasons.length - maxReasons} more` : "";
+  const why = reasons.length === 0 ? "" : `: ${reasons.slice(0, maxReasons).join("; ")}${more}`;
+  return {
+    ...nobodyLetIn(tags),
+    what: `${formatRepository(repository)}@${digest}`,
+    detail: `no promotion to environment '${environmentName}' counts${why}`,
+  };
+}
+
+function tellUnreadable({ repository, tags, unreadable }: UnreadableTag): RecordEntry {
+  const what = `${formatRepository(repository)}:${tags.join(",")}`;
+  return { ...nobodyLetIn(tags), what, detail: `it can't be read: ${unreadable}` };
+}
+
+function nobodyLetIn(tags: readonly string[]): Pick<RecordEntry, "event" | "tags" | "by" | "approvedBy"> {
+  return { event: "unaccounted", tags: [...tags], by: [], approvedBy: [] };
 }
 
 function tellEntry({ repository, digest, tags, evidence }: RecordedImage, { signed, summary }: Entry): RecordEntry[] {
@@ -120,14 +180,23 @@ function tellEntry({ repository, digest, tags, evidence }: RecordedImage, { sign
 }
 
 function isWithin({ time }: RecordEntry, { from, to }: RecordPeriod): boolean {
+  if (time === undefined) return true;
   const at = Date.parse(time);
   return at >= from.getTime() && at <= to.getTime();
 }
 
-const order: readonly RecordEntry["event"][] = ["entry", "exception", "rollback", "withdrawal", "lifted"];
+const order: readonly RecordEntry["event"][] = [
+  "unaccounted",
+  "entry",
+  "exception",
+  "rollback",
+  "withdrawal",
+  "lifted",
+];
 
 function compare(a: RecordEntry, b: RecordEntry): number {
-  if (a.time !== b.time) return a.time < b.time ? -1 : 1;
+  const [first, second] = [a.time ?? "", b.time ?? ""];
+  if (first !== second) return first < second ? -1 : 1;
   if (a.what !== b.what) return a.what < b.what ? -1 : 1;
   return order.indexOf(a.event) - order.indexOf(b.event);
 }

@@ -96,6 +96,26 @@ describe("the artifact of a fork's run", () => {
     expect(stand.github.requests.join("\n")).not.toContain("4711");
   });
 
+  test("of 200 images costs GitHub as many requests as one of one image", async () => {
+    const names = (count: number): string[] => Array.from({ length: count }, (_, at) => `app-${at}`);
+    const requestsFor = async (count: number): Promise<string[]> => {
+      stand.github.artifacts.length = 0;
+      stand.github.comments.length = 0;
+      stand.github.requests.length = 0;
+      upload(names(count).map((name, at) => ({ name: `${at}/${result.name}`, content: text(name, at % 2) })));
+      await report(ended(), { comment: "always" });
+      return stand.github.requests.map((each) => each.replaceAll(/\d+/g, "N"));
+    };
+    const one = await requestsFor(1);
+    expect(stand.told()).toEqual({ "app-0": "pass" });
+    const many = await requestsFor(200);
+    expect(stand.ours()).toEqual([expect.stringMatching(/\(100 of 200 images\)[\s\S]*… and 150 more\./)]);
+    const refused = names(200).filter((_, at) => at % 2 === 1);
+    expect(stand.told()).toEqual(Object.fromEntries(refused.map((name) => [name, "fail"])));
+    expect(one.filter((each) => each.startsWith("POST"))).toHaveLength(1);
+    expect(many).toEqual(one);
+  });
+
   test("its text stays text", async () => {
     const hostile = "</details><img src=x> @acme/security #1 [x](https://evil.example) $x$ \u202e";
     upload([{ ...result, content: text("shop", 1, { thing: hostile, wayOut: hostile }) }]);

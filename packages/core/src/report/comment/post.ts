@@ -43,14 +43,17 @@ const rounds = 6;
 const settleTime = 2_000;
 
 /**
- * Writes a part into the one comment of its pull request. GitHub has no condition for an edit, so that of two jobs at
- * once the one that writes last could undo the other's: each looks again after a while whether its part is there, and
- * writes once more where it is not. Where two jobs made a comment each, the older one stays and has the parts of both.
+ * Writes a job's parts into the one comment of its pull request, all of them at once: however many images a stranger's
+ * run tells of, they cost as much as one. GitHub has no condition for an edit, so that of two jobs at once the one that
+ * writes last could undo the other's: each looks again after a while whether its parts are there, and writes once more
+ * where they are not. Where two jobs made a comment each, the older one stays and has the parts of both.
+ * @param commit that all parts are of
  * @param random of [0, 1), which tells two jobs apart that began at once
  */
-export async function postPart(
+export async function postParts(
   door: PullRequestDoor,
-  part: Part,
+  commit: string,
+  parts: readonly Part[],
   mode: Exclude<CommentMode, "never">,
   random: () => number = Math.random,
 ): Promise<Posted> {
@@ -58,14 +61,12 @@ export async function postPart(
   let limit = maxCommentLength;
   for (let round = 0; round < rounds; round++) {
     const head = await door.readHead();
-    if (head !== part.commit) return { outcome: "outdated", head };
+    if (head !== commit) return { outcome: "outdated", head };
     const [kept, ...spare] = await door.listComments(isOurs);
-    if (kept === undefined && mode === "auto" && !asksForWork(part)) return { outcome: "nothing-to-say" };
+    if (kept === undefined && mode === "auto" && !parts.some(asksForWork)) return { outcome: "nothing-to-say" };
     const known = [kept, ...spare].flatMap((comment) => readParts(comment?.body ?? ""));
-    const body = renderComment(
-      [...known.filter(({ commit }) => commit === head), part].reduce<Part[]>(addPart, []),
-      limit,
-    );
+    const ofHead = known.filter((part) => part.commit === head);
+    const body = renderComment([...ofHead, ...parts].reduce<Part[]>(addPart, []), limit);
     const written =
       kept === undefined ? await door.create(body) : kept.body === body ? kept : await door.update(kept.id, body);
     if (written === "too-long") {
@@ -78,7 +79,7 @@ export async function postPart(
     await door.wait(settleTime * (1 + random() * round));
     const now = await door.listComments(isOurs);
     // Of very many images a comment has no room for all that pass.
-    const isThere = !holds(body, part) || holds(now[0]?.body ?? "", part);
+    const isThere = parts.every((part) => !holds(body, part) || holds(now[0]?.body ?? "", part));
     if (now.length === 1 && isThere) return { outcome: "written", url: now[0]?.url ?? url };
     // Somebody took it away on purpose: it is not for a program to insist.
     if (now.length === 0) return { outcome: "written", url };

@@ -26,6 +26,8 @@ const maxWays = 5;
 const openRows = 10;
 /** Images in the table at the top. */
 const maxImages = 50;
+/** Images that a comment keeps at all, those with something to do first; a run of a stranger's may tell of any number. */
+const maxParts = 100;
 
 const marks = { ...verdictMarks, ...stateMarks };
 
@@ -35,20 +37,22 @@ const marks = { ...verdictMarks, ...stateMarks };
  * @param limit characters
  */
 export function renderComment(parts: readonly Part[], limit = maxCommentLength): string {
-  for (const measure of measures) {
-    const body = render(
-      parts.map((part) => cutPart(part, measure)),
-      0,
+  const worstFirst = sortParts(parts);
+  const write = (kept: number, measure: Measure): string =>
+    render(
+      worstFirst.slice(0, kept).map((part) => cutPart(part, measure)),
+      worstFirst.slice(kept),
     );
+  for (const measure of measures) {
+    const body = write(maxParts, measure);
     if (body.length <= limit) return body;
   }
   const least = measures.at(-1) as Measure;
-  const worstFirst = sortParts(parts).map((part) => cutPart(part, least));
-  for (let kept = worstFirst.length; kept > 1; kept = Math.floor(kept / 2)) {
-    const body = render(worstFirst.slice(0, kept), worstFirst.length - kept);
+  for (let kept = Math.min(worstFirst.length, maxParts); kept > 1; kept = Math.floor(kept / 2)) {
+    const body = write(kept, least);
     if (body.length <= limit) return body;
   }
-  return render(worstFirst.slice(0, 1), worstFirst.length - 1);
+  return write(1, least);
 }
 
 function sortParts(parts: readonly Part[]): Part[] {
@@ -58,28 +62,27 @@ function sortParts(parts: readonly Part[]): Part[] {
   );
 }
 
-function render(unsorted: readonly Part[], dropped: number): string {
-  const parts = sortParts(unsorted);
-  const several = parts.length + dropped > 1;
+function render(parts: readonly Part[], dropped: readonly Part[]): string {
+  const several = parts.length + dropped.length > 1;
   return [
     commentMarker,
     ...renderHead(parts, dropped),
     "",
     ...renderWays(parts),
-    ...(several ? renderImages(parts, dropped) : []),
+    ...(several ? renderImages(parts, dropped.length) : []),
     ...parts.flatMap((part) => renderPart(part, several)),
     ...renderFoot(parts),
     keepParts(parts),
   ].join("\n");
 }
 
-function renderHead(parts: readonly Part[], dropped: number): string[] {
-  const verdicts = parts.map(verdictOfPart);
+function renderHead(parts: readonly Part[], dropped: readonly Part[]): string[] {
+  const verdicts = [...parts, ...dropped].map(verdictOfPart);
   const worst = verdicts.includes("error") ? "error" : verdicts.includes("fail") ? "fail" : "pass";
   const bad = verdicts.filter((verdict) => verdict !== "pass").length;
-  const of = parts.length + dropped === 1 ? "" : bad === 0 ? "" : ` (${bad} of ${parts.length + dropped} images)`;
+  const of = verdicts.length === 1 || bad === 0 ? "" : ` (${bad} of ${verdicts.length} images)`;
   const [first] = parts;
-  const line = parts.length + dropped === 1 && first !== undefined ? ["", renderStages(first.stages)] : [];
+  const line = verdicts.length === 1 && first !== undefined ? ["", renderStages(first.stages)] : [];
   return [`### ${verdictMarks[worst]} · golden path${of}`, ...line];
 }
 

@@ -1,7 +1,7 @@
 import { describeError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { Part, PartSource } from "./part.ts";
-import { type CommentMode, postPart } from "./post.ts";
+import { type CommentMode, postParts } from "./post.ts";
 import type { OpenPullRequest, PullRequest } from "./source.ts";
 
 export interface CommentRequest {
@@ -45,29 +45,22 @@ export async function writeComment(
     await pull?.close();
   }
 
-  async function writeParts(to: PullRequest, as: Exclude<CommentMode, "never">, parts: readonly Part[]) {
-    let url = "";
-    for (const part of parts) {
-      const posted = await postPart(to.door, part, as);
-      switch (posted.outcome) {
-        case "written":
-          log.info(`the comment: ${posted.url}`);
-          url = posted.url;
-          break;
-        case "nothing-to-say":
-          log.info("no comment is written: there is nothing to do, and none to update");
-          break;
-        case "outdated":
-          log.notice(
-            `no comment is written: the pull request's head is ${posted.head} by now, and this is ${part.commit}`,
-          );
-          break;
-        case "contended":
-          log.warning(`the comment ${posted.url} may be without this report: others wrote it each time at once`);
-          url = posted.url;
-      }
+  async function writeParts({ door, commit }: PullRequest, as: Exclude<CommentMode, "never">, parts: readonly Part[]) {
+    const posted = await postParts(door, commit, parts, as);
+    switch (posted.outcome) {
+      case "written":
+        log.info(`the comment: ${posted.url}`);
+        return posted.url;
+      case "nothing-to-say":
+        log.info("no comment is written: there is nothing to do, and none to update");
+        return "";
+      case "outdated":
+        log.notice(`no comment is written: the pull request's head is ${posted.head} by now, and this is ${commit}`);
+        return "";
+      case "contended":
+        log.warning(`the comment ${posted.url} may be without this report: others wrote it each time at once`);
+        return posted.url;
     }
-    return url;
   }
 }
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { findPointerRepository } from "@goldenpath/core/policy/pointer";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
-import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { buildIndex } from "@goldenpath/registry-client/testing";
 import { inRepository, pushImage, type TestImage, transplantEvidence } from "@goldenpath/testing/chain";
@@ -217,9 +217,13 @@ describe("what came in past the gate is in the list of an environment", () => {
   });
 
   test("a manifest that can't be read, since it is two things at once", async () => {
-    const { bytes } = await stand.client.fetchManifest({ ...shop(), digest: (await put("6.6.6")).digest });
-    const both = JSON.stringify({ ...JSON.parse(Buffer.from(bytes).toString()), manifests: [] });
-    await stand.client.pushManifest(shop(), Buffer.from(both), mediaTypes.ociManifest, "8.8.8");
+    const honest = await stand.client.fetchManifest({ ...shop(), digest: (await put("8.8.8")).digest });
+    // The embedded registry takes none such; others do.
+    const body = JSON.stringify({ ...JSON.parse(Buffer.from(honest.bytes).toString()), manifests: [] });
+    const headers = { "docker-content-digest": digestOf(body) };
+    stand.vetted.faults = [
+      { method: "GET", path: "/shop/manifests/8.8.8", action: { kind: "replace", body, headers } },
+    ];
     expect(await lineOf("8.8.8")).toMatchObject({
       event: "unaccounted",
       what: `${stand.to}/shop:8.8.8`,

@@ -1,0 +1,3 @@
+import type { Accepted } from "./survivors.ts";
+
+export const accepted: readonly Accepted[] = [];

@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { judgeSurvivors, listSurvivors } from "./survivors.ts";
+
+const report = (status: string) => ({
+  files: {
+    "a.ts": {
+      source: "const a =\n  b <\n  c;\n",
+      mutants: [
+        {
+          mutatorName: "EqualityOperator",
+          replacement: "b <= c",
+          status,
+          location: { start: { line: 2, column: 3 }, end: { line: 3, column: 4 } },
+        },
+      ],
+    },
+  },
+});
+const survivor = { file: "a.ts", mutator: "EqualityOperator", original: "b <\n  c", replacement: "b <= c" };
+
+test.each(["Survived", "NoCoverage", "Ignored", "Pending", "a status of a version to come"])(
+  "a mutant with the status %s survives",
+  (status) => expect(listSurvivors(report(status))).toEqual([survivor]),
+);
+
+test.each(["Killed", "Timeout", "CompileError", "RuntimeError"])("one with the status %s does not", (status) =>
+  expect(listSurvivors(report(status))).toEqual([]),
+);
+
+test("a survivor that is not listed is told, and so is what is listed and survives no more, or has no reason", () => {
+  expect(judgeSurvivors([survivor], [])).toEqual([expect.stringContaining("no test fails at a.ts")]);
+  for (const change of [{ file: "b.ts" }, { mutator: "x" }, { original: "x" }, { replacement: "x" }]) {
+    expect(judgeSurvivors([survivor], [{ ...survivor, ...change, reason: "none" }])).toHaveLength(2);
+  }
+  expect(judgeSurvivors([], [{ ...survivor, reason: "none" }])).toEqual([expect.stringContaining("and is none")]);
+  expect(judgeSurvivors([survivor], [{ ...survivor, reason: " " }])).toEqual([
+    expect.stringContaining("without a reason"),
+  ]);
+  expect(judgeSurvivors([survivor], [{ ...survivor, reason: "the same either way" }])).toEqual([]);
+});

@@ -1,0 +1,69 @@
+/** A change to a source, as Stryker makes it, at which no test fails. */
+export interface Mutant {
+  /** From the repository's root. */
+  file: string;
+  mutator: string;
+  /** What stands there, and what is put in its place. */
+  original: string;
+  replacement: string;
+}
+
+/** One that may survive, and why no test can or need fail at it. */
+export type Accepted = Mutant & { reason: string };
+
+/** A report of Stryker's, as far as it is read (mutation-testing-report-schema 2). */
+export interface MutationReport {
+  files: Record<string, { source: string; mutants: readonly ReportedMutant[] }>;
+}
+interface ReportedMutant {
+  mutatorName: string;
+  replacement?: string;
+  status: string;
+  location: Record<"start" | "end", { line: number; column: number }>;
+}
+
+/** Of these, a test has failed or never came to an end; one that can't be compiled is none. Whatever else survives. */
+const dead = new Set(["Killed", "Timeout", "CompileError", "RuntimeError"]);
+
+export function listSurvivors({ files }: MutationReport): Mutant[] {
+  return Object.entries(files).flatMap(([file, { source, mutants }]) =>
+    mutants
+      .filter(({ status }) => !dead.has(status))
+      .map(({ mutatorName, replacement = "", location }) => ({
+        file,
+        mutator: mutatorName,
+        original: cut(source, location),
+        replacement,
+      })),
+  );
+}
+
+/** What keeps a run from passing: who survives and is not listed, and who is listed and survives no more. */
+export function judgeSurvivors(survivors: readonly Mutant[], accepted: readonly Accepted[]): string[] {
+  const isSame = (a: Mutant, b: Mutant): boolean =>
+    a.file === b.file && a.mutator === b.mutator && a.original === b.original && a.replacement === b.replacement;
+  return [
+    ...survivors
+      .filter((each) => !accepted.some((known) => isSame(each, known)))
+      .map((each) => `no test fails at ${describe(each)}`),
+    ...accepted
+      .filter((known) => !survivors.some((each) => isSame(each, known)))
+      .map((known) => `listed as a survivor, and is none: ${describe(known)}`),
+    ...accepted
+      .filter(({ reason }) => reason.trim() === "")
+      .map((known) => `listed without a reason: ${describe(known)}`),
+  ];
+}
+
+function describe({ file, mutator, original, replacement }: Mutant): string {
+  return `${file}, ${mutator}: ${original} → ${replacement}`;
+}
+
+/** Lines and columns from 1, the end exclusive. */
+function cut(source: string, { start, end }: ReportedMutant["location"]): string {
+  const lines = source.split("\n").slice(start.line - 1, end.line);
+  const last = lines.length - 1;
+  lines[last] = (lines[last] ?? "").slice(0, end.column - 1);
+  lines[0] = (lines[0] ?? "").slice(start.column - 1);
+  return lines.join("\n");
+}

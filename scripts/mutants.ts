@@ -19,7 +19,7 @@ const mutated = [
 ];
 const tests = [
   "packages/core/src/gate/match-*.test.ts",
-  "packages/core/src/signing/{signer-times,validity,workflow-identity}.test.ts",
+  "packages/core/src/signing/{run-differences,signer-times,validity,workflow-identity}.test.ts",
 ];
 
 const wanted = process.argv.slice(2);

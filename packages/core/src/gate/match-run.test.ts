@@ -2,6 +2,7 @@ import { factsOf, provenance, rulesOf, whole } from "@goldenpath/testing/gate-ev
 import { describe, expect, test } from "vitest";
 import type { WorkflowIdentity } from "../signing/workflow-identity.ts";
 import { decideGate } from "./decide.ts";
+import { judgeRun } from "./match-run.ts";
 
 // A builder writes what it wants into a provenance; of what the server certified of its run it can change nothing.
 
@@ -46,6 +47,21 @@ describe("a provenance that its own certificate contradicts", () => {
     ["its ref", { source: { repository: "https://github.com/acme/shop", commit: "a".repeat(40) } }],
   ])("by leaving out %s is refused", (_what, more) => {
     expect(rulesOf(factsBy(identity, more))).toEqual(["gate.source"]);
+  });
+
+  test("in two places is refused for both, and told so in one line", () => {
+    const facts = factsBy({ ...identity, sourceRef: "refs/heads/topic", buildTrigger: "pull_request_target" });
+    expect(decideGate(facts).violations.map(({ problem }) => problem)).toEqual([
+      expect.stringMatching(/its ref is .*topic; its event is push, .*pull_request_target$/),
+    ]);
+  });
+
+  test("in its event is refused, but for a run that has built nothing, of which the builder alone is asked", () => {
+    const by = { ...told, builderId: builder, sourceRepository: identity.sourceRepository };
+    const run = { ...by, sourceRef: identity.sourceRef, sourceCommit: identity.sourceDigest };
+    expect(judgeRun({ ...run, event: "schedule" }, identity, "w")).toHaveLength(1);
+    expect(judgeRun({ ...run, event: "schedule" }, identity, "w", true)).toEqual([]);
+    expect(judgeRun({ ...run, builderId: "x" }, identity, "w", true)).toHaveLength(1);
   });
 
   test("and its twin passes, as does one without a certificate", () => {

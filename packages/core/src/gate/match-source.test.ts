@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { matchesSource } from "./match-source.ts";
+import { matchesSource, matchesWorkflow } from "./match-source.ts";
 
 describe("matchesSource", () => {
   test.each([
@@ -27,4 +27,30 @@ describe("matchesSource", () => {
     ["https://github.com/acme/shop.js_2-x", "https://github.com/acme/*"],
     ["https://github.com/acme/shop", "https://github.com/*/*"],
   ])("%s matches %s", (repository, pattern) => expect(matchesSource(repository, pattern)).toBe(true));
+});
+
+describe("matchesWorkflow", () => {
+  const file = "https://github.com/acme/platform/.github/workflows/build.yml";
+  test.each([
+    [`${file}@refs/heads/main`, `${file}@refs/heads/release`],
+    [`${file}@refs/heads/main`, `${file}@*`],
+    [`${file}2@abc`, `${file}@*`],
+    [`${file}@abc`, `${file}2@*`],
+    [`${file}@abc`, `${file}@bc`],
+    [`${file}@abc@x`, `${file}@*`],
+    [`${file}@abc`, file],
+    [file, `${file}@abc`],
+    [file, `${file}@*`],
+    ["https://github.com/acme/a", "https://github.com/acme/b"],
+  ])("%s does not match %s", (workflow, pattern) => expect(matchesWorkflow(workflow, pattern)).toBe(false));
+
+  test.each([
+    [`${file}@refs/heads/main`, `${file}@refs/heads/main`],
+    [`${file}@refs/heads/main`, `${file}@refs/heads/*`],
+    [`${file}@abc`, `${file}@*`],
+    [`${file}@abc`, "https://github.com/acme/*/.github/workflows/*@abc"],
+    [file, file],
+    // A part that neither has matches, and nothing stands for it.
+    [file, `${file}@`],
+  ])("%s matches %s", (workflow, pattern) => expect(matchesWorkflow(workflow, pattern)).toBe(true));
 });

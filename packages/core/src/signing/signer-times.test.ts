@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { schemes } from "./schemes/schemes.ts";
-import { judgeSignerTime } from "./signer-times.ts";
+import { judgeSignerTime, signerTimes } from "./signer-times.ts";
 
 const at = (text: string): Date => new Date(`2026-11-${text}Z`);
 const third = at("03T00:00:00");
@@ -43,4 +43,24 @@ test("a signer whose end is to come counts until then, dated or not, and one wit
 test("signers of each kind have times", () => {
   for (const { kind, signerSchema } of schemes)
     expect([kind, Object.keys(signerSchema.shape)]).toEqual([kind, expect.arrayContaining(["from", "until"])]);
+});
+
+test("an objection says until or from when, and when it was signed, in whole seconds where they are", () => {
+  const says = (...of: [object, Date?]) => judgeSignerTime("scan", of[0], of[1], ninth);
+  expect(says({ until: third }, at("03T00:00:00.001"))).toBe(
+    "it is signed by 'scan', whose word counts until 2026-11-03T00:00:00Z, and it was signed at 2026-11-03T00:00:00.001Z",
+  );
+  expect(says({ from: ninth }, third)).toBe(
+    "it is signed by 'scan', whose word counts from 2026-11-09T12:00:00Z, and it was signed at 2026-11-03T00:00:00Z",
+  );
+  expect(says({ from: ninth }, new Date("x"))).toContain("and it was signed at a time that can't be read");
+});
+
+test("a time of a policy is read in UTC, or refused with how it is written", () => {
+  for (const field of [signerTimes.from, signerTimes.until]) {
+    expect(field.parse("2026-11-03T00:00:00Z")).toEqual(third);
+    expect(field.parse(undefined)).toBeUndefined();
+    for (const text of ["2026-11-03", "2026-11-03T00:00:00+01:00", "soon"])
+      expect(field.safeParse(text).error?.issues[0]?.message).toContain("such as 2026-11-03T00:00:00Z");
+  }
 });

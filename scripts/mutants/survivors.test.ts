@@ -16,7 +16,13 @@ const report = (status: string) => ({
     },
   },
 });
-const survivor = { file: "a.ts", mutator: "EqualityOperator", original: "b <\n  c", replacement: "b <= c" };
+const survivor = {
+  file: "a.ts",
+  line: "b <",
+  mutator: "EqualityOperator",
+  original: "b <\n  c",
+  replacement: "b <= c",
+};
 
 test.each(["Survived", "NoCoverage", "Ignored", "Pending", "a status of a version to come"])(
   "a mutant with the status %s survives",
@@ -29,7 +35,7 @@ test.each(["Killed", "Timeout", "CompileError", "RuntimeError"])("one with the s
 
 test("a survivor that is not listed is told, and so is what is listed and survives no more, or has no reason", () => {
   expect(judgeSurvivors([survivor], [])).toEqual([expect.stringContaining("no test fails at a.ts")]);
-  for (const change of [{ file: "b.ts" }, { mutator: "x" }, { original: "x" }, { replacement: "x" }]) {
+  for (const change of [{ file: "b.ts" }, { line: "x" }, { mutator: "x" }, { original: "x" }, { replacement: "x" }]) {
     expect(judgeSurvivors([survivor], [{ ...survivor, ...change, reason: "none" }])).toHaveLength(2);
   }
   expect(judgeSurvivors([], [{ ...survivor, reason: "none" }])).toEqual([expect.stringContaining("and is none")]);

@@ -2,6 +2,8 @@
 export interface Mutant {
   /** From the repository's root. */
   file: string;
+  /** The source's line on which it begins, as what stands there can stand in the file twice. */
+  line: string;
   mutator: string;
   /** What stands there, and what is put in its place. */
   original: string;
@@ -31,6 +33,7 @@ export function listSurvivors({ files }: MutationReport): Mutant[] {
       .filter(({ status }) => !dead.has(status))
       .map(({ mutatorName, replacement = "", location }) => ({
         file,
+        line: (source.split("\n")[location.start.line - 1] ?? "").trim(),
         mutator: mutatorName,
         original: cut(source, location),
         replacement,
@@ -41,7 +44,11 @@ export function listSurvivors({ files }: MutationReport): Mutant[] {
 /** What keeps a run from passing: who survives and is not listed, and who is listed and survives no more. */
 export function judgeSurvivors(survivors: readonly Mutant[], accepted: readonly Accepted[]): string[] {
   const isSame = (a: Mutant, b: Mutant): boolean =>
-    a.file === b.file && a.mutator === b.mutator && a.original === b.original && a.replacement === b.replacement;
+    a.file === b.file &&
+    a.line === b.line &&
+    a.mutator === b.mutator &&
+    a.original === b.original &&
+    a.replacement === b.replacement;
   return [
     ...survivors
       .filter((each) => !accepted.some((known) => isSame(each, known)))

@@ -26,6 +26,8 @@ describe("matchesSource", () => {
     ["https://github.com/acme/shop", "https://github.com/acme/*"],
     ["https://github.com/acme/shop.js_2-x", "https://github.com/acme/*"],
     ["https://github.com/acme/shop", "https://github.com/*/*"],
+    ["https://github.com/acme/.github", "https://github.com/acme/*"],
+    ["https://github.com/acme/shop.", "https://github.com/acme/*"],
   ])("%s matches %s", (repository, pattern) => expect(matchesSource(repository, pattern)).toBe(true));
 });
 

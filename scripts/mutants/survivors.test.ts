@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judgeSurvivors, listSurvivors } from "./survivors.ts";
+import { judgeSurvivors, listSurvivors, listUntried } from "./survivors.ts";
 
 const report = (status: string) => ({
   files: {
@@ -24,14 +24,24 @@ const survivor = {
   replacement: "b <= c",
 };
 
-test.each(["Survived", "NoCoverage", "Ignored", "Pending", "a status of a version to come"])(
+test.each(["Survived", "NoCoverage", "Ignored", "Pending", "CompileError", "RuntimeError", "a status to come"])(
   "a mutant with the status %s survives",
   (status) => expect(listSurvivors(report(status))).toEqual([survivor]),
 );
 
-test.each(["Killed", "Timeout", "CompileError", "RuntimeError"])("one with the status %s does not", (status) =>
+test.each(["Killed", "Timeout"])("one with the status %s does not", (status) =>
   expect(listSurvivors(report(status))).toEqual([]),
 );
+
+test("a file of which nothing was mutated is told", () => {
+  const { files } = report("Killed");
+  const none = { "b.ts": { source: "", mutants: [] } };
+  expect(listUntried(["a.ts"], { files })).toEqual([]);
+  expect(listUntried(["a.ts", "b.ts", "c.ts"], { files: { ...files, ...none } })).toEqual([
+    "nothing of b.ts was mutated",
+    "nothing of c.ts was mutated",
+  ]);
+});
 
 test("a survivor that is not listed is told, and so is what is listed and survives no more, or has no reason", () => {
   expect(judgeSurvivors([survivor], [])).toEqual([expect.stringContaining("no test fails at a.ts")]);

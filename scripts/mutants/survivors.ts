@@ -24,8 +24,11 @@ interface ReportedMutant {
   location: Record<"start" | "end", { line: number; column: number }>;
 }
 
-/** Of these, a test has failed or never came to an end; one that can't be compiled is none. Whatever else survives. */
-const dead = new Set(["Killed", "Timeout", "CompileError", "RuntimeError"]);
+/**
+ * Of these, a test has failed or never came to an end. Whatever else survives: an error of the run is no test's doing,
+ * and where every mutant ends in one, nothing was tried.
+ */
+const dead = new Set(["Killed", "Timeout"]);
 
 export function listSurvivors({ files }: MutationReport): Mutant[] {
   return Object.entries(files).flatMap(([file, { source, mutants }]) =>
@@ -39,6 +42,13 @@ export function listSurvivors({ files }: MutationReport): Mutant[] {
         replacement,
       })),
   );
+}
+
+/** Of the files that were to be mutated those of which nothing was. */
+export function listUntried(files: readonly string[], report: MutationReport): string[] {
+  return files
+    .filter((file) => (report.files[file]?.mutants.length ?? 0) === 0)
+    .map((file) => `nothing of ${file} was mutated`);
 }
 
 /** What keeps a run from passing: who survives and is not listed, and who is listed and survives no more. */

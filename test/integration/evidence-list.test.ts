@@ -9,7 +9,7 @@ import { inRepository, pushImage, type TestImage, transplantEvidence } from "@go
 import { contextIn, openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { runMain } from "../support/cli.ts";
-import { type GithubStand, startGithub } from "../support/github-api.ts";
+import { type GithubStand, type MockReview, startGithub } from "../support/github-api.ts";
 
 // What an environment's owner is asked for: what was let in, who approved it, what was taken back. GitHub's API is its
 // description's stand-in.
@@ -56,7 +56,7 @@ interface Line {
   what: string;
   tags: string[];
   by: string[];
-  approvedBy: string[];
+  approvedBy: { by: string; environments: string[] }[];
   detail: string;
 }
 
@@ -95,8 +95,9 @@ describe("who approved a promotion", () => {
     const { code, out } = await list("--json");
     expect(code).toBe(0);
     expect(JSON.parse(out).environment).toBe("production");
+    const ada = { by: "ada", environments: ["vetted"] };
     expect(readLines(out)).toMatchObject([
-      { event: "entry", what: `${stand.to}/shop@${image.digest}`, tags: ["1.0.0"], approvedBy: ["ada"] },
+      { event: "entry", what: `${stand.to}/shop@${image.digest}`, tags: ["1.0.0"], approvedBy: [ada] },
     ]);
     // The same again by the same people says nothing new; another's approval does.
     await promote(image, run());
@@ -104,7 +105,22 @@ describe("who approved a promotion", () => {
     github.reviews.set("42", [{ state: "approved", login: "bob", environments: ["vetted"], comment: "" }]);
     await promote(image, run());
     const entries = readLines((await list("--json")).out);
-    expect(entries.map(({ approvedBy }) => approvedBy)).toEqual([["ada"], ["bob"]]);
+    expect(entries.map(({ approvedBy }) => approvedBy)).toEqual([[ada], [{ ...ada, by: "bob" }]]);
+  });
+
+  test("is told with what was approved: of another environment of the run it is no word about this one", async () => {
+    const image = await stand.stageImage();
+    const approve = (login: string, environment: string): MockReview => {
+      return { state: "approved", login, environments: [environment], comment: "" };
+    };
+    github.reviews.set("42", [approve("eve", "goldenpath-build"), approve("ada", "goldenpath-promote")]);
+    expect((await promote(image, run())).verdict).toBe("pass");
+    expect(readLines((await list("--json")).out)[0]?.approvedBy).toEqual([
+      { by: "eve", environments: ["goldenpath-build"] },
+      { by: "ada", environments: ["goldenpath-promote"] },
+    ]);
+    for (const form of [["--csv"], []])
+      expect((await list(...form)).out).toContain("eve (goldenpath-build) ada (goldenpath-promote)");
   });
 
   test("is asked of nobody where that is not wanted", async () => {

@@ -107,7 +107,8 @@ describe("the record of an environment", () => {
     ]);
   });
 
-  test("says who approved, and which tags moved back", () => {
+  test("says who approved what, and which tags moved back", () => {
+    const approvedBy = [{ by: "ada", environments: ["vetted", "other"] }];
     const [entry, rollback] = list(
       imageWith([
         state({
@@ -119,7 +120,7 @@ describe("the record of an environment", () => {
         }),
       ]),
     );
-    expect(entry).toMatchObject({ event: "entry", approvedBy: ["ada"], serial: 7, tags: ["1.0.0"] });
+    expect(entry).toMatchObject({ event: "entry", approvedBy, serial: 7, tags: ["1.0.0"] });
     expect(rollback).toMatchObject({ event: "rollback", detail: expect.stringContaining(digestOf("newer")) });
   });
 
@@ -165,6 +166,15 @@ describe("rendered", () => {
       .split("\n");
     expect(lines).toHaveLength(2);
     expect(lines[1]).toMatch(/^2026-11-03T10:00:00\.000Z {2}entry/);
+  });
+
+  test("an environment's name makes no second approval", () => {
+    const approvals = [
+      { by: "ada", environments: ["build", "build) boss (vetted"] },
+      { by: "eve", environments: [] },
+    ];
+    const [, line = ""] = renderRecordTable(list(imageWith([state({ approvals })]))).split("\n");
+    expect(line).toContain(`  ada (build, "build) boss (vetted") eve  `);
   });
 
   test("what nobody let in is in each form, without a time", () => {

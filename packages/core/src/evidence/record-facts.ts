@@ -44,8 +44,11 @@ export interface RecordEntry {
   tags: string[];
   /** Names of the policy's signers; of a withdrawal whoever answers for it. */
   by: string[];
-  /** Who approved the run's deployment, by the word of whoever signed the promotion. */
-  approvedBy: string[];
+  /**
+   * Who approved deployments of the run, each person once, by the word of whoever signed the promotion: of these
+   * environments on GitHub, which may be others than the one that the promotion ran in.
+   */
+  approvedBy: { by: string; environments: string[] }[];
   /** The policy's serial that it was judged under. */
   serial?: number;
   detail: string;
@@ -153,7 +156,7 @@ function tellEntry({ repository, digest, tags, evidence }: RecordedImage, { sign
     what: `${formatRepository(repository)}@${digest}`,
     tags: [...tags],
     by: [...signed.signers],
-    approvedBy: [...new Set(summary.approvals.map(({ by }) => by))],
+    approvedBy: groupApprovals(summary.approvals),
     serial: summary.policySerial,
   };
   const run = signed.identity === undefined ? "" : `, signed by ${signed.identity.buildSignerUri}`;
@@ -177,6 +180,12 @@ function tellEntry({ repository, digest, tags, evidence }: RecordedImage, { sign
   );
   const detail = `rests on ${summary.inputs.length} statements${run}`;
   return [{ ...about, event: "entry", detail }, ...exceptions, ...rollbacks];
+}
+
+function groupApprovals(approvals: VerificationSummary["approvals"]): RecordEntry["approvedBy"] {
+  const people = new Map<string, Set<string>>();
+  for (const { by, environments } of approvals) people.set(by, new Set([...(people.get(by) ?? []), ...environments]));
+  return [...people].map(([by, environments]) => ({ by, environments: [...environments] }));
 }
 
 function isWithin({ time }: RecordEntry, { from, to }: RecordPeriod): boolean {

@@ -270,6 +270,68 @@ describe("several that write", () => {
     expect(told()).toEqual({ api: "pass" });
   });
 
+  describe("the head moves while an older commit's job is writing", () => {
+    const newer = "b".repeat(40);
+    const isPatch = ({ method }: MockRequest): boolean => method === "PATCH";
+    /** Does `before` as the first edit is on its way, which then takes place. */
+    const onFirstEdit = (before: () => Promise<unknown>): void => {
+      let seen = false;
+      stand.github.intercept = async (request) => {
+        if (!isPatch(request) || seen) return undefined;
+        seen = true;
+        await before();
+        return undefined;
+      };
+    };
+
+    test("and its write comes last of all: the comment says that it is of an older one", async () => {
+      await report();
+      onFirstEdit(async () => {
+        stand.github.pull.sha = newer;
+        await report({ fails: false, commit: newer, run: "902" });
+        expect(told()).toEqual({ shop: "pass" });
+      });
+      const late = await report({ findings: 2, commit: "a".repeat(40), run: "901" });
+      expect(late.log.join("\n")).toContain(`the pull request's head is ${newer} by now`);
+      expect(ours()).toEqual([expect.stringContaining("has a newer commit, of which this says nothing")]);
+      stand.github.intercept = () => undefined;
+      await report({ fails: false, commit: newer, run: "903" });
+      expect(ours()).toEqual([expect.not.stringContaining("newer commit")]);
+      expect(told()).toEqual({ shop: "pass" });
+    });
+
+    test("and the newer one's job has yet to look: that writes once more", async () => {
+      await report();
+      let next: Promise<unknown> = Promise.resolve();
+      const written = Promise.withResolvers<void>();
+      const overwritten = Promise.withResolvers<void>();
+      let edits = 0;
+      stand.github.intercept = async (request) => {
+        if (isPatch(request) && ++edits === 1) {
+          stand.github.pull.sha = newer;
+          next = report({ fails: false, commit: newer, run: "902" });
+          await written.promise;
+          setImmediate(overwritten.resolve);
+        } else if (isPatch(request)) setImmediate(written.resolve);
+        else if (edits >= 2) await overwritten.promise;
+        return undefined;
+      };
+      await report({ findings: 2, commit: "a".repeat(40), run: "901" });
+      await next;
+      expect(told()).toEqual({ shop: "pass" });
+      expect(ours()).toEqual([expect.not.stringContaining("newer commit")]);
+    });
+
+    test("and beside them one whose head stays: it says nothing of that", async () => {
+      await report();
+      onFirstEdit(async () => expect(stand.github.pull.sha).toBe("a".repeat(40)));
+      const { log } = await report({ findings: 2, run: "901" });
+      expect(log.join("\n")).not.toContain("by now");
+      expect(told()).toEqual({ shop: "fail" });
+      expect(ours()).toEqual([expect.not.stringContaining("newer commit")]);
+    });
+  });
+
   test("a run that was started again wins over the one before, whichever ends last", async () => {
     await report({ fails: false, attempt: "2", inputs: { comment: "always" } });
     await report({ attempt: "1" });

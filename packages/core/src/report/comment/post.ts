@@ -1,5 +1,5 @@
 import { addPart, asksForWork, isNewer, type Part } from "./part.ts";
-import { maxCommentLength, renderComment } from "./render.ts";
+import { markOutdated, maxCommentLength, renderComment } from "./render.ts";
 import { isOurs, readParts } from "./state.ts";
 
 /** A comment of the pull request that begins with the marker and is of the author that this job writes as. */
@@ -46,7 +46,8 @@ const settleTime = 2_000;
  * Writes a job's parts into the one comment of its pull request, all of them at once: however many images a stranger's
  * run tells of, they cost as much as one. GitHub has no condition for an edit, so that of two jobs at once the one that
  * writes last could undo the other's: each looks again after a while whether its parts are there, and writes once more
- * where they are not. Where two jobs made a comment each, the older one stays and has the parts of both.
+ * where they are not. Where the head moved meanwhile, an older commit's comment says so, since its write may have come
+ * after the newer one's job had looked. Where two jobs made a comment each, the older one stays and has the parts of both.
  * @param commit that all parts are of
  * @param random of [0, 1), which tells two jobs apart that began at once
  */
@@ -60,9 +61,10 @@ export async function postParts(
   let url = "";
   let limit = maxCommentLength;
   for (let round = 0; round < rounds; round++) {
+    const [kept, ...spare] = await door.listComments(isOurs);
+    // After the list: what a newer commit's job has written by then is not written over.
     const head = await door.readHead();
     if (head !== commit) return { outcome: "outdated", head };
-    const [kept, ...spare] = await door.listComments(isOurs);
     if (kept === undefined && mode === "auto" && !parts.some(asksForWork)) return { outcome: "nothing-to-say" };
     const known = [kept, ...spare].flatMap((comment) => readParts(comment?.body ?? ""));
     const ofHead = known.filter((part) => part.commit === head);
@@ -77,19 +79,25 @@ export async function postParts(
     url = written.url;
     for (const { id } of spare) await door.remove(id);
     await door.wait(settleTime * (1 + random() * round));
+    const headNow = await door.readHead();
     const now = await door.listComments(isOurs);
+    // Somebody took it away on purpose: it is not for a program to insist.
+    if (now[0] === undefined) return { outcome: "written", url };
+    if (headNow !== commit) {
+      if (readParts(now[0].body).some((part) => part.commit === commit))
+        await door.update(now[0].id, markOutdated(now[0].body));
+      return { outcome: "outdated", head: headNow };
+    }
     // Of very many images a comment has no room for all that pass.
     const isThere = parts.every((part) => !holds(body, part) || holds(now[0]?.body ?? "", part));
-    if (now.length === 1 && isThere) return { outcome: "written", url: now[0]?.url ?? url };
-    // Somebody took it away on purpose: it is not for a program to insist.
-    if (now.length === 0) return { outcome: "written", url };
+    if (now.length === 1 && isThere) return { outcome: "written", url: now[0].url };
   }
   return { outcome: "contended", url };
 }
 
-/** True where the part, or what a newer run says in its place, is in the comment; or the comment is of a later commit. */
+/** True where the part, or what a newer run says of its commit in its place, is in the comment. */
 function holds(body: string, part: Part): boolean {
-  const parts = readParts(body);
-  if (parts.length > 0 && parts.every(({ commit }) => commit !== part.commit)) return true;
-  return parts.some(({ key, run }) => key === part.key && !isNewer(part.run, run));
+  return readParts(body).some(
+    ({ key, commit, run }) => key === part.key && commit === part.commit && !isNewer(part.run, run),
+  );
 }

@@ -55,6 +55,13 @@ export function renderComment(parts: readonly Part[], limit = maxCommentLength):
   return write(1, least);
 }
 
+const outdated = "**The pull request has a newer commit, of which this says nothing.**";
+
+/** A comment's body that says that it is of an older commit; that one's parts stay in it. */
+export function markOutdated(body: string): string {
+  return body.includes(outdated) ? body : body.replace(commentMarker, `${commentMarker}\n${outdated}\n`);
+}
+
 function sortParts(parts: readonly Part[]): Part[] {
   const rank = { error: 0, fail: 1, pass: 2 };
   return parts.toSorted(

@@ -55,7 +55,9 @@ export async function writeComment(
         log.info("no comment is written: there is nothing to do, and none to update");
         return "";
       case "outdated":
-        log.notice(`no comment is written: the pull request's head is ${posted.head} by now, and this is ${commit}`);
+        log.notice(
+          `the comment is left to another run: the pull request's head is ${posted.head} by now, and this is ${commit}`,
+        );
         return "";
       case "contended":
         log.warning(`the comment ${posted.url} may be without this report: others wrote it each time at once`);

@@ -1,5 +1,7 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { findFromLine, findPackageLine } from "./find-line.ts";
+import { cutLines, findFromLine, findPackageLine } from "./find-line.ts";
 
 test.each([
   [
@@ -38,12 +40,30 @@ test.each([
     "v5.0.0",
     2,
   ],
-])("%s", (_what, text, name, version, line) => expect(findPackageLine(text, name, version)).toBe(line));
+])("%s", (_what, text, name, version, line) => expect(findPackageLine(cutLines(text), name, version)).toBe(line));
 
 test.each([
   ["part of another name", '"node_modules/lodash-es": {\n"node_modules/@x/lodash": {\n"mylodash": "1"'],
   ["an empty file", ""],
-])("not in %s", (_what, text) => expect(findPackageLine(text, "lodash", "1")).toBeUndefined());
+])("not in %s", (_what, text) => expect(findPackageLine(cutLines(text), "lodash", "1")).toBeUndefined());
+
+/** In a process of its own, which can be ended: what goes through a file once for each place in it takes hours. */
+function findInChild(text: string): string {
+  const script = `
+    import { cutLines, findPackageLine } from ${JSON.stringify(fileURLToPath(new URL("find-line.ts", import.meta.url)))};
+    console.log(findPackageLine(cutLines(${text}), "a", "9.9.9"));`;
+  const args = ["--conditions=goldenpath-source", "--input-type=module", "--eval", script];
+  const { stdout, signal } = spawnSync(process.execPath, args, { encoding: "utf8", env: {}, timeout: 60_000 });
+  return signal ?? stdout.trim();
+}
+
+test.each([
+  ["in one line is no place, and not gone through for each of its names", '"a ".repeat(2_000_000)', "undefined"],
+  ["in one line that has the version at its end", '"a ".repeat(2_000_000) + "9.9.9"', "undefined"],
+  ["in lines", '"a b\\n".repeat(1_000_000) + "\\na 9.9.9"', "1000002"],
+  ["in lines as long as they may be", '("a ".repeat(2048) + "\\n").repeat(1000) + "\\na 9.9.9"', "1002"],
+  ["with one line that is too long", '"a ".repeat(2_000_000) + "\\n\\na 9.9.9"', "3"],
+])("4 MB %s", { timeout: 90_000 }, (_what, text, line) => expect(findInChild(text)).toBe(line));
 
 test("the last FROM is the one that the image stands on", () => {
   expect(

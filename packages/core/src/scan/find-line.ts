@@ -1,46 +1,51 @@
 /** What may stand before a package's name in a manifest or lock file, and after it. */
 const before = /(?:^|[\s"'>:=]|node_modules\/)$/;
 const after = /^(?:$|[\s"'<@=:;,~^!>[(])/;
-/** Lines: a lock file has the version in the line of the name, or in the next one. */
-const near = 2;
+/** Characters: whoever has written a file for readers has no longer lines, and a line in one piece is no place. */
+const maxLine = 4096;
+
+/**
+ * A manifest or lock file as {@link findPackageLine} looks at it, cut once for all of its packages. Lines that are too
+ * long are empty: a file in a single line would else be gone through once more for each time that it has a name.
+ */
+export function cutLines(text: string): readonly string[] {
+  return text
+    .toLowerCase()
+    .split("\n")
+    .map((line) => (line.length > maxLine ? "" : line));
+}
 
 /**
  * The line of a manifest or lock file where a package is named, from 1: the first that has its version as well, or in
- * the next one, else the first that names it.
+ * the next one, as lock files do, else the first that names it.
+ * @param lines of {@link cutLines}
  */
-export function findPackageLine(text: string, name: string, version: string): number | undefined {
-  const lower = text.toLowerCase();
+export function findPackageLine(lines: readonly string[], name: string, version: string): number | undefined {
   const wanted = name.toLowerCase();
+  const wantedVersion = version.toLowerCase();
   if (wanted === "") return undefined;
   let first: number | undefined;
-  for (let at = lower.indexOf(wanted); at !== -1; at = lower.indexOf(wanted, at + wanted.length)) {
-    const end = at + wanted.length;
-    const start = lower.lastIndexOf("\n", at - 1) + 1;
-    if (!before.test(lower.slice(Math.max(start, at - 20), at)) || !after.test(lower.slice(end, end + 1))) continue;
-    first ??= countLines(lower, at);
-    if (version !== "" && linesFrom(lower, at).includes(version.toLowerCase())) return countLines(lower, at);
+  for (const [index, line] of lines.entries()) {
+    const at = findName(line, wanted);
+    if (at === -1) continue;
+    first ??= index + 1;
+    const isThisVersion = line.includes(wantedVersion, at) || lines[index + 1]?.includes(wantedVersion) === true;
+    if (version !== "" && isThisVersion) return index + 1;
   }
   return first;
 }
 
-/** What is {@link near}. */
-function linesFrom(text: string, at: number): string {
-  let end = at - 1;
-  for (let line = 0; line < near; line++) {
-    end = text.indexOf("\n", end + 1);
-    if (end === -1) return text.slice(at);
+/** Where in a line a package is named, or -1: not where the name is a part of another. */
+function findName(line: string, name: string): number {
+  for (let at = line.indexOf(name); at !== -1; at = line.indexOf(name, at + name.length)) {
+    const end = at + name.length;
+    if (before.test(line.slice(Math.max(0, at - 20), at)) && after.test(line.slice(end, end + 1))) return at;
   }
-  return text.slice(at, end);
+  return -1;
 }
 
 /** The line of the last `FROM`, from 1: what an image stands on is chosen there. */
 export function findFromLine(dockerfile: string): number | undefined {
   const at = dockerfile.split("\n").findLastIndex((line) => /^\s*FROM\s/i.test(line));
   return at === -1 ? undefined : at + 1;
-}
-
-function countLines(text: string, to: number): number {
-  let lines = 1;
-  for (let at = text.indexOf("\n"); at !== -1 && at < to; at = text.indexOf("\n", at + 1)) lines++;
-  return lines;
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
-import { findFromLine, findPackageLine } from "./find-line.ts";
+import { cutLines, findFromLine, findPackageLine } from "./find-line.ts";
 import type { Finding } from "./finding.ts";
 
 /** Where a reader changes the version of a package of this type, the surest first. Types are syft's. */
@@ -27,8 +27,8 @@ export interface FindingPlace {
   isKnown: boolean;
 }
 
-/** Lock files are smaller; whatever is larger gets no line. Bytes. */
-const maxFile = 16 * 1024 * 1024;
+/** Lock files are smaller; whatever is larger gets no line, since it is gone through for each package. Bytes. */
+const maxFile = 4 * 1024 * 1024;
 
 /**
  * The place in the checkout where a finding is mended. GitHub drops results with locations that are not there, so each
@@ -41,25 +41,26 @@ export function createLocator(workingDirectory: string, policy: string): (findin
   const inCheckout = policyPath !== "" && !policyPath.startsWith("..") && !isAbsolute(policyPath) && exists(policyPath);
   const fallback = elsewhere.find(exists) ?? (inCheckout ? policyPath.split(sep).join("/") : "README.md");
   const byType = new Map<string, string | undefined>();
-  const texts = new Map<string, string>();
-  const lines = new Map<string, number | undefined>();
-  const readOnce = (file: string): string => {
-    const text = texts.get(file) ?? readBounded(join(workingDirectory, file));
-    texts.set(file, text);
-    return text;
-  };
+  const read = (file: string): string => readBounded(join(workingDirectory, file));
+  const cut = new Map<string, readonly string[]>();
+  const found = new Map<string, number | undefined>();
   const lineOf = (file: string, name: string, version: string): number | undefined => {
     const key = JSON.stringify([file, name, version]);
-    if (!lines.has(key)) lines.set(key, findPackageLine(readOnce(file), name, version));
-    return lines.get(key);
+    const lines = cut.get(file) ?? cutLines(read(file));
+    cut.set(file, lines);
+    if (!found.has(key)) found.set(key, findPackageLine(lines, name, version));
+    return found.get(key);
   };
+  let fromLine: { line: number | undefined } | undefined;
   return ({ origin, package: { type, name, version } }) => {
     if (!byType.has(type)) byType.set(type, manifestsByType[type]?.find(exists));
     const manifest = byType.get(type);
     if (manifest !== undefined && origin !== "base") return placed(manifest, lineOf(manifest, name, version), true);
     const dockerfile = dockerfiles.find(exists);
-    if (origin === "base" && dockerfile !== undefined)
-      return placed(dockerfile, findFromLine(readOnce(dockerfile)), true);
+    if (origin === "base" && dockerfile !== undefined) {
+      fromLine ??= { line: findFromLine(read(dockerfile)) };
+      return placed(dockerfile, fromLine.line, true);
+    }
     return placed(manifest ?? fallback, undefined, false);
   };
 }

@@ -54,13 +54,16 @@ afterAll(async () => {
 });
 
 /** An image in quarantine without any evidence, and its evidence as bundles, which lie beside a copy that nobody asks. */
-async function makeImage({ by = sigstore, failed = false } = {}): Promise<{ image: TestImage; bundles: string[] }> {
+async function makeImage({ by = sigstore, failed = false, content = `image ${++counter}` } = {}): Promise<{
+  image: TestImage;
+  bundles: string[];
+  content: string;
+}> {
   const { client, server } = registry;
-  const content = `image ${++counter}`;
   const image = await pushImage(client, `${server.host}/quarantine/shop`, content);
   const copy = await pushImage(client, `${server.host}/copies/shop`, content);
   const keys = { base: { signer: by.signer(honest) } } as unknown as TestKeys;
-  const falsehoods = { baseVerdict: { failed } };
+  const falsehoods = { baseVerdict: failed ? { failed, age: 1_000 } : {} };
   await attachEvidence({ client, image: copy, policy, keys, pieces: ["base", "baseVerdict"], falsehoods });
   const bundles: string[] = [];
   for (const { digest } of await client.listReferrers(copy.repository, copy.digest)) {
@@ -69,7 +72,7 @@ async function makeImage({ by = sigstore, failed = false } = {}): Promise<{ imag
     if (layer === undefined) throw new TypeError("no bundle");
     bundles.push(new TextDecoder().decode(await client.fetchBlob(copy.repository, layer)));
   }
-  return { image, bundles };
+  return { image, bundles, content };
 }
 
 async function writeLines(bundles: readonly string[], name = `bundles-${++counter}.jsonl`): Promise<string> {
@@ -186,11 +189,32 @@ describe("attestations that GitHub keeps", () => {
     expect(await verify(image, "--from-api", "acme/shop")).toMatchObject({ code: 0 });
   });
 
-  test("that are not there are missing, and it is said that they may be hidden", async () => {
+  test("that are not there are missing", async () => {
     const { image } = await makeImage();
     const { code, text } = await verify(image, "--from-api", "acme/shop");
     expect(code).toBe(1);
     expect(text).toContain("gate.missing");
+  });
+
+  test("of a repository that is not shown are not known: a failure among them is not passed over", async () => {
+    const { image, bundles, content } = await makeImage();
+    const { bundles: failures } = await makeImage({ failed: true, content: content });
+    const passes = ["--bundle", await writeLines(bundles)];
+    keep(image, failures);
+    expect(await verify(image, ...passes, "--from-api", "acme/shop")).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("gate.failed"),
+    });
+    github.isHidden = true;
+    for (const more of [passes, []]) {
+      const { code, text } = await verify(image, ...more, "--from-api", "acme/shop");
+      expect(code).toBe(2);
+      expect(text).toContain("GitHub does not show repository acme/shop");
+    }
+    // There are none, and the repository is shown: what was given is all that there is.
+    github.isHidden = false;
+    github.attestations.clear();
+    expect(await verify(image, ...passes, "--from-api", "acme/shop")).toMatchObject({ code: 0 });
   });
 
   test.each([

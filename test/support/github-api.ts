@@ -26,6 +26,8 @@ export interface GithubStand {
   attestations: Map<string, object[]>;
   /** Reviews of runs, by the run's number. */
   reviews: Map<string, MockReview[]>;
+  /** The token sees nothing of the repository: GitHub says that it is not there. */
+  isHidden: boolean;
   /** `METHOD /path` of each request, in their order. */
   requests: string[];
   /** What was against the description. */
@@ -191,6 +193,7 @@ export async function startGithub(): Promise<GithubStand> {
     artifacts: [],
     attestations: new Map(),
     reviews: new Map(),
+    isHidden: false,
     requests: [],
     faults: [],
     viewer: "github-actions[bot]",
@@ -297,7 +300,15 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
     }
     case "GET /repos/{owner}/{repo}/actions/artifacts/{artifact_id}/{archive_format}":
       return { status: 302, headers: { location: `${stand.url}/storage/${parameters["artifact_id"]}` } };
+    case "GET /repos/{owner}/{repo}":
+      return stand.isHidden
+        ? notFound
+        : {
+            status: 200,
+            body: { ...sample("full-repository"), full_name: `${parameters["owner"]}/${parameters["repo"]}` },
+          };
     case "GET /repos/{owner}/{repo}/attestations/{subject_digest}":
+      if (stand.isHidden) return notFound;
       return pageOfAttestations(stand, parameters, query);
     case "GET /repos/{owner}/{repo}/actions/runs/{run_id}/approvals":
       return { status: 200, body: (stand.reviews.get(parameters["run_id"] ?? "") ?? []).map(describeReview) };

@@ -32,6 +32,9 @@ export function parseGithubRepository(text: string): GithubRepository | { proble
 const maxPages = 5;
 const maxPageBytes = 4 * maxBundleBytes;
 
+const maxRepositoryBytes = 1024 * 1024;
+
+const repositorySchema = z.object({ full_name: z.string() });
 const answerSchema = z.object({
   attestations: z.array(
     z.object({
@@ -49,7 +52,9 @@ const answerSchema = z.object({
  * @throws when asked: UserError `github-url-invalid`, `github-unauthorized`; InfrastructureError `github-unreachable`,
  *   `github-error`
  */
-export function readGithubAttestations({ owner, name }: GithubRepository, context: GithubSurroundings): BundleSource {
+export function readGithubAttestations(repository: GithubRepository, context: GithubSurroundings): BundleSource {
+  const { owner, name } = repository;
+  let isShown: Promise<void> | undefined;
   return async (subject) => {
     // GitHub knows subjects by SHA-256 alone.
     if (digestAlgorithm(subject) !== "sha256") return [];
@@ -63,7 +68,9 @@ export function readGithubAttestations({ owner, name }: GithubRepository, contex
         throw githubFailed(what, `${url.host} has more than ${maxPages} pages of them`, { safeToRetry: false });
       const answer: TransportResponse = await askGithub(url, question, context);
       if (answer.status === 404) {
-        context.ports.log.notice(`GitHub has no ${what}, or does not show them to this token`);
+        isShown ??= requireShown(repository, context);
+        await isShown;
+        context.ports.log.notice(`GitHub has no ${what}`);
         return found;
       }
       found.push(...readAnswer(answer, question));
@@ -71,6 +78,23 @@ export function readGithubAttestations({ owner, name }: GithubRepository, contex
     }
     return found;
   };
+}
+
+/**
+ * GitHub answers 404 for what is not there, and for what it hides: only where the repository is shown does it mean that
+ * there are none. A failure among them would otherwise be passed over by whoever may not read.
+ */
+async function requireShown({ owner, name }: GithubRepository, context: GithubSurroundings): Promise<void> {
+  const what = `facts of repository ${owner}/${name}`;
+  const question = { what, permission: "metadata: read", readUpTo: maxRepositoryBytes, mayBeAbsent: true };
+  const answer = await askGithub(githubUrl(context.env, ["repos", owner, name]), question, context);
+  if (answer.status === 404) {
+    throw new UserError(`GitHub does not show repository ${owner}/${name}: what it keeps for it is not known`, {
+      code: "github-unauthorized",
+      wayOut: "Check the name, and give GITHUB_TOKEN a token that may read its attestations (`attestations: read`).",
+    });
+  }
+  readGithubAnswer(answer, repositorySchema, question);
 }
 
 function readAnswer(answer: TransportResponse, question: GithubQuestion): BesideBundle[] {

@@ -25,13 +25,20 @@ export const stateMarks: Record<ChainStage["state"], string> = {
  * an empty HTML comment keeps their characters apart, and whoever copies the text gets nothing but the text.
  */
 export function escapeMarkdown(text: string): string {
+  return keepApart(escapeTags(text).replaceAll(/[\\`*_[\]|!~]/g, (character) => `\\${character}`));
+}
+
+function escapeTags(text: string): string {
+  return cleanLine(text)
+    .replaceAll(/\s+/g, " ")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;");
+}
+
+function keepApart(text: string): string {
   return (
-    cleanLine(text)
-      .replaceAll(/\s+/g, " ")
-      .replaceAll("&", "&amp;")
-      .replaceAll("<", "&lt;")
-      .replaceAll(">", "&gt;")
-      .replaceAll(/[\\`*_[\]|!~]/g, (character) => `\\${character}`)
+    text
       .replaceAll(/[@#]/g, `$&${nothing}`)
       .replaceAll(/\bGH-(?=\d)/gi, `$&${nothing}`)
       // GitHub links bare addresses by themselves.
@@ -48,6 +55,11 @@ export function escapeMarkdown(text: string): string {
  */
 export function code(text: string): string {
   return `<code>${escapeMarkdown(text)}</code>`;
+}
+
+/** As code in a block of HTML, such as a `summary`, where Markdown is not parsed and a backslash would show. */
+export function codeInHtml(text: string): string {
+  return `<code>${keepApart(escapeTags(text))}</code>`;
 }
 
 export function renderChainMarkdown(chain: Chain): string {

@@ -332,6 +332,16 @@ describe("by a parser of GitHub's Markdown", () => {
     expect(render("&lt;b&gt; &#64;")).toContain("&amp;lt;b&amp;gt; &amp;#<!-- -->64;");
   });
 
+  test("an image's name is shown as it is, folded as in the table", () => {
+    const html = toHtml(
+      renderComment(["my_app", "it's_*all*"].map((key) => describeResults([result("scan", lodash)], source(key)))),
+    );
+    for (const key of ["my_app", "it's_*all*"]) {
+      expect(html).toContain(`<summary>❌ fail · <code>${key}</code></summary>`);
+      expect(html).toContain(`<td><code>${key}</code></td>`);
+    }
+  });
+
   test("what GitHub looks for in text (mentions, references, formulas) is in no piece of text", () => {
     const pieces = render("@octocat #12 acme/shop#12 GH-12 $x$ a@b.example @acme/team").split(/<[^>]*>/);
     for (const piece of pieces) expect(piece).not.toMatch(/@\w|#\d|GH-\d|\$.*\$|\w@\w/);

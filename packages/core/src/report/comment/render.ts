@@ -1,4 +1,4 @@
-import { code, escapeMarkdown, stateMarks, verdictMarks } from "../markdown.ts";
+import { code, codeInHtml, escapeMarkdown, stateMarks, verdictMarks } from "../markdown.ts";
 import { asksForWork, cutPart, type Measure, type Part, type PartStage, verdictOfPart } from "./part.ts";
 import { commentMarker, keepParts } from "./state.ts";
 
@@ -156,7 +156,7 @@ function renderPart(part: Part, several: boolean): string[] {
   if (!several) return [...problems, ...details];
   if (problems.length === 0 && details.length === 0) return [];
   return [
-    `<details><summary>${marks[verdictOfPart(part)]} · ${code(part.key)}</summary>`,
+    `<details><summary>${marks[verdictOfPart(part)]} · ${codeInHtml(part.key)}</summary>`,
     "",
     ...problems,
     ...details,

@@ -269,6 +269,34 @@ test("ghcr takes the job's own token, and asks nobody", async () => {
   expect(asked).toEqual([]);
 });
 
+describe("ghcr shows the job's token to no other host than GitHub's", () => {
+  const login = (registry: string, server: string) =>
+    exchangeIdentity(
+      read(`- type: ghcr\n  registry: ${registry}\n`),
+      context({ GITHUB_TOKEN: "t", GITHUB_ACTOR: "octo", GITHUB_SERVER_URL: server }),
+    );
+
+  test.each([
+    ["a stranger's host", "containers.evil.example", "https://github.com"],
+    ["a stranger's host, where nothing is said of the server", "containers.evil.example", ""],
+    ["another company's", "containers.other.ghe.com", "https://acme.ghe.com"],
+    ["one whose name begins as it does", "containers.acme.ghe.com.evil.example", "https://acme.ghe.com"],
+  ])("%s", async (_what, registry, server) => {
+    await expect(login(registry, server)).rejects.toMatchObject({
+      code: "input-invalid",
+      message: expect.stringContaining(`${registry} is no registry of the GitHub that runs this job`),
+    });
+  });
+
+  test.each([
+    ["ghcr.io", "https://github.com"],
+    ["containers.acme.ghe.com", "https://acme.ghe.com"],
+    ["containers.github.acme.example", "https://github.acme.example:8443"],
+  ])("and beside them %s, on %s", async (registry, server) => {
+    expect(await login(registry, server)).toMatchObject({ username: "octo", password: "t" });
+  });
+});
+
 describe("the logins of a run", () => {
   const broker = () => providers["broker"]?.() as Provider;
 

@@ -208,8 +208,18 @@ const loginToDockerHub: Exchange<"dockerhub"> = async (identity, context, hosts)
   return { username: identity.username, password, until: later(context, life) };
 };
 
-/** GitHub's own registry takes the job's token, whose rights are the job's `packages`. */
+/**
+ * GitHub's own registry takes the job's token, whose rights are the job's `packages`. Elsewhere than on github.com it is
+ * `containers.` and the host that the job's runner names; no other host is shown the token.
+ */
 const loginToGhcr: Exchange<"ghcr"> = async ({ registry }, context) => {
+  const own = `containers.${new URL(context.env["GITHUB_SERVER_URL"] || "https://github.com").hostname}`;
+  if (registry !== "ghcr.io" && registry !== own) {
+    throw new UserError(`${registry} is no registry of the GitHub that runs this job: that is ghcr.io or ${own}`, {
+      code: "input-invalid",
+      wayOut: `Name \`registry: ghcr.io\` or \`registry: ${own}\`, or log in to ${registry} by another type.`,
+    });
+  }
   const { GITHUB_TOKEN: token, GITHUB_ACTOR: actor } = context.env;
   if (!token) {
     throw new UserError(`the login for ${registry} is the job's own token, and GITHUB_TOKEN is not set`, {

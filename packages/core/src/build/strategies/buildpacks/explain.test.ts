@@ -15,6 +15,9 @@ const detection = [
   "ERROR: No buildpack groups passed detection.",
 ];
 
+/** pack's own, after what the phases have said. */
+const lastLine = (code: number) => `ERROR: failed to build: executing lifecycle: failed with status code: ${code}`;
+
 describe("parseDetectAnswers", () => {
   it("finds what each buildpack said", () => {
     expect(parseDetectAnswers(detection)).toEqual([
@@ -88,9 +91,7 @@ describe("explainFailure", () => {
     const places = [{ file: "app.py", line: 1, message: "SyntaxError: x" }];
     const about = { findPlaces: (lines: readonly string[]) => (lines.includes("here") ? places : []) };
     expect(explainFailure("build", 51, ["here"], about).places).toEqual(places);
-    expect(explainPackFailure(1, ["[builder] here", "ERROR: failed with status code: 51"], about).places).toEqual(
-      places,
-    );
+    expect(explainPackFailure(1, ["[builder] here", lastLine(51)], about).places).toEqual(places);
     expect(explainFailure("build", 51, ["ERROR: failed to build: exit status 137"]).wayOut).toContain("memory");
   });
 
@@ -122,16 +123,15 @@ describe("explainFailure", () => {
 });
 
 describe("what pack says of a phase", () => {
-  const end = (code: number) => `ERROR: failed to build: executing lifecycle: failed with status code: ${code}`;
   it.each([
-    [end(51), "buildpack-failed"],
-    [end(11), "lifecycle-api"],
-    [end(12), "lifecycle-api"],
-    [end(21), "detect-failed"],
-    [end(32), "lifecycle-analyze"],
-    [end(62), "lifecycle-export"],
-    [end(42), "pack-failed"],
-    [end(102), "pack-failed"],
+    [lastLine(51), "buildpack-failed"],
+    [lastLine(11), "lifecycle-api"],
+    [lastLine(12), "lifecycle-api"],
+    [lastLine(21), "detect-failed"],
+    [lastLine(32), "lifecycle-analyze"],
+    [lastLine(62), "lifecycle-export"],
+    [lastLine(42), "pack-failed"],
+    [lastLine(102), "pack-failed"],
     ["ERROR: invalid builder", "pack-failed"],
   ])("%s", (line, code) => {
     expect(explainPackFailure(1, ["[builder] make: *** [app] Error 2", line])).toMatchObject({ code });
@@ -143,7 +143,7 @@ describe("what pack says of a phase", () => {
       "[detector] there is no app.txt",
       "[detector] ======== Results ========",
       "[detector] fail: test/shell@1.0.0",
-      end(20),
+      lastLine(20),
     ];
     const error = explainPackFailure(1, lines);
     expect(error.code).toBe("nothing-detected");
@@ -151,28 +151,48 @@ describe("what pack says of a phase", () => {
   });
 
   it("says which phase it was where it has no error of its own", () => {
-    expect(explainPackFailure(1, [end(42)]).message).toContain("its phase restore failed");
-    expect(explainPackFailure(1, [end(102)]).message).toContain("its phase extend failed");
+    expect(explainPackFailure(1, [lastLine(42)]).message).toContain("its phase restore failed");
+    expect(explainPackFailure(1, [lastLine(102)]).message).toContain("its phase extend failed");
     expect(explainPackFailure(2, []).message).toContain("exit code 2");
   });
 });
 
 test("a failure of restore is known by its code alone, since the build then goes on without a cache", () => {
-  const said = (code: number) => ["[restorer] reading it", `ERROR: failed to build: failed with status code: ${code}`];
+  const said = (code: number) => ["[restorer] reading it", lastLine(code)];
   expect(isRestoreFailure(said(42))).toBe(true);
   for (const code of [4, 51, 62, 420]) expect(isRestoreFailure(said(code))).toBe(false);
   expect(isRestoreFailure([])).toBe(false);
 });
 
+test.each([
+  ["in words", "failed with status code: 42"],
+  ["as pack's last line", lastLine(42)],
+  ["as pack's last line, in the middle of one", `make: ${lastLine(42)}`],
+])("a build that says a code of restore's %s has failed as a build", (_what, words) => {
+  const lines = ["[restorer] done", `[builder] ${words}`];
+  for (const all of [
+    [...lines, lastLine(51)],
+    // What comes by another pipe may come after it.
+    [lines[0] ?? "", lastLine(51), lines[1] ?? ""],
+  ]) {
+    expect(isRestoreFailure(all)).toBe(false);
+    expect(explainPackFailure(1, all)).toMatchObject({ name: "UserError", code: "buildpack-failed" });
+  }
+  // pack ended otherwise, of which the build's words say nothing.
+  expect(isRestoreFailure(lines)).toBe(false);
+  expect(explainPackFailure(1, lines).message).toContain("pack could not build (exit code 1)");
+  // The twin: restore has failed, and says something of the kind as well.
+  expect(isRestoreFailure([`[restorer] ${words}`, lastLine(42)])).toBe(true);
+});
+
 test("what pack has no code for is told by the line of the phase that failed, and its own last line hides nothing", () => {
-  const last = (code: number) => `ERROR: failed to build: executing lifecycle: failed with status code: ${code}`;
   const denied = "ERROR: failed to ensure registry access: POST http://r.test/v2/a/blobs/uploads/: DENIED: no";
-  const said = (name: string, code = 1) => explainPackFailure(1, [`[${name}] ${denied}`, last(code)]);
+  const said = (name: string, code = 1) => explainPackFailure(1, [`[${name}] ${denied}`, lastLine(code)]);
   expect(said("analyzer")).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
   expect(said("exporter")).toMatchObject({ name: "UserError", code: "registry-unauthorized" });
   const over =
     "ERROR: failed to export: PUT http://r.test/v2/a/manifests/1: DENIED: will exceed the configured upper limit";
-  expect(explainPackFailure(1, [`[exporter] ${over}`, last(62)])).toMatchObject({ code: "quota-exceeded" });
+  expect(explainPackFailure(1, [`[exporter] ${over}`, lastLine(62)])).toMatchObject({ code: "quota-exceeded" });
   // A build may print what it likes.
   expect(said("builder")).toMatchObject({ code: "pack-failed" });
 });

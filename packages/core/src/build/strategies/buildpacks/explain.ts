@@ -53,7 +53,18 @@ export function parseDetectAnswers(lines: readonly string[]): DetectAnswer[] {
 const phasesByCode: Readonly<Record<number, Phase>> = { 2: "detect", 3: "analyze", 5: "build", 6: "export" };
 
 /**
- * pack's own exit code says nothing; its last lines have the lifecycle's: `failed with status code: 51`.
+ * pack's own line of the phase that failed. A phase's lines, and so a build's, begin with its name in brackets: what a
+ * build prints is never taken for this one.
+ */
+const lastLine = /^ERROR: failed to build: executing lifecycle\b.*: failed with status code: (\d+)$/;
+
+/** The exit code of the lifecycle, or NaN. What comes by the other pipe may stand after pack's last line. */
+function lifecycleCode(lines: readonly string[]): number {
+  return Number(lastLine.exec(lines.findLast((line) => lastLine.test(line)) ?? "")?.[1] ?? Number.NaN);
+}
+
+/**
+ * pack's own exit code says nothing; its last line has the lifecycle's: `failed with status code: 51`.
  * @returns as {@link explainFailure}
  */
 export function explainPackFailure(
@@ -61,12 +72,11 @@ export function explainPackFailure(
   lines: readonly string[],
   about: AboutApplication = {},
 ): UserError | InfrastructureError {
-  const code = Number(/failed with status code: (\d+)/.exec(lines.join("\n"))?.[1] ?? Number.NaN);
+  const code = lifecycleCode(lines);
   // Code 1 is of no phase, but that which failed said so in the last of its lines.
   const phase = phasesByCode[Math.floor(code / 10)] ?? (code === 1 ? findPhase(lines) : undefined);
-  // Lines of a phase begin with its name: `[detector] fail: id@version`. pack's own last one has only the code.
-  const own = lines.filter((line) => !line.startsWith("ERROR: failed to build: executing lifecycle: "));
-  const plain = own.map((line) => line.replace(/^\[[a-z]+\] ?/, ""));
+  // Lines of a phase begin with its name: `[detector] fail: id@version`.
+  const plain = lines.filter((line) => !lastLine.test(line)).map((line) => line.replace(/^\[[a-z]+\] ?/, ""));
   if (phase !== undefined || code === 11 || code === 12) return explainFailure(phase ?? "detect", code, plain, about);
   const tail = plain.slice(-shownLines).join("\n");
   const said = Number.isNaN(code) ? `exit code ${exitCode}` : `the lifecycle ended with ${code}`;
@@ -82,9 +92,9 @@ function findPhase(lines: readonly string[]): Phase | undefined {
   return name === undefined ? undefined : name === "analyzer" ? "analyze" : "export";
 }
 
-/** By the last lines of pack: whether it was the lifecycle's `restore` that failed, by a code of its own. */
+/** By the last line of pack: whether it was the lifecycle's `restore` that failed, by a code of its own. */
 export function isRestoreFailure(lines: readonly string[]): boolean {
-  return /failed with status code: 4\d\b/.test(lines.join("\n"));
+  return Math.floor(lifecycleCode(lines) / 10) === 4;
 }
 
 function describeCode(code: number): string {

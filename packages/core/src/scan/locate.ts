@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { cutLines, findFromLine, findPackageLine } from "./find-line.ts";
 import type { Finding } from "./finding.ts";
@@ -36,7 +36,7 @@ const maxFile = 4 * 1024 * 1024;
  * @param policy as given: a path or a URI
  */
 export function createLocator(workingDirectory: string, policy: string): (finding: Finding) => FindingPlace {
-  const exists = (name: string): boolean => existsSync(join(workingDirectory, name));
+  const exists = (name: string): boolean => isEntry(join(workingDirectory, name));
   const policyPath = relative(workingDirectory, isAbsolute(policy) ? policy : join(workingDirectory, policy));
   const inCheckout = policyPath !== "" && !policyPath.startsWith("..") && !isAbsolute(policyPath) && exists(policyPath);
   const fallback = elsewhere.find(exists) ?? (inCheckout ? policyPath.split(sep).join("/") : "README.md");
@@ -73,11 +73,26 @@ const placed = (file: string, line: number | undefined, isKnown: boolean): Findi
   isKnown,
 });
 
-function readBounded(path: string): string {
+/** A file or a link, which has a place in the checkout wherever it leads. */
+function isEntry(path: string): boolean {
   try {
-    const stats = statSync(path);
-    return stats.isFile() && stats.size <= maxFile ? readFileSync(path, "utf8") : "";
+    const stats = lstatSync(path);
+    return stats.isFile() || stats.isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+/** The text of a file of the checkout. A link is not followed: what is outside is none of a reader's business. */
+function readBounded(path: string): string {
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stats = fstatSync(file);
+    return stats.isFile() && stats.size <= maxFile ? readFileSync(file, "utf8") : "";
   } catch {
     return "";
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -152,6 +152,35 @@ describe("the file that a finding is mended in", () => {
       file: "Dockerfile",
       isKnown: false,
     });
+  });
+
+  test("has no line where it is a link: what it leads to may lie outside of the checkout", async () => {
+    const outside = await mkdtemp(join(tmpdir(), "goldenpath-outside-"));
+    try {
+      await writeFile(join(outside, "lock"), '{\n"node_modules/x": {\n"version": "1"\n}\n}');
+      await writeFile(join(outside, "images"), "# of others\nFROM b\n");
+      await symlink(join(outside, "lock"), join(root, "package-lock.json"));
+      await symlink(join(outside, "images"), join(root, "Dockerfile"));
+      await symlink(join(outside, "none"), join(root, "go.mod"));
+      const place = createLocator(root, "policy.yaml");
+      const of = (type: string) => finding({ package: { name: "x", version: "1", type } });
+      expect(place(of("npm"))).toEqual({ file: "package-lock.json", isKnown: true });
+      expect(place({ ...of("npm"), origin: "base" })).toEqual({ file: "Dockerfile", isKnown: true });
+      // Whether a link leads somewhere is not told either.
+      expect(place(of("go-module"))).toEqual({ file: "go.mod", isKnown: true });
+    } finally {
+      await rm(outside, { recursive: true });
+    }
+  });
+
+  test.each([
+    ["has the line of the largest file that is read", 0, 2],
+    ["has no line in a larger one", 1, undefined],
+  ])("%s", async (_what, more, line) => {
+    const text = '{\n"node_modules/x": {\n"version": "1"\n}\n}';
+    await writeFile(join(root, "package-lock.json"), text.padEnd(4 * 1024 * 1024 + more, "\n"));
+    const npm = finding({ package: { name: "x", version: "1", type: "npm" } });
+    expect(createLocator(root, "policy.yaml")(npm).line).toBe(line);
   });
 
   test("is the policy where nothing else is there, if that is in the checkout", async () => {

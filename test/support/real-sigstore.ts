@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { exportAuthority } from "./constructed-sigstore.ts";
 import { type GithubIssuer, startGithubIssuer } from "./github-issuer.ts";
 import { freePort, type RunningProgram, startProgram } from "./servers.ts";
+import { startTimestampServer } from "./timestamp-authority.ts";
 
 const run = promisify(execFile);
 
@@ -165,21 +166,14 @@ async function startServices(
       ["serve", ...rekorArgs, ...rekorPorts, "--checkpoint-interval", "500ms"],
       answers(`${local(rekorPort)}/healthz`),
     ),
-    start(
-      "timestamp",
+    startTimestampServer(
       tools["timestamp-server"],
       [
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        String(timestampPort),
-        "--timestamp-signer",
-        "memory",
-        "--disable-ntp-monitoring",
+        ...["serve", "--host", "127.0.0.1", "--port", String(timestampPort)],
+        ...["--timestamp-signer", "memory", "--disable-ntp-monitoring"],
       ],
       answers(`${local(timestampPort)}/api/v1/timestamp/certchain`),
-    ),
+    ).then((started) => running.set("timestamp", started)),
   ]);
   const fulcioFiles = [
     "--fileca-cert",

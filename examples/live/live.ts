@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { runGate } from "@goldenpath/core/gate/verify";
@@ -7,7 +7,7 @@ import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { stages } from "@goldenpath/core/stages";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
-import { parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
+import { parseJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
@@ -18,6 +18,7 @@ import {
   type PlatformImages,
 } from "../golden-platform/platform.ts";
 import type { Github } from "./github.ts";
+import { withLogin } from "./login.ts";
 
 export interface LiveInputs {
   owner: string;
@@ -25,11 +26,15 @@ export interface LiveInputs {
   commit: string;
   /** OWNER/REPO. */
   goldenpath: string;
-  /** For the registry alone. */
+  /** For the registry alone, from here and in the jobs that attest, judge and promote. */
   token: string;
+  /** The login of the job that builds, which runs the application's code. */
+  pullToken: string;
   clean: boolean;
   /** What is made is kept there. */
   directory: string;
+  /** Where the registry's login is until the end. */
+  temporary: string;
   /** HOST, with the owner's packages below it. */
   registry: string;
 }
@@ -56,15 +61,18 @@ export async function runLive(inputs: LiveInputs, world: LiveWorld): Promise<num
   const name = `goldenpath-live-${randomBytes(4).toString("hex")}`;
   const repositories = { platform: `${owner}/${name}-platform`, application: `${owner}/${name}-application` };
   const made: string[] = [];
+  const walkWith = (env: LiveWorld["env"]): Promise<number> =>
+    walk(inputs, { ...world, env }, name, repositories, made);
   try {
-    return await walk(inputs, world, name, repositories, made);
+    if (world.github.isDry) return await walkWith(world.env);
+    return await withLogin(inputs, (folder) => walkWith({ ...world.env, DOCKER_CONFIG: folder }));
   } finally {
     await leave(inputs, world, made);
   }
 }
 
 /** @throws UserError `arguments-invalid` */
-function assertInputs({ owner, commit, goldenpath: repository, token }: LiveInputs, isDry: boolean): void {
+function assertInputs({ owner, commit, goldenpath: repository, token, pullToken }: LiveInputs, isDry: boolean): void {
   const invalid = (what: string): UserError => new UserError(what, { code: "arguments-invalid" });
   if (!/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$/.test(owner))
     throw invalid(`--owner '${owner}': expected an account's name`);
@@ -72,6 +80,10 @@ function assertInputs({ owner, commit, goldenpath: repository, token }: LiveInpu
   if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) throw invalid(`--goldenpath '${repository}': expected OWNER/REPO`);
   if (token === "" && !isDry)
     throw invalid("GOLDENPATH_LIVE_TOKEN is not set: expected a token with the scope write:packages and no other");
+  const pull = "expected a token with the scope read:packages and no other, for the job that builds";
+  if (pullToken === "" && !isDry) throw invalid(`GOLDENPATH_LIVE_PULL_TOKEN is not set: ${pull}`);
+  if (pullToken === token && !isDry)
+    throw invalid(`GOLDENPATH_LIVE_PULL_TOKEN is the same as GOLDENPATH_LIVE_TOKEN, which writes: ${pull}`);
 }
 
 async function walk(
@@ -108,16 +120,11 @@ interface Installed extends Platform {
 
 /** The golden base, the buildpack, and the policy that has the stages' workflows at the commit as its signers, in force. */
 async function install(
-  { commit, directory, token, owner, registry, goldenpath: repository }: LiveInputs,
-  { ports, env: given, buildImages, createClient }: LiveWorld,
+  { commit, directory, owner, goldenpath: repository }: LiveInputs,
+  { ports, env, buildImages, createClient }: LiveWorld,
   place: string,
   ownerId: string,
 ): Promise<Installed> {
-  const config = join(directory, "docker");
-  await mkdir(config, { recursive: true, mode: 0o700 });
-  const auth = Buffer.from(`${owner}:${token}`).toString("base64");
-  await writeFile(join(config, "config.json"), stringifyJson({ auths: { [registry]: { auth } } }), { mode: 0o600 });
-  const env = { ...given, DOCKER_CONFIG: config };
   const client = createClient(env);
   const signers = Object.fromEntries(
     stages.map((stage) => [
@@ -169,11 +176,11 @@ async function renderWrapper({ commit, goldenpath: repository, registry }: LiveI
     .replaceAll("registry.acme.example", registry);
 }
 
-async function setLogins({ owner, token }: LiveInputs, github: Github, application: string): Promise<void> {
+async function setLogins({ owner, token, pullToken }: LiveInputs, github: Github, application: string): Promise<void> {
   for (const who of ["PULL", "QUARANTINE", "VETTED"]) {
     const environment = who === "VETTED" ? promoteEnvironment : undefined;
     await github.setSecret(application, `${who}_USERNAME`, owner, environment);
-    await github.setSecret(application, `${who}_PASSWORD`, token, environment);
+    await github.setSecret(application, `${who}_PASSWORD`, who === "PULL" ? pullToken : token, environment);
   }
 }
 

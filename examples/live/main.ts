@@ -1,5 +1,6 @@
 // `npm run live -- --owner OWNER`: the path on github.com in two throwaway repositories, for whoever has an account.
 import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError, isKnownError, UserError } from "@goldenpath/foundation/errors";
@@ -15,8 +16,10 @@ const usage = `npm run live -- --owner OWNER --commit SHA [OPTIONS]
   --goldenpath O/R   where that commit is (default: goldenpath-ci/goldenpath)
   --dry-run          say what would be done, and do nothing
   --clean            delete both repositories afterwards, however it ends
-GOLDENPATH_LIVE_TOKEN: a token with the scope write:packages and no other, for ghcr.io. It becomes a secret of the
-throwaway application's repository. gh (cli.github.com) has to be logged in, with the scope workflow.
+GOLDENPATH_LIVE_TOKEN: a token with the scope write:packages and no other, for ghcr.io.
+GOLDENPATH_LIVE_PULL_TOKEN: one with the scope read:packages and no other, for the job that builds.
+Both become secrets of the throwaway application's repository. gh (cli.github.com) has to be logged in, with the scope
+workflow.
 `;
 
 async function main(): Promise<number> {
@@ -41,14 +44,18 @@ async function main(): Promise<number> {
   await mkdir(directory, { recursive: true });
   const ports = createTerminalPorts({ out: process.stderr });
   const say = (line: string): void => console.log(line);
-  const github = await openGithub({ env: process.env, say, isDry: values["dry-run"] });
-  const token = process.env["GOLDENPATH_LIVE_TOKEN"] ?? "";
-  const given = { owner, commit, goldenpath, token, clean, directory, registry: "ghcr.io" };
-  return runLive(given, {
-    ...{ github, ports, say, env: process.env },
-    buildImages: () => buildPlatformImages({ directory, ports, env: process.env }),
-    createClient: (env) => createRegistryClient({ ports, env }),
-  });
+  // What is run from here gets neither token: the registry's client reads its login from a folder.
+  const { GOLDENPATH_LIVE_TOKEN: token = "", GOLDENPATH_LIVE_PULL_TOKEN: pullToken = "", ...env } = process.env;
+  const github = await openGithub({ env, say, isDry: values["dry-run"] });
+  const places = { directory, temporary: tmpdir(), registry: "ghcr.io" };
+  return runLive(
+    { owner, commit, goldenpath, token, pullToken, clean, ...places },
+    {
+      ...{ github, ports, say, env },
+      buildImages: () => buildPlatformImages({ directory, ports, env }),
+      createClient: (given) => createRegistryClient({ ports, env: given }),
+    },
+  );
 }
 
 try {

@@ -1,4 +1,7 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, statSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
@@ -17,8 +20,12 @@ import { type LiveInputs, runLive } from "../../examples/live/live.ts";
 let root: string;
 let server: RegistryServer;
 let said: string[];
+/** What DOCKER_CONFIG was for the registry's client, and the modes of that folder and its file then. */
+let login: { folder: string; modes: number[] } | undefined;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "goldenpath-live-"));
+  for (const each of ["kept", "temporary"]) await mkdir(join(root, each));
+  login = undefined;
   server = await startRegistry();
   said = [];
 });
@@ -67,13 +74,20 @@ async function run(change: Partial<LiveInputs> = {}, isDry = false): Promise<num
   const ports = silentPorts();
   const say = (line: string): void => void said.push(line);
   const github = await openGithub({ env, say, isDry, pollMs: 10 });
-  const given = { owner: "Acme", commit: "c".repeat(40), goldenpath: "goldenpath-ci/goldenpath", token: "the-token" };
+  const tokens = { token: "the-token", pullToken: "the-pull-token" };
+  const given = { owner: "Acme", commit: "c".repeat(40), goldenpath: "goldenpath-ci/goldenpath", ...tokens };
+  const places = { directory: join(root, "kept"), temporary: join(root, "temporary"), registry: server.host };
   return runLive(
-    { ...given, clean: false, directory: root, registry: server.host, ...change },
+    { ...given, ...places, clean: false, ...change },
     {
       ...{ github, ports, say, env },
       buildImages: async () => ({ golden: image("golden"), other: image("other"), buildpack: image("buildpack") }),
-      createClient: (environment) => createRegistryClient({ ports, env: environment, attempts: 1 }),
+      createClient: (environment) => {
+        const folder = environment["DOCKER_CONFIG"] ?? expect.unreachable("no DOCKER_CONFIG");
+        const modes = [folder, join(folder, "config.json")].map((each) => statSync(each).mode & 0o777);
+        login = { folder, modes };
+        return createRegistryClient({ ports, env: environment, attempts: 1 });
+      },
     },
   );
 }
@@ -86,6 +100,8 @@ test.each<[string, Partial<LiveInputs>]>([
   ["an owner that is none", { owner: "acme/x" }],
   ["a commit that is short", { commit: "cccccccc" }],
   ["no token", { token: "" }],
+  ["no token that only reads", { pullToken: "" }],
+  ["the token that writes as the one that only reads", { pullToken: "the-token" }],
 ])("nothing is asked for with %s", async (_what, change) => {
   await writeGh("success");
   await expect(run(change)).rejects.toMatchObject({ code: "arguments-invalid" });
@@ -93,11 +109,12 @@ test.each<[string, Partial<LiveInputs>]>([
 });
 
 test("a run that is dry says what it would do, needs neither gh nor a token, and writes nothing", async () => {
-  expect(await run({ token: "" }, true)).toBe(0);
+  expect(await run({ token: "", pullToken: "" }, true)).toBe(0);
   expect(said.filter((line) => line.includes("gh repo create"))).toHaveLength(2);
   expect(said.join("\n")).toContain("gh secret set VETTED_PASSWORD");
   expect(await readCalls()).toEqual([]);
   expect(server.requests).toEqual([]);
+  expect(await readdir(root, { recursive: true })).toEqual(["kept", "temporary"]);
 });
 
 test("a run that fails ends so, and both repositories are deleted where that was asked for", async () => {
@@ -112,8 +129,9 @@ test("a run that passed is held to the policy from here: what it left without ev
   await expect(run()).rejects.toMatchObject({ code: "registry-error" });
   const calls = await readCalls();
   const place =
-    /bases:[\s\S]*?image: (\S+)\/platform\/base/.exec(await readFile(join(root, "policy.yaml"), "utf8"))?.[1] ?? "";
-  const policy = parsePolicy(await readFile(join(root, "policy.yaml")), "policy.yaml");
+    /bases:[\s\S]*?image: (\S+)\/platform\/base/.exec(await readFile(join(root, "kept/policy.yaml"), "utf8"))?.[1] ??
+    "";
+  const policy = parsePolicy(await readFile(join(root, "kept/policy.yaml")), "policy.yaml");
   expect(policy.signers["scan"]).toMatchObject({
     kind: "keyless",
     workflow: "https://github.com/goldenpath-ci/goldenpath/.github/workflows/stage-scan.yml",
@@ -124,18 +142,73 @@ test("a run that passed is held to the policy from here: what it left without ev
   expect(wrapper.uses).toBe(`goldenpath-ci/goldenpath/.github/workflows/golden-path.yml@${"c".repeat(40)}`);
   expect(wrapper.with).toMatchObject({
     policy: `oci://${place}/vetted/goldenpath-policy:in-force`,
-    "policy-signer": await readFile(join(root, "keys/policy.pub"), "utf8"),
+    "policy-signer": await readFile(join(root, "kept/keys/policy.pub"), "utf8"),
     vetted: `${place}/vetted/\${{ github.event.repository.name }}`,
     "vetted-registry": server.host,
   });
   const caller = fileOf(calls, "-application/contents/.github/workflows/golden-path.yml");
   expect(parse(caller).jobs["golden-path"].uses).toMatch(/^Acme\/goldenpath-live-\w+-platform\/.*@d{40}$/);
-  // The token is in no argument, and vetted's login is in the environment of the job that promotes.
-  expect(JSON.stringify(calls.map(({ args }) => args))).not.toContain("the-token");
-  const secrets = calls.filter(({ args }) => args[0] === "secret").map(({ args }) => [args[2], args.at(-1)]);
-  expect(secrets).toContainEqual(["VETTED_PASSWORD", "goldenpath-promote"]);
-  expect(secrets).toContainEqual(["QUARANTINE_PASSWORD", expect.stringMatching(/-application$/)]);
+  // No token is in an argument, and vetted's login is in the environment of the job that promotes. The one of the job
+  // that builds is the one that only reads.
+  expect(JSON.stringify(calls.map(({ args }) => args))).not.toMatch(/the-(pull-)?token/);
+  const secrets = calls
+    .filter(({ args }) => args[2]?.endsWith("_PASSWORD"))
+    .map(({ args, input }) => [args[2], args.at(-1), input]);
+  expect(secrets).toEqual([
+    ["PULL_PASSWORD", expect.stringMatching(/-application$/), "the-pull-token"],
+    ["QUARANTINE_PASSWORD", expect.stringMatching(/-application$/), "the-token"],
+    ["VETTED_PASSWORD", "goldenpath-promote", "the-token"],
+  ]);
   // The caller comes last, since it starts the run.
   const puts = calls.filter(({ args }) => args[2] === "PUT").map(({ args }) => args[3]);
   expect(puts.at(-1)).toMatch(/-application\/contents\/\.github\/workflows\/golden-path\.yml$/);
 });
+
+test.each([
+  ["success", (ended: Promise<number>) => expect(ended).rejects.toMatchObject({ code: "registry-error" })],
+  ["failure", (ended: Promise<number>) => expect(ended).resolves.toBe(1)],
+])("the registry's login is the owner's to read alone, and gone after a run that ended in %s", async (how, judge) => {
+  await writeGh(how);
+  await judge(run());
+  const { folder, modes } = login ?? expect.unreachable("no client was made");
+  expect(folder.startsWith(join(root, "temporary"))).toBe(true);
+  expect(modes).toEqual([0o700, 0o600]);
+  expect(await readdir(join(root, "temporary"))).toEqual([]);
+  expect(await filesWith(join(root, "kept"), "the-token")).toEqual([]);
+});
+
+/** The files below a folder in which a token is, as it is or in a login of docker's. */
+async function filesWith(folder: string, token: string): Promise<string[]> {
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((each) => each.isFile());
+  expect(files).not.toEqual([]);
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name));
+  const texts = await Promise.all(paths.map((path) => readFile(path, "latin1")));
+  const forms = [token, Buffer.from(`Acme:${token}`).toString("base64")];
+  return paths.filter((_path, index) => forms.some((form) => texts[index]?.includes(form)));
+}
+
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "the login is gone after %s, which ends the run as ever",
+  async (signal) => {
+    const module = join(import.meta.dirname, "../../examples/live/login.ts");
+    const program = `import { withLogin } from ${JSON.stringify(module)};
+const given = { owner: "Acme", token: "the-token", registry: "r.example", temporary: ${JSON.stringify(root)} };
+await withLogin(given, async (folder) => {
+  console.log(folder);
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+});`;
+    const args = ["--conditions=goldenpath-source", "--input-type=module", "--eval", program];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const [line] = (await Promise.race([once(child.stdout, "data"), once(child, "exit")])) as [unknown];
+      const folder = String(line).trim();
+      expect(existsSync(join(folder, "config.json"))).toBe(true);
+      const exit = once(child, "exit");
+      child.kill(signal);
+      expect(await exit).toEqual([null, signal]);
+      expect(existsSync(folder)).toBe(false);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  },
+);

@@ -43,6 +43,19 @@ test("a file of which nothing was mutated is told", () => {
   ]);
 });
 
+test.each(["Timeout", "Survived", "RuntimeError"])(
+  "a file is told of which less than half fails a test: %s",
+  (status) => {
+    const of = (...statuses: string[]) => ({
+      files: { "a.ts": { source: "", mutants: statuses.flatMap((each) => report(each).files["a.ts"].mutants) } },
+    });
+    expect(listUntried(["a.ts"], of("Killed", status))).toEqual([]);
+    expect(listUntried(["a.ts"], of("Killed", status, status))).toEqual([
+      "a test fails at 1 of 3 mutants of a.ts: expected half of them or more",
+    ]);
+  },
+);
+
 test("a survivor that is not listed is told, and so is what is listed and survives no more, or has no reason", () => {
   expect(judgeSurvivors([survivor], [])).toEqual([expect.stringContaining("no test fails at a.ts")]);
   for (const change of [{ file: "b.ts" }, { line: "x" }, { mutator: "x" }, { original: "x" }, { replacement: "x" }]) {

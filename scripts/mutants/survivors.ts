@@ -44,11 +44,18 @@ export function listSurvivors({ files }: MutationReport): Mutant[] {
   );
 }
 
-/** Of the files that were to be mutated those of which nothing was. */
+/**
+ * Of the files that were to be mutated those of which nothing was, or at whose mutants hardly a test failed: a tree in
+ * which nothing runs, or a machine on which all is too slow, says nothing of the tests.
+ */
 export function listUntried(files: readonly string[], report: MutationReport): string[] {
-  return files
-    .filter((file) => (report.files[file]?.mutants.length ?? 0) === 0)
-    .map((file) => `nothing of ${file} was mutated`);
+  return files.flatMap((file) => {
+    const mutants = report.files[file]?.mutants ?? [];
+    if (mutants.length === 0) return [`nothing of ${file} was mutated`];
+    const killed = mutants.filter(({ status }) => status === "Killed").length;
+    if (killed * 2 >= mutants.length) return [];
+    return [`a test fails at ${killed} of ${mutants.length} mutants of ${file}: expected half of them or more`];
+  });
 }
 
 /** What keeps a run from passing: who survives and is not listed, and who is listed and survives no more. */

@@ -10,6 +10,8 @@ import { root } from "./steps.ts";
 
 /** What decides, and the tests beside it: only fast ones, as each runs once for every mutant that it covers. */
 const mutated = [
+  "packages/core/src/gate/binding.ts",
+  "packages/core/src/gate/judge-build.ts",
   "packages/core/src/gate/match-run.ts",
   "packages/core/src/gate/match-source.ts",
   "packages/core/src/signing/run-differences.ts",
@@ -18,7 +20,7 @@ const mutated = [
   "packages/core/src/signing/workflow-identity.ts",
 ];
 const tests = [
-  "packages/core/src/gate/match-*.test.ts",
+  "packages/core/src/gate/*.test.ts",
   "packages/core/src/signing/{run-differences,signer-times,validity,workflow-identity}.test.ts",
 ];
 

@@ -11,9 +11,15 @@ import { root } from "./steps.ts";
 /** What decides, and the tests beside it: only fast ones, as each runs once for every mutant that it covers. */
 const mutated = [
   "packages/core/src/gate/binding.ts",
+  "packages/core/src/gate/decide.ts",
   "packages/core/src/gate/judge-build.ts",
+  "packages/core/src/gate/judge-origin.ts",
+  "packages/core/src/gate/judge-verdict.ts",
+  "packages/core/src/gate/layers.ts",
   "packages/core/src/gate/match-run.ts",
   "packages/core/src/gate/match-source.ts",
+  "packages/core/src/gate/signed-view.ts",
+  "packages/core/src/gate/withdrawn.ts",
   "packages/core/src/signing/run-differences.ts",
   "packages/core/src/signing/signer-times.ts",
   "packages/core/src/signing/validity.ts",

@@ -1,6 +1,8 @@
 import type { Accepted } from "./survivors.ts";
 
 const times = "packages/core/src/signing/signer-times.ts";
+const verdict = "packages/core/src/gate/judge-verdict.ts";
+const withdrawn = "packages/core/src/gate/withdrawn.ts";
 
 const described = [
   "From when its word counts: what is signed earlier does not.",
@@ -104,6 +106,76 @@ export const accepted: readonly Accepted[] = [
     original: "/\\.000Z$/",
     replacement: "/\\.000Z/",
     reason: "it is the same: what toISOString gives has that at its end alone",
+  },
+  ...[
+    { mutator: "ConditionalExpression", original: "newest === undefined", replacement: "false" },
+    { mutator: "StringLiteral", original: '"no newest of some"', replacement: '""' },
+  ].map((mutant) => ({
+    file: verdict,
+    line: 'if (newest === undefined) throw new TypeError("no newest of some");',
+    ...mutant,
+    reason: "it is never taken: where there is none, it has ended before",
+  })),
+  ...[
+    {
+      mutator: "ConditionalExpression",
+      original: "Number.isNaN(summary.timeVerified.getTime())",
+      replacement: "false",
+    },
+    { mutator: "StringLiteral", original: '"its time cannot be read"', replacement: '""' },
+  ].map((mutant) => ({
+    file: verdict,
+    line: 'if (Number.isNaN(summary.timeVerified.getTime())) return malformed(scope, what, "its time cannot be read");',
+    ...mutant,
+    reason: "it is never taken: whoever reads the summary takes no text for a time that is none, and this asks again",
+  })),
+  {
+    file: "packages/core/src/gate/layers.ts",
+    line: "found.success ? found.data.children.filter(({ digest }) => digest === child).map(({ layers }) => layers) : [];",
+    mutator: "ArrayDeclaration",
+    original: "[]",
+    replacement: '["Stryker was here"]',
+    reason: "it is refused either way: a text is no list of layers",
+  },
+  {
+    file: "packages/core/src/gate/signed-view.ts",
+    line: "const collected = facts.evidence.get(digest) ?? { statements: [], lapsed: [], rejected: [] };",
+    mutator: "ArrayDeclaration",
+    original: "[]",
+    replacement: '["Stryker was here"]',
+    reason: "of statements and of lapsed ones it is the same: what is about no image is left out of both",
+  },
+  {
+    file: withdrawn,
+    line: "if (withdrawn.length === 0) return [];",
+    mutator: "ConditionalExpression",
+    original: "withdrawn.length === 0",
+    replacement: "false",
+    reason: "it is the same: of nothing that was withdrawn nothing concerns an image",
+  },
+  {
+    file: withdrawn,
+    line: "const found = z.looseObject({ digest: z.string().optional() });",
+    mutator: "ObjectLiteral",
+    original: "{ digest: z.string().optional() }",
+    replacement: "{}",
+    reason: "more would be refused, never less: of a finding with a digest that is no text, what else it names",
+  },
+  {
+    file: withdrawn,
+    line: "children: z.array(z.looseObject({ base: found.nullish(), sameLayers: z.array(found).default([]) })),",
+    mutator: "ArrayDeclaration",
+    original: "[]",
+    replacement: '["Stryker was here"]',
+    reason: "it is the same: a text has no digest that a base could have",
+  },
+  {
+    file: withdrawn,
+    line: "const dependencies = provenanceSchema.safeParse(predicate).data?.buildDefinition.resolvedDependencies ?? [];",
+    mutator: "ArrayDeclaration",
+    original: "[]",
+    replacement: '["Stryker was here"]',
+    reason: "it is the same: a text has no digest that a base could have",
   },
   {
     file: "packages/core/src/gate/match-source.ts",

@@ -1,0 +1,154 @@
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import {
+  ago,
+  environment,
+  image,
+  minute,
+  now,
+  policy,
+  provenance,
+  repository,
+  signed,
+} from "@goldenpath/testing/gate-evidence";
+import { expect, test } from "vitest";
+import { image as strategy } from "../build/strategies/image.ts";
+import { buildImportStatement } from "../imports/statement.ts";
+import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import type { Stage } from "../stages.ts";
+import type { GateFacts } from "./facts.ts";
+import { judgePromotedOrigin } from "./judge-origin.ts";
+
+// Of what another environment has promoted, each build that is believed of an image of elsewhere is judged again.
+
+const vendor = { registry: "docker.io", name: "library/redis" };
+const asking = (...stages: Stage[]): PolicyEnvironment => ({
+  ...environment,
+  requires: stages.map((stage) => ({
+    stage,
+    signers: [stage],
+    ...(stage === "promote" ? { environment: "staging" } : {}),
+  })),
+});
+const { build } = policy.policy;
+const loaded: LoadedPolicy = {
+  ...policy,
+  policy: {
+    ...policy.policy,
+    build: {
+      ...build,
+      strategies: ["buildpacks", "image"],
+      sources: [...build.sources, `oci://${formatRepository(vendor)}`],
+      builders: [...build.builders, { kind: "image", name: "vendors", import: { signers: ["importer"] } }],
+    },
+    environments: { staging: asking("build") },
+  },
+};
+
+/** A build of elsewhere that rests on an import until that day, and the import. */
+function imported(until: string, age: number): { build: VerifiedStatement; rests: VerifiedStatement } {
+  const about = { image: { repository, digest: image, children: [] }, source: { repository: vendor, digest: image } };
+  const why = { reason: "sessions", owner: "team-shop", until, importedOn: ago(600 * minute) };
+  const rests = signed(buildImportStatement({ ...about, ...why, policy: loaded }), ["importer"]);
+  const built = provenance("build", {
+    buildType: strategy.buildType,
+    buildEnvironment: "elsewhere",
+    builders: loaded.policy.build.builders.filter(({ name }) => name === "vendors"),
+    source: { repository: `oci://${formatRepository(vendor)}`, commit: digestHex(image) },
+    materials: [{ name: "import", repository, digest: rests.bundle.digest }],
+    bases: [],
+    finishedOn: ago(age * minute),
+  });
+  return { build: built, rests };
+}
+const holding = (age: number) => imported("2026-05-01", age);
+const over = (age: number) => imported("2026-04-30", age);
+
+type Import = ReturnType<typeof imported>;
+function judge(
+  where: PolicyEnvironment,
+  given: readonly Import[],
+  before: readonly Import[],
+  more: VerifiedStatement[] = [],
+) {
+  const builds = (from: readonly Import[]) => from.map((each) => each.build);
+  const statements = [...[...given, ...before].map(({ rests }) => rests), ...builds(given), ...more];
+  const collected = { statements, lapsed: builds(before), rejected: [] };
+  const facts: GateFacts = {
+    environmentName: "production",
+    environment: where,
+    policy: loaded,
+    now,
+    place: "from",
+    image: { repository, digest: image, children: [image], layers: new Map() },
+    evidence: new Map([[image, collected]]),
+  };
+  return judgePromotedOrigin(facts, collected);
+}
+const rulesOf = (...given: Parameters<typeof judge>) => judge(...given).map(({ rule }) => rule);
+const promoted = asking("promote");
+
+test.each<[what: string, rules: string[], now: Import[], before: Import[]]>([
+  ["one that holds", [], [holding(20)], []],
+  ["one that is over", ["gate.import"], [over(20)], []],
+  ["an older one that is over: a newer one holds", [], [over(30), holding(20)], []],
+  ["a newer one that is over: an older one holds", ["gate.import"], [holding(30), over(20)], []],
+  ["two of the same time, of which one is over", ["gate.import"], [holding(20), over(20)], []],
+  ["a newer one whose signer's word has ended", ["gate.import"], [holding(20)], [over(10)]],
+  ["one of the same time whose signer's word has ended", ["gate.import"], [holding(20)], [over(20)]],
+  ["an older one whose signer's word has ended", [], [holding(20)], [over(30)]],
+  ["a newer one whose signer's word has ended, and that holds", [], [holding(20)], [holding(10)]],
+  ["an older one than the newest of two", [], [holding(40), holding(20)], [over(30)]],
+])("of imports, %s", (_what, rules, given, before) => {
+  expect(rulesOf(promoted, given, before)).toEqual(rules);
+});
+
+test("of one whose signer's word has ended and nothing besides, nothing is known", () => {
+  expect(rulesOf(promoted, [], [holding(20)])).toEqual(["gate.builder"]);
+  expect(rulesOf(promoted, [holding(20)], [])).toEqual([]);
+});
+
+test("a policy that also builds here takes images of elsewhere: what is promoted has to say which it is", () => {
+  const built = provenance("build");
+  expect(judge(promoted, [], [], [built])).toEqual([]);
+  expect(judge(promoted, [], [])).toMatchObject([
+    {
+      rule: "gate.builder",
+      thing: `build of ${image}`,
+      problem: expect.stringContaining("where the image comes from"),
+    },
+  ]);
+});
+
+test("what was built here, or in a way that nobody knows, is not judged by where images of elsewhere come from", () => {
+  const stranger = { name: "theirs", buildpacks: [], runImage: "golden" };
+  expect(judge(promoted, [], [], [provenance("build", { builders: [stranger] })])).toEqual([]);
+  expect(judge(promoted, [], [], [provenance("build", { buildType: "https://example.com/my-build/v1" })])).toEqual([]);
+  expect(rulesOf(promoted, [over(20)], [], [provenance("build", { builders: [stranger] })])).toEqual(["gate.import"]);
+});
+
+test.each<[what: string, rules: string[], where: PolicyEnvironment]>([
+  ["a build alone", [], asking("build")],
+  ["a build before others", [], asking("build", "scan")],
+  ["a build after others", [], asking("promote", "build")],
+  ["no build", ["gate.import"], asking("promote", "scan")],
+])("it is left to the build's own judge where an environment asks for %s", (_what, rules, where) => {
+  expect(rulesOf(where, [over(20)], [])).toEqual(rules);
+});
+
+test("an environment that asks for a promotion and more does not do without the build's provenance", () => {
+  expect(rulesOf(asking("scan", "promote"), [], [])).toEqual(["gate.builder"]);
+  expect(rulesOf(asking("scan"), [], [])).toEqual([]);
+});
+
+test("the refusal is of the image's build, and tells the way out", () => {
+  expect(judge(promoted, [over(20)], [])).toEqual([
+    {
+      rule: "gate.import",
+      thing: `build of ${image}`,
+      problem: "the import by 'importer', of oci://docker.io/library/redis, held until 2026-04-30",
+      wayOut: expect.stringMatching(/\w/),
+    },
+  ]);
+});

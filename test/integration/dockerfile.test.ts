@@ -177,14 +177,14 @@ test("the same files are the same image again, and stand on the base's own layer
 test("a step reaches nothing of this machine, and is nobody there", async () => {
   const steps = `FROM ${world.base}
 RUN id && cat /proc/self/uid_map && ls -la /proc/self/ns/net
-RUN curl --silent --show-error --max-time 5 http://${world.host}/v2/ || echo no-such-network
-RUN curl --noproxy '*' --silent --show-error --max-time 5 http://${world.host}/v2/ || echo no-such-network
+RUN ! curl --silent --show-error --max-time 5 http://${world.host}/v2/
+RUN ! curl --noproxy '*' --silent --show-error --max-time 5 http://${world.host}/v2/
 RUN curl --silent --show-error --max-time 5 http://169.254.169.254/ -o /dev/null -w '%{http_code}\\n'
 RUN ls /root /home /run/secrets || echo nothing-of-the-machine
 `;
   const built = await world.build(await world.writePolicy(), await world.writeApp({ Dockerfile: steps }));
   expect(tell(built)).toEqual(passed);
-  expect(built.log.match(/^\| #\d+ \d+\.\d+ no-such-network$/gm)).toHaveLength(2);
+  // That it got through is that no curl did: a step that reaches the registry ends the build.
   expect(built.log).toMatch(/^\| #\d+ \d+\.\d+ 403$/m);
   expect(built.log).toContain("nothing-of-the-machine");
   expect(built.log).toMatch(/^\| #\d+ \d+\.\d+ +0 +[2-4][0-9]{9} +65536$/m);

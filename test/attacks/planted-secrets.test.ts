@@ -3,7 +3,6 @@ import { createHash, generateKeyPairSync } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { silentPorts } from "@goldenpath/foundation/ports";
@@ -14,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { constructSigstore } from "../support/constructed-sigstore.ts";
 import { workflow } from "../support/keyless-world.ts";
 import { debianRelease, dpkgStanza, exampleDatabase, libcVersions } from "../support/scan-world.ts";
+import { freePort } from "../support/servers.ts";
 import { useTools } from "../support/tools.ts";
 
 // What a stage is trusted with is looked for in all that it leaves and shows: what it prints, its results, every file
@@ -29,11 +29,15 @@ const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime
 const encrypted = privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }).toString();
 const plain = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 
+const authorityPort = await freePort();
+/** Whom the token is for, since it is shown to nobody else. */
+const fulcio = `http://127.0.0.1:${authorityPort}`;
+
 /** A token of a job: its signature is the secret of it. */
 const idToken = [
   { alg: "RS256" },
   {
-    ...{ iss: "https://issuer.example", sub: "repo:acme/shop:ref:refs/heads/main", exp: 4_000_000_000 },
+    ...{ iss: "https://issuer.example", aud: fulcio, sub: "repo:acme/shop:ref:refs/heads/main", exp: 4_000_000_000 },
     ...{
       job_workflow_ref: `${workflow.slice("https://github.com/".length)}@refs/tags/v1`,
       job_workflow_sha: "c".repeat(40),
@@ -84,7 +88,7 @@ beforeAll(async () => {
     for await (const part of request) parts.push(part as Buffer);
     response.writeHead(400).end(`I was sent ${Buffer.concat(parts)}`);
   });
-  await new Promise<void>((resolve) => authority.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => authority.listen(authorityPort, "127.0.0.1", resolve));
   await writeFile(join(root, "policy.yaml"), await renderPolicy());
 });
 afterAll(async () => {
@@ -95,7 +99,6 @@ afterAll(async () => {
 
 async function renderPolicy(): Promise<string> {
   const pem = publicKey.export({ type: "spki", format: "pem" }).toString().trimEnd().replaceAll(/^/gm, "      ");
-  const fulcio = `http://127.0.0.1:${(authority.address() as AddressInfo).port}`;
   const sigstore = await constructSigstore();
   return `version: 1
 name: acme

@@ -1,4 +1,4 @@
-import { buildSecrets, jobEnvironment, pullLogin, shared } from "./inputs.ts";
+import { buildSecrets, jobEnvironment, pullLogin, shared, whatIsBuilt } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
 import { expression, fromInput, fromSecret, type Mapping, type Place, type StageRow } from "./shape.ts";
@@ -26,13 +26,7 @@ export const build: StageRow = {
         "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
     },
     tag: { description: "The tag to push." },
-    "take-image": shared["take-image"],
-    strategy: shared.strategy,
-    builder: shared.builder,
-    env: shared.env,
-    file: shared.file,
-    target: shared.target,
-    "build-args": shared["build-args"],
+    ...whatIsBuilt,
     ...platformInputs,
     "tools-mirror": shared["tools-mirror"],
     "pull-registry": shared["pull-registry"],

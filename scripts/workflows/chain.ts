@@ -1,4 +1,4 @@
-import { buildSecrets, jobEnvironment, keyOf, passphraseOf, pullLogin, shared } from "./inputs.ts";
+import { buildSecrets, jobEnvironment, keyOf, passphraseOf, pullLogin, shared, whatIsBuilt } from "./inputs.ts";
 import { platformInputs } from "./platforms.ts";
 import {
   expression,
@@ -45,13 +45,7 @@ export const chainInputs: Inputs = {
   },
   "allow-tag-rollback": shared["allow-tag-rollback"],
   environment: shared.environment,
-  "take-image": shared["take-image"],
-  strategy: shared.strategy,
-  builder: shared.builder,
-  env: shared.env,
-  file: shared.file,
-  target: shared.target,
-  "build-args": shared["build-args"],
+  ...whatIsBuilt,
   ...platformInputs,
   database: shared.database,
   "tools-mirror": shared["tools-mirror"],

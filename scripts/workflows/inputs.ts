@@ -75,6 +75,17 @@ export const shared = {
   "runs-on": { description: "Label of the runner.", default: "ubuntu-latest" },
 } as const satisfies Inputs;
 
+/** What is built, and how, as the build stage and the chain take it. */
+export const whatIsBuilt = {
+  "take-image": shared["take-image"],
+  strategy: shared.strategy,
+  builder: shared.builder,
+  env: shared.env,
+  file: shared.file,
+  target: shared.target,
+  "build-args": shared["build-args"],
+} satisfies Inputs;
+
 /** For the job that builds, which may use them up: no other gets them. */
 export const buildSecrets = {
   BUILD_SECRETS: "What steps of a Dockerfile may mount, one ID=value a line. Only the job that builds gets it.",

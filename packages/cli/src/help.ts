@@ -13,6 +13,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
                                                    put it in force for what is promoted there
+  goldenpath policy exceptions FILE [--results DIR] until when its exceptions hold, and which do nothing; --propose writes the change
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy schema                         its JSON Schema
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
@@ -40,7 +41,7 @@ The verbs take the actions' inputs as options: goldenpath scan --help. They exit
 
 /** Help of the commands that are not verbs. */
 const commandHelp = {
-  policy: `goldenpath policy: check, publish and activate policies.
+  policy: `goldenpath policy: check, publish and activate policies, and see to their exceptions.
 
   goldenpath policy check FILE
       Checks a policy, and prints its name, serial and digest.
@@ -69,6 +70,19 @@ const commandHelp = {
       The public key that the pointer there was signed with, where the platform's key changes.
   --dry-run
       Say what would be in force, and write nothing.
+
+  goldenpath policy exceptions FILE
+      Says until when each exception holds, which of them end on one day, and which do nothing: that are over, that another one for the same
+      overtakes, or that no given result needs.
+  --results DIR
+      A folder with result files of the stages that the policy judged, below it as well; may be given several times. Without any, nobody can say
+      which exceptions are needed.
+  --within DAYS (default: 14d)
+      What ends in so many days is told apart.
+  --propose OUT
+      Writes the policy without the exceptions that do nothing, and with the next serial, to OUT, which may be FILE. No exception is made longer.
+  --json
+      Print JSON.
 
   goldenpath policy trust notation FILE DIR
       Writes trustpolicy.json and the trust store of notation, for the policy's signers of kind notation: level strict, their identities, their

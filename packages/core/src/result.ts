@@ -23,7 +23,15 @@ const digest = z
 const line = z.string().transform((text) => cleanLine(text));
 const lines = z.string().transform(cleanText);
 
-export const appliedExceptionSchema = z.object({ reason: line, owner: line, expires: line });
+export const appliedExceptionSchema = z.object({
+  reason: line,
+  owner: line,
+  expires: line,
+  thing: line.optional().describe("What the policy names there: a vulnerability's id or alias, a repository."),
+  package: line.optional().describe("The package that the policy names there, where it does."),
+});
+
+export type AppliedException = z.infer<typeof appliedExceptionSchema>;
 
 export const violationSchema = z.object({
   rule: line.describe("The rule's name: base.approved, scan.severity, gate.missing, …"),
@@ -38,6 +46,9 @@ export const violationSchema = z.object({
   exception: appliedExceptionSchema
     .optional()
     .describe("The policy's exception that applied: the violation is listed and does not count."),
+  lapsed: appliedExceptionSchema
+    .optional()
+    .describe("The policy's exception that would have applied, and is over: the violation counts."),
 });
 /** As a result lists it, which may have been read from a file: of a rule that this version does not know. */
 export type ListedViolation = z.infer<typeof violationSchema>;

@@ -15,11 +15,12 @@ import { readPolicyFile } from "./policy-file.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
- * KEY`, `trust notation FILE DIR`, `schema`.
+ * KEY`, `exceptions FILE`, `trust notation FILE DIR`, `schema`.
  */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
   if (args[0] === "trust") return (await import("./policy-trust.ts")).runTrust(args.slice(1), output);
   if (args[0] === "activate") return (await import("./policy-activate.ts")).runActivate(args.slice(1), output);
+  if (args[0] === "exceptions") return (await import("./policy-exceptions.ts")).runExceptions(args.slice(1), output);
   const { values, positionals } = parseArgs({
     args: [...args],
     options: { previous: { type: "string" } },
@@ -32,7 +33,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
     throw new UserError(
-      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, trust notation FILE DIR, or schema",
+      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, trust notation FILE DIR, or schema",
       {
         code: "arguments-invalid",
       },

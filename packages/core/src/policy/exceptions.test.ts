@@ -121,12 +121,17 @@ describe("what a match does to a violation", () => {
     const excepted = exceptViolation(violation, { expired: exception({ expires: "2026-05-09" }) });
     expect(excepted.exception).toBeUndefined();
     expect(excepted.problem).toBe("it is critical (its exception by team-shop expired on 2026-05-09)");
+    expect(excepted.lapsed).toMatchObject({ thing: "CVE-2026-0001", expires: "2026-05-09" });
   });
 
-  test("one that holds goes with it, without rule and thing", () => {
+  test("one that holds goes with it, by the name that the policy has for it", () => {
     expect(exceptViolation(violation, { applied: exception() })).toEqual({
       ...violation,
-      exception: { reason: "not reachable", owner: "team-shop", expires: "2026-05-31" },
+      exception: { reason: "not reachable", owner: "team-shop", expires: "2026-05-31", thing: "CVE-2026-0001" },
+    });
+    expect(exceptViolation(violation, { applied: exception({ package: "lodash" }) }).exception).toMatchObject({
+      thing: "CVE-2026-0001",
+      package: "lodash",
     });
   });
 });

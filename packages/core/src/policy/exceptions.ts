@@ -1,6 +1,6 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import type { Violation } from "../result.ts";
+import type { AppliedException, Violation } from "../result.ts";
 import { isDayOver } from "./day.ts";
 import type { Exception } from "./schema.ts";
 
@@ -41,20 +41,25 @@ export function findException(exceptions: readonly Exception[], query: Exception
 /** The violation with the exception that sets it aside, or with a word about the one that no longer does. */
 export function exceptViolation(violation: Violation, match: ExceptionMatch): Violation {
   if (match.applied !== undefined) {
-    const { reason, owner, expires } = match.applied;
-    return { ...violation, exception: { reason, owner, expires } };
+    return { ...violation, exception: nameException(match.applied) };
   }
   if (match.expired !== undefined) {
     return {
       ...violation,
       problem: `${violation.problem} (its exception by ${match.expired.owner} expired on ${match.expired.expires})`,
+      lapsed: nameException(match.expired),
     };
   }
   return violation;
 }
 
+/** As a violation tells it: enough to find it again in the policy. */
+function nameException({ reason, owner, expires, thing, package: within }: Exception): AppliedException {
+  return { reason, owner, expires, thing, ...(within === undefined ? {} : { package: within }) };
+}
+
 /** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */
-function canonicalThing(rule: Rule, thing: string): string {
+export function canonicalThing(rule: Rule, thing: string): string {
   if (rule !== "base.approved") return thing;
   try {
     return formatRepository(parseRepository(thing));

@@ -103,9 +103,13 @@ function listViolations(
   listed: readonly { stage: StageResult["stage"]; violation: ListedViolation }[],
 ): Pick<Part, "violations" | "counted" | "exceptions" | "excepted"> {
   const counted = listed.filter(({ violation }) => violation.exception === undefined);
-  const excepted = listed.flatMap(({ violation: { rule, thing, exception } }) =>
-    exception === undefined ? [] : [{ rule, thing, ...exception }],
-  );
+  const excepted = listed
+    .flatMap(({ violation: { rule, thing, exception } }) => {
+      if (exception === undefined) return [];
+      const { expires, owner, reason } = exception;
+      return [{ rule, thing, expires, owner, reason }];
+    })
+    .toSorted((a, b) => (a.expires < b.expires ? -1 : a.expires > b.expires ? 1 : 0));
   return {
     violations: counted.map(({ stage, violation: { rule, thing, problem, wayOut, platform, place } }) => ({
       ...{ stage, rule, problem, wayOut },

@@ -198,7 +198,7 @@ function renderDetails({ image, exceptions, excepted, stages }: Part): string[] 
   return [
     ...(excepted === 0
       ? []
-      : fold(`${excepted} with an exception`, [
+      : fold(`${excepted} with an exception${describeFirstEnd(exceptions)}`, [
           ...(rows.length === 0 ? [] : [...header, ...rows, ""]),
           ...(left === 0 ? [] : [`${rows.length === 0 ? "" : "… and "}${left} in the job's summary.`]),
         ])),
@@ -211,6 +211,16 @@ function renderDetails({ image, exceptions, excepted, stages }: Part): string[] 
           ...facts,
         ])),
   ];
+}
+
+/** The first day on which some of them end: they are in the order of their days. */
+function describeFirstEnd(exceptions: Part["exceptions"]): string {
+  const [first] = exceptions;
+  if (first === undefined) return "";
+  const ending = exceptions.filter(({ expires }) => expires === first.expires).length;
+  const day = escapeMarkdown(first.expires);
+  if (ending === exceptions.length) return `, until ${day}`;
+  return `, the first until ${day}${ending === 1 ? "" : ` (${ending} of them)`}`;
 }
 
 function fold(title: string, lines: readonly string[]): string[] {

@@ -1,0 +1,113 @@
+import type { AppliedException, StageResult } from "../result.ts";
+import type { ResultStage } from "../stages.ts";
+import { isDayOver } from "./day.ts";
+import { canonicalThing } from "./exceptions.ts";
+import type { Exception } from "./schema.ts";
+
+const dayLength = 86_400_000;
+
+/** What became of one exception of the policy. */
+export interface ExceptionLife {
+  exception: Exception;
+  /** Its place in the policy's list, from 0. */
+  index: number;
+  /** `lapsing`: it ends within the days asked about. */
+  state: "lapsed" | "lapsing" | "holds";
+  /** Full days after today on which it still holds; 0 on its last day, below 0 afterwards. */
+  daysLeft: number;
+  /** The place of another one for the same, which ends no sooner, so that this one does nothing. */
+  overtakenBy?: number;
+  /**
+   * In how many violations of the given results it was applied, or, where it is over, would have been, and of how many
+   * images. Undefined where no result of its stage was given: then nobody can say.
+   */
+  use?: { violations: number; images: number };
+}
+
+/** The stage that knows the rules which can be set aside. */
+const stageOfRule: Record<Exception["rule"], ResultStage> = { "base.approved": "base", "scan.severity": "scan" };
+
+/**
+ * Each exception of a policy, in its order: until when it holds, and whether the results that are given needed it.
+ * @param results of stages, by this policy or one before it; each image's newest ones say most
+ * @param within days: what ends in them is `lapsing`
+ */
+export function tellExceptionLives(
+  exceptions: readonly Exception[],
+  results: readonly StageResult[],
+  now: Date,
+  within: number,
+): ExceptionLife[] {
+  return exceptions.map((exception, index) => {
+    const overtakenBy = findOvertaking(exceptions, index);
+    const use = countUse(exception, results);
+    const daysLeft = countDaysLeft(exception.expires, now);
+    return {
+      ...{ exception, index, daysLeft },
+      state: isDayOver(exception.expires, now) ? "lapsed" : daysLeft <= within ? "lapsing" : "holds",
+      ...(overtakenBy === undefined ? {} : { overtakenBy }),
+      ...(use === undefined ? {} : { use }),
+    };
+  });
+}
+
+/**
+ * True for an exception that does nothing: over and no more asked for, overtaken by another, or needed by none of the
+ * results.
+ */
+export function isDead({ state, use, overtakenBy }: ExceptionLife): boolean {
+  if (overtakenBy !== undefined) return true;
+  return use === undefined ? state === "lapsed" : use.violations === 0;
+}
+
+function countDaysLeft(expires: string, now: Date): number {
+  const today = Math.floor(now.getTime() / dayLength);
+  return Date.parse(`${expires}T00:00:00Z`) / dayLength - today;
+}
+
+/** One that matches wherever this one does and ends no sooner; of two that are alike the first counts. */
+function findOvertaking(exceptions: readonly Exception[], index: number): number | undefined {
+  const own = exceptions[index] as Exception;
+  const found = exceptions.findIndex((other, at) => {
+    if (at === index || other.rule !== own.rule) return false;
+    if (canonicalThing(other.rule, other.thing) !== canonicalThing(own.rule, own.thing)) return false;
+    if (other.package !== undefined && other.package !== own.package) return false;
+    const isFirst = other.package === own.package ? at < index : true;
+    return other.expires > own.expires || (other.expires === own.expires && isFirst);
+  });
+  return found === -1 ? undefined : found;
+}
+
+function countUse(exception: Exception, results: readonly StageResult[]): ExceptionLife["use"] {
+  const ofStage = results.filter(({ stage, verdict }) => stage === stageOfRule[exception.rule] && verdict !== "error");
+  if (ofStage.length === 0) return undefined;
+  const images = new Set<string>();
+  let violations = 0;
+  for (const { subject, violations: listed } of ofStage) {
+    const using = listed.filter(
+      ({ rule, exception: applied, lapsed }) =>
+        rule === exception.rule && (isSame(applied, exception) || isSame(lapsed, exception)),
+    );
+    violations += using.length;
+    if (using.length > 0) images.add(`${subject?.repository ?? ""}@${subject?.digest ?? ""}`);
+  }
+  return { violations, images: images.size };
+}
+
+/** By what it is for, and not by its words or days, which a newer version of the policy may have in another way. */
+function isSame(told: AppliedException | undefined, { rule, thing, package: within }: Exception): boolean {
+  if (told?.thing === undefined || told.package !== within) return false;
+  return canonicalThing(rule, told.thing) === canonicalThing(rule, thing);
+}
+
+/** Days on which several exceptions that still hold end at once, the first of them first. */
+export function listBusyDays(lives: readonly ExceptionLife[]): { day: string; count: number }[] {
+  const days = Map.groupBy(
+    lives.filter(({ state }) => state !== "lapsed"),
+    ({ exception }) => exception.expires,
+  );
+  return [...days]
+    .filter(([, ending]) => ending.length > 1)
+    .map(([day, ending]) => ({ day, count: ending.length }))
+    .toSorted((a, b) => (a.day < b.day ? -1 : 1));
+}

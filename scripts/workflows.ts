@@ -1,4 +1,4 @@
-// Writes the five workflows of the path from one table (`--write`), or says which files differ from it: for github.com
+// Writes the workflows of the path from one table (`--write`), or says which files differ from it: for github.com
 // in .github/workflows, and for any other server in .github/workflows-ghes. `--server OWNER/REPO@COMMIT --to FOLDER`
 // writes those of one server's own copy of goldenpath (docs/github-enterprise-server.md).
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

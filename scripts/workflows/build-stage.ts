@@ -1,10 +1,51 @@
 import { buildSecrets, jobEnvironment, pullLogin, shared, whatIsBuilt } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
-import { expression, fromInput, fromSecret, type Mapping, type Place, type StageRow } from "./shape.ts";
+import {
+  expression,
+  fromInput,
+  fromSecret,
+  type Inputs,
+  type Mapping,
+  type Place,
+  type SignerName,
+  type StageRow,
+} from "./shape.ts";
 import { asItself, fileOf, keyJob, quarantineLogin, signer, signing } from "./stage-jobs.ts";
 import { logInToPull, ownStep } from "./steps.ts";
 import { isBuilt, isBuiltAsOne, isTakenIn, takeInJob } from "./take-in.ts";
+
+/** What is built, and where it goes. */
+export const buildInputs = {
+  policy: shared.policy,
+  "policy-signer": shared["policy-signer"],
+  context: shared.context,
+  module: shared.module,
+  repository: {
+    description:
+      "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
+  },
+  tag: { description: "The tag to push." },
+  ...whatIsBuilt,
+  ...platformInputs,
+  "tools-mirror": shared["tools-mirror"],
+  "pull-registry": shared["pull-registry"],
+} satisfies Inputs;
+
+/** Where its jobs run. */
+export const buildRunners = {
+  "runs-on": {
+    description: "Label of the runner for the job that pushes and attests. Strangers' code never runs there.",
+    default: "ubuntu-latest",
+  },
+  "build-runs-on": {
+    description:
+      "Label of the runner for the job that builds, and so runs strangers' code. Its runners should be thrown away after each job.",
+    default: "ubuntu-latest",
+  },
+} satisfies Inputs;
+
+export const buildLogins = { ...pullLogin, ...quarantineLogin, ...buildSecrets };
 
 export const build: StageRow = {
   name: "build",
@@ -17,58 +58,40 @@ export const build: StageRow = {
     "named, the job `take-in` takes the place of those that build: it copies that image into quarantine, and runs nothing of it.",
   ].join("\n"),
   inputs: {
-    policy: shared.policy,
-    "policy-signer": shared["policy-signer"],
-    context: shared.context,
-    module: shared.module,
-    repository: {
-      description:
-        "The image's repository in quarantine, HOST/NAME. The attestation goes there as well, whatever the build says.",
-    },
-    tag: { description: "The tag to push." },
-    ...whatIsBuilt,
-    ...platformInputs,
-    "tools-mirror": shared["tools-mirror"],
-    "pull-registry": shared["pull-registry"],
+    ...buildInputs,
     ...signing,
     registry: shared.registry,
     "job-environment": jobEnvironment("build"),
-    "runs-on": {
-      description: "Label of the runner for the job that pushes and attests. Strangers' code never runs there.",
-      default: "ubuntu-latest",
-    },
-    "build-runs-on": {
-      description:
-        "Label of the runner for the job that builds, and so runs strangers' code. Its runners should be thrown away after each job.",
-      default: "ubuntu-latest",
-    },
+    ...buildRunners,
   },
-  logins: { ...pullLogin, ...quarantineLogin, ...buildSecrets },
+  logins: buildLogins,
   outputs: {
     digest: {
       description: "Digest of what was built, in the repository that was given.",
       value: expression("jobs.attest.outputs.digest"),
     },
   },
-  jobs: (place) => ({
-    "take-in": takeInJob(place, fileOf("build")),
-    build: buildJob(place, "build", {
-      if: expression(isBuiltAsOne),
-      runsOn: fromInput("build-runs-on"),
-    }),
-    ...Object.fromEntries(
-      buildPlatforms.map((row) => [
-        jobOf(row),
-        buildJob(place, jobOf(row), {
-          if: expression(isWanted(row)),
-          runsOn: runnerOf(row),
-          platform: row.platform,
-        }),
-      ]),
-    ),
-    attest: attestJob(place),
-  }),
+  jobs: (place) => {
+    const outputs = { digest: expression("steps.attest.outputs.digest") };
+    const attest = keyJob(place, "attest", { ...afterBuilding, outputs }, attestSteps(place, "build"));
+    return { ...buildingJobs(place, "build"), attest };
+  },
 };
+
+/** The jobs that leave an image and a digest to the one that attests, in the workflow of that name. */
+export function buildingJobs(place: Place, of: SignerName): Record<string, Mapping> {
+  const single = { if: expression(isBuiltAsOne), runsOn: fromInput("build-runs-on") };
+  return {
+    "take-in": takeInJob(place, fileOf(of)),
+    build: buildJob(place, of, "build", single),
+    ...Object.fromEntries(
+      buildPlatforms.map((row) => {
+        const built = { if: expression(isWanted(row)), runsOn: runnerOf(row), platform: row.platform };
+        return [jobOf(row), buildJob(place, of, jobOf(row), built)];
+      }),
+    ),
+  };
+}
 
 interface Built {
   if: string;
@@ -77,7 +100,7 @@ interface Built {
   platform?: string;
 }
 
-function buildJob(place: Place, name: string, { if: condition, runsOn, platform }: Built): Mapping {
+function buildJob(place: Place, of: SignerName, name: string, { if: condition, runsOn, platform }: Built): Mapping {
   return {
     name,
     if: condition,
@@ -100,7 +123,7 @@ function buildJob(place: Place, name: string, { if: condition, runsOn, platform 
       // After the application, which may bring a folder of that name.
       ...place.fetch,
       logInToPull,
-      ownStep(place, fileOf("build"), {
+      ownStep(place, fileOf(of), {
         name: "Detect and build",
         id: "build",
         action: "detect-and-build",
@@ -141,13 +164,14 @@ const takenJobs = [
   ...buildPlatforms.map((row) => ({ job: jobOf(row), wanted: isWanted(row), folder: slugOf(row) })),
 ];
 
-function attestJob(place: Place): Mapping {
-  const more: Mapping = {
-    needs: ["take-in", ...takenJobs.map(({ job }) => job)],
-    // A platform that nobody asked for has a job that is skipped, which would skip this one.
-    if: expression("!cancelled() && !failure()"),
-    outputs: { digest: expression("steps.attest.outputs.digest") },
-  };
+/** The job that comes after them: a platform that nobody asked for has a job that is skipped, which would skip it. */
+export const afterBuilding: Mapping = {
+  needs: ["take-in", ...takenJobs.map(({ job }) => job)],
+  if: expression("!cancelled() && !failure()"),
+};
+
+/** Takes what they left, pushes it, and signs what it is. */
+export function attestSteps(place: Place, of: SignerName): Mapping[] {
   const ofSingle = `${isBuiltAsOne} && format`;
   const layouts = [
     expression(`${ofSingle}('{0}/built/image', runner.temp) || ''`),
@@ -159,9 +183,9 @@ function attestJob(place: Place): Mapping {
   const digests = buildPlatforms.map(
     (row) => `${row.platform}=${expression(`${isWanted(row)} && needs.${jobOf(row)}.outputs.digest || ''`)}\n`,
   );
-  return keyJob(place, "attest", more, [
+  return [
     ...takenJobs.map((taken) => takeStep(place, taken)),
-    ownStep(place, fileOf("build"), {
+    ownStep(place, fileOf(of), {
       name: "Push what was built, and attest it",
       id: "attest",
       action: "attest",
@@ -182,10 +206,10 @@ function attestJob(place: Place): Mapping {
         "build-runners": expression(`inputs.platforms != '' && ${isBuilt} && inputs.runners || ''`),
         strategy: expression(`${isTakenIn} && 'image' || inputs.strategy`),
         ...asItself,
-        ...signer("build"),
+        ...signer(of),
       },
     }),
-  ]);
+  ];
 }
 
 /** Into the runner's own temporary folder, which it empties before each job. */

@@ -1,4 +1,5 @@
 import { buildSecrets, jobEnvironment, keyOf, passphraseOf, pullLogin, shared, whatIsBuilt } from "./inputs.ts";
+import { judge } from "./judge-stage.ts";
 import { platformInputs } from "./platforms.ts";
 import {
   expression,
@@ -6,32 +7,34 @@ import {
   fromSecret,
   type Inputs,
   type Mapping,
-  type StageName,
+  type SignerName,
   type StageRow,
-  stageNames,
 } from "./shape.ts";
 import { fileOf } from "./stage-jobs.ts";
-import { stageRows } from "./stages.ts";
+import { promote, stageRows } from "./stages.ts";
 
-const digest = expression("needs.build.outputs.digest");
+/** The stages' workflows in their order, and which of them each waits for: the first gives the digest. */
+interface Chain {
+  rows: readonly StageRow[];
+  needs: Partial<Record<SignerName, string | string[]>>;
+}
+
+export const fullChain: Chain = {
+  rows: stageRows,
+  needs: { base: "build", scan: "build", promote: ["build", "base", "scan"] },
+};
+export const compactChain: Chain = { rows: [judge, promote], needs: { promote: "judge" } };
 
 /** What the chain gives a stage's input, where that is not the chain's own input of the same name. */
 const handed: Readonly<Record<string, string>> = {
   repository: fromInput("quarantine"),
   tag: expression("github.sha"),
-  image: `${fromInput("quarantine")}@${digest}`,
   to: fromInput("vetted"),
   tags: expression("inputs.tags || github.sha"),
   registry: fromInput("quarantine-registry"),
 };
 
-const needs: Partial<Record<StageName, string | string[]>> = {
-  base: "build",
-  scan: "build",
-  promote: ["build", "base", "scan"],
-};
-
-export const chainInputs: Inputs = {
+const chainInputsOf = ({ rows }: Chain): Inputs => ({
   policy: shared.policy,
   "policy-signer": shared["policy-signer"],
   context: shared.context,
@@ -63,7 +66,7 @@ export const chainInputs: Inputs = {
     description: "The vetted registry's host, to log in to with the secrets. Empty, no login.",
     default: "",
   },
-  ...Object.fromEntries(stageNames.map((stage) => [`${stage}-job-environment`, jobEnvironment(stage)])),
+  ...Object.fromEntries(rows.map(({ name }) => [`${name}-job-environment`, jobEnvironment(name)])),
   "runs-on": {
     description: "Label of the runner for the jobs that judge, sign and promote. Strangers' code never runs there.",
     default: "ubuntu-latest",
@@ -73,13 +76,15 @@ export const chainInputs: Inputs = {
       "Label of the runner for the job that builds, and so runs strangers' code. Make it one whose runners are thrown away after each job, and another than 'runs-on' where you keep your own.",
     default: "ubuntu-latest",
   },
-};
+});
+export const chainInputs = chainInputsOf(fullChain);
+export const compactInputs = chainInputsOf(compactChain);
 
-export const chainSecrets: Readonly<Record<string, string>> = {
+const chainSecretsOf = ({ rows }: Chain): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
-    stageNames.flatMap((stage) => [
-      [keyOf(stage), `The private key of the ${stage} stage.`],
-      [passphraseOf(stage), "The passphrase of that key, where it has one."],
+    rows.flatMap(({ name }) => [
+      [keyOf(name), `The private key of ${name === "judge" ? "what judges" : `the ${name} stage`}.`],
+      [passphraseOf(name), "The passphrase of that key, where it has one."],
     ]),
   ),
   ...buildSecrets,
@@ -88,7 +93,9 @@ export const chainSecrets: Readonly<Record<string, string>> = {
   QUARANTINE_PASSWORD: "Password or token of the quarantine registry. The job that builds gets it not.",
   VETTED_USERNAME: "User of the vetted registry. Only the promote stage gets it.",
   VETTED_PASSWORD: "Password or token of the vetted registry. Only the promote stage gets it.",
-};
+});
+export const chainSecrets = chainSecretsOf(fullChain);
+export const compactSecrets = chainSecretsOf(compactChain);
 
 export const chainOutputs = {
   image: {
@@ -108,13 +115,15 @@ export const chainOutputs = {
 export const callerPermissions: Mapping = { contents: "read", "id-token": "write" };
 
 /** One job a stage, each with its own inputs and the secrets that it declares. */
-export function chainJobs(call: (file: string) => string): Record<string, Mapping> {
-  return Object.fromEntries(stageRows.map((row) => [row.name, callOf(row, call)]));
+export function chainJobs(chain: Chain, call: (file: string) => string): Record<string, Mapping> {
+  return Object.fromEntries(chain.rows.map((row) => [row.name, callOf(row, chain, call)]));
 }
 
-function callOf({ name, inputs, logins }: StageRow, call: (file: string) => string): Mapping {
+function callOf({ name, inputs, logins }: StageRow, { rows, needs }: Chain, call: (file: string) => string): Mapping {
   const before = needs[name];
+  const digest = expression(`needs.${rows[0]?.name}.outputs.digest`);
   const own: Readonly<Record<string, string>> = {
+    image: `${fromInput("quarantine")}@${digest}`,
     "job-environment": fromInput(`${name}-job-environment`),
     "registry-identities":
       name === "promote"

@@ -1,4 +1,4 @@
-import type { Input, Inputs, StageName } from "./shape.ts";
+import type { Input, Inputs, SignerName } from "./shape.ts";
 
 /** Inputs that more than one workflow has, each told once. */
 export const shared = {
@@ -97,14 +97,15 @@ export const pullLogin = {
   PULL_PASSWORD: "Password or token of that user.",
 };
 
-export const keyOf = (stage: StageName): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
-export const passphraseOf = (stage: StageName): string => `${keyOf(stage)}_PASSPHRASE`;
+export const keyOf = (stage: SignerName): string => `GOLDENPATH_${stage.toUpperCase()}_KEY`;
+export const passphraseOf = (stage: SignerName): string => `${keyOf(stage)}_PASSPHRASE`;
 
 /** The environment of the job that signs for a stage. */
-export function jobEnvironment(stage: StageName): Input {
+export function jobEnvironment(stage: SignerName): Input {
+  const signed = stage === "judge" ? "stages build, base and scan" : `${stage} stage`;
   const kept = stage === "promote" ? ", its passphrase, VETTED_USERNAME and VETTED_PASSWORD" : " and its passphrase";
   return {
-    description: `GitHub environment of the job that signs for the ${stage} stage: its reviewers are asked, and it may keep ${keyOf(stage)}${kept}. Empty, none, and the caller's own secrets of those names are used.`,
+    description: `GitHub environment of the job that signs for the ${signed}: its reviewers are asked, and it may keep ${keyOf(stage)}${kept}. Empty, none, and the caller's own secrets of those names are used.`,
     default: "",
   };
 }

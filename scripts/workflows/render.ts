@@ -1,7 +1,17 @@
 import { Document, isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
-import { chainInputs, chainJobs, chainOutputs, chainSecrets } from "./chain.ts";
+import {
+  chainInputs,
+  chainJobs,
+  chainOutputs,
+  chainSecrets,
+  compactChain,
+  compactInputs,
+  compactSecrets,
+  fullChain,
+} from "./chain.ts";
 import { collectionComment, collectionFile, collectionInputs, collectionJobs } from "./collection.ts";
 import { keyOf, passphraseOf } from "./inputs.ts";
+import { judge } from "./judge-stage.ts";
 import type { Inputs, Mapping, Output, Place, StageRow } from "./shape.ts";
 import { fileOf } from "./stage-jobs.ts";
 import { stageRows } from "./stages.ts";
@@ -10,31 +20,40 @@ const chainComment = [
   "The whole path: build → base and scan, side by side → promote. It only chains the stages: each stage is a workflow of its own, because a reusable",
   "workflow's identity is its own file, and that is what keeps one stage from signing for another. Between the jobs goes the image's digest, nothing else.",
 ].join("\n");
+const compactComment = [
+  "The whole path in fewer jobs: build → judge → promote. One job attests, judges the base and scans, under one identity that the policy lists for the three stages: whoever breaks",
+  "its scanner speaks for the build as well. golden-path.yml keeps them apart, at the price of two jobs more for each image. Between the jobs goes the image's digest, nothing else.",
+].join("\n");
 const secretsComment = [
   "Each secret has one name from the environment that keeps it to the step that uses it: GitHub lets an environment's secret stand in for a passed one only",
   "under the same name, and none of these has to be given where an environment keeps it. With `signer: keyless` there is no key at all; with the others, sign and promote refuse",
   "to start without one.",
 ].join("\n");
 
+type Secrets = Readonly<Record<string, string>>;
+
 /**
  * The workflows of the path for one place, by their files' names: the same names everywhere, since a name is an
  * identity.
  */
 export function renderWorkflows(place: Place): Record<string, string> {
-  return {
-    "golden-path.yml": renderWorkflow(chainComment, {
-      name: "goldenpath",
+  const chain = (comment: string, name: string, of: typeof fullChain, inputs: Inputs, secrets: Secrets): string =>
+    renderWorkflow(comment, {
+      name,
       on: {
         workflow_call: {
-          inputs: declareInputs(chainInputs, place),
+          inputs: declareInputs(inputs, place),
           "#secrets": secretsComment,
-          secrets: declareSecrets(chainSecrets),
+          secrets: declareSecrets(secrets),
           outputs: declareOutputs(chainOutputs),
         },
       },
       permissions: {},
-      jobs: chainJobs(place.workflow),
-    }),
+      jobs: chainJobs(of, place.workflow),
+    });
+  return {
+    "golden-path.yml": chain(chainComment, "goldenpath", fullChain, chainInputs, chainSecrets),
+    "golden-path-compact.yml": chain(compactComment, "goldenpath compact", compactChain, compactInputs, compactSecrets),
     [collectionFile]: renderWorkflow(collectionComment, {
       name: "goldenpath for each",
       on: {
@@ -47,13 +66,14 @@ export function renderWorkflows(place: Place): Record<string, string> {
       permissions: {},
       jobs: collectionJobs(place),
     }),
-    ...Object.fromEntries(stageRows.map((row) => [fileOf(row.name), renderStage(row, place)])),
+    ...Object.fromEntries([...stageRows, judge].map((row) => [fileOf(row.name), renderStage(row, place)])),
   };
 }
 
 function renderStage(row: StageRow, place: Place): string {
   const secrets = {
-    [keyOf(row.name)]: `The private key of the ${row.name} stage (PEM, or as made by cosign).`,
+    [keyOf(row.name)]:
+      `The private key of ${row.name === "judge" ? "what judges" : `the ${row.name} stage`} (PEM, or as made by cosign).`,
     [passphraseOf(row.name)]: "The passphrase of that key, where it has one.",
     ...row.logins,
   };
@@ -87,7 +107,7 @@ function declareInputs(inputs: Inputs, place: Place): Mapping {
 }
 
 /** None is required: each may be kept by an environment instead of being passed. */
-function declareSecrets(secrets: Readonly<Record<string, string>>): Mapping {
+function declareSecrets(secrets: Secrets): Mapping {
   return Object.fromEntries(
     Object.entries(secrets).map(([name, description]) => [name, { description, required: false }]),
   );

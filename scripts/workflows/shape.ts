@@ -21,10 +21,12 @@ export interface Output {
 
 export const stageNames = ["build", "base", "scan", "promote"] as const;
 export type StageName = (typeof stageNames)[number];
+/** Whoever has a workflow, and so an identity and a key, of its own: a stage, or what judges for the first three. */
+export type SignerName = StageName | "judge";
 
 /** One stage's workflow; what all of them have in common is added as it is rendered. */
 export interface StageRow {
-  name: StageName;
+  name: SignerName;
   comment: string;
   inputs: Inputs;
   /** Secrets besides the stage's key and its passphrase. */

@@ -1,12 +1,12 @@
 import { keyOf, passphraseOf, shared } from "./inputs.ts";
-import { fromInput, fromSecret, type Inputs, type Mapping, type Place, type StageName } from "./shape.ts";
+import { fromInput, fromSecret, type Inputs, type Mapping, type Place, type SignerName } from "./shape.ts";
 import { logInToQuarantine } from "./steps.ts";
 
 export const quarantineLogin = {
   QUARANTINE_USERNAME: "User of the quarantine registry.",
   QUARANTINE_PASSWORD: "Password or token of the quarantine registry.",
 };
-export const fileOf = (stage: StageName): string => `stage-${stage}.yml`;
+export const fileOf = (stage: SignerName): string => `stage-${stage}.yml`;
 
 /** What every stage that signs takes besides its own. */
 export const signing = {
@@ -19,7 +19,7 @@ export const signing = {
 export const asItself: Mapping = { "registry-identities": fromInput("registry-identities") };
 
 /** The stage's signer, for the one step that signs; `keyless` has no key. */
-export const signer = (stage: StageName): Mapping => ({
+export const signer = (stage: SignerName): Mapping => ({
   signer: fromInput("signer"),
   legacy: fromInput("legacy"),
   key: fromSecret(keyOf(stage)),

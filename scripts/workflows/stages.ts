@@ -1,5 +1,6 @@
 import { build } from "./build-stage.ts";
 import { jobEnvironment, shared } from "./inputs.ts";
+import { type JudgingStage, judgeStep, judges, signResults } from "./judge-steps.ts";
 import {
   expression,
   fromInput,
@@ -17,26 +18,11 @@ const verdict = (stage: StageName) => ({
 });
 
 /** A stage that looks at an image, judges it, and signs its verdict. */
-function judgingJob(
-  place: Place,
-  stage: StageName,
-  judge: { name: string; id: string; action: string; needsTools?: true; with?: Mapping },
-) {
-  const file = fileOf(stage);
-  const image = { image: fromInput("image") };
-  return {
-    [stage]: keyJob(place, stage, { outputs: { verdict: expression(`steps.${judge.id}.outputs.verdict`) } }, [
-      ownStep(place, file, { ...judge, with: { ...image, ...judge.with, ...asItself } }),
-      ownStep(place, file, {
-        name: "Sign the result, a failure as well",
-        if: expression(
-          `!cancelled() && (steps.${judge.id}.outputs.verdict == 'pass' || steps.${judge.id}.outputs.verdict == 'fail')`,
-        ),
-        action: "sign",
-        with: { ...image, results: expression(`steps.${judge.id}.outputs.result`), ...asItself, ...signer(stage) },
-      }),
-    ]),
-  };
+function judgingJob(place: Place, stage: JudgingStage) {
+  const image = fromInput("image");
+  const outputs = { verdict: expression(`steps.${judges[stage].id}.outputs.verdict`) };
+  const steps = [judgeStep(place, stage, stage, image), signResults(place, stage, [stage], image)];
+  return { [stage]: keyJob(place, stage, { outputs }, steps) };
 }
 
 const base: StageRow = {
@@ -54,8 +40,7 @@ const base: StageRow = {
   },
   logins: quarantineLogin,
   outputs: verdict("base"),
-  jobs: (place) =>
-    judgingJob(place, "base", { name: "Enforce the golden base", id: "enforce", action: "enforce-golden-base" }),
+  jobs: (place) => judgingJob(place, "base"),
 };
 
 const scan: StageRow = {
@@ -75,14 +60,7 @@ const scan: StageRow = {
   },
   logins: quarantineLogin,
   outputs: verdict("scan"),
-  jobs: (place) =>
-    judgingJob(place, "scan", {
-      name: "Scan",
-      id: "scan",
-      action: "scan",
-      needsTools: true,
-      with: { database: fromInput("database") },
-    }),
+  jobs: (place) => judgingJob(place, "scan"),
 };
 
 const promotionInputs: Inputs = {
@@ -108,7 +86,7 @@ const promotionInputs: Inputs = {
   "runs-on": shared["runs-on"],
 };
 
-const promote: StageRow = {
+export const promote: StageRow = {
   name: "promote",
   comment: [
     "The promote stage: the gate, and behind it the only job that can write to the vetted registry. Its credential belongs in a protected environment, or in",

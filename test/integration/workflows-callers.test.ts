@@ -103,10 +103,12 @@ test("examples pin what they call by a commit, with its release beside it", () =
 const grant = { contents: "read", "id-token": "write" };
 const callersGrant: Readonly<Record<string, Record<string, string>>> = {
   "golden-path.yml": grant,
+  "golden-path-compact.yml": grant,
   "golden-path-each.yml": grant,
   "stage-build.yml": grant,
   "stage-base.yml": grant,
   "stage-scan.yml": grant,
+  "stage-judge.yml": grant,
   "stage-promote.yml": grant,
 };
 

@@ -41,7 +41,7 @@ const checkingOut = goldenpathJobs.filter(({ steps }) =>
   steps.some(({ uses, with: given }) => uses?.startsWith("./") || given?.["path"] === ".goldenpath"),
 );
 /** Jobs of the stages that sign. */
-const signing = ["attest", "base", "scan", "promote"];
+const signing = ["attest", "base", "scan", "judge", "promote"];
 
 /** What a release's jobs may do beyond reading the contents. */
 const releasePermissions: Readonly<Record<string, Record<string, Record<string, string>>>> = {
@@ -70,11 +70,14 @@ describe("every workflow", () => {
         ".github/workflows/ci.yml",
         ...places.flatMap(({ folder }) => [
           `${folder}/golden-path.yml`,
+          `${folder}/golden-path-compact.yml`,
           `${folder}/golden-path-each.yml`,
+          `${folder}/stage-judge.yml`,
           ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
         ]),
         "examples/caller/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path.yml",
+        "examples/organisation/.github/workflows/golden-path-compact.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
         commenting,
       ]),
@@ -98,7 +101,7 @@ describe("every workflow", () => {
       expect(Object.keys(workflow.jobs)).toEqual(expect.arrayContaining(Object.keys(more)));
       for (const [name, job] of Object.entries(workflow.jobs)) {
         // Of a called workflow some jobs sign: which ones is held to by the tests of trust.
-        const signs = /golden-path\.yml|stage-\w+\.yml/.test(job.uses ?? "") || signing.includes(name);
+        const signs = /golden-path(?:-compact)?\.yml|stage-\w+\.yml/.test(job.uses ?? "") || signing.includes(name);
         const isOfPath = /golden-path|\/stage-/.test(path);
         const own = signs && isOfPath ? { contents: "read", "id-token": "write" } : { contents: "read" };
         expect(job.permissions).toEqual(more[name] ?? own);
@@ -158,7 +161,7 @@ describe("every workflow", () => {
       ({ path, uses }) => /cache|download-artifact/i.test(uses) && !Object.hasOwn(releasePermissions, path),
     );
     expect([...new Set(taking.map(({ path }) => path))]).toEqual(
-      places.map(({ folder }) => `${folder}/stage-build.yml`),
+      places.flatMap(({ folder }) => [`${folder}/stage-build.yml`, `${folder}/stage-judge.yml`]),
     );
     for (const { uses } of taking) expect(uses).toMatch(/^actions\/download-artifact@/);
     for (const { path, step } of steps) {
@@ -175,7 +178,7 @@ describe("every workflow", () => {
     const inFolder = goldenpathJobs.filter(({ path }) => path.startsWith(".github/workflows/"));
     expect(inFolder.map(({ path, name }) => `${path} ${name}`)).toEqual(
       expect.arrayContaining(
-        ["build build", "build attest", "base base", "scan scan", "promote promote"].map(
+        ["build build", "build attest", "base base", "scan scan", "judge build", "judge judge", "promote promote"].map(
           (id) => `.github/workflows/stage-${id.replace(" ", ".yml ")}`,
         ),
       ),
@@ -252,7 +255,7 @@ describe("the guard before goldenpath is checked out", () => {
   test("is the same in every job that checks goldenpath out, of the very values that are checked out, and nothing comes before it", () => {
     expect(checkingOut.map(({ path, name }) => `${path} ${name}`)).toEqual(
       expect.arrayContaining(
-        ["build build", "build attest", "base base", "scan scan", "promote promote"].map(
+        ["build build", "build attest", "base base", "scan scan", "judge build", "judge judge", "promote promote"].map(
           (id) => `.github/workflows-ghes/stage-${id.replace(" ", ".yml ")}`,
         ),
       ),
@@ -286,6 +289,7 @@ describe("strangers' code and verdicts", () => {
       ...places.flatMap(({ folder }) => [
         `${folder}/golden-path-each.yml`,
         ...Array<string>(4).fill(`${folder}/stage-build.yml`),
+        ...Array<string>(4).fill(`${folder}/stage-judge.yml`),
       ]),
       "examples/pull-request/.github/workflows/pull-request.yml",
     ]);

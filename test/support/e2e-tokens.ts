@@ -53,16 +53,25 @@ export function setWorkflows(
   at: { name: string; commit: string },
 ): void {
   document.setIn(["sigstore", "own"], { fulcio, rekor, timestamp, trustedRoot });
-  for (const stage of stages) {
-    document.setIn(["signers", stage], {
+  for (const name of [...stages, "judge"]) {
+    document.setIn(["signers", name], {
       kind: "keyless",
       sigstore: "own",
       issuer: issuer.url,
-      workflow: `https://github.com/${at.name}/.github/workflows/stage-${stage}.yml`,
+      workflow: `https://github.com/${at.name}/.github/workflows/stage-${name}.yml`,
       at: [at.commit],
       ownerId: jobClaims.repository_owner_id,
       repositories: ["https://github.com/acme/*"],
       refs: ["refs/heads/main"],
     });
   }
+  // The compact path's signer counts in this environment, and in production not at all.
+  const { requires, ...more } = (document.toJS() as { environments: { production: Environment } }).environments
+    .production;
+  const ofJudge = requires.map((requirement) => ({ ...requirement, signers: ["judge"] }));
+  document.setIn(["environments", "compact"], { ...more, requires: ofJudge });
+}
+
+interface Environment {
+  requires: { stage: string; signers: string[] }[];
 }

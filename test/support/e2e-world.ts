@@ -120,11 +120,14 @@ export async function openWorld(
           ? workflowsOnGitHub()
           : giveTokens(workflowsOnGitHub(), sigstore, ofGitHub, () => current),
       ),
-      [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts, useKeys),
+      [`${wrapperName}@${wrapperCommit}`]: renderWrapper(join(directory, "wrapper"), goldenpathCommit, facts, {
+        [fullWrapper]: useKeys,
+      }),
       [`${wrapperName}@${wrapperCommitOnGitHub}`]: renderWrapper(
         join(directory, "wrapper-on-github"),
         goldenpathCommitOnGitHub,
         facts,
+        { [fullWrapper]: (text) => text, [compactWrapper]: intoCompact },
       ),
     };
     const secrets = {
@@ -222,6 +225,19 @@ export function readCaller({ onGitHub = false } = {}): Record<string, string> {
   return { [path]: pinCommit(readFileSync(join(projectRoot, "examples/caller", path), "utf8"), wrapperName, commit) };
 }
 
+/** The same, calling the wrapper of the compact path. */
+export function readCompactCaller(): Record<string, string> {
+  const [[path, text] = ["", ""]] = Object.entries(readCaller({ onGitHub: true }));
+  return { [path]: replaceOnce(text, "platform/.github/workflows/golden-path.yml", `platform/${compactWrapper}`) };
+}
+
+const fullWrapper = ".github/workflows/golden-path.yml";
+const compactWrapper = ".github/workflows/golden-path-compact.yml";
+
+/** Its evidence counts in an environment of its own (`setWorkflows`). */
+const intoCompact = (text: string): string =>
+  replaceOnce(text, "    with:\n", "    with:\n      environment: compact\n");
+
 function writeDockerConfig(directory: string, quarantine: string, vetted: string): string {
   const target = join(directory, "docker");
   const auth = ({ username, password }: { username: string; password: string }) => ({
@@ -270,16 +286,22 @@ async function activate(
 }
 
 /**
- * The example organisation's wrapper with what a platform team fills in, and a database of vulnerabilities, since the
+ * The example organisation's wrappers, each by its path, with what a platform team fills in, and a database of vulnerabilities, since the
  * scanner's own cannot be downloaded here.
  */
 function renderWrapper(
   target: string,
   commit: string,
-  facts: { quarantine: string; vetted: string; policy: string; policySigner: string },
-  change: (text: string) => string = (text) => text,
+  facts: WrapperFacts,
+  wrappers: Readonly<Record<string, (text: string) => string>>,
 ): string {
-  const path = ".github/workflows/golden-path.yml";
+  mkdirSync(join(target, ".github/workflows"), { recursive: true });
+  for (const [path, change] of Object.entries(wrappers))
+    writeFileSync(join(target, path), change(fillWrapper(path, commit, facts)));
+  return target;
+}
+
+function fillWrapper(path: string, commit: string, facts: WrapperFacts): string {
   const database = join(projectRoot, "examples/vulnerability-data/grype-db");
   let text = pinCommit(readFileSync(join(projectRoot, "examples/organisation", path), "utf8"), goldenpathName, commit);
   text = replaceOnce(
@@ -298,9 +320,14 @@ function renderWrapper(
       text = replaceOnce(text, "pull-registry: registry.acme.example", `pull-registry: ${facts.quarantine}`);
     text = replaceOnce(text, `${place}-registry: registry.acme.example`, `${place}-registry: ${facts[place]}`);
   }
-  mkdirSync(join(target, ".github/workflows"), { recursive: true });
-  writeFileSync(join(target, path), change(text));
-  return target;
+  return text;
+}
+
+interface WrapperFacts {
+  quarantine: string;
+  vetted: string;
+  policy: string;
+  policySigner: string;
 }
 
 /** The wrapper of an organisation that has keys: it passes them on by their names. */

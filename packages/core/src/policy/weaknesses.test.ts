@@ -77,8 +77,20 @@ test("a signer who speaks for two stages, and a promoter who speaks for one", ()
   if (build === undefined || base === undefined) throw new TypeError("no stages");
   expect(weaknessesOf([build, base, { stage: "scan", signers: ["base", "promote"], maxAge: 1 }])).toEqual([
     "environments.production.requires[2]: promote signs promotions, and speaks for scan as well",
-    "environments.production.requires[2]: base speaks for base and scan: who has one key has both",
+    "environments.production.requires[2]: base speaks for base and scan: who can sign for one can for both",
   ]);
+});
+
+test("the compact path's signer, in whatever order the stages are required: whoever breaks its scanner speaks for the build", () => {
+  const ofJudge = whole.map((requirement) => ({ ...requirement, signers: ["judge"] }));
+  const sentences = (requires: PolicyEnvironment["requires"]): string[] =>
+    weaknessesOf(requires).map((each) => each.replace(/^[^:]*: /, ""));
+  const said = [
+    "judge speaks for build and base: who can sign for one can for both",
+    "judge speaks for build and scan: whoever breaks its scanner speaks for the build",
+  ];
+  expect(sentences(ofJudge)).toEqual(said);
+  expect(sentences(ofJudge.toReversed()).toSorted()).toEqual(said);
 });
 
 test("a host whose certificate nobody checks; and of one environment, what is its own", () => {

@@ -1,5 +1,5 @@
 import { imageSourcePrefix } from "../origin/read-import.ts";
-import { rowOfStage, stages } from "../stages.ts";
+import { rowOfStage, type Stage, stages } from "../stages.ts";
 import type { LoadedPolicy, Policy } from "./schema.ts";
 
 /** The stages without which an image's way is not the whole one. */
@@ -34,9 +34,11 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
       if (stage !== "promote" && signers.includes(environment.promoter))
         weaknesses.push(`${field}: ${environment.promoter} signs promotions, and speaks for ${stage} as well`);
       for (const signer of signers) {
-        const also = environment.requires.find((other) => other.stage !== stage && other.signers.includes(signer));
-        if (also !== undefined && stages.indexOf(also.stage) < stages.indexOf(stage))
-          weaknesses.push(`${field}: ${signer} speaks for ${also.stage} and ${stage}: who has one key has both`);
+        const before = stages
+          .slice(0, stages.indexOf(stage))
+          .find((earlier) => required.get(earlier)?.signers.includes(signer) === true);
+        if (before !== undefined)
+          weaknesses.push(`${field}: ${signer} speaks for ${before} and ${stage}: ${describeShared(before, stage)}`);
       }
     }
   }
@@ -47,6 +49,13 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
       weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
   }
   return weaknesses;
+}
+
+/** What it costs that one signer speaks for both, the earlier stage first. */
+function describeShared(before: Stage, after: Stage): string {
+  return before === "build" && after === "scan"
+    ? "whoever breaks its scanner speaks for the build"
+    : "who can sign for one can for both";
 }
 
 /** What any branch, or any of several teams, may bring. */

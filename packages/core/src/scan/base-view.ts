@@ -1,4 +1,4 @@
-import type { Finding } from "./finding.ts";
+import { type Finding, namesOf } from "./finding.ts";
 
 /** What became of a package of the base in the layers above it, by the files and not by what the databases say. */
 export type PackageFate =
@@ -28,9 +28,13 @@ export interface ViewComparison {
  * can write, so a finding of the base is closed only where the files of its package changed too.
  */
 export function findVanished(base: readonly Finding[], image: readonly Finding[]): Finding[] {
-  const key = ({ id, package: { type, name, version } }: Finding): string => JSON.stringify([id, type, name, version]);
-  const shown = new Set(image.map(key));
-  return base.filter((finding) => !shown.has(key(finding)));
+  // The system that the image says it is of may be another than the base says: the package URL is not asked.
+  const keys = (finding: Finding): string[] => {
+    const { type, name, version } = finding.package;
+    return namesOf(finding).map((id) => JSON.stringify([id, type, name, version]));
+  };
+  const shown = new Set(image.flatMap(keys));
+  return base.filter((finding) => !keys(finding).some((key) => shown.has(key)));
 }
 
 /** @param isOwnWordRefused the policy's `scan.ownWord: refuse`: then nothing closes a finding but a newer base */

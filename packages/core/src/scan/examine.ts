@@ -16,7 +16,8 @@ import { compareViews, findVanished, type ViewComparison } from "./base-view.ts"
 import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, catalogManifest, readSight, type Sbom } from "./catalog.ts";
 import type { DatabasePlace } from "./database.ts";
-import { type Finding, mergeFindings, placeFindings, sortFindings } from "./finding.ts";
+import { type Finding, sortFindings } from "./finding.ts";
+import { mergeFindings, placeFindings } from "./merge.ts";
 import { tellFate } from "./package-fate.ts";
 import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { findSignedSbom } from "./signed-sbom.ts";
@@ -71,7 +72,7 @@ export async function examineChild(
   const scan = await scanner.scan(sbomFile, database, context);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];
-  const findings = placeFindings(scan.findings, scanner.name, base?.diffIds);
+  const findings = placeFindings([{ source: scanner.name, findings: scan.findings }], base?.diffIds);
   const seen = readSight(sbom);
   const known = await askForSystem(seen, examination);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
@@ -131,7 +132,8 @@ function viewBase(
     const { sbom, tool } = await catalogManifest(client, reference, base.platform, context);
     await writeFile(sbomFile, JSON.stringify(sbom));
     const scan = await scanner.scan(sbomFile, database, context);
-    return { findings: placeFindings(scan.findings, scanner.name, base.diffIds), tools: [tool, scan.tool] };
+    const found = placeFindings([{ source: scanner.name, findings: scan.findings }], base.diffIds);
+    return { findings: found, tools: [tool, scan.tool] };
   };
   const view = look();
   views.set(base.child, view);

@@ -18,20 +18,52 @@ export const findingSeverities = [
  */
 type FindingOrigin = "base" | "application" | "unknown";
 
-interface FindingPackage {
+export interface FindingPackage {
   name: string;
   version: string;
   /** The cataloger's word for its kind, as the SBOM has it: `npm`, `deb`, `go-module`, … */
   type: string;
   purl?: string;
+  /**
+   * What it is there for, where the SBOM says so: `optional` may be left out, `development` runs nowhere but where the
+   * application is made. Undefined: nobody said, which is not that it runs.
+   */
+  scope?: "runtime" | "optional" | "development";
 }
 
-/** One vulnerability in one package, as a scanner says it. */
+/** One rating by the Common Vulnerability Scoring System. */
+export interface CvssScore {
+  /** `2.0`, `3.0`, `3.1`, `4.0`; empty where the source does not say. */
+  version: string;
+  /** `CVSS:3.1/AV:N/…` */
+  vector?: string;
+  /** The base score, 0 to 10. */
+  score?: number;
+  /** Who rated, in the scanner's own word: `nvd@nist.gov`, `redhat`. */
+  by?: string;
+}
+
+/** When a version that does not have the vulnerability came to be. */
+export interface FixRelease {
+  version: string;
+  /** A day (`2026-11-26`) or a time, by ISO 8601. */
+  on: string;
+}
+
+/**
+ * One vulnerability in one package, as a scanner says it. What is optional and missing is unknown: the scanner or its
+ * data does not tell. That there is none is said: by `false`, by `"none"`, by an empty list.
+ */
 export interface ScannerFinding {
   /** As the scanner calls it: `GHSA-…`, `CVE-…`. */
   id: string;
   /** The same vulnerability's other names. */
   aliases: string[];
+  /**
+   * The vulnerabilities that the advisory is about, where those are several, as of `RHSA-…`. They are not names of one:
+   * what is said of one of them is not said of the others.
+   */
+  covers?: string[];
   severity: FindingSeverity;
   package: FindingPackage;
   /** Versions that do not have it, as the advisory lists them. */
@@ -39,6 +71,8 @@ export interface ScannerFinding {
   /** That of them which the scanner recommends for the version found: the nearest one. */
   suggestedVersion?: string;
   fixState: "fixed" | "not-fixed" | "wont-fix" | "unknown";
+  /** When fixed versions came to be. */
+  fixReleases?: FixRelease[];
   /** diffIDs of the layers that the package was seen in. Empty where the scanner does not say. */
   layers: string[];
   /** Where in the image the package was seen. */
@@ -47,19 +81,42 @@ export interface ScannerFinding {
   description?: string;
   /** The highest base score that the scanner gives, 0 to 10. */
   cvss?: number;
+  /** All ratings that the scanner gives. */
+  scores?: CvssScore[];
   /** The highest probability of exploitation in the next 30 days (FIRST's EPSS), 0 to 1. */
-  epss?: number;
+  epss?: number | "none";
   /** In CISA's catalogue of vulnerabilities known to be exploited. */
   kev?: boolean;
+  /** The package was made to do harm (OSV's `MAL-…`). */
+  malicious?: boolean;
+  /** When the advisory was taken back, by ISO 8601. */
+  withdrawn?: string;
+  /** The advisory that it rests on. */
+  advisory?: {
+    /** Whose it is, in the scanner's own word: `debian:distro:debian:12`, `github:language:javascript`. */
+    by: string;
+    /** It is that of the distribution which the package is of, and so is the severity. */
+    isDistributions?: true;
+  };
 }
 
-/** One vulnerability in one package of one image, whichever scanner found it. */
+/** What one source says of a finding, as it says it. */
+export interface Saying
+  extends Pick<
+    ScannerFinding,
+    "id" | "severity" | "fixState" | "fixedVersions" | "cvss" | "paths" | "withdrawn" | "advisory"
+  > {
+  /** The scanner's name, or that of an imported report. */
+  source: string;
+}
+
+/** One vulnerability in one package of one image, whoever found it. */
 export interface Finding extends ScannerFinding {
   origin: FindingOrigin;
   /** Set where only the base's own view has it: why it counts although the image's does not show it. One sentence. */
   hidden?: string;
-  /** The scanner's name. */
-  source: string;
+  /** Who says what of it; never empty. `severity`, `fixState` and `fixedVersions` are what counts of these. */
+  saidBy: Saying[];
 }
 
 /**
@@ -94,8 +151,23 @@ export function fixTarget(finding: Finding): string | undefined {
  * whose it is (two Maven artifacts of one name, a package of another distribution). Only the architecture in it is left
  * out, as it says no more than the platform.
  */
-export function findingKey({ id, package: { type, name, version, purl } }: Finding): string {
-  return JSON.stringify([id, type, name, version, purl === undefined ? "" : withoutArchitecture(purl)]);
+export function findingKey(finding: Pick<ScannerFinding, "id" | "package">): string {
+  return JSON.stringify([finding.id, packageKey(finding.package)]);
+}
+
+/** What makes two packages the same one, wherever they lie. */
+export function packageKey({ type, name, version, purl }: FindingPackage): string {
+  return JSON.stringify([type, name, version, purl === undefined ? "" : withoutArchitecture(purl)]);
+}
+
+/** All names of the vulnerability; two findings that share one are of the same. */
+export function namesOf({ id, aliases }: Pick<ScannerFinding, "id" | "aliases">): string[] {
+  return [...new Set([id, ...aliases])];
+}
+
+/** True where the package is an operating system's, by its distribution's package manager. */
+export function isSystemPackage({ type }: FindingPackage): boolean {
+  return type === "deb" || type === "rpm" || type === "apk" || type === "alpm";
 }
 
 function withoutArchitecture(purl: string): string {
@@ -104,98 +176,7 @@ function withoutArchitecture(purl: string): string {
   return qualifiers.length === 0 ? path : `${path}?${qualifiers.toSorted().join("&")}`;
 }
 
-/** Fixed first: where any source knows of a fix, the gate asks for it. */
-const fixStates = ["fixed", "wont-fix", "not-fixed", "unknown"] as const satisfies Finding["fixState"][];
-
-/**
- * Findings, each once, in the order in which they come first. Where sources, paths or platforms say different things of
- * one, the worst of it holds: severity (nobody's rating counts as the gate counts it), known exploitation, probability,
- * score, and that there is a fix.
- */
-export function mergeFindings(findings: readonly Finding[]): Finding[] {
-  const merged = new Map<string, Finding>();
-  for (const finding of findings) {
-    const key = findingKey(finding);
-    const same = merged.get(key);
-    merged.set(key, same === undefined ? finding : mergeTwo(same, finding));
-  }
-  return [...merged.values()];
-}
-
-function mergeTwo(a: Finding, b: Finding): Finding {
-  const { suggestedVersion: _suggested, ...rest } = a;
-  const suggested = unique([a.suggestedVersion, b.suggestedVersion]);
-  const description = a.description ?? b.description;
-  const hidden = a.hidden ?? b.hidden;
-  return {
-    ...rest,
-    aliases: unique([...a.aliases, ...b.aliases]),
-    severity: firstOf(findingSeverities, a.severity, b.severity),
-    fixedVersions: unique([...a.fixedVersions, ...b.fixedVersions]),
-    // Of two recommendations neither is known to mend what the other source means: then all versions are told.
-    ...(suggested.length === 1 ? { suggestedVersion: suggested[0] as string } : {}),
-    fixState: firstOf(fixStates, a.fixState, b.fixState),
-    layers: unique([...a.layers, ...b.layers]),
-    paths: unique([...a.paths, ...b.paths]),
-    origin: a.origin === b.origin ? a.origin : "unknown",
-    urls: unique([...a.urls, ...b.urls]),
-    ...(description === undefined ? {} : { description }),
-    ...largest("cvss", a, b),
-    ...largest("epss", a, b),
-    ...(a.kev === true || b.kev === true ? { kev: true } : {}),
-    ...(hidden === undefined ? {} : { hidden }),
-  };
-}
-
-function firstOf<T>(order: readonly T[], a: T, b: T): T {
-  return order.indexOf(a) <= order.indexOf(b) ? a : b;
-}
-
-function largest<K extends "cvss" | "epss">(key: K, a: Finding, b: Finding): Partial<Pick<Finding, K>> {
-  const values = [a[key], b[key]].filter((value) => value !== undefined);
-  return values.length === 0 ? {} : ({ [key]: Math.max(...values) } as Pick<Finding, K>);
-}
-
-function unique<T>(values: readonly (T | undefined)[]): T[] {
-  return [...new Set(values.filter((value) => value !== undefined))];
-}
-
 export type FindingCounts = Record<FindingSeverity, number>;
-
-/** How many different findings there are of each severity; one seen on several platforms counts once. */
-export function countFindings(findings: readonly Finding[]): FindingCounts {
-  const counts: FindingCounts = { critical: 0, high: 0, unknown: 0, medium: 0, low: 0, negligible: 0 };
-  for (const finding of mergeFindings(findings)) counts[finding.severity] += 1;
-  return counts;
-}
-
-/**
- * What a scanner found in one image, each vulnerability of a package once, the worst first.
- * @param source the scanner's name
- * @param baseDiffIds of the layers of the base that the image stands on
- */
-export function placeFindings(
-  found: readonly ScannerFinding[],
-  source: string,
-  baseDiffIds?: readonly string[],
-): Finding[] {
-  const findings = found.map(
-    (finding): Finding => ({ ...finding, package: nameSystemType(finding.package), origin: "unknown", source }),
-  );
-  return sortFindings(
-    mergeFindings(findings).map((finding) => ({ ...finding, origin: originOf(finding.layers, baseDiffIds) })),
-  );
-}
-
-/**
- * A system's package has its package URL's type, whatever the scanner calls that: whether layers above a base changed
- * it is judged by its own files, and of a package of another kind by the place where it was seen, which is the whole
- * system's database.
- */
-function nameSystemType(found: FindingPackage): FindingPackage {
-  const [, type] = /^pkg:(deb|apk|rpm)\//.exec(found.purl ?? "") ?? [];
-  return type === undefined || type === found.type ? found : { ...found, type };
-}
 
 /**
  * Where a package comes from, by its layers: the base's only when all of them are the base's. Without layers, or

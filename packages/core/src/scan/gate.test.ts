@@ -1,3 +1,4 @@
+import { makeFinding } from "@goldenpath/testing/findings";
 import { describe, expect, test } from "vitest";
 import { type Exception, type Severity, severities } from "../policy/schema.ts";
 import { verdictOf } from "../result.ts";
@@ -5,20 +6,11 @@ import { type Finding, type FindingSeverity, gateSeverity, originOf } from "./fi
 import { judgeDatabase, judgeFindings, type ScanGateFacts } from "./gate.ts";
 
 const now = new Date("2026-05-10T12:00:00Z");
-const finding = (fields: Partial<Finding> = {}): Finding => ({
-  id: "GHSA-35jh-r3h4-6jhm",
-  aliases: ["CVE-2021-23337"],
-  severity: "high",
-  package: { name: "lodash", version: "4.17.20", type: "npm" },
-  fixedVersions: ["4.17.21"],
-  fixState: "fixed",
-  layers: [],
-  paths: [],
-  origin: "application",
-  urls: [],
-  source: "grype",
-  ...fields,
-});
+const finding = (fields: Partial<Finding> = {}): Finding =>
+  makeFinding({
+    package: { name: "lodash", version: "4.17.20", type: "npm" },
+    ...fields,
+  });
 const exception = (fields: Partial<Exception> = {}): Exception => ({
   rule: "scan.severity",
   thing: "GHSA-35jh-r3h4-6jhm",

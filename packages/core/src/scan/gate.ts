@@ -37,8 +37,12 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
     });
 }
 
-/** True where a finding is at or above the policy's threshold and, where the policy asks for that, can be fixed. */
+/**
+ * True where a finding is at or above the policy's threshold and, where the policy asks for that, can be fixed. One
+ * whose advisory was taken back by all who said it is none.
+ */
 export function isRefused(finding: Finding, policy: ScanGateFacts["policy"]): boolean {
+  if (finding.withdrawn !== undefined) return false;
   return isAtLeast(gateSeverity(finding), policy.failOn) && (!policy.onlyFixed || hasFix(finding));
 }
 

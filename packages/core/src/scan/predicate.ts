@@ -1,6 +1,7 @@
 import type { RunFacts } from "@goldenpath/foundation/ports";
-import { countFindings, type Finding } from "./finding.ts";
+import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
+import { countFindings } from "./merge.ts";
 import type { ReportedChild, Scanner, ScannerRun } from "./scanners/scanner.ts";
 
 export interface ScannedChild extends ReportedChild {

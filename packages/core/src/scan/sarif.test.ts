@@ -1,25 +1,18 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeFinding } from "@goldenpath/testing/findings";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Finding } from "./finding.ts";
 import { createLocator } from "./locate.ts";
 import { buildSarif } from "./sarif.ts";
 
-const finding = (fields: Partial<Finding> = {}): Finding => ({
-  id: "GHSA-35jh-r3h4-6jhm",
-  aliases: ["CVE-2021-23337"],
-  severity: "high",
-  package: { name: "lodash", version: "4.17.20", type: "npm", purl: "pkg:npm/lodash@4.17.20" },
-  fixedVersions: ["4.17.21"],
-  fixState: "fixed",
-  layers: [],
-  paths: ["/workspace/node_modules/lodash/package.json"],
-  origin: "application",
-  urls: ["https://github.com/advisories/GHSA-35jh-r3h4-6jhm"],
-  source: "grype",
-  ...fields,
-});
+const finding = (fields: Partial<Finding> = {}): Finding =>
+  makeFinding({
+    paths: ["/workspace/node_modules/lodash/package.json"],
+    urls: ["https://github.com/advisories/GHSA-35jh-r3h4-6jhm"],
+    ...fields,
+  });
 
 interface SarifRun {
   tool: { driver: { rules: { id: string; properties: Record<string, unknown> }[] } };

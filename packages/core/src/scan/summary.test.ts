@@ -1,22 +1,16 @@
+import { makeFinding } from "@goldenpath/testing/findings";
 import { expect, test } from "vitest";
 import type { StageResult } from "../result.ts";
-import { countFindings, type Finding } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import { countFindings } from "./merge.ts";
 import { renderScanSummary } from "./summary.ts";
 
-const finding = (fields: Partial<Finding> = {}): Finding => ({
-  id: "GHSA-35jh-r3h4-6jhm",
-  aliases: [],
-  severity: "high",
-  package: { name: "lodash", version: "4.17.20", type: "npm" },
-  fixedVersions: ["4.17.21"],
-  fixState: "fixed",
-  layers: [],
-  paths: [],
-  origin: "application",
-  urls: [],
-  source: "grype",
-  ...fields,
-});
+const finding = (fields: Partial<Finding> = {}): Finding =>
+  makeFinding({
+    aliases: [],
+    package: { name: "lodash", version: "4.17.20", type: "npm" },
+    ...fields,
+  });
 const result = (verdict: "pass" | "fail", violations: StageResult["violations"] = []) =>
   ({ stage: "scan", verdict, violations, notes: [] }) as unknown as StageResult;
 const render = (

@@ -1,14 +1,8 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import {
-  type Finding,
-  type FindingCounts,
-  findingSeverities,
-  fixTarget,
-  mergeFindings,
-  sortFindings,
-} from "./finding.ts";
+import { type Finding, type FindingCounts, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
 import { isRefused, type ScanGateFacts } from "./gate.ts";
+import { mergeFindings } from "./merge.ts";
 
 /** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
 const maxOthers = 100;

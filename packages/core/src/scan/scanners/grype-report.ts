@@ -1,20 +1,32 @@
 import { z } from "zod";
-import type { FindingSeverity, ScannerFinding } from "../finding.ts";
+import type { CvssScore, FindingSeverity, ScannerFinding } from "../finding.ts";
 import { parseReport, reportInvalid } from "./program.ts";
 import { evidenceDetailLimit, type ReportedChild, type ScannerEvidence } from "./scanner.ts";
 
-const cvssSchema = z.looseObject({ metrics: z.looseObject({ baseScore: z.number().optional() }).optional() });
+const cvssSchema = z.looseObject({
+  source: z.string().optional(),
+  version: z.string().optional(),
+  vector: z.string().optional(),
+  metrics: z.looseObject({ baseScore: z.number().optional() }).optional(),
+});
 const related = z.looseObject({ id: z.string().min(1) });
 
 const matchSchema = z.looseObject({
   vulnerability: z.looseObject({
     id: z.string().min(1),
     dataSource: z.string().optional(),
+    namespace: z.string().optional(),
     severity: z.string().nullish(),
     urls: z.array(z.string()).nullish(),
     description: z.string().optional(),
     cvss: z.array(cvssSchema).nullish(),
-    fix: z.looseObject({ versions: z.array(z.string()).nullish(), state: z.string().nullish() }).nullish(),
+    fix: z
+      .looseObject({
+        versions: z.array(z.string()).nullish(),
+        state: z.string().nullish(),
+        available: z.array(z.looseObject({ version: z.string(), date: z.string() })).nullish(),
+      })
+      .nullish(),
     epss: z.array(z.looseObject({ epss: z.number() })).nullish(),
     knownExploited: z.array(z.unknown()).nullish(),
   }),
@@ -52,6 +64,7 @@ const reportSchema = z.looseObject({
             error: z.string().nullish(),
           })
           .optional(),
+        providers: z.record(z.string(), z.unknown()).nullish(),
       })
       .optional(),
   }),
@@ -72,18 +85,14 @@ export function parseGrypeReport(text: string): GrypeReport {
 
 /** A report's findings, match by match. */
 export function readGrypeFindings(report: GrypeReport): ScannerFinding[] {
-  return report.matches.map(readMatch);
+  // What the data was made of: only where EPSS and KEV were among it, their silence says something.
+  const providers = Object.keys(report.descriptor.db?.providers ?? {});
+  return report.matches.map((match) => readMatch(match, providers));
 }
 
-function readMatch({
-  vulnerability,
-  relatedVulnerabilities,
-  matchDetails,
-  artifact,
-}: GrypeReport["matches"][number]): ScannerFinding {
+function readMatch(match: GrypeReport["matches"][number], providers: readonly string[]): ScannerFinding {
+  const { vulnerability, relatedVulnerabilities, matchDetails, artifact } = match;
   const locations = artifact.locations ?? [];
-  const scores = (vulnerability.cvss ?? []).flatMap(({ metrics }) => metrics?.baseScore ?? []);
-  const probabilities = (vulnerability.epss ?? []).map(({ epss }) => epss);
   const suggested = (matchDetails ?? [])
     .map(({ fix }) => fix?.suggestedVersion || undefined)
     .find((version) => version !== undefined);
@@ -92,7 +101,7 @@ function readMatch({
   );
   return {
     id: vulnerability.id,
-    aliases: unique((relatedVulnerabilities ?? []).map(({ id }) => id)).filter((id) => id !== vulnerability.id),
+    ...readNames(vulnerability.id, unique((relatedVulnerabilities ?? []).map(({ id }) => id))),
     severity: readSeverity(vulnerability.severity),
     package: {
       name: artifact.name,
@@ -107,9 +116,50 @@ function readMatch({
     paths: unique(locations.flatMap(({ path }) => path || [])),
     urls: unique(urls as string[]),
     ...(vulnerability.description ? { description: vulnerability.description } : {}),
-    ...(scores.length === 0 ? {} : { cvss: Math.max(...scores) }),
-    ...(probabilities.length === 0 ? {} : { epss: Math.max(...probabilities) }),
-    ...((vulnerability.knownExploited ?? []).length === 0 ? {} : { kev: true }),
+    ...readRatings(vulnerability, providers),
+    ...readAdvisory(vulnerability.namespace),
+  };
+}
+
+/** A distribution's advisory may be about several vulnerabilities, which grype calls related all the same. */
+function readNames(id: string, related: readonly string[]): Pick<ScannerFinding, "aliases" | "covers"> {
+  const others = related.filter((name) => name !== id);
+  const isBundle = others.filter((name) => name.startsWith("CVE-")).length > 1;
+  return isBundle ? { aliases: [], covers: others } : { aliases: others };
+}
+
+function readRatings(
+  { cvss, epss, knownExploited, fix }: GrypeReport["matches"][number]["vulnerability"],
+  providers: readonly string[],
+): Pick<ScannerFinding, "cvss" | "scores" | "epss" | "kev" | "fixReleases"> {
+  const numbers = (cvss ?? []).flatMap(({ metrics }) => metrics?.baseScore ?? []);
+  const probabilities = (epss ?? []).map((each) => each.epss);
+  const releases = (fix?.available ?? []).filter(({ date }) => !Number.isNaN(Date.parse(date)));
+  const isExploited = (knownExploited ?? []).length > 0;
+  return {
+    ...(numbers.length === 0 ? {} : { cvss: Math.max(...numbers) }),
+    ...(cvss === undefined || cvss === null ? {} : { scores: cvss.map(readScore) }),
+    ...(probabilities.length > 0 ? { epss: Math.max(...probabilities) } : {}),
+    ...(probabilities.length === 0 && providers.includes("epss") ? { epss: "none" } : {}),
+    ...(isExploited || providers.includes("kev") ? { kev: isExploited } : {}),
+    ...(releases.length === 0 ? {} : { fixReleases: releases.map(({ version, date }) => ({ version, on: date })) }),
+  };
+}
+
+function readScore({ source, version, vector, metrics }: z.infer<typeof cvssSchema>): CvssScore {
+  return {
+    version: version ?? "",
+    ...(vector === undefined || vector === "" ? {} : { vector }),
+    ...(metrics?.baseScore === undefined ? {} : { score: metrics.baseScore }),
+    ...(source === undefined || source === "" ? {} : { by: source }),
+  };
+}
+
+/** grype's namespaces: `debian:distro:debian:12`, `github:language:javascript`, `nvd:cpe`. */
+function readAdvisory(namespace: string | undefined): Pick<ScannerFinding, "advisory"> {
+  if (namespace === undefined || namespace === "") return {};
+  return {
+    advisory: { by: namespace, ...(namespace.split(":")[1] === "distro" ? { isDistributions: true as const } : {}) },
   };
 }
 

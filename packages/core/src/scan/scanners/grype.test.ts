@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { placeFindings } from "../finding.ts";
+import { placeFindings } from "../merge.ts";
 import { grypeEnvironment, runGrype } from "./grype.ts";
 import { parseGrypeReport, readGrypeFindings } from "./grype-report.ts";
 
@@ -14,8 +14,17 @@ const match = (fields: { vulnerability?: object; artifact?: object; related?: ob
     severity: "High",
     urls: [],
     description: "about templates",
-    cvss: [{ metrics: { baseScore: 7.2 } }, { metrics: {} }, { metrics: { baseScore: 6.1 } }],
-    fix: { versions: ["4.17.21"], state: "fixed" },
+    cvss: [
+      { source: "report@snyk.io", version: "3.1", vector: "CVSS:3.1/AV:N", metrics: { baseScore: 7.2 } },
+      { metrics: {} },
+      { metrics: { baseScore: 6.1 } },
+    ],
+    fix: {
+      versions: ["4.17.21"],
+      state: "fixed",
+      available: [{ version: "4.17.21", date: "2021-02-20", kind: "advisory" }],
+    },
+    namespace: "github:language:javascript",
     ...fields.vulnerability,
   },
   relatedVulnerabilities: fields.related ?? [{ id: "CVE-2021-23337", severity: "High" }],
@@ -71,7 +80,7 @@ describe("a report that can't be read is an error and not a pass", () => {
 
 describe("findings", () => {
   const read = (matches: object[], base?: string[]) =>
-    placeFindings(readGrypeFindings(parseGrypeReport(report(matches))), "grype", base);
+    placeFindings([{ source: "grype", findings: readGrypeFindings(parseGrypeReport(report(matches))) }], base);
 
   test("in the one model", () => {
     expect(
@@ -99,7 +108,25 @@ describe("findings", () => {
         cvss: 7.2,
         epss: 0.5,
         kev: true,
-        source: "grype",
+        scores: [
+          { version: "3.1", vector: "CVSS:3.1/AV:N", score: 7.2, by: "report@snyk.io" },
+          { version: "" },
+          { version: "", score: 6.1 },
+        ],
+        fixReleases: [{ version: "4.17.21", on: "2021-02-20" }],
+        advisory: { by: "github:language:javascript" },
+        saidBy: [
+          {
+            source: "grype",
+            id: "GHSA-35jh-r3h4-6jhm",
+            severity: "high",
+            cvss: 7.2,
+            fixState: "fixed",
+            fixedVersions: ["4.17.21"],
+            paths: ["/workspace/node_modules/lodash/package.json"],
+            advisory: { by: "github:language:javascript" },
+          },
+        ],
       },
     ]);
   });
@@ -117,6 +144,23 @@ describe("findings", () => {
     ["Catastrophic", "unknown"],
   ])("severity %s is %s", (severity, expected) => {
     expect(read([match({ vulnerability: { severity } })])[0]?.severity).toBe(expected);
+  });
+
+  test("what the data was not made of is unknown, and what it was made of is none", () => {
+    const data = (providers: object) => ({ descriptor: { ...descriptor, db: { ...descriptor.db, providers } } });
+    const of = (more: object) => readGrypeFindings(parseGrypeReport(report([match()], more)))[0];
+    expect(of({})).not.toHaveProperty("kev");
+    expect(of({})).not.toHaveProperty("epss");
+    expect(of(data({ nvd: {} }))).not.toHaveProperty("kev");
+    expect(of(data({ epss: {}, kev: {} }))).toMatchObject({ epss: "none", kev: false });
+  });
+
+  test("an advisory of several vulnerabilities is a name of none of them", () => {
+    const related = [{ id: "CVE-2023-1" }, { id: "CVE-2023-2" }];
+    const namespace = "redhat:distro:redhat:9";
+    expect(read([match({ vulnerability: { id: "RHSA-2023:1", namespace }, related })])).toMatchObject([
+      { aliases: [], covers: ["CVE-2023-1", "CVE-2023-2"], advisory: { by: namespace, isDistributions: true } },
+    ]);
   });
 
   test("a fix that nobody describes is unknown, and empty versions are none", () => {

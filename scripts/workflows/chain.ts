@@ -10,7 +10,7 @@ import {
   type SignerName,
   type StageRow,
 } from "./shape.ts";
-import { fileOf } from "./stage-jobs.ts";
+import { fileOf, promotePermissions, signingPermissions } from "./stage-jobs.ts";
 import { promote, stageRows } from "./stages.ts";
 
 /** The stages' workflows in their order, and which of them each waits for: the first gives the digest. */
@@ -47,6 +47,7 @@ const chainInputsOf = ({ rows }: Chain): Inputs => ({
     default: "",
   },
   "allow-tag-rollback": shared["allow-tag-rollback"],
+  "record-approvals": shared["record-approvals"],
   environment: shared.environment,
   ...whatIsBuilt,
   ...platformInputs,
@@ -108,12 +109,6 @@ export const chainOutputs = {
   },
 };
 
-/**
- * What whoever calls a stage or the chain has to grant: a called workflow's jobs get no more than that. The jobs that
- * build take less.
- */
-export const callerPermissions: Mapping = { contents: "read", "id-token": "write" };
-
 /** One job a stage, each with its own inputs and the secrets that it declares. */
 export function chainJobs(chain: Chain, call: (file: string) => string): Record<string, Mapping> {
   return Object.fromEntries(chain.rows.map((row) => [row.name, callOf(row, chain, call)]));
@@ -135,7 +130,7 @@ function callOf({ name, inputs, logins }: StageRow, { rows, needs }: Chain, call
   return {
     name,
     ...(before === undefined ? {} : { needs: before }),
-    permissions: callerPermissions,
+    permissions: name === "promote" ? promotePermissions : signingPermissions,
     uses: call(fileOf(name)),
     with: Object.fromEntries(Object.keys(inputs).map((input) => [input, given(input)])),
     secrets: Object.fromEntries(secrets.map((secret) => [secret, fromSecret(secret)])),

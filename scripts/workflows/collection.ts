@@ -1,7 +1,8 @@
-import { callerPermissions, chainInputs, chainSecrets } from "./chain.ts";
+import { chainInputs, chainSecrets } from "./chain.ts";
 import { shared } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place } from "./shape.ts";
+import { promotePermissions } from "./stage-jobs.ts";
 import { logInToPull, ownStep } from "./steps.ts";
 
 export const collectionFile = "golden-path-each.yml";
@@ -89,7 +90,7 @@ export function collectionJobs(place: Place): Record<string, Mapping> {
         "fail-fast": false,
         matrix: { include: expression("fromJSON(needs.find.outputs.applications)") },
       },
-      permissions: callerPermissions,
+      permissions: promotePermissions,
       uses: place.workflow("golden-path.yml"),
       with: Object.fromEntries(Object.keys(chainInputs).map((name) => [name, handed[name] ?? fromInput(name)])),
       secrets: Object.fromEntries(Object.keys(chainSecrets).map((secret) => [secret, fromSecret(secret)])),

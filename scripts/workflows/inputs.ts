@@ -29,6 +29,11 @@ export const shared = {
       "true lets a tag move to an image that an earlier run built, or of which that can't be told. The promotion's statement says so.",
     default: false,
   },
+  "record-approvals": {
+    description:
+      "true has the promotion's statement say who approved the run's deployment, by GitHub's review history of it.",
+    default: false,
+  },
   environment: { description: "The policy's environment whose gate decides.", default: "production" },
   strategy: {
     description: "How to build, auto or one of the policy's strategies by name. The job that attests is told the same.",

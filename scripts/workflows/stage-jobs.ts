@@ -26,19 +26,24 @@ export const signer = (stage: SignerName): Mapping => ({
   "key-passphrase": fromSecret(passphraseOf(stage)),
 });
 
+/** What whoever calls has to grant to the job that signs: a called workflow's jobs get no more than that. */
+export const signingPermissions: Mapping = { contents: "read", "id-token": "write" };
+/** The same of the one that promotes, which may ask who approved the run. */
+export const promotePermissions: Mapping = { actions: "read", ...signingPermissions };
+
 /**
  * A job that judges, signs or promotes: it has the stage's environment and may ask for a token of who it is, and nothing
  * of the application is in it.
  */
 export function keyJob(place: Place, name: string, more: Mapping, steps: readonly Mapping[]): Mapping {
-  const { outputs, ...before } = more;
+  const { outputs, permissions = signingPermissions, ...before } = more;
   return {
     name,
     ...before,
     "runs-on": fromInput("runs-on"),
     "timeout-minutes": 30,
     environment: fromInput("job-environment"),
-    permissions: { contents: "read", "id-token": "write" },
+    permissions,
     ...place.guarded,
     ...(outputs === undefined ? {} : { outputs }),
     steps: [...place.guard, ...place.fetch, logInToQuarantine, ...steps],

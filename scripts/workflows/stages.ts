@@ -10,7 +10,7 @@ import {
   type StageName,
   type StageRow,
 } from "./shape.ts";
-import { asItself, fileOf, keyJob, quarantineLogin, signer, signing } from "./stage-jobs.ts";
+import { asItself, fileOf, keyJob, promotePermissions, quarantineLogin, signer, signing } from "./stage-jobs.ts";
 import { logIn, ownStep } from "./steps.ts";
 
 const verdict = (stage: StageName) => ({
@@ -74,6 +74,7 @@ const promotionInputs: Inputs = {
     default: "",
   },
   "allow-tag-rollback": shared["allow-tag-rollback"],
+  "record-approvals": shared["record-approvals"],
   environment: shared.environment,
   ...signing,
   registry: shared.registry,
@@ -115,7 +116,7 @@ function promoteJob(place: Place): Mapping {
     image: expression("steps.promote.outputs.image"),
     digest: expression("steps.promote.outputs.digest"),
   };
-  return keyJob(place, "promote", { outputs }, [
+  return keyJob(place, "promote", { outputs, permissions: promotePermissions }, [
     logIn("the vetted registry", "vetted-registry", "VETTED"),
     ownStep(place, file, {
       name: "Promote",
@@ -123,7 +124,10 @@ function promoteJob(place: Place): Mapping {
       action: "promote",
       with: {
         ...Object.fromEntries(
-          ["image", "to", "tags", "environment", "allow-tag-rollback"].map((name) => [name, fromInput(name)]),
+          ["image", "to", "tags", "environment", "allow-tag-rollback", "record-approvals"].map((name) => [
+            name,
+            fromInput(name),
+          ]),
         ),
         ...asItself,
         ...signer("promote"),

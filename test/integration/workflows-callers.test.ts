@@ -79,6 +79,14 @@ describe("an application's caller", () => {
   });
 });
 
+test.each(places)("who approved is asked for where a caller says so, on $place", ({ folder }) => {
+  const given = expression("inputs.record-approvals");
+  for (const name of ["golden-path.yml", "golden-path-compact.yml"])
+    expect(jobOf(readWorkflow(`${folder}/${name}`), "promote").with).toMatchObject({ "record-approvals": given });
+  const steps = jobOf(readWorkflow(`${folder}/stage-promote.yml`), "promote").steps ?? [];
+  expect(steps.find(({ id }) => id === "promote")?.with).toMatchObject({ "record-approvals": given });
+});
+
 test("examples pin what they call by a commit, with its release beside it", () => {
   const texts = readWorkflows()
     .filter(({ path }) => path.startsWith("examples/"))
@@ -101,15 +109,17 @@ test("examples pin what they call by a commit, with its release beside it", () =
  * here breaks every caller: it is for the next major version, with an upgrade note.
  */
 const grant = { contents: "read", "id-token": "write" };
+/** Of the promoting job, which may be told to ask who approved the run. */
+const grantPromote = { actions: "read", ...grant };
 const callersGrant: Readonly<Record<string, Record<string, string>>> = {
-  "golden-path.yml": grant,
-  "golden-path-compact.yml": grant,
-  "golden-path-each.yml": grant,
+  "golden-path.yml": grantPromote,
+  "golden-path-compact.yml": grantPromote,
+  "golden-path-each.yml": grantPromote,
   "stage-build.yml": grant,
   "stage-base.yml": grant,
   "stage-scan.yml": grant,
   "stage-judge.yml": grant,
-  "stage-promote.yml": grant,
+  "stage-promote.yml": grantPromote,
 };
 
 /** The most of each permission that any of the jobs asks for. */

@@ -103,7 +103,12 @@ describe("every workflow", () => {
         // Of a called workflow some jobs sign: which ones is held to by the tests of trust.
         const signs = /golden-path(?:-compact)?\.yml|stage-\w+\.yml/.test(job.uses ?? "") || signing.includes(name);
         const isOfPath = /golden-path|\/stage-/.test(path);
-        const own = signs && isOfPath ? { contents: "read", "id-token": "write" } : { contents: "read" };
+        const promotes = name === "promote" || /golden-path/.test(job.uses ?? "");
+        const own = {
+          ...(promotes && isOfPath ? { actions: "read" } : {}),
+          contents: "read",
+          ...(signs && isOfPath ? { "id-token": "write" } : {}),
+        };
         expect(job.permissions).toEqual(more[name] ?? own);
       }
     },

@@ -74,6 +74,37 @@ test("a build by BuildKit leaves its steps for the next one, which runs those wh
   expect(await layers(without)).toEqual(await layers(fourth));
 });
 
+test.each([
+  ["is gone", { kind: "status", status: 404 }],
+  ["has other bytes", { kind: "corrupt", at: 20 }],
+] as const)("where what a cache names %s, the build runs without it, and its twin with it", async (_how, action) => {
+  const policy = await world.writePolicy({ cache: "unverified" });
+  const folder = await world.writeApp(files());
+  const to = { tags: `${world.host}/quarantine/lost-${action.kind}:1` };
+  const first = await world.build(policy, folder, to);
+  expect(tell(first)).toEqual(passed);
+  const cache = await world.client.fetchManifest(parseReference(kept(first) ?? ""));
+  const parsed = parseManifest(cache.bytes, mediaTypes.ociManifest, "the cache");
+  if (parsed.kind !== "image") throw new Error("the cache is no image");
+  const digests = parsed.manifest.layers.map(({ digest }) => digest);
+  // A step before it is taken from the cache, and its files are needed.
+  await writeFile(join(folder, "app.txt"), "changed\n");
+  world.server.faults = [{ method: "GET", path: `quarantine/.*/blobs/(${digests.join("|")})$`, action }];
+  try {
+    const second = await world.build(policy, folder, to);
+    expect(tell(second)).toEqual(passed);
+    expect(ran(second)).toBe(true);
+    expect(notes(second)).toContainEqual(expect.stringContaining("the build goes on without"));
+    world.server.faults = [];
+    await writeFile(join(folder, "app.txt"), "changed again\n");
+    const twin = await world.build(policy, folder, to);
+    expect(tell(twin)).toEqual(passed);
+    expect(ran(twin)).toBe(false);
+  } finally {
+    world.server.faults = [];
+  }
+});
+
 const onMain = {
   ...{ event: "push", defaultBranch: "main" },
   builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",

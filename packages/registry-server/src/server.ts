@@ -16,6 +16,7 @@ import { openRepositories, type Snapshot } from "./repositories.ts";
 import { handleExchange, type RouteOptions } from "./routes.ts";
 import { createUploads } from "./routes-uploads.ts";
 import { createRateLimit, createSettings, type RegistrySettings } from "./settings.ts";
+import type { Store } from "./store.ts";
 import { createDirectoryStore } from "./store-directory.ts";
 import { createMemoryStore } from "./store-memory.ts";
 
@@ -31,6 +32,8 @@ export interface RegistryOptions extends Partial<RegistrySettings> {
   hostname?: string;
   /** Where the contents live, which then survive a restart; one server at a time. Absent: in memory. */
   directory?: string;
+  /** Contents of another kind, instead of these two. */
+  store?: Store;
   auth?: AuthOptions;
   faults?: Fault[];
   /** Sent as `OCI-Chunk-Min-Length`. Bytes. */
@@ -89,7 +92,9 @@ interface Registry {
  * @throws Error when the port is taken, or when the folder can't be used or was not written by this registry
  */
 export async function startRegistry(options: RegistryOptions = {}): Promise<RegistryServer> {
-  const store = options.directory === undefined ? createMemoryStore() : await createDirectoryStore(options.directory);
+  const store =
+    options.store ??
+    (options.directory === undefined ? createMemoryStore() : await createDirectoryStore(options.directory));
   const repositories = await openRepositories(store);
   const settings = createSettings(options);
   const routes: RouteOptions = {

@@ -1,113 +1,196 @@
-import { createWriteStream } from "node:fs";
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { mapConcurrently } from "@goldenpath/foundation/concurrency";
-import { stringifyJson } from "@goldenpath/foundation/text/json";
-import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { Readable } from "node:stream";
+import { parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
+import { type Digest, digestAlgorithm, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, maxManifestBytes, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
-import { layerLimits, requireDisk } from "../../layers/budget.ts";
-import { openStorage, type Storage } from "../../layouts/storage.ts";
-import type { CacheParts, FoundCache } from "./cache.ts";
+import { startRegistry } from "@goldenpath/registry-server/server";
+import { createRepositoryState, type RepositoryState, type Store } from "@goldenpath/registry-server/store";
+import { createDirectoryStore } from "@goldenpath/registry-server/store-directory";
+import { z } from "zod";
+import type { RoomService } from "../strategies/dockerfile/room.ts";
+import type { BuildCache, CacheParts, FoundCache } from "./cache.ts";
 
 /**
  * BuildKit's own cache (`mode=max`, `image-manifest=true`): a manifest whose config says what each layer is the result
- * of. Its importer and exporter of folders need no login; what is in the registry is what its registry cache has there.
+ * of.
  */
 const configType = "application/vnd.buildkit.cacheconfig.v0";
 /** Bytes. BuildKit itself reads no more. */
 const maxConfig = 1024 * 1024;
-const concurrency = 3;
+/** RFC 6761: no name of anybody's. */
+const host = "cache.goldenpath.invalid";
+const repository = "cache";
+const tags = { found: "found", kept: "kept" } as const;
+
+/** A registry for one build, whose BuildKit reads of what was found what it needs and no more, and leaves what is new. */
+export interface CacheRegistry {
+  service: RoomService;
+  /** Of buildctl. */
+  args: readonly string[];
+  /** Why something of what was found could not be had, with which BuildKit then fails; undefined as long as all could. */
+  readonly failure: unknown;
+  /** What BuildKit left; undefined where it left nothing. */
+  gather(): Promise<CacheParts | undefined>;
+  close(): Promise<void>;
+}
 
 /**
- * Writes what was found into a folder whose blobs are those of an OCI layout. It gets no index: there is one only when
- * BuildKit has left a cache there itself.
+ * It has the found cache's blobs without their bytes: BuildKit takes most steps' results by their digests alone. Bytes
+ * come from where they lie on this machine, or through the client, and BuildKit holds them to their digests as well.
+ * @param parent a folder of ours, for what BuildKit leaves
  * @param fileOf where on this machine a blob is already, by its digest
- * @returns the arguments by which buildctl reads it
+ * @throws Error where what was found is no cache of BuildKit
  */
-export async function placeBuildKitCache(
-  found: FoundCache,
-  directory: string,
-  { fileOf, signal }: { fileOf(digest: Digest): string | undefined; signal: AbortSignal },
-): Promise<string[]> {
-  const { manifest } = found;
-  if (manifest.config.mediaType !== configType) throw new Error("it is no cache of BuildKit");
-  const blobs = new Map([manifest.config, ...manifest.layers].map((blob) => [blob.digest, blob]));
-  const place = (digest: Digest): string => join(directory, pathOf(digest));
-  for (const algorithm of ["sha256", "sha512"]) await mkdir(join(directory, "blobs", algorithm), { recursive: true });
-  const missing: Descriptor[] = [];
-  for (const blob of blobs.values()) {
+export async function openCacheRegistry(
+  { found, isKept }: Pick<BuildCache, "found" | "isKept">,
+  { parent, fileOf }: { parent: string; fileOf(digest: Digest): string | undefined },
+): Promise<CacheRegistry> {
+  const own = await createDirectoryStore(await mkdtemp(join(parent, "cache-")));
+  const known = new Map<Digest, Descriptor>();
+  const state = createRepositoryState();
+  if (found !== undefined) await place(found, { own, known, state });
+  let failure: unknown;
+  const openKnown = async (blob: Descriptor, start: number, end: number): Promise<Readable> => {
     const file = fileOf(blob.digest);
-    if (file === undefined) missing.push(blob);
-    else await symlink(file, place(blob.digest));
+    if (file !== undefined) return createReadStream(file, { start, end: end - 1 });
+    if (found === undefined) throw new TypeError("without a cache nothing of it is known");
+    try {
+      return Readable.from(watch(slice(await found.open(blob), start, end)));
+    } catch (error) {
+      failure ??= error;
+      throw error;
+    }
+  };
+  async function* watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* chunks;
+    } catch (error) {
+      failure ??= error;
+      throw error;
+    }
   }
-  await requireDisk(
-    directory,
-    missing.reduce((sum, { size }) => sum + size, 0),
-    layerLimits,
-  );
-  await mapConcurrently(concurrency, missing, async (blob) => {
-    await pipeline(await found.open(blob), createWriteStream(place(blob.digest), { flags: "wx" }), { signal });
-  });
-  // Its fields that are ours mean nothing to BuildKit, and the digest is that of these bytes.
+  const store: Store = {
+    ...own,
+    loadRepositories: () => Promise.resolve(new Map([[repository, state]])),
+    saveRepository: (_name, { tags: saved }) => {
+      const digest = saved.get(tags.kept);
+      if (digest !== undefined) state.tags.set(tags.kept, digest);
+      return Promise.resolve();
+    },
+    async openContent(digest, start, end) {
+      const blob = known.get(digest as Digest);
+      return blob === undefined ? own.openContent(digest, start, end) : openKnown(blob, start, end);
+    },
+  };
+  const login = { username: "buildkit", password: randomBytes(24).toString("hex") };
+  const auth = { kind: "basic", users: { [login.username]: login.password } } as const;
+  const server = await startRegistry({ store, auth, record: false });
+  const port = Number(new URL(server.url).port);
+  const at = (tag: string): string => `type=registry,ref=${host}:${port}/${repository}:${tag}`;
+  // Layers as the image has them: gzip, so that nothing is compressed twice.
+  const form = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true";
+  return {
+    service: { host, port, login },
+    args: [
+      ...(found === undefined ? [] : [`--import-cache=${at(tags.found)}`]),
+      ...(isKept ? [`--export-cache=${at(tags.kept)},${form}`] : []),
+    ],
+    get failure() {
+      return failure;
+    },
+    gather: () => gather(state.tags.get(tags.kept), own, found),
+    close: () => server.close(),
+  };
+}
+
+async function place(
+  { manifest }: FoundCache,
+  { own, known, state }: { own: Store; known: Map<Digest, Descriptor>; state: RepositoryState },
+): Promise<void> {
+  if (manifest.config.mediaType !== configType) throw new Error("it is no cache of BuildKit");
+  for (const blob of [manifest.config, ...manifest.layers]) {
+    known.set(blob.digest, blob);
+    state.blobs.set(blob.digest, blob.size);
+  }
+  // Its fields that are ours mean nothing to BuildKit.
   const bytes = Buffer.from(stringifyJson(manifest));
   const digest = digestOf(bytes);
-  await writeFile(place(digest), bytes, { flag: "wx" });
-  return [`--import-cache=type=local,src=${directory},digest=${digest}`];
+  await own.writeContent(digest, bytes);
+  state.manifests.set(digest, { mediaType: mediaTypes.ociManifest, size: bytes.byteLength });
+  state.tags.set(tags.found, digest);
 }
 
-/**
- * Into the folder of what was found, so that BuildKit writes only what is not there. Layers as the image has them: gzip,
- * so that nothing is compressed twice. That it can't be written fails nothing.
- */
-export function keepArgument(directory: string): string {
-  return `--export-cache=type=local,dest=${directory},mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true`;
-}
-
-/**
- * What BuildKit left in a folder → an entry's parts: those of what was found where no step was new, and so none was
- * written; undefined where there is neither, as of a build without a step.
- */
-export async function gatherBuildKitCache(
-  directory: string,
+/** What BuildKit left → an entry's parts. */
+async function gather(
+  digest: string | undefined,
+  own: Store,
   found: FoundCache | undefined,
 ): Promise<CacheParts | undefined> {
-  const storage = await openStorage(directory);
-  const bytes =
-    (await storage.sizeOf("index.json")) === undefined ? undefined : await storage.read("index.json", maxManifestBytes);
-  if (bytes === undefined) return found === undefined ? undefined : repeat(storage, found);
-  const index = parseManifest(bytes, mediaTypes.ociIndex, "the index of BuildKit's cache");
-  const [first, ...others] = index.kind === "index" ? index.manifest.manifests : [];
-  if (first === undefined || others.length > 0) throw new Error("BuildKit's cache is not of one manifest");
-  const root = parseManifest(
-    await readBlob(storage, first.digest, maxManifestBytes),
-    first.mediaType,
-    "BuildKit's cache",
-  );
+  if (digest === undefined) return undefined;
+  const read = async (wanted: string, maxBytes: number): Promise<Uint8Array> => {
+    const bytes = await own.readContent(wanted as Digest);
+    if (
+      bytes === undefined ||
+      bytes.byteLength > maxBytes ||
+      digestOf(bytes, digestAlgorithm(wanted as Digest)) !== wanted
+    )
+      throw new Error(`${wanted} is missing from what BuildKit left, or has other bytes`);
+    return bytes;
+  };
+  const root = parseManifest(await read(digest, maxManifestBytes), mediaTypes.ociManifest, "BuildKit's cache");
   if (root.kind !== "image" || root.manifest.config.mediaType !== configType)
     throw new Error("BuildKit's cache is not of the form that was asked for");
   const { config, layers } = root.manifest;
-  const known = new Set(found?.manifest.layers.map(({ digest }) => digest));
+  if (found !== undefined) {
+    const before = await found.read(found.manifest.config, maxConfig);
+    const isNew =
+      config.digest !== found.manifest.config.digest && hasNew(await read(config.digest, maxConfig), before);
+    // With all that was in it, also of what this build did not need.
+    if (!isNew) return repeat(before, found);
+  }
+  const known = new Set(found?.manifest.layers.map((layer) => layer.digest));
   return {
-    config: { mediaType: configType, bytes: await readBlob(storage, config.digest, maxConfig) },
+    config: { mediaType: configType, bytes: await read(config.digest, maxConfig) },
     layers: layers.map((descriptor) => ({
       descriptor,
-      open: known.has(descriptor.digest) ? undefined : () => storage.stream(pathOf(descriptor.digest)),
+      open: known.has(descriptor.digest) ? undefined : () => stream(own, descriptor),
     })),
   };
 }
 
-async function repeat(storage: Storage, { manifest: { config, layers } }: FoundCache): Promise<CacheParts> {
+function repeat(bytes: Uint8Array, { manifest }: FoundCache): CacheParts {
   return {
-    config: { mediaType: configType, bytes: await readBlob(storage, config.digest, maxConfig) },
-    layers: layers.map((descriptor) => ({ descriptor, open: undefined })),
+    config: { mediaType: configType, bytes },
+    layers: manifest.layers.map((descriptor) => ({ descriptor, open: undefined })),
   };
 }
 
-const pathOf = (digest: Digest): string => `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
+const configSchema = z.looseObject({ records: z.array(z.looseObject({ digest: z.string() })).nullish() });
 
-async function readBlob(storage: Storage, digest: Digest, maxBytes: number): Promise<Buffer> {
-  const bytes = await storage.read(pathOf(digest), maxBytes);
-  if (digestOf(bytes, digestAlgorithm(digest)) !== digest) throw new Error(`${digest} has other bytes`);
-  return bytes;
+/** Whether BuildKit did something that is not in the cache already. Beside its steps, times are in the text as well. */
+function hasNew(after: Uint8Array, before: Uint8Array): boolean {
+  const stepsOf = (bytes: Uint8Array): string[] => {
+    const parsed = configSchema.parse(parseJson(Buffer.from(bytes).toString("utf8")));
+    return (parsed.records ?? []).map(({ digest }) => digest);
+  };
+  const known = new Set(stepsOf(before));
+  return stepsOf(after).some((digest) => !known.has(digest));
+}
+
+async function* stream(own: Store, { digest, size }: Descriptor): AsyncGenerator<Uint8Array> {
+  const content = size === 0 ? undefined : await own.openContent(digest, 0, size);
+  if (content !== undefined) yield* content as AsyncIterable<Uint8Array>;
+}
+
+/** The bytes from `start` up to and without `end`. */
+async function* slice(chunks: AsyncIterable<Uint8Array>, start: number, end: number): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const chunk of chunks) {
+    const part = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    at += chunk.byteLength;
+    if (part.byteLength > 0) yield part;
+  }
 }

@@ -1,5 +1,11 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentPorts } from "@goldenpath/foundation/ports";
 import { describe, expect, it } from "vitest";
-import { chooseUpstream, createBlockList, isBlocked } from "./egress.ts";
+import { chooseUpstream, createBlockList, isBlocked, openEgress } from "./egress.ts";
 
 const list = createBlockList(["10.1.2.3", "2001:db8::7"]);
 
@@ -64,5 +70,40 @@ describe("the job's own proxy", () => {
     expect(chooseUpstream({}, "a.test", 443, true)).toBeUndefined();
     expect(chooseUpstream({ ...env, NO_PROXY: "*" }, "a.test", 443, true)).toBeUndefined();
     expect(chooseUpstream({ ALL_PROXY: "socks5://proxy.test:1080" }, "a.test", 443, true)).toBeUndefined();
+  });
+});
+
+describe("a service of ours", () => {
+  const ask = (socketPath: string, url: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const asked = request({ socketPath, path: url, headers: { host: new URL(url).host } }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      });
+      asked.once("error", reject);
+      asked.end();
+    });
+
+  it("is reached by its name at its port, and nothing else of this machine's is", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "goldenpath-egress-"));
+    const service = createServer((_incoming, answer) => answer.writeHead(204).end());
+    await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+    const { port } = service.address() as AddressInfo;
+    const own = { host: "own.invalid", port };
+    const egress = await openEgress(join(directory, "out.sock"), {}, silentPorts(), own);
+    try {
+      expect(await ask(egress.socket, `http://own.invalid:${port}/`)).toBe(204);
+      for (const host of [
+        `own.invalid:${port + 1}`,
+        `sub.own.invalid:${port}`,
+        `127.0.0.1:${port}`,
+        `localhost:${port}`,
+      ])
+        expect([403, 502]).toContain(await ask(egress.socket, `http://${host}/`));
+    } finally {
+      await egress.close();
+      service.close();
+      await rm(directory, { recursive: true });
+    }
   });
 });

@@ -7,6 +7,13 @@ import type { Duplex } from "node:stream";
 import type { Ports } from "@goldenpath/foundation/ports";
 import { parseNoProxy } from "@goldenpath/registry-client/no-proxy";
 
+/** A service of ours on this machine's loopback, which a build gets to by a name that nothing else has. */
+export interface OwnService {
+  host: string;
+  /** There, and in the room. */
+  port: number;
+}
+
 /** The way out of a build's network, which has nothing else: a forward proxy on a unix socket. */
 export interface Egress {
   socket: string;
@@ -86,6 +93,7 @@ export async function openEgress(
   socket: string,
   env: Readonly<Record<string, string | undefined>>,
   ports: Pick<Ports, "log">,
+  own?: OwnService,
 ): Promise<Egress> {
   const blocked = createBlockList();
   const refused = new Set<string>();
@@ -99,6 +107,8 @@ export async function openEgress(
     }
   };
   const track = <T extends Duplex>(stream: T): T => {
+    // A connection to a proxy is used more than once.
+    if (open.has(stream)) return stream;
     open.add(stream);
     stream.on("close", () => open.delete(stream));
     stream.on("error", () => stream.destroy());
@@ -110,6 +120,7 @@ export async function openEgress(
     isSecure: boolean,
   ): Promise<{ address: string } | { upstream: URL } | undefined> => {
     const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
+    if (own !== undefined && bare === own.host && port === own.port) return { address: "127.0.0.1" };
     const addresses = isIP(bare) === 0 ? undefined : [{ address: bare }];
     if (addresses === undefined || !isBlocked(blocked, bare)) {
       const upstream = chooseUpstream(env, bare, port, isSecure);

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
-import { openEgress } from "../../sandbox/egress.ts";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { type OwnService, openEgress } from "../../sandbox/egress.ts";
 import { realPaths, secretPaths } from "../../sandbox/gather.ts";
 import { relayScript } from "../../sandbox/scripts.ts";
 import { isInside } from "../../sandbox/view.ts";
@@ -30,6 +31,8 @@ export interface RoomRun extends RoomSite {
   script: string;
   /** More for it to read, by name. */
   files?: Readonly<Record<string, string>>;
+  /** What the builder gets to of ours, over the way out. */
+  service?: RoomService;
   /** A file of each is mounted where a step asks for it. */
   secrets: ReadonlyMap<string, string>;
   /** Folders that no build has to see, besides the usual ones. */
@@ -37,6 +40,11 @@ export interface RoomRun extends RoomSite {
   /** Of the builder, from where the room has what. */
   argumentsOf(room: RoomFolders): readonly string[];
   onLine(line: string): void;
+}
+
+/** A registry of ours: the builder has its login, in a place that no step sees. */
+export interface RoomService extends OwnService {
+  login: { username: string; password: string };
 }
 
 export interface RoomFolders {
@@ -95,14 +103,16 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
   const files = { ...scripts, ...run.files };
   for (const [name, text] of Object.entries(files)) await writeReadable(join(control, name), text);
   const folders = { control, result: join(work, "image"), secretFiles: await writeSecrets(control, run.secrets) };
-  const egress = await openEgress(join(control, "out.sock"), context.env, context.ports);
+  if (run.service !== undefined) await writeLogin(join(work, "run"), run.service);
+  const egress = await openEgress(join(control, "out.sock"), context.env, context.ports, run.service);
+  let ended: ProcessResult | undefined;
   try {
     const [program, args] = commandOf(way, workspace, await hiddenPaths(run), [
       egress.socket,
       String(relayPort),
       ...run.argumentsOf(folders),
     ]);
-    const ended = await runProcess(program, args, {
+    ended = await runProcess(program, args, {
       env: { PATH: systemPath },
       cwd: "/",
       holdInput: true,
@@ -113,6 +123,11 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
     return { ...ended, way, layout: folders.result, refused: egress.refused };
   } finally {
     await egress.close();
+    // What a run writes is its own: another one in the same workspace finds nothing of it.
+    const own = [...Object.keys(files), "secrets", "mapped", "node", "authorities.pem"].map((name) =>
+      join(control, name),
+    );
+    await workspace.remove(...own, ...(ended?.exitCode === 0 ? [] : [folders.result]));
   }
 }
 
@@ -191,6 +206,13 @@ async function writeSecrets(control: string, secrets: ReadonlyMap<string, string
     files.set(id, file);
   }
   return files;
+}
+
+/** Where the room's DOCKER_CONFIG is. */
+async function writeLogin(folder: string, { host, port, login }: RoomService): Promise<void> {
+  const auth = Buffer.from(`${login.username}:${login.password}`).toString("base64");
+  const text = stringifyJson({ auths: { [`${host}:${port}`]: { auth } } });
+  await writeFile(join(folder, "config.json"), text, { flag: "wx", mode: 0o600 });
 }
 
 /** A company's own certificate authorities, for what ADD fetches: where they lie may be covered. */

@@ -10,7 +10,7 @@ import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
-import { gatherBuildKitCache, keepArgument, placeBuildKitCache } from "../../cache/buildkit.ts";
+import { type CacheRegistry, openCacheRegistry } from "../../cache/buildkit.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
@@ -29,6 +29,7 @@ import {
   proxyAddress,
   type RoomFolders,
   type RoomResult,
+  type RoomService,
   type RoomSite,
   systemPath,
 } from "./room.ts";
@@ -54,14 +55,12 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   try {
     const copying = copySource(source, workspace.app, signal);
     const placing = tools.then((found) => placeTools(found, { workspace, context }));
-    const { prepared, caching } = await prepare(job, text, workspace, [copying, placing]);
+    const prepared = await prepare(job, text, workspace, [copying, placing]);
     const copied = await copying;
     ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
     const site = await placing;
     const base = prepared.images.find(({ use }) => use === "base");
-    if (base !== undefined) await placeBase(base, prepared, workspace);
-    const ended = await runBuild(job, text, { ...prepared, workspace, site, caching });
-    await caching.keep();
+    const ended = await runCached(job, text, { ...prepared, workspace, site });
     const digest = await pushBuiltLayout(ended.layout, {
       ...job.to,
       client: job.client,
@@ -80,11 +79,10 @@ async function prepare(
   text: DockerfileText,
   workspace: Workspace,
   beside: readonly Promise<unknown>[],
-): Promise<{ prepared: Prepared; caching: Caching }> {
+): Promise<Prepared> {
   const settled = Promise.allSettled(beside);
   try {
-    const prepared = await prepareImages(job, text, workspace);
-    return { prepared, caching: await openCaching(job, prepared, workspace) };
+    return await prepareImages(job, text, workspace);
   } finally {
     await settled;
   }
@@ -107,43 +105,35 @@ function placeTools([buildkitd, buildctl]: FoundTool[], where: Omit<RoomSite, "w
 interface Room extends Prepared {
   workspace: Workspace;
   site: RoomSite;
-  caching: Caching;
 }
 
-interface Caching {
-  /** Of buildctl: by which it reads a cache, and by which it keeps one, whatever it builds. */
-  args: readonly string[];
-  /** Of buildctl, by which it keeps one where a step was new; empty where it does not, or has it in `args`. */
-  keepNew: string;
-  /** To be called when the build has ended. */
-  keep(): Promise<void>;
-}
-
-/** What is in the folders is BuildKit's to read and write, and no step of a build sees them. */
-async function openCaching(
-  { cache, context: { signal } }: Job,
-  { fileOf }: Prepared,
-  { handover }: Workspace,
-): Promise<Caching> {
-  if (cache === undefined) return { args: [], keepNew: "", keep: () => Promise.resolve() };
-  if (cache.found !== undefined) {
-    const folder = join(handover, "cache");
-    try {
-      await mkdir(folder);
-      const args = await placeBuildKitCache(cache.found, folder, { fileOf, signal });
-      const keep = () => cache.keep(() => gatherBuildKitCache(folder, cache.found));
-      return { args, keepNew: cache.isKept ? keepArgument(folder) : "", keep };
-    } catch (error) {
-      cache.giveUp(error);
-    }
+/**
+ * With a cache, which is read while the build runs: where something of it can't be had after all, once more without.
+ * @throws as {@link runBuild}
+ */
+async function runCached(job: Job, text: DockerfileText, room: Room): Promise<RoomResult> {
+  await writeInputs(text, room);
+  const caching = await openCaching(job, room);
+  try {
+    const ended = await runBuild(job, text, room, caching);
+    await job.cache?.keep(() => caching?.gather() ?? Promise.resolve(undefined));
+    return ended;
+  } catch (error) {
+    if (caching?.failure === undefined || job.cache?.found === undefined) throw error;
+    job.cache.giveUp(caching.failure);
+  } finally {
+    await caching?.close();
   }
-  // Another folder than that in which something half fetched may lie.
-  const kept = join(handover, "kept");
-  return {
-    args: cache.isKept ? [keepArgument(kept)] : [],
-    keepNew: "",
-    keep: () => cache.keep(() => gatherBuildKitCache(kept, undefined)),
-  };
+  return runCached(job, text, room);
+}
+
+async function openCaching({ cache }: Job, { fileOf, workspace }: Room): Promise<CacheRegistry | undefined> {
+  if (cache === undefined) return undefined;
+  const open = () => openCacheRegistry(cache, { parent: workspace.control, fileOf });
+  return open().catch((error: unknown) => {
+    cache.giveUp(error);
+    return open();
+  });
 }
 
 /**
@@ -163,26 +153,43 @@ async function placeBase({ child }: FetchedImage, { fileOf }: Prepared, { handov
 /** How much of the output is kept for messages, in lines. */
 const keptLines = 2000;
 
-async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<RoomResult> {
-  const { options, source, context } = job;
-  const { workspace, site } = room;
-  const folder = join(workspace.control, "dockerfile");
-  await mkdir(folder);
+/** For every run: where the Dockerfile is, and what BuildKit may fetch. */
+async function writeInputs(text: DockerfileText, { workspace, downloads }: Room): Promise<void> {
+  const { folder, policy } = inputsIn(workspace);
+  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, text.name), text.bytes);
   if (text.ignore !== undefined) await writeFile(join(folder, `${text.name}.dockerignore`), text.ignore);
-  const policy = join(workspace.control, "sources.json");
-  await writeFile(policy, stringifyJson(renderSourcePolicy(room.downloads)));
+  await writeFile(policy, stringifyJson(renderSourcePolicy(downloads)));
+}
+
+function inputsIn({ control }: Workspace): { folder: string; policy: string } {
+  return { folder: join(control, "dockerfile"), policy: join(control, "sources.json") };
+}
+
+/** @throws what `explainFailure` makes of an exit code, and as `buildInRoom` */
+async function runBuild(
+  job: Job,
+  text: DockerfileText,
+  room: Room,
+  caching: CacheRegistry | undefined,
+): Promise<RoomResult> {
+  const { options, source, context } = job;
+  const { workspace, site, images } = room;
+  const base = images.find(({ use }) => use === "base");
+  if (base !== undefined) await placeBase(base, room, workspace);
   const secrets = new Map([...options.secrets].map(([id, { value }]) => [id, value]));
   const hide = createRedactor([...secrets.values()]);
   const lines: string[] = [];
+  const service = caching?.service;
   const ended = await context.ports.group("buildkit build", () =>
     buildInRoom({
       ...site,
       script: buildScript,
-      files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run")) },
+      files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run"), service) },
+      ...(service === undefined ? {} : { service }),
       secrets,
       hidden: [source.directory],
-      argumentsOf: (folders) => renderArguments(job, text, room, { ...folders, policy, folder }),
+      argumentsOf: (folders) => [...renderArguments(job, text, room, folders), ...(caching?.args ?? [])],
       onLine(line) {
         const shown = quoteLine(hide(line));
         context.ports.log.info(shown);
@@ -195,10 +202,11 @@ async function runBuild(job: Job, text: DockerfileText, room: Room): Promise<Roo
   return ended;
 }
 
-function renderSettings(run: string): string {
+function renderSettings(run: string, service: RoomService | undefined): string {
   const cdi = "[cdi]\n  disabled = true\n";
   const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
-  return `[otel]\n  socketPath = "${run}/otel.sock"\n${cdi}${workers}`;
+  const registry = service === undefined ? "" : `[registry."${service.host}:${service.port}"]\n  http = true\n`;
+  return `[otel]\n  socketPath = "${run}/otel.sock"\n${cdi}${workers}${registry}`;
 }
 
 /** 1980-01-01T00:00:01Z, as buildpacks have it, unless the caller says another time: the same files are the same image. */
@@ -207,9 +215,10 @@ const epoch = "315532801";
 function renderArguments(
   { plan, options, labels }: Job,
   { name }: DockerfileText,
-  { images, workspace, caching }: Room,
-  { result, control, secretFiles, policy, folder }: RoomFolders & { policy: string; folder: string },
+  { images, workspace }: Room,
+  { result, control, secretFiles }: RoomFolders,
 ): string[] {
+  const { folder, policy } = inputsIn(workspace);
   const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map((each) => [each, proxyAddress]);
   const args = {
     SOURCE_DATE_EPOCH: epoch,
@@ -231,13 +240,11 @@ function renderArguments(
   };
   const output = `type=oci,tar=false,dest=${result},rewrite-timestamp=true,name=${formatReference(plan.tags[0])}`;
   return [
-    ...[caching.keepNew, `--output=${output}`],
-    ...["--progress=plain", "--frontend=dockerfile.v0"],
+    ...["--progress=plain", "--frontend=dockerfile.v0", `--output=${output}`],
     ...[`--local=context=${workspace.app}`, `--local=dockerfile=${folder}`],
     `--oci-layout=images=${join(control, "images")}`,
     `--source-policy-file=${policy}`,
     ...Object.entries(settings).map(([key, value]) => `--opt=${key}=${value}`),
-    ...caching.args,
     ...[...secretFiles].map(([id, file]) => `--secret=id=${id},src=${file}`),
   ];
 }

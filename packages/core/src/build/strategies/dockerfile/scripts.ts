@@ -89,17 +89,10 @@ exit "$code"
 /** What a room ends with that had no BuildKit. */
 export const noBuildKit = 125;
 
-/**
- * BuildKit, and one build by it. Arguments: CONTROL WORK KEEP (where not empty, the argument of buildctl by which it
- * keeps a cache; then only where a step ran that was in none, and after the build: to keep all of a cache, BuildKit reads
- * all of it) OUTPUT (the argument for the image), and the rest of buildctl's.
- *
- * Which steps there were and which of them were cached is in its progress: `#7 [build 2/3] RUN …`, `#7 CACHED`. What a
- * step prints has a time before it.
- */
+/** BuildKit, and one build by it. Arguments: CONTROL WORK, and buildctl's. */
 export const buildScript = `set -eu
-control=$1 work=$2 keep=$3 output=$4
-shift 4
+control=$1 work=$2
+shift 2
 "$control/buildkitd" --config "$control/buildkitd.toml" --root "$work/state" --addr "$BUILDKIT_HOST" \\
   --rootless --oci-worker-net=host >"$work/run/buildkitd.log" 2>&1 &
 daemon=$!
@@ -112,22 +105,5 @@ until "$control/buildctl" debug workers >/dev/null 2>&1; do
   fi
   sleep 0.05
 done
-[ -n "$keep" ] || exec "$control/buildctl" build "$@" "$output"
-mkfifo -m 600 "$work/run/progress"
-grep -E '^#[0-9]+ (\\[([^]]* )?[0-9]+/[0-9]+\\] |CACHED$)' <"$work/run/progress" >"$work/run/steps" &
-steps=$!
-{
-  code=0
-  "$control/buildctl" build "$@" "$output" 2>&1 || code=$?
-  echo "$code" >"$work/run/code"
-} | tee "$work/run/progress"
-wait "$steps" || true
-read -r code <"$work/run/code"
-[ "$code" = 0 ] || exit "$code"
-new=$(sed -n 's/^\\(#[0-9]*\\) \\[.*/\\1/p' "$work/run/steps" | while read -r step; do
-  grep -qxF "$step CACHED" "$work/run/steps" || echo "$step"
-done)
-# The image is there: whatever becomes of the cache, the build went well.
-[ -z "$new" ] || "$control/buildctl" build "$@" "$keep" ||
-  echo "the cache of this build is not kept: buildctl ended with exit code $?"
+exec "$control/buildctl" build "$@"
 `;

@@ -82,9 +82,8 @@ async function preparePackLine(directory: string, find: FindProgram, change: Cha
           },
         },
         {
-          ...{ name: "build --engine lifecycle", ours: true, compared: true, env },
-          note: "from its sources, without the daemon",
-          argv: ourBuild(app, { policy, tags: `${host}/quarantine/lifecycle:1`, engine: "lifecycle" }),
+          ...{ name: "build --engine lifecycle", ours: true, compared: true },
+          ...ourBuild(app, { policy, tags: `${host}/quarantine/lifecycle:1`, engine: "lifecycle" }, env),
           before: () => changeSource(app, change),
         },
       ],
@@ -127,8 +126,8 @@ async function prepareDockerfileLine(directory: string, find: FindProgram, chang
     const path = [...Object.values(programs).map((each) => dirname(each)), process.env["PATH"], "/usr/sbin", "/sbin"];
     const env = { PATH: path.join(delimiter), HOME: directory };
     const ours: BuildContender = {
-      ...{ name: "build", ours: true, compared: true, note: "from its sources", env },
-      argv: ourBuild(app, { policy: file, tags: `${host}/quarantine/ours:1`, strategy: "dockerfile" }),
+      ...{ name: "build", ours: true, compared: true },
+      ...ourBuild(app, { policy: file, tags: `${host}/quarantine/ours:1`, strategy: "dockerfile" }, env),
       before: () => changeSource(app, change),
     };
     return {

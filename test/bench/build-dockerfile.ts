@@ -77,9 +77,8 @@ export async function prepareDockerfileLine(directory: string, find: FindProgram
           before: () => removeRoot(join(directory, "root")),
         },
         {
-          ...{ name: "build", ours: true, compared: true, note: "from its sources" },
-          argv: ourBuild(app, { policy: file, tags: image("ours"), strategy: "dockerfile" }),
-          env,
+          ...{ name: "build", ours: true, compared: true },
+          ...ourBuild(app, { policy: file, tags: image("ours"), strategy: "dockerfile" }, env),
         },
       ],
       close,

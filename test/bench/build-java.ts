@@ -126,12 +126,15 @@ async function byGoldenpath(
   await writeApplication(folder, application);
   const tags = `${world.server.host}/quarantine/ours:1`;
   return {
-    ...{ name: "build", ours: true, compared: true, note: "from its sources" },
-    argv: ourBuild(folder, { ...inputs, tags, secrets: "maven-settings=env://MAVEN_SETTINGS" }),
-    env: {
-      ...{ ...env, ...javaHome(), PATH: [dirname(maven), process.env["PATH"]].join(delimiter), HOME: directory },
-      // A build sees the runner's tools, and so the folder that stands for Maven Central here.
-      ...{ AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) },
-    },
+    ...{ name: "build", ours: true, compared: true },
+    ...ourBuild(
+      folder,
+      { ...inputs, tags, secrets: "maven-settings=env://MAVEN_SETTINGS" },
+      {
+        ...{ ...env, ...javaHome(), PATH: [dirname(maven), process.env["PATH"]].join(delimiter), HOME: directory },
+        // A build sees the runner's tools, and so the folder that stands for Maven Central here.
+        ...{ AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) },
+      },
+    ),
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { tinyLayer } from "@goldenpath/testing/tiny-image";
 import { goldenLayer } from "../support/path-world.ts";
 import type { BenchRow } from "./shape.ts";
@@ -20,12 +20,23 @@ export interface BuildStand {
   close(): Promise<void>;
 }
 
-const cli = join(import.meta.dirname, "..", "..", "packages", "cli", "bin", "goldenpath.mjs");
+const bundle = join(import.meta.dirname, "..", "..", "actions", "detect-and-build", "dist", "index.js");
 
-/** goldenpath's build of a folder, from its sources. */
-export function ourBuild(folder: string, inputs: Readonly<Record<string, string>>): string[] {
-  const given = Object.entries(inputs).flatMap(([name, value]) => [`--${name}`, value]);
-  return [process.execPath, "--conditions=goldenpath-source", cli, "build", folder, ...given];
+/** goldenpath's build of a folder, by the bundle of its action, as a job runs it. */
+export function ourBuild(
+  folder: string,
+  inputs: Readonly<Record<string, string>>,
+  env: BuildContender["env"],
+): Pick<BuildContender, "argv" | "env" | "note"> {
+  const given = Object.entries({ context: folder, ...inputs }).map(([name, value]) => [
+    `INPUT_${name.toUpperCase()}`,
+    value,
+  ]);
+  return {
+    argv: [process.execPath, bundle],
+    env: { ...env, GITHUB_WORKSPACE: dirname(folder), ...Object.fromEntries(given) },
+    note: "by the action's bundle",
+  };
 }
 
 /** A base as large as a small distribution's, so that what is moved of it counts. */

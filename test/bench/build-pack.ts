@@ -20,11 +20,13 @@ export async function preparePackLine(directory: string, find: FindProgram): Pro
     const { host } = registry;
     const path = [...new Set([programs.pack, programs.lifecycle, programs.launcher].map((each) => dirname(each)))];
     const env = { ...stand.docker.env, HOME: directory, PATH: [...path, process.env["PATH"]].join(delimiter) };
-    const ours = (engine: string, note: string): BuildContender => ({
-      ...{ name: `build --engine ${engine}`, ours: true, compared: true, note, env },
-      argv: ourBuild(join(directory, "app"), {
-        ...{ policy: join(directory, "policy.yaml"), tags: `${host}/quarantine/${engine}:1`, engine },
-      }),
+    const ours = (engine: string): BuildContender => ({
+      ...{ name: `build --engine ${engine}`, ours: true, compared: true },
+      ...ourBuild(
+        join(directory, "app"),
+        { policy: join(directory, "policy.yaml"), tags: `${host}/quarantine/${engine}:1`, engine },
+        env,
+      ),
     });
     const byHand = [
       ...[programs.pack, "build", `${host}/quarantine/by-hand:1`, "--path", join(directory, "app"), "--publish"],
@@ -41,8 +43,8 @@ export async function preparePackLine(directory: string, find: FindProgram): Pro
             env: { ...env, PACK_HOME: join(directory, "home") },
           },
         },
-        ours("pack", "from its sources"),
-        ours("lifecycle", "from its sources, without the daemon"),
+        ours("pack"),
+        ours("lifecycle"),
       ],
       close: async () => {
         await stand.close();

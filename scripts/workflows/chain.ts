@@ -52,6 +52,7 @@ const chainInputsOf = ({ rows }: Chain): Inputs => ({
   ...whatIsBuilt,
   ...platformInputs,
   database: shared.database,
+  "compare-with": shared["compare-with"],
   "tools-mirror": shared["tools-mirror"],
   "pull-registry": shared["pull-registry"],
   signer: shared.signer,

@@ -16,6 +16,8 @@ const ofEach = {
   quarantine:
     "Where the images' repositories are in quarantine, HOST/NAME: each application's has its name after that.",
   vetted: "Where they are in the vetted registry, HOST/NAME.",
+  "compare-with":
+    "Tag of each application's image in the vetted registry to compare its findings with, such as prod. Empty, none.",
 } as const;
 
 export const collectionInputs: Inputs = Object.fromEntries(
@@ -35,6 +37,10 @@ const handed: Readonly<Record<string, string>> = {
   module: entry("module"),
   quarantine: `${fromInput("quarantine")}/${entry("name")}`,
   vetted: `${fromInput("vetted")}/${entry("name")}`,
+  // Empty where no tag is given.
+  "compare-with": expression(
+    "inputs.compare-with && format('{0}/{1}:{2}', inputs.vetted, matrix.name, inputs.compare-with)",
+  ),
 };
 
 const isEmpty = expression("needs.find.outputs.applications == '[]'");

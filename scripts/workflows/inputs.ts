@@ -51,6 +51,11 @@ export const shared = {
     description: "Directory of a grype database on the runner. Default, grype's own, downloaded.",
     default: "",
   },
+  "compare-with": {
+    description:
+      "Another image to compare the findings with, such as the one that was promoted last, HOST/vetted/NAME:TAG. Empty, none.",
+    default: "",
+  },
   "tools-mirror": {
     description:
       "Where tools are downloaded from instead of their publishers, as GOLDENPATH_TOOL_MIRROR. Empty, from their publishers.",

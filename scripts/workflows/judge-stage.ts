@@ -20,6 +20,7 @@ export const judge: StageRow = {
   inputs: {
     ...buildInputs,
     database: shared.database,
+    "compare-with": shared["compare-with"],
     ...signing,
     registry: shared.registry,
     "job-environment": jobEnvironment("judge"),

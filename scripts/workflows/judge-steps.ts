@@ -12,7 +12,7 @@ export const judges: Readonly<Record<JudgingStage, OwnStep & { id: string }>> = 
     id: "scan",
     action: "scan",
     needsTools: true,
-    with: { database: fromInput("database") },
+    with: { database: fromInput("database"), "compare-with": fromInput("compare-with") },
   },
 };
 

@@ -52,6 +52,7 @@ const scan: StageRow = {
     "policy-signer": shared["policy-signer"],
     image: shared.image,
     database: shared.database,
+    "compare-with": shared["compare-with"],
     "tools-mirror": shared["tools-mirror"],
     ...signing,
     registry: shared.registry,

@@ -58,6 +58,30 @@ export interface Violation extends ListedViolation {
   rule: Rule;
 }
 
+const comparedSchema = z.object({
+  id: line,
+  package: line,
+  version: line,
+  severity: line,
+  change: z
+    .enum(["new", "worse", "fixed"])
+    .describe("worse: rated higher than there, or not known there to be exploited or malicious."),
+  platform: line.optional(),
+  fixedVersions: z.array(line),
+});
+
+export const comparisonSchema = z.object({
+  with: line.optional().describe("HOST/NAME@sha256:…; missing where there is nothing to compare with."),
+  scannedOn: line.optional().describe("When that image was scanned, as its signer says."),
+  databaseOf: line.optional().describe("Of when that scan's vulnerability data is."),
+  gates: z.boolean().describe("Whether what is not new is let pass, by the policy's `scan.failOnlyOn`."),
+  note: lines.optional().describe("Why nothing is compared, or why the policy does not go by it; one sentence."),
+  counts: z.object({ new: z.number(), worse: z.number(), fixed: z.number(), unchanged: z.number() }).optional(),
+  new: z.array(comparedSchema).default([]).describe("New and worse findings, the worst first."),
+  fixed: z.array(comparedSchema).default([]).describe("What only the other image has, the worst first."),
+});
+export type ComparisonReport = z.infer<typeof comparisonSchema>;
+
 export const resultChildSchema = z.object({
   platform: platformSchema.optional(),
   digest,
@@ -91,6 +115,9 @@ const resultShape = z.object({
     .describe("With verdict error: what went wrong."),
   predicateType: z.string().optional().describe("The type of what the stage found."),
   predicate: z.record(z.string(), z.unknown()).optional().describe("What the stage found; signed as it stands."),
+  comparison: comparisonSchema
+    .optional()
+    .describe("Of scan: how the image's findings differ from those of the image that it was compared with."),
   policy: z.object({ uri: z.string(), digest, serial: z.number().int().positive() }).optional(),
   source: z.object({ repository: z.string(), commit: z.string() }).optional(),
   run: z.object({

@@ -74,8 +74,20 @@ export const tellScan: TellFacts = ({ finding }) => {
     counted.length === 0
       ? "no known vulnerabilities"
       : counted.map((severity) => `${counts.get(severity)} ${severity}`).join(", ");
-  return [...line("findings", worded), ...line("scanner", scannerName(scanner))];
+  return [
+    ...line("findings", worded),
+    ...tellComparison(record(record(record(scanner["result"])["goldenpath"])["comparison"])),
+    ...line("scanner", scannerName(scanner)),
+  ];
 };
+
+function tellComparison(comparison: Record<string, unknown>): string[] {
+  const counts = record(comparison["counts"]);
+  const told = ["new", "worse", "fixed", "unchanged"].filter((change) => Number.isInteger(counts[change]));
+  const since = text(comparison["with"]);
+  if (told.length === 0) return line("compared", text(comparison["note"]));
+  return line("compared", told.map((change) => `${counts[change]} ${change}`).join(", "), since && `since ${since}`);
+}
 
 /**
  * How many of each severity: as the scan counted them where it says so, else by the matches of the scanner's report.

@@ -18,6 +18,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkActivators(policy),
     ...checkAccepted(policy),
     ...checkSigners(policy),
+    ...checkComparison(policy),
   ];
 }
 
@@ -146,6 +147,25 @@ function checkAccepted({ accepts, serial: own }: Policy): Inconsistency[] {
   return listed.flatMap(({ serial }, index) =>
     serial < own ? [] : [{ path: ["accepts", index, "serial"], message: `must be below this policy's serial, ${own}` }],
   );
+}
+
+/** What may be let pass as known has to be bound, or a caller could choose an image that has what his own brings. */
+function checkComparison({ scan: { failOnlyOn, comparison }, environments }: Policy): Inconsistency[] {
+  if (comparison === undefined) {
+    const message = "has no `comparison`, which says whose findings are let pass as known";
+    return failOnlyOn === "new" ? [{ path: ["scan", "failOnlyOn"], message: `new ${message}` }] : [];
+  }
+  if (failOnlyOn !== "new")
+    return [{ path: ["scan", "comparison"], message: "is for `failOnlyOn: new`, which is not set" }];
+  const path = ["scan", "comparison", "environment"];
+  const environment = Object.hasOwn(environments, comparison.environment)
+    ? environments[comparison.environment]
+    : undefined;
+  if (environment === undefined)
+    return [unknown(path, comparison.environment, "environment", Object.keys(environments))];
+  return (["build", "scan"] as const)
+    .filter((stage) => !environment.requires.some((each) => each.stage === stage))
+    .map((stage) => ({ path, message: `'${comparison.environment}' does not require stage ${stage}` }));
 }
 
 /** With one key, each would speak for the other's stages. */

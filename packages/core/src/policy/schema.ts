@@ -289,6 +289,21 @@ export const policyShape = z.strictObject({
     .strictObject({
       failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
       onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
+      failOnlyOn: z
+        .enum(["all", "new"])
+        .default("all")
+        .describe(
+          "new: what the image that a scan is compared with (`compare-with`) has already is reported and not refused, where that image is one that `comparison` takes. What is known to be exploited or malicious is refused all the same.",
+        ),
+      comparison: z
+        .strictObject({
+          environment: name.describe(
+            "The environment that the other image must have been promoted into, from the same source repository.",
+          ),
+          maxAge: duration.describe("How old the other image's newest signed scan may be, such as 7d."),
+        })
+        .optional()
+        .describe("For `failOnlyOn: new`: which images' findings are let pass as known."),
       databaseMaxAge: z
         .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
         .prefault("5d")
@@ -305,7 +320,14 @@ export const policyShape = z.strictObject({
         ),
     })
     // Never judged by: a scan demands the section.
-    .default({ failOn: "negligible", onlyFixed: false, databaseMaxAge: 0, allowBlindSpots: [], ownWord: "refuse" })
+    .default({
+      failOn: "negligible",
+      onlyFixed: false,
+      failOnlyOn: "all",
+      databaseMaxAge: 0,
+      allowBlindSpots: [],
+      ownWord: "refuse",
+    })
     .describe("Which findings are refused."),
   exceptions: z
     .array(exceptionSchema)

@@ -109,6 +109,27 @@ describe("exceptions", () => {
   });
 });
 
+describe("where only what is new is refused", () => {
+  const judgeKnown = (fields: Partial<Finding>, isKnown: boolean) =>
+    judge([finding(fields)], { isKnown: () => isKnown });
+
+  test("what is known is let pass, and what is not is refused", () => {
+    expect(judgeKnown({}, true)).toEqual([]);
+    expect(judgeKnown({}, false)).toHaveLength(1);
+  });
+
+  test.each([
+    ["known to be exploited", { kev: true }],
+    ["made to do harm", { malicious: true }],
+  ])("what is %s is refused, however long it has been there", (_name, fields) => {
+    expect(judgeKnown(fields, true)).toHaveLength(1);
+  });
+
+  test.each([[{ kev: false }], [{ malicious: false }]])("but not where that is said to be otherwise: %j", (fields) => {
+    expect(judgeKnown(fields, true)).toEqual([]);
+  });
+});
+
 describe("the way out", () => {
   const cases: [string, Partial<Finding>, string][] = [
     ["a fixed version", {}, "Update lodash to 4.17.21 (npm)."],

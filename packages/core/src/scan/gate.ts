@@ -8,6 +8,8 @@ export interface ScanGateFacts {
   policy: Pick<Policy["scan"], "failOn" | "onlyFixed">;
   exceptions: readonly Exception[];
   now: Date;
+  /** True of a finding that is let pass because it is not new: the policy says `failOnlyOn: new`. */
+  isKnown?: ((finding: Finding) => boolean) | undefined;
   /** What the base is called, for the way out of what comes with it. */
   base?: string;
   /** Set where this is one platform of an index. */
@@ -25,7 +27,7 @@ export interface RefusedFinding {
  */
 export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
-    .filter((finding) => isRefused(finding, facts.policy))
+    .filter((finding) => isRefused(finding, facts.policy) && !isLetPass(finding, facts))
     .map((finding) => {
       const query: ExceptionQuery = {
         rule: "scan.severity",
@@ -44,6 +46,11 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
 export function isRefused(finding: Finding, policy: ScanGateFacts["policy"]): boolean {
   if (finding.withdrawn !== undefined) return false;
   return isAtLeast(gateSeverity(finding), policy.failOn) && (!policy.onlyFixed || hasFix(finding));
+}
+
+/** What is known to be exploited, or was made to do harm, never becomes something to live with. */
+export function isLetPass(finding: Finding, { isKnown }: Pick<ScanGateFacts, "isKnown">): boolean {
+  return finding.kev !== true && finding.malicious !== true && isKnown?.(finding) === true;
 }
 
 /** True where a fixed version exists, by the advisory's word or by its list of versions. */

@@ -29,6 +29,7 @@ const child = (platform: string, scanned: GrypeReport): ScannedChild => ({
   platform,
   report: scanned,
   findings: [],
+  isExcepted: () => false,
 });
 const build = (children: ScannedChild[]) =>
   buildVulnerabilityPredicate({

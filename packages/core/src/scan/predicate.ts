@@ -1,18 +1,23 @@
 import type { RunFacts } from "@goldenpath/foundation/ports";
+import type { ComparisonReport } from "../result.ts";
 import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 import { countFindings } from "./merge.ts";
 import type { ReportedChild, Scanner, ScannerRun } from "./scanners/scanner.ts";
+import { tellFindings } from "./told-findings.ts";
 
 export interface ScannedChild extends ReportedChild {
   /** All of them: with those of its base that the image as a whole does not show, and which count. */
   findings: readonly Finding[];
+  /** True of one that the policy refuses, and an exception sets aside. */
+  isExcepted(finding: Finding): boolean;
 }
 
 interface VulnerabilityPredicateFacts {
   scanner: Pick<Scanner, "name" | "describe">;
   /** One for a single image; each of an index. */
   children: readonly ScannedChild[];
+  comparison?: ComparisonReport | undefined;
   scan: Pick<ScannerRun, "database" | "parameters" | "tool">;
   run: RunFacts;
   startedAt: Date;
@@ -23,7 +28,8 @@ interface VulnerabilityPredicateFacts {
  * The predicate of `https://cosign.sigstore.dev/attestation/vuln/v1`, by cosign's specs/COSIGN_VULN_ATTESTATION_SPEC.md
  * and the fields that cosign itself writes (one `scanner`; the document's older `scanners` never were).
  * `scanner.result` is the scanner's report as the scanner renders it for evidence; `result.goldenpath` says what was
- * left out of it, what it does not have, and how much was found where readers can't count that themselves.
+ * left out of it, what it does not have, and how much was found where readers can't count that themselves; its
+ * `findings` are all of them in neutral words, which the next scan compares with (`told-findings.ts`).
  */
 export function buildVulnerabilityPredicate(facts: VulnerabilityPredicateFacts): Record<string, unknown> {
   const { run, scan, scanner } = facts;
@@ -55,7 +61,7 @@ function describeDatabase(database: DatabaseFacts, scanner: string): Record<stri
   };
 }
 
-function buildResultField({ children, scanner }: VulnerabilityPredicateFacts): Record<string, unknown> {
+function buildResultField({ children, scanner, comparison }: VulnerabilityPredicateFacts): Record<string, unknown> {
   const { report, dropped, hasMatches } = scanner.describe.renderEvidence(
     children.map(({ digest, platform, report: written }) => ({ digest, platform, report: written })),
   );
@@ -65,9 +71,16 @@ function buildResultField({ children, scanner }: VulnerabilityPredicateFacts): R
       ...(children.length === 1 ? {} : { children: children.map(({ digest, platform }) => ({ digest, platform })) }),
       ...(hasMatches ? {} : { counts: countFindings(children.flatMap(({ findings }) => findings)) }),
       ...describeHidden(children),
+      ...tellFindings(children),
+      ...(comparison === undefined ? {} : { comparison: withoutLists(comparison) }),
       dropped,
     },
   };
+}
+
+/** The lists are in the result, and follow from what both scans have signed. */
+function withoutLists({ new: _new, fixed: _fixed, ...told }: ComparisonReport): Record<string, unknown> {
+  return told;
 }
 
 /** What the report of the whole image has no match for. */

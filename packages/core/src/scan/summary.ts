@@ -1,6 +1,6 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type Finding, type FindingCounts, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
+import { type Finding, type FindingCounts, findingKey, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
 import { isRefused, type ScanGateFacts } from "./gate.ts";
 import { mergeFindings } from "./merge.ts";
 
@@ -12,6 +12,8 @@ interface ScanSummaryFacts {
   findings: readonly Finding[];
   counts: FindingCounts;
   policy: ScanGateFacts["policy"];
+  /** Keys of findings that are let pass because they are not new. */
+  known?: ReadonlySet<string>;
   audit: boolean;
 }
 
@@ -32,6 +34,7 @@ export function renderScanSummary(facts: ScanSummaryFacts): string {
       ? ["", "`mode: audit`: the step does not fail, the verdict stays."]
       : []),
     "",
+    ...renderComparison(result.comparison),
     ...renderOthers(facts),
   ].join("\n");
 }
@@ -40,8 +43,41 @@ function describeRule({ failOn, onlyFixed }: ScanGateFacts["policy"]): string {
   return `The policy refuses ${failOn} and above${onlyFixed ? " where a fixed version exists" : ""}; unknown counts as high.`;
 }
 
-function renderOthers({ findings, policy }: ScanSummaryFacts): string[] {
-  const others = sortFindings(mergeFindings(findings).filter((finding) => !isRefused(finding, policy)));
+/** New and fixed findings are listed up to here. */
+const maxCompared = 20;
+
+function renderComparison(comparison: StageResult["comparison"]): string[] {
+  if (comparison === undefined) return [];
+  const { counts, with: other, note, new: added, fixed } = comparison;
+  const noted = note === undefined ? [] : [escapeMarkdown(`${note.charAt(0).toUpperCase()}${note.slice(1)}.`), ""];
+  if (counts === undefined || other === undefined) return noted;
+  const told = [
+    `**Compared with** ${code(other)}: ${counts.new} new, ${counts.worse} worse, ${counts.fixed} fixed, ${counts.unchanged} unchanged.`,
+    "",
+    ...noted,
+  ];
+  const rows = [...added.slice(0, maxCompared), ...fixed.slice(0, maxCompared)].map(
+    (each) =>
+      `| ${each.change} | ${each.severity} | ${code(each.id)} | ${escapeMarkdown(`${each.package} ${each.version}`)} | ${escapeMarkdown(each.change === "fixed" ? "" : each.fixedVersions.join(" or "))} |`,
+  );
+  if (rows.length === 0) return told;
+  const left = added.length + fixed.length - rows.length;
+  return [
+    ...told,
+    "| Change | Severity | Id | Package | Fixed in |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows,
+    ...(left === 0 ? [] : ["", `… and ${left} more, in the result file.`]),
+    "",
+  ];
+}
+
+function renderOthers({ findings, policy, known }: ScanSummaryFacts): string[] {
+  const others = sortFindings(
+    mergeFindings(findings).filter(
+      (finding) => !isRefused(finding, policy) || known?.has(findingKey(finding)) === true,
+    ),
+  );
   if (others.length === 0) return [];
   const rows = others.slice(0, maxOthers).map((finding) => {
     const { name, version, type } = finding.package;

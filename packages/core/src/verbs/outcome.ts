@@ -24,6 +24,7 @@ export interface ResultFields {
   policy: Pick<LoadedPolicy, "policy"> & Partial<LoadedPolicy>;
   predicateType?: string;
   predicate?: Record<string, unknown>;
+  comparison?: StageResult["comparison"];
   tools?: StageResult["tools"];
   notes?: string[];
 }
@@ -40,6 +41,7 @@ export function buildResult(context: Context, fields: ResultFields): StageResult
     subject: fields.subject,
     violations: fields.violations,
     ...(fields.predicateType === undefined ? {} : { predicateType: fields.predicateType, predicate: fields.predicate }),
+    ...(fields.comparison === undefined ? {} : { comparison: fields.comparison }),
     ...(fields.policy.digest === undefined
       ? {}
       : { policy: { uri: fields.policy.uri, digest: fields.policy.digest, serial: fields.policy.policy.serial } }),

@@ -14,13 +14,15 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import type { OwnWord } from "../scan/base-view.ts";
 import { describeAllowedSpots, judgeBlindSpots } from "../scan/blind-spots.ts";
+import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
 import type { DatabasePlace } from "../scan/database.ts";
 import { type ExaminedChild, examineChild, gatherBasesOf } from "../scan/examine.ts";
-import { findingKey } from "../scan/finding.ts";
-import { hasFix, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
+import { type Finding, findingKey } from "../scan/finding.ts";
+import { hasFix, isLetPass, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
+import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
 import { createLocator } from "../scan/locate.ts";
 import { countFindings, mergeFindings } from "../scan/merge.ts";
-import { buildVulnerabilityPredicate } from "../scan/predicate.ts";
+import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/table.ts";
@@ -41,6 +43,7 @@ const scanInputs = (table: readonly Scanner[]) =>
     image: requiredText(),
     scanner: choice(listScannerChoices(table), "auto"),
     database: optionalText(),
+    "compare-with": optionalText(),
     mode: choice(["enforce", "audit"], "enforce"),
   });
 type Inputs = z.infer<ReturnType<typeof scanInputs>>;
@@ -94,6 +97,10 @@ interface ScannedChild extends ExaminedChild {
   /** Set for an index only. */
   platform?: string;
   refused: RefusedFinding[];
+  /** Where there is an image to compare with. */
+  comparison?: FindingComparison;
+  /** True of what is let pass because the other image has it as well. */
+  isKnown?: (finding: Finding) => boolean;
   blindSpots: Violation[];
   sbomFile: string;
 }
@@ -112,7 +119,9 @@ async function runScan(given: Inputs, scanner: Scanner, context: Context): Promi
       const directory = given["result-dir"] ?? context.temporaryDirectory;
       await mkdir(directory, { recursive: true });
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
-      return scanImage({ given, context, scanner, policy, client, image, directory, database, startedAt, locate });
+      const known = await gatherComparison({ client, image, policy, context }, given["compare-with"]);
+      const work = { given, context, scanner, policy, client, image, directory, database, startedAt, locate, known };
+      return scanImage(work);
     }),
   );
 }
@@ -128,6 +137,7 @@ interface Work {
   database: DatabasePlace;
   startedAt: Date;
   locate: ReturnType<typeof createLocator>;
+  known: KnownScan | undefined;
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
@@ -143,19 +153,37 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     const examined = await examineChild(examination, child, approved, sbomFile);
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
     const place = platform === undefined ? {} : { platform };
+    const compared = compareChild(work, examined);
     const refused = judgeFindings({
       findings: examined.findings,
       policy: policy.policy.scan,
       exceptions: policy.policy.exceptions,
       now: startedAt,
+      ...compared,
       ...(examined.base === undefined ? {} : { base: examined.base.name }),
       ...place,
     }).map((entry) => withPlace(entry, work.locate));
     const thing = `${formatRepository(image.reference)}@${child.digest}`;
     const blindSpots = judgeBlindSpots(examined.sight, policy.policy.scan.allowBlindSpots, thing, platform);
-    scanned.push({ ...examined, ...place, refused, blindSpots, sbomFile });
+    scanned.push({ ...examined, ...place, ...compared, refused, blindSpots, sbomFile });
   }
   return finishScan(work, scanned);
+}
+
+function compareChild(
+  { known }: Work,
+  { child, findings, notes }: ExaminedChild,
+): Pick<ScannedChild, "comparison" | "isKnown"> {
+  if (known?.scan === undefined) return {};
+  const platform = formatPlatform(child.platform);
+  if (!known.scan.platforms.includes(platform))
+    notes.push(`the image that this is compared with has none for ${platform}: all of it counts as new`);
+  const comparison = compareFindings(findings, known.scan, platform);
+  if (!known.report.gates) return { comparison };
+  // An exception was granted to the other image: this one needs its own.
+  const isKnown = (finding: Finding): boolean =>
+    comparison.changeOf(finding) === "unchanged" && !comparison.isByException(finding);
+  return { comparison, isKnown };
 }
 
 /** With the file and line that a reader changes, where the checkout has one. */
@@ -165,7 +193,7 @@ function withPlace({ finding, violation }: RefusedFinding, locate: Work["locate"
 }
 
 async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
-  const { given, context, scanner, policy, image, startedAt } = work;
+  const { given, context, scanner, policy, image, startedAt, known } = work;
   const [first] = scanned;
   if (first === undefined) {
     throw new UserError(`${formatReference(image.reference)} has nothing that runs and could be scanned`, {
@@ -174,6 +202,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
   }
   const { violations, failing } = judgeScan(work, scanned);
   const sarifFile = await writeSarif(work, scanned, first.scan.tool.version);
+  const comparison = known === undefined ? undefined : reportComparison(known.report, scanned.filter(isCompared));
   const result = buildResult(context, {
     stage: "scan",
     startedAt,
@@ -183,10 +212,8 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     predicateType: predicateTypes.vulnerabilities,
     predicate: buildVulnerabilityPredicate({
       scanner,
-      children: scanned.map(({ child, scan, findings: all }) => ({
-        ...{ digest: child.digest, platform: formatPlatform(child.platform) },
-        ...{ report: scan.report, findings: all },
-      })),
+      children: scanned.map(tellChild),
+      comparison,
       scan: first.scan,
       run: context.run,
       startedAt,
@@ -197,6 +224,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
       (tool) => JSON.stringify(tool),
     ),
     notes: scanned.flatMap((entry) => describeChild(entry, policy)),
+    ...(comparison === undefined ? {} : { comparison }),
   });
   const audit = given.mode === "audit";
   const findings = scanned.flatMap((entry) => entry.findings);
@@ -209,9 +237,36 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
       sarif: sarifFile,
       counts: JSON.stringify(counts),
     },
-    summary: renderScanSummary({ result, findings, counts, policy: policy.policy.scan, audit }),
+    summary: renderScanSummary({
+      result,
+      findings,
+      counts,
+      policy: policy.policy.scan,
+      known: listKnown(scanned),
+      audit,
+    }),
     enforced: !audit,
   };
+}
+
+function isCompared(entry: ScannedChild): entry is ScannedChild & ComparedChild {
+  return entry.comparison !== undefined;
+}
+
+function tellChild({ child, scan, findings, refused }: ScannedChild): PredicateChild {
+  const excepted = new Set(
+    refused.filter(({ violation }) => violation.exception !== undefined).map(({ finding }) => findingKey(finding)),
+  );
+  return {
+    ...{ digest: child.digest, platform: formatPlatform(child.platform), report: scan.report, findings },
+    isExcepted: (finding) => excepted.has(findingKey(finding)),
+  };
+}
+
+/** What is let pass because it is known, on each platform that has it. */
+function listKnown(scanned: readonly ScannedChild[]): Set<string> {
+  const listed = scanned.map(({ findings, isKnown }) => findings.filter((finding) => isLetPass(finding, { isKnown })));
+  return new Set(listed.flat().map(findingKey));
 }
 
 /** The violations of all platforms' images and of the data, and the digests of the images that fail. */
@@ -263,7 +318,7 @@ function isCounted({ violation }: RefusedFinding): boolean {
 
 /** What of a scan no rule asks for, and a reader should know. */
 function describeChild(
-  { platform, notes, sight, ownWords, scan, findings }: ScannedChild,
+  { platform, notes, sight, ownWords, scan, findings, isKnown }: ScannedChild,
   { policy }: ScanPolicy,
 ): string[] {
   const told = [
@@ -281,6 +336,11 @@ function describeChild(
         `${unfixed} of severity ${policy.scan.failOn} or above have no fixed version; the policy refuses only what can be fixed.`,
       );
   }
+  const old = findings.filter((each) => isRefused(each, policy.scan) && isLetPass(each, { isKnown })).length;
+  if (old > 0)
+    told.push(
+      `${old} that the policy would refuse are let pass: the image that this is compared with has them as well.`,
+    );
   return platform === undefined ? told : told.map((note) => `${platform}: ${note}`);
 }
 

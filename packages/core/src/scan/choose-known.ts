@@ -1,0 +1,140 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
+import type { LoadedPolicy, Policy } from "../policy/schema.ts";
+import { listWithdrawn } from "../policy/withdrawals.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { readProvenance } from "../signing/provenance.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
+import { type Stage, stageVerifierId } from "../stages.ts";
+import { readScanTime, readToldScan, type ToldScan } from "./told-findings.ts";
+
+type Evidence = Pick<CollectedEvidence, "statements" | "lapsed">;
+
+/** Times of other machines may be ahead of ours by so much. */
+const clockSkew = 5 * 60_000;
+
+/** The signers who speak for a stage in an environment, or in any of them. */
+export function listStageSigners(
+  { environments }: Pick<Policy, "environments">,
+  stage: Stage,
+  environment?: string,
+): Set<string> {
+  const asked = environment === undefined ? Object.keys(environments) : [environment];
+  return new Set(
+    asked.flatMap((name) =>
+      (environments[name]?.requires ?? [])
+        .filter((requirement) => requirement.stage === stage)
+        .flatMap(({ signers }) => signers),
+    ),
+  );
+}
+
+/**
+ * The newest scan of an image that one of `allowed` has signed, passed or failed; or why there is none to compare with.
+ * What its signer's word no longer stands for is not believed, and what it overtook is not either.
+ */
+export function chooseScan(
+  { statements, lapsed }: Evidence,
+  allowed: ReadonlySet<string>,
+): ToldScan | { problem: string } {
+  const newestFirst = (from: readonly VerifiedStatement[]): TimedScan[] =>
+    from
+      .filter(
+        ({ statement, signers }) =>
+          statement.predicateType === predicateTypes.vulnerabilities && signers.some((name) => allowed.has(name)),
+      )
+      // One whose time can't be told may be the newest.
+      .map((signed) => ({
+        signed,
+        time: readScanTime(signed.statement.predicate)?.getTime() ?? Number.POSITIVE_INFINITY,
+      }))
+      .toSorted((a, b) => b.time - a.time);
+  const [newest] = newestFirst(statements);
+  if (newest === undefined) return { problem: "no scan of it is signed by whoever speaks for the stage" };
+  const [past] = newestFirst(lapsed).filter(({ signed }) => signed.bundle.digest !== newest.signed.bundle.digest);
+  if (past !== undefined && past.time >= newest.time)
+    return { problem: "a later scan of it is there, and the word of its signer or its signature has ended" };
+  const scan = readToldScan(newest.signed.statement.predicate);
+  return "problem" in scan ? { problem: `its newest signed scan can't be compared with: ${scan.problem}` } : scan;
+}
+
+interface TimedScan {
+  signed: VerifiedStatement;
+  time: number;
+}
+
+/** What the policy asks of an image whose findings are let pass as known. */
+export interface KnownFacts {
+  policy: LoadedPolicy;
+  now: Date;
+  /** The image that is scanned, by what is signed about it. */
+  own: Evidence;
+  /** The image that it is compared with: where it is, and what is signed about it. */
+  other: { repository: Repository; digest: Digest; evidence: Evidence; scan: ToldScan };
+}
+
+/**
+ * Why the policy does not take an image's findings for known, one clause; undefined where it does. A caller chooses the
+ * image, and must not be able to choose one that has what his own brings: it was promoted into the policy's environment
+ * by its promoter and was not withdrawn, it is of the same source repository by who speaks for builds, and its scan is
+ * not older than the policy says.
+ */
+export function findObjection({ policy, now, own, other }: KnownFacts): string | undefined {
+  const { failOnlyOn, comparison } = policy.policy.scan;
+  if (failOnlyOn !== "new" || comparison === undefined) return "the policy refuses what is not new as well";
+  const environment = policy.policy.environments[comparison.environment];
+  if (environment === undefined) return `the policy has no environment '${comparison.environment}'`;
+  if (!environment.to.some((prefix) => isWithin(other.repository, prefix)))
+    return `it is not where '${comparison.environment}' puts images (${environment.to.join(", ")})`;
+  if (!isPromoted(other.evidence, comparison.environment, environment.promoter))
+    return `nothing that counts says that it was promoted into '${comparison.environment}'`;
+  if (policy.inForce !== undefined && listWithdrawn(policy.inForce).some(({ thing }) => isIt(thing, other.digest)))
+    return "it was withdrawn";
+  const builders = listStageSigners(policy.policy, "build", comparison.environment);
+  const [source, theirs] = [sourceOf(own, builders), sourceOf(other.evidence, builders)];
+  if (source === undefined) return "no provenance of the scanned image says which source it is of";
+  if (source !== theirs) return `it is of ${theirs ?? "an unknown source"}, and the scanned image of ${source}`;
+  const age = now.getTime() - other.scan.finishedOn.getTime();
+  if (!(age >= -clockSkew)) return "its scan says that it was made in the future";
+  if (age > comparison.maxAge)
+    return `its scan is of ${other.scan.finishedOn.toISOString()}, and the policy takes none that is older than ${Math.floor(comparison.maxAge / 60_000)} minutes`;
+  return undefined;
+}
+
+function isIt(thing: { kind: string; digest?: Digest }, digest: Digest): boolean {
+  return thing.kind === "image" && thing.digest === digest;
+}
+
+/** The newest word of the environment's promoter about this environment is a pass. */
+function isPromoted({ statements, lapsed }: Evidence, environment: string, promoter: string): boolean {
+  const read = (from: readonly VerifiedStatement[]): { time: number; passed: boolean }[] =>
+    from
+      .filter(
+        ({ statement, signers }) =>
+          signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"),
+      )
+      .flatMap(({ statement }) => {
+        const summary = readVerificationSummary(statement);
+        if ("problem" in summary || summary.environment !== environment) return [];
+        return [{ time: summary.timeVerified.getTime(), passed: summary.result === "PASSED" }];
+      });
+  const [newest] = read(statements).toSorted((a, b) => b.time - a.time || Number(a.passed) - Number(b.passed));
+  if (newest?.passed !== true) return false;
+  return !read(lapsed).some(({ time, passed }) => !passed && time >= newest.time);
+}
+
+/** The source repository that all provenances agree on. */
+function sourceOf({ statements }: Evidence, builders: ReadonlySet<string>): string | undefined {
+  const sources = statements
+    .filter(
+      ({ statement, signers }) =>
+        statement.predicateType === predicateTypes.provenance && signers.some((name) => builders.has(name)),
+    )
+    .map(({ statement }) => {
+      const provenance = readProvenance(statement);
+      return "problem" in provenance ? undefined : provenance.sourceRepository;
+    });
+  const [first, ...others] = new Set(sources);
+  return others.length === 0 ? first : undefined;
+}

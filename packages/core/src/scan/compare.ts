@@ -1,0 +1,123 @@
+import type { ComparisonReport } from "../result.ts";
+import { type Finding, type FindingSeverity, findingSeverities, sortFindings } from "./finding.ts";
+import type { ToldFinding, ToldScan } from "./told-findings.ts";
+
+/**
+ * `new`: the other image does not have it. `worse`: it has, and there it was rated lower, or not known to be exploited,
+ * or not known for malicious; which counts as new. `unchanged`: all else that both have.
+ */
+export type FindingChange = "new" | "worse" | "unchanged";
+
+/** The findings of one platform's image beside those of another image on the same platform. */
+export interface FindingComparison {
+  changeOf(finding: Finding): FindingChange;
+  /** True where the other image's scan had it set aside by an exception, which speaks for that image alone. */
+  isByException(finding: Finding): boolean;
+  /** What only the other image has, the worst first. */
+  fixed: ToldFinding[];
+}
+
+/**
+ * Compares by package and vulnerability, whatever the package's version is: who updates a package from one vulnerable
+ * version to another has not brought the vulnerability. Of several of them in the other image the worst counts.
+ * @param platform `linux/amd64`: what the other image has not, is new there in whole
+ */
+export function compareFindings(
+  findings: readonly Finding[],
+  other: Pick<ToldScan, "findings">,
+  platform: string,
+): FindingComparison {
+  const known = new Map<string, ToldFinding[]>();
+  const there = other.findings.filter((told) => told.platform === platform);
+  for (const told of there) {
+    for (const key of keysOf(told)) {
+      const same = known.get(key);
+      if (same === undefined) known.set(key, [told]);
+      else same.push(told);
+    }
+  }
+  const here = new Set(findings.flatMap(keysOf));
+  const matching = (finding: Finding): ToldFinding[] => keysOf(finding).flatMap((key) => known.get(key) ?? []);
+  return {
+    changeOf: (finding) => judgeChange(finding, matching(finding)),
+    isByException: (finding) => matching(finding).some(({ excepted }) => excepted === true),
+    fixed: sortTold(there.filter((told) => !keysOf(told).some((key) => here.has(key)))),
+  };
+}
+
+function judgeChange(finding: Finding, known: readonly ToldFinding[]): FindingChange {
+  if (known.length === 0) return "new";
+  const rank = ({ severity }: { severity: FindingSeverity }): number => findingSeverities.indexOf(severity);
+  const isRatedHigher = known.every((told) => rank(finding) < rank(told));
+  const isNowExploited = finding.kev === true && !known.some(({ kev }) => kev === true);
+  const isNowMalicious = finding.malicious === true && !known.some(({ malicious }) => malicious === true);
+  return isRatedHigher || isNowExploited || isNowMalicious ? "worse" : "unchanged";
+}
+
+type Compared = Pick<ToldFinding, "id" | "aliases" | "package">;
+
+/** One for each name of the vulnerability: scanners differ in which of them is its id. */
+function keysOf({ id, aliases, package: of }: Compared): string[] {
+  return [...new Set([id, ...aliases])].map((name) => JSON.stringify([name, ...nameOf(of)]));
+}
+
+/** Whose package it is: by its URL without version and qualifiers, else by its kind and name. */
+function nameOf({ type, name, purl }: Compared["package"]): [string, string] {
+  const [, path] = /^(pkg:[^@?#]+)/.exec(purl ?? "") ?? [];
+  return path === undefined ? [type, name] : ["purl", path];
+}
+
+function sortTold(told: readonly ToldFinding[]): ToldFinding[] {
+  const byKey = new Map(told.map((each) => [keysOf(each)[0] as string, each]));
+  return [...byKey.values()].toSorted(
+    (a, b) =>
+      findingSeverities.indexOf(a.severity) - findingSeverities.indexOf(b.severity) ||
+      (a.package.name < b.package.name ? -1 : a.package.name > b.package.name ? 1 : a.id < b.id ? -1 : 1),
+  );
+}
+
+type ComparedFinding = ComparisonReport["new"][number];
+
+/** Of each platform's image its findings, and how they compare. */
+export interface ComparedChild {
+  findings: readonly Finding[];
+  comparison: FindingComparison;
+  /** Set for an index only. */
+  platform?: string;
+}
+
+/**
+ * How all platforms compare, in numbers and as lists.
+ * @param told what is known of the other image; without a comparison that is all
+ */
+export function reportComparison(
+  told: Omit<ComparisonReport, "counts" | "new" | "fixed">,
+  children: readonly ComparedChild[],
+): ComparisonReport {
+  if (children.length === 0) return { ...told, new: [], fixed: [] };
+  const counts = { new: 0, worse: 0, fixed: 0, unchanged: 0 };
+  const added: ComparedFinding[] = [];
+  const fixed: ComparedFinding[] = [];
+  for (const { findings, comparison, platform } of children) {
+    const place = platform === undefined ? {} : { platform };
+    for (const finding of sortFindings(findings)) {
+      const change = comparison.changeOf(finding);
+      counts[change] += 1;
+      if (change !== "unchanged") added.push({ ...tellOne(finding), change, ...place });
+    }
+    for (const gone of comparison.fixed) {
+      counts.fixed += 1;
+      fixed.push({ ...tellOne(gone), change: "fixed", ...place });
+    }
+  }
+  return { ...told, counts, new: added, fixed };
+}
+
+function tellOne({
+  id,
+  severity,
+  fixedVersions,
+  package: { name, version },
+}: Pick<ToldFinding, "id" | "severity" | "fixedVersions" | "package">): Omit<ComparedFinding, "change"> {
+  return { id, package: name, version, severity, fixedVersions };
+}

@@ -1,0 +1,99 @@
+import { describeIssues } from "@goldenpath/foundation/text/json";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { z } from "zod";
+import { type Finding, findingSeverities } from "./finding.ts";
+
+const toldSchema = z.object({
+  child: z.string().optional(),
+  platform: z.string(),
+  id: z.string().min(1),
+  aliases: z.array(z.string()).default([]),
+  severity: z.enum(findingSeverities),
+  package: z.object({ name: z.string(), version: z.string(), type: z.string(), purl: z.string().optional() }),
+  fixedVersions: z.array(z.string()).default([]),
+  kev: z.boolean().optional(),
+  malicious: z.boolean().optional(),
+  excepted: z.literal(true).optional(),
+});
+
+/**
+ * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with. `excepted`: the
+ * policy refused it, and one of its exceptions set it aside.
+ */
+export type ToldFinding = z.infer<typeof toldSchema>;
+
+const timeSchema = z.looseObject({
+  metadata: z.looseObject({ scanFinishedOn: z.iso.datetime({ offset: true }).transform((text) => new Date(text)) }),
+});
+
+const signedSchema = timeSchema.extend({
+  scanner: z.looseObject({
+    db: z.looseObject({ lastUpdate: z.iso.datetime({ offset: true }).optional() }).optional(),
+    result: z.looseObject({
+      goldenpath: z.looseObject({
+        platforms: z.array(z.string()).min(1),
+        findings: z.array(toldSchema),
+      }),
+    }),
+  }),
+});
+
+/** One scan, as it was signed. */
+export interface ToldScan {
+  finishedOn: Date;
+  /** Of its vulnerability data, as it says: ISO 8601. */
+  databaseOf?: string | undefined;
+  /** `linux/amd64`: those that were looked at, with findings or without. */
+  platforms: readonly string[];
+  findings: readonly ToldFinding[];
+}
+
+/** The predicate of a scan → what it found; or why that can't be told, as of one of before findings were told so. */
+export function readToldScan(predicate: Record<string, unknown>): ToldScan | { problem: string } {
+  const parsed = signedSchema.safeParse(predicate);
+  if (!parsed.success) return { problem: describeIssues(parsed.error) };
+  const { metadata, scanner } = parsed.data;
+  const { platforms, findings } = scanner.result.goldenpath;
+  return { finishedOn: metadata.scanFinishedOn, databaseOf: scanner.db?.lastUpdate, platforms, findings };
+}
+
+/** When a scan ended, as its predicate says; undefined where it does not. */
+export function readScanTime(predicate: Record<string, unknown>): Date | undefined {
+  return timeSchema.safeParse(predicate).data?.metadata.scanFinishedOn;
+}
+
+/** What one image's scan found, for the predicate. */
+export interface ChildFindings {
+  digest: Digest;
+  /** `linux/amd64` */
+  platform: string;
+  findings: readonly Finding[];
+  /** True of one that the policy refuses, and an exception sets aside. */
+  isExcepted(finding: Finding): boolean;
+}
+
+/** Findings of all platforms; `child` is named for an index. */
+export function tellFindings(children: readonly ChildFindings[]): { platforms: string[]; findings: ToldFinding[] } {
+  return {
+    platforms: [...new Set(children.map(({ platform }) => platform))],
+    findings: children.flatMap(({ digest, platform, findings, isExcepted }) =>
+      findings.map((finding) => ({
+        ...(children.length === 1 ? {} : { child: digest }),
+        platform,
+        ...tellFinding(finding),
+        ...(isExcepted(finding) ? { excepted: true as const } : {}),
+      })),
+    ),
+  };
+}
+
+function tellFinding(finding: Finding): Omit<ToldFinding, "child" | "platform" | "excepted"> {
+  const { id, aliases, severity, fixedVersions, kev, malicious } = finding;
+  const { name, version, type, purl } = finding.package;
+  return {
+    ...{ id, aliases, severity, fixedVersions },
+    package: { name, version, type, ...(purl === undefined ? {} : { purl }) },
+    ...(kev === undefined ? {} : { kev }),
+    ...(malicious === undefined ? {} : { malicious }),
+  };
+}

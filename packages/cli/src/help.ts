@@ -15,6 +15,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    put it in force for what is promoted there
   goldenpath policy exceptions FILE [--results DIR] until when its exceptions hold, and which do nothing; --propose writes the change
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
+  goldenpath policy trust sigstore POLICY [NAME]   whom the policy's Sigstores trust at this moment, and by which root
   goldenpath policy schema                         its JSON Schema
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it

@@ -240,6 +240,12 @@ export const errorCodes = {
   "tool-unavailable": "A tool can be had from none of its places.",
   "tool-unknown": "A tool is asked for that the lock does not have.",
   unexpected: "An error of goldenpath itself: please report it, with the stack that the log has.",
+  "trusted-root-expired": "What a TUF repository says of whom to trust has expired.",
+  "trusted-root-invalid": "What a policy names as a trusted root is none.",
+  "trusted-root-mismatch": "A file that lies with the policy is not the one that the policy names.",
+  "trusted-root-missing": "A file that lies with the policy, or a target of a TUF repository, is not there.",
+  "trusted-root-rejected": "What a TUF repository gives is not signed as it must be, or older than before.",
+  "trusted-root-unavailable": "A TUF repository can't be reached, and nothing of it is kept that still holds.",
   "version-invalid": "`npm run tools:bump` is given something that is no version.",
   "version-missing": "It can't be told which version of a tool is the newest.",
   "withdrawal-unknown":

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { activatePolicy } from "@goldenpath/core/policy/activate";
+import { readerBeside, readFilesBeside } from "@goldenpath/core/policy/beside";
 import { fetchPolicyBytes, parsePolicyUri, readPolicySigner } from "@goldenpath/core/policy/load";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { pointerTag } from "@goldenpath/core/policy/pointer";
@@ -54,6 +55,7 @@ export async function runActivate(args: readonly string[], output: Output): Prom
   const request = {
     next,
     bytes,
+    files: await readFilesBeside(next.policy, readerBeside(source, uri, context)),
     repository,
     aliases,
     signer,

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readerBeside, readFilesBeside } from "@goldenpath/core/policy/beside";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
@@ -15,7 +16,8 @@ import { readPolicyFile } from "./policy-file.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
- * KEY`, `exceptions FILE`, `trust notation FILE DIR`, `schema`.
+ * KEY`, `exceptions FILE`, `trust notation FILE DIR`, `trust
+ * sigstore POLICY`, `schema`.
  */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
   if (args[0] === "trust") return (await import("./policy-trust.ts")).runTrust(args.slice(1), output);
@@ -33,7 +35,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
     throw new UserError(
-      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, trust notation FILE DIR, or schema",
+      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, trust notation FILE DIR, trust sigstore POLICY [NAME], or schema",
       {
         code: "arguments-invalid",
       },
@@ -60,8 +62,9 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   if (repository === undefined)
     throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
   const surroundings = openContext();
+  const files = await readFilesBeside(loaded.policy, readerBeside({ kind: "file", path: file }, file, surroundings));
   const published = await withClient(surroundings, loaded, (client) =>
-    publishPolicy(client, parseRepository(repository), bytes),
+    publishPolicy(client, parseRepository(repository), bytes, files),
   );
   output.out(`oci://${formatReference(published)}\n`);
   return exitCodes.pass;

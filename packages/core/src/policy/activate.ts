@@ -19,6 +19,8 @@ export interface ActivationRequest {
   next: LoadedPolicy;
   /** Its own bytes, which are kept beside the pointer. */
   bytes: Uint8Array;
+  /** What lies with it, and is named in it by digest. */
+  files?: readonly Uint8Array[];
   /** `HOST/…/goldenpath-policy` in vetted. */
   repository: Repository;
   /** Other names of the same repository, for registries that are reached by several. */
@@ -48,7 +50,7 @@ export interface Activation {
  *   InfrastructureError `tag-moved` where somebody has activated another meanwhile; the client's others
  */
 export async function activatePolicy(client: RegistryClient, request: ActivationRequest): Promise<Activation> {
-  const { next, bytes, repository, aliases = [], signer, revoke = [], now } = request;
+  const { next, bytes, files = [], repository, aliases = [], signer, revoke = [], now } = request;
   if (repository.name.split("/").at(-1) !== pointerName || !isPointerRepository(repository)) {
     throw new UserError(
       `--to is ${formatRepository(repository)}, and promote looks for the policy in force in a ${pointerName} of vetted`,
@@ -62,7 +64,7 @@ export async function activatePolicy(client: RegistryClient, request: Activation
   refuseStageKey(next, key);
   const before = await findPointer(client, repository, [key, ...(request.previousSigners ?? [])]);
   if (before !== undefined) await refuseWithdrawnByAnotherName(client, repository, before.pointer, next);
-  const { digest: artifact } = buildPolicyArtifact(bytes);
+  const { digest: artifact } = buildPolicyArtifact(bytes, files);
   const pointer = planActivation({
     repository,
     aliases,
@@ -76,7 +78,7 @@ export async function activatePolicy(client: RegistryClient, request: Activation
   if (pointer === undefined && before !== undefined) return { pointer: before.pointer, isNew: false };
   if (pointer === undefined) throw new TypeError("nothing is in force, and nothing is to be");
   if (request.isDryRun !== true) {
-    await publishPolicy(client, repository, bytes);
+    await publishPolicy(client, repository, bytes, files);
     await writePointer(client, repository, pointer, signer, before?.manifest);
   }
   return { pointer, isNew: true };

@@ -2,30 +2,17 @@ import { resolve } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { notAFile, readBoundedFile, UnfitFile } from "@goldenpath/foundation/text/read-file";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import {
-  formatReference,
-  type PinnedReference,
-  parseReference,
-  type Repository,
-} from "@goldenpath/registry-client/oci/reference";
+import { formatReference, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { resolveTrustRoots } from "../signing/trust-roots/resolve.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
-import { fetchGithubFile, type GithubFile } from "./github.ts";
+import { type PolicyContext, type PolicySource, readerBeside, withClient } from "./beside.ts";
+import { fetchGithubFile } from "./github.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
 import { assertInForce, isPointerRepository, pointerTag } from "./pointer.ts";
 import { fetchPointer, parsePolicySigners } from "./pointer-artifact.ts";
 import type { LoadedPolicy } from "./schema.ts";
 import { putInForce } from "./withdrawals.ts";
-
-/** Where a policy is. Anything that is not a file on this machine is pinned to one content. */
-export type PolicySource =
-  | { kind: "file"; path: string }
-  | { kind: "github"; file: GithubFile }
-  | { kind: "oci"; reference: PinnedReference }
-  /** The one that is in force, by the signed word of the platform's signer. */
-  | { kind: "in-force"; repository: Repository };
 
 const forms =
   "Write a path, OWNER/REPO//PATH@COMMIT (all 40 hexadecimal digits), oci://HOST/NAME@sha256:DIGEST, or oci://HOST/…/goldenpath-policy:in-force.";
@@ -74,10 +61,11 @@ export function parsePolicyUri(uri: string): PolicySource {
 /**
  * Loads the policy that `uri` names: a file (relative to the working directory), a file of a GitHub repository at a
  * commit, an OCI artifact by digest, or the policy that is in force where the platform's signer says so (`signer`: its
- * public key as PEM, or a file with it).
+ * public key as PEM, or a file with it). The trusted roots that it names are read besides, from files that lie with it
+ * and from repositories by The Update Framework.
  * @throws UserError `policy-uri-invalid`, `policy-not-pinned`, `policy-not-found`, `policy-invalid`, `policy-version`,
  *   `policy-signer-missing` and others by where it comes from; PolicyViolation `policy.pointer-missing`,
- *   `policy.pointer-invalid`; InfrastructureError where that place cannot be reached
+ *   `policy.pointer-invalid`; InfrastructureError where that place cannot be reached, and as `resolveTrustRoots`
  */
 export async function loadPolicy(uri: string, context: PolicyContext, signer?: string): Promise<LoadedPolicy> {
   return (await loadPolicyBytes(uri, context, signer)).policy;
@@ -92,10 +80,9 @@ export async function loadPolicyBytes(
   const source = parsePolicyUri(uri);
   if (source.kind === "in-force") return loadPolicyInForce(source.repository, uri, context, signer);
   const bytes = await fetchPolicyBytes(source, uri, context);
-  return { policy: { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) }, bytes };
+  const policy = await resolveTrustRoots(parsePolicy(bytes, uri), readerBeside(source, uri, context), context);
+  return { policy: { policy, uri, digest: digestOf(bytes) }, bytes };
 }
-
-type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory" | "identities">;
 
 /** The pointer's own digest of the policy settles what it is, wherever its bytes come from. */
 async function loadPolicyInForce(
@@ -119,10 +106,11 @@ async function loadPolicyInForce(
     const pinned = { ...repository, digest: pointer.artifact };
     const bytes = await fetchPolicyArtifact(client, pinned);
     const digest = digestOf(bytes);
-    const policy = parsePolicy(bytes, uri);
-    const loaded = { policy, uri: `oci://${formatReference(pinned)}`, digest };
+    const parsed = { policy: parsePolicy(bytes, uri), uri: `oci://${formatReference(pinned)}`, digest };
     // Its bytes may have been put there by anybody.
-    assertInForce(loaded, pointer);
+    assertInForce(parsed, pointer);
+    const read = readerBeside({ kind: "oci", reference: pinned }, parsed.uri, context);
+    const loaded = { ...parsed, policy: await resolveTrustRoots(parsed.policy, read, context) };
     return { policy: putInForce(loaded, pointer), bytes };
   });
 }
@@ -146,14 +134,6 @@ export async function fetchPolicyBytes(
   if (source.kind === "file") return readPolicyFile(resolve(context.workingDirectory, source.path), uri);
   if (source.kind === "github") return fetchGithubFile(source.file, context);
   return withClient(context, (client) => fetchPolicyArtifact(client, source.reference));
-}
-
-/** Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine. */
-function withClient<T>(
-  { ports, env, signal, identities }: PolicyContext,
-  work: (client: RegistryClient) => Promise<T>,
-): Promise<T> {
-  return withRegistryClient({ ports, env, signal, ...(identities === undefined ? {} : { identities }) }, work);
 }
 
 const fileForms = {

@@ -2,6 +2,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { completeSigners } from "../signing/schemes/find.ts";
+import { listInstances } from "../signing/sigstore-instance.ts";
 import { policySchema } from "./policy-schema.ts";
 import type { Policy } from "./schema.ts";
 import { policySections } from "./sections.ts";
@@ -40,7 +41,8 @@ export function parsePolicy(bytes: Uint8Array, where: string): Policy {
   if (!parsed.success) throw invalidWith(describeIssues(parsed.error.issues, yaml), text, where);
   const absent = policySections.filter((section) => !Object.hasOwn(yaml.value as object, section));
   // Names are looked up in these: `constructor` must not be found where nobody wrote it.
-  const signers = withoutPrototype(completeSigners(parsed.data.signers, parsed.data));
+  const sections = { sigstore: listInstances(parsed.data.sigstore), trustStores: parsed.data.trustStores };
+  const signers = withoutPrototype(completeSigners(parsed.data.signers, sections));
   const environments = withoutPrototype(parsed.data.environments);
   return { ...parsed.data, signers, environments, ...(absent.length === 0 ? {} : { absent }) };
 }
@@ -271,6 +273,6 @@ function invalid(message: string, cause?: unknown): UserError {
   });
 }
 
-function withoutPrototype<T>(record: Record<string, T>): Record<string, T> {
+export function withoutPrototype<T>(record: Record<string, T>): Record<string, T> {
   return Object.assign(Object.create(null) as Record<string, T>, record);
 }

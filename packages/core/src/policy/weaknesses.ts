@@ -48,6 +48,12 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     if (settings.skipVerify)
       weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
   }
+  for (const [name, { tuf }] of Object.entries(policy.sigstore)) {
+    if (tuf !== undefined)
+      weaknesses.push(
+        `sigstore.${name}.tuf: whoever keeps ${tuf.mirror} says whom it trusts, without a change of this policy`,
+      );
+  }
   return weaknesses;
 }
 

@@ -19,6 +19,7 @@ export async function makeShellRoot(more: readonly TarEntry[] = []): Promise<Buf
     { name: "home/cnb", type: "directory", uid: 1000, gid: 1000 },
     { name: "bin", type: "symlink", linkname: "usr/bin" },
     { name: "etc/passwd", content: "root:x:0:0:root:/root:/bin/sh\ncnb:x:1000:1000::/home/cnb:/bin/sh\n" },
+    { name: "etc/group", content: "root:x:0:\ncnb:x:1000:\n" },
     { name: "etc/builder", content: "of the builder image\n" },
     ...[...paths, ...libraries].map((path) => ({
       name: path.replace(/^\/bin\//, "/usr/bin/").slice(1),

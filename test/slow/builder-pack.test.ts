@@ -10,7 +10,6 @@ import {
   connect,
   type LayerFile,
   makePlayground,
-  pushImage,
   readImage,
   removePlayground,
   runBuild,
@@ -150,30 +149,6 @@ describe("engine pack", () => {
     const without = await build(inputs, allowed);
     expect(without.log.join("\n")).toContain(installing);
     expect(await stand.docker.docker("volume", "ls", "--quiet")).toBe("");
-  });
-
-  it("does not build with a builder that has extensions, which pack would run as root", async () => {
-    const repository = `${registry.host}/builders/extended`;
-    const labels = {
-      "io.buildpacks.builder.metadata": "{}",
-      "io.buildpacks.buildpack.order-extensions": JSON.stringify([{ group: [{ id: "acme/curl", version: "1" }] }]),
-    };
-    const env = ["CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
-    const image = `${repository}@${await pushImage(client, repository, { layers: [], labels, env })}`;
-    const { digest } = parseReference(image);
-    const policy = stand
-      .renderPolicy()
-      .replace(/image: \S+\/builders\/packed\n(\s+)digests: .*/, `image: ${repository}\n$1digests: ["${digest}"]`);
-    writeFileSync(join(playground, "policy.yaml"), policy);
-    const inputs = {
-      policy: "policy.yaml",
-      context: "app",
-      tags: `${registry.host}/quarantine/app:one`,
-      engine: "pack",
-    };
-    const answer = await runBuild(playground, { inputs }, { ...stand.docker.env });
-    expect(answer.code).toBe("engine-unavailable");
-    expect(answer.result.error?.message).toContain("acme/curl");
   });
 
   describe("that fails", () => {

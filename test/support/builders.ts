@@ -113,6 +113,8 @@ export interface PackBuilder {
   launcher: string;
   /** A buildpack's files, `test/shell@1.0.0`. Default: {@link buildpackFiles}. */
   buildpack?: Readonly<Record<string, string>>;
+  /** An extension's files, `test/extension@1.0.0`. Default: the builder has none. */
+  extension?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface PackBuild extends PackBuilder {
@@ -132,23 +134,33 @@ export async function createBuilder(
   pack: string,
   docker: Docker,
   directory: string,
-  { base, lifecycle, launcher, buildpack = buildpackFiles }: PackBuilder,
+  { base, lifecycle, launcher, buildpack = buildpackFiles, extension }: PackBuilder,
 ): Promise<{ work: string; run(...args: string[]): Promise<unknown> }> {
   const work = await mkdtemp(join(directory, "pack-"));
   const at = (path: string): string => join(work, path);
   await writeAll(at("buildpack"), buildpack);
   for (const program of ["detect", "build"]) await chmod(at(`buildpack/bin/${program}`), 0o755);
+  if (extension !== undefined) {
+    await writeAll(at("extension"), extension);
+    for (const program of ["detect", "generate"]) await chmod(at(`extension/bin/${program}`), 0o755);
+  }
+  const extensions =
+    extension === undefined
+      ? ""
+      : '[[extensions]]\nid = "test/extension"\nuri = "extension"\n[[order-extensions]]\n[[order-extensions.group]]\nid = "test/extension"\nversion = "1.0.0"\n';
   await mkdir(at("lifecycle"), { recursive: true });
   for (const phase of lifecyclePhases) await cp(lifecycle, at(`lifecycle/${phase}`));
   await cp(launcher, at("lifecycle/launcher"));
   await writeAll(work, {
     "lifecycle.toml": `[lifecycle]\nversion = "0.20.11"\n[apis.buildpack]\ndeprecated = []\nsupported = ["0.10", "0.11"]\n[apis.platform]\ndeprecated = []\nsupported = ["0.12", "0.13", "0.14"]\n`,
-    "builder.toml": `[[buildpacks]]\nuri = "buildpack"\n[[order]]\n[[order.group]]\nid = "test/shell"\nversion = "1.0.0"\n[build]\nimage = "${base}"\n[[run.images]]\nimage = "${base}"\n[lifecycle]\nuri = "lifecycle.tgz"\n`,
+    "builder.toml": `[[buildpacks]]\nuri = "buildpack"\n[[order]]\n[[order.group]]\nid = "test/shell"\nversion = "1.0.0"\n${extensions}[build]\nimage = "${base}"\n[[run.images]]\nimage = "${base}"\n[lifecycle]\nuri = "lifecycle.tgz"\n`,
   });
   const env = { PATH: systemPath(), HOME: work, PACK_HOME: at("home"), ...docker.env };
   await runChecked("tar", ["-czf", "lifecycle.tgz", "lifecycle.toml", "lifecycle"], { env, cwd: work });
   const run = (...args: string[]): Promise<unknown> => runChecked(pack, args, { env, cwd: work, timeoutMs: 600_000 });
   await docker.docker("pull", base);
+  // pack makes builders with extensions only so.
+  if (extension !== undefined) await run("config", "experimental", "true");
   await run("builder", "create", "local/builder:1", "--config", "builder.toml", "--pull-policy", "if-not-present");
   return { work, run };
 }

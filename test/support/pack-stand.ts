@@ -37,6 +37,7 @@ export async function preparePack(
   directory: string,
   programs: PackPrograms,
   buildpack: Pick<BuildpackParts, "detect" | "build"> = shellBuildpack,
+  extension?: { detect: string; generate: string },
 ): Promise<PackStand> {
   const client = connect();
   const env = ["PATH=/usr/bin:/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
@@ -55,6 +56,11 @@ export async function preparePack(
     await createBuilder(programs.pack, docker, directory, {
       base,
       ...programs,
+      extension: extension && {
+        "extension.toml": 'api = "0.10"\n[extension]\nid = "test/extension"\nversion = "1.0.0"\n',
+        "bin/detect": script(extension.detect),
+        "bin/generate": script(extension.generate),
+      },
       buildpack: {
         "buildpack.toml":
           'api = "0.11"\n[buildpack]\nid = "test/shell"\nversion = "1.0.0"\nsbom-formats = ["application/vnd.cyclonedx+json"]\n[[targets]]\nos = "linux"\n',

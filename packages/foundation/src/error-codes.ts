@@ -76,6 +76,7 @@ export const errorCodes = {
   "env-invalid": "The input `env` has a name or a value that no variable can have.",
   "environment-unknown": "The input `environment` names none of the policy's environments.",
   "evidence-missing": "None of the bundles that are given, or that GitHub has, is about the image.",
+  "extensions-not-allowed": "A builder image has extensions that the policy's builder does not allow.",
   "github-error":
     "GitHub answers a request with an error or with something else than documented, or limits how often it is asked.",
   "github-unreachable": "GitHub can't be reached for the policy or for attestations.",

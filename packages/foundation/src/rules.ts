@@ -22,7 +22,7 @@ export const rules = {
   "build.builder":
     "a build with a builder whose `until` is over, or whose approval is older than `build.builderMaxAge`",
   "build.buildpacks":
-    "a build of an application whose project.toml brings buildpacks that its builder does not allow (`allowInline`, `allowBuildpacks`)",
+    "a build of an application whose project.toml brings buildpacks that its builder does not allow (`allowInline`, `allowBuildpacks`); and a build by pack in a builder image that has extensions which are not in its `allowExtensions`",
   "build.environment": "a build that would run where `build.environments` does not allow one",
   "build.quarantine": "a build that would push to a repository which the policy promotes to",
   "build.reproducible": "a build that was asked to be the same twice, and is not",

@@ -5,6 +5,7 @@ import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
 import type { Survey } from "../survey/survey.ts";
 import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
+import { extensionText } from "./extensions.ts";
 import { type OwnBuildpack, planOwnBuildpacks } from "./own-buildpacks.ts";
 import {
   type ApprovedBase,
@@ -53,6 +54,13 @@ const builderSchema = z
       .describe(
         "Buildpacks as images, by digest, that applications may name in project.toml as `docker://HOST/NAME@DIGEST`. Default: none, and whoever names one is refused.",
       ),
+    allowExtensions: z
+      .array(extensionText)
+      .min(1)
+      .optional()
+      .describe(
+        "With `image` and `lifecycleImage`: the extensions of that image which may run, as ID or ID@VERSION. Their Dockerfiles' steps are root's, in containers of engine pack. Default: none, and pack refuses a builder that has others.",
+      ),
     approved: approvedDay.optional(),
     until: day.optional().describe("The last day (UTC) on which anything is built with it."),
     runImage: name.describe("The name of the approved base that the application is put on."),
@@ -69,6 +77,9 @@ const builderSchema = z
   })
   .refine(({ image, digests }) => (image === undefined) === (digests === undefined), {
     message: "has `image` and `digests` only together",
+  })
+  .refine(({ allowExtensions, lifecycleImage, image }) => allowExtensions === undefined || (lifecycleImage && image), {
+    message: "has `allowExtensions` only with `image` and `lifecycleImage`, since pack alone runs extensions",
   });
 export type BuildpacksBuilder = z.infer<typeof builderSchema>;
 
@@ -79,6 +90,8 @@ export interface BuildpacksPlan {
   builderImage: PinnedReference | undefined;
   /** For pack: what has the login. */
   lifecycleImage: PinnedReference | undefined;
+  /** Extensions of the builder image that may run, as the policy writes them; missing where none may. */
+  allowedExtensions?: readonly string[];
   /** What the application brings besides; missing where it brings nothing. */
   ownBuildpacks?: readonly OwnBuildpack[];
 }
@@ -100,6 +113,7 @@ export const buildpacks = {
       builder.lifecycleImage === undefined
         ? undefined
         : parsePinned(builder.lifecycleImage, `lifecycle of builder '${builder.name}'`),
+    ...(builder.allowExtensions === undefined ? {} : { allowedExtensions: builder.allowExtensions }),
     ...planOwn(builder, application),
   }),
   prove: (image, policy) => {

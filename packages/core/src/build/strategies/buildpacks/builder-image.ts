@@ -83,23 +83,6 @@ export function parseOrder(
   };
 }
 
-const extensionsSchema = z
-  .array(z.looseObject({ group: z.array(z.looseObject({ id: z.string() })).nullish() }))
-  .nullish();
-
-/** A builder's extensions by its label; undefined where it has none. @throws UserError `builder-malformed` */
-export function listExtensions(label: string | undefined, where: string): string[] {
-  if (label === undefined) return [];
-  let parsed: ReturnType<typeof extensionsSchema.safeParse>;
-  try {
-    parsed = extensionsSchema.safeParse(parseJson(label));
-  } catch (error) {
-    throw malformed(where, "its label of extensions is not JSON", error);
-  }
-  if (!parsed.success) throw malformed(where, `its label of extensions: ${describeIssues(parsed.error)}`);
-  return [...new Set((parsed.data ?? []).flatMap(({ group }) => (group ?? []).map(({ id }) => id)))];
-}
-
 /** A builder image that is there to build in. */
 export interface OpenBuilder extends BuilderConfig {
   /** The image for this platform. */

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { request } from "node:http";
 import { join } from "node:path";
 import { isKnownError, UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
@@ -20,14 +19,17 @@ import { selectBuildEnvironment } from "../../environment.ts";
 import { selectPlatform } from "../../images.ts";
 import { copySource, placesIn } from "../../source.ts";
 import { readHandedOver } from "../../workspace.ts";
+import { type Buildpack, formatBuildpack } from "../buildpack-names.ts";
 import type { BuildpacksPlan } from "../buildpacks.ts";
+import { listExtensions, requireAllowed } from "../extensions.ts";
 import { describeInline, describeOwn, listOwnImages, renderDescriptor } from "../own-buildpacks.ts";
 import type { BuildJob, Built, Target } from "../runner.ts";
-import { listExtensions, parseBuilderConfig } from "./builder-image.ts";
+import { parseBuilderConfig } from "./builder-image.ts";
 import { listBuilderBuildpacks } from "./buildpackage.ts";
 import { type OpenPackCache, openPackCache } from "./cache.ts";
 import { explainPackFailure, isRestoreFailure } from "./explain.ts";
 import { parseReport } from "./lifecycle.ts";
+import { removeVolumes } from "./pack-volumes.ts";
 import { renderDockerConfig } from "./registry-auth.ts";
 
 type Job = BuildJob<BuildpacksPlan>;
@@ -75,7 +77,8 @@ export async function runPack(job: Job): Promise<Built> {
   const builder = selectPlatform(await fetchImageFacts(job.client, builderImage), job.platform, "builder");
   parseBuilderConfig(builder, where);
   const labels = builder.config.config?.Labels ?? {};
-  refuseExtensions(labels, where);
+  const extensions = listExtensions(labels, where);
+  requireAllowed(extensions, { builder: plan.builder.name, allowed: plan.allowedExtensions ?? [] });
   const known = plan.ownBuildpacks === undefined ? [] : listBuilderBuildpacks(labels, where);
   const pack = await findPrivateTool("pack", context);
   const folder = await mkdtemp(join(context.temporaryDirectory, "pack-"));
@@ -93,53 +96,49 @@ export async function runPack(job: Job): Promise<Built> {
     const images = { builder: builderImage, lifecycle: lifecycleImage };
     await writeFile(join(folder, "project.toml"), renderDescriptor(plan.ownBuildpacks ?? [], known));
     const cache = await openPackCache(job, folder);
-    const isPublished = job.to.repository.registry === plan.repository.registry;
+    // Extensions can choose another run image: what they leave is looked at before anything of it is pushed.
+    const isPublished = extensions.length === 0 && job.to.repository.registry === plan.repository.registry;
+    // Of a registry on this machine, which containers could not reach otherwise.
+    const talksTo = [...(isPublished ? [job.to.repository] : []), ...(extensions.length > 0 ? [builderImage] : [])];
+    const hasHostNetwork = talksTo.some(({ registry }) => isLoopback(registry));
+    const call: PackCall = { pack: pack.path, folder, places, images, hasHostNetwork, cache };
     const digest = isPublished
-      ? await callPack(job, pack.path, folder, places, images, job.to.tags, cache).then(async () =>
+      ? await callPack(job, call, job.to.tags).then(async () =>
           parseReport(await readHandedOver(join(places.report, "report.toml"))),
         )
-      : await packIntoDaemon(job, folder, (name) => callPack(job, pack.path, folder, places, images, name, cache));
+      : await packIntoDaemon(job, folder, (name) => callPack(job, call, name));
     await cache?.keep();
-    return {
-      digest,
-      tools: [
-        describeTool(pack),
-        ...[builderImage, lifecycleImage].map((image, index) => ({
-          name: `${index === 0 ? "builder" : "lifecycle"} ${formatRepository(image)}`,
-          version: image.digest,
-          sha256: digestHex(image.digest),
-        })),
-        ...describeInline(plan.ownBuildpacks ?? []),
-      ],
-      notes: [
-        `builder ${plan.builder.name}: ${formatReference(builderImage)}`,
-        ...(plan.ownBuildpacks === undefined ? [] : [describeOwn(plan.ownBuildpacks)]),
-        "buildEnvironment: container",
-        "built by pack, each phase in a container of a Docker daemon",
-        ...(isPublished && isLoopback(job.to.repository.registry)
-          ? ["the registry is this machine's own, so the containers had the machine's network"]
-          : []),
-      ],
-    };
+    return { digest, ...describeBuild(plan, describeTool(pack), { images, extensions, hasHostNetwork }) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/**
- * pack would run a builder's extensions: as root, over the image that the build sees, and over the one that the
- * application runs on, which is the policy's to choose. By the label that pack goes by.
- */
-function refuseExtensions(labels: Readonly<Record<string, string>>, where: string): void {
-  const names = listExtensions(labels["io.buildpacks.buildpack.order-extensions"], where);
-  if (names.length === 0) return;
-  throw new UserError(
-    `engine 'pack' can't build this: ${where} has extensions, which change images as root: ${names.join(", ")}`,
-    {
-      code: "engine-unavailable",
-      wayOut: "Build by engine 'lifecycle', which leaves them out, or have a builder without extensions in the policy.",
-    },
-  );
+function describeBuild(
+  plan: Job["plan"],
+  pack: Built["tools"][number],
+  { images, extensions, hasHostNetwork }: Pick<PackCall, "images" | "hasHostNetwork"> & { extensions: Buildpack[] },
+): Pick<Built, "tools" | "notes"> {
+  const tools = Object.entries(images).map(([name, image]) => ({
+    name: `${name} ${formatRepository(image)}`,
+    version: image.digest,
+    sha256: digestHex(image.digest),
+  }));
+  return {
+    tools: [pack, ...tools, ...describeInline(plan.ownBuildpacks ?? [])],
+    notes: [
+      `builder ${plan.builder.name}: ${formatReference(images.builder)}`,
+      ...(plan.ownBuildpacks === undefined ? [] : [describeOwn(plan.ownBuildpacks)]),
+      "buildEnvironment: container",
+      "built by pack, each phase in a container of a Docker daemon",
+      ...(extensions.length === 0
+        ? []
+        : [
+            `the builder's extensions, which the policy allows and whose steps are root's: ${extensions.map(formatBuildpack).join(", ")}`,
+          ]),
+      ...(hasHostNetwork ? ["the registry is this machine's own, so the containers had the machine's network"] : []),
+    ],
+  };
 }
 
 /**
@@ -173,15 +172,19 @@ interface Places {
   docker: string;
 }
 
-async function callPack(
-  job: Job,
-  pack: string,
-  folder: string,
-  places: Places,
-  images: { builder: PinnedReference; lifecycle: PinnedReference },
-  target: string | Target["tags"],
-  cache: OpenPackCache | undefined,
-): Promise<void> {
+interface PackCall {
+  /** Paths. */
+  pack: string;
+  folder: string;
+  places: Places;
+  images: { builder: PinnedReference; lifecycle: PinnedReference };
+  hasHostNetwork: boolean;
+  cache: OpenPackCache | undefined;
+}
+
+/** @param target tags to push to, or a name for the daemon */
+async function callPack(job: Job, call: PackCall, target: string | Target["tags"]): Promise<void> {
+  const { pack, folder, places, images, hasHostNetwork, cache } = call;
   const { to, source, context, runImage, plainHttp } = job;
   if (runImage === undefined) throw new TypeError("buildpacks build on a run image");
   const { env, ports, signal } = context;
@@ -210,7 +213,7 @@ async function callPack(
     ...others.flatMap((tag) => ["--tag", tag]),
     ...insecure.flatMap((host) => ["--insecure-registry", host]),
     ...["--env-file", variables],
-    ...(isPublished && isLoopback(to.repository.registry) ? ["--network", "host"] : []),
+    ...(hasHostNetwork ? ["--network", "host"] : []),
   ];
   const lines: string[] = [];
   const daemon = (await findDaemon(env)) ?? "";
@@ -231,40 +234,16 @@ async function callPack(
         lines.push(quoteLine(line).slice(2));
         if (lines.length > keptLines) lines.shift();
       },
-    }).finally(() => removeVolume(daemon, volume, ports)),
+    }).finally(() => removeVolumes(daemon, [volume, ...(isPublished ? [] : [nameOfVolumes(target)])], ports)),
   );
   if (result.exitCode !== 0) {
     if (cache?.isFilled === true && job.cache?.found !== undefined && isRestoreFailure(lines)) {
       await cache.giveUp(new Error(`the lifecycle can't restore it: ${lines.at(-1) ?? ""}`));
-      return callPack(job, pack, folder, places, images, target, cache);
+      return callPack(job, call, target);
     }
     // The application's place in every container, by the Platform API.
     throw explainPackFailure(result.exitCode, lines, { findPlaces: placesIn(job.source, job.context, "/workspace") });
   }
-}
-
-/** By the Docker Engine's API. What can't be removed is said. */
-function removeVolume(daemon: string, name: string, { log }: Pick<Context["ports"], "log">): Promise<void> {
-  const socketPath = daemon.startsWith("unix://") ? daemon.slice("unix://".length) : undefined;
-  const failed = (why: string): void => log.warning(`the Docker volume ${name} could not be removed: ${why}`);
-  if (socketPath === undefined) {
-    failed(`${daemon} is no socket of this machine`);
-    return Promise.resolve();
-  }
-  return new Promise((resolve) => {
-    const call = request({ socketPath, method: "DELETE", path: `/volumes/${name}`, timeout: 30_000 }, (answer) => {
-      answer.resume();
-      // 404: it was never made.
-      if (answer.statusCode !== 204 && answer.statusCode !== 404) failed(`the daemon answers ${answer.statusCode}`);
-      resolve();
-    });
-    call.on("timeout", () => call.destroy(new Error("no answer")));
-    call.on("error", (error) => {
-      failed(error.message);
-      resolve();
-    });
-    call.end();
-  });
 }
 
 /** @throws UserError `env-invalid`: pack's files have a variable a line */
@@ -275,6 +254,11 @@ function renderVariables(variables: Readonly<Record<string, string>>): string {
       throw new UserError(`the value of '${name}' has several lines, which pack can't take`, { code: "env-invalid" });
     })
     .join("");
+}
+
+/** Of the volumes that pack makes for an image of the daemon: its own name has the image's, which is random. */
+function nameOfVolumes(target: string): string {
+  return target.slice(target.indexOf("/") + 1, target.lastIndexOf(":"));
 }
 
 function isLoopback(registry: string): boolean {

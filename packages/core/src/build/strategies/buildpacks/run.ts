@@ -1,13 +1,15 @@
-import { describeError } from "@goldenpath/foundation/errors";
+import { describeError, UserError } from "@goldenpath/foundation/errors";
 import { createCredentialStore, preferIdentities } from "@goldenpath/registry-client/credentials";
 import { isPlainHttpHost } from "@goldenpath/registry-client/endpoint";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import type { StageResult } from "../../../result.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { selectBuildEnvironment } from "../../environment.ts";
+import { selectPlatform } from "../../images.ts";
 import { describeIsolation, keepApart } from "../../isolation.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { copySource, placesIn } from "../../source.ts";
@@ -15,6 +17,7 @@ import { detectEcosystems } from "../../survey/ecosystems.ts";
 import { closeWorkspace, openWorkspace, type Workspace, writePlatformVariables } from "../../workspace.ts";
 import { type Buildpack, formatBuildpack } from "../buildpack-names.ts";
 import { type BuildpacksPlan, nameModule } from "../buildpacks.ts";
+import { listExtensions, whyNotLifecycle } from "../extensions.ts";
 import { describeInline, describeOwn, listOwnImages } from "../own-buildpacks.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { fetchBuildpacks, renderOrder } from "./buildpackage.ts";
@@ -46,6 +49,7 @@ async function chooseEngine(job: Job): Promise<Built> {
   const byLifecycle = (): Promise<Built> =>
     withPrivateTools(["lifecycle", "launcher"], context, (ready) => runBuildpacks(job, ready));
   if (options.engine === "pack") return runPack(job);
+  if (await needsExtensions(job)) return runPack(job);
   if (options.engine === "lifecycle" || (await refusePack(job, context)) !== undefined) return byLifecycle();
   try {
     return await byLifecycle();
@@ -54,6 +58,29 @@ async function chooseEngine(job: Job): Promise<Built> {
     context.ports.log.notice(`${describeError(error)}: engine pack builds, in containers of the Docker daemon`);
     return runPack(job);
   }
+}
+
+/**
+ * Whether the builder has extensions that the policy lets run: then only pack makes the builder's image. Where the policy
+ * allows none, the lifecycle leaves them out, and says so.
+ * @throws UserError `engine-unavailable`
+ */
+async function needsExtensions({ plan, options, client, platform, context }: Job): Promise<boolean> {
+  const { builderImage, builder, allowedExtensions } = plan;
+  if (builderImage === undefined || allowedExtensions === undefined) return false;
+  const { config } = selectPlatform(await fetchImageFacts(client, builderImage), platform, "builder");
+  const extensions = listExtensions(config.config?.Labels ?? {}, `builder ${formatReference(builderImage)}`);
+  if (extensions.length === 0) return false;
+  const why = whyNotLifecycle(builder.name, extensions);
+  if (options.engine !== "lifecycle") {
+    context.ports.log.notice(`engine pack builds: ${why}`);
+    return true;
+  }
+  throw new UserError(`engine 'lifecycle' can't build this: ${why}`, {
+    code: "engine-unavailable",
+    wayOut:
+      "Build by engine 'pack' (which 'auto' takes) on a machine with Docker, or take allowExtensions out of the policy's builder: they are then left out.",
+  });
 }
 
 async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {

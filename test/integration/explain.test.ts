@@ -110,6 +110,56 @@ describe("goldenpath build --explain", () => {
     expect(JSON.parse(out)).toMatchObject({ chosen: { builder: "node" }, notTaken: [said] });
   });
 
+  const image = `r.test/buildpacks/extra@sha256:${"a".repeat(64)}`;
+  const brings = `[_]
+schema-version = "0.2"
+[[io.buildpacks.pre.group]]
+id = "acme/seed"
+[io.buildpacks.pre.group.script]
+api = "0.10"
+inline = "echo hi"
+[[io.buildpacks.post.group]]
+uri = "docker://${image}"
+[[io.buildpacks.post.group]]
+uri = "https://evil.example/buildpack.tgz"
+`;
+
+  test("names every buildpack that project.toml brings and the policy refuses, at its line", async () => {
+    plant({ "app/package.json": node, "app/project.toml": brings });
+    const args = ["build", join(directory, "app"), "--explain", "--policy", join(directory, "policy.yaml")];
+    const { code, out, err } = await runMain(...args);
+    expect(code).toBe(1);
+    expect(err).toContain("project.toml:3 brings an inline buildpack, 'acme/seed'");
+    const seed = "project.toml:3 brings an inline buildpack, 'acme/seed', which builder 'node' does not allow";
+    expect(out).toContain(`refused: ${join(directory, "app")}/${seed}`);
+    for (const line of [8, 10]) expect(out).toContain(`project.toml:${line} brings the buildpack`);
+    // It is not passed over: a build ends with it.
+    expect(out).not.toContain("its own buildpacks: passed over");
+  });
+
+  test("tells those that the policy allows from those that it refuses, and no more than their lines without one", async () => {
+    const policy = samplePolicyText.replace(
+      /^( +)runImage: golden-run$/m,
+      `$&\n$1allowInline: true\n$1allowBuildpacks: ["${image}"]`,
+    );
+    plant({ "app/package.json": node, "app/project.toml": brings, "policy.yaml": policy });
+    const args = ["build", join(directory, "app"), "--explain", "--json"];
+    const { out } = await runMain(...args, "--policy", join(directory, "policy.yaml"));
+    expect(JSON.parse(out)).toMatchObject({
+      chosen: { builder: "node" },
+      buildpacks: [
+        { buildpack: "inline buildpack acme/seed", line: 3 },
+        { buildpack: `docker://${image}`, line: 8 },
+        { line: 10, problem: expect.stringContaining("evil.example"), wayOut: expect.stringContaining("Take it out") },
+      ],
+      problem: { code: "buildpacks-not-allowed" },
+    });
+    expect(JSON.parse(out).buildpacks.map((each: object) => "problem" in each)).toEqual([false, false, true]);
+    const without = await runMain(...args);
+    expect(without).toMatchObject({ code: 0, out: expect.not.stringContaining("problem") });
+    expect(JSON.parse(without.out).buildpacks).toHaveLength(3);
+  });
+
   test("exits with what a build would end with", async () => {
     plant({ "app/Dockerfile": "FROM scratch\n", "torn/pom.xml": "<project>" });
     const policy = ["--policy", join(directory, "policy.yaml")];

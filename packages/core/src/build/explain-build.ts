@@ -5,11 +5,17 @@ import {
   type BuildRules,
   type ChosenStrategy,
   type Detection,
+  descriptorOf,
   detectApplication,
   planStrategy,
   renderRemarks,
   type StrategyRequest,
 } from "./plan-strategy.ts";
+import { emptyProject, type Project } from "./project.ts";
+import { type BuildpacksBuilder, buildpacks } from "./strategies/buildpacks.ts";
+import { kindOf } from "./strategies/find.ts";
+import { type ExplainedBuildpack, explainOwnBuildpacks } from "./strategies/own-buildpacks.ts";
+import type { Builder } from "./strategies/strategy.ts";
 import { detectEcosystems } from "./survey/ecosystems.ts";
 import { dockerfileName } from "./survey/markers.ts";
 import type { Survey } from "./survey/survey.ts";
@@ -25,6 +31,8 @@ export interface Explanation {
   /** Missing, where none can be taken: `problem` says why. */
   chosen?: { strategy: string; reason: string; builder?: string; base?: string };
   notTaken: string[];
+  /** What project.toml brings, where the strategy goes by it, and what is against each. */
+  buildpacks: ExplainedBuildpack[];
   /** Sentences: what the application has not that its image would need. */
   missing: string[];
   /** Where the folder is no application itself: those below it, each what a job of a matrix is given. */
@@ -43,17 +51,44 @@ export interface Explained {
 /**
  * Says how an application would be built under a policy, or under none (`rules` then allow everything and have no
  * builders).
+ * @param project what the application's project.toml says
  */
-export function explainBuild(rules: BuildRules, request: StrategyRequest): Explained {
+export function explainBuild(rules: BuildRules, request: StrategyRequest, project: Project = emptyProject): Explained {
   const detection = detectApplication(request);
   let chosen: ChosenStrategy | undefined;
   let error: unknown;
   try {
     chosen = planStrategy(rules, request, detection);
+    planOwn(chosen, project, request);
   } catch (thrown) {
     error = thrown;
   }
-  return { explanation: describe(rules, request, detection, chosen, error), error };
+  const explanation = describe(rules, request, detection, chosen, error);
+  return { explanation: { ...explanation, buildpacks: explainOwn(chosen, project, request) }, error };
+}
+
+function isOfBuildpacks(builder: Builder): builder is BuildpacksBuilder {
+  return kindOf(builder) === buildpacks.name;
+}
+
+/** @throws PolicyViolation, as a build would, at the first that its builder does not allow */
+function planOwn({ builder }: ChosenStrategy, project: Project, request: StrategyRequest): void {
+  if (builder === undefined || !isOfBuildpacks(builder)) return;
+  buildpacks.plan(builder, [], { project, file: descriptorOf(request) });
+}
+
+function explainOwn(
+  chosen: ChosenStrategy | undefined,
+  { buildpacks: declared = [] }: Project,
+  request: StrategyRequest,
+): ExplainedBuildpack[] {
+  if (chosen?.choice.strategy !== buildpacks.name) return [];
+  const allowance = chosen.builder !== undefined && isOfBuildpacks(chosen.builder) ? chosen.builder : undefined;
+  return explainOwnBuildpacks(declared, allowance, { file: descriptorOf(request) }).map((each) => ({
+    ...each,
+    buildpack: cleanLine(each.buildpack),
+    ...(each.problem === undefined ? {} : { problem: cleanLine(each.problem) }),
+  }));
 }
 
 function describe(
@@ -62,7 +97,7 @@ function describe(
   { survey, candidates, applications }: Detection,
   chosen: ChosenStrategy | undefined,
   error: unknown,
-): Explanation {
+): Omit<Explanation, "buildpacks"> {
   return {
     context: cleanLine(context),
     ...(module === undefined ? {} : { module: cleanLine(module) }),
@@ -144,6 +179,8 @@ export function renderExplanation(explanation: Explanation): string[] {
       ? []
       : [`  builder ${chosen.builder}${chosen.base === undefined ? "" : `, on base ${chosen.base}`}`]),
     ...notTaken.map((each) => `  ${each}`),
+    ...(explanation.buildpacks.length === 0 ? [] : ["buildpacks that project.toml brings"]),
+    ...explanation.buildpacks.map((each) => `  ${renderBuildpack(each, chosen?.builder)}`),
     ...missing.map((each) => `missing: ${each}`),
     ...(applications.length === 0 ? [] : [`applications below it: ${applications.length}`]),
     ...applications.map(
@@ -152,4 +189,10 @@ export function renderExplanation(explanation: Explanation): string[] {
     ),
     ...remarks.map((each) => `noted: ${each}`),
   ];
+}
+
+function renderBuildpack({ buildpack, file, line, problem }: ExplainedBuildpack, builder: string | undefined): string {
+  if (problem !== undefined) return `refused: ${problem}`;
+  const where = line === undefined ? file : `${file}:${line}`;
+  return `${where}: ${buildpack}, ${builder === undefined ? "which needs a builder that allows it" : `which builder ${builder} allows`}`;
 }

@@ -5,7 +5,7 @@ import type { Policy, PolicyBuilder } from "../policy/schema.ts";
 import type { StrategyChoice } from "./detect.ts";
 import { type BuildOptions, requireTaken } from "./options.ts";
 import { parsePinned } from "./pinned.ts";
-import { detectApplication, planStrategy, renderRemarks, type StrategyRequest } from "./plan-strategy.ts";
+import { descriptorOf, detectApplication, planStrategy, renderRemarks, type StrategyRequest } from "./plan-strategy.ts";
 import { planTarget } from "./plan-target.ts";
 import type { Project } from "./project.ts";
 import { type BuildingStrategyName, buildsHere, findStrategy, type StrategyPlan } from "./strategies/find.ts";
@@ -70,10 +70,6 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
     remarks: [...remarks, ...renderRemarks(detection.survey, request.application.context), ...missing],
     ...strategy.plan(builder, policy.bases, { project: request.project, file: descriptorOf(request.application) }),
   };
-}
-
-function descriptorOf({ context }: StrategyRequest): string {
-  return context === "." ? "project.toml" : `${context}/project.toml`;
 }
 
 function needsImage(strategy: string): UserError {

@@ -157,6 +157,11 @@ function unreadApplication(unread: readonly SourcePlace[], context: string): Use
   );
 }
 
+/** Where an application's project.toml is, from the checkout's root. */
+export function descriptorOf({ context }: Pick<StrategyRequest, "context">): string {
+  return context === "." ? "project.toml" : `${context}/project.toml`;
+}
+
 /** A place by its path from the checkout's root, as a change shows it. */
 export function placeIn(context: string, place: SourcePlace): SourcePlace {
   return context === "" || context === "." ? place : { ...place, file: `${context}/${place.file}` };

@@ -111,12 +111,13 @@ async function explain(given: Question, context: Context): Promise<Answer> {
       ? noRules
       : (await openPolicy({ policy: given.policy, "policy-signer": given["policy-signer"] }, context, "build")).policy;
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
-  const explained = explainBuild(rules, readRequest(given, source, context));
+  const explained = explainBuild(rules, readRequest(given, source, context), source.project);
   const { error } = explained;
   const { passedOver, remarks } = source.project;
-  const swaps = passedOver.map(
-    (each) => `project.toml says ${each}: passed over, since the policy says which are used`,
-  );
+  const isTold = explained.explanation.buildpacks.length > 0;
+  const swaps = passedOver
+    .filter((each) => !isTold || each !== itsOwnBuildpacks)
+    .map((each) => `project.toml says ${each}: passed over, since the policy says which are used`);
   const explanation = {
     ...explained.explanation,
     notTaken: [...explained.explanation.notTaken, ...swaps.map((each) => cleanLine(each))],

@@ -1,4 +1,4 @@
-import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import { isKnownError, PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import { digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, type PinnedReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { stringify } from "smol-toml";
@@ -49,6 +49,48 @@ export function planOwnBuildpacks(
   const group = of("group");
   // As pack: what is around the builder's buildpacks does not count beside a list that takes their place.
   return group.length > 0 ? group : [...of("pre"), { kind: "builder" }, ...of("post")];
+}
+
+/** A buildpack of project.toml, as a reader is told before anything is built. */
+export interface ExplainedBuildpack {
+  /** What it is, a few words. */
+  buildpack: string;
+  file: string;
+  line?: number;
+  /** Why a build would end with it; missing where it would not, or where no builder is known. */
+  problem?: string;
+  wayOut?: string;
+}
+
+/**
+ * Every buildpack that an application brings besides the builder's, and what is against each of them: where
+ * {@link planOwnBuildpacks} ends with the first.
+ * @param allowance undefined without a policy: then nothing is against one that is well formed
+ */
+export function explainOwnBuildpacks(
+  declared: readonly DeclaredBuildpack[],
+  allowance: Allowance | undefined,
+  where: Where,
+): ExplainedBuildpack[] {
+  return declared
+    .filter(({ script, uri }) => script !== undefined || !isOfBuilder(uri))
+    .map((each) => {
+      const { id = "", uri = "", script, line } = each;
+      const about = {
+        buildpack: script === undefined ? uri : `inline buildpack ${id}`,
+        file: where.file,
+        ...(line === undefined ? {} : { line }),
+      };
+      // A script is read as far as it goes; of images, nobody without a policy can say which.
+      if (allowance === undefined && script === undefined) return about;
+      try {
+        planOne(each, allowance ?? { name: "", allowInline: true }, where);
+        return about;
+      } catch (error) {
+        if (!isKnownError(error)) throw error;
+        return { ...about, problem: error.message, ...(error.wayOut === undefined ? {} : { wayOut: error.wayOut }) };
+      }
+    });
 }
 
 function isOfBuilder(uri: string | undefined): boolean {

@@ -4,8 +4,10 @@ import { matchesWorkflow } from "../gate/match-source.ts";
 import { isDayOver } from "../policy/day.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { findDifferences } from "../signing/run-differences.ts";
-import { type ForeignProvenance, githubBuildType, type OriginSource, readForeignProvenance } from "./read-foreign.ts";
+import type { OriginSource } from "./git-commits.ts";
+import { type ForeignProvenance, foreignTypes, githubBuildType, readForeignProvenance } from "./read-foreign.ts";
 import { readImport } from "./read-import.ts";
+import { slsaGeneratorType } from "./read-slsa-v02.ts";
 
 /** A builder of the policy, as far as it says whose word about an image is taken. */
 export interface OriginRule {
@@ -118,7 +120,7 @@ function judgeStatement(
   const { predicateType } = signed.statement;
   const by = (kind: OriginKind): OriginRule[] =>
     rules.filter((rule) => rule[kind]?.signers.some((name) => signed.signers.includes(name)) === true);
-  if (predicateType === predicateTypes.provenance) {
+  if (foreignTypes.includes(predicateType)) {
     const heeded = by("provenance");
     return heeded.length === 0 ? [] : [judgeProvenance(signed, heeded)];
   }
@@ -130,7 +132,7 @@ function judgeStatement(
 function judgeProvenance(signed: SignedStatement, rules: readonly OriginRule[]): Accepted | OriginObjection {
   const { subject, bundle } = signed;
   const who = `the provenance by '${signed.signers.join("', '")}'`;
-  const read = readForeignProvenance(signed.statement.predicate);
+  const read = readForeignProvenance(signed.statement);
   if ("problem" in read) return { problem: `${who} can't be understood: ${read.problem}` };
   const { buildType, builderId, source, finishedOn } = read;
   const ofType = rules.filter(({ provenance }) => provenance?.buildTypes.includes(buildType) === true);
@@ -164,8 +166,11 @@ function completeByCertificate(source: OriginSource, { identity }: SignedStateme
   };
 }
 
+/** The build types that tell all of a run that its certificate tells, their builder among it. */
+const wholeTypes: readonly string[] = [githubBuildType, slsaGeneratorType];
+
 /**
- * What a certificate says of the run that signed goes before what the run says. GitHub's build type tells all of it; of
+ * What a certificate says of the run that signed goes before what the run says. Some build types tell all of it; of
  * another what it tells, and the rest is the certificate's to say.
  */
 function compareWithCertificate(
@@ -174,10 +179,10 @@ function compareWithCertificate(
 ): string[] {
   const { identity } = signed;
   if (identity === undefined) return [];
-  const isGithub = buildType === githubBuildType;
-  const { repository, version, ref, event, callerId } = isGithub ? source : completeByCertificate(source, signed);
+  const isWhole = wholeTypes.includes(buildType);
+  const { repository, version, ref, event, callerId } = isWhole ? source : completeByCertificate(source, signed);
   const told = { sourceRepository: repository, sourceCommit: version, sourceRef: ref, callerId, event };
-  return findDifferences({ ...told, builderId: isGithub ? builderId : identity.buildSignerUri }, identity);
+  return findDifferences({ ...told, builderId: isWhole ? builderId : identity.buildSignerUri }, identity);
 }
 
 function judgeImport(

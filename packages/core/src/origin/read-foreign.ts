@@ -1,17 +1,9 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
-
-/** Which source an image is of, as a statement about it says. */
-export interface OriginSource {
-  /** `https://HOST/OWNER/REPO`; of an image that was imported `oci://HOST/NAME`. */
-  repository: string;
-  /** Which version of it, in hexadecimal digits: a commit; of an image its digest. */
-  version: string;
-  ref?: string | undefined;
-  /** The event that started the build, and the workflow that this started, where the statement says so. */
-  event?: string | undefined;
-  callerId?: string | undefined;
-}
+import { predicateTypes } from "../signing/predicates.ts";
+import type { Statement } from "../signing/types.ts";
+import { isCommit, type OriginSource, readOnlyCommit } from "./git-commits.ts";
+import { provenanceTypeV02, readProvenanceV02 } from "./read-slsa-v02.ts";
 
 /** What is read of a provenance that somebody else's build signed. */
 export interface ForeignProvenance {
@@ -51,24 +43,35 @@ const githubParameters = z.strictObject({
 });
 const githubInternal = z.object({ github: z.object({ event_name: z.string() }) });
 
+/** The predicates that are read: https://slsa.dev/provenance */
+export const foreignTypes: readonly string[] = [predicateTypes.provenance, provenanceTypeV02];
+
 /**
- * The predicate of a SLSA provenance v1 that is not one of ours → what is decided on. GitHub's own is read by what its
+ * The predicate of a SLSA provenance that is not one of ours → what is decided on. GitHub's own is read by what its
  * build type defines. Of a type that a policy names besides, it is asked that exactly one of what it resolved is a commit
  * of a Git repository: which of several was built, a type that is not known here does not tell.
  * https://slsa.dev/spec/v1.1/provenance
  */
-export function readForeignProvenance(
-  predicate: Readonly<Record<string, unknown>>,
-): ForeignProvenance | { problem: string } {
+export function readForeignProvenance({
+  predicateType,
+  predicate,
+}: Pick<Statement, "predicateType" | "predicate">): ForeignProvenance | { problem: string } {
+  const read = predicateType === provenanceTypeV02 ? readProvenanceV02(predicate) : readV1(predicate);
+  if ("problem" in read) return read;
+  // What a vendor's image is of, an import says, and no build.
+  if (!httpsRepository.test(read.source.repository))
+    return { problem: `its source ${read.source.repository} is no repository at an https URL` };
+  return read;
+}
+
+function readV1(predicate: Readonly<Record<string, unknown>>): ForeignProvenance | { problem: string } {
   const parsed = provenanceSchema.safeParse(predicate);
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const { buildDefinition, runDetails } = parsed.data;
   const { buildType } = buildDefinition;
-  const source = buildType === githubBuildType ? readGithub(buildDefinition) : readOnlyCommit(buildDefinition);
+  const source =
+    buildType === githubBuildType ? readGithub(buildDefinition) : readOnlyCommit(buildDefinition.resolvedDependencies);
   if ("problem" in source) return source;
-  // What a vendor's image is of, an import says, and no build.
-  if (!httpsRepository.test(source.repository))
-    return { problem: `its source ${source.repository} is no repository at an https URL` };
   const { startedOn, finishedOn = startedOn } = runDetails.metadata ?? {};
   return { buildType, builderId: runDetails.builder.id, source, finishedOn };
 }
@@ -90,33 +93,4 @@ function readGithub({
   // A run whose event is not known may be a pull request's.
   if (!internal.success) return { problem: "it does not name the event that started the run" };
   return { repository, version, ref, event: internal.data.github.event_name, callerId: `${repository}/${path}@${ref}` };
-}
-
-/** `git+https://HOST/PATH[.git][@REF]`, as in-toto's resource descriptors and SPDX have it. */
-const gitUri = /^git\+(https:\/\/[^\s@?#]+?)(?:\.git)?\/?(?:@(refs\/[^\s@?#]+))?$/;
-
-/**
- * Ways to write a repository of Git besides `git+…`: of what a SHA-1 names at another URI, it may be a file's own. A
- * commit that is called so (`gitCommit`) is one under any URI.
- */
-const gitLike = /^(?:git[+:@]|ssh:|pkg:(?:github|gitlab|bitbucket)\/)|\.git(?:$|[/@#?])/i;
-
-function readOnlyCommit({ resolvedDependencies }: Parsed): OriginSource | { problem: string } {
-  const commits = resolvedDependencies.flatMap(({ uri = "", digest = {} }) => {
-    const version = digest["gitCommit"] ?? (gitLike.test(uri) ? digest["sha1"] : undefined);
-    if (version === undefined && !uri.startsWith("git+")) return [];
-    const [, repository, ref] = gitUri.exec(uri) ?? [];
-    return [{ repository, ref, version }];
-  });
-  const [only, ...others] = commits;
-  if (only === undefined || others.length > 0)
-    return { problem: `it names ${commits.length} commits of Git repositories, and not the one that was built` };
-  const { repository, ref, version } = only;
-  if (repository === undefined || version === undefined || !isCommit(version))
-    return { problem: "what it was built from is no commit of a repository at an https URL" };
-  return { repository, version, ref };
-}
-
-function isCommit(text: string): boolean {
-  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
 }

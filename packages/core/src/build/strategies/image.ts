@@ -1,7 +1,8 @@
 import { isDigest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
+import type { OriginSource } from "../../origin/git-commits.ts";
 import { findOrigin, type OriginObjection } from "../../origin/judge-origin.ts";
-import { githubBuildType, type OriginSource } from "../../origin/read-foreign.ts";
+import { githubBuildType } from "../../origin/read-foreign.ts";
 import { name, workflowPattern } from "../../policy/schema-text.ts";
 import {
   type BuildStrategy,
@@ -36,7 +37,9 @@ const builderSchema = z
           ),
       })
       .optional()
-      .describe("Images that a pipeline of one's own has built, by its SLSA provenance v1; `sources` says of what."),
+      .describe(
+        "Images that a pipeline of one's own has built, by its SLSA provenance (v1, or v0.2); `sources` says of what.",
+      ),
     import: z
       .strictObject({
         signers: signers.describe("The platform's signers, who import. None of them speaks for a stage."),

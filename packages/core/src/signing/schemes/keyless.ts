@@ -1,19 +1,19 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import type { TrustMaterial } from "@sigstore/verify";
 import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
-import { openCertified, verifyCertified } from "../certified-bundle.ts";
+import { openCertified } from "../certified-bundle.ts";
+import { type CertifiedAnswer, findSigners, groupByInstance } from "../certified-signers.ts";
 import { cosignCheck } from "../cosign-check.ts";
+import type { SignerMaterial } from "../material.ts";
 import { signerTimes } from "../signer-times.ts";
 import { readTrust, type SigstoreInstance } from "../sigstore-instance.ts";
-import { judgeWorkflow, type WorkflowRule } from "../workflow-identity.ts";
 import type {
   EvidencePiece,
   EvidenceVerifier,
   HandCheck,
-  SignedPayload,
+  PolicySections,
   SigningScheme,
   TrustedSigner,
 } from "./scheme.ts";
@@ -36,8 +36,8 @@ const components = (expected: string, prefix: string) =>
       expected,
     );
 
-const signerSchema = z.strictObject({
-  kind: z.literal("keyless").describe("How this signer signs: as a workflow, by a certificate for its run."),
+/** A workflow of a policy, whichever form its signatures have. */
+export const workflowFields = {
   sigstore: z.string().describe("Whose certificates count: a name of the policy's `sigstore`."),
   issuer: z.url().default(githubIssuer).describe("Who vouches for runs: the issuer of their tokens, exactly."),
   workflow: z
@@ -73,11 +73,17 @@ const signerSchema = z.strictObject({
     .describe("On whose runners: on one of its own, whoever calls the workflow can change what it does."),
   environment: z.string().min(1).optional().describe("The environment on GitHub that its job must have."),
   ...signerTimes,
+};
+
+const signerSchema = z.strictObject({
+  kind: z.literal("keyless").describe("How this signer signs: as a workflow, by a certificate for its run."),
+  ...workflowFields,
 });
-export type KeylessFields = z.infer<typeof signerSchema>;
+/** A workflow, of either form. */
+export type WorkflowFields = Omit<z.infer<typeof signerSchema>, "kind">;
 
 /** As a policy that was read whole has it. */
-type CompleteFields = KeylessFields & { instance?: SigstoreInstance };
+type CompleteFields = WorkflowFields & { instance?: SigstoreInstance };
 
 /** Runs of workflows, by certificates that are made for one run, and Sigstore bundles. */
 export const keyless = {
@@ -86,23 +92,29 @@ export const keyless = {
   evidence: "a Sigstore bundle",
   levels: 1,
   recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
-  complete: (signer, { sigstore }): CompleteFields => {
-    const instance = Object.hasOwn(sigstore, signer.sigstore) ? sigstore[signer.sigstore] : undefined;
-    return instance === undefined ? signer : { ...signer, instance };
-  },
-  identify: ({ issuer, workflow, environment }) => ({
-    field: "workflow",
-    what: "workflow",
-    text: JSON.stringify([issuer, workflow, ...(environment === undefined ? [] : [environment])]),
-  }),
-  materialOf: (signer: CompleteFields) => ({ kind: "workflow", rule: ruleOf(signer), instance: signer.instance }),
+  complete: completeWorkflow,
+  identify: identifyWorkflow,
+  materialOf: workflowMaterial,
   trust,
   checkByHand: (signer: CompleteFields, piece) => checkByHand(signer, piece),
-} as const satisfies SigningScheme<KeylessFields>;
+} as const satisfies SigningScheme<z.infer<typeof signerSchema>>;
 
-function ruleOf(signer: KeylessFields): WorkflowRule {
-  const { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment } = signer;
-  return { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment };
+/** With the Sigstore that the signer names. */
+export function completeWorkflow<Fields extends WorkflowFields>(signer: Fields, { sigstore }: PolicySections): Fields {
+  const instance = Object.hasOwn(sigstore, signer.sigstore) ? sigstore[signer.sigstore] : undefined;
+  return instance === undefined ? signer : { ...signer, instance };
+}
+
+/** Whichever form its signatures have: one workflow is one signer. */
+export function identifyWorkflow({ issuer, workflow, environment }: WorkflowFields) {
+  const text = JSON.stringify([issuer, workflow, ...(environment === undefined ? [] : [environment])]);
+  return { field: "workflow", what: "workflow", text };
+}
+
+export function workflowMaterial(signer: CompleteFields): SignerMaterial {
+  const { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment, instance } = signer;
+  const rule = { issuer, workflow, at, ownerId, repositories, refs, runnerEnvironments, environment };
+  return { kind: "workflow", rule, instance };
 }
 
 /**
@@ -127,25 +139,13 @@ function checkByHand({ instance, issuer }: CompleteFields, piece: EvidencePiece)
   return { argv, files: { [file]: instance.trustedRoot } };
 }
 
-interface Trusted {
-  name: string;
-  rule: WorkflowRule;
-}
-interface TrustedInstance {
-  instance: SigstoreInstance;
-  material: TrustMaterial;
-  signers: Trusted[];
-}
-
 /** Bundles of which it is remembered who signed them. */
 const maxRemembered = 10_000;
-
-type Answer = Pick<SignedPayload, "signers" | "time" | "identity" | "reason">;
 
 function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
   const instances = groupByInstance(signers);
   // By the bundle's digest: the same bytes lie at the source and at the destination, and with each child.
-  const known = new Map<Digest, Answer>();
+  const known = new Map<Digest, CertifiedAnswer>();
   return {
     async verify({ manifest }, read) {
       const layer = findBundleLayer(manifest);
@@ -164,42 +164,4 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
       }
     },
   };
-}
-
-function groupByInstance(signers: readonly TrustedSigner[]): TrustedInstance[] {
-  const groups = new Map<SigstoreInstance, TrustedInstance>();
-  for (const { name, material } of signers) {
-    // Without an instance nobody's certificate is trusted.
-    if (material.kind !== "workflow" || material.instance === undefined) continue;
-    const { instance, rule } = material;
-    const group = groups.get(instance) ?? { instance, material: readTrust(instance), signers: [] };
-    group.signers.push({ name, rule });
-    groups.set(instance, group);
-  }
-  return [...groups.values()];
-}
-
-/** Each instance has signers of its own: that one of them vouches makes nobody another one's signer. */
-function findSigners(opened: ReturnType<typeof openCertified>, instances: readonly TrustedInstance[]): Answer {
-  const { bundle, identity } = opened;
-  if ("problem" in identity) return { signers: [], reason: `its certificate counts for nothing: ${identity.problem}` };
-  const reasons: string[] = [];
-  const found: { names: string[]; time: Date }[] = [];
-  for (const { instance, material, signers } of instances) {
-    const verified = verifyCertified(bundle, material, instance);
-    if ("reason" in verified) {
-      reasons.push(`its certificate or its proof does not hold: ${verified.reason}`);
-      continue;
-    }
-    const judged = signers.map(({ name, rule }) => ({ name, objections: judgeWorkflow(rule, identity) }));
-    const names = judged.filter(({ objections }) => objections.length === 0).map(({ name }) => name);
-    if (names.length > 0) found.push({ names, time: verified.time });
-    const [nearest] = judged.toSorted((a, b) => a.objections.length - b.objections.length);
-    if (names.length === 0 && nearest !== undefined)
-      reasons.unshift(`it is not by '${nearest.name}': ${nearest.objections.join("; ")}`);
-  }
-  const [first] = found;
-  if (first === undefined) return { signers: [], reason: reasons[0] ?? "the policy trusts nobody's certificates" };
-  const time = new Date(Math.min(...found.map((each) => each.time.getTime())));
-  return { signers: found.flatMap(({ names }) => names), time, identity };
 }

@@ -59,13 +59,19 @@ const configSchema = z.strictObject({
   config: z.strictObject({}),
 });
 
-/** What cosign writes on a layer: hints, and proofs of logs, which are not asked for with keys. */
+/** Proofs that cosign writes on a layer: they are not asked for with keys, and are all that there is without. */
+export const proofAnnotations = {
+  entry: "dev.sigstore.cosign/bundle",
+  timestamp: "dev.sigstore.cosign/rfc3161timestamp",
+  certificate: "dev.sigstore.cosign/certificate",
+  chain: "dev.sigstore.cosign/chain",
+} as const;
+/** All that it writes there. */
 const layerAnnotations: ReadonlySet<string> = new Set([
   signatureAnnotation,
   "predicateType",
   predicateAnnotation,
-  "dev.sigstore.cosign/bundle",
-  "dev.sigstore.cosign/rfc3161timestamp",
+  ...Object.values(proofAnnotations),
 ]);
 
 /** Of all envelopes of one image together. Bytes. */
@@ -77,10 +83,35 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
 }
 
 async function verifyTagged(
-  { manifest }: FoundReferrer,
+  found: FoundReferrer,
   read: ReadBlob,
   keys: readonly { name: string; key: KeyObject }[],
 ): Promise<readonly SignedPayload[] | { reason: string }> {
+  const envelopes = await readEnvelopes(found, read);
+  if ("reason" in envelopes) return envelopes;
+  return envelopes.map(({ bundle, payload, payloadType, signature }) => {
+    const data = dsse.preAuthEncoding(payloadType, payload);
+    const holds = ({ key: publicKey }: { key: KeyObject }): boolean =>
+      verifySignature("sha256", data, { key: publicKey, dsaEncoding: "der" }, signature);
+    return { payload, signers: keys.filter(holds).map(({ name }) => name), bundle };
+  });
+}
+
+/** One attestation under a tag, nothing of it verified. */
+export interface TaggedEnvelope {
+  /** The layer without its annotations. */
+  bundle: Descriptor;
+  payload: Buffer;
+  payloadType: string;
+  signature: Uint8Array;
+  annotations: Readonly<Record<string, string>>;
+}
+
+/** What cosign left under an image's tag for attestations; or why it is something else. */
+export async function readEnvelopes(
+  { manifest }: FoundReferrer,
+  read: ReadBlob,
+): Promise<readonly TaggedEnvelope[] | { reason: string }> {
   const problem = judgeTagManifest(manifest, attestationTag) ?? judgeLayers(manifest.layers);
   if (problem !== undefined) return { reason: problem };
   const config = parseStrictJson(await read(manifest.config));
@@ -91,18 +122,15 @@ async function verifyTagged(
     Object.keys(manifest.annotations ?? {}).length > 0
   )
     return { reason: "its config is not that of cosign's attestations" };
-  const found: SignedPayload[] = [];
-  for (const { mediaType, digest, size } of manifest.layers) {
+  const found: TaggedEnvelope[] = [];
+  for (const { mediaType, digest, size, annotations = {} } of manifest.layers) {
     const bundle: Descriptor = { mediaType, digest, size };
     const json = parseStrictJson(await read(bundle));
     const envelope = "problem" in json ? undefined : envelopeSchema.safeParse(json.value).data;
     if (envelope === undefined)
       return { reason: `its layer ${digest} is not an envelope of a statement with one signature` };
     const { payload, payloadType, signatures } = envelope;
-    const data = dsse.preAuthEncoding(payloadType, payload);
-    const holds = ({ key: publicKey }: { key: KeyObject }): boolean =>
-      verifySignature("sha256", data, { key: publicKey, dsaEncoding: "der" }, signatures[0].sig);
-    found.push({ payload, signers: keys.filter(holds).map(({ name }) => name), bundle });
+    found.push({ bundle, payload, payloadType, signature: signatures[0].sig, annotations });
   }
   return found;
 }

@@ -1,8 +1,9 @@
 // Writes what is derived for readers (`--write`), or says where it differs: the tables of each action's README,
-// docs/errors.md, and the rules in docs/policy.md.
+// docs/errors.md, the rules in docs/policy.md, and the script and style of the report's page.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { pageAssets, renderPageAssets } from "./page.ts";
 import { refreshRules, renderErrorDocs } from "./words.ts";
 
 export interface ActionMetadata {
@@ -79,7 +80,7 @@ export function renderDocs(): Map<string, string> {
 
 if (import.meta.main) {
   let stale = 0;
-  for (const [path, fresh] of renderDocs()) {
+  for (const [path, fresh] of [...renderDocs(), [pageAssets, await renderPageAssets()] as const]) {
     const file = join(root, path);
     if (existsSync(file) && readFileSync(file, "utf8") === fresh) continue;
     if (process.argv.includes("--write")) writeFileSync(file, fresh);

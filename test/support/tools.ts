@@ -297,6 +297,7 @@ const debianPackages: Readonly<Record<string, string>> = {
   "softhsm2-util": "softhsm2",
   "pkcs11-tool": "opensc",
   python3: "python3",
+  chromium: "chromium",
 };
 
 /**

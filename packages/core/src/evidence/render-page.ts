@@ -1,10 +1,6 @@
-import { cleanText } from "@goldenpath/foundation/text/clean";
+import { escapeHtml } from "../report/html.ts";
 import type { ExportedImage, ExportedPiece } from "./export-facts.ts";
 import { quote } from "./render-script.ts";
-
-/** Text from outside, as text: whatever it holds is shown, and nothing of it is markup. */
-const escapeHtml = (text: string): string =>
-  cleanText(text).replaceAll(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const style = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}
 code,pre{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}

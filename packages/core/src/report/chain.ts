@@ -48,6 +48,22 @@ export function deriveChain(
   evidence: CollectedEvidence,
   policy: Pick<Policy, "environments">,
 ): Chain {
+  const { shown, others } = sortEvidence(evidence, policy);
+  const rejected = [
+    ...evidence.rejected.map(({ referrer, reason }) => ({ digest: referrer, reason })),
+    ...others.map(({ entry, stage }) => ({
+      digest: entry.referrer.digest,
+      reason: `it is signed by '${entry.signers.join("', '")}', who does not speak for ${stage}`,
+    })),
+  ];
+  return { repository, digest, stages: stages.map((stage) => describeStage(stage, shown)), rejected };
+}
+
+/** The statements that a chain is told from, and those of a stage by somebody who does not speak for it. */
+export function sortEvidence(
+  evidence: Pick<CollectedEvidence, "statements" | "lapsed">,
+  policy: Pick<Policy, "environments">,
+): { shown: VerifiedStatement[]; others: { entry: VerifiedStatement; stage: Stage }[] } {
   const signers = stageSigners(policy);
   const speaks = (entry: VerifiedStatement, stage: Stage): boolean =>
     entry.signers.some((name) => signers[stage].has(name));
@@ -56,21 +72,17 @@ export function deriveChain(
     const stage = stageOf(entry);
     return entry.statement.predicate["verificationResult"] === "FAILED" && stage !== undefined && speaks(entry, stage);
   });
-  const rejected = evidence.rejected.map(({ referrer, reason }) => ({ digest: referrer, reason }));
+  const others: { entry: VerifiedStatement; stage: Stage }[] = [];
   for (const entry of evidence.statements) {
     const stage = stageOf(entry);
     if (stage === undefined || speaks(entry, stage)) shown.push(entry);
-    else
-      rejected.push({
-        digest: entry.referrer.digest,
-        reason: `it is signed by '${entry.signers.join("', '")}', who does not speak for ${stage}`,
-      });
+    else others.push({ entry, stage });
   }
-  return { repository, digest, stages: stages.map((stage) => describeStage(stage, shown)), rejected };
+  return { shown, others };
 }
 
 /** The stage that a statement speaks for; undefined for a predicate that is no stage's. */
-function stageOf({ statement }: VerifiedStatement): Stage | undefined {
+export function stageOf({ statement }: VerifiedStatement): Stage | undefined {
   if (statement.predicateType === predicateTypes.verificationSummary) {
     const id = summaryVerifierId(statement);
     return stages.find((stage) => stageVerifierId(stage) === id);
@@ -116,7 +128,8 @@ function policySerialOf(predicate: Record<string, unknown>): number | undefined 
   return typeof serial === "number" ? serial : undefined;
 }
 
-function timeOf(found: VerifiedStatement): string | undefined {
+/** When a stage did its work, by its own clock. */
+export function timeOf(found: VerifiedStatement): string | undefined {
   const { predicate } = found.statement;
   return (
     text(predicate["timeVerified"]) ??
@@ -125,7 +138,8 @@ function timeOf(found: VerifiedStatement): string | undefined {
   );
 }
 
-function newest(statements: readonly VerifiedStatement[], predicateType: string): VerifiedStatement | undefined {
+/** Of a type the one whose stage worked last. */
+export function newest(statements: readonly VerifiedStatement[], predicateType: string): VerifiedStatement | undefined {
   return statements
     .filter((entry) => entry.statement.predicateType === predicateType)
     .sort((a, b) => Date.parse(timeOf(b) ?? "") - Date.parse(timeOf(a) ?? "") || 0)

@@ -5,6 +5,8 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeResults, type Part, type PartSource } from "../report/comment/part.ts";
 import type { GithubSource } from "../report/comment/source.ts";
 import { renderNotes, renderResultMarkdown } from "../report/markdown.ts";
+import { describeResultsForPage } from "../report/page/describe.ts";
+import type { Page } from "../report/page/model.ts";
 import {
   isResultFile,
   parseStageResult,
@@ -19,6 +21,7 @@ import type { VerbOutcome } from "./verb.ts";
 export interface Report extends Pick<VerbOutcome, "verdict" | "result" | "summary"> {
   /** For the comment. */
   describe(source: Omit<PartSource, "key">): Part[];
+  page: Pick<Page, "source" | "images">;
 }
 
 /** A result, and the job that it is of. */
@@ -110,13 +113,17 @@ export function reportResults(
   const sections = results.map(
     (entry, index) => `${renderResultMarkdown(entry)}\n${renderNotes(policies.slice(index, index + 1))}`,
   );
-  const job = context.env["GITHUB_JOB"] || "this job";
+  const groups = groupByImage(given, context.env["GITHUB_JOB"] || "this job", key);
   return {
     ...{ verdict, result, summary: sections.join("\n") },
     describe: (source) =>
-      groupByImage(given, job, key).map(([name, group]) =>
+      groups.map(([name, group]) =>
         describeResults(group, { ...source, key: name, ...(artifact === undefined ? {} : { claimed: true }) }),
       ),
+    page: {
+      source: artifact === undefined ? "run" : "claimed",
+      images: groups.flatMap(([name, group]) => describeResultsForPage(name, group)),
+    },
   };
 }
 

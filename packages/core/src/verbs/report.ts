@@ -9,15 +9,19 @@ import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import { type Chain, deriveChain } from "../report/chain.ts";
+import { type Chain, deriveChain, sortEvidence } from "../report/chain.ts";
 import { describeChains } from "../report/comment/part.ts";
 import { commentModes } from "../report/comment/post.ts";
 import type { GithubSource } from "../report/comment/source.ts";
 import { writeComment } from "../report/comment/write.ts";
 import { renderChainMarkdown } from "../report/markdown.ts";
+import { describeChainForPage } from "../report/page/describe.ts";
+import type { Page } from "../report/page/model.ts";
+import { renderPage } from "../report/page/render.ts";
 import { renderChainText } from "../report/terminal.ts";
 import type { Verdict, Violation } from "../result.ts";
 import { collectEvidence } from "../signing/collect.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
@@ -47,7 +51,7 @@ export function createReportVerb(github?: GithubSource): Verb<typeof inputs> {
     command: "report",
     inputs,
     positional: "image",
-    outputs: ["markdown", "comment-url"],
+    outputs: ["markdown", "html", "comment-url"],
     run: (given, context) => runReport(given, context, github),
   };
 }
@@ -72,15 +76,28 @@ async function runReport(given: Inputs, context: Context, github: GithubSource |
     given.image === undefined
       ? await loadPolicy(given.policy, context, given["policy-signer"])
       : await openPolicy(given, context, "report");
-  const { describe, ...outcome } =
+  const { describe, page, ...outcome } =
     given.image === undefined
       ? reportResults(await readResults(given, context, github), policy, context, startedAt, given)
       : await reportImage(given.image, policy, context, startedAt, given);
-  const file = join(given["result-dir"] ?? context.temporaryDirectory, "report.md");
+  const directory = given["result-dir"] ?? context.temporaryDirectory;
+  const file = join(directory, "report.md");
   await writeFile(file, cleanText(outcome.summary));
+  const html = join(directory, "report.html");
+  await writeFile(html, renderPage(describePage(page, policy, context)));
   const { comment: mode, "github-token": token } = given;
   const url = await writeComment({ mode, token }, describe, context, github?.openPullRequest);
-  return { ...outcome, outputs: { markdown: file, "comment-url": url }, enforced: false };
+  return { ...outcome, outputs: { markdown: file, html, "comment-url": url }, enforced: false };
+}
+
+function describePage(page: Report["page"], { uri, digest, policy }: LoadedPolicy, context: Context): Page {
+  const { runUrl } = context.run;
+  return {
+    ...page,
+    policy: { uri, digest, serial: policy.serial },
+    madeAt: context.now().toISOString(),
+    ...(runUrl === undefined ? {} : { run: runUrl }),
+  };
 }
 
 async function reportImage(
@@ -92,18 +109,19 @@ async function reportImage(
 ): Promise<Report> {
   return withImage(given, context, policy, async ({ client, image }) => {
     const repository = { registry: image.reference.registry, name: image.reference.name };
-    const chains: { title: string; chain: Chain }[] = [];
+    const chains: { title: string; chain: Chain; shown: readonly VerifiedStatement[] }[] = [];
     const digests = new Map<Digest, string>([[image.reference.digest, "image"]]);
     for (const child of image.children)
       if (!digests.has(child.digest)) digests.set(child.digest, formatPlatform(child.platform));
     for (const [digest, title] of digests) {
       const evidence = await collectEvidence(client, repository, digest, policy.policy.signers, { now: context.now() });
-      chains.push({ title, chain: deriveChain(formatRepository(repository), digest, evidence, policy.policy) });
+      const { shown } = sortEvidence(evidence, policy.policy);
+      chains.push({ title, shown, chain: deriveChain(formatRepository(repository), digest, evidence, policy.policy) });
     }
     for (const { chain } of chains) context.ports.log.info(renderChainText(chain, { color: false }));
-    const violations = chains.flatMap(({ title, chain }) =>
-      chainViolations(chain, digests.size > 1 && title !== "image" ? title : undefined),
-    );
+    const platformOf = (title: string): string | undefined =>
+      digests.size > 1 && title !== "image" ? title : undefined;
+    const violations = chains.flatMap(({ title, chain }) => chainViolations(chain, platformOf(title)));
     const failed = new Set(
       chains
         .filter(({ chain }) => chain.stages.some((stage) => stage.state === "fail"))
@@ -130,6 +148,16 @@ async function reportImage(
           { ...source, key: key ?? formatRepository(repository) },
         ),
       ],
+      page: {
+        source: "signed",
+        images: chains.map(({ title, chain, shown }) => {
+          const platform = platformOf(title);
+          const isIndex = digests.size > 1 && platform === undefined;
+          const name = `${formatRepository(repository)}${isIndex ? " (index)" : platform === undefined ? "" : ` ${platform}`}`;
+          const of = { isIndex, ...(platform === undefined ? {} : { platform }) };
+          return describeChainForPage(name, chain, shown, chainViolations(chain, undefined), of);
+        }),
+      },
     };
   });
 }

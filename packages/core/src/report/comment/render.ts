@@ -1,6 +1,7 @@
 import { code, codeInHtml, escapeMarkdown, stateMarks, verdictMarks } from "../markdown.ts";
 import { asksForWork, cutPart, type Measure, type Part, type PartStage, verdictOfPart } from "./part.ts";
 import { commentMarker, keepParts } from "./state.ts";
+import { collectWays, type Way } from "./ways.ts";
 
 /** What GitHub takes for a comment's body. Characters (UTF-16 units, of which there are never fewer). */
 export const maxCommentLength = 65_536;
@@ -98,35 +99,17 @@ function renderStages(stages: readonly PartStage[]): string {
   return stages.map(({ stage, state }) => `${marks[state].split(" ")[0]} ${stage}`).join(" · ");
 }
 
-interface Way {
-  stage: string;
-  text: string;
-  things: string[];
-  images: Set<string>;
-}
-
 /** What to do, each once, whatever number of findings or images it mends. */
 function renderWays(parts: readonly Part[]): string[] {
-  const ways = new Map<string, Way>();
-  const add = (key: string, stage: string, text: string, thing: string): void => {
-    const way = ways.get(`${stage}\0${text}`) ?? { stage, text, things: [], images: new Set() };
-    if (!way.things.includes(thing)) way.things.push(thing);
-    way.images.add(key);
-    ways.set(`${stage}\0${text}`, way);
-  };
-  for (const { key, errors, violations } of parts) {
-    for (const { stage, code: name, message, wayOut } of errors)
-      add(key, stage, wayOut ?? "Run the job again; if it fails again, its log says more.", `${name}: ${message}`);
-    for (const { stage, wayOut, thing } of violations) add(key, stage, wayOut, thing);
-  }
-  if (ways.size === 0) {
+  const ways = collectWays(parts);
+  if (ways.length === 0) {
     const open = parts.some(asksForWork);
     const excepted = parts.reduce((sum, part) => sum + part.excepted, 0);
     const except = excepted === 0 ? "" : ` ${excepted} ${excepted === 1 ? "finding is" : "findings are"} excepted.`;
     return [open ? "**What to do:** see the job's summary, which lists what counts." : `Nothing to do.${except}`, ""];
   }
-  const shown = [...ways.values()].slice(0, maxWays).map((way, at) => `${at + 1}. ${renderWay(way, parts.length)}`);
-  const more = ways.size - shown.length;
+  const shown = ways.slice(0, maxWays).map((way, at) => `${at + 1}. ${renderWay(way, parts.length)}`);
+  const more = ways.length - shown.length;
   return ["**What to do**", "", ...shown, ...(more === 0 ? [] : ["", `… and ${more} more, below.`]), ""];
 }
 

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { cleanStrings } from "@goldenpath/foundation/text/clean";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { escapeHtml } from "../html.ts";
+import { formatTime } from "../terminal.ts";
+import assets from "./assets.json" with { type: "json" };
+import type { Page, PageData, PageImage } from "./model.ts";
+import { copyButton, icon, listOf, renderImage, words } from "./sections.ts";
+
+/**
+ * The page as one file of HTML. Nothing in it is fetched from anywhere: its style and its script are in it, and no
+ * other than these two, by their hashes, is taken by a browser, whatever a stranger's text might be made to look like.
+ * The findings are data that the script writes into the table as text.
+ */
+export function renderPage(page: Page): string {
+  const data: PageData = page.images.map(({ findings }) => ({ findings: findings ?? [] }));
+  const policy = [
+    "default-src 'none'",
+    `script-src ${hashOf(assets.script)}`,
+    `style-src ${hashOf(assets.style)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "require-trusted-types-for 'script'",
+  ].join("; ");
+  const [first] = page.images;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(`${verdictOf(page)}: ${page.images.length === 1 ? (first?.title ?? "") : `${page.images.length} images`}`)}</title>
+<style>${assets.style}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the content</a>
+${renderHeader(page)}
+<main id="main">
+${page.images.map((image, at) => renderImage(image, at, page)).join("\n")}
+</main>
+${renderFooter(page)}
+<script type="application/json" id="findings">${embed(data)}</script>
+<script>${assets.script}</script>
+</body>
+</html>
+`;
+}
+
+/** JSON in an element whose text ends at the first `</`, or changes its meaning at `<!--`: no `<` is left in it. */
+function embed(data: PageData): string {
+  return stringifyJson(cleanStrings(data)).replaceAll("<", "\\u003c");
+}
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+}
+
+function verdictOf({ images }: Page): PageImage["verdict"] {
+  const verdicts = images.map(({ verdict }) => verdict);
+  return verdicts.includes("error") ? "error" : verdicts.includes("fail") ? "fail" : "pass";
+}
+
+const sources: Record<Page["source"], string> = {
+  signed: "What the stages signed, verified under the policy",
+  run: "What the result files of this run say; nothing here is signed yet",
+  claimed: "What the pull request’s own run claims: nothing of it is signed, and no later stage goes by it",
+};
+
+function renderHeader(page: Page): string {
+  const verdict = verdictOf(page);
+  const { policy, madeAt, run } = page;
+  const facts: [string, string][] = [
+    ["Policy", `${escapeHtml(policy.uri)} <span class="quiet">serial ${policy.serial}</span>`],
+    ["Told by", sources[page.source]],
+    ["Made", escapeHtml(formatTime(madeAt))],
+    ...(run === undefined || !/^https:\/\/[\w.:/-]{1,300}$/.test(run)
+      ? []
+      : ([["Run", `<a href="${escapeHtml(run)}" rel="noopener noreferrer">${escapeHtml(run)}</a>`]] as [
+          string,
+          string,
+        ][])),
+  ];
+  return `<header class="top ${verdict}">
+<p class="brand"><span aria-hidden="true">◆</span> goldenpath <button type="button" class="theme" hidden>Theme: auto</button></p>
+<h1>${icon(verdict)} ${escapeHtml(headline(page, verdict))}</h1>
+${page.images.length === 1 ? renderName(page.images[0]) : renderImages(page)}
+<dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join("")}</dl>
+</header>`;
+}
+
+/** The one sentence that a reader takes away. */
+function headline({ images }: Page, verdict: PageImage["verdict"]): string {
+  if (images.length > 1) {
+    const bad = images.filter((image) => image.verdict !== "pass").length;
+    return bad === 0 ? `All ${images.length} images pass` : `${bad} of ${images.length} images need work`;
+  }
+  const [image] = images;
+  const stagesIn = (...states: string[]): string[] =>
+    (image?.stages ?? []).filter(({ state }) => states.includes(state)).map(({ stage }) => stage);
+  const failed = stagesIn("fail");
+  if (verdict === "error") return `Not judged: ${listOf(stagesIn("error"))} ended in an error`;
+  if (verdict === "fail" && failed.length > 0) return `Refused by ${listOf(failed)}`;
+  if (verdict === "fail")
+    return `Not complete: nothing that counts for ${listOf(stagesIn("missing").filter((stage) => stage !== "promote"))}`;
+  return stagesIn("pass").includes("promote") ? "Vetted: every stage passed" : "Passed by every stage so far";
+}
+
+function renderName(image: PageImage | undefined): string {
+  const name = image?.reference ?? image?.title ?? "";
+  return `<p class="reference"><code>${escapeHtml(name)}</code>${image?.reference === undefined ? "" : copyButton(name, "Copy")}</p>`;
+}
+
+function renderImages({ images }: Page): string {
+  const rows = images.map(
+    (image, at) =>
+      `<tr><th scope="row"><a href="#image-${at}">${escapeHtml(image.title)}</a></th><td>${icon(image.verdict)} ${words[image.verdict]}</td><td>${image.stages.map(({ stage, state }) => `<span class="mini ${state}">${icon(state)} ${escapeHtml(stage)}</span>`).join(" ")}</td></tr>`,
+  );
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Images"><table class="images"><thead><tr><th scope="col">Image</th><th scope="col">Verdict</th><th scope="col">Stages</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+}
+
+function renderFooter({ policy }: Page): string {
+  return `<footer><p>Made by goldenpath, under the policy <code>${escapeHtml(policy.digest)}</code>. This page asks no server for anything; it shows, and decides nothing: the gate reads the signatures.</p>
+<p class="keys">Keys: <kbd>/</kbd> search, <kbd>Esc</kbd> leave it, <kbd>Tab</kbd> and <kbd>Enter</kbd> for all else.</p></footer>`;
+}

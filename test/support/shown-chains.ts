@@ -1,0 +1,259 @@
+import type { ListedViolation, StageResult, Verdict } from "@goldenpath/core/result";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { manyFindings, type ShownFinding, scanPredicate } from "./shown-findings.ts";
+
+/** A result, and the job that it is of; as the report reads them. */
+export interface ShownResult {
+  from: string;
+  result: StageResult;
+}
+
+/** A path as people meet it in a pull request. */
+export interface ShownChain {
+  /** Its folder in test/fixtures/shown-chains. */
+  name: string;
+  /** What a reader of the first lines has to know: each of these words has to be there. */
+  says: readonly string[];
+  /** Of each job its results. */
+  jobs: readonly (readonly ShownResult[])[];
+  /** Told from a fork's run. */
+  claimed?: true;
+}
+
+export const shownLayers = ["base-1", "base-2", "base-3", "launcher", "runtime", "modules", "app"].map((name) =>
+  digestOf(name),
+);
+const baseLayers = 3;
+
+export function shownResult(
+  stage: StageResult["stage"],
+  changes: Partial<StageResult> & { violations?: ListedViolation[] } = {},
+  image = "shop",
+): StageResult {
+  const violations = changes.violations ?? [];
+  const verdict: Verdict = violations.some(({ exception }) => exception === undefined) ? "fail" : "pass";
+  const digest = digestOf(image);
+  return {
+    schemaVersion: "1.0",
+    stage,
+    verdict,
+    subject: {
+      repository: `registry.acme.example/quarantine/${image}`,
+      digest,
+      mediaType: "application/vnd.oci.image.manifest.v1+json",
+      children: [{ digest, mediaType: "application/vnd.oci.image.manifest.v1+json", verdict }],
+    },
+    violations,
+    policy: { uri: "acme/platform//policy.yaml@9f2c", digest: digestOf("policy"), serial: 41 },
+    run: { builderId: "https://github.com/acme/platform/.github/workflows/golden-path.yml" },
+    tools: [],
+    notes: [],
+    startedAt: "2026-11-23T10:00:00Z",
+    finishedAt: "2026-11-23T10:00:04Z",
+    ...changes,
+  };
+}
+
+const baseType = "https://github.com/goldenpath-ci/goldenpath/predicates/base/v1";
+const scanType = "https://cosign.sigstore.dev/attestation/vuln/v1";
+
+const build = (image?: string): StageResult => shownResult("build", {}, image);
+
+export function baseResult(image = "shop", violations: ListedViolation[] = []): StageResult {
+  const isApproved = violations.length === 0;
+  const predicate = {
+    children: [
+      {
+        digest: digestOf(image),
+        platform: { os: "linux", architecture: "amd64" },
+        base: isApproved
+          ? { name: "golden", image: "registry.acme.example/bases/golden", digest: digestOf("golden") }
+          : null,
+        matchedLayers: isApproved ? baseLayers : 0,
+        totalLayers: shownLayers.length,
+        layers: shownLayers,
+      },
+    ],
+  };
+  return shownResult("base", { violations, predicateType: baseType, predicate }, image);
+}
+
+export function scanResult(
+  findings: readonly ShownFinding[],
+  violations: ListedViolation[] = [],
+  image = "shop",
+  notes: string[] = [],
+): StageResult {
+  const changes = { violations, notes, predicateType: scanType, predicate: scanPredicate(findings) };
+  return shownResult("scan", changes, image);
+}
+
+const [layerOfBase, , , , , modules] = shownLayers;
+const lodash: ShownFinding = {
+  ...{ id: "GHSA-35jh-r3h4-6jhm", severity: "High", name: "lodash", version: "4.17.20", type: "npm" },
+  ...{ fixed: "4.17.21", cvss: 7.2, epss: 0.012, layer: modules ?? "" },
+  description: "Command injection in lodash by its template function.",
+};
+const openssl: ShownFinding = {
+  ...{ id: "CVE-2026-31337", severity: "Critical", name: "libssl3", version: "3.0.15-1~deb12u1", type: "deb" },
+  ...{ fixed: "3.0.17-1~deb12u2", cvss: 9.8, epss: 0.871, kev: true, layer: layerOfBase ?? "" },
+  ...{ path: "/var/lib/dpkg/status.d/libssl3", description: "A crafted certificate writes past a buffer." },
+};
+const tar: ShownFinding = {
+  ...{ id: "CVE-2025-45582", severity: "Medium", name: "tar", version: "1.34+dfsg-1.2", type: "deb" },
+  ...{ cvss: 4.1, epss: 0.0004, layer: layerOfBase ?? "", path: "/var/lib/dpkg/status.d/tar" },
+};
+
+export function refusal(finding: ShownFinding, exception?: ListedViolation["exception"]): ListedViolation {
+  const exploited = finding.kev === true ? " It is known to be exploited." : "";
+  const fix = finding.fixed ?? "";
+  const wayOut =
+    finding.type === "deb"
+      ? `It comes with the base image golden: take the base's next version, with ${finding.name} ${fix}.`
+      : `Update ${finding.name} to ${fix} (${finding.type}).`;
+  return {
+    rule: "scan.severity",
+    thing: `${finding.id} in ${finding.name} ${finding.version}`,
+    problem: `It is a vulnerability of severity ${finding.severity.toLowerCase()}; the policy refuses high and above.${exploited}`,
+    wayOut,
+    ...(finding.type === "npm" ? { place: { file: "package-lock.json", line: 214 } } : {}),
+    ...(exception === undefined ? {} : { exception }),
+  };
+}
+
+const job = (...results: StageResult[]): ShownResult[] => results.map((result) => ({ from: "", result }));
+
+const foreignBase: ListedViolation = {
+  rule: "base.approved",
+  thing: "registry.acme.example/quarantine/shop",
+  problem:
+    "Its lowest layers are not those of any approved base for linux/amd64 (the first 2 of the 3 layers of 'golden' are there, the others are not).",
+  wayOut: "Build on one of the policy's bases: golden (registry.acme.example/bases/golden).",
+};
+
+const forbiddenBuild: ListedViolation = {
+  rule: "build.strategy",
+  thing: "strategy dockerfile",
+  problem: "The policy allows buildpacks and jib.",
+  wayOut: "Remove the Dockerfile, or ask the platform team to allow the strategy dockerfile.",
+  place: { file: "Dockerfile", line: 1 },
+};
+
+const unsigned: ListedViolation = {
+  rule: "gate.missing",
+  thing: "stage scan",
+  problem: "No statement of the scan stage that counts is attached to the image.",
+  wayOut: "Run scan again and sign its result.",
+};
+
+const until = (day: string, reason: string) => ({ expires: day, owner: "security@acme.example", reason });
+
+function withoutImage(result: StageResult): StageResult {
+  const { subject: _subject, predicate: _predicate, predicateType: _type, ...rest } = result;
+  return rest;
+}
+
+const failedScan = withoutImage(
+  shownResult("scan", {
+    verdict: "error",
+    error: {
+      code: "scanner-failed",
+      message: "grype ended with 1: the vulnerability database could not be fetched: 429 Too Many Requests",
+      wayOut: "Run the job again, or give the database as an artifact in the input 'database'.",
+    },
+  }),
+);
+
+/** New ones by the hundred: what a careless update brings. */
+function threeHundred(): StageResult {
+  const findings = manyFindings(300, shownLayers).map((finding) => ({ ...finding, severity: "High", type: "npm" }));
+  return scanResult(
+    findings,
+    findings.map((each) => refusal({ ...each, fixed: each.fixed ?? "a fixed version" })),
+  );
+}
+
+const services = ["cart", "catalogue", "checkout", "mail", "search"];
+
+/** The chains that people review, and README's pictures are made of. */
+export const shownChains: readonly ShownChain[] = [
+  { name: "all-green", says: ["pass", "Nothing to do"], jobs: [job(build(), baseResult(), scanResult([tar]))] },
+  {
+    name: "build-refused",
+    says: ["fail", "build", "Remove the Dockerfile"],
+    jobs: [job(withoutImage(shownResult("build", { violations: [forbiddenBuild] })))],
+  },
+  {
+    name: "base-refused",
+    says: ["fail", "base", "Build on one of the policy", "golden"],
+    jobs: [job(build(), baseResult("shop", [foreignBase]), scanResult([tar]))],
+  },
+  {
+    name: "scan-refused",
+    says: ["fail", "scan", "take the base", "libssl3"],
+    jobs: [job(build(), baseResult(), scanResult([openssl, lodash, tar], [refusal(openssl), refusal(lodash)]))],
+  },
+  {
+    name: "promote-refused",
+    says: ["fail", "promote", "Run scan again"],
+    jobs: [job(build(), baseResult(), scanResult([tar]), shownResult("promote", { violations: [unsigned] }))],
+  },
+  {
+    name: "error",
+    says: ["error", "scan", "Run the job again"],
+    jobs: [job(build(), baseResult(), failedScan)],
+  },
+  {
+    name: "matrix-of-five",
+    says: ["fail", "1 of 5 images", "Update lodash to 4.17.21", "checkout"],
+    jobs: services.map((name) =>
+      job(
+        build(name),
+        baseResult(name),
+        name === "checkout" ? scanResult([lodash, tar], [refusal(lodash)], name) : scanResult([tar], [], name),
+      ),
+    ),
+  },
+  {
+    name: "first-run",
+    says: ["pass", "Nothing to do"],
+    jobs: [
+      job(
+        build(),
+        baseResult(),
+        scanResult([], [], "shop", ["There is no earlier image to compare with: this is the first run."]),
+      ),
+    ],
+  },
+  {
+    name: "fork",
+    says: ["fail", "build", "Remove the Dockerfile"],
+    claimed: true,
+    jobs: [
+      [{ from: "goldenpath-results", result: withoutImage(shownResult("build", { violations: [forbiddenBuild] })) }],
+    ],
+  },
+  { name: "300-new-findings", says: ["fail", "scan", "Update"], jobs: [job(build(), baseResult(), threeHundred())] },
+  {
+    name: "only-exceptions",
+    says: ["pass", "Nothing to do", "2 findings are excepted"],
+    jobs: [
+      job(
+        build(),
+        baseResult(),
+        scanResult(
+          [openssl, lodash],
+          [
+            refusal(openssl, until("2026-12-01", "The base's next version is built on Monday.")),
+            refusal(lodash, until("2026-12-15", "Its template function is not called.")),
+          ],
+        ),
+      ),
+    ],
+  },
+  {
+    name: "refused-twice",
+    says: ["fail", "base", "scan", "Build on one of the policy"],
+    jobs: [job(build(), baseResult("shop", [foreignBase]), scanResult([lodash, tar], [refusal(lodash)]))],
+  },
+];

@@ -37,6 +37,14 @@ export const rules = {
   "base.changed":
     "an image with a layer that removes, replaces or overwrites a path of its base, or gives rights to it, where neither its content shows that it is harmless nor `bases[].mayChange` lists it",
   "scan.severity": "a vulnerability of `scan.failOn` or above; with `scan.onlyFixed`, only one that a version fixes",
+  "scan.malicious":
+    "a package that is known to be malicious (an advisory `MAL-…` of OSV, or a scanner's word), at any severity and under any policy",
+  "scan.gate": "a vulnerability that meets all conditions of an entry of `scan.refuse`",
+  "scan.package": "an image with a package of `scan.packages`, vulnerable or not",
+  "scan.license":
+    "an image with a package under a licence of `scan.licenses.refuse`, or, unless `unknown` is `pass`, under one that nobody says",
+  "scan.sbom":
+    "an image whose SBOM does not say when and by what it was made, or of fewer of its packages what `scan.sbom` asks for",
   "scan.blind-spot":
     "an image in which a scan can't see what it should: no package at all, an operating system without its packages, packages of a distribution or version that is not said or that the vulnerability data does not know, the package databases of two systems; unless `scan.allowBlindSpots` has its kind",
   "scan.database-age":
@@ -55,6 +63,8 @@ export const rules = {
     "a finding of the base stage that does not name exactly the layers that the image has, so that one may not have been read",
   "gate.malformed": "a statement of a required stage that is rightly signed and can't be understood",
   "gate.policy-serial": "a verdict made under another policy, or another version of it, than the policy accepts",
+  "gate.finding":
+    "an image with a finding, by what its scan stage has signed, that meets all conditions of an entry of the environment's `refuse`; or whose signed scan does not tell its findings",
   "gate.stale": "a verdict or a provenance older than the requirement's `maxAge`",
   "gate.future": "a verdict or a provenance whose time has not come yet",
   "gate.exception":

@@ -1,3 +1,4 @@
+import { predicateTypes } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import {
@@ -7,6 +8,7 @@ import {
 } from "../signing/verification-summary.ts";
 import { stageEvidence, stageLevel, stageVerifierId } from "../stages.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
+import { judgeSignedFindings } from "./judge-findings.ts";
 import { judgeFindingLayers } from "./layers.ts";
 import {
   explainAbsence,
@@ -159,6 +161,7 @@ function collectFindings(scope: StageScope, newest: Judged): StageDecision {
     const named = allowed.filter(isInput);
     decision.accepted.push(...named);
     if (type === layersIn) decision.problems.push(...named.flatMap((signed) => judgeFindingLayers(scope, signed)));
+    if (type === predicateTypes.vulnerabilities) decision.problems.push(...judgeSignedFindings(scope, named));
     if (named.length > 0) continue;
     if (allowed.length > 0) {
       const problem = `the verdict of ${stage} rests on another finding than the ones that are there (${type})`;

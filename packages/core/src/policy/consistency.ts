@@ -3,12 +3,9 @@ import { type ImageBuilder, image } from "../build/strategies/image.ts";
 import type { Builder } from "../build/strategies/strategy.ts";
 import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
+import { type Inconsistency, unknown } from "./inconsistency.ts";
+import { checkScanSection } from "./scan-consistency.ts";
 import type { Policy, PolicyEnvironment } from "./schema.ts";
-
-export interface Inconsistency {
-  path: readonly PropertyKey[];
-  message: string;
-}
 
 /** What is wrong between the fields of a policy of which each by itself is right: names that nobody has, above all. */
 export function checkConsistency(policy: Policy): Inconsistency[] {
@@ -18,12 +15,8 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkActivators(policy),
     ...checkAccepted(policy),
     ...checkSigners(policy),
-    ...checkComparison(policy),
+    ...checkScanSection(policy),
   ];
-}
-
-function unknown(path: PropertyKey[], value: string, what: string, known: readonly string[]): Inconsistency {
-  return { path, message: `'${value}' is no ${what} of this policy (there is: ${known.join(", ") || "none"})` };
 }
 
 function checkBuilders(policy: Policy): Inconsistency[] {
@@ -147,25 +140,6 @@ function checkAccepted({ accepts, serial: own }: Policy): Inconsistency[] {
   return listed.flatMap(({ serial }, index) =>
     serial < own ? [] : [{ path: ["accepts", index, "serial"], message: `must be below this policy's serial, ${own}` }],
   );
-}
-
-/** What may be let pass as known has to be bound, or a caller could choose an image that has what his own brings. */
-function checkComparison({ scan: { failOnlyOn, comparison }, environments }: Policy): Inconsistency[] {
-  if (comparison === undefined) {
-    const message = "has no `comparison`, which says whose findings are let pass as known";
-    return failOnlyOn === "new" ? [{ path: ["scan", "failOnlyOn"], message: `new ${message}` }] : [];
-  }
-  if (failOnlyOn !== "new")
-    return [{ path: ["scan", "comparison"], message: "is for `failOnlyOn: new`, which is not set" }];
-  const path = ["scan", "comparison", "environment"];
-  const environment = Object.hasOwn(environments, comparison.environment)
-    ? environments[comparison.environment]
-    : undefined;
-  if (environment === undefined)
-    return [unknown(path, comparison.environment, "environment", Object.keys(environments))];
-  return (["build", "scan"] as const)
-    .filter((stage) => !environment.requires.some((each) => each.stage === stage))
-    .map((stage) => ({ path, message: `'${comparison.environment}' does not require stage ${stage}` }));
 }
 
 /** With one key, each would speak for the other's stages. */

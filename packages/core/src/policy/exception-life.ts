@@ -19,13 +19,22 @@ export interface ExceptionLife {
   overtakenBy?: number;
   /**
    * In how many violations of the given results it was applied, or, where it is over, would have been, and of how many
-   * images. Undefined where no result of its stage was given: then nobody can say.
+   * images. Undefined where no result of a stage that knows its rule was given: then nobody can say.
    */
   use?: { violations: number; images: number };
 }
 
-/** The stage that knows the rules which can be set aside. */
-const stageOfRule: Record<Exception["rule"], ResultStage> = { "base.approved": "base", "scan.severity": "scan" };
+/** The stages that know the rules which can be set aside. */
+const stagesOfRule: Record<Exception["rule"], readonly ResultStage[]> = {
+  "base.approved": ["base"],
+  "scan.severity": ["scan"],
+  "scan.gate": ["scan"],
+  "scan.malicious": ["scan"],
+  "scan.package": ["scan"],
+  "scan.license": ["scan"],
+  // A gate's result lists what it refuses, and not what an exception let pass.
+  "gate.finding": [],
+};
 
 /**
  * Each exception of a policy, in its order: until when it holds, and whether the results that are given needed it.
@@ -79,7 +88,9 @@ function findOvertaking(exceptions: readonly Exception[], index: number): number
 }
 
 function countUse(exception: Exception, results: readonly StageResult[]): ExceptionLife["use"] {
-  const ofStage = results.filter(({ stage, verdict }) => stage === stageOfRule[exception.rule] && verdict !== "error");
+  const ofStage = results.filter(
+    ({ stage, verdict }) => stagesOfRule[exception.rule].includes(stage) && verdict !== "error",
+  );
   if (ofStage.length === 0) return undefined;
   const images = new Set<string>();
   let violations = 0;

@@ -268,7 +268,7 @@ describe("a policy that is refused, with the place and the reason", () => {
       "rule: scan.severity\n    thing: CVE-2026-0001",
       "rule: base.approved\n    thing: a.example/b",
       "lodash",
-      "exceptions[0].package: only scan.severity knows packages",
+      "exceptions[0].package: base.approved knows no packages",
     ],
     [
       "a host with a path",

@@ -31,6 +31,55 @@ describe("a scan section that contradicts itself or the rest is refused, with th
       "production, maxAge",
       "scan.comparison.environment: 'production' does not require stage scan",
     ],
+    [
+      "two gates of one name",
+      "failOn: high",
+      "failOn: high\n  refuse: [{ name: a, kev: true }, { name: a, fixed: true }]",
+      "a, fixed",
+      "scan.refuse[1].name: 'a' is the name of another gate of this list",
+    ],
+    [
+      "a gate without a condition",
+      "failOn: high",
+      "failOn: high\n  refuse: [{ name: all }]",
+      "{ name: all",
+      "scan.refuse[0]: has no condition (there are: severity, cvss, epss, kev, fixed, fixOlderThan, types, scopes, origins)",
+    ],
+    [
+      "a score that there is not",
+      "failOn: high",
+      "failOn: high\n  refuse: [{ name: a, cvss: 10.1 }]",
+      "10.1",
+      "scan.refuse[0].cvss: must not be more than 10",
+    ],
+    [
+      "a probability in per cent",
+      "failOn: high",
+      "failOn: high\n  refuse: [{ name: a, epss: 10 }]",
+      "10",
+      "scan.refuse[0].epss: must not be more than 1",
+    ],
+    [
+      "a forbidden package by two names",
+      "failOn: high",
+      "failOn: high\n  packages: [{ name: a, purl: pkg:npm/a, reason: r }]",
+      "{ name: a",
+      "scan.packages[0]: expected `name` or `purl`, one of them",
+    ],
+    [
+      "a forbidden package by an URL with its version",
+      "failOn: high",
+      "failOn: high\n  packages: [{ purl: pkg:npm/a@1, reason: r }]",
+      "pkg:npm",
+      "scan.packages[0].purl: expected a package URL without version, pkg:TYPE/NAME",
+    ],
+    [
+      "gates of an environment that asks for no scan",
+      "    promoter: promote",
+      "    promoter: promote\n    refuse: [{ name: a, kev: true }]",
+      "refuse",
+      "environments.production.refuse: the environment does not require stage scan, whose findings it would judge",
+    ],
   ];
   test.each(cases)("%s", (...placed) => expectPlaced(placed));
 });

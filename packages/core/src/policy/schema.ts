@@ -1,5 +1,4 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { cacheModes } from "../build/cache/cache.ts";
 import { builderSchemas, strategyNames } from "../build/strategies/find.ts";
@@ -10,13 +9,13 @@ import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
 import { stages } from "../stages.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
+import { exceptionSchema, refusalGates, scanSection } from "./scan-section.ts";
 import {
   basePath,
   day,
   destinationPattern,
   digestText,
   duration,
-  isParsable,
   name,
   prefixText,
   repositoryText,
@@ -24,18 +23,6 @@ import {
   workflowPattern,
 } from "./schema-text.ts";
 import type { PolicySection } from "./sections.ts";
-
-export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
-export type Severity = (typeof severities)[number];
-
-/** Where a scan sees nothing or can't know what it sees. */
-export const blindSpots = [
-  "no-packages",
-  "system-without-packages",
-  "unknown-distribution",
-  "several-package-databases",
-] as const;
-export type BlindSpot = (typeof blindSpots)[number];
 
 /** Each scheme has signers of its own kind. */
 const signerSchema = z.discriminatedUnion("kind", signerSchemas);
@@ -98,31 +85,6 @@ export const sourceSchema = z.strictObject({
     ),
 });
 
-export const exceptionSchema = z
-  .strictObject({
-    rule: z
-      .enum(["base.approved", "scan.severity"])
-      .describe("The rule that is set aside. Evidence and signatures have no exceptions."),
-    thing: text.describe(
-      "What it is set aside for: a vulnerability's id for scan.severity, an image's repository for base.approved.",
-    ),
-    package: text.optional().describe("For scan.severity: only in this package (its name)."),
-    reason: text.describe("Why it is granted; results and reports repeat it."),
-    owner: text.describe("Who answers for it."),
-    expires: day.describe("The last day (UTC) on which it holds."),
-  })
-  .superRefine((exception, context) => {
-    // An exception that can never match anything is a mistake that nobody would see until it is needed.
-    if (exception.rule !== "base.approved") return;
-    if (!isParsable(() => parseRepository(exception.thing)))
-      context.addIssue({
-        code: "custom",
-        path: ["thing"],
-        message: "expected the image's repository, HOST/NAME, without tag or digest",
-      });
-    if (exception.package !== undefined)
-      context.addIssue({ code: "custom", path: ["package"], message: "only scan.severity knows packages" });
-  });
 export type Exception = z.infer<typeof exceptionSchema>;
 
 export const requirementSchema = z.strictObject({
@@ -150,6 +112,11 @@ export const environmentSchema = z.strictObject({
   to: z.array(prefixText).min(1).describe("Repositories, or parents of repositories, that images may be promoted to."),
   requires: z.array(requirementSchema).min(1).describe("The evidence that must be there, all of it."),
   promoter: name.describe("The signer of the promotion's own statement."),
+  refuse: refusalGates
+    .optional()
+    .describe(
+      "Findings that this environment refuses besides `scan`: the gate reads them from what the scan stage has signed. Such a finding can be set aside by an exception of rule gate.finding.",
+    ),
   referrers: z
     .enum(["all", "signed"])
     .default("all")
@@ -285,50 +252,7 @@ export const policyShape = z.strictObject({
     })
     .default({ strategies: [], environments: [], sources: [], builders: [], cache: "none" })
     .describe("How images may be made."),
-  scan: z
-    .strictObject({
-      failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
-      onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
-      failOnlyOn: z
-        .enum(["all", "new"])
-        .default("all")
-        .describe(
-          "new: what the image that a scan is compared with (`compare-with`) has already is reported and not refused, where that image is one that `comparison` takes. What is known to be exploited or malicious is refused all the same.",
-        ),
-      comparison: z
-        .strictObject({
-          environment: name.describe(
-            "The environment that the other image must have been promoted into, from the same source repository.",
-          ),
-          maxAge: duration.describe("How old the other image's newest signed scan may be, such as 7d."),
-        })
-        .optional()
-        .describe("For `failOnlyOn: new`: which images' findings are let pass as known."),
-      databaseMaxAge: z
-        .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
-        .prefault("5d")
-        .describe("How old the vulnerability data may be."),
-      allowBlindSpots: z
-        .array(z.enum(blindSpots))
-        .default([])
-        .describe("Which blind spots of a scan are let pass. Without it, that nothing can be seen is a violation."),
-      ownWord: z
-        .enum(["accept", "refuse"])
-        .default("accept")
-        .describe(
-          "Whether layers above the base may close findings of the base, by changed files and a newer version in the package database, which is the image's own word. refuse: only a newer base does.",
-        ),
-    })
-    // Never judged by: a scan demands the section.
-    .default({
-      failOn: "negligible",
-      onlyFixed: false,
-      failOnlyOn: "all",
-      databaseMaxAge: 0,
-      allowBlindSpots: [],
-      ownWord: "refuse",
-    })
-    .describe("Which findings are refused."),
+  scan: scanSection,
   exceptions: z
     .array(exceptionSchema)
     .default([])

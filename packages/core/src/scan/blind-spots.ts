@@ -1,4 +1,4 @@
-import type { BlindSpot } from "../policy/schema.ts";
+import type { BlindSpot } from "../policy/scan-section.ts";
 import type { Violation } from "../result.ts";
 
 /** What an SBOM and the vulnerability data say of what a scan can see in one image. */

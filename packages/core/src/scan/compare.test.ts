@@ -16,6 +16,7 @@ const finding = (fields: Partial<Finding> = {}): Finding =>
   }) as Finding;
 const told = (fields: Partial<ToldFinding> = {}): ToldFinding => ({
   ...{ platform, id: "GHSA-1", aliases: ["CVE-1"], severity: "high", package: pkg(), fixedVersions: [] },
+  ...{ fixState: "fixed", origin: "unknown" },
   ...fields,
 });
 const changeOf = (own: Finding, ...others: ToldFinding[]) =>

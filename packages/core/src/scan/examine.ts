@@ -48,6 +48,7 @@ export interface ExaminedChild {
   /** Findings of the base that the image's own word closes. */
   ownWords: ViewComparison["ownWords"];
   sight: Sight;
+  sbom: Sbom;
   tools: ToolUse[];
   notes: string[];
 }
@@ -85,6 +86,7 @@ export async function examineChild(
     child,
     base,
     scan,
+    sbom,
     findings: sortFindings(mergeFindings([...findings, ...comparison.hidden])),
     ownWords: comparison.ownWords,
     sight: { ...seen, ...(known === undefined ? {} : { dataKnows: () => known }) },

@@ -1,4 +1,4 @@
-import { type Severity, severities } from "../policy/schema.ts";
+import { type Severity, severities } from "../policy/scan-section.ts";
 
 /** The policy's five, and what a source that does not say leaves. */
 export type FindingSeverity = Severity | "unknown";

@@ -1,6 +1,7 @@
 import { makeFinding } from "@goldenpath/testing/findings";
 import { describe, expect, test } from "vitest";
-import { type Exception, type Severity, severities } from "../policy/schema.ts";
+import { type Severity, severities } from "../policy/scan-section.ts";
+import type { Exception } from "../policy/schema.ts";
 import { verdictOf } from "../result.ts";
 import { type Finding, type FindingSeverity, gateSeverity, originOf } from "./finding.ts";
 import { judgeDatabase, judgeFindings, type ScanGateFacts } from "./gate.ts";
@@ -106,6 +107,55 @@ describe("exceptions", () => {
       exceptions: [exception()],
     });
     expect(verdictOf(violations)).toBe("fail");
+  });
+});
+
+describe("what else is refused", () => {
+  const low = { severity: "low", kev: true } as const;
+  const policy = {
+    failOn: "high" as const,
+    onlyFixed: false,
+    refuse: [{ name: "exploited", kev: true as const, missing: "refuse" as const }],
+  } satisfies ScanGateFacts["policy"];
+  const rules = (fields: Partial<Finding>, exceptions: Exception[] = []) =>
+    judge([finding(fields)], { policy, exceptions }).map(
+      ({ rule, exception: applied }) => `${rule}${applied === undefined ? "" : " excepted"}`,
+    );
+
+  test("a finding below the threshold by a gate, told by its name", () => {
+    const [refused] = judge([finding(low)], { policy });
+    expect(refused).toMatchObject({ rule: "scan.gate", thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20" });
+    expect(refused?.problem).toContain("gate 'exploited' refuses it: known to be exploited");
+  });
+
+  test("a malicious package at any severity, and under a policy that says nothing of it", () => {
+    const mal = finding({ id: "MAL-2026-1", aliases: [], severity: "negligible", malicious: true });
+    expect(judge([mal]).map(({ rule }) => rule)).toEqual(["scan.malicious"]);
+    expect(judge([{ ...mal, malicious: false }])).toEqual([]);
+    expect(judge([{ ...mal, withdrawn: "2026-05-01" }])).toEqual([]);
+  });
+
+  const both = { severity: "high", kev: true } as const;
+  test.each<[string, Partial<Finding>, Exception[], string[]]>([
+    ["one thing is told once", both, [], ["scan.severity"]],
+    ["the gate counts where the severity is set aside", both, [exception()], ["scan.severity excepted", "scan.gate"]],
+    [
+      "both are set aside",
+      both,
+      [exception(), exception({ rule: "scan.gate" })],
+      ["scan.severity excepted", "scan.gate excepted"],
+    ],
+    ["an exception of another rule", low, [exception()], ["scan.gate"]],
+    ["the worst first", { ...both, malicious: true }, [], ["scan.malicious"]],
+    [
+      "the severity of what is let be malicious",
+      { ...both, malicious: true },
+      [exception({ rule: "scan.malicious" })],
+      ["scan.malicious excepted", "scan.severity"],
+    ],
+    ["nothing is met", { severity: "low", kev: false }, [], []],
+  ])("%s", (_name, fields, exceptions, told) => {
+    expect(rules(fields, exceptions)).toEqual(told);
   });
 });
 

@@ -2,10 +2,11 @@ import { type ExceptionQuery, exceptViolation, findException } from "../policy/e
 import type { Exception, Policy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { type Finding, fixTarget, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
+import { findMetGate, hasFix, type MetGate } from "./gates.ts";
 
 export interface ScanGateFacts {
   findings: readonly Finding[];
-  policy: Pick<Policy["scan"], "failOn" | "onlyFixed">;
+  policy: Pick<Policy["scan"], "failOn" | "onlyFixed" | "refuse">;
   exceptions: readonly Exception[];
   now: Date;
   /** True of a finding that is let pass because it is not new: the policy says `failOnlyOn: new`. */
@@ -23,19 +24,22 @@ export interface RefusedFinding {
 
 /**
  * The findings that the policy refuses, the worst first; those that an exception sets aside carry it and do not count.
- * Everything else stays a finding: it is reported, and breaks no rule.
+ * Everything else stays a finding: it is reported, and breaks no rule. What breaks several is told by the first of them
+ * that counts, with those before it that an exception sets aside: known as malicious, by its severity, by a gate.
  */
 export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
-    .filter((finding) => isRefused(finding, facts.policy) && !isLetPass(finding, facts))
-    .map((finding) => {
-      const query: ExceptionQuery = {
-        rule: "scan.severity",
-        things: [finding.id, ...finding.aliases],
-        package: finding.package.name,
-      };
-      const exception = findException(facts.exceptions, query, facts.now);
-      return { finding, violation: exceptViolation(describeRefusal(finding, facts), exception) };
+    .filter((finding) => !isLetPass(finding, facts))
+    .flatMap((finding) => {
+      const refused: RefusedFinding[] = [];
+      for (const violation of listRefusals(finding, facts)) {
+        const things = [finding.id, ...finding.aliases];
+        const query: ExceptionQuery = { rule: violation.rule, things, package: finding.package.name };
+        const excepted = exceptViolation(violation, findException(facts.exceptions, query, facts.now));
+        refused.push({ finding, violation: excepted });
+        if (excepted.exception === undefined) break;
+      }
+      return refused;
     });
 }
 
@@ -43,7 +47,7 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
  * True where a finding is at or above the policy's threshold and, where the policy asks for that, can be fixed. One
  * whose advisory was taken back by all who said it is none.
  */
-export function isRefused(finding: Finding, policy: ScanGateFacts["policy"]): boolean {
+export function isRefused(finding: Finding, policy: Pick<ScanGateFacts["policy"], "failOn" | "onlyFixed">): boolean {
   if (finding.withdrawn !== undefined) return false;
   return isAtLeast(gateSeverity(finding), policy.failOn) && (!policy.onlyFixed || hasFix(finding));
 }
@@ -53,23 +57,43 @@ export function isLetPass(finding: Finding, { isKnown }: Pick<ScanGateFacts, "is
   return finding.kev !== true && finding.malicious !== true && isKnown?.(finding) === true;
 }
 
-/** True where a fixed version exists, by the advisory's word or by its list of versions. */
-export function hasFix(finding: Finding): boolean {
-  return finding.fixState === "fixed" || finding.fixedVersions.length > 0;
-}
-
-function describeRefusal(finding: Finding, { policy, base, platform }: ScanGateFacts): Violation {
-  const severity =
-    finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
+/** Each reason for which the policy refuses a finding, whatever its exceptions say. */
+function listRefusals(
+  finding: Finding,
+  { policy, base, platform, now }: Pick<ScanGateFacts, "policy" | "base" | "platform" | "now">,
+): Violation[] {
   const exploited = finding.kev === true ? " It is known to be exploited." : "";
   const hidden = finding.hidden === undefined ? "" : ` ${finding.hidden}`;
-  return {
-    rule: "scan.severity",
-    thing: `${finding.id} in ${finding.package.name} ${finding.package.version}`,
-    problem: `It is a vulnerability of ${severity}; the policy refuses ${policy.failOn} and above.${exploited}${hidden}`,
+  const refuse = (told: Pick<Violation, "rule" | "problem"> & { wayOut?: string }): Violation => ({
     wayOut: describeWayOut(finding, base),
+    ...told,
+    thing: `${finding.id} in ${finding.package.name} ${finding.package.version}`,
+    problem: `${told.problem}${exploited}${hidden}`,
     ...(platform === undefined ? {} : { platform }),
-  };
+  });
+  const refusals: Violation[] = [];
+  if (finding.malicious === true && finding.withdrawn === undefined) {
+    const wayOut = `Take ${finding.package.name} out, and treat machines and secrets that it ran beside as taken over.`;
+    refusals.push(refuse({ rule: "scan.malicious", problem: "The package is known to be malicious.", wayOut }));
+  }
+  if (isRefused(finding, policy)) {
+    const severity =
+      finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
+    const problem = `It is a vulnerability of ${severity}; the policy refuses ${policy.failOn} and above.`;
+    refusals.push(refuse({ rule: "scan.severity", problem }));
+  }
+  const met = findMetGate(finding, policy.refuse, now);
+  if (met !== undefined) refusals.push(refuse({ rule: "scan.gate", problem: describeMet(met) }));
+  return refusals;
+}
+
+/** True where the policy refuses a finding, be it known already or set aside by an exception. */
+export function isAgainstPolicy(finding: Finding, policy: ScanGateFacts["policy"], now: Date): boolean {
+  return listRefusals(finding, { policy, now }).length > 0;
+}
+
+function describeMet({ gate, because }: MetGate): string {
+  return `The policy's gate '${gate.name}' refuses it: ${because.join("; ")}.`;
 }
 
 function describeWayOut(finding: Finding, base: string | undefined): string {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { cleanStrings } from "@goldenpath/foundation/text/clean";
-import type { Severity } from "../policy/schema.ts";
+import type { Severity } from "../policy/scan-section.ts";
 import type { Violation } from "../result.ts";
 import { type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
 

@@ -1,7 +1,7 @@
 import { makeFinding } from "@goldenpath/testing/findings";
 import { expect, test } from "vitest";
 import type { StageResult } from "../result.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, findingKey } from "./finding.ts";
 import { countFindings } from "./merge.ts";
 import { renderScanSummary } from "./summary.ts";
 
@@ -18,12 +18,14 @@ const render = (
   verdict: "pass" | "fail" = "pass",
   violations: StageResult["violations"] = [],
   audit = false,
+  refused: Finding[] = [],
 ) =>
   renderScanSummary({
     result: result(verdict, violations),
     findings,
     counts: countFindings(findings),
     policy: { failOn: "high", onlyFixed: false },
+    refused: new Set(refused.map(findingKey)),
     audit,
   });
 
@@ -41,7 +43,7 @@ test("says the verdict, the numbers and what to do, and folds what is not refuse
     fixedVersions: [],
     origin: "base",
   });
-  const text = render([finding(), low], "fail", [refused]);
+  const text = render([finding(), low], "fail", [refused], false, [finding()]);
   expect(text).toContain("❌ fail");
   expect(text).toContain("Update lodash to 4.17.21");
   expect(text).toContain("**2 vulnerabilities**: 1 high, 1 negligible.");

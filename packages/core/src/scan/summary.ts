@@ -1,7 +1,7 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
 import { type Finding, type FindingCounts, findingKey, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
-import { isRefused, type ScanGateFacts } from "./gate.ts";
+import type { ScanGateFacts } from "./gate.ts";
 import { mergeFindings } from "./merge.ts";
 
 /** Findings that break no rule are listed up to here: a summary has 1 MiB, and a reader less. */
@@ -12,8 +12,8 @@ interface ScanSummaryFacts {
   findings: readonly Finding[];
   counts: FindingCounts;
   policy: ScanGateFacts["policy"];
-  /** Keys of findings that are let pass because they are not new. */
-  known?: ReadonlySet<string>;
+  /** Keys of the findings that are refused. */
+  refused: ReadonlySet<string>;
   audit: boolean;
 }
 
@@ -39,8 +39,9 @@ export function renderScanSummary(facts: ScanSummaryFacts): string {
   ].join("\n");
 }
 
-function describeRule({ failOn, onlyFixed }: ScanGateFacts["policy"]): string {
-  return `The policy refuses ${failOn} and above${onlyFixed ? " where a fixed version exists" : ""}; unknown counts as high.`;
+function describeRule({ failOn, onlyFixed, refuse = [] }: ScanGateFacts["policy"]): string {
+  const gates = refuse.length === 0 ? "" : `, and by its gates: ${refuse.map(({ name }) => name).join(", ")}`;
+  return `The policy refuses ${failOn} and above${onlyFixed ? " where a fixed version exists" : ""}; unknown counts as high${gates}.`;
 }
 
 /** New and fixed findings are listed up to here. */
@@ -72,12 +73,8 @@ function renderComparison(comparison: StageResult["comparison"]): string[] {
   ];
 }
 
-function renderOthers({ findings, policy, known }: ScanSummaryFacts): string[] {
-  const others = sortFindings(
-    mergeFindings(findings).filter(
-      (finding) => !isRefused(finding, policy) || known?.has(findingKey(finding)) === true,
-    ),
-  );
+function renderOthers({ findings, refused }: ScanSummaryFacts): string[] {
+  const others = sortFindings(mergeFindings(findings).filter((finding) => !refused.has(findingKey(finding))));
   if (others.length === 0) return [];
   const rows = others.slice(0, maxOthers).map((finding) => {
     const { name, version, type } = finding.package;

@@ -1,6 +1,7 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
+import { packageScopes } from "../policy/scan-section.ts";
 import { type Finding, findingSeverities } from "./finding.ts";
 
 const toldSchema = z.object({
@@ -9,16 +10,30 @@ const toldSchema = z.object({
   id: z.string().min(1),
   aliases: z.array(z.string()).default([]),
   severity: z.enum(findingSeverities),
-  package: z.object({ name: z.string(), version: z.string(), type: z.string(), purl: z.string().optional() }),
+  package: z.object({
+    name: z.string(),
+    version: z.string(),
+    type: z.string(),
+    purl: z.string().optional(),
+    scope: z.enum(packageScopes).optional(),
+  }),
   fixedVersions: z.array(z.string()).default([]),
+  suggestedVersion: z.string().optional(),
+  fixState: z.enum(["fixed", "not-fixed", "wont-fix", "unknown"]),
+  fixReleases: z.array(z.object({ version: z.string(), on: z.string() })).optional(),
+  cvss: z.number().optional(),
+  epss: z.union([z.number(), z.literal("none")]).optional(),
   kev: z.boolean().optional(),
   malicious: z.boolean().optional(),
+  withdrawn: z.string().optional(),
+  origin: z.enum(["base", "application", "unknown"]),
   excepted: z.literal(true).optional(),
 });
 
 /**
- * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with. `excepted`: the
- * policy refused it, and one of its exceptions set it aside.
+ * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with, and what the gates
+ * of an environment judge. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
+ * of its exceptions set it aside.
  */
 export type ToldFinding = z.infer<typeof toldSchema>;
 
@@ -88,12 +103,17 @@ export function tellFindings(children: readonly ChildFindings[]): { platforms: s
 }
 
 function tellFinding(finding: Finding): Omit<ToldFinding, "child" | "platform" | "excepted"> {
-  const { id, aliases, severity, fixedVersions, kev, malicious } = finding;
-  const { name, version, type, purl } = finding.package;
+  const { id, aliases, severity, fixedVersions, fixState, origin } = finding;
+  const { name, version, type, purl, scope } = finding.package;
+  const { suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn } = finding;
+  const said = { suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn };
   return {
-    ...{ id, aliases, severity, fixedVersions },
-    package: { name, version, type, ...(purl === undefined ? {} : { purl }) },
-    ...(kev === undefined ? {} : { kev }),
-    ...(malicious === undefined ? {} : { malicious }),
+    ...{ id, aliases, severity, fixedVersions, fixState, origin },
+    package: { name, version, type, ...withoutUnsaid({ purl, scope }) },
+    ...withoutUnsaid(said),
   };
+}
+
+function withoutUnsaid<T extends object>(said: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as never;
 }

@@ -12,16 +12,17 @@ import { z } from "zod";
 import { parsePolicy } from "../policy/parse.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import type { OwnWord } from "../scan/base-view.ts";
-import { describeAllowedSpots, judgeBlindSpots } from "../scan/blind-spots.ts";
+import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
 import type { DatabasePlace } from "../scan/database.ts";
+import { describeChild } from "../scan/describe-child.ts";
 import { type ExaminedChild, examineChild, gatherBasesOf } from "../scan/examine.ts";
 import { type Finding, findingKey } from "../scan/finding.ts";
-import { hasFix, isLetPass, isRefused, judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
+import { judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
 import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
 import { createLocator } from "../scan/locate.ts";
 import { countFindings, mergeFindings } from "../scan/merge.ts";
+import { judgePackages } from "../scan/package-gates.ts";
 import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
@@ -99,6 +100,8 @@ interface ScannedChild extends ExaminedChild {
   refused: RefusedFinding[];
   /** Where there is an image to compare with. */
   comparison?: FindingComparison;
+  /** What of its packages is refused, vulnerable or not. */
+  ofPackages: Violation[];
   /** True of what is let pass because the other image has it as well. */
   isKnown?: (finding: Finding) => boolean;
   blindSpots: Violation[];
@@ -165,7 +168,15 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     }).map((entry) => withPlace(entry, work.locate));
     const thing = `${formatRepository(image.reference)}@${child.digest}`;
     const blindSpots = judgeBlindSpots(examined.sight, policy.policy.scan.allowBlindSpots, thing, platform);
-    scanned.push({ ...examined, ...place, ...compared, refused, blindSpots, sbomFile });
+    const ofPackages = judgePackages({
+      sbom: examined.sbom,
+      policy: policy.policy.scan,
+      exceptions: policy.policy.exceptions,
+      now: startedAt,
+      image: thing,
+      ...place,
+    });
+    scanned.push({ ...examined, ofPackages, ...place, ...compared, refused, blindSpots, sbomFile });
   }
   return finishScan(work, scanned);
 }
@@ -223,7 +234,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
       scanned.flatMap((entry) => entry.tools),
       (tool) => JSON.stringify(tool),
     ),
-    notes: scanned.flatMap((entry) => describeChild(entry, policy)),
+    notes: scanned.flatMap((entry) => describeChild(entry, policy.policy, startedAt)),
     ...(comparison === undefined ? {} : { comparison }),
   });
   const audit = given.mode === "audit";
@@ -242,7 +253,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
       findings,
       counts,
       policy: policy.policy.scan,
-      known: listKnown(scanned),
+      refused: listRefused(scanned),
       audit,
     }),
     enforced: !audit,
@@ -263,10 +274,9 @@ function tellChild({ child, scan, findings, refused }: ScannedChild): PredicateC
   };
 }
 
-/** What is let pass because it is known, on each platform that has it. */
-function listKnown(scanned: readonly ScannedChild[]): Set<string> {
-  const listed = scanned.map(({ findings, isKnown }) => findings.filter((finding) => isLetPass(finding, { isKnown })));
-  return new Set(listed.flat().map(findingKey));
+/** Keys of what is refused on any platform, be it set aside by an exception. */
+function listRefused(scanned: readonly ScannedChild[]): Set<string> {
+  return new Set(scanned.flatMap(({ refused }) => refused.map(({ finding }) => findingKey(finding))));
 }
 
 /** The violations of all platforms' images and of the data, and the digests of the images that fail. */
@@ -283,10 +293,18 @@ function judgeScan(
   );
   const refused = scanned.flatMap((entry) => entry.refused.map(({ violation }) => violation));
   const failing = scanned.filter(
-    (entry) => ageViolations.length > 0 || entry.blindSpots.length > 0 || entry.refused.some(isCounted),
+    (entry) =>
+      ageViolations.length > 0 ||
+      entry.blindSpots.length > 0 ||
+      [...entry.refused.map(({ violation }) => violation), ...entry.ofPackages].some(isCounted),
   );
   return {
-    violations: [...ageViolations, ...scanned.flatMap((entry) => entry.blindSpots), ...refused],
+    violations: [
+      ...ageViolations,
+      ...scanned.flatMap((entry) => entry.blindSpots),
+      ...refused,
+      ...scanned.flatMap((entry) => entry.ofPackages),
+    ],
     failing: new Set(failing.map(({ child }) => child.digest)),
   };
 }
@@ -312,48 +330,8 @@ async function writeSarif(work: Work, scanned: readonly ScannedChild[], version:
   return file;
 }
 
-function isCounted({ violation }: RefusedFinding): boolean {
-  return violation.exception === undefined;
-}
-
-/** What of a scan no rule asks for, and a reader should know. */
-function describeChild(
-  { platform, notes, sight, ownWords, scan, findings, isKnown }: ScannedChild,
-  { policy }: ScanPolicy,
-): string[] {
-  const told = [
-    ...notes,
-    ...describeAllowedSpots(sight, policy.scan.allowBlindSpots),
-    ...describeOwnWords(ownWords),
-    ...scan.notes,
-  ];
-  if (policy.scan.onlyFixed) {
-    const unfixed = findings.filter(
-      (finding) => isRefused(finding, { ...policy.scan, onlyFixed: false }) && !hasFix(finding),
-    ).length;
-    if (unfixed > 0)
-      told.push(
-        `${unfixed} of severity ${policy.scan.failOn} or above have no fixed version; the policy refuses only what can be fixed.`,
-      );
-  }
-  const old = findings.filter((each) => isRefused(each, policy.scan) && isLetPass(each, { isKnown })).length;
-  if (old > 0)
-    told.push(
-      `${old} that the policy would refuse are let pass: the image that this is compared with has them as well.`,
-    );
-  return platform === undefined ? told : told.map((note) => `${platform}: ${note}`);
-}
-
-/** One line a package: an update closes many findings at once. */
-function describeOwnWords(ownWords: readonly OwnWord[]): string[] {
-  const packages = Map.groupBy(
-    ownWords,
-    ({ finding, says }) => `${finding.package.name} ${finding.package.version}: ${says}`,
-  );
-  return [...packages].map(
-    ([what, closed]) =>
-      `by the image's own word the base's ${what}, which closes ${[...new Set(closed.map(({ finding }) => finding.id))].join(", ")}`,
-  );
+function isCounted({ exception }: Violation): boolean {
+  return exception === undefined;
 }
 
 /** As the result files are named: `scan-0123456789ab`. */

@@ -1,0 +1,49 @@
+import { type Inconsistency, unknown } from "./inconsistency.ts";
+import type { RefusalGate } from "./scan-section.ts";
+import type { Policy } from "./schema.ts";
+
+/** What is wrong between what a policy says of findings and the rest of it. */
+export function checkScanSection(policy: Policy): Inconsistency[] {
+  const { scan, environments } = policy;
+  return [
+    ...checkComparison(policy),
+    ...checkGates(scan.refuse, ["scan", "refuse"]),
+    ...Object.entries(environments).flatMap(([name, { refuse, requires }]) => {
+      const path = ["environments", name, "refuse"];
+      if (refuse === undefined) return [];
+      // Nothing would be signed that it could judge.
+      const message = "the environment does not require stage scan, whose findings it would judge";
+      return [
+        ...(requires.some(({ stage }) => stage === "scan") ? [] : [{ path, message }]),
+        ...checkGates(refuse, path),
+      ];
+    }),
+  ];
+}
+
+function checkGates(gates: readonly RefusalGate[] = [], path: PropertyKey[]): Inconsistency[] {
+  return gates.flatMap(({ name }, index) =>
+    gates.findIndex((other) => other.name === name) === index
+      ? []
+      : [{ path: [...path, index, "name"], message: `'${name}' is the name of another gate of this list` }],
+  );
+}
+
+/** What may be let pass as known has to be bound, or a caller could choose an image that has what his own brings. */
+function checkComparison({ scan: { failOnlyOn, comparison }, environments }: Policy): Inconsistency[] {
+  if (comparison === undefined) {
+    const message = "has no `comparison`, which says whose findings are let pass as known";
+    return failOnlyOn === "new" ? [{ path: ["scan", "failOnlyOn"], message: `new ${message}` }] : [];
+  }
+  if (failOnlyOn !== "new")
+    return [{ path: ["scan", "comparison"], message: "is for `failOnlyOn: new`, which is not set" }];
+  const path = ["scan", "comparison", "environment"];
+  const environment = Object.hasOwn(environments, comparison.environment)
+    ? environments[comparison.environment]
+    : undefined;
+  if (environment === undefined)
+    return [unknown(path, comparison.environment, "environment", Object.keys(environments))];
+  return (["build", "scan"] as const)
+    .filter((stage) => !environment.requires.some((each) => each.stage === stage))
+    .map((stage) => ({ path, message: `'${comparison.environment}' does not require stage ${stage}` }));
+}

@@ -1,0 +1,188 @@
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { z } from "zod";
+import { day, duration, isParsable, name, text } from "./schema-text.ts";
+
+export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
+export type Severity = (typeof severities)[number];
+
+/** Where a scan sees nothing or can't know what it sees. */
+export const blindSpots = [
+  "no-packages",
+  "system-without-packages",
+  "unknown-distribution",
+  "several-package-databases",
+] as const;
+export type BlindSpot = (typeof blindSpots)[number];
+
+/** Where a package comes from, and what it is there for. */
+export const packageScopes = ["runtime", "optional", "development"] as const;
+const origins = ["base", "application"] as const;
+
+/** The rules that an exception can set aside. */
+export const exceptionRules = [
+  "base.approved",
+  "scan.severity",
+  "scan.gate",
+  "scan.malicious",
+  "scan.package",
+  "scan.license",
+  "gate.finding",
+] as const;
+
+const conditions = {
+  severity: z.enum(severities).optional().describe("Of this severity and above; unknown counts as high."),
+  cvss: z.number().min(0).max(10).optional().describe("With a CVSS base score of this and above, such as 7.0."),
+  epss: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe("With an EPSS probability of this and above, 0 to 1, such as 0.1."),
+  kev: z.literal(true).optional().describe("Known to be exploited (CISA's catalogue)."),
+  fixed: z.literal(true).optional().describe("With a fixed version."),
+  fixOlderThan: duration
+    .optional()
+    .describe("With a version that fixes it, which has been out for longer than this, such as 14d."),
+  types: z.array(text).min(1).optional().describe("In packages of these kinds, as the SBOM has them: deb, npm, …"),
+  scopes: z.array(z.enum(packageScopes)).min(1).optional().describe("In packages that are there for this."),
+  origins: z.array(z.enum(origins)).min(1).optional().describe("In packages that come from there."),
+};
+
+const missing = z
+  .enum(["refuse", "pass"])
+  .default("refuse")
+  .describe(
+    "What nobody says (no score, no probability, no day of the fix, no scope, an unknown origin) meets its condition, unless pass: then it does not.",
+  );
+
+const gate = z
+  .strictObject({ name: name.describe("How violations call it."), ...conditions, missing })
+  .refine((written) => Object.keys(conditions).some((key) => written[key as keyof typeof conditions] !== undefined), {
+    message: `has no condition (there are: ${Object.keys(conditions).join(", ")})`,
+  });
+export type RefusalGate = z.infer<typeof gate>;
+
+export const refusalGates = z.array(gate).min(1);
+
+const forbiddenPackage = z
+  .strictObject({
+    name: text.optional().describe("Its name, as the SBOM has it."),
+    purl: z
+      .string()
+      .regex(/^pkg:[a-z0-9.+-]+\/[^@?#]+$/, "expected a package URL without version, pkg:TYPE/NAME")
+      .optional()
+      .describe("Or its package URL, without version and qualifiers: pkg:npm/event-stream."),
+    versions: z.array(text).min(1).optional().describe("Only in these versions, each exactly. Default: in all."),
+    reason: text.describe("Why; violations repeat it."),
+  })
+  .refine((written) => (written.name === undefined) !== (written.purl === undefined), {
+    message: "expected `name` or `purl`, one of them",
+  });
+export type ForbiddenPackage = z.infer<typeof forbiddenPackage>;
+
+const licensesSchema = z.strictObject({
+  refuse: z
+    .array(text)
+    .min(1)
+    .describe("SPDX identifiers, such as AGPL-3.0-only. Of `A OR B` one that is not refused is enough."),
+  unknown: z
+    .enum(["refuse", "pass"])
+    .default("refuse")
+    .describe("Whether packages are refused whose licence nobody says, or in no words that are understood."),
+});
+export type LicenseRules = z.infer<typeof licensesSchema>;
+
+const percent = z.number().int().min(0).max(100).default(0);
+const sbomQuality = z.strictObject({
+  version: percent.describe("Packages with a version."),
+  identifier: percent.describe("Packages with a package URL or a CPE."),
+  license: percent.describe("Packages with a licence."),
+  hash: percent.describe("Packages with a hash."),
+  supplier: percent.describe("Packages with a supplier, publisher or author."),
+});
+export type SbomQuality = z.infer<typeof sbomQuality>;
+
+export const scanSection = z
+  .strictObject({
+    failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
+    onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
+    refuse: refusalGates
+      .optional()
+      .describe(
+        "Findings that are refused besides those of `failOn`: of each entry all conditions hold. What is known as malicious is refused without any.",
+      ),
+    packages: z
+      .array(forbiddenPackage)
+      .min(1)
+      .optional()
+      .describe("Packages that an image must not have, with or without a vulnerability."),
+    licenses: licensesSchema.optional().describe("Which licences an image's packages must not have."),
+    sbom: sbomQuality
+      .optional()
+      .describe(
+        "What an image's SBOM has to say at least, by CISA's minimum elements: of how many of its packages, in per cent. With it, when and by which tool it was made as well.",
+      ),
+    failOnlyOn: z
+      .enum(["all", "new"])
+      .default("all")
+      .describe(
+        "new: what the image that a scan is compared with (`compare-with`) has already is reported and not refused, where that image is one that `comparison` takes. What is known to be exploited or malicious is refused all the same.",
+      ),
+    comparison: z
+      .strictObject({
+        environment: name.describe(
+          "The environment that the other image must have been promoted into, from the same source repository.",
+        ),
+        maxAge: duration.describe("How old the other image's newest signed scan may be, such as 7d."),
+      })
+      .optional()
+      .describe("For `failOnlyOn: new`: which images' findings are let pass as known."),
+    databaseMaxAge: z
+      .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
+      .prefault("5d")
+      .describe("How old the vulnerability data may be."),
+    allowBlindSpots: z
+      .array(z.enum(blindSpots))
+      .default([])
+      .describe("Which blind spots of a scan are let pass. Without it, that nothing can be seen is a violation."),
+    ownWord: z
+      .enum(["accept", "refuse"])
+      .default("accept")
+      .describe(
+        "Whether layers above the base may close findings of the base, by changed files and a newer version in the package database, which is the image's own word. refuse: only a newer base does.",
+      ),
+  })
+  // Never judged by: a scan demands the section.
+  .default({
+    failOn: "negligible",
+    onlyFixed: false,
+    failOnlyOn: "all",
+    databaseMaxAge: 0,
+    allowBlindSpots: [],
+    ownWord: "refuse",
+  })
+  .describe("Which findings are refused.");
+
+export const exceptionSchema = z
+  .strictObject({
+    rule: z.enum(exceptionRules).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
+    thing: text.describe(
+      "What it is set aside for: a vulnerability's id for scan.severity, scan.gate, scan.malicious and gate.finding, a package's name or URL for scan.package, a licence for scan.license, an image's repository for base.approved.",
+    ),
+    package: text.optional().describe("Only in this package (its name); not for base.approved."),
+    reason: text.describe("Why it is granted; results and reports repeat it."),
+    owner: text.describe("Who answers for it."),
+    expires: day.describe("The last day (UTC) on which it holds."),
+  })
+  .superRefine((exception, context) => {
+    // An exception that can never match anything is a mistake that nobody would see until it is needed.
+    if (exception.rule !== "base.approved") return;
+    if (!isParsable(() => parseRepository(exception.thing)))
+      context.addIssue({
+        code: "custom",
+        path: ["thing"],
+        message: "expected the image's repository, HOST/NAME, without tag or digest",
+      });
+    if (exception.package !== undefined)
+      context.addIssue({ code: "custom", path: ["package"], message: "base.approved knows no packages" });
+  });

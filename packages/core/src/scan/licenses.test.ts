@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { judgeLicense } from "./licenses.ts";
+
+const refused = new Set(["agpl-3.0-only", "gpl-2.0-only", "gpl-3.0-only with gcc-exception-3.1", "our own licence"]);
+
+describe("an expression of licences", () => {
+  test.each([
+    ["AGPL-3.0-only", "refused"],
+    ["agpl-3.0-ONLY", "refused"],
+    ["MIT AND AGPL-3.0-only", "refused"],
+    ["(MIT OR Apache-2.0) AND AGPL-3.0-only", "refused"],
+    ["AGPL-3.0-only OR GPL-2.0-only", "refused"],
+    ["GPL-2.0-only WITH Classpath-exception-2.0", "refused"],
+    ["GPL-3.0-only WITH GCC-exception-3.1", "refused"],
+    ["MIT OR BSD-3-Clause AND ISC AND AGPL-3.0-only", "fine"],
+    ["Our own licence", "refused"],
+    ["NOASSERTION AND AGPL-3.0-only", "refused"],
+    ["MIT", "fine"],
+    ["MIT OR AGPL-3.0-only", "fine"],
+    ["AGPL-3.0-only OR (GPL-2.0-only AND MIT) OR ISC", "fine"],
+    ["GPL-3.0-only", "fine"],
+    ["LicenseRef-acme", "fine"],
+    ["GPL-2.0+", "fine"],
+    ["NOASSERTION OR MIT", "fine"],
+    ["", "unknown"],
+    ["NOASSERTION", "unknown"],
+    ["NONE", "unknown"],
+    ["MIT AND NOASSERTION", "unknown"],
+    ["AGPL-3.0-only OR NOASSERTION", "unknown"],
+    ["The MIT License", "unknown"],
+    ["MIT OR", "unknown"],
+    ["OR MIT", "unknown"],
+    ["(MIT", "unknown"],
+    ["MIT)", "unknown"],
+    ["GPL-2.0-only WITH", "unknown"],
+    ["GPL-2.0-only WITH AND", "unknown"],
+    ["MIT; AGPL-3.0-only", "unknown"],
+    [`${"(".repeat(10_000)}MIT${")".repeat(10_000)}`, "unknown"],
+  ])("%s", (expression, kind) => {
+    expect(judgeLicense(expression, refused).kind).toBe(kind);
+  });
+
+  test("says which one is refused", () => {
+    expect(judgeLicense("MIT AND GPL-2.0-only WITH X-1", refused)).toEqual({
+      kind: "refused",
+      by: "GPL-2.0-only WITH X-1",
+    });
+  });
+});

@@ -1,0 +1,189 @@
+import { z } from "zod";
+import { exceptViolation, findException } from "../policy/exceptions.ts";
+import type { ForbiddenPackage, LicenseRules, SbomQuality } from "../policy/scan-section.ts";
+import type { Exception } from "../policy/schema.ts";
+import type { Violation } from "../result.ts";
+import { judgeLicense, type LicenseAnswer } from "./licenses.ts";
+
+const words = z.string().catch("");
+const licenseSchema = z
+  .looseObject({
+    expression: words.optional(),
+    license: z.looseObject({ id: words.optional(), name: words.optional() }).optional().catch(undefined),
+  })
+  .catch({});
+
+/** What is read of a CycloneDX component; what is no text there says nothing. */
+const componentSchema = z.looseObject({
+  type: words,
+  name: words,
+  version: words.optional(),
+  purl: words.optional(),
+  cpe: words.optional(),
+  publisher: words.optional(),
+  author: words.optional(),
+  supplier: z.looseObject({ name: words.optional() }).optional().catch(undefined),
+  licenses: z.array(licenseSchema).catch([]).default([]),
+  hashes: z.array(z.unknown()).catch([]).default([]),
+});
+type Component = z.infer<typeof componentSchema>;
+
+const documentSchema = z.looseObject({
+  metadata: z.looseObject({ timestamp: z.string().optional(), tools: z.unknown() }).catch({ tools: undefined }),
+  components: z.array(componentSchema).catch([]).default([]),
+});
+
+export interface PackageGateFacts {
+  /** A CycloneDX document. */
+  sbom: Record<string, unknown>;
+  policy: {
+    packages?: readonly ForbiddenPackage[] | undefined;
+    licenses?: LicenseRules | undefined;
+    sbom?: SbomQuality | undefined;
+  };
+  exceptions: readonly Exception[];
+  now: Date;
+  /** HOST/NAME@sha256:…, whose SBOM it is. */
+  image: string;
+  /** Set where this is one platform of an index. */
+  platform?: string | undefined;
+}
+
+/**
+ * What of an image's packages the policy refuses, vulnerable or not: those that are forbidden, those under licences that
+ * are, and an SBOM that does not say enough. Rules: `scan.package`, `scan.license`, `scan.sbom`.
+ */
+export function judgePackages(facts: PackageGateFacts): Violation[] {
+  const { packages, licenses, sbom: quality } = facts.policy;
+  if (packages === undefined && licenses === undefined && quality === undefined) return [];
+  const document = documentSchema.parse(facts.sbom);
+  const components = document.components.filter(({ type }) => type !== "file" && type !== "operating-system");
+  const found = [
+    ...components.flatMap((component) => judgeForbidden(component, packages ?? [], facts)),
+    ...components.flatMap((component) => (licenses === undefined ? [] : judgeLicenses(component, licenses, facts))),
+    ...(quality === undefined ? [] : judgeQuality(document.metadata, components, quality, facts.image)),
+  ];
+  const place = facts.platform === undefined ? {} : { platform: facts.platform };
+  // One package may lie in several places.
+  return [...new Map(found.map((each) => [JSON.stringify(each), { ...each, ...place }])).values()];
+}
+
+function judgeForbidden(
+  component: Component,
+  forbidden: readonly ForbiddenPackage[],
+  { exceptions, now }: PackageGateFacts,
+): Violation[] {
+  const match = forbidden.find(
+    ({ name, purl, versions }) =>
+      (purl === undefined ? name === component.name : purl === pathOf(component.purl)) &&
+      (versions === undefined || versions.includes(component.version ?? "")),
+  );
+  if (match === undefined) return [];
+  const violation: Violation = {
+    rule: "scan.package",
+    thing: nameOf(component),
+    problem: `It is a package that the policy forbids: ${match.reason}.`,
+    wayOut: `Do without ${component.name}${match.versions === undefined ? "" : `, or take another version than ${match.versions.join(", ")}`}.`,
+  };
+  const things = [component.name, ...(component.purl === undefined ? [] : [pathOf(component.purl)])];
+  const query = { rule: "scan.package" as const, things, package: component.name };
+  return [exceptViolation(violation, findException(exceptions, query, now))];
+}
+
+function judgeLicenses(
+  component: Component,
+  { refuse, unknown }: LicenseRules,
+  { exceptions, now }: PackageGateFacts,
+): Violation[] {
+  const refused = new Set(refuse.map((each) => each.toLowerCase()));
+  const said = component.licenses
+    .map(({ expression, license }) => expression || license?.id || license?.name || "")
+    .filter((each) => each !== "");
+  const answers = said.map((each) => judgeLicense(each, refused));
+  const by = answers.find((each): each is LicenseAnswer & { kind: "refused" } => each.kind === "refused")?.by;
+  const isUnknown = said.length === 0 || answers.some(({ kind }) => kind === "unknown");
+  if (by === undefined && (!isUnknown || unknown === "pass")) return [];
+  const violation: Violation = {
+    rule: "scan.license",
+    thing: nameOf(component),
+    problem:
+      by === undefined
+        ? `Nobody says in words of SPDX which licence it is under${said.length === 0 ? "" : ` (${said.join("; ")})`}, and the policy refuses that.`
+        : `It is under ${by}, which the policy refuses${said.join("") === by ? "" : ` (${said.join("; ")})`}.`,
+    wayOut: `Do without ${component.name}, or ask for an exception in the policy, with an owner and an end date.`,
+  };
+  const query = { rule: "scan.license" as const, things: [by ?? "unknown", ...said], package: component.name };
+  return [exceptViolation(violation, findException(exceptions, query, now))];
+}
+
+/** What CISA's minimum elements ask of each component, as CycloneDX has it. */
+const elements: Record<keyof SbomQuality, { what: string; isThere(component: Component): boolean }> = {
+  version: { what: "a version", isThere: ({ version }) => isSaid(version) },
+  identifier: { what: "a package URL or a CPE", isThere: ({ purl, cpe }) => isSaid(purl) || isSaid(cpe) },
+  license: {
+    what: "a licence",
+    isThere: ({ licenses }) =>
+      licenses.some(({ expression, license }) => [expression, license?.id, license?.name].some(isSaid)),
+  },
+  hash: { what: "a hash", isThere: ({ hashes }) => hashes.length > 0 },
+  supplier: {
+    what: "a supplier, publisher or author",
+    isThere: ({ supplier, publisher, author }) => [supplier?.name, publisher, author].some(isSaid),
+  },
+};
+
+function isSaid(value: string | undefined): boolean {
+  return value !== undefined && value.trim() !== "" && !/^(?:UNKNOWN|NOASSERTION|NONE)$/i.test(value.trim());
+}
+
+function judgeQuality(
+  metadata: z.infer<typeof documentSchema>["metadata"],
+  components: readonly Component[],
+  quality: SbomQuality,
+  image: string,
+): Violation[] {
+  const refuse = (problem: string, wayOut: string): Violation => ({
+    rule: "scan.sbom",
+    thing: `the SBOM of ${image}`,
+    problem,
+    wayOut,
+  });
+  const again = "Have the SBOM made by a tool that says so, such as syft, from which goldenpath makes one itself.";
+  const found: Violation[] = [];
+  if (Number.isNaN(Date.parse(metadata.timestamp ?? "")))
+    found.push(refuse("It does not say when it was made.", again));
+  if (!hasTool(metadata.tools)) found.push(refuse("It does not say by which tool it was made.", again));
+  for (const name of Object.keys(elements) as (keyof SbomQuality)[]) {
+    const { what, isThere } = elements[name];
+    const lacking = components.filter((component) => !isThere(component));
+    // In whole numbers: 19 of 20 are 95 per cent, and no rounding makes them more.
+    if ((components.length - lacking.length) * 100 >= quality[name] * components.length) continue;
+    const some = lacking.slice(0, 5).map(nameOf).join(", ");
+    found.push(
+      refuse(
+        `${components.length - lacking.length} of ${components.length} packages have ${what}; the policy asks for ${quality[name]} %. Without: ${some}${lacking.length > 5 ? ` and ${lacking.length - 5} more` : ""}.`,
+        `Have ${what} said where these packages are made or listed, or ask for another \`scan.sbom.${name}\` in the policy.`,
+      ),
+    );
+  }
+  return found;
+}
+
+/** CycloneDX 1.4 has a list of tools, later ones a list of components and of services. */
+function hasTool(tools: unknown): boolean {
+  if (Array.isArray(tools)) return tools.length > 0;
+  const later = z.looseObject({
+    components: z.array(z.unknown()).default([]),
+    services: z.array(z.unknown()).default([]),
+  });
+  const parsed = later.safeParse(tools);
+  return parsed.success && parsed.data.components.length + parsed.data.services.length > 0;
+}
+
+function nameOf({ name, version }: Pick<Component, "name" | "version">): string {
+  return version === undefined || version === "" ? name : `${name} ${version}`;
+}
+
+function pathOf(purl: string | undefined): string {
+  return /^[^@?#]+/.exec(purl ?? "")?.[0] ?? "";
+}

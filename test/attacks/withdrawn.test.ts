@@ -30,11 +30,11 @@ const hour = 3_600_000;
 const why = ["--reason", "it leaks", "--owner", "security@acme.example"];
 const withdraw = (...args: string[]) => run("withdraw", ...args, "--to", to, "--key", stand.keys.platform.file, ...why);
 const rulesOf = ({ outcome }: Execution) => [...new Set(outcome.result.violations.map(({ rule }) => rule))];
-const verify = (image: string) =>
+const verify = (image: string, policy = `oci://${to}:in-force`) =>
   executeVerb(
     verifyVerb as Verb,
     {
-      policy: `oci://${to}:in-force`,
+      policy,
       "policy-signer": stand.keys.platform.publicKeyFile,
       image,
       environment: "production",
@@ -129,6 +129,25 @@ describe("an image that was withdrawn", () => {
       [image, "--unseen"],
     ])
       expect(await withdraw(...args)).toMatchObject({ code: 0, out: expect.stringContaining(": is withdrawn, in") });
+  });
+
+  test("is refused to a deployment that names the policy by its file, where it names the platform's signer", async () => {
+    const bad = await promoted("bad");
+    const good = await promoted("good");
+    await withdraw(bad.reference);
+    const { file } = stand.policy;
+    expect(rulesOf(await verify(bad.reference, file))).toEqual(["gate.withdrawn"]);
+    expect(rulesOf(await verify(good.reference, file))).toEqual([]);
+    // Nor does the policy of before let it through.
+    const { directory, keys, from, to: vetted } = stand;
+    const next = await writeChainPolicy({ directory, keys, from, to: vetted, serial: 6, accepts: "1d" });
+    await putInForce(stand.client, vetted, next, { keys });
+    expect((await verify(good.reference, next.file)).outcome.verdict).toBe("pass");
+    const { outcome } = await verify(good.reference, file);
+    expect({ verdict: outcome.verdict, rules: outcome.result.violations.map(({ rule }) => rule) }).toEqual({
+      verdict: "fail",
+      rules: ["policy.not-in-force"],
+    });
   });
 
   test("a dry run writes nothing", async () => {

@@ -19,6 +19,7 @@ import { putInForce } from "../policy/withdrawals.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { decideGate } from "./decide.ts";
+import type { GateFacts } from "./facts.ts";
 import { judgeWithdrawals } from "./withdrawn.ts";
 
 // Which image a withdrawal is about is read from what is signed, whatever shape that has.
@@ -75,7 +76,7 @@ describe("an image stands on a base that was withdrawn", () => {
   });
 });
 
-describe("what does not say what it stands on tells nothing, and is refused for that by whom it is judged", () => {
+describe("what can't be read of what it stands on may be of what was withdrawn, and is refused while a base is", () => {
   const all = whole();
   const place = { policy: withdrawn({ kind: "base", digest: base }) };
   const rulesOf = (statements: VerifiedStatement[]) =>
@@ -84,23 +85,48 @@ describe("what does not say what it stands on tells nothing, and is refused for 
   test.each<[what: string, predicate: object]>([
     ["no children", {}],
     ["children that are no list", { children: { digest: image } }],
+    ["a base without a digest", { children: [{ digest: image, base: { name: "golden" } }] }],
+    ["a base of the same layers without a digest", { children: [{ digest: image, base: null, sameLayers: [{}] }] }],
   ])("a finding with %s", (_what, predicate) => {
     const wrong = found(predicate);
-    expect(onBase([wrong])).toEqual([]);
+    expect(onBase([wrong])).toEqual([image]);
+    // Of an image, and of a signer, that were withdrawn it tells nothing, and nothing is asked.
+    expect(judge([wrong], { kind: "image", digest: other }, { kind: "signer", name: "scan", from: now })).toEqual([]);
     const statements = [...without(all, "base", "baseVerdict"), wrong, summary("base", "base", [wrong])];
-    expect(rulesOf(statements)).toEqual(["gate.layers"]);
+    expect(rulesOf(statements)).toEqual(expect.arrayContaining(["gate.layers", "gate.withdrawn"]));
     expect(rulesOf(Object.values(all))).toEqual([]);
+    // Where the environment asks for no base, nobody else would have looked at it.
+    const unasked = { ...environment, requires: environment.requires.filter(({ stage }) => stage !== "base") };
+    const judged = (under: GateFacts["policy"]) =>
+      decideGate(factsOf(statements, { policy: under, environment: unasked })).violations.map(({ rule }) => rule);
+    expect(judged(place.policy)).toEqual(["gate.withdrawn"]);
+    expect(judged(policy)).toEqual([]);
   });
 
   test.each<[what: string, predicate: Record<string, unknown>]>([
     ["no build", {}],
-    ["no dependencies", { buildDefinition: {} }],
     ["dependencies that are no list", { buildDefinition: { resolvedDependencies: "none" } }],
     ["a dependency of no digest's shape", { buildDefinition: { resolvedDependencies: [{ digest: null }] } }],
   ])("a provenance with %s", (_what, predicate) => {
     const wrong = signed({ ...all.provenance.statement, predicate }, ["build"]);
-    expect(onBase([wrong])).toEqual([]);
-    expect(rulesOf([...without(all, "provenance"), wrong])).toEqual(["gate.malformed"]);
+    expect(onBase([wrong])).toEqual([image]);
+    expect(rulesOf([...without(all, "provenance"), wrong])).toEqual(
+      expect.arrayContaining(["gate.malformed", "gate.withdrawn"]),
+    );
+  });
+
+  test("the refusal says which statement can't be read", () => {
+    const wrong = found({});
+    const facts = factsOf([wrong], { policy: withdrawn({ kind: "base", digest: base }) });
+    expect(judgeWithdrawals(facts).map(({ problem }) => problem)).toEqual([
+      `it can't be told whether the image stands on what was withdrawn on 2026-05-01T12:00:00.000Z by security@acme.example (base ${base}): the ${predicateTypes.base} by 'base' (${wrong.bundle.digest}) is not as that is written`,
+    ]);
+  });
+
+  test("a build that names no dependencies, as SLSA lets it", () => {
+    expect(onBase([signed({ ...all.provenance.statement, predicate: { buildDefinition: {} } }, ["build"])])).toEqual(
+      [],
+    );
   });
 
   test("a dependency of which no digest is said", () => {

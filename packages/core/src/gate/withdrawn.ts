@@ -18,15 +18,25 @@ export function judgeWithdrawals({ policy, image, evidence }: GateFacts): Violat
   return [...new Set([image.digest, ...image.children])].flatMap((digest) => {
     // What is out of its signer's time proves nothing for the image, and still tells what it stands on.
     const { statements = [], lapsed = [] } = evidence.get(digest) ?? {};
-    return withdrawn
-      .filter((each) => concerns(each, digest, [...statements, ...lapsed]))
-      .map((each) => refuse(each, digest));
+    const told = [...statements, ...lapsed].map((signed) => ({ signed, bases: readBases(signed) }));
+    const unread = told.find(({ bases }) => bases === "unreadable")?.signed;
+    return withdrawn.flatMap((each) => {
+      if (concerns(each, digest, told)) return [refuse(each, digest)];
+      return each.thing.kind === "base" && unread !== undefined ? [refuseUnread(each, digest, unread)] : [];
+    });
   });
 }
 
-function concerns({ thing }: Withdrawal, digest: Digest, statements: readonly VerifiedStatement[]): boolean {
-  if (thing.kind === "image") return thing.digest === digest || statements.some((each) => isRootOf(each, thing.digest));
-  return thing.kind === "base" && statements.some((each) => standsOn(each, thing.digest));
+/** A statement with the digests of the bases that it names; it may be one that names none by its kind. */
+interface Told {
+  signed: VerifiedStatement;
+  bases: readonly string[] | "unreadable";
+}
+
+function concerns({ thing }: Withdrawal, digest: Digest, told: readonly Told[]): boolean {
+  if (thing.kind === "image")
+    return thing.digest === digest || told.some(({ signed }) => isRootOf(signed, thing.digest));
+  return thing.kind === "base" && told.some(({ bases }) => bases !== "unreadable" && bases.includes(thing.digest));
 }
 
 /** A statement is of the image that it names first, and of what is in that: the child of an index is no other image. */
@@ -35,30 +45,33 @@ function isRootOf({ statement: { subject } }: VerifiedStatement, image: Digest):
   return root !== undefined && isDigestIn(root.digest, image);
 }
 
-const found = z.looseObject({ digest: z.string().optional() });
+const found = z.looseObject({ digest: z.string() });
 const baseSchema = z.looseObject({
   // Another approved base can have the same layers, and is then as bad.
   children: z.array(z.looseObject({ base: found.nullish(), sameLayers: z.array(found).default([]) })),
 });
 const provenanceSchema = z.looseObject({
   buildDefinition: z.looseObject({
-    resolvedDependencies: z.array(z.looseObject({ digest: z.record(z.string(), z.string()).optional() })),
+    // SLSA lets a build name none.
+    resolvedDependencies: z.array(z.looseObject({ digest: z.record(z.string(), z.string()).optional() })).default([]),
   }),
 });
 
-function standsOn({ statement: { predicateType, predicate } }: VerifiedStatement, base: Digest): boolean {
-  if (predicateType === predicateTypes.base)
+/** What can't be read may name what was withdrawn. */
+function readBases({ statement: { predicateType, predicate } }: VerifiedStatement): Told["bases"] {
+  if (predicateType === predicateTypes.base) {
+    const children = baseSchema.safeParse(predicate).data?.children;
     return (
-      baseSchema
-        .safeParse(predicate)
-        .data?.children.some(({ base: own, sameLayers }) =>
-          [own, ...sameLayers].some((each) => each?.digest === base),
-        ) === true
+      children?.flatMap(({ base, sameLayers }) => [base, ...sameLayers].flatMap((each) => each?.digest ?? [])) ??
+      "unreadable"
     );
-  if (predicateType !== predicateTypes.provenance) return false;
-  const dependencies = provenanceSchema.safeParse(predicate).data?.buildDefinition.resolvedDependencies ?? [];
-  return dependencies.some(({ digest = {} }) =>
-    Object.entries(digest).some(([algorithm, hex]) => `${algorithm}:${hex}` === base),
+  }
+  if (predicateType !== predicateTypes.provenance) return [];
+  const dependencies = provenanceSchema.safeParse(predicate).data?.buildDefinition.resolvedDependencies;
+  return (
+    dependencies?.flatMap(({ digest = {} }) =>
+      Object.entries(digest).map(([algorithm, hex]) => `${algorithm}:${hex}`),
+    ) ?? "unreadable"
   );
 }
 
@@ -69,5 +82,15 @@ function refuse({ thing, reason, owner, at }: Withdrawal, digest: Digest): Viola
     thing: digest,
     problem: `the image ${stands} on ${at.toISOString()} by ${owner}: ${reason} (${describeWithdrawn(thing)})`,
     wayOut: `Build it again without what is wrong. Only the platform's signer lifts it: goldenpath withdraw --undo.`,
+  };
+}
+
+function refuseUnread({ thing, at, owner }: Withdrawal, digest: Digest, unread: VerifiedStatement): Violation {
+  const { bundle, signers, statement } = unread;
+  return {
+    rule: "gate.withdrawn",
+    thing: digest,
+    problem: `it can't be told whether the image stands on what was withdrawn on ${at.toISOString()} by ${owner} (${describeWithdrawn(thing)}): the ${statement.predicateType} by '${signers.join("', '")}' (${bundle.digest}) is not as that is written`,
+    wayOut: "Find out who signed it so, and build the image again.",
   };
 }

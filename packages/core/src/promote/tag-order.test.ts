@@ -1,6 +1,7 @@
+import { environment, policy, provenance } from "@goldenpath/testing/gate-evidence";
 import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
-import { type BuildFacts, findRollbacks, orderBuilds } from "./tag-order.ts";
+import { type BuildFacts, findRollbacks, orderBuilds, readHeld } from "./tag-order.ts";
 
 const at = (
   seconds: number,
@@ -44,4 +45,19 @@ test("a tag that is new, or there already, goes back to nothing", () => {
   ]);
   expect(findRollbacks(tags, here, new Map(), [at(1)])).toEqual([{ tag: "back", from: there, reason: "unknown" }]);
   expect(findRollbacks(tags, here, new Map([[there, [at(1)]]]), [at(2)])).toEqual([]);
+});
+
+test("a provenance whose signer's word has ended makes the image that a tag is at newer, and never older", () => {
+  const run = (id: number) =>
+    provenance("build", { invocationId: `https://github.com/acme/shop/actions/runs/${id}/attempts/1` });
+  const held = (statements: number[], lapsed: number[]) =>
+    readHeld(policy.policy, environment, { statements: statements.map(run), lapsed: lapsed.map(run) });
+  const next = [at(1, [7, 1])];
+  expect(orderBuilds(held([5], [9]), next)).toBe("earlier");
+  expect(orderBuilds(held([5], []), next)).toBe("later");
+  expect(orderBuilds(held([9], [5]), next)).toBe("earlier");
+  // Ended with all that is known of it, it is as new as it was.
+  expect(orderBuilds(held([], [5]), next)).toBe("later");
+  expect(orderBuilds(held([], [9]), next)).toBe("earlier");
+  expect(orderBuilds(held([], []), next)).toBe("unknown");
 });

@@ -78,6 +78,18 @@ const maxProvenances = 20;
 const concurrency = 4;
 
 /**
+ * What builders have signed about an image that a tag is at. What is out of its signer's time tells as well: it makes the
+ * image newer and never older, and without it a signer's end would let the tag back to what an earlier run built.
+ */
+export function readHeld(
+  policy: Policy,
+  environment: PolicyEnvironment,
+  { statements, lapsed }: Pick<CollectedEvidence, "statements" | "lapsed">,
+): BuildFacts {
+  return readBuilds(policy, environment, { statements: [...statements, ...lapsed] });
+}
+
+/**
  * What is known of the images that tags point at and that would move, by their signed provenance at the destination;
  * and how many requests that took. What the list says of each referrer's predicate tells which are worth reading:
  * {@link judgeLabels} lets none in that says something else than it holds.
@@ -103,7 +115,7 @@ export async function readTagHolders(
     const listReferrers: RegistryClient["listReferrers"] = async (repository, subject) =>
       subject === digest ? annotated : client.listReferrers(repository, subject);
     const evidence = await collectEvidence({ ...client, listReferrers }, to, digest, policy.signers, { now });
-    return [digest, readBuilds(policy, environment, evidence)];
+    return [digest, readHeld(policy, environment, evidence)];
   });
   return { held: new Map(read), lists: moving.length, contents };
 }

@@ -2,15 +2,17 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { formatRepository, isWithin, parseReference } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, isWithin, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { openElsewhere } from "../evidence/elsewhere.ts";
 import { type GithubRepository, parseGithubRepository } from "../evidence/github-attestations.ts";
 import { explainGate, renderGateExplanation } from "../gate/explain-gate.ts";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
+import { readPolicySigner } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
+import { confirmInForce, createPointerReader } from "../promote/in-force.ts";
 import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { withBundles } from "../signing/bundles-beside.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -87,17 +89,36 @@ async function explain(given: Asked, context: Context): Promise<Answer> {
 async function askGate(
   given: Asked,
   client: RegistryClient,
-  policy: LoadedPolicy,
+  own: LoadedPolicy,
   context: Context,
 ): Promise<GateOutcome & { isElsewhere(statement: VerifiedStatement): boolean }> {
   const reference = parseReference(given.image, "input 'image'");
-  const isPromoted = findEnvironment(policy, given.environment).to.some((prefix) => isWithin(reference, prefix));
+  const isPromoted = findEnvironment(own, given.environment).to.some((prefix) => isWithin(reference, prefix));
+  const policy = isPromoted ? await heedPointer(given, own, reference, client, context) : own;
   const now = context.now();
   const elsewhere = await openElsewhere({ files: given.bundle, repository: given["from-api"] }, context);
   const reader = elsewhere === undefined ? undefined : withBundles(client, elsewhere, now);
   const place = isPromoted ? "to" : "from";
   const gate = await runGate(reader ?? client, reference, given.environment, policy, now, place);
   return { ...gate, isElsewhere: ({ referrer }) => reader?.beside(referrer.digest) !== undefined };
+}
+
+/**
+ * The policy as it is in force where the image lies, with what was withdrawn since, where the caller says whose word that
+ * is. A policy that was loaded by that word has it already.
+ * @throws PolicyViolation `policy.not-in-force`, `policy.pointer-missing`, `policy.pointer-invalid`; UserError as
+ *   createPointerReader
+ */
+async function heedPointer(
+  { "policy-signer": given }: Asked,
+  policy: LoadedPolicy,
+  { registry, name }: Repository,
+  client: RegistryClient,
+  context: Context,
+): Promise<LoadedPolicy> {
+  if (given === undefined || policy.inForce !== undefined) return policy;
+  const read = createPointerReader(client, policy, await readPolicySigner(given, context));
+  return confirmInForce(policy, { registry, name }, read);
 }
 
 async function runVerify(given: z.infer<typeof inputs>, context: Context): Promise<VerbOutcome> {

@@ -1,4 +1,4 @@
-// What bench sign measures of ours, as a program of its own: node sign-run.ts SPEC.json
+// What bench sign measures of ours, as a program of its own: node sign-run.ts SPEC.json, bundled as the actions are
 import { readFile } from "node:fs/promises";
 import { runGate } from "@goldenpath/core/gate/verify";
 import { loadPolicy } from "@goldenpath/core/policy/load";
@@ -6,6 +6,7 @@ import { attachStatement } from "@goldenpath/core/signing/attach";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { loadSigner } from "@goldenpath/core/signing/keys";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
@@ -17,6 +18,8 @@ export interface SignSpec {
   stages: readonly { type: string; key: string; publicKey: string }[];
   /** For `gates`. */
   policy?: string;
+  /** For `gates`: how many images at the same time. */
+  abreast?: number;
 }
 
 const spec = JSON.parse(await readFile(process.argv[2] ?? "", "utf8")) as SignSpec;
@@ -51,10 +54,10 @@ async function signOrVerify(name: string): Promise<void> {
 
 async function gate(names: readonly string[]): Promise<void> {
   const policy = await loadPolicy(spec.policy ?? "", context);
-  for (const name of names) {
+  await mapConcurrently(spec.abreast ?? 1, names, async (name) => {
     const { violations } = await runGate(client, parseReference(name), "production", policy, new Date());
     if (violations.length > 0) throw new Error(`${name}: ${violations.map(({ problem }) => problem).join("; ")}`);
-  }
+  });
 }
 
 if (spec.does === "gates") await gate(spec.images);

@@ -1,4 +1,6 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
@@ -6,11 +8,13 @@ import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
 import { openStand } from "@goldenpath/testing/promotion";
 import { makeKey } from "@goldenpath/testing/signers";
+import { bundle } from "../../scripts/bundle.ts";
+import { bin, root } from "../../scripts/steps.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
 import { type BenchLine, type BenchRow, judgeAim, spreadOf, withRatios } from "./shape.ts";
 import type { SignSpec } from "./sign-run.ts";
 
-export const signLines = ["sign", "verify", "gates"] as const;
+export const signLines = ["sign", "verify", "gates", "gates-far"] as const;
 
 export interface SignBench {
   rounds: number;
@@ -23,8 +27,11 @@ export interface SignBench {
 
 /** At most so much of what cosign takes for the same. */
 const limit = 0.2;
+/** What a request to a registry that is not in the next room takes. Milliseconds. */
+const farAway = 20;
+/** As a job that looks at many images would. */
+const abreast = 16;
 const password = "correct horse battery";
-const program = join(import.meta.dirname, "sign-run.ts");
 
 /** Six statements about one image, each with a key of its own: signed and verified, by us and by cosign; and gates. */
 export async function benchSign(bench: SignBench): Promise<BenchLine[]> {
@@ -32,11 +39,16 @@ export async function benchSign(bench: SignBench): Promise<BenchLine[]> {
   const registry = await startEvidenceRegistry(true);
   const wants = (id: string): boolean => bench.only.length === 0 || bench.only.includes(id);
   try {
-    const world: World = { bench, directory, registry, stages: await makeStages(directory) };
+    bench.say("bundling");
+    const world: World = {
+      ...{ bench, directory, registry },
+      program: await bundleProgram(directory),
+      stages: await makeStages(directory),
+    };
     const lines: BenchLine[] = [];
     if (wants("sign")) lines.push(await benchSix(world, "sign"));
     if (wants("verify")) lines.push(await benchSix(world, "verify"));
-    if (wants("gates")) lines.push(await benchGates(world));
+    if (wants("gates") || wants("gates-far")) lines.push(...(await benchGates(world, wants)));
     return lines;
   } finally {
     await registry.close();
@@ -48,7 +60,28 @@ interface World {
   bench: SignBench;
   directory: string;
   registry: EvidenceRegistry;
+  /** The bundle. */
+  program: string;
   stages: SignSpec["stages"];
+}
+
+/**
+ * The measured program as users run one: bundled like an action, from what the sources are compiled to. Below the root,
+ * where the workspaces are found.
+ */
+async function bundleProgram(directory: string): Promise<string> {
+  execFileSync(bin("tsc"), ["--build"], { cwd: root, stdio: "ignore" });
+  const folder = await mkdtemp(join(root, "node_modules", ".cache-bench-"));
+  try {
+    await mkdir(join(directory, "dist"));
+    const source = await readFile(join(import.meta.dirname, "sign-run.ts"), "utf8");
+    await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+    await writeFile(join(folder, "index.js"), stripTypeScriptTypes(source));
+    bundle(join(folder, "index.js"), join(directory, "dist"));
+    return join(directory, "dist", "index.js");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 /** Six, each with a key in a file, which cosign reads as well once it has imported it. */
@@ -71,11 +104,14 @@ async function makeStages(directory: string): Promise<SignSpec["stages"]> {
   );
 }
 
-async function runOurs({ directory }: World, spec: SignSpec): Promise<ProcessMeasure> {
+async function runOurs(
+  { directory, program }: Pick<World, "directory" | "program">,
+  spec: SignSpec,
+): Promise<ProcessMeasure> {
   const file = join(directory, "spec.json");
   await writeFile(file, JSON.stringify(spec));
   const env = { PATH: process.env["PATH"], HOME: directory };
-  return measureProcess({ argv: [process.execPath, "--conditions=goldenpath-source", program, file], env }, directory);
+  return measureProcess({ argv: [process.execPath, program, file], env }, directory);
 }
 
 /** cosign signs and verifies one statement a run: what six took is one measurement. */
@@ -122,17 +158,20 @@ async function benchSix(world: World, does: "sign" | "verify"): Promise<BenchLin
   if (does === "verify") await runOurs(world, { does: "sign", images: [signed], stages });
   const ours: ProcessMeasure[] = [];
   const theirs: ProcessMeasure[] = [];
+  const starts: ProcessMeasure[] = [];
   // The first round is the warm-up.
   for (let round = 0; round <= bench.rounds; round++) {
     bench.say(`${does}: round ${round}`);
     ours.push(await runOurs(world, { does, images: [does === "sign" ? await newImage() : signed], stages }));
     theirs.push(await runCosign(world, does, does === "sign" ? await newImage() : signed));
+    starts.push(await runOurs(world, { does, images: [], stages: [] }));
   }
   const word = does === "sign" ? "attest" : "verify-attestation";
   const rows = withRatios([
-    rowOf(does, true, "one program, from its sources, with its start: six statements, six keys", ours.slice(1)),
+    rowOf(does, true, "one program, bundled like an action, with its start: six statements, six keys", ours.slice(1)),
     rowOf(`cosign ${word}`, false, "six runs, one after the other, each with its start", theirs.slice(1)),
   ]);
+  rows.push({ ...rowOf("start", true, "of that, its start alone: Node's, and loading the bundle", starts.slice(1)) });
   const [own, peer] = rows.map(({ seconds }) => seconds?.median ?? Number.NaN);
   const words = `${does}: six stages in at most ${limit} of six \`cosign ${word}\``;
   return {
@@ -144,7 +183,7 @@ async function benchSix(world: World, does: "sign" | "verify"): Promise<BenchLin
 }
 
 /** Nobody else has such a gate: what is said is how many images and requests. */
-async function benchGates(world: World): Promise<BenchLine> {
+async function benchGates(world: World, wants: (id: string) => boolean): Promise<BenchLine[]> {
   const { bench } = world;
   const stand = await openStand();
   try {
@@ -152,21 +191,34 @@ async function benchGates(world: World): Promise<BenchLine> {
     const images: string[] = [];
     for (let index = 0; index < bench.many; index++)
       images.push((await stand.stageImage(undefined, `image ${index}`)).reference);
-    const measures: ProcessMeasure[] = [];
-    for (let round = 0; round < bench.rounds; round++) {
-      stand.quarantine.requests.length = 0;
-      measures.push(await runOurs(world, { does: "gates", images, stages: [], policy: stand.policy.file }));
-    }
-    const requests = stand.quarantine.requests.length / images.length;
-    const rate = images.length / spreadOf(measures.map(({ seconds }) => seconds)).median;
-    const note = `one after the other: ${requests.toFixed(1)} requests an image, ${rate.toFixed(0)} images a second`;
-    const row = rowOf("gates", true, note, measures);
-    return {
-      id: "gates",
-      what: `the gate for ${images.length} images with all of their evidence`,
-      rows: [row],
-      aims: [],
+    const measure = async (name: string, some: readonly string[], atOnce: number): Promise<BenchRow> => {
+      bench.say(`${name}: ${atOnce} at a time`);
+      const spec: SignSpec = { does: "gates", images: some, stages: [], policy: stand.policy.file, abreast: atOnce };
+      const measures: ProcessMeasure[] = [];
+      for (let round = 0; round < bench.rounds; round++) {
+        stand.quarantine.requests.length = 0;
+        measures.push(await runOurs(world, spec));
+      }
+      const requests = stand.quarantine.requests.length / some.length;
+      const rate = some.length / spreadOf(measures.map(({ seconds }) => seconds)).median;
+      const how = atOnce === 1 ? "one after the other" : `${atOnce} at a time`;
+      const note = `${how}: ${requests.toFixed(1)} requests an image, ${rate.toFixed(rate < 10 ? 1 : 0)} images a second`;
+      return rowOf(name, true, note, measures);
     };
+    const lines: BenchLine[] = [];
+    const what = (count: number): string => `the gate for ${count} images with all of their evidence`;
+    if (wants("gates")) {
+      const rows = [await measure("gates", images, 1), await measure("gates abreast", images, abreast)];
+      lines.push({ id: "gates", what: what(images.length), rows, aims: [] });
+    }
+    if (wants("gates-far")) {
+      stand.quarantine.settings.latency = farAway;
+      const fewer = images.slice(0, Math.ceil(images.length / 20));
+      const rows = [await measure("gates", fewer, 1), await measure("gates abreast", images, abreast)];
+      const far = `${what(images.length)} (one after the other: ${fewer.length}), ${farAway} ms a request`;
+      lines.push({ id: "gates-far", what: far, rows, aims: [] });
+    }
+    return lines;
   } finally {
     await stand.close();
   }

@@ -16,8 +16,8 @@ import { readPolicyFile } from "./policy-file.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
- * KEY`, `exceptions FILE`, `trust notation FILE DIR`, `trust
- * sigstore POLICY`, `schema`.
+ * KEY`, `exceptions FILE`, `trust notation FILE DIR`,
+ * `trust sigstore POLICY [NAME]`, `schema`.
  */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
   if (args[0] === "trust") return (await import("./policy-trust.ts")).runTrust(args.slice(1), output);

@@ -1,14 +1,12 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { attestVerb } from "@goldenpath/core/verbs/attest";
-import { executeVerb } from "@goldenpath/core/verbs/execute";
-import type { Verb } from "@goldenpath/core/verbs/verb";
-import { type RunFacts, silentPorts } from "@goldenpath/foundation/ports";
+import type { RunFacts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { makeKey, type StageKey } from "@goldenpath/testing/signers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { attestBuild, runOnMain } from "../support/attest-build.ts";
 import { cachingBuildpack, installing, reusing } from "../support/caching-buildpack.ts";
 import { useTools } from "../support/tools.ts";
 import {
@@ -61,15 +59,7 @@ beforeEach(() => {
 });
 afterEach(() => removePlayground(playground));
 
-const onMain: Partial<RunFacts> = {
-  sourceRepository: "https://github.com/acme/shop",
-  sourceRef: "refs/heads/main",
-  sourceCommit: "c".repeat(40),
-  defaultBranch: "main",
-  event: "push",
-};
-
-const onPullRequest: Partial<RunFacts> = { ...onMain, sourceRef: "refs/pull/7/merge", event: "pull_request" };
+const onPullRequest: Partial<RunFacts> = { ...runOnMain, sourceRef: "refs/pull/7/merge", event: "pull_request" };
 
 interface More {
   run?: Partial<RunFacts>;
@@ -83,7 +73,7 @@ interface More {
 }
 
 async function build(more: More = {}): Promise<BuildRunAnswer> {
-  const { run = onMain, user, inputs, cache = "unverified", isContained = false, version = "1.0.0", env } = more;
+  const { run = runOnMain, user, inputs, cache = "unverified", isContained = false, version = "1.0.0", env } = more;
   const buildpack = { ...cachingBuildpack, version };
   const plain = renderPolicy({
     ...{ host: registry.host, runImage, environments: isContained ? "container" : "host" },
@@ -141,32 +131,8 @@ describe.each(users)("a build $name", ({ user }) => {
 describe("a cache that is verified", () => {
   const image = (): string => `${registry.host}/quarantine/app-${app}`;
 
-  /** The job that attests, which pushes what the one that built left. */
-  async function attest({ outputs }: BuildRunAnswer, run: Partial<RunFacts>): Promise<string[]> {
-    const log: string[] = [];
-    const say = (message: string): void => void log.push(message);
-    const { outcome, error } = await executeVerb(
-      attestVerb as unknown as Verb,
-      {
-        ...{ policy: "policy.yaml", image: `${image()}@${outputs["digest"]}`, layout: outputs["layout"] ?? "" },
-        ...{ tags: "one", cache: outputs["cache"] ?? "", key: key.privateKeyPem, "build-environment": "host" },
-      },
-      {
-        ports: { ...silentPorts(), log: { debug: say, info: say, notice: say, warning: say, error: say } },
-        run: {
-          builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
-          ...run,
-        },
-        workingDirectory: playground,
-        temporaryRoot: join(playground, "tmp"),
-        defaultResultDirectory: join(playground, "attested"),
-        env: { PATH: `${join(playground, "bin")}:/usr/bin:/bin`, HOME: playground },
-        signal: new AbortController().signal,
-      },
-    );
-    expect(outcome.verdict, `${error}`).toBe("pass");
-    return log;
-  }
+  const attest = (answer: BuildRunAnswer, run: Partial<RunFacts>, given?: Record<string, string>): Promise<string> =>
+    attestBuild(playground, answer, { run, key, ...(given === undefined ? {} : { given }) });
   const withoutLogin = { cache: "verified", inputs: { push: "false" } };
 
   it("goes with the image to the job that attests, which pushes and signs it, on a protected ref alone", async () => {
@@ -176,7 +142,7 @@ describe("a cache that is verified", () => {
     // Pushed nowhere, and attested by nobody: there is none.
     expect(text(await build({ cache: "verified" }))).toContain(installing);
     expect(text(await build({ cache: "verified" }))).toContain("is not used: nobody attested it");
-    expect((await attest(first, onMain)).join("\n")).toContain("predicates/build-cache/v1");
+    expect(await attest(first, runOnMain)).toContain("predicates/build-cache/v1");
     const second = await build({ cache: "verified" });
     expect(text(second)).toContain(reusing);
     expect(second.outputs["digest"]).toBe(first.outputs["digest"]);
@@ -187,9 +153,52 @@ describe("a cache that is verified", () => {
     expect(text(proposed)).toContain(reusing);
     expect(proposed.outputs["cache"]).toBe("");
     const forged = { ...first, outputs: { ...first.outputs } };
-    expect((await attest(forged, onPullRequest)).join("\n")).toMatch(
+    expect(await attest(forged, onPullRequest)).toMatch(
       /is not attested: it says that it was written by 'protected', and this run is of '[0-9a-f]{12}'/,
     );
+  });
+
+  it("is not attested where its entry was swapped on the way, and then nobody takes it", async () => {
+    const first = await build(withoutLogin);
+    expect(first.verdict, text(first)).toBe("pass");
+    const { layout = "", cache = "" } = first.outputs;
+    const blob = (of: string, digest: string): string =>
+      join(of, "cache/blobs/sha256", digest.replace(/^.*sha256:/, ""));
+    const entry = JSON.parse(readFileSync(blob(layout, cache), "utf8")) as { layers: { digest: string }[] };
+    const layer = entry.layers[0]?.digest ?? "";
+    const spoilt = (name: string, change: (copy: string) => void): string => {
+      const copy = join(playground, name);
+      cpSync(layout, copy, { recursive: true });
+      change(copy);
+      return copy;
+    };
+    // Another build's, whole and well formed, in the place of this one's.
+    writeFiles(join(playground, "app"), { "package-lock.json": "poisoned\n" });
+    const other = await build(withoutLogin);
+    expect(other.verdict, text(other)).toBe("pass");
+    const poisoned = spoilt("poisoned", (copy) =>
+      cpSync(blob(other.outputs["layout"] ?? "", other.outputs["cache"] ?? ""), blob(copy, cache)),
+    );
+    writeFiles(join(playground, "app"), { "package-lock.json": "1\n" });
+
+    const swapped = { layout: poisoned };
+    const otherBytes = /is not attested: its layout has other bytes under its digest/;
+    expect(await attest(first, runOnMain, swapped)).toMatch(otherBytes);
+    const changed = spoilt("changed", (copy) => writeFileSync(blob(copy, layer), "poisoned"));
+    expect(await attest(first, runOnMain, { layout: changed })).toMatch(/is not attested: /);
+    const missing = spoilt("missing", (copy) => rmSync(blob(copy, layer)));
+    expect(await attest(first, runOnMain, { layout: missing })).toMatch(/is not attested: /);
+    const elsewhere = cache.replace("/quarantine/", "/elsewhere/");
+    expect(await attest(first, runOnMain, { cache: elsewhere })).toMatch(
+      /not named by digest in the image's repository/,
+    );
+    const after = await build({ cache: "verified" });
+    expect(text(after)).toContain(installing);
+    expect(text(after)).not.toContain(reusing);
+
+    // And beside them, as it was left.
+    expect(await attest(first, runOnMain)).toContain("predicates/build-cache/v1");
+    expect(text(await build({ cache: "verified" }))).toContain(reusing);
   });
 });
 

@@ -54,7 +54,7 @@ beforeAll(async ({}, suite) => {
   registry = await startRegistry();
   client = connect();
   playground = makePlayground(tools);
-  stand = await preparePack(registry.host, playground, { ...programs, ...tools }, buildpack, extension);
+  stand = await preparePack(registry.host, playground, { ...programs, ...tools }, buildpack, { extension });
 });
 afterAll(async () => {
   await stand?.close();

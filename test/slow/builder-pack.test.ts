@@ -1,11 +1,12 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { makeKey, type StageKey } from "@goldenpath/testing/signers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   connect,
   type LayerFile,
@@ -15,22 +16,24 @@ import {
   runBuild,
   writeFiles,
 } from "../integration/build-fixtures.ts";
-import type { BuildRunAnswer } from "../integration/build-run.ts";
+import type { BuildRunAnswer, BuildRunRequest } from "../integration/build-run.ts";
+import { attestBuild, runOnMain } from "../support/attest-build.ts";
 import { cachingBuildpack, installing, reusing } from "../support/caching-buildpack.ts";
-import { processesWith } from "../support/failing-builds.ts";
 import { type PackStand, preparePack } from "../support/pack-stand.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
 // A builder image that pack makes, and both engines with it: pack over a Docker daemon, and the lifecycle without one.
-const tools = useTools("lifecycle", "launcher", "pack");
+const tools = useTools("lifecycle", "launcher", "pack", "syft");
 let registry: RegistryServer;
 let client: RegistryClient;
 let stand: PackStand;
 let playground: string;
+let key: StageKey;
 
 // biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
 beforeAll(async ({}, suite) => {
   const programs = { dockerd: await requireCommand("dockerd", suite), docker: await requireCommand("docker", suite) };
+  key = await makeKey();
   registry = await startRegistry();
   client = connect();
   playground = makePlayground(tools);
@@ -47,12 +50,25 @@ afterAll(async () => {
   if (playground !== undefined) removePlayground(playground);
 });
 
-function build(inputs: Record<string, string>, more?: string, cache = "none"): Promise<BuildRunAnswer> {
-  const policy = stand.renderPolicy(more).replace("\nbuild:\n", `\nbuild:\n  cache: ${cache}\n`);
+function build(
+  inputs: Record<string, string>,
+  more?: string,
+  cache = "none",
+  run: BuildRunRequest["run"] = {},
+): Promise<BuildRunAnswer> {
+  const policy = stand
+    .renderPolicy(more)
+    .replace("\nbuild:\n", `\nbuild:\n  cache: ${cache}\n`)
+    .replace(`"sha256:${"0".repeat(64)}", `, "")
+    .replace(/-----BEGIN[\s\S]*-----END.*$/m, key.publicKeyPem.trim().replaceAll("\n", "\n      "));
   writeFileSync(join(playground, "policy.yaml"), policy);
   const given = { policy: "policy.yaml", context: "app", tags: `${registry.host}/quarantine/app:one`, ...inputs };
-  return runBuild(playground, { inputs: given }, { ...stand.docker.env });
+  return runBuild(playground, { inputs: given, run }, { ...stand.docker.env });
 }
+
+/** A project.toml with one buildpack of its own. */
+const bringing = (script: string): string =>
+  `[_]\nschema-version = "0.2"\n[[io.buildpacks.pre.group]]\nid = "test/caching"\n[io.buildpacks.pre.group.script]\napi = "0.10"\ninline = '''${script}'''\n`;
 
 const layersOf = async ({ outputs }: BuildRunAnswer) => {
   const { children } = await fetchImageFacts(client, parseReference(outputs["image"] ?? ""));
@@ -122,11 +138,10 @@ describe("engine pack", () => {
   });
 
   it("runs a script that project.toml brings and the policy allows, and keeps what it marks as cached for the next", async () => {
-    const inline = `[io.buildpacks.pre.group.script]\napi = "0.10"\ninline = '''${cachingBuildpack.build}'''\n`;
     writeFiles(join(playground, "own"), {
       "app.txt": "hello\n",
       "package-lock.json": "1\n",
-      "project.toml": `[_]\nschema-version = "0.2"\n[[io.buildpacks.pre.group]]\nid = "test/caching"\n${inline}`,
+      "project.toml": bringing(cachingBuildpack.build),
     });
     const inputs = { engine: "pack", context: "own", tags: `${registry.host}/quarantine/own:one` };
     const lifecycle = `\n      lifecycleImage: ${stand.lifecycleImage}`;
@@ -151,54 +166,32 @@ describe("engine pack", () => {
     expect(await stand.docker.docker("volume", "ls", "--quiet")).toBe("");
   });
 
-  describe("that fails", () => {
-    const repository = "quarantine/failing";
-    const writes = { method: ["POST", "PATCH", "PUT"], path: `^/v2/${repository}/` } as const;
-    const attempt = (step: string): Promise<BuildRunAnswer> => {
-      const inline = `[io.buildpacks.pre.group.script]\napi = "0.10"\ninline = "${step}"\n`;
-      writeFiles(join(playground, "failing"), {
-        "app.txt": "hello\n",
-        "tools/compile.sh": "echo compiling\nif true; then\n  echo never\nfi fi\n",
-        "project.toml": `[_]\nschema-version = "0.2"\n[[io.buildpacks.pre.group]]\nid = "test/step"\n${inline}`,
-      });
-      const inputs = { engine: "pack", context: "failing", tags: `${registry.host}/${repository}:one` };
-      return build(inputs, `\n      lifecycleImage: ${stand.lifecycleImage}\n      allowInline: true`);
+  it("takes a cache that the job which attests signed, and no other, where the policy wants it verified", async () => {
+    const files = {
+      "app.txt": "hello\n",
+      "package-lock.json": "1\n",
+      "project.toml": bringing(cachingBuildpack.build),
     };
-    /** It failed for this reason, and no tag leads to anything of it. */
-    const expectFailure = async (answer: BuildRunAnswer, code: string, said: RegExp): Promise<void> => {
-      expect(answer, answer.log.slice(-30).join("\n")).toMatchObject({ code, verdict: "error" });
-      expect(answer.result.error?.message).toMatch(said);
-      expect(await client.resolve({ registry: registry.host, name: repository, tag: "one" })).toBeUndefined();
-    };
-    afterEach(() => {
-      registry.faults = [];
-    });
-
-    it("tells a compiler's error with its words, and its place", async () => {
-      const answer = await attempt("sh tools/compile.sh");
-      await expectFailure(answer, "buildpack-failed", /fi.* unexpected/);
-      expect(answer.places).toMatchObject([{ file: "failing/tools/compile.sh", line: 4 }]);
-    });
-
-    it("tells a step that somebody kills", async () => {
-      const words = `killed-step-${process.pid}`;
-      const running = attempt(`cat /dev/zero ${words} > /dev/null`);
-      await expect.poll(() => processesWith(words).length, { timeout: 120_000 }).toBeGreaterThan(0);
-      for (const pid of processesWith(words)) process.kill(pid, "SIGKILL");
-      await expectFailure(await running, "buildpack-failed", /killed|137|signal/i);
-    });
-
-    it("tells a push that is refused, and a registry that goes away in the middle, and passes once it is there", async () => {
-      const body = JSON.stringify({
-        errors: [{ code: "DENIED", message: "requested access to the resource is denied" }],
-      });
-      registry.faults = [{ ...writes, action: { kind: "status", status: 403, body } }];
-      await expectFailure(await attempt("true"), "registry-unauthorized", /denied/i);
-      registry.faults = [{ ...writes, after: 3, action: { kind: "reset" } }];
-      await expectFailure(await attempt("true"), "lifecycle-export", /localhost:\d+/);
-      registry.faults = [];
-      expect(await attempt("true")).toMatchObject({ verdict: "pass" });
-    });
+    writeFiles(join(playground, "verified"), files);
+    const inputs = { engine: "pack", context: "verified", tags: `${registry.host}/quarantine/verified:one` };
+    const more = `\n      lifecycleImage: ${stand.lifecycleImage}\n      allowInline: true`;
+    const verified = (given: Record<string, string> = {}): Promise<BuildRunAnswer> =>
+      build({ ...inputs, ...given }, more, "verified", runOnMain);
+    const first = await verified({ push: "false" });
+    expect(first.result.error, first.log.join("\n")).toBeUndefined();
+    expect(first.outputs["cache"]).toMatch(/@sha256:/);
+    const { layout = "", cache = "" } = first.outputs;
+    const swapped = join(playground, "swapped");
+    cpSync(layout, swapped, { recursive: true });
+    writeFileSync(join(swapped, "cache/blobs/sha256", cache.replace(/^.*sha256:/, "")), "{}");
+    const attest = (given: Record<string, string> = {}): Promise<string> =>
+      attestBuild(playground, first, { run: runOnMain, key, given: { "build-environment": "container", ...given } });
+    expect(await attest({ layout: swapped })).toContain("is not attested: its layout has other bytes under its digest");
+    expect((await verified()).log.join("\n")).toContain(installing);
+    expect(await attest()).toContain("predicates/build-cache/v1");
+    const second = await verified();
+    expect(second.log.join("\n")).toContain(reusing);
+    expect(second.result.notes.join("\n")).toContain("the same lock files, attested");
   });
 
   it("is not what auto takes where the machine can keep a build apart by itself", async () => {

@@ -1,4 +1,4 @@
 import { describeFailingBuilds } from "../support/failing-build-tests.ts";
 
 // The others, and what is tested: test/faults/builds.test.ts.
-describeFailingBuilds("builder", "dockerfile", "kaniko", "jib", "spring-boot");
+describeFailingBuilds("builder", "pack", "dockerfile", "kaniko", "jib", "spring-boot");

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,8 +29,12 @@ export interface Asked {
 /**
  * A Docker daemon of the test's own: socket, images, pid file and containerd are under a temporary folder, and it
  * touches neither the machine's networks nor its packet filter. Needs root.
+ * @param room all that its images and containers may take, as in `1g`; as much as there is unless told
  */
-export async function startDockerd(programs: { dockerd: string; docker: string }): Promise<Docker> {
+export async function startDockerd(
+  programs: { dockerd: string; docker: string },
+  { room }: { room?: string | undefined } = {},
+): Promise<Docker> {
   const directory = await mkdtemp(join(tmpdir(), "gp-docker-"));
   const at = (name: string): string => join(directory, name);
   const host = `unix://${at("docker.sock")}`;
@@ -46,6 +50,11 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
     const { stdout, stderr } = await run("logs", container);
     return `${stdout}${stderr}`;
   };
+  const isApart = room !== undefined;
+  if (isApart) {
+    await mkdir(at("data"));
+    await runChecked("mount", ["-t", "tmpfs", "-o", `size=${room}`, "tmpfs", at("data")], { env });
+  }
   // The machine's own settings are not for this one.
   await writeFile(at("daemon.json"), "{}");
   const daemon = startProgram(
@@ -71,6 +80,7 @@ export async function startDockerd(programs: { dockerd: string; docker: string }
     await daemon.stop();
     // The daemon leaves the mount that holds its network namespace, and what is mounted cannot be removed.
     await runProcess("umount", [at("exec/netns/default")], { env });
+    if (isApart) await runProcess("umount", ["--lazy", at("data")], { env });
     await rm(directory, { recursive: true, force: true });
   };
   try {

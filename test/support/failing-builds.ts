@@ -18,6 +18,7 @@ import {
   springApplication,
   writeApplication,
 } from "./java.ts";
+import { preparePack } from "./pack-stand.ts";
 import { openPathWorld, type PathWorld } from "./path-world.ts";
 import { shellLayer } from "./shell-base.ts";
 import { pushSpringBuilder } from "./spring-builder.ts";
@@ -36,6 +37,7 @@ export interface FailingStrategy {
   policy(
     world: PathWorld,
     tools: Readonly<Record<string, string>>,
+    opened: Opened | undefined,
   ): Promise<{ strategies: string; builders: string; environments?: string }>;
   /** An application whose build runs these lines of a shell, among its own files. */
   application(world: PathWorld, step: string, files?: JavaFiles): JavaFiles;
@@ -43,13 +45,22 @@ export interface FailingStrategy {
   /** Where in its folder a build has a secret as long as it runs. */
   secretFile?: string;
   /** What builds need besides, and the variables that lead there. */
-  open?(): Promise<{ env: Readonly<Record<string, string>>; close?(): Promise<void> }>;
+  open?(world: PathWorld, tools: Readonly<Record<string, string>>): Promise<Opened>;
+  /** Its steps run where a daemon has so little room, and not in folders of the build's own. */
+  isInDaemon?: true;
   /** Codes, by what goes wrong. */
   says: Readonly<Record<"compile" | "nothing" | "killed" | "denied" | "quota" | "gone", string>>;
   /** A file that does not compile, the step that finds out, and what is then said, of which place. */
   compile: { files: JavaFiles; step: string; said: RegExp; place: Partial<SourcePlace> };
   /** The words by which a reader finds out why nothing fits. */
   nothing: RegExp;
+}
+
+interface Opened {
+  env: Readonly<Record<string, string>>;
+  /** Images, by digest. */
+  images?: Readonly<Record<"builder" | "lifecycle", string>>;
+  close?(): Promise<void>;
 }
 
 /** Every build here has a shell, which reads a file as compilers do. */
@@ -171,6 +182,28 @@ export const failingStrategies: Readonly<Record<string, FailingStrategy>> = {
       };
     },
   },
+  pack: {
+    name: "buildpacks, by pack",
+    ...byLifecycle,
+    tools: ["lifecycle", "launcher", "pack"],
+    commands: ["apt-get", "dockerd", "docker"],
+    inputs: { engine: "pack" },
+    isInDaemon: true,
+    async open({ server, root }, { lifecycle = "", launcher = "", pack = "" }) {
+      const programs = { dockerd: await requireCommand("dockerd"), docker: await requireCommand("docker") };
+      const stand = await preparePack(server.host, root, { ...programs, lifecycle, launcher, pack }, shellStep, {
+        room: "1g",
+      });
+      const images = { builder: stand.builder, lifecycle: stand.lifecycleImage };
+      return { env: stand.docker.env, images, close: stand.close };
+    },
+    policy: (_world, _tools, opened) =>
+      Promise.resolve({
+        strategies: "buildpacks",
+        environments: "container",
+        builders: `    ${renderBuilder("shell", opened?.images?.builder ?? "", `\n      lifecycleImage: ${opened?.images?.lifecycle}`)}\n`,
+      }),
+  },
   dockerfile: {
     name: "a Dockerfile, by BuildKit",
     ...byDockerfile,
@@ -257,8 +290,8 @@ export async function openFailingStand(
   const world = await openPathWorld({ tools: {}, layers: [layer], config });
   // The world's own folder is its owner's alone, and builds are another user's.
   chmodSync(world.root, 0o755);
-  const policy = await world.writePolicy(await strategy.policy(world, tools));
-  const opened = await strategy.open?.();
+  const opened = await strategy.open?.(world, tools);
+  const policy = await world.writePolicy(await strategy.policy(world, tools, opened));
   const path = [...Object.values(tools).map((tool) => dirname(tool)), "/usr/local/bin", "/usr/bin", "/bin"];
   const env = { PATH: path.join(delimiter), HOME: world.root, ...opened?.env };
   const tagOf = (name: string): string => `${world.server.host}/quarantine/${name}:1`;

@@ -31,19 +31,19 @@ export interface PackPrograms {
   launcher: string;
 }
 
-/** Makes a builder by `pack builder create`. Needs root. */
+/** Makes a builder by `pack builder create`, with an extension where one is given. Needs root. */
 export async function preparePack(
   host: string,
   directory: string,
   programs: PackPrograms,
   buildpack: Pick<BuildpackParts, "detect" | "build"> = shellBuildpack,
-  extension?: { detect: string; generate: string },
+  { extension, room }: { extension?: { detect: string; generate: string }; room?: string } = {},
 ): Promise<PackStand> {
   const client = connect();
   const env = ["PATH=/usr/bin:/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
   const push = async (name: string, layer: Buffer) =>
     `${host}/${name}@${await pushImage(client, `${host}/${name}`, { layers: [layer], env })}`;
-  const docker = await startDockerd(programs);
+  const docker = await startDockerd(programs, { room });
   const close = async (): Promise<void> => {
     await docker.stop();
     await client.close();

@@ -34,6 +34,12 @@ import { renderDockerConfig } from "./registry-auth.ts";
 
 type Job = BuildJob<BuildpacksPlan>;
 
+/**
+ * A goldenpath that is killed outright can stop nothing: then the kernel tells pack to end, which takes its containers
+ * with it. Those are the daemon's, and would go on otherwise.
+ */
+const endsWithParent = ["--pdeathsig", "TERM", "--"];
+
 /** How much of the output is kept for messages, in lines. */
 const keptLines = 400;
 const maxOutput = 256 * 1024 * 1024;
@@ -218,7 +224,7 @@ async function callPack(job: Job, call: PackCall, target: string | Target["tags"
   const lines: string[] = [];
   const daemon = (await findDaemon(env)) ?? "";
   const result = await ports.group("pack build", () =>
-    runProcess(pack, args, {
+    runProcess("setpriv", [...endsWithParent, pack, ...args], {
       env: {
         ...selectBuildEnvironment(env).process,
         HOME: places.home,

@@ -1,6 +1,6 @@
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildInRoom, prepareRoom } from "@goldenpath/core/build/strategies/dockerfile/room";
+import { handArguments, openRoom, prepareRoom } from "@goldenpath/core/build/strategies/dockerfile/room";
 import { renderSourcePolicy } from "@goldenpath/core/build/strategies/dockerfile/run";
 import { buildScript } from "@goldenpath/core/build/strategies/dockerfile/scripts";
 import { readDockerfile } from "@goldenpath/core/build/strategies/dockerfile/stages";
@@ -131,19 +131,24 @@ async function buildUnread(dockerfile: string): Promise<{ exitCode: number; log:
       ...{ env: process.env, signal: new AbortController().signal, now: () => new Date() },
     };
     const programs = { buildkitd: await requireTool("buildkitd"), buildctl: await requireTool("buildctl") };
-    const { exitCode } = await buildInRoom({
+    const { folders, ended } = await openRoom({
       ...(await prepareRoom({ workspace, context }, programs)),
       script: buildScript,
       files: { "buildkitd.toml": `[otel]\n  socketPath = "${workspace.handover}/run/otel.sock"\n` },
       secrets: new Map(),
       hidden: [],
-      argumentsOf: ({ control, result }) => [
-        ...["", `--output=type=oci,tar=false,dest=${result}`],
-        ...["--progress=plain", "--frontend=dockerfile.v0", `--source-policy-file=${join(control, "sources.json")}`],
-        ...[`--local=context=${workspace.app}`, `--local=dockerfile=${workspace.app}`],
-      ],
       onLine: (line) => void lines.push(line),
     });
+    await handArguments(workspace, [
+      `--output=type=oci,tar=false,dest=${folders.result}`,
+      ...[
+        "--progress=plain",
+        "--frontend=dockerfile.v0",
+        `--source-policy-file=${join(folders.control, "sources.json")}`,
+      ],
+      ...[`--local=context=${workspace.app}`, `--local=dockerfile=${workspace.app}`],
+    ]);
+    const { exitCode } = await ended;
     return { exitCode, log: lines.join("\n") };
   } finally {
     await workspace.remove();

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { type ProcessResult, runProcess } from "@goldenpath/foundation/exec/run";
 import type { Context } from "@goldenpath/foundation/ports";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
-import { type OwnService, openEgress } from "../../sandbox/egress.ts";
+import { type Egress, type OwnService, openEgress } from "../../sandbox/egress.ts";
 import { realPaths, secretPaths } from "../../sandbox/gather.ts";
 import { relayScript } from "../../sandbox/scripts.ts";
 import { isInside } from "../../sandbox/view.ts";
@@ -37,9 +37,11 @@ export interface RoomRun extends RoomSite {
   secrets: ReadonlyMap<string, string>;
   /** Folders that no build has to see, besides the usual ones. */
   hidden: readonly string[];
-  /** Of the builder, from where the room has what. */
-  argumentsOf(room: RoomFolders): readonly string[];
+  /** Of the builder, from where the room has what; undefined where the script waits for them ({@link handArguments}). */
+  argumentsOf?(room: RoomFolders): readonly string[];
   onLine(line: string): void;
+  /** Besides that of the context. */
+  signal?: AbortSignal;
 }
 
 /** A registry of ours: the builder has its login, in a place that no step sees. */
@@ -54,6 +56,13 @@ export interface RoomFolders {
   result: string;
   /** By ID. */
   secretFiles: ReadonlyMap<string, string>;
+}
+
+/** A room whose builder has been started. */
+export interface OpenRoom {
+  folders: RoomFolders;
+  /** When nothing of it is left. */
+  ended: Promise<RoomResult>;
 }
 
 export interface RoomResult extends ProcessResult {
@@ -89,11 +98,16 @@ export async function prepareRoom(
  * Runs one build by a builder of its own, and returns when nothing of either is left. The builder and the build's steps
  * are in a user namespace whose users are nobody's on the machine, in PID, mount, IPC, UTS and network namespaces; of
  * the network they have a proxy that leads to no address of this machine and to no cloud's metadata; homes and what
- * the runner keeps are covered. The builder gets no login: what it builds from lies in the room.
+ * the runner keeps are covered. The builder gets no login of the caller's: what it builds from lies in the room.
  * @throws as `runProcess`
  */
 export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
-  const { workspace, context, way } = run;
+  return (await openRoom(run)).ended;
+}
+
+/** As {@link buildInRoom}, and returns as soon as the builder is started. One at a time in a workspace. */
+export async function openRoom(run: RoomRun): Promise<OpenRoom> {
+  const { workspace, context } = run;
   const { control } = workspace;
   const work = workspace.handover;
   for (const name of ["state", "run", "image"]) await mkdir(join(work, name), { recursive: true });
@@ -104,31 +118,56 @@ export async function buildInRoom(run: RoomRun): Promise<RoomResult> {
   for (const [name, text] of Object.entries(files)) await writeReadable(join(control, name), text);
   const folders = { control, result: join(work, "image"), secretFiles: await writeSecrets(control, run.secrets) };
   if (run.service !== undefined) await writeLogin(join(work, "run"), run.service);
+  const hidden = await hiddenPaths(run);
   const egress = await openEgress(join(control, "out.sock"), context.env, context.ports, run.service);
+  return { folders, ended: runRoom(run, { folders, hidden, egress, files: Object.keys(files) }) };
+}
+
+interface Opened {
+  folders: RoomFolders;
+  hidden: readonly string[];
+  egress: Egress;
+  /** Names of what was written for it. */
+  files: readonly string[];
+}
+
+async function runRoom(run: RoomRun, { folders, hidden, egress, files }: Opened): Promise<RoomResult> {
+  const { workspace, context, way } = run;
   let ended: ProcessResult | undefined;
   try {
-    const [program, args] = commandOf(way, workspace, await hiddenPaths(run), [
+    const [program, args] = commandOf(way, workspace, hidden, [
       egress.socket,
       String(relayPort),
-      ...run.argumentsOf(folders),
+      ...(run.argumentsOf?.(folders) ?? []),
     ]);
     ended = await runProcess(program, args, {
       env: { PATH: systemPath },
       cwd: "/",
       holdInput: true,
       maxOutputBytes: maxOutput,
-      signal: context.signal,
+      signal: run.signal === undefined ? context.signal : AbortSignal.any([context.signal, run.signal]),
       onLine: run.onLine,
     });
     return { ...ended, way, layout: folders.result, refused: egress.refused };
   } finally {
     await egress.close();
     // What a run writes is its own: another one in the same workspace finds nothing of it.
-    const own = [...Object.keys(files), "secrets", "mapped", "node", "authorities.pem"].map((name) =>
-      join(control, name),
+    const own = [...files, "secrets", "mapped", "node", "authorities.pem", argumentsFile].map((name) =>
+      join(workspace.control, name),
     );
     await workspace.remove(...own, ...(ended?.exitCode === 0 ? [] : [folders.result]));
   }
+}
+
+/** In the control folder: an argument a line, in which a backslash is two, and the end of a line is a backslash and an n. */
+const argumentsFile = "arguments";
+
+/** Gives a script that waits for them the builder's arguments, at once. */
+export async function handArguments({ control }: Workspace, args: readonly string[]): Promise<void> {
+  const lines = args.map((each) => `${each.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n`);
+  const written = join(control, `${argumentsFile}.new`);
+  await writeReadable(written, lines.join(""));
+  await rename(written, join(control, argumentsFile));
 }
 
 async function chooseWay({ signal }: Context): Promise<RoomWay> {

@@ -17,14 +17,14 @@ import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { checkArguments } from "./arguments.ts";
 import { explainFailure } from "./explain.ts";
-import type { FetchedImage } from "./fetch.ts";
 import { type DockerfileText, findDockerfile } from "./find-file.ts";
 import { contextName } from "./images.ts";
 import type { Judged } from "./judge-images.ts";
 import { type Prepared, prepareImages } from "./prepare.ts";
 import { createRedactor } from "./redact.ts";
 import {
-  buildInRoom,
+  handArguments,
+  openRoom,
   prepareRoom,
   proxyAddress,
   type RoomFolders,
@@ -54,13 +54,23 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
     const copying = copySource(source, workspace.app, signal);
-    const placing = tools.then((found) => placeTools(found, { workspace, context }));
-    const prepared = await prepare(job, text, workspace, [copying, placing]);
-    const copied = await copying;
-    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    const site = await placing;
+    const ready = tools.then((found) => placeTools(found, { workspace, context }));
+    let prepared: Prepared | undefined;
+    const run: Run = { job, text, workspace, fileOf: (digest) => prepared?.fileOf(digest) };
+    const starting = ready.then((site) => startBuilder(run, site));
+    const settled = Promise.allSettled([copying, starting]);
+    try {
+      prepared = await prepareImages(job, text, workspace);
+      const copied = await copying;
+      ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    } catch (error) {
+      // Whatever is done beside it: nothing is on its way into the folder any more when that is removed.
+      await settled;
+      await (await starting.catch(() => undefined))?.stop();
+      throw error;
+    }
     const base = prepared.images.find(({ use }) => use === "base");
-    const ended = await runCached(job, text, { ...prepared, workspace, site });
+    const ended = await runCached(run, { prepared, builder: await starting, site: await ready });
     const digest = await pushBuiltLayout(ended.layout, {
       ...job.to,
       client: job.client,
@@ -70,21 +80,6 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     return { digest, tools: (await tools).map(describeTool), notes: describe(job, prepared, ended) };
   } finally {
     await closeWorkspace(workspace, ports);
-  }
-}
-
-/** Whichever fails of this and of what is done beside it, nothing is on its way into the folder any more when that is removed. */
-async function prepare(
-  job: Job,
-  text: DockerfileText,
-  workspace: Workspace,
-  beside: readonly Promise<unknown>[],
-): Promise<Prepared> {
-  const settled = Promise.allSettled(beside);
-  try {
-    return await prepareImages(job, text, workspace);
-  } finally {
-    await settled;
   }
 }
 
@@ -102,32 +97,47 @@ function placeTools([buildkitd, buildctl]: FoundTool[], where: Omit<RoomSite, "w
   return prepareRoom(where, { buildkitd: buildkitd.path, buildctl: buildctl.path });
 }
 
-interface Room extends Prepared {
+interface Run {
+  job: Job;
+  text: DockerfileText;
   workspace: Workspace;
-  site: RoomSite;
+  /** Where a blob is on this machine, as soon as there is one. */
+  fileOf: Prepared["fileOf"];
+}
+
+/** A BuildKit that waits for what it has to build. */
+interface Builder {
+  caching: CacheRegistry | undefined;
+  /** @throws what `explainFailure` makes of an exit code, and as `buildInRoom` */
+  build(prepared: Prepared): Promise<RoomResult>;
+  /** Ends it, whatever it does. */
+  stop(): Promise<void>;
 }
 
 /**
  * With a cache, which is read while the build runs: where something of it can't be had after all, once more without.
- * @throws as {@link runBuild}
+ * @throws as {@link Builder.build}
  */
-async function runCached(job: Job, text: DockerfileText, room: Room): Promise<RoomResult> {
-  await writeInputs(text, room);
-  const caching = await openCaching(job, room);
+async function runCached(
+  run: Run,
+  { prepared, builder, site }: { prepared: Prepared; builder: Builder; site: RoomSite },
+): Promise<RoomResult> {
+  const { cache } = run.job;
+  const { caching } = builder;
   try {
-    const ended = await runBuild(job, text, room, caching);
-    await job.cache?.keep(() => caching?.gather() ?? Promise.resolve(undefined));
+    const ended = await builder.build(prepared);
+    await cache?.keep(() => caching?.gather() ?? Promise.resolve(undefined));
     return ended;
   } catch (error) {
-    if (caching?.failure === undefined || job.cache?.found === undefined) throw error;
-    job.cache.giveUp(caching.failure);
+    if (caching?.failure === undefined || cache?.found === undefined) throw error;
+    cache.giveUp(caching.failure);
   } finally {
-    await caching?.close();
+    await builder.stop();
   }
-  return runCached(job, text, room);
+  return runCached(run, { prepared, site, builder: await startBuilder(run, site) });
 }
 
-async function openCaching({ cache }: Job, { fileOf, workspace }: Room): Promise<CacheRegistry | undefined> {
+async function openCaching({ job: { cache }, workspace, fileOf }: Run): Promise<CacheRegistry | undefined> {
   if (cache === undefined) return undefined;
   const open = () => openCacheRegistry(cache, { parent: workspace.control, fileOf });
   return open().catch((error: unknown) => {
@@ -140,10 +150,11 @@ async function openCaching({ cache }: Job, { fileOf, workspace }: Room): Promise
  * The base's layers, where BuildKit looks before it writes a layer of the image: they are as they were fetched, nobody
  * reads them there, and where the image goes they are brought from the base's repository.
  */
-async function placeBase({ child }: FetchedImage, { fileOf }: Prepared, { handover }: Workspace): Promise<void> {
+async function placeBase({ images, fileOf }: Prepared, { control }: Workspace): Promise<void> {
+  const base = images.find(({ use }) => use === "base");
   // An image may have a layer twice.
-  for (const digest of new Set(child.manifest.layers.map((layer) => layer.digest))) {
-    const [file, folder] = [fileOf(digest), join(handover, "image", "blobs", digestAlgorithm(digest))];
+  for (const digest of new Set(base?.child.manifest.layers.map((layer) => layer.digest))) {
+    const [file, folder] = [fileOf(digest), join(control, "placed", "blobs", digestAlgorithm(digest))];
     if (file === undefined) throw new TypeError(`${digest} was fetched`);
     await mkdir(folder, { recursive: true });
     await symlink(file, join(folder, digestHex(digest)));
@@ -153,53 +164,69 @@ async function placeBase({ child }: FetchedImage, { fileOf }: Prepared, { handov
 /** How much of the output is kept for messages, in lines. */
 const keptLines = 2000;
 
-/** For every run: where the Dockerfile is, and what BuildKit may fetch. */
-async function writeInputs(text: DockerfileText, { workspace, downloads }: Room): Promise<void> {
+/** Where the Dockerfile is, what BuildKit may fetch, and the base's layers. */
+async function writeInputs({ text, workspace }: Run, prepared: Prepared): Promise<void> {
   const { folder, policy } = inputsIn(workspace);
-  await mkdir(folder, { recursive: true });
+  // They are there where this is not the first run.
+  if ((await mkdir(folder, { recursive: true })) === undefined) return;
   await writeFile(join(folder, text.name), text.bytes);
   if (text.ignore !== undefined) await writeFile(join(folder, `${text.name}.dockerignore`), text.ignore);
-  await writeFile(policy, stringifyJson(renderSourcePolicy(downloads)));
+  await writeFile(policy, stringifyJson(renderSourcePolicy(prepared.downloads)));
+  await placeBase(prepared, workspace);
 }
 
 function inputsIn({ control }: Workspace): { folder: string; policy: string } {
   return { folder: join(control, "dockerfile"), policy: join(control, "sources.json") };
 }
 
-/** @throws what `explainFailure` makes of an exit code, and as `buildInRoom` */
-async function runBuild(
-  job: Job,
-  text: DockerfileText,
-  room: Room,
-  caching: CacheRegistry | undefined,
-): Promise<RoomResult> {
+async function startBuilder(run: Run, site: RoomSite): Promise<Builder> {
+  const { job, text, workspace } = run;
   const { options, source, context } = job;
-  const { workspace, site, images } = room;
-  const base = images.find(({ use }) => use === "base");
-  if (base !== undefined) await placeBase(base, room, workspace);
   const secrets = new Map([...options.secrets].map(([id, { value }]) => [id, value]));
   const hide = createRedactor([...secrets.values()]);
   const lines: string[] = [];
+  const caching = await openCaching(run);
   const service = caching?.service;
-  const ended = await context.ports.group("buildkit build", () =>
-    buildInRoom({
-      ...site,
-      script: buildScript,
-      files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run"), service) },
-      ...(service === undefined ? {} : { service }),
-      secrets,
-      hidden: [source.directory],
-      argumentsOf: (folders) => [...renderArguments(job, text, room, folders), ...(caching?.args ?? [])],
-      onLine(line) {
-        const shown = quoteLine(hide(line));
-        context.ports.log.info(shown);
-        lines.push(shown.slice(2));
-        if (lines.length > keptLines) lines.shift();
-      },
-    }),
-  );
-  if (ended.exitCode !== 0) throw explainFailure({ exitCode: ended.exitCode, lines, file: text.file });
-  return ended;
+  const stopping = new AbortController();
+  const opening = openRoom({
+    ...site,
+    script: buildScript,
+    files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run"), service) },
+    ...(service === undefined ? {} : { service }),
+    secrets,
+    hidden: [source.directory],
+    signal: stopping.signal,
+    onLine(line) {
+      const shown = quoteLine(hide(line));
+      context.ports.log.info(shown);
+      lines.push(shown.slice(2));
+      if (lines.length > keptLines) lines.shift();
+    },
+  });
+  const { folders, ended } = await opening.catch(async (error: unknown) => {
+    await caching?.close();
+    throw error;
+  });
+  // It is looked at when there is something to build.
+  ended.catch(() => undefined);
+  return {
+    caching,
+    async build(prepared) {
+      await writeInputs(run, prepared);
+      const args = [...renderArguments(run, prepared, folders), ...(caching?.args ?? [])];
+      const result = await context.ports.group("buildkit build", async () => {
+        await handArguments(workspace, args);
+        return ended;
+      });
+      if (result.exitCode === 0) return result;
+      throw explainFailure({ exitCode: result.exitCode, lines, file: text.file });
+    },
+    async stop() {
+      stopping.abort();
+      await ended.catch(() => undefined);
+      await caching?.close();
+    },
+  };
 }
 
 function renderSettings(run: string, service: RoomService | undefined): string {
@@ -213,9 +240,8 @@ function renderSettings(run: string, service: RoomService | undefined): string {
 const epoch = "315532801";
 
 function renderArguments(
-  { plan, options, labels }: Job,
-  { name }: DockerfileText,
-  { images, workspace }: Room,
+  { job: { plan, options, labels }, text: { name }, workspace }: Run,
+  { images }: Prepared,
   { result, control, secretFiles }: RoomFolders,
 ): string[] {
   const { folder, policy } = inputsIn(workspace);

@@ -89,10 +89,12 @@ exit "$code"
 /** What a room ends with that had no BuildKit. */
 export const noBuildKit = 125;
 
-/** BuildKit, and one build by it. Arguments: CONTROL WORK, and buildctl's. */
+/**
+ * BuildKit, and one build by it, whose arguments it waits for: BuildKit starts while what it builds from is still being
+ * fetched. Arguments: CONTROL WORK. What lies in CONTROL's `placed` goes where the image goes.
+ */
 export const buildScript = `set -eu
 control=$1 work=$2
-shift 2
 "$control/buildkitd" --config "$control/buildkitd.toml" --root "$work/state" --addr "$BUILDKIT_HOST" \\
   --rootless --oci-worker-net=host >"$work/run/buildkitd.log" 2>&1 &
 daemon=$!
@@ -105,5 +107,12 @@ until "$control/buildctl" debug workers >/dev/null 2>&1; do
   fi
   sleep 0.05
 done
+until [ -e "$control/arguments" ]; do sleep 0.02; done
+set --
+while IFS= read -r argument; do
+  case $argument in *\\\\*) argument=$(printf '%bx' "$argument"); argument=\${argument%x} ;; esac
+  set -- "$@" "$argument"
+done <"$control/arguments"
+[ ! -e "$control/placed" ] || cp -R -P "$control/placed/." "$work/image/"
 exec "$control/buildctl" build "$@"
 `;

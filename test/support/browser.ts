@@ -12,6 +12,8 @@ export interface BrowserStand {
    * network for, and what broke; it stays empty where all is well.
    */
   open(html: string, options?: { width?: number; dark?: boolean; script?: boolean }): Promise<Opened>;
+  /** Another document in the same window, whose faults begin anew: much faster than one of its own. */
+  reopen(opened: Opened, html: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,11 +31,16 @@ export async function openBrowser(suite?: Readonly<RunnerTestSuite>): Promise<Br
     // As root there is no sandbox to be had; it opens nothing but files that the test wrote.
     args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
   });
-  let files = 0;
+  const own = new Set<string>();
+  const write = async (html: string): Promise<string> => {
+    const file = join(directory, `${own.size}.html`);
+    await writeFile(file, html);
+    const { href } = pathToFileURL(file);
+    own.add(href);
+    return href;
+  };
   return {
     async open(html, { width = 1280, dark = false, script = true } = {}) {
-      const file = join(directory, `${++files}.html`);
-      await writeFile(file, html);
       const context = await browser.newContext({
         viewport: { width, height: 900 },
         colorScheme: dark ? "dark" : "light",
@@ -42,7 +49,6 @@ export async function openBrowser(suite?: Readonly<RunnerTestSuite>): Promise<Br
       });
       const page = await context.newPage();
       const faults: string[] = [];
-      const own = pathToFileURL(file).href;
       page.on("console", (message) => {
         if (["error", "warning"].includes(message.type())) faults.push(`console: ${message.text()}`);
       });
@@ -52,10 +58,15 @@ export async function openBrowser(suite?: Readonly<RunnerTestSuite>): Promise<Br
         void dialog.dismiss();
       });
       page.on("request", (request) => {
-        if (request.url().replace(/#.*$/, "") !== own) faults.push(`request: ${request.url()}`);
+        if (!own.has(request.url().replace(/#.*$/, ""))) faults.push(`request: ${request.url()}`);
       });
-      await page.goto(own);
+      await page.goto(await write(html));
       return { page, faults };
+    },
+    async reopen({ page, faults }, html) {
+      const url = await write(html);
+      faults.length = 0;
+      await page.goto(url);
     },
     async close() {
       await browser.close();

@@ -18,7 +18,7 @@ export interface ShownFinding {
 const purls: Readonly<Record<string, string>> = { npm: "npm", deb: "deb/debian", "java-archive": "maven", gem: "gem" };
 
 const purlOf = ({ name, version, type }: Pick<ShownFinding, "name" | "version" | "type">): string =>
-  `pkg:${purls[type] ?? type}/${encodeURIComponent(name)}@${version}`;
+  `pkg:${purls[type] ?? type}/${encodeURIComponent(name.toWellFormed())}@${version}`;
 
 /** As grype writes it, with the fields that goldenpath reads. */
 export function grypeMatch(finding: ShownFinding): Record<string, unknown> {

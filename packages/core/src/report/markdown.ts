@@ -29,11 +29,15 @@ export function escapeMarkdown(text: string): string {
 }
 
 function escapeTags(text: string): string {
-  return cleanLine(text)
-    .replaceAll(/\s+/g, " ")
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;");
+  return (
+    cleanLine(text)
+      .replaceAll(/\s+/g, " ")
+      // An emphasis or a code span does not begin before white space, nor end after it.
+      .trim()
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+  );
 }
 
 function keepApart(text: string): string {

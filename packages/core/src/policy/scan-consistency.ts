@@ -7,6 +7,7 @@ export function checkScanSection(policy: Policy): Inconsistency[] {
   const { scan, environments } = policy;
   return [
     ...checkComparison(policy),
+    ...checkVexSigners(policy),
     ...checkGates(scan.refuse, ["scan", "refuse"]),
     ...Object.entries(environments).flatMap(([name, { refuse, requires }]) => {
       const path = ["environments", name, "refuse"];
@@ -19,6 +20,18 @@ export function checkScanSection(policy: Policy): Inconsistency[] {
       ];
     }),
   ];
+}
+
+/** Whoever builds or judges would otherwise be the one who says that what was found is nothing. */
+function checkVexSigners({ scan, signers, environments }: Policy): Inconsistency[] {
+  return (scan.vex?.signers ?? []).flatMap((signer, index) => {
+    const path = ["scan", "vex", "signers", index];
+    if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
+    const speaks = Object.values(environments).some(
+      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+    );
+    return speaks ? [{ path, message: `'${signer}' speaks for a stage as well` }] : [];
+  });
 }
 
 function checkGates(gates: readonly RefusalGate[] = [], path: PropertyKey[]): Inconsistency[] {

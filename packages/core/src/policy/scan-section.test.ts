@@ -32,6 +32,27 @@ describe("a scan section that contradicts itself or the rest is refused, with th
       "scan.comparison.environment: 'production' does not require stage scan",
     ],
     [
+      "VEX by a signer that there is not",
+      "failOn: high",
+      "failOn: high\n  vex: { signers: [security] }",
+      "security",
+      "scan.vex.signers[0]: 'security' is no signer of this policy (there is: build, promote)",
+    ],
+    [
+      "VEX by who builds",
+      "failOn: high",
+      "failOn: high\n  vex: { signers: [build] }",
+      "build]",
+      "scan.vex.signers[0]: 'build' speaks for a stage as well",
+    ],
+    [
+      "VEX by who promotes",
+      "failOn: high",
+      "failOn: high\n  vex: { signers: [promote] }",
+      "promote]",
+      "scan.vex.signers[0]: 'promote' speaks for a stage as well",
+    ],
+    [
       "two gates of one name",
       "failOn: high",
       "failOn: high\n  refuse: [{ name: a, kev: true }, { name: a, fixed: true }]",

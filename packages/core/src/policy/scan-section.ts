@@ -92,6 +92,19 @@ const licensesSchema = z.strictObject({
 });
 export type LicenseRules = z.infer<typeof licensesSchema>;
 
+const vexSchema = z.strictObject({
+  signers: z
+    .array(name)
+    .min(1)
+    .describe("The signers whose VEX counts, none of whom speaks for a stage: attached to the image or to its base."),
+  unmatched: z
+    .enum(["refuse", "tell"])
+    .default("refuse")
+    .describe(
+      "What becomes of a statement about the image that concerns nothing which was found: refused, with the nearest thing, or only told.",
+    ),
+});
+
 const percent = z.number().int().min(0).max(100).default(0);
 const sbomQuality = z.strictObject({
   version: percent.describe("Packages with a version."),
@@ -121,6 +134,11 @@ export const scanSection = z
       .optional()
       .describe(
         "What an image's SBOM has to say at least, by CISA's minimum elements: of how many of its packages, in per cent. With it, when and by which tool it was made as well.",
+      ),
+    vex: vexSchema
+      .optional()
+      .describe(
+        "Whose statements that an image is not affected by a vulnerability (OpenVEX, CSAF, CycloneDX) count. Without it nobody's do.",
       ),
     failOnlyOn: z
       .enum(["all", "new"])

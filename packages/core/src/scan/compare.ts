@@ -11,7 +11,7 @@ export type FindingChange = "new" | "worse" | "unchanged";
 /** The findings of one platform's image beside those of another image on the same platform. */
 export interface FindingComparison {
   changeOf(finding: Finding): FindingChange;
-  /** True where the other image's scan had it set aside by an exception, which speaks for that image alone. */
+  /** True where the other image's scan had it set aside by an exception or VEX, which speak for that image alone. */
   isByException(finding: Finding): boolean;
   /** What only the other image has, the worst first. */
   fixed: ToldFinding[];
@@ -40,7 +40,7 @@ export function compareFindings(
   const matching = (finding: Finding): ToldFinding[] => keysOf(finding).flatMap((key) => known.get(key) ?? []);
   return {
     changeOf: (finding) => judgeChange(finding, matching(finding)),
-    isByException: (finding) => matching(finding).some(({ excepted }) => excepted === true),
+    isByException: (finding) => matching(finding).some(({ excepted, vex }) => excepted === true || vex !== undefined),
     fixed: sortTold(there.filter((told) => !keysOf(told).some((key) => here.has(key)))),
   };
 }

@@ -5,6 +5,8 @@ import type { ExaminedChild } from "./examine.ts";
 import type { Finding } from "./finding.ts";
 import { isAgainstPolicy, isLetPass, isRefused } from "./gate.ts";
 import { hasFix } from "./gates.ts";
+import { describeClosed } from "./vex/describe.ts";
+import type { VexAnswer } from "./vex/match.ts";
 
 interface DescribedChild extends Pick<ExaminedChild, "notes" | "sight" | "ownWords" | "findings"> {
   scan: Pick<ExaminedChild["scan"], "notes">;
@@ -12,11 +14,13 @@ interface DescribedChild extends Pick<ExaminedChild, "notes" | "sight" | "ownWor
   platform?: string;
   /** True of what is not new. */
   isKnown?: (finding: Finding) => boolean;
+  /** What VEX says of a finding. */
+  vexOf?: (finding: Finding) => VexAnswer | undefined;
 }
 
 /** What of a scan no rule asks for, and a reader should know. */
 export function describeChild(
-  { platform, notes, sight, ownWords, scan, findings, isKnown }: DescribedChild,
+  { platform, notes, sight, ownWords, scan, findings, isKnown, vexOf }: DescribedChild,
   policy: Pick<Policy, "scan">,
   now: Date,
 ): string[] {
@@ -40,6 +44,7 @@ export function describeChild(
     told.push(
       `${old} that the policy would refuse are let pass: the image that this is compared with has them as well.`,
     );
+  if (vexOf !== undefined) told.push(...describeClosed(findings, vexOf));
   return platform === undefined ? told : told.map((note) => `${platform}: ${note}`);
 }
 

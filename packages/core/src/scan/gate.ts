@@ -11,6 +11,8 @@ export interface ScanGateFacts {
   now: Date;
   /** True of a finding that is let pass because it is not new: the policy says `failOnlyOn: new`. */
   isKnown?: ((finding: Finding) => boolean) | undefined;
+  /** True of a finding that counts for nothing by the word of those whose VEX the policy takes. */
+  isClosed?: ((finding: Finding) => boolean) | undefined;
   /** What the base is called, for the way out of what comes with it. */
   base?: string;
   /** Set where this is one platform of an index. */
@@ -29,7 +31,7 @@ export interface RefusedFinding {
  */
 export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
-    .filter((finding) => !isLetPass(finding, facts))
+    .filter((finding) => !isLetPass(finding, facts) && facts.isClosed?.(finding) !== true)
     .flatMap((finding) => {
       const refused: RefusedFinding[] = [];
       for (const violation of listRefusals(finding, facts)) {

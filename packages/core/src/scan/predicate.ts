@@ -5,12 +5,15 @@ import type { DatabaseFacts } from "./gate.ts";
 import { countFindings } from "./merge.ts";
 import type { ReportedChild, Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { tellFindings } from "./told-findings.ts";
+import type { VexAnswer } from "./vex/match.ts";
 
 export interface ScannedChild extends ReportedChild {
   /** All of them: with those of its base that the image as a whole does not show, and which count. */
   findings: readonly Finding[];
   /** True of one that the policy refuses, and an exception sets aside. */
   isExcepted(finding: Finding): boolean;
+  /** What VEX says of one that it closes. */
+  vexOf?: ((finding: Finding) => VexAnswer | undefined) | undefined;
 }
 
 interface VulnerabilityPredicateFacts {

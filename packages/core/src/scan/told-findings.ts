@@ -3,6 +3,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
 import { packageScopes } from "../policy/scan-section.ts";
 import { type Finding, findingSeverities } from "./finding.ts";
+import type { VexAnswer } from "./vex/match.ts";
 
 const toldSchema = z.object({
   child: z.string().optional(),
@@ -28,12 +29,13 @@ const toldSchema = z.object({
   withdrawn: z.string().optional(),
   origin: z.enum(["base", "application", "unknown"]),
   excepted: z.literal(true).optional(),
+  vex: z.object({ status: z.string(), by: z.string(), because: z.string().optional() }).optional(),
 });
 
 /**
  * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with, and what the gates
  * of an environment judge. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
- * of its exceptions set it aside.
+ * of its exceptions set it aside. `vex`: it counts for nothing, by the word of a signer whose VEX the policy takes.
  */
 export type ToldFinding = z.infer<typeof toldSchema>;
 
@@ -85,24 +87,33 @@ export interface ChildFindings {
   findings: readonly Finding[];
   /** True of one that the policy refuses, and an exception sets aside. */
   isExcepted(finding: Finding): boolean;
+  /** What VEX says of one that it closes. */
+  vexOf?: ((finding: Finding) => VexAnswer | undefined) | undefined;
 }
 
 /** Findings of all platforms; `child` is named for an index. */
 export function tellFindings(children: readonly ChildFindings[]): { platforms: string[]; findings: ToldFinding[] } {
   return {
     platforms: [...new Set(children.map(({ platform }) => platform))],
-    findings: children.flatMap(({ digest, platform, findings, isExcepted }) =>
+    findings: children.flatMap(({ digest, platform, findings, isExcepted, vexOf }) =>
       findings.map((finding) => ({
         ...(children.length === 1 ? {} : { child: digest }),
         platform,
         ...tellFinding(finding),
         ...(isExcepted(finding) ? { excepted: true as const } : {}),
+        ...tellVex(vexOf?.(finding)),
       })),
     ),
   };
 }
 
-function tellFinding(finding: Finding): Omit<ToldFinding, "child" | "platform" | "excepted"> {
+function tellVex(answer: VexAnswer | undefined): Pick<ToldFinding, "vex"> {
+  if (answer?.isClosed !== true) return {};
+  const { status, because } = answer.statement;
+  return { vex: { status, by: answer.signer, ...(because === undefined ? {} : { because }) } };
+}
+
+function tellFinding(finding: Finding): Omit<ToldFinding, "child" | "platform" | "excepted" | "vex"> {
   const { id, aliases, severity, fixedVersions, fixState, origin } = finding;
   const { name, version, type, purl, scope } = finding.package;
   const { suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn } = finding;

@@ -28,6 +28,8 @@ import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/table.ts";
 import { renderScanSummary } from "../scan/summary.ts";
+import { openVex, type VexReader } from "../scan/vex/gather.ts";
+import type { VexAnswer } from "../scan/vex/match.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { identityInput } from "./identity-input.ts";
@@ -102,6 +104,8 @@ interface ScannedChild extends ExaminedChild {
   comparison?: FindingComparison;
   /** What of its packages is refused, vulnerable or not. */
   ofPackages: Violation[];
+  /** What VEX says of a finding, where the policy takes anybody's. */
+  vexOf?: (finding: Finding) => VexAnswer | undefined;
   /** True of what is let pass because the other image has it as well. */
   isKnown?: (finding: Finding) => boolean;
   blindSpots: Violation[];
@@ -123,7 +127,21 @@ async function runScan(given: Inputs, scanner: Scanner, context: Context): Promi
       await mkdir(directory, { recursive: true });
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
       const known = await gatherComparison({ client, image, policy, context }, given["compare-with"]);
-      const work = { given, context, scanner, policy, client, image, directory, database, startedAt, locate, known };
+      const vex = openVex(client, image, policy.policy, startedAt);
+      const work = {
+        given,
+        context,
+        scanner,
+        policy,
+        client,
+        image,
+        directory,
+        database,
+        startedAt,
+        locate,
+        known,
+        vex,
+      };
       return scanImage(work);
     }),
   );
@@ -141,6 +159,7 @@ interface Work {
   startedAt: Date;
   locate: ReturnType<typeof createLocator>;
   known: KnownScan | undefined;
+  vex: VexReader | undefined;
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
@@ -157,12 +176,14 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
     const place = platform === undefined ? {} : { platform };
     const compared = compareChild(work, examined);
+    const vexOf = await work.vex?.answer(examined);
     const refused = judgeFindings({
       findings: examined.findings,
       policy: policy.policy.scan,
       exceptions: policy.policy.exceptions,
       now: startedAt,
       ...compared,
+      isClosed: (finding) => vexOf?.(finding)?.isClosed === true,
       ...(examined.base === undefined ? {} : { base: examined.base.name }),
       ...place,
     }).map((entry) => withPlace(entry, work.locate));
@@ -176,7 +197,16 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
       image: thing,
       ...place,
     });
-    scanned.push({ ...examined, ofPackages, ...place, ...compared, refused, blindSpots, sbomFile });
+    scanned.push({
+      ...examined,
+      ofPackages,
+      ...place,
+      ...compared,
+      ...(vexOf === undefined ? {} : { vexOf }),
+      refused,
+      blindSpots,
+      sbomFile,
+    });
   }
   return finishScan(work, scanned);
 }
@@ -234,7 +264,10 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
       scanned.flatMap((entry) => entry.tools),
       (tool) => JSON.stringify(tool),
     ),
-    notes: scanned.flatMap((entry) => describeChild(entry, policy.policy, startedAt)),
+    notes: [
+      ...scanned.flatMap((entry) => describeChild(entry, policy.policy, startedAt)),
+      ...(work.vex?.conclude().notes ?? []),
+    ],
     ...(comparison === undefined ? {} : { comparison }),
   });
   const audit = given.mode === "audit";
@@ -264,13 +297,14 @@ function isCompared(entry: ScannedChild): entry is ScannedChild & ComparedChild 
   return entry.comparison !== undefined;
 }
 
-function tellChild({ child, scan, findings, refused }: ScannedChild): PredicateChild {
+function tellChild({ child, scan, findings, refused, vexOf }: ScannedChild): PredicateChild {
   const excepted = new Set(
     refused.filter(({ violation }) => violation.exception !== undefined).map(({ finding }) => findingKey(finding)),
   );
   return {
     ...{ digest: child.digest, platform: formatPlatform(child.platform), report: scan.report, findings },
     isExcepted: (finding) => excepted.has(findingKey(finding)),
+    vexOf,
   };
 }
 
@@ -281,7 +315,7 @@ function listRefused(scanned: readonly ScannedChild[]): Set<string> {
 
 /** The violations of all platforms' images and of the data, and the digests of the images that fail. */
 function judgeScan(
-  { scanner, policy, startedAt }: Work,
+  { scanner, policy, startedAt, vex }: Work,
   scanned: readonly ScannedChild[],
 ): { violations: Violation[]; failing: Set<string> } {
   // The data may have been updated between two children: each is judged, and the same complaint made once.
@@ -291,16 +325,17 @@ function judgeScan(
     ),
     (violation) => violation.problem,
   );
+  const ofAll = [...ageViolations, ...(vex?.conclude().violations ?? [])];
   const refused = scanned.flatMap((entry) => entry.refused.map(({ violation }) => violation));
   const failing = scanned.filter(
     (entry) =>
-      ageViolations.length > 0 ||
+      ofAll.length > 0 ||
       entry.blindSpots.length > 0 ||
       [...entry.refused.map(({ violation }) => violation), ...entry.ofPackages].some(isCounted),
   );
   return {
     violations: [
-      ...ageViolations,
+      ...ofAll,
       ...scanned.flatMap((entry) => entry.blindSpots),
       ...refused,
       ...scanned.flatMap((entry) => entry.ofPackages),

@@ -14,6 +14,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
                                                    put it in force for what is promoted there
   goldenpath policy exceptions FILE [--results DIR] until when its exceptions hold, and which do nothing; --propose writes the change
+  goldenpath policy signers OWNER/REPO@COMMIT --for OWNER
+                                                   the signers that stand for goldenpath's stages there, to be pasted into a policy
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy trust sigstore POLICY [NAME]   whom the policy's Sigstores trust at this moment, and by which root
   goldenpath policy schema                         its JSON Schema
@@ -82,6 +84,24 @@ const commandHelp = {
       What ends in so many days is told apart.
   --propose OUT
       Writes the policy without the exceptions that do nothing, and with the next serial, to OUT, which may be FILE. No exception is made longer.
+  --json
+      Print JSON.
+
+  goldenpath policy signers OWNER/REPO@COMMIT --for OWNER
+      Prints the policy's signers for goldenpath's stage workflows in that repository at that commit (or refs/tags/…, where nobody can move it), as they
+      run for the repositories of OWNER.
+  --owner-id NUMBER
+      OWNER's number on GitHub. Without it, GitHub is asked with GITHUB_TOKEN or GH_TOKEN.
+  --compact
+      Those of golden-path-compact.yml: one for build, base and scan, and promote's.
+  --stage NAME
+      Only this one's: build, base, scan, judge or promote; may be repeated.
+  --repository NAME (default: *, any of OWNER's), --ref REF (default: refs/heads/main)
+      For what it may run; both may be repeated.
+  --sigstore NAME (default: public)
+      Which of the policy's sigstores their certificates are of.
+  --server URL (default: https://github.com)
+      The server, where that is one of your own.
   --json
       Print JSON.
 

@@ -80,6 +80,7 @@ export const errorCodes = {
   "github-error":
     "GitHub answers a request with an error or with something else than documented, or limits how often it is asked.",
   "github-unreachable": "GitHub can't be reached for the policy or for attestations.",
+  "owner-unknown": "GitHub knows no account of a name, or answers with another's.",
   "github-unauthorized": "GitHub does not show this token the attestations of a repository, or the approvals of a run.",
   "github-url-invalid": "`GITHUB_API_URL` is not an https URL.",
   "go-missing": "A tool has to be built, and there is no Go in PATH.",

@@ -85,6 +85,53 @@ describe("the action with explain", () => {
   });
 });
 
+describe("a folder that is a part of a larger build", () => {
+  const workspaces = '{"private":true,"workspaces":["apps/*"]}';
+  test.each([
+    ["a workspace of npm", { "package.json": workspaces, "apps/api/package.json": node }, "package.json"],
+    [
+      "a workspace of pnpm",
+      { "package.json": "{}", "pnpm-workspace.yaml": "packages:\n  - apps/*\n", "apps/api/package.json": node },
+      "pnpm-workspace.yaml",
+    ],
+    [
+      "a project of Gradle",
+      {
+        "settings.gradle.kts": 'include(":apps:api")\n',
+        "build.gradle.kts": "",
+        "apps/api/build.gradle.kts": "plugins { application }\n",
+      },
+      "build.gradle.kts",
+    ],
+    [
+      "a module of Maven",
+      {
+        "pom.xml": "<project><packaging>pom</packaging><modules><module>apps/api</module></modules></project>",
+        "apps/api/pom.xml": "<project><artifactId>api</artifactId></project>",
+      },
+      "pom.xml",
+    ],
+  ])("is told which folder and module to give: %s", (_what, files, file) => {
+    plant(files as Record<string, string>);
+    const { status, outputs } = runAction({ context: "apps/api" });
+    expect(status).toBe(0);
+    expect(JSON.parse(outputs["explanation"] ?? "").missing).toContainEqual(
+      expect.stringMatching(
+        new RegExp(`^this folder is 'apps/api' of a larger build \\(${file}\\).*context '\\.' and module 'apps/api'`),
+      ),
+    );
+  });
+
+  test("and is one only where that build names it, and where it is built by its language", () => {
+    plant({ "package.json": workspaces, "tools/api/package.json": node });
+    const missingOf = (context: string) => JSON.parse(runAction({ context }).outputs["explanation"] ?? "").missing;
+    expect(missingOf("tools/api")).toEqual([]);
+    plant({ "apps/files/Dockerfile": "FROM scratch\n", "apps/files/package.json": "{}" });
+    const { outputs } = runAction({ context: "apps/files", strategy: "dockerfile" });
+    expect(JSON.parse(outputs["explanation"] ?? "")).toMatchObject({ chosen: { strategy: "dockerfile" }, missing: [] });
+  });
+});
+
 const about = (language: string, reason: string) => ({ strategy: "buildpacks", language, reason });
 
 describe("goldenpath build --explain", () => {

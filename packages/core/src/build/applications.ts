@@ -100,8 +100,11 @@ function findOwners(surveys: readonly Survey[]): Map<string, string> {
   return owners;
 }
 
+/** What a folder's files say of others. */
+type Frame = Pick<Survey, "path"> & { [Key in "maven" | "gradle" | "go" | "node"]?: Survey[Key] | undefined };
+
 /** Folders below it that a folder's files name as members of its build. */
-function listMembers({ path, maven, gradle, go, node }: Survey, surveys: readonly Survey[]): string[] {
+function listMembers({ path, maven, gradle, go, node }: Frame, surveys: readonly Survey[]): string[] {
   const below = surveys.filter((each) => (path === "" ? each.path !== "" : each.path.startsWith(`${path}/`)));
   const named = new Set(
     [...mavenModules(maven), ...(gradle?.modules ?? []), ...(go?.uses ?? [])].map((folder) =>
@@ -112,6 +115,20 @@ function listMembers({ path, maven, gradle, go, node }: Survey, surveys: readonl
   return below
     .filter((each) => named.has(each.path) || (each.node !== undefined && matches(withoutFolder(path, each.path))))
     .map((each) => each.path);
+}
+
+/**
+ * The file by which a folder's build has another folder for a member; undefined where it has not. Go's workspaces don't
+ * count: what is in one builds without it.
+ */
+export function findMembership(outer: Survey, inner: Survey): string | undefined {
+  const { path, files, maven, gradle, node } = outer;
+  const kinds: [string, Omit<Frame, "path">][] = [
+    ["pom.xml", { maven }],
+    [gradle?.file ?? "", { gradle }],
+    [files.includes("pnpm-workspace.yaml") ? "pnpm-workspace.yaml" : "package.json", { node }],
+  ];
+  return kinds.find(([, kind]) => listMembers({ path, ...kind }, [inner]).length > 0)?.[0];
 }
 
 /** A module may be named by its file. */

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { PolicyViolation, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
 import { cleanLine, trimEnd } from "@goldenpath/foundation/text/clean";
 import { type Application, listApplications } from "./applications.ts";
@@ -11,8 +12,9 @@ import {
 } from "./detect.ts";
 import { listMissing } from "./missing.ts";
 import { findStrategy, kindOf, ownPolicy, type StrategyName, strategyNames } from "./strategies/find.ts";
-import type { Builder } from "./strategies/strategy.ts";
+import type { Builder, BuildStrategy } from "./strategies/strategy.ts";
 import { detectEcosystems, type Ecosystem, languageTitles } from "./survey/ecosystems.ts";
+import { listDockerfiles } from "./survey/markers.ts";
 import type { Survey, SurveyedTree } from "./survey/survey.ts";
 
 /** What of a policy has a say in how an application is built. */
@@ -107,7 +109,26 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
           request,
           survey,
         );
-  return { choice, builder, missing: strategy.evidence === "language" ? listMissing(survey) : [] };
+  const missing = strategy.evidence === "language" ? listMissing(survey) : [];
+  return { choice, builder, missing: [...listUnclear(strategy, request, survey), ...missing] };
+}
+
+/** What there is more of than the strategy can tell apart, or around it, a sentence each. */
+function listUnclear(
+  { evidence }: Pick<BuildStrategy, "evidence">,
+  { context, file }: StrategyRequest,
+  { frame, files }: Survey,
+): string[] {
+  if (evidence === "dockerfile") {
+    const [first, ...others] = file === undefined ? listDockerfiles(files) : [];
+    if (others.length === 0) return [];
+    return [`there are several Dockerfiles (${[first, ...others].join(", ")}): say which by the input 'file'`];
+  }
+  if (frame === undefined) return [];
+  const outer = posix.join(context, ...frame.module.split("/").map(() => ".."));
+  return [
+    `this folder is '${frame.module}' of a larger build (${posix.join(outer, frame.file)}), whose lock file, settings and other members are not in context '${context}': give context '${outer}' and module '${frame.module}' where it needs them`,
+  ];
 }
 
 function readWishes({ build }: BuildRules, { strategy, builder, file }: StrategyRequest): Wishes {
@@ -133,14 +154,15 @@ function severalApplications(applications: readonly Application[], context: stri
     ({ context: folder, module, strategy, reason }) =>
       `  context: ${folder}${module === "" ? "" : `, module: ${module}`} (${strategy}: ${reason})`,
   );
+  const isByFile = applications.some(({ strategy }) => strategy === "dockerfile");
+  const ofWhole = isByFile ? ` A Dockerfile that copies from all of '${context}' is named by the input 'file'.` : "";
   const count =
     applications.length === 1 ? "is an application below it" : `are ${applications.length} applications below it`;
   return new UserError(
     `input 'context' is '${context}': that is no application itself, and there ${count}:\n${listed.join("\n")}`,
     {
       code: "applications-several",
-      wayOut:
-        "Name one by the inputs 'context' and 'module', or build each in a job of its own: the output 'applications' of a run with 'explain: true' is the list for a matrix.",
+      wayOut: `Name one by the inputs 'context' and 'module', or build each in a job of its own: the output 'applications' of a run with 'explain: true' is the list for a matrix.${ofWhole}`,
     },
   );
 }

@@ -3,11 +3,14 @@ import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, s
 import { join, relative, resolve } from "node:path";
 import { describeError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { findMembership } from "./applications.ts";
 import { createMatcher } from "./glob.ts";
 import { findPlaces } from "./places.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
 import { surveyTree } from "./survey/gather.ts";
-import { isWithin } from "./survey/gather-files.ts";
+import { isWithin, listFolder } from "./survey/gather-files.ts";
+import { readFolder } from "./survey/gather-folder.ts";
+import { isMarker } from "./survey/markers.ts";
 import type { Survey } from "./survey/survey.ts";
 
 export interface Source {
@@ -85,13 +88,33 @@ export async function readSource(context: string, workingDirectory: string, chec
     });
   }
   const { top, below } = await surveyTree(directory);
+  const frame = isWithin(root, directory) ? await findFrame(relative(root, directory), root, top) : undefined;
   return {
     directory,
-    survey: top,
+    survey: frame === undefined ? top : { ...top, frame },
     below,
     project: files.includes("project.toml") ? await readProject(join(directory, "project.toml")) : emptyProject,
   };
 }
+
+/**
+ * The outermost build of the checkout that has an application's folder for a member: a workspace of npm, a module of
+ * Maven, a project of Gradle. What can't be read up there is no part of what is built, and says nothing.
+ */
+async function findFrame(folder: string, root: string, own: Survey): Promise<Survey["frame"]> {
+  const parts = folder.split("/").slice(0, maxAbove);
+  for (let depth = 0; depth < parts.length && folder !== ""; depth++) {
+    const path = parts.slice(0, depth).join("/");
+    const names = await listFolder(root, path).catch(() => undefined);
+    if (names === undefined || !names.files.some(isMarker)) continue;
+    const file = findMembership(await readFolder(root, names), { ...own, path: folder });
+    if (file !== undefined) return { file, module: relative(join(root, path), join(root, folder)) };
+  }
+  return undefined;
+}
+
+/** Folders above an application that are looked at. */
+const maxAbove = 8;
 
 async function readProject(file: string): Promise<Project> {
   const stats = await lstat(file);

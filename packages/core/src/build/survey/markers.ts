@@ -5,6 +5,12 @@
 export const dockerfileName =
   /^(?:Dockerfile|Containerfile)(?:\.(?!.*dockerignore$).+)?$|^[^.].*\.(?:Dockerfile|Containerfile)$/;
 
+/** Those that a build may mean where none is named: the usual one, as Docker takes it, or all that there are. */
+export function listDockerfiles(files: readonly string[]): string[] {
+  const usual = ["Dockerfile", "Containerfile"].find((name) => files.includes(name));
+  return usual === undefined ? files.filter((name) => dockerfileName.test(name)) : [usual];
+}
+
 const markers =
   /^(?:project\.toml|package\.json|pom\.xml|(?:build|settings)\.gradle(?:\.kts)?|go\.(?:mod|work)|pyproject\.toml|requirements\.txt|setup\.py|Pipfile|environment\.ya?ml|Cargo\.toml|Gemfile|composer\.json|nginx\.conf|httpd\.conf|Staticfile)$|\.(?:cs|fs|vb)proj$/;
 

@@ -19,6 +19,8 @@ export interface Survey {
   pages?: readonly string[];
   /** What is in its `pom.xml`. */
   maven?: MavenProject;
+  /** A build around it, in the same checkout, that names it as a member: by which file, and as which folder of it. */
+  frame?: { file: string; module: string } | undefined;
   /** What is in its `build.gradle` or `build.gradle.kts`, and in the settings and catalogue of its build. */
   gradle?: GradleProject;
   /** What is in its `package.json`, and the workspaces that `pnpm-workspace.yaml` adds. */

@@ -5,6 +5,7 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
 import { isInside } from "../../sandbox/view.ts";
 import type { Source } from "../../source.ts";
+import { listDockerfiles } from "../../survey/markers.ts";
 
 export interface DockerfileText {
   /** As messages name it: from the checkout's root. */
@@ -21,21 +22,17 @@ export interface DockerfileText {
 const maxBytes = 1024 * 1024;
 
 /**
- * The Dockerfile of an application: the one that is named, else `Dockerfile` or `Containerfile`.
+ * The Dockerfile of an application: the one that is named, else `Dockerfile` or `Containerfile`, else the only one.
  * @throws UserError `dockerfile-invalid`: not there, out of the application by a link, too large, not UTF-8
  */
 export async function findDockerfile(
-  { directory, survey: { files } }: Pick<Source, "directory" | "survey">,
+  { directory, survey, below }: Pick<Source, "directory" | "survey" | "below">,
   given: string | undefined,
   { checkout, workingDirectory }: Pick<Context, "checkout" | "workingDirectory">,
 ): Promise<DockerfileText> {
-  const wanted = given ?? ["Dockerfile", "Containerfile"].find((each) => files.includes(each));
-  if (wanted === undefined) {
-    throw new UserError(`there is no Dockerfile in ${directory}`, {
-      code: "dockerfile-invalid",
-      wayOut: "Name it by the input 'file', from the context's folder.",
-    });
-  }
+  const found = listDockerfiles(survey.files);
+  const wanted = given ?? (found.length === 1 ? found[0] : undefined);
+  if (wanted === undefined) throw notOne(directory, found, below);
   const path = resolve(directory, wanted);
   const bytes = await read(path, directory, wanted);
   if (bytes === undefined) throw invalid(wanted, "it is not there");
@@ -54,6 +51,20 @@ export async function findDockerfile(
     ignore: await read(join(path, "..", `${basename(path)}.dockerignore`), directory, `${wanted}.dockerignore`),
   };
 }
+
+function notOne(directory: string, found: readonly string[], below: Source["below"]): UserError {
+  const deeper = below.flatMap(({ path, files }) => listDockerfiles(files).map((name) => `${path}/${name}`));
+  const all = found.length > 0 ? found : deeper;
+  const listed = all.length === 0 ? "" : ` There is: ${all.slice(0, maxListed).join(", ")}.`;
+  const why = found.length === 0 ? `there is no Dockerfile in ${directory}` : `${directory} has several Dockerfiles`;
+  return new UserError(why, {
+    code: "dockerfile-invalid",
+    wayOut: `Name it by the input 'file', from the context's folder.${listed}`,
+  });
+}
+
+/** Names that a message has. */
+const maxListed = 10;
 
 /** Undefined where it is not there. */
 async function read(path: string, directory: string, what: string): Promise<Buffer | undefined> {

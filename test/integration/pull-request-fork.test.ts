@@ -209,8 +209,38 @@ describe("which pull request it is", () => {
     expect(stand.ours()).toEqual([]);
   });
 
-  test("in a run that no other one's end started, an artifact is an error", async () => {
-    const { outcome } = await report({ pull_request: { number: 7, head: { sha: stand.github.pull.sha } } });
-    expect(outcome.result.error).toMatchObject({ code: "input-invalid" });
+  const own = (event: object, name: string, inputs: Record<string, string> = {}): Promise<Told> =>
+    stand.run({
+      event,
+      env: { GITHUB_EVENT_NAME: name, GITHUB_RUN_ID: "900" },
+      inputs: { artifact: "goldenpath-results", ...inputs },
+    });
+
+  test.each(["push", "pull_request_target", "schedule", "workflow_dispatch"])(
+    "in a run of %s, which no other one's end started, an artifact is an error",
+    async (name) => {
+      const { outcome } = await own({ pull_request: { number: 7, head: { sha: stand.github.pull.sha } } }, name);
+      expect(outcome.result.error).toMatchObject({ code: "input-invalid" });
+    },
+  );
+
+  test("a pull request's own run tells what its other jobs left, as what they claim", async () => {
+    upload([{ ...result, content: text("shop", 2) }], "goldenpath-results-judge");
+    const event = { pull_request: { number: 7, head: { sha: stand.github.pull.sha } } };
+    const { outcome, url } = await own(event, "pull_request");
+    expect(outcome).toMatchObject({ verdict: "fail", enforced: false });
+    expect(url).toContain("/pull/7#issuecomment-");
+    expect(stand.ours()).toEqual([expect.stringContaining("nothing of it is signed")]);
+  });
+
+  test("a merge queue's run has the summary and the page, and no pull request to comment on", async () => {
+    upload([{ ...result, content: text("shop", 2) }], "goldenpath-results-judge");
+    const { outcome, log } = await own({ merge_group: { head_sha: "a".repeat(40) } }, "merge_group", {
+      comment: "always",
+    });
+    expect(outcome).toMatchObject({ verdict: "fail", enforced: false });
+    expect(outcome.outputs["html"]).toContain("report.html");
+    expect(log.join("\n")).toContain("of no pull request");
+    expect(stand.ours()).toEqual([]);
   });
 });

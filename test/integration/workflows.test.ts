@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runProcess } from "@goldenpath/foundation/exec/run";
@@ -57,9 +58,12 @@ const releasePermissions: Readonly<Record<string, Record<string, Record<string, 
   },
 };
 const commenting = "examples/pull-request/.github/workflows/pull-request-comment.yml";
+/** A pull request's judgement without a file in its repository: an organisation's ruleset names it. */
+const ruled = "examples/organisation/.github/workflows/pull-request.yml";
 /** What the comment's job may do: read what another run left, and write on pull requests. */
 const commentPermissions: typeof releasePermissions = {
   [commenting]: { comment: { actions: "read", "pull-requests": "write" } },
+  [ruled]: { comment: { actions: "read", "pull-requests": "write" }, required: {} },
 };
 const guardOf = ({ steps }: { steps: readonly Step[] }): Step => steps[0] ?? {};
 
@@ -80,6 +84,7 @@ describe("every workflow", () => {
         "examples/organisation/.github/workflows/golden-path-compact.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
         commenting,
+        ruled,
       ]),
     );
     expect(allUses.length).toBeGreaterThan(20);
@@ -296,6 +301,7 @@ describe("strangers' code and verdicts", () => {
         ...Array<string>(4).fill(`${folder}/stage-build.yml`),
         ...Array<string>(4).fill(`${folder}/stage-judge.yml`),
       ]),
+      ruled,
       "examples/pull-request/.github/workflows/pull-request.yml",
     ]);
     for (const { actions } of building) expect(actions).toEqual(["detect-and-build"]);
@@ -312,16 +318,19 @@ describe("strangers' code and verdicts", () => {
     }
   });
 
-  test("a pull request's job takes from the one that built a digest alone, in a repository that it names itself", () => {
-    const { jobs: all } = readWorkflow("examples/pull-request/.github/workflows/pull-request.yml");
-    const judge = jobOf({ jobs: all }, "judge");
-    expect(judge.needs).toBe("build");
-    const needed = allStrings([judge]).flatMap((text) => (text.includes("needs.") ? [text] : []));
-    expect([...new Set(needed)]).toEqual([
-      `registry.acme.example/pull-requests/${expression("github.event.repository.name")}@${expression("needs.build.outputs.digest")}`,
-    ]);
-    expect(secretsRead(all)).toEqual(["PULL_REQUEST_PASSWORD", "PULL_REQUEST_USERNAME"]);
-  });
+  test.each(["examples/pull-request/.github/workflows/pull-request.yml", ruled])(
+    "a pull request's job takes from the one that built a digest alone, in a repository that it names itself: %s",
+    (path) => {
+      const { jobs: all } = readWorkflow(path);
+      const judge = jobOf({ jobs: all }, "judge");
+      expect(judge.needs).toBe("build");
+      const needed = allStrings([judge]).flatMap((text) => (text.includes("needs.") ? [text] : []));
+      expect([...new Set(needed)]).toEqual([
+        `registry.acme.example/pull-requests/${expression("github.event.repository.name")}@${expression("needs.build.outputs.digest")}`,
+      ]);
+      expect(secretsRead(all)).toEqual(["PULL_REQUEST_PASSWORD", "PULL_REQUEST_USERNAME"]);
+    },
+  );
 
   test("what comments has a right that a fork's run never gets, and so one step, of ours: no checkout, no script, no secret", () => {
     const { on, jobs: all } = readWorkflow(commenting);
@@ -331,5 +340,43 @@ describe("strangers' code and verdicts", () => {
     expect(secretsRead(all)).toEqual([]);
     // Of the other run's words none but those that say which it was, and none of them reaches the step.
     expect(allStrings(own).filter((text) => text.includes("workflow_run"))).toEqual([]);
+  });
+
+  test("what a ruleset names runs for pull requests and merge queues, without filters that it would pass over", () => {
+    const { on, jobs: all } = readWorkflow(ruled);
+    expect(on).toEqual({ pull_request: null, merge_group: null });
+    // Who may comment has no checkout, no script and no secret, and hands a page to be kept.
+    const { steps: own = [] } = jobOf({ jobs: all }, "comment");
+    expect(own.map((step) => step.uses?.split("@")[0])).toEqual([
+      "goldenpath-ci/goldenpath/actions/report",
+      "actions/upload-artifact",
+    ]);
+    expect(secretsRead({ comment: jobOf({ jobs: all }, "comment") })).toEqual([]);
+  });
+
+  describe("the job that a ruleset can ask for", () => {
+    const { jobs: all } = readWorkflow(ruled);
+    const [step] = jobOf({ jobs: all }, "required").steps ?? [];
+    const run = (env: Record<string, string>): number | null =>
+      spawnSync("bash", ["-c", step?.run ?? ""], { env: { PATH: process.env["PATH"], ...env } }).status;
+
+    test.each([
+      ["failure", "skipped", "false"],
+      ["failure", "skipped", "true"],
+      ["cancelled", "skipped", "true"],
+      ["skipped", "success", "false"],
+      ["success", "failure", "false"],
+      ["success", "failure", "true"],
+      ["success", "cancelled", "true"],
+      ["success", "skipped", "false"],
+      ["", "", ""],
+    ])("fails where build ended in %j and judge in %j, of a fork: %s", (BUILD, JUDGE, FORK) => {
+      expect(run({ BUILD, JUDGE, FORK })).toBe(1);
+    });
+
+    test("passes where both did, and of a fork where nobody could judge what is pushed nowhere", () => {
+      expect(run({ BUILD: "success", JUDGE: "success", FORK: "false" })).toBe(0);
+      expect(run({ BUILD: "success", JUDGE: "skipped", FORK: "true" })).toBe(0);
+    });
   });
 });

@@ -5,6 +5,7 @@ import type { Page } from "@goldenpath/core/report/page/model";
 import { renderPage } from "@goldenpath/core/report/page/render";
 import { reportResults } from "@goldenpath/core/verbs/report-results";
 import { type Context, silentPorts } from "@goldenpath/foundation/ports";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { ShownChain } from "./shown-chains.ts";
 
 const commit = "5f3c1d2e9ab04c6f8d7e6a5b4c3d2e1f0a9b8c7d";
@@ -12,7 +13,7 @@ const runUrl = "https://github.com/acme/shop/actions/runs/19700000001";
 const madeAt = new Date("2026-11-23T10:05:00Z");
 const policy = {
   uri: "acme/platform//policy.yaml@9f2c",
-  digest: `sha256:${"41".repeat(32)}`,
+  digest: digestOf("policy"),
   policy: { serial: 41 },
 } as unknown as LoadedPolicy;
 

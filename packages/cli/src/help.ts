@@ -297,7 +297,9 @@ export function renderVerbHelp(verb: Verb): string {
   });
   return `goldenpath ${verb.command}: ${action.description}.
 
-${options.join("\n")}
+${options.join("\n")}${
+  verb.outputs.includes("html") ? "\n  --open\n      Show the page that it leaves (report.html) in the browser." : ""
+}
   --json
       Print the result and the outputs as JSON.
   --verbose

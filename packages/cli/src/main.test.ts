@@ -183,6 +183,7 @@ describe("parseVerbArguments", () => {
     expect(parseVerbArguments(promote, ["--tags", "1.0", "--tags=1", "--dry-run", "--json"])).toEqual({
       raw: { tags: "1.0\n1", "dry-run": "true" },
       json: true,
+      open: false,
       verbose: false,
       quiet: false,
     });

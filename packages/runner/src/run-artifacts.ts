@@ -12,12 +12,12 @@ const maxPacked = 32 * 1024 * 1024;
 /** @param second milliseconds, by which all waits go; tests have a shorter one */
 export function createArtifactReader(second = 1_000): ReadArtifacts {
   return async (name, accepts, token, context) => {
-    const run = await readEndedRun(context.env);
+    const run = (await readEndedRun(context.env)) ?? readOwnRun(context.env);
     if (run === undefined) {
-      throw new UserError("input 'artifact' is given, and the run was not started by the end of another", {
+      throw new UserError("input 'artifact' is given, and the run is neither of a pull request nor of another's end", {
         code: "input-invalid",
         wayOut:
-          "Use it in a workflow that has `on: workflow_run`; where the results were made, use the input 'results'.",
+          "Use it in a workflow that has `on: workflow_run`, `pull_request` or `merge_group`; elsewhere, use the input 'results'.",
       });
     }
     const github = openGithub(token, context, second);
@@ -37,9 +37,23 @@ export function createArtifactReader(second = 1_000): ReadArtifacts {
   };
 }
 
+/** Whose artifacts they are. */
+type ArtifactRun = Pick<EndedRun, "owner" | "repo" | "id">;
+
+/**
+ * This run itself, where it is a pull request's or a merge queue's: its other jobs ran the change, so that what they
+ * left is no less a stranger's than another run's.
+ */
+function readOwnRun(env: Readonly<Record<string, string | undefined>>): ArtifactRun | undefined {
+  const [owner = "", repo = ""] = (env["GITHUB_REPOSITORY"] ?? "").split("/");
+  const id = env["GITHUB_RUN_ID"] ?? "";
+  const isOfChange = ["pull_request", "merge_group"].includes(env["GITHUB_EVENT_NAME"] ?? "");
+  return isOfChange && owner !== "" && repo !== "" && /^\d{1,15}$/.test(id) ? { owner, repo, id } : undefined;
+}
+
 async function readAll(
   github: Github,
-  run: EndedRun,
+  run: ArtifactRun,
   name: string,
   accepts: (file: string) => boolean,
   signal: AbortSignal,
@@ -69,7 +83,7 @@ interface Artifact {
 
 async function listArtifacts(
   { client }: Github,
-  { owner, repo, id }: EndedRun,
+  { owner, repo, id }: ArtifactRun,
   signal: AbortSignal,
 ): Promise<Artifact[]> {
   const found: Artifact[] = [];
@@ -87,7 +101,7 @@ async function listArtifacts(
 
 async function download(
   { client, download: get }: Github,
-  { owner, repo }: EndedRun,
+  { owner, repo }: ArtifactRun,
   artifact: Artifact,
   most: number,
   signal: AbortSignal,

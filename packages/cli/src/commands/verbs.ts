@@ -8,6 +8,7 @@ import { type Answer, inputsThatAre, type Verb } from "@goldenpath/core/verbs/ve
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { gatherRunFacts } from "../facts.ts";
+import { openFile } from "../open-file.ts";
 import { exitCodes, type Output, reportError } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
 
@@ -22,13 +23,17 @@ export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = Object
 /** Options of the command line that are not a verb's inputs. */
 const ownOptions = { json: { type: "boolean" }, verbose: { type: "boolean" }, quiet: { type: "boolean" } } as const;
 
+/** Of a verb that leaves a page: to show it. */
+const pageOption = { open: { type: "boolean" } } as const;
+export const leavesPage = ({ outputs }: Pick<Verb, "outputs">): boolean => outputs.includes("html");
+
 /**
  * Runs one verb: its inputs are options of the same names (`--image …`); an option that is given more than once is a
  * list, one a line in the action. Exits 0 on pass, 1 on fail, 2 on error. `--json` prints the result and the outputs as
  * JSON.
  */
 export async function runVerbCommand(verb: Verb, args: readonly string[], output: Output): Promise<number> {
-  const { raw, json, verbose, quiet } = parseVerbArguments(verb, args);
+  const { raw, json, verbose, quiet, open } = parseVerbArguments(verb, args);
   const env = { ...process.env };
   const surroundings: Surroundings = {
     ports: createTerminalPorts({ out: process.stderr, verbose, quiet }),
@@ -52,9 +57,16 @@ export async function runVerbCommand(verb: Verb, args: readonly string[], output
       if (value !== "" && !value.includes("\n")) output.out(`  ${name}: ${value}\n`);
     if (resultFile !== "") output.out(`  result: ${resultFile}\n`);
   }
+  if (open) await showPage(outcome.outputs["html"] ?? "", env, output);
   if (outcome.result.error?.code === "unexpected" && error instanceof Error) output.err(`${error.stack}\n`);
   if (outcome.verdict === "fail" && outcome.enforced === false) return exitCodes.pass;
   return exitCodes[outcome.verdict];
+}
+
+async function showPage(file: string, env: NodeJS.ProcessEnv, output: Output): Promise<void> {
+  if (file === "") return;
+  const problem = await openFile(file, env);
+  if (problem !== undefined) output.err(`the page could not be opened (${problem}): ${file}\n`);
 }
 
 function printAnswer({ lines, document, error }: Answer, json: boolean, output: Output): number {
@@ -67,6 +79,7 @@ interface VerbArguments {
   json: boolean;
   verbose: boolean;
   quiet: boolean;
+  open: boolean;
 }
 
 /** @throws UserError `arguments-invalid` */
@@ -81,7 +94,7 @@ export function parseVerbArguments(verb: Verb, args: readonly string[]): VerbArg
   try {
     const { values, positionals } = parseArgs({
       args: expanded,
-      options: { ...options, ...ownOptions },
+      options: { ...options, ...ownOptions, ...(leavesPage(verb) ? pageOption : {}) },
       strict: true,
       allowPositionals: true,
     });
@@ -91,12 +104,13 @@ export function parseVerbArguments(verb: Verb, args: readonly string[]): VerbArg
       const value = given[name];
       if (Array.isArray(value)) raw[name] = value.join("\n");
     }
-    return { raw, json: given["json"] === true, verbose: given["verbose"] === true, quiet: given["quiet"] === true };
+    const isOn = (name: string): boolean => given[name] === true;
+    return { raw, json: isOn("json"), verbose: isOn("verbose"), quiet: isOn("quiet"), open: isOn("open") };
   } catch (error) {
     throw new UserError(`goldenpath ${verb.command}: ${error instanceof Error ? error.message : String(error)}`, {
       code: "arguments-invalid",
       cause: error,
-      wayOut: `It takes ${names.map((name) => `--${name}`).join(", ")}, --json, --verbose and --quiet.`,
+      wayOut: `It takes ${names.map((name) => `--${name}`).join(", ")}, --json, --verbose and --quiet${leavesPage(verb) ? ", and --open" : ""}.`,
     });
   }
 }

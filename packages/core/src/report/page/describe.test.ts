@@ -38,7 +38,8 @@ function result(stage: "base" | "scan", changes: Partial<StageResult> = {}): Sta
 }
 
 const told = (id: string, child: string, platform: string) => ({
-  ...{ child, platform, id, severity: "high", package: { name: "left", version: "1", type: "npm" } },
+  ...{ child, platform, id, severity: "high", fixState: "unknown", origin: "unknown" },
+  package: { name: "left", version: "1", type: "npm" },
 });
 const metadata = { scanFinishedOn: "2026-11-23T10:00:00Z" };
 const platforms = ["linux/amd64", "linux/arm64"];

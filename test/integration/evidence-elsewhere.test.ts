@@ -1,4 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
@@ -250,6 +252,76 @@ describe("attestations that GitHub keeps", () => {
     const { code, text } = await verify(image, "--from-api", "acme/shop");
     expect(code).toBe(2);
     expect(text).toMatch(says);
+  });
+
+  describe("by their addresses alone", () => {
+    /** A literal of Snappy's, whatever is in it. */
+    const compress = (text: string): Buffer => {
+      const bytes = Buffer.from(text);
+      const length: number[] = [];
+      for (let rest = bytes.length; ; rest = Math.floor(rest / 128)) {
+        length.push(rest < 128 ? rest : (rest % 128) + 128);
+        if (rest < 128) break;
+      }
+      const size = Buffer.alloc(4);
+      size.writeUInt32LE(bytes.length - 1);
+      return Buffer.concat([Buffer.from(length), Buffer.from([0xfc]), size, bytes]);
+    };
+    let store: Server;
+    let kept: Buffer[];
+    let authorizations: (string | undefined)[];
+    beforeEach(async () => {
+      [kept, authorizations] = [[], []];
+      store = createServer(({ url = "", headers }, response) => {
+        authorizations.push(headers.authorization);
+        const found = kept[Number(url.slice(1))];
+        response.writeHead(found === undefined ? 403 : 200).end(found);
+      });
+      await new Promise<void>((resolve) => store.listen(0, "127.0.0.1", resolve));
+    });
+    afterEach(() => store.close());
+    const list = (count: number, scheme = "http") => {
+      const at = `${scheme}://127.0.0.1:${(store.address() as AddressInfo).port}`;
+      const attestations = Array.from({ length: count }, (_, index) => ({
+        ...{ repository_id: 1, bundle_url: `${at}/${index}` },
+      }));
+      github.intercept = () => ({ status: 200, body: { attestations } });
+    };
+
+    test("are fetched, without the token, and count as those that are in the list", async () => {
+      const { image, bundles } = await makeImage();
+      kept = bundles.map(compress);
+      list(bundles.length);
+      expect(await verify(image, "--from-api", "acme/shop")).toMatchObject({ code: 0 });
+      expect(authorizations).toEqual(bundles.map(() => undefined));
+    });
+
+    test.each<[string, (bundles: string[]) => Buffer[], string]>([
+      ["of which one is kept back", (bundles) => bundles.slice(1).map(compress), "answers 403"],
+      ["that are not compressed", (bundles) => bundles.map((text) => Buffer.from(text)), "not as GitHub keeps it"],
+      ["that end early", (bundles) => bundles.map((text) => compress(text).subarray(0, -1)), "not as GitHub keeps it"],
+    ])("%s are an error, never a pass", async (_what, keep, says) => {
+      const { image, bundles } = await makeImage();
+      kept = keep(bundles);
+      list(bundles.length);
+      const { code, text } = await verify(image, "--from-api", "acme/shop");
+      expect({ code, text }).toEqual({ code: 2, text: expect.stringContaining(says) });
+    });
+
+    test("that lead nowhere are an error, and nobody is asked", async () => {
+      const { image } = await makeImage();
+      list(1, "ftp");
+      const { code, text } = await verify(image, "--from-api", "acme/shop");
+      expect({ code, text }).toEqual({ code: 2, text: expect.stringContaining("an address that is none") });
+      expect(authorizations).toEqual([]);
+    });
+
+    test("count for nothing where they were changed", async () => {
+      const { image, bundles } = await makeImage();
+      kept = bundles.map(swapPayload).map(compress);
+      list(bundles.length);
+      expect(await verify(image, "--from-api", "acme/shop")).toMatchObject({ code: 1 });
+    });
   });
 
   test("are read on all pages", async () => {

@@ -17,6 +17,8 @@ export interface GithubQuestion {
   readUpTo: number;
   /** "It is not there" is an answer as well. */
   mayBeAbsent?: boolean;
+  /** It lies with somebody else, whose address is the right to it: no token goes there. */
+  isElsewhere?: true;
 }
 
 /**
@@ -34,10 +36,10 @@ export function githubUrl(env: Context["env"], segments: readonly string[]): URL
  */
 export async function askGithub(
   url: URL,
-  { what, permission, readUpTo, mayBeAbsent = false }: GithubQuestion,
+  { what, permission, readUpTo, mayBeAbsent = false, isElsewhere }: GithubQuestion,
   { ports, env, signal }: GithubSurroundings,
 ): Promise<TransportResponse> {
-  const token = env["GITHUB_TOKEN"] || env["GH_TOKEN"] || undefined;
+  const token = isElsewhere ? undefined : env["GITHUB_TOKEN"] || env["GH_TOKEN"] || undefined;
   if (token !== undefined) ports.mask(token);
   const transport = createTransport({ ports, env, signal, attempts: 4, stallTimeout: 30_000 });
   try {
@@ -45,8 +47,7 @@ export async function askGithub(
       method: "GET",
       url,
       headers: {
-        accept: "application/vnd.github+json",
-        "x-github-api-version": "2022-11-28",
+        ...(isElsewhere ? {} : { accept: "application/vnd.github+json", "x-github-api-version": "2022-11-28" }),
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
       staysOnHost: true,
@@ -55,7 +56,7 @@ export async function askGithub(
     if (answer.status === 200 || (mayBeAbsent && answer.status === 404)) return answer;
     // By 403 GitHub says "too many requests" as well.
     const isLimited = answer.header("retry-after") !== undefined || answer.header("x-ratelimit-remaining") === "0";
-    if ([401, 403, 404].includes(answer.status) && !isLimited) {
+    if ([401, 403, 404].includes(answer.status) && !isLimited && !isElsewhere) {
       throw new UserError(`${url.host} does not show the ${what}: it answers ${answer.status}`, {
         code: "github-unauthorized",
         wayOut: `Give GITHUB_TOKEN a token that may read them (\`${permission}\`).`,

@@ -1,3 +1,4 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import { findNextLink } from "@goldenpath/registry-client/links";
 import { digestAlgorithm } from "@goldenpath/registry-client/oci/digest";
@@ -14,6 +15,7 @@ import {
   githubUrl,
   readGithubAnswer,
 } from "./ask-github.ts";
+import { decodeSnappy } from "./snappy.ts";
 
 /** A repository on GitHub whose attestations are asked for. */
 export interface GithubRepository {
@@ -73,7 +75,7 @@ export function readGithubAttestations(repository: GithubRepository, context: Gi
         context.ports.log.notice(`GitHub has no ${what}`);
         return found;
       }
-      found.push(...readAnswer(answer, question));
+      found.push(...(await readAnswer(answer, question, context)));
       url = nextPage(answer, url, what);
     }
     return found;
@@ -97,19 +99,48 @@ async function requireShown({ owner, name }: GithubRepository, context: GithubSu
   readGithubAnswer(answer, repositorySchema, question);
 }
 
-function readAnswer(answer: TransportResponse, question: GithubQuestion): BesideBundle[] {
+/** Bundles of one page that are fetched at the same time. */
+const concurrency = 4;
+
+async function readAnswer(
+  answer: TransportResponse,
+  question: GithubQuestion,
+  context: GithubSurroundings,
+): Promise<BesideBundle[]> {
   const { attestations } = readGithubAnswer(answer, answerSchema, question);
-  return attestations.map(({ bundle }) => {
-    // What is listed and not handed out could be what is said against the image: it is not passed over.
-    if (bundle === undefined || bundle === null) {
-      throw githubFailed(question.what, "GitHub lists one without its bundle", {
-        safeToRetry: false,
-        wayOut: "Get them with `gh attestation download`, and give the file by `bundle`.",
-      });
-    }
-    const text = new TextEncoder().encode(JSON.stringify(bundle));
-    return { bytes: text, predicateType: claimedType(text) };
+  return mapConcurrently(concurrency, attestations, async ({ bundle, bundle_url: url }) => {
+    const bytes = bundle
+      ? new TextEncoder().encode(JSON.stringify(bundle))
+      : await fetchBundle(url ?? undefined, question, context);
+    return { bytes, predicateType: claimedType(bytes) };
   });
+}
+
+/**
+ * One that the list has by its address alone, in GitHub's store of them: JSON, as a block of Snappy, which is how
+ * `gh attestation` reads it as well.
+ */
+async function fetchBundle(
+  address: string | undefined,
+  { what }: GithubQuestion,
+  context: GithubSurroundings,
+): Promise<Uint8Array> {
+  // What is listed and not handed out could be what is said against the image: it is not passed over.
+  const failed = (why: string): Error =>
+    githubFailed(what, why, {
+      safeToRetry: false,
+      wayOut: "Get them with `gh attestation download`, and give the file by `bundle`.",
+    });
+  if (address === undefined) throw failed("GitHub lists one without its bundle");
+  const url = URL.parse(address);
+  const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(url?.hostname ?? "");
+  if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && isLocal)))
+    throw failed("GitHub lists one at an address that is none");
+  const question = { what, permission: "none", readUpTo: maxBundleBytes, isElsewhere: true } as const;
+  const { bytes } = await askGithub(url, question, context);
+  const decoded = decodeSnappy(bytes, maxBundleBytes);
+  if (decoded === undefined) throw failed("a bundle of them is not as GitHub keeps it");
+  return decoded;
 }
 
 function claimedType(bytes: Uint8Array): string {

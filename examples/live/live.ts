@@ -1,13 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { runGate } from "@goldenpath/core/gate/verify";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { stages } from "@goldenpath/core/stages";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
-import { parseJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
@@ -140,7 +138,7 @@ async function install(
     ]),
   );
   const images = await buildImages();
-  const sigstore = { public: await describePublicInstance() };
+  const sigstore = { public: publicInstance };
   const settings = { signers, sigstore, sources: [`https://github.com/${owner}/*`], failOn: "critical" };
   const made = await installPlatform(images, { directory, registry: place, client, ports, env, settings });
   await activatePlatformPolicy(made, `${place}/vetted`, { client, ports, env });
@@ -148,21 +146,15 @@ async function install(
 }
 
 /**
- * The public instance, with the trusted root that its own client for Node.js is shipped with: what it has changed since
- * is not in it, and then nothing verifies. An organisation reviews the root that it puts into its policy.
+ * The public instance, with the trusted root that goldenpath brings: what the instance has changed since is not in it,
+ * and then nothing verifies. An organisation reviews the root that it puts into its policy.
  */
-async function describePublicInstance(): Promise<object> {
-  const seeds = createRequire(import.meta.url).resolve("@sigstore/tuf/seeds.json");
-  const all = parseJson(await readFile(seeds, "utf8")) as Record<string, { targets: Record<string, string> }>;
-  const root = all["https://tuf-repo-cdn.sigstore.dev"]?.targets["trusted_root.json"];
-  if (root === undefined) throw new TypeError("@sigstore/tuf has no root of the public instance");
-  return {
-    fulcio: "https://fulcio.sigstore.dev",
-    rekor: "https://rekor.sigstore.dev",
-    rekorVersion: 1,
-    trustedRoot: Buffer.from(root, "base64").toString("utf8"),
-  };
-}
+const publicInstance = {
+  embedded: "public",
+  fulcio: "https://fulcio.sigstore.dev",
+  rekor: "https://rekor.sigstore.dev",
+  rekorVersion: 1,
+} as const;
 
 /** examples/organisation's, with this run's names in it and nothing else changed. */
 async function renderWrapper({ commit, goldenpath: repository, registry }: LiveInputs, place: string, key: string) {

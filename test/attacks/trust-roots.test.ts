@@ -9,12 +9,15 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { useCleanups } from "@goldenpath/testing/servers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { constructSigstore } from "../support/constructed-sigstore.ts";
+import { expectRefused, passed } from "../support/gate-answers.ts";
+import { judge, readPolicy, useKeylessWorld } from "../support/keyless-world.ts";
 import { openTufRepository, type Publication, type TufRepository } from "../support/tuf-repository.ts";
 
 // Whom a policy trusts, where it is not in the policy: in a file beside it, or in a repository by The Update Framework
 // which somebody else has in their hands, or which is away. What is refused first, each beside what is taken.
 
 useCleanups();
+useKeylessWorld();
 
 const trustedRoot = (await constructSigstore()).trustedRoot;
 const other = (await constructSigstore()).trustedRoot;
@@ -179,6 +182,29 @@ describe("a repository by The Update Framework", () => {
       refused("trusted-root-invalid", /sigstore\.own .* is no trusted root/),
     );
   });
+});
+
+test("what the gate takes is what the repository says", async () => {
+  let own = "";
+  const text = (section: string): string => {
+    let whole = "";
+    readPolicy((from) => {
+      own = /trustedRoot: '([^']+)'/.exec(from)?.[1] ?? "";
+      whole = from.replace(`trustedRoot: '${own}'`, section);
+      return from;
+    });
+    return whole;
+  };
+  const file = join(root, "policy", "policy.yaml");
+  await writeFile(file, text(tuf()));
+  const context = {
+    ...{ ports: silentPorts(), env: { GOLDENPATH_TOOL_CACHE: join(root, "cache") } },
+    ...{ signal: new AbortController().signal, workingDirectory: join(root, "policy") },
+  };
+  repository.publish({ "trusted_root.json": other });
+  await expectRefused(judge({}, await loadPolicy(file, context)), /its certificate or its proof does not hold/);
+  repository.publish({ "trusted_root.json": own });
+  await expect(judge({}, await loadPolicy(file, context))).resolves.toEqual(passed);
 });
 
 describe("a mirror that is away", () => {

@@ -18,8 +18,14 @@ const mutated = [
   "packages/core/src/gate/layers.ts",
   "packages/core/src/gate/match-run.ts",
   "packages/core/src/gate/match-source.ts",
+  "packages/core/src/gate/problems.ts",
   "packages/core/src/gate/signed-view.ts",
   "packages/core/src/gate/withdrawn.ts",
+  "packages/core/src/signing/certificate.ts",
+  "packages/core/src/signing/collect.ts",
+  "packages/core/src/signing/extensions.ts",
+  "packages/core/src/signing/judge-signed.ts",
+  "packages/core/src/signing/notary/judge-envelope.ts",
   "packages/core/src/signing/run-differences.ts",
   "packages/core/src/signing/signer-times.ts",
   "packages/core/src/signing/validity.ts",
@@ -27,7 +33,7 @@ const mutated = [
 ];
 const tests = [
   "packages/core/src/gate/*.test.ts",
-  "packages/core/src/signing/{run-differences,signer-times,validity,workflow-identity}.test.ts",
+  "packages/core/src/signing/{certificate,collect,judge-signed,run-differences,signer-times,validity,workflow-identity,notary/judge-envelope}.test.ts",
 ];
 
 const wanted = process.argv.slice(2);

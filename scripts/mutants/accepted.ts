@@ -58,7 +58,69 @@ const unreadableTimes = [
   reason: "it is never reached: the schema of a provenance refuses each time that is no date before",
 }));
 
+const certificate = "packages/core/src/signing/certificate.ts";
+const certificates = [
+  ...[
+    { mutator: "StringLiteral", original: '"it is not in DER"', replacement: '""' },
+    { mutator: "ConditionalExpression", original: "!certificate.root.toDER().equals(bytes)", replacement: "false" },
+  ].map((each) => ({
+    file: certificate,
+    line: 'if (!certificate.root.toDER().equals(bytes)) throw new CertificateProblem("it is not in DER");',
+    ...each,
+    reason: "it is never taken: today's parser refuses what is not in DER, and this asks again",
+  })),
+  {
+    file: certificate,
+    line: "const [start, length] = first < 0x80 ? [2, first] : first === 0x81 ? [3, second] : [4, (second << 8) | third];",
+    mutator: "EqualityOperator",
+    original: "first < 0x80",
+    replacement: "first <= 0x80",
+    reason: "it is the same: where that is the length's byte, it is refused as not the shortest",
+  },
+  {
+    file: certificate,
+    line: "if (tag !== 0x0c || !isShortest || length === 0 || value.byteLength !== start + length) throw malformed;",
+    mutator: "ConditionalExpression",
+    original: "length === 0",
+    replacement: "false",
+    reason: "it is the same: an empty text is refused where its characters are",
+  },
+  {
+    file: certificate,
+    line: 'text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value.subarray(start));',
+    mutator: "BooleanLiteral",
+    original: "true",
+    replacement: "false",
+    reason: "fatal's is the same: what is not UTF-8 becomes a character that is refused (the other's fails a test)",
+  },
+  {
+    file: "packages/core/src/signing/extensions.ts",
+    line: 'if (oid === undefined || value === undefined) throw new CertificateProblem("an extension of it has no value");',
+    mutator: "ConditionalExpression",
+    original: "oid === undefined",
+    replacement: "false",
+    reason: "it is the same: what has no number has no value either",
+  },
+  {
+    file: "packages/core/src/signing/extensions.ts",
+    line: "const isCritical = rest.length > 1 && rest[0]?.toBoolean() === true;",
+    mutator: "OptionalChaining",
+    original: "rest[0]?.toBoolean",
+    replacement: "rest[0].toBoolean",
+    reason: "it is the same: there are two or more",
+  },
+];
+
 export const accepted: readonly Accepted[] = [
+  ...certificates,
+  {
+    file: "packages/core/src/gate/problems.ts",
+    line: "if (maxAge !== undefined && age > maxAge) {",
+    mutator: "ConditionalExpression",
+    original: "maxAge !== undefined",
+    replacement: "true",
+    reason: "it is the same: nothing is older than what is not there",
+  },
   ...[
     ...neverShown,
     ...onlyOfPasses,

@@ -5,7 +5,8 @@ import { formatRepository, type Repository } from "@goldenpath/registry-client/o
 import { readBuilds } from "../gate/binding.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { collectEvidence, isMislabelled } from "../signing/collect.ts";
+import { collectEvidence } from "../signing/collect.ts";
+import { isMislabelled } from "../signing/judge-signed.ts";
 import { predicateAnnotation, predicateTypes } from "../signing/predicates.ts";
 import type { Provenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";

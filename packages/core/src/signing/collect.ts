@@ -1,9 +1,9 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { InfrastructureError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
-import { predicateAnnotation, unknownKeyReason } from "./predicates.ts";
+import { type Found, type JudgedBy, judgeSigned, takeEachOnce } from "./judge-signed.ts";
 import {
   type EvidencePlace,
   type EvidenceSource,
@@ -12,12 +12,7 @@ import {
   type TrustedSchemes,
 } from "./read-referrer.ts";
 import { allSchemes, kindOf } from "./schemes/find.ts";
-import type { FoundReferrer, SignedPayload } from "./schemes/scheme.ts";
-import { judgeSignerTime } from "./signer-times.ts";
-import { namesSubject, parseStatement } from "./statement.ts";
-import type { CollectedEvidence, EvidencePart, RejectedReferrer, Statement, VerifiedStatement } from "./types.ts";
-import { explainOutside } from "./validity.ts";
-import { summaryVerifierId } from "./verification-summary.ts";
+import type { CollectedEvidence } from "./types.ts";
 
 /** More referrers on one image than any path leaves: the list is then somebody's, and a part of it is no answer. */
 export const maxReferrers = 500;
@@ -33,13 +28,6 @@ export interface CollectOptions {
 
 /** Referrers of one subject that are read at the same time. */
 const concurrency = 8;
-
-/** What one statement in a referrer comes to. */
-interface Found {
-  statement?: VerifiedStatement;
-  lapsed?: VerifiedStatement;
-  rejected?: RejectedReferrer;
-}
 
 /**
  * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts
@@ -90,25 +78,6 @@ export async function collectEvidence(
   };
 }
 
-function takeEachOnce(found: readonly VerifiedStatement[]): VerifiedStatement[] {
-  const statements = new Map<string, VerifiedStatement>();
-  for (const each of found) {
-    // One statement may have signatures of several, each on a referrer of its own.
-    const key = [each.bundle.digest, ...each.signers].join(" ");
-    const same = statements.get(key);
-    // Of several wrappings of one bundle the honest one is taken, so that nobody who adds another changes what is
-    // carried on.
-    if (same === undefined || (isMislabelled(same) && !isMislabelled(each))) statements.set(key, each);
-  }
-  return [...statements.values()];
-}
-
-/** True where what a referrer says of its bundle is not what is signed in it. */
-export function isMislabelled({ referrer, statement }: Pick<VerifiedStatement, "referrer" | "statement">): boolean {
-  const label = referrer.annotations?.[predicateAnnotation];
-  return label !== undefined && label !== statement.predicateType;
-}
-
 const trustedSigners = new WeakMap<Policy["signers"], TrustedSchemes>();
 
 /**
@@ -135,90 +104,18 @@ function trustSigners(signers: Policy["signers"]): TrustedSchemes {
   return trusted;
 }
 
-/** Who says so in time, who out of it; and why it is rejected, where the latter are all. */
-function holdToTimes(verified: VerifiedStatement, signers: Policy["signers"], now: Date): Found {
-  const judged = verified.signers.map((name) => {
-    const times = Object.hasOwn(signers, name) ? signers[name] : undefined;
-    return { name, objection: judgeSignerTime(name, times ?? {}, verified.time, now) };
-  });
-  const kept = judged.filter(({ objection }) => objection === undefined).map(({ name }) => name);
-  const late = judged.filter(({ objection }) => objection !== undefined).map(({ name }) => name);
-  const lapsed = late.length === 0 ? {} : { lapsed: { ...verified, signers: late } };
-  if (kept.length > 0) return { statement: { ...verified, signers: kept }, ...lapsed };
-  const { subject, statement, referrer, tag } = verified;
-  const reason = judged.map(({ objection }) => objection).join("; ");
-  const place = tag === undefined ? {} : { tag };
-  return {
-    ...lapsed,
-    rejected: { subject, referrer: referrer.digest, ...place, reason, isByNobody: true, ...readClaims(statement) },
-  };
-}
-
 /** What is in one referrer: of each statement, that it is verified or why it counts for nothing. */
 async function verifyReferrer(
   source: EvidenceSource,
   subject: Digest,
   place: EvidencePlace,
   trusted: TrustedSchemes,
-  { signers, now }: { signers: Policy["signers"]; now: Date },
+  by: JudgedBy,
 ): Promise<Found[]> {
   const tag = place.tag === undefined ? {} : { tag: place.tag };
   const read = await readReferrer(source, subject, place, trusted);
   if ("reason" in read) return [{ rejected: { subject, referrer: place.digest, reason: read.reason, ...tag } }];
-  return read.signed.map((signed) => {
-    const found = verifyPayload(signed, subject, read.found);
-    if ("reason" in found) return { rejected: { ...found, ...tag } };
-    const verified = { ...found, ...tag };
-    const reason = explainOutside(signed.holds, now);
-    if (reason === undefined) return holdToTimes(verified, signers, now);
-    const claims = readClaims(verified.statement);
-    return { lapsed: verified, rejected: { subject, referrer: place.digest, reason, ...claims, ...tag } };
-  });
-}
-
-/** What a statement is once its signature is verified, whenever that is of. */
-function verifyPayload(
-  signed: SignedPayload,
-  subject: Digest,
-  { descriptor: referrer }: FoundReferrer,
-): VerifiedStatement | RejectedReferrer {
-  const rejected = (reason: string, statement?: Statement): RejectedReferrer => ({
-    subject,
-    referrer: referrer.digest,
-    reason,
-    ...(statement === undefined ? {} : readClaims(statement)),
-  });
-  let statement: Statement;
-  try {
-    statement = parseStatement(signed.payload);
-  } catch (error) {
-    if (error instanceof UserError) return rejected(error.message);
-    throw error;
-  }
-  if (signed.signers.length === 0)
-    return { ...rejected(signed.reason ?? unknownKeyReason, statement), isByNobody: true };
-  if (!namesSubject(statement, subject)) return rejected("its statement is about another image", statement);
-  const below = (signed.below ?? []).map(
-    ({ manifest, descriptor }): EvidencePart => ({ subject: manifest.subject?.digest ?? subject, descriptor }),
-  );
-  return {
-    subject,
-    signers: [...signed.signers],
-    statement,
-    ...(signed.time === undefined ? {} : { time: signed.time }),
-    ...(signed.identity === undefined ? {} : { identity: signed.identity }),
-    bundle: signed.bundle,
-    referrer,
-    ...(below.length === 0 ? {} : { below }),
-  };
-}
-
-function readClaims(statement: Statement): Pick<RejectedReferrer, "claimedPredicateType" | "claimedVerifierId"> {
-  const verifierId = summaryVerifierId(statement);
-  return {
-    claimedPredicateType: statement.predicateType,
-    ...(verifierId === undefined ? {} : { claimedVerifierId: verifierId }),
-  };
+  return read.signed.map((signed) => judgeSigned(signed, { subject, ...tag }, read.found, by));
 }
 
 function tooMuch(where: string, what: string): InfrastructureError {

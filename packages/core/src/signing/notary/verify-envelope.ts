@@ -1,7 +1,7 @@
 import { asProblem, CertificateProblem } from "../extensions.ts";
-import type { ValidityWindow } from "../schemes/scheme.ts";
 import { assertChain, type Certificate, readCertificate, subjectOf, validityOf } from "./certificates.ts";
 import { assertSignature, type OpenedEnvelope, openEnvelope } from "./envelope.ts";
+import { type Held, judgeDated, judgeUndated } from "./judge-envelope.ts";
 import { verifyTimestamp } from "./timestamp-token.ts";
 import { leadsTo, type Trusted } from "./trust-store.ts";
 
@@ -37,23 +37,12 @@ export function openSigned(bytes: Uint8Array): SignedEnvelope {
  * nobody knows when it was made, and it holds while its certificates do.
  * @throws CertificateProblem
  */
-export function judgeEnvelope(
-  envelope: SignedEnvelope,
-  { authorities, timestamps }: Trusted,
-): { time?: Date; holds: ValidityWindow } {
+export function judgeEnvelope(envelope: SignedEnvelope, { authorities, timestamps }: Trusted): Held {
   const { chain, expires, timestamp, signature } = envelope;
   if (!leadsTo(chain, authorities)) throw new CertificateProblem("its certificate is of no authority of the policy's");
-  const validity = validityOf(chain);
-  const until = expires === undefined ? {} : { until: expires };
-  if (timestamps === undefined) {
-    const earliest = expires !== undefined && expires < validity.until ? expires : validity.until;
-    return { holds: { from: validity.from, until: earliest } };
-  }
+  if (timestamps === undefined) return judgeUndated(validityOf(chain), expires);
   if (timestamp === undefined) throw new CertificateProblem("it has no timestamp, and the policy wants one");
-  const time = readTime(timestamp, signature, timestamps);
-  if (time < validity.from || time > validity.until)
-    throw new CertificateProblem(`its certificates did not hold when it was signed, at ${time.toISOString()}`);
-  return { time, holds: until };
+  return judgeDated(validityOf(chain), expires, readTime(timestamp, signature, timestamps));
 }
 
 function readTime(timestamp: Buffer, signature: Buffer, authorities: readonly Certificate[]): Date {
@@ -64,18 +53,4 @@ function readTime(timestamp: Buffer, signature: Buffer, authorities: readonly Ce
       throw new CertificateProblem(`its timestamp does not hold: ${error.message}`);
     throw error;
   }
-}
-
-/** For how long a signature may hold at most, counted from its verified time, where it has one, or from its own. */
-export function exceedsValidity(
-  { signedAt, expires }: OpenedEnvelope,
-  longest: number,
-  time?: Date,
-): string | undefined {
-  if (expires === undefined) return "it does not expire, and the policy has signatures of this signer expire";
-  const since = time ?? signedAt;
-  // What a signer's clock and an authority's may differ by.
-  const slack = time === undefined ? 0 : 5 * 60_000;
-  if (expires.getTime() - Math.min(since.getTime(), signedAt.getTime()) <= longest + slack) return undefined;
-  return `it holds until ${expires.toISOString()}, longer than the policy has signatures of this signer hold`;
 }

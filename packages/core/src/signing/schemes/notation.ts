@@ -4,12 +4,13 @@ import { z } from "zod";
 import { duration } from "../../policy/schema-text.ts";
 import { readIntact } from "../content-errors.ts";
 import { CertificateProblem } from "../extensions.ts";
+import { exceedsValidity } from "../notary/judge-envelope.ts";
 import { assertDescribed, metadata } from "../notary/metadata.ts";
 import { parseIdentity } from "../notary/names.ts";
 import { notationCheck } from "../notary/notation-check.ts";
 import { findEnvelopeLayer, isSignature, listStatements } from "../notary/referrer.ts";
 import { readTrustStore, type Trusted, type TrustStore } from "../notary/trust-store.ts";
-import { exceedsValidity, judgeEnvelope, openSigned, type SignedEnvelope } from "../notary/verify-envelope.ts";
+import { judgeEnvelope, openSigned, type SignedEnvelope } from "../notary/verify-envelope.ts";
 import { signerTimes } from "../signer-times.ts";
 import type {
   EvidenceVerifier,

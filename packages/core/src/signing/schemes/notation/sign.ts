@@ -14,11 +14,12 @@ import {
   payloadType,
   signingScheme,
 } from "../../notary/envelope.ts";
+import { exceedsValidity } from "../../notary/judge-envelope.ts";
 import { describeStatement, metadata } from "../../notary/metadata.ts";
 import { findEnvelopeLayer, signatureType, thumbprintAnnotation } from "../../notary/referrer.ts";
 import { tokenOf } from "../../notary/timestamp-token.ts";
 import { readTrustStore, type TrustStore } from "../../notary/trust-store.ts";
-import { exceedsValidity, judgeEnvelope, openSigned } from "../../notary/verify-envelope.ts";
+import { judgeEnvelope, openSigned } from "../../notary/verify-envelope.ts";
 import { createdAnnotation, intotoPayloadType, predicateAnnotation } from "../../predicates.ts";
 import { encodeStatement } from "../../statement.ts";
 import { encodeTimestampQuery, timestampQueryType } from "../../timestamps.ts";

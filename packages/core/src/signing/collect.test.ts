@@ -1,0 +1,160 @@
+import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { makeKey } from "@goldenpath/testing/signers";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Policy } from "../policy/schema.ts";
+import { encodeBundleReferrer } from "./bundle-layer.ts";
+import { type CollectOptions, collectEvidence } from "./collect.ts";
+import { predicateTypes, unknownKeyReason } from "./predicates.ts";
+import type { EvidenceSource } from "./read-referrer.ts";
+import { signStatement } from "./schemes/key/sign.ts";
+import { buildStatement, buildSubjects } from "./statement.ts";
+
+// What a list of referrers comes to, with a registry that is a map: the real ones are in test/integration.
+
+const repository = { registry: "registry.example", name: "quarantine/shop" };
+const subject = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: digestOf("image"), size: 5 };
+const now = new Date("2026-11-26T12:00:00Z");
+const past = new Date("2026-11-25T12:00:00Z");
+const type = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+let base: Awaited<ReturnType<typeof makeKey>>;
+let scan: Awaited<ReturnType<typeof makeKey>>;
+let signers: Policy["signers"];
+beforeAll(async () => {
+  [base, scan] = [await makeKey(), await makeKey()];
+  signers = { base: { publicKey: base.publicKeyPem }, scan: { publicKey: scan.publicKeyPem } } as never;
+});
+
+class Registry {
+  readonly manifests = new Map<Digest, Uint8Array>();
+  readonly blobs = new Map<Digest, Uint8Array>();
+  listed: Digest[] = [];
+  read: Digest[] = [];
+
+  add(bundle: Uint8Array, of: Descriptor = subject, label: string = predicateTypes.base): Digest {
+    const blob = { mediaType: type, digest: digestOf(bundle), size: bundle.byteLength };
+    const manifest = encodeBundleReferrer(of, blob, label, "2026-11-26T00:00:00Z");
+    this.blobs.set(blob.digest, bundle);
+    this.manifests.set(digestOf(manifest), manifest);
+    this.listed.push(digestOf(manifest));
+    return digestOf(manifest);
+  }
+
+  client(): EvidenceSource["client"] {
+    return {
+      listReferrers: async (_repository: unknown, digest: Digest) =>
+        digest === subject.digest ? this.listed.map((each) => ({ ...subject, digest: each })) : [],
+      fetchManifest: async ({ digest }: { digest?: Digest }) => {
+        if (digest === undefined) throw new UserError("no such tag", { code: "image-not-found" });
+        this.read.push(digest);
+        const bytes = this.manifests.get(digest);
+        if (bytes === undefined) throw new InfrastructureError("away", { code: "registry-unreachable" });
+        const manifest = JSON.parse(new TextDecoder().decode(bytes));
+        return { kind: "image", mediaType: manifest.mediaType, digest, bytes, manifest };
+      },
+      fetchBlob: async (_repository: unknown, { digest }: Descriptor) => this.blobs.get(digest) ?? new Uint8Array(),
+    } as unknown as EvidenceSource["client"];
+  }
+}
+
+const sign = (found: string, key = base, digest = subject.digest): Promise<Uint8Array> =>
+  signStatement(buildStatement(buildSubjects(repository, [digest]), predicateTypes.base, { found }), key.signer);
+const collect = (registry: Registry, options: Partial<CollectOptions> = {}, by = signers) =>
+  collectEvidence(registry.client(), repository, subject.digest, by, { now, ...options });
+
+test("statements of the policy's signers are evidence, others are rejected with the reason", async () => {
+  const registry = new Registry();
+  registry.add(await sign("one"));
+  registry.add(await sign("two", scan));
+  const strangers = registry.add(await sign("three", await makeKey()));
+  const another = { ...subject, digest: digestOf("another") };
+  const elsewhere = registry.add(await sign("four"), another);
+  const { statements, lapsed, rejected } = await collect(registry);
+  expect(statements.map(({ signers: names, statement }) => [names, statement.predicate["found"]])).toEqual([
+    [["base"], "one"],
+    [["scan"], "two"],
+  ]);
+  expect(lapsed).toEqual([]);
+  expect(rejected).toEqual([
+    expect.objectContaining({ referrer: strangers, reason: unknownKeyReason, isByNobody: true }),
+    { subject: subject.digest, referrer: elsewhere, reason: "its manifest refers to another image" },
+  ]);
+});
+
+test("what has lapsed is told as such, once for each bundle", async () => {
+  const registry = new Registry();
+  const bundle = await sign("one");
+  registry.add(bundle);
+  registry.add(bundle, subject, predicateTypes.vulnerabilities);
+  const ended = { ...signers, base: { ...signers["base"], until: past } } as Policy["signers"];
+  const found = await collect(registry, {}, ended);
+  expect(found.statements).toEqual([]);
+  expect(found.lapsed).toHaveLength(1);
+  expect(found.rejected).toHaveLength(2);
+  expect((await collect(registry)).statements).toHaveLength(1);
+});
+
+test("where nobody signs, whatever is there is nobody's", async () => {
+  const registry = new Registry();
+  const referrer = registry.add(await sign("one"));
+  expect(await collect(registry, {}, {})).toEqual({
+    statements: [],
+    lapsed: [],
+    rejected: [expect.objectContaining({ referrer, reason: unknownKeyReason })],
+  });
+});
+
+test("a policy's key that is none is told with its signer's name", async () => {
+  await expect(collect(new Registry(), {}, { base: { publicKey: "none" } } as never)).rejects.toMatchObject({
+    message: expect.stringContaining("the public key of signer 'base' in the policy"),
+  });
+});
+
+test("a registry that can't be asked is an error, and nothing is missing", async () => {
+  const registry = new Registry();
+  registry.add(await sign("one"));
+  registry.listed.push(digestOf("gone"));
+  await expect(collect(registry)).rejects.toMatchObject({ code: "registry-unreachable" });
+});
+
+describe("more than is read is an error", () => {
+  const tooMuch = (says: string) => ({
+    code: "too-much-evidence",
+    message: `registry.example/quarantine/shop@${subject.digest} has ${says}`,
+    safeToRetry: false,
+    wayOut: expect.stringContaining("oras discover"),
+  });
+
+  test("of referrers, before any is read; each counts once", async () => {
+    const registry = new Registry();
+    for (const found of ["one", "two", "three"]) registry.add(await sign(found));
+    registry.listed.push(...registry.listed);
+    await expect(collect(registry, { referrers: 2 })).rejects.toMatchObject(
+      tooMuch("3 referrers, and 2 are read at most"),
+    );
+    expect(registry.read).toEqual([]);
+    expect((await collect(registry, { referrers: 3 })).statements).toHaveLength(3);
+    expect(registry.read).toHaveLength(3);
+  });
+
+  test("of bundles, of which each counts once, whether or not it has lapsed", async () => {
+    const registry = new Registry();
+    const [one, two] = [await sign("one"), await sign("two", scan)];
+    registry.add(one);
+    registry.add(one, subject, predicateTypes.vulnerabilities);
+    registry.add(two);
+    const evidenceBytes = one.byteLength + two.byteLength;
+    const ended = { ...signers, scan: { ...signers["scan"], until: past } } as Policy["signers"];
+    for (const by of [signers, ended]) {
+      await expect(collect(registry, { evidenceBytes: evidenceBytes - 1 }, by)).rejects.toMatchObject(
+        tooMuch(`more than ${evidenceBytes - 1} bytes of bundles`),
+      );
+      await expect(collect(registry, { evidenceBytes }, by)).resolves.toBeDefined();
+    }
+    // What is nobody's is not held.
+    registry.add(await sign("three", await makeKey()));
+    await expect(collect(registry, { evidenceBytes })).resolves.toBeDefined();
+  });
+});

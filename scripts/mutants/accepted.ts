@@ -111,7 +111,44 @@ const certificates = [
   },
 ];
 
+const envelope = "packages/core/src/signing/notary/judge-envelope.ts";
+const undated = "return { holds: { from, until: expires !== undefined && expires < until ? expires : until } };";
+const envelopes = [
+  {
+    mutator: "ConditionalExpression",
+    original: "expires !== undefined",
+    replacement: "true",
+    reason: "it is the same: what is not there is not before anything",
+  },
+  {
+    mutator: "EqualityOperator",
+    original: "expires < until",
+    replacement: "expires <= until",
+    reason: "it is the same: where both are one time, either is that",
+  },
+].map((each) => ({ file: envelope, line: undated, ...each }));
+const remembered = [
+  {
+    line: "if (known !== undefined) return known;",
+    mutator: "ConditionalExpression",
+    original: "known !== undefined",
+    replacement: "false",
+  },
+  {
+    line: "trustedSigners.set(signers, trusted);",
+    mutator: "CallExpression",
+    original: "trustedSigners.set(signers, trusted);",
+    replacement: ";",
+  },
+].map((each) => ({
+  file: "packages/core/src/signing/collect.ts",
+  ...each,
+  reason: "it is the same, and slower: what was verified is verified again",
+}));
+
 export const accepted: readonly Accepted[] = [
+  ...envelopes,
+  ...remembered,
   ...certificates,
   {
     file: "packages/core/src/gate/problems.ts",

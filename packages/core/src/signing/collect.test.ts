@@ -32,6 +32,9 @@ class Registry {
   readonly blobs = new Map<Digest, Uint8Array>();
   listed: Digest[] = [];
   read: Digest[] = [];
+  /** What lies under any tag, and which were asked for. */
+  tagged: Digest | undefined;
+  tags: string[] = [];
 
   add(bundle: Uint8Array, of: Descriptor = subject, label: string = predicateTypes.base): Digest {
     const blob = { mediaType: type, digest: digestOf(bundle), size: bundle.byteLength };
@@ -46,7 +49,8 @@ class Registry {
     return {
       listReferrers: async (_repository: unknown, digest: Digest) =>
         digest === subject.digest ? this.listed.map((each) => ({ ...subject, digest: each })) : [],
-      fetchManifest: async ({ digest }: { digest?: Digest }) => {
+      fetchManifest: async ({ digest = this.tagged, tag }: { digest?: Digest; tag?: string }) => {
+        if (tag !== undefined) this.tags.push(tag);
         if (digest === undefined) throw new UserError("no such tag", { code: "image-not-found" });
         this.read.push(digest);
         const bytes = this.manifests.get(digest);
@@ -104,6 +108,28 @@ test("where nobody signs, whatever is there is nobody's", async () => {
     lapsed: [],
     rejected: [expect.objectContaining({ referrer, reason: unknownKeyReason })],
   });
+});
+
+test("what lies under a tag is looked for where somebody signs so, or nobody at all, and told with it", async () => {
+  const registry = new Registry();
+  const referrer = registry.add(await sign("one"));
+  registry.listed = [];
+  registry.tagged = referrer;
+  await expect(collect(registry)).resolves.toEqual({ statements: [], lapsed: [], rejected: [] });
+  expect(registry.tags).toEqual([]);
+  const tag = `sha256-${subject.digest.slice("sha256:".length)}.att`;
+  const legacy = { old: { kind: "legacy", publicKey: base.publicKeyPem } } as unknown as Policy["signers"];
+  for (const by of [legacy, {}]) {
+    registry.tags = [];
+    const { rejected } = await collect(registry, {}, by);
+    expect(registry.tags).toContain(tag);
+    expect(rejected).toContainEqual({ subject: subject.digest, referrer, reason: expect.any(String), tag });
+  }
+  registry.listed = [digestOf("not a bundle")];
+  registry.manifests.set(digestOf("not a bundle"), registry.manifests.get(referrer) ?? new Uint8Array());
+  registry.tagged = undefined;
+  const [listed] = (await collect(registry, {}, legacy)).rejected;
+  expect(listed).toStrictEqual({ subject: subject.digest, referrer: digestOf("not a bundle"), reason: listed?.reason });
 });
 
 test("a policy's key that is none is told with its signer's name", async () => {

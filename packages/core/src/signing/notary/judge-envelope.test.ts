@@ -27,7 +27,7 @@ describe("a signature that somebody dates", () => {
 
   test.each([0, 1, day])("within their time holds for as long as it says itself (%d ms)", (milliseconds) => {
     const time = at(milliseconds);
-    expect(judgeDated(validity, undefined, time)).toEqual({ time, holds: {} });
+    expect(judgeDated(validity, undefined, time)).toStrictEqual({ time, holds: {} });
     expect(judgeDated(validity, at(9 * day), time)).toEqual({ time, holds: { until: at(9 * day) } });
   });
 });

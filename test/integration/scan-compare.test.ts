@@ -15,7 +15,7 @@ import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { attachEvidence, describeTarget, type TestImage } from "@goldenpath/testing/chain";
 import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
-import { type ChainPolicy, writeChainPolicy } from "@goldenpath/testing/chain-policy";
+import { type ChainPolicy, putInForce, writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { useTools } from "../support/tools.ts";
@@ -43,6 +43,7 @@ beforeAll(async () => {
   const bases = parseRepository(`${registry.host}/quarantine-bases/golden`);
   base = (await pushTinyImage(client, bases, [await tinyLayer({ "etc/base": "of all" })])).digest;
   policy = await writePolicy();
+  await activate(policy);
   // Old, and promoted: of the same source as what comes after it, with a finding that the policy refuses today.
   await push("vetted/shop", { lodash: "4.17.20" }, { tag: "prod", isPromoted: true, isScanned: true });
   next = await push("quarantine/shop", { lodash: "4.17.20", left: "1.0.0" });
@@ -61,7 +62,10 @@ afterAll(async () => {
 async function writePolicy(exceptions = "[]", failOnlyOn = "new"): Promise<ChainPolicy> {
   const [from, to] = [`${registry.host}/quarantine`, `${registry.host}/vetted`];
   const { file } = await writeChainPolicy({ directory: root, keys, from, to });
-  const known = failOnlyOn === "new" ? "comparison: { environment: production, maxAge: 7d }, failOnlyOn: new, " : "";
+  const known =
+    failOnlyOn === "new"
+      ? "comparison: { environment: production, tags: [prod, excepted], maxAge: 7d }, failOnlyOn: new, "
+      : "";
   const text = (await readFile(file, "utf8"))
     .replace(/digests: \["sha256:[0-9a-f]+"\]/, `digests: ["${base}"]`)
     .replace("failOn: high\n", `{ failOn: high, ${known}databaseMaxAge: unlimited, allowBlindSpots: [no-packages] }\n`)
@@ -69,6 +73,11 @@ async function writePolicy(exceptions = "[]", failOnlyOn = "new"): Promise<Chain
     .replace(/\nenvironments:/, `\nexceptions: ${exceptions}\nenvironments:`);
   await writeFile(file, text);
   return { ...(await loadPolicy(file, contextIn(root))), file };
+}
+
+/** What is withdrawn is told by the policy in force alone: scans read it from its place. */
+async function activate(next: ChainPolicy): Promise<void> {
+  await putInForce(client, `${registry.host}/vetted`, next, { keys });
 }
 
 function contextIn(directory: string): Parameters<typeof loadPolicy>[1] {
@@ -131,8 +140,13 @@ async function run(verb: Verb, inputs: Record<string, string>): Promise<Executio
   });
 }
 
-function scan(image: TestImage, inputs: Record<string, string> = {}, under = policy): Promise<Execution> {
-  return run(scanVerb as never, { policy: under.file, image: image.reference, database, ...inputs });
+function scan(image: TestImage, inputs: Record<string, string> = {}, under?: ChainPolicy): Promise<Execution> {
+  const inForce = {
+    policy: `oci://${registry.host}/vetted/goldenpath-policy:in-force`,
+    "policy-signer": keys.platform.publicKeyFile,
+  };
+  const given = under === undefined ? inForce : { policy: under.file };
+  return run(scanVerb as never, { ...given, image: image.reference, database, ...inputs });
 }
 
 const inVetted = (name: string): string => `${registry.host}/vetted/${name}`;
@@ -163,7 +177,7 @@ describe("only what is new is refused", () => {
 });
 
 describe("everything found counts", () => {
-  const refused = async (image: TestImage, inputs: Record<string, string>, under = policy) => {
+  const refused = async (image: TestImage, inputs: Record<string, string>, under?: ChainPolicy) => {
     const { outcome, error } = await scan(image, inputs, under);
     expect(error).toBeUndefined();
     expect(outcome.result.violations).toMatchObject([{ thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20" }]);
@@ -195,15 +209,31 @@ describe("everything found counts", () => {
     });
   });
 
+  test("under a copy of the same policy, which can't tell what was withdrawn", async () => {
+    const outcome = await refused(next, { "compare-with": inVetted("shop:prod") }, policy);
+    expect(outcome.result.comparison).toMatchObject({
+      ...{ gates: false, counts: { new: 0, unchanged: 2 } },
+      note: expect.stringContaining("by the policy in force alone"),
+    });
+  });
+
+  test("beside the promoted image by its digest, which could be any one of before", async () => {
+    const { outcome: known } = await scan(next, { "compare-with": inVetted("shop:prod") });
+    expect(known.verdict).toBe("pass");
+    const outcome = await refused(next, { "compare-with": known.result.comparison?.with ?? "" });
+    expect(outcome.result.comparison).toMatchObject({ note: expect.stringContaining("not named by a tag") });
+  });
+
   test("where the promoted image had an exception, which this one has not", async () => {
     const exception = "[{ rule: scan.severity, thing: GHSA-35jh-r3h4-6jhm, reason: r, owner: o, expires: 2999-01-01 }]";
     const under = await writePolicy(exception);
     const excepted = await push(
       "vetted/shop",
       { lodash: "4.17.20", excepted: "1.0.0" },
-      { isPromoted: true, isScanned: true, under },
+      { isPromoted: true, isScanned: true, under, tag: "excepted" },
     );
-    const outcome = await refused(next, { "compare-with": excepted.reference });
+    expect(excepted.digest).not.toBe(next.digest);
+    const outcome = await refused(next, { "compare-with": inVetted("shop:excepted") });
     expect(outcome.result.comparison).toMatchObject({ gates: true, counts: { new: 0, unchanged: 2 } });
   });
 

@@ -5,14 +5,20 @@ import { describeWithdrawn, listWithdrawn } from "../policy/withdrawals.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
-import type { VerifiedStatement } from "../signing/types.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
+
+interface WithdrawalFacts {
+  policy: GateFacts["policy"];
+  image: Pick<GateFacts["image"], "digest" | "children">;
+  evidence: ReadonlyMap<Digest, Pick<CollectedEvidence, "statements" | "lapsed">>;
+}
 
 /**
  * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, or a base that a signer's finding or provenance
  * says it stands on. Of signers, the policy's own ends are what counts (`policy/withdrawals.ts`).
  */
-export function judgeWithdrawals({ policy, image, evidence }: GateFacts): Violation[] {
+export function judgeWithdrawals({ policy, image, evidence }: WithdrawalFacts): Violation[] {
   const withdrawn = policy.inForce === undefined ? [] : listWithdrawn(policy.inForce);
   if (withdrawn.length === 0) return [];
   return [...new Set([image.digest, ...image.children])].flatMap((digest) => {

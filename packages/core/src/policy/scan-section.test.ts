@@ -13,22 +13,22 @@ describe("a scan section that contradicts itself or the rest is refused, with th
     [
       "a comparison that nothing goes by",
       "failOn: high",
-      "failOn: high\n  comparison: { environment: production, maxAge: 7d }",
+      "failOn: high\n  comparison: { environment: production, tags: [prod], maxAge: 7d }",
       "comparison",
       "scan.comparison: is for `failOnlyOn: new`, which is not set",
     ],
     [
       "a comparison with an environment that is none",
       "failOn: high",
-      "failOn: high\n  failOnlyOn: new\n  comparison: { environment: staging, maxAge: 7d }",
+      "failOn: high\n  failOnlyOn: new\n  comparison: { environment: staging, tags: [prod], maxAge: 7d }",
       "staging",
       "scan.comparison.environment: 'staging' is no environment of this policy (there is: production)",
     ],
     [
       "a comparison with an environment that asks for no scan",
       "failOn: high",
-      "failOn: high\n  failOnlyOn: new\n  comparison: { environment: production, maxAge: 7d }",
-      "production, maxAge",
+      "failOn: high\n  failOnlyOn: new\n  comparison: { environment: production, tags: [prod], maxAge: 7d }",
+      "production, tags",
       "scan.comparison.environment: 'production' does not require stage scan",
     ],
     [

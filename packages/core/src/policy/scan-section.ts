@@ -151,6 +151,12 @@ export const scanSection = z
         environment: name.describe(
           "The environment that the other image must have been promoted into, from the same source repository.",
         ),
+        tags: z
+          .array(text)
+          .min(1)
+          .describe(
+            "The tags there that may be compared with, such as prod: each is what was promoted last, and a digest could be any image of before.",
+          ),
         maxAge: duration.describe("How old the other image's newest signed scan may be, such as 7d."),
       })
       .optional()

@@ -1,3 +1,4 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   ago,
   environment,
@@ -67,13 +68,15 @@ const promotion = (more: Parameters<typeof summary>[3] = {}, by = "promote") =>
   summary("promote", by, [], { environment: "production", ...more });
 const policyWith = (fields: Partial<LoadedPolicy["policy"]["scan"]> = {}): LoadedPolicy => ({
   ...path,
+  // Nothing is withdrawn, by the policy in force.
+  inForce: {} as PolicyPointer,
   policy: {
     ...path.policy,
     environments: { production: environment },
     scan: {
       ...path.policy.scan,
       failOnlyOn: "new",
-      comparison: { environment: "production", maxAge: 60 * minute },
+      comparison: { environment: "production", tags: ["prod"], maxAge: 60 * minute },
       ...fields,
     },
   },
@@ -81,26 +84,45 @@ const policyWith = (fields: Partial<LoadedPolicy["policy"]["scan"]> = {}): Loade
 const toldScan = (minutesAgo: number) => ({ ...goldenpath, finishedOn: ago(minutesAgo * minute) });
 const otherSource = { source: { repository: "https://github.com/acme/till", commit: "b".repeat(40) } };
 
+const child = digestOf("a child of the other image");
+const base = digestOf("a base");
+const onBase = evidence(predicateTypes.base, "base", [child], {
+  children: [{ digest: child, base: { digest: base } }],
+});
+/** Of the image, and of its child which base it stands on. */
+const about = (statements: VerifiedStatement[], lapsed: VerifiedStatement[] = []): KnownFacts["other"]["evidence"] =>
+  new Map([
+    [other, { statements, lapsed }],
+    [child, { statements: [onBase], lapsed: [] }],
+  ]);
+
 /** All that the policy asks for; each test changes one thing. */
 const facts = (change: Partial<KnownFacts> = {}, ofOther: Partial<KnownFacts["other"]> = {}): KnownFacts => ({
   policy: policyWith(),
   now,
-  own: { statements: [provenance("build")], lapsed: [] },
+  own: { digests: [image], evidence: { statements: [provenance("build")], lapsed: [] } },
   other: {
     repository: { registry: "registry.example", name: "vetted/shop" },
+    tag: "prod",
     digest: other,
-    evidence: { statements: [provenance("build"), promotion()], lapsed: [] },
+    children: [child],
+    evidence: about([provenance("build"), promotion()]),
     scan: toldScan(5),
     ...ofOther,
   },
   ...change,
 });
 const withEvidence = (statements: VerifiedStatement[], lapsed: VerifiedStatement[] = []) =>
-  facts({}, { evidence: { statements, lapsed } });
+  facts({}, { evidence: about(statements, lapsed) });
 const withdrawn = (thing: object): LoadedPolicy => ({
   ...policyWith(),
   inForce: { withdrawals: [{ thing, reason: "r", owner: "o", at: now }] } as unknown as PolicyPointer,
 });
+
+function notInForce(): LoadedPolicy {
+  const { inForce: _inForce, ...loaded } = policyWith();
+  return loaded;
+}
 
 describe("what another image has is known", () => {
   test("where all is as the policy asks", () => {
@@ -137,7 +159,22 @@ describe("what another image has is known", () => {
       withEvidence([provenance("build"), promotion()], [promotion({ passed: false, timeVerified: ago(minute) })]),
       /was promoted/,
     ],
-    ["it was withdrawn", facts({ policy: withdrawn({ kind: "image", digest: other }) }), /it was withdrawn/],
+    ["it was withdrawn", facts({ policy: withdrawn({ kind: "image", digest: other }) }), /the image was withdrawn/],
+    ["a child of it was", facts({ policy: withdrawn({ kind: "image", digest: child }) }), /the image was withdrawn/],
+    ["its base was", facts({ policy: withdrawn({ kind: "base", digest: base }) }), /stands on what was withdrawn/],
+    ["nobody can say what was withdrawn", facts({ policy: notInForce() }), /by the policy in force alone/],
+    ["it is named by its digest", facts({}, { tag: undefined }), /not named by a tag .* \(prod\)/],
+    ["it is named by another tag", facts({}, { tag: "1.0.0" }), /not named by a tag/],
+    [
+      "it is the image itself",
+      facts({ own: { digests: [other], evidence: { statements: [provenance("build")], lapsed: [] } } }),
+      /the scanned image itself/,
+    ],
+    [
+      "a child of it is",
+      facts({ own: { digests: [image, child], evidence: { statements: [provenance("build")], lapsed: [] } } }),
+      /the scanned image itself/,
+    ],
     ["nobody says what it is of", withEvidence([promotion()]), /it is of an unknown source/],
     [
       "it is of another source",
@@ -152,7 +189,7 @@ describe("what another image has is known", () => {
     ["somebody else says what it is of", withEvidence([provenance("scan"), promotion()]), /unknown source/],
     [
       "nobody says what the scanned image is of",
-      facts({ own: { statements: [provenance("scan")], lapsed: [] } }),
+      facts({ own: { digests: [image], evidence: { statements: [provenance("scan")], lapsed: [] } } }),
       /no provenance of the scanned image/,
     ],
     ["its scan is too old", facts({}, { scan: toldScan(61) }), /none that is older than 60 minutes/],
@@ -164,7 +201,8 @@ describe("what another image has is known", () => {
 
   const taken: [string, KnownFacts][] = [
     ["its scan is just not too old", facts({}, { scan: toldScan(60) })],
-    ["another image was withdrawn", facts({ policy: withdrawn({ kind: "image", digest: image }) })],
+    ["another image was withdrawn", facts({ policy: withdrawn({ kind: "image", digest: digestOf("a third") }) })],
+    ["another base was withdrawn", facts({ policy: withdrawn({ kind: "base", digest: digestOf("another base") }) })],
     [
       "an earlier promotion was refused",
       withEvidence([provenance("build"), promotion(), promotion({ passed: false, timeVerified: ago(60 * minute) })]),

@@ -1,7 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { judgeWithdrawals } from "../gate/withdrawn.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
-import { listWithdrawn } from "../policy/withdrawals.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { readProvenance } from "../signing/provenance.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
@@ -68,17 +68,28 @@ interface TimedScan {
 export interface KnownFacts {
   policy: LoadedPolicy;
   now: Date;
-  /** The image that is scanned, by what is signed about it. */
-  own: Evidence;
-  /** The image that it is compared with: where it is, and what is signed about it. */
-  other: { repository: Repository; digest: Digest; evidence: Evidence; scan: ToldScan };
+  /** The image that is scanned: its digests, with those of what runs of it, and what is signed about it. */
+  own: { digests: readonly Digest[]; evidence: Evidence };
+  /** The image that it is compared with. */
+  other: {
+    repository: Repository;
+    /** By which it was named, if it was by one. */
+    tag?: string | undefined;
+    digest: Digest;
+    /** What runs of it. */
+    children: readonly Digest[];
+    /** About the image itself, and about each of its children. */
+    evidence: ReadonlyMap<Digest, Evidence>;
+    scan: ToldScan;
+  };
 }
 
 /**
  * Why the policy does not take an image's findings for known, one clause; undefined where it does. A caller chooses the
- * image, and must not be able to choose one that has what his own brings: it was promoted into the policy's environment
- * by its promoter and was not withdrawn, it is of the same source repository by who speaks for builds, and its scan is
- * not older than the policy says.
+ * image, and must not be able to choose one that has what his own brings: it is another one, that a tag of the policy's
+ * points at, it was promoted into the policy's environment by its promoter, nothing of it was withdrawn, it is of the
+ * same source repository by who speaks for builds, and its scan is not older than the policy says. What is withdrawn is
+ * told by the policy in force alone, so another copy of the same policy takes no image for known.
  */
 export function findObjection({ policy, now, own, other }: KnownFacts): string | undefined {
   const { failOnlyOn, comparison } = policy.policy.scan;
@@ -87,12 +98,19 @@ export function findObjection({ policy, now, own, other }: KnownFacts): string |
   if (environment === undefined) return `the policy has no environment '${comparison.environment}'`;
   if (!environment.to.some((prefix) => isWithin(other.repository, prefix)))
     return `it is not where '${comparison.environment}' puts images (${environment.to.join(", ")})`;
-  if (!isPromoted(other.evidence, comparison.environment, environment.promoter))
+  if (other.tag === undefined || !comparison.tags.includes(other.tag))
+    return `it is not named by a tag that the policy compares with (${comparison.tags.join(", ")})`;
+  if ([other.digest, ...other.children].some((digest) => own.digests.includes(digest)))
+    return "it is the scanned image itself";
+  const evidence = other.evidence.get(other.digest) ?? { statements: [], lapsed: [] };
+  if (!isPromoted(evidence, comparison.environment, environment.promoter))
     return `nothing that counts says that it was promoted into '${comparison.environment}'`;
-  if (policy.inForce !== undefined && listWithdrawn(policy.inForce).some(({ thing }) => isIt(thing, other.digest)))
-    return "it was withdrawn";
+  if (policy.inForce === undefined)
+    return "what was withdrawn is told by the policy in force alone, and this one was not read from its place (`…:in-force`)";
+  const [withdrawn] = judgeWithdrawals({ policy, image: other, evidence: other.evidence });
+  if (withdrawn !== undefined) return withdrawn.problem;
   const builders = listStageSigners(policy.policy, "build", comparison.environment);
-  const [source, theirs] = [sourceOf(own, builders), sourceOf(other.evidence, builders)];
+  const [source, theirs] = [sourceOf(own.evidence, builders), sourceOf(evidence, builders)];
   if (source === undefined) return "no provenance of the scanned image says which source it is of";
   if (source !== theirs) return `it is of ${theirs ?? "an unknown source"}, and the scanned image of ${source}`;
   const age = now.getTime() - other.scan.finishedOn.getTime();
@@ -100,10 +118,6 @@ export function findObjection({ policy, now, own, other }: KnownFacts): string |
   if (age > comparison.maxAge)
     return `its scan is of ${other.scan.finishedOn.toISOString()}, and the policy takes none that is older than ${Math.floor(comparison.maxAge / 60_000)} minutes`;
   return undefined;
-}
-
-function isIt(thing: { kind: string; digest?: Digest }, digest: Digest): boolean {
-  return thing.kind === "image" && thing.digest === digest;
 }
 
 /** The newest word of the environment's promoter about this environment is a pass. */

@@ -64,8 +64,16 @@ export async function gatherComparison(
       : findObjection({
           policy: { ...policy, uri, digest },
           now: context.now(),
-          own: await collect(image.reference, image.reference.digest),
-          other: { repository: reference, digest: reference.digest, evidence, scan },
+          own: {
+            digests: [image.reference.digest, ...image.children.map((child) => child.digest)],
+            evidence: await collect(image.reference, image.reference.digest),
+          },
+          other: {
+            ...{ repository: reference, digest: reference.digest, scan },
+            tag: named.digest === undefined ? named.tag : undefined,
+            children: other.children.map((child) => child.digest),
+            evidence: await collectAll(other, evidence, collect),
+          },
         });
   const gates = isAsked && uri !== undefined && objection === undefined;
   return {
@@ -76,6 +84,17 @@ export async function gatherComparison(
       ...(objection === undefined ? {} : { note: `what is not new counts all the same: ${objection}` }),
     },
   };
+}
+
+/** About the image, which is there already, and about each of its children: what is withdrawn may be one of them. */
+async function collectAll(
+  { reference, children }: ImageFacts,
+  own: CollectedEvidence,
+  collect: (of: Repository, digest: Digest) => Promise<CollectedEvidence>,
+): Promise<Map<Digest, CollectedEvidence>> {
+  const all = new Map([[reference.digest, own]]);
+  for (const { digest } of children) if (!all.has(digest)) all.set(digest, await collect(reference, digest));
+  return all;
 }
 
 function environmentOf({ policy }: ComparisonSource["policy"]): string | undefined {

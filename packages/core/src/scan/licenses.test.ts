@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { judgeLicense } from "./licenses.ts";
+import { canonicalLicense, isLicenseId, judgeLicense } from "./licenses.ts";
 
-const refused = new Set(["agpl-3.0-only", "gpl-2.0-only", "gpl-3.0-only with gcc-exception-3.1", "our own licence"]);
+const refused = new Set(
+  [
+    ...["AGPL-3.0-only", "AGPL-3.0-or-later", "GPL-2.0", "GPL-3.0-only WITH GCC-exception-3.1", "Our own licence"],
+    ...["LicenseRef-ours", "CDDL-1.0"],
+  ].map(canonicalLicense),
+);
 
 describe("an expression of licences", () => {
   test.each([
@@ -15,12 +20,29 @@ describe("an expression of licences", () => {
     ["MIT OR BSD-3-Clause AND ISC AND AGPL-3.0-only", "fine"],
     ["Our own licence", "refused"],
     ["NOASSERTION AND AGPL-3.0-only", "refused"],
+    ["AGPL-3.0", "refused"],
+    ["agpl-3.0+", "refused"],
+    ["GPL-2.0-only", "refused"],
+    ["GPL-2.0-with-classpath-exception", "refused"],
+    ["CDDL-1.0+", "refused"],
+    ["LicenseRef-ours", "refused"],
     ["MIT", "fine"],
+    ["mit", "fine"],
+    ["Apache-2.0+", "fine"],
+    ["GPL-2.0-or-later", "fine"],
     ["MIT OR AGPL-3.0-only", "fine"],
     ["AGPL-3.0-only OR (GPL-2.0-only AND MIT) OR ISC", "fine"],
     ["GPL-3.0-only", "fine"],
-    ["LicenseRef-acme", "fine"],
     ["GPL-2.0+", "fine"],
+    ["LicenseRef-acme", "unknown"],
+    ["UNKNOWN", "unknown"],
+    ["UNLICENSED", "unknown"],
+    ["Proprietary", "unknown"],
+    ["Commercial", "unknown"],
+    ["GPL", "unknown"],
+    ["AGPLv3", "unknown"],
+    ["MIT AND GPL", "unknown"],
+    [`sha256:${"a".repeat(64)}`, "unknown"],
     ["NOASSERTION OR MIT", "fine"],
     ["", "unknown"],
     ["NOASSERTION", "unknown"],
@@ -46,4 +68,10 @@ describe("an expression of licences", () => {
       by: "GPL-2.0-only WITH X-1",
     });
   });
+});
+
+test("the list knows what most packages are under", () => {
+  for (const id of ["MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "MPL-2.0", "LGPL-2.1+", "0BSD", "Zlib"])
+    expect(isLicenseId(id)).toBe(true);
+  expect(isLicenseId("GPL-2.1")).toBe(false);
 });

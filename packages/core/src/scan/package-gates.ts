@@ -3,7 +3,7 @@ import { exceptViolation, findException } from "../policy/exceptions.ts";
 import type { ForbiddenPackage, LicenseRules, SbomQuality } from "../policy/scan-section.ts";
 import type { Exception } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { judgeLicense, type LicenseAnswer } from "./licenses.ts";
+import { canonicalLicense, judgeLicense, type LicenseAnswer } from "./licenses.ts";
 
 const words = z.string().catch("");
 const licenseSchema = z
@@ -95,7 +95,7 @@ function judgeLicenses(
   { refuse, unknown }: LicenseRules,
   { exceptions, now }: PackageGateFacts,
 ): Violation[] {
-  const refused = new Set(refuse.map((each) => each.toLowerCase()));
+  const refused = new Set(refuse.map(canonicalLicense));
   const said = component.licenses
     .map(({ expression, license }) => expression || license?.id || license?.name || "")
     .filter((each) => each !== "");

@@ -122,12 +122,14 @@ function listUnclear(
   if (evidence === "dockerfile") {
     const [first, ...others] = file === undefined ? listDockerfiles(files) : [];
     if (others.length === 0) return [];
-    return [`there are several Dockerfiles (${[first, ...others].join(", ")}): say which by the input 'file'`];
+    const named = cleanLine([first, ...others].join(", "));
+    return [`there are several Dockerfiles (${named}): say which by the input 'file'`];
   }
   if (frame === undefined) return [];
   const outer = posix.join(context, ...frame.module.split("/").map(() => ".."));
+  const [folder, module] = [cleanLine(outer), cleanLine(frame.module)];
   return [
-    `this folder is '${frame.module}' of a larger build (${posix.join(outer, frame.file)}), whose lock file, settings and other members are not in context '${context}': give context '${outer}' and module '${frame.module}' where it needs them`,
+    `this folder is '${module}' of a larger build (${posix.join(folder, frame.file)}), whose lock file, settings and other members are not in context '${cleanLine(context)}': give context '${folder}' and module '${module}' where it needs them`,
   ];
 }
 

@@ -185,3 +185,26 @@ describe("what is copied", () => {
     expect(await copy()).toEqual(["app.js", "project.toml"]);
   });
 });
+
+describe("a build around the folder", () => {
+  const workspaces = JSON.stringify({ workspaces: ["apps/*"] });
+  const frameOf = async (context: string, checkout?: string) =>
+    (await readSource(context, checkout ?? join(folder, "app"), checkout)).survey.frame;
+
+  it("that does not name it, or is outside of the checkout, is none", async () => {
+    write({ "package.json": workspaces, "tools/api/package.json": "{}", "apps/api/package.json": "{}" });
+    expect(await frameOf("tools/api")).toBeUndefined();
+    expect(await frameOf(".")).toBeUndefined();
+    expect(await frameOf(".", join(folder, "app/apps/api"))).toBeUndefined();
+  });
+
+  it("that can't be read is none, and fails nothing", async () => {
+    write({ "package.json": "{", "apps/api/package.json": "{}" });
+    expect(await frameOf("apps/api")).toBeUndefined();
+  });
+
+  it("that names it is told, the outermost where there are several", async () => {
+    write({ "package.json": workspaces, "apps/package.json": '{"workspaces":["api"]}', "apps/api/package.json": "{}" });
+    expect(await frameOf("apps/api")).toEqual({ file: "package.json", module: "apps/api" });
+  });
+});

@@ -107,7 +107,8 @@ async function findFrame(folder: string, root: string, own: Survey): Promise<Sur
     const path = parts.slice(0, depth).join("/");
     const names = await listFolder(root, path).catch(() => undefined);
     if (names === undefined || !names.files.some(isMarker)) continue;
-    const file = findMembership(await readFolder(root, names), { ...own, path: folder });
+    const outer = await readFolder(root, names).catch(() => undefined);
+    const file = outer === undefined ? undefined : findMembership(outer, { ...own, path: folder });
     if (file !== undefined) return { file, module: relative(join(root, path), join(root, folder)) };
   }
   return undefined;

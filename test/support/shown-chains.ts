@@ -96,12 +96,12 @@ const lodash: ShownFinding = {
 };
 const openssl: ShownFinding = {
   ...{ id: "CVE-2026-31337", severity: "Critical", name: "libssl3", version: "3.0.15-1~deb12u1", type: "deb" },
-  ...{ fixed: "3.0.17-1~deb12u2", cvss: 9.8, epss: 0.871, kev: true, layer: layerOfBase ?? "" },
+  ...{ fixed: "3.0.17-1~deb12u2", cvss: 9.8, epss: 0.871, kev: true, origin: "base", layer: layerOfBase ?? "" },
   ...{ path: "/var/lib/dpkg/status.d/libssl3", description: "A crafted certificate writes past a buffer." },
 };
 const tar: ShownFinding = {
   ...{ id: "CVE-2025-45582", severity: "Medium", name: "tar", version: "1.34+dfsg-1.2", type: "deb" },
-  ...{ cvss: 4.1, epss: 0.0004, layer: layerOfBase ?? "", path: "/var/lib/dpkg/status.d/tar" },
+  ...{ cvss: 4.1, epss: 0.0004, origin: "base", layer: layerOfBase ?? "", path: "/var/lib/dpkg/status.d/tar" },
 };
 
 export function refusal(finding: ShownFinding, exception?: ListedViolation["exception"]): ListedViolation {

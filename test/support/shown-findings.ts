@@ -6,6 +6,8 @@ export interface ShownFinding {
   version: string;
   type: string;
   fixed?: string;
+  /** Whose package it is; the application's unless told. */
+  origin?: "base" | "application";
   /** The diffID of the layer that it is in. */
   layer?: string;
   path?: string;
@@ -47,11 +49,15 @@ export function grypeMatch(finding: ShownFinding): Record<string, unknown> {
 }
 
 /** As goldenpath tells it, whichever scanner found it. */
-function toldFinding({ id, severity, name, version, type, fixed, kev }: ShownFinding): Record<string, unknown> {
+function toldFinding(finding: ShownFinding): Record<string, unknown> {
+  const { id, severity, name, version, type, fixed, cvss, epss, kev, origin = "application" } = finding;
   return {
-    ...{ platform: "linux/amd64", id, aliases: [], severity: severity.toLowerCase() },
-    package: { name, version, type, purl: purlOf({ name, version, type }) },
+    ...{ platform: "linux/amd64", id, aliases: [], severity: severity.toLowerCase(), origin },
+    package: { name, version, type, purl: purlOf(finding) },
     fixedVersions: fixed === undefined ? [] : [fixed],
+    fixState: fixed === undefined ? "not-fixed" : "fixed",
+    ...(cvss === undefined ? {} : { cvss }),
+    ...(epss === undefined ? {} : { epss }),
     ...(kev === true ? { kev } : {}),
   };
 }
@@ -90,6 +96,8 @@ export function manyFindings(count: number, layers: readonly string[]): ShownFin
       type: isDeb ? "deb" : "npm",
       ...(at % 5 === 0 ? {} : { fixed: `${at % 5}.${at % 11}.${(at % 23) + 1}` }),
       ...(layer === undefined ? {} : { layer }),
+      // As in an image of which the lowest three layers are the base's.
+      origin: at % Math.max(1, layers.length) < 3 ? "base" : "application",
       cvss: 1 + (at % 90) / 10,
       epss: (at % 1000) / 1000,
       ...(at % 500 === 3 ? { kev: true } : {}),

@@ -140,7 +140,7 @@ export function sortFindings(findings: readonly Finding[]): Finding[] {
 }
 
 /** The version to go to, or the versions where the scanner recommends none; undefined where none is known. */
-export function fixTarget(finding: Finding): string | undefined {
+export function fixTarget(finding: Pick<Finding, "suggestedVersion" | "fixedVersions">): string | undefined {
   return (
     finding.suggestedVersion ?? (finding.fixedVersions.length === 0 ? undefined : finding.fixedVersions.join(" or "))
   );

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { StageResult } from "../../result.ts";
 import { predicateTypes } from "../../signing/predicates.ts";
 import { describeResultsForPage } from "./describe.ts";
+import { openScan } from "./findings.ts";
 
 const [amd64, arm64] = [digestOf("amd64"), digestOf("arm64")];
 const layers = [digestOf("base"), digestOf("application")];
@@ -37,9 +38,9 @@ function result(stage: "base" | "scan", changes: Partial<StageResult> = {}): Sta
   };
 }
 
-const told = (id: string, child: string, platform: string) => ({
-  ...{ child, platform, id, severity: "high", fixState: "unknown", origin: "unknown" },
-  package: { name: "left", version: "1", type: "npm" },
+const told = (id: string, child: string, platform: string, more: object = {}) => ({
+  ...{ child, platform, id, severity: "high", package: { name: "left", version: "1", type: "npm" } },
+  ...{ fixState: "unknown", origin: child === arm64 ? "base" : "application", ...more },
 });
 const metadata = { scanFinishedOn: "2026-11-23T10:00:00Z" };
 const platforms = ["linux/amd64", "linux/arm64"];
@@ -153,6 +154,50 @@ describe("describeResultsForPage", () => {
       goldenpath: { platforms, findings: [told("CVE-1", amd64, "linux/amd64")] },
     };
     const [first] = describeResultsForPage("shop", [{ ...scan, predicate: { metadata, scanner: { result } } }]);
-    expect(first?.findings).toMatchObject([{ id: "CVE-1", layers: [], origin: "unknown" }]);
+    expect(first?.findings).toMatchObject([{ id: "CVE-1", layers: [], paths: [] }]);
+  });
+
+  test("what says much of one finding is kept as far as a page names it", () => {
+    const many = (at: number) => ({
+      ...match("CVE-1", `layer-${at}`, amd64),
+      artifact: { name: "left", version: "1", locations: [{ path: `/${at}`, layerID: `layer-${at}` }] },
+    });
+    const result = {
+      matches: Array.from({ length: 5_000 }, (_, at) => many(at)),
+      goldenpath: { platforms, findings: [told("CVE-1", amd64, "linux/amd64")] },
+    };
+    const scanned = openScan({ metadata, scanner: { result } })?.(amd64) ?? [];
+    expect(scanned).toHaveLength(1);
+    expect([scanned[0]?.paths.length, scanned[0]?.layers.length]).toEqual([10, 200]);
+  });
+
+  test("names are cut, and of very many children, layers and violations some are told", () => {
+    const long = "x".repeat(100_000);
+    const findings = [told(long, amd64, "linux/amd64", { package: { name: long, version: long, type: long } })];
+    const children = Array.from({ length: 300 }, (_, at) => ({
+      ...{ digest: digestOf(`${at}`), platform: { os: "linux", architecture: `a${at}` } },
+      ...{ mediaType: "m", verdict: "fail" as const },
+    }));
+    const { platform: _platform, ...everywhere } = refusal;
+    const stranger = {
+      ...scan,
+      violations: Array.from({ length: 3_000 }, () => everywhere),
+      subject: { repository: "r", digest: digestOf("index"), mediaType: "m", children },
+    };
+    const images = describeResultsForPage("shop", [stranger]);
+    expect(images).toHaveLength(50);
+    expect(images[0]?.notes[0]).toContain("250 more images");
+    expect([images[0]?.violations.length, images[0]?.untold]).toEqual([1_000, 2_000]);
+    const [first] = describeResultsForPage("shop", [{ ...scan, predicate: resultOf({ platforms, findings }) }]);
+    expect(first?.findings?.[0]?.name.length).toBeLessThan(500);
+    const of = { digest: amd64, base: null, layers: Array.from({ length: 2_000 }, (_, at) => `sha256:${at}`) };
+    expect(describeResultsForPage("shop", [{ ...base, predicate: { children: [of] } }])[0]?.layers).toEqual([]);
+  });
+
+  test("what a signed VEX statement says of a finding stands beside it", () => {
+    const vex = { status: "not_affected", by: "security", because: "never called" };
+    const findings = [told("CVE-1", amd64, "linux/amd64", { vex })];
+    const [first] = describeResultsForPage("shop", [{ ...scan, predicate: resultOf({ platforms, findings }) }]);
+    expect(first?.findings?.[0]?.vex).toBe("not_affected, by security: never called");
   });
 });

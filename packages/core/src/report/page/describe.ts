@@ -1,34 +1,49 @@
 import { cut } from "@goldenpath/foundation/text/clean";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ListedViolation, StageResult } from "../../result.ts";
-import { findingSeverities, originOf } from "../../scan/finding.ts";
+import { findingSeverities, fixTarget } from "../../scan/finding.ts";
 import { predicateTypes } from "../../signing/predicates.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { record, text } from "../../stage-facts.ts";
 import { type Chain, newest, stageOf, timeOf } from "../chain.ts";
 import { describeChains, describeResults, type Part, verdictOfPart } from "../comment/part.ts";
-import { type ReadFinding, readPageFindings } from "./findings.ts";
+import { openScan, type ReadFinding } from "./findings.ts";
 import type { PageFinding, PageImage, PageLayer, PageStage, PageStatement } from "./model.ts";
 
 /** Findings of one image that a page lists, the worst: a browser still sorts as many at once. */
 const maxFindings = 10_000;
 /** Characters of an advisory's text; its link has the rest. */
 const maxDescription = 600;
+/** Of a name, a version, a path or a link, which a stranger may make as long as he likes. */
+const maxWord = 400;
+/** Images of an index, and violations of an image: what a person goes through. */
+const maxChildren = 50;
+const maxViolations = 1_000;
+/** Nobody draws more, and no runtime takes as many. */
+const maxLayers = 1_000;
 
 const nowhere = { key: "", commit: "0".repeat(40), run: { id: "0", attempt: 1 } };
 
 /** Stages' results of one image → the image, or each image of its index. */
 export function describeResultsForPage(title: string, results: readonly StageResult[]): PageImage[] {
   const children = results.find(({ subject }) => (subject?.children.length ?? 0) > 1)?.subject?.children ?? [];
-  if (children.length === 0) return [describeImage(title, results, undefined)];
-  return children.map(({ digest, platform }) => {
+  const scan = openScan(findingOf(results, predicateTypes.vulnerabilities));
+  if (children.length === 0) return [describeImage(title, results, scan, undefined)];
+  const ofPlatforms = results.map(({ violations }) => Map.groupBy(violations, ({ platform }) => platform ?? ""));
+  const left = children.length - maxChildren;
+  const note = left > 0 ? [`${left} more images of the index are in the result files.`] : [];
+  return children.slice(0, maxChildren).map(({ digest, platform }) => {
     const name = platform === undefined ? undefined : formatPlatform(platform);
-    const own = results.map((result) => ({
+    const own = results.map((result, at) => ({
       ...result,
-      verdict: result.subject?.children.find((child) => child.digest === digest)?.verdict ?? result.verdict,
-      violations: result.violations.filter((each) => each.platform === undefined || each.platform === name),
+      verdict:
+        result.verdict === "error"
+          ? result.verdict
+          : (result.subject?.children.find((child) => child.digest === digest)?.verdict ?? result.verdict),
+      violations: [...new Set(["", name ?? ""])].flatMap((each) => ofPlatforms[at]?.get(each) ?? []),
+      notes: [...note, ...result.notes],
     }));
-    return describeImage(`${title} ${name ?? digest}`, own, { digest, platform: name });
+    return describeImage(`${title} ${name ?? digest}`, own, scan, { digest, platform: name });
   });
 }
 
@@ -37,11 +52,17 @@ interface Child {
   platform: string | undefined;
 }
 
-function describeImage(title: string, results: readonly StageResult[], child: Child | undefined): PageImage {
+const findingOf = (results: readonly StageResult[], type: string): Record<string, unknown> | undefined =>
+  results.find((result) => result.predicateType === type)?.predicate;
+
+function describeImage(
+  title: string,
+  results: readonly StageResult[],
+  scan: ReturnType<typeof openScan>,
+  child: Child | undefined,
+): PageImage {
   const part = describeResults(results, { ...nowhere, key: title });
-  const finding = (type: string): Record<string, unknown> | undefined =>
-    results.find((result) => result.predicateType === type)?.predicate;
-  const base = readBase(finding(predicateTypes.base), child?.digest);
+  const base = readBase(findingOf(results, predicateTypes.base), child?.digest);
   const scans = results.filter(({ stage }) => stage === "scan");
   const judged: Judged = {
     violations: scans.flatMap(({ violations }) => violations),
@@ -60,8 +81,8 @@ function describeImage(title: string, results: readonly StageResult[], child: Ch
     ...fromPart(part, title, stages),
     ...(child === undefined || repository === undefined ? {} : { reference: `${repository}@${child.digest}` }),
     ...(child?.platform === undefined ? {} : { platform: child.platform }),
-    ...placeOnLayers(base, readPageFindings(finding(predicateTypes.vulnerabilities), child?.digest), judged),
-    ...{ statements: [], rejected: [], notes: results.flatMap(({ notes }) => notes) },
+    ...placeOnLayers(base, scan?.(child?.digest), judged),
+    ...{ statements: [], rejected: [], notes: [...new Set(results.flatMap(({ notes }) => notes))].slice(0, 100) },
   };
 }
 
@@ -76,7 +97,7 @@ export function describeChainForPage(
   const part = describeChains([chain], violations, { ...nowhere, key: title });
   const finding = (type: string): Record<string, unknown> | undefined => newest(shown, type)?.statement.predicate;
   const base = isIndex ? undefined : readBase(finding(predicateTypes.base), chain.digest);
-  const found = isIndex ? undefined : readPageFindings(finding(predicateTypes.vulnerabilities), chain.digest);
+  const found = isIndex ? undefined : openScan(finding(predicateTypes.vulnerabilities))?.(chain.digest);
   return {
     ...fromPart(part, title, chain.stages),
     ...(platform === undefined ? {} : { platform }),
@@ -92,8 +113,9 @@ function fromPart(part: Part, title: string, stages: readonly PageStage[]) {
     verdict: verdictOfPart(part),
     stages: [...stages],
     errors: part.errors.map(({ wayOut, ...error }) => ({ ...error, ...(wayOut === undefined ? {} : { wayOut }) })),
-    violations: part.violations,
-    exceptions: part.exceptions,
+    violations: part.violations.slice(0, maxViolations),
+    exceptions: part.exceptions.slice(0, maxViolations),
+    untold: Math.max(0, part.violations.length - maxViolations),
   };
 }
 
@@ -146,21 +168,22 @@ function placeOnLayers(
   found: readonly ReadFinding[] | undefined,
   judged: Judged | undefined,
 ): Pick<PageImage, "base" | "layers" | "findings" | "omitted" | "compared"> {
-  const diffIds = base?.diffIds ?? [];
-  const placed: PlacedOn = { diffIds, baseDiffIds: base === undefined ? undefined : diffIds.slice(0, base.matched) };
+  const diffIds = (base?.diffIds.length ?? 0) > maxLayers ? [] : (base?.diffIds ?? []);
+  const numbers = new Map(diffIds.map((diffId, at) => [diffId, at + 1]));
   const findings = found?.toSorted(
     (a, b) => findingSeverities.indexOf(a.severity) - findingSeverities.indexOf(b.severity),
   );
+  const counts = new Map<string, number>();
+  for (const { layers } of findings ?? []) for (const layer of layers) counts.set(layer, (counts.get(layer) ?? 0) + 1);
   const layers = diffIds.map(
     (diffId, at): PageLayer => ({
-      ...{ diffId, isBase: at < (base?.matched ?? 0) },
-      findings: (findings ?? []).filter(({ layers: of }) => of.includes(diffId)).length,
+      ...{ diffId, isBase: at < (base?.matched ?? 0), findings: counts.get(diffId) ?? 0 },
     }),
   );
   const comparison = judged?.comparison;
   const [stateOf, changeOf] = [judgeStates(judged?.violations), readChanges(comparison)];
   const describe = (each: ReadFinding): PageFinding => ({
-    ...describeFinding(each, placed),
+    ...describeFinding(each, numbers),
     ...{ state: stateOf(each) },
     ...changeOf(each),
   });
@@ -174,7 +197,7 @@ function placeOnLayers(
 }
 
 function judgeStates(judged: readonly ListedViolation[] | undefined): (finding: ReadFinding) => PageFinding["state"] {
-  if (judged === undefined) return ({ isExcepted }) => (isExcepted ? "excepted" : "unsaid");
+  if (judged === undefined) return ({ excepted }) => (excepted === true ? "excepted" : "unsaid");
   const things = new Map(judged.map(({ thing, exception }) => [thing, exception === undefined]));
   return ({ id, package: { name, version } }) => {
     const counts = things.get(`${id} in ${name} ${version}`);
@@ -203,42 +226,30 @@ function describeComparison({ with: reference, note, counts, fixed }: NonNullabl
   };
 }
 
-interface PlacedOn {
-  diffIds: readonly string[];
-  /** Undefined where nobody says which are the base's. */
-  baseDiffIds: readonly string[] | undefined;
-}
-
-function describeFinding(finding: ReadFinding, { diffIds, baseDiffIds }: PlacedOn): Omit<PageFinding, "state"> {
-  const {
-    id,
-    aliases,
-    severity,
-    package: found,
-    fixState,
-    fixedVersions,
-    cvss,
-    epss,
-    kev,
-    malicious,
-    hidden,
-  } = finding;
-  const description = finding.description === undefined ? undefined : cut(finding.description, maxDescription);
+/** @param numbers of the image's layers, by their diffIDs */
+function describeFinding(finding: ReadFinding, numbers: ReadonlyMap<string, number>): Omit<PageFinding, "state"> {
+  const { id, aliases, severity, package: of, fixState, origin, cvss, epss, kev, malicious, hidden, vex } = finding;
+  const fixed = fixTarget(finding);
+  const [word, text] = [
+    (value: string): string => cut(value, maxWord),
+    (value: string): string => cut(value, maxDescription),
+  ];
   return {
-    ...{ id, aliases: aliases.slice(0, 10), severity, fixState },
-    // What only the base's own view has is the base's, and in none of the image's layers.
-    origin: hidden === undefined ? originOf(finding.layers, baseDiffIds) : "base",
-    ...{ name: found.name, version: found.version, type: found.type },
-    ...(found.purl === undefined ? {} : { purl: found.purl }),
-    ...(fixedVersions.length === 0 ? {} : { fixed: fixedVersions.join(" or ") }),
-    layers: finding.layers.flatMap((layer) => (diffIds.includes(layer) ? [diffIds.indexOf(layer) + 1] : [])),
-    paths: finding.paths.slice(0, 10),
-    urls: finding.urls.filter((url) => url.startsWith("https://")).slice(0, 5),
-    ...(description === undefined ? {} : { description }),
+    ...{ id: word(id), aliases: aliases.slice(0, 10).map(word), severity, fixState, origin },
+    ...{ name: word(of.name), version: word(of.version), type: word(of.type) },
+    ...(of.purl === undefined ? {} : { purl: word(of.purl) }),
+    ...(fixed === undefined ? {} : { fixed: word(fixed) }),
+    layers: finding.layers.flatMap((layer) => numbers.get(layer) ?? []),
+    paths: finding.paths.map(word),
+    urls: finding.urls.filter((url) => url.length <= maxWord),
+    ...(finding.description === undefined ? {} : { description: text(finding.description) }),
     ...(cvss === undefined ? {} : { cvss }),
-    ...(epss === undefined ? {} : { epss }),
-    ...(kev ? { kev } : {}),
-    ...(malicious ? { malicious } : {}),
-    ...(hidden === undefined ? {} : { hidden }),
+    ...(typeof epss === "number" ? { epss } : {}),
+    ...(kev === true ? { kev } : {}),
+    ...(malicious === true ? { malicious } : {}),
+    ...(hidden === undefined ? {} : { hidden: text(hidden) }),
+    ...(vex === undefined
+      ? {}
+      : { vex: text(`${vex.status}, by ${vex.by}${vex.because === undefined ? "" : `: ${vex.because}`}`) }),
   };
 }

@@ -37,6 +37,8 @@ export interface PageFinding {
   state: "counts" | "excepted" | "accepted" | "unsaid";
   /** Against the image that this one was compared with. */
   change?: "new" | "worse" | "unchanged";
+  /** That it counts for nothing by a signed VEX statement: what it says, and whose it is. */
+  vex?: string;
   /** Why it counts although the image does not show it. */
   hidden?: string;
 }
@@ -99,6 +101,8 @@ export interface PageImage {
   /** That count. */
   violations: PageViolation[];
   exceptions: PageException[];
+  /** Violations that count, and that are not listed. */
+  untold: number;
   base?: { name: string; image: string };
   /** The lowest first. Empty where nobody says what they are. */
   layers: PageLayer[];

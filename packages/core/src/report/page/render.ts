@@ -5,14 +5,15 @@ import { escapeHtml } from "../html.ts";
 import { formatTime } from "../terminal.ts";
 import assets from "./assets.json" with { type: "json" };
 import type { Page, PageData, PageImage } from "./model.ts";
-import { copyButton, icon, listOf, renderImage, words } from "./sections.ts";
+import { icon, listOf, renderImage, renderReference, words } from "./sections.ts";
 
 /**
  * The page as one file of HTML. Nothing in it is fetched from anywhere: its style and its script are in it, and no
  * other than these two, by their hashes, is taken by a browser, whatever a stranger's text might be made to look like.
  * The findings are data that the script writes into the table as text.
  */
-export function renderPage(page: Page): string {
+export function renderPage(given: Page): string {
+  const page = boundPage(given);
   const data: PageData = page.images.map(({ findings }) => ({ findings: findings ?? [] }));
   const policy = [
     "default-src 'none'",
@@ -31,7 +32,7 @@ export function renderPage(page: Page): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
-<title>${escapeHtml(`${verdictOf(page)}: ${page.images.length === 1 ? (first?.title ?? "") : `${page.images.length} images`}`)}</title>
+<title>${escapeHtml(`${page.source === "claimed" ? "claimed " : ""}${verdictOf(page)}: ${page.images.length === 1 ? (first?.title ?? "") : `${page.images.length} images`}`)}</title>
 <style>${assets.style}</style>
 </head>
 <body>
@@ -46,6 +47,24 @@ ${renderFooter(page)}
 </body>
 </html>
 `;
+}
+
+/** Images, and findings of all of them, that one page has: a stranger's run may tell of any number. */
+const maxImages = 200;
+const maxFindings = 20_000;
+
+/** As much of a page as a browser shows, the images with something to do first where there are too many. */
+function boundPage(page: Page): Page {
+  const worst = page.images.filter(({ verdict }) => verdict !== "pass");
+  const kept = page.images.length <= maxImages ? page.images : [...worst, ...page.images].slice(0, maxImages);
+  let left = maxFindings;
+  const images = [...new Set(kept)].map((image) => {
+    if (image.findings === undefined) return image;
+    const findings = image.findings.slice(0, left);
+    left -= findings.length;
+    return { ...image, findings, omitted: image.omitted + image.findings.length - findings.length };
+  });
+  return { ...page, images };
 }
 
 /** JSON in an element whose text ends at the first `</`, or changes its meaning at `<!--`: no `<` is left in it. */
@@ -63,7 +82,7 @@ function verdictOf({ images }: Page): PageImage["verdict"] {
 }
 
 const sources: Record<Page["source"], string> = {
-  signed: "What the stages signed, verified under the policy",
+  signed: "What the stages signed, verified under the policy; findings are those of the newest scan",
   run: "What the result files of this run say; nothing here is signed yet",
   claimed: "What the pull request’s own run claims: nothing of it is signed, and no later stage goes by it",
 };
@@ -84,14 +103,14 @@ function renderHeader(page: Page): string {
   ];
   return `<header class="top ${verdict}">
 <p class="brand"><span aria-hidden="true">◆</span> goldenpath <button type="button" class="theme" hidden>Theme: auto</button></p>
-<h1>${icon(verdict)} ${escapeHtml(headline(page, verdict))}</h1>
-${page.images.length === 1 ? renderName(page.images[0]) : renderImages(page)}
+<h1>${icon(verdict)} ${escapeHtml(`${page.source === "claimed" ? "The run claims: " : ""}${headline(page, verdict)}`)}</h1>
+${page.images.length === 1 ? renderName(page, page.images[0]) : renderImages(page)}
 <dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join("")}</dl>
 </header>`;
 }
 
 /** The one sentence that a reader takes away. */
-function headline({ images }: Page, verdict: PageImage["verdict"]): string {
+function headline({ images, source }: Page, verdict: PageImage["verdict"]): string {
   if (images.length > 1) {
     const bad = images.filter((image) => image.verdict !== "pass").length;
     return bad === 0 ? `All ${images.length} images pass` : `${bad} of ${images.length} images need work`;
@@ -104,12 +123,13 @@ function headline({ images }: Page, verdict: PageImage["verdict"]): string {
   if (verdict === "fail" && failed.length > 0) return `Refused by ${listOf(failed)}`;
   if (verdict === "fail")
     return `Not complete: nothing that counts for ${listOf(stagesIn("missing").filter((stage) => stage !== "promote"))}`;
-  return stagesIn("pass").includes("promote") ? "Vetted: every stage passed" : "Passed by every stage so far";
+  return source === "signed" && stagesIn("pass").includes("promote")
+    ? "Vetted: every stage passed"
+    : "Passed by every stage so far";
 }
 
-function renderName(image: PageImage | undefined): string {
-  const name = image?.reference ?? image?.title ?? "";
-  return `<p class="reference"><code>${escapeHtml(name)}</code>${image?.reference === undefined ? "" : copyButton(name, "Copy")}</p>`;
+function renderName(page: Page, image: PageImage | undefined): string {
+  return image === undefined ? "" : renderReference(image, page);
 }
 
 function renderImages({ images }: Page): string {

@@ -1,4 +1,6 @@
 import { shortDigest } from "@goldenpath/registry-client/oci/digest";
+import { formatReference, parseReference } from "@goldenpath/registry-client/oci/reference";
+import { quote } from "../../evidence/render-script.ts";
 import { collectWays } from "../comment/ways.ts";
 import { escapeHtml } from "../html.ts";
 import { formatTime } from "../terminal.ts";
@@ -34,6 +36,25 @@ export function icon(state: PageStage["state"]): string {
 export const copyButton = (text: string, label: string): string =>
   `<button type="button" class="copy" data-copy="${escapeHtml(text)}" hidden>${label}</button>`;
 
+/**
+ * An image's name as its parts are spelt; undefined for what is none, and for a stranger's word: whoever copies a line
+ * puts it into a shell.
+ */
+function copiable({ reference }: PageImage, { source }: Page): string | undefined {
+  if (reference === undefined || source === "claimed") return undefined;
+  try {
+    return formatReference(parseReference(reference));
+  } catch {
+    return undefined;
+  }
+}
+
+export function renderReference(image: PageImage, page: Page): string {
+  const reference = copiable(image, page);
+  const button = reference === undefined ? "" : copyButton(reference, "Copy");
+  return `<p class="reference"><code>${escapeHtml(image.reference ?? image.title)}</code>${button}</p>`;
+}
+
 export function listOf(names: readonly string[]): string {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
@@ -50,10 +71,9 @@ export function renderImage(image: PageImage, at: number, page: Page): string {
     renderNotes(image),
   ].join("\n");
   if (page.images.length === 1) return `<section id="image-${at}" data-image="${at}">${body}</section>`;
-  const name = image.reference ?? image.title;
   return `<section id="image-${at}" data-image="${at}"><details class="image"${image.verdict === "pass" ? "" : " open"}>
 <summary>${icon(image.verdict)} <h2>${escapeHtml(image.title)}</h2> <span class="quiet">${words[image.verdict]}</span></summary>
-<p class="reference"><code>${escapeHtml(name)}</code>${image.reference === undefined ? "" : copyButton(name, "Copy")}</p>
+${renderReference(image, page)}
 ${body}</details></section>`;
 }
 
@@ -78,7 +98,7 @@ function renderFacts(facts: readonly string[]): string {
   return `<dl>${rows.join("")}</dl>`;
 }
 
-function renderWays({ title, errors, violations, exceptions }: PageImage): string {
+function renderWays({ title, errors, violations, exceptions, untold }: PageImage): string {
   // Of what a page was made from, stages have the names that they have everywhere.
   const part = { key: title, errors, violations } as Parameters<typeof collectWays>[0][number];
   const ways = collectWays([part]);
@@ -102,7 +122,8 @@ function renderWays({ title, errors, violations, exceptions }: PageImage): strin
     rest.length === 0
       ? ""
       : `<details><summary>${rest.length} more to do</summary><ol class="ways" start="${openWays + 1}">${rest.join("")}</ol></details>`;
-  return `<h3>What to do</h3><ol class="ways">${rows.slice(0, openWays).join("")}</ol>${folded}`;
+  const more = untold === 0 ? "" : `<p class="nothing">And ${untold} more that count, in the result file.</p>`;
+  return `<h3>What to do</h3><ol class="ways">${rows.slice(0, openWays).join("")}</ol>${folded}${more}`;
 }
 
 function renderFindings(image: PageImage, at: number): string {
@@ -148,9 +169,11 @@ function table(label: string, heads: readonly string[], rows: readonly string[])
   return `<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table><thead><tr>${header}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
-function renderEvidence({ reference, statements, rejected }: PageImage, { policy }: Page): string {
+function renderEvidence(image: PageImage, page: Page): string {
+  const { statements, rejected } = image;
+  const reference = copiable(image, page);
   if (reference === undefined) return "";
-  const command = `npx goldenpath report ${reference} --policy ${policy.uri}`;
+  const command = `npx goldenpath report ${reference} --policy ${quote(page.policy.uri)}`;
   const repository = reference.slice(0, reference.lastIndexOf("@"));
   const rows = statements.map(
     ({ stage, predicateType, signers, time, referrer, bundle }) =>

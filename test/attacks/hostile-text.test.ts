@@ -186,7 +186,7 @@ describe("everything else", () => {
       });
       const sarif = buildSarif({
         findings: [found],
-        scanner: { name: text, version: text },
+        scanners: [{ name: text, version: text }],
         repository: text,
         locate: () => ({ file: text }),
         exception: () => ({ reason: text, owner: text, expires: text }),

@@ -75,7 +75,7 @@ build:
   environments: [host]
   sources: ["https://github.com/acme/*"]
   builders: [{ name: node, buildpacks: ["${server.host}/buildpacks/node@${digestOf("buildpack")}"], runImage: golden }]
-scan: { failOn: high, databaseMaxAge: 5d }
+scan: { failOn: high, databaseMaxAge: 5d, scanners: [shelf] }
 environments:
   production:
     from: ["${server.host}/quarantine"]
@@ -159,11 +159,13 @@ describe("the input `scanner` chooses", () => {
   test("none that is not in the table, of which it names all", async () => {
     const outcome = await scan(await push(await lodash("4.17.4")), { scanner: "trove" });
     expect(tell(outcome)).toEqual({ verdict: "error", found: [], error: "input-invalid" });
-    expect(outcome.result.error?.message).toContain("input 'scanner' is 'trove': expected one of auto, grype, shelf");
+    expect(outcome.result.error?.message).toContain(
+      "input 'scanner' is 'trove': expected auto, or one or several of grype, osv-scanner, shelf with commas",
+    );
   });
 
   test("and the guest's data is nothing to another scanner", async () => {
-    const outcome = await scan(await push(await lodash("4.17.4")), { scanner: "grype" });
+    const outcome = await scan(await push(await lodash("4.17.4")), { scanner: "grype,shelf" });
     expect(tell(outcome)).toEqual({ verdict: "error", found: [], error: "input-invalid" });
     expect(outcome.result.error?.message).toContain("there is no grype database in it");
   });

@@ -35,11 +35,14 @@ export let root = "";
 export let keys: Record<StageName, StageKey>;
 /** An approved base that nothing stands on. */
 let otherBase = "";
-let tools: Readonly<Partial<Record<"syft" | "grype", string>>>;
+let tools: Readonly<Partial<Record<string, string>>>;
 
-/** A registry and the scan and sign verbs on it, with real syft and grype: for one test file. */
-export function useScanWorld(): void {
-  tools = useTools("syft", "grype");
+/**
+ * A registry and the scan and sign verbs on it, with real syft and grype: for one test file.
+ * @param others further scanners' programs, by their names in the lock
+ */
+export function useScanWorld(...others: string[]): void {
+  tools = useTools("syft", "grype", ...others);
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), "goldenpath-scan-"));
     keys = await makeStageKeys();
@@ -54,8 +57,9 @@ export function useScanWorld(): void {
   });
 }
 
-export const grypePath = (): string => tools.grype ?? "";
-export const syftPath = (): string => tools.syft ?? "";
+export const toolPath = (name: string): string => tools[name] ?? "";
+export const grypePath = (): string => toolPath("grype");
+export const syftPath = (): string => toolPath("syft");
 
 /** Pushes an image of layers, each given by its files, and returns how it is named. */
 export async function pushImage(
@@ -126,7 +130,7 @@ async function runVerb(
 ): Promise<VerbOutcome> {
   const directory = await mkdtemp(join(root, "run-"));
   await writeFile(join(directory, "policy.yaml"), policyText(policy));
-  const path = [...Object.values(tools).map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
+  const path = [...Object.values(tools).map((tool) => dirname(tool ?? "")), process.env["PATH"]].join(delimiter);
   const { outcome } = await executeVerb(
     verb,
     { ...(noPolicy ? {} : { policy: "policy.yaml" }), image, ...inputs },

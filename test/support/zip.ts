@@ -7,6 +7,8 @@ export interface ZipEntry {
   claims?: number;
   /** The file's mode on a Unix: 0o120777 is a link. Default 0o100644. */
   mode?: number;
+  /** When it was changed, by whole two seconds; 1980-01-01 unless told. */
+  modified?: Date;
   /** The flag of an encrypted entry. */
   encrypted?: boolean;
 }
@@ -19,7 +21,14 @@ export function zip(entries: readonly ZipEntry[]): Uint8Array {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
-  for (const { name, content, claims, mode = 0o100644, encrypted = false } of entries) {
+  for (const {
+    name,
+    content,
+    claims,
+    mode = 0o100644,
+    encrypted = false,
+    modified = new Date("1980-01-01T00:00:00Z"),
+  } of entries) {
     const bytes = Buffer.from(content);
     const packed = deflateRawSync(bytes);
     const title = Buffer.from(name);
@@ -28,6 +37,14 @@ export function zip(entries: readonly ZipEntry[]): Uint8Array {
     common.writeUInt16LE(20, 0);
     common.writeUInt16LE((encrypted ? 1 : 0) | 0x800, 2);
     common.writeUInt16LE(8, 4);
+    common.writeUInt16LE(
+      (modified.getUTCHours() << 11) | (modified.getUTCMinutes() << 5) | (modified.getUTCSeconds() >> 1),
+      6,
+    );
+    common.writeUInt16LE(
+      ((modified.getUTCFullYear() - 1980) << 9) | ((modified.getUTCMonth() + 1) << 5) | modified.getUTCDate(),
+      8,
+    );
     common.writeUInt32LE(crc32(bytes), 10);
     common.writeUInt32LE(packed.length, 14);
     common.writeUInt32LE(claims ?? bytes.length, 18);

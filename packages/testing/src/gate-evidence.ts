@@ -47,6 +47,7 @@ export const policy: LoadedPolicy = {
     scan: {
       failOn: "high",
       onlyFixed: false,
+      scanners: ["grype"],
       failOnlyOn: "all",
       allowBlindSpots: [],
       ownWord: "accept",

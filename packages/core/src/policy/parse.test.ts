@@ -349,6 +349,7 @@ describe("a policy that is accepted", () => {
       failOn: "high",
       onlyFixed: false,
       failOnlyOn: "all",
+      scanners: ["grype"],
       allowBlindSpots: [],
       ownWord: "accept",
       databaseMaxAge: 432_000_000,

@@ -119,6 +119,13 @@ export const scanSection = z
   .strictObject({
     failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
     onlyFixed: z.boolean().default(false).describe("Refuse only findings for which a fixed version exists."),
+    scanners: z
+      .array(name)
+      .min(1)
+      .default(["grype"])
+      .describe(
+        "The scanners that each scan asks, by name (grype, osv-scanner). What several say of one vulnerability is one finding, the worst of it; of a distribution's package the distribution's own advisory counts. A caller may add others, and leave none of these out.",
+      ),
     refuse: refusalGates
       .optional()
       .describe(
@@ -180,6 +187,7 @@ export const scanSection = z
   .default({
     failOn: "negligible",
     onlyFixed: false,
+    scanners: ["grype"],
     failOnlyOn: "all",
     databaseMaxAge: 0,
     allowBlindSpots: [],

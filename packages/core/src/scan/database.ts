@@ -17,6 +17,8 @@ export interface DatabaseKind {
   scanner: string;
   /** In the directory, without which there is no data: `6/vulnerability.db`. */
   files: readonly [string, ...string[]];
+  /** Further files in it, where their names are the data's: they are held to the same. */
+  listMore?(directory: string): Promise<string[]>;
   /** Which directory is meant, for who gave another. One sentence. */
   whichDirectory: string;
   /** The scanner's own environment variables, which a machine may set for good. */
@@ -24,9 +26,9 @@ export interface DatabaseKind {
     /** Names the directory. */
     directory: string;
     /** Where it is `false`, nothing is downloaded. */
-    update: string;
+    update?: string;
     /** Names another server than the publisher's. */
-    mirror: string;
+    mirror?: string;
   };
 }
 
@@ -75,7 +77,7 @@ export async function placeDatabase(
 ): Promise<DatabasePlace> {
   if (given !== undefined) {
     await requireDatabase(kind, given);
-    for (const path of [given, ...listParts(kind, given)]) {
+    for (const path of [given, ...(await listParts(kind, given))]) {
       const { mode } = await stat(path);
       if ((mode & writableByAll) !== 0 && (mode & sticky) === 0)
         throw unsafe(kind, `input 'database' is '${given}'`, `anybody may write to ${path}`);
@@ -84,7 +86,7 @@ export async function placeDatabase(
   }
   const { variables, scanner } = kind;
   const cache = env[variables.directory];
-  const mayUpdate = env[variables.update] !== "false";
+  const mayUpdate = variables.update === undefined || env[variables.update] !== "false";
   if (cache !== undefined && cache !== "") {
     const places = await gatherPlaces(kind, cache);
     const why = findPoisoner(places, self);
@@ -98,8 +100,9 @@ export async function placeDatabase(
 }
 
 /** The data's files and the folders between them and the directory. */
-function listParts({ files }: DatabaseKind, directory: string): string[] {
-  const parts = files.flatMap((file) => file.split("/").map((_part, index, all) => all.slice(0, index + 1).join("/")));
+async function listParts({ files, listMore }: DatabaseKind, directory: string): Promise<string[]> {
+  const all = [...files, ...((await listMore?.(directory)) ?? [])];
+  const parts = all.flatMap((file) => file.split("/").map((_part, index, path) => path.slice(0, index + 1).join("/")));
   return [...new Set(parts)].map((part) => join(directory, part));
 }
 
@@ -120,7 +123,7 @@ async function gatherPlaces(kind: DatabaseKind, directory: string): Promise<Plac
       wayOut: `Have root make it, or unset ${variable}: then the database is downloaded for this run alone.`,
     });
   }
-  for (const path of listParts(kind, real)) {
+  for (const path of await listParts(kind, real)) {
     if (await isThere(path)) await add(await realpath(path));
   }
   for (let path = real; ; path = dirname(path)) {
@@ -141,7 +144,7 @@ async function isThere(path: string): Promise<boolean> {
 function unsafe({ scanner, variables }: DatabaseKind, what: string, why: string): UserError {
   return new UserError(`${what}, and a database there may be somebody else's: ${why}`, {
     code: "database-unsafe",
-    wayOut: `Keep it where only root can write, or leave it out: then ${scanner} downloads its database for this run alone. ${variables.mirror} names a mirror that is nearer.`,
+    wayOut: `Keep it where only root can write, or leave it out: then ${scanner} downloads its database for this run alone.${variables.mirror === undefined ? "" : ` ${variables.mirror} names a mirror that is nearer.`}`,
   });
 }
 

@@ -5,11 +5,12 @@ import type { ExaminedChild } from "./examine.ts";
 import type { Finding } from "./finding.ts";
 import { isAgainstPolicy, isLetPass, isRefused } from "./gate.ts";
 import { hasFix } from "./gates.ts";
+import type { ScannerRun } from "./scanners/scanner.ts";
 import { describeClosed } from "./vex/describe.ts";
 import type { VexAnswer } from "./vex/match.ts";
 
 interface DescribedChild extends Pick<ExaminedChild, "notes" | "sight" | "ownWords" | "findings"> {
-  scan: Pick<ExaminedChild["scan"], "notes">;
+  turns: readonly { run: Pick<ScannerRun, "notes"> }[];
   /** Set for an index only. */
   platform?: string;
   /** True of what is not new. */
@@ -20,7 +21,7 @@ interface DescribedChild extends Pick<ExaminedChild, "notes" | "sight" | "ownWor
 
 /** What of a scan no rule asks for, and a reader should know. */
 export function describeChild(
-  { platform, notes, sight, ownWords, scan, findings, isKnown, vexOf }: DescribedChild,
+  { platform, notes, sight, ownWords, turns, findings, isKnown, vexOf }: DescribedChild,
   policy: Pick<Policy, "scan">,
   now: Date,
 ): string[] {
@@ -28,7 +29,7 @@ export function describeChild(
     ...notes,
     ...describeAllowedSpots(sight, policy.scan.allowBlindSpots),
     ...describeOwnWords(ownWords),
-    ...scan.notes,
+    ...turns.flatMap(({ run }) => run.notes),
   ];
   if (policy.scan.onlyFixed) {
     const unfixed = findings.filter(

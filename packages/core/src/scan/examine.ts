@@ -15,9 +15,10 @@ import type { ToolUse } from "../tools/run-tool.ts";
 import { compareViews, findVanished, type ViewComparison } from "./base-view.ts";
 import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, catalogManifest, readSight, type Sbom } from "./catalog.ts";
+import { listComponents } from "./components.ts";
 import type { DatabasePlace } from "./database.ts";
-import { type Finding, sortFindings } from "./finding.ts";
-import { mergeFindings, placeFindings } from "./merge.ts";
+import { type Finding, packageKey, type ScannerFinding, sortFindings } from "./finding.ts";
+import { mergeFindings, placeFindings, type SourceFindings } from "./merge.ts";
 import { tellFate } from "./package-fate.ts";
 import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { findSignedSbom } from "./signed-sbom.ts";
@@ -27,10 +28,21 @@ export interface Examination {
   image: ImageFacts;
   policy: Policy;
   context: Context;
-  scanner: Scanner;
-  database: DatabasePlace;
+  scanners: readonly PreparedScanner[];
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
   views: Map<Digest, Promise<BaseView>>;
+}
+
+/** A scanner, and where its data lies in this run. */
+export interface PreparedScanner {
+  scanner: Scanner;
+  database: DatabasePlace;
+}
+
+/** What one scanner said of one SBOM. */
+export interface ScannerTurn {
+  scanner: Scanner;
+  run: ScannerRun;
 }
 
 interface BaseView {
@@ -42,7 +54,8 @@ interface BaseView {
 export interface ExaminedChild {
   child: ChildFacts;
   base: ApprovedBase | undefined;
-  scan: ScannerRun;
+  /** One of each scanner, in their order. */
+  turns: ScannerTurn[];
   /** All of them: the image's, and those of its base that the image as a whole does not show. */
   findings: Finding[];
   /** Findings of the base that the image's own word closes. */
@@ -67,13 +80,12 @@ export async function examineChild(
   approved: readonly ApprovedBase[],
   sbomFile: string,
 ): Promise<ExaminedChild> {
-  const { context, scanner, database } = examination;
   const { sbom, tools, notes } = await obtainSbom(examination, child);
   await writeFile(sbomFile, `${stringifyJson(sbom, 2)}\n`);
-  const scan = await scanner.scan(sbomFile, database, context);
+  const turns = await askScanners(examination, sbomFile);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];
-  const findings = placeFindings([{ source: scanner.name, findings: scan.findings }], base?.diffIds);
+  const findings = placeFindings(tellSources(turns, sbom), base?.diffIds);
   const seen = readSight(sbom);
   const known = await askForSystem(seen, examination);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
@@ -85,14 +97,34 @@ export async function examineChild(
   return {
     child,
     base,
-    scan,
+    turns,
     sbom,
     findings: sortFindings(mergeFindings([...findings, ...comparison.hidden])),
     ownWords: comparison.ownWords,
     sight: { ...seen, ...(known === undefined ? {} : { dataKnows: () => known }) },
-    tools: [...tools, scan.tool],
+    tools: [...tools, ...turns.map(({ run }) => run.tool)],
     notes,
   };
+}
+
+/** One after the other: each may take all of a machine's memory. */
+async function askScanners({ scanners, context }: Examination, sbomFile: string): Promise<ScannerTurn[]> {
+  const turns: ScannerTurn[] = [];
+  for (const { scanner, database } of scanners)
+    turns.push({ scanner, run: await scanner.scan(sbomFile, database, context) });
+  return turns;
+}
+
+/** Each scanner's findings, with what the SBOM says a package is there for. */
+function tellSources(turns: readonly ScannerTurn[], sbom: Sbom): SourceFindings[] {
+  const scopes = new Map(
+    listComponents(sbom).flatMap(({ package: pkg }) => (pkg.scope === undefined ? [] : [[packageKey(pkg), pkg.scope]])),
+  );
+  const scoped = (finding: ScannerFinding): ScannerFinding => {
+    const scope = finding.package.scope ?? scopes.get(packageKey(finding.package));
+    return scope === undefined ? finding : { ...finding, package: { ...finding.package, scope } };
+  };
+  return turns.map(({ scanner, run }) => ({ source: scanner.name, findings: run.findings.map(scoped) }));
 }
 
 async function obtainSbom(
@@ -113,19 +145,19 @@ async function obtainSbom(
 
 async function askForSystem(
   { packageTypes, systems }: Sight,
-  { context, scanner, database }: Examination,
+  { context, scanners }: Examination,
 ): Promise<boolean | undefined> {
   const [system] = systems;
   if (system === undefined || listManagers(packageTypes).length === 0) return undefined;
-  return scanner.knowsSystem(system, database, context);
+  for (const { scanner, database } of scanners) {
+    if (await scanner.knowsSystem(system, database, context)) return true;
+  }
+  return false;
 }
 
 /** The base as it was approved, from its own repository: by its digest, and with nothing above it. */
-function viewBase(
-  { client, context, scanner, database, views }: Examination,
-  base: ApprovedBase,
-  sbomFile: string,
-): Promise<BaseView> {
+function viewBase(examination: Examination, base: ApprovedBase, sbomFile: string): Promise<BaseView> {
+  const { client, context, views } = examination;
   const known = views.get(base.child);
   if (known !== undefined) return known;
   const look = async (): Promise<BaseView> => {
@@ -133,9 +165,9 @@ function viewBase(
     context.ports.log.info(`looking at base '${base.name}' on its own (${formatReference(reference)})`);
     const { sbom, tool } = await catalogManifest(client, reference, base.platform, context);
     await writeFile(sbomFile, JSON.stringify(sbom));
-    const scan = await scanner.scan(sbomFile, database, context);
-    const found = placeFindings([{ source: scanner.name, findings: scan.findings }], base.diffIds);
-    return { findings: found, tools: [tool, scan.tool] };
+    const turns = await askScanners(examination, sbomFile);
+    const found = placeFindings(tellSources(turns, sbom), base.diffIds);
+    return { findings: found, tools: [tool, ...turns.map(({ run }) => run.tool)] };
   };
   const view = look();
   views.set(base.child, view);

@@ -95,8 +95,10 @@ export interface ScannerFinding {
   advisory?: {
     /** Whose it is, in the scanner's own word: `debian:distro:debian:12`, `github:language:javascript`. */
     by: string;
-    /** It is that of the distribution which the package is of, and so is the severity. */
+    /** It is that of the distribution which the package is of. */
     isDistributions?: true;
+    /** The distribution's advisory does not rate: the severity is somebody else's. */
+    ratedElsewhere?: true;
   };
 }
 

@@ -131,21 +131,21 @@ const clockSkew = 60 * 60 * 1000;
 /**
  * The violations of the data's own age. Data that does not say when it was made is as old as it could be; data from the
  * future says nothing true.
- * @param updateCommand the scanner's, for the way out
+ * @param tell whose data it is, where there are several, and the command that brings it up to date, for the way out
  */
 export function judgeDatabase(
   database: DatabaseFacts,
   maxAge: number | "unlimited",
   now: Date,
-  updateCommand?: string,
+  { of, update }: { of?: string; update?: string } = {},
 ): Violation[] {
   if (maxAge === "unlimited") return [];
   const violation = (problem: string): Violation[] => [
     {
       rule: "scan.database-age",
-      thing: "the vulnerability data",
+      thing: `the vulnerability data${of === undefined ? "" : ` of ${of}`}`,
       problem,
-      wayOut: `Update the database (${updateCommand === undefined ? "" : `\`${updateCommand}\`, or `}a newer one in the input 'database') and scan again.`,
+      wayOut: `Update the database (${update === undefined ? "" : `\`${update}\`, or `}a newer one in the input 'database') and scan again.`,
     },
   ];
   const built = database.built?.getTime();

@@ -102,7 +102,7 @@ function concludeSayings(
   const standing = saidBy.filter(({ withdrawn }) => withdrawn === undefined);
   const heard = standing.length === 0 ? saidBy : standing;
   const own = isSystem ? heard.filter(({ advisory }) => advisory?.isDistributions === true) : [];
-  const rated = own.filter(({ severity }) => severity !== "unknown");
+  const rated = own.filter(({ severity, advisory }) => severity !== "unknown" && advisory?.ratedElsewhere !== true);
   const ofFix = own.length === 0 ? heard : own;
   const withdrawn = standing.length === 0 ? saidBy.flatMap((each) => each.withdrawn ?? []).toSorted() : [];
   const advisory = ofFix.find((each) => each.advisory !== undefined)?.advisory;

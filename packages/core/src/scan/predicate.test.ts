@@ -27,19 +27,19 @@ const report = (...matches: object[]): GrypeReport =>
 const child = (platform: string, scanned: GrypeReport): ScannedChild => ({
   digest: digestOf(platform),
   platform,
-  report: scanned,
+  reports: [scanned],
   findings: [],
   isExcepted: () => false,
 });
+const run = {
+  database: { built: new Date("2026-05-01T00:00:00Z"), schema: "v6.1.10", digest: "xxh64:8a0da2d6602288ad" },
+  parameters: ["sbom:CycloneDX", "--output", "json"],
+  tool: { name: "grype", version: "0.121.2" },
+};
 const build = (children: ScannedChild[]) =>
   buildVulnerabilityPredicate({
-    scanner: grype,
+    scanners: [{ scanner: grype, run }],
     children,
-    scan: {
-      database: { built: new Date("2026-05-01T00:00:00Z"), schema: "v6.1.10", digest: "xxh64:8a0da2d6602288ad" },
-      parameters: ["sbom:CycloneDX", "--output", "json"],
-      tool: { name: "grype", version: "0.121.2" },
-    },
     run: {
       builderId: "https://github.com/acme/platform/.github/workflows/scan.yml@refs/tags/v1",
       runId: "42",

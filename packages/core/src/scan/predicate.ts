@@ -7,7 +7,9 @@ import type { ReportedChild, Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { tellFindings } from "./told-findings.ts";
 import type { VexAnswer } from "./vex/match.ts";
 
-export interface ScannedChild extends ReportedChild {
+export interface ScannedChild extends Omit<ReportedChild, "report"> {
+  /** What each scanner wrote, in their order. */
+  reports: readonly ReportedChild["report"][];
   /** All of them: with those of its base that the image as a whole does not show, and which count. */
   findings: readonly Finding[];
   /** True of one that the policy refuses, and an exception sets aside. */
@@ -16,12 +18,14 @@ export interface ScannedChild extends ReportedChild {
   vexOf?: ((finding: Finding) => VexAnswer | undefined) | undefined;
 }
 
+type UsedRun = Pick<ScannerRun, "database" | "parameters" | "tool">;
+
 interface VulnerabilityPredicateFacts {
-  scanner: Pick<Scanner, "name" | "describe">;
+  /** Never empty; each with one of its runs. The first one's report is where readers of before look for matches. */
+  scanners: readonly { scanner: Pick<Scanner, "name" | "describe">; run: UsedRun }[];
   /** One for a single image; each of an index. */
   children: readonly ScannedChild[];
   comparison?: ComparisonReport | undefined;
-  scan: Pick<ScannerRun, "database" | "parameters" | "tool">;
   run: RunFacts;
   startedAt: Date;
   finishedAt: Date;
@@ -32,22 +36,45 @@ interface VulnerabilityPredicateFacts {
  * and the fields that cosign itself writes (one `scanner`; the document's older `scanners` never were).
  * `scanner.result` is the scanner's report as the scanner renders it for evidence; `result.goldenpath` says what was
  * left out of it, what it does not have, and how much was found where readers can't count that themselves; its
- * `findings` are all of them in neutral words, which the next scan compares with (`told-findings.ts`).
+ * `findings` are all of them in neutral words, which the next scan compares with (`told-findings.ts`). The format has
+ * room for one scanner: further ones, each in the same shape, are in `result.goldenpath.others`.
  */
 export function buildVulnerabilityPredicate(facts: VulnerabilityPredicateFacts): Record<string, unknown> {
-  const { run, scan, scanner } = facts;
+  const { run, scanners } = facts;
+  const [first, ...others] = scanners.map(({ scanner, run: used }, index) => ({
+    parameters: used.parameters,
+    told: describeScanner(scanner, used),
+    evidence: scanner.describe.renderEvidence(
+      facts.children.map(({ digest, platform, reports }) => ({ digest, platform, report: reportOf(reports, index) })),
+    ),
+  }));
+  if (first === undefined) throw new TypeError("a scan has no scanner");
   return {
     invocation: {
-      parameters: scan.parameters,
+      parameters: first.parameters,
       uri: run.runUrl ?? "",
       event_id: run.runId ?? "",
       "builder.id": run.builderId,
     },
     scanner: {
-      uri: scanner.describe.formatUri(scan.tool.version),
-      version: scan.tool.version,
-      db: describeDatabase(scan.database, scanner.name),
-      result: buildResultField(facts),
+      ...first.told,
+      result: {
+        ...first.evidence.report,
+        goldenpath: {
+          ...describeChildren(facts.children, first.evidence.hasMatches && others.length === 0),
+          ...(facts.comparison === undefined ? {} : { comparison: withoutLists(facts.comparison) }),
+          ...(others.length === 0
+            ? {}
+            : {
+                others: others.map(({ parameters, told, evidence }) => ({
+                  parameters,
+                  ...told,
+                  result: { ...evidence.report, goldenpath: { dropped: evidence.dropped } },
+                })),
+              }),
+          dropped: first.evidence.dropped,
+        },
+      },
     },
     metadata: { scanStartedOn: facts.startedAt.toISOString(), scanFinishedOn: facts.finishedAt.toISOString() },
   };
@@ -64,20 +91,26 @@ function describeDatabase(database: DatabaseFacts, scanner: string): Record<stri
   };
 }
 
-function buildResultField({ children, scanner, comparison }: VulnerabilityPredicateFacts): Record<string, unknown> {
-  const { report, dropped, hasMatches } = scanner.describe.renderEvidence(
-    children.map(({ digest, platform, report: written }) => ({ digest, platform, report: written })),
-  );
+function describeScanner(
+  { name, describe }: Pick<Scanner, "name" | "describe">,
+  { tool, database }: UsedRun,
+): Record<string, unknown> {
+  return { uri: describe.formatUri(tool.version), version: tool.version, db: describeDatabase(database, name) };
+}
+
+function reportOf(reports: ScannedChild["reports"], index: number): ReportedChild["report"] {
+  const report = reports[index];
+  if (report === undefined) throw new TypeError("a scanner has no report of an image");
+  return report;
+}
+
+/** @param hasMatches readers can count what was found themselves */
+function describeChildren(children: readonly ScannedChild[], hasMatches: boolean): Record<string, unknown> {
   return {
-    ...report,
-    goldenpath: {
-      ...(children.length === 1 ? {} : { children: children.map(({ digest, platform }) => ({ digest, platform })) }),
-      ...(hasMatches ? {} : { counts: countFindings(children.flatMap(({ findings }) => findings)) }),
-      ...describeHidden(children),
-      ...tellFindings(children),
-      ...(comparison === undefined ? {} : { comparison: withoutLists(comparison) }),
-      dropped,
-    },
+    ...(children.length === 1 ? {} : { children: children.map(({ digest, platform }) => ({ digest, platform })) }),
+    ...(hasMatches ? {} : { counts: countFindings(children.flatMap(({ findings }) => findings)) }),
+    ...describeHidden(children),
+    ...tellFindings(children),
   };
 }
 

@@ -35,7 +35,7 @@ function run(
 ): SarifRun {
   const sarif = buildSarif({
     findings,
-    scanner: { name: "grype", version: "0.121.2" },
+    scanners: [{ name: "grype", version: "0.121.2" }],
     repository,
     locate: () => ({ file: "package-lock.json", line: 12 }),
     exception: (entry) => (except(entry) ? { reason: "unused", owner: "team", expires: "2026-05-31" } : undefined),

@@ -9,7 +9,8 @@ const maxResults = 5_000;
 
 interface SarifFacts {
   findings: readonly Finding[];
-  scanner: { name: string; version: string };
+  /** The first one names the tool, so that alerts stay the same ones where another is asked as well. */
+  scanners: readonly { name: string; version: string }[];
   /** HOST/NAME: alerts of two images don't close each other's. */
   repository: string;
   /**
@@ -27,6 +28,8 @@ interface SarifFacts {
  * location.
  */
 export function buildSarif(facts: SarifFacts): Record<string, unknown> {
+  const [scanner, ...others] = facts.scanners;
+  if (scanner === undefined) throw new TypeError("a scan has no scanner");
   const findings = sortFindings(facts.findings).slice(0, maxResults);
   const rules = new Map<string, { index: number; findings: Finding[] }>();
   for (const finding of findings) {
@@ -41,11 +44,12 @@ export function buildSarif(facts: SarifFacts): Record<string, unknown> {
       {
         tool: {
           driver: {
-            name: `${facts.scanner.name} through goldenpath`,
-            version: facts.scanner.version,
+            name: `${scanner.name} through goldenpath`,
+            version: scanner.version,
             informationUri: "https://github.com/goldenpath-ci/goldenpath",
             rules: [...rules.values()].map(({ findings: ofRule }) => buildRule(ofRule)),
           },
+          ...(others.length === 0 ? {} : { extensions: others.map(({ name, version }) => ({ name, version })) }),
         },
         automationDetails: { id: `goldenpath-scan/${facts.repository}/` },
         results: findings.map((finding) => buildSarifResult(finding, rules.get(finding.id)?.index ?? 0, facts)),

@@ -14,9 +14,14 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
-import type { DatabasePlace } from "../scan/database.ts";
 import { describeChild } from "../scan/describe-child.ts";
-import { type ExaminedChild, examineChild, gatherBasesOf } from "../scan/examine.ts";
+import {
+  type ExaminedChild,
+  examineChild,
+  gatherBasesOf,
+  type PreparedScanner,
+  type ScannerTurn,
+} from "../scan/examine.ts";
 import { type Finding, findingKey } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
 import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
@@ -26,7 +31,7 @@ import { judgePackages } from "../scan/package-gates.ts";
 import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
-import { chooseScanner, listScannerChoices, scanners } from "../scan/scanners/table.ts";
+import { chooseScanners, scanners } from "../scan/scanners/table.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { openVex, type VexReader } from "../scan/vex/gather.ts";
 import type { VexAnswer } from "../scan/vex/match.ts";
@@ -37,19 +42,18 @@ import { openPolicy, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
-const scanInputs = (table: readonly Scanner[]) =>
-  z.object({
-    ...commonInputs,
-    ...identityInput,
-    // Not given at all: the defaults. Given as empty, as by a variable that is not set, it is a mistake.
-    policy: requiredText().optional(),
-    image: requiredText(),
-    scanner: choice(listScannerChoices(table), "auto"),
-    database: optionalText(),
-    "compare-with": optionalText(),
-    mode: choice(["enforce", "audit"], "enforce"),
-  });
-type Inputs = z.infer<ReturnType<typeof scanInputs>>;
+const scanInputs = z.object({
+  ...commonInputs,
+  ...identityInput,
+  // Not given at all: the defaults. Given as empty, as by a variable that is not set, it is a mistake.
+  policy: requiredText().optional(),
+  image: requiredText(),
+  scanner: optionalText().transform((names) => names ?? "auto"),
+  database: optionalText(),
+  "compare-with": optionalText(),
+  mode: choice(["enforce", "audit"], "enforce"),
+});
+type Inputs = z.infer<typeof scanInputs>;
 
 /**
  * Lists what is in an image, finds its known vulnerabilities and judges them by the policy. Everything found is
@@ -58,14 +62,14 @@ type Inputs = z.infer<ReturnType<typeof scanInputs>>;
  * how many there are of each severity.
  * @param table the scanners that the input `scanner` chooses from
  */
-export function createScanVerb(table: readonly Scanner[]): Verb<ReturnType<typeof scanInputs>> {
+export function createScanVerb(table: readonly Scanner[]): Verb<typeof scanInputs> {
   return {
     name: "scan",
     command: "scan",
-    inputs: scanInputs(table),
+    inputs: scanInputs,
     positional: "image",
     outputs: ["sbom", "sarif", "counts"],
-    run: (given, context) => runScan(given, chooseScanner(given.scanner, table), context),
+    run: (given, context) => runScan(given, table, context),
   };
 }
 
@@ -112,14 +116,17 @@ interface ScannedChild extends ExaminedChild {
   sbomFile: string;
 }
 
-async function runScan(given: Inputs, scanner: Scanner, context: Context): Promise<VerbOutcome> {
+async function runScan(given: Inputs, table: readonly Scanner[], context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
   const policy = await openScanPolicy(given, context);
-  const database = await scanner.prepare(
-    given.database === undefined ? undefined : resolve(context.workingDirectory, given.database),
-    context,
-  );
-  return withPrivateTools(["syft", ...scanner.tools], context, (ready) =>
+  // Nobody's rule says which ones count where no policy is given.
+  const required = given.policy === undefined ? undefined : policy.policy.scan.scanners;
+  const chosen = chooseScanners(given.scanner, required, table);
+  const place = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
+  const prepared: PreparedScanner[] = [];
+  for (const scanner of chosen) prepared.push({ scanner, database: await scanner.prepare(place, context) });
+  const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
+  return withPrivateTools(tools, context, (ready) =>
     withImage(given.image, context, policy, async ({ client, image }) => {
       context.ports.log.info(`scanning ${formatReference(image.reference)}`);
       await ready;
@@ -128,20 +135,8 @@ async function runScan(given: Inputs, scanner: Scanner, context: Context): Promi
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
       const known = await gatherComparison({ client, image, policy, context }, given["compare-with"]);
       const vex = openVex(client, image, policy.policy, startedAt);
-      const work = {
-        given,
-        context,
-        scanner,
-        policy,
-        client,
-        image,
-        directory,
-        database,
-        startedAt,
-        locate,
-        known,
-        vex,
-      };
+      const where = { client, image, directory, locate };
+      const work = { given, context, scanners: prepared, policy, startedAt, known, vex, ...where };
       return scanImage(work);
     }),
   );
@@ -150,12 +145,11 @@ async function runScan(given: Inputs, scanner: Scanner, context: Context): Promi
 interface Work {
   given: Inputs;
   context: Context;
-  scanner: Scanner;
+  scanners: readonly PreparedScanner[];
   policy: ScanPolicy;
   client: RegistryClient;
   image: ImageFacts;
   directory: string;
-  database: DatabasePlace;
   startedAt: Date;
   locate: ReturnType<typeof createLocator>;
   known: KnownScan | undefined;
@@ -163,8 +157,8 @@ interface Work {
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
-  const { context, scanner, policy, client, image, directory, database, startedAt } = work;
-  const examination = { client, image, policy: policy.policy, context, scanner, database, views: new Map() };
+  const { context, scanners: prepared, policy, client, image, directory, startedAt } = work;
+  const examination = { client, image, policy: policy.policy, context, scanners: prepared, views: new Map() };
   const approved = await gatherBasesOf(examination);
   const scanned: ScannedChild[] = [];
   for (const child of image.children) {
@@ -234,7 +228,7 @@ function withPlace({ finding, violation }: RefusedFinding, locate: Work["locate"
 }
 
 async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
-  const { given, context, scanner, policy, image, startedAt, known } = work;
+  const { given, context, policy, image, startedAt, known } = work;
   const [first] = scanned;
   if (first === undefined) {
     throw new UserError(`${formatReference(image.reference)} has nothing that runs and could be scanned`, {
@@ -242,7 +236,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     });
   }
   const { violations, failing } = judgeScan(work, scanned);
-  const sarifFile = await writeSarif(work, scanned, first.scan.tool.version);
+  const sarifFile = await writeSarif(work, scanned, first.turns);
   const comparison = known === undefined ? undefined : reportComparison(known.report, scanned.filter(isCompared));
   const result = buildResult(context, {
     stage: "scan",
@@ -252,10 +246,9 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     policy,
     predicateType: predicateTypes.vulnerabilities,
     predicate: buildVulnerabilityPredicate({
-      scanner,
+      scanners: first.turns,
       children: scanned.map(tellChild),
       comparison,
-      scan: first.scan,
       run: context.run,
       startedAt,
       finishedAt: context.now(),
@@ -297,12 +290,13 @@ function isCompared(entry: ScannedChild): entry is ScannedChild & ComparedChild 
   return entry.comparison !== undefined;
 }
 
-function tellChild({ child, scan, findings, refused, vexOf }: ScannedChild): PredicateChild {
+function tellChild({ child, turns, findings, refused, vexOf }: ScannedChild): PredicateChild {
   const excepted = new Set(
     refused.filter(({ violation }) => violation.exception !== undefined).map(({ finding }) => findingKey(finding)),
   );
   return {
-    ...{ digest: child.digest, platform: formatPlatform(child.platform), report: scan.report, findings },
+    ...{ digest: child.digest, platform: formatPlatform(child.platform), findings },
+    reports: turns.map(({ run }) => run.report),
     isExcepted: (finding) => excepted.has(findingKey(finding)),
     vexOf,
   };
@@ -315,15 +309,20 @@ function listRefused(scanned: readonly ScannedChild[]): Set<string> {
 
 /** The violations of all platforms' images and of the data, and the digests of the images that fail. */
 function judgeScan(
-  { scanner, policy, startedAt, vex }: Work,
+  { policy, startedAt, vex }: Work,
   scanned: readonly ScannedChild[],
 ): { violations: Violation[]; failing: Set<string> } {
   // The data may have been updated between two children: each is judged, and the same complaint made once.
   const ageViolations = uniqueBy(
-    scanned.flatMap(({ scan }) =>
-      judgeDatabase(scan.database, policy.policy.scan.databaseMaxAge, startedAt, scanner.describe.updateCommand),
+    scanned.flatMap(({ turns }) =>
+      turns.flatMap(({ scanner, run }) =>
+        judgeDatabase(run.database, policy.policy.scan.databaseMaxAge, startedAt, {
+          ...(turns.length === 1 ? {} : { of: scanner.name }),
+          ...(scanner.describe.updateCommand === undefined ? {} : { update: scanner.describe.updateCommand }),
+        }),
+      ),
     ),
-    (violation) => violation.problem,
+    ({ thing, problem }) => `${thing}\0${problem}`,
   );
   const ofAll = [...ageViolations, ...(vex?.conclude().violations ?? [])];
   const refused = scanned.flatMap((entry) => entry.refused.map(({ violation }) => violation));
@@ -345,8 +344,12 @@ function judgeScan(
 }
 
 /** The findings for code scanning → the file. */
-async function writeSarif(work: Work, scanned: readonly ScannedChild[], version: string): Promise<string> {
-  const { scanner, image, directory } = work;
+async function writeSarif(
+  work: Work,
+  scanned: readonly ScannedChild[],
+  turns: readonly ScannerTurn[],
+): Promise<string> {
+  const { image, directory } = work;
   const exceptions = new Map<string, Violation["exception"]>();
   for (const { finding, violation } of scanned.flatMap((entry) => entry.refused)) {
     const key = findingKey(finding);
@@ -355,7 +358,7 @@ async function writeSarif(work: Work, scanned: readonly ScannedChild[], version:
   }
   const sarif = buildSarif({
     findings: mergeFindings(scanned.flatMap((entry) => entry.findings)),
-    scanner: { name: scanner.name, version },
+    scanners: turns.map(({ scanner: { name }, run }) => ({ name, version: run.tool.version })),
     repository: formatRepository(image.reference),
     locate: work.locate,
     exception: (finding) => exceptions.get(findingKey(finding)),

@@ -1,26 +1,37 @@
 import { expect, test } from "vitest";
-import { chooseScanner, listScannerChoices, scanners } from "./table.ts";
+import { chooseScanners, scanners } from "./table.ts";
 
 const table = [...scanners, { ...scanners[0], name: "shelf" } as (typeof scanners)[number]];
+const choose = (choice: string, required?: readonly string[]): string[] =>
+  chooseScanners(choice, required, table).map(({ name }) => name);
 
-test.each(["trove", "", "Shelf", "constructor"])("there is no scanner '%s'", (choice) => {
-  expect(() => chooseScanner(choice, table)).toThrow(
-    expect.objectContaining({ name: "UserError", code: "input-invalid" }),
-  );
+test.each([
+  ["trove", undefined],
+  ["", undefined],
+  ["Shelf", undefined],
+  ["constructor", undefined],
+  ["grype,trove", undefined],
+  ["grype,", undefined],
+  ["auto,grype", undefined],
+  // Whoever calls must not choose the one that finds less.
+  ["shelf", ["grype"]],
+  ["grype", ["grype", "shelf"]],
+  ["auto", ["trove"]],
+])("the input '%s' under a policy that asks for %j is refused", (choice, required) => {
+  expect(() => choose(choice, required)).toThrow(expect.objectContaining({ name: "UserError", code: "input-invalid" }));
 });
 
 test("an empty table has none for auto either", () => {
-  expect(() => chooseScanner("auto", [])).toThrow(expect.objectContaining({ code: "input-invalid" }));
+  expect(() => chooseScanners("auto", undefined, [])).toThrow(expect.objectContaining({ code: "input-invalid" }));
 });
 
 test.each([
-  ["auto", "grype"],
-  ["grype", "grype"],
-  ["shelf", "shelf"],
-])("%s takes %s", (choice, name) => {
-  expect(chooseScanner(choice, table).name).toBe(name);
-});
-
-test("the choices are the table's", () => {
-  expect(listScannerChoices(table)).toEqual(["auto", "grype", "shelf"]);
+  ["auto", undefined, ["grype"]],
+  ["auto", ["shelf"], ["shelf"]],
+  ["auto", ["shelf", "grype"], ["shelf", "grype"]],
+  ["grype", undefined, ["grype"]],
+  ["shelf", undefined, ["shelf"]],
+  ["shelf, grype,shelf", ["grype"], ["shelf", "grype"]],
+])("the input '%s' under a policy that asks for %j takes %j", (choice, required, names) => {
+  expect(choose(choice, required)).toEqual(names);
 });

@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import { openPromise, type ZipFile } from "yauzl";
+import type { DatabaseFacts } from "../gate.ts";
+
+// OSV's export as osv-scanner keeps it: `osv-scalibr/ECOSYSTEM/all.zip`, a JSON file a record.
+
+export const osvFolder = "osv-scalibr";
+
+/** A record has some kilobytes; the largest list thousands of versions. Bytes. */
+const maxRecord = 64 * 1024 * 1024;
+
+/** The archives in a directory of OSV's data, in a fixed order. */
+export async function listArchives(directory: string): Promise<string[]> {
+  const entries = await readdir(join(directory, osvFolder), { withFileTypes: true }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(osvFolder, name, "all.zip"))
+    .toSorted();
+}
+
+/**
+ * What is known of the archives that were looked into. OSV gives each record the time of its last change, so an archive
+ * was made no sooner than its newest; of several the oldest counts, since each may have been left behind.
+ * @param families of ecosystems, as the folders are called: `Debian`, `npm`
+ * @throws InfrastructureError `scanner-failed`: an archive can't be read
+ */
+export async function readOsvFacts(directory: string, families: readonly string[]): Promise<DatabaseFacts> {
+  if (families.length === 0) return {};
+  const read = await Promise.all(
+    families.toSorted().map(async (family) => {
+      const file = archiveOf(directory, family);
+      return { family, sha256: await hashFile(file), newest: await findNewest(file) };
+    }),
+  );
+  const oldest = Math.min(...read.map(({ newest }) => newest));
+  const digest = createHash("sha256").update(JSON.stringify(read.map(({ family, sha256 }) => [family, sha256])));
+  return {
+    ...(Number.isFinite(oldest) ? { built: new Date(oldest) } : {}),
+    schema: "osv",
+    digest: `sha256:${digest.digest("hex")}`,
+  };
+}
+
+/**
+ * Whether an archive has an advisory for an ecosystem whose suffix begins with `suffix`.
+ * @throws InfrastructureError `scanner-failed`
+ */
+export function hasEcosystem(directory: string, family: string, suffix: string): Promise<boolean> {
+  const wanted = new RegExp(
+    `"ecosystem"\\s*:\\s*"${suffix === "" ? family : `${family}:(?:[A-Za-z]+:)*${suffix.replaceAll(".", "\\.")}`}[":]`,
+  );
+  return withArchive(archiveOf(directory, family), async (zip) => {
+    for await (const entry of zip.eachEntry()) {
+      if (!entry.fileName.endsWith(".json")) continue;
+      if (entry.uncompressedSize > maxRecord) throw new RangeError(`${entry.fileName} is larger than any record`);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of await zip.openReadStreamPromise(entry)) chunks.push(chunk as Uint8Array);
+      if (wanted.test(Buffer.concat(chunks).toString("utf8"))) return true;
+    }
+    return false;
+  });
+}
+
+function archiveOf(directory: string, family: string): string {
+  return join(directory, osvFolder, family, "all.zip");
+}
+
+/** Milliseconds; of an archive without records there is none. */
+function findNewest(file: string): Promise<number> {
+  return withArchive(file, async (zip) => {
+    let newest = Number.NEGATIVE_INFINITY;
+    for await (const entry of zip.eachEntry()) {
+      newest = Math.max(newest, entry.getLastModDate({ timezone: "UTC" }).getTime());
+    }
+    return newest;
+  });
+}
+
+async function hashFile(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+  return hash.digest("hex");
+}
+
+async function withArchive<T>(file: string, read: (zip: ZipFile) => Promise<T>): Promise<T> {
+  let zip: ZipFile;
+  try {
+    zip = await openPromise(file, { autoClose: false });
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+  try {
+    return await read(zip);
+  } catch (error) {
+    throw unreadable(file, error);
+  } finally {
+    zip.close();
+  }
+}
+
+function unreadable(file: string, cause: unknown): InfrastructureError {
+  return new InfrastructureError(`OSV's data in ${file} can't be read: ${describeError(cause)}`, {
+    code: "scanner-failed",
+    wayOut: "Fetch the archive again, or leave the input 'database' out: then osv-scanner downloads its data.",
+    cause,
+  });
+}

@@ -124,6 +124,32 @@ describe("a repository by The Update Framework", () => {
     await expect(loadTuf("another")).resolves.toEqual(taken);
   });
 
+  test("that hides a newer root is an error to whoever has seen it", async () => {
+    repository.publish({ "trusted_root.json": other }, { version: 9 });
+    const before = new Map(repository.files);
+    repository.rotateRoot();
+    repository.publish(targets, { version: 10 });
+    await expect(loadTuf()).resolves.toEqual(taken);
+    // Of keys that the newer root took away.
+    repository.files.clear();
+    for (const [path, bytes] of before) repository.files.set(path, bytes);
+    await expect(loadTuf()).rejects.toMatchObject(
+      refused("trusted-root-rejected", /timestamp was signed by 0\/1 keys/),
+    );
+    await expect(loadTuf("another")).resolves.toMatchObject({ trustedRoot: other });
+  });
+
+  test("is the same by each way to write its mirror", async () => {
+    const { port } = new URL(repository.url);
+    const odd = `tuf: { mirror: "http://LOCALHOST:${port}//", root: { digest: "${repository.rootDigest}" } }`;
+    await expect(load(odd)).resolves.toEqual(taken);
+    repository.answer = (_path, response) => {
+      response.destroy();
+      return true;
+    };
+    await expect(load(odd)).resolves.toMatchObject({ trustedRoot, warnings: [expect.any(String)] });
+  });
+
   test("that mixes states is an error", async () => {
     repository.publish({ "trusted_root.json": other }, { version: 5 });
     const [snapshot, listed] = ["/5.snapshot.json", "/5.targets.json"].map((path) => repository.files.get(path));

@@ -93,7 +93,23 @@ test("a file that lies with the policy goes into its artifact, and is read there
   });
   await writeFile(join(folder, "own.json"), `${trustedRoot} `);
   await expect(publish()).resolves.toMatchObject({ code: 2, err: expect.stringContaining("and the policy names") });
+  await writeFile(policy, policyOf(`file: { path: own.json, digest: "${digestOf("[]")}" }`));
+  await writeFile(join(folder, "own.json"), "[]");
+  for (const args of [
+    ["publish", policy, `${host}/platform/policy`],
+    ["check", policy],
+  ])
+    await expect(runMain("policy", ...args)).resolves.toMatchObject({
+      code: 2,
+      err: expect.stringContaining("what sigstore.own of the policy trusts is no trusted root"),
+    });
+  await writeFile(policy, policyOf(`file: { path: own.json, digest: "${digestOf(trustedRoot)}" }`));
+  await expect(runMain("policy", "check", policy)).resolves.toMatchObject({
+    code: 2,
+    err: expect.stringContaining("own.json, beside the policy, is sha256:"),
+  });
   await writeFile(join(folder, "own.json"), trustedRoot);
+  await expect(runMain("policy", "check", policy)).resolves.toMatchObject({ code: 0 });
   const { code, out } = await publish();
   expect(code).toBe(0);
   await rm(join(folder, "own.json"));

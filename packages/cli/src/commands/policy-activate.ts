@@ -1,11 +1,12 @@
 import { parseArgs } from "node:util";
 import { activatePolicy } from "@goldenpath/core/policy/activate";
-import { readerBeside, readFilesBeside } from "@goldenpath/core/policy/beside";
+import { readerBeside } from "@goldenpath/core/policy/beside";
 import { fetchPolicyBytes, parsePolicyUri, readPolicySigner } from "@goldenpath/core/policy/load";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { pointerTag } from "@goldenpath/core/policy/pointer";
 import { parsePolicySigners } from "@goldenpath/core/policy/pointer-artifact";
 import { loadSigner } from "@goldenpath/core/signing/keys";
+import { readTrustFiles } from "@goldenpath/core/signing/trust-roots/resolve";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
@@ -55,7 +56,7 @@ export async function runActivate(args: readonly string[], output: Output): Prom
   const request = {
     next,
     bytes,
-    files: await readFilesBeside(next.policy, readerBeside(source, uri, context)),
+    files: await readTrustFiles(next.policy, readerBeside(source, uri, context)),
     repository,
     aliases,
     signer,

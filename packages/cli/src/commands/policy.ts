@@ -1,10 +1,12 @@
+import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { readerBeside, readFilesBeside } from "@goldenpath/core/policy/beside";
+import { readerInFolder } from "@goldenpath/core/policy/beside";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { describeWeaknesses } from "@goldenpath/core/policy/weaknesses";
+import { readTrustFiles } from "@goldenpath/core/signing/trust-roots/resolve";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
@@ -49,6 +51,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   const bytes = await readPolicyFile(file);
   // What is published has been checked: a registry full of policies that nobody can load helps nobody.
   const loaded = loadPolicyFile(bytes, file);
+  const files = await readTrustFiles(loaded.policy, readerInFolder(dirname(resolve(file)), file));
   if (action === "check") {
     if (values.previous !== undefined)
       checkPolicyChange(loadPolicyFile(await readPolicyFile(values.previous), values.previous), loaded);
@@ -63,7 +66,6 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   if (repository === undefined)
     throw new UserError("goldenpath policy publish: expected FILE HOST/NAME", { code: "arguments-invalid" });
   const surroundings = openContext();
-  const files = await readFilesBeside(loaded.policy, readerBeside({ kind: "file", path: file }, file, surroundings));
   const published = await withClient(surroundings, loaded, (client) =>
     publishPolicy(client, parseRepository(repository), bytes, files),
   );

@@ -5,12 +5,10 @@ import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { withRegistryClient } from "@goldenpath/registry-client/create";
 import type { PinnedReference, Repository } from "@goldenpath/registry-client/oci/reference";
-import type { TrustFile } from "../signing/sigstore-instance.ts";
-import { listTrustFiles, type ReadBeside, readVerified } from "../signing/trust-roots/resolve.ts";
+import type { ReadBeside } from "../signing/trust-roots/resolve.ts";
 import { fetchPolicyFile } from "./artifact.ts";
 import { fetchGithubFile, type GithubFile } from "./github.ts";
 import { maxPolicyBytes } from "./parse.ts";
-import type { Policy } from "./schema.ts";
 
 /** Where a policy is. Anything that is not a file on this machine is pinned to one content. */
 export type PolicySource =
@@ -20,7 +18,8 @@ export type PolicySource =
   /** The one that is in force, by the signed word of the platform's signer. */
   | { kind: "in-force"; repository: Repository };
 
-export type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory" | "identities">;
+export type PolicyContext = Pick<Context, "ports" | "env" | "signal" | "workingDirectory" | "identities"> &
+  Partial<Pick<Context, "temporaryDirectory">>;
 
 /** Which hosts may be spoken to without TLS is written in the policy itself: here it is only this machine. */
 export function withClient<T>(
@@ -39,35 +38,40 @@ export function readerBeside(
   uri: string,
   context: PolicyContext,
 ): ReadBeside {
+  if (source.kind === "file") return readerInFolder(dirname(resolve(context.workingDirectory, source.path)), uri);
   return async (file) => {
     try {
-      if (source.kind === "file") {
-        const folder = dirname(resolve(context.workingDirectory, source.path));
-        return await readBoundedFile(join(folder, file.path), maxPolicyBytes);
-      }
-      if (source.kind === "github") {
-        const { path } = source.file;
-        const beside = [...path.split("/").slice(0, -1), file.path].join("/");
-        return await fetchGithubFile({ ...source.file, path: beside }, context);
-      }
-      return await withClient(context, (client) => fetchPolicyFile(client, source.reference, file));
+      if (source.kind === "oci")
+        return await withClient(context, (client) => fetchPolicyFile(client, source.reference, file));
+      const { path } = source.file;
+      const beside = [...path.split("/").slice(0, -1), file.path].join("/");
+      return await fetchGithubFile({ ...source.file, path: beside }, context);
     } catch (cause) {
-      if (isKnownError(cause) && cause.code !== "policy-not-found") throw cause;
-      throw new UserError(`${file.path} does not lie with policy ${uri}: ${describe(cause)}`, {
-        code: "trusted-root-missing",
-        cause,
-        wayOut: "Put it there, in the same folder and commit; an artifact has it where `policy publish` found it.",
-      });
+      if (isKnownError(cause) && cause.code === "policy-not-found") throw missing(file.path, uri, cause);
+      throw cause;
     }
   };
 }
 
-function describe(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+/** Of a policy in a file: from that file's folder. */
+export function readerInFolder(folder: string, uri: string): ReadBeside {
+  return async ({ path }) => {
+    try {
+      return await readBoundedFile(join(folder, path), maxPolicyBytes);
+    } catch (cause) {
+      throw missing(path, uri, cause);
+    }
+  };
 }
 
-/** Each file that lies with a policy, as the policy means it: for who publishes it. */
-export async function readFilesBeside(policy: Pick<Policy, "sigstore">, read: ReadBeside): Promise<Uint8Array[]> {
-  const files = new Map<string, TrustFile>(listTrustFiles(policy).map((file) => [file.digest, file]));
-  return Promise.all([...files.values()].map((file) => readVerified(file, read)));
+function missing(path: string, uri: string, cause: unknown): UserError {
+  return new UserError(`${path} does not lie with policy ${uri}: ${describe(cause)}`, {
+    code: "trusted-root-missing",
+    cause,
+    wayOut: "Put it there, in the same folder and commit; an artifact has it where `policy publish` found it.",
+  });
+}
+
+function describe(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,7 @@
 import { samplePolicy } from "@goldenpath/testing/policy";
-import { expect, test } from "vitest";
-import type { PolicyEnvironment } from "./schema.ts";
+import { describe, expect, test } from "vitest";
+import { readEmbeddedRoot } from "../signing/trust-roots/embedded.ts";
+import type { Policy, PolicyEnvironment } from "./schema.ts";
 import type { PolicySection } from "./sections.ts";
 import { describeWeaknesses } from "./weaknesses.ts";
 
@@ -139,4 +140,30 @@ test("environments that promote to one place, or one to a part of the other's", 
     ]);
   }
   expect(of("registry.example/vetted2")).toEqual([]);
+});
+
+describe("whom a Sigstore trusts", () => {
+  const told = (section: Policy["sigstore"][string]) =>
+    describeWeaknesses({ policy: samplePolicy({ sigstore: { own: section } }) }).filter((note) =>
+      note.startsWith("sigstore."),
+    );
+  const settings = { proof: "timestamp", rekorVersion: 2, privateNames: false } as const;
+  const root = { digest: `sha256:${"0".repeat(64)}`, version: 1 } as const;
+
+  test("is told where somebody else says it", () => {
+    expect(told({ ...settings, tuf: { mirror: "https://tuf.acme.example", root, target: "x.json" } })).toEqual([
+      "sigstore.own.tuf: whoever keeps https://tuf.acme.example says whom it trusts, without a change of this policy",
+    ]);
+    expect(told({ ...settings, embedded: "github" })).toEqual([
+      "sigstore.own.embedded: whom it trusts comes with goldenpath's version, without a change of this policy",
+    ]);
+    expect(told({ ...settings, trustedRoot: readEmbeddedRoot("github") })).toEqual([]);
+    expect(told({ ...settings, file: { path: "root.json", digest: root.digest } })).toEqual([]);
+  });
+
+  test("is told where no signature can have the entry in a log that is asked for", () => {
+    const without = [expect.stringMatching(/^sigstore\.own: its trusted root has no log, .* nothing counts$/)];
+    expect(told({ ...settings, proof: "log", trustedRoot: readEmbeddedRoot("github") })).toEqual(without);
+    expect(told({ ...settings, proof: "log", trustedRoot: readEmbeddedRoot("public") })).toEqual([]);
+  });
 });

@@ -1,4 +1,5 @@
 import { imageSourcePrefix } from "../origin/read-import.ts";
+import { listInstances, readTrust } from "../signing/sigstore-instance.ts";
 import { rowOfStage, type Stage, stages } from "../stages.ts";
 import type { LoadedPolicy, Policy } from "./schema.ts";
 
@@ -48,13 +49,25 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     if (settings.skipVerify)
       weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
   }
-  for (const [name, { tuf }] of Object.entries(policy.sigstore)) {
-    if (tuf !== undefined)
-      weaknesses.push(
-        `sigstore.${name}.tuf: whoever keeps ${tuf.mirror} says whom it trusts, without a change of this policy`,
-      );
-  }
-  return weaknesses;
+  return [...weaknesses, ...describeTrust(policy)];
+}
+
+/** Who says whom a Sigstore trusts, where this policy does not; and one of which nothing can count. */
+function describeTrust({ sigstore }: Policy): string[] {
+  const changing = Object.entries(sigstore).flatMap(([name, { tuf, embedded }]) => [
+    ...(tuf === undefined
+      ? []
+      : [`sigstore.${name}.tuf: whoever keeps ${tuf.mirror} says whom it trusts, without a change of this policy`]),
+    ...(embedded === undefined
+      ? []
+      : [`sigstore.${name}.embedded: whom it trusts comes with goldenpath's version, without a change of this policy`]),
+  ]);
+  const withoutLog = Object.entries(listInstances(sigstore)).flatMap(([name, instance]) =>
+    instance.proof === "log" && readTrust(instance).tlogs.length === 0
+      ? [`sigstore.${name}: its trusted root has no log, and \`proof: log\` asks for an entry in one: nothing counts`]
+      : [],
+  );
+  return [...changing, ...withoutLog];
 }
 
 /** What it costs that one signer speaks for both, the earlier stage first. */

@@ -15,7 +15,8 @@ import {
 /** A file that lies with the policy, by its path there; whether it is the one that is meant is looked at here. */
 export type ReadBeside = (file: TrustFile) => Promise<Uint8Array>;
 
-type Surroundings = Pick<Context, "ports" | "env" | "signal" | "workingDirectory">;
+type Surroundings = Pick<Context, "ports" | "env" | "signal" | "workingDirectory"> &
+  Partial<Pick<Context, "temporaryDirectory">>;
 
 /**
  * A policy with the trusted roots that it names: of each Sigstore that a signer names, whose root is in a file beside
@@ -34,18 +35,24 @@ export async function resolveTrustRoots(policy: Policy, read: ReadBeside, surrou
   const resolved = await Promise.all(
     sections.map(async ([name, section]): Promise<[string, SigstoreInstance]> => {
       const trustedRoot = await readRoot(section, read, surroundings);
-      const problem = findRootProblem(trustedRoot);
-      if (problem === undefined) return [name, { ...section, trustedRoot }];
-      throw new UserError(`what sigstore.${name} of the policy trusts ${problem}`, {
-        code: "trusted-root-invalid",
-        wayOut:
-          "Name a trusted root in Sigstore's own format, as `cosign trusted-root create` and TUF repositories have it.",
-      });
+      assertTrustedRoot(name, trustedRoot);
+      return [name, { ...section, trustedRoot }];
     }),
   );
   const sigstore = { ...listInstances(policy.sigstore), ...Object.fromEntries(resolved) };
   const signers = completeSigners(policy.signers, { sigstore, trustStores: policy.trustStores });
   return { ...policy, signers: Object.assign(Object.create(null) as Policy["signers"], signers) };
+}
+
+/** @throws UserError `trusted-root-invalid` */
+function assertTrustedRoot(name: string, text: string): void {
+  const problem = findRootProblem(text);
+  if (problem === undefined) return;
+  throw new UserError(`what sigstore.${name} of the policy trusts ${problem}`, {
+    code: "trusted-root-invalid",
+    wayOut:
+      "Name a trusted root in Sigstore's own format, as `cosign trusted-root create` and TUF repositories have it.",
+  });
 }
 
 async function readRoot({ file, tuf }: SigstoreSection, read: ReadBeside, surroundings: Surroundings): Promise<string> {
@@ -69,7 +76,7 @@ async function readTufRoot(
 }
 
 /** Of a file beside the policy the bytes that the policy means. @throws UserError `trusted-root-mismatch` */
-export async function readVerified(file: TrustFile, read: ReadBeside): Promise<Uint8Array> {
+async function readVerified(file: TrustFile, read: ReadBeside): Promise<Uint8Array> {
   const bytes = await read(file);
   assertDigest(bytes, file.digest, `${file.path}, beside the policy,`);
   return bytes;
@@ -93,10 +100,22 @@ export function listUsedInstances({ signers }: Pick<Policy, "signers">): Map<str
   return new Map(used);
 }
 
-/** The files that lie with a policy: they go where it is published. */
-export function listTrustFiles({ sigstore }: Pick<Policy, "sigstore">): TrustFile[] {
-  return Object.values(sigstore).flatMap(({ file, tuf }) => {
-    if (file !== undefined) return [file];
-    return tuf?.root.path === undefined ? [] : [{ path: tuf.root.path, digest: tuf.root.digest }];
-  });
+/**
+ * Each file that lies with a policy, as the policy means it and fit for what it is named for: they go where the policy is
+ * published, so that nobody finds out there that it can't be read.
+ * @throws UserError `trusted-root-mismatch`, `trusted-root-invalid`, and as `read`
+ */
+export async function readTrustFiles({ sigstore }: Pick<Policy, "sigstore">, read: ReadBeside): Promise<Uint8Array[]> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, { file, tuf }] of Object.entries(sigstore)) {
+    if (file !== undefined) {
+      const bytes = await readVerified(file, read);
+      assertTrustedRoot(name, new TextDecoder().decode(bytes));
+      files.set(file.digest, bytes);
+    } else if (tuf?.root.path !== undefined) {
+      const { path, digest } = tuf.root;
+      files.set(digest, await readVerified({ path, digest }, read));
+    }
+  }
+  return [...files.values()];
 }

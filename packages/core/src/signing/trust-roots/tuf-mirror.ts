@@ -25,6 +25,11 @@ export interface Mirror {
   close(): Promise<void>;
 }
 
+/** A mirror's URL in its one form, as tuf-js makes the names of files of it, without a slash at its end. */
+export function baseOf(mirror: string): string {
+  return new URL(mirror).href.replace(/\/+$/, "");
+}
+
 /**
  * A repository as tuf-js asks for it. Where it can't be reached, what is kept is the answer, for all that is asked from
  * then on, so that nobody who blocks a part of it makes a state of old and new; whether that still holds is for the
@@ -45,7 +50,7 @@ export function openMirror(
   let refused: string | undefined;
 
   async function fetchBytes(url: string, most: number): Promise<Buffer> {
-    const name = url.slice(base.replace(/\/*$/, "/").length);
+    const name = url.slice(`${base}/`.length);
     if (away !== undefined) return readKept(name);
     const answer = await ask(url, most).catch((error: unknown) => {
       signal.throwIfAborted();
@@ -59,14 +64,22 @@ export function openMirror(
     });
     if (answer === undefined) return readKept(name);
     if (answer.status === 200) {
-      if (/^\d+\.root\.json$/.test(name)) roots.set(name, answer.bytes);
+      if (isRoot(name)) roots.set(name, answer.bytes);
       return Buffer.from(answer.bytes);
     }
-    // By these two a repository says that there is no such file.
-    if (answer.status === 404 || answer.status === 403)
+    // By these two a repository says that there is no such file. Of root metadata that was there before that is no news:
+    // whoever hides the newer root would have keys count again that it took away.
+    if (answer.status === 404 || answer.status === 403) {
+      const before = isRoot(name) ? await cache.read(name) : undefined;
+      if (before !== undefined) return before;
       throw new DownloadHTTPError(`${name} is not there`, answer.status);
+    }
     away = `it answers ${answer.status} for ${name}`;
     return readKept(name);
+  }
+
+  function isRoot(name: string): boolean {
+    return /^\d+\.root\.json$/.test(name);
   }
 
   function ask(url: string, most: number) {

@@ -8,11 +8,13 @@ import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { createTransport } from "@goldenpath/registry-client/transport";
 import { type TargetFile, Updater } from "tuf-js";
+import { PersistError } from "tuf-js/dist/error.js";
 import type { TufSource } from "../sigstore-instance.ts";
 import { openTrustCache, type TrustCache } from "./cache.ts";
-import { type Mirror, type MirrorLimits, openMirror } from "./tuf-mirror.ts";
+import { baseOf, type Mirror, type MirrorLimits, openMirror } from "./tuf-mirror.ts";
 
-type Surroundings = Pick<Context, "ports" | "env" | "signal" | "workingDirectory">;
+type Surroundings = Pick<Context, "ports" | "env" | "signal" | "workingDirectory"> &
+  Partial<Pick<Context, "temporaryDirectory">>;
 
 const usualLimits: MirrorLimits = { attempts: 3, stallTimeout: 15_000, wholeTimeout: 90_000 };
 /** Of a trusted root, or of root metadata. Bytes. */
@@ -33,18 +35,19 @@ export async function fetchTufTarget(
   surroundings: Surroundings,
   limits = usualLimits,
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "goldenpath-tuf-"));
+  const folder = await mkdtemp(join(surroundings.temporaryDirectory ?? tmpdir(), "goldenpath-tuf-"));
   const cache = openTrustCache(source, surroundings);
-  const mirror = openMirror(source.mirror, cache, folder, surroundings, limits);
+  const mirror = openMirror(baseOf(source.mirror), cache, folder, surroundings, limits);
   try {
     await writeFile(join(folder, "root.json"), root);
+    const seen = await cache.read("timestamp.json");
     for (const name of kept) {
       const bytes = await cache.read(`${name}.json`);
       if (bytes !== undefined) await writeFile(join(folder, `${name}.json`), bytes);
     }
-    const bytes = await update(source, { folder, cache, mirror });
+    const bytes = await update(source, { folder, cache, mirror }, surroundings.signal);
     const why = mirror.away();
-    if (why === undefined) await keep({ folder, cache, mirror });
+    if (why === undefined) await keep({ folder, cache, mirror }, seen);
     else
       surroundings.ports.log.warning(
         `${source.mirror} can't be asked whom to trust (${cleanLine(why)}): what it said before counts, which still holds`,
@@ -62,9 +65,9 @@ interface Opened {
   mirror: Mirror;
 }
 
-async function update(source: TufSource, opened: Opened): Promise<Uint8Array> {
+async function update(source: TufSource, opened: Opened, signal: AbortSignal): Promise<Uint8Array> {
   const { folder, mirror } = opened;
-  const base = source.mirror.replace(/\/+$/, "");
+  const base = baseOf(source.mirror);
   try {
     const updater = new Updater({
       metadataDir: folder,
@@ -83,7 +86,10 @@ async function update(source: TufSource, opened: Opened): Promise<Uint8Array> {
     }
     return await readTarget(updater, found, opened);
   } catch (error) {
-    throw error instanceof UserError ? error : explain(source, mirror, error);
+    signal.throwIfAborted();
+    // Of this machine: a disk that is full, a folder that nobody may write to.
+    const isOwn = error instanceof PersistError || (error as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
+    throw error instanceof UserError || isOwn ? error : explain(source, mirror, error);
   }
 }
 
@@ -108,9 +114,14 @@ async function readTarget(updater: Updater, found: TargetFile, { folder, cache }
   return bytes;
 }
 
-/** All of it was verified, whoever it came from. */
-async function keep({ folder, cache, mirror }: Opened): Promise<void> {
+/**
+ * All of it was verified, whoever it came from. What another run has kept meanwhile stands: it may have seen more.
+ * `seen`: what was kept before this one.
+ */
+async function keep({ folder, cache, mirror }: Opened, seen: Buffer | undefined): Promise<void> {
   for (const [name, bytes] of mirror.roots) await cache.write(name, bytes);
+  const now = await cache.read("timestamp.json");
+  if (now !== undefined && (seen === undefined || !now.equals(seen))) return;
   // What leads to all others goes last.
   for (const name of kept.toReversed()) await cache.write(`${name}.json`, await readFile(join(folder, `${name}.json`)));
 }
@@ -166,7 +177,7 @@ export async function fetchTufRoot(
   if (before !== undefined && digestOf(before) === root.digest) return before;
   const either = AbortSignal.any([signal, AbortSignal.timeout(wholeTimeout)]);
   const transport = createTransport({ ports, env, signal: either, attempts, stallTimeout });
-  const url = new URL(`${mirror.replace(/\/+$/, "")}/${root.version}.root.json`);
+  const url = new URL(`${baseOf(mirror)}/${root.version}.root.json`);
   const unavailable = (why: string, cause?: unknown) =>
     new InfrastructureError(`${url.href} can't be had: ${why}`, {
       code: "trusted-root-unavailable",

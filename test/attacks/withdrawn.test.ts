@@ -150,6 +150,16 @@ describe("an image that was withdrawn", () => {
     });
   });
 
+  test("is refused to a deployment whose policy is in force elsewhere as well, where nothing was withdrawn", async () => {
+    const bad = await promoted("bad");
+    await putInForce(stand.client, stand.from, stand.policy, { keys: stand.keys });
+    const elsewhere = formatRepository(findPointerRepository(parseRepository(`${stand.from}/shop`)));
+    expect(elsewhere).not.toBe(to);
+    expect(rulesOf(await verify(bad.reference, `oci://${elsewhere}:in-force`))).toEqual([]);
+    await withdraw(bad.reference);
+    expect(rulesOf(await verify(bad.reference, `oci://${elsewhere}:in-force`))).toEqual(["gate.withdrawn"]);
+  });
+
   test("a dry run writes nothing", async () => {
     const { reference } = await promoted("bad");
     const before = await stand.vettedState();

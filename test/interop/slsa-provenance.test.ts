@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -54,7 +55,7 @@ const signer = {
 };
 
 /** What the vector counts for under a policy whose one signer is such a workflow. */
-async function collect(vector: Vector, change: Partial<typeof signer> = {}, about = vector.image) {
+async function collect(vector: Vector, change: Partial<typeof signer> = {}, about = vector.image, more = "") {
   const { kind, at, ownerId, repositories, refs, workflow: file } = { ...signer, ...change };
   const text = `version: 1
 name: acme
@@ -70,7 +71,7 @@ signers:
     ownerId: "${ownerId}"
     repositories: ["${repositories}"]
     refs: ["${refs}"]
-`;
+${more}`;
   const repository = { registry: registry.host, name: `shop-${Math.random().toString(36).slice(2)}` };
   const { config, layers } = JSON.parse(vector.manifest);
   await client.pushBlob(repository, config, () => Buffer.from(vector.config));
@@ -177,6 +178,40 @@ describe("slsa-github-generator's provenance of an image", () => {
     const { evidence } = await collect(real, {}, vectors["v1.10.0"].image);
     expect(evidence.statements).toEqual([]);
     expect(evidence.rejected).toHaveLength(1);
+  });
+
+  test("keeps its certificate and its time beside a signer whose keys read the same tag", async () => {
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const pem = publicKey.export({ type: "spki", format: "pem" }).toString().trim().replaceAll(/^/gm, "      ");
+    const other = `  other:\n    kind: legacy\n    publicKey: |\n${pem}\n`;
+    const alone = await collect(real);
+    const beside = await collect(real, {}, real.image, other);
+    expect(beside.evidence).toEqual(alone.evidence);
+    expect(alone.evidence.statements).toMatchObject([
+      { identity: { sourceRef: "refs/heads/main" }, time: expect.any(Date) },
+    ]);
+  });
+
+  test("keeps them where the same envelope is listed twice, first without what proves it", async () => {
+    const alone = await collect(real);
+    const manifest = JSON.parse(real.manifest);
+    const [layer] = manifest.layers;
+    const { [names.certificate]: _certificate, ...bare } = layer.annotations;
+    for (const layers of [
+      [{ ...layer, annotations: bare }, layer],
+      [layer, { ...layer, annotations: bare }],
+      [{ ...layer, annotations: {} }, layer, layer],
+    ]) {
+      const { evidence } = await collect({ ...real, manifest: JSON.stringify({ ...manifest, layers }) });
+      const [{ identity, time, signers } = {}, ...others] = evidence.statements;
+      expect(others).toEqual([]);
+      expect({ identity, time, signers }).toEqual({
+        identity: alone.evidence.statements[0]?.identity,
+        time: alone.evidence.statements[0]?.time,
+        signers: ["generator"],
+      });
+      expect(identity).toBeDefined();
+    }
   });
 
   test("is not read as a bundle's signer's", async () => {

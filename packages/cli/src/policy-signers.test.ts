@@ -36,6 +36,7 @@ afterEach(() => {
 function withToken(token = "t0ken"): void {
   vi.stubEnv("GITHUB_TOKEN", token);
   vi.stubEnv("GH_TOKEN", "");
+  vi.stubEnv("GITHUB_SERVER_URL", "https://github.com");
   vi.stubEnv("GITHUB_API_URL", `http://127.0.0.1:${(api.address() as AddressInfo).port}`);
 }
 
@@ -64,6 +65,7 @@ test.each<[string, string[], string]>([
 test("without a token the number is asked of whoever runs it, with where it stands", async () => {
   withToken("");
   vi.stubEnv("GITHUB_API_URL", undefined);
+  vi.stubEnv("GITHUB_SERVER_URL", undefined);
   const { code, err } = await signers(where, "--for", "acme");
   expect({ code, err }).toEqual({
     code: 2,
@@ -71,6 +73,19 @@ test("without a token the number is asked of whoever runs it, with where it stan
   });
   const server = await signers(where, "--for", "acme", "--server", "https://git.acme.example");
   expect(server.err).toContain("https://git.acme.example/api/v3/users/acme");
+});
+
+test("another server's API is not asked: a name has another number on each", async () => {
+  withToken();
+  const { code, err } = await signers(where, "--for", "acme", "--server", "https://git.acme.example");
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: expect.stringContaining("GITHUB_API_URL (https://git.acme.example/api/v3)"),
+  });
+  vi.stubEnv("GITHUB_SERVER_URL", "https://git.acme.example");
+  expect((await signers(where, "--for", "acme")).code).toBe(2);
+  expect(asked).toEqual([]);
+  expect((await signers(where, "--for", "acme", "--server", "https://git.acme.example")).code).toBe(0);
 });
 
 test.each([

@@ -78,12 +78,17 @@ function readServer(text: string): string {
 /** By the API of the server that is meant; without a token GitHub answers strangers a few times an hour, and then nobody. */
 async function askOwnerId(login: string, server: string): Promise<string> {
   const context = openContext();
-  const { GITHUB_TOKEN, GH_TOKEN, GITHUB_API_URL } = context.env;
-  const isKnown = readServer(server) === "https://github.com" || GITHUB_API_URL !== undefined;
-  if (isKnown && (GITHUB_TOKEN || GH_TOKEN)) return readOwnerId(login, context);
-  const api = GITHUB_API_URL ?? (isKnown ? "https://api.github.com" : `${readServer(server)}/api/v3`);
+  const { GITHUB_TOKEN, GH_TOKEN, GITHUB_API_URL, GITHUB_SERVER_URL } = context.env;
+  const asked = readServer(server);
+  const isGithub = asked === "https://github.com";
+  const api = isGithub ? "https://api.github.com" : `${asked}/api/v3`;
+  // A name has another number on every server.
+  const isThere = GITHUB_SERVER_URL
+    ? GITHUB_SERVER_URL === asked
+    : (GITHUB_API_URL || "https://api.github.com") === api;
+  if (isThere && (GITHUB_TOKEN || GH_TOKEN)) return readOwnerId(login, context);
   throw invalid(
     `the number of ${login} is not known, and a name alone can be taken over`,
-    `Give it by --owner-id: ${api}/users/${login} says it as \`id\`. Or set GITHUB_TOKEN${isKnown ? "" : " and GITHUB_API_URL"}, to have it asked for.`,
+    `Give it by --owner-id: ${api}/users/${login} says it as \`id\`. Or set GITHUB_TOKEN${isThere ? "" : ` and GITHUB_API_URL (${api})`}, to have it asked for.`,
   );
 }

@@ -43,6 +43,7 @@ const built = (resolvedDependencies: unknown) => {
   const { statement } = provenance("build");
   return signed({ ...statement, predicate: { buildDefinition: { resolvedDependencies } } }, ["build"]);
 };
+const v02 = "https://slsa.dev/provenance/v0.2";
 const named = (digest: Digest) => ({ digest: { sha256: digestHex(digest) } });
 
 describe("an image stands on a base that was withdrawn", () => {
@@ -61,6 +62,11 @@ describe("an image stands on a base that was withdrawn", () => {
     [
       "what a provenance names by two algorithms",
       (digest) => built([{ digest: { sha512: "a".repeat(128), sha256: digestHex(digest) } }]),
+    ],
+    [
+      "a material of a provenance of version 0.2",
+      (digest) =>
+        signed({ ...built([]).statement, predicateType: v02, predicate: { materials: [named(digest)] } }, ["x"]),
     ],
   ])("by %s", (_what, statement) => {
     expect(onBase([statement(base)])).toEqual([image]);
@@ -121,6 +127,14 @@ describe("what can't be read of what it stands on may be of what was withdrawn, 
     expect(judgeWithdrawals(facts).map(({ problem }) => problem)).toEqual([
       `it can't be told whether the image stands on what was withdrawn on 2026-05-01T12:00:00.000Z by security@acme.example (base ${base}): the ${predicateTypes.base} by 'base' (${wrong.bundle.digest}) is not as that is written`,
     ]);
+  });
+
+  test("a provenance of version 0.2 whose materials are no list, and not one that names none", () => {
+    const of = (predicate: Record<string, unknown>) =>
+      onBase([signed({ ...all.provenance.statement, predicateType: v02, predicate }, ["build"])]);
+    expect(of({ materials: {} })).toEqual([image]);
+    expect(of({ materials: null })).toEqual([]);
+    expect(of({})).toEqual([]);
   });
 
   test("a build that names no dependencies, as SLSA lets it", () => {

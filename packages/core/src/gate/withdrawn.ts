@@ -1,5 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
+import { foreignTypes } from "../origin/read-foreign.ts";
+import { provenanceTypeV02 } from "../origin/read-slsa-v02.ts";
 import type { Withdrawal } from "../policy/pointer-facts.ts";
 import { describeWithdrawn, listWithdrawn } from "../policy/withdrawals.ts";
 import type { Violation } from "../result.ts";
@@ -56,12 +58,11 @@ const baseSchema = z.looseObject({
   // Another approved base can have the same layers, and is then as bad.
   children: z.array(z.looseObject({ base: found.nullish(), sameLayers: z.array(found).default([]) })),
 });
-const provenanceSchema = z.looseObject({
-  buildDefinition: z.looseObject({
-    // SLSA lets a build name none.
-    resolvedDependencies: z.array(z.looseObject({ digest: z.record(z.string(), z.string()).optional() })).default([]),
-  }),
-});
+// SLSA lets a build name none.
+const used = z.array(z.looseObject({ digest: z.record(z.string(), z.string()).optional() })).default([]);
+const provenanceSchema = z.looseObject({ buildDefinition: z.looseObject({ resolvedDependencies: used }) });
+/** Of version 0.2, which may have null in its place. */
+const materialsSchema = z.looseObject({ materials: used.nullable().transform((materials) => materials ?? []) });
 
 /** What can't be read may name what was withdrawn. */
 function readBases({ statement: { predicateType, predicate } }: VerifiedStatement): Told["bases"] {
@@ -72,8 +73,11 @@ function readBases({ statement: { predicateType, predicate } }: VerifiedStatemen
       "unreadable"
     );
   }
-  if (predicateType !== predicateTypes.provenance) return [];
-  const dependencies = provenanceSchema.safeParse(predicate).data?.buildDefinition.resolvedDependencies;
+  if (!foreignTypes.includes(predicateType)) return [];
+  const dependencies =
+    predicateType === provenanceTypeV02
+      ? materialsSchema.safeParse(predicate).data?.materials
+      : provenanceSchema.safeParse(predicate).data?.buildDefinition.resolvedDependencies;
   return (
     dependencies?.flatMap(({ digest = {} }) =>
       Object.entries(digest).map(([algorithm, hex]) => `${algorithm}:${hex}`),

@@ -76,6 +76,14 @@ describe("another build type's", () => {
       { materials: [material, { ...material, uri: "git+https://github.com/a/b" }] },
       "2 commits",
     ],
+    [
+      "with a second version that is called a commit",
+      {
+        invocation: undefined,
+        materials: ["d", "e"].map((digit) => ({ uri, digest: { gitCommit: digit.repeat(40) } })),
+      },
+      "2 commits",
+    ],
     ["with a second version", { materials: [{ uri, digest: { sha1: "e".repeat(40) } }] }, "2 commits"],
     [
       "of BuildKit's, whose name is another commit than its digest",

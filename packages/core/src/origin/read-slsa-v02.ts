@@ -72,6 +72,7 @@ function readMaterials({ invocation, materials }: Parsed): OriginSource | { prob
   const config: NamedDigest[] = uri === undefined ? [] : [{ uri, digest }];
   const all = [...config, ...(materials ?? [])];
   // The source is a material as well, as the specification has it.
-  const once = new Map(all.map((each) => [JSON.stringify([each.uri, each.digest?.["sha1"]]), each]));
+  const commitOf = ({ digest: of }: NamedDigest): string | undefined => of?.["gitCommit"] ?? of?.["sha1"];
+  const once = new Map(all.map((each) => [JSON.stringify([each.uri, commitOf(each)]), each]));
   return readOnlyCommit([...once.values()]);
 }

@@ -11,7 +11,8 @@ import {
   readReferrer,
   type TrustedSchemes,
 } from "./read-referrer.ts";
-import { allSchemes, kindOf } from "./schemes/find.ts";
+import { allSchemes, kindOf, schemeOf } from "./schemes/find.ts";
+import type { SignedPayload } from "./schemes/scheme.ts";
 import type { CollectedEvidence } from "./types.ts";
 
 /** More referrers on one image than any path leaves: the list is then somebody's, and a part of it is no answer. */
@@ -110,12 +111,24 @@ async function verifyReferrer(
   subject: Digest,
   place: EvidencePlace,
   trusted: TrustedSchemes,
-  by: JudgedBy,
+  by: JudgedBy & { signers: Policy["signers"] },
 ): Promise<Found[]> {
   const tag = place.tag === undefined ? {} : { tag: place.tag };
   const read = await readReferrer(source, subject, place, trusted);
   if ("reason" in read) return [{ rejected: { subject, referrer: place.digest, reason: read.reason, ...tag } }];
-  return read.signed.map((signed) => judgeSigned(signed, { subject, ...tag }, read.found, by));
+  return read.signed.map((signed) =>
+    judgeSigned(dropUncertified(signed, by.signers), { subject, ...tag }, read.found, by),
+  );
+}
+
+/** A signer who is known by certificates speaks by one alone: without it nobody says which run it was, or when. */
+function dropUncertified(signed: SignedPayload, signers: Policy["signers"]): SignedPayload {
+  if (signed.identity !== undefined) return signed;
+  const isCertified = (name: string): boolean => {
+    const signer = Object.hasOwn(signers, name) ? signers[name] : undefined;
+    return signer !== undefined && schemeOf(signer).isCertified === true;
+  };
+  return { ...signed, signers: signed.signers.filter((name) => !isCertified(name)) };
 }
 
 function tooMuch(where: string, what: string): InfrastructureError {

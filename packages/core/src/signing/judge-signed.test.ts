@@ -179,4 +179,12 @@ describe("several wrappings", () => {
     expect(takeEachOnce([one, two] as VerifiedStatement[])).toHaveLength(2);
     expect(takeEachOnce([])).toEqual([]);
   });
+
+  test("of another proof are statements of their own: none lends another its time or its certificate", () => {
+    const at = (day: number) => labelled(predicateTypes.base, { time: new Date(Date.UTC(2026, 0, day)) });
+    const run = (sourceRef: string) =>
+      labelled(predicateTypes.base, { identity: { sourceRef } as NonNullable<VerifiedStatement["identity"]> });
+    const all = [at(1), at(2), run("refs/heads/main"), run("refs/heads/next"), labelled(predicateTypes.base)];
+    expect(takeEachOnce([...all, at(1), run("refs/heads/main")])).toEqual(all);
+  });
 });

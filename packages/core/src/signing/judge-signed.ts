@@ -43,12 +43,12 @@ export function judgeSigned(
   return { lapsed: verified, rejected: { subject, referrer: referrer.descriptor.digest, reason, ...claims, ...tag } };
 }
 
-/** Each bundle once for each set of signers. */
+/** Each bundle once for each set of signers, and for each proof of it: none lends another its time or certificate. */
 export function takeEachOnce(found: readonly VerifiedStatement[]): VerifiedStatement[] {
   const statements = new Map<string, VerifiedStatement>();
   for (const each of found) {
     // One statement may have signatures of several, each on a referrer of its own.
-    const key = [each.bundle.digest, ...each.signers].join(" ");
+    const key = JSON.stringify([each.bundle.digest, each.signers, each.time, each.identity]);
     const same = statements.get(key);
     // Of several wrappings of one bundle the honest one is taken, so that nobody who adds another changes what is
     // carried on.

@@ -1,7 +1,7 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeError, InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor, ImageManifest, Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { isAboutContent } from "./content-errors.ts";
@@ -173,20 +173,29 @@ function describeReferrer(
   };
 }
 
-/** Of several schemes that have read the same referrer: each statement once, with the signers of all. */
+/**
+ * Of all readings of a referrer each statement once for each proof of it, with the signers whose that is. Somebody may
+ * have listed one envelope twice, without what proves it beside it, and a scheme for keys reads what another has a
+ * certificate for: a reading that is nobody's takes nothing from one that is somebody's, and none lends another its time
+ * or its certificate.
+ */
 function mergePayloads(all: readonly SignedPayload[]): SignedPayload[] {
-  const merged = new Map<string, SignedPayload>();
-  for (const each of all) {
-    const known = merged.get(each.bundle.digest);
-    if (known === undefined) merged.set(each.bundle.digest, each);
-    else if (Buffer.compare(known.payload, each.payload) === 0) {
-      const below = [...(known.below ?? []), ...(each.below ?? [])];
-      merged.set(each.bundle.digest, {
-        ...known,
-        signers: [...new Set([...known.signers, ...each.signers])],
-        ...(below.length === 0 ? {} : { below }),
-      });
-    }
-  }
-  return [...merged.values()];
+  const payloads = Map.groupBy(all, ({ bundle, payload }) => `${bundle.digest} ${digestOf(payload)}`);
+  return [...payloads.values()].flatMap((readings) => {
+    const proven = readings.filter(({ signers }) => signers.length > 0);
+    if (proven.length === 0) return readings.slice(0, 1);
+    return [...Map.groupBy(proven, proofOf).values()].flatMap(joinSigners);
+  });
+}
+
+/** By what, besides a signer's name, a statement counts. */
+function proofOf({ time, identity, holds }: SignedPayload): string {
+  return JSON.stringify([time, identity, holds]);
+}
+
+function joinSigners(readings: readonly SignedPayload[]): SignedPayload[] {
+  const [first] = readings;
+  const below = readings.flatMap((each) => each.below ?? []);
+  const signers = [...new Set(readings.flatMap((each) => each.signers))];
+  return first === undefined ? [] : [{ ...first, signers, ...(below.length === 0 ? {} : { below }) }];
 }

@@ -10,6 +10,7 @@ import { explainGate, renderGateExplanation } from "../gate/explain-gate.ts";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import { readPolicySigner } from "../policy/load.ts";
+import { findPointerRepository } from "../policy/pointer.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeWeaknesses } from "../policy/weaknesses.ts";
 import { confirmInForce, createPointerReader } from "../promote/in-force.ts";
@@ -105,7 +106,7 @@ async function askGate(
 
 /**
  * The policy as it is in force where the image lies, with what was withdrawn since, where the caller says whose word that
- * is. A policy that was loaded by that word has it already.
+ * is. A policy that was loaded by that word at that place has it already; what another place says is not asked there.
  * @throws PolicyViolation `policy.not-in-force`, `policy.pointer-missing`, `policy.pointer-invalid`; UserError as
  *   createPointerReader
  */
@@ -116,7 +117,8 @@ async function heedPointer(
   client: RegistryClient,
   context: Context,
 ): Promise<LoadedPolicy> {
-  if (given === undefined || policy.inForce !== undefined) return policy;
+  const place = formatRepository(findPointerRepository({ registry, name }));
+  if (given === undefined || policy.inForce?.repositories.includes(place) === true) return policy;
   const read = createPointerReader(client, policy, await readPolicySigner(given, context));
   return confirmInForce(policy, { registry, name }, read);
 }

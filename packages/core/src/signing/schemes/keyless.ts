@@ -92,6 +92,7 @@ export const keyless = {
   evidence: "a Sigstore bundle",
   levels: 1,
   recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
+  isCertified: true,
   complete: completeWorkflow,
   identify: identifyWorkflow,
   materialOf: workflowMaterial,

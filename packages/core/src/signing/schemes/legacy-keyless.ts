@@ -29,6 +29,7 @@ export const legacyKeyless = {
   levels: 1,
   recognises: legacy.recognises,
   tags: legacy.tags,
+  isCertified: true,
   complete: completeWorkflow,
   identify: identifyWorkflow,
   materialOf: workflowMaterial,

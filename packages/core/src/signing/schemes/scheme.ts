@@ -53,6 +53,8 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
    * text for all ways to write it. Never throws.
    */
   identify(signer: Own): { field: string; what: string; text: string };
+  /** Its statements come with the run that signed them, by the word of whoever certified that. */
+  isCertified?: true;
   /** A signer with what the policy says elsewhere, for a scheme whose signers name it. */
   complete?(signer: Own, sections: PolicySections): Own;
   /**

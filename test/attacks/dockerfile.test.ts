@@ -1,6 +1,6 @@
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { handArguments, openRoom, prepareRoom } from "@goldenpath/core/build/strategies/dockerfile/room";
+import { handArguments, openRoom, prepareRoom, proxyAddress } from "@goldenpath/core/build/strategies/dockerfile/room";
 import { renderSourcePolicy } from "@goldenpath/core/build/strategies/dockerfile/run";
 import { buildScript } from "@goldenpath/core/build/strategies/dockerfile/scripts";
 import { readDockerfile } from "@goldenpath/core/build/strategies/dockerfile/stages";
@@ -11,9 +11,11 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { pushTinyImage } from "@goldenpath/testing/tiny-image";
 import { describe, expect, test } from "vitest";
 import { startBuildKit } from "../support/buildkit.ts";
 import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
+import { shellLayer } from "../support/shell-base.ts";
 import { giveUp, requireTool } from "../support/tools.ts";
 
 const world = useDockerfileWorld();
@@ -301,3 +303,52 @@ const readings = [
     "RUN echo <<\nE",
   ],
 ].map((middle) => `FROM scratch AS first\n${middle}\nFROM scratch AS second\n`);
+
+/** Whoever listens to the room's network, with the right to do so that BuildKit gives a step. */
+const relayPort = new URL(proxyAddress).port;
+const listener = `$| = 1;
+socket(S, 17, 3, 768) or die "no socket: $!";
+my ($end, $bytes, $all) = (time + 8, "", "");
+vec($all, fileno(S), 1) = 1;
+while (time < $end) {
+  next unless select(my $ready = $all, undef, undef, 0.2);
+  recv(S, $bytes, 65536, 0);
+  print "heard of a connection\\n" if index($bytes, pack("n", ${relayPort})) >= 0;
+  print "heard $1\\n" if $bytes =~ /(authorization: \\S+ \\S+)/i;
+}
+`;
+
+test("a step that listens while BuildKit reads the cache hears that it does, and no login", async () => {
+  const layer = await shellLayer(["dash", "cat", "perl"]);
+  const tool = { registry: world.host, name: "tools/compiler" };
+  await pushTinyImage(world.client, tool, [layer], { tag: "perl" });
+  const files = {
+    Dockerfile: `FROM ${world.host}/tools/compiler:perl AS listening
+COPY listen.pl /
+RUN perl /listen.pl >/heard && cat /heard
+FROM ${world.host}/tools/compiler:perl AS waiting
+COPY wait.pl /
+RUN perl /wait.pl >/waited
+FROM ${world.compiler} AS building
+RUN cat /etc/compiler >/installed
+COPY --from=waiting /waited /
+RUN cat /installed /waited >/built
+FROM ${world.base}
+COPY --from=listening /heard /srv/heard
+COPY --from=building /built /srv/built
+`,
+    "listen.pl": "print 1;",
+    "wait.pl": "print 1;",
+  };
+  const policy = await world.writePolicy({ cache: "unverified" });
+  const to = { tags: `${world.host}/quarantine/listening:1` };
+  const folder = await world.writeApp(files);
+  expect(tell(await world.build(policy, folder, to))).toEqual(passed);
+  await writeFile(join(folder, "listen.pl"), listener);
+  await writeFile(join(folder, "wait.pl"), "sleep 4; print 2;");
+  const ended = await world.build(policy, folder, to);
+  expect(tell(ended)).toEqual(passed);
+  // What would be heard is heard: nothing here is silent because the listener is deaf.
+  expect(ended.log).toContain("heard of a connection");
+  expect(ended.log).not.toMatch(/heard authorization/i);
+});

@@ -5,6 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AuthOptions, createAuthorizer } from "./auth.ts";
@@ -34,6 +35,8 @@ export interface RegistryOptions extends Partial<RegistrySettings> {
   directory?: string;
   /** Contents of another kind, instead of these two. */
   store?: Store;
+  /** PEM; absent: plain HTTP. */
+  tls?: { cert: string; key: string };
   auth?: AuthOptions;
   faults?: Fault[];
   /** Sent as `OCI-Chunk-Min-Length`. Bytes. */
@@ -107,12 +110,15 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
   const selector = createFaultSelector(options.faults);
   const requests: RecordedRequest[] = [];
   const registry: Registry = { options, settings, routes, selector, requests, isOneTooMany };
-  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     answerRequest(registry, request, response).catch((error: unknown) => {
       options.log?.(`the answer broke off: ${String(error)}`);
       response.destroy();
     });
-  });
+  };
+  const times = { requestTimeout: 0, keepAliveTimeout: 60_000 };
+  const server =
+    options.tls === undefined ? createServer(times, answer) : createSecureServer({ ...times, ...options.tls }, answer);
   return {
     ...(await listen(server, options)),
     requests,
@@ -135,7 +141,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
 /** Where it is then found. */
 async function listen(
   server: Server,
-  { hostname = "127.0.0.1", port: wanted = 0 }: RegistryOptions,
+  { hostname = "127.0.0.1", port: wanted = 0, tls }: RegistryOptions,
 ): Promise<{ url: string; host: string }> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -148,7 +154,7 @@ async function listen(
   const listensLocally = ["127.0.0.1", "localhost", "0.0.0.0", "::"].includes(hostname);
   const authority = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
-    url: `http://${listensLocally ? "127.0.0.1" : authority}:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://${listensLocally ? "127.0.0.1" : authority}:${port}`,
     host: `${listensLocally ? "localhost" : authority}:${port}`,
   };
 }

@@ -12,6 +12,7 @@ import { createDirectoryStore } from "@goldenpath/registry-server/store-director
 import { z } from "zod";
 import type { RoomService } from "../strategies/dockerfile/room.ts";
 import type { BuildCache, CacheParts, FoundCache } from "./cache.ts";
+import { makeCertificate } from "./certificate.ts";
 
 /**
  * BuildKit's own cache (`mode=max`, `image-manifest=true`): a manifest whose config says what each layer is the result
@@ -87,13 +88,15 @@ export async function openCacheRegistry(
   };
   const login = { username: "buildkit", password: randomBytes(24).toString("hex") };
   const auth = { kind: "basic", users: { [login.username]: login.password } } as const;
-  const server = await startRegistry({ store, auth, record: false });
+  // A step may listen to all that goes over the room's network, with a right that BuildKit gives it.
+  const tls = await makeCertificate(parent, host);
+  const server = await startRegistry({ store, auth, record: false, tls });
   const port = Number(new URL(server.url).port);
   const at = (tag: string): string => `type=registry,ref=${host}:${port}/${repository}:${tag}`;
   // Layers as the image has them: gzip, so that nothing is compressed twice.
   const form = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true";
   return {
-    service: { host, port, login },
+    service: { host, port, login, certificate: tls.cert },
     args: [
       ...(found === undefined ? [] : [`--import-cache=${at(tags.found)}`]),
       ...(isKept ? [`--export-cache=${at(tags.kept)},${form}`] : []),

@@ -44,9 +44,11 @@ export interface RoomRun extends RoomSite {
   signal?: AbortSignal;
 }
 
-/** A registry of ours: the builder has its login, in a place that no step sees. */
+/** A registry of ours: the builder has its login, in a place that no step sees, and sends it over TLS alone. */
 export interface RoomService extends OwnService {
   login: { username: string; password: string };
+  /** Of its TLS, which signs itself. PEM. */
+  certificate: string;
 }
 
 export interface RoomFolders {

@@ -142,7 +142,7 @@ async function openCaching({ job: { cache }, workspace, fileOf }: Run): Promise<
   const open = () => openCacheRegistry(cache, { parent: workspace.control, fileOf });
   return open().catch((error: unknown) => {
     cache.giveUp(error);
-    return open();
+    return open().catch(() => undefined);
   });
 }
 
@@ -191,7 +191,10 @@ async function startBuilder(run: Run, site: RoomSite): Promise<Builder> {
   const opening = openRoom({
     ...site,
     script: buildScript,
-    files: { "buildkitd.toml": renderSettings(join(workspace.handover, "run"), service) },
+    files: {
+      "buildkitd.toml": renderSettings(workspace, service),
+      ...(service === undefined ? {} : { [authorityFile]: service.certificate }),
+    },
     ...(service === undefined ? {} : { service }),
     secrets,
     hidden: [source.directory],
@@ -229,11 +232,16 @@ async function startBuilder(run: Run, site: RoomSite): Promise<Builder> {
   };
 }
 
-function renderSettings(run: string, service: RoomService | undefined): string {
+const authorityFile = "cache-authority.pem";
+
+function renderSettings({ control, handover }: Workspace, service: RoomService | undefined): string {
   const cdi = "[cdi]\n  disabled = true\n";
   const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
-  const registry = service === undefined ? "" : `[registry."${service.host}:${service.port}"]\n  http = true\n`;
-  return `[otel]\n  socketPath = "${run}/otel.sock"\n${cdi}${workers}${registry}`;
+  const registry =
+    service === undefined
+      ? ""
+      : `[registry."${service.host}:${service.port}"]\n  ca = ["${join(control, authorityFile)}"]\n`;
+  return `[otel]\n  socketPath = "${handover}/run/otel.sock"\n${cdi}${workers}${registry}`;
 }
 
 /** 1980-01-01T00:00:01Z, as buildpacks have it, unless the caller says another time: the same files are the same image. */

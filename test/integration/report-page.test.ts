@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import type { PageImage } from "@goldenpath/core/report/page/model";
+import { renderPage } from "@goldenpath/core/report/page/render";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BrowserStand, type Opened, openBrowser } from "../support/browser.ts";
 import { showChain } from "../support/shown.ts";
@@ -178,6 +181,51 @@ describe("the keyboard", () => {
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
     await page.keyboard.press("Enter");
     expect(await page.evaluate("location.hash")).toBe("#main");
+  });
+});
+
+describe("a signed index of two images", () => {
+  const reference = `registry.acme.example/vetted/shop@${digestOf("index")}`;
+  const image = (title: string, changes: Partial<PageImage> = {}): PageImage => ({
+    ...{ title, reference, verdict: "pass", errors: [], violations: [], untold: 0, layers: [], omitted: 0, notes: [] },
+    stages: ["build", "base", "scan", "promote"].map((stage) => ({
+      ...{ stage, state: stage === "build" ? "attested" : "pass", facts: ["source    acme/shop"], signers: [stage] },
+      ...{ time: "2026-11-23T10:00:00Z", policySerial: 41 },
+    })),
+    exceptions: [{ rule: "scan.severity", thing: "CVE-1", reason: "r", owner: "o", expires: "2027-01-01" }],
+    statements: [
+      {
+        ...{ stage: "scan", predicateType: "https://slsa.dev/verification_summary/v1", signers: ["scan"] },
+        ...{ referrer: digestOf("referrer"), bundle: digestOf("bundle"), time: "2026-11-23T10:00:00Z" },
+      },
+    ],
+    rejected: [{ digest: digestOf("forged"), reason: "it is about another image" }],
+    ...changes,
+  });
+  const html = renderPage({
+    ...{ source: "signed", madeAt: "2026-11-23T10:05:00Z" },
+    images: [image("shop (index)"), image("shop linux/amd64"), image("shop linux/arm64", { verdict: "fail" })],
+    policy: { uri: "acme/platform//policy.yaml@9f2c", serial: 41, digest: digestOf("policy") },
+  });
+
+  test("shows who signed and what counts for nothing, and folds what passes", async () => {
+    const opened = await browser.open(html);
+    const { page, faults } = opened;
+    expect(await page.locator("h1").textContent()).toContain("1 of 3 images need work");
+    expect(await page.locator("details.image[open] > summary h2").allTextContents()).toEqual(["shop linux/arm64"]);
+    await page.locator("details").evaluateAll((all) => {
+      for (const each of all) each.setAttribute("open", "");
+    });
+    expect(await page.getByText("it is about another image").count()).toBe(3);
+    expect(await page.locator(".stage b", { hasText: /^promote$/ }).count()).toBeGreaterThan(3);
+    await page.getByRole("button", { name: "Referrer" }).first().click();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(
+      `registry.acme.example/vetted/shop@${digestOf("referrer")}`,
+    );
+    expect(await findFaults(opened)).toEqual([]);
+    await page.emulateMedia({ colorScheme: "dark" });
+    expect(await findFaults(opened)).toEqual([]);
+    expect(faults).toEqual([]);
   });
 });
 

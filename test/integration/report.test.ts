@@ -72,6 +72,12 @@ describe("the report of an image", () => {
     expect(outcome.verdict).toBe("pass");
     expect(outcome.summary).toContain("| promote | ✅ pass | <code>promote</code> |");
     expect(await readFile(outcome.outputs["markdown"] ?? "", "utf8")).toBe(outcome.summary);
+    const page = await readFile(outcome.outputs["html"] ?? "", "utf8");
+    expect(page).toContain("Vetted: every stage passed");
+    expect(page).toContain(`npx goldenpath report ${promoted} --policy `);
+    // Each stage with who signed it, and each of its statements with the digest that it is found by.
+    for (const stage of ["build", "base", "scan", "promote"]) expect(page).toContain(`signed by <b>${stage}</b>`);
+    expect(page.match(/<tr><td>(?:build|base|scan|promote)<\/td>/g)).toHaveLength(7);
   });
 
   test("verify takes the promoted image where it was promoted to, and refuses it anywhere else", async () => {

@@ -10,10 +10,10 @@ export interface Way {
 
 /** What to do, each once, whatever number of findings or images it mends; errors first, as they come first in a part. */
 export function collectWays(parts: readonly Pick<Part, "key" | "errors" | "violations">[]): Way[] {
-  const ways = new Map<string, Way>();
+  const ways = new Map<string, Omit<Way, "things"> & { things: Set<string> }>();
   const add = (key: string, stage: string, text: string, thing: string): void => {
-    const way = ways.get(`${stage}\0${text}`) ?? { stage, text, things: [], images: new Set() };
-    if (!way.things.includes(thing)) way.things.push(thing);
+    const way = ways.get(`${stage}\0${text}`) ?? { stage, text, things: new Set(), images: new Set() };
+    way.things.add(thing);
     way.images.add(key);
     ways.set(`${stage}\0${text}`, way);
   };
@@ -22,5 +22,5 @@ export function collectWays(parts: readonly Pick<Part, "key" | "errors" | "viola
       add(key, stage, wayOut ?? "Run the job again; if it fails again, its log says more.", `${name}: ${message}`);
     for (const { stage, wayOut, thing } of violations) add(key, stage, wayOut, thing);
   }
-  return [...ways.values()];
+  return [...ways.values()].map(({ things, ...way }) => ({ ...way, things: [...things] }));
 }

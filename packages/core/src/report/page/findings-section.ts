@@ -27,7 +27,7 @@ export function renderLayers({ layers, base, findings }: PageImage): string {
   const baseName =
     base === undefined
       ? "no approved base"
-      : `base <b>${escapeHtml(base.name)}</b> <span class="quiet" title="${escapeHtml(base.image)}">${escapeHtml(base.image.replace(/(@sha\d+:[0-9a-f]{12})[0-9a-f]+$/, "$1"))}</span>`;
+      : `base <b>${escapeHtml(base.name)}</b>${base.image === "" ? "" : " "}<span class="quiet" title="${escapeHtml(base.image)}">${escapeHtml(base.image.replace(/(@sha\d+:[0-9a-f]{12})[0-9a-f]+$/, "$1"))}</span>`;
   return `<h3>Layers</h3><div class="picture"><div class="layers${layers.length > 30 ? " many" : ""}">
 <div class="group application"><p>application, ${own.length} of ${layers.length} layers</p><ol reversed>${draw(own, of.length)}</ol></div>
 <div class="group base"><p>${baseName}, ${of.length} of ${layers.length} layers</p><ol reversed>${draw(of, 0)}</ol></div>

@@ -29,6 +29,7 @@ export const appliedExceptionSchema = z.object({
   expires: line,
   thing: line.optional().describe("What the policy names there: a vulnerability's id or alias, a repository."),
   package: line.optional().describe("The package that the policy names there, where it does."),
+  gate: line.optional().describe("The gate that the policy names there, where it does."),
 });
 
 export type AppliedException = z.infer<typeof appliedExceptionSchema>;

@@ -66,7 +66,7 @@ export const rules = {
   "gate.malformed": "a statement of a required stage that is rightly signed and can't be understood",
   "gate.policy-serial": "a verdict made under another policy, or another version of it, than the policy accepts",
   "gate.finding":
-    "an image with a finding, by what its scan stage has signed, that meets all conditions of an entry of the environment's `refuse`; or whose signed scan does not tell its findings",
+    "an image with a finding, by what its scan stage has signed, that meets all conditions of an entry of the environment's `refuse`; one whose findings were closed by the VEX of a signer that the policy does not take or that was withdrawn; or whose signed scan does not tell its findings",
   "gate.stale": "a verdict or a provenance older than the requirement's `maxAge`",
   "gate.future": "a verdict or a provenance whose time has not come yet",
   "gate.exception":

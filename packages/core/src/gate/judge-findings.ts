@@ -1,7 +1,8 @@
-import { findException } from "../policy/exceptions.ts";
-import { findMetGate } from "../scan/gates.ts";
+import { listWithdrawn } from "../policy/withdrawals.ts";
+import { findMetGates } from "../scan/gates.ts";
 import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
+import { record } from "../stage-facts.ts";
 import type { Problem, StageScope } from "./facts.ts";
 import { wayToRunAgain } from "./problems.ts";
 
@@ -10,27 +11,56 @@ const maxTold = 20;
 
 /**
  * What an environment refuses besides what its scan stage has: the findings that the stage has signed, by the
- * environment's own gates, as of now. Of an index each image's are judged with the image, and what is of none of them
- * with the index.
+ * environment's own gates, as of now; and, in any environment, findings that VEX has closed whose signer's word does not
+ * count, or was withdrawn since. Of an index each image's are judged with the image, and what is of none of them with the
+ * index.
  * @param scans what the stage's verdict rests on
  */
 export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedStatement[]): Problem[] {
   const { environment } = scope.facts;
-  if (environment.refuse === undefined) return [];
   const problems: Problem[] = [];
   for (const { statement } of scans) {
+    // One of before findings were told has none that VEX closed.
+    if (environment.refuse === undefined && !tellsFindings(statement.predicate)) continue;
     const scan = readToldScan(statement.predicate);
     if ("problem" in scan) {
-      const problem = `what ${scope.stage} found can't be held to the gates of environment '${scope.facts.environmentName}': it does not tell its findings (${scan.problem})`;
+      const problem = `what ${scope.stage} found can't be judged in environment '${scope.facts.environmentName}': it does not tell its findings (${scan.problem})`;
       problems.push({ rule: "gate.finding", problem, wayOut: wayToRunAgain(scope) });
       continue;
     }
-    problems.push(...scan.findings.filter((told) => isJudgedHere(told, scope)).flatMap((told) => judge(told, scope)));
+    const here = scan.findings.filter((told) => isJudgedHere(told, scope));
+    problems.push(...judgeClosed(here, scope), ...here.flatMap((told) => judge(told, scope)));
   }
   if (problems.length <= maxTold) return problems;
-  const [first] = problems as [Problem];
-  const more = { ...first, problem: `and ${problems.length - maxTold} findings more` };
-  return [...problems.slice(0, maxTold), more];
+  const left = `${problems.length - maxTold} more findings, which the scan's result and the report list`;
+  const wayOut = `Put right what the scan found, build again, and take the new image along the path.`;
+  return [...problems.slice(0, maxTold), { rule: "gate.finding", problem: `and ${left}`, wayOut }];
+}
+
+/** Whose VEX closed something, and does so no more: one problem for each. */
+function judgeClosed(findings: readonly ToldFinding[], scope: StageScope): Problem[] {
+  const { policy } = scope.facts;
+  const signers: readonly string[] = policy.policy.scan.vex?.signers ?? [];
+  const withdrawn = policy.inForce === undefined ? [] : listWithdrawn(policy.inForce);
+  const objections = findings.flatMap(({ vex }) => {
+    if (vex === undefined) return [];
+    if (!signers.includes(vex.by)) return [`'${vex.by}', whose VEX the policy does not take`];
+    // Where nobody else says when that was, all of a signer's word is withdrawn.
+    const taken = withdrawn.find(
+      ({ thing }) =>
+        thing.kind === "signer" && thing.name === vex.by && !(Date.parse(vex.time ?? "") < thing.from.getTime()),
+    );
+    return taken === undefined ? [] : [`'${vex.by}', whose word was withdrawn on ${taken.at.toISOString()}`];
+  });
+  return [...Map.groupBy(objections, (each) => each)].map(([whom, each]) => ({
+    rule: "gate.finding",
+    problem: `${each.length} ${each.length === 1 ? "finding is" : "findings are"} closed by the VEX of ${whom}`,
+    wayOut: wayToRunAgain(scope),
+  }));
+}
+
+function tellsFindings(predicate: Record<string, unknown>): boolean {
+  return record(record(record(predicate["scanner"])["result"])["goldenpath"])["findings"] !== undefined;
 }
 
 function isJudgedHere({ child }: ToldFinding, { digest, facts }: StageScope): boolean {
@@ -42,15 +72,10 @@ function isJudgedHere({ child }: ToldFinding, { digest, facts }: StageScope): bo
 function judge(told: ToldFinding, { facts }: StageScope): Problem[] {
   // By the word of whom the policy names, as the scan stage has it signed.
   if (told.vex !== undefined) return [];
-  const met = findMetGate(told, facts.environment.refuse, facts.now);
+  const [met] = findMetGates(told, facts.environment.refuse, facts.now);
   if (met === undefined) return [];
-  const { id, aliases, package: of, fixedVersions } = told;
-  const query = { rule: "gate.finding" as const, things: [id, ...aliases], package: of.name };
-  const { applied, expired } = findException(facts.policy.policy.exceptions, query, facts.now);
-  if (applied !== undefined) return [];
-  const over = expired === undefined ? "" : ` (its exception by ${expired.owner} expired on ${expired.expires})`;
-  const problem = `${id} in ${of.name} ${of.version}: gate '${met.gate.name}' of environment '${facts.environmentName}' refuses it: ${met.because.join("; ")}${over}`;
+  const { id, package: of, fixedVersions } = told;
+  const problem = `${id} in ${of.name} ${of.version}: gate '${met.gate.name}' of environment '${facts.environmentName}' refuses it: ${met.because.join("; ")}`;
   const fix = fixedVersions.length === 0 ? "Do without it" : `Update ${of.name} to ${fixedVersions.join(" or ")}`;
-  const wayOut = `${fix}, and take the new image along the path; or ask for an exception of gate.finding in the policy, with an owner and an end date.`;
-  return [{ rule: "gate.finding", problem, wayOut }];
+  return [{ rule: "gate.finding", problem, wayOut: `${fix}, and take the new image along the path.` }];
 }

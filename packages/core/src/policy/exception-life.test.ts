@@ -111,10 +111,19 @@ describe("what does nothing", () => {
     expect(lives([exception()], results)[0]?.use).toEqual({ violations: 3, images: 2 });
   });
 
+  test("what an overtaken one was applied for is the other's, so that not both are taken out", () => {
+    const granted = [exception({ package: "lodash" }), exception({ expires: "2026-06-30" })];
+    const told = lives(granted, [result([violation({ exception: applied({ package: "lodash" }) })])]);
+    expect(told.map(isDead)).toEqual([true, false]);
+  });
+
   const pairs: [string, Partial<Exception>, Partial<Exception>, [number?, number?]][] = [
     ["the same twice", {}, {}, [undefined, 0]],
     ["the later one ends later", {}, { expires: "2026-06-30" }, [1, undefined]],
-    ["one is for all packages", { package: "lodash" }, {}, [1, undefined]],
+    ["one is for all packages, and ends later", { package: "lodash" }, { expires: "2026-06-30" }, [1, undefined]],
+    ["one is for all packages, comes first", {}, { package: "lodash" }, [undefined, 0]],
+    ["one is for all packages, and the other is applied first", { package: "lodash" }, {}, []],
+    ["for two gates", { rule: "scan.gate", gate: "a" }, { rule: "scan.gate", gate: "b" }, []],
     ["one is for all packages, and ends sooner", { package: "lodash" }, { expires: "2026-05-30" }, []],
     ["for two packages", { package: "lodash" }, { package: "left-pad" }, []],
     ["for two vulnerabilities", {}, { thing: "CVE-2026-0002" }, []],

@@ -32,8 +32,6 @@ const stagesOfRule: Record<Exception["rule"], readonly ResultStage[]> = {
   "scan.malicious": ["scan"],
   "scan.package": ["scan"],
   "scan.license": ["scan"],
-  // A gate's result lists what it refuses, and not what an exception let pass.
-  "gate.finding": [],
 };
 
 /**
@@ -47,9 +45,13 @@ export function tellExceptionLives(
   now: Date,
   within: number,
 ): ExceptionLife[] {
+  const uses = exceptions.map((exception) => countUse(exception, results));
   return exceptions.map((exception, index) => {
     const overtakenBy = findOvertaking(exceptions, index);
-    const use = countUse(exception, results);
+    const use = addUses(
+      uses[index],
+      exceptions.map((_, at) => (leadsTo(exceptions, at, index) ? uses[at] : undefined)),
+    );
     const daysLeft = countDaysLeft(exception.expires, now);
     return {
       ...{ exception, index, daysLeft },
@@ -69,6 +71,25 @@ export function isDead({ state, use, overtakenBy }: ExceptionLife): boolean {
   return use === undefined ? state === "lapsed" : use.violations === 0;
 }
 
+/** True where one exception is overtaken by another, be it by way of a third. */
+function leadsTo(exceptions: readonly Exception[], from: number, to: number): boolean {
+  let at = findOvertaking(exceptions, from);
+  for (let steps = 0; at !== undefined && steps < exceptions.length; steps += 1) {
+    if (at === to) return true;
+    at = findOvertaking(exceptions, at);
+  }
+  return false;
+}
+
+/** With what those were applied for that it overtakes: results of before may name them. */
+function addUses(own: ExceptionLife["use"], others: readonly ExceptionLife["use"][]): ExceptionLife["use"] {
+  if (own === undefined) return undefined;
+  return others.reduce<NonNullable<ExceptionLife["use"]>>(
+    (sum, use) => ({ violations: sum.violations + (use?.violations ?? 0), images: sum.images + (use?.images ?? 0) }),
+    own,
+  );
+}
+
 function countDaysLeft(expires: string, now: Date): number {
   const today = Math.floor(now.getTime() / dayLength);
   return Date.parse(`${expires}T00:00:00Z`) / dayLength - today;
@@ -81,8 +102,9 @@ function findOvertaking(exceptions: readonly Exception[], index: number): number
     if (at === index || other.rule !== own.rule) return false;
     if (canonicalThing(other.rule, other.thing) !== canonicalThing(own.rule, own.thing)) return false;
     if (other.package !== undefined && other.package !== own.package) return false;
-    const isFirst = other.package === own.package ? at < index : true;
-    return other.expires > own.expires || (other.expires === own.expires && isFirst);
+    if (other.gate !== undefined && other.gate !== own.gate) return false;
+    // Of those that end on one day the first is applied.
+    return other.expires > own.expires || (other.expires === own.expires && at < index);
   });
   return found === -1 ? undefined : found;
 }
@@ -106,8 +128,8 @@ function countUse(exception: Exception, results: readonly StageResult[]): Except
 }
 
 /** By what it is for, and not by its words or days, which a newer version of the policy may have in another way. */
-function isSame(told: AppliedException | undefined, { rule, thing, package: within }: Exception): boolean {
-  if (told?.thing === undefined || told.package !== within) return false;
+function isSame(told: AppliedException | undefined, { rule, thing, package: within, gate }: Exception): boolean {
+  if (told?.thing === undefined || told.package !== within || told.gate !== gate) return false;
   return canonicalThing(rule, told.thing) === canonicalThing(rule, thing);
 }
 

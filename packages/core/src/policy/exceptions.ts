@@ -14,6 +14,8 @@ export interface ExceptionQuery {
   things: readonly string[];
   /** The package that it was found in, for rules that know one. An exception that names a package holds in no other. */
   package?: string;
+  /** The policy's gate that refuses it, for rules that know one. */
+  gate?: string | undefined;
 }
 
 export interface ExceptionMatch {
@@ -33,6 +35,7 @@ export function findException(exceptions: readonly Exception[], query: Exception
     .filter((exception) => exception.rule === query.rule)
     .filter((exception) => things.has(canonicalThing(exception.rule, exception.thing)))
     .filter((exception) => exception.package === undefined || exception.package === query.package)
+    .filter((exception) => exception.gate === undefined || exception.gate === query.gate)
     .toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
   if (latest === undefined) return {};
   return isDayOver(latest.expires, now) ? { expired: latest } : { applied: latest };
@@ -54,8 +57,12 @@ export function exceptViolation(violation: Violation, match: ExceptionMatch): Vi
 }
 
 /** As a violation tells it: enough to find it again in the policy. */
-function nameException({ reason, owner, expires, thing, package: within }: Exception): AppliedException {
-  return { reason, owner, expires, thing, ...(within === undefined ? {} : { package: within }) };
+function nameException({ reason, owner, expires, thing, package: within, gate }: Exception): AppliedException {
+  return {
+    ...{ reason, owner, expires, thing },
+    ...(within === undefined ? {} : { package: within }),
+    ...(gate === undefined ? {} : { gate }),
+  };
 }
 
 /** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */

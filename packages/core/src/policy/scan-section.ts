@@ -26,7 +26,6 @@ export const exceptionRules = [
   "scan.malicious",
   "scan.package",
   "scan.license",
-  "gate.finding",
 ] as const;
 
 const conditions = {
@@ -199,14 +198,17 @@ export const exceptionSchema = z
   .strictObject({
     rule: z.enum(exceptionRules).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
     thing: text.describe(
-      "What it is set aside for: a vulnerability's id for scan.severity, scan.gate, scan.malicious and gate.finding, a package's name or URL for scan.package, a licence for scan.license, an image's repository for base.approved.",
+      "What it is set aside for: a vulnerability's id for scan.severity, scan.gate and scan.malicious, a package's name or URL for scan.package, a licence for scan.license, an image's repository for base.approved.",
     ),
     package: text.optional().describe("Only in this package (its name); not for base.approved."),
+    gate: name.optional().describe("For scan.gate: only for this entry of `scan.refuse`. Default: for all of them."),
     reason: text.describe("Why it is granted; results and reports repeat it."),
     owner: text.describe("Who answers for it."),
     expires: day.describe("The last day (UTC) on which it holds."),
   })
   .superRefine((exception, context) => {
+    if (exception.gate !== undefined && exception.rule !== "scan.gate")
+      context.addIssue({ code: "custom", path: ["gate"], message: "only scan.gate knows gates" });
     // An exception that can never match anything is a mistake that nobody would see until it is needed.
     if (exception.rule !== "base.approved") return;
     if (!isParsable(() => parseRepository(exception.thing)))

@@ -115,7 +115,7 @@ export const environmentSchema = z.strictObject({
   refuse: refusalGates
     .optional()
     .describe(
-      "Findings that this environment refuses besides `scan`: the gate reads them from what the scan stage has signed. Such a finding can be set aside by an exception of rule gate.finding.",
+      "Findings that this environment refuses besides `scan`: the gate reads them from what the scan stage has signed. No exception sets such a finding aside.",
     ),
   referrers: z
     .enum(["all", "signed"])

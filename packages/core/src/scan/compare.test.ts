@@ -4,6 +4,7 @@ import type { Finding } from "./finding.ts";
 import { readToldScan, type ToldFinding, tellFindings } from "./told-findings.ts";
 
 const platform = "linux/amd64";
+const finishedOn = new Date("2026-05-01T00:00:00Z");
 const pkg = (fields: Partial<Finding["package"]> = {}) => ({
   ...{ name: "lodash", version: "4.17.20", type: "npm", purl: "pkg:npm/lodash@4.17.20" },
   ...fields,
@@ -20,7 +21,7 @@ const told = (fields: Partial<ToldFinding> = {}): ToldFinding => ({
   ...fields,
 });
 const changeOf = (own: Finding, ...others: ToldFinding[]) =>
-  compareFindings([own], { findings: others }, platform).changeOf(own);
+  compareFindings([own], { findings: others, finishedOn }, platform).changeOf(own);
 
 describe("how a finding differs from what the other image has", () => {
   const cases: [string, Partial<Finding>, ToldFinding[], string][] = [
@@ -73,7 +74,7 @@ describe("how a finding differs from what the other image has", () => {
       told({ id: "CVE-1", aliases: [] }),
       told({ id: "ARM", aliases: [], platform: "linux/arm64" }),
     ];
-    expect(compareFindings([finding()], { findings: others }, platform).fixed.map(({ id }) => id)).toEqual([
+    expect(compareFindings([finding()], { findings: others, finishedOn }, platform).fixed.map(({ id }) => id)).toEqual([
       "BAD",
       "LOW",
     ]);
@@ -81,10 +82,23 @@ describe("how a finding differs from what the other image has", () => {
 
   test("what an exception set aside there is told", () => {
     const own = finding();
-    const compared = compareFindings([own], { findings: [told({ excepted: true })] }, platform);
+    const compared = compareFindings([own], { findings: [told({ excepted: true })], finishedOn }, platform);
     expect(compared.isByException(own)).toBe(true);
-    expect(compareFindings([own], { findings: [told()] }, platform).isByException(own)).toBe(false);
+    expect(compareFindings([own], { findings: [told()], finishedOn }, platform).isByException(own)).toBe(false);
   });
+});
+
+test("a gate that was met there is told by the time of that scan", () => {
+  const own = finding();
+  const gate = { name: "old", fixOlderThan: 86_400_000, missing: "pass" as const };
+  const met = (on: string) =>
+    compareFindings(
+      [own],
+      { findings: [told({ fixReleases: [{ version: "4.17.21", on }], fixedVersions: ["4.17.21"] })], finishedOn },
+      platform,
+    ).metBefore(own, gate);
+  expect(met("2026-04-29T00:00:00Z")).toBe(true);
+  expect(met("2026-04-30T12:00:00Z")).toBe(false);
 });
 
 test("the report counts all platforms, and lists what is new and what is gone", () => {
@@ -92,7 +106,7 @@ test("the report counts all platforms, and lists what is new and what is gone", 
   const others = [told(), told({ id: "GONE", aliases: [] })];
   const child = (name: string) => ({
     findings,
-    comparison: compareFindings(findings, { findings: others }, name),
+    comparison: compareFindings(findings, { findings: others, finishedOn }, name),
     platform: name,
   });
   const report = reportComparison({ with: "r.example/shop@sha256:1", gates: false }, [
@@ -119,7 +133,7 @@ describe("what a scan has signed", () => {
 
   test.each([
     ["of a version that did not tell findings", { dropped: [] }],
-    ["without the platforms that it looked at", { findings: [] }],
+    ["without the platforms that it looked at", { findings: [], finishedOn }],
     ["with a severity that there is not", { platforms: [platform], findings: [{ ...told(), severity: "bad" }] }],
     ["with a finding that has no package", { platforms: [platform], findings: [{ ...told(), package: undefined }] }],
   ])("is not read %s", (_name, goldenpath) => {

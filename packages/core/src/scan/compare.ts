@@ -1,5 +1,7 @@
+import type { RefusalGate } from "../policy/scan-section.ts";
 import type { ComparisonReport } from "../result.ts";
 import { type Finding, type FindingSeverity, findingSeverities, sortFindings } from "./finding.ts";
+import { findMetGates } from "./gates.ts";
 import type { ToldFinding, ToldScan } from "./told-findings.ts";
 
 /**
@@ -13,6 +15,8 @@ export interface FindingComparison {
   changeOf(finding: Finding): FindingChange;
   /** True where the other image's scan had it set aside by an exception or VEX, which speak for that image alone. */
   isByException(finding: Finding): boolean;
+  /** True where one of them there met a gate when it was scanned. */
+  metBefore(finding: Finding, gate: RefusalGate): boolean;
   /** What only the other image has, the worst first. */
   fixed: ToldFinding[];
 }
@@ -24,7 +28,7 @@ export interface FindingComparison {
  */
 export function compareFindings(
   findings: readonly Finding[],
-  other: Pick<ToldScan, "findings">,
+  other: Pick<ToldScan, "findings" | "finishedOn">,
   platform: string,
 ): FindingComparison {
   const known = new Map<string, ToldFinding[]>();
@@ -41,6 +45,8 @@ export function compareFindings(
   return {
     changeOf: (finding) => judgeChange(finding, matching(finding)),
     isByException: (finding) => matching(finding).some(({ excepted, vex }) => excepted === true || vex !== undefined),
+    metBefore: (finding, gate) =>
+      matching(finding).some((told) => findMetGates(told, [gate], other.finishedOn).length > 0),
     fixed: sortTold(there.filter((told) => !keysOf(told).some((key) => here.has(key)))),
   };
 }

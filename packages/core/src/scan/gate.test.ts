@@ -159,7 +159,36 @@ describe("what else is refused", () => {
   });
 });
 
+describe("an exception for one gate", () => {
+  const gates = (["exploited", "slow"] as const).map((name) => ({
+    ...{ name, missing: "refuse" as const },
+    ...(name === "exploited" ? { kev: true as const } : { fixed: true as const }),
+  }));
+  const rules = (granted: Partial<Exception>) =>
+    judge([finding({ severity: "low", kev: true })], {
+      policy: { failOn: "high", onlyFixed: false, refuse: gates },
+      exceptions: [exception({ rule: "scan.gate", ...granted })],
+    }).map(({ problem, exception: applied }) => `${/gate '(.+?)'/.exec(problem)?.[1]} ${applied === undefined}`);
+
+  test("does not hold for another, which the finding meets as well", () => {
+    expect(rules({ gate: "exploited" })).toEqual(["exploited false", "slow true"]);
+    expect(rules({ gate: "slow" })).toEqual(["exploited true"]);
+    expect(rules({})).toEqual(["exploited false", "slow false"]);
+  });
+});
+
 describe("where only what is new is refused", () => {
+  const gate = { name: "likely", epss: 0.5, missing: "pass" as const };
+  test("a gate that is met only since refuses what is known", () => {
+    const since = (metBefore: boolean) =>
+      judge([finding({ epss: 0.9 })], {
+        policy: { failOn: "high", onlyFixed: false, refuse: [gate] },
+        ...{ isKnown: () => true, metBefore: () => metBefore },
+      }).map(({ rule }) => rule);
+    expect(since(false)).toEqual(["scan.gate"]);
+    expect(since(true)).toEqual([]);
+  });
+
   const judgeKnown = (fields: Partial<Finding>, isKnown: boolean) =>
     judge([finding(fields)], { isKnown: () => isKnown });
 

@@ -1,8 +1,9 @@
 import { type ExceptionQuery, exceptViolation, findException } from "../policy/exceptions.ts";
+import type { RefusalGate } from "../policy/scan-section.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { type Finding, fixTarget, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
-import { findMetGate, hasFix, type MetGate } from "./gates.ts";
+import { findMetGates, hasFix, type MetGate } from "./gates.ts";
 
 export interface ScanGateFacts {
   findings: readonly Finding[];
@@ -11,6 +12,8 @@ export interface ScanGateFacts {
   now: Date;
   /** True of a finding that is let pass because it is not new: the policy says `failOnlyOn: new`. */
   isKnown?: ((finding: Finding) => boolean) | undefined;
+  /** True where the other image's finding met a gate as well when that was scanned: what it meets only since counts. */
+  metBefore?: ((finding: Finding, gate: RefusalGate) => boolean) | undefined;
   /** True of a finding that counts for nothing by the word of those whose VEX the policy takes. */
   isClosed?: ((finding: Finding) => boolean) | undefined;
   /** What the base is called, for the way out of what comes with it. */
@@ -31,12 +34,15 @@ export interface RefusedFinding {
  */
 export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
-    .filter((finding) => !isLetPass(finding, facts) && facts.isClosed?.(finding) !== true)
+    .filter((finding) => facts.isClosed?.(finding) !== true)
     .flatMap((finding) => {
       const refused: RefusedFinding[] = [];
-      for (const violation of listRefusals(finding, facts)) {
+      const isOld = isLetPass(finding, facts);
+      for (const { violation, gate } of listRefusals(finding, facts)) {
+        if (isOld && (gate === undefined || facts.metBefore?.(finding, gate) === true)) continue;
         const things = [finding.id, ...finding.aliases];
-        const query: ExceptionQuery = { rule: violation.rule, things, package: finding.package.name };
+        const named = { package: finding.package.name, gate: gate?.name };
+        const query: ExceptionQuery = { rule: violation.rule, things, ...named };
         const excepted = exceptViolation(violation, findException(facts.exceptions, query, facts.now));
         refused.push({ finding, violation: excepted });
         if (excepted.exception === undefined) break;
@@ -63,7 +69,7 @@ export function isLetPass(finding: Finding, { isKnown }: Pick<ScanGateFacts, "is
 function listRefusals(
   finding: Finding,
   { policy, base, platform, now }: Pick<ScanGateFacts, "policy" | "base" | "platform" | "now">,
-): Violation[] {
+): { violation: Violation; gate?: RefusalGate }[] {
   const exploited = finding.kev === true ? " It is known to be exploited." : "";
   const hidden = finding.hidden === undefined ? "" : ` ${finding.hidden}`;
   const refuse = (told: Pick<Violation, "rule" | "problem"> & { wayOut?: string }): Violation => ({
@@ -73,19 +79,21 @@ function listRefusals(
     problem: `${told.problem}${exploited}${hidden}`,
     ...(platform === undefined ? {} : { platform }),
   });
-  const refusals: Violation[] = [];
+  const refusals: { violation: Violation; gate?: RefusalGate }[] = [];
   if (finding.malicious === true && finding.withdrawn === undefined) {
     const wayOut = `Take ${finding.package.name} out, and treat machines and secrets that it ran beside as taken over.`;
-    refusals.push(refuse({ rule: "scan.malicious", problem: "The package is known to be malicious.", wayOut }));
+    refusals.push({
+      violation: refuse({ rule: "scan.malicious", problem: "The package is known to be malicious.", wayOut }),
+    });
   }
   if (isRefused(finding, policy)) {
     const severity =
       finding.severity === "unknown" ? "unknown severity, which counts as high" : `severity ${finding.severity}`;
     const problem = `It is a vulnerability of ${severity}; the policy refuses ${policy.failOn} and above.`;
-    refusals.push(refuse({ rule: "scan.severity", problem }));
+    refusals.push({ violation: refuse({ rule: "scan.severity", problem }) });
   }
-  const met = findMetGate(finding, policy.refuse, now);
-  if (met !== undefined) refusals.push(refuse({ rule: "scan.gate", problem: describeMet(met) }));
+  for (const met of findMetGates(finding, policy.refuse, now))
+    refusals.push({ violation: refuse({ rule: "scan.gate", problem: describeMet(met) }), gate: met.gate });
   return refusals;
 }
 

@@ -2,14 +2,14 @@ import { makeFinding } from "@goldenpath/testing/findings";
 import { describe, expect, test } from "vitest";
 import type { RefusalGate } from "../policy/scan-section.ts";
 import type { Finding } from "./finding.ts";
-import { findMetGate } from "./gates.ts";
+import { findMetGates } from "./gates.ts";
 
 const now = new Date("2026-05-10T12:00:00Z");
 const hours = 3_600_000;
 const days = 24 * hours;
 const gate = (conditions: Partial<RefusalGate>): RefusalGate => ({ name: "g", missing: "refuse", ...conditions });
 const isMet = (fields: Partial<Finding>, conditions: Partial<RefusalGate>) =>
-  findMetGate(makeFinding(fields), [gate(conditions)], now) !== undefined;
+  findMetGates(makeFinding(fields), [gate(conditions)], now).length === 1;
 const released = (...fixes: [version: string, on: string][]): Partial<Finding> => ({
   fixReleases: fixes.map(([version, on]) => ({ version, on })),
 });
@@ -89,18 +89,18 @@ describe("a gate and a finding", () => {
   });
 });
 
-test("the first gate that is met is told, with its conditions", () => {
+test("the gates that are met are told in their order, with their conditions", () => {
   const gates = [
     gate({ name: "exploited", kev: true, missing: "pass" }),
     gate({ name: "likely", severity: "medium", epss: 0.1 }),
     gate({ name: "any", severity: "negligible" }),
   ];
-  const met = findMetGate(makeFinding({ severity: "high" }), gates, now);
-  expect(met?.gate.name).toBe("likely");
-  expect(met?.because).toEqual([
+  const met = findMetGates(makeFinding({ severity: "high" }), gates, now);
+  expect(met.map((each) => each.gate.name)).toEqual(["likely", "any"]);
+  expect(met[0]?.because).toEqual([
     "severity high, of medium and above",
     "EPSS probability, of 0.1 and above, which is unknown and counts",
   ]);
-  expect(findMetGate(makeFinding(), [], now)).toBeUndefined();
-  expect(findMetGate(makeFinding(), undefined, now)).toBeUndefined();
+  expect(findMetGates(makeFinding(), [], now)).toEqual([]);
+  expect(findMetGates(makeFinding(), undefined, now)).toEqual([]);
 });

@@ -31,24 +31,19 @@ export interface MetGate {
 }
 
 /**
- * The first of a policy's gates of which a finding meets all conditions. What is unknown meets a condition, unless the
- * gate says `missing: pass`. An advisory that was taken back by all who said it meets none.
+ * The policy's gates of which a finding meets all conditions, in their order. What is unknown meets a condition, unless
+ * the gate says `missing: pass`. An advisory that was taken back by all who said it meets none.
  */
-export function findMetGate(
-  finding: GateFinding,
-  gates: readonly RefusalGate[] | undefined,
-  now: Date,
-): MetGate | undefined {
-  if (finding.withdrawn !== undefined) return undefined;
-  for (const gate of gates ?? []) {
+export function findMetGates(finding: GateFinding, gates: readonly RefusalGate[] | undefined, now: Date): MetGate[] {
+  if (finding.withdrawn !== undefined) return [];
+  return (gates ?? []).flatMap((gate) => {
     const because: string[] = [];
     const isMet = conditionsOf(gate, finding, now).every(({ answer, clause }) => {
       because.push(answer === "unknown" ? `${clause}, which is unknown and counts` : clause);
       return answer === "yes" || (answer === "unknown" && gate.missing === "refuse");
     });
-    if (isMet) return { gate, because };
-  }
-  return undefined;
+    return isMet ? [{ gate, because }] : [];
+  });
 }
 
 interface Condition {

@@ -29,13 +29,21 @@ const toldSchema = z.object({
   withdrawn: z.string().optional(),
   origin: z.enum(["base", "application", "unknown"]),
   excepted: z.literal(true).optional(),
-  vex: z.object({ status: z.string(), by: z.string(), because: z.string().optional() }).optional(),
+  vex: z
+    .object({
+      status: z.string(),
+      by: z.string(),
+      because: z.string().optional(),
+      time: z.iso.datetime().optional(),
+    })
+    .optional(),
 });
 
 /**
  * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with, and what the gates
  * of an environment judge. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
- * of its exceptions set it aside. `vex`: it counts for nothing, by the word of a signer whose VEX the policy takes.
+ * of its exceptions set it aside. `vex`: it counts for nothing, by the word of a signer whose VEX the policy takes;
+ * `time` is when that was signed at the latest, by somebody else's word.
  */
 export type ToldFinding = z.infer<typeof toldSchema>;
 
@@ -110,7 +118,8 @@ export function tellFindings(children: readonly ChildFindings[]): { platforms: s
 function tellVex(answer: VexAnswer | undefined): Pick<ToldFinding, "vex"> {
   if (answer?.isClosed !== true) return {};
   const { status, because } = answer.statement;
-  return { vex: { status, by: answer.signer, ...(because === undefined ? {} : { because }) } };
+  const time = answer.time?.toISOString();
+  return { vex: { status, by: answer.signer, ...withoutUnsaid({ because, time }) } };
 }
 
 function tellFinding(finding: Finding): Omit<ToldFinding, "child" | "platform" | "excepted" | "vex"> {

@@ -23,7 +23,7 @@ import {
   type ScannerTurn,
 } from "../scan/examine.ts";
 import { type Finding, findingKey } from "../scan/finding.ts";
-import { judgeDatabase, judgeFindings, type RefusedFinding } from "../scan/gate.ts";
+import { judgeDatabase, judgeFindings, type RefusedFinding, type ScanGateFacts } from "../scan/gate.ts";
 import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
 import { createLocator } from "../scan/locate.ts";
 import { countFindings, mergeFindings } from "../scan/merge.ts";
@@ -208,7 +208,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
 function compareChild(
   { known }: Work,
   { child, findings, notes }: ExaminedChild,
-): Pick<ScannedChild, "comparison" | "isKnown"> {
+): Pick<ScannedChild, "comparison" | "isKnown"> & Pick<ScanGateFacts, "metBefore"> {
   if (known?.scan === undefined) return {};
   const platform = formatPlatform(child.platform);
   if (!known.scan.platforms.includes(platform))
@@ -218,7 +218,7 @@ function compareChild(
   // An exception was granted to the other image: this one needs its own.
   const isKnown = (finding: Finding): boolean =>
     comparison.changeOf(finding) === "unchanged" && !comparison.isByException(finding);
-  return { comparison, isKnown };
+  return { comparison, isKnown, metBefore: comparison.metBefore };
 }
 
 /** With the file and line that a reader changes, where the checkout has one. */

@@ -89,6 +89,7 @@ export function readCsaf(json: unknown): VexDocument | { problem: string } {
   const time = readTime(tracking.current_release_date);
   if (time === undefined) return { problem: "document.tracking.current_release_date is no time" };
   const products = listProducts(parsed.data.product_tree);
+  if ("problem" in products) return products;
   const statements: VexStatement[] = [];
   for (const [index, each] of parsed.data.vulnerabilities.entries()) {
     const names = [...new Set([...(each.cve === undefined ? [] : [each.cve]), ...each.ids.map(({ text }) => text)])];
@@ -136,9 +137,13 @@ function explain({ flags, threats }: Vulnerability, id: string): string {
 type ProductTree = z.infer<typeof document>["product_tree"];
 
 /** By their id: a product as it is named, and of a relationship the product that is a part of the other. */
-function listProducts({ branches, full_product_names: named, relationships }: ProductTree): Map<string, VexProduct> {
+function listProducts({
+  branches,
+  full_product_names: named,
+  relationships,
+}: ProductTree): Map<string, VexProduct> | { problem: string } {
   const products = new Map<string, VexProduct>();
-  const add = (each: Product): void => void products.set(each.product_id, { ids: identify(each), parts: [] });
+  const add = (each: Product): void => void products.set(each.product_id, { ids: identify(each), parts: "all" });
   const walk = ({ product: own, branches: below = [] }: Branch): void => {
     if (own !== undefined) add(own);
     for (const each of below) walk(each);
@@ -146,14 +151,14 @@ function listProducts({ branches, full_product_names: named, relationships }: Pr
   for (const each of branches) walk(each);
   for (const each of named) add(each);
   for (const { full_product_name: whole, product_reference: part, relates_to_product_reference: of } of relationships) {
+    const [inner, outer] = [products.get(part), products.get(of)];
+    if (inner === undefined || outer === undefined)
+      return {
+        problem: `product_tree.relationships has '${inner === undefined ? part : of}', which is no product of it`,
+      };
     // A URL of its own says more than the two that it is made of.
     const own = identify(whole);
-    products.set(
-      whole.product_id,
-      own.length > 0
-        ? { ids: own, parts: [] }
-        : { ids: products.get(of)?.ids ?? [], parts: products.get(part)?.ids ?? [] },
-    );
+    products.set(whole.product_id, own.length > 0 ? { ids: own, parts: "all" } : { ids: outer.ids, parts: inner.ids });
   }
   return products;
 }

@@ -43,7 +43,7 @@ const document = z.looseObject({
 
 /**
  * A CycloneDX document with analysed vulnerabilities → what it says; or what is wrong with it, a clause. A vulnerability
- * without an analysis is a finding, and says nothing here.
+ * without an analysis is a finding, and one that affects nothing is of nothing: neither says anything here.
  */
 export function readCycloneDx(json: unknown): VexDocument | { problem: string } {
   const parsed = document.safeParse(json);
@@ -54,7 +54,7 @@ export function readCycloneDx(json: unknown): VexDocument | { problem: string } 
   const statements: VexStatement[] = [];
   for (const [index, { id, references, analysis, affects, updated }] of vulnerabilities.entries()) {
     const status = states[analysis?.state ?? ""];
-    if (analysis === undefined || status === undefined) continue;
+    if (analysis === undefined || status === undefined || affects.length === 0) continue;
     const time = readTime(analysis.lastUpdated ?? analysis.firstIssued ?? updated ?? metadata?.timestamp);
     if (time === undefined) return { problem: `vulnerabilities[${index}] has no time, and the document neither` };
     const because = [analysis.justification, analysis.detail].filter(
@@ -76,9 +76,9 @@ export function readCycloneDx(json: unknown): VexDocument | { problem: string } 
 /** A reference within the document; or one into another (BOM-Link), whose fragment names the component there. */
 function readRef(ref: string, purls: ReadonlyMap<string, string>): VexProduct {
   const own = purls.get(ref);
-  if (own !== undefined) return { ids: [own], parts: [] };
+  if (own !== undefined) return { ids: [own], parts: "all" };
   const [, fragment] = /^urn:cdx:[^#]+#(.+)$/.exec(ref) ?? [];
-  return { ids: [fragment === undefined ? ref : decode(fragment)], parts: [] };
+  return { ids: [fragment === undefined ? ref : decode(fragment)], parts: "all" };
 }
 
 function decode(text: string): string {

@@ -34,11 +34,11 @@ export function openVex(
   const repository: Repository = { registry: image.reference.registry, name: image.reference.name };
   const collected = new Map<string, Promise<ChosenVex>>();
   const choose = (of: Repository, digest: Digest, about: "image" | "base", digests: Digest[]): Promise<ChosenVex> => {
-    const key = formatReference({ ...of, digest });
+    const key = `${about} ${formatReference({ ...of, digest })}`;
     const chosen =
       collected.get(key) ??
-      collectEvidence(client, of, digest, policy.signers, { now }).then(({ statements }) =>
-        chooseVex(statements, vex.signers, { about, digests }, now),
+      collectEvidence(client, of, digest, policy.signers, { now }).then((evidence) =>
+        chooseVex(evidence, vex.signers, { about, digests }, now),
       );
     collected.set(key, chosen);
     return chosen;

@@ -1,6 +1,6 @@
 import type { Violation } from "../../result.ts";
-import type { VerifiedStatement } from "../../signing/types.ts";
-import type { SignedVex, UnmatchedVex } from "./match.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../../signing/types.ts";
+import { listNames, type SignedVex, type UnmatchedVex } from "./match.ts";
 import { readVex } from "./read.ts";
 
 /** Times of other machines may be ahead of ours by so much. */
@@ -13,23 +13,25 @@ export interface ChosenVex {
 
 /** What of an image's, or a base's, evidence is VEX by a signer whose word counts; and what of it can't be understood. */
 export function chooseVex(
-  statements: readonly VerifiedStatement[],
+  { statements, lapsed }: Pick<CollectedEvidence, "statements" | "lapsed">,
   allowed: readonly string[],
   { about, digests }: Pick<SignedVex, "about" | "digests">,
   now: Date,
 ): ChosenVex {
   const documents: SignedVex[] = [];
   const problems: { signer: string; problem: string }[] = [];
-  for (const { statement, signers } of statements) {
+  const read = ({ statement, signers, time }: VerifiedStatement, isLapsed: boolean): void => {
     const signer = signers.find((name) => allowed.includes(name));
-    if (signer === undefined) continue;
-    const document = readVex(statement.predicate);
-    if (document === undefined) continue;
-    if ("problem" in document) problems.push({ signer, problem: document.problem });
-    else if (document.statements.some(({ time }) => time.getTime() > now.getTime() + clockSkew))
+    const document = signer === undefined ? undefined : readVex(statement.predicate);
+    if (signer === undefined || document === undefined) return;
+    if ("problem" in document) {
+      if (!isLapsed) problems.push({ signer, problem: document.problem });
+    } else if (document.statements.some((each) => each.time.getTime() > now.getTime() + clockSkew))
       problems.push({ signer, problem: "it has a statement of the future" });
-    else documents.push({ document, signer, about, digests });
-  }
+    else documents.push({ document, signer, about, digests, time, ...(isLapsed ? { isLapsed } : {}) });
+  };
+  for (const each of statements) read(each, false);
+  for (const each of lapsed) read(each, true);
   return { documents, problems };
 }
 
@@ -63,7 +65,6 @@ export function judgeVex(
 
 /** One sentence. */
 export function describeUnmatched({ statement, nearest }: UnmatchedVex): string {
-  const products = statement.products.flatMap(({ ids, parts }) => (parts.length > 0 ? parts : ids));
-  const of = products.length === 0 ? "the image" : products.slice(0, 3).join(", ");
+  const of = listNames(statement).slice(0, 3).join(", ") || "something";
   return `It says that ${of} is ${statement.status.replaceAll("_", " ")}, which concerns nothing that was found${nearest === undefined ? "" : ` (${nearest})`}.`;
 }

@@ -10,7 +10,12 @@ const digest = `sha256:${"a".repeat(64)}` as const;
 const other = `sha256:${"b".repeat(64)}` as const;
 const purl = "pkg:npm/lodash@4.17.20";
 const statement = (fields: Partial<VexStatement> = {}): VexStatement => ({
-  ...{ vulnerability: ["CVE-2021-23337"], status: "not_affected", because: "not called", products: [] },
+  ...{
+    vulnerability: ["CVE-2021-23337"],
+    status: "not_affected",
+    because: "not called",
+    products: [{ ids: [digest], parts: "all" }],
+  },
   time: new Date("2026-05-01T00:00:00Z"),
   ...fields,
 });
@@ -23,7 +28,9 @@ const isClosed = (statements: VexStatement[], fields: Partial<Finding> = {}, abo
   const own = makeFinding(fields);
   return match([vex(statements, about)], [own]).answerFor(own)?.isClosed === true;
 };
-const of = (ids: string[], parts: string[] = []): { products: VexProduct[] } => ({ products: [{ ids, parts }] });
+const of = (ids: string[], parts: VexProduct["parts"] = "all"): { products: VexProduct[] } => ({
+  products: [{ ids, parts }],
+});
 
 describe("what a statement does not close", () => {
   test.each<[string, Partial<VexStatement>, Partial<Finding>?]>([
@@ -40,6 +47,8 @@ describe("what a statement does not close", () => {
     ["a part of another image", of([other], [purl])],
     ["a package without a URL", of([purl]), { package: { name: "lodash", version: "4.17.20", type: "npm" } }],
     ["nothing that is named", of([])],
+    ["no product at all", { products: [] }],
+    ["a part of the image that is named in no way that is read", of([digest], [])],
     ["what is made to do harm", {}, { malicious: true }],
   ])("%s", (_name, fields, found = {}) => {
     expect(isClosed([statement(fields)], found)).toBe(false);
@@ -62,9 +71,27 @@ describe("what a statement does not close", () => {
   });
 });
 
+describe("a statement whose signer's word has ended", () => {
+  const lapsed = (fields: Partial<VexStatement>): SignedVex => ({ ...vex([statement(fields)]), isLapsed: true });
+  const closedBeside = (past: SignedVex) => {
+    const own = makeFinding();
+    const answers = match([vex([statement()]), past], [own]);
+    expect(answers.unmatched).toEqual([]);
+    return answers.answerFor(own)?.isClosed;
+  };
+
+  test("closes nothing, and what it says against the image is not overtaken by what is older", () => {
+    const own = makeFinding();
+    expect(match([lapsed({})], [own]).answerFor(own)).toBeUndefined();
+    expect(closedBeside(lapsed({ status: "affected", time: new Date("2026-05-02") }))).toBe(false);
+    expect(closedBeside(lapsed({ status: "affected", time: new Date("2026-04-30") }))).toBe(true);
+    expect(closedBeside(lapsed({ vulnerability: ["GO-1"], status: "affected" }))).toBe(true);
+  });
+});
+
 describe("what a statement closes", () => {
   test.each<[string, Partial<VexStatement>]>([
-    ["by an alias, of the image that it is signed about", {}],
+    ["by an alias, of the image", {}],
     ["by its id", { vulnerability: ["GHSA-35jh-r3h4-6jhm"] }],
     ["that is fixed", { status: "fixed" }],
     ["of the package", of([purl])],
@@ -106,6 +133,11 @@ describe("a statement that concerns nothing is told with the nearest thing", () 
       `did you mean ${purl}`,
     ],
     ["of nothing at all", { vulnerability: ["GO-2020-0001"], ...of(["https://acme.example"]) }, undefined],
+    [
+      "of a part that can't be read",
+      of([digest], []),
+      "it names its product, or the part of it, neither by a package URL nor by an image's digest",
+    ],
   ])("%s", (_name, fields, nearest) => {
     expect(match([vex([statement(fields)])]).unmatched.map((each) => each.nearest)).toEqual([nearest]);
   });
@@ -121,11 +153,11 @@ describe("whose VEX counts", () => {
     "@context": "https://openvex.dev/ns/v0.2.0",
     "@id": "doc",
     timestamp,
-    statements: [{ vulnerability: { name: "CVE-1" }, status: "fixed" }],
+    statements: [{ vulnerability: { name: "CVE-1" }, products: [{ "@id": purl }], status: "fixed" }],
   });
   const choose = (by: string, content: Record<string, unknown> = predicate()) =>
     chooseVex(
-      [evidence("https://openvex.dev/ns", by, [digest], content)],
+      { statements: [evidence("https://openvex.dev/ns", by, [digest], content)], lapsed: [] },
       ["security"],
       { about: "image", digests: [digest] },
       now,

@@ -12,6 +12,10 @@ export interface SignedVex {
   about: "image" | "base";
   /** Of what it is signed about, and of the index that this is in: by these it may name it. */
   digests: readonly Digest[];
+  /** When it was signed at the latest, by somebody else's word. */
+  time?: Date | undefined;
+  /** Its signer's word, or its signature, has ended: what it says against an image is not unsaid by that. */
+  isLapsed?: true;
 }
 
 /** What is said of a finding by the newest statement about it. */
@@ -19,6 +23,7 @@ export interface VexAnswer {
   statement: VexStatement;
   signer: string;
   document: string;
+  time?: Date | undefined;
   /** The finding does not count: the image is not affected, or it is fixed there. */
   isClosed: boolean;
 }
@@ -54,29 +59,35 @@ const worst: readonly VexStatement["status"][] = ["affected", "under_investigati
  * malicious package is never closed by one.
  */
 export function matchVex(documents: readonly SignedVex[], subject: VexSubject): VexAnswers {
-  const said = documents.flatMap(({ document, signer, about, digests }) =>
-    document.statements.map((statement) => ({ statement, signer, document: document.id, about, digests })),
+  const said = documents.flatMap(({ document, signer, about, digests, time, isLapsed }) =>
+    document.statements
+      .filter(({ status }) => isLapsed !== true || !closes(status))
+      .map((statement) => ({ statement, signer, document: document.id, about, digests, time, isLapsed })),
   );
   const answers = new Map<Finding, VexAnswer>();
   const matched: VexStatement[] = [];
   const unmatched: UnmatchedVex[] = [];
-  for (const { about, digests, ...each } of said) {
+  for (const { about, digests, isLapsed, ...each } of said) {
     const concerned = subject.findings.filter(
       (finding) => (about === "image" || finding.origin === "base") && isAbout(each.statement, finding, digests),
     );
     for (const finding of concerned) {
       const other = answers.get(finding);
       if (other === undefined || isLater(each.statement, other.statement)) {
-        const isNothing = each.statement.status === "not_affected" || each.statement.status === "fixed";
-        answers.set(finding, { ...each, isClosed: isNothing && finding.malicious !== true });
+        const isClosed = closes(each.statement.status) && finding.malicious !== true;
+        answers.set(finding, { ...each, isClosed });
       }
     }
     // What a base's maintainers say is of all that their base brings: an application may have mended it.
-    if (about === "base") continue;
+    if (about === "base" || isLapsed === true) continue;
     if (concerned.length > 0) matched.push(each.statement);
     else unmatched.push({ ...each, ...findNearest(each.statement, subject) });
   }
   return { answerFor: (finding) => answers.get(finding), matched, unmatched };
+}
+
+function closes(status: VexStatement["status"]): boolean {
+  return status === "not_affected" || status === "fixed";
 }
 
 function isLater(a: VexStatement, b: VexStatement): boolean {
@@ -86,14 +97,14 @@ function isLater(a: VexStatement, b: VexStatement): boolean {
 
 function isAbout(statement: VexStatement, finding: Finding, digests: readonly Digest[]): boolean {
   if (!statement.vulnerability.some((name) => finding.id === name || finding.aliases.includes(name))) return false;
-  return statement.products.length === 0 || statement.products.some((product) => isOf(product, finding, digests));
+  return statement.products.some((product) => isOf(product, finding, digests));
 }
 
 function isOf({ ids, parts }: VexProduct, { package: { purl } }: Finding, digests: readonly Digest[]): boolean {
   const isPackage = (name: string): boolean => purl !== undefined && covers(name, purl);
   const isImage = ids.some((id) => namesImage(id, digests));
-  if (parts.length > 0) return (isImage || ids.some(isPackage)) && parts.some(isPackage);
-  return isImage || ids.some(isPackage);
+  if (!isImage && !ids.some(isPackage)) return false;
+  return parts === "all" || parts.some(isPackage);
 }
 
 /** An image is named by its digest alone: a name could be any version's. */
@@ -138,8 +149,16 @@ function decode(text: string): string {
   }
 }
 
+/** What a statement names: of a product its parts, where it is of those alone. */
+export function listNames({ products }: VexStatement): string[] {
+  return products.flatMap(({ ids, parts }) => (parts === "all" ? ids : parts));
+}
+
 /** What a statement that concerns nothing may have been meant for: a clause. */
 function findNearest(statement: VexStatement, { findings, purls }: VexSubject): { nearest?: string } {
+  const wanted = listNames(statement);
+  if (wanted.length === 0)
+    return { nearest: "it names its product, or the part of it, neither by a package URL nor by an image's digest" };
   const named = new Set(findings.flatMap(({ id, aliases }) => [id, ...aliases]));
   const known = statement.vulnerability.find((name) => named.has(name));
   if (known !== undefined) {
@@ -149,7 +168,6 @@ function findNearest(statement: VexStatement, { findings, purls }: VexSubject): 
   }
   const meant = statement.vulnerability.map((name) => suggestWord(name, named)).find((name) => name !== undefined);
   if (meant !== undefined) return { nearest: `did you mean ${meant}` };
-  const wanted = statement.products.flatMap(({ ids, parts }) => (parts.length > 0 ? parts : ids));
   const there = purls.find((purl) => wanted.some((name) => covers(name, purl)));
   if (there !== undefined) return { nearest: `${there} is there, and nothing of that name was found in it` };
   const paths = new Map(purls.map((purl) => [splitPurl(purl).path, purl]));

@@ -15,7 +15,7 @@ const statement = z.looseObject({
     name: z.string().min(1),
     aliases: z.array(z.string()).default([]),
   }),
-  products: z.array(component.extend({ subcomponents: z.array(component).default([]) })).default([]),
+  products: z.array(component.extend({ subcomponents: z.array(component).optional() })).min(1),
   status: z.enum(["not_affected", "affected", "fixed", "under_investigation"]),
   justification: z.string().optional(),
   impact_statement: z.string().optional(),
@@ -56,7 +56,7 @@ export function readOpenVex(json: unknown): VexDocument | { problem: string } {
 }
 
 function readProduct({ subcomponents, ...product }: z.infer<typeof statement>["products"][number]): VexProduct {
-  return { ids: namesOf(product), parts: subcomponents.flatMap(namesOf) };
+  return { ids: namesOf(product), parts: subcomponents === undefined ? "all" : subcomponents.flatMap(namesOf) };
 }
 
 function namesOf({ "@id": id, identifiers = {}, hashes = {} }: z.infer<typeof component>): string[] {

@@ -96,6 +96,13 @@ describe("a document is refused, and why is said", () => {
     ["OpenVEX with a status that there is not", openVex({}, { status: "harmless" }), /status/],
     ["OpenVEX without a vulnerability's name", openVex({}, { vulnerability: { "@id": "x" } }), /vulnerability/],
     ["OpenVEX that does not say why", openVex({}, { justification: undefined }), /neither justification nor impact/],
+    ["OpenVEX of no product", openVex({}, { products: [] }), /products/],
+    ["OpenVEX without products", openVex({}, { products: undefined }), /products/],
+    [
+      "CSAF of a part that it has not",
+      csaf({ product_tree: { ...csaf().product_tree, full_product_names: [] } }),
+      /relationships has 'LODASH'/,
+    ],
     ["CSAF of another profile", csaf({ document: { category: "csaf_base" } }), /category/],
     ["CSAF that is a draft", csaf({}, {}, { status: "draft" }), /status/],
     ["CSAF with a time that is none", csaf({}, {}, { current_release_date: "soon" }), /is no time/],
@@ -141,7 +148,7 @@ describe("what is said is the same in each format", () => {
     [
       "CycloneDX",
       cycloneDx(),
-      { format: "CycloneDX", because: "code_not_reachable", products: [{ ids: [purl], parts: [] }] },
+      { format: "CycloneDX", because: "code_not_reachable", products: [{ ids: [purl], parts: "all" }] },
     ],
   ])("%s", (_name, predicate, { format, ...fields }) => {
     expect(readVex(predicate)).toMatchObject({ format, statements: [{ ...said, ...fields }] });
@@ -153,14 +160,13 @@ describe("what is said is the same in each format", () => {
       openVex({}, { timestamp: "2026-05-02T00:00:00Z" }),
       { time: new Date("2026-05-02") },
     ],
-    ["OpenVEX of the image as it was signed", openVex({}, { products: undefined }), { products: [] }],
     [
       "OpenVEX by identifiers and hashes",
       openVex(
         {},
         { products: [{ "@id": "https://acme.example/shop", identifiers: { purl }, hashes: { "sha-256": "AB" } }] },
       ),
-      { products: [{ ids: ["https://acme.example/shop", purl, "sha256:ab"], parts: [] }] },
+      { products: [{ ids: ["https://acme.example/shop", purl, "sha256:ab"], parts: "all" }] },
     ],
     [
       "OpenVEX that is affected, without a reason",
@@ -175,7 +181,7 @@ describe("what is said is the same in each format", () => {
     [
       "CSAF that is fixed",
       csaf({}, { product_status: { first_fixed: ["LODASH"] }, flags: [] }),
-      { status: "fixed", products: [{ ids: [purl], parts: [] }] },
+      { status: "fixed", products: [{ ids: [purl], parts: "all" }] },
     ],
     [
       "CycloneDX's false positive",
@@ -187,10 +193,36 @@ describe("what is said is the same in each format", () => {
     [
       "CycloneDX by a link into an SBOM",
       cycloneDx({}, {}, [{ ref: "urn:cdx:1/1#pkg%3Anpm%2Flodash%404.17.20%3Fpackage-id%3D1" }]),
-      { products: [{ ids: [`${purl}?package-id=1`], parts: [] }] },
+      { products: [{ ids: [`${purl}?package-id=1`], parts: "all" }] },
     ],
   ])("%s", (_name, predicate, fields) => {
     expect(readVex(predicate)).toMatchObject({ statements: [fields] });
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    [
+      "OpenVEX",
+      openVex(
+        {},
+        { products: [{ "@id": "pkg:oci/shop", subcomponents: [{ identifiers: { cpe23: "cpe:2.3:a:x" } }] }] },
+      ),
+    ],
+    ["OpenVEX's empty list", openVex({}, { products: [{ "@id": "pkg:oci/shop", subcomponents: [] }] })],
+    [
+      "CSAF",
+      csaf({
+        product_tree: {
+          ...csaf().product_tree,
+          full_product_names: [{ product_id: "LODASH", product_identification_helper: { cpe: "cpe:/a:x" } }],
+        },
+      }),
+    ],
+  ])("a part that is named in no way that is read is no part, and not the whole: %s", (_name, predicate) => {
+    expect(readVex(predicate)).toMatchObject({ statements: [{ products: [{ parts: [] }] }] });
+  });
+
+  test("a vulnerability of CycloneDX that affects nothing says nothing", () => {
+    expect(readVex(cycloneDx({}, {}, []))).toMatchObject({ statements: [] });
   });
 
   test("a vulnerability of CycloneDX without an analysis is a finding, and says nothing", () => {

@@ -5,7 +5,7 @@ export interface VexStatement {
   status: VexStatus;
   /** Why it is not affected, or what is said besides; one line. */
   because?: string;
-  /** What it is said of; empty: of the very image that it was signed about. */
+  /** What it is said of; of none: of nothing. */
   products: VexProduct[];
   time: Date;
 }
@@ -15,8 +15,8 @@ export type VexStatus = "not_affected" | "fixed" | "affected" | "under_investiga
 /** A product, as it is named (a package URL, or a digest of an image), and of which parts of it something is said. */
 export interface VexProduct {
   ids: string[];
-  /** Empty: of all of it. Else of what one of these names. */
-  parts: string[];
+  /** Of all of it, or of what one of these names: of nothing where its parts are named in no way that is read here. */
+  parts: "all" | string[];
 }
 
 export interface VexDocument {

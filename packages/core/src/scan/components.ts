@@ -44,7 +44,7 @@ export function listComponents(sbom: Sbom): Component[] {
 function readProperties(value: unknown): Map<string, string> {
   const properties = new Map<string, string>();
   for (const property of Array.isArray(value) ? value : []) {
-    const { name, value: said } = property as Record<string, unknown>;
+    const { name, value: said } = (property ?? {}) as Record<string, unknown>;
     if (typeof name === "string" && typeof said === "string") properties.set(name, said);
   }
   return properties;

@@ -17,8 +17,8 @@ import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, catalogManifest, readSight, type Sbom } from "./catalog.ts";
 import { listComponents } from "./components.ts";
 import type { DatabasePlace } from "./database.ts";
-import { type Finding, packageKey, type ScannerFinding, sortFindings } from "./finding.ts";
-import { mergeFindings, placeFindings, type SourceFindings } from "./merge.ts";
+import { type Finding, type FindingPackage, packageKey, type ScannerFinding, sortFindings } from "./finding.ts";
+import { mergeFindings, mergeScope, placeFindings, type SourceFindings } from "./merge.ts";
 import { tellFate } from "./package-fate.ts";
 import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { findSignedSbom } from "./signed-sbom.ts";
@@ -117,9 +117,11 @@ async function askScanners({ scanners, context }: Examination, sbomFile: string)
 
 /** Each scanner's findings, with what the SBOM says a package is there for. */
 function tellSources(turns: readonly ScannerTurn[], sbom: Sbom): SourceFindings[] {
-  const scopes = new Map(
-    listComponents(sbom).flatMap(({ package: pkg }) => (pkg.scope === undefined ? [] : [[packageKey(pkg), pkg.scope]])),
-  );
+  const scopes = new Map<string, FindingPackage["scope"]>();
+  for (const { package: pkg } of listComponents(sbom)) {
+    const key = packageKey(pkg);
+    scopes.set(key, scopes.has(key) ? mergeScope(scopes.get(key), pkg.scope) : pkg.scope);
+  }
   const scoped = (finding: ScannerFinding): ScannerFinding => {
     const scope = finding.package.scope ?? scopes.get(packageKey(finding.package));
     return scope === undefined ? finding : { ...finding, package: { ...finding.package, scope } };

@@ -188,3 +188,18 @@ export function originOf(layers: readonly string[], baseDiffIds: readonly string
   if (layers.length === 0 || baseDiffIds === undefined) return "unknown";
   return layers.every((layer) => baseDiffIds.includes(layer)) ? "base" : "application";
 }
+
+/**
+ * Who rates a finding how, where they differ: `grype says low (the distribution's own), osv-scanner critical`. Empty
+ * where all say the same.
+ */
+export function describeDifference({ saidBy }: Pick<Finding, "saidBy">): string {
+  const rated = new Map<string, string>();
+  for (const { source, severity, advisory } of saidBy) {
+    const isOwn = advisory?.isDistributions === true && advisory.ratedElsewhere !== true;
+    rated.set(`${source} ${severity}`, isOwn ? " (the distribution's own)" : "");
+  }
+  if (new Set(saidBy.map(({ severity }) => severity)).size < 2) return "";
+  const [first = "", ...others] = [...rated].map(([said, whose]) => `${said}${whose}`);
+  return [first.replace(" ", " says "), ...others].join(", ");
+}

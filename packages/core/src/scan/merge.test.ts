@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Finding, findingKey, type ScannerFinding } from "./finding.ts";
+import { describeDifference, type Finding, findingKey, type ScannerFinding } from "./finding.ts";
 import { judgeFindings } from "./gate.ts";
 import { countFindings, mergeFindings, placeFindings } from "./merge.ts";
 import { parseGrypeReport, readGrypeFindings } from "./scanners/grype-report.ts";
@@ -189,6 +189,41 @@ describe("of several sources", () => {
       judgeFindings({ findings, policy: { failOn: "low", onlyFixed: false }, exceptions: [], now: new Date() });
     expect(judge(both)).toEqual([]);
     expect(judge(mergeFindings([back, finding({ severity: "low" })]))).toHaveLength(1);
+  });
+
+  test.each([
+    ["by names of both", ["GO-1", ["GHSA-1", "GHSA-2"]]],
+    ["by both CVEs", ["GO-1", ["CVE-2099-1", "CVE-2099-2"]]],
+    ["as a CVE of its own", ["CVE-2099-1", ["CVE-2099-2"]]],
+  ] as const)("an exception for one CVE leaves another, though a record has both: %s", (_how, [id, aliases]) => {
+    const low = finding({ id: "GHSA-1", aliases: ["CVE-2099-1"], severity: "high" });
+    const bad = finding({ id: "GHSA-2", aliases: ["CVE-2099-2"], severity: "critical" }, "osv-scanner");
+    const linking = finding({ id, aliases: [...aliases], severity: "low" }, "paid");
+    const exception = { rule: "scan.severity" as const, reason: "r", owner: "o", expires: "2099-01-01" };
+    for (const order of [
+      [low, bad, linking],
+      [linking, bad, low],
+    ]) {
+      const findings = mergeFindings(order);
+      const refuse = (thing: string) =>
+        judgeFindings({
+          ...{ findings, policy: { failOn: "high", onlyFixed: false }, now: new Date("2098-01-01T00:00:00Z") },
+          exceptions: [{ ...exception, thing }],
+        })
+          .filter(({ violation }) => violation.exception === undefined)
+          .map((refused) => refused.finding.severity);
+      expect(refuse("CVE-2099-1")).toEqual(["critical"]);
+      expect(refuse("CVE-2099-2")).toEqual(["high"]);
+    }
+  });
+
+  test("who differs from whom is told, and whose word the distribution's is", () => {
+    const [merged] = mergeFindings([
+      finding({ package: deb, severity: "high", advisory: debian }),
+      finding({ package: deb, severity: "low" }, "osv-scanner"),
+    ]);
+    expect(describeDifference(merged as Finding)).toBe("grype says high (the distribution's own), osv-scanner low");
+    expect(describeDifference(finding())).toBe("");
   });
 
   test("that nobody says it is not that it is not", () => {

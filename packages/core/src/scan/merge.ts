@@ -16,7 +16,7 @@ const fixStates = ["fixed", "wont-fix", "not-fixed", "unknown"] as const satisfi
 
 /**
  * Findings, each once, in the order in which they come first. Two are the same where they are of one package and share
- * a name of the vulnerability, be it by way of a third one's names. Where sources, paths or platforms say different
+ * a name of the vulnerability, be it by way of a third one's names, which never joins two CVEs. Where sources, paths or platforms say different
  * things of one, the worst of it holds: severity (nobody's rating counts as the gate counts it), known exploitation,
  * probability, score, and that there is a fix. Only of a distribution's package its own advisory counts, in severity
  * and fix: it knows what was mended in its version. A source that took its advisory back counts where none else is
@@ -24,22 +24,34 @@ const fixStates = ["fixed", "wont-fix", "not-fixed", "unknown"] as const satisfi
  */
 export function mergeFindings(findings: readonly Finding[]): Finding[] {
   const groups = new Map<string, Finding[]>();
-  const leaderOf = linkNames(findings);
+  const setOf = linkNames(findings);
   for (const finding of findings) {
-    const leader = leaderOf(finding);
+    const leader = setOf(finding, finding.id);
     const group = groups.get(leader);
     if (group === undefined) groups.set(leader, [finding]);
     else group.push(finding);
   }
-  return [...groups.values()].map((group) => group.reduce(mergeTwo));
+  return [...groups].map(([leader, group]) => {
+    const merged = group.reduce(mergeTwo);
+    const own = merged.aliases.filter((name) => setOf(merged, name) === leader);
+    if (own.length === merged.aliases.length) return merged;
+    // What one record calls by names of several is not a name of this one: nothing said of the others holds for it.
+    const others = merged.aliases.filter((name) => !own.includes(name));
+    return { ...merged, aliases: own, covers: unique([...(merged.covers ?? []), ...others]) };
+  });
 }
 
-/** Disjoint sets of names, by package: names that one finding has are of one vulnerability. */
-function linkNames(findings: readonly Finding[]): (finding: Finding) => string {
+/**
+ * Disjoint sets of names, by package: names that one finding has are of one vulnerability. Two with a CVE each are two,
+ * whatever a third record says: what is said of one CVE, be it an exception, must not set another aside.
+ */
+function linkNames(findings: readonly Finding[]): (finding: Pick<Finding, "package">, name: string) => string {
   const parents = new Map<string, string>();
-  const nodesOf = (finding: Finding): string[] => {
-    const key = packageKey(finding.package);
-    return namesOf(finding).map((name) => `${key}\0${name}`);
+  const cves = new Map<string, string>();
+  const nodeOf = (key: string, name: string): string => {
+    const node = `${key}\0${name}`;
+    if (isCve(name)) cves.set(node, cves.get(node) ?? name);
+    return node;
   };
   const find = (node: string): string => {
     let root = node;
@@ -52,14 +64,25 @@ function linkNames(findings: readonly Finding[]): (finding: Finding) => string {
     }
     return root;
   };
-  for (const finding of findings) {
-    const [first = "", ...others] = nodesOf(finding);
-    for (const other of others) {
-      const [a, b] = [find(first), find(other)];
-      if (a !== b) parents.set(b, a);
-    }
+  const join = (a: string, b: string): void => {
+    const [left, right] = [cves.get(a), cves.get(b)];
+    if (a === b || (left !== undefined && right !== undefined && left !== right)) return;
+    parents.set(b, a);
+    if (left === undefined && right !== undefined) cves.set(a, right);
+  };
+  // Those that have a CVE come first, so that whose names are whose does not depend on the order of the sources.
+  const hasCve = (finding: Finding): number => (namesOf(finding).some(isCve) ? 0 : 1);
+  for (const finding of findings.toSorted((a, b) => hasCve(a) - hasCve(b))) {
+    const key = packageKey(finding.package);
+    const [first = "", ...others] = namesOf(finding).map((name) => nodeOf(key, name));
+    const isOfSeveral = namesOf(finding).filter(isCve).length > 1;
+    for (const other of isOfSeveral ? [] : others) join(find(first), find(other));
   }
-  return (finding) => find(nodesOf(finding)[0] as string);
+  return (finding, name) => find(`${packageKey(finding.package)}\0${name}`);
+}
+
+function isCve(name: string): boolean {
+  return name.startsWith("CVE-");
 }
 
 function mergeTwo(a: Finding, b: Finding): Finding {
@@ -146,7 +169,10 @@ function mergeFlag<K extends "kev" | "malicious">(key: K, a: Finding, b: Finding
 }
 
 /** What one says is there for more holds: `development` only where all say so. */
-function mergeScope(a: Finding["package"]["scope"], b: Finding["package"]["scope"]): Finding["package"]["scope"] {
+export function mergeScope(
+  a: Finding["package"]["scope"],
+  b: Finding["package"]["scope"],
+): Finding["package"]["scope"] {
   if (a === undefined || b === undefined) return undefined;
   return firstOf(["runtime", "optional", "development"] as const, [a, b]);
 }

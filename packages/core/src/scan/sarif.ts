@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cleanStrings } from "@goldenpath/foundation/text/clean";
 import type { Severity } from "../policy/scan-section.ts";
 import type { Violation } from "../result.ts";
-import { type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
+import { describeDifference, type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
 
 /** GitHub keeps so many results of a run and shows no more (docs: SARIF support for code scanning). */
 const maxResults = 5_000;
@@ -86,6 +86,8 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
   const { package: pkg } = finding;
   const target = fixTarget(finding);
   const fixed = target === undefined ? "no fixed version is known" : `fixed in ${target}`;
+  const differing = describeDifference(finding);
+  const heard = differing === "" ? "" : ` Sources differ: ${differing}.`;
   const exception = facts.exception(finding);
   const { file, line = 1 } = facts.locate(finding);
   return {
@@ -93,7 +95,7 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
     ruleIndex,
     level: levels[gateSeverity(finding)],
     message: {
-      text: `${pkg.name} ${pkg.version} (${pkg.type}) has ${finding.id}, severity ${finding.severity}: ${fixed}.`,
+      text: `${pkg.name} ${pkg.version} (${pkg.type}) has ${finding.id}, severity ${finding.severity}: ${fixed}.${heard}`,
     },
     locations: [
       {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
+import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { openPromise, type ZipFile } from "yauzl";
 import type { DatabaseFacts } from "../gate.ts";
 
@@ -13,12 +13,19 @@ export const osvFolder = "osv-scalibr";
 /** A record has some kilobytes; the largest list thousands of versions. Bytes. */
 const maxRecord = 64 * 1024 * 1024;
 
-/** The archives in a directory of OSV's data, in a fixed order. */
+/** The archives in a directory of OSV's data, in a fixed order. @throws UserError `database-unsafe`: a link among them */
 export async function listArchives(directory: string): Promise<string[]> {
   const entries = await readdir(join(directory, osvFolder), { withFileTypes: true }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   });
+  const link = entries.find((entry) => entry.isSymbolicLink());
+  if (link !== undefined) {
+    throw new UserError(`${join(directory, osvFolder, link.name)} is a link, and what it leads to may be anybody's`, {
+      code: "database-unsafe",
+      wayOut: "Have the ecosystem's folder itself there.",
+    });
+  }
   return entries
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => join(osvFolder, name, "all.zip"))
@@ -26,25 +33,22 @@ export async function listArchives(directory: string): Promise<string[]> {
 }
 
 /**
- * What is known of the archives that were looked into. OSV gives each record the time of its last change, so an archive
- * was made no sooner than its newest; of several the oldest counts, since each may have been left behind.
- * @param families of ecosystems, as the folders are called: `Debian`, `npm`
+ * What is known of the data. OSV gives each record the time of its last change, and exports all ecosystems together: the
+ * data was made no sooner than its newest record, in whichever archive of the directory. An ecosystem of its own may
+ * rest for weeks.
+ * @param families of the ecosystems that were looked into, as the folders are called: `Debian`, `npm`
  * @throws InfrastructureError `scanner-failed`: an archive can't be read
  */
 export async function readOsvFacts(directory: string, families: readonly string[]): Promise<DatabaseFacts> {
-  if (families.length === 0) return {};
   const read = await Promise.all(
-    families.toSorted().map(async (family) => {
-      const file = archiveOf(directory, family);
-      return { family, sha256: await hashFile(file), newest: await findNewest(file) };
-    }),
+    families.toSorted().map(async (family) => [family, await hashFile(archiveOf(directory, family))]),
   );
-  const oldest = Math.min(...read.map(({ newest }) => newest));
-  const digest = createHash("sha256").update(JSON.stringify(read.map(({ family, sha256 }) => [family, sha256])));
+  const times = await Promise.all((await listArchives(directory)).map((file) => findNewest(join(directory, file))));
+  const newest = Math.max(...times);
   return {
-    ...(Number.isFinite(oldest) ? { built: new Date(oldest) } : {}),
+    ...(Number.isFinite(newest) ? { built: new Date(newest) } : {}),
     schema: "osv",
-    digest: `sha256:${digest.digest("hex")}`,
+    digest: `sha256:${createHash("sha256").update(JSON.stringify(read)).digest("hex")}`,
   };
 }
 

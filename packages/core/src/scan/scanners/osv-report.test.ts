@@ -38,7 +38,8 @@ const both = (npms: object[], debians: object[] = [], groups: object[] = []) =>
     { package: npm, vulnerabilities: npms, groups },
     { package: debian, vulnerabilities: debians, groups },
   ]);
-const read = (...args: Parameters<typeof both>) => readOsvFindings(parseOsvReport(both(...args), input), input);
+const read = (...args: Parameters<typeof both>) =>
+  readOsvFindings(parseOsvReport(both(...args), input), input, new Date("2026-11-01T00:00:00Z"));
 
 describe("a report that can't be read is an error and not a pass", () => {
   const whole = both([record()]);
@@ -57,7 +58,7 @@ describe("a report that can't be read is an error and not a pass", () => {
 
   test("a package that nobody asked for", () => {
     const more = report([{ package: npm }, { package: debian }, { package: { ...npm, name: "other" } }]);
-    expect(() => readOsvFindings(parseOsvReport(more, input), input)).toThrow(/which nobody asked for/);
+    expect(() => readOsvFindings(parseOsvReport(more, input), input, new Date())).toThrow(/which nobody asked for/);
   });
 });
 
@@ -135,6 +136,16 @@ describe("findings", () => {
     expect(read([], [record({ id: "DEBIAN-CVE-2023-1", affected })])).toMatchObject([
       { severity, fixState: "not-fixed", fixedVersions: [] },
     ]);
+  });
+
+  test.each(["", "soon", "2026-11-01T00:00:01Z"])("one that says '%s' was not taken back", (withdrawn) => {
+    expect(read([record({ withdrawn })])[0]).not.toHaveProperty("withdrawn");
+  });
+
+  test("a record of two CVEs is a name of neither, whoever's it is", () => {
+    const aliases = ["CVE-2023-1", "CVE-2023-2"];
+    expect(read([record({ aliases })])).toMatchObject([{ aliases: [], covers: aliases }]);
+    expect(read([record({ id: "CVE-2023-1", aliases: ["CVE-2023-2"] })])).toMatchObject([{ aliases: [] }]);
   });
 
   test("an advisory that was taken back says when", () => {

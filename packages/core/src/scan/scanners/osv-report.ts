@@ -64,13 +64,13 @@ export function foundIn({ results }: OsvReport): z.infer<typeof foundSchema>[] {
 }
 
 /** A report's findings: a record of OSV for each package of the image that is meant. */
-export function readOsvFindings(report: OsvReport, { components }: OsvInput): ScannerFinding[] {
+export function readOsvFindings(report: OsvReport, { components }: OsvInput, now: Date): ScannerFinding[] {
   return foundIn(report).flatMap((found) => {
     const { ecosystem, name, version } = found.package;
     const meant = components.get(osvKey(ecosystem, name, version));
     if (meant === undefined) throw reportInvalid("osv-scanner", `it has ${name} ${version}, which nobody asked for`);
     return (found.vulnerabilities ?? []).flatMap((record) => {
-      const said = readRecord(record, found);
+      const said = readRecord(record, found, now);
       return meant.map(({ package: pkg, layers, paths }) => ({ ...said, package: pkg, layers, paths }));
     });
   });
@@ -79,6 +79,7 @@ export function readOsvFindings(report: OsvReport, { components }: OsvInput): Sc
 function readRecord(
   record: OsvRecord,
   { package: { ecosystem, name }, groups }: z.infer<typeof foundSchema>,
+  now: Date,
 ): Omit<ScannerFinding, "package" | "layers" | "paths"> {
   const affected = (record.affected ?? []).filter(
     (each) => each.package?.name === name && each.package.ecosystem === ecosystem,
@@ -102,7 +103,9 @@ function readRecord(
     ...(description === undefined || description === "" ? {} : { description }),
     ...(score === undefined ? {} : { cvss: score }),
     scores: (record.severity ?? []).flatMap(readVector),
-    ...(record.withdrawn === undefined ? {} : { withdrawn: record.withdrawn }),
+    ...(record.withdrawn !== undefined && Date.parse(record.withdrawn) <= now.getTime()
+      ? { withdrawn: record.withdrawn }
+      : {}),
     advisory: {
       by: /^[A-Za-z]+/.exec(record.id)?.[0] ?? record.id,
       ...(isDistributions ? { isDistributions } : {}),
@@ -115,8 +118,8 @@ function readRecord(
 const distributionIds = /^(?:DEBIAN|DSA|DLA|DTSA|UBUNTU|USN|LSN|ALPINE|CGA)-/;
 
 /**
- * A distribution's record about one CVE is that CVE under a name of its own; an announcement of several is a name of
- * none of them. Only distributions have it `upstream`.
+ * A distribution's record about one CVE, which it has `upstream`, is that CVE under a name of its own; a record of
+ * several, whoever's it is, is a name of none of them.
  */
 function readNames(
   { id, aliases, upstream }: OsvRecord,
@@ -125,8 +128,8 @@ function readNames(
   const said = new Set((aliases ?? []).filter((name) => name !== id));
   const about = isDistributions ? [...new Set(upstream ?? [])].filter((name) => name !== id) : [];
   const cves = new Set([...about, ...said].filter((name) => name.startsWith("CVE-")));
-  const isBundle = isDistributions && cves.size > 1;
-  if (isBundle) return { aliases: [], covers: [...new Set([...about, ...said])] };
+  if (cves.size + (id.startsWith("CVE-") ? 1 : 0) > 1)
+    return { aliases: [], covers: [...new Set([...about, ...said])] };
   return { aliases: [...new Set([...said, ...about])] };
 }
 

@@ -56,7 +56,7 @@ export async function runOsvScanner(
   const report = input.components.size === 0 ? { results: [] } : await startOsv(tool, input, database, context);
   const families = listFamilies(report);
   return {
-    findings: readOsvFindings(report, input),
+    findings: readOsvFindings(report, input, context.now()),
     database: await tellData(database, families, context),
     parameters: ["scan", "source", ...listOptions(database), "--lockfile=CycloneDX"],
     tool: describeTool(tool),

@@ -308,6 +308,20 @@ describe("attestations that GitHub keeps", () => {
       expect({ code, text }).toEqual({ code: 2, text: expect.stringContaining(says) });
     });
 
+    test("that unpack to more than is read are an error before they are all held", async () => {
+      const { image } = await makeImage();
+      // 15 MiB of one byte: a literal, and copies of 64 bytes of it.
+      const copies = (15 * 1024 * 1024 - 64) / 64;
+      const start = [0x80, 0x80, 0xc0, 0x07, 0xf0, 63, ...Buffer.alloc(64, 32)];
+      kept = Array<Buffer>(40).fill(
+        Buffer.concat([Buffer.from(start), Buffer.alloc(3 * copies, Buffer.from([0xfe, 1, 0]))]),
+      );
+      list(kept.length);
+      const { code, text } = await verify(image, "--from-api", "acme/shop");
+      expect({ code, text }).toEqual({ code: 2, text: expect.stringContaining("there are more than 67108864 bytes") });
+      expect(authorizations.length).toBeLessThan(12);
+    });
+
     test("that lead nowhere are an error, and nobody is asked", async () => {
       const { image } = await makeImage();
       list(1, "ftp");

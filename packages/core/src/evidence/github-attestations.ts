@@ -65,6 +65,7 @@ export function readGithubAttestations(repository: GithubRepository, context: Gi
     let url: URL | undefined = githubUrl(context.env, ["repos", owner, name, "attestations", subject]);
     url.searchParams.set("per_page", "100");
     const found: BesideBundle[] = [];
+    const budget: Budget = { left: maxFetchedBytes };
     for (let page = 1; url !== undefined; page++) {
       if (page > maxPages)
         throw githubFailed(what, `${url.host} has more than ${maxPages} pages of them`, { safeToRetry: false });
@@ -75,7 +76,7 @@ export function readGithubAttestations(repository: GithubRepository, context: Gi
         context.ports.log.notice(`GitHub has no ${what}`);
         return found;
       }
-      found.push(...(await readAnswer(answer, question, context)));
+      found.push(...(await readAnswer(answer, question, budget, context)));
       url = nextPage(answer, url, what);
     }
     return found;
@@ -99,19 +100,26 @@ async function requireShown({ owner, name }: GithubRepository, context: GithubSu
   readGithubAnswer(answer, repositorySchema, question);
 }
 
+/** Of all bundles of one digest that are listed by their addresses, decoded. Bytes. */
+const maxFetchedBytes = 4 * maxBundleBytes;
+interface Budget {
+  left: number;
+}
+
 /** Bundles of one page that are fetched at the same time. */
 const concurrency = 4;
 
 async function readAnswer(
   answer: TransportResponse,
   question: GithubQuestion,
+  budget: Budget,
   context: GithubSurroundings,
 ): Promise<BesideBundle[]> {
   const { attestations } = readGithubAnswer(answer, answerSchema, question);
   return mapConcurrently(concurrency, attestations, async ({ bundle, bundle_url: url }) => {
     const bytes = bundle
       ? new TextEncoder().encode(JSON.stringify(bundle))
-      : await fetchBundle(url ?? undefined, question, context);
+      : await fetchBundle(url ?? undefined, question, budget, context);
     return { bytes, predicateType: claimedType(bytes) };
   });
 }
@@ -123,6 +131,7 @@ async function readAnswer(
 async function fetchBundle(
   address: string | undefined,
   { what }: GithubQuestion,
+  budget: Budget,
   context: GithubSurroundings,
 ): Promise<Uint8Array> {
   // What is listed and not handed out could be what is said against the image: it is not passed over.
@@ -136,10 +145,14 @@ async function fetchBundle(
   const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(url?.hostname ?? "");
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && isLocal)))
     throw failed("GitHub lists one at an address that is none");
+  const tooMuch = `there are more than ${maxFetchedBytes} bytes of them`;
+  if (budget.left <= 0) throw failed(tooMuch);
   const question = { what, permission: "none", readUpTo: maxBundleBytes, isElsewhere: true } as const;
   const { bytes } = await askGithub(url, question, context);
   const decoded = decodeSnappy(bytes, maxBundleBytes);
   if (decoded === undefined) throw failed("a bundle of them is not as GitHub keeps it");
+  budget.left -= decoded.byteLength;
+  if (budget.left < 0) throw failed(tooMuch);
   return decoded;
 }
 

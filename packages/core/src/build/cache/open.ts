@@ -161,7 +161,10 @@ class Cache implements OpenCache {
     if (!this.isKept) return;
     try {
       const parts = await context.ports.group("keep the cache", gather);
-      if (parts === undefined) return;
+      if (parts === undefined) {
+        this.say("cache: this build left none to keep");
+        return;
+      }
       this.kept = await this.push(parts, this.found === undefined ? seconds.toFixed(1) : (this.labels?.cold ?? "0"));
     } catch (error) {
       context.signal.throwIfAborted();

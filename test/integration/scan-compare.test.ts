@@ -181,6 +181,8 @@ describe("everything found counts", () => {
     const { outcome, error } = await scan(image, inputs, under);
     expect(error).toBeUndefined();
     expect(outcome.result.violations).toMatchObject([{ thing: "GHSA-35jh-r3h4-6jhm in lodash 4.17.20" }]);
+    expect(outcome.result.violations[0]?.exception).toBeUndefined();
+    expect(outcome.verdict).toBe("fail");
     return outcome;
   };
 

@@ -1,6 +1,7 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   ago,
+  edited,
   environment,
   finding as evidence,
   image,
@@ -9,6 +10,7 @@ import {
   other,
   policy as path,
   provenance,
+  repository,
   summary,
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
@@ -100,7 +102,7 @@ const about = (statements: VerifiedStatement[], lapsed: VerifiedStatement[] = []
 const facts = (change: Partial<KnownFacts> = {}, ofOther: Partial<KnownFacts["other"]> = {}): KnownFacts => ({
   policy: policyWith(),
   now,
-  own: { digests: [image], evidence: { statements: [provenance("build")], lapsed: [] } },
+  own: { repository, digests: [image], evidence: { statements: [provenance("build")], lapsed: [] } },
   other: {
     repository: { registry: "registry.example", name: "vetted/shop" },
     tag: "prod",
@@ -141,6 +143,16 @@ describe("what another image has is known", () => {
       facts({}, { repository: { registry: "registry.example", name: "quarantine/shop" } }),
       /not where 'production' puts images \(registry.example\/vetted\)/,
     ],
+    [
+      "it is another image of the same source",
+      facts({}, { repository: { registry: "registry.example", name: "vetted/legacy" } }),
+      /another image than the scanned one/,
+    ],
+    [
+      "the newest word of its promoter can't be read",
+      withEvidence([provenance("build"), promotion(), edited(promotion(), ["timeVerified"], "soon")]),
+      /was promoted/,
+    ],
     ["it was not promoted", withEvidence([provenance("build")]), /says that it was promoted into 'production'/],
     ["somebody else says it was", withEvidence([provenance("build"), promotion({}, "scan")]), /that it was promoted/],
     [
@@ -167,12 +179,14 @@ describe("what another image has is known", () => {
     ["it is named by another tag", facts({}, { tag: "1.0.0" }), /not named by a tag/],
     [
       "it is the image itself",
-      facts({ own: { digests: [other], evidence: { statements: [provenance("build")], lapsed: [] } } }),
+      facts({ own: { repository, digests: [other], evidence: { statements: [provenance("build")], lapsed: [] } } }),
       /the scanned image itself/,
     ],
     [
       "a child of it is",
-      facts({ own: { digests: [image, child], evidence: { statements: [provenance("build")], lapsed: [] } } }),
+      facts({
+        own: { repository, digests: [image, child], evidence: { statements: [provenance("build")], lapsed: [] } },
+      }),
       /the scanned image itself/,
     ],
     ["nobody says what it is of", withEvidence([promotion()]), /it is of an unknown source/],
@@ -189,7 +203,7 @@ describe("what another image has is known", () => {
     ["somebody else says what it is of", withEvidence([provenance("scan"), promotion()]), /unknown source/],
     [
       "nobody says what the scanned image is of",
-      facts({ own: { digests: [image], evidence: { statements: [provenance("scan")], lapsed: [] } } }),
+      facts({ own: { repository, digests: [image], evidence: { statements: [provenance("scan")], lapsed: [] } } }),
       /no provenance of the scanned image/,
     ],
     ["its scan is too old", facts({}, { scan: toldScan(61) }), /none that is older than 60 minutes/],

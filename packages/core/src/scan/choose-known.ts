@@ -1,5 +1,5 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { judgeWithdrawals } from "../gate/withdrawn.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
@@ -69,7 +69,7 @@ export interface KnownFacts {
   policy: LoadedPolicy;
   now: Date;
   /** The image that is scanned: its digests, with those of what runs of it, and what is signed about it. */
-  own: { digests: readonly Digest[]; evidence: Evidence };
+  own: { repository: Repository; digests: readonly Digest[]; evidence: Evidence };
   /** The image that it is compared with. */
   other: {
     repository: Repository;
@@ -98,6 +98,9 @@ export function findObjection({ policy, now, own, other }: KnownFacts): string |
   if (environment === undefined) return `the policy has no environment '${comparison.environment}'`;
   if (!environment.to.some((prefix) => isWithin(other.repository, prefix)))
     return `it is not where '${comparison.environment}' puts images (${environment.to.join(", ")})`;
+  const name = nameBelow(own.repository, environment.from);
+  if (name === undefined || name !== nameBelow(other.repository, environment.to))
+    return `it is another image than the scanned one (${formatRepository(own.repository)}): what is below '${comparison.environment}''s \`from\` and \`to\` is not the same`;
   if (other.tag === undefined || !comparison.tags.includes(other.tag))
     return `it is not named by a tag that the policy compares with (${comparison.tags.join(", ")})`;
   if ([other.digest, ...other.children].some((digest) => own.digests.includes(digest)))
@@ -120,6 +123,12 @@ export function findObjection({ policy, now, own, other }: KnownFacts): string |
   return undefined;
 }
 
+/** What an image is called below the first of some places that it is in; empty for the place itself. */
+function nameBelow(repository: Repository, prefixes: readonly string[]): string | undefined {
+  const prefix = prefixes.find((each) => isWithin(repository, each));
+  return prefix === undefined ? undefined : formatRepository(repository).slice(prefix.length).replace(/^\//, "");
+}
+
 /** The newest word of the environment's promoter about this environment is a pass. */
 function isPromoted({ statements, lapsed }: Evidence, environment: string, promoter: string): boolean {
   const read = (from: readonly VerifiedStatement[]): { time: number; passed: boolean }[] =>
@@ -130,7 +139,9 @@ function isPromoted({ statements, lapsed }: Evidence, environment: string, promo
       )
       .flatMap(({ statement }) => {
         const summary = readVerificationSummary(statement);
-        if ("problem" in summary || summary.environment !== environment) return [];
+        // Its time can't be told, so it may be the newest, and no pass.
+        if ("problem" in summary) return [{ time: Number.POSITIVE_INFINITY, passed: false }];
+        if (summary.environment !== environment) return [];
         return [{ time: summary.timeVerified.getTime(), passed: summary.result === "PASSED" }];
       });
   const [newest] = read(statements).toSorted((a, b) => b.time - a.time || Number(a.passed) - Number(b.passed));

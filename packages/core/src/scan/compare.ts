@@ -1,5 +1,6 @@
 import type { RefusalGate } from "../policy/scan-section.ts";
 import type { ComparisonReport } from "../result.ts";
+import { parsePackageUrl } from "./components.ts";
 import { type Finding, type FindingSeverity, findingSeverities, sortFindings } from "./finding.ts";
 import { findMetGates } from "./gates.ts";
 import type { ToldFinding, ToldScan } from "./told-findings.ts";
@@ -69,8 +70,8 @@ function keysOf({ id, aliases, package: of }: Compared): string[] {
 
 /** Whose package it is: by its URL without version and qualifiers, else by its kind and name. */
 function nameOf({ type, name, purl }: Compared["package"]): [string, string] {
-  const [, path] = /^(pkg:[^@?#]+)/.exec(purl ?? "") ?? [];
-  return path === undefined ? [type, name] : ["purl", path];
+  const url = parsePackageUrl(purl);
+  return url === undefined ? [type, name] : ["purl", JSON.stringify([url.type, url.namespace, url.name])];
 }
 
 function sortTold(told: readonly ToldFinding[]): ToldFinding[] {

@@ -65,6 +65,7 @@ export async function gatherComparison(
           policy: { ...policy, uri, digest },
           now: context.now(),
           own: {
+            repository: { registry: image.reference.registry, name: image.reference.name },
             digests: [image.reference.digest, ...image.children.map((child) => child.digest)],
             evidence: await collect(image.reference, image.reference.digest),
           },

@@ -38,6 +38,8 @@ describe("forbidden packages", () => {
     ["by name", { name: "lodash", reason }, {}, true],
     ["by another name", { name: "lodash-es", reason }, {}, false],
     ["by a part of the name", { name: "lod", reason }, {}, false],
+    ["by its URL with a scope", { purl: "pkg:npm/%40acme/x", reason }, { purl: "pkg:npm/@acme/x@1" }, true],
+    ["by the URL of another of the scope", { purl: "pkg:npm/%40acme/x", reason }, { purl: "pkg:npm/@acme/y@1" }, false],
     ["by its URL", { purl: "pkg:npm/lodash", reason }, {}, true],
     ["by the URL of another kind", { purl: "pkg:pypi/lodash", reason }, {}, false],
     ["by an URL, where it has none", { purl: "pkg:npm/lodash", reason }, { purl: undefined }, false],

@@ -3,6 +3,7 @@ import { exceptViolation, findException } from "../policy/exceptions.ts";
 import type { ForbiddenPackage, LicenseRules, SbomQuality } from "../policy/scan-section.ts";
 import type { Exception } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
+import { parsePackageUrl } from "./components.ts";
 import { canonicalLicense, judgeLicense, type LicenseAnswer } from "./licenses.ts";
 
 const words = z.string().catch("");
@@ -75,7 +76,7 @@ function judgeForbidden(
 ): Violation[] {
   const match = forbidden.find(
     ({ name, purl, versions }) =>
-      (purl === undefined ? name === component.name : purl === pathOf(component.purl)) &&
+      (purl === undefined ? name === component.name : pathOf(purl) !== "" && pathOf(purl) === pathOf(component.purl)) &&
       (versions === undefined || versions.includes(component.version ?? "")),
   );
   if (match === undefined) return [];
@@ -85,7 +86,7 @@ function judgeForbidden(
     problem: `It is a package that the policy forbids: ${match.reason}.`,
     wayOut: `Do without ${component.name}${match.versions === undefined ? "" : `, or take another version than ${match.versions.join(", ")}`}.`,
   };
-  const things = [component.name, ...(component.purl === undefined ? [] : [pathOf(component.purl)])];
+  const things = [component.name, ...(match.purl === undefined ? [] : [match.purl]), ...withoutVersion(component.purl)];
   const query = { rule: "scan.package" as const, things, package: component.name };
   return [exceptViolation(violation, findException(exceptions, query, now))];
 }
@@ -184,6 +185,14 @@ function nameOf({ name, version }: Pick<Component, "name" | "version">): string 
   return version === undefined || version === "" ? name : `${name} ${version}`;
 }
 
+/** As an exception names it. */
+function withoutVersion(purl: string | undefined): string[] {
+  const [, path] = /^(pkg:[^?#]+?)(?:@[^@/?#]*)?(?:[?#].*)?$/.exec(purl ?? "") ?? [];
+  return path === undefined ? [] : [path];
+}
+
+/** Whose package it is, however its URL is written. */
 function pathOf(purl: string | undefined): string {
-  return /^[^@?#]+/.exec(purl ?? "")?.[0] ?? "";
+  const url = parsePackageUrl(purl);
+  return url === undefined ? "" : JSON.stringify([url.type, url.namespace, url.name]);
 }

@@ -156,9 +156,13 @@ function listProducts({
       return {
         problem: `product_tree.relationships has '${inner === undefined ? part : of}', which is no product of it`,
       };
-    // A URL of its own says more than the two that it is made of.
     const own = identify(whole);
-    products.set(whole.product_id, own.length > 0 ? { ids: own, parts: "all" } : { ids: outer.ids, parts: inner.ids });
+    // A package's own URL says more than the two that it is made of; an image's does not say which part of it.
+    const packages = own.filter((id) => id.startsWith("pkg:") && !id.startsWith("pkg:oci/"));
+    products.set(
+      whole.product_id,
+      packages.length > 0 ? { ids: packages, parts: "all" } : { ids: [...own, ...outer.ids], parts: inner.ids },
+    );
   }
   return products;
 }

@@ -64,6 +64,12 @@ describe("what a statement does not close", () => {
     ["a later one takes it back", {}, { status: "affected", time: new Date("2026-05-02") }, false],
     ["one of the same time says otherwise", {}, { status: "affected" }, false],
     ["an older one said otherwise", {}, { status: "affected", time: new Date("2026-04-30") }, true],
+    [
+      "a later one is against a part that can't be read",
+      {},
+      { status: "affected", time: new Date("2026-05-02"), ...of([digest], []) },
+      false,
+    ],
     ["a later one says so of another", {}, { status: "affected", time: new Date("2026-05-02"), ...of([other]) }, true],
   ])("where %s", (_name, first, second, closed) => {
     expect(isClosed([statement(first), statement(second)])).toBe(closed);
@@ -108,7 +114,8 @@ describe("what a statement closes", () => {
 });
 
 test.each([
-  ["pkg:npm/%40acme/left@1", "pkg:npm/@acme/left@1", false],
+  ["pkg:npm/%40acme/left@1", "pkg:npm/@acme/left@1", true],
+  ["pkg:npm/%40acme/left@1", "pkg:npm/@acme/right@1", false],
   ["pkg:npm/%40acme/left", "pkg:npm/%40acme/left@1", true],
   ["pkg:deb/debian/libc6@2.36?distro=debian-12", "pkg:deb/debian/libc6@2.36?arch=amd64&distro=debian-12", true],
   ["pkg:deb/debian/libc6@2.36?distro=debian-13", "pkg:deb/debian/libc6@2.36?arch=amd64&distro=debian-12", false],

@@ -1,5 +1,6 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { suggestWord } from "../../policy/suggest.ts";
+import { type PackageUrl, parsePackageUrl } from "../components.ts";
 import type { Finding } from "../finding.ts";
 import type { VexDocument, VexProduct, VexStatement } from "./statement.ts";
 
@@ -97,21 +98,28 @@ function isLater(a: VexStatement, b: VexStatement): boolean {
 
 function isAbout(statement: VexStatement, finding: Finding, digests: readonly Digest[]): boolean {
   if (!statement.vulnerability.some((name) => finding.id === name || finding.aliases.includes(name))) return false;
-  return statement.products.some((product) => isOf(product, finding, digests));
+  return statement.products.some((product) => isOf(product, statement.status, finding, digests));
 }
 
-function isOf({ ids, parts }: VexProduct, { package: { purl } }: Finding, digests: readonly Digest[]): boolean {
+function isOf(
+  { ids, parts }: VexProduct,
+  status: VexStatement["status"],
+  { package: { purl } }: Finding,
+  digests: readonly Digest[],
+): boolean {
   const isPackage = (name: string): boolean => purl !== undefined && covers(name, purl);
   const isImage = ids.some((id) => namesImage(id, digests));
   if (!isImage && !ids.some(isPackage)) return false;
+  // A part that can't be read closes nothing, and may be any where something is said against the image.
+  if (parts.length === 0) return !closes(status);
   return parts === "all" || parts.some(isPackage);
 }
 
 /** An image is named by its digest alone: a name could be any version's. */
 function namesImage(id: string, digests: readonly Digest[]): boolean {
   if (digests.some((digest) => id === digest || id.endsWith(`@${digest}`))) return true;
-  const { path, version } = splitPurl(id);
-  return path.startsWith("pkg:oci/") && version !== undefined && digests.some((digest) => digest === version);
+  const url = parsePackageUrl(id);
+  return url?.type === "oci" && digests.some((digest) => digest === url.version);
 }
 
 /**
@@ -119,34 +127,18 @@ function namesImage(id: string, digests: readonly Digest[]): boolean {
  * and no qualifier of its own that the other has not.
  */
 export function covers(name: string, purl: string): boolean {
-  const [wanted, found] = [splitPurl(name), splitPurl(purl)];
+  const [wanted, found] = [parsePackageUrl(name), parsePackageUrl(purl)];
   return (
-    wanted.path !== "" &&
-    wanted.path === found.path &&
-    (wanted.version === undefined || wanted.version === found.version) &&
+    wanted !== undefined &&
+    found !== undefined &&
+    pathOf(wanted) === pathOf(found) &&
+    (wanted.version === "" || wanted.version === found.version) &&
     [...wanted.qualifiers].every(([key, value]) => key === "package-id" || found.qualifiers.get(key) === value)
   );
 }
 
-interface SplitPurl {
-  /** `pkg:npm/%40acme/left`, decoded; empty where it is no package URL. */
-  path: string;
-  version?: string;
-  qualifiers: URLSearchParams;
-}
-
-function splitPurl(text: string): SplitPurl {
-  const [, path = "", version, query = ""] = /^(pkg:[^@?#]+)(?:@([^?#]*))?(?:\?([^#]*))?/.exec(text) ?? [];
-  const known = version === undefined || version === "" ? {} : { version: decode(version) };
-  return { path: decode(path), ...known, qualifiers: new URLSearchParams(query) };
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+function pathOf({ type, namespace, name }: PackageUrl): string {
+  return JSON.stringify([type, namespace, name]);
 }
 
 /** What a statement names: of a product its parts, where it is of those alone. */
@@ -170,9 +162,9 @@ function findNearest(statement: VexStatement, { findings, purls }: VexSubject): 
   if (meant !== undefined) return { nearest: `did you mean ${meant}` };
   const there = purls.find((purl) => wanted.some((name) => covers(name, purl)));
   if (there !== undefined) return { nearest: `${there} is there, and nothing of that name was found in it` };
-  const paths = new Map(purls.map((purl) => [splitPurl(purl).path, purl]));
-  const similar = wanted
-    .map((name) => suggestWord(splitPurl(name).path, paths.keys()))
-    .find((path) => path !== undefined);
+  const plain = (purl: string): string =>
+    /^pkg:[^?#]+?(?=@[^/]*$|[?#]|$)/.exec(purl.split(/[?#]/, 1)[0] ?? "")?.[0] ?? "";
+  const paths = new Map(purls.map((purl) => [plain(purl), purl]));
+  const similar = wanted.map((name) => suggestWord(plain(name), paths.keys())).find((path) => path !== undefined);
   return similar === undefined ? {} : { nearest: `did you mean ${paths.get(similar) ?? similar}` };
 }

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import {
   chmod,
   copyFile,
+  link,
   lstat,
   mkdir,
   open,
@@ -81,6 +82,8 @@ export interface Workspace {
   handOver(to: BuildUser, ...paths: string[]): Promise<void>;
   /** A copy of a program that the build's users can reach. */
   placeProgram(path: string, name: string): Promise<string>;
+  /** As {@link placeProgram}, of a program that is this invocation's own copy already, where both can be one file. */
+  placeOwnProgram(path: string, name: string): Promise<string>;
   /** The whole of it; or these paths of it, once nothing needs them any more. */
   remove(...paths: string[]): Promise<void>;
 }
@@ -134,6 +137,16 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       // The tool cache may be below a home that only its owner can enter, and a build does not see it.
       const target = path(`control/${name}`);
       await copyFile(program, target, constants.COPYFILE_FICLONE);
+      await chmod(target, 0o755);
+      return target;
+    },
+    async placeOwnProgram(program, name) {
+      const target = path(`control/${name}`);
+      const isOne = await link(program, target).then(
+        () => true,
+        () => false,
+      );
+      if (!isOne) return workspace.placeProgram(program, name);
       await chmod(target, 0o755);
       return target;
     },

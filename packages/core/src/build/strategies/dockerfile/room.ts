@@ -84,7 +84,7 @@ export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /**
  * Finds out how a builder is kept apart here, and places its programs: what can be done while images are fetched.
- * @param programs their paths, by the names that they have in the room
+ * @param programs this invocation's own copies of them, by the names that they have in the room
  * @throws InfrastructureError `build-not-isolated`
  */
 export async function prepareRoom(
@@ -92,7 +92,7 @@ export async function prepareRoom(
   programs: Readonly<Record<string, string>>,
 ): Promise<RoomSite> {
   const way = await chooseWay(context);
-  for (const [name, path] of Object.entries(programs)) await workspace.placeProgram(path, name);
+  for (const [name, path] of Object.entries(programs)) await workspace.placeOwnProgram(path, name);
   return { workspace, context, way };
 }
 

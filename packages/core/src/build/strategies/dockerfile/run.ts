@@ -57,7 +57,7 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     const ready = tools.then((found) => placeTools(found, { workspace, context }));
     let prepared: Prepared | undefined;
     const run: Run = { job, text, workspace, fileOf: (digest) => prepared?.fileOf(digest) };
-    const starting = ready.then((site) => startBuilder(run, site));
+    const starting = startBuilder(run, ready);
     const settled = Promise.allSettled([copying, starting]);
     try {
       prepared = await prepareImages(job, text, workspace);
@@ -134,7 +134,7 @@ async function runCached(
   } finally {
     await builder.stop();
   }
-  return runCached(run, { prepared, site, builder: await startBuilder(run, site) });
+  return runCached(run, { prepared, site, builder: await startBuilder(run, Promise.resolve(site)) });
 }
 
 async function openCaching({ job: { cache }, workspace, fileOf }: Run): Promise<CacheRegistry | undefined> {
@@ -179,33 +179,43 @@ function inputsIn({ control }: Workspace): { folder: string; policy: string } {
   return { folder: join(control, "dockerfile"), policy: join(control, "sources.json") };
 }
 
-async function startBuilder(run: Run, site: RoomSite): Promise<Builder> {
+/** Into the log, and the last of it for messages. */
+function keepOutput({ ports }: Job["context"], hide: (line: string) => string) {
+  const lines: string[] = [];
+  const onLine = (line: string): void => {
+    const shown = quoteLine(hide(line));
+    ports.log.info(shown);
+    lines.push(shown.slice(2));
+    if (lines.length > keptLines) lines.shift();
+  };
+  return { lines, onLine };
+}
+
+async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder> {
   const { job, text, workspace } = run;
   const { options, source, context } = job;
   const secrets = new Map([...options.secrets].map(([id, { value }]) => [id, value]));
-  const hide = createRedactor([...secrets.values()]);
-  const lines: string[] = [];
+  const output = keepOutput(context, createRedactor([...secrets.values()]));
+  // Whoever waits for it is told.
+  ready.catch(() => undefined);
   const caching = await openCaching(run);
   const service = caching?.service;
   const stopping = new AbortController();
-  const opening = openRoom({
-    ...site,
-    script: buildScript,
-    files: {
-      "buildkitd.toml": renderSettings(workspace, service),
-      ...(service === undefined ? {} : { [authorityFile]: service.certificate }),
-    },
-    ...(service === undefined ? {} : { service }),
-    secrets,
-    hidden: [source.directory],
-    signal: stopping.signal,
-    onLine(line) {
-      const shown = quoteLine(hide(line));
-      context.ports.log.info(shown);
-      lines.push(shown.slice(2));
-      if (lines.length > keptLines) lines.shift();
-    },
-  });
+  const opening = ready.then((site) =>
+    openRoom({
+      ...site,
+      script: buildScript,
+      files: {
+        "buildkitd.toml": renderSettings(workspace, service),
+        ...(service === undefined ? {} : { [authorityFile]: service.certificate }),
+      },
+      ...(service === undefined ? {} : { service }),
+      secrets,
+      hidden: [source.directory],
+      signal: stopping.signal,
+      onLine: output.onLine,
+    }),
+  );
   const { folders, ended } = await opening.catch(async (error: unknown) => {
     await caching?.close();
     throw error;
@@ -222,7 +232,7 @@ async function startBuilder(run: Run, site: RoomSite): Promise<Builder> {
         return ended;
       });
       if (result.exitCode === 0) return result;
-      throw explainFailure({ exitCode: result.exitCode, lines, file: text.file });
+      throw explainFailure({ exitCode: result.exitCode, lines: output.lines, file: text.file });
     },
     async stop() {
       stopping.abort();

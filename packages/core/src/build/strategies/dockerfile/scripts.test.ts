@@ -1,15 +1,16 @@
 import { mkdir, mkdtemp, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runProcess } from "@goldenpath/foundation/exec/run";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Workspace } from "../../workspace.ts";
 import { handArguments } from "./room.ts";
 import { buildScript } from "./scripts.ts";
 
 // What the script itself does: these two are stand-ins, of which one writes down what it was asked for. The daemon ends
-// when its folder is gone.
+// when its folder is gone; its socket is the test's.
 const daemon = `#!/bin/sh\nwhile [ -d "$4" ]; do sleep 0.05; done\n`;
 const client = `#!/bin/sh
 [ "$1" = build ] || exit 0
@@ -33,6 +34,10 @@ test("a builder waits for its arguments, gets them as they are, and the script e
     env: { PATH: "/usr/bin:/bin", BUILDKIT_HOST: "unix:///nowhere" },
     timeoutMs: 60_000,
   });
+  await sleep(100);
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(join(root, "run/buildkit.sock"), resolve));
+  onTestFinished(() => void server.close());
   await sleep(100);
   await expect(readFile(join(root, "control/asked"))).rejects.toThrow();
   const args = [

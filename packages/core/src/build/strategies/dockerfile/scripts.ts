@@ -98,16 +98,15 @@ control=$1 work=$2
 "$control/buildkitd" --config "$control/buildkitd.toml" --root "$work/state" --addr "$BUILDKIT_HOST" \\
   --rootless --oci-worker-net=host >"$work/run/buildkitd.log" 2>&1 &
 daemon=$!
-tries=0
-until "$control/buildctl" debug workers >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  if [ "$tries" -gt 300 ] || ! kill -0 "$daemon" 2>/dev/null; then
+# The last thing that it does before it answers.
+until [ -S "$work/run/buildkit.sock" ]; do
+  if ! kill -0 "$daemon" 2>/dev/null; then
     tail -n 20 "$work/run/buildkitd.log" >&2
     exit ${noBuildKit}
   fi
-  sleep 0.05
+  sleep 0.01
 done
-until [ -e "$control/arguments" ]; do sleep 0.02; done
+until [ -e "$control/arguments" ]; do sleep 0.01; done
 set --
 while IFS= read -r argument; do
   case $argument in *\\\\*) argument=$(printf '%bx' "$argument"); argument=\${argument%x} ;; esac

@@ -11,6 +11,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { constructSigstore } from "../support/constructed-sigstore.ts";
 import { expectRefused, passed } from "../support/gate-answers.ts";
 import { judge, readPolicy, useKeylessWorld } from "../support/keyless-world.ts";
+import { renderWorkflowPolicy } from "../support/published-bundle.ts";
 import { openTufRepository, type Publication, type TufRepository } from "../support/tuf-repository.ts";
 
 // Whom a policy trusts, where it is not in the policy: in a file beside it, or in a repository by The Update Framework
@@ -37,20 +38,13 @@ beforeEach(async () => {
   };
 });
 
-const render = (section: string): string => `version: 1
-name: acme
-serial: 7
-sigstore:
-  own: { ${section} }
-signers:
-  base:
-    kind: keyless
-    sigstore: own
-    workflow: https://github.com/acme/platform/.github/workflows/stage-base.yml
-    at: ["${"c".repeat(40)}"]
-    ownerId: "4321"
-    repositories: ["https://github.com/acme/*"]
-`;
+const render = (sigstore: string): string =>
+  renderWorkflowPolicy(sigstore, {
+    workflow: "https://github.com/acme/platform/.github/workflows/stage-base.yml",
+    at: "c".repeat(40),
+    ownerId: "4321",
+    repositories: "https://github.com/acme/*",
+  });
 
 /** The trusted root that a policy in a file comes to, and what is said on the way. */
 async function load(section: string, cache = "cache") {

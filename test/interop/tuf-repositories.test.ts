@@ -8,6 +8,7 @@ import { registry, useCleanups } from "@goldenpath/testing/servers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { constructSigstore } from "../support/constructed-sigstore.ts";
+import { renderWorkflowPolicy } from "../support/published-bundle.ts";
 import { useTools } from "../support/tools.ts";
 import { openTufRepository } from "../support/tuf-repository.ts";
 
@@ -36,20 +37,13 @@ beforeEach(async () => {
   };
 });
 
-const policyOf = (sigstore: string): string => `version: 1
-name: acme
-serial: 7
-sigstore:
-  own: { ${sigstore} }
-signers:
-  base:
-    kind: keyless
-    sigstore: own
-    workflow: https://github.com/acme/platform/.github/workflows/stage-base.yml
-    at: ["${"c".repeat(40)}"]
-    ownerId: "4321"
-    repositories: ["https://github.com/acme/*"]
-`;
+const policyOf = (sigstore: string): string =>
+  renderWorkflowPolicy(sigstore, {
+    workflow: "https://github.com/acme/platform/.github/workflows/stage-base.yml",
+    at: "c".repeat(40),
+    ownerId: "4321",
+    repositories: "https://github.com/acme/*",
+  });
 
 describe("cosign's client of The Update Framework", () => {
   const initialize = (url: string, rootFile: string) =>

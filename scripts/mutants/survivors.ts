@@ -79,8 +79,8 @@ export function judgeSurvivors(survivors: readonly Mutant[], accepted: readonly 
   ];
 }
 
-function describe({ file, mutator, original, replacement }: Mutant): string {
-  return `${file}, ${mutator}: ${original} → ${replacement}`;
+function describe({ file, line, mutator, original, replacement }: Mutant): string {
+  return `${file}, ${mutator}: ${original} → ${replacement} (in: ${line})`;
 }
 
 /** Lines and columns from 1, the end exclusive. */

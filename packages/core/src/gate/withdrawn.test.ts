@@ -20,6 +20,7 @@ import { putInForce } from "../policy/withdrawals.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { buildSubjects } from "../signing/statement.ts";
 import { decideGate } from "./decide.ts";
+import { judgeWithdrawals } from "./withdrawn.ts";
 
 // Another than the one that all provenance of these tests names.
 const base = digestOf("a base that only the finding names");
@@ -105,6 +106,55 @@ describe("a child of an index that was withdrawn", () => {
   test("and not where the other image is one that has it, or a sibling", () => {
     expect(rulesOf(factsOf(about(image, index), { policy: loaded }))).toEqual([]);
     expect(rulesOf(factsOf(about(other, image, index), { policy: loaded }))).toEqual([]);
+  });
+});
+
+describe("what can't be read while something is withdrawn", () => {
+  const v02 = "https://slsa.dev/provenance/v0.2";
+  const of = (type: string, predicate: object, lapsed = false) => {
+    const told = finding(type, "build", [image], predicate as Record<string, unknown>);
+    const signed = { ...told, signers: ["build", "ci"] };
+    return { statements: lapsed ? [] : [signed], lapsed: lapsed ? [signed] : [] };
+  };
+  const judge = (thing: Withdrawal["thing"], evidence: ReturnType<typeof of>) =>
+    judgeWithdrawals({
+      policy: under({ thing, ...said }),
+      image: { digest: image, children: [] },
+      evidence: new Map([[image, evidence]]),
+    }).map(({ problem }) => problem);
+  const thing: Withdrawal["thing"] = { kind: "base", digest: base };
+  const [, hex = ""] = base.split(":");
+
+  test.each<[string, string, object]>([
+    ["a base finding", predicateTypes.base, {}],
+    ["a provenance", predicateTypes.provenance, { buildDefinition: { resolvedDependencies: "none" } }],
+    ["a provenance of version 0.2", v02, { materials: {} }],
+  ])("%s is refused, as long as that is a base", (_what, type, predicate) => {
+    for (const lapsed of [false, true]) {
+      const unread = of(type, predicate, lapsed);
+      expect(judge(thing, unread)).toEqual([
+        expect.stringMatching(/^it can't be told whether .* the https:\S+ by 'build', 'ci' \(sha256:\w+\) is not as/),
+      ]);
+      expect(judge({ kind: "image", digest: other }, unread)).toEqual([]);
+      expect(judge({ kind: "signer", name: "scan", from: now }, unread)).toEqual([]);
+    }
+    const loaded = under({ thing, ...said });
+    const facts = { policy: loaded, image: { digest: image, children: [] } };
+    const [violation] = judgeWithdrawals({ ...facts, evidence: new Map([[image, of(type, predicate)]]) });
+    expect(violation).toMatchObject({ thing: image, wayOut: expect.stringContaining("build the image again") });
+  });
+
+  test.each<[string, string, object, boolean]>([
+    ["a material of that base", v02, { materials: [{ uri: "x", digest: { sha256: hex } }] }, true],
+    ["a material of another", v02, { materials: [{ uri: "x", digest: { sha256: "0".repeat(64) } }, {}] }, false],
+    ["no materials", v02, {}, false],
+    ["null for materials", v02, { materials: null }, false],
+    ["no dependencies", predicateTypes.provenance, { buildDefinition: {} }, false],
+    ["no base", predicateTypes.base, { children: [{ base: null }] }, false],
+    ["a kind that names none", "https://example.com/other/v1", { materials: "x" }, false],
+  ])("with %s it is told", (_what, type, predicate, isRefused) => {
+    const problems = judge(thing, of(type, predicate));
+    expect(problems).toEqual(isRefused ? [expect.stringContaining("stands on what was withdrawn")] : []);
   });
 });
 

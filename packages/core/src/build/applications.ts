@@ -2,8 +2,8 @@ import { posix } from "node:path";
 import { detectStrategies } from "./detect.ts";
 import { detectEcosystems } from "./survey/ecosystems.ts";
 import { dockerfileName } from "./survey/markers.ts";
-import type { MavenProject, Survey, SurveyedTree } from "./survey/survey.ts";
-import { createWorkspaceMatcher } from "./survey/workspaces.ts";
+import { listMembers, withoutFolder } from "./survey/members.ts";
+import type { Survey, SurveyedTree } from "./survey/survey.ts";
 
 /**
  * What a folder is by its files: something to run; a frame for what is below it; a part of something else. `unclear`:
@@ -85,10 +85,6 @@ function slugOf(text: string): string {
   );
 }
 
-function withoutFolder(folder: string, path: string): string {
-  return folder === "" ? path : path.slice(folder.length + 1);
-}
-
 /** By a folder's path, that of the outermost folder whose build it is a member of, directly or through another. */
 function findOwners(surveys: readonly Survey[]): Map<string, string> {
   const owners = new Map<string, string>();
@@ -98,42 +94,6 @@ function findOwners(surveys: readonly Survey[]): Map<string, string> {
       if (!owners.has(member)) owners.set(member, owners.get(frame.path) ?? frame.path);
   }
   return owners;
-}
-
-/** What a folder's files say of others. */
-type Frame = Pick<Survey, "path"> & { [Key in "maven" | "gradle" | "go" | "node"]?: Survey[Key] | undefined };
-
-/** Folders below it that a folder's files name as members of its build. */
-function listMembers({ path, maven, gradle, go, node }: Frame, surveys: readonly Survey[]): string[] {
-  const below = surveys.filter((each) => (path === "" ? each.path !== "" : each.path.startsWith(`${path}/`)));
-  const named = new Set(
-    [...mavenModules(maven), ...(gradle?.modules ?? []), ...(go?.uses ?? [])].map((folder) =>
-      posix.join(path, folder).replace(/\/$/, ""),
-    ),
-  );
-  const matches = createWorkspaceMatcher(node?.workspaces ?? []);
-  return below
-    .filter((each) => named.has(each.path) || (each.node !== undefined && matches(withoutFolder(path, each.path))))
-    .map((each) => each.path);
-}
-
-/**
- * The file by which a folder's build has another folder for a member; undefined where it has not. Go's workspaces don't
- * count: what is in one builds without it.
- */
-export function findMembership(outer: Survey, inner: Survey): string | undefined {
-  const { path, files, maven, gradle, node } = outer;
-  const kinds: [string, Omit<Frame, "path">][] = [
-    ["pom.xml", { maven }],
-    [gradle?.file ?? "", { gradle }],
-    [files.includes("pnpm-workspace.yaml") ? "pnpm-workspace.yaml" : "package.json", { node }],
-  ];
-  return kinds.find(([, kind]) => listMembers({ path, ...kind }, [inner]).length > 0)?.[0];
-}
-
-/** A module may be named by its file. */
-function mavenModules(maven: MavenProject | undefined): string[] {
-  return (maven?.modules ?? []).map((module) => module.replace(/\/?[^/]+\.xml$/, ""));
 }
 
 function roleOf(survey: Survey, isMember: boolean): Role {

@@ -3,7 +3,6 @@ import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, realpath, s
 import { join, relative, resolve } from "node:path";
 import { describeError, type SourcePlace, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
-import { findMembership } from "./applications.ts";
 import { createMatcher } from "./glob.ts";
 import { findPlaces } from "./places.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
@@ -11,6 +10,7 @@ import { surveyTree } from "./survey/gather.ts";
 import { isWithin, listFolder } from "./survey/gather-files.ts";
 import { readFolder } from "./survey/gather-folder.ts";
 import { isMarker } from "./survey/markers.ts";
+import { findMembership } from "./survey/members.ts";
 import type { Survey } from "./survey/survey.ts";
 
 export interface Source {

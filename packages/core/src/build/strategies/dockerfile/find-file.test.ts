@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -27,6 +27,11 @@ test.each([
     code: "dockerfile-invalid",
     wayOut: `Name it by the input 'file', from the context's folder. There is: ${listed}.`,
   });
+});
+
+test("a link of the usual name that leads out is refused, whatever else there is", async () => {
+  symlinkSync("/etc/hosts", join(root, "Dockerfile"));
+  await expect(find(["Dockerfile.prod"])).rejects.toMatchObject({ code: "dockerfile-invalid" });
 });
 
 test("where there is none at all, nothing is listed", async () => {

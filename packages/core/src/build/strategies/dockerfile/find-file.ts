@@ -1,4 +1,4 @@
-import { realpath } from "node:fs/promises";
+import { lstat, realpath } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
@@ -30,7 +30,9 @@ export async function findDockerfile(
   given: string | undefined,
   { checkout, workingDirectory }: Pick<Context, "checkout" | "workingDirectory">,
 ): Promise<DockerfileText> {
-  const found = listDockerfiles(survey.files);
+  // What leads out of the application is no file of it, and is refused rather than passed over for another.
+  const usual = given === undefined ? await findUsual(directory) : undefined;
+  const found = usual === undefined ? listDockerfiles(survey.files) : [usual];
   const wanted = given ?? (found.length === 1 ? found[0] : undefined);
   if (wanted === undefined) throw notOne(directory, found, below);
   const path = resolve(directory, wanted);
@@ -50,6 +52,15 @@ export async function findDockerfile(
     content,
     ignore: await read(join(path, "..", `${basename(path)}.dockerignore`), directory, `${wanted}.dockerignore`),
   };
+}
+
+/** A file of the usual name, or a link, wherever that leads. */
+async function findUsual(directory: string): Promise<string | undefined> {
+  for (const name of ["Dockerfile", "Containerfile"]) {
+    const stats = await lstat(join(directory, name)).catch(() => undefined);
+    if (stats !== undefined && !stats.isDirectory()) return name;
+  }
+  return undefined;
 }
 
 function notOne(directory: string, found: readonly string[], below: Source["below"]): UserError {

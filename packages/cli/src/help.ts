@@ -14,6 +14,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
                                                    put it in force for what is promoted there
   goldenpath policy exceptions FILE [--results DIR] until when its exceptions hold, and which do nothing; --propose writes the change
+  goldenpath policy test POLICY [CASES…]           run the cases that are kept beside a policy, and say which differ
+  goldenpath policy diff OLD NEW                   what a change of the policy lets in and shuts out
   goldenpath policy signers OWNER/REPO@COMMIT --for OWNER
                                                    the signers that stand for goldenpath's stages there, to be pasted into a policy
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
@@ -84,6 +86,20 @@ const commandHelp = {
       What ends in so many days is told apart.
   --propose OUT
       Writes the policy without the exceptions that do nothing, and with the next serial, to OUT, which may be FILE. No exception is made longer.
+  --json
+      Print JSON.
+
+  goldenpath policy test POLICY [CASES…]
+      Says what the policy refuses of cases that are written down, by the stages' own judges, and exits 1 where that is not what they expect.
+      Without CASES, of each file beside the policy that ends in .cases.yaml.
+  --json
+      Print JSON.
+
+  goldenpath policy diff OLD NEW
+      Says in sentences what NEW lets in and shuts out besides OLD, each at its line of NEW: widening, narrowing, neither, or unknown. Each key is
+      read on its own.
+  --refuse-widening
+      Exit 1 where anything is widening, or unknown. Without it, a change is never refused.
   --json
       Print JSON.
 

@@ -18,13 +18,15 @@ import { readPolicyFile } from "./policy-file.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
- * KEY`, `exceptions FILE`, `signers OWNER/REPO@COMMIT --for OWNER`, `trust notation FILE DIR`,
+ * KEY`, `exceptions FILE`, `test POLICY [CASES…]`, `diff OLD NEW`, `signers OWNER/REPO@COMMIT --for OWNER`, `trust notation FILE DIR`,
  * `trust sigstore POLICY [NAME]`, `schema`.
  */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
   if (args[0] === "trust") return (await import("./policy-trust.ts")).runTrust(args.slice(1), output);
   if (args[0] === "activate") return (await import("./policy-activate.ts")).runActivate(args.slice(1), output);
   if (args[0] === "exceptions") return (await import("./policy-exceptions.ts")).runExceptions(args.slice(1), output);
+  if (args[0] === "diff") return (await import("./policy-diff.ts")).runDiff(args.slice(1), output);
+  if (args[0] === "test") return (await import("./policy-test.ts")).runTest(args.slice(1), output);
   if (args[0] === "signers") return (await import("./policy-signers.ts")).runSigners(args.slice(1), output);
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -38,7 +40,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
     throw new UserError(
-      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, signers OWNER/REPO@COMMIT --for OWNER, trust notation FILE DIR, trust sigstore POLICY [NAME], or schema",
+      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, test POLICY [CASES…], diff OLD NEW, signers OWNER/REPO@COMMIT --for OWNER, trust notation FILE DIR, trust sigstore POLICY [NAME], or schema",
       {
         code: "arguments-invalid",
       },

@@ -1,0 +1,130 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { GateFacts, StageScope } from "../gate/facts.ts";
+import { decideVerdictStage } from "../gate/judge-verdict.ts";
+import { explainAbsence, isByAllowedSigner, judgeTimes } from "../gate/problems.ts";
+import { tellFindings } from "../scan/told-findings.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { buildStatement, buildSubjects } from "../signing/statement.ts";
+import type { Statement, VerifiedStatement } from "../signing/types.ts";
+import { buildVerificationSummary } from "../signing/verification-summary.ts";
+import type { Stage } from "../stages.ts";
+import type { CaseFacts, CaseProblem } from "./case-facts.ts";
+import type { PolicyEnvironment } from "./schema.ts";
+
+type Requirement = PolicyEnvironment["requires"][number];
+/** What the case's facts gave, by the stages that judge them. */
+type Given = Readonly<Record<"scan" | "base" | "build", readonly CaseProblem[]>>;
+
+const image = digestOf("the image");
+const layers = [digestOf("a layer")];
+
+/**
+ * What an environment's gate says to a case: where it comes from and goes to, and each stage that is required, by
+ * evidence as the case tells it. What the case does not tell is as the environment asks for it: by the first signer,
+ * of now, and with the verdict that the case's own facts give. Of a build's provenance, only who signed it and when.
+ */
+export function judgeCaseEnvironment(facts: CaseFacts, environmentName: string, given: Given): CaseProblem[] {
+  const { what, loaded, now } = facts;
+  const environments = loaded.policy.environments;
+  const environment = Object.hasOwn(environments, environmentName) ? environments[environmentName] : undefined;
+  if (environment === undefined) {
+    const known = Object.keys(environments).join(", ") || "none";
+    throw new UserError(
+      `case '${what.name}' expects something of environment '${environmentName}', and the policy has: ${known}`,
+      { code: "input-invalid", wayOut: "Name one of those, or take the expectation out." },
+    );
+  }
+  const from = parseRepository(what.image ?? `${environment.from[0]}/case`);
+  const gate: GateFacts = {
+    ...{ environmentName, environment, policy: loaded, now, place: "from" },
+    image: { repository: from, digest: image, children: [image], layers: new Map([[image, layers]]) },
+    evidence: new Map(),
+  };
+  return [
+    ...judgePlace("from", what.image, environment),
+    ...judgePlace("to", what.to, environment),
+    ...environment.requires.flatMap((requirement) => judgeStage(facts, gate, requirement, given)),
+  ];
+}
+
+function judgePlace(
+  place: "from" | "to",
+  repository: string | undefined,
+  environment: PolicyEnvironment,
+): CaseProblem[] {
+  if (repository === undefined) return [];
+  const parsed = parseRepository(repository);
+  if (environment[place].some((prefix) => isWithin(parsed, prefix))) return [];
+  const problem = `\`${place}\` has ${environment[place].join(", ")}, and not ${formatRepository(parsed)}`;
+  return [{ rule: "gate.origin", problem }];
+}
+
+function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement, given: Given): CaseProblem[] {
+  const { stage } = requirement;
+  // What a build is of is judged with its provenance, where that is asked for.
+  const ofSource = stage === "build" ? given.build : [];
+  const told = facts.what.evidence[stage] ?? {};
+  const signers = told.by ?? requirement.signers.slice(0, 1);
+  const time = new Date(facts.now.getTime() - (told.age ?? 0));
+  const sign = (statement: Statement): VerifiedStatement => sealed(statement, signers);
+  const statements = told.missing === true ? [] : makeEvidence();
+  const scope: StageScope = {
+    ...{ facts: gate, digest: image, stage, requirement },
+    evidence: { statements, lapsed: [], rejected: [] },
+  };
+  if (stage !== "build") return decideVerdictStage(scope).problems;
+  const what = "the provenance of build";
+  const [provenance] = statements;
+  return provenance !== undefined && isByAllowedSigner(scope, provenance)
+    ? [...judgeTimes(scope, what, time, undefined), ...ofSource]
+    : [explainAbsence(scope, what, statements, () => false, "gate.missing")];
+
+  function makeEvidence(): VerifiedStatement[] {
+    const finding = sign(
+      buildStatement(buildSubjects(gate.image.repository, [image]), ...makeFinding(stage, facts, time)),
+    );
+    if (stage === "build") return [finding];
+    const verdict = told.verdict ?? (stage !== "promote" && given[stage].length > 0 ? "fail" : "pass");
+    const { uri, digest, policy } = facts.loaded;
+    const environment = told.environment ?? requirement.environment;
+    const summary = buildVerificationSummary({
+      stage,
+      image: { repository: gate.image.repository, digest: image, children: [] },
+      policy: { uri, digest, serial: policy.serial },
+      passed: verdict === "pass",
+      violations: verdict === "pass" ? 0 : Math.max(1, stage === "promote" ? 1 : given[stage].length),
+      excepted: 0,
+      ...(environment === undefined ? {} : { environment }),
+      timeVerified: time,
+      inputs: [{ digest: finding.bundle.digest, uri: "case:finding" }],
+      tools: [],
+    });
+    return [finding, sign(summary)];
+  }
+}
+
+/** What a stage found, as far as the gate reads it. */
+function makeFinding(
+  stage: Stage,
+  { findings }: CaseFacts,
+  time: Date,
+): [type: string, predicate: Record<string, unknown>] {
+  if (stage === "base") return [predicateTypes.base, { children: [{ digest: image, layers }] }];
+  if (stage !== "scan") return [predicateTypes.provenance, {}];
+  const goldenpath = tellFindings([{ digest: image, platform: "linux/amd64", findings, isExcepted: () => false }]);
+  return [
+    predicateTypes.vulnerabilities,
+    { scanner: { result: { goldenpath } }, metadata: { scanFinishedOn: time.toISOString() } },
+  ];
+}
+
+function sealed(statement: Statement, signers: readonly string[]): VerifiedStatement {
+  const descriptor = {
+    mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+    digest: digestOf(JSON.stringify(statement)),
+    size: 1,
+  };
+  return { subject: image, signers: [...signers], statement, bundle: descriptor, referrer: descriptor };
+}

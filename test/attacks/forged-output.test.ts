@@ -130,7 +130,7 @@ function expectHarmless({ texts }: Seen): void {
       expect(line, what).not.toContain("##[");
       // A command is one of our own: an annotation of @actions/core, or a line for debugging.
       if (/^[\s\u0085\ufeff]*::/.test(line)) {
-        expect(what).toBe("log");
+        expect(what, line.slice(0, 200)).toBe("log");
         expect(line).toMatch(
           /^::(?:error|warning|notice|debug|group|endgroup)(?: title=[^:,]*(?:,file=package-lock\.json(?:,line=\d+)?)?)?::/,
         );

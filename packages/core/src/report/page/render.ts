@@ -67,9 +67,12 @@ function boundPage(page: Page): Page {
   return { ...page, images };
 }
 
-/** JSON in an element whose text ends at the first `</`, or changes its meaning at `<!--`: no `<` is left in it. */
+/**
+ * JSON in an element whose text ends at the first `</`, or changes its meaning at `<!--`: no `<` is left in it, and
+ * nothing that is a command where a job prints the page into its log (`##[`).
+ */
 function embed(data: PageData): string {
-  return stringifyJson(cleanStrings(data)).replaceAll("<", "\\u003c");
+  return stringifyJson(cleanStrings(data)).replaceAll("<", "\\u003c").replaceAll("##", "#\\u0023");
 }
 
 function hashOf(text: string): string {

@@ -1,10 +1,11 @@
 import { listWithdrawn } from "../policy/withdrawals.ts";
 import { findMetGates } from "../scan/gates.ts";
-import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
+import { readToldScan, type ToldFinding, type ToldScan } from "../scan/told-findings.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { record } from "../stage-facts.ts";
 import type { Problem, StageScope } from "./facts.ts";
 import { wayToRunAgain } from "./problems.ts";
+import { countsLater } from "./rescan.ts";
 
 /** Findings that are told one by one; a reader needs no more to see that an image is not for here. */
 const maxTold = 20;
@@ -28,7 +29,7 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
       problems.push({ rule: "gate.finding", problem, wayOut: wayToRunAgain(scope) });
       continue;
     }
-    const here = scan.findings.filter((told) => isJudgedHere(told, scope));
+    const here = scan.findings.filter((told) => isJudgedHere(told, scope) && !isLater(told, scan, scope));
     problems.push(...judgeClosed(here, scope), ...here.flatMap((told) => judge(told, scope)));
   }
   if (problems.length <= maxTold) return problems;
@@ -57,6 +58,13 @@ function judgeClosed(findings: readonly ToldFinding[], scope: StageScope): Probl
     problem: `${each.length} ${each.length === 1 ? "finding is" : "findings are"} closed by the VEX of ${whom}`,
     wayOut: wayToRunAgain(scope),
   }));
+}
+
+/** What a rescan found, and what by the policy's days counts later. */
+function isLater({ countsFrom }: ToldFinding, { finishedOn }: ToldScan, { facts }: StageScope): boolean {
+  const { rescan } = facts.policy.policy.scan;
+  const from = countsFrom === undefined ? undefined : new Date(countsFrom);
+  return countsLater({ at: finishedOn, countsFrom: from }, rescan, facts.now);
 }
 
 function tellsFindings(predicate: Record<string, unknown>): boolean {

@@ -19,6 +19,7 @@ import {
   malformed,
   wayToRunAgain,
 } from "./problems.ts";
+import { isNotYetCounting } from "./rescan.ts";
 
 interface Judged {
   signed: VerifiedStatement;
@@ -59,14 +60,16 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
     const problem = `the verdict of ${stage} for environment '${scope.requirement.environment}' is not there (there is: for ${others})`;
     return refuse({ rule: "gate.environment", problem, wayOut: wayToRunAgain(scope) });
   }
-  const [newest] = relevant.toSorted(
+  const newestFirst = relevant.toSorted(
     (a, b) =>
       b.summary.timeVerified.getTime() - a.summary.timeVerified.getTime() ||
       rank(a.summary.result) - rank(b.summary.result),
   );
+  const [newest] = newestFirst;
   if (newest === undefined) throw new TypeError("no newest of some");
+  const isDeferred = isFailureDeferred(scope, newestFirst);
   const problems = [
-    ...judgeSummary(scope, newest.summary, newest.signed.time),
+    ...judgeSummary(scope, newest.summary, newest.signed.time, isDeferred),
     ...judgeLapsed(scope, newest.summary, past),
   ];
   if (problems.length > 0) return refuse(...problems);
@@ -115,9 +118,28 @@ function rank(result: VerificationSummary["result"]): number {
   return result === "FAILED" ? 0 : 1;
 }
 
-function judgeSummary(scope: StageScope, summary: VerificationSummary, signedAt: Date | undefined): Problem[] {
+/**
+ * A rescan's failure that does not count yet is as good as what it overtook, where that passed: an image that never did
+ * gets nothing from being scanned again.
+ */
+function isFailureDeferred({ stage, facts }: StageScope, newestFirst: readonly Judged[]): boolean {
+  const deferring = stage === "scan" ? facts.policy.policy.scan.rescan : undefined;
+  const decisive = newestFirst.find(({ summary }) => !isNotYetCounting(summary, deferring, facts.now));
+  return decisive !== newestFirst[0] && decisive?.summary.result === "PASSED" && isOfLevel(stage, decisive.summary);
+}
+
+function isOfLevel(stage: StageScope["stage"], { levels }: VerificationSummary): boolean {
+  return levels.includes(stageLevel(stage));
+}
+
+function judgeSummary(
+  scope: StageScope,
+  summary: VerificationSummary,
+  signedAt: Date | undefined,
+  isDeferred: boolean,
+): Problem[] {
   const { stage } = scope;
-  if (summary.result === "FAILED") {
+  if (summary.result === "FAILED" && !isDeferred) {
     return [
       {
         rule: "gate.failed",
@@ -126,7 +148,7 @@ function judgeSummary(scope: StageScope, summary: VerificationSummary, signedAt:
       },
     ];
   }
-  if (!summary.levels.includes(stageLevel(stage))) {
+  if (!isDeferred && !isOfLevel(stage, summary)) {
     return [malformed(scope, `the newest verdict of ${stage}`, `it passes without the level ${stageLevel(stage)}`)];
   }
   return [

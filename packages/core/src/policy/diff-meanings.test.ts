@@ -71,7 +71,7 @@ describe("the table's directions, each written a second time", () => {
       each.as === "list" ? each.by.map((field) => `${key}[].${field}`) : [],
     );
     const others = ["version", "name", "serial", "accepts", "registries.hosts.*.connections", "build.prefer"];
-    const words = ["scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
+    const words = ["build.sources[].owner", "scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
     const ways = ["build.builders[].languages", "environments.*.serverSide"];
     expect(as("told").toSorted()).toEqual(
       [...signing, ...places, ...roots, ...names, ...others, ...words, ...ways].toSorted(),

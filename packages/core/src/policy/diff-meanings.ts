@@ -38,6 +38,8 @@ const identity = (says: string, more: Partial<Extract<Meaning, { as: "identity" 
   ...more,
 });
 const told = (says: string): Meaning => ({ as: "told", says });
+/** A time for which something is let pass: without it none. */
+const later = (says: string): Meaning => ({ as: "most", says, unit: "duration", absent: 0 });
 const atMost = (says: string): Meaning => ({ as: "most", says, unit: "duration", absent: Number.POSITIVE_INFINITY });
 const until = (says: string): Meaning => ({ as: "most", says, absent: Number.POSITIVE_INFINITY });
 const scale = (says: string, ...values: readonly (string | boolean | undefined)[]): Meaning => ({
@@ -143,6 +145,7 @@ const bases: Meanings = {
 const sources: Meanings = {
   "build.sources": { as: "list", says: "builds may be of {}", more: "widening", by: ["repository"] },
   "build.sources[].repository": told("it is of {}"),
+  "build.sources[].owner": told("its images are answered for by {}"),
   "build.sources[].refs": grants("builds of the ref {} count", { absent: "all" }),
   "build.sources[].workflows": grants("builds attested by {} count", { absent: "all" }),
   "build.sources[].callers": grants("builds of runs that {} started count", { absent: "all" }),
@@ -226,6 +229,9 @@ const scan: Meanings = {
   "scan.comparison.environment": identity("images promoted into {} are compared with"),
   "scan.comparison.tags": grants("the image at the tag {} is compared with"),
   "scan.comparison.maxAge": atMost("the scan that is compared with is {} old at most"),
+  "scan.rescan": { as: "section", says: "what a rescan finds may count later", more: "widening" },
+  "scan.rescan.kev": later("what a rescan finds that is known to be exploited counts after {}"),
+  "scan.rescan.others": later("what else a rescan finds counts after {}"),
   "scan.databaseMaxAge": atMost("the vulnerability data is {} old at most"),
   "scan.allowBlindSpots": grants("a scan passes in spite of {}"),
   "scan.ownWord": scale("an image's own word that it mended its base: {}", "refuse", "accept"),

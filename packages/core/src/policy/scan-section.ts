@@ -114,6 +114,18 @@ const sbomQuality = z.strictObject({
 });
 export type SbomQuality = z.infer<typeof sbomQuality>;
 
+const rescanSchema = z.strictObject({
+  kev: duration
+    .optional()
+    .describe("How long after a rescan first refused it what is known to be exploited counts. Default: at once."),
+  others: duration
+    .optional()
+    .describe(
+      "The same of everything else, such as 14d; what is known to be malicious counts at once. Default: at once.",
+    ),
+});
+export type RescanRules = z.infer<typeof rescanSchema>;
+
 export const scanSection = z
   .strictObject({
     failOn: z.enum(severities).describe("Findings of this severity and above are refused."),
@@ -167,6 +179,11 @@ export const scanSection = z
       })
       .optional()
       .describe("For `failOnlyOn: new`: which images' findings are let pass as known."),
+    rescan: rescanSchema
+      .optional()
+      .describe(
+        "From when on what a rescan of promoted images (`goldenpath fleet scan`) finds anew counts, for images whose newest other scan passed. Without it at once.",
+      ),
     databaseMaxAge: z
       .union([duration, z.literal("unlimited")], "expected a duration such as 90m, 12h or 30d, or unlimited")
       .prefault("5d")

@@ -50,6 +50,11 @@ const builderSchema = z.discriminatedUnion("kind", builderSchemas);
 
 export const sourceSchema = z.strictObject({
   repository: text.describe("The source repository; * stands for one path component: https://github.com/acme/*"),
+  owner: text
+    .optional()
+    .describe(
+      "Who answers for its images, such as @acme/shop: whom the fleet's lists and issues name. It decides nothing.",
+    ),
   refs: z
     .array(text)
     .min(1)

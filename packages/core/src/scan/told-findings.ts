@@ -29,6 +29,7 @@ const toldSchema = z.object({
   withdrawn: z.string().optional(),
   origin: z.enum(["base", "application", "unknown"]),
   excepted: z.literal(true).optional(),
+  countsFrom: z.iso.datetime().optional(),
   vex: z
     .object({
       status: z.string(),
@@ -43,7 +44,8 @@ const toldSchema = z.object({
  * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with, and what the gates
  * of an environment judge. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
  * of its exceptions set it aside. `vex`: it counts for nothing, by the word of a signer whose VEX the policy takes;
- * `time` is when that was signed at the latest, by somebody else's word.
+ * `time` is when that was signed at the latest, by somebody else's word. `countsFrom`: a rescan found it anew, and by the
+ * policy's days it counts from then on.
  */
 export type ToldFinding = z.infer<typeof toldSchema>;
 

@@ -26,6 +26,8 @@ export interface SummaryFacts {
    * `excepted` is not 0.
    */
   exceptions?: SummaryExceptions;
+  /** Of a rescan that fails: the time from which on its failure counts; undefined: at once. */
+  countsFrom?: Date | undefined;
   /** Of promote: the environment that the image was let into. */
   environment?: string;
   /**
@@ -80,6 +82,7 @@ export function buildVerificationSummary(facts: SummaryFacts): Statement {
       violations: facts.violations,
       excepted: facts.excepted,
       ...(facts.exceptions === undefined ? {} : { exceptions: facts.exceptions }),
+      ...(facts.countsFrom === undefined ? {} : { countsFrom: facts.countsFrom.toISOString() }),
       ...(facts.environment === undefined ? {} : { environment: facts.environment }),
       ...(facts.tagRollbacks === undefined || facts.tagRollbacks.length === 0
         ? {}
@@ -114,6 +117,10 @@ const summarySchema = z.object({
       policySerial: z.number().int().positive(),
       excepted: z.number().int().nonnegative(),
       exceptions: z.object({ until: z.iso.date(), repository: z.string().optional() }).optional(),
+      countsFrom: z.iso
+        .datetime({ offset: true })
+        .transform((text) => new Date(text))
+        .optional(),
       environment: z.string().optional(),
       // For the record alone: what is not as it should be is nothing, and no reason against the verdict.
       approvals: z
@@ -141,6 +148,8 @@ export interface VerificationSummary {
   levels: readonly string[];
   /** Where exceptions were applied. */
   exceptions?: SummaryExceptions;
+  /** Of a failure that its signer lets count only from then on. */
+  countsFrom?: Date;
   /** Of promote. */
   environment?: string;
   /** Of promote, for the record: nothing is decided on them. */
@@ -185,6 +194,7 @@ export function readVerificationSummary(statement: Statement): VerificationSumma
             ...(extension.exceptions.repository === undefined ? {} : { repository: extension.exceptions.repository }),
           },
         }),
+    ...(extension.countsFrom === undefined ? {} : { countsFrom: extension.countsFrom }),
     ...(extension.environment === undefined ? {} : { environment: extension.environment }),
   };
 }

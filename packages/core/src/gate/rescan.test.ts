@@ -1,0 +1,149 @@
+import {
+  ago,
+  edited,
+  environment,
+  factsOf,
+  finding,
+  minute,
+  now,
+  policy,
+  rulesOf,
+  summary,
+  type Whole,
+  whole,
+  without,
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
+import type { RefusalGate, RescanRules } from "../policy/scan-section.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import type { SummaryFacts } from "../signing/verification-summary.ts";
+
+// A rescan's failure counts from a day on: the earliest of what it has signed and what the policy of now allows; and
+// before that only an image gets by whose newest other scan passed.
+
+const day = 24 * 60 * minute;
+const inDays = (days: number): Date => new Date(now.getTime() + days * day);
+const under = (rescan: RescanRules | undefined): LoadedPolicy => ({
+  ...policy,
+  policy: { ...policy.policy, scan: { ...policy.policy.scan, ...(rescan === undefined ? {} : { rescan }) } },
+});
+const fortnight: RescanRules = { others: 14 * day };
+
+/** The whole path, and then a rescan. */
+const rescanned = (all: Whole, more: Partial<SummaryFacts>, first: readonly Whole[keyof Whole][] = []) => {
+  const found = finding(predicateTypes.vulnerabilities, "scan");
+  const failed = { passed: false, violations: 1, timeVerified: ago(5 * minute), countsFrom: inDays(13), ...more };
+  return [...without(all, ...(first.length === 0 ? [] : (["scanVerdict"] as const))), ...first, found].concat(
+    summary("scan", "scan", [found], failed),
+  );
+};
+
+test.each<[what: string, rescan: RescanRules | undefined, more: Partial<SummaryFacts>]>([
+  ["says no day", fortnight, { countsFrom: undefined }],
+  ["says a day that is over", fortnight, { countsFrom: ago(minute) }],
+  ["says this moment", fortnight, { countsFrom: now }],
+  ["says a day, and the policy has no days", undefined, {}],
+  ["says a day, and the policy's days are over", fortnight, { timeVerified: ago(14 * day), countsFrom: inDays(90) }],
+  ["says a day that can't be told", fortnight, { countsFrom: new Date(8.64e15) }],
+])("a rescan's failure that %s is refused", (what, rescan, more) => {
+  const all = whole();
+  const passed = summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(20 * day) });
+  const statements = rescanned(all, more, [passed]);
+  const told = what.endsWith("can't be told")
+    ? statements.map((each, index) =>
+        index === statements.length - 1
+          ? edited(
+              each,
+              ["https://github.com/goldenpath-ci/goldenpath/predicates/verification-summary/v1", "countsFrom"],
+              "soon",
+            )
+          : each,
+      )
+    : statements;
+  const [rule] = rulesOf(factsOf(told, { policy: under(rescan) }));
+  expect(["gate.failed", "gate.malformed"]).toContain(rule);
+});
+
+test.each<[what: string, earlier: (all: Whole) => Whole[keyof Whole][]]>([
+  ["that never passed", (all) => [summary("scan", "scan", [all.vulnerabilities], { passed: false, violations: 1 })]],
+  ["that nothing else was said of", (all) => [all.sbom]],
+  [
+    "whose pass is not the stage's",
+    (all) => [edited(summary("scan", "scan", [all.vulnerabilities]), ["verifiedLevels"], ["GOLDENPATH_BASE"])],
+  ],
+  [
+    "that another rescan has failed at once, before",
+    (all) => [
+      summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(30 * minute) }),
+      summary("scan", "scan", [all.vulnerabilities], { passed: false, violations: 1, timeVerified: ago(9 * minute) }),
+    ],
+  ],
+])("an image %s gets no days from a rescan", (_what, earlier) => {
+  const all = whole();
+  expect(rulesOf(factsOf(rescanned(all, {}, earlier(all)), { policy: under(fortnight) }))).toEqual(["gate.failed"]);
+});
+
+test("until its day, a rescan's failure is as good as the pass that it overtook, and as fresh as itself", () => {
+  const all = whole();
+  expect(rulesOf(factsOf(rescanned(all, {}), { policy: under(fortnight) }))).toEqual([]);
+  const old = summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(3 * day) });
+  expect(rulesOf(factsOf(rescanned(all, {}, [old]), { policy: under(fortnight) }))).toEqual([]);
+  const stale = rescanned(all, { timeVerified: ago(2 * day) }, [old]);
+  expect(rulesOf(factsOf(stale, { policy: under(fortnight) }))).toEqual(["gate.stale"]);
+  // Of several in a row the newest one's word counts.
+  const before = summary("scan", "scan", [all.vulnerabilities], {
+    ...{ passed: false, violations: 1, timeVerified: ago(2 * day), countsFrom: inDays(12) },
+  });
+  expect(rulesOf(factsOf(rescanned(all, {}, [old, before]), { policy: under(fortnight) }))).toEqual([]);
+});
+
+test("a failure of another stage has no days", () => {
+  const all = whole();
+  const later = summary("base", "base", [all.base], {
+    ...{ passed: false, violations: 1, timeVerified: ago(minute), countsFrom: inDays(9) },
+  });
+  expect(rulesOf(factsOf([...Object.values(all), later], { policy: under(fortnight) }))).toEqual(["gate.failed"]);
+});
+
+describe("what a rescan found", () => {
+  const gate: RefusalGate[] = [{ name: "grave", severity: "critical", missing: "refuse" }];
+  const told = (countsFrom?: string, finishedOn = ago(5 * minute)) => ({
+    metadata: { scanFinishedOn: finishedOn.toISOString() },
+    scanner: {
+      result: {
+        goldenpath: {
+          platforms: ["linux/amd64"],
+          findings: [
+            {
+              ...{ platform: "linux/amd64", id: "CVE-2026-1", severity: "critical", fixState: "fixed", origin: "base" },
+              package: { name: "left", version: "1", type: "npm" },
+              ...(countsFrom === undefined ? {} : { countsFrom }),
+            },
+          ],
+        },
+      },
+    },
+  });
+  const facts = (rescan: RescanRules | undefined, ...about: Parameters<typeof told>) => {
+    const all = whole();
+    const found = finding(predicateTypes.vulnerabilities, "scan", undefined, told(...about));
+    const verdict = summary("scan", "scan", [found], { timeVerified: ago(5 * minute) });
+    return factsOf([...Object.values(all), found, verdict], {
+      ...{ policy: under(rescan), environment: { ...environment, refuse: gate } },
+    });
+  };
+
+  test.each<[string, RescanRules | undefined, ...Parameters<typeof told>]>([
+    ["without a day", fortnight, undefined],
+    ["from a day that is over", fortnight, ago(minute).toISOString()],
+    ["at once where the policy has no days", undefined, inDays(3).toISOString()],
+    ["after the policy's days, whatever is signed", fortnight, inDays(90).toISOString(), ago(15 * day)],
+  ])("counts at an environment's gates %s", (_what, rescan, ...about) => {
+    expect(rulesOf(facts(rescan, ...about))).toEqual(["gate.finding"]);
+  });
+
+  test("does not count there before its day", () => {
+    expect(rulesOf(facts(fortnight, inDays(3).toISOString()))).toEqual([]);
+  });
+});

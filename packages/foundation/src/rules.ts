@@ -36,6 +36,15 @@ export const rules = {
   "base.layer-contradicts": "an image with a layer, whosever it is, whose content is not what its config says",
   "base.changed":
     "an image with a layer that removes, replaces or overwrites a path of its base, or gives rights to it, where neither its content shows that it is harmless nor `bases[].mayChange` lists it",
+  "base.root-user":
+    "an image that starts as root, or as a user of which nobody can tell, where `images.refuse` has root-user",
+  "base.secret":
+    "an image with a login or a private key in a layer above its base, in an environment variable or in its history, where `images.refuse` has secrets",
+  "base.package-cache":
+    "an image with a package manager's cache in a layer above its base, where `images.refuse` has package-caches",
+  "base.committed":
+    "an image with a layer that, by its history, was made of a running container, where `images.refuse` has committed",
+  "base.missing": "an image without something that `images.mustHave` lists",
   "scan.severity": "a vulnerability of `scan.failOn` or above; with `scan.onlyFixed`, only one that a version fixes",
   "scan.malicious":
     "a package that is known to be malicious (an advisory `MAL-…` of OSV, or a scanner's word), at any severity and under any policy",

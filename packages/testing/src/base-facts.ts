@@ -32,6 +32,8 @@ export function child(layers: string, change: Partial<ChildBaseFacts> = {}): Chi
     layers: ids(layers),
     labels: {},
     annotations: {},
+    habits: {},
+    leftovers: [],
     ...change,
   };
 }
@@ -57,6 +59,7 @@ export function decide(children: ChildBaseFacts[], change: Partial<BaseFacts> = 
     children,
     approved: [golden],
     buildImages: [],
+    rules: { refuse: [], mustHave: [] },
     exceptions: [],
     now,
     ...change,

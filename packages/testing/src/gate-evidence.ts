@@ -42,6 +42,7 @@ export const policy: LoadedPolicy = {
       builders: [{ name: "node", buildpacks: [buildpack], runImage: "golden" }],
       cache: "none",
     },
+    images: { refuse: [], mustHave: [] },
     sigstore: {},
     trustStores: {},
     scan: {

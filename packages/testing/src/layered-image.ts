@@ -12,7 +12,7 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { type ImageConfig, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { samplePolicyText } from "./policy.ts";
@@ -60,11 +60,11 @@ export interface LayerStand {
   client: RegistryClient;
   directory: string;
   /** Pushes an image of these layers. */
-  push(layers: readonly TestLayer[], name?: string): Promise<string>;
+  push(layers: readonly TestLayer[], name?: string, said?: Pick<ImageConfig, "config" | "history">): Promise<string>;
   /** Approves an image of the registry as the one base from now on: `HOST/NAME@sha256:…`. */
   approveImage(image: string, mayChange?: readonly string[]): Promise<void>;
-  /** Pushes and approves a base of these layers. */
-  approve(layers: readonly TestLayer[], mayChange?: readonly string[]): Promise<void>;
+  /** Pushes and approves a base of these layers. @param more sections of the policy, in YAML */
+  approve(layers: readonly TestLayer[], mayChange?: readonly string[], more?: string): Promise<void>;
   enforce(image: string): Promise<Said>;
   /** With the tools in these places. */
   scan(image: string, tools: Readonly<Record<"syft" | "grype", string>>): Promise<Said>;
@@ -75,18 +75,18 @@ export async function startLayerStand(): Promise<LayerStand> {
   const server = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {}, attempts: 1 });
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-layers-"));
-  const push = (layers: readonly TestLayer[], name = "quarantine/shop"): Promise<string> =>
-    pushLayers(client, `${server.host}/${name}`, layers);
-  const approveImage = (image: string, mayChange?: readonly string[]): Promise<void> =>
-    writeFile(join(directory, policyName), approvingPolicy(image, mayChange));
+  const push: LayerStand["push"] = (layers, name = "quarantine/shop", said = {}) =>
+    pushLayers(client, `${server.host}/${name}`, layers, said);
+  const approveImage = (image: string, mayChange?: readonly string[], more = ""): Promise<void> =>
+    writeFile(join(directory, policyName), `${approvingPolicy(image, mayChange).trimEnd()}\n${more}`);
   return {
     server,
     client,
     directory,
     push,
     approveImage,
-    async approve(layers, mayChange) {
-      await approveImage(await push(layers, "bases/golden"), mayChange);
+    async approve(layers, mayChange, more) {
+      await approveImage(await push(layers, "bases/golden"), mayChange, more);
     },
     enforce: (image) => runVerb(directory, enforceVerb as Verb, image, {}, {}),
     scan(image, { syft, grype }) {
@@ -103,7 +103,12 @@ export async function startLayerStand(): Promise<LayerStand> {
 
 const policyName = "policy.yaml";
 
-async function pushLayers(client: RegistryClient, name: string, layers: readonly TestLayer[]): Promise<string> {
+async function pushLayers(
+  client: RegistryClient,
+  name: string,
+  layers: readonly TestLayer[],
+  said: Pick<ImageConfig, "config" | "history">,
+): Promise<string> {
   const repository = parseRepository(name);
   const put = async (bytes: Uint8Array, mediaType: string, isPushed = true) => {
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
@@ -114,6 +119,7 @@ async function pushLayers(client: RegistryClient, name: string, layers: readonly
     os: "linux",
     architecture: "amd64",
     config: {},
+    ...said,
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
   };
   const described = [];

@@ -8,6 +8,9 @@ import { exceptViolation, findException } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
 import { describeChanges } from "./changes-text.ts";
+import type { ImageHabits } from "./habits/config.ts";
+import { type HabitRules, judgeHabits } from "./habits/judge.ts";
+import type { Leftover } from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, findNearestBase, identifyBase, isSamePlatform } from "./identify.ts";
 import { type ClaimedBase, lifecycleLabel, readClaimedBase, readLifecycleLabel } from "./label.ts";
 import { decideOverlay, type OverlayDecision } from "./overlay.ts";
@@ -23,6 +26,10 @@ export interface ChildBaseFacts {
   annotations: Readonly<Record<string, string>>;
   /** What each of its layers really unpacks to, the lowest first. */
   layers: readonly Digest[];
+  /** What its config says of how it was made and starts. */
+  habits: ImageHabits;
+  /** What the layers above its base have that should have stayed in the build. */
+  leftovers: readonly Leftover[];
   /** The base's layers put together, and all of them; where it stands on an approved base. */
   trees?: { base: FileTree; image: FileTree };
 }
@@ -35,6 +42,8 @@ export interface BaseFacts {
   approved: readonly ApprovedBase[];
   /** The images that the policy's builders build in, for the same platforms. */
   buildImages: readonly ApprovedBase[];
+  /** The policy's `images`. */
+  rules: HabitRules;
   exceptions: readonly Exception[];
   now: Date;
 }
@@ -65,7 +74,7 @@ export interface BaseDecision {
 
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
- * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`. Only the first can be set aside by an exception,
+ * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. Only the first can be set aside by an exception,
  * for the image's repository; paths that may change, the policy lists with the base.
  */
 export function decideBase(facts: BaseFacts): BaseDecision {
@@ -109,6 +118,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
     ...judgeOverlay(overlay, base),
+    ...judgeHabits({ ...child, ...(child.trees === undefined ? {} : { image: child.trees.image }) }, facts.rules),
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
   const violations = found.map((each) => {

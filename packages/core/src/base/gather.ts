@@ -18,6 +18,7 @@ import { readLayerContents } from "../layers/image-layer.ts";
 import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
 import type { FileTree } from "../layers/tree.ts";
 import type { PolicyBase } from "../policy/schema.ts";
+import { findLeftovers, type Leftover, mayBeSecret } from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts";
 import { isContentNeeded } from "./overlay.ts";
 
@@ -142,6 +143,8 @@ export async function hasFalseLayer(
 export interface ChildLayers {
   /** What each unpacks to, the lowest first. */
   diffIds: Digest[];
+  /** What the layers above the base have that should have stayed in the build. */
+  leftovers: Leftover[];
   /** The base's layers put together, and all of them, where they stand on one and are what the config says. */
   trees?: { base: FileTree; image: FileTree };
 }
@@ -164,7 +167,7 @@ export async function readChildLayers(
   signal?: AbortSignal,
 ): Promise<ChildLayers> {
   const budget = createBudget();
-  const kept = keepContent(isContentNeeded);
+  const kept = keepContent((path) => isContentNeeded(path) || mayBeSecret(path));
   const layers = await mapConcurrently(
     parallelLayers,
     pairLayers(child),
@@ -188,10 +191,12 @@ export async function readChildLayers(
     },
   );
   const diffIds = layers.map(({ diffId }) => diffId);
+  const leftovers = findLeftovers(layers, baseLayers);
   if (baseLayers === 0 || diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index]))
-    return { diffIds };
+    return { diffIds, leftovers };
   return {
     diffIds,
+    leftovers,
     trees: buildTrees(layers, baseLayers, `${formatRepository(repository)}@${child.digest}`),
   };
 }

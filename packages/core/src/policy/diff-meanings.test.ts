@@ -49,11 +49,11 @@ describe("the table's directions, each written a second time", () => {
 
   test("more of it shuts out more", () => {
     expect(more("narrowing").toSorted()).toEqual(
-      [...gates, "environments.*.requires", "scan.licenses", "scan.packages", "scan.sbom"].toSorted(),
+      [...gates, "environments.*.requires", "images", "images.mustHave", "scan.licenses", "scan.packages", "scan.sbom"].toSorted(),
     );
     const ofGates = gates.flatMap((gate) => ["types", "scopes", "origins"].map((each) => `${gate}[].${each}`));
     expect(as("demands").toSorted()).toEqual(
-      [...ofGates, "scan.licenses.refuse", "scan.packages[].versions", "scan.scanners"].toSorted(),
+      [...ofGates, "images.refuse", "scan.licenses.refuse", "scan.packages[].versions", "scan.scanners"].toSorted(),
     );
     const ofSboms = ["version", "identifier", "license", "hash", "supplier"].map((each) => `scan.sbom.${each}`);
     expect(as("least").toSorted()).toEqual([...ofSboms, "signers.*.from"].toSorted());

@@ -142,6 +142,16 @@ const bases: Meanings = {
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
 };
 
+const images: Meanings = {
+  images: { as: "section", says: "images have to look so, whatever they stand on", more: "narrowing" },
+  "images.refuse": { as: "demands", says: "images with {} are refused" },
+  "images.mustHave": { as: "list", says: "every image has {}", more: "narrowing", by: ["file", "package", "label"] },
+  "images.mustHave[].file": told("it is the file {}"),
+  "images.mustHave[].package": told("it is the package {}"),
+  "images.mustHave[].label": told("it is the label {}"),
+  "images.mustHave[].value": identity("the label's value is {}", { absent: "all" }),
+};
+
 const sources: Meanings = {
   "build.sources": { as: "list", says: "builds may be of {}", more: "widening", by: ["repository"] },
   "build.sources[].repository": told("it is of {}"),
@@ -265,6 +275,7 @@ export const meanings: Meanings = {
   ...signers,
   ...trust,
   ...bases,
+  ...images,
   ...build,
   ...scan,
   exceptions: {

@@ -169,7 +169,14 @@ function judgeBase({ what, loaded: { policy }, now }: CaseFacts, base: Digest): 
   const facts: BaseFacts = {
     repository: parseRepository(what.image ?? ""),
     isIndex: false,
-    children: [{ digest: digestOf("the image"), platform, diffIds: layers, layers, labels: {}, annotations: {} }],
+    children: [
+      {
+        ...{ digest: digestOf("the image"), platform, diffIds: layers, layers, labels: {}, annotations: {} },
+        ...{ habits: {}, leftovers: [] },
+      },
+    ],
+    // A case has no files and no config that these could look at.
+    rules: { refuse: [], mustHave: [] },
     approved: policy.bases.flatMap(approve),
     buildImages: listBuildImages(policy.build.builders).flatMap(approve),
     exceptions: policy.exceptions,

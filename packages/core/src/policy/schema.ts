@@ -8,6 +8,7 @@ import { signerSchemas } from "../signing/schemes/find.ts";
 import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
 import { stages } from "../stages.ts";
+import { imagesSection } from "./images-section.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { exceptionSchema, refusalGates, scanSection } from "./scan-section.ts";
 import {
@@ -212,6 +213,7 @@ export const policyShape = z.strictObject({
     .default({})
     .describe("The authorities that signers of kind notation name: whose certificates and timestamps count."),
   bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
+  images: imagesSection,
   build: z
     .strictObject({
       strategies: z

@@ -59,6 +59,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       children,
       approved,
       buildImages,
+      rules: policy.policy.images,
       exceptions: policy.policy.exceptions,
       now: startedAt,
     });
@@ -104,6 +105,8 @@ async function gatherChild(
     diffIds,
     labels: child.config.config?.Labels ?? {},
     annotations: child.manifest.annotations ?? {},
+    habits: child.config,
+    leftovers: read.leftovers,
     layers: read.diffIds,
     ...(read.trees === undefined ? {} : { trees: read.trees }),
   };

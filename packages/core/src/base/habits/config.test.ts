@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { findCommitted, findSecretVariables, findStartUser } from "./config.ts";
+
+const passwd = Buffer.from(
+  "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:\ntoor:x:0:0::/:\n1000:x:0:0::/:\nodd:x:zero:0::/:\n",
+);
+
+describe("the user that an image starts as", () => {
+  test.each([
+    ["nobody named", undefined, "root"],
+    ["an empty word", "", "root"],
+    ["the number", "0", "root"],
+    ["the number with a group", "0:1000", "root"],
+    ["the number in another form, as strconv.Atoi reads it", "+00", "root"],
+    ["root by name", "root", "root"],
+    ["another name of root", "toor", "root"],
+    ["another name of root, with a group", "toor:app", "root"],
+    ["a name that is not in the list", "nobody", "unknown"],
+    ["a name whose number nobody can read", "odd", "unknown"],
+    ["a group alone", ":app", "root"],
+  ])("%s is refused", (_what, user, expected) => {
+    expect(findStartUser(user, passwd)).toBe(expected);
+  });
+
+  test.each([
+    ["a number", "1000"],
+    ["a number with a group of root", "1000:0"],
+    ["a name", "app"],
+    ["a number which is a name of root as well: runtimes take it for the number", "1000"],
+  ])("%s passes", (_what, user) => {
+    expect(findStartUser(user, passwd)).toBe("other");
+  });
+
+  test("without the list a name is nobody's, but root's", () => {
+    expect(["root", "app", "1000"].map((user) => findStartUser(user, undefined))).toEqual(["root", "unknown", "other"]);
+  });
+});
+
+const history = (...entries: [string, Record<string, unknown>?][]) => ({
+  history: entries.map(([created_by, more]) => ({ created_by, ...more })),
+});
+
+describe("a layer that was made of a container", () => {
+  test.each([
+    ["bash"],
+    ["sleep infinity"],
+    ["nginx -g daemon off;"],
+    ["/usr/local/bin/python3 manage.py runserver"],
+    ["/bin/sh"],
+    ["tail -f /dev/null"],
+  ])("%s is found", (by) => {
+    expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]))).toEqual([by]);
+  });
+
+  // As the builders' own images have it.
+  test.each([
+    ["/bin/sh -c apt-get update"],
+    ["/bin/sh -c #(nop) COPY file:1 in /srv "],
+    ["|1 VERSION=2 /bin/sh -c make"],
+    ["/bin/bash -o pipefail -c make"],
+    ["/bin/bash -eo pipefail -c make"],
+    ["RUN /bin/sh -c make # buildkit", { comment: "buildkit.dockerfile.v0" }],
+    ["COPY /out.txt /srv/ # buildkit", { comment: "buildkit.dockerfile.v0" }],
+    ["WORKDIR /app"],
+    ["bazel build ..."],
+    ["jib-maven-plugin:3.4.6"],
+    ["ko build ko://x"],
+    ["Buildpacks Launcher Config"],
+    ["Layer: 'packages', Created by buildpack: goldenpath/node@1.0.0"],
+    ["Application Slice: 1"],
+    ["kaniko"],
+    ["apko"],
+    ["crane append"],
+    [""],
+    ["bash", { empty_layer: true }],
+    ["/bin/sh", { comment: "FROM docker.io/library/debian:12" }],
+  ] as [string, Record<string, unknown>?][])("%s is a builder's", (by, more = {}) => {
+    expect(findCommitted(history([by, more]))).toEqual([]);
+  });
+
+  test("without a history there is none", () => expect(findCommitted({})).toEqual([]));
+});
+
+describe("a variable with a secret", () => {
+  test.each([
+    ["an environment variable", { config: { Env: ["NPM_TOKEN=npm_abc"] } }, "NPM_TOKEN"],
+    ["in lower case", { config: { Env: ["db_password=x1"] } }, "db_password"],
+    ["an argument of Docker's old builder", history(["|2 VERSION=1 API_KEY=abc /bin/sh -c make"]), "API_KEY"],
+    ["an argument of BuildKit", history(["ARG GITHUB_TOKEN=ghp_abc", { empty_layer: true }]), "GITHUB_TOKEN"],
+    ["one in quotes", history(['ENV A=b SECRET="c d"', { empty_layer: true }]), "SECRET"],
+  ])("%s is found, and its value is not told", (_what, habits, name) => {
+    const found = findSecretVariables(habits);
+    expect(found.map((each) => each.name)).toEqual([name]);
+    expect(JSON.stringify(found)).not.toMatch(/abc|x1|c d/);
+  });
+
+  test.each([
+    ["without a value", { config: { Env: ["NPM_TOKEN="] } }],
+    ["which says where it is", { config: { Env: ["DB_PASSWORD=/run/secrets/db"] } }],
+    ["of a file", { config: { Env: ["DB_PASSWORD_FILE=secret"] } }],
+    ["that is a public key", { config: { Env: ["GPG_KEY=7169605F62C751356D054A26A821E680E5FA6305"] } }],
+    ["that takes another's", { config: { Env: [`TOKEN=$\{OTHER}`] } }],
+    ["whose name only has the word in it", { config: { Env: ["TOKENIZER=bert", "SECRETARY=anna"] } }],
+  ])("one %s is none", (_what, habits) => {
+    expect(findSecretVariables(habits)).toEqual([]);
+  });
+});

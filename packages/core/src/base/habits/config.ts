@@ -1,0 +1,76 @@
+import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
+
+/** What an image's config says of how it was made and how it starts: its maker's own word. */
+export type ImageHabits = Pick<ImageConfig, "config" | "history">;
+
+/** As which user an image starts; `unknown` where nobody can tell. */
+export type StartUser = "root" | "other" | "unknown";
+
+/**
+ * A number is a user ID whatever a name may say, and nothing is root, as runtimes have it. A name is looked up in the
+ * image's own list.
+ * @param passwd the image's etc/passwd, where it is known
+ */
+export function findStartUser(user: string | undefined, passwd: Uint8Array | undefined): StartUser {
+  const [name = ""] = (user ?? "").split(":");
+  if (name === "") return "root";
+  if (/^[+-]?\d+$/.test(name)) return Number(name) === 0 ? "root" : "other";
+  if (passwd === undefined) return name === "root" ? "root" : "unknown";
+  const ids = Buffer.from(passwd)
+    .toString("latin1")
+    .split("\n")
+    .map((line) => line.trim().split(":"))
+    .filter(([each]) => each === Buffer.from(name, "utf8").toString("latin1"))
+    .map(([, , id = ""]) => id);
+  if (ids.length === 0) return name === "root" ? "root" : "unknown";
+  if (ids.some((id) => !/^\d+$/.test(id))) return "unknown";
+  return ids.some((id) => Number(id) === 0) ? "root" : "other";
+}
+
+/** How builders write that a layer was made, in the history of the config. Compared with the start of `created_by`. */
+const builderWords: readonly RegExp[] = [
+  /^(?:\|\d+ .*)?\/bin\/(?:ba|da|a|k|z)?sh (?:-\w*o \w+ |-\w+ )*-\w*c\b/,
+  /^(?:cmd|powershell|pwsh)\b/i,
+  /^(?:RUN|COPY|ADD|WORKDIR|FROM|ENV|USER|LABEL|CMD|ENTRYPOINT|VOLUME|EXPOSE|ARG|SHELL|HEALTHCHECK|STOPSIGNAL)\b/,
+  /#\(nop\)/,
+  /^(?:Buildpacks?|Application|Software Bill-of-Materials|Launch|Launcher|Process-types|Slice|Run image|Layer: )/i,
+  /^(?:bazel|ko|jib|crane|kaniko|nix|apko|melange|umoci|mmdebstrap|debuerreotype|rules_oci|goldenpath|gcr\.io|buildah)\b/i,
+];
+
+/**
+ * The layers that `docker commit` or one of its kin made of a container, by the history in the config: for such a layer
+ * it has the container's command where a builder writes its instruction. `docker commit` of a container that ran a
+ * shell's command can't be told from `RUN` of Docker's old builder.
+ * @returns the commands, in the history's order
+ */
+export function findCommitted({ history }: ImageHabits): string[] {
+  return (history ?? []).flatMap(({ created_by: by = "", comment = "", empty_layer: isEmpty = false }) => {
+    if (isEmpty || by.trim() === "" || comment !== "") return [];
+    return builderWords.some((word) => word.test(by)) ? [] : [by];
+  });
+}
+
+const secretName = /(?:^|_)(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)$/i;
+/** Of a value that only says where a secret is, or that none is there. */
+const harmlessValue = /^(?:\/.*|\$\{?\w+\}?|true|false|none|null|x+|\*+|)$/i;
+
+/**
+ * Names of variables in the config, and of build arguments in the history, that have a secret by their name. Values are
+ * never told.
+ */
+export function findSecretVariables({ config, history }: ImageHabits): { name: string; where: string }[] {
+  const found = new Map<string, { name: string; where: string }>();
+  const look = (text: string, where: string): void => {
+    const at = text.indexOf("=");
+    const name = at === -1 ? "" : text.slice(0, at);
+    if (secretName.test(name) && !harmlessValue.test(text.slice(at + 1).replace(/^(["'])(.*)\1$/, "$2")))
+      found.set(`${where} ${name}`, { name, where });
+  };
+  for (const each of config?.Env ?? []) look(each, "environment variable");
+  for (const { created_by: by = "" } of history ?? []) {
+    // Docker's old builder writes the arguments' number and values before the command; BuildKit writes ENV and ARG out.
+    const values = /^\|\d+ (.*?)(?= \/bin\/| cmd )/.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)$/.exec(by)?.[1] ?? "";
+    for (const [each] of values.matchAll(/\w+=(?:"[^"]*"|'[^']*'|\S*)/g)) look(each, "history's argument");
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,149 @@
+import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { formatPath } from "../../layers/tar.ts";
+import { type FileTree, findNode, resolvePath } from "../../layers/tree.ts";
+import type { Antipattern, RequiredThing } from "../../policy/images-section.ts";
+import type { Violation } from "../../result.ts";
+import { readPackages } from "../packages.ts";
+import { findCommitted, findSecretVariables, findStartUser, type ImageHabits } from "./config.ts";
+import type { Leftover } from "./leftovers.ts";
+
+/** What is looked at of one image, whatever it stands on. */
+export interface HabitFacts {
+  habits: ImageHabits;
+  labels: Readonly<Record<string, string>>;
+  /** In the layers above its base. */
+  leftovers: readonly Leftover[];
+  /** All of its layers put together, where it stands on an approved base. */
+  image?: FileTree;
+}
+
+export interface HabitRules {
+  refuse: readonly Antipattern[];
+  mustHave: readonly RequiredThing[];
+}
+
+type Found = Pick<Violation, "rule" | "problem" | "wayOut">;
+
+/**
+ * Does an image look as the policy has it? Rules: `base.root-user`, `base.secret`, `base.package-cache`,
+ * `base.committed`, `base.missing`. What nobody can tell is refused.
+ */
+export function judgeHabits(facts: HabitFacts, { refuse, mustHave }: HabitRules): Found[] {
+  const judges: Record<Antipattern, (given: HabitFacts) => Found[]> = {
+    "root-user": judgeUser,
+    secrets: judgeSecrets,
+    "package-caches": judgeCaches,
+    committed: judgeCommitted,
+  };
+  return [...new Set(refuse)].flatMap((each) => judges[each](facts)).concat(judgeRequired(facts, mustHave));
+}
+
+function judgeUser({ habits, image }: HabitFacts): Found[] {
+  const place = image === undefined ? undefined : resolvePath(image, "etc/passwd");
+  const passwd = image === undefined || place === undefined ? undefined : findNode(image, place)?.file.content;
+  const user = habits.config?.User;
+  const found = findStartUser(user, passwd);
+  if (found === "other") return [];
+  const shown = cleanLine(user ?? "", maxShown);
+  const problem =
+    found === "root"
+      ? user === undefined || user === ""
+        ? "it starts as root: its config names no user"
+        : `it starts as root: its config names the user '${shown}'`
+      : `nobody can tell whether it starts as root: its config names the user '${shown}', which is not in its /etc/passwd`;
+  return [
+    {
+      rule: "base.root-user",
+      problem,
+      wayOut: "Set a user by number, such as USER 1000:1000; with buildpacks, the run image's config has it.",
+    },
+  ];
+}
+
+const maxShown = 60;
+/** More of them tell nobody more. */
+const maxTold = 25;
+
+function judgeSecrets({ habits, leftovers }: HabitFacts): Found[] {
+  const wayOut =
+    "Treat it as known to everybody who could pull the image: revoke it. Give it to the build as a secret (RUN --mount=type=secret) or to the container when it starts; a later layer that removes it does not help.";
+  const files = leftovers
+    .filter(({ kind }) => kind === "secret")
+    .map(({ layer, path, what }) => `layer ${layer + 1} has ${what} at ${formatPath(path)}`);
+  const variables = findSecretVariables(habits).map(
+    ({ name, where }) => `its config has a value that is secret by its name: ${where} ${cleanLine(name, maxShown)}`,
+  );
+  return tell("base.secret", [...files, ...variables], wayOut);
+}
+
+function judgeCaches({ leftovers }: HabitFacts): Found[] {
+  const problems = leftovers
+    .filter(({ kind }) => kind === "package-cache")
+    .map(
+      ({ layer, path, what, size }) =>
+        `layer ${layer + 1} has ${what} at ${formatPath(path)}, ${(size / 1e6).toFixed(1)} MB`,
+    );
+  return tell(
+    "base.package-cache",
+    problems,
+    "Keep it out of the layer: RUN --mount=type=cache, the package manager's option for it (apk add --no-cache, pip --no-cache-dir), or removing it in the same RUN.",
+  );
+}
+
+/** The command may have anything in it: its first word tells enough. */
+function judgeCommitted({ habits }: HabitFacts): Found[] {
+  const programs = findCommitted(habits).map((command) => cleanLine(command.trim().split(/\s/)[0] ?? "", maxShown));
+  return tell(
+    "base.committed",
+    programs.map(
+      (program) =>
+        `by its history a layer was made of a running container (of '${program}'), and not by a build file's instruction`,
+    ),
+    "Write what was done in it into a Dockerfile, or a buildpack, and build the image from that.",
+  );
+}
+
+function judgeRequired({ image, labels }: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
+  const packages = image === undefined ? undefined : [...readPackages(image).values()];
+  const missing = mustHave.flatMap((thing): string[] => {
+    if ("label" in thing) {
+      const { label, value } = thing;
+      const has = Object.hasOwn(labels, label) ? labels[label] : undefined;
+      if (value === undefined ? has !== undefined && has !== "" : has === value) return [];
+      return [`it has no label ${label}${value === undefined ? "" : ` of the value '${value}'`}`];
+    }
+    const what = "file" in thing ? `nothing at ${thing.file}` : `no package ${thing.package}`;
+    if (image === undefined || packages === undefined)
+      return [`nobody can tell whether it has ${what.replace(/^no(?:thing at)? /, "")}: it stands on no approved base`];
+    const isThere =
+      "file" in thing
+        ? hasFile(image, Buffer.from(thing.file, "utf8").toString("latin1"))
+        : packages.some(({ name }) => (name.split(":")[0] ?? name) === thing.package);
+    return isThere ? [] : [`it has ${what}`];
+  });
+  return tell(
+    "base.missing",
+    missing,
+    "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
+  );
+}
+
+/** Links are followed, also that which a path itself is. */
+function hasFile(image: FileTree, path: string): boolean {
+  let at = resolvePath(image, path);
+  for (let links = 0; at !== undefined && links <= maxLinks; links += 1) {
+    const node = at === "" ? image.root : findNode(image, at);
+    if (node?.file.kind !== "symlink") return node !== undefined;
+    const { target } = node.file;
+    at = resolvePath(image, target.startsWith("/") ? target : `${at.slice(0, at.lastIndexOf("/") + 1)}${target}`);
+  }
+  return false;
+}
+
+const maxLinks = 40;
+
+function tell(rule: Found["rule"], problems: readonly string[], wayOut: string): Found[] {
+  const shown = problems.slice(0, maxTold);
+  if (problems.length > maxTold) shown.push(`${problems.length - maxTold} more of the same`);
+  return shown.map((problem) => ({ rule, problem, wayOut }));
+}

@@ -1,0 +1,162 @@
+import type { LayerContents } from "../../layers/contents.ts";
+
+/** What a layer has that its build needed and the image does not. */
+export interface Leftover {
+  kind: "package-cache" | "secret";
+  /** From 0, the lowest. */
+  layer: number;
+  /** Byte string, without a slash in front: of a cache the folder. */
+  path: string;
+  /** What it is, for a message; never a part of its content. */
+  what: string;
+  /** Of a cache: all its files in this layer, bytes. */
+  size: number;
+}
+
+/** Package managers' caches at one place of the file system: by their own documentation. */
+const systemCaches: readonly { folder: string; what: string; file?: RegExp }[] = [
+  { folder: "var/cache/apt/archives", what: "apt's packages", file: /\.deb$/ },
+  { folder: "var/lib/apt/lists", what: "apt's lists", file: /_(?:Packages|Sources|Release|InRelease|Contents-\w+)\b/ },
+  { folder: "var/cache/apk", what: "apk's packages" },
+  { folder: "var/cache/dnf", what: "dnf's packages" },
+  { folder: "var/cache/libdnf5", what: "dnf's packages" },
+  { folder: "var/cache/yum", what: "yum's packages" },
+  { folder: "var/cache/zypp", what: "zypper's packages" },
+  { folder: "var/cache/pacman/pkg", what: "pacman's packages" },
+];
+
+/** Those of a user, in whosever home. yarn's `.yarn/cache` is none: an application may run from it. */
+const homeCaches: readonly { folder: string; what: string }[] = [
+  { folder: ".npm/_cacache", what: "npm's cache" },
+  { folder: ".cache/yarn", what: "yarn's cache" },
+  { folder: ".local/share/pnpm/store", what: "pnpm's store" },
+  { folder: ".cache/pip", what: "pip's cache" },
+  { folder: ".cache/pypoetry", what: "poetry's cache" },
+  { folder: ".cache/uv", what: "uv's cache" },
+  { folder: ".cache/go-build", what: "Go's compiled packages" },
+  { folder: "go/pkg/mod/cache", what: "Go's modules" },
+  { folder: ".m2/repository", what: "Maven's repository" },
+  { folder: ".gradle/caches", what: "Gradle's cache" },
+  { folder: ".nuget/packages", what: "NuGet's packages" },
+  { folder: ".cargo/registry", what: "Cargo's registry" },
+  { folder: ".cache/composer", what: "Composer's cache" },
+  { folder: ".composer/cache", what: "Composer's cache" },
+];
+
+const privateKey = /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH) )?PRIVATE KEY-----/;
+
+/** Files in which programs keep logins, by their own documentation, and what is in one that has any. */
+const secretFiles: readonly { path: RegExp; content: RegExp; what: string }[] = [
+  { path: /(?:^|\/)\.ssh\/[^/]+$/, content: privateKey, what: "a private key of SSH" },
+  { path: /(?:^|\/)etc\/ssl\/private\/[^/]+$/, content: privateKey, what: "a private key" },
+  {
+    path: /(?:^|\/)\.npmrc$/,
+    content: /^[^#;\n]*(?:_authToken|_auth|_password)\s*=\s*(?!\$\{)\S/m,
+    what: "a login of npm",
+  },
+  {
+    path: /(?:^|\/)\.yarnrc\.yml$/,
+    content: /^\s*npmAuth(?:Token|Ident):\s*["']?(?!["']?\$\{)\S/m,
+    what: "a login of yarn",
+  },
+  { path: /(?:^|\/)[._]netrc$/, content: /\bpassword\s+\S/, what: "a login (netrc)" },
+  { path: /(?:^|\/)\.git-credentials$/, content: /:\/\/[^/\s]*:[^@/\s]+@/, what: "a login of git" },
+  {
+    path: /(?:^|\/)\.git\/config$/,
+    content: /:\/\/[^/\s]*:[^@/\s]+@|extraheader\s*=\s*authorization:/i,
+    what: "a login of git",
+  },
+  { path: /(?:^|\/)\.aws\/credentials$/, content: /^\s*aws_secret_access_key\s*=\s*\S/m, what: "a login of AWS" },
+  {
+    path: /(?:^|\/)\.docker\/config\.json$/,
+    content: /"(?:auth|identitytoken|registrytoken)"\s*:\s*"[^"]/,
+    what: "a login of a registry",
+  },
+  {
+    path: /(?:^|\/)containers\/auth\.json$/,
+    content: /"(?:auth|identitytoken)"\s*:\s*"[^"]/,
+    what: "a login of a registry",
+  },
+  { path: /(?:^|\/)\.pypirc$/, content: /^\s*password\s*[:=]\s*\S/m, what: "a login of PyPI" },
+  { path: /(?:^|\/)pip\.conf$/, content: /:\/\/[^/\s]*:[^@/\s]+@/, what: "a login of a Python index" },
+  {
+    path: /(?:^|\/)\.m2\/settings(?:-security)?\.xml$/,
+    content: /<(?:password|passphrase|master)>\s*(?!\$\{)[^<\s]/,
+    what: "a login of Maven",
+  },
+  {
+    path: /(?:^|\/)\.gradle\/gradle\.properties$/,
+    content: /^[^#\n]*(?:password|token|secret)\w*\s*[:=]\s*\S/im,
+    what: "a login of Gradle",
+  },
+  { path: /(?:^|\/)\.cargo\/credentials(?:\.toml)?$/, content: /^\s*token\s*=\s*\S/m, what: "a login of Cargo" },
+  { path: /(?:^|\/)\.gem\/credentials$/, content: /^\s*:\w+:\s*\S/m, what: "a login of RubyGems" },
+  {
+    path: /(?:^|\/)(?:\.composer|composer)\/auth\.json$/,
+    content: /"[^"]+"\s*:\s*(?:"[^"]|\{\s*"(?:username|password|[^"]+)"\s*:\s*"[^"])/,
+    what: "a login of Composer",
+  },
+  { path: /(?:^|\/)nuget\.config$/i, content: /ClearTextPassword"\s+value="[^"]/i, what: "a login of NuGet" },
+  {
+    path: /(?:^|\/)\.kube\/config$/,
+    content: /^\s*(?:token|client-key-data|password):\s*\S/m,
+    what: "a login of Kubernetes",
+  },
+  {
+    path: /(?:^|\/)gcloud\/(?:application_default_credentials\.json|credentials\.db|access_tokens\.db)$/,
+    content: /./,
+    what: "a login of Google Cloud",
+  },
+  {
+    path: /(?:^|\/)\.azure\/(?:accessTokens|msal_token_cache)\.json$/,
+    content: /"secret"|"accessToken"/,
+    what: "a login of Azure",
+  },
+];
+
+/** Of a file that may have a login in it. Bytes. */
+const maxRead = 1024 * 1024;
+
+/** Whether the content of a path decides if it is a secret. */
+export function mayBeSecret(path: string): boolean {
+  return secretFiles.some((each) => each.path.test(path));
+}
+
+/**
+ * What the layers above a base have that should have stayed in the build: caches of package managers, and logins and
+ * private keys at the places where programs keep them. Each layer is looked at by itself: what a later one removes is
+ * still sent to whoever pulls the image.
+ * @param layers all of the image, the lowest first, with the content of what {@link mayBeSecret}
+ * @param baseLayers how many of them are the base's, which are not looked at
+ */
+export function findLeftovers(layers: readonly Pick<LayerContents, "entries">[], baseLayers: number): Leftover[] {
+  const found: Leftover[] = [];
+  for (const [layer, { entries }] of layers.entries()) {
+    if (layer < baseLayers) continue;
+    const caches = new Map<string, Leftover>();
+    for (const { kind, path, size, content } of entries) {
+      if (kind !== "file" || size === 0) continue;
+      const text = content === undefined ? undefined : Buffer.from(content.subarray(0, maxRead)).toString("latin1");
+      const secret = secretFiles.find((each) => each.path.test(path) && text !== undefined && each.content.test(text));
+      if (secret !== undefined) found.push({ kind: "secret", layer, path, what: secret.what, size });
+      const cache = cacheOf(path);
+      if (cache === undefined) continue;
+      const known = caches.get(cache.path) ?? { kind: "package-cache", layer, ...cache, size: 0 };
+      caches.set(cache.path, { ...known, size: known.size + size });
+    }
+    found.push(...caches.values());
+  }
+  return found;
+}
+
+function cacheOf(path: string): Pick<Leftover, "path" | "what"> | undefined {
+  const system = systemCaches.find(
+    ({ folder, file }) => path.startsWith(`${folder}/`) && (file === undefined || file.test(path)),
+  );
+  if (system !== undefined) return { path: system.folder, what: system.what };
+  for (const { folder, what } of homeCaches) {
+    const at = `/${path}`.indexOf(`/${folder}/`);
+    if (at !== -1) return { path: path.slice(0, at + folder.length), what };
+  }
+  return undefined;
+}

@@ -49,7 +49,15 @@ describe("the table's directions, each written a second time", () => {
 
   test("more of it shuts out more", () => {
     expect(more("narrowing").toSorted()).toEqual(
-      [...gates, "environments.*.requires", "images", "images.mustHave", "scan.licenses", "scan.packages", "scan.sbom"].toSorted(),
+      [
+        ...gates,
+        "environments.*.requires",
+        "images",
+        "images.mustHave",
+        "scan.licenses",
+        "scan.packages",
+        "scan.sbom",
+      ].toSorted(),
     );
     const ofGates = gates.flatMap((gate) => ["types", "scopes", "origins"].map((each) => `${gate}[].${each}`));
     expect(as("demands").toSorted()).toEqual(

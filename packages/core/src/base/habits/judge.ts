@@ -73,7 +73,7 @@ function judgeSecrets({ habits, leftovers }: HabitFacts): Found[] {
   const variables = findSecretVariables(habits).map(
     ({ name, where }) => `its config has a value that is secret by its name: ${where} ${cleanLine(name, maxShown)}`,
   );
-  return tell("base.secret", [...files, ...variables], wayOut);
+  return tell([...files, ...variables], { rule: "base.secret", wayOut });
 }
 
 function judgeCaches({ leftovers }: HabitFacts): Found[] {
@@ -83,23 +83,25 @@ function judgeCaches({ leftovers }: HabitFacts): Found[] {
       ({ layer, path, what, size }) =>
         `layer ${layer + 1} has ${what} at ${formatPath(path)}, ${(size / 1e6).toFixed(1)} MB`,
     );
-  return tell(
-    "base.package-cache",
-    problems,
-    "Keep it out of the layer: RUN --mount=type=cache, the package manager's option for it (apk add --no-cache, pip --no-cache-dir), or removing it in the same RUN.",
-  );
+  return tell(problems, {
+    rule: "base.package-cache",
+    wayOut:
+      "Keep it out of the layer: RUN --mount=type=cache, the package manager's option for it (apk add --no-cache, pip --no-cache-dir), or removing it in the same RUN.",
+  });
 }
 
 /** The command may have anything in it: its first word tells enough. */
 function judgeCommitted({ habits }: HabitFacts): Found[] {
   const programs = findCommitted(habits).map((command) => cleanLine(command.trim().split(/\s/)[0] ?? "", maxShown));
   return tell(
-    "base.committed",
     programs.map(
       (program) =>
         `by its history a layer was made of a running container (of '${program}'), and not by a build file's instruction`,
     ),
-    "Write what was done in it into a Dockerfile, or a buildpack, and build the image from that.",
+    {
+      rule: "base.committed",
+      wayOut: "Write what was done in it into a Dockerfile, or a buildpack, and build the image from that.",
+    },
   );
 }
 
@@ -121,11 +123,11 @@ function judgeRequired({ image, labels }: HabitFacts, mustHave: readonly Require
         : packages.some(({ name }) => (name.split(":")[0] ?? name) === thing.package);
     return isThere ? [] : [`it has ${what}`];
   });
-  return tell(
-    "base.missing",
-    missing,
-    "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
-  );
+  return tell(missing, {
+    rule: "base.missing",
+    wayOut:
+      "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
+  });
 }
 
 /** Links are followed, also that which a path itself is. */
@@ -142,8 +144,8 @@ function hasFile(image: FileTree, path: string): boolean {
 
 const maxLinks = 40;
 
-function tell(rule: Found["rule"], problems: readonly string[], wayOut: string): Found[] {
+function tell(problems: readonly string[], what: Pick<Found, "rule" | "wayOut">): Found[] {
   const shown = problems.slice(0, maxTold);
   if (problems.length > maxTold) shown.push(`${problems.length - maxTold} more of the same`);
-  return shown.map((problem) => ({ rule, problem, wayOut }));
+  return shown.map((problem) => ({ ...what, problem }));
 }

@@ -200,7 +200,7 @@ async function writePolicy(file: string, facts: PolicyFacts): Promise<string> {
     document.setIn(["build", "builders", 0, "buildpacks", 0], facts.buildpack);
     if (facts.settings !== undefined) fillIn(document, facts.settings);
     // Of a run elsewhere, whether builds are kept apart is not this machine's to say.
-    else if (!isApart) document.setIn(["build", "environments"], ["host", "host-unisolated"]);
+    else if (!isApart) document.setIn(["build", "isolation"], ["host", "host-unisolated"]);
     document.setIn(["environments", "production", "from", 0], `${facts.registry}/quarantine`);
     document.setIn(["environments", "production", "to", 0], `${facts.registry}/vetted`);
     return document.toString({ lineWidth: 0 });

@@ -124,7 +124,7 @@ async function startServe(): Promise<TestServer> {
 
 async function writeWidePolicy(directory: string, keys: TestKeys, hosts: readonly string[]): Promise<ChainPolicy> {
   const [from, to] = [`${hosts[0]}/${quarantine}`, `${hosts[0]}/${vetted}`];
-  const narrow = await writeChainPolicy({ directory, keys, from, to });
+  const narrow = await writeChainPolicy({ directory, keys, from, to, referrers: "all" });
   const list = (prefix: string): string => JSON.stringify(hosts.map((host) => `${host}/${prefix}`));
   const text = (await readFile(narrow.file, "utf8"))
     .replace(`from: ${JSON.stringify([from])}`, `from: ${list(quarantine)}`)

@@ -128,7 +128,7 @@ bases:
     digests: ["sha256:${"0".repeat(64)}", "${digest}"]${until === undefined ? "" : `\n    until: ${until}`}
 build:
   strategies: [buildpacks]
-  environments: [${environments ?? "host"}]
+  isolation: [${environments ?? "host"}]
   sources: ["https://github.com/acme/*"]
   builders:
     ${builder ?? `- name: shell\n      buildpacks: [${buildpacks.join(", ")}]\n      runImage: golden`}

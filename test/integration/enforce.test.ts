@@ -355,7 +355,7 @@ describe("an image passes", () => {
   test("by an exception for its repository", async () => {
     const golden = await pushImage("bases/golden", [os, libc]);
     const image = await pushImage("quarantine/vendor", [app]);
-    const exception = `[{rule: base.approved, thing: "${server.host}/quarantine/vendor", reason: vendor, owner: team-shop, expires: 2026-05-10}]`;
+    const exception = `[{rule: base.approved, repository: "${server.host}/quarantine/vendor", reason: vendor, owner: team-shop, expires: 2026-05-10}]`;
     const outcome = await enforce({
       policy: await writePolicy([{ name: "golden", digests: [golden.digest] }], exception),
       image: image.reference,

@@ -36,8 +36,11 @@ test("a quarantine that can't be asked what refers to a statement is an error, a
   expect(stand.vettedWrites()).toEqual([]);
 });
 
-test("with `referrers: signed` nothing goes along but the evidence, and nothing else is asked for", async () => {
-  await openReferrerStand({ carry: "signed" });
+test.each([
+  ["with `referrers: signed`", "signed"],
+  ["without a word about referrers", "unsaid"],
+] as const)("%s nothing goes along but the evidence, and nothing else is asked for", async (_what, carry) => {
+  await openReferrerStand({ carry });
   const image = await stand.stageImage();
   const signature = await attach(image, image.image);
   await attachAsCosign(image, "sig");

@@ -227,7 +227,8 @@ describe("everything found counts", () => {
   });
 
   test("where the promoted image had an exception, which this one has not", async () => {
-    const exception = "[{ rule: scan.severity, thing: GHSA-35jh-r3h4-6jhm, reason: r, owner: o, expires: 2999-01-01 }]";
+    const exception =
+      "[{ rule: scan.severity, vulnerability: GHSA-35jh-r3h4-6jhm, reason: r, owner: o, expires: 2999-01-01 }]";
     const under = await writePolicy(exception);
     const excepted = await push(
       "vetted/shop",

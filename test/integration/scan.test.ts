@@ -209,10 +209,13 @@ describe("a scan refuses", () => {
   });
 
   test.each([
-    ["expired", "{ rule: scan.severity, thing: GHSA-35jh-r3h4-6jhm, reason: r, owner: o, expires: 2020-01-01 }"],
+    [
+      "expired",
+      "{ rule: scan.severity, vulnerability: GHSA-35jh-r3h4-6jhm, reason: r, owner: o, expires: 2020-01-01 }",
+    ],
     [
       "for another package",
-      "{ rule: scan.severity, thing: GHSA-35jh-r3h4-6jhm, package: lodash-es, reason: r, owner: o, expires: 2999-01-01 }",
+      "{ rule: scan.severity, vulnerability: GHSA-35jh-r3h4-6jhm, package: lodash-es, reason: r, owner: o, expires: 2999-01-01 }",
     ],
   ])("where the exception is %s", async (_name, exception) => {
     const outcome = await outcomeOf(scan(reference("vulnerable"), { exceptions: `[${exception}]` }));
@@ -293,7 +296,7 @@ describe("a scan passes", () => {
 
   test("a finding with an exception, which stays listed", async () => {
     const exceptions =
-      "[{ rule: scan.severity, thing: CVE-2021-23337, package: lodash, reason: r, owner: team-shop, expires: 2999-01-01 }]";
+      "[{ rule: scan.severity, vulnerability: CVE-2021-23337, package: lodash, reason: r, owner: team-shop, expires: 2999-01-01 }]";
     const outcome = await outcomeOf(scan(reference("vulnerable"), { exceptions }));
     expect(outcome.verdict).toBe("pass");
     expect(outcome.result.violations).toMatchObject([{ exception: { owner: "team-shop" } }]);

@@ -72,7 +72,7 @@ ${renderSigners(signers)}bases:
   - { name: golden, image: ${server.host}/bases/golden, digests: [${bases.map((each) => `"${each}"`).join(", ")}] }
 build:
   strategies: [buildpacks]
-  environments: [host]
+  isolation: [host]
   sources: ["https://github.com/acme/*"]
   builders: [{ name: node, buildpacks: ["${server.host}/buildpacks/node@${digestOf("buildpack")}"], runImage: golden }]
 scan: { failOn: high, databaseMaxAge: 5d, scanners: [shelf] }

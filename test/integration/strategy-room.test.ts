@@ -84,7 +84,7 @@ ${renderSigners(signers)}bases:
   - { name: golden, image: ${server.host}/bases/golden, digests: ["${baseDigest}"] }
 build:
   strategies: [${strategies}]
-  environments: [host]
+  isolation: [host]
   sources: ["https://github.com/acme/*"]
   builders:
     - { name: node, buildpacks: ["${server.host}/buildpacks/node@${digestOf("buildpack")}"], runImage: golden }

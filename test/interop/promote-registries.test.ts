@@ -79,7 +79,7 @@ test.each<[keyof typeof start, keyof typeof start]>([
     ends.push(() => client.close());
     const keys = await makeKeys(directory);
     const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
-    const policy = await writeChainPolicy({ directory, keys, from, to });
+    const policy = await writeChainPolicy({ directory, keys, from, to, referrers: "all" });
     await putInForce(client, to, policy, { keys });
     const image = await pushIndex(client, `${from}/shop`);
     await attachEvidence({ client, image, policy, keys });

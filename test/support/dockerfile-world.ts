@@ -170,7 +170,7 @@ ${renderSigners(signers)}bases:
   - { name: golden, image: ${base}, digests: ["${digest}"]${ends} }
 build:
   strategies: [${strategy}]
-  environments: [${strategy === "kaniko" ? "host" : "container"}]
+  isolation: [${strategy === "kaniko" ? "host" : "container"}]
   sources: ["https://github.com/acme/*"]
   cache: ${cache}
   builders:

@@ -181,7 +181,7 @@ function listBuild(loaded: LoadedPolicy, by: string, change: Change): VerifiedSt
           callerId: source.callerId,
         }),
     buildType: strategy.buildType,
-    buildEnvironment: strategy.isElsewhere === true ? "elsewhere" : (policy.build.environments[0] ?? "host"),
+    buildEnvironment: strategy.isElsewhere === true ? "elsewhere" : (policy.build.isolation[0] ?? "host"),
     builders: policy.build.builders.filter((builder) => proof.builders.includes(builder.name)),
     materials: proof.materials,
     bases: strategy.isElsewhere === true ? [] : [found],

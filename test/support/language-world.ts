@@ -177,7 +177,7 @@ ${renderSigners(signers)}bases:
   - { name: golden, image: ${base.repository}, digests: ["${base.digest}"] }
 build:
   strategies: [buildpacks]
-  environments: [${builders === "image" ? "container" : "host"}]
+  isolation: [${builders === "image" ? "container" : "host"}]
   sources: ["https://github.com/acme/*"]
   builders:
 ${lines.join("")}scan: { failOn: high, databaseMaxAge: unlimited }

@@ -186,7 +186,7 @@ ${renderSigners({ ...stageSigners, ...parts.signers })}bases:
   - { name: golden, image: ${image}, digests: ["${digest}"] }
 build:
   strategies: [${parts.strategies}]
-  environments: [${parts.environments}]
+  isolation: [${parts.environments}]
   sources:
 ${parts.sources}  builders:
 ${parts.builders}scan: { failOn: high, databaseMaxAge: unlimited }

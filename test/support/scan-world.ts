@@ -95,7 +95,7 @@ ${renderStageSigners(keys)}bases:
     digests: [${bases.join(", ")}]
 build:
   strategies: [buildpacks]
-  environments: [container, host]
+  isolation: [container, host]
   sources: ["https://github.com/acme/*"]
   builders: [{ name: node, buildpacks: [${registry.host}/buildpacks/node@${digestOf("buildpack")}], runImage: golden }]
 scan: { ${scan} }

@@ -158,7 +158,7 @@ ${renderSigners({ scan: keys.scan.publicKey })}${detached.join("")}bases:
   - { name: golden, image: ${host}/bases/golden, digests: ["${golden}"] }
 build:
   strategies: [buildpacks]
-  environments: [host]
+  isolation: [host]
   sources: ["https://github.com/acme/*"]
   builders: [{ name: node, buildpacks: ["${pinned}"], runImage: golden }]
 scan: { failOn: high }
@@ -176,6 +176,7 @@ environments:
     from: ["${host}/quarantine"]
     to: ["${host}/vetted"]
     promoter: promote
+    referrers: all
     requires: [{ stage: base, signers: [base] }]
   running:
     from: ["${host}/vetted"]

@@ -48,7 +48,7 @@ ${renderStageSigners(keys)}bases:
     digests: [${baseDigest}]
 build:
   strategies: [buildpacks]
-  environments: [container]
+  isolation: [container]
   sources: ["https://github.com/acme/*"]
   builders:
     - name: node

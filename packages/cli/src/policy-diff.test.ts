@@ -19,7 +19,7 @@ scan:
   failOn: high
   databaseMaxAge: 5d
 exceptions:
-  - { rule: scan.severity, thing: CVE-2026-0001, reason: old, owner: team-shop, expires: 2026-12-31 }
+  - { rule: scan.severity, vulnerability: CVE-2026-0001, reason: old, owner: team-shop, expires: 2026-12-31 }
 `;
 
 async function write(name: string, content: string): Promise<string> {

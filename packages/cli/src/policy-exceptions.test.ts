@@ -16,9 +16,9 @@ name: acme
 serial: 3
 scan: { failOn: high }
 exceptions:
-  - { rule: scan.severity, thing: CVE-2020-0001, reason: old, owner: team-shop, expires: 2020-01-31 }
-  - { rule: scan.severity, thing: CVE-2020-0002, reason: unneeded, owner: team-shop, expires: 2099-01-31 }
-  - { rule: scan.severity, thing: CVE-2020-0003, reason: needed, owner: team-till, expires: 2099-01-31 }
+  - { rule: scan.severity, vulnerability: CVE-2020-0001, reason: old, owner: team-shop, expires: 2020-01-31 }
+  - { rule: scan.severity, vulnerability: CVE-2020-0002, reason: unneeded, owner: team-shop, expires: 2099-01-31 }
+  - { rule: scan.severity, vulnerability: CVE-2020-0003, reason: needed, owner: team-till, expires: 2099-01-31 }
 `,
   );
   await mkdir(join(directory, "results/run-1"), { recursive: true });
@@ -63,9 +63,9 @@ test("without results only what the policy itself tells", async () => {
     policy: { name: "acme", serial: 3 },
     results: 0,
     exceptions: [
-      { thing: "CVE-2020-0001", state: "lapsed", dead: true, place: `${policy}:6` },
-      { thing: "CVE-2020-0002", state: "holds", dead: false },
-      { thing: "CVE-2020-0003", state: "holds", dead: false },
+      { vulnerability: "CVE-2020-0001", state: "lapsed", dead: true, place: `${policy}:6` },
+      { vulnerability: "CVE-2020-0002", state: "holds", dead: false },
+      { vulnerability: "CVE-2020-0003", state: "holds", dead: false },
     ],
     days: [{ day: "2099-01-31", count: 2 }],
   });

@@ -21,7 +21,7 @@ export const errorCodes = {
   "build-directory-busy": "As many builds of the repository as may be are running on this machine already.",
   "build-directory-failed": "The folder of a build can't be made.",
   "build-directory-unsafe": "The folder in which builds would run can be changed by other users.",
-  "build-environment-not-allowed": "The build would run where `build.environments` of the policy does not allow one.",
+  "build-environment-not-allowed": "The build would run where `build.isolation` of the policy does not allow one.",
   "build-left-processes": "Processes of the build don't end, although they were killed.",
   "build-not-in-quarantine": "The build would push to a repository that the policy promotes to.",
   "build-not-isolated": "What the build runs can't be kept apart from this machine.",

@@ -23,7 +23,7 @@ export const rules = {
     "a build with a builder whose `until` is over, or whose approval is older than `build.builderMaxAge`",
   "build.buildpacks":
     "a build of an application whose project.toml brings buildpacks that its builder does not allow (`allowInline`, `allowBuildpacks`); and a build by pack in a builder image that has extensions which are not in its `allowExtensions`",
-  "build.environment": "a build that would run where `build.environments` does not allow one",
+  "build.environment": "a build that would run where `build.isolation` does not allow one",
   "build.quarantine": "a build that would push to a repository which the policy promotes to",
   "build.reproducible": "a build that was asked to be the same twice, and is not",
   "build.strategy": "a build by a strategy that is not in `build.strategies`",
@@ -88,7 +88,7 @@ export const rules = {
     "a build from a repository that is not in `build.sources`, of a ref, by a builder or caller, or in an event that its entry there does not take, or from no commit",
   "gate.destination":
     "an image that the `to` of its source in `build.sources` does not let become what it is promoted to",
-  "gate.build-environment": "a build that ran elsewhere than `build.environments` allows",
+  "gate.build-environment": "a build that ran elsewhere than `build.isolation` allows",
   "promote.destination":
     "a promotion to a repository that is not under the environment's `to`, or to where the policy in force is said",
   "promote.evidence-label": "evidence whose referrer says that it holds another kind of statement than is signed in it",

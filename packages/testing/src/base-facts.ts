@@ -45,7 +45,7 @@ export const labelled = (runImage: unknown): Pick<ChildBaseFacts, "labels"> => (
 export const golden = base("golden", "os libc");
 export const exception = (change: Partial<Exception> = {}): Exception => ({
   rule: "base.approved",
-  thing: "r.test/quarantine/shop",
+  repository: "r.test/quarantine/shop",
   reason: "vendor's image",
   owner: "team-shop",
   expires: "2026-05-31",

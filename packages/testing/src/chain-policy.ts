@@ -98,7 +98,7 @@ ${renderSigners(signers)}${moreSigners}bases:
     digests: ["${digestOf("base")}"]
 build:
   strategies: [buildpacks]
-  environments: [host]
+  isolation: [host]
   sources: ${sources ?? '["https://github.com/acme/*"]'}
   builders:
     - name: node

@@ -37,7 +37,7 @@ export const policy: LoadedPolicy = {
     bases: [{ name: "golden", image: "registry.example/bases/golden", digests: [digestOf("base")] }],
     build: {
       strategies: ["buildpacks"],
-      environments: ["container"],
+      isolation: ["container"],
       sources: ["https://github.com/acme/*"],
       builders: [{ name: "node", buildpacks: [buildpack], runImage: "golden" }],
       cache: "none",

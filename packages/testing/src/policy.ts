@@ -33,7 +33,7 @@ bases:
     until: 2026-12-31
 build:
   strategies: [buildpacks]
-  environments: [host]
+  isolation: [host]
   sources: ["https://github.com/acme/*"]
   builders:
     - name: node
@@ -43,7 +43,7 @@ scan:
   failOn: high
 exceptions:
   - rule: scan.severity
-    thing: CVE-2026-0001
+    vulnerability: CVE-2026-0001
     package: lodash
     reason: not reachable
     owner: team-shop

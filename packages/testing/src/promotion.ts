@@ -33,7 +33,7 @@ export interface StandOptions {
   /** The vetted repositories are in a registry of their own. */
   apart?: boolean;
   /** The policy's `referrers`. */
-  carry?: "all" | "signed";
+  carry?: "all" | "signed" | "unsaid";
 }
 
 export interface PrepareOptions {
@@ -82,8 +82,9 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
   const client = connect();
   const [from, to] = [`${quarantine.host}/quarantine`, `${vetted.host}/vetted`];
   const keys = await makeKeys(directory);
-  const carry = options.carry === undefined ? {} : { referrers: options.carry };
-  const policy = await writeChainPolicy({ directory, keys, from, to, ...carry });
+  const { carry = "all" } = options;
+  const referrers = carry === "unsaid" ? {} : { referrers: carry };
+  const policy = await writeChainPolicy({ directory, keys, from, to, ...referrers });
   await pushImage(client, `${to}/shop`, "of long ago", "0.9.0");
   await putInForce(client, to, policy, { keys });
   const world: World = { quarantine, vetted, client, keys, policy, directory, from, to };

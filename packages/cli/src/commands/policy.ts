@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readerInFolder } from "@goldenpath/core/policy/beside";
-import { parsePolicy } from "@goldenpath/core/policy/parse";
+import { parsePolicy, readPolicy } from "@goldenpath/core/policy/parse";
 import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
 import { checkPolicyChange, publishPolicy } from "@goldenpath/core/policy/publish";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
@@ -62,6 +62,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
     output.out(
       `${file}: policy ${policy.name}, serial ${policy.serial}, is good (${digest}; environments: ${environments || "none"})\n`,
     );
+    for (const note of readPolicy(bytes, file).notes) output.out(`note: ${note}\n`);
     for (const weakness of describeWeaknesses(loaded)) output.out(`note: ${weakness}\n`);
     return exitCodes.pass;
   }

@@ -226,7 +226,7 @@ describe("an image that is refused", () => {
     [
       "with an exception for another repository",
       child("foreign app"),
-      { exceptions: [exception({ thing: "r.test/quarantine" })] },
+      { exceptions: [exception({ repository: "r.test/quarantine" })] },
       ["base.approved"],
       ["not those of any"],
     ],

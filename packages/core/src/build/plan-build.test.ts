@@ -40,7 +40,7 @@ function refusal(
 
 describe("what is refused", () => {
   it("is a build on the host where the policy allows containers alone", () => {
-    const strict = { ...policy, build: { ...policy.build, environments: ["container" as const] } };
+    const strict = { ...policy, build: { ...policy.build, isolation: ["container" as const] } };
     expect(refusal({}, strict)).toMatchObject({
       type: "policy",
       code: "build-environment-not-allowed",
@@ -53,9 +53,9 @@ describe("what is refused", () => {
       ...{ kind: "spring-boot" as const, name: "spring", image: "r.test/builder", digests: [fakeDigest("5")] },
       runImage: "golden-run",
     };
-    const allow = (environments: Policy["build"]["environments"]): Policy => ({
+    const allow = (isolation: Policy["build"]["isolation"]): Policy => ({
       ...policy,
-      build: { ...policy.build, strategies: ["spring-boot"], environments, builders: [spring] },
+      build: { ...policy.build, strategies: ["spring-boot"], isolation, builders: [spring] },
     });
     const asked = { application: { ...application, strategy: "spring-boot" as const } };
     expect(refusal(asked, allow(["host", "container"]))).toMatchObject({
@@ -69,9 +69,9 @@ describe("what is refused", () => {
 
   describe("of builder images", () => {
     const image = { name: "node", image: "r.test/builder", digests: [fakeDigest("5")], runImage: "golden-run" };
-    const withBuilder = (environments: Policy["build"]["environments"], until?: string): Policy => ({
+    const withBuilder = (isolation: Policy["build"]["isolation"], until?: string): Policy => ({
       ...policy,
-      build: { ...policy.build, environments, builders: [until === undefined ? image : { ...image, until }] },
+      build: { ...policy.build, isolation, builders: [until === undefined ? image : { ...image, until }] },
     });
 
     it("is a build in one where the policy allows hosts alone", () => {
@@ -101,7 +101,7 @@ describe("what is refused", () => {
       const on = (day: string, builderMaxAge?: number): Policy => ({
         ...policy,
         build: {
-          ...{ ...policy.build, environments: ["container"], builders: [{ ...image, approved: day }] },
+          ...{ ...policy.build, isolation: ["container"], builders: [{ ...image, approved: day }] },
           ...(builderMaxAge === undefined ? {} : { builderMaxAge }),
         },
       });

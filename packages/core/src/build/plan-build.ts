@@ -62,7 +62,7 @@ export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
   return {
     strategy: { ...choice, strategy: taken },
     builder: builder as PolicyBuilder,
-    mayBeUnisolated: policy.build.environments.includes("host-unisolated"),
+    mayBeUnisolated: policy.build.isolation.includes("host-unisolated"),
     repository,
     tags,
     runImage:
@@ -84,16 +84,16 @@ function needsImage(strategy: string): UserError {
  * that is good enough.
  */
 function requireEnvironment(policy: Policy, isContained: boolean): void {
-  const { environments } = policy.build;
+  const { isolation } = policy.build;
   const fit = isContained ? ["container"] : ["host", "host-unisolated"];
-  if (environments.some((each) => fit.includes(each))) return;
+  if (isolation.some((each) => fit.includes(each))) return;
   const where = isContained ? "in a build image" : "on the host";
   throw new PolicyViolation(
-    `this build would run ${where}, and policy '${policy.name}' allows builds only in: ${environments.join(", ")}`,
+    `this build would run ${where}, and policy '${policy.name}' allows builds only in: ${isolation.join(", ")}`,
     {
       code: "build-environment-not-allowed",
       rule: "build.environment",
-      wayOut: `Build with a builder that runs where the policy allows it, or have '${fit[0]}' added to its build.environments.`,
+      wayOut: `Build with a builder that runs where the policy allows it, or have '${fit[0]}' added to its build.isolation.`,
     },
   );
 }
@@ -125,14 +125,14 @@ function formatAge(milliseconds: number): string {
 }
 
 function requireUnisolated(policy: Policy, strategy: string): void {
-  if (policy.build.environments.includes("host-unisolated")) return;
+  if (policy.build.isolation.includes("host-unisolated")) return;
   throw new PolicyViolation(
-    `strategy '${strategy}' gives the application's build this machine's Docker daemon, from which nothing keeps the machine apart, and policy '${policy.name}' allows builds only in: ${policy.build.environments.join(", ")}`,
+    `strategy '${strategy}' gives the application's build this machine's Docker daemon, from which nothing keeps the machine apart, and policy '${policy.name}' allows builds only in: ${policy.build.isolation.join(", ")}`,
     {
       code: "build-environment-not-allowed",
       rule: "build.environment",
       wayOut:
-        "Build by a strategy that needs no daemon (buildpacks, with the same builder image), or have 'host-unisolated' added to the policy's build.environments for machines that end with the build.",
+        "Build by a strategy that needs no daemon (buildpacks, with the same builder image), or have 'host-unisolated' added to the policy's build.isolation for machines that end with the build.",
     },
   );
 }

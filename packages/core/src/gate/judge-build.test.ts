@@ -185,15 +185,15 @@ describe("what a provenance says", () => {
     ]);
   });
   test("of where it was built is held to all that the policy accepts", () => {
-    const environments: Policy["build"]["environments"] = ["container", "host-unisolated"];
-    expect(of({ buildEnvironment: "host" }, { build: { environments } }).problems).toEqual([
+    const isolation: Policy["build"]["isolation"] = ["container", "host-unisolated"];
+    expect(of({ buildEnvironment: "host" }, { build: { isolation } }).problems).toEqual([
       {
         rule: "gate.build-environment",
         problem: "the image was built in 'host', and the policy accepts container, host-unisolated",
-        wayOut: "Build in container or host-unisolated, or have the policy's owners add it to build.environments.",
+        wayOut: "Build in container or host-unisolated, or have the policy's owners add it to build.isolation.",
       },
     ]);
-    expect(rulesOf(of({ buildEnvironment: "host-unisolated" }, { build: { environments } }))).toEqual([]);
+    expect(rulesOf(of({ buildEnvironment: "host-unisolated" }, { build: { isolation } }))).toEqual([]);
   });
   test("of when it was is told by its name", () => {
     expect(of({ finishedOn: ago(8 * 86_400_000) }).problems[0]?.problem).toMatch(/^the provenance is of .*8 days ago/);

@@ -95,11 +95,11 @@ function judgeContent(scope: StageScope, provenance: Provenance, { identity }: V
   if (provenance.sourceCommit === undefined) {
     problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
   }
-  if (!isFitEnvironment(provenance, build.environments)) {
+  if (!isFitEnvironment(provenance, build.isolation)) {
     problems.push({
       rule: "gate.build-environment",
-      problem: `the image was built in '${provenance.buildEnvironment}', and the policy accepts ${build.environments.join(", ")}`,
-      wayOut: `Build in ${build.environments.join(" or ")}, or have the policy's owners add it to build.environments.`,
+      problem: `the image was built in '${provenance.buildEnvironment}', and the policy accepts ${build.isolation.join(", ")}`,
+      wayOut: `Build in ${build.isolation.join(" or ")}, or have the policy's owners add it to build.isolation.`,
     });
   }
   return [...problems, ...judgeRun(provenance, identity, again, isOfElsewhere(provenance))];

@@ -162,7 +162,7 @@ describe("what is widening, and the same the other way round", () => {
       (p) =>
         p.exceptions.push({
           rule: "scan.severity",
-          thing: "CVE-2026-1",
+          vulnerability: "CVE-2026-1",
           reason: "r",
           owner: "o",
           expires: "2027-01-01",
@@ -217,7 +217,13 @@ describe("what is widening, and the same the other way round", () => {
   });
 
   test("an exception for a gate is not the one for a package of that name", () => {
-    const exception = { rule: "scan.gate", thing: "CVE-2026-1", reason: "r", owner: "o", expires: "2027-01-01" };
+    const exception = {
+      rule: "scan.gate",
+      vulnerability: "CVE-2026-1",
+      reason: "r",
+      owner: "o",
+      expires: "2027-01-01",
+    };
     const base = (p: Written): void => {
       p.exceptions = [{ ...exception, package: "known" }];
     };

@@ -1,20 +1,20 @@
 import { describe, expect, test } from "vitest";
-import type { ListedViolation, StageResult } from "../result.ts";
+import type { AppliedException, ListedViolation, StageResult } from "../result.ts";
 import { isDead, listBusyDays, tellExceptionLives } from "./exception-life.ts";
 import type { Exception } from "./schema.ts";
 
 const now = new Date("2026-05-10T23:59:59Z");
 const exception = (fields: Partial<Exception> = {}): Exception => ({
   rule: "scan.severity",
-  thing: "CVE-2026-0001",
+  vulnerability: "CVE-2026-0001",
   reason: "not reachable",
   owner: "team-shop",
   expires: "2026-05-31",
   ...fields,
 });
-const applied = (fields: Partial<Exception> = {}): ListedViolation["exception"] => {
-  const { rule: _rule, ...told } = exception(fields);
-  return told;
+const applied = (fields: Partial<AppliedException> = {}): AppliedException => {
+  const { rule: _rule, vulnerability: thing = "", ...told } = exception();
+  return { ...told, thing, ...fields };
 };
 const violation = (fields: Partial<ListedViolation> = {}): ListedViolation => ({
   rule: "scan.severity",
@@ -46,7 +46,7 @@ describe("until when", () => {
   });
 
   test("several that end on one day are told, those that are over are not", () => {
-    const ending = (expires: string, thing: string) => exception({ expires, thing });
+    const ending = (expires: string, thing: string) => exception({ expires, vulnerability: thing });
     const told = lives([
       ending("2026-06-01", "A"),
       ending("2026-05-12", "B"),
@@ -67,7 +67,7 @@ describe("what does nothing", () => {
     ["another rule was set aside", exception(), [result([violation({ rule: "base.approved", exception: applied() })])]],
     [
       "the same word stands for a thing of another rule",
-      exception({ rule: "base.approved", thing: "r.example/shop" }),
+      exception({ rule: "base.approved", repository: "r.example/shop" }),
       [result([violation({ exception: applied({ thing: "r.example/shop" }) })], { stage: "base" })],
     ],
   ];
@@ -92,7 +92,7 @@ describe("what does nothing", () => {
     ],
     [
       "its repository is told by its full name",
-      exception({ rule: "base.approved", thing: "acme/shop" }),
+      exception({ rule: "base.approved", repository: "acme/shop" }),
       [
         result([violation({ rule: "base.approved", exception: applied({ thing: "docker.io/acme/shop" }) })], {
           stage: "base",
@@ -126,8 +126,8 @@ describe("what does nothing", () => {
     ["for two gates", { rule: "scan.gate", gate: "a" }, { rule: "scan.gate", gate: "b" }, []],
     ["one is for all packages, and ends sooner", { package: "lodash" }, { expires: "2026-05-30" }, []],
     ["for two packages", { package: "lodash" }, { package: "left-pad" }, []],
-    ["for two vulnerabilities", {}, { thing: "CVE-2026-0002" }, []],
-    ["of two rules", { thing: "r.example/shop" }, { rule: "base.approved", thing: "r.example/shop" }, []],
+    ["for two vulnerabilities", {}, { vulnerability: "CVE-2026-0002" }, []],
+    ["of two rules", { vulnerability: "r.example/shop" }, { rule: "base.approved", repository: "r.example/shop" }, []],
   ];
   test.each(pairs)("two, %s", (_name, first, second, overtaken) => {
     const told = lives([exception(first), exception(second)]);

@@ -1,7 +1,7 @@
 import type { AppliedException, StageResult } from "../result.ts";
 import type { ResultStage } from "../stages.ts";
 import { isDayOver } from "./day.ts";
-import { canonicalThing } from "./exceptions.ts";
+import { canonicalThing, packageOf, thingOf } from "./exceptions.ts";
 import type { Exception } from "./schema.ts";
 
 const dayLength = 86_400_000;
@@ -100,8 +100,8 @@ function findOvertaking(exceptions: readonly Exception[], index: number): number
   const own = exceptions[index] as Exception;
   const found = exceptions.findIndex((other, at) => {
     if (at === index || other.rule !== own.rule) return false;
-    if (canonicalThing(other.rule, other.thing) !== canonicalThing(own.rule, own.thing)) return false;
-    if (other.package !== undefined && other.package !== own.package) return false;
+    if (canonicalThing(other.rule, thingOf(other)) !== canonicalThing(own.rule, thingOf(own))) return false;
+    if (![undefined, packageOf(own)].includes(packageOf(other))) return false;
     if (other.gate !== undefined && other.gate !== own.gate) return false;
     // Of those that end on one day the first is applied.
     return other.expires > own.expires || (other.expires === own.expires && at < index);
@@ -128,9 +128,10 @@ function countUse(exception: Exception, results: readonly StageResult[]): Except
 }
 
 /** By what it is for, and not by its words or days, which a newer version of the policy may have in another way. */
-function isSame(told: AppliedException | undefined, { rule, thing, package: within, gate }: Exception): boolean {
-  if (told?.thing === undefined || told.package !== within || told.gate !== gate) return false;
-  return canonicalThing(rule, told.thing) === canonicalThing(rule, thing);
+function isSame(told: AppliedException | undefined, exception: Exception): boolean {
+  const { rule, gate } = exception;
+  if (told?.thing === undefined || told.package !== packageOf(exception) || told.gate !== gate) return false;
+  return canonicalThing(rule, told.thing) === canonicalThing(rule, thingOf(exception));
 }
 
 /** Days on which several exceptions that still hold end at once, the first of them first. */

@@ -7,7 +7,7 @@ import type { Exception } from "./schema.ts";
 const now = new Date("2026-05-10T12:00:00Z");
 const exception = (fields: Partial<Exception> = {}): Exception => ({
   rule: "scan.severity",
-  thing: "CVE-2026-0001",
+  vulnerability: "CVE-2026-0001",
   reason: "not reachable",
   owner: "team-shop",
   expires: "2026-05-31",
@@ -23,21 +23,21 @@ describe("an exception that does not hold", () => {
   const cases: [string, Exception, ExceptionQuery][] = [
     [
       "for another rule",
-      exception({ rule: "base.approved", thing: "r.example/a" }),
+      exception({ rule: "base.approved", repository: "r.example/a" }),
       query({ things: ["r.example/a"] }),
     ],
-    ["for another thing", exception({ thing: "CVE-2026-0002" }), query()],
-    ["for a thing that only starts the same", exception({ thing: "CVE-2026-000" }), query()],
+    ["for another thing", exception({ vulnerability: "CVE-2026-0002" }), query()],
+    ["for a thing that only starts the same", exception({ vulnerability: "CVE-2026-000" }), query()],
     ["for another package", exception({ package: "lodash" }), query({ package: "left-pad" })],
     ["for a package, where none is known", exception({ package: "lodash" }), query()],
     [
       "for a repository beside it",
-      exception({ rule: "base.approved", thing: "r.example/a" }),
+      exception({ rule: "base.approved", repository: "r.example/a" }),
       query({ rule: "base.approved", things: ["r.example/a/b"] }),
     ],
     [
       "for a repository, where the thing is no repository",
-      exception({ rule: "base.approved", thing: "r.example/a:1" }),
+      exception({ rule: "base.approved", repository: "r.example/a:1" }),
       query({ rule: "base.approved", things: ["r.example/a"] }),
     ],
   ];
@@ -61,14 +61,14 @@ describe("an exception that holds", () => {
     ["for the thing", exception(), query()],
     [
       "for one of its other names",
-      exception({ thing: "GHSA-35jh-r3h4-6jhm" }),
+      exception({ vulnerability: "GHSA-35jh-r3h4-6jhm" }),
       query({ things: ["CVE-2026-0001", "GHSA-35jh-r3h4-6jhm"] }),
     ],
     ["for its package", exception({ package: "lodash" }), query({ package: "lodash" })],
     ["for every package", exception(), query({ package: "lodash" })],
     [
       "for a repository by its short name",
-      exception({ rule: "base.approved", thing: "nginx" }),
+      exception({ rule: "base.approved", repository: "nginx" }),
       query({ rule: "base.approved", things: ["docker.io/library/nginx"] }),
     ],
     ["on its last day", exception({ expires: "2026-05-10" }), query()],

@@ -2,6 +2,7 @@ import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { AppliedException, Violation } from "../result.ts";
 import { isDayOver } from "./day.ts";
+import { exceptionKeys } from "./scan-section.ts";
 import type { Exception } from "./schema.ts";
 
 /** What a rule found wrong, as far as an exception can be granted for it. */
@@ -33,8 +34,8 @@ export function findException(exceptions: readonly Exception[], query: Exception
   const things = new Set(query.things.map((thing) => canonicalThing(query.rule, thing)));
   const [latest] = exceptions
     .filter((exception) => exception.rule === query.rule)
-    .filter((exception) => things.has(canonicalThing(exception.rule, exception.thing)))
-    .filter((exception) => exception.package === undefined || exception.package === query.package)
+    .filter((exception) => things.has(canonicalThing(exception.rule, thingOf(exception))))
+    .filter((exception) => [undefined, query.package].includes(packageOf(exception)))
     .filter((exception) => exception.gate === undefined || exception.gate === query.gate)
     .toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
   if (latest === undefined) return {};
@@ -57,12 +58,26 @@ export function exceptViolation(violation: Violation, match: ExceptionMatch): Vi
 }
 
 /** As a violation tells it: enough to find it again in the policy. */
-function nameException({ reason, owner, expires, thing, package: within, gate }: Exception): AppliedException {
+function nameException(exception: Exception): AppliedException {
+  const { reason, owner, expires, gate } = exception;
+  const within = packageOf(exception);
   return {
-    ...{ reason, owner, expires, thing },
+    ...{ reason, owner, expires, thing: thingOf(exception) },
     ...(within === undefined ? {} : { package: within }),
     ...(gate === undefined ? {} : { gate }),
   };
+}
+
+/** What the rule is set aside for: the value of the key that its rule has for it. */
+export function thingOf(exception: Exception): string {
+  const thing = exception[exceptionKeys[exception.rule]];
+  if (thing === undefined) throw new TypeError(`an exception of ${exception.rule} for nothing`);
+  return thing;
+}
+
+/** The package in which alone it holds. */
+export function packageOf(exception: Exception): string | undefined {
+  return exceptionKeys[exception.rule] === "package" ? undefined : exception.package;
 }
 
 /** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */

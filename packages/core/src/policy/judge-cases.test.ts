@@ -29,7 +29,7 @@ const policyText = write({
   bases: [{ name: "golden", image: "r.test/bases/golden", digests: [digest("1")], until: "2026-12-31" }],
   build: {
     strategies: ["dockerfile", "buildpacks"],
-    environments: ["container"],
+    isolation: ["container"],
     sources: [{ repository: "https://github.com/acme/*", refs: ["refs/heads/main"], to: ["r.test/vetted/{name}"] }],
     builders: [
       { kind: "dockerfile", name: "files" },
@@ -43,8 +43,8 @@ const policyText = write({
     licenses: { refuse: ["AGPL-3.0-only"] },
   },
   exceptions: [
-    { rule: "scan.severity", thing: "CVE-2026-1", reason: "r", owner: "o", expires: "2026-12-31" },
-    { rule: "base.approved", thing: "r.test/quarantine/vendor", reason: "r", owner: "o", expires: "2026-12-31" },
+    { rule: "scan.severity", vulnerability: "CVE-2026-1", reason: "r", owner: "o", expires: "2026-12-31" },
+    { rule: "base.approved", repository: "r.test/quarantine/vendor", reason: "r", owner: "o", expires: "2026-12-31" },
   ],
   environments: {
     staging: { ...place, requires: requires() },

@@ -3,6 +3,8 @@ import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { completeSigners } from "../signing/schemes/find.ts";
 import { listInstances } from "../signing/sigstore-instance.ts";
+import type { Inconsistency } from "./inconsistency.ts";
+import { readOldNames } from "./old-names.ts";
 import { policySchema } from "./policy-schema.ts";
 import type { Policy } from "./schema.ts";
 import { policySections } from "./sections.ts";
@@ -21,6 +23,14 @@ const maxQuotedLine = 120;
  *   line itself; `policy-version` where the file is of a version that this goldenpath does not know
  */
 export function parsePolicy(bytes: Uint8Array, where: string): Policy {
+  return readPolicy(bytes, where).policy;
+}
+
+/**
+ * The same, and what its owners may want to change although it is read: `FILE:LINE:COLUMN: path.to.key: message` each.
+ * @throws as `parsePolicy`
+ */
+export function readPolicy(bytes: Uint8Array, where: string): { policy: Policy; notes: string[] } {
   if (bytes.byteLength > maxPolicyBytes) {
     throw invalid(`policy ${where} is larger than ${maxPolicyBytes} bytes`);
   }
@@ -37,14 +47,21 @@ export function parsePolicy(bytes: Uint8Array, where: string): Policy {
     );
   }
   refuseUnknownVersion(yaml.value, where);
-  const parsed = policySchema.safeParse(yaml.value, { reportInput: true });
-  if (!parsed.success) throw invalidWith(describeIssues(parsed.error.issues, yaml), text, where);
-  const absent = policySections.filter((section) => !Object.hasOwn(yaml.value as object, section));
+  const { value, notes, problems, writtenAt } = readOldNames(yaml.value);
+  const placed = ({ path, message }: Inconsistency): LocatedProblem => ({ ...yaml.locate(path, "key"), path, message });
+  if (problems.length > 0) throw invalidWith(problems.map(placed), text, where);
+  const parsed = policySchema.safeParse(value, { reportInput: true });
+  if (!parsed.success) {
+    const locate: YamlText["locate"] = (path, at) => yaml.locate(writtenAt(path), at);
+    throw invalidWith(describeIssues(parsed.error.issues, { value, locate }), text, where);
+  }
+  const absent = policySections.filter((section) => !Object.hasOwn(value, section));
   // Names are looked up in these: `constructor` must not be found where nobody wrote it.
   const sections = { sigstore: listInstances(parsed.data.sigstore), trustStores: parsed.data.trustStores };
   const signers = withoutPrototype(completeSigners(parsed.data.signers, sections));
   const environments = withoutPrototype(parsed.data.environments);
-  return { ...parsed.data, signers, environments, ...(absent.length === 0 ? {} : { absent }) };
+  const policy = { ...parsed.data, signers, environments, ...(absent.length === 0 ? {} : { absent }) };
+  return { policy, notes: notes.map((note) => describePlace(placed(note), where)) };
 }
 
 function decode(bytes: Uint8Array, where: string): string {
@@ -238,9 +255,8 @@ function unwrap(schema: unknown): unknown {
 function invalidWith(problems: readonly LocatedProblem[], text: string, where: string): UserError {
   const lines = text.split(/\r?\n/);
   const listed = problems.slice(0, maxProblems).map((problem) => {
-    const path = problem.path === undefined || problem.path.length === 0 ? "" : `${formatPath(problem.path)}: `;
     const line = quote(lines[problem.line - 1] ?? "");
-    return `${where}:${problem.line}:${problem.column}: ${path}${problem.message}${line.trim() === "" ? "" : `\n    ${problem.line} | ${line}`}`;
+    return `${describePlace(problem, where)}${line.trim() === "" ? "" : `\n    ${problem.line} | ${line}`}`;
   });
   const more = problems.length > maxProblems ? ["and more"] : [];
   const count =
@@ -250,6 +266,10 @@ function invalidWith(problems: readonly LocatedProblem[], text: string, where: s
         ? "many problems"
         : `${problems.length} problems`;
   return invalid([`policy ${where} is not valid, ${count}:`, ...listed, ...more].join("\n"));
+}
+
+function describePlace({ line, column, path = [], message }: LocatedProblem, where: string): string {
+  return `${where}:${line}:${column}: ${path.length === 0 ? "" : `${formatPath(path)}: `}${message}`;
 }
 
 /** `bases[0].digests[1]` */

@@ -4,7 +4,7 @@ import { proposeWithout } from "./propose-exceptions.ts";
 
 const entry = (thing: string, heading = "") =>
   `${heading}  - rule: scan.severity
-    thing: ${thing}
+    vulnerability: ${thing}
     reason: |
       not reachable
 
@@ -16,17 +16,17 @@ const head = "# The company's policy.\nversion: 1\nname: acme\nserial: 7 # rises
 const tail = "\n# Who signs.\nsigners: {}\n";
 const write = (...entries: string[]) => `${head}exceptions:\n${entries.join("")}${tail}`;
 const things = (text: string) =>
-  parsePolicy(new TextEncoder().encode(text), "p.yaml").exceptions.map(({ thing }) => thing);
+  parsePolicy(new TextEncoder().encode(text), "p.yaml").exceptions.map(({ vulnerability }) => vulnerability);
 
 describe("what can't be taken out line by line is refused", () => {
   test.each([
     [
       "on one line",
-      `${head}exceptions: [{ rule: scan.severity, thing: A, reason: r, owner: o, expires: 2026-06-01 }]\n`,
+      `${head}exceptions: [{ rule: scan.severity, vulnerability: A, reason: r, owner: o, expires: 2026-06-01 }]\n`,
     ],
     [
       "two on one line",
-      `${head}exceptions:\n  [\n    { rule: scan.severity, thing: A, reason: r, owner: o, expires: 2026-06-01 },\n  ]\n`,
+      `${head}exceptions:\n  [\n    { rule: scan.severity, vulnerability: A, reason: r, owner: o, expires: 2026-06-01 },\n  ]\n`,
     ],
     ["the serial is not a number in place", write(entry("A")).replace("serial: 7 # rises", "serial:\n  7")],
   ])("%s", (_name, text) => {
@@ -59,7 +59,7 @@ describe("without some of them", () => {
   });
 
   test("an entry in braces on a line of its own", () => {
-    const braces = "  - { rule: scan.severity, thing: Z, reason: r, owner: o, expires: 2026-06-01 }\n";
+    const braces = "  - { rule: scan.severity, vulnerability: Z, reason: r, owner: o, expires: 2026-06-01 }\n";
     expect(things(proposeWithout(write(braces, entry("A")), new Set([0]), "p.yaml"))).toEqual(["A"]);
   });
 

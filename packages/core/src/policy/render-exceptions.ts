@@ -1,5 +1,6 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { type ExceptionLife, isDead, listBusyDays } from "./exception-life.ts";
+import { packageOf, thingOf } from "./exceptions.ts";
 
 /** How the lives of a policy's exceptions are told: where each stands, and what is asked of its owner. */
 interface LivesFacts {
@@ -17,8 +18,9 @@ export function renderLives({ lives, places, within, results }: LivesFacts): str
   if (lives.length === 0) return "The policy has no exceptions.\n";
   const sorted = lives.toSorted((a, b) => a.daysLeft - b.daysLeft || a.index - b.index);
   const lines = sorted.flatMap((life) => {
-    const { rule, thing, package: pkg, owner, reason } = life.exception;
-    const what = `${thing}${pkg === undefined ? "" : ` in ${pkg}`}`;
+    const { rule, owner, reason } = life.exception;
+    const pkg = packageOf(life.exception);
+    const what = `${thingOf(life.exception)}${pkg === undefined ? "" : ` in ${pkg}`}`;
     return [
       cleanLine(`${places[life.index] ?? ""}: ${tellState(life)}: ${rule} for ${what}, by ${owner}: ${reason}`),
       ...tellUse(life, places).map((note) => `    ${cleanLine(note)}`),

@@ -1,6 +1,5 @@
-import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { day, duration, isParsable, name, text } from "./schema-text.ts";
+import { day, duration, name, repositoryText, text } from "./schema-text.ts";
 
 export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof severities)[number];
@@ -211,29 +210,44 @@ export const scanSection = z
   })
   .describe("Which findings are refused.");
 
+/** What each rule is set aside for. */
+export const exceptionKeys = {
+  "base.approved": "repository",
+  "scan.severity": "vulnerability",
+  "scan.gate": "vulnerability",
+  "scan.malicious": "vulnerability",
+  "scan.package": "package",
+  "scan.license": "license",
+} as const satisfies Record<(typeof exceptionRules)[number], string>;
+
 export const exceptionSchema = z
   .strictObject({
     rule: z.enum(exceptionRules).describe("The rule that is set aside. Evidence and signatures have no exceptions."),
-    thing: text.describe(
-      "What it is set aside for: a vulnerability's id for scan.severity, scan.gate and scan.malicious, a package's name or URL for scan.package, a licence for scan.license, an image's repository for base.approved.",
-    ),
-    package: text.optional().describe("Only in this package (its name); not for base.approved."),
+    vulnerability: text
+      .optional()
+      .describe("For scan.severity, scan.gate and scan.malicious: the vulnerability's id, or another name of it."),
+    package: text
+      .optional()
+      .describe(
+        "For scan.package: the package's name, or its URL without a version. For the other rules of a scan: only in the package of this name.",
+      ),
+    license: text.optional().describe("For scan.license: the licence, as the policy or the SBOM writes it."),
+    repository: repositoryText.optional().describe("For base.approved: the image's repository."),
     gate: name.optional().describe("For scan.gate: only for this entry of `scan.refuse`. Default: for all of them."),
     reason: text.describe("Why it is granted; results and reports repeat it."),
     owner: text.describe("Who answers for it."),
     expires: day.describe("The last day (UTC) on which it holds."),
   })
   .superRefine((exception, context) => {
-    if (exception.gate !== undefined && exception.rule !== "scan.gate")
-      context.addIssue({ code: "custom", path: ["gate"], message: "only scan.gate knows gates" });
+    const issue = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+    const { rule } = exception;
+    const wanted = exceptionKeys[rule];
     // An exception that can never match anything is a mistake that nobody would see until it is needed.
-    if (exception.rule !== "base.approved") return;
-    if (!isParsable(() => parseRepository(exception.thing)))
-      context.addIssue({
-        code: "custom",
-        path: ["thing"],
-        message: "expected the image's repository, HOST/NAME, without tag or digest",
-      });
-    if (exception.package !== undefined)
-      context.addIssue({ code: "custom", path: ["package"], message: "base.approved knows no packages" });
+    if (exception[wanted] === undefined) issue(wanted, "is missing");
+    for (const key of new Set(Object.values(exceptionKeys)))
+      if (key !== wanted && key !== "package" && exception[key] !== undefined)
+        issue(key, `${rule} is set aside for a ${wanted}`);
+    if (exception.gate !== undefined && rule !== "scan.gate") issue("gate", "only scan.gate knows gates");
+    if (exception.package !== undefined && rule === "base.approved")
+      issue("package", "base.approved knows no packages");
   });

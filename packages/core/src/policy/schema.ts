@@ -124,10 +124,10 @@ export const environmentSchema = z.strictObject({
       "Findings that this environment refuses besides `scan`: the gate reads them from what the scan stage has signed. No exception sets such a finding aside.",
     ),
   referrers: z
-    .enum(["all", "signed"])
-    .default("all")
+    .enum(["signed", "all"])
+    .default("signed")
     .describe(
-      "What goes along with an image besides the evidence of the policy's signers: everything that refers to it and can't be run (other signatures, SBOMs, and what refers to those), or nothing.",
+      "What goes along with an image besides the evidence of the policy's signers: nothing (signed), or everything that refers to it and can't be run (all: other signatures, SBOMs, and what refers to those).",
     ),
   serverSide: serverSideSchema.optional().describe("The registry product's own promotion, for the bytes of the image."),
 });
@@ -227,7 +227,7 @@ export const policyShape = z.strictObject({
         .min(1)
         .optional()
         .describe("Strategies that are taken before others wherever anything in the application speaks for them."),
-      environments: z
+      isolation: z
         .array(z.enum(["container", "host", "host-unisolated"]))
         .min(1)
         .describe(
@@ -257,7 +257,7 @@ export const policyShape = z.strictObject({
           "Whether a build may use what an earlier one left in the quarantine repository, and leave something itself. verified: only what the job that attests has signed for the same repository's protected ref. unverified: whatever is there. none: each build starts from its source alone.",
         ),
     })
-    .default({ strategies: [], environments: [], sources: [], builders: [], cache: "none" })
+    .default({ strategies: [], isolation: [], sources: [], builders: [], cache: "none" })
     .describe("How images may be made."),
   scan: scanSection,
   exceptions: z

@@ -14,7 +14,7 @@ const finding = (fields: Partial<Finding> = {}): Finding =>
   });
 const exception = (fields: Partial<Exception> = {}): Exception => ({
   rule: "scan.severity",
-  thing: "GHSA-35jh-r3h4-6jhm",
+  vulnerability: "GHSA-35jh-r3h4-6jhm",
   reason: "the template function is not used",
   owner: "team-shop",
   expires: "2026-05-31",
@@ -74,7 +74,7 @@ describe("where only what can be fixed is refused", () => {
 
 describe("exceptions", () => {
   const refusals: [string, Exception][] = [
-    ["for another vulnerability", exception({ thing: "GHSA-29mw-wpgm-hmr9" })],
+    ["for another vulnerability", exception({ vulnerability: "GHSA-29mw-wpgm-hmr9" })],
     ["for another package", exception({ package: "lodash-es" })],
     ["for another rule", exception({ rule: "base.approved" })],
   ];
@@ -92,7 +92,7 @@ describe("exceptions", () => {
 
   test.each([
     ["the id", exception()],
-    ["an alias", exception({ thing: "CVE-2021-23337" })],
+    ["an alias", exception({ vulnerability: "CVE-2021-23337" })],
     ["the id in this package", exception({ package: "lodash" })],
   ])("one for %s sets the violation aside, and it stays listed", (_name, granted) => {
     const violations = judge([finding()], { exceptions: [granted] });

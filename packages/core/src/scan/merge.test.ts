@@ -205,10 +205,10 @@ describe("of several sources", () => {
       [linking, bad, low],
     ]) {
       const findings = mergeFindings(order);
-      const refuse = (thing: string) =>
+      const refuse = (vulnerability: string) =>
         judgeFindings({
           ...{ findings, policy: { failOn: "high", onlyFixed: false }, now: new Date("2098-01-01T00:00:00Z") },
-          exceptions: [{ ...exception, thing }],
+          exceptions: [{ ...exception, vulnerability }],
         })
           .filter(({ violation }) => violation.exception === undefined)
           .map((refused) => refused.finding.severity);

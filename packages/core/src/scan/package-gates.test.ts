@@ -28,7 +28,7 @@ const judge = (
     platform,
   });
 const exception = (fields: Partial<Exception>): Exception => ({
-  ...{ rule: "scan.license", thing: "lodash", reason: "r", owner: "o", expires: "2026-05-10" },
+  ...{ rule: "scan.license", license: "lodash", reason: "r", owner: "o", expires: "2026-05-10" },
   ...fields,
 });
 
@@ -58,10 +58,12 @@ describe("forbidden packages", () => {
   test("an exception sets one aside, by name or URL, until its last day is over", () => {
     const granted = (fields: Partial<Exception>) =>
       judge([component()], { packages: [{ name: "lodash", reason }] }, { exceptions: [exception(fields)] });
-    for (const thing of ["lodash", "pkg:npm/lodash"])
-      expect(granted({ rule: "scan.package", thing })).toMatchObject([{ exception: { owner: "o" } }]);
+    for (const name of ["lodash", "pkg:npm/lodash"])
+      expect(granted({ rule: "scan.package", package: name })).toMatchObject([{ exception: { owner: "o" } }]);
     expect(granted({ rule: "scan.license" })[0]?.exception).toBeUndefined();
-    expect(granted({ rule: "scan.package", expires: "2026-05-09" })).toMatchObject([{ lapsed: { thing: "lodash" } }]);
+    expect(granted({ rule: "scan.package", package: "lodash", expires: "2026-05-09" })).toMatchObject([
+      { lapsed: { thing: "lodash" } },
+    ]);
   });
 });
 
@@ -95,12 +97,12 @@ describe("licences", () => {
       judge(
         [component({ licenses: [agpl] })],
         { licenses: { ...rules, refuse: [...rules.refuse] } },
-        { exceptions: [exception({ thing: "AGPL-3.0-only", ...fields })] },
+        { exceptions: [exception({ license: "AGPL-3.0-only", ...fields })] },
       )[0]?.exception?.owner;
     expect(granted({})).toBe("o");
     expect(granted({ package: "lodash" })).toBe("o");
     expect(granted({ package: "other" })).toBeUndefined();
-    expect(granted({ thing: "MIT" })).toBeUndefined();
+    expect(granted({ license: "MIT" })).toBeUndefined();
   });
 });
 

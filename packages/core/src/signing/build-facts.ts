@@ -118,7 +118,7 @@ function listBuilders({ proof }: Proven, { build }: Policy): Policy["build"]["bu
  * several could have made it: as long as one of those builds on the host, and the policy lets it, it may have been that.
  */
 function areContained(chosen: Proven, all: readonly Proven[], policy: Policy): boolean {
-  const isHostAllowed = policy.build.environments.some((each) => each !== "container");
+  const isHostAllowed = policy.build.isolation.some((each) => each !== "container");
   return (isHostAllowed ? all : [chosen]).every(({ strategy, proof }) =>
     listBuilders({ strategy, proof }, policy).every((builder: Builder) => strategy.isContained?.(builder) === true),
   );

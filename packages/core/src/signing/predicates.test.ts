@@ -333,12 +333,12 @@ describe("the provenance of a build", () => {
     ["where such a strategy never got to run", ["jib", "dockerfile"], ["container"], "golden", true],
     ["where such a strategy is not allowed", ["dockerfile"], ["container", "host"], "golden", true],
     ["where such a strategy builds on another base", ["jib", "dockerfile"], ["container", "host"], "another", true],
-  ])("tells of a build in an image of the policy %s", (_what, strategies, environments, runImage, isContained) => {
+  ])("tells of a build in an image of the policy %s", (_what, strategies, isolation, runImage, isContained) => {
     const builders: Policy["build"]["builders"] = [
       { kind: "jib", name: "java", runImage },
       { kind: "dockerfile", name: "files", images: [], downloads: [] },
     ];
-    const build = { ...policy.policy.build, strategies, environments, builders };
+    const build = { ...policy.policy.build, strategies, isolation, builders };
     const loaded = { ...policy, policy: { ...policy.policy, build } };
     const config = {
       ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers" as const, diff_ids: [] } },

@@ -136,5 +136,5 @@ function sayEnvironment(
   if (findByBuildType(buildType)?.hasDaemon === true) return "host-unisolated";
   if (given !== "host") return given;
   if (isContained) return "container";
-  return policy.build.environments.includes("host-unisolated") ? "host-unisolated" : given;
+  return policy.build.isolation.includes("host-unisolated") ? "host-unisolated" : given;
 }

@@ -172,7 +172,7 @@ async function chooseWay(room: Room): Promise<SandboxWay> {
     code: "build-not-isolated",
     safeToRetry: false,
     wayOut:
-      "Build as root, as a user with passwordless sudo, or where a user may make namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), with util-linux and iproute2 installed. In a container of its own that ends with the job, have the policy's owners add host-unisolated to build.environments: then the container is the wall.",
+      "Build as root, as a user with passwordless sudo, or where a user may make namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), with util-linux and iproute2 installed. In a container of its own that ends with the job, have the policy's owners add host-unisolated to build.isolation: then the container is the wall.",
   });
 }
 

@@ -90,7 +90,7 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
   detect(survey: Survey): string[];
   /**
    * Whether strangers' code runs only where the root is an image that the policy governs: `container` in
-   * `build.environments`. Without it, it runs on the host.
+   * `build.isolation`. Without it, it runs on the host.
    */
   isContained?(builder: Own): boolean;
   /**

@@ -19,7 +19,7 @@ const files =
 const texts = files.map((file) => readFileSync(join(folder ?? "", file), "utf8"));
 const wanted =
   folder === undefined
-    ? allTools.filter((tool) => !admissionEngines.includes(tool))
+    ? allTools.filter((tool) => !admissionEngines.includes(tool) && tool.name !== "trivy")
     : allTools.filter(({ name }) => texts.some((text) => text.includes(`"${name}"`)));
 for (const { name, version } of wanted) {
   try {

@@ -134,7 +134,7 @@ export const scanSection = z
       .min(1)
       .default(["grype"])
       .describe(
-        "The scanners that each scan asks, by name (grype, osv-scanner). What several say of one vulnerability is one finding, the worst of it; of a distribution's package the distribution's own advisory counts. A caller may add others, and leave none of these out.",
+        "The scanners that each scan asks, by name (grype, osv-scanner, trivy). What several say of one vulnerability is one finding, the worst of it; of a distribution's package the distribution's own advisory counts. A caller may add others, and leave none of these out.",
       ),
     refuse: refusalGates
       .optional()

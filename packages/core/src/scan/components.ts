@@ -94,3 +94,15 @@ export function parsePackageUrl(text: string | undefined): PackageUrl | undefine
     return undefined;
   }
 }
+
+/**
+ * What a distribution's package was built from. syft names it in the qualifier `upstream`, with its version where that
+ * is another; of an rpm by the source package's file, NAME-VERSION-RELEASE.src.rpm.
+ */
+export function sourcePackageOf({ name, version, qualifiers }: PackageUrl): { name: string; version: string } {
+  const upstream = qualifiers.get("upstream") ?? "";
+  const [, rpm, rpmVersion] = /^(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm$/.exec(upstream) ?? [];
+  if (rpm !== undefined && rpmVersion !== undefined) return { name: rpm, version: rpmVersion };
+  const [source, sourceVersion] = upstream.split("@");
+  return { name: source || name, version: sourceVersion || version };
+}

@@ -12,7 +12,7 @@ import type { System } from "../blind-spots.ts";
 import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
 import type { DatabaseFacts } from "../gate.ts";
 import { type GrypeReport, parseGrypeReport, readGrypeFindings, renderGrypeEvidence } from "./grype-report.ts";
-import { pickNetworkEnvironment, programFailed, startProgram } from "./program.ts";
+import { type ProgramEnd, pickNetworkEnvironment, requireDone, startProgram } from "./program.ts";
 import type { Scanner, ScannerRun } from "./scanner.ts";
 
 export const grype: Scanner = {
@@ -35,6 +35,16 @@ export const grypeDatabase: DatabaseKind = {
   variables: { directory: "GRYPE_DB_CACHE_DIR", update: "GRYPE_DB_AUTO_UPDATE", mirror: "GRYPE_DB_UPDATE_URL" },
 };
 
+/** No --fail-on is passed, so every other exit code means that it did not do its work. */
+const grypeEnd: ProgramEnd = {
+  done: [0],
+  data: {
+    says: /vulnerability db/i,
+    wayOut:
+      "Let grype reach its database's server (or a mirror, GRYPE_DB_UPDATE_URL), or give a directory with a database in the input 'database'.",
+  },
+};
+
 /**
  * Matches an SBOM file (CycloneDX JSON) against grype's database. Private home and working directory, so that no
  * `.grype.yaml` of the checkout can add ignore rules, and an explicit environment, so that no `GRYPE_*` variable can.
@@ -50,9 +60,7 @@ export async function runGrype(
   const tool = given ?? (await findPrivateTool("grype", context));
   const parameters = ["--output", "json"];
   const ended = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
-  // No --fail-on is passed, so every other exit code means that grype did not do its work.
-  if (ended.exitCode !== 0) throw grypeFailed(tool, ended);
-  const report = parseGrypeReport(ended.stdout);
+  const report = parseGrypeReport(requireDone(tool, ended, grypeEnd).stdout);
   const ignored = report.ignoredMatches?.length ?? 0;
   return {
     findings: readGrypeFindings(report),
@@ -90,9 +98,9 @@ async function isDistributionKnown(
     "--output=json",
   ];
   const ended = await startGrype(tool, args, context, { ...database, update: false });
-  if (ended.exitCode === 0) return true;
-  if (/\b(?:OS not present|invalid distro version)\b/i.test(ended.stderr)) return false;
-  throw grypeFailed(tool, ended);
+  if (ended.exitCode !== 0 && /\b(?:OS not present|invalid distro version)\b/i.test(ended.stderr)) return false;
+  requireDone(tool, ended, grypeEnd);
+  return true;
 }
 
 /**
@@ -117,16 +125,6 @@ function startGrype(
   database: DatabasePlace,
 ): Promise<ProcessResult> {
   return startProgram(tool, args, context, (home) => grypeEnvironment(context.env, home, database));
-}
-
-function grypeFailed(tool: FoundTool, ended: ProcessResult): InfrastructureError {
-  return programFailed(
-    tool,
-    ended,
-    /vulnerability db/i.test(ended.stderr)
-      ? "Let grype reach its database's server (or a mirror, GRYPE_DB_UPDATE_URL), or give a directory with a database in the input 'database'."
-      : undefined,
-  );
 }
 
 /**

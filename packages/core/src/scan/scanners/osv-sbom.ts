@@ -1,4 +1,4 @@
-import { type Component, type PackageUrl, parsePackageUrl } from "../components.ts";
+import { type Component, type PackageUrl, parsePackageUrl, sourcePackageOf } from "../components.ts";
 
 /** The packages of an SBOM as OSV calls them. */
 export interface OsvInput {
@@ -105,9 +105,9 @@ function nameForOsv(purl: PackageUrl, { package: { version, purl: written = "" }
   return { ecosystem, name, version: found, purl: written };
 }
 
-/** syft names the source package in the qualifier `upstream`, with its version where that is another. */
-function nameSystemPackage({ type, namespace, name, version, qualifiers }: PackageUrl, ecosystem: string): OsvName {
-  const [source = name, sourceVersion = version] = (qualifiers.get("upstream") ?? name).split("@");
+function nameSystemPackage(purl: PackageUrl, ecosystem: string): OsvName {
+  const { type, namespace, qualifiers } = purl;
+  const { name: source, version: sourceVersion } = sourcePackageOf(purl);
   const distro = qualifiers.get("distro");
   return {
     ...{ ecosystem, name: source, version: sourceVersion },

@@ -13,7 +13,14 @@ import type { DatabaseFacts } from "../gate.ts";
 import { hasEcosystem, listArchives, osvFolder, readOsvFacts } from "./osv-data.ts";
 import { foundIn, type OsvReport, parseOsvReport, readOsvFindings, renderOsvEvidence } from "./osv-report.ts";
 import { type OsvInput, renderOsvInput, systemEcosystem } from "./osv-sbom.ts";
-import { pickNetworkEnvironment, programFailed, reportInvalid, startProgram } from "./program.ts";
+import {
+  describeLeftOut,
+  type ProgramEnd,
+  pickNetworkEnvironment,
+  reportInvalid,
+  requireDone,
+  startProgram,
+} from "./program.ts";
 import type { Scanner, ScannerRun } from "./scanner.ts";
 
 /** Google's osv-scanner, with OSV's exported data: nothing of the image is told to a server. */
@@ -35,6 +42,16 @@ const osvDatabase: DatabaseKind = {
   listMore: listArchives,
   whichDirectory: `Give the directory that has the folder \`${osvFolder}\`, and in that \`ECOSYSTEM/all.zip\` as OSV exports it.`,
   variables: { directory: "OSV_SCALIBR_LOCAL_DB_CACHE_DIRECTORY" },
+};
+
+/** 1 is that there are findings. */
+const osvEnd: ProgramEnd = {
+  done: [0, 1],
+  data: {
+    says: /OSV database/i,
+    wayOut:
+      "Let osv-scanner reach osv-vulnerabilities.storage.googleapis.com, or give a directory with OSV's data in the input 'database'.",
+  },
 };
 
 /**
@@ -60,7 +77,7 @@ export async function runOsvScanner(
     database: await tellData(database, families, context),
     parameters: ["scan", "source", ...listOptions(database), "--lockfile=CycloneDX"],
     tool: describeTool(tool),
-    notes: describeLeftOut(input),
+    notes: describeLeftOut("osv-scanner", input.leftOut),
     report,
   };
 }
@@ -83,17 +100,7 @@ async function startOsv(
     TMPDIR: home,
     NO_COLOR: "1",
   }));
-  // 1 is that there are findings; whatever else is not 0 says nothing of the packages.
-  if (ended.exitCode !== 0 && ended.exitCode !== 1) {
-    throw programFailed(
-      tool,
-      ended,
-      /OSV database/i.test(ended.stderr)
-        ? "Let osv-scanner reach osv-vulnerabilities.storage.googleapis.com, or give a directory with OSV's data in the input 'database'."
-        : undefined,
-    );
-  }
-  const report = parseOsvReport(ended.stdout, input);
+  const report = parseOsvReport(requireDone(tool, ended, osvEnd).stdout, input);
   // In some of its modes it asks no data at all, and says that nothing was found.
   for (const family of listFamilies(report)) {
     if (!ended.stderr.includes(`Loaded ${family} local db from `))
@@ -135,11 +142,4 @@ async function knowsSystem({ name, version }: System, { directory }: DatabasePla
     if (error instanceof InfrastructureError && (error.cause as NodeJS.ErrnoException)?.code === "ENOENT") return false;
     throw error;
   }
-}
-
-function describeLeftOut({ leftOut }: OsvInput): string[] {
-  const total = [...leftOut.values()].reduce((sum, count) => sum + count, 0);
-  if (total === 0) return [];
-  const types = [...leftOut].map(([type, count]) => `${count} of type ${type}`).join(", ");
-  return [`osv-scanner does not look up ${total} ${total === 1 ? "package" : "packages"} of the image: ${types}.`];
 }

@@ -48,6 +48,20 @@ export function pickNetworkEnvironment(env: Context["env"]): Record<string, stri
   return Object.fromEntries(passed.map((name) => [name, env[name]]));
 }
 
+/** How a program ends that has done its work, and how where it has no data to look into. */
+export interface ProgramEnd {
+  /** Exit codes that say so: whatever else it ends with says nothing of the packages. */
+  done: readonly number[];
+  /** What it says on standard error where its data is what is missing, and the way out of that. */
+  data: { says: RegExp; wayOut: string };
+}
+
+/** @throws InfrastructureError `scanner-failed`: it ended with another exit code */
+export function requireDone(tool: FoundTool, ended: ProcessResult, { done, data }: ProgramEnd): ProcessResult {
+  if (done.includes(ended.exitCode)) return ended;
+  throw programFailed(tool, ended, data.says.test(ended.stderr) ? data.wayOut : undefined);
+}
+
 export function programFailed(tool: FoundTool, ended: ProcessResult, wayOut?: string): InfrastructureError {
   const failure = describeToolFailure(tool, ended);
   return new InfrastructureError(failure.message, { code: "scanner-failed", wayOut: wayOut ?? failure.wayOut });
@@ -72,4 +86,12 @@ export function parseReport<T>(text: string, name: string, schema: z.ZodType<T>)
 
 export function reportInvalid(name: string, why: string, cause?: unknown): InfrastructureError {
   return new InfrastructureError(`${name}'s report can't be read: ${why}`, { code: "scanner-report-invalid", cause });
+}
+
+/** A note on the packages that a scanner is not given, since it would answer nothing. @param leftOut by their type */
+export function describeLeftOut(scanner: string, leftOut: ReadonlyMap<string, number>): string[] {
+  const total = [...leftOut.values()].reduce((sum, count) => sum + count, 0);
+  if (total === 0) return [];
+  const types = [...leftOut].map(([type, count]) => `${count} of type ${type}`).join(", ");
+  return [`${scanner} does not look up ${total} ${total === 1 ? "package" : "packages"} of the image: ${types}.`];
 }

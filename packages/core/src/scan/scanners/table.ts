@@ -2,9 +2,10 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { grype } from "./grype.ts";
 import { osvScanner } from "./osv-scanner.ts";
 import type { Scanner } from "./scanner.ts";
+import { trivy } from "./trivy.ts";
 
 /** Where a policy names none, the first one is what `auto` takes. */
-export const scanners: readonly Scanner[] = [grype, osvScanner];
+export const scanners: readonly Scanner[] = [grype, osvScanner, trivy];
 
 /**
  * Which scanners are asked, each once, in the order in which they are named: the first one names findings.

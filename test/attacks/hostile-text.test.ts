@@ -40,12 +40,24 @@ function resultsOf(text: string): StageResult[] {
     "shop",
     [text],
   );
+  const one = { id: text, package: text, version: text, severity: text, fixedVersions: [text], suggestedVersion: text };
+  const added = { ...one, change: "new" as const, platform: text, place: { file: text, line: 1 } };
+  const comparison: StageResult["comparison"] = {
+    ...{ with: text, note: text, gates: false, counts: { new: 2, worse: 0, fixed: 1, unchanged: 0 } },
+    new: [added, { ...added, id: "CVE-2026-20001" }],
+    fixed: [{ ...one, change: "fixed" }],
+  };
   const base = baseResult();
   const [child] = (base.predicate?.["children"] ?? []) as Record<string, unknown>[];
   const named = { ...child, base: { name: text, image: text, digest: text }, layers: [...shownLayers, text] };
   const failed = shownResult("promote", { verdict: "error", error: { code: text, message: text, wayOut: text } });
   const uri = { uri: text, digest: digestOf("policy"), serial: 1 };
-  return [shownResult("build"), { ...base, predicate: { children: [named] } }, { ...scan, policy: uri }, failed];
+  return [
+    shownResult("build"),
+    { ...base, predicate: { children: [named] } },
+    { ...scan, policy: uri, comparison },
+    failed,
+  ];
 }
 
 function show(text: string): Shown {

@@ -1,4 +1,4 @@
-import type { ListedViolation, StageResult, Verdict } from "@goldenpath/core/result";
+import type { ComparisonReport, ListedViolation, StageResult, Verdict } from "@goldenpath/core/result";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { manyFindings, type ShownFinding, scanPredicate } from "./shown-findings.ts";
 
@@ -99,6 +99,10 @@ const openssl: ShownFinding = {
   ...{ fixed: "3.0.17-1~deb12u2", cvss: 9.8, epss: 0.871, kev: true, origin: "base", layer: layerOfBase ?? "" },
   ...{ path: "/var/lib/dpkg/status.d/libssl3", description: "A crafted certificate writes past a buffer." },
 };
+const minimist: ShownFinding = {
+  ...{ id: "CVE-2021-44906", severity: "Medium", name: "minimist", version: "1.2.5", type: "npm" },
+  ...{ fixed: "1.2.6", cvss: 5.6, epss: 0.009, layer: modules ?? "" },
+};
 const tar: ShownFinding = {
   ...{ id: "CVE-2025-45582", severity: "Medium", name: "tar", version: "1.34+dfsg-1.2", type: "deb" },
   ...{ cvss: 4.1, epss: 0.0004, origin: "base", layer: layerOfBase ?? "", path: "/var/lib/dpkg/status.d/tar" },
@@ -119,6 +123,30 @@ export function refusal(finding: ShownFinding, exception?: ListedViolation["exce
     ...(finding.type === "npm" ? { place: { file: "package-lock.json", line: 214 } } : {}),
     ...(exception === undefined ? {} : { exception }),
   };
+}
+
+/** The image that a pull request's is compared with. */
+const merged = `registry.acme.example/vetted/shop@${digestOf("merged")}`;
+
+const compared = (finding: ShownFinding, change: "new" | "worse" | "fixed"): ComparisonReport["new"][number] => ({
+  ...{ id: finding.id, package: finding.name, version: finding.version, severity: finding.severity.toLowerCase() },
+  ...{ change, fixedVersions: finding.fixed === undefined ? [] : [finding.fixed] },
+  origin: finding.origin === "base" ? "base" : "application",
+  ...(finding.type === "npm" && finding.origin !== "base" && change !== "fixed"
+    ? { place: { file: "package-lock.json", line: 214 } }
+    : {}),
+});
+
+/** The scan's result, compared with the image of the branch that it goes to. */
+function comparing(
+  scan: StageResult,
+  added: readonly ComparisonReport["new"][number][],
+  { fixed = [], unchanged = 1, as = merged }: { fixed?: readonly ShownFinding[]; unchanged?: number; as?: string } = {},
+): StageResult {
+  const count = (change: string): number => added.filter((each) => each.change === change).length;
+  const counts = { new: count("new"), worse: count("worse"), fixed: fixed.length, unchanged };
+  const gone = fixed.map((each) => compared(each, "fixed"));
+  return { ...scan, comparison: { with: as, gates: false, counts, new: [...added], fixed: gone } };
 }
 
 const job = (...results: StageResult[]): ShownResult[] => results.map((result) => ({ from: "", result }));
@@ -167,11 +195,30 @@ const failedScan = withoutImage(
 /** New ones by the hundred: what a careless update brings. */
 function threeHundred(): StageResult {
   const findings = manyFindings(300, shownLayers).map((finding) => ({ ...finding, severity: "High", type: "npm" }));
-  return scanResult(
-    findings,
-    findings.map((each) => refusal({ ...each, fixed: each.fixed ?? "a fixed version" })),
+  const refused = findings.map((each) => refusal({ ...each, fixed: each.fixed ?? "a fixed version" }));
+  return comparing(
+    scanResult(findings, refused),
+    findings.map((each) => compared(each, "new")),
   );
 }
+
+/** Two of the services are of one library's new version, which one of them refuses; one is new itself. */
+function scanOf(name: string): StageResult {
+  const as = `registry.acme.example/vetted/${name}@${digestOf(`merged ${name}`)}`;
+  if (name === "checkout")
+    return comparing(scanResult([lodash, tar], [refusal(lodash)], name), [compared(lodash, "new")], { as });
+  if (name === "cart") return comparing(scanResult([minimist, tar], [], name), [compared(minimist, "new")], { as });
+  if (name === "catalogue")
+    return comparing(scanResult([minimist, tar], [], name), [compared(minimist, "new")], { as });
+  if (name === "mail") return { ...scanResult([tar], [], name), comparison: firstRun(`vetted/${name}:main`) };
+  return comparing(scanResult([tar], [], name), [], { as, fixed: [minimist] });
+}
+
+/** As a scan tells that there is nothing to compare with. */
+const firstRun = (name: string): ComparisonReport => ({
+  ...{ gates: false, new: [], fixed: [] },
+  note: `registry.acme.example/${name} does not exist yet: all that is found counts as new`,
+});
 
 const services = ["cart", "catalogue", "checkout", "mail", "search"];
 
@@ -191,7 +238,17 @@ export const shownChains: readonly ShownChain[] = [
   {
     name: "scan-refused",
     says: ["fail", "scan", "take the base", "libssl3"],
-    jobs: [job(build(), baseResult(), scanResult([openssl, lodash, tar], [refusal(openssl), refusal(lodash)]))],
+    jobs: [
+      job(
+        build(),
+        baseResult(),
+        comparing(
+          scanResult([openssl, lodash, tar], [refusal(openssl), refusal(lodash)]),
+          [compared(openssl, "worse"), compared(lodash, "new")],
+          { fixed: [minimist] },
+        ),
+      ),
+    ],
   },
   {
     name: "promote-refused",
@@ -206,24 +263,12 @@ export const shownChains: readonly ShownChain[] = [
   {
     name: "matrix-of-five",
     says: ["fail", "1 of 5 images", "Update lodash to 4.17.21", "checkout"],
-    jobs: services.map((name) =>
-      job(
-        build(name),
-        baseResult(name),
-        name === "checkout" ? scanResult([lodash, tar], [refusal(lodash)], name) : scanResult([tar], [], name),
-      ),
-    ),
+    jobs: services.map((name) => job(build(name), baseResult(name), scanOf(name))),
   },
   {
     name: "first-run",
     says: ["pass", "Nothing to do"],
-    jobs: [
-      job(
-        build(),
-        baseResult(),
-        scanResult([], [], "shop", ["There is no earlier image to compare with: this is the first run."]),
-      ),
-    ],
+    jobs: [job(build(), baseResult(), { ...scanResult([]), comparison: firstRun("vetted/shop:main") })],
   },
   {
     name: "fork",

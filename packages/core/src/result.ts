@@ -34,14 +34,19 @@ export const appliedExceptionSchema = z.object({
 
 export type AppliedException = z.infer<typeof appliedExceptionSchema>;
 
+const placeSchema = z.object({ file: line, line: z.number().int().positive().optional() });
+
+/** `package-lock.json:214` */
+export const formatPlace = ({ file, line: at }: z.infer<typeof placeSchema>): string =>
+  at === undefined ? file : `${file}:${at}`;
+
 export const violationSchema = z.object({
   rule: line.describe("The rule's name: base.approved, scan.severity, gate.missing, …"),
   thing: line.describe("What breaks it: an image, a package with its version, a stage."),
   problem: lines.describe("What is wrong, one sentence."),
   wayOut: lines.describe("What to do about it, one sentence."),
   platform: line.optional().describe("Where it holds for one platform of an index only."),
-  place: z
-    .object({ file: line, line: z.number().int().positive().optional() })
+  place: placeSchema
     .optional()
     .describe("Where in the checkout it is mended, where the stage has one: a path from its root, and a line from 1."),
   exception: appliedExceptionSchema
@@ -69,6 +74,9 @@ const comparedSchema = z.object({
     .describe("worse: rated higher than there, or not known there to be exploited or malicious."),
   platform: line.optional(),
   fixedVersions: z.array(line),
+  suggestedVersion: line.optional().describe("Of these the one to go to, where the scanner recommends one."),
+  origin: z.enum(["base", "application", "unknown"]).optional().describe("What the package comes with."),
+  place: placeSchema.optional().describe("Of a new one: where in the checkout it is mended, where it has one."),
 });
 
 export const comparisonSchema = z.object({

@@ -2,7 +2,7 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { StageResult, Violation } from "../result.ts";
-import { escapeMarkdown, renderChainMarkdown, renderResultMarkdown } from "./markdown.ts";
+import { escapeMarkdown, linkAdvisory, renderChainMarkdown, renderResultMarkdown } from "./markdown.ts";
 
 const violation = (changes: Partial<Violation> = {}): Violation => ({
   rule: "scan.severity",
@@ -59,6 +59,31 @@ describe("a stranger's text stays text", () => {
         expect(escapeMarkdown(thing).replaceAll(/<!-- -->|<span>\$<\/span>/g, "")).not.toMatch(/[<>$\n]/);
       }),
     );
+  });
+});
+
+describe("an advisory's name", () => {
+  test.each([
+    "CVE-2026-123",
+    "CVE-2026-1234](https://evil.example)",
+    "cve-2026-1234",
+    "GHSA-35jh-r3h4-6jhl",
+    "GHSA-35jh-r3h4-6jhm/../..",
+    "MAL-2026-1?x",
+    "https://evil.example/CVE-2026-1234",
+    "CVE-2026-1234\nCVE-2026-1234",
+    "ELSA-2026-1234",
+  ])("%j is no link", (id) => {
+    expect(linkAdvisory(id)).not.toMatch(/(?<!\\)\]\(/);
+  });
+
+  test.each([
+    ["CVE-2026-1234", "https://www.cve.org/CVERecord?id=CVE-2026-1234"],
+    ["GHSA-35jh-r3h4-6jhm", "https://github.com/advisories/GHSA-35jh-r3h4-6jhm"],
+    ["RUSTSEC-2026-0001", "https://osv.dev/vulnerability/RUSTSEC-2026-0001"],
+    ["MAL-2026-5", "https://osv.dev/vulnerability/MAL-2026-5"],
+  ])("%s leads to where it is published", (id, place) => {
+    expect(linkAdvisory(id)).toBe(`[<code>${id}</code>](${place})`);
   });
 });
 

@@ -1,6 +1,7 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { shortDigest } from "@goldenpath/registry-client/oci/digest";
-import type { ListedViolation, StageResult } from "../result.ts";
+import { formatPlace, type ListedViolation, type StageResult } from "../result.ts";
+import { fixTarget } from "../scan/finding.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 import { formatTime } from "./terminal.ts";
 
@@ -66,6 +67,19 @@ export function codeInHtml(text: string): string {
   return `<code>${keepApart(escapeTags(text))}</code>`;
 }
 
+/** Where an advisory is published, by the form of its name: no address that a stranger wrote is ever linked. */
+const advisoryPlaces: readonly [RegExp, string][] = [
+  [/^CVE-\d{4}-\d{4,19}$/, "https://www.cve.org/CVERecord?id="],
+  [/^GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}$/, "https://github.com/advisories/"],
+  [/^(?:GO|MAL|PYSEC|RUSTSEC)-\d{4}-\d{1,19}$/, "https://osv.dev/vulnerability/"],
+];
+
+/** An advisory's name, with a link to it where it is one of a known kind. */
+export function linkAdvisory(id: string): string {
+  const [, place] = advisoryPlaces.find(([form]) => form.test(id)) ?? [];
+  return place === undefined ? code(id) : `[${code(id)}](${place}${id})`;
+}
+
 export function renderChainMarkdown(chain: Chain): string {
   const rows = chain.stages.map((stage) => {
     const facts = stage.facts.map((fact) => escapeMarkdown(fact)).join("<br>");
@@ -98,6 +112,7 @@ export function renderResultMarkdown(result: StageResult, title: string = result
     ...image,
     ...error,
     ...renderViolations(result.violations),
+    ...renderComparison(result.comparison),
     renderNotes(result.notes),
   ].join("\n");
 }
@@ -142,6 +157,41 @@ export function renderViolations(violations: readonly ListedViolation[]): string
     out.push("", "</details>", "");
   }
   return out;
+}
+
+/** Why nothing is compared, or why what is known counts all the same. */
+export function renderComparisonNote(note: string, isCompared: boolean): string {
+  const text = isCompared ? `${note.charAt(0).toUpperCase()}${note.slice(1)}.` : `Not compared: ${note}.`;
+  return escapeMarkdown(text);
+}
+
+/** New and fixed findings are listed up to here. */
+const maxCompared = 20;
+
+function renderComparison(comparison: StageResult["comparison"]): string[] {
+  if (comparison === undefined) return [];
+  const { counts, with: other, note, new: added, fixed } = comparison;
+  const noted = note === undefined ? [] : [renderComparisonNote(note, counts !== undefined), ""];
+  if (counts === undefined || other === undefined) return noted;
+  const told = [
+    `**Compared with** ${code(other)}: ${counts.new} new, ${counts.worse} worse, ${counts.fixed} fixed, ${counts.unchanged} unchanged.`,
+    "",
+    ...noted,
+  ];
+  const rows = [...added.slice(0, maxCompared), ...fixed.slice(0, maxCompared)].map(
+    ({ change, severity, id, package: name, version, origin = "unknown", place, ...fix }) =>
+      `| ${change} | ${escapeMarkdown(severity)} | ${linkAdvisory(id)} | ${escapeMarkdown(`${name} ${version}`)} | ${change === "fixed" ? "" : escapeMarkdown(fixTarget(fix) ?? "")} | ${origin === "unknown" ? "" : origin} | ${place === undefined ? "" : code(formatPlace(place))} |`,
+  );
+  if (rows.length === 0) return told;
+  const left = added.length + fixed.length - rows.length;
+  return [
+    ...told,
+    "| Change | Severity | Id | Package | Fixed in | Comes with | Where |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    ...rows,
+    ...(left === 0 ? [] : ["", `… and ${left} more, in the result file.`]),
+    "",
+  ];
 }
 
 export function renderNotes(notes: readonly string[]): string {

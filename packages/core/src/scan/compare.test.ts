@@ -120,6 +120,11 @@ test("the report counts all platforms, and lists what is new and what is gone", 
     ["GHSA-1", "new", "linux/arm64"],
   ]);
   expect(report.fixed).toMatchObject([{ id: "GONE", change: "fixed", platform: "linux/amd64" }]);
+  const places = reportComparison({ gates: false }, [child("linux/amd64")], ({ id }) =>
+    id === "GHSA-9" ? { file: "package-lock.json", line: 3 } : undefined,
+  );
+  expect(places.new).toMatchObject([{ origin: "unknown", place: { file: "package-lock.json", line: 3 } }]);
+  expect(report.new[0]).not.toHaveProperty("place");
   expect(reportComparison({ gates: false, note: "first run" }, [])).toEqual({
     ...{ gates: false, note: "first run", new: [], fixed: [] },
   });

@@ -96,25 +96,29 @@ export interface ComparedChild {
 /**
  * How all platforms compare, in numbers and as lists.
  * @param told what is known of the other image; without a comparison that is all
+ * @param locate where in the checkout a finding is mended; undefined where it has no such place
  */
 export function reportComparison(
   told: Omit<ComparisonReport, "counts" | "new" | "fixed">,
   children: readonly ComparedChild[],
+  locate?: (finding: Finding) => ComparedFinding["place"],
 ): ComparisonReport {
   if (children.length === 0) return { ...told, new: [], fixed: [] };
   const counts = { new: 0, worse: 0, fixed: 0, unchanged: 0 };
   const added: ComparedFinding[] = [];
   const fixed: ComparedFinding[] = [];
   for (const { findings, comparison, platform } of children) {
-    const place = platform === undefined ? {} : { platform };
+    const platformOf = platform === undefined ? {} : { platform };
     for (const finding of sortFindings(findings)) {
       const change = comparison.changeOf(finding);
       counts[change] += 1;
-      if (change !== "unchanged") added.push({ ...tellOne(finding), change, ...place });
+      if (change === "unchanged") continue;
+      const where = locate?.(finding);
+      added.push({ ...tellOne(finding), change, ...platformOf, ...(where === undefined ? {} : { place: where }) });
     }
     for (const gone of comparison.fixed) {
       counts.fixed += 1;
-      fixed.push({ ...tellOne(gone), change: "fixed", ...place });
+      fixed.push({ ...tellOne(gone), change: "fixed", ...platformOf });
     }
   }
   return { ...told, counts, new: added, fixed };
@@ -124,7 +128,13 @@ function tellOne({
   id,
   severity,
   fixedVersions,
+  suggestedVersion,
+  origin,
   package: { name, version },
-}: Pick<ToldFinding, "id" | "severity" | "fixedVersions" | "package">): Omit<ComparedFinding, "change"> {
-  return { id, package: name, version, severity, fixedVersions };
+}: Pick<ToldFinding, "id" | "severity" | "fixedVersions" | "suggestedVersion" | "origin" | "package">): Omit<
+  ComparedFinding,
+  "change"
+> {
+  const suggested = suggestedVersion === undefined ? {} : { suggestedVersion };
+  return { id, package: name, version, severity, fixedVersions, ...suggested, origin };
 }

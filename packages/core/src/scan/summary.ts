@@ -34,7 +34,6 @@ export function renderScanSummary(facts: ScanSummaryFacts): string {
       ? ["", "`mode: audit`: the step does not fail, the verdict stays."]
       : []),
     "",
-    ...renderComparison(result.comparison),
     ...renderOthers(facts),
   ].join("\n");
 }
@@ -42,35 +41,6 @@ export function renderScanSummary(facts: ScanSummaryFacts): string {
 function describeRule({ failOn, onlyFixed, refuse = [] }: ScanGateFacts["policy"]): string {
   const gates = refuse.length === 0 ? "" : `, and by its gates: ${refuse.map(({ name }) => name).join(", ")}`;
   return `The policy refuses ${failOn} and above${onlyFixed ? " where a fixed version exists" : ""}; unknown counts as high${gates}.`;
-}
-
-/** New and fixed findings are listed up to here. */
-const maxCompared = 20;
-
-function renderComparison(comparison: StageResult["comparison"]): string[] {
-  if (comparison === undefined) return [];
-  const { counts, with: other, note, new: added, fixed } = comparison;
-  const noted = note === undefined ? [] : [escapeMarkdown(`${note.charAt(0).toUpperCase()}${note.slice(1)}.`), ""];
-  if (counts === undefined || other === undefined) return noted;
-  const told = [
-    `**Compared with** ${code(other)}: ${counts.new} new, ${counts.worse} worse, ${counts.fixed} fixed, ${counts.unchanged} unchanged.`,
-    "",
-    ...noted,
-  ];
-  const rows = [...added.slice(0, maxCompared), ...fixed.slice(0, maxCompared)].map(
-    (each) =>
-      `| ${each.change} | ${each.severity} | ${code(each.id)} | ${escapeMarkdown(`${each.package} ${each.version}`)} | ${escapeMarkdown(each.change === "fixed" ? "" : each.fixedVersions.join(" or "))} |`,
-  );
-  if (rows.length === 0) return told;
-  const left = added.length + fixed.length - rows.length;
-  return [
-    ...told,
-    "| Change | Severity | Id | Package | Fixed in |",
-    "| --- | --- | --- | --- | --- |",
-    ...rows,
-    ...(left === 0 ? [] : ["", `… and ${left} more, in the result file.`]),
-    "",
-  ];
 }
 
 function renderOthers({ findings, refused }: ScanSummaryFacts): string[] {

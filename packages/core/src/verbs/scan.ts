@@ -223,8 +223,13 @@ function compareChild(
 
 /** With the file and line that a reader changes, where the checkout has one. */
 function withPlace({ finding, violation }: RefusedFinding, locate: Work["locate"]): RefusedFinding {
+  const place = findPlace(finding, locate);
+  return { finding, violation: place === undefined ? violation : { ...violation, place } };
+}
+
+function findPlace(finding: Finding, locate: Work["locate"]): Violation["place"] {
   const { isKnown, ...place } = locate(finding);
-  return { finding, violation: isKnown ? { ...violation, place } : violation };
+  return isKnown ? place : undefined;
 }
 
 async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise<VerbOutcome> {
@@ -236,8 +241,10 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     });
   }
   const { violations, failing } = judgeScan(work, scanned);
+  const locate = (finding: Finding) => findPlace(finding, work.locate);
   const sarifFile = await writeSarif(work, scanned, first.turns);
-  const comparison = known === undefined ? undefined : reportComparison(known.report, scanned.filter(isCompared));
+  const comparison =
+    known === undefined ? undefined : reportComparison(known.report, scanned.filter(isCompared), locate);
   const result = buildResult(context, {
     stage: "scan",
     startedAt,

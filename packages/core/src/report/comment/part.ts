@@ -1,18 +1,15 @@
 import { cleanLine, cut } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
-import { type ListedViolation, type StageResult, verdicts } from "../../result.ts";
+import { formatPlace, type ListedViolation, type StageResult, verdicts } from "../../result.ts";
 import { resultStages, rowOfStage, stageEvidence, stages } from "../../stages.ts";
 import type { Chain } from "../chain.ts";
+import { comparedSchema, describeCompared } from "./compared.ts";
+import { count, line } from "./fields.ts";
 
 /**
  * One image's part of a pull request's comment: what the comment shows of it, and no more. A comment keeps its parts, so
  * that several jobs can each tell theirs; whoever reads them back takes them for a stranger's.
  */
-const line = z
-  .string()
-  .max(4_000)
-  .transform((text) => cleanLine(text));
-const count = z.number().int().nonnegative();
 const stageName = z.enum(resultStages);
 
 const partSchema = z.object({
@@ -47,6 +44,8 @@ const partSchema = z.object({
   counted: count,
   exceptions: z.array(z.object({ rule: line, thing: line, expires: line, owner: line, reason: line })).max(200),
   excepted: count,
+  /** Where the scan was asked to compare. */
+  compared: comparedSchema.optional(),
 });
 export type Part = z.infer<typeof partSchema>;
 export type PartStage = Part["stages"][number];
@@ -61,12 +60,14 @@ export function describeResults(results: readonly StageResult[], source: PartSou
   const sorted = results.toSorted((a, b) => resultStages.indexOf(a.stage) - resultStages.indexOf(b.stage));
   const subject = sorted.find((result) => result.subject !== undefined)?.subject;
   const listed = sorted.flatMap(({ stage, violations }) => violations.map((violation) => ({ stage, violation })));
+  const compared = describeCompared(sorted);
   return {
     ...source,
     ...(subject === undefined ? {} : { image: `${subject.repository}@${subject.digest}` }),
     stages: sorted.map((result) => ({ stage: result.stage, state: result.verdict, facts: tellResult(result) })),
     errors: sorted.flatMap(({ stage, error }) => (error === undefined ? [] : [{ stage, ...error }])),
     ...listViolations(listed),
+    ...(compared === undefined ? {} : { compared }),
   };
 }
 
@@ -121,9 +122,6 @@ function listViolations(
   };
 }
 
-const formatPlace = ({ file, line: at }: NonNullable<ListedViolation["place"]>): string =>
-  at === undefined ? file : `${file}:${at}`;
-
 function tellResult({ stage, predicateType, predicate }: StageResult): string[] {
   const row = rowOfStage(stage);
   if (!("evidence" in row)) return [];
@@ -139,6 +137,8 @@ export interface Measure {
   violations: number;
   exceptions: number;
   facts: number;
+  /** Of what is new since the image that it was compared with. */
+  added: number;
   /** Characters (UTF-16 units) of any text. */
   text: number;
 }
@@ -150,6 +150,11 @@ export function cutPart(part: Part, measure: Measure): Part {
     Object.fromEntries(
       Object.entries(entry).map(([name, value]) => [name, typeof value === "string" ? short(value) : value]),
     ) as T;
+  const cutCompared = (compared: NonNullable<Part["compared"]>): NonNullable<Part["compared"]> => ({
+    ...all(compared),
+    ...(compared.with === undefined ? {} : { with: cut(cleanLine(compared.with), Math.max(measure.text, 160)) }),
+    added: compared.added.slice(0, measure.added).map(all),
+  });
   return {
     ...part,
     key: short(part.key),
@@ -158,6 +163,7 @@ export function cutPart(part: Part, measure: Measure): Part {
     errors: part.errors.slice(0, 20).map(all),
     violations: part.violations.slice(0, measure.violations).map(all),
     exceptions: part.exceptions.slice(0, measure.exceptions).map(all),
+    ...(part.compared === undefined ? {} : { compared: cutCompared(part.compared) }),
   };
 }
 

@@ -195,50 +195,6 @@ test("the first lines say the verdict, of each stage, and what to do", () => {
   ]);
 });
 
-describe("too much for a comment", () => {
-  const hostile = "$#@`|<".repeat(200);
-  const many = (images: number, each: number): Part[] =>
-    Array.from({ length: images }, (_, at) =>
-      describeResults(
-        [
-          result(
-            "scan",
-            Array.from({ length: each }, (_unused, n) => finding(`${hostile}${n}`, hostile, hostile, n)),
-          ),
-        ],
-        source(`image-${at}`),
-      ),
-    );
-
-  test.each([
-    [1, 5_000],
-    [5, 300],
-    [60, 40],
-    [256, 3],
-  ])("%i images with %i findings each that are nothing but what is escaped", (images, each) => {
-    const body = renderComment(many(images, each));
-    expect(body.length).toBeLessThanOrEqual(maxCommentLength);
-    expect(body).toContain(images === 1 ? "❌ fail · golden path" : `(${images} of ${images} images)`);
-    expect(renderComment(readParts(body)).length).toBeLessThanOrEqual(maxCommentLength);
-  });
-
-  test("what is dropped is counted, and the head stays", () => {
-    const body = renderComment(many(1, 5_000));
-    expect(body).toContain("❌ scan");
-    const rows = body.split("\n").filter((each) => each.startsWith("| scan | CVE")).length;
-    expect(body).toContain(`… and ${5_000 - rows} more that count`);
-  });
-
-  test("images with nothing to do are dropped before one that has", () => {
-    const green = Array.from({ length: 200 }, (_, at) => describeResults([result("scan", [])], source(`green-${at}`)));
-    const red = describeResults([result("scan", lodash)], source("zz-red"));
-    const body = renderComment([...green, red], 4_000);
-    expect(body.length).toBeLessThanOrEqual(4_000);
-    expect(readParts(body).map(({ key }) => key)).toContain("zz-red");
-    expect(body).toMatch(/1 of 201 images/);
-  });
-});
-
 test("whatever a stranger's text is, nothing in the comment is theirs but text", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {

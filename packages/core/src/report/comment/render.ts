@@ -1,4 +1,5 @@
 import { code, codeInHtml, escapeMarkdown, stateMarks, verdictMarks } from "../markdown.ts";
+import { renderCompared } from "./compared.ts";
 import { asksForWork, cutPart, type Measure, type Part, type PartStage, verdictOfPart } from "./part.ts";
 import { commentMarker, keepParts } from "./state.ts";
 import { collectWays, type Way } from "./ways.ts";
@@ -12,13 +13,13 @@ export const maxCommentLength = 65_536;
  * nothing to do first. What counts is always told as a number; the heading, the verdicts and what to do come last.
  */
 const measures: readonly Measure[] = [
-  { violations: 100, exceptions: 20, facts: 6, text: 500 },
-  { violations: 50, exceptions: 20, facts: 6, text: 400 },
-  { violations: 20, exceptions: 10, facts: 6, text: 300 },
-  { violations: 10, exceptions: 5, facts: 3, text: 200 },
-  { violations: 5, exceptions: 0, facts: 0, text: 120 },
-  { violations: 2, exceptions: 0, facts: 0, text: 80 },
-  { violations: 0, exceptions: 0, facts: 0, text: 60 },
+  { violations: 100, exceptions: 20, facts: 6, added: 50, text: 500 },
+  { violations: 50, exceptions: 20, facts: 6, added: 20, text: 400 },
+  { violations: 20, exceptions: 10, facts: 6, added: 10, text: 300 },
+  { violations: 10, exceptions: 5, facts: 3, added: 10, text: 200 },
+  { violations: 5, exceptions: 0, facts: 0, added: 5, text: 120 },
+  { violations: 2, exceptions: 0, facts: 0, added: 2, text: 80 },
+  { violations: 0, exceptions: 0, facts: 0, added: 0, text: 60 },
 ];
 
 /** Ways out in the first lines; the tables have the rest. */
@@ -33,7 +34,7 @@ const maxParts = 100;
 const marks = { ...verdictMarks, ...stateMarks };
 
 /**
- * All parts as one comment: verdicts and what to do in the first lines, then what counts, then the rest, folded. It is
+ * All parts as one comment: verdicts and what to do in the first lines, then what is new, then the rest, folded. It is
  * as long as `limit` at most, and has in it what {@link readParts} gives back.
  * @param limit characters
  */
@@ -77,6 +78,7 @@ function render(parts: readonly Part[], dropped: readonly Part[]): string {
     ...renderHead(parts, dropped),
     "",
     ...renderWays(parts),
+    ...renderCompared(parts),
     ...(several ? renderImages(parts, dropped.length) : []),
     ...parts.flatMap((part) => renderPart(part, several)),
     ...renderFoot(parts),
@@ -134,7 +136,7 @@ function renderImages(parts: readonly Part[], dropped: number): string[] {
 }
 
 function renderPart(part: Part, several: boolean): string[] {
-  const problems = renderProblems(part);
+  const problems = renderProblems(part, several);
   const details = renderDetails(part);
   if (!several) return [...problems, ...details];
   if (problems.length === 0 && details.length === 0) return [];
@@ -148,21 +150,22 @@ function renderPart(part: Part, several: boolean): string[] {
   ];
 }
 
-function renderProblems({ violations, counted }: Part): string[] {
+/** Where a table above says what is new of the one image, the whole list is folded. */
+function renderProblems({ violations, counted, compared }: Part, several: boolean): string[] {
   if (violations.length === 0) return counted === 0 ? [] : [`${counted} that count; the job's summary lists them.`, ""];
   const header = ["| Stage | What | Problem | What to do |", "| --- | --- | --- | --- |"];
   const rows = violations.map(
     ({ stage, thing, problem, wayOut }) =>
       `| ${stage} | ${escapeMarkdown(thing)} | ${escapeMarkdown(problem)} | ${escapeMarkdown(wayOut)} |`,
   );
-  const folded = rows.slice(openRows);
+  const open = several || compared?.counts === undefined ? openRows : 0;
+  const folded = rows.slice(open);
   const left = counted - rows.length;
   const rest = left === 0 ? [] : [`… and ${left} more that count, in the job's summary and in the result file.`, ""];
+  const title = `${folded.length}${open === 0 ? "" : " more"} that count`;
   return [
-    ...header,
-    ...rows.slice(0, openRows),
-    "",
-    ...(folded.length === 0 ? [] : fold(`${folded.length} more that count`, [...header, ...folded])),
+    ...(open === 0 ? [] : [...header, ...rows.slice(0, open), ""]),
+    ...(folded.length === 0 ? [] : fold(title, [...header, ...folded])),
     ...rest,
   ];
 }

@@ -62,7 +62,7 @@ export interface LayerStand {
   /** Pushes an image of these layers. */
   push(layers: readonly TestLayer[], name?: string, said?: Pick<ImageConfig, "config" | "history">): Promise<string>;
   /** Approves an image of the registry as the one base from now on: `HOST/NAME@sha256:…`. */
-  approveImage(image: string, mayChange?: readonly string[]): Promise<void>;
+  approveImage(image: string, mayChange?: readonly string[], more?: string): Promise<void>;
   /** Pushes and approves a base of these layers. @param more sections of the policy, in YAML */
   approve(layers: readonly TestLayer[], mayChange?: readonly string[], more?: string): Promise<void>;
   enforce(image: string): Promise<Said>;

@@ -15,6 +15,7 @@ import { type ApprovedBase, type BaseMatch, findNearestBase, identifyBase, isSam
 import { type ClaimedBase, lifecycleLabel, readClaimedBase, readLifecycleLabel } from "./label.ts";
 import { decideOverlay, type OverlayDecision } from "./overlay.ts";
 import type { PackageChange } from "./packages.ts";
+import type { RebuiltBase } from "./rebuilt.ts";
 
 export interface ChildBaseFacts {
   digest: Digest;
@@ -30,6 +31,8 @@ export interface ChildBaseFacts {
   habits: ImageHabits;
   /** What the layers above its base have that should have stayed in the build. */
   leftovers: readonly Leftover[];
+  /** Where it stands on no approved base: one whose files it has. */
+  rebuilt?: RebuiltBase;
   /** The base's layers put together, and all of them; where it stands on an approved base. */
   trees?: { base: FileTree; image: FileTree };
 }
@@ -175,7 +178,7 @@ function judgeApproval(
     {
       rule: "base.approved",
       problem: `${why}${says}`,
-      wayOut: `Rebuild it on an approved base (${listBases(child, facts)}): with buildpacks, that is the builder's run image. Or ask the platform team to approve its base.`,
+      wayOut: `${child.rebuilt === undefined ? "Rebuild it" : "Leave its layers as they are, and rebuild it"} on an approved base (${listBases(child, facts)}): with buildpacks, that is the builder's run image. Or ask the platform team to approve its base.`,
     },
   ];
 }
@@ -210,7 +213,12 @@ function explainNoBase(child: ChildBaseFacts, facts: BaseFacts): string {
     nearest === undefined
       ? ""
       : ` (the first ${nearest.sharedLayers} of the ${nearest.base.diffIds.length} layers of '${nearest.base.name}' are there, the others are not)`;
-  return `its lowest layers are not those of any approved base for ${platform}${near}`;
+  const { rebuilt } = child;
+  const like =
+    rebuilt === undefined
+      ? ""
+      : `; it has the files of '${rebuilt.name}' (${rebuilt.same} of ${rebuilt.of}), so that was squashed, flattened or packed again`;
+  return `its lowest layers are not those of any approved base for ${platform}${near}${like}`;
 }
 
 /** The bases to go to: those of the platform that hold today. */

@@ -1,5 +1,5 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
-import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import { InfrastructureError, isKnownError, UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, isRunnable, type Platform } from "@goldenpath/registry-client/oci/manifest";
@@ -13,14 +13,16 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { createBudget } from "../layers/budget.ts";
+import { MalformedLayer } from "../layers/bytes.ts";
 import { keepContent, type LayerContents } from "../layers/contents.ts";
 import { readLayerContents } from "../layers/image-layer.ts";
 import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
-import type { FileTree } from "../layers/tree.ts";
+import { buildTree, type FileTree } from "../layers/tree.ts";
 import type { PolicyBase } from "../policy/schema.ts";
 import { findLeftovers, type Leftover, mayBeSecret } from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts";
 import { isContentNeeded } from "./overlay.ts";
+import { findRebuiltBase, type RebuiltBase } from "./rebuilt.ts";
 
 export function platformOf({ config }: Pick<ChildFacts, "config">): Platform {
   return {
@@ -147,6 +149,8 @@ export interface ChildLayers {
   leftovers: Leftover[];
   /** The base's layers put together, and all of them, where they stand on one and are what the config says. */
   trees?: { base: FileTree; image: FileTree };
+  /** All of them put together, leniently: where it stands on none, and for messages alone. */
+  foreign?: FileTree;
 }
 
 /** Layers that are read at once: hashing takes a processor, and fetching waits. */
@@ -192,13 +196,58 @@ export async function readChildLayers(
   );
   const diffIds = layers.map(({ diffId }) => diffId);
   const leftovers = findLeftovers(layers, baseLayers);
-  if (baseLayers === 0 || diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index]))
-    return { diffIds, leftovers };
+  if (diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index])) return { diffIds, leftovers };
+  if (baseLayers === 0) {
+    const foreign = buildLenient(layers);
+    return { diffIds, leftovers, ...(foreign === undefined ? {} : { foreign }) };
+  }
   return {
     diffIds,
     leftovers,
     trees: buildTrees(layers, baseLayers, `${formatRepository(repository)}@${child.digest}`),
   };
+}
+
+/** Undefined where runtimes would put them together in two ways. */
+function buildLenient(layers: readonly LayerContents[]): FileTree | undefined {
+  try {
+    return buildTree(layers, layers.length);
+  } catch (error) {
+    if (error instanceof MalformedLayer) return undefined;
+    throw error;
+  }
+}
+
+/** So many bases are compared with an image that stands on none, the newest version of each. */
+const maxCompared = 5;
+
+/**
+ * The approved base whose files an image on none has: {@link findRebuiltBase}. It only makes a refusal clearer, so a
+ * base that can't be read now is passed over.
+ */
+export async function gatherRebuilt(
+  client: RegistryClient,
+  image: FileTree,
+  platform: Platform,
+  approved: readonly ApprovedBase[],
+): Promise<RebuiltBase | undefined> {
+  const newest = new Map(
+    approved.filter((base) => isSamePlatform(base.platform, platform)).map((base) => [base.name, base]),
+  );
+  const trees: { name: string; tree: FileTree }[] = [];
+  for (const base of [...newest.values()].slice(0, maxCompared)) {
+    const repository = parseRepository(base.image);
+    try {
+      const { children } = await fetchImageFacts(client, { ...repository, digest: base.child });
+      for (const child of children) {
+        const { foreign } = await readChildLayers(client, repository, child, 0);
+        if (foreign !== undefined) trees.push({ name: base.name, tree: foreign });
+      }
+    } catch (error) {
+      if (!isKnownError(error)) throw error;
+    }
+  }
+  return findRebuiltBase(image, trees);
 }
 
 function pairLayers({

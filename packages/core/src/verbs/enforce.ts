@@ -6,7 +6,7 @@ import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject
 import { z } from "zod";
 import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../base/base-report.ts";
 import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
-import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather.ts";
+import { gatherApprovedBases, gatherRebuilt, platformOf, readChildLayers } from "../base/gather.ts";
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import { predicateTypes } from "../signing/predicates.ts";
@@ -99,6 +99,8 @@ async function gatherChild(
   const diffIds = child.config.rootfs.diff_ids;
   const match = identifyBase({ platform, diffIds }, approved);
   const read = await readChildLayers(client, image.reference, child, match?.matchedLayers ?? 0, signal);
+  const rebuilt =
+    read.foreign === undefined ? undefined : await gatherRebuilt(client, read.foreign, platform, approved);
   return {
     digest: child.digest,
     platform,
@@ -108,6 +110,7 @@ async function gatherChild(
     habits: child.config,
     leftovers: read.leftovers,
     layers: read.diffIds,
+    ...(rebuilt === undefined ? {} : { rebuilt }),
     ...(read.trees === undefined ? {} : { trees: read.trees }),
   };
 }

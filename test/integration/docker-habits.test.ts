@@ -17,6 +17,7 @@ let base: string;
 
 const images = "images:\n  refuse: [committed]\n";
 
+// biome-ignore lint/correctness/noEmptyPattern: vitest takes the names of fixtures from the first parameter and refuses any other form of it
 beforeAll(async ({}, suite) => {
   directory = await mkdtemp(join(tmpdir(), "goldenpath-habits-"));
   stand = await startLayerStand();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { stageRows } from "@goldenpath/core/stages";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { parse } from "yaml";
+import { fleetHelp } from "./help-fleet.ts";
 
 export function renderHelp(): string {
   return `goldenpath takes a commit to a vetted, signed image.
@@ -27,6 +28,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath evidence attach IMAGE --policy POLICY put beside it what was signed elsewhere: bundles, GitHub's attestations
   goldenpath evidence list HOST/NAME… --environment NAME --policy POLICY
                                                    what was let into an environment, by what exceptions, and what was taken back
+  goldenpath fleet find CVE-… | pkg:TYPE/NAME@RANGE --policy POLICY
+                                                   which images have it, by signed SBOMs: what to rebase, and what to mend where
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
@@ -46,6 +49,7 @@ The verbs take the actions' inputs as options: goldenpath scan --help. They exit
 
 /** Help of the commands that are not verbs. */
 const commandHelp = {
+  fleet: fleetHelp,
   policy: `goldenpath policy: check, publish and activate policies, and see to their exceptions.
 
   goldenpath policy check FILE

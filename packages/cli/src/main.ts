@@ -71,6 +71,8 @@ async function runPlainCommand(command: PlainCommand, args: readonly string[], o
       return (await import("./commands/evidence.ts")).runEvidenceCommand(args, output);
     case "import":
       return (await import("./commands/import.ts")).runImportCommand(args, output);
+    case "fleet":
+      return (await import("./commands/fleet.ts")).runFleetCommand(args, output);
     case "withdraw":
       return (await import("./commands/withdraw.ts")).runWithdrawCommand(args, output);
     case "policy":

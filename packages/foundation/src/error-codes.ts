@@ -42,6 +42,7 @@ export const errorCodes = {
   "bundle-missing": "`npm run action` is given an action whose bundle is not built.",
   "bundle-unreadable": "A file of Sigstore bundles can't be read.",
   "cataloger-failed": "syft ended with an error.",
+  "catalog-unavailable": "A registry does not list its repositories, or not to whoever asks.",
   "certificate-unexpected": "A Sigstore gave a certificate for another job than this one.",
   "certificate-untrusted": "A registry's certificate is from no authority that is trusted here, or is not valid.",
   "certificates-invalid": "The certificates that are set for a registry can't be used.",

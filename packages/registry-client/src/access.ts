@@ -3,17 +3,19 @@ import type { Repository } from "./oci/reference.ts";
 /** What a request is about to do; its token is asked for that, and nothing more. */
 export interface Access {
   repository: Repository;
-  action: "pull" | "push";
+  /** `list`: the registry's repositories, which is no matter of one of them. */
+  action: "pull" | "push" | "list";
   /** The repository that a blob is mounted from, in the same registry: needs to be readable with the same token. */
   mountFrom?: Repository;
 }
 
 /** For messages. */
 export function verbOf(access: Access): string {
-  return access.action === "pull" ? "pull from" : "push to";
+  return { pull: "pull from", push: "push to", list: "list" }[access.action];
 }
 
 export function scopesOf(access: Access): string[] {
+  if (access.action === "list") return ["registry:catalog:*"];
   const own = `repository:${access.repository.name}:${access.action === "pull" ? "pull" : "pull,push"}`;
   return access.mountFrom === undefined ? [own] : [own, `repository:${access.mountFrom.name}:pull`];
 }

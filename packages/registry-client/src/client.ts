@@ -76,6 +76,12 @@ export interface RegistryClient {
    */
   listReferrers(repository: Repository, subject: Digest, options?: ListOptions): Promise<Descriptor[]>;
   listTags(repository: Repository): Promise<string[]>;
+  /**
+   * What the registry's catalogue lists.
+   * @param below the repository or parent that it is asked for, in messages
+   * @throws UserError `catalog-unavailable`
+   */
+  listRepositories(below: Repository): Promise<Repository[]>;
   /** What went over the wire so far; reports and benchmarks print it. */
   readonly traffic: Readonly<Traffic>;
   close(): Promise<void>;

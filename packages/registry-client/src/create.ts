@@ -10,6 +10,7 @@ import type { Digest } from "./oci/digest.ts";
 import type { Reference } from "./oci/reference.ts";
 import { createManifestPusher } from "./push.ts";
 import { createReferrers } from "./referrers.ts";
+import { listRepositories } from "./repository-list.ts";
 import { readTag, setTag } from "./tag.ts";
 import { listTags } from "./tag-list.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
@@ -92,6 +93,7 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
     setTag: (repository, tag, manifest, expected, seen) => setTag(context, repository, tag, manifest, expected, seen),
     listReferrers: (repository, subject, options) => referrers.list(repository, subject, options),
     listTags: (repository) => listTags(context, repository),
+    listRepositories: (below) => listRepositories(context, below),
     traffic: transport.traffic,
     close: () => transport.close(),
   };

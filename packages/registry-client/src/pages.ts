@@ -23,6 +23,7 @@ export async function fetchPages(
   first: URL,
   accept: string,
   onPage: (response: TransportResponse) => boolean | Promise<boolean>,
+  action: "pull" | "list" = "pull",
 ): Promise<void> {
   const refuse = (why: string): never => {
     throw new InfrastructureError(`the list at ${first.host}${first.pathname} ${why}`, {
@@ -38,7 +39,7 @@ export async function fetchPages(
     seen.add(url.href);
     const response = await context.authorized.send(
       { method: "GET", url, headers: { accept }, readUpTo: maxManifestBytes },
-      { repository, action: "pull" },
+      { repository, action },
     );
     bytes += response.bytes.byteLength;
     if (bytes > maxListBytes) return refuse(`has more than ${maxListBytes} bytes`);

@@ -31,7 +31,7 @@ export async function gatherRecord(
   const recorded: Recorded[] = [];
   for (const repository of repositories) {
     const tags = (await client.listTags(repository)).toSorted();
-    const looked = await mapConcurrently(concurrency, tags, (tag) => lookAt(client, repository, tag));
+    const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
     const tagged = new Map<Digest, string[]>();
     for (const [at, found] of looked.entries()) {
       const own = tags.slice(at, at + 1);
@@ -51,7 +51,7 @@ export async function gatherRecord(
 }
 
 /** What a tag points at, or why that can't be read; undefined for evidence, and where the tag is gone since. */
-async function lookAt(
+export async function lookAtTag(
   client: RegistryClient,
   repository: Repository,
   tag: string,

@@ -98,8 +98,8 @@ interface Entry {
 }
 
 /** The promotions that let an image in, and why each other one did not. */
-function findEntries(
-  { repository, evidence }: RecordedImage,
+export function findEntries(
+  { repository, evidence }: Pick<RecordedImage, "repository" | "evidence">,
   promoter: string,
   environmentName: string,
 ): { found: Entry[]; others: string[] } {

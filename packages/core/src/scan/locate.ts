@@ -4,7 +4,7 @@ import { cutLines, findFromLine, findPackageLine } from "./find-line.ts";
 import type { Finding } from "./finding.ts";
 
 /** Where a reader changes the version of a package of this type, the surest first. Types are syft's. */
-const manifestsByType: Readonly<Record<string, readonly string[]>> = {
+export const manifestsByType: Readonly<Record<string, readonly string[]>> = {
   npm: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "package.json"],
   "java-archive": ["pom.xml", "build.gradle.kts", "build.gradle"],
   "go-module": ["go.mod"],

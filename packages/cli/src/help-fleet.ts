@@ -1,0 +1,21 @@
+export const fleetHelp = `goldenpath fleet: what is there for the policy's environments, all images together.
+
+  goldenpath fleet find CVE-… | pkg:TYPE/NAME@RANGE [HOST/NAME…] --policy POLICY
+      Which images have a package or a vulnerability, by their signed SBOMs and scans alone: no layer is read and no scanner asked. What
+      all comes with the base is listed for a rebase; the rest by owner, at the file and line of the source where those can be read.
+      A vulnerability is looked for in the newest signed scan of each image, a package in its SBOM: 'pkg:npm/lodash@<4.17.21',
+      'pkg:deb/debian/openssl@>=3.0,<3.0.17||3.1.0'. Exits 2 where an image could not be looked at, which may have it.
+
+  HOST/NAME…, --repositories FILE
+      The repositories, or a file with one a line. Default: those below environments.*.to that the registry's catalogue lists.
+  --policy POLICY
+      The policy: a file, OWNER/REPO//PATH@COMMIT or oci://HOST/NAME@sha256:DIGEST.
+  --policy-signer KEY
+      Who says which policy is in force, as for promote.
+  --environment NAME
+      Only what is there for this environment.
+  --checkouts DIR
+      Source repositories as DIR/OWNER/NAME. Others are read on GitHub at the commit that was built, with GITHUB_TOKEN.
+  --json
+      Print JSON.
+`;

@@ -1,0 +1,144 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { isKnownError, UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import {
+  formatReference,
+  formatRepository,
+  isWithin,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
+import { rememberReads } from "@goldenpath/registry-client/remember";
+import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { lookAtTag } from "../evidence/gather-record.ts";
+import type { LoadedPolicy, Policy } from "../policy/schema.ts";
+import { collectEvidence } from "../signing/collect.ts";
+import type { CollectedEvidence } from "../signing/types.ts";
+import { describeImage, type FleetFailure, type FleetImage } from "./facts.ts";
+
+/** Repositories whose tags are looked at, and images that are, at the same time. */
+const concurrency = 6;
+/** Of manifests and bundles, of all images together. Bytes. */
+const maxRemembered = 48 * 1024 * 1024;
+
+export interface FleetSource {
+  client: RegistryClient;
+  policy: LoadedPolicy;
+  now: Date;
+  /** Images that are visited at the same time. */
+  visits?: number;
+  /** Somebody named the repositories: one with nothing in it is a mistake then. */
+  areNamed?: boolean;
+}
+
+/** One image of the fleet, with what was collected about it: gone after the visit. */
+export interface VisitedImage {
+  client: RegistryClient;
+  facts: FleetImage;
+  image: ImageFacts;
+  evidence: CollectedEvidence;
+}
+
+export interface GatheredFleet<T> {
+  /** In the order of the repositories and of the first of their tags. */
+  visited: T[];
+  failures: FleetFailure[];
+}
+
+/**
+ * The repositories of a policy's environments: those that are named, or else what the registries' catalogues list below
+ * `environments.*.to`.
+ * @param environment only this one's
+ * @throws UserError `reference-invalid`, `arguments-invalid` for one that no environment promotes to,
+ *   `catalog-unavailable`; the client's errors
+ */
+export async function gatherRepositories(
+  client: RegistryClient,
+  { environments }: Pick<Policy, "environments">,
+  named: readonly string[],
+  environment?: string,
+): Promise<Repository[]> {
+  const own = Object.entries(environments).filter(([name]) => environment === undefined || name === environment);
+  const prefixes = [...new Set(own.flatMap(([, { to }]) => to))];
+  const isOwn = (repository: Repository): boolean => prefixes.some((prefix) => isWithin(repository, prefix));
+  const given = named.map((text) => parseRepository(text, "HOST/NAME"));
+  const astray = given.find((repository) => !isOwn(repository));
+  if (astray !== undefined) {
+    throw new UserError(
+      `${formatRepository(astray)} is of no environment, which put images in ${prefixes.join(", ") || "no repository"}`,
+      { code: "arguments-invalid" },
+    );
+  }
+  if (given.length > 0) return given;
+  const found: Repository[] = [];
+  for (const prefix of prefixes) {
+    const [registry = "", ...name] = prefix.split("/");
+    const below = { registry, name: name.join("/") };
+    found.push(...(await client.listRepositories(below)).filter((each) => isWithin(each, prefix)));
+  }
+  return [...new Map(found.map((each) => [formatRepository(each), each])).values()];
+}
+
+/**
+ * Visits every image that a tag of these repositories points at, with all that signers of the policy say of it: by
+ * manifests, configs and evidence, and no layer. What can't be looked at, or whose visit fails, is a failure in the list,
+ * and the others are visited all the same.
+ * @throws what is no fault of one image: that the work was given up, and errors of this program
+ */
+export async function gatherFleet<T>(
+  { client, policy, now, visits = concurrency, areNamed = false }: FleetSource,
+  repositories: readonly Repository[],
+  visit: (image: VisitedImage) => Promise<T>,
+): Promise<GatheredFleet<T>> {
+  const reader = rememberReads(client, maxRemembered);
+  const failures: FleetFailure[] = [];
+  const attempt = async <R>(what: string, work: () => Promise<R>): Promise<R | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isKnownError(error) || error.code === "aborted" || error.name === "PolicyViolation") throw error;
+      failures.push({ what, problem: error.message });
+      return undefined;
+    }
+  };
+  const listed = await mapConcurrently(concurrency, repositories, async (repository) => {
+    const found = await attempt(formatRepository(repository), () => listImages(reader, repository));
+    failures.push(...(found?.failures ?? []));
+    if (areNamed && found?.images.length === 0 && found.failures.length === 0)
+      failures.push({ what: formatRepository(repository), problem: "no tag of it points at an image" });
+    return found?.images ?? [];
+  });
+  const visited = await mapConcurrently(visits, listed.flat(), ({ repository, digest, tags }) =>
+    attempt(formatReference({ ...repository, digest }), async () => {
+      const image = await fetchImageFacts(reader, { ...repository, digest });
+      const evidence = await collectEvidence(reader, repository, digest, policy.policy.signers, { now });
+      const facts = describeImage(image, tags, evidence, policy.policy);
+      return { result: await visit({ client: reader, facts, image, evidence }) };
+    }),
+  );
+  return { visited: visited.flatMap((each) => (each === undefined ? [] : [each.result])), failures };
+}
+
+interface ListedImage {
+  repository: Repository;
+  digest: Digest;
+  tags: string[];
+}
+
+async function listImages(
+  client: RegistryClient,
+  repository: Repository,
+): Promise<{ images: ListedImage[]; failures: FleetFailure[] }> {
+  const tags = (await client.listTags(repository)).toSorted();
+  const tagged = new Map<Digest, string[]>();
+  const failures: FleetFailure[] = [];
+  const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
+  looked.forEach((found, at) => {
+    const tag = tags[at] ?? "";
+    if (typeof found === "object") {
+      failures.push({ what: formatReference({ ...repository, tag }), problem: found.unreadable });
+    } else if (found !== undefined) tagged.set(found, [...(tagged.get(found) ?? []), tag]);
+  });
+  return { images: [...tagged].map(([digest, own]) => ({ repository, digest, tags: own })), failures };
+}

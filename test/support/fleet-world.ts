@@ -1,0 +1,266 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
+import { attachStatement } from "@goldenpath/core/signing/attach";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import type { Statement } from "@goldenpath/core/signing/types";
+import { buildVerificationSummary, type SummaryFacts } from "@goldenpath/core/signing/verification-summary";
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
+import { attachEvidence, describeTarget, type TestImage } from "@goldenpath/testing/chain";
+import { type KeyName, makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
+import { renderSigners } from "@goldenpath/testing/signers";
+import { pushTinyImage, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
+import { debianRelease, dpkgStanza, libcVersions } from "./scan-world.ts";
+
+// Images as the promote stage leaves them in vetted repositories, by the hundred: each on one of two bases, with the
+// evidence of its whole path. The SBOMs are written here in syft's form; what reads them is real.
+
+export interface FleetApplication {
+  /** Of the vetted repository, and of its source repository: https://github.com/acme/NAME. */
+  name: string;
+  /** Its base has the vulnerable libc6 of the examples' database, or the mended one. */
+  base?: "old" | "new";
+  /** The version of lodash in it. */
+  lodash?: string;
+  /** Other packages of npm, by name. */
+  packages?: Readonly<Record<string, string>>;
+  /** Pieces of its evidence that are not there. */
+  without?: readonly ("sbom" | "base" | "scan" | "promotion")[];
+  /** Days since it was promoted. */
+  age?: number;
+  tags?: readonly string[];
+}
+
+export interface FleetWorld {
+  registry: RegistryServer;
+  client: RegistryClient;
+  keys: TestKeys;
+  policy: LoadedPolicy;
+  policyFile: string;
+  directory: string;
+  /** Source repositories as OWNER/NAME, each with a package-lock.json. */
+  checkouts: string;
+  /** Puts one there: HOST/vetted/NAME@DIGEST. */
+  add(application: FleetApplication): Promise<TestImage>;
+  sign(image: TestImage, statement: Statement, by: KeyName): Promise<Digest>;
+  close(): Promise<void>;
+}
+
+export interface FleetPolicy {
+  /** `build.sources` in YAML's flow style. */
+  sources?: string;
+  /** What `scan` has besides. */
+  scan?: string;
+  /** What the environment has besides, a line each. */
+  environment?: string;
+}
+
+interface World extends Omit<FleetWorld, "add" | "sign" | "close"> {
+  bases: Record<"old" | "new", { layer: TinyLayer; digest: Digest }>;
+}
+
+export async function openFleetWorld(own: FleetPolicy = {}): Promise<FleetWorld> {
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-fleet-"));
+  const checkouts = join(directory, "checkouts");
+  const registry = await startRegistry();
+  const client = createRegistryClient({ ports: silentPorts(), env: {} });
+  const keys = await makeKeys(directory);
+  const [old, next] = await Promise.all([
+    pushBase(client, registry.host, libcVersions.vulnerable),
+    pushBase(client, registry.host, libcVersions.mended),
+  ]);
+  const policyFile = join(directory, "policy.yaml");
+  const text = renderPolicy(registry.host, keys, [old.digest, next.digest], own);
+  await writeFile(policyFile, text);
+  const bytes = new TextEncoder().encode(text);
+  const policy = { policy: parsePolicy(bytes, policyFile), uri: policyFile, digest: digestOf(bytes) };
+  const bases = { old, new: next };
+  const world: World = { registry, client, keys, policy, policyFile, directory, checkouts, bases };
+  const sign: FleetWorld["sign"] = async (image, statement, by) =>
+    (await attachStatement(client, image, statement, keys[by].signer, new Date(), { isNew: true })).bundle.digest;
+  return {
+    ...world,
+    sign,
+    add: (application) => addApplication(world, sign, application),
+    async close() {
+      await client.close();
+      await registry.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Puts many there, some at a time. */
+export async function addAll(world: FleetWorld, applications: readonly FleetApplication[]): Promise<TestImage[]> {
+  return mapConcurrently(8, applications, (each) => world.add(each));
+}
+
+async function pushBase(client: RegistryClient, host: string, version: string) {
+  const layer = await tinyLayer({
+    "etc/os-release": debianRelease,
+    "var/lib/dpkg/status.d/libc6": dpkgStanza("libc6", version, "glibc"),
+    "lib/libc.so.6": `libc of ${version}`,
+  });
+  const { digest } = await pushTinyImage(client, { registry: host, name: "bases/golden" }, [layer]);
+  return { layer, digest };
+}
+
+function renderPolicy(host: string, keys: TestKeys, bases: readonly Digest[], own: FleetPolicy): string {
+  const names = ["build", "base", "scan", "promote"] as const;
+  return `version: 1
+name: acme
+serial: 7
+signers:
+${renderSigners(Object.fromEntries(names.map((name) => [name, keys[name].publicKey])))}bases:
+${bases.map((digest, at) => `  - { name: golden-${at === 0 ? "old" : "new"}, image: ${host}/bases/golden, digests: [${digest}] }`).join("\n")}
+build:
+  strategies: [buildpacks]
+  environments: [container, host]
+  sources: ${own.sources ?? '["https://github.com/acme/*"]'}
+  builders: [{ name: node, buildpacks: [${host}/buildpacks/node@${digestOf("buildpack")}], runImage: golden-new }]
+scan: { failOn: high, databaseMaxAge: unlimited, ${own.scan ?? "rescan: { others: 14d }"} }
+environments:
+  production:
+    from: [${host}/quarantine]
+    to: [${host}/vetted]
+    requires:
+      - { stage: build, signers: [build] }
+      - { stage: base, signers: [base] }
+      - { stage: scan, signers: [scan], maxAge: 30d }
+    promoter: promote
+${own.environment ?? ""}`;
+}
+
+type Sign = FleetWorld["sign"];
+
+async function addApplication(world: World, sign: Sign, application: FleetApplication): Promise<TestImage> {
+  const { client, registry, keys, policy } = world;
+  const { name, base: kind = "new", without = [], age = 1, tags = ["1.0.0"] } = application;
+  const repository = parseRepository(`${registry.host}/vetted/${name}`);
+  const base = world.bases[kind];
+  const layer = await tinyLayer({ "app/index.js": name, "app/package.json": JSON.stringify(application) });
+  const [first, ...others] = tags;
+  const pushed = await pushTinyImage(
+    client,
+    repository,
+    [base.layer, layer],
+    first === undefined ? {} : { tag: first },
+  );
+  const { bytes, mediaType } = await client.fetchManifest({ ...repository, digest: pushed.digest });
+  for (const tag of others) await client.pushManifest(repository, bytes, mediaType, tag);
+  const image = describeTarget(repository, { mediaType, digest: pushed.digest, size: pushed.size }, []);
+  const source = { repository: `https://github.com/acme/${name}`, commit: "a".repeat(40), ref: "refs/heads/main" };
+  await attachEvidence({
+    ...{ client, image, policy, keys, pieces: ["provenance"] },
+    falsehoods: { provenance: { built: { source }, age: age * 86_400_000 } },
+  });
+  const about = (type: string, predicate: Record<string, unknown>): Statement =>
+    buildStatement(buildSubjects(repository, [image.digest]), type, predicate);
+  if (!without.includes("sbom"))
+    await sign(image, about(predicateTypes.cyclonedx, writeSbom(image, application, base.layer, layer)), "build");
+  const time = new Date(Date.now() - age * 86_400_000);
+  const summary = (stage: SummaryFacts["stage"], inputs: readonly Digest[], more: Partial<SummaryFacts> = {}) =>
+    buildVerificationSummary({
+      ...{ stage, image: { repository, digest: image.digest, children: [] }, passed: true, violations: 0, excepted: 0 },
+      policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
+      ...{ timeVerified: time, inputs: inputs.map((digest) => ({ digest, uri: "x:y" })), tools: [], ...more },
+    });
+  if (!without.includes("base")) {
+    const found = await sign(
+      image,
+      about(predicateTypes.base, tellBase(image, kind, base, layer, registry.host)),
+      "base",
+    );
+    await sign(image, summary("base", [found]), "base");
+  }
+  if (!without.includes("scan")) {
+    const found = await sign(image, about(predicateTypes.vulnerabilities, tellScan(time)), "scan");
+    const verdict = await sign(image, summary("scan", [found]), "scan");
+    if (!without.includes("promotion"))
+      await sign(image, summary("promote", [verdict], { environment: "production" }), "promote");
+  }
+  await writeCheckout(world, application);
+  return image;
+}
+
+function tellBase(
+  image: TestImage,
+  kind: "old" | "new",
+  base: World["bases"]["old"],
+  layer: TinyLayer,
+  host: string,
+): Record<string, unknown> {
+  const own = { digest: image.digest, matchedLayers: 1, totalLayers: 2, layers: [base.layer.diffId, layer.diffId] };
+  return {
+    children: [{ ...own, base: { name: `golden-${kind}`, image: `${host}/bases/golden`, digest: base.digest } }],
+  };
+}
+
+function tellScan(time: Date): Record<string, unknown> {
+  return {
+    scanner: { uri: "pkg:test/scanner@1", result: { goldenpath: { platforms: ["linux/amd64"], findings: [] } } },
+    metadata: { scanFinishedOn: time.toISOString() },
+  };
+}
+
+/** As syft writes one of such an image. */
+function writeSbom(
+  image: TestImage,
+  { base = "new", lodash, packages = {} }: FleetApplication,
+  baseLayer: TinyLayer,
+  layer: TinyLayer,
+): Record<string, unknown> {
+  const version = libcVersions[base === "old" ? "vulnerable" : "mended"];
+  const property = (name: string, value: string) => ({ name: `syft:${name}`, value });
+  const place = (of: TinyLayer, path: string) => [
+    property("location:0:layerID", of.diffId),
+    property("location:0:path", path),
+  ];
+  const npm = Object.entries({ ...(lodash === undefined ? {} : { lodash }), ...packages });
+  return {
+    bomFormat: "CycloneDX",
+    specVersion: "1.6",
+    serialNumber: `urn:uuid:${image.digest.slice(7, 15)}-0000-4000-8000-000000000000`,
+    metadata: {
+      timestamp: new Date().toISOString(),
+      component: { type: "container", name: "app", version: image.digest },
+    },
+    components: [
+      {
+        ...{ type: "library", name: "libc6", version, "bom-ref": "libc6" },
+        purl: `pkg:deb/debian/libc6@${encodeURIComponent(version)}?arch=amd64&distro=debian-12&upstream=glibc`,
+        properties: [property("package:type", "deb"), ...place(baseLayer, "/var/lib/dpkg/status.d/libc6")],
+      },
+      ...npm.map(([name, of]) => ({
+        ...{ type: "library", name, version: of, "bom-ref": name, purl: `pkg:npm/${name}@${of}` },
+        properties: [
+          ...[property("package:type", "npm"), property("package:language", "javascript")],
+          ...place(layer, `/app/node_modules/${name}/package.json`),
+        ],
+      })),
+      {
+        ...{ type: "operating-system", name: "debian", version: "12", "bom-ref": "os" },
+        properties: [property("distro:id", "debian"), property("distro:versionID", "12")],
+      },
+    ],
+  };
+}
+
+async function writeCheckout({ checkouts }: World, { name, lodash, packages = {} }: FleetApplication): Promise<void> {
+  const folder = join(checkouts, "acme", name);
+  await mkdir(folder, { recursive: true });
+  const all = { ...(lodash === undefined ? {} : { lodash }), ...packages };
+  const locked = Object.entries(all).map(([each, version]) => [`node_modules/${each}`, { version }]);
+  const lock = { name, lockfileVersion: 3, packages: Object.fromEntries(locked) };
+  await writeFile(join(folder, "package-lock.json"), `${JSON.stringify(lock, null, 2)}\n`);
+  await writeFile(join(folder, "CODEOWNERS"), `* @acme/everybody\n/package-lock.json @acme/${name}-team\n`);
+}

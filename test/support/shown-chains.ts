@@ -1,3 +1,4 @@
+import type { Exception } from "@goldenpath/core/policy/schema";
 import type { ComparisonReport, ListedViolation, StageResult, Verdict } from "@goldenpath/core/result";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { manyFindings, type ShownFinding, scanPredicate } from "./shown-findings.ts";
@@ -18,6 +19,8 @@ export interface ShownChain {
   jobs: readonly (readonly ShownResult[])[];
   /** Told from a fork's run. */
   claimed?: true;
+  /** Of the policy. */
+  exceptions?: readonly Exception[];
 }
 
 export const shownLayers = ["base-1", "base-2", "base-3", "launcher", "runtime", "modules", "app"].map((name) =>
@@ -176,6 +179,30 @@ const unsigned: ListedViolation = {
 
 const until = (day: string, reason: string) => ({ expires: day, owner: "security@acme.example", reason });
 
+const opensslUntil = until("2026-12-01", "The base's next version is built on Monday.");
+const lodashUntil = until("2026-12-15", "Its template function is not called.");
+const minimistUntil = until("2026-12-01", "Only the build's own scripts have it.");
+const exceptionFor = ({ id }: ShownFinding, granted: ReturnType<typeof until>): Exception => ({
+  ...{ rule: "scan.severity", vulnerability: id },
+  ...granted,
+});
+/** The policy's: three that are needed, two of which end on one day, one that nothing needs, and one that is over. */
+const granted: readonly Exception[] = [
+  exceptionFor(openssl, opensslUntil),
+  exceptionFor(lodash, lodashUntil),
+  exceptionFor(minimist, minimistUntil),
+  {
+    ...{ rule: "scan.severity", vulnerability: "CVE-2024-0001", package: "left-pad", owner: "team-till@acme.example" },
+    ...{ reason: "Waits for its maintainer.", expires: "2027-03-01" },
+  },
+  {
+    ...{ rule: "scan.severity", vulnerability: "CVE-2023-0002", owner: "team-till@acme.example" },
+    ...{ reason: "Was a false alarm.", expires: "2026-10-31" },
+  },
+];
+/** As a stage tells the one that it applied. */
+const appliedTo = ({ id }: ShownFinding, granted: ReturnType<typeof until>) => ({ ...granted, thing: id });
+
 function withoutImage(result: StageResult): StageResult {
   const { subject: _subject, predicate: _predicate, predicateType: _type, ...rest } = result;
   return rest;
@@ -281,16 +308,18 @@ export const shownChains: readonly ShownChain[] = [
   { name: "300-new-findings", says: ["fail", "scan", "Update"], jobs: [job(build(), baseResult(), threeHundred())] },
   {
     name: "only-exceptions",
-    says: ["pass", "Nothing to do", "2 findings are excepted"],
+    says: ["pass", "Nothing to do", "3 findings are excepted", "2026-12-01, in 8 days"],
+    exceptions: granted,
     jobs: [
       job(
         build(),
         baseResult(),
         scanResult(
-          [openssl, lodash],
+          [openssl, lodash, minimist],
           [
-            refusal(openssl, until("2026-12-01", "The base's next version is built on Monday.")),
-            refusal(lodash, until("2026-12-15", "Its template function is not called.")),
+            refusal(openssl, appliedTo(openssl, opensslUntil)),
+            refusal(lodash, appliedTo(lodash, lodashUntil)),
+            refusal(minimist, appliedTo(minimist, minimistUntil)),
           ],
         ),
       ),

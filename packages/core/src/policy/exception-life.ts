@@ -90,7 +90,8 @@ function addUses(own: ExceptionLife["use"], others: readonly ExceptionLife["use"
   );
 }
 
-function countDaysLeft(expires: string, now: Date): number {
+/** Full UTC days after today on which what ends on a day still holds; NaN where that is no day. */
+export function countDaysLeft(expires: string, now: Date): number {
   const today = Math.floor(now.getTime() / dayLength);
   return Date.parse(`${expires}T00:00:00Z`) / dayLength - today;
 }

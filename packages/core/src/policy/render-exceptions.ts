@@ -19,10 +19,10 @@ export function renderLives({ lives, places, within, results }: LivesFacts): str
   const sorted = lives.toSorted((a, b) => a.daysLeft - b.daysLeft || a.index - b.index);
   const lines = sorted.flatMap((life) => {
     const { rule, owner, reason } = life.exception;
-    const pkg = packageOf(life.exception);
-    const what = `${thingOf(life.exception)}${pkg === undefined ? "" : ` in ${pkg}`}`;
     return [
-      cleanLine(`${places[life.index] ?? ""}: ${tellState(life)}: ${rule} for ${what}, by ${owner}: ${reason}`),
+      cleanLine(
+        `${places[life.index] ?? ""}: ${tellState(life)}: ${rule} for ${tellWhat(life.exception)}, by ${owner}: ${reason}`,
+      ),
       ...tellUse(life, places).map((note) => `    ${cleanLine(note)}`),
     ];
   });
@@ -39,13 +39,20 @@ export function renderLives({ lives, places, within, results }: LivesFacts): str
   ].join("\n")}\n`;
 }
 
-function tellState({ state, daysLeft, exception: { expires } }: ExceptionLife): string {
+/** What it is for: `CVE-2026-1234 in lodash`. */
+export function tellWhat(exception: ExceptionLife["exception"]): string {
+  const [within, { gate }] = [packageOf(exception), exception];
+  return `${thingOf(exception)}${within === undefined ? "" : ` in ${within}`}${gate === undefined ? "" : ` at gate ${gate}`}`;
+}
+
+export function tellState({ state, daysLeft, exception: { expires } }: ExceptionLife): string {
   if (state === "lapsed") return `over since ${expires}`;
   if (daysLeft === 0) return `ends today, ${expires}`;
   return `until ${expires}, ${daysLeft} ${daysLeft === 1 ? "day" : "days"}`;
 }
 
-function tellUse({ use, overtakenBy, state }: ExceptionLife, places: readonly string[]): string[] {
+/** Notes on what it does; `places` are those of the policy's exceptions. */
+export function tellUse({ use, overtakenBy, state }: ExceptionLife, places: readonly string[]): string[] {
   if (overtakenBy !== undefined)
     return [`does nothing: ${places[overtakenBy] ?? "another"} is for the same, and ends no sooner`];
   if (use === undefined) return [];

@@ -1,9 +1,11 @@
 import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { tellExceptionLives } from "../policy/exception-life.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeResults, type Part, type PartSource } from "../report/comment/part.ts";
 import type { GithubSource } from "../report/comment/source.ts";
+import { renderExceptions, soonDays, tellExceptions } from "../report/exceptions.ts";
 import { renderNotes, renderResultMarkdown } from "../report/markdown.ts";
 import { describeResultsForPage } from "../report/page/describe.ts";
 import type { Page } from "../report/page/model.ts";
@@ -21,7 +23,7 @@ import type { VerbOutcome } from "./verb.ts";
 export interface Report extends Pick<VerbOutcome, "verdict" | "result" | "summary"> {
   /** For the comment. */
   describe(source: Omit<PartSource, "key">): Part[];
-  page: Pick<Page, "source" | "images">;
+  page: Pick<Page, "source" | "images" | "exceptions">;
 }
 
 /** A result, and the job that it is of. */
@@ -113,16 +115,26 @@ export function reportResults(
   const sections = results.map(
     (entry, index) => `${renderResultMarkdown(entry)}\n${renderNotes(policies.slice(index, index + 1))}`,
   );
+  // Of a stranger's results nobody is told what others' exceptions are.
+  const now = context.now();
+  const lives = artifact === undefined ? tellExceptionLives(policy.policy.exceptions, results, now, soonDays) : [];
+  const told = tellExceptions(lives);
+  const exceptions = { told, now };
   const groups = groupByImage(given, context.env["GITHUB_JOB"] || "this job", key);
   return {
-    ...{ verdict, result, summary: sections.join("\n") },
+    ...{ verdict, result, summary: [...sections, renderExceptions(told)].filter((each) => each !== "").join("\n") },
     describe: (source) =>
       groups.map(([name, group]) =>
-        describeResults(group, { ...source, key: name, ...(artifact === undefined ? {} : { claimed: true }) }),
+        describeResults(
+          group,
+          { ...source, key: name, ...(artifact === undefined ? {} : { claimed: true }) },
+          exceptions,
+        ),
       ),
     page: {
       source: artifact === undefined ? "run" : "claimed",
-      images: groups.flatMap(([name, group]) => describeResultsForPage(name, group)),
+      images: groups.flatMap(([name, group]) => describeResultsForPage(name, group, exceptions)),
+      exceptions: told,
     },
   };
 }

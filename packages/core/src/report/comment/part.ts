@@ -1,9 +1,12 @@
 import { cleanLine, cut } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
+import { countDaysLeft } from "../../policy/exception-life.ts";
 import { formatPlace, type ListedViolation, type StageResult, verdicts } from "../../result.ts";
 import { resultStages, rowOfStage, stageEvidence, stages } from "../../stages.ts";
 import type { Chain } from "../chain.ts";
+import type { ToldExceptions } from "../exceptions.ts";
 import { comparedSchema, describeCompared } from "./compared.ts";
+import { describePolicyExceptions, exceptedSchema, policyExceptionsSchema } from "./exceptions.ts";
 import { count, line } from "./fields.ts";
 
 /**
@@ -42,8 +45,9 @@ const partSchema = z.object({
   violations: z.array(z.object({ stage: stageName, rule: line, thing: line, problem: line, wayOut: line })).max(200),
   /** How many count, whether or not they are listed. */
   counted: count,
-  exceptions: z.array(z.object({ rule: line, thing: line, expires: line, owner: line, reason: line })).max(200),
+  exceptions: z.array(exceptedSchema).max(200),
   excepted: count,
+  policyExceptions: policyExceptionsSchema.optional(),
   /** Where the scan was asked to compare. */
   compared: comparedSchema.optional(),
 });
@@ -55,8 +59,21 @@ export const partsSchema = z.array(partSchema).max(300);
 /** What a part says of its run. */
 export type PartSource = Pick<Part, "key" | "commit" | "run" | "claimed">;
 
-/** Stages' results of one image → its part. */
-export function describeResults(results: readonly StageResult[], source: PartSource): Part {
+/** What is to be said of the policy's exceptions, and when. */
+export interface PartExceptions {
+  told: ToldExceptions;
+  now: Date;
+}
+
+/**
+ * Stages' results of one image → its part.
+ * @param exceptions undefined where nobody reads of them
+ */
+export function describeResults(
+  results: readonly StageResult[],
+  source: PartSource,
+  exceptions?: PartExceptions,
+): Part {
   const sorted = results.toSorted((a, b) => resultStages.indexOf(a.stage) - resultStages.indexOf(b.stage));
   const subject = sorted.find((result) => result.subject !== undefined)?.subject;
   const listed = sorted.flatMap(({ stage, violations }) => violations.map((violation) => ({ stage, violation })));
@@ -66,7 +83,8 @@ export function describeResults(results: readonly StageResult[], source: PartSou
     ...(subject === undefined ? {} : { image: `${subject.repository}@${subject.digest}` }),
     stages: sorted.map((result) => ({ stage: result.stage, state: result.verdict, facts: tellResult(result) })),
     errors: sorted.flatMap(({ stage, error }) => (error === undefined ? [] : [{ stage, ...error }])),
-    ...listViolations(listed),
+    ...listViolations(listed, exceptions?.now),
+    ...(exceptions === undefined ? {} : { policyExceptions: describePolicyExceptions(exceptions.told) }),
     ...(compared === undefined ? {} : { compared }),
   };
 }
@@ -102,13 +120,15 @@ export function describeChains(
 
 function listViolations(
   listed: readonly { stage: StageResult["stage"]; violation: ListedViolation }[],
+  now?: Date,
 ): Pick<Part, "violations" | "counted" | "exceptions" | "excepted"> {
   const counted = listed.filter(({ violation }) => violation.exception === undefined);
   const excepted = listed
     .flatMap(({ violation: { rule, thing, exception } }) => {
       if (exception === undefined) return [];
       const { expires, owner, reason } = exception;
-      return [{ rule, thing, expires, owner, reason }];
+      const daysLeft = now === undefined ? Number.NaN : countDaysLeft(expires, now);
+      return [{ rule, thing, expires, owner, reason, ...(Number.isNaN(daysLeft) ? {} : { daysLeft }) }];
     })
     .toSorted((a, b) => (a.expires < b.expires ? -1 : a.expires > b.expires ? 1 : 0));
   return {
@@ -155,6 +175,11 @@ export function cutPart(part: Part, measure: Measure): Part {
     ...(compared.with === undefined ? {} : { with: cut(cleanLine(compared.with), Math.max(measure.text, 160)) }),
     added: compared.added.slice(0, measure.added).map(all),
   });
+  const cutIdle = (told: NonNullable<Part["policyExceptions"]>): NonNullable<Part["policyExceptions"]> => ({
+    ...told,
+    days: told.days.slice(0, measure.exceptions).map(all),
+    idle: told.idle.slice(0, measure.exceptions).map(all),
+  });
   return {
     ...part,
     key: short(part.key),
@@ -164,6 +189,7 @@ export function cutPart(part: Part, measure: Measure): Part {
     violations: part.violations.slice(0, measure.violations).map(all),
     exceptions: part.exceptions.slice(0, measure.exceptions).map(all),
     ...(part.compared === undefined ? {} : { compared: cutCompared(part.compared) }),
+    ...(part.policyExceptions === undefined ? {} : { policyExceptions: cutIdle(part.policyExceptions) }),
   };
 }
 

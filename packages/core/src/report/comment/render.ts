@@ -1,5 +1,6 @@
 import { code, codeInHtml, escapeMarkdown, stateMarks, verdictMarks } from "../markdown.ts";
 import { renderCompared } from "./compared.ts";
+import { describeFirstEnd, renderExcepted, renderIdle } from "./exceptions.ts";
 import { asksForWork, cutPart, type Measure, type Part, type PartStage, verdictOfPart } from "./part.ts";
 import { commentMarker, keepParts } from "./state.ts";
 import { collectWays, type Way } from "./ways.ts";
@@ -73,6 +74,7 @@ function sortParts(parts: readonly Part[]): Part[] {
 
 function render(parts: readonly Part[], dropped: readonly Part[]): string {
   const several = parts.length + dropped.length > 1;
+  const idle = renderIdle(parts);
   return [
     commentMarker,
     ...renderHead(parts, dropped),
@@ -81,6 +83,7 @@ function render(parts: readonly Part[], dropped: readonly Part[]): string {
     ...renderCompared(parts),
     ...(several ? renderImages(parts, dropped.length) : []),
     ...parts.flatMap((part) => renderPart(part, several)),
+    ...(idle === undefined ? [] : fold(idle.title, idle.lines)),
     ...renderFoot(parts),
     keepParts(parts),
   ].join("\n");
@@ -101,13 +104,18 @@ function renderStages(stages: readonly PartStage[]): string {
   return stages.map(({ stage, state }) => `${marks[state].split(" ")[0]} ${stage}`).join(" · ");
 }
 
+const byDay = (a: { expires: string }, b: { expires: string }): number =>
+  a.expires < b.expires ? -1 : a.expires > b.expires ? 1 : 0;
+
 /** What to do, each once, whatever number of findings or images it mends. */
 function renderWays(parts: readonly Part[]): string[] {
   const ways = collectWays(parts);
   if (ways.length === 0) {
     const open = parts.some(asksForWork);
     const excepted = parts.reduce((sum, part) => sum + part.excepted, 0);
-    const except = excepted === 0 ? "" : ` ${excepted} ${excepted === 1 ? "finding is" : "findings are"} excepted.`;
+    const ends = describeFirstEnd(parts.flatMap(({ exceptions }) => exceptions).toSorted(byDay));
+    const except =
+      excepted === 0 ? "" : ` ${excepted} ${excepted === 1 ? "finding is" : "findings are"} excepted${ends}.`;
     return [open ? "**What to do:** see the job's summary, which lists what counts." : `Nothing to do.${except}`, ""];
   }
   const shown = ways.slice(0, maxWays).map((way, at) => `${at + 1}. ${renderWay(way, parts.length)}`);
@@ -170,13 +178,7 @@ function renderProblems({ violations, counted, compared }: Part, several: boolea
   ];
 }
 
-function renderDetails({ image, exceptions, excepted, stages }: Part): string[] {
-  const rows = exceptions.map(
-    ({ rule, thing, expires, owner, reason }) =>
-      `| ${code(rule)} | ${escapeMarkdown(thing)} | ${escapeMarkdown(expires)} | ${escapeMarkdown(owner)} | ${escapeMarkdown(reason)} |`,
-  );
-  const header = ["| Rule | What | Until | Owner | Reason |", "| --- | --- | --- | --- | --- |"];
-  const left = excepted - rows.length;
+function renderDetails({ image, exceptions, excepted, policyExceptions, stages }: Part): string[] {
   const told = stages.filter(({ facts }) => facts.length > 0);
   const facts = told.map(
     ({ stage, state, facts: lines }) => `| ${stage} | ${marks[state]} | ${lines.map(escapeMarkdown).join("<br>")} |`,
@@ -184,10 +186,10 @@ function renderDetails({ image, exceptions, excepted, stages }: Part): string[] 
   return [
     ...(excepted === 0
       ? []
-      : fold(`${excepted} with an exception${describeFirstEnd(exceptions)}`, [
-          ...(rows.length === 0 ? [] : [...header, ...rows, ""]),
-          ...(left === 0 ? [] : [`${rows.length === 0 ? "" : "… and "}${left} in the job's summary.`]),
-        ])),
+      : fold(
+          `${excepted} with an exception${describeFirstEnd(exceptions)}`,
+          renderExcepted(exceptions, excepted, policyExceptions?.days ?? []),
+        )),
     ...(facts.length === 0
       ? []
       : fold("What each stage found", [
@@ -197,16 +199,6 @@ function renderDetails({ image, exceptions, excepted, stages }: Part): string[] 
           ...facts,
         ])),
   ];
-}
-
-/** The first day on which some of them end: they are in the order of their days. */
-function describeFirstEnd(exceptions: Part["exceptions"]): string {
-  const [first] = exceptions;
-  if (first === undefined) return "";
-  const ending = exceptions.filter(({ expires }) => expires === first.expires).length;
-  const day = escapeMarkdown(first.expires);
-  if (ending === exceptions.length) return `, until ${day}`;
-  return `, the first until ${day}${ending === 1 ? "" : ` (${ending} of them)`}`;
 }
 
 function fold(title: string, lines: readonly string[]): string[] {

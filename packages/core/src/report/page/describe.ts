@@ -6,7 +6,7 @@ import { predicateTypes } from "../../signing/predicates.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { record, text } from "../../stage-facts.ts";
 import { type Chain, newest, stageOf, timeOf } from "../chain.ts";
-import { describeChains, describeResults, type Part, verdictOfPart } from "../comment/part.ts";
+import { describeChains, describeResults, type Part, type PartExceptions, verdictOfPart } from "../comment/part.ts";
 import { openScan, type ReadFinding } from "./findings.ts";
 import type { PageFinding, PageImage, PageLayer, PageStage, PageStatement } from "./model.ts";
 
@@ -25,10 +25,14 @@ const maxLayers = 1_000;
 const nowhere = { key: "", commit: "0".repeat(40), run: { id: "0", attempt: 1 } };
 
 /** Stages' results of one image → the image, or each image of its index. */
-export function describeResultsForPage(title: string, results: readonly StageResult[]): PageImage[] {
+export function describeResultsForPage(
+  title: string,
+  results: readonly StageResult[],
+  exceptions?: PartExceptions,
+): PageImage[] {
   const children = results.find(({ subject }) => (subject?.children.length ?? 0) > 1)?.subject?.children ?? [];
   const scan = openScan(findingOf(results, predicateTypes.vulnerabilities));
-  if (children.length === 0) return [describeImage(title, results, scan, undefined)];
+  if (children.length === 0) return [describeImage(title, results, scan, undefined, exceptions)];
   const ofPlatforms = results.map(({ violations }) => Map.groupBy(violations, ({ platform }) => platform ?? ""));
   const left = children.length - maxChildren;
   const note = left > 0 ? [`${left} more images of the index are in the result files.`] : [];
@@ -43,7 +47,7 @@ export function describeResultsForPage(title: string, results: readonly StageRes
       violations: [...new Set(["", name ?? ""])].flatMap((each) => ofPlatforms[at]?.get(each) ?? []),
       notes: [...note, ...result.notes],
     }));
-    return describeImage(`${title} ${name ?? digest}`, own, scan, { digest, platform: name });
+    return describeImage(`${title} ${name ?? digest}`, own, scan, { digest, platform: name }, exceptions);
   });
 }
 
@@ -60,8 +64,9 @@ function describeImage(
   results: readonly StageResult[],
   scan: ReturnType<typeof openScan>,
   child: Child | undefined,
+  exceptions: PartExceptions | undefined,
 ): PageImage {
-  const part = describeResults(results, { ...nowhere, key: title });
+  const part = describeResults(results, { ...nowhere, key: title }, exceptions);
   const base = readBase(findingOf(results, predicateTypes.base), child?.digest);
   const scans = results.filter(({ stage }) => stage === "scan");
   const judged: Judged = {

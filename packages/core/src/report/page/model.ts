@@ -86,6 +86,22 @@ export interface PageException {
   reason: string;
   owner: string;
   expires: string;
+  /** Full days after the page's on which it still holds. */
+  daysLeft?: number | undefined;
+}
+
+/** What the report says of the policy's exceptions, one by one. */
+export interface PagePolicyException {
+  rule: string;
+  what: string;
+  owner: string;
+  reason: string;
+  state: string;
+  use: string;
+  /** It ends within two weeks. */
+  isSoon: boolean;
+  /** It does nothing, as far as this page tells. */
+  isDead: boolean;
 }
 
 export interface PageImage {
@@ -128,6 +144,8 @@ export interface Page {
   /** `signed`: told from what the stages signed. `run`: by result files of a job. `claimed`: by a stranger's run. */
   source: "signed" | "run" | "claimed";
   images: PageImage[];
+  /** Those that something here needs, and those that do nothing; days on which several end. */
+  exceptions?: { told: PagePolicyException[]; days: { day: string; count: number }[] };
   policy: { uri: string; serial: number; digest: string };
   /** ISO 8601. */
   madeAt: string;

@@ -5,7 +5,7 @@ import { escapeHtml } from "../html.ts";
 import { formatTime } from "../terminal.ts";
 import assets from "./assets.json" with { type: "json" };
 import type { Page, PageData, PageImage } from "./model.ts";
-import { icon, listOf, renderImage, renderReference, words } from "./sections.ts";
+import { icon, listOf, renderImage, renderPolicyExceptions, renderReference, words } from "./sections.ts";
 
 /**
  * The page as one file of HTML. Nothing in it is fetched from anywhere: its style and its script are in it, and no
@@ -39,7 +39,7 @@ export function renderPage(given: Page): string {
 <a class="skip" href="#main">Skip to the content</a>
 ${renderHeader(page)}
 <main id="main">
-${page.images.map((image, at) => renderImage(image, at, page)).join("\n")}
+${page.images.map((image, at) => renderImage(image, at, page)).join("\n")}${renderPolicyExceptions(page)}
 </main>
 ${renderFooter(page)}
 <script type="application/json" id="findings">${embed(data)}</script>

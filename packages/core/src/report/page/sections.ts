@@ -2,6 +2,7 @@ import { shortDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { quote } from "../../evidence/render-script.ts";
 import { collectWays } from "../comment/ways.ts";
+import { soonDays, tellBusyDay, tellDaysLeft } from "../exceptions.ts";
 import { escapeHtml } from "../html.ts";
 import { formatTime } from "../terminal.ts";
 import { renderControls, renderLayers, renderSeverities } from "./findings-section.ts";
@@ -11,6 +12,9 @@ import type { Page, PageImage, PageStage } from "./model.ts";
 const openThings = 3;
 /** Ways out that stand open. */
 const openWays = 8;
+
+/** Of the policy, whose list may be long. */
+const maxExceptions = 200;
 
 export const words: Record<PageStage["state"], string> = {
   pass: "pass",
@@ -158,10 +162,29 @@ function renderFixed(fixed: readonly { id: string; thing: string }[]): string {
 function renderExceptions({ exceptions }: PageImage): string {
   if (exceptions.length === 0) return "";
   const rows = exceptions.map(
-    ({ rule, thing, expires, owner, reason }) =>
-      `<tr><td><code>${escapeHtml(rule)}</code></td><td>${escapeHtml(thing)}</td><td>${escapeHtml(expires)}</td><td>${escapeHtml(owner)}</td><td>${escapeHtml(reason)}</td></tr>`,
+    ({ rule, thing, expires, daysLeft, owner, reason }) =>
+      `<tr><td><code>${escapeHtml(rule)}</code></td><td>${escapeHtml(thing)}</td><td>${escapeHtml([expires, tellDaysLeft(daysLeft)].filter((part) => part !== "").join(", "))}</td><td>${escapeHtml(owner)}</td><td>${escapeHtml(reason)}</td></tr>`,
   );
   return `<details><summary><h3>${exceptions.length} with an exception</h3></summary>${table("Exceptions", ["Rule", "What", "Until", "Owner", "Reason"], rows)}</details>`;
+}
+
+/** The policy's exceptions: which lapse soon, several on one day, and which do nothing. */
+export function renderPolicyExceptions({ exceptions }: Page): string {
+  if (exceptions === undefined || exceptions.told.length === 0) return "";
+  const { told, days } = exceptions;
+  const rows = told
+    .slice(0, maxExceptions)
+    .map(
+      ({ rule, what, owner, reason, state, use, isSoon, isDead }) =>
+        `<tr><td>${escapeHtml(state)}${isSoon ? ' <span class="tag">soon</span>' : ""}</td><td><code>${escapeHtml(rule)}</code></td><td>${escapeHtml(what)}</td><td>${escapeHtml(use)}${isDead ? ' <span class="tag">dead</span>' : ""}</td><td>${escapeHtml(owner)}</td><td>${escapeHtml(reason)}</td></tr>`,
+    );
+  const soon = told.filter(({ isSoon, isDead }) => isSoon && !isDead).length;
+  const dead = told.filter(({ isDead }) => isDead).length;
+  const busy = days.map((day) => `<p>${escapeHtml(tellBusyDay(day))}</p>`).join("");
+  const left = told.length - rows.length;
+  const more = left === 0 ? "" : `<p class="nothing">And ${left} more: goldenpath policy exceptions lists them.</p>`;
+  const title = `The policy’s exceptions: ${told.length - dead} needed here, ${soon} of them for ${soonDays} days at most, ${dead} that ${dead === 1 ? "does" : "do"} nothing here`;
+  return `<section><details class="exceptions"${soon === 0 ? "" : " open"}><summary><h3>${title}</h3></summary>${busy}${table("Exceptions of the policy", ["Until", "Rule", "For", "What it does", "Owner", "Reason"], rows)}${more}</details></section>`;
 }
 
 function table(label: string, heads: readonly string[], rows: readonly string[]): string {

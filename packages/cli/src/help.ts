@@ -22,6 +22,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy trust sigstore POLICY [NAME]   whom the policy's Sigstores trust at this moment, and by which root
   goldenpath policy schema                         its JSON Schema
+  goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
@@ -135,6 +136,22 @@ const commandHelp = {
 
   goldenpath policy schema
       Prints the policy's JSON Schema.
+`,
+  base: `goldenpath base: what to build on.
+
+  goldenpath base score IMAGE
+      Answers four questions on an image, for each platform, with what each answer rests on, and 0 to 100 points: is its publisher reputable, is it
+      updated regularly, is it built in the open, is nothing needless in it. What nobody can tell gives no points. docs/policy.md has the table.
+  --policy POLICY
+      Whose signatures count, and which repositories are the policy's own.
+  --policy-signer KEY
+      The public key of the platform's signer, where POLICY is whichever is in force.
+  --minimum POINTS
+      Exit 1 where a platform has fewer.
+  --require CHECK
+      Exit 1 where this is not a yes, such as provenance or compiler; may be given several times.
+  --json, --markdown
+      Print JSON, or a table for a summary.
 `,
   withdraw: `goldenpath withdraw: take back what was let through, in the pointer to the policy in force.
 

@@ -1,0 +1,85 @@
+import { parseArgs } from "node:util";
+import { gatherScores } from "@goldenpath/core/base/score/gather";
+import { renderCard, renderCardMarkdown, type ScoredImage } from "@goldenpath/core/base/score/render";
+import { checkNames } from "@goldenpath/core/base/score/score";
+import { loadPolicy } from "@goldenpath/core/policy/load";
+import { suggestWord } from "@goldenpath/core/policy/suggest";
+import { withClient } from "@goldenpath/core/verbs/open";
+import { UserError } from "@goldenpath/foundation/errors";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { withRegistryClient } from "@goldenpath/registry-client/create";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { exitCodes, type Output } from "../output.ts";
+import { openContext } from "./context.ts";
+
+const options = {
+  policy: { type: "string" },
+  "policy-signer": { type: "string" },
+  minimum: { type: "string" },
+  require: { type: "string", multiple: true },
+  json: { type: "boolean" },
+  markdown: { type: "boolean" },
+} as const;
+
+const invalid = (message: string, wayOut = "See goldenpath base --help."): UserError =>
+  new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
+
+/**
+ * `goldenpath base score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1
+ * where a platform has fewer points, or where what is required is not good.
+ */
+export async function runBaseCommand(args: readonly string[], output: Output): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+  const [action, text, ...others] = positionals;
+  const { json = false, markdown = false } = values;
+  if (action !== "score" || text === undefined || others.length > 0 || (json && markdown))
+    throw invalid(
+      "expected score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json or --markdown]",
+    );
+  const demands = { minimum: readMinimum(values.minimum), required: readRequired(values.require ?? []) };
+  const reference = parseReference(text, "IMAGE");
+  const context = openContext();
+  const { signal } = context;
+  const now = new Date();
+  const loaded =
+    values.policy === undefined ? undefined : await loadPolicy(values.policy, context, values["policy-signer"]);
+  const scored =
+    loaded === undefined
+      ? await withRegistryClient(context, (client) => gatherScores(reference, { client, now, signal }))
+      : await withClient(context, loaded, (client) =>
+          gatherScores(reference, { client, policy: loaded.policy, now, signal }),
+        );
+  const refused = scored.flatMap((each) => judge(each, demands));
+  if (json) output.out(`${stringifyJson({ images: scored, refused }, 2)}\n`);
+  else {
+    for (const each of scored) output.out(markdown ? renderCardMarkdown(each) : renderCard(each));
+    for (const each of refused) output.out(`refused: ${each}\n`);
+  }
+  return refused.length === 0 ? exitCodes.pass : exitCodes.fail;
+}
+
+function readMinimum(text: string | undefined): number {
+  if (text === undefined) return 0;
+  if (!/^(?:\d{1,2}|100)$/.test(text)) throw invalid(`--minimum is '${text}': expected points, 0 to 100`);
+  return Number(text);
+}
+
+function readRequired(names: readonly string[]): string[] {
+  const wrong = names.find((name) => !(checkNames as readonly string[]).includes(name));
+  if (wrong === undefined) return [...names];
+  const near = suggestWord(wrong, checkNames);
+  const wayOut = `There are: ${checkNames.join(", ")}.`;
+  throw invalid(`--require is '${wrong}'`, near === undefined ? wayOut : `Did you mean '${near}'? ${wayOut}`);
+}
+
+function judge(
+  { platform, score }: ScoredImage,
+  { minimum, required }: { minimum: number; required: readonly string[] },
+): string[] {
+  const few =
+    score.points < minimum ? [`${platform} has ${score.points} points, and ${minimum} are asked for (--minimum)`] : [];
+  const bad = score.checks
+    .filter(({ name, outcome }) => required.includes(name) && outcome !== "good")
+    .map(({ name, says }) => `${platform}: ${name} is required, and: ${says}`);
+  return [...few, ...bad];
+}

@@ -1,7 +1,7 @@
 import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { main } from "./main.ts";
+import { main } from "../../packages/cli/src/main.ts";
 
 /** The card of `goldenpath base score`, over layers in a registry. */
 

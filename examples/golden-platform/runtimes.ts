@@ -11,6 +11,8 @@ export interface RuntimeRecipe {
   launch: string[];
   /** Of what builds them besides, which no image gets. */
   build?: string[];
+  /** By a name: what some applications run with besides, and others do not get. */
+  parts?: Record<string, string[]>;
   /** Dependencies that only a maintainer script or a person at a terminal has, with the reason. */
   notNeeded?: Record<string, string>;
   /** The trusted certificates of the run image as a file, for a runtime that keeps them in a form of its own. */
@@ -36,7 +38,7 @@ type RuntimeOptions = Omit<InstallOptions, "directory" | "onStep"> & {
 
 /**
  * The distribution's packages as a part of a buildpack: `runtime` with all of them, `runtime.json` with what of it goes
- * into images, and `shell`. What the golden run image has is left out: it is there wherever this is used. No maintainer
+ * into images, by all or by some, and `shell`. What the golden run image has is left out: it is there wherever this is used. No maintainer
  * script runs.
  * @throws UserError `distribution-unsupported`, `tool-missing`, `package-unknown`; InfrastructureError `apt-failed`
  */
@@ -52,11 +54,17 @@ export async function buildRuntime(recipe: RuntimeRecipe, options: RuntimeOption
       const closed = await closePackages(apt, { packages, notNeeded: recipe.notNeeded ?? {} });
       return closed.filter(({ name }) => !base.has(name));
     };
-    const launch = await close(recipe.launch);
-    const all = await close([...recipe.launch, ...(recipe.build ?? []), "busybox"]);
+    const launch = new Set((await close(recipe.launch)).map(({ name }) => name));
+    const parts = new Map<string, ReadonlySet<string>>();
+    for (const [part, packages] of Object.entries(recipe.parts ?? {})) {
+      const closed = await close([...recipe.launch, ...packages]);
+      parts.set(part, new Set(closed.map(({ name }) => name).filter((name) => !launch.has(name))));
+    }
+    const inParts = Object.values(recipe.parts ?? {}).flat();
+    const all = await close([...recipe.launch, ...inParts, ...(recipe.build ?? []), "busybox"]);
     const certificates = recipe.certificates === true ? golden.filter(({ name }) => name === "ca-certificates") : [];
     const unpacked = await unpackPackages(apt, [...all, ...certificates], { ...options, directory });
-    return composeRuntime(unpacked, new Set(launch.map(({ name }) => name)), { distribution, recipe });
+    return composeRuntime(unpacked, { launch, parts }, { distribution, recipe });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -67,13 +75,20 @@ interface Described {
   recipe: RuntimeRecipe;
 }
 
+/** Names of the packages that images get, all of them or those that want a part. */
+interface Chosen {
+  launch: ReadonlySet<string>;
+  parts: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
 function composeRuntime(
   unpacked: readonly UnpackedPackage[],
-  launch: ReadonlySet<string>,
+  { launch, parts }: Chosen,
   described: Described,
 ): FileTree {
   const runtime: FileTree = new Map();
-  const paths = new Set<string>();
+  const pathsOf = new Map<string, string[]>();
+  const isInImages = (name: string): boolean => launch.has(name) || [...parts.values()].some((part) => part.has(name));
   const tree: FileTree = new Map();
   const isDropped = (path: string): boolean =>
     isForPeople(path) || (described.recipe.without ?? []).some((prefix) => path.startsWith(prefix));
@@ -82,7 +97,7 @@ function composeRuntime(
       addFile(tree, "certificates.pem", bundleCertificates(each.files));
       continue;
     }
-    const isShell = each.name === "busybox" && !launch.has("busybox");
+    const isShell = each.name === "busybox" && !isInImages("busybox");
     if (isShell) {
       const program = each.files.get("bin/busybox") ?? each.files.get("usr/bin/busybox");
       if (program?.type !== "file") throw new Error("busybox has no bin/busybox");
@@ -92,17 +107,24 @@ function composeRuntime(
     }
     const before = new Set(runtime.keys());
     for (const [path, entry] of each.files) if (!isDropped(path)) placeEntry(runtime, path, entry, each.name);
-    if (launch.has(each.name)) addFile(runtime, `var/lib/dpkg/status.d/${each.name}`, `${each.control.trimEnd()}\n`);
-    if (launch.has(each.name)) for (const path of runtime.keys()) if (!before.has(path)) paths.add(path);
+    if (!isInImages(each.name)) continue;
+    addFile(runtime, `var/lib/dpkg/status.d/${each.name}`, `${each.control.trimEnd()}\n`);
+    pathsOf.set(
+      each.name,
+      [...runtime.keys()].filter((path) => !before.has(path)),
+    );
   }
   makeRelocatable(runtime);
   for (const [path, entry] of runtime) {
     addParents(tree, `runtime/${path}`);
     tree.set(`runtime/${path}`, entry);
   }
-  const packages = unpacked.filter(({ name }) => launch.has(name)).map((each) => describePackage(each, described));
-  const kept = [...paths].filter((path) => runtime.has(path)).sort();
-  addFile(tree, "runtime.json", json({ launch: kept, packages }));
+  const describe = (names: ReadonlySet<string>) => ({
+    launch: [...names].flatMap((name) => (pathsOf.get(name) ?? []).filter((path) => runtime.has(path))).sort(),
+    packages: unpacked.filter(({ name }) => names.has(name)).map((each) => describePackage(each, described)),
+  });
+  const ofParts = Object.fromEntries([...parts].map(([part, names]) => [part, describe(names)]));
+  addFile(tree, "runtime.json", json({ ...describe(launch), parts: ofParts }));
   return tree;
 }
 

@@ -115,10 +115,12 @@ describe("a Python application", () => {
     ["none of two scripts", { "pyproject.toml": '[project.scripts]\nrun = "a:b"\ngo = "a:c"\n' }, undefined],
   ])("starts by %s", async (_what, files, command) => {
     const { findStart } = (await load("python/src/start.mjs")) as {
-      findStart(directory: string, installed: string[], programs: string): unknown;
+      findStart(directory: string, installed: string[], programs: string, target?: string): unknown;
     };
     const directory = write({ ...files, "bin/run": "", "bin/go": "" });
-    expect(findStart(directory, [], join(directory, "bin"))).toEqual(command);
+    expect(findStart(directory, [], join(directory, "bin"), "hello")).toEqual(command);
+    const functions = findStart(directory, ["functions-framework"], join(directory, "bin"), "hello");
+    expect(functions).toEqual(["functions-framework", "--target", "hello"]);
   });
 
   test.each<[string, Files, string, boolean]>([
@@ -191,6 +193,22 @@ describe("a Java application", () => {
     expect(isUnpacked(directory)).toBe(name !== undefined);
     if (name !== undefined) expect(readMainClass(directory)).toBe(name);
   });
+});
+
+test.each<[string, string]>([
+  ["go run main.go", "shop"],
+  ["exec go run .", "shop"],
+  ["go run main.go util.go --port 1", "shop --port 1"],
+  ["go run ./cmd/web -v", "web -v"],
+  ["go run cmd/web/main.go", "web"],
+  ["go run ./cmd/other", "go run ./cmd/other"],
+  ["go test ./...", "go test ./..."],
+  ["web --go run", "web --go run"],
+])("a program of Go that a Procfile compiles starts as what was compiled: %s", async (command, started) => {
+  const { nameProgram } = (await load("go/src/build.mjs")) as {
+    nameProgram(command: string, programs: string[], first: string): string;
+  };
+  expect(nameProgram(command, ["shop", "web"], "shop")).toBe(started);
 });
 
 test.each<[string, Language, Files, number, string]>([

@@ -24,11 +24,12 @@ export function readProcfile(directory) {
 }
 
 /**
- * Writes launch.toml. What starts is said by the variable BP_START_COMMAND (of `web`), by the application's Procfile,
- * or by what the buildpack found out, in this order.
+ * Writes launch.toml. What starts is said by the variable BP_START_COMMAND (or GOOGLE_ENTRYPOINT) of `web`, by the
+ * application's Procfile, or by what the buildpack found out, in this order.
  * @param {Record<string, string | string[]>} found name to command: a text as one would type it, or words as they are
- * @param {{ folders: string[], names: string[] }} programs that commands may name: folders of the image with such in
- *   them, and names of the runtime's own
+ * @param {{ folders: string[], names: string[], translate?: (command: string) => string }} programs that commands may
+ *   name: folders of the image with such in them, and names of the runtime's own; what takes the place of a command that
+ *   names what builds
  */
 export function writeProcesses(place, found, programs) {
   const commands = chooseCommands(place, found);
@@ -41,7 +42,8 @@ export function writeProcesses(place, found, programs) {
   const first = names.includes("web") ? "web" : names[0];
   const tables = names.map((name) => {
     const command = commands[name];
-    const words = typeof command === "string" ? toWords(place, command, programs) : command;
+    const { translate = (text) => text } = programs;
+    const words = typeof command === "string" ? toWords(place, translate(command), programs) : command;
     place.say(`Process ${name}${name === first ? " (default)" : ""}: ${words.join(" ")}`);
     const isDefault = name === first ? "default = true\n" : "";
     return `[[processes]]\ntype = ${tomlString(name)}\ncommand = [${words.map(tomlString).join(", ")}]\n${isDefault}`;
@@ -51,7 +53,8 @@ export function writeProcesses(place, found, programs) {
 
 function chooseCommands(place, found) {
   const commands = { ...found, ...readProcfile(place.directory) };
-  return place.env.BP_START_COMMAND ? { ...commands, web: place.env.BP_START_COMMAND } : commands;
+  const said = place.env.BP_START_COMMAND || place.env.GOOGLE_ENTRYPOINT;
+  return said ? { ...commands, web: said } : commands;
 }
 
 /** What only a shell understands: quotes, variables, globs, pipes, `&&`, a setting before the command. */

@@ -12,19 +12,12 @@ import { debianComponent, writeSbom } from "./sbom.mjs";
  */
 export function installRuntime(place, what) {
   const build = join(place.buildpack, "runtime");
-  if (!existsSync(build))
-    throw new ApplicationError(
-      `This buildpack was packaged without its runtime (${what}). The platform makes it: see runtimes.ts.`,
-    );
-  const { launch, packages } = JSON.parse(readFileSync(join(place.buildpack, "runtime.json"), "utf8"));
   const libraries = join("usr/lib", triplets[place.architecture] ?? "");
-  const root = makeLayer(place, "runtime", ["launch"], `Taking ${what} of the platform`, (layer) => {
-    for (const path of launch) copy(join(build, path), join(layer, path));
+  const root = takePackages(place, "runtime", readRuntime(place, what), what, (layer) => {
     if (existsSync(join(layer, libraries))) symlinkSync(libraries, join(layer, "lib"));
     if (existsSync(join(layer, "usr/bin")) && !existsSync(join(layer, "bin")))
       symlinkSync("usr/bin", join(layer, "bin"));
   });
-  writeSbom(place, "runtime", packages.map(debianComponent));
   const libraryPaths = [join(root, libraries), join(build, libraries), place.env.LD_LIBRARY_PATH];
   return {
     root,
@@ -35,6 +28,33 @@ export function installRuntime(place, what) {
       LD_LIBRARY_PATH: libraryPaths.filter(Boolean).join(":"),
     },
   };
+}
+
+/** What only some applications run with, as a layer of its own. Returns the layer. */
+export function installPart(place, name, what) {
+  const part = readRuntime(place, what).parts?.[name];
+  if (part === undefined)
+    throw new ApplicationError(
+      `This buildpack was packaged without ${what}. The platform makes it: see \`parts\` of its packages.json.`,
+    );
+  return takePackages(place, name, part, what, () => undefined);
+}
+
+function readRuntime({ buildpack }, what) {
+  if (!existsSync(join(buildpack, "runtime")))
+    throw new ApplicationError(
+      `This buildpack was packaged without its runtime (${what}). The platform makes it: see runtimes.ts.`,
+    );
+  return JSON.parse(readFileSync(join(buildpack, "runtime.json"), "utf8"));
+}
+
+function takePackages(place, name, { launch, packages }, what, finish) {
+  const root = makeLayer(place, name, ["launch"], `Taking ${what} of the platform`, (layer) => {
+    for (const path of launch) copy(join(place.buildpack, "runtime", path), join(layer, path));
+    finish(layer);
+  });
+  writeSbom(place, name, packages.map(debianComponent));
+  return root;
 }
 
 const triplets = { amd64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" };

@@ -17,6 +17,12 @@ const shapes: [string, Shape, string[]][] = [
     ["api:", "web:"],
   ],
   ["folders with Dockerfiles", { "a/Dockerfile": "", "b/c/Containerfile": "" }, ["a:", "b/c:"]],
+  [
+    "folders that are begun by a Procfile, of which one has nothing else",
+    { "a/Procfile": "web: go run main.go", "a/main.go": "package main", "b/Procfile": "web: run", "b/run": "" },
+    ["a:"],
+  ],
+  ["folders of Ruby, of which one is a library", { "a/Gemfile": "", "a/app.rb": "", "b/Gemfile": "" }, ["a:"]],
   ["one, which is not the folder that was given", { "src/app/package.json": node }, ["src/app:"]],
   [
     "workspaces of npm",

@@ -42,7 +42,8 @@ export function listApplications(tree: SurveyedTree, context: string): Applicati
   const found = new Set<string>();
   // From the top down: what lies in an application is a part of it, unless a build above it has it as a member.
   for (const survey of tree.below) {
-    if (roles.get(survey.path) !== "application") continue;
+    // Where only a Procfile is there, nothing says what its process is built by.
+    if (roles.get(survey.path) !== "application" || detectStrategies(survey).length === 0) continue;
     const isInOther = listAbove(survey.path).some((path) => found.has(path));
     if (!isInOther || owners.has(survey.path)) found.add(survey.path);
   }
@@ -158,4 +159,4 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
 
 /** Files by which a program is begun, in the languages that have such customs. */
 const entryFiles =
-  /^(?:main|app|manage|wsgi|asgi|server|application)\.py$|^(?:config\.ru|index\.php|Program\.cs|Program\.fs|Cargo\.lock)$/;
+  /^(?:main|app|manage|wsgi|asgi|server|application)\.py$|^(?:config\.ru|app\.rb|index\.php|Program\.cs|Program\.fs|Cargo\.lock)$/;

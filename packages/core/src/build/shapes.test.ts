@@ -149,6 +149,11 @@ const languages: [string, Shape, Said][] = [
     { strategy: "buildpacks", reason: "META-INF (Java, compiled already)" },
   ],
   [
+    "a war that was unpacked",
+    { "WEB-INF/web.xml": "<web-app/>", "index.html": "" },
+    { strategy: "buildpacks", reason: "WEB-INF (Java, compiled already)" },
+  ],
+  [
     "a folder META-INF beside what is built",
     { "pom.xml": pom(""), "META-INF/MANIFEST.MF": "" },
     { strategy: "buildpacks", reason: "there is pom.xml (Java with Maven), and" },

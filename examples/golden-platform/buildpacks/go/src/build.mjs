@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { makeLayer } from "../lib/layers.mjs";
 import { writeProcesses } from "../lib/processes.mjs";
@@ -20,6 +20,7 @@ export function build(place) {
   const env = environment(place, root);
   const go = join(root, "bin/go");
   nameModule(place, go, env);
+  lockModule(place, go, env);
   const targets = chooseTargets(place, go, env);
   const layer = makeLayer(place, "programs", ["launch"], `Compiling ${targets.join(", ")}`, (folder) => {
     mkdirSync(join(folder, "bin"));
@@ -40,7 +41,19 @@ export function build(place) {
   writeProcesses(place, Object.fromEntries([["web", [first]], ...others.map((name) => [name, [name]])]), {
     folders: [join(layer, "bin")],
     names: [],
+    translate: (command) => nameProgram(command, programs, first),
   });
+}
+
+/** `go run ./cmd/web --verbose` → `web --verbose`: the image has what was compiled, and no compiler. */
+export function nameProgram(command, programs, first) {
+  const [, target, rest] = /^(?:exec\s+)?go\s+run\s+((?:\S+\.go\s+)*\S+\.go|\.\S*)(\s.*)?$/.exec(command.trim()) ?? [];
+  if (target === undefined) return command;
+  const [path] = target.split(/\s+/);
+  const folder = path.endsWith(".go") ? dirname(path) : path;
+  const named = basename(folder);
+  if (named !== "." && !programs.includes(named)) return command;
+  return `${named === "." ? first : named}${rest ?? ""}`;
 }
 
 /** A program of the standard library alone needs no go.mod from its author. */
@@ -48,6 +61,16 @@ function nameModule({ directory, say }, go, env) {
   if (existsSync(join(directory, "go.mod"))) return;
   say("There is no go.mod: the folder is compiled as a module that needs no others");
   run([go, "mod", "init", "application"], { directory, env, failure: "The folder could not be made a module." });
+}
+
+/** Without go.sum the versions are those that go.mod names, and what they need is looked up in the build. */
+function lockModule({ directory, say }, go, env) {
+  const has = (name) => existsSync(join(directory, name));
+  if (has("go.sum") || has("vendor") || !/^\s*require\b/m.test(readFileSync(join(directory, "go.mod"), "utf8"))) return;
+  say(
+    "WARNING: there is no go.sum, so this build takes what the module proxy has today, and another may take others. Run `go mod tidy` and commit the file.",
+  );
+  run([go, "mod", "tidy"], { directory, env, failure: "What go.mod requires could not be looked up." });
 }
 
 function environment(place, root) {

@@ -4,11 +4,12 @@ import { ApplicationError } from "../lib/error.mjs";
 import { readZipEntry } from "./zip.mjs";
 
 /** Beside the application, and not it. */
-const beside = /(?:-sources|-javadoc|-tests|-plain)\.jar$|^original-/;
+const beside = /(?:-sources|-javadoc|-tests|-plain)\.[jw]ar$|^original-/;
 
 /**
- * What the build left that runs by itself: the jar or war with a `Main-Class`, or Quarkus' folder.
- * @returns {{ path: string, folder?: string }} `folder` where what is in it has to stay together
+ * What the build left that runs by itself: the jar or war with a `Main-Class`, or Quarkus' folder. Else the only war,
+ * which a servlet container runs.
+ * @returns {{ path: string, folder?: string, isWar?: boolean }} `folder` where what is in it has to stay together
  * @throws ApplicationError that lists what there is
  */
 export function chooseArtifact(directory, output, env) {
@@ -17,7 +18,7 @@ export function chooseArtifact(directory, output, env) {
   if (named !== undefined) {
     const path = join(directory, named);
     if (!existsSync(path)) throw new ApplicationError(`The build left no ${named}, which the build's env names.`);
-    return { path };
+    return { path, isWar: path.endsWith(".war") && !hasMainClass(path) };
   }
   const folder = join(directory, module ?? "", output);
   const quarkus = join(folder, "quarkus-app/quarkus-run.jar");
@@ -26,11 +27,14 @@ export function chooseArtifact(directory, output, env) {
   const found = modules.flatMap((each) => listArchives(each));
   const runnable = found.filter((path) => hasMainClass(path));
   if (runnable.length === 1) return { path: runnable[0] };
-  const shown = (runnable.length > 0 ? runnable : found).map((path) => relative(directory, path)).join(", ");
+  const wars = found.filter((path) => path.endsWith(".war"));
+  if (runnable.length === 0 && wars.length === 1) return { path: wars[0], isWar: true };
+  const several = runnable.length > 0 ? runnable : wars;
+  const shown = (several.length > 0 ? several : found).map((path) => relative(directory, path)).join(", ");
   throw new ApplicationError(
-    runnable.length === 0
-      ? `The build left nothing that runs by itself (${shown || "no jar at all"}): a jar needs a Main-Class, and its dependencies in it. With Spring Boot use its Maven or Gradle plugin, else maven-shade-plugin or the like. A war for a servlet container is not supported.`
-      : `The build left several programs: ${shown}. Say which in the build's env: BP_MAVEN_BUILT_ARTIFACT=${relative(directory, runnable[0] ?? "")}.`,
+    several.length === 0
+      ? `The build left nothing that runs by itself (${shown || "no jar at all"}): a jar needs a Main-Class, and its dependencies in it. With Spring Boot use its Maven or Gradle plugin, else maven-shade-plugin or the like. A war needs neither: Tomcat serves it.`
+      : `The build left several programs: ${shown}. Say which in the build's env: BP_MAVEN_BUILT_ARTIFACT=${relative(directory, several[0])}.`,
   );
 }
 

@@ -6,8 +6,10 @@ import { writeProcesses } from "../lib/processes.mjs";
 import { run } from "../lib/run.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
 import { chooseArtifact } from "./artifact.mjs";
+import { addPackageManagers } from "./front-ends.mjs";
+import { serveWar } from "./tomcat.mjs";
 import { renderTrustStore } from "./trust-store.mjs";
-import { isUnpacked, readMainClass } from "./unpacked.mjs";
+import { isUnpacked, isUnpackedWar, readMainClass } from "./unpacked.mjs";
 import { requireJava } from "./version.mjs";
 
 /** The JRE as a layer, the application built by its own build tool, and of its folder what runs. */
@@ -24,6 +26,10 @@ export function build(place) {
     const command = [join(inImage, "bin/java"), "-classpath", ".", readMainClass(directory)];
     return writeProcesses(place, { web: command }, processes);
   }
+  if (isUnpackedWar(directory)) {
+    place.say("There is a war that was unpacked: nothing has to be built");
+    return serveWar(place, processes);
+  }
   const trust = join(temporary, "trust.jks");
   writeFileSync(trust, renderTrustStore(given.SSL_CERT_FILE || join(place.buildpack, "certificates.pem")));
   const options = [
@@ -31,16 +37,20 @@ export function build(place) {
     `-Djavax.net.ssl.trustStore=${trust}`,
     "-Djavax.net.ssl.trustStoreType=JKS",
   ];
-  const env = {
+  const env = addPackageManagers(place, {
     ...runtime.env,
     JAVA_HOME: home,
     PATH: `${join(home, "bin")}:${runtime.env.PATH}`,
     JAVA_TOOL_OPTIONS: options.filter(Boolean).join(" "),
-  };
+  });
   const isMaven = existsSync(join(directory, "pom.xml"));
   if (isMaven) runMaven(place, runtime.build, env, temporary);
   else runGradle(place, env, temporary);
   const artifact = chooseArtifact(directory, isMaven ? "target" : "build/libs", given);
+  if (artifact.isWar) {
+    unpackWar(place, artifact.path, env);
+    return serveWar(place, processes);
+  }
   const kept = keepArtifact(directory, artifact);
   const command = [join(inImage, "bin/java"), "-jar", kept];
   writeProcesses(place, { web: command }, processes);
@@ -134,6 +144,20 @@ function runGradle(place, env, temporary) {
   });
 }
 
+/** Of the application's folder only what is in the war stays, and what says how it starts. */
+function unpackWar({ directory, say }, path, env) {
+  const staging = join(directory, ".kept");
+  say(`Unpacking ${relative(directory, path)}`);
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging);
+  run([join(env.JAVA_HOME, "bin/jar"), "--extract", "--file", path], {
+    directory: staging,
+    env,
+    failure: "The war could not be unpacked.",
+  });
+  replaceWith(directory, staging);
+}
+
 /**
  * Of the application's folder only what runs goes into the image, at the place where the build left it: there a Procfile
  * names it. Returns its path below the folder.
@@ -144,11 +168,16 @@ function keepArtifact(directory, { path, folder }) {
   rmSync(staging, { recursive: true, force: true });
   mkdirSync(dirname(join(staging, kept)), { recursive: true });
   renameSync(join(directory, kept), join(staging, kept));
+  replaceWith(directory, staging);
+  return relative(directory, path);
+}
+
+/** What is in `staging`, and the Procfile, take the place of all that is in the folder. */
+function replaceWith(directory, staging) {
   const procfile = join(directory, "Procfile");
   if (existsSync(procfile)) renameSync(procfile, join(staging, "Procfile"));
   for (const name of readdirSync(directory))
     if (name !== ".kept") rmSync(join(directory, name), { recursive: true, force: true });
   for (const name of readdirSync(staging)) renameSync(join(staging, name), join(directory, name));
   rmSync(staging, { recursive: true });
-  return relative(directory, path);
 }

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
-import { isUnpacked } from "./unpacked.mjs";
+import { isUnpacked, isUnpackedWar } from "./unpacked.mjs";
 
 export function detect({ directory }) {
   const has = (name) => existsSync(join(directory, name));
-  if (has("pom.xml") || isUnpacked(directory)) return;
+  if (has("pom.xml") || isUnpacked(directory) || isUnpackedWar(directory)) return;
   if (!["build.gradle", "build.gradle.kts"].some(has)) {
     throw new ApplicationError(
       "There is neither a pom.xml nor a build.gradle(.kts). A Java application has one at its root.",

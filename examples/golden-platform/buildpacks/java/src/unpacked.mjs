@@ -10,6 +10,12 @@ export function isUnpacked(directory) {
   return !buildFiles.some(has) && has(manifest) && readMainClass(directory) !== undefined;
 }
 
+/** Whether the folder is a war that was unpacked, and has nothing to be built from. */
+export function isUnpackedWar(directory) {
+  const has = (name) => existsSync(join(directory, name));
+  return !buildFiles.some(has) && has("WEB-INF");
+}
+
 /** `Main-Class` of the manifest; a line that is longer than 72 bytes goes on after a space in the next. */
 export function readMainClass(directory) {
   const text = readFileSync(join(directory, manifest), "utf8").replace(/\r?\n /g, "");

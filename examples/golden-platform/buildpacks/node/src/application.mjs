@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
+import { runNpm } from "../lib/npm.mjs";
 import { readTable } from "../lib/toml.mjs";
-import { runNpm } from "./npm.mjs";
 
 const write = {
   npm: "Run `npm install --package-lock-only` and commit the file: dependencies are installed exactly as it lists them.",

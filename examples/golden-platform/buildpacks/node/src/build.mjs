@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { findFrontEnd } from "../lib/front-end.mjs";
 import { contributeLayer, keyOf, writeJson } from "../lib/layers.mjs";
+import { withNpmCache } from "../lib/npm.mjs";
 import { isSiteWanted } from "../lib/plan.mjs";
 import { checkCommands, writeProcesses } from "../lib/processes.mjs";
 import { readTable } from "../lib/toml.mjs";
 import { lockApplication, readApplication } from "./application.mjs";
 import { buildInPlace } from "./in-place.mjs";
 import { installModules } from "./modules.mjs";
-import { installRuntime, withNpmCache } from "./npm.mjs";
+import { installRuntime } from "./runtime.mjs";
 import { renderRuntimeSbom } from "./sbom.mjs";
 import { readStart } from "./start.mjs";
 
@@ -47,7 +48,7 @@ export function build(place) {
     }
     if (isSimple) programs.push(installModules(place, application, target, env));
     else {
-      programs.push(buildInPlace(place, application, { scripts, descriptor, isSite }, env));
+      programs.push(buildInPlace(place, application, { scripts, isSite }, env));
     }
     if (isSite) writeFileSync(join(layers, "launch.toml"), "");
     else writeProcesses(place, found, { folders: programs, names: ["node"] });

@@ -12,11 +12,11 @@ import { openManager } from "./managers.mjs";
  * @param {string[]} scripts that are run
  * @returns {string} the folder of the packages' programs
  */
-export function buildInPlace(place, application, { scripts, descriptor, isSite }, env) {
+export function buildInPlace(place, application, { scripts, isSite }, env) {
   const { directory } = place;
   const isLocked = application.file !== undefined;
   removeModules(directory);
-  const manager = openManager(place, application, descriptor, env);
+  const manager = openManager(place, application, env);
   const developing = { NODE_ENV: "development", CI: "true" };
   if (isLocked && scripts.length === 0) manager.installProduction();
   if (isLocked && scripts.length > 0) manager.installAll({ ...manager.env, ...developing });

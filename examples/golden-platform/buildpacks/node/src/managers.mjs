@@ -1,9 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { chooseManager, describeBerry, installManager } from "../lib/managers.mjs";
+import { runNpm, scriptsFlag } from "../lib/npm.mjs";
 import { run } from "../lib/run.mjs";
-import { readTable } from "../lib/toml.mjs";
-import { installPinned, runNpm, scriptsFlag } from "./npm.mjs";
 
 /**
  * What a package manager calls these: everything that the lock file lists; of it what production needs; and, where
@@ -19,12 +18,11 @@ import { installPinned, runNpm, scriptsFlag } from "./npm.mjs";
 const pruned = "What is for development could not be taken away.";
 
 /** @returns {Manager} of the platform's version, whatever package.json asks for */
-export function openManager(place, application, descriptor, env) {
-  const { manager, file } = application;
+export function openManager(place, { manager, file }, env) {
   if (manager === "npm") return openNpm(place, file, env);
-  const text = readFileSync(join(place.directory, file), "utf8");
-  const open = manager === "pnpm" ? openPnpm : /^__metadata:/m.test(text) ? openBerry : openYarn;
-  return open(place, { file, text, descriptor }, env);
+  const name = chooseManager(manager, readFileSync(join(place.directory, file), "utf8"));
+  const open = manager === "pnpm" ? openPnpm : name === "yarn-berry" ? openBerry : openYarn;
+  return open(place, { name, file }, env);
 }
 
 /** npm reads the lock files of its older versions as well, and asks the registry for what they lack. */
@@ -39,16 +37,8 @@ function openNpm({ directory }, file, env) {
   };
 }
 
-/** A version of a lock file's format is read by some versions of pnpm only. */
-function openPnpm(place, { file, text, descriptor }, env) {
-  const format = Number(/^lockfileVersion:\s*'?(\d+)/m.exec(text)?.[1] ?? "9");
-  const { home, call, command } = install(
-    place,
-    format < 6 ? "pnpm-7" : format < 9 ? "pnpm-8" : "pnpm",
-    descriptor,
-    file,
-    env,
-  );
+function openPnpm(place, { name, file }, env) {
+  const { home, call, command } = install(place, name, file, env);
   const own = {
     ...env,
     npm_config_manage_package_manager_versions: "false",
@@ -77,8 +67,8 @@ function openPnpm(place, { file, text, descriptor }, env) {
 }
 
 /** The first yarn, which is still what most lock files are of. Which Node.js runs is the platform's to say. */
-function openYarn(place, { file, descriptor }, env) {
-  const { home, call, command } = install(place, "yarn", descriptor, file, env);
+function openYarn(place, { name, file }, env) {
+  const { home, call, command } = install(place, name, file, env);
   const own = { ...env, YARN_CACHE_FOLDER: join(home, "cache") };
   const flags = ["install", "--frozen-lockfile", "--non-interactive", "--no-progress", "--ignore-engines"];
   const failure = `The dependencies of ${file} could not be installed.`;
@@ -94,18 +84,10 @@ function openYarn(place, { file, descriptor }, env) {
 }
 
 /** Later ones, which are told the registry, the proxy and the authorities by variables of their own. */
-function openBerry(place, { file, descriptor }, env) {
-  const { home, call, command } = install(place, "yarn-berry", descriptor, file, env);
-  const secure = env.HTTPS_PROXY ?? env.https_proxy;
-  const told = {
-    YARN_NPM_REGISTRY_SERVER: env.npm_config_registry,
-    YARN_HTTPS_CA_FILE_PATH: env.NODE_EXTRA_CA_CERTS,
-    YARN_HTTP_PROXY: env.HTTP_PROXY ?? env.http_proxy ?? secure,
-    YARN_HTTPS_PROXY: secure,
-  };
+function openBerry(place, { name, file }, env) {
+  const { home, call, command } = install(place, name, file, env);
   const own = {
-    ...env,
-    ...Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)),
+    ...describeBerry(env),
     YARN_CACHE_FOLDER: join(home, "cache"),
     YARN_IGNORE_PATH: "1",
     YARN_NODE_LINKER: "node-modules",
@@ -128,12 +110,10 @@ function openBerry(place, { file, descriptor }, env) {
   };
 }
 
-/** One of buildpack.toml's pinned package managers, for the time of the build. */
-function install(place, name, descriptor, file, env) {
-  const pin = readTable(descriptor, `metadata.${name}`);
-  const home = mkdtempSync(join(place.env.TMPDIR ?? tmpdir(), "manager-"));
-  const command = [process.execPath, join(installPinned(home, pin, env), pin.program)];
-  place.say(`${pin.name} ${pin.version} installs what ${file} lists`);
+/** One of the platform's package managers, for the time of the build. */
+function install(place, name, file, env) {
+  const { home, command, title } = installManager(place, name, env);
+  place.say(`${title} installs what ${file} lists`);
   const call = (args, with_, failure) =>
     run([...command, ...args], { directory: place.directory, env: with_, failure });
   return { home, command, call };

@@ -2,8 +2,8 @@ import { copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, s
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { contributeLayer, keyOf, writeJson } from "../lib/layers.mjs";
+import { runNpm } from "../lib/npm.mjs";
 import { warnOfInstallScripts } from "./installed.mjs";
-import { runNpm } from "./npm.mjs";
 import { planInstalled, renderSbom } from "./sbom.mjs";
 
 /**

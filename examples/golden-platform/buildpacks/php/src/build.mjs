@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { makeLayer, setVariable } from "../lib/layers.mjs";
@@ -19,13 +19,17 @@ export function build(place) {
   const settings = makeLayer(place, "settings", ["launch"], "Switching PHP's extensions on", (layer) => {
     writeFileSync(join(layer, "extensions.ini"), renderSettings(runtime.root));
     setVariable(layer, "PHP_INI_SCAN_DIR", `${layer}:`, "override");
+    // Commands call it by its name without the version, which the distribution makes a link of when it installs.
+    mkdirSync(join(layer, "bin"));
+    symlinkSync(php, join(layer, "bin/php"));
   });
   const components = installPackages(place, { ...runtime, php, settings });
   writeSbom(place, "settings", components);
   const root = findRoot(place);
   const start = `exec ${php} -S "\${HOST:-0.0.0.0}:\${PORT:-8080}" -t ${JSON.stringify(root)}`;
   setVariable(settings, "PHP_CLI_SERVER_WORKERS", "4");
-  writeProcesses(place, { web: start }, { folders: [join(runtime.root, "usr/bin")], names: [] });
+  const folders = [join(settings, "bin"), join(runtime.root, "usr/bin")];
+  writeProcesses(place, { web: start }, { folders, names: [] });
 }
 
 /** An extension comes after those that it uses. */

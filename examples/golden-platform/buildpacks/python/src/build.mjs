@@ -75,6 +75,7 @@ export function build(place) {
     directory,
     installed.map(({ name }) => name),
     join(layer, "bin"),
+    place.env.GOOGLE_FUNCTION_TARGET,
   );
   writeProcesses(place, start === undefined ? {} : { web: start }, { folders: [join(layer, "bin")], names: [] });
 }

@@ -8,10 +8,12 @@ const port = "${PORT:-8080}";
  * How an application starts that doesn't say so: by the server that it installed, else by its only program.
  * @param {string[]} installed names of packages
  * @param {string} programs the virtual environment's `bin`
+ * @param {string | undefined} target the function that GOOGLE_FUNCTION_TARGET names
  * @returns {string | string[] | undefined}
  */
-export function findStart(directory, installed, programs) {
+export function findStart(directory, installed, programs, target) {
   const has = new Set(installed);
+  if (target && has.has("functions-framework")) return ["functions-framework", "--target", target];
   const sources = readdirSync(directory)
     .filter((name) => name.endsWith(".py"))
     .sort();

@@ -87,8 +87,8 @@ const rows: readonly Row[] = [
   { language: "go", files: [/^main\.go$/], title: "Go without a module", locks: [], means: isAlone },
   {
     language: "java",
-    // An archive that was unpacked: its start class is in META-INF/MANIFEST.MF.
-    files: [/^META-INF$/],
+    // An archive that was unpacked: its start class is in META-INF/MANIFEST.MF, or a servlet container starts it.
+    files: [/^META-INF$/, /^WEB-INF$/],
     in: "folders",
     title: "Java, compiled already",
     locks: [],

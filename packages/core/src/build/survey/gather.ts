@@ -20,6 +20,7 @@ const passedOver = new Set([
   "__pycache__",
   "venv",
   "META-INF",
+  "WEB-INF",
   "BOOT-INF",
 ]);
 

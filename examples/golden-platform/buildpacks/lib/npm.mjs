@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ApplicationError } from "../lib/error.mjs";
-import { setVariable, writeJson } from "../lib/layers.mjs";
+import { ApplicationError } from "./error.mjs";
+import { writeJson } from "./layers.mjs";
 
 /**
  * The lifecycle sets HOME to what /etc/passwd says, which for a service's user may be nowhere; npm can't work without a
@@ -26,7 +26,7 @@ export function withNpmCache(env) {
 }
 
 /**
- * Installs one package of this buildpack's own pins into `folder`. npm itself checks the tarball against the integrity in
+ * Installs one package of the platform's own pins into `folder`. npm itself checks the tarball against the integrity in
  * the lock file that is written here, whichever registry or cache it comes from.
  */
 export function installPinned(folder, { name, version, integrity }, env, args = []) {
@@ -39,17 +39,6 @@ export function installPinned(folder, { name, version, integrity }, env, args = 
   });
   runNpm(["ci", ...args], folder, env, `${name}@${version} could not be installed.`);
   return join(folder, "node_modules", name);
-}
-
-/** The runtime's layer: node, and nothing that installs packages. */
-export function installRuntime(layer, version, target, env) {
-  const work = mkdtempSync(join(layer, "install-"));
-  const pin = { name: `node-linux-${target.cpu}`, version, integrity: target.integrity };
-  const installed = installPinned(work, pin, env, [`--cpu=${target.cpu}`, "--os=linux"]);
-  mkdirSync(join(layer, "bin"));
-  renameSync(join(installed, "bin", "node"), join(layer, "bin", "node"));
-  rmSync(work, { recursive: true });
-  setVariable(layer, "NODE_ENV", "production");
 }
 
 /** Packages' install scripts are strangers' code, and run only where the build's env says so. */

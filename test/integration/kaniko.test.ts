@@ -1,10 +1,14 @@
+import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { attestVerb } from "@goldenpath/core/verbs/attest";
 import { enforceVerb } from "@goldenpath/core/verbs/enforce";
+import { promoteVerb } from "@goldenpath/core/verbs/promote";
 import { scanVerb } from "@goldenpath/core/verbs/scan";
 import { signVerb } from "@goldenpath/core/verbs/sign";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { putInForce } from "@goldenpath/testing/chain-policy";
 import { expect, test } from "vitest";
 import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
 import { exampleDatabase } from "../support/scan-world.ts";
@@ -44,6 +48,13 @@ test("a Dockerfile goes the whole way by kaniko, on the base's own layers", asyn
     expect(tell(await run(signVerb, { results: judged.resultFile, key: world.keys[stage].file }))).toEqual(passed);
   }
   expect(tell(await run(verifyVerb, { environment: "production" }))).toEqual(passed);
+  const loaded = { policy: parsePolicy(Buffer.from(rules.text), rules.file), digest: digestOf(rules.text) };
+  await putInForce(world.client, `${world.host}/vetted`, { ...rules, ...loaded, uri: rules.file }, world);
+  const promoted = await run(promoteVerb, {
+    ...{ to: `${world.host}/vetted/app`, tags: "1.0.0", environment: "production" },
+    ...{ key: world.keys.promote.file, "policy-signer": world.keys.platform.publicKeyFile },
+  });
+  expect(tell(promoted)).toEqual(passed);
 });
 
 test("a step that fails is told at its line, and reaches nothing of the machine", async () => {

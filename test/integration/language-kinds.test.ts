@@ -121,6 +121,8 @@ describe("a Python application", () => {
     expect(findStart(directory, [], join(directory, "bin"), "hello")).toEqual(command);
     const functions = findStart(directory, ["functions-framework"], join(directory, "bin"), "hello");
     expect(functions).toEqual(["functions-framework", "--target", "hello"]);
+    const swarm = write({ "locustfile.py": "", ...files });
+    expect(findStart(swarm, ["locust"], join(swarm, "bin"))).toMatch(/^exec locust --web-port /);
   });
 
   test.each<[string, Files, string, boolean]>([

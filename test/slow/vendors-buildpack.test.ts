@@ -2,9 +2,11 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { pushBuildpack } from "../integration/build-fixtures.ts";
 import { examples } from "../support/golden-platform.ts";
+import { expectRest } from "../support/language-apps.ts";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
@@ -52,13 +54,14 @@ beforeAll(async ({}, suite) => {
   const programs = { dockerd: await requireCommand("dockerd", suite), docker: await requireCommand("docker", suite) };
   folder = await mkdtemp(join(tmpdir(), "goldenpath-vendor-"));
   const files = await listFiles();
-  world = await openLanguageWorld("image", { ...programs, tools: Object.values(tools) }, async (client, host) => {
+  const allowed = async (client: RegistryClient, host: string): Promise<readonly string[]> => {
     named = [
       await pushBuildpack(client, `${host}/buildpacks/go`, provider),
       await pushBuildpack(client, `${host}/buildpacks/go-build`, { id: "paketo-buildpacks/go-build", version, files }),
     ];
     return named;
-  });
+  };
+  world = await openLanguageWorld("image", { ...programs, tools: Object.values(tools) }, { allowed });
 });
 afterAll(async () => {
   await world?.close();
@@ -73,12 +76,5 @@ test("a vendor's buildpack that the policy has builds an application, which answ
   const built = await world.build(app, undefined);
   expect(built.verdict, built.log.join("\n")).toBe("pass");
   expect(built.log.join("\n")).toContain("Paketo Go Build Buildpack");
-  const image = built.outputs["image"] ?? "";
-  await world.docker.docker("pull", image);
-  expect(await world.docker.askForPage(image)).toMatchObject({ status: 200, text: expect.stringContaining("from Go") });
-  const { said, promoted } = await world.takeAlong(image);
-  expect(said).toEqual(
-    ["attest", "base", "sign", "scan", "sign", "verify", "promote"].map((stage) => `${stage}: pass`),
-  );
-  expect(promoted).toContain("/vetted/vendor-go@sha256:");
+  await expectRest(world, built.outputs["image"] ?? "", "from Go", "vendor-go");
 });

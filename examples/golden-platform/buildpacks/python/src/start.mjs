@@ -25,6 +25,8 @@ export function findStart(directory, installed, programs, target) {
   if (object !== undefined && has.has("gunicorn") && has.has("uvicorn"))
     return ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", object.name];
   if (django !== undefined) return `exec python manage.py runserver --noreload 0.0.0.0:${port}`;
+  // By itself such a file ends at once.
+  if (has.has("locust") && sources.includes("locustfile.py")) return `exec locust --web-port ${port}`;
   const main = findMain(directory, sources);
   const runsItself =
     main !== undefined &&

@@ -216,6 +216,10 @@ test.each<[string, string]>([
 test.each<[string, Language, Files, number, string]>([
   ["Go's program alone", "go", { "main.go": "package main" }, 0, ""],
   ["Go's file of another name", "go", { "server.go": "package main" }, 100, "Run `go mod init NAME`"],
+  ["Scala", "java", { "build.sbt": "" }, 100, "this platform has no sbt"],
+  ["Clojure", "java", { "project.clj": "" }, 100, "this platform has no Leiningen"],
+  ["the same beside a POM", "java", { "pom.xml": "", "deps.edn": "" }, 0, ""],
+  ["a war that was unpacked", "java", { "WEB-INF/web.xml": "" }, 0, ""],
   ["nothing of Go", "go", { "a.txt": "" }, 100, "There is no go.mod"],
   ["Python with conda", "python", { "environment.yml": "", "app.py": "" }, 100, "this platform has no conda"],
   ["the same with pip besides", "python", { "environment.yml": "", "requirements.txt": "" }, 0, ""],

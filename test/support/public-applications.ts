@@ -43,6 +43,8 @@ const places = {
   RubyGems: "https://rubygems.org/versions",
   "Gradle's distributions": "https://services.gradle.org/versions/current",
   "GitHub's releases": "https://github.com",
+  Clojars: "https://repo.clojars.org",
+  "sbt's repository": "https://repo.scala-sbt.org",
   "conda's channels": "https://conda.anaconda.org/conda-forge/noarch/repodata.json.zst",
   "Quarkus' plugin":
     "https://repo.maven.apache.org/maven2/io/quarkus/quarkus-maven-plugin/3.35.2/quarkus-maven-plugin-3.35.2.jar",

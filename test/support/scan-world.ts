@@ -11,7 +11,13 @@ import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { makeStageKeys, renderStageSigners, type StageKey, type StageName } from "@goldenpath/testing/signers";
+import {
+  makeStageKeys,
+  renderSigners,
+  renderStageSigners,
+  type StageKey,
+  type StageName,
+} from "@goldenpath/testing/signers";
 import { pushTinyImage, type TinyImageOptions, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { afterAll, beforeAll } from "vitest";
 import { useTools } from "./tools.ts";
@@ -78,18 +84,25 @@ export interface WorldPolicy {
   scan?: string;
   /** Who signs for stage build, in each of the environments. */
   buildSigners?: readonly StageName[][];
+  /** Public keys (PEM) of further signers, by name. */
+  signers?: Readonly<Record<string, string>>;
+  /** A scan is required in each environment, of whom stage scan is. */
+  scanIsRequired?: boolean;
 }
 
-function policyText({
+/** A policy of this world, in a file's words. */
+export function policyText({
   bases = [otherBase],
   scan = "failOn: high, databaseMaxAge: unlimited",
   buildSigners = [["build"]],
+  signers: others = {},
+  scanIsRequired = false,
 }: WorldPolicy): string {
   return `version: 1
 name: acme
 serial: 7
 signers:
-${renderStageSigners(keys)}bases:
+${renderStageSigners(keys)}${renderSigners(others)}bases:
   - name: golden
     image: ${registry.host}/bases/golden
     digests: [${bases.join(", ")}]
@@ -105,7 +118,7 @@ ${buildSigners
     (signers, index) => `  production-${index}:
     from: [${registry.host}/quarantine]
     to: [${registry.host}/vetted]
-    requires: [{ stage: build, signers: [${signers.join(", ")}] }]
+    requires: [{ stage: build, signers: [${signers.join(", ")}] }${scanIsRequired ? ", { stage: scan, signers: [scan] }" : ""}]
     promoter: promote
 `,
   )

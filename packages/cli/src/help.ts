@@ -33,6 +33,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    which images have it, by signed SBOMs: what to rebase, and what to mend where
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
+  goldenpath data mirror [oci://HOST/NAME] --policy POLICY --key KEY
+                                                   put the scanners' vulnerability data into a registry, signed, for scans to take it from
   goldenpath keys new DIR [NAME…]                  make a key pair for each stage
   goldenpath tools [list|prefetch] [NAME…]         the external tools: from where, which version
   goldenpath tools publish oci://HOST/NAME         put them into a registry, for runners to get them from
@@ -232,6 +234,33 @@ const commandHelp = {
       Looks where what was imported into these repositories was taken from, and says what is newer: a tag that moved, a higher version of the same
       kind, an import that ends within 14 days. Nothing is imported.
 
+  --json
+      Print JSON.
+`,
+  data: `goldenpath data: the vulnerability data that scans go by.
+
+  goldenpath data mirror [oci://HOST/NAME] --policy POLICY --key KEY
+      Fetches the newest data of the policy's scanners from their publishers, and puts it into a registry as one signed artifact each, which scans
+      under that policy take it from. Data that is no newer is signed again: it still is the newest. Older data never takes the place of newer.
+      Without oci://HOST/NAME, the policy's scan.data.repository.
+  --policy POLICY
+      The policy: its scan.data names who signs the data.
+  --policy-signer KEY
+      The public key of the platform's signer, where POLICY is whichever is in force.
+  --scanner NAME (default: the policy's scan.scanners)
+      Whose data; may be given several times: grype, osv-scanner.
+  --ecosystem NAME
+      For osv-scanner, of which ecosystems, as OSV calls them (Debian, npm, Maven); may be given several times.
+  --source SCANNER=URL
+      Where a scanner's data is fetched from instead of its publisher; may be given several times.
+  --keep N (default: 14)
+      How many artifacts of each scanner stay; the oldest are deleted, where the registry does that.
+  --signer KIND (default: key)
+      How it is signed: key, kms or keyless.
+  --key KEY
+      The private key: a file, env://NAME, or PEM; with kms its URI. Not that of a stage.
+  --key-passphrase TEXT
+      Its passphrase, where it has one; else COSIGN_PASSWORD.
   --json
       Print JSON.
 `,

@@ -69,6 +69,8 @@ async function runPlainCommand(command: PlainCommand, args: readonly string[], o
       return (await import("./commands/registry.ts")).runRegistryCommand(args, output);
     case "keys":
       return (await import("./commands/keys.ts")).runKeysCommand(args, output);
+    case "data":
+      return (await import("./commands/data.ts")).runDataCommand(args, output);
     case "evidence":
       return (await import("./commands/evidence.ts")).runEvidenceCommand(args, output);
     case "import":

@@ -56,6 +56,12 @@ export const errorCodes = {
   "context-outside": "The input `context` leads out of the checkout.",
   "context-unreadable": "A file of the application can't be read by this user.",
   "credential-helper-failed": "The program that holds the login for a registry does not give it.",
+  "data-older": "A publisher's vulnerability data is older than what was mirrored from it before.",
+  "data-outdated": "Nobody has said for too long that a registry's vulnerability data is still the newest.",
+  "data-rolled-back": "A registry's vulnerability data is older than what an earlier scan of the image was by.",
+  "data-unavailable": "Vulnerability data can't be downloaded from its publisher, or is not what that says it is.",
+  "data-untrusted":
+    "A registry's vulnerability data is not signed by whom the policy names, is another scanner's, or malformed.",
   "database-unsafe": "The directory of vulnerability data is missing, or can be changed by other users.",
   "demo-machine": "The demo can't run on this machine.",
   "destination-differs": "The destination does not serve what was copied to it; nothing was signed and no tag was set.",

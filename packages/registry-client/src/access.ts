@@ -4,19 +4,20 @@ import type { Repository } from "./oci/reference.ts";
 export interface Access {
   repository: Repository;
   /** `list`: the registry's repositories, which is no matter of one of them. */
-  action: "pull" | "push" | "list";
+  action: "pull" | "push" | "delete" | "list";
   /** The repository that a blob is mounted from, in the same registry: needs to be readable with the same token. */
   mountFrom?: Repository;
 }
 
 /** For messages. */
 export function verbOf(access: Access): string {
-  return { pull: "pull from", push: "push to", list: "list" }[access.action];
+  return { pull: "pull from", push: "push to", delete: "delete from", list: "list" }[access.action];
 }
 
 export function scopesOf(access: Access): string[] {
   if (access.action === "list") return ["registry:catalog:*"];
-  const own = `repository:${access.repository.name}:${access.action === "pull" ? "pull" : "pull,push"}`;
+  const actions = { pull: "pull", push: "pull,push", delete: "delete,pull" } as const;
+  const own = `repository:${access.repository.name}:${actions[access.action]}`;
   return access.mountFrom === undefined ? [own] : [own, `repository:${access.mountFrom.name}:pull`];
 }
 

@@ -82,6 +82,8 @@ export interface RegistryClient {
    * @throws UserError `catalog-unavailable`
    */
   listRepositories(below: Repository): Promise<Repository[]>;
+  /** Deletes a manifest and the tags that point at it; false where the registry does not delete, or not for us. */
+  deleteManifest(repository: Repository, digest: Digest): Promise<boolean>;
   /** What went over the wire so far; reports and benchmarks print it. */
   readonly traffic: Readonly<Traffic>;
   close(): Promise<void>;

@@ -5,7 +5,7 @@ import { contentFrom } from "./content.ts";
 import { createCredentialStore, preferIdentities } from "./credentials.ts";
 import { type DownloadContext, openVerifiedBlob, readVerifiedBlob } from "./download.ts";
 import { plainHttpRules } from "./host-settings.ts";
-import { getManifest, getManifestBytes, hasManifest, imageNotFound } from "./manifests.ts";
+import { deleteManifest, getManifest, getManifestBytes, hasManifest, imageNotFound } from "./manifests.ts";
 import type { Digest } from "./oci/digest.ts";
 import type { Reference } from "./oci/reference.ts";
 import { createManifestPusher } from "./push.ts";
@@ -94,6 +94,7 @@ export function createRegistryClient(given: RegistryClientOptions & Pick<Transpo
     listReferrers: (repository, subject, options) => referrers.list(repository, subject, options),
     listTags: (repository) => listTags(context, repository),
     listRepositories: (below) => listRepositories(context, below),
+    deleteManifest: (repository, digest) => deleteManifest(context, repository, digest),
     traffic: transport.traffic,
     close: () => transport.close(),
   };

@@ -137,6 +137,25 @@ export async function mayRead(context: DownloadContext, repository: Repository, 
 }
 
 /**
+ * Deletes a manifest, and with it the tags that point at it.
+ * @returns false where the registry does not delete, or not for this login
+ */
+export async function deleteManifest(
+  context: DownloadContext,
+  repository: Repository,
+  digest: Digest,
+): Promise<boolean> {
+  const response = await context.authorized.send(
+    { method: "DELETE", url: manifestUrl(context, repository, digest), readUpTo: maxManifestBytes },
+    { repository, action: "delete" },
+  );
+  if ([200, 202, 204, 404].includes(response.status)) return true;
+  // 405 and 400 UNSUPPORTED are the specification's words for it; others say 501, and 403 whoever may only push.
+  if ([400, 401, 403, 405, 501].includes(response.status)) return false;
+  throw answerError(response, repository, "delete from", `manifest ${digest}`);
+}
+
+/**
  * Puts a manifest at a tag or digest. With a condition in `headers`, a 412 is an answer: the registry reads conditions,
  * and this one does not hold.
  * @throws InfrastructureError `digest-mismatch` (the registry stored something else), `tag-immutable` (Harbor says that

@@ -7,7 +7,7 @@ export function checkScanSection(policy: Policy): Inconsistency[] {
   const { scan, environments } = policy;
   return [
     ...checkComparison(policy),
-    ...checkVexSigners(policy),
+    ...checkOtherSigners(policy),
     ...checkGates(scan.refuse, ["scan", "refuse"]),
     ...Object.entries(environments).flatMap(([name, { refuse, requires }]) => {
       const path = ["environments", name, "refuse"];
@@ -22,16 +22,20 @@ export function checkScanSection(policy: Policy): Inconsistency[] {
   ];
 }
 
-/** Whoever builds or judges would otherwise be the one who says that what was found is nothing. */
-function checkVexSigners({ scan, signers, environments }: Policy): Inconsistency[] {
-  return (scan.vex?.signers ?? []).flatMap((signer, index) => {
-    const path = ["scan", "vex", "signers", index];
-    if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
-    const speaks = Object.values(environments).some(
-      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
-    );
-    return speaks ? [{ path, message: `'${signer}' speaks for a stage as well` }] : [];
-  });
+/** Whoever builds or judges would otherwise be the one who says that what was found is nothing, or what there is. */
+function checkOtherSigners({ scan, signers, environments }: Policy): Inconsistency[] {
+  const lists = { vex: scan.vex?.signers ?? [], data: scan.data?.signers ?? [] };
+  return (["vex", "data"] as const).flatMap((key) =>
+    lists[key].flatMap((signer, index) => {
+      const path = ["scan", key, "signers", index];
+      if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
+      const speaks = Object.values(environments).some(
+        ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+      );
+      if (speaks) return [{ path, message: `'${signer}' speaks for a stage as well` }];
+      return key === "data" && lists.vex.includes(signer) ? [{ path, message: `'${signer}' says VEX as well` }] : [];
+    }),
+  );
 }
 
 function checkGates(gates: readonly RefusalGate[] = [], path: PropertyKey[]): Inconsistency[] {

@@ -103,6 +103,21 @@ const vexSchema = z.strictObject({
     ),
 });
 
+const dataSchema = z.strictObject({
+  repository: repositoryText.describe(
+    "The repository that `goldenpath data mirror` puts the scanners' data into, HOST/NAME.",
+  ),
+  signers: z
+    .array(name)
+    .min(1)
+    .describe("The signers whose word on the data counts, none of whom speaks for a stage or says VEX."),
+  maxAge: duration
+    .prefault("2d")
+    .describe(
+      "How long ago the mirror may have seen that the data is its publisher's newest, such as 36h: without an end, a registry could go on to show an old one.",
+    ),
+});
+
 const percent = z.number().int().min(0).max(100).default(0);
 const sbomQuality = z.strictObject({
   version: percent.describe("Packages with a version."),
@@ -156,6 +171,11 @@ export const scanSection = z
       .optional()
       .describe(
         "Whose statements that an image is not affected by a vulnerability (OpenVEX, CSAF, CycloneDX) count. Without it nobody's do.",
+      ),
+    data: dataSchema
+      .optional()
+      .describe(
+        "Where scans take their vulnerability data from, and whose signature it needs. With it they take it from nowhere else, and the input `database` is refused. Without it, from that input, a directory of the machine, or the publisher.",
       ),
     failOnlyOn: z
       .enum(["all", "new"])

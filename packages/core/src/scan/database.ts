@@ -2,6 +2,7 @@ import { access, mkdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 
 /** Where a scanner's vulnerability data lies in this run. */
 export interface DatabasePlace {
@@ -9,6 +10,15 @@ export interface DatabasePlace {
   directory: string;
   /** Whether the scanner brings it up to date before it looks. */
   update: boolean;
+  /** Set where it was taken from a registry, as somebody has signed it. */
+  mirrored?: {
+    /** The artifact: `oci://HOST/NAME@sha256:…`. */
+    from: string;
+    /** When the data was put together, by the statement that was signed. */
+    built: Date;
+    /** Of the data's file. */
+    digest: Digest;
+  };
 }
 
 /** A scanner's data, as far as its place goes. */

@@ -11,17 +11,23 @@ import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { readPackages } from "../base/packages.ts";
 import { falseLayer } from "../layers/read.ts";
 import type { Policy } from "../policy/schema.ts";
+import { collectEvidence } from "../signing/collect.ts";
+import type { CollectedEvidence } from "../signing/types.ts";
 import type { ToolUse } from "../tools/run-tool.ts";
 import { compareViews, findVanished, type ViewComparison } from "./base-view.ts";
 import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, catalogManifest, readSight, type Sbom } from "./catalog.ts";
+import { listStageSigners } from "./choose-known.ts";
 import { listComponents } from "./components.ts";
-import type { DatabasePlace } from "./database.ts";
+import { findEarlierData } from "./data/earlier-data.ts";
+import { dataError } from "./data/fetch-data.ts";
+import { judgeRollback } from "./data/judge-data.ts";
 import { type Finding, type FindingPackage, packageKey, type ScannerFinding, sortFindings } from "./finding.ts";
 import { mergeFindings, mergeScope, placeFindings, type SourceFindings } from "./merge.ts";
 import { tellFate } from "./package-fate.ts";
+import { type PreparedScanner, withMirrored } from "./prepare.ts";
 import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
-import { findSignedSbom } from "./signed-sbom.ts";
+import { chooseSbom, listBuildSigners } from "./signed-sbom.ts";
 
 export interface Examination {
   client: RegistryClient;
@@ -31,12 +37,6 @@ export interface Examination {
   scanners: readonly PreparedScanner[];
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
   views: Map<Digest, Promise<BaseView>>;
-}
-
-/** A scanner, and where its data lies in this run. */
-export interface PreparedScanner {
-  scanner: Scanner;
-  database: DatabasePlace;
 }
 
 /** What one scanner said of one SBOM. */
@@ -80,7 +80,9 @@ export async function examineChild(
   approved: readonly ApprovedBase[],
   sbomFile: string,
 ): Promise<ExaminedChild> {
-  const { sbom, tools, notes } = await obtainSbom(examination, child);
+  const evidence = await collectOwn(examination, child);
+  assertNotOlder(examination, evidence);
+  const { sbom, tools, notes } = await obtainSbom(examination, child, evidence);
   await writeFile(sbomFile, `${stringifyJson(sbom, 2)}\n`);
   const turns = await askScanners(examination, sbomFile);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
@@ -111,7 +113,7 @@ export async function examineChild(
 async function askScanners({ scanners, context }: Examination, sbomFile: string): Promise<ScannerTurn[]> {
   const turns: ScannerTurn[] = [];
   for (const { scanner, database } of scanners)
-    turns.push({ scanner, run: await scanner.scan(sbomFile, database, context) });
+    turns.push({ scanner, run: withMirrored(await scanner.scan(sbomFile, database, context), database) });
   return turns;
 }
 
@@ -129,11 +131,33 @@ function tellSources(turns: readonly ScannerTurn[], sbom: Sbom): SourceFindings[
   return turns.map(({ scanner, run }) => ({ source: scanner.name, findings: run.findings.map(scoped) }));
 }
 
+/** What is signed about one platform's image, where anything of that is asked for; else nobody has to be asked. */
+async function collectOwn(
+  { client, image, policy, context, scanners }: Examination,
+  { digest }: ChildFacts,
+): Promise<CollectedEvidence> {
+  const isAsked = listBuildSigners(policy).size > 0 || scanners.some(({ database }) => database.mirrored !== undefined);
+  if (!isAsked) return { statements: [], lapsed: [], rejected: [] };
+  return collectEvidence(client, image.reference, digest, policy.signers, { now: context.now() });
+}
+
+/** A registry that shows older data than before would hide what is known of the image already. */
+function assertNotOlder({ scanners, policy }: Examination, evidence: CollectedEvidence): void {
+  const earlier = findEarlierData(evidence, listStageSigners(policy, "scan"));
+  for (const { scanner, database } of scanners) {
+    const { mirrored } = database;
+    const objection =
+      mirrored === undefined ? undefined : judgeRollback({ scanner: scanner.name, built: mirrored.built }, earlier);
+    if (mirrored !== undefined && objection !== undefined) throw dataError(mirrored.from, objection);
+  }
+}
+
 async function obtainSbom(
   { client, image, policy, context }: Examination,
   child: ChildFacts,
+  evidence: CollectedEvidence,
 ): Promise<{ sbom: Sbom; tools: ToolUse[]; notes: string[] }> {
-  const signed = await findSignedSbom(client, image.reference, child.digest, policy, context.now());
+  const signed = chooseSbom(evidence, child.digest, listBuildSigners(policy));
   if (signed !== undefined && !("problem" in signed)) {
     const note = `the SBOM of ${formatPlatform(child.platform)} is the build stage's, signed by ${signed.signer} (bundle ${signed.digest})`;
     context.ports.log.info(note);

@@ -1,8 +1,5 @@
-import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
-import { collectEvidence } from "../signing/collect.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { checkSbom, type Sbom } from "./catalog.ts";
@@ -27,25 +24,8 @@ export function listBuildSigners({ environments }: Pick<Policy, "environments">)
 }
 
 /**
- * The SBOM of one platform's image that the build stage signed, the newest of them: made of bytes that were checked, so
- * nobody has to unpack the image again. It is believed by its signature alone.
- * @returns undefined where none is signed; `problem` where one is and can't be used
- * @throws as collectEvidence: that the registry can't be asked is an error
- */
-export async function findSignedSbom(
-  client: RegistryClient,
-  repository: Repository,
-  subject: Digest,
-  policy: Pick<Policy, "environments" | "signers">,
-  now: Date,
-): Promise<SignedSbom | { problem: string } | undefined> {
-  const allowed = listBuildSigners(policy);
-  if (allowed.size === 0) return undefined;
-  return chooseSbom(await collectEvidence(client, repository, subject, policy.signers, { now }), subject, allowed);
-}
-
-/**
- * The newest SBOM that says it is of `subject`. One out of its signer's time is not believed, and what it overtook is
+ * The SBOM of one platform's image that the build stage signed, the newest that says it is of `subject`: made of bytes
+ * that were checked, so nobody has to unpack the image again. It is believed by its signature alone. One out of its signer's time is not believed, and what it overtook is
  * not believed again because of that: a package that only the newer one lists would be out of sight.
  */
 export function chooseSbom(

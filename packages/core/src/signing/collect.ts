@@ -86,7 +86,8 @@ const trustedSigners = new WeakMap<Policy["signers"], TrustedSchemes>();
  * which lies at the source and at the destination.
  * @throws UserError `key-invalid`, `key-unsupported`
  */
-function trustSigners(signers: Policy["signers"]): TrustedSchemes {
+/** What verifies by each scheme that signers of a policy sign with. */
+export function trustSigners(signers: Policy["signers"]): TrustedSchemes {
   const known = trustedSigners.get(signers);
   if (known !== undefined) return known;
   const trusted = new Map(

@@ -8,6 +8,7 @@ export const predicateTypes = {
   base: "https://github.com/goldenpath-ci/goldenpath/predicates/base/v1",
   buildCache: "https://github.com/goldenpath-ci/goldenpath/predicates/build-cache/v1",
   policyInForce: "https://github.com/goldenpath-ci/goldenpath/predicates/policy-in-force/v1",
+  vulnerabilityData: "https://github.com/goldenpath-ci/goldenpath/predicates/vulnerability-data/v1",
 } as const;
 
 export const statementType = "https://in-toto.io/Statement/v1";

@@ -24,9 +24,8 @@ export interface ToolLocation {
   authorization?: string;
 }
 
-interface DownloadOptions {
+interface FileOptions {
   label: string;
-  sha256s: readonly string[];
   ports: Ports;
   env: Env;
   signal?: AbortSignal;
@@ -36,23 +35,36 @@ interface DownloadOptions {
   sleep?: Sleep;
 }
 
+interface DownloadOptions extends FileOptions {
+  sha256s: readonly string[];
+}
+
 /**
  * Downloads one file and verifies it before anybody else can see it.
  * @throws InfrastructureError `tool-download-failed`; `tool-mismatch` when the bytes are not one of `sha256s`
  */
 export async function downloadTool(location: ToolLocation, target: string, options: DownloadOptions): Promise<void> {
+  const actual = await downloadFile(location, target, options);
+  if (options.sha256s.includes(actual)) return;
+  throw new InfrastructureError(
+    `${location.url} is not ${options.label}: its SHA-256 is ${actual}, expected ${options.sha256s.join(" or ")}. It was not run.`,
+    {
+      code: "tool-mismatch",
+      wayOut: "Find out who changed that file, and put the right one there.",
+      safeToRetry: false,
+    },
+  );
+}
+
+/**
+ * Downloads one file, and tries again where that may help; nothing of it is believed yet.
+ * @returns its SHA-256, hex
+ * @throws InfrastructureError `tool-download-failed`; `tool-mismatch`: it is too large
+ */
+export async function downloadFile(location: ToolLocation, target: string, options: FileOptions): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const actual = await downloadOnce(location, target, options);
-      if (options.sha256s.includes(actual)) return;
-      throw new InfrastructureError(
-        `${location.url} is not ${options.label}: its SHA-256 is ${actual}, expected ${options.sha256s.join(" or ")}. It was not run.`,
-        {
-          code: "tool-mismatch",
-          wayOut: "Find out who changed that file, and put the right one there.",
-          safeToRetry: false,
-        },
-      );
+      return await downloadOnce(location, target, options);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (isKnownError(error) && (attempt >= attempts || !isTransient(error))) throw error;
@@ -69,7 +81,7 @@ export async function downloadTool(location: ToolLocation, target: string, optio
   }
 }
 
-async function downloadOnce(location: ToolLocation, target: string, options: DownloadOptions): Promise<string> {
+async function downloadOnce(location: ToolLocation, target: string, options: FileOptions): Promise<string> {
   // Node's own fetch ignores the proxy variables.
   const dispatcher = createProxyAgent(options, { headersTimeout: stallTimeout, bodyTimeout: stallTimeout });
   const tooSlow = new AbortController();

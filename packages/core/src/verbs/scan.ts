@@ -15,13 +15,7 @@ import type { Violation } from "../result.ts";
 import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
 import { describeChild } from "../scan/describe-child.ts";
-import {
-  type ExaminedChild,
-  examineChild,
-  gatherBasesOf,
-  type PreparedScanner,
-  type ScannerTurn,
-} from "../scan/examine.ts";
+import { type ExaminedChild, examineChild, gatherBasesOf, type ScannerTurn } from "../scan/examine.ts";
 import { type Finding, findingKey } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings, type RefusedFinding, type ScanGateFacts } from "../scan/gate.ts";
 import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
@@ -29,6 +23,7 @@ import { createLocator } from "../scan/locate.ts";
 import { countFindings, mergeFindings } from "../scan/merge.ts";
 import { judgePackages } from "../scan/package-gates.ts";
 import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
+import { type PreparedScanner, prepareScanners } from "../scan/prepare.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanners, scanners } from "../scan/scanners/table.ts";
@@ -123,8 +118,7 @@ async function runScan(given: Inputs, table: readonly Scanner[], context: Contex
   const required = given.policy === undefined ? undefined : policy.policy.scan.scanners;
   const chosen = chooseScanners(given.scanner, required, table);
   const place = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
-  const prepared: PreparedScanner[] = [];
-  for (const scanner of chosen) prepared.push({ scanner, database: await scanner.prepare(place, context) });
+  const openData = await prepareScanners(chosen, place, policy.policy, context);
   const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
   return withPrivateTools(tools, context, (ready) =>
     withImage(given.image, context, policy, async ({ client, image }) => {
@@ -136,7 +130,7 @@ async function runScan(given: Inputs, table: readonly Scanner[], context: Contex
       const known = await gatherComparison({ client, image, policy, context }, given["compare-with"]);
       const vex = openVex(client, image, policy.policy, startedAt);
       const where = { client, image, directory, locate };
-      const work = { given, context, scanners: prepared, policy, startedAt, known, vex, ...where };
+      const work = { given, context, scanners: await openData(client), policy, startedAt, known, vex, ...where };
       return scanImage(work);
     }),
   );

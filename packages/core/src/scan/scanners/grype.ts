@@ -11,6 +11,7 @@ import { describeTool } from "../../tools/run-tool.ts";
 import type { System } from "../blind-spots.ts";
 import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
 import type { DatabaseFacts } from "../gate.ts";
+import { fetchGrypeData } from "./grype-data.ts";
 import { type GrypeReport, parseGrypeReport, readGrypeFindings, renderGrypeEvidence } from "./grype-report.ts";
 import { type ProgramEnd, pickNetworkEnvironment, requireDone, startProgram } from "./program.ts";
 import type { Scanner, ScannerRun } from "./scanner.ts";
@@ -21,6 +22,7 @@ export const grype: Scanner = {
   prepare: (given, context) => placeDatabase(grypeDatabase, given, context),
   scan: (sbomFile, database, context) => runGrype(sbomFile, context, database),
   knowsSystem: (system, database, context) => isDistributionKnown(system, context, database),
+  data: { publisher: "https://grype.anchore.io/databases", fetchNewest: fetchGrypeData, unpack: importDatabase },
   describe: {
     formatUri: (version) => `pkg:github/anchore/grype@v${version}`,
     updateCommand: "grype db update",
@@ -70,6 +72,16 @@ export async function runGrype(
     notes: ignored === 0 ? [] : [`grype's built-in rules set ${ignored} matches aside (kernel headers and the like).`],
     report,
   };
+}
+
+/**
+ * A publisher's archive into a directory, by grype itself, which checks that it is a database and makes its indexes.
+ * @throws InfrastructureError `scanner-failed`, and those of finding and running the tool
+ */
+async function importDatabase(file: string, directory: string, context: Context): Promise<void> {
+  const tool = await findPrivateTool("grype", context);
+  const ended = await startGrype(tool, ["db", "import", file], context, { directory, update: false });
+  if (ended.exitCode !== 0) throw programFailed(tool, ended, "Mirror the data again with goldenpath data mirror.");
 }
 
 /**

@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { openPromise, type ZipFile } from "yauzl";
+import { downloadData } from "../data/download.ts";
+import { unpackTar, writeTar } from "../data/tar-files.ts";
 import type { DatabaseFacts } from "../gate.ts";
+import type { DataContext, DataRequest, FetchedData } from "./scanner.ts";
 
 // OSV's export as osv-scanner keeps it: `osv-scalibr/ECOSYSTEM/all.zip`, a JSON file a record.
 
@@ -12,6 +15,53 @@ export const osvFolder = "osv-scalibr";
 
 /** A record has some kilobytes; the largest list thousands of versions. Bytes. */
 const maxRecord = 64 * 1024 * 1024;
+
+/** As OSV calls them, without a version: `Debian`, `npm`, `Rocky Linux`. */
+const ecosystemName = /^[A-Za-z][A-Za-z0-9.]*(?:[ -][A-Za-z0-9.]+)*$/;
+
+/**
+ * OSV's exported archives of ecosystems, as one file. OSV publishes no checksum of them; that each can be read whole is
+ * seen here.
+ * @throws InfrastructureError `data-unavailable`, `scanner-failed`; UserError `input-invalid`
+ */
+export async function fetchOsvData(
+  { source, parts, directory }: DataRequest,
+  context: DataContext,
+): Promise<FetchedData> {
+  const wrong = parts.find((part) => !ecosystemName.test(part));
+  if (parts.length === 0 || wrong !== undefined) {
+    const given = wrong === undefined ? "none was given" : `'${wrong}' is none`;
+    throw new UserError(`osv-scanner's data is of ecosystems, and ${given}`, {
+      code: "input-invalid",
+      wayOut: "Name those of your images as OSV does, such as Debian, npm, Maven, PyPI, Go.",
+    });
+  }
+  const root = source.replace(/\/+$/, "");
+  const families = [...new Set(parts)].toSorted();
+  for (const family of families) {
+    await mkdir(join(directory, osvFolder, family), { recursive: true });
+    const url = `${root}/${encodeURIComponent(family)}/all.zip`;
+    await downloadData(url, archiveOf(directory, family), context, { label: `OSV's data of ${family}` });
+  }
+  const { built, schema = "" } = await readOsvFacts(directory, families);
+  if (built === undefined) throw unreadable(directory, new Error("there is no record in it"));
+  const path = join(directory, "osv-scalibr.tar");
+  await writeTar(
+    directory,
+    families.map((family) => `${osvFolder}/${family}/all.zip`),
+    path,
+  );
+  return { path, built, schema, source: root };
+}
+
+/** @throws InfrastructureError `data-untrusted` */
+export function unpackOsvData(file: string, directory: string, signal: AbortSignal): Promise<void> {
+  const isArchive = (path: string): boolean => {
+    const [folder, family = "", name, ...more] = path.split("/");
+    return folder === osvFolder && name === "all.zip" && more.length === 0 && ecosystemName.test(family);
+  };
+  return unpackTar(file, directory, isArchive, signal);
+}
 
 /** The archives in a directory of OSV's data, in a fixed order. @throws UserError `database-unsafe`: a link among them */
 export async function listArchives(directory: string): Promise<string[]> {

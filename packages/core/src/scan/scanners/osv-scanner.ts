@@ -10,7 +10,7 @@ import { parseSbom } from "../catalog.ts";
 import { listComponents } from "../components.ts";
 import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
 import type { DatabaseFacts } from "../gate.ts";
-import { hasEcosystem, listArchives, osvFolder, readOsvFacts } from "./osv-data.ts";
+import { fetchOsvData, hasEcosystem, listArchives, osvFolder, readOsvFacts, unpackOsvData } from "./osv-data.ts";
 import { foundIn, type OsvReport, parseOsvReport, readOsvFindings, renderOsvEvidence } from "./osv-report.ts";
 import { type OsvInput, renderOsvInput, systemEcosystem } from "./osv-sbom.ts";
 import {
@@ -30,6 +30,12 @@ export const osvScanner: Scanner = {
   prepare: (given, context) => placeDatabase(osvDatabase, given, context),
   scan: (sbomFile, database, context) => runOsvScanner(sbomFile, database, context),
   knowsSystem,
+  data: {
+    publisher: "https://osv-vulnerabilities.storage.googleapis.com",
+    parts: { what: "ecosystem" },
+    fetchNewest: fetchOsvData,
+    unpack: (file, directory, { signal }) => unpackOsvData(file, directory, signal),
+  },
   describe: {
     formatUri: (version) => `pkg:github/google/osv-scanner@v${version}`,
     renderEvidence: renderOsvEvidence,

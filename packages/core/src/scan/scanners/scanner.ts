@@ -36,7 +36,46 @@ export interface Scanner {
    * in silence. One that can't say says false: then the policy's owners decide.
    */
   knowsSystem(system: System, database: DatabasePlace, context: Context): Promise<boolean>;
+  /** For a scanner whose data can be kept in a registry, as one file. */
+  data?: ScannerData;
   describe: ScannerDescription;
+}
+
+/** A scanner's data as one file: how it comes from its publisher, and becomes what `scan` takes. */
+export interface ScannerData {
+  /** Where the publisher has it: a URL that `fetchNewest` begins with, unless told another. */
+  publisher: string;
+  /** What the data can be had in parts of, such as ecosystems; absent where there is only the whole. */
+  parts?: { what: string };
+  /**
+   * The publisher's newest, checked as far as the publisher lets it be.
+   * @throws InfrastructureError `data-unavailable`; UserError `input-invalid` for parts that can be none
+   */
+  fetchNewest(request: DataRequest, context: DataContext): Promise<FetchedData>;
+  /**
+   * The file, whose bytes are known to be right, into an empty directory.
+   * @throws InfrastructureError `data-untrusted`, `scanner-failed`
+   */
+  unpack(file: string, directory: string, context: Context): Promise<void>;
+}
+
+export type DataContext = Pick<Context, "ports" | "env" | "signal" | "temporaryDirectory">;
+
+export interface DataRequest {
+  /** Instead of the publisher's. */
+  source: string;
+  parts: readonly string[];
+  /** Empty, and for this alone. */
+  directory: string;
+}
+
+export interface FetchedData {
+  /** The file's path; its last component is what it will be called. */
+  path: string;
+  built: Date;
+  schema: string;
+  /** The URL that was read. */
+  source: string;
 }
 
 /** One SBOM, scanned. */

@@ -54,6 +54,7 @@ describe("the table's directions, each written a second time", () => {
         "environments.*.requires",
         "images",
         "images.mustHave",
+        "scan.data",
         "scan.licenses",
         "scan.packages",
         "scan.sbom",

@@ -53,6 +53,20 @@ describe("a scan section that contradicts itself or the rest is refused, with th
       "scan.vex.signers[0]: 'promote' speaks for a stage as well",
     ],
     [
+      "data by who builds",
+      "failOn: high",
+      "failOn: high\n  data: { repository: reg.example/data, signers: [build] }",
+      "build]",
+      "scan.data.signers[0]: 'build' speaks for a stage as well",
+    ],
+    [
+      "data by a signer that there is not",
+      "failOn: high",
+      "failOn: high\n  data: { repository: reg.example/data, signers: [mirror] }",
+      "mirror",
+      "scan.data.signers[0]: 'mirror' is no signer of this policy (there is: build, promote)",
+    ],
+    [
       "two gates of one name",
       "failOn: high",
       "failOn: high\n  refuse: [{ name: a, kev: true }, { name: a, fixed: true }]",

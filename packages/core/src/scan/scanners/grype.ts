@@ -81,7 +81,10 @@ export async function runGrype(
 async function importDatabase(file: string, directory: string, context: Context): Promise<void> {
   const tool = await findPrivateTool("grype", context);
   const ended = await startGrype(tool, ["db", "import", file], context, { directory, update: false });
-  if (ended.exitCode !== 0) throw programFailed(tool, ended, "Mirror the data again with goldenpath data mirror.");
+  requireDone(tool, ended, {
+    done: [0],
+    data: { says: /./, wayOut: "Mirror the data again: goldenpath data mirror." },
+  });
 }
 
 /**

@@ -117,14 +117,15 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
 function listUnclear(
   { evidence }: Pick<BuildStrategy, "evidence">,
   { context, file }: StrategyRequest,
-  { frame, files }: Survey,
+  survey: Survey,
 ): string[] {
   if (evidence === "dockerfile") {
-    const [first, ...others] = file === undefined ? listDockerfiles(files) : [];
+    const [first, ...others] = file === undefined ? listDockerfiles(survey) : [];
     if (others.length === 0) return [];
     const named = cleanLine([first, ...others].join(", "));
     return [`there are several Dockerfiles (${named}): say which by the input 'file'`];
   }
+  const { frame } = survey;
   if (frame === undefined) return [];
   const outer = posix.join(context, ...frame.module.split("/").map(() => ".."));
   const [folder, module] = [cleanLine(outer), cleanLine(frame.module)];

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
 import { type Digest, digestAlgorithm, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { type Descriptor, maxManifestBytes, mediaTypes, parseManifest } from "@goldenpath/registry-client/oci/manifest";
+import {
+  type Descriptor,
+  type ImageManifest,
+  maxManifestBytes,
+  mediaTypes,
+  parseManifest,
+} from "@goldenpath/registry-client/oci/manifest";
 import { startRegistry } from "@goldenpath/registry-server/server";
 import { createRepositoryState, type RepositoryState, type Store } from "@goldenpath/registry-server/store";
 import { createDirectoryStore } from "@goldenpath/registry-server/store-directory";
@@ -52,27 +58,23 @@ export async function openCacheRegistry(
   const own = await createDirectoryStore(await mkdtemp(join(parent, "cache-")));
   const known = new Map<Digest, Descriptor>();
   const state = createRepositoryState();
-  if (found !== undefined) await place(found, { own, known, state });
+  const before = found === undefined ? undefined : await place(found, { own, known, state });
   let failure: unknown;
-  const openKnown = async (blob: Descriptor, start: number, end: number): Promise<Readable> => {
-    const file = fileOf(blob.digest);
-    if (file !== undefined) return createReadStream(file, { start, end: end - 1 });
+  async function* readFound(blob: Descriptor, start: number, end: number): AsyncGenerator<Uint8Array> {
     if (found === undefined) throw new TypeError("without a cache nothing of it is known");
     try {
-      return Readable.from(watch(slice(await found.open(blob), start, end)));
-    } catch (error) {
-      failure ??= error;
-      throw error;
-    }
-  };
-  async function* watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    try {
-      yield* chunks;
+      yield* slice(await found.open(blob), start, end);
     } catch (error) {
       failure ??= error;
       throw error;
     }
   }
+  const openKnown = (blob: Descriptor, start: number, end: number): Readable => {
+    const file = fileOf(blob.digest);
+    return file === undefined
+      ? Readable.from(readFound(blob, start, end))
+      : createReadStream(file, { start, end: end - 1 });
+  };
   const store: Store = {
     ...own,
     loadRepositories: () => Promise.resolve(new Map([[repository, state]])),
@@ -104,17 +106,27 @@ export async function openCacheRegistry(
     get failure() {
       return failure;
     },
-    gather: () => gather(state.tags.get(tags.kept), own, found),
+    gather: () => gather(state.tags.get(tags.kept), own, before),
     close: () => server.close(),
   };
 }
 
+/** What was found, with its config, which is read once: BuildKit asks for it whatever it builds. */
+interface Before {
+  config: Uint8Array;
+  manifest: ImageManifest;
+}
+
 async function place(
-  { manifest }: FoundCache,
+  found: FoundCache,
   { own, known, state }: { own: Store; known: Map<Digest, Descriptor>; state: RepositoryState },
-): Promise<void> {
+): Promise<Before> {
+  const { manifest } = found;
   if (manifest.config.mediaType !== configType) throw new Error("it is no cache of BuildKit");
-  for (const blob of [manifest.config, ...manifest.layers]) {
+  const config = await found.read(manifest.config, maxConfig);
+  await own.writeContent(manifest.config.digest, config);
+  state.blobs.set(manifest.config.digest, config.byteLength);
+  for (const blob of manifest.layers) {
     known.set(blob.digest, blob);
     state.blobs.set(blob.digest, blob.size);
   }
@@ -124,13 +136,14 @@ async function place(
   await own.writeContent(digest, bytes);
   state.manifests.set(digest, { mediaType: mediaTypes.ociManifest, size: bytes.byteLength });
   state.tags.set(tags.found, digest);
+  return { config, manifest };
 }
 
 /** What BuildKit left → an entry's parts. */
 async function gather(
   digest: string | undefined,
   own: Store,
-  found: FoundCache | undefined,
+  before: Before | undefined,
 ): Promise<CacheParts | undefined> {
   if (digest === undefined) return undefined;
   const read = async (wanted: string, maxBytes: number): Promise<Uint8Array> => {
@@ -147,16 +160,12 @@ async function gather(
   if (root.kind !== "image" || root.manifest.config.mediaType !== configType)
     throw new Error("BuildKit's cache is not of the form that was asked for");
   const { config, layers } = root.manifest;
-  if (found !== undefined) {
-    const before = await found.read(found.manifest.config, maxConfig);
-    const isNew =
-      config.digest !== found.manifest.config.digest && hasNew(await read(config.digest, maxConfig), before);
-    // With all that was in it, also of what this build did not need.
-    if (!isNew) return repeat(before, found);
-  }
-  const known = new Set(found?.manifest.layers.map((layer) => layer.digest));
+  const bytes = await read(config.digest, maxConfig);
+  // With all that was in it, also of what this build did not need.
+  if (before !== undefined && !hasNew(bytes, before.config)) return repeat(before);
+  const known = new Set(before?.manifest.layers.map((layer) => layer.digest));
   return {
-    config: { mediaType: configType, bytes: await read(config.digest, maxConfig) },
+    config: { mediaType: configType, bytes },
     layers: layers.map((descriptor) => ({
       descriptor,
       open: known.has(descriptor.digest) ? undefined : () => stream(own, descriptor),
@@ -164,9 +173,9 @@ async function gather(
   };
 }
 
-function repeat(bytes: Uint8Array, { manifest }: FoundCache): CacheParts {
+function repeat({ config, manifest }: Before): CacheParts {
   return {
-    config: { mediaType: configType, bytes },
+    config: { mediaType: configType, bytes: config },
     layers: manifest.layers.map((descriptor) => ({ descriptor, open: undefined })),
   };
 }

@@ -22,21 +22,26 @@ export interface FolderNames {
   folders: string[];
   /** Those that are no links. */
   realFolders: string[];
+  /** Those that are neither, within the application. */
+  strays: string[];
   remarks: SourcePlace[];
 }
 
 /** A link counts as what it leads to, where that is within `root`: a build takes nothing from elsewhere on the machine. */
 export async function listFolder(root: string, path: string): Promise<FolderNames> {
   const directory = join(root, path);
-  const names: FolderNames = { path, files: [], folders: [], realFolders: [], remarks: [] };
+  const names: FolderNames = { path, files: [], folders: [], realFolders: [], strays: [], remarks: [] };
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const kind = entry.isSymbolicLink() ? await followWithin(root, join(directory, entry.name)) : kindOf(entry);
     if (kind === "file") names.files.push(entry.name);
     else if (kind === "folder") names.folders.push(entry.name);
-    else names.remarks.push({ file: path === "" ? entry.name : `${path}/${entry.name}`, message: kind });
+    else {
+      names.strays.push(entry.name);
+      names.remarks.push({ file: path === "" ? entry.name : `${path}/${entry.name}`, message: kind });
+    }
     if (entry.isDirectory()) names.realFolders.push(entry.name);
   }
-  for (const list of [names.files, names.folders, names.realFolders]) list.sort();
+  for (const list of [names.files, names.folders, names.realFolders, names.strays]) list.sort();
   return names;
 }
 

@@ -18,7 +18,7 @@ import { parseXml, UnfitXml } from "./xml.ts";
 /** Reads what a folder's files say of how it is built. */
 export async function readFolder(root: string, names: FolderNames): Promise<Survey> {
   const reader = new DescriptorReader(root);
-  const { path, files, folders } = names;
+  const { path, files, folders, strays } = names;
   const remarks = [...names.remarks];
   const maven = files.includes("pom.xml") ? await readMaven(reader, posix.join(path, "pom.xml"), remarks) : undefined;
   const gradle = await readGradle(reader, names, remarks);
@@ -34,6 +34,7 @@ export async function readFolder(root: string, names: FolderNames): Promise<Surv
     path,
     files,
     folders,
+    ...(strays.length === 0 ? {} : { strays }),
     ...(maven === undefined ? {} : { maven }),
     ...(gradle === undefined ? {} : { gradle }),
     ...(node === undefined ? {} : { node }),

@@ -1,3 +1,5 @@
+import type { Survey } from "./survey.ts";
+
 /**
  * A Dockerfile by the names that people give it: `Dockerfile`, `Dockerfile.prod`, `web.Dockerfile`, `Containerfile`. Not
  * `Dockerfile.dockerignore`, and none that hides: those are an editor's or a workspace's.
@@ -5,9 +7,13 @@
 export const dockerfileName =
   /^(?:Dockerfile|Containerfile)(?:\.(?!.*dockerignore$).+)?$|^[^.].*\.(?:Dockerfile|Containerfile)$/;
 
-/** Those that a build may mean where none is named: the usual one, as Docker takes it, or all that there are. */
-export function listDockerfiles(files: readonly string[]): string[] {
-  const usual = ["Dockerfile", "Containerfile"].find((name) => files.includes(name));
+/**
+ * Those that a build may mean where none is named: the usual one, as Docker takes it, or all that there are. What has the
+ * usual name and is no file of the application is what was meant all the same: whoever reads it refuses it, and no other
+ * is taken in its place.
+ */
+export function listDockerfiles({ files, strays = [] }: Pick<Survey, "files" | "strays">): string[] {
+  const usual = ["Dockerfile", "Containerfile"].find((name) => files.includes(name) || strays.includes(name));
   return usual === undefined ? files.filter((name) => dockerfileName.test(name)) : [usual];
 }
 

@@ -12,6 +12,8 @@ export interface Survey {
   files: readonly string[];
   /** Names of the folders in it, sorted. */
   folders: readonly string[];
+  /** Names of what is in it and is neither, sorted: a link that leads out of the application or nowhere, a device. */
+  strays?: readonly string[];
   /**
    * First pages in the folder that a web server would serve, `htdocs/index.php`: where nothing else speaks for what the
    * application is, and nothing below it is one.

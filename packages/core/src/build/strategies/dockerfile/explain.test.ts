@@ -1,6 +1,6 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { describe, expect, it } from "vitest";
-import { explainFailure } from "./explain.ts";
+import { explainFailure, explainNoCache } from "./explain.ts";
 import { createRedactor } from "./redact.ts";
 import { renderSourcePolicy } from "./run.ts";
 
@@ -79,4 +79,24 @@ it("BuildKit may fetch what was judged and nothing else, the last rule that fits
       },
     },
   ]);
+});
+
+describe("why a build left no cache", () => {
+  const exporting = ["#5 exporting cache to registry", "#5 writing layer sha256:d76e done"];
+
+  it.each([
+    [
+      "is what BuildKit says",
+      [...exporting, "#5 ERROR: error writing layer blob: refused"],
+      "error writing layer blob: refused",
+    ],
+    ["is not another step's failure", ["#4 ERROR: of a step", ...exporting], "BuildKit does not say why"],
+    ["is not known where it says nothing", [], "BuildKit does not say why"],
+  ])("%s", (_what, lines, reason) => {
+    expect(explainNoCache(lines)).toBe(reason);
+  });
+
+  it("is nothing to be told where there was nothing to leave", () => {
+    expect(explainNoCache([exporting[0] ?? "", "#5 skipping cache export for empty result done"])).toBeUndefined();
+  });
 });

@@ -29,9 +29,15 @@ test.each([
   });
 });
 
-test("a link of the usual name that leads out is refused, whatever else there is", async () => {
-  symlinkSync("/etc/hosts", join(root, "Dockerfile"));
-  await expect(find(["Dockerfile.prod"])).rejects.toMatchObject({ code: "dockerfile-invalid" });
+test.each([
+  ["leads out", "/etc/hosts", "it leads out of the application, to /etc/hosts"],
+  ["leads nowhere", "not-there", "it is not there"],
+])("a link of the usual name that %s is refused, whatever else there is", async (_what, target, why) => {
+  symlinkSync(target, join(root, "Dockerfile"));
+  await expect(find(["Dockerfile.prod"])).rejects.toMatchObject({
+    code: "dockerfile-invalid",
+    message: `Dockerfile 'Dockerfile' can't be used: ${why}`,
+  });
 });
 
 test("where there is none at all, nothing is listed", async () => {

@@ -1,4 +1,4 @@
-import { lstat, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { describeError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
@@ -30,9 +30,7 @@ export async function findDockerfile(
   given: string | undefined,
   { checkout, workingDirectory }: Pick<Context, "checkout" | "workingDirectory">,
 ): Promise<DockerfileText> {
-  // What leads out of the application is no file of it, and is refused rather than passed over for another.
-  const usual = given === undefined ? await findUsual(directory) : undefined;
-  const found = usual === undefined ? listDockerfiles(survey.files) : [usual];
+  const found = listDockerfiles(survey);
   const wanted = given ?? (found.length === 1 ? found[0] : undefined);
   if (wanted === undefined) throw notOne(directory, found, below);
   const path = resolve(directory, wanted);
@@ -54,17 +52,8 @@ export async function findDockerfile(
   };
 }
 
-/** A file of the usual name, or a link, wherever that leads. */
-async function findUsual(directory: string): Promise<string | undefined> {
-  for (const name of ["Dockerfile", "Containerfile"]) {
-    const stats = await lstat(join(directory, name)).catch(() => undefined);
-    if (stats !== undefined && !stats.isDirectory()) return name;
-  }
-  return undefined;
-}
-
 function notOne(directory: string, found: readonly string[], below: Source["below"]): UserError {
-  const deeper = below.flatMap(({ path, files }) => listDockerfiles(files).map((name) => `${path}/${name}`));
+  const deeper = below.flatMap((each) => listDockerfiles(each).map((name) => `${each.path}/${name}`));
   const all = found.length > 0 ? found : deeper;
   const listed = all.length === 0 ? "" : ` There is: ${all.slice(0, maxListed).join(", ")}.`;
   const why = found.length === 0 ? `there is no Dockerfile in ${directory}` : `${directory} has several Dockerfiles`;

@@ -11,12 +11,13 @@ import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { type CacheRegistry, openCacheRegistry } from "../../cache/buildkit.ts";
+import type { CacheParts } from "../../cache/cache.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { checkArguments } from "./arguments.ts";
-import { explainFailure } from "./explain.ts";
+import { explainFailure, explainNoCache } from "./explain.ts";
 import { type DockerfileText, findDockerfile } from "./find-file.ts";
 import { contextName } from "./images.ts";
 import type { Judged } from "./judge-images.ts";
@@ -108,6 +109,8 @@ interface Run {
 /** A BuildKit that waits for what it has to build. */
 interface Builder {
   caching: CacheRegistry | undefined;
+  /** What it left of a cache; undefined where there was nothing to leave. @throws Error where it could not */
+  gather(): Promise<CacheParts | undefined>;
   /** @throws what `explainFailure` makes of an exit code, and as `buildInRoom` */
   build(prepared: Prepared): Promise<RoomResult>;
   /** Ends it, whatever it does. */
@@ -126,7 +129,7 @@ async function runCached(
   const { caching } = builder;
   try {
     const ended = await builder.build(prepared);
-    await cache?.keep(() => caching?.gather() ?? Promise.resolve(undefined));
+    await cache?.keep(() => builder.gather());
     return ended;
   } catch (error) {
     if (caching?.failure === undefined || cache?.found === undefined) throw error;
@@ -224,6 +227,13 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
   ended.catch(() => undefined);
   return {
     caching,
+    async gather() {
+      if (caching === undefined) return undefined;
+      const parts = await caching.gather();
+      const reason = parts === undefined ? explainNoCache(output.lines) : undefined;
+      if (reason !== undefined) throw new Error(reason);
+      return parts;
+    },
     async build(prepared) {
       await writeInputs(run, prepared);
       const args = [...renderArguments(run, prepared, folders), ...(caching?.args ?? [])];

@@ -211,7 +211,7 @@ function commandOf(
 ): [string, string[]] {
   const { control, handover } = workspace;
   const isNested = way === "user-namespace";
-  const apart = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child=KILL"];
+  const apart = ["--mount", "--pid", "--mount-proc", "--net", "--ipc", "--uts", "--fork", "--kill-child=KILL"];
   const [program = "", ...start] = {
     root: ["unshare", "--mount"],
     sudo: ["sudo", "-n", "--", "unshare", "--mount"],

@@ -31,7 +31,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 test("a builder waits for its arguments, gets them as they are, and the script ends as it does", async () => {
   const running = runProcess("/bin/sh", ["-c", buildScript, "sh", join(root, "control"), root], {
     cwd: root,
-    env: { PATH: "/usr/bin:/bin", BUILDKIT_HOST: "unix:///nowhere" },
+    env: { PATH: "/usr/bin:/bin", BUILDKIT_HOST: "unix:///nowhere", RELAY: String(process.pid) },
     timeoutMs: 60_000,
   });
   await sleep(100);
@@ -52,7 +52,23 @@ test("a builder waits for its arguments, gets them as they are, and the script e
   await mkdir(join(root, "control/placed/blobs/sha256"), { recursive: true });
   await symlink("/nowhere", join(root, "control/placed/blobs/sha256/aa"));
   await handArguments({ control: join(root, "control") } as Workspace, args);
+  await sleep(100);
+  await expect(readFile(join(root, "control/asked"))).rejects.toThrow();
+  await writeFile(join(root, "run/relay"), "ready\n");
   expect((await running).exitCode).toBe(3);
   expect((await readFile(join(root, "control/asked"), "utf8")).split("\0").slice(0, -1)).toEqual(["build", ...args]);
   expect(await readlink(join(root, "image/blobs/sha256/aa"))).toBe("/nowhere");
+});
+
+test("a builder does not wait for a way out that is gone", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(join(root, "run/buildkit.sock"), resolve));
+  onTestFinished(() => void server.close());
+  await handArguments({ control: join(root, "control") } as Workspace, ["x"]);
+  // A number that no process of this machine has.
+  const env = { PATH: "/usr/bin:/bin", BUILDKIT_HOST: "unix:///nowhere", RELAY: "2147483646" };
+  const options = { cwd: root, env, timeoutMs: 60_000 };
+  const ended = await runProcess("/bin/sh", ["-c", buildScript, "sh", join(root, "control"), root], options);
+  expect([ended.exitCode, ended.stderr]).toEqual([126, "the way out of the network did not start\n"]);
+  await expect(readFile(join(root, "control/asked"))).rejects.toThrow();
 });

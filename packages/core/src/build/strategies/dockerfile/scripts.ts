@@ -15,7 +15,7 @@ unset USER LOGNAME
 umask 022
 nested=$1 base=$2 owner=$3 node=$4 control=$5 work=$6
 shift 6
-mount --make-rprivate /
+# unshare(1) has made all mounts private to this namespace, in which nothing leads back to the machine's.
 : >"$control/node"
 mount --bind "$node" "$control/node"
 while [ "$1" != -- ]; do
@@ -32,17 +32,16 @@ fi
 # Whatever comes, what is written is given back or removed; not ignored, which children would inherit.
 trap : TERM
 chown -R "$base:$base" "$work" "$control/secrets"
-own=$(readlink /proc/self/ns/user)
 mkfifo -m 600 "$control/mapped"
 # What a shell starts beside itself has no input of its own otherwise.
 exec 3<&0
 # The capabilities of the new namespace are kept until it knows who root is.
 unshare --user --keep-caps -- /bin/sh -c 'read -r _ <"$1"; shift; exec "$@"' sh "$control/mapped" \\
   setpriv --reuid=0 --regid=0 --clear-groups --inh-caps=-all --ambient-caps=-all \\
-  unshare --mount --pid --net --ipc --uts --fork --kill-child=KILL -- \\
+  unshare --mount --pid --mount-proc --net --ipc --uts --fork --kill-child=KILL -- \\
   /bin/sh "$control/room.sh" "$control" "$work" "$@" <&3 3<&- &
 child=$!
-while [ "$(readlink "/proc/$child/ns/user")" = "$own" ]; do sleep 0.01; done
+while [ "/proc/$child/ns/user" -ef /proc/self/ns/user ]; do sleep 0.01; done
 echo "0 $base 65536" >"/proc/$child/uid_map"
 echo "0 $base 65536" >"/proc/$child/gid_map"
 chown "$base:$base" "$control/mapped"
@@ -63,8 +62,6 @@ export const roomScript = `set -eu
 umask 022
 control=$1 work=$2 socket=$3 port=$4
 shift 4
-mount --make-rprivate /
-mount -t proc -o nosuid,nodev,noexec proc /proc
 if command -v ip >/dev/null; then ip link set lo up; else
   perl -MSocket -e 'socket(my $s, AF_INET, SOCK_DGRAM, 0) or die; ioctl($s, 0x8914, pack("a16 s x14", "lo", 0x49)) or die "lo: $!"'
 fi
@@ -75,7 +72,11 @@ export HTTPS_PROXY="http://127.0.0.1:$port" HTTP_PROXY="http://127.0.0.1:$port" 
 [ ! -e "$control/authorities.pem" ] || export SSL_CERT_FILE="$control/authorities.pem"
 trap 'exit 143' TERM
 exec 3<&0
-"$control/node" "$control/relay.mjs" "$socket" "$port" /bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &
+# The builder starts beside it, and waits for it (awaitRelay) before anything needs the network.
+: >"$work/run/relay"
+"$control/node" "$control/relay.mjs" "$socket" "$port" </dev/null 3<&- 4>"$work/run/relay" &
+export RELAY=$!
+/bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &
 child=$!
 (
   while read -r _ <&3; do :; done
@@ -85,6 +86,12 @@ code=0
 wait "$child" || code=$?
 exit "$code"
 `;
+
+/** In a builder's script: waits until the way out is there. */
+export const awaitRelay = `until [ -s "$work/run/relay" ]; do
+  kill -0 "$RELAY" 2>/dev/null || { echo "the way out of the network did not start" >&2; exit 126; }
+  sleep 0.01
+done`;
 
 /** What a room ends with that had no BuildKit. */
 export const noBuildKit = 125;
@@ -113,5 +120,6 @@ while IFS= read -r argument; do
   set -- "$@" "$argument"
 done <"$control/arguments"
 [ ! -e "$control/placed" ] || cp -R -P "$control/placed/." "$work/image/"
+${awaitRelay}
 exec "$control/buildctl" build "$@"
 `;

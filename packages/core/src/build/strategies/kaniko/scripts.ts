@@ -1,3 +1,5 @@
+import { awaitRelay } from "../dockerfile/scripts.ts";
+
 /**
  * A root for kaniko, which unpacks images over its own: a folder with a few devices, the application to read, and
  * itself. Arguments: CONTROL WORK APP, and kaniko's. The way out of the network is for the build's steps alone: kaniko
@@ -21,6 +23,7 @@ for device in null zero full random urandom; do
   mount --bind "/dev/$device" "$root/dev/$device"
 done
 ln -s /proc/self/fd "$root/dev/fd"
+${awaitRelay}
 # One stream: what a step says is told from kaniko's words by their order.
 exec 2>&1
 exec "$control/node" "$control/registry.mjs" "$control/images" "$control/names" \\

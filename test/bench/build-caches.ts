@@ -87,6 +87,7 @@ async function preparePackLine(directory: string, find: FindProgram, change: Cha
           before: () => changeSource(app, change),
         },
       ],
+      registry,
       close: async () => {
         await stand.close();
         await registry.close();
@@ -133,6 +134,7 @@ async function prepareDockerfileLine(directory: string, find: FindProgram, chang
     return {
       what: sentence("a Dockerfile with a step that installs 20 MB", change),
       contenders: [await byBuildctl({ programs, host, app, directory, change, env }), ours],
+      registry: world.server,
       close: () => world.close(),
     };
   } catch (error) {

@@ -81,6 +81,7 @@ export async function prepareDockerfileLine(directory: string, find: FindProgram
           ...ourBuild(app, { policy: file, tags: image("ours"), strategy: "dockerfile" }, env),
         },
       ],
+      registry: world.server,
       close,
     };
   } catch (error) {

@@ -38,6 +38,7 @@ export async function prepareJibLine(directory: string, find: FindProgram): Prom
       ]),
       await byGoldenpath(java, world, { policy: file, strategy: "jib" }),
     ],
+    registry: world.server,
     close: () => world.close(),
   };
 }
@@ -79,6 +80,7 @@ export async function prepareSpringBootLine(directory: string, find: FindProgram
         await byHand(java, "mvn spring-boot:build-image", ["spring-boot:build-image", ...given]),
         await byGoldenpath(java, world, { policy: file, strategy: "spring-boot" }),
       ],
+      registry: world.server,
       close,
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
+import type { RegistryServer } from "@goldenpath/registry-server/server";
 import { tinyLayer } from "@goldenpath/testing/tiny-image";
 import { goldenLayer } from "../support/path-world.ts";
 import type { BenchRow } from "./shape.ts";
@@ -17,6 +18,8 @@ export interface BuildStand {
   /** What everybody has to do. */
   what: string;
   contenders: readonly BuildContender[];
+  /** Of all of them: what each asks of it is counted, and it can be put at a distance. */
+  registry: RegistryServer;
   close(): Promise<void>;
 }
 

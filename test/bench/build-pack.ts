@@ -46,6 +46,7 @@ export async function preparePackLine(directory: string, find: FindProgram): Pro
         ours("pack"),
         ours("lifecycle"),
       ],
+      registry,
       close: async () => {
         await stand.close();
         await registry.close();

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeError } from "@goldenpath/foundation/errors";
+import type { RegistryServer } from "@goldenpath/registry-server/server";
 import {
   prepareDockerfileAgain,
   prepareDockerfileChanged,
@@ -14,6 +15,7 @@ import type { BuildContender, BuildStand } from "./build-line.ts";
 import { preparePackLine } from "./build-pack.ts";
 import type { FindProgram } from "./build-programs.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
+import { type Counts, kindOf } from "./proxy.ts";
 import { type BenchLine, type BenchRow, judgeTime, spreadOf, withRatios } from "./shape.ts";
 
 const stands = {
@@ -28,6 +30,9 @@ const stands = {
 } as const satisfies Readonly<Record<string, (directory: string, find: FindProgram) => Promise<BuildStand>>>;
 type LineId = keyof typeof stands;
 export const buildLines = Object.keys(stands) as LineId[];
+
+/** Milliseconds from a hosted runner to its registry and back, about. */
+const farAway = 20;
 
 /** What goldenpath may add to a build by hand, whichever is more. Seconds, and parts of it. */
 const allowance = { seconds: 1, part: 0.05 };
@@ -47,23 +52,30 @@ export interface BuildBench {
  */
 export async function benchBuild(bench: BuildBench): Promise<BenchLine[]> {
   const lines: BenchLine[] = [];
-  for (const id of buildLines.filter((each) => bench.only.length === 0 || bench.only.includes(each))) {
-    const line = await benchLine(id, bench);
-    bench.onLine?.(line);
-    lines.push(line);
-  }
+  for (const id of buildLines.filter((each) => bench.only.length === 0 || bench.only.includes(each)))
+    lines.push(...(await benchLine(id, bench)));
   return lines;
 }
 
-async function benchLine(id: LineId, bench: BuildBench): Promise<BenchLine> {
+/** Beside the registry, and with the same registry as far away as a job's: who asks it less is faster then. */
+async function benchLine(id: LineId, bench: BuildBench): Promise<BenchLine[]> {
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
   let stand: BuildStand | undefined;
   try {
     await chmod(directory, 0o755);
     bench.say(`${id}: what it takes`);
     stand = await stands[id](directory, bench.find);
-    const rows = withRatios(await measureAll(id, stand.contenders, directory, bench));
-    return { id, what: stand.what, rows, aims: judgeAdded(rows) };
+    const lines: BenchLine[] = [];
+    for (const latency of [0, farAway]) {
+      stand.registry.settings.latency = latency;
+      const name = latency === 0 ? id : `${id}-far`;
+      const rows = withRatios(await measureAll(name, stand, directory, bench));
+      const what = latency === 0 ? stand.what : `${stand.what}, ${latency} ms a request to the registry`;
+      const line: BenchLine = { id: name, what, rows, aims: judgeAdded(rows) };
+      bench.onLine?.(line);
+      lines.push(line);
+    }
+    return lines;
   } finally {
     await stand?.close();
     await rm(directory, { recursive: true, force: true });
@@ -73,26 +85,50 @@ async function benchLine(id: LineId, bench: BuildBench): Promise<BenchLine> {
 /** In turn, so that what the machine does besides is everybody's. The first round is the warm-up. */
 async function measureAll(
   id: string,
-  contenders: readonly BuildContender[],
+  { contenders, registry }: Pick<BuildStand, "contenders" | "registry">,
   directory: string,
   { rounds, say }: Pick<BuildBench, "rounds" | "say">,
 ): Promise<BenchRow[]> {
   const measures = new Map<string, ProcessMeasure[]>(contenders.map(({ name }) => [name, []]));
   const failures = new Map<string, string>();
+  const counts = new Map<string, Counts>();
   for (let round = 0; round <= rounds; round++) {
     for (const { name, argv, env, before } of contenders) {
       if (failures.has(name)) continue;
       say(`${id}: ${name}, ${round === 0 ? "warm-up" : `round ${round}`}`);
       try {
         await before?.();
+        registry.requests.length = 0;
         const measure = await measureProcess({ argv, env }, directory);
-        if (round > 0) measures.get(name)?.push(measure);
+        if (round === 0) continue;
+        measures.get(name)?.push(measure);
+        counts.set(name, countRequests(registry.requests));
       } catch (error) {
         failures.set(name, describeError(error));
       }
     }
   }
-  return contenders.map((each) => describeRow(each, measures.get(each.name) ?? [], failures.get(each.name)));
+  return contenders.map((each) => {
+    const row = describeRow(each, measures.get(each.name) ?? [], failures.get(each.name));
+    const counted = counts.get(each.name);
+    return row.failed === undefined && counted !== undefined ? { ...row, counts: counted } : row;
+  });
+}
+
+/** Of the last round. */
+function countRequests(requests: RegistryServer["requests"]): Counts {
+  const byKind: Record<string, number> = {};
+  for (const { method, path, query } of requests) {
+    const kind = `${method} ${kindOf(`${path}?${query}`)}`;
+    byKind[kind] = (byKind[kind] ?? 0) + 1;
+  }
+  const sum = (bytes: readonly number[]): number => bytes.reduce((all, each) => all + each, 0);
+  return {
+    requests: requests.length,
+    byKind,
+    bytesSent: sum(requests.map(({ bytesIn }) => bytesIn)),
+    bytesReceived: sum(requests.map(({ bytesOut }) => bytesOut)),
+  };
 }
 
 function describeRow(

@@ -85,7 +85,8 @@ export function addCounts(one: Counts, other: Counts): Counts {
 
 const emptyCounts = (): Counts => ({ requests: 0, byKind: {}, bytesSent: 0, bytesReceived: 0 });
 
-function kindOf(url: string): string {
+/** Of a path and what is asked for there, or of a whole URL's. */
+export function kindOf(url: string): string {
   if (/^\/v2\/?(?:\?|$)/.test(url)) return "ping";
   const kind = /\/(manifests|blobs\/uploads|blobs|referrers|tags)\//.exec(url.replace(/\?.*/, ""))?.[1] ?? "other";
   return kind === "blobs/uploads" && url.includes("mount=") ? "mounts" : kind;

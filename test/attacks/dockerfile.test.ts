@@ -1,7 +1,7 @@
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { renderSourcePolicy } from "@goldenpath/core/build/strategies/dockerfile/invocation";
 import { handArguments, openRoom, prepareRoom, proxyAddress } from "@goldenpath/core/build/strategies/dockerfile/room";
-import { renderSourcePolicy } from "@goldenpath/core/build/strategies/dockerfile/run";
 import { buildScript } from "@goldenpath/core/build/strategies/dockerfile/scripts";
 import { readDockerfile } from "@goldenpath/core/build/strategies/dockerfile/stages";
 import { DockerfileProblem } from "@goldenpath/core/build/strategies/dockerfile/words";

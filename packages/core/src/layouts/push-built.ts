@@ -84,8 +84,11 @@ function baseLayers({ base }: PushOptions): BaseLayer[] {
   });
 }
 
-/** What the build was told to build on is one thing, and what it built on another: layers tell. */
-function requireBase({ configs }: ReadyImage, { base }: PushOptions): void {
+/**
+ * What the build was told to build on is one thing, and what it built on another: layers tell.
+ * @throws PolicyViolation of the rule `base.approved`
+ */
+export function requireBase({ configs }: Pick<ReadyImage, "configs">, { base }: Pick<PushOptions, "base">): void {
   if (base === undefined) return;
   const expected = base.image.config.rootfs.diff_ids;
   for (const { rootfs } of configs) {

@@ -70,9 +70,21 @@ async function bringAndAttest(work: Signing, cache: string, folders: readonly st
   const { labels } = entry;
   if (labels.writer !== nameWriter(context.run, policy.policy))
     return `it says that it was written by '${labels.writer}', and this run is of '${nameWriter(context.run, policy.policy)}'`;
+  const stranger = describeStranger(labels, image);
+  if (stranger !== undefined) return stranger;
   if (storage !== undefined) await pushEntry(work, repository, { storage, found, labels });
   if (policy.policy.build.cache !== "verified") return undefined;
   return attestEntry(work, pinned, found, labels);
+}
+
+/** An entry names the whole image of its build: that is the one that this job attests, or one of those in its index. */
+function describeStranger(
+  { image: named }: CacheLabels,
+  { reference, children }: Signing["image"],
+): string | undefined {
+  if (named === undefined || named.digest === reference.digest) return undefined;
+  if (children.some(({ digest }) => digest === named.child)) return undefined;
+  return `it names the image ${named.digest}, and what is attested is ${reference.digest}`;
 }
 
 async function attestEntry(

@@ -1,4 +1,5 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor, ImageManifest, Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
@@ -13,6 +14,13 @@ export const cacheFolder = "cache";
 const prefix = "dev.goldenpath.cache.";
 const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256");
 
+const digest = z.custom<Digest>(isDigest, "expected a digest");
+
+/** Of the image that the build left, all of them or none. */
+const imageSchema = z.object({ digest, child: digest, given: hex, images: hex });
+/** In an annotation each, with this before its name. */
+const imagePrefix = "image.";
+
 const labelsSchema = z.object({
   key: hex,
   group: hex,
@@ -23,6 +31,7 @@ const labelsSchema = z.object({
   writer: z.string().min(1).max(100),
   /** Seconds that the build took which had no cache. */
   cold: z.string().regex(/^\d{1,7}(?:\.\d{1,3})?$/, "expected seconds"),
+  image: imageSchema.optional(),
 });
 
 /** What an entry says of itself: a hint, by which what was meant for something else is passed over. */
@@ -36,8 +45,23 @@ export function renderEntry(config: Descriptor, layers: readonly Descriptor[], l
     artifactType: cacheArtifactType,
     config,
     layers: [...layers],
-    annotations: Object.fromEntries(Object.entries(labels).map(([name, value]) => [`${prefix}${name}`, value])),
+    annotations: renderLabels(labels),
   };
+}
+
+function renderLabels({ image, ...names }: CacheLabels): Record<string, string> {
+  const ofImage = Object.entries(image ?? {}).map(([name, value]) => [`${imagePrefix}${name}`, value] as const);
+  return Object.fromEntries([...Object.entries(names), ...ofImage].map(([name, value]) => [`${prefix}${name}`, value]));
+}
+
+function readLabels(annotations: Readonly<Record<string, string>>): object {
+  const own = Object.entries(annotations).flatMap(([name, value]) =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), value] as const] : [],
+  );
+  const image = own.flatMap(([name, value]) =>
+    name.startsWith(imagePrefix) ? [[name.slice(imagePrefix.length), value] as const] : [],
+  );
+  return { ...Object.fromEntries(own), image: image.length === 0 ? undefined : Object.fromEntries(image) };
 }
 
 /** An entry as it is there, or why it is none. */
@@ -45,10 +69,7 @@ export function readEntry(found: Manifest): { manifest: ImageManifest; labels: C
   if (found.kind !== "image" || found.manifest.artifactType !== cacheArtifactType)
     return { problem: "it is no cache of a build" };
   if (found.manifest.subject !== undefined) return { problem: "it refers to another image" };
-  const own = Object.entries(found.manifest.annotations ?? {}).filter(([name]) => name.startsWith(prefix));
-  const parsed = labelsSchema.safeParse(
-    Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value])),
-  );
+  const parsed = labelsSchema.safeParse(readLabels(found.manifest.annotations ?? {}));
   return parsed.success
     ? { manifest: found.manifest, labels: parsed.data }
     : { problem: `what it says of itself can't be read: ${describeIssues(parsed.error)}` };

@@ -27,16 +27,17 @@ export interface CacheKey {
 
 /** @param locks path → SHA-256 of each file that pins what is installed */
 export function planKey(scope: CacheScope, locks: Readonly<Record<string, string>>): CacheKey {
-  const group = hash({ format, ...scope });
-  return { group, exact: hash({ group, locks }) };
+  const group = digestFacts({ format, ...scope });
+  return { group, exact: digestFacts({ group, locks }) };
 }
 
 /** A builder as the policy pins it: its name, its images and buildpacks by digest. SHA-256 in hex. */
 export function digestBuilder(builder: { name: string; strategy: string; pinned: object }): string {
-  return hash(builder);
+  return digestFacts(builder);
 }
 
-function hash(value: object): string {
+/** One text of plain data, in whatever order it was put together. SHA-256 in hex. */
+export function digestFacts(value: object): string {
   return createHash("sha256")
     .update(stringifyJson(sortKeys(value)))
     .digest("hex");

@@ -12,7 +12,7 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { collectEvidence } from "../../signing/collect.ts";
-import type { BuildCache, CacheMode, CacheParts, FoundCache } from "./cache.ts";
+import type { BuildCache, CachedImage, CacheMode, CacheParts, FoundCache } from "./cache.ts";
 import { type CacheLabels, describeStray, readEntry, renderEntry, type Wanted } from "./entry.ts";
 import { judgeEntry, type Reader } from "./judge-entry.ts";
 import { nameTags, protectedWriter } from "./writer.ts";
@@ -129,9 +129,12 @@ class Cache implements OpenCache {
     const count = (blob: Descriptor): void => {
       this.received += blob.size;
     };
+    // What another ref left is good for layers, which each stand for one step, and not for the whole of an image.
+    const isOwn = labels.writer === request.writer && labels.key === key.exact;
     this.found = {
       reference,
       manifest,
+      image: isOwn ? labels.image : undefined,
       open(blob) {
         count(blob);
         return client.openBlob(reference, blob);
@@ -154,7 +157,26 @@ class Cache implements OpenCache {
     this.request.context.ports.log.warning(note);
   }
 
-  async keep(gather: () => Promise<CacheParts | undefined>): Promise<void> {
+  async keepFound(): Promise<void> {
+    const { found } = this;
+    if (found === undefined) throw new TypeError("nothing was found");
+    const { client, to, repository } = this.request;
+    if (this.request.isKept && isSameRepository(to, repository)) {
+      this.tellSaved((performance.now() - this.startedAt) / 1000);
+      this.kept = found.reference;
+      return;
+    }
+    const { config, layers } = found.manifest;
+    await this.keep(
+      async () => ({
+        config: { mediaType: config.mediaType, bytes: await client.fetchBlob(found.reference, config) },
+        layers: layers.map((descriptor) => ({ descriptor, open: undefined })),
+      }),
+      Promise.resolve(found.image),
+    );
+  }
+
+  async keep(gather: () => Promise<CacheParts | undefined>, image?: Promise<CachedImage | undefined>): Promise<void> {
     const { context } = this.request;
     const seconds = (performance.now() - this.startedAt) / 1000;
     this.tellSaved(seconds);
@@ -165,7 +187,8 @@ class Cache implements OpenCache {
         this.say("cache: this build left none to keep");
         return;
       }
-      this.kept = await this.push(parts, this.found === undefined ? seconds.toFixed(1) : (this.labels?.cold ?? "0"));
+      const cold = this.found === undefined ? seconds.toFixed(1) : (this.labels?.cold ?? "0");
+      this.kept = await this.push(parts, cold, image);
     } catch (error) {
       context.signal.throwIfAborted();
       const note = `cache: what this build left is not kept: ${describeError(error)}`;
@@ -191,20 +214,17 @@ class Cache implements OpenCache {
     this.request.context.ports.log.info(note);
   }
 
-  private async push({ config, layers }: CacheParts, cold: string): Promise<PinnedReference> {
+  private async push(
+    { config, layers }: CacheParts,
+    cold: string,
+    image: Promise<CachedImage | undefined> | undefined,
+  ): Promise<PinnedReference> {
     const { client, repository, to, writer, key, strategy, platform, builder } = this.request;
     const own: Descriptor = {
       mediaType: config.mediaType,
       digest: digestOf(config.bytes),
       size: config.bytes.byteLength,
     };
-    const labels = { key: key.exact, group: key.group, strategy, platform, builder, writer, cold };
-    const manifest = renderEntry(
-      own,
-      layers.map(({ descriptor }) => descriptor),
-      labels,
-    );
-    const bytes = new TextEncoder().encode(stringifyJson(manifest));
     let sent = 0;
     const onBytes = (more: number): void => {
       sent += more;
@@ -214,6 +234,12 @@ class Cache implements OpenCache {
       else if (!isSameRepository(to, repository)) await client.copyBlob(repository, to, descriptor);
     });
     await client.pushBlob(to, own, () => config.bytes, { onBytes });
+    // Without its image, which may have failed to be pushed, its layers are as good.
+    const whole = await image?.catch(() => undefined);
+    const labels = { key: key.exact, group: key.group, strategy, platform, builder, writer, cold };
+    const descriptors = layers.map(({ descriptor }) => descriptor);
+    const manifest = renderEntry(own, descriptors, whole === undefined ? labels : { ...labels, image: whole });
+    const bytes = new TextEncoder().encode(stringifyJson(manifest));
     const kept = { ...to, digest: digestOf(bytes) };
     // The tags last, so that nothing half pushed has a name.
     await client.pushManifest(to, bytes, mediaTypes.ociManifest, kept.digest);

@@ -1,8 +1,8 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { describe, expect, it } from "vitest";
 import { explainFailure, explainNoCache } from "./explain.ts";
+import { renderSourcePolicy } from "./invocation.ts";
 import { createRedactor } from "./redact.ts";
-import { renderSourcePolicy } from "./run.ts";
 
 const explain = (text: string, exitCode = 1) =>
   explainFailure({ exitCode, lines: text.split("\n"), file: "web/Dockerfile" });

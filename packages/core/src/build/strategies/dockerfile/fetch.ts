@@ -14,7 +14,7 @@ import { selectPlatform } from "../../images.ts";
 import type { AllowedImage } from "./judge-images.ts";
 
 /** An image as a build gets it. */
-export interface FetchedImage extends AllowedImage {
+export interface ResolvedImage extends AllowedImage {
   /** What the name meant, once: an index or an image. */
   resolved: PinnedReference;
   /** Of it, what this machine runs. */
@@ -24,18 +24,32 @@ export interface FetchedImage extends AllowedImage {
 /** Layers that are fetched at once: more only makes a registry's other clients wait. */
 const parallelLayers = 3;
 
+/** What the name of an image means, and which image of that this machine runs: nothing of its layers is fetched. */
+export async function resolveImage(
+  image: AllowedImage,
+  { client, platform }: { client: RegistryClient; platform: Platform },
+): Promise<ResolvedImage> {
+  const facts = await fetchImageFacts(client, image.reference);
+  const { registry, name } = image.reference;
+  return {
+    ...image,
+    resolved: { registry, name, digest: facts.reference.digest },
+    child: selectPlatform(facts, platform, `image '${image.name}'`),
+  };
+}
+
 /** What a build may use, in one OCI layout, byte for byte as the registries have it. */
 export interface ImageStore {
   directory: string;
   /** Where a blob of it is; undefined for what it does not have. */
   fileOf(digest: Digest): string | undefined;
-  fetch(image: AllowedImage): Promise<FetchedImage>;
+  fetch(image: ResolvedImage): Promise<void>;
 }
 
 /** @param directory that does not exist yet */
 export async function openImageStore(
   directory: string,
-  { client, context, platform }: { client: RegistryClient; context: Context; platform: Platform },
+  { client, context }: { client: RegistryClient; context: Context },
 ): Promise<ImageStore> {
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, "oci-layout"), stringifyJson({ imageLayoutVersion: "1.0.0" }));
@@ -60,22 +74,16 @@ export async function openImageStore(
   return {
     directory,
     fileOf: (digest) => (written.has(digest) ? pathOf(digest) : undefined),
-    async fetch(image) {
-      const facts = await fetchImageFacts(client, image.reference);
-      const child = selectPlatform(facts, platform, `image '${image.name}'`);
-      const { registry, name } = image.reference;
-      const resolved = { registry, name, digest: facts.reference.digest };
-      const own = { registry, name, digest: child.digest };
-      if (!written.has(child.digest)) {
-        context.ports.log.info(`fetching ${image.name}: ${formatReference(resolved)}`);
-        for (const digest of new Set([child.digest, resolved.digest])) {
-          written.add(digest);
-          await writeFile(await place(digest), (await client.fetchManifest({ ...own, digest })).bytes);
-        }
-        const blobs = [child.manifest.config, ...child.manifest.layers];
-        await mapConcurrently(parallelLayers, blobs, (blob) => writeBlob(own, blob));
+    async fetch({ name, resolved, child }) {
+      if (written.has(child.digest)) return;
+      const own = { ...resolved, digest: child.digest };
+      context.ports.log.info(`fetching ${name}: ${formatReference(resolved)}`);
+      for (const digest of new Set([child.digest, resolved.digest])) {
+        written.add(digest);
+        await writeFile(await place(digest), (await client.fetchManifest({ ...own, digest })).bytes);
       }
-      return { ...image, resolved, child };
+      const blobs = [child.manifest.config, ...child.manifest.layers];
+      await mapConcurrently(parallelLayers, blobs, (blob) => writeBlob(own, blob));
     },
   };
 }

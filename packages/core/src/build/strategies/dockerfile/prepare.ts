@@ -4,7 +4,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob } from "../runner.ts";
-import { type FetchedImage, type ImageStore, openImageStore } from "./fetch.ts";
+import { type ImageStore, openImageStore, type ResolvedImage, resolveImage } from "./fetch.ts";
 import type { DockerfileText } from "./find-file.ts";
 import { listUsed, requireOwnNames } from "./images.ts";
 import { type Judged, judgeUsed } from "./judge-images.ts";
@@ -12,51 +12,68 @@ import { type Dockerfile, readDockerfile } from "./stages.ts";
 import { DockerfileProblem } from "./words.ts";
 
 /** What a build may use, and what was said of it. */
-export interface Prepared {
-  images: readonly FetchedImage[];
-  /** Where a blob of them is on this machine. */
-  fileOf: ImageStore["fileOf"];
+export interface Resolved {
+  images: readonly ResolvedImage[];
   downloads: Judged["downloads"];
   remarks: string[];
 }
 
+/** The same, with the images on this machine. */
+export interface Prepared extends Resolved {
+  /** Where a blob of them is. */
+  fileOf: ImageStore["fileOf"];
+}
+
 /** Images that are fetched at once, each with some layers at once. */
 const parallelImages = 2;
+/** Names that are looked up at once. */
+const parallelNames = 8;
 /** Rounds in which triggers of images name further ones. */
 const maxRounds = 10;
 
-/** Finds, judges and fetches what the build may use; triggers of what was fetched may name more. */
-export function prepareImages(
+/** Finds, judges and fetches what the build may use. */
+export async function prepareImages(
   job: BuildJob<DockerfilePlan>,
   text: DockerfileText,
   workspace: Workspace,
 ): Promise<Prepared> {
-  return asPlaced(text, () => prepare(job, text, workspace));
+  return fetchImages(job, await resolveImages(job, text), workspace);
 }
 
-async function prepare(
-  job: BuildJob<DockerfilePlan>,
-  { content, file }: DockerfileText,
+/** @param resolved what was judged, by {@link resolveImages} */
+export async function fetchImages(
+  { client, context }: Pick<BuildJob, "client" | "context">,
+  resolved: Resolved,
   workspace: Workspace,
 ): Promise<Prepared> {
+  const store = await openImageStore(join(workspace.control, "images"), { client, context });
+  await mapConcurrently(parallelImages, resolved.images, (each) => store.fetch(each));
+  return { ...resolved, fileOf: store.fileOf };
+}
+
+/** Finds and judges what the build may use, and what it is; triggers of what was found may name more. */
+export function resolveImages(job: BuildJob<DockerfilePlan>, text: DockerfileText): Promise<Resolved> {
+  return asPlaced(text, () => resolve(job, text));
+}
+
+async function resolve(job: BuildJob<DockerfilePlan>, { content, file }: DockerfileText): Promise<Resolved> {
   const { plan, options, platform, context, client } = job;
   const { target, buildArgs } = options;
   const parsed = readDockerfile(content, { buildArgs, platform, target });
   const remarks = readSyntax(parsed, file);
-  const store = await openImageStore(join(workspace.control, "images"), { client, context, platform });
-  const fetched = new Map<string, FetchedImage>();
+  const found = new Map<string, ResolvedImage>();
   for (let round = 0; round < maxRounds; round += 1) {
-    const used = listUsed(parsed, target, (name) => fetched.get(name)?.child.config.config?.OnBuild ?? undefined);
+    const used = listUsed(parsed, target, (name) => found.get(name)?.child.config.config?.OnBuild ?? undefined);
     requireOwnNames(parsed, used.images);
     const judged = judgeUsed(used, plan.dockerfile, file, context.now());
-    const missing = judged.images.filter(({ name }) => !fetched.has(name));
+    const missing = judged.images.filter(({ name }) => !found.has(name));
     if (missing.length === 0) {
       for (const { remark } of judged.images) if (remark !== undefined) remarks.push(remark);
       for (const remark of remarks) context.ports.log.notice(remark);
-      return { images: [...fetched.values()], fileOf: store.fileOf, downloads: judged.downloads, remarks };
+      return { images: [...found.values()], downloads: judged.downloads, remarks };
     }
-    for (const image of await mapConcurrently(parallelImages, missing, (each) => store.fetch(each)))
-      fetched.set(image.name, image);
+    const resolved = await mapConcurrently(parallelNames, missing, (each) => resolveImage(each, { client, platform }));
+    for (const image of resolved) found.set(image.name, image);
   }
   throw new DockerfileProblem("triggers of its images name ever more images", 0);
 }

@@ -4,14 +4,15 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
-import { digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
-import { formatReference } from "@goldenpath/registry-client/oci/reference";
+import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
+import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { type CacheRegistry, openCacheRegistry } from "../../cache/buildkit.ts";
-import type { CacheParts } from "../../cache/cache.ts";
+import type { CachedImage, CacheParts } from "../../cache/cache.ts";
+import { selectPlatform } from "../../images.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
@@ -19,21 +20,18 @@ import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { checkArguments } from "./arguments.ts";
 import { explainFailure, explainNoCache } from "./explain.ts";
 import { type DockerfileText, findDockerfile } from "./find-file.ts";
-import { contextName } from "./images.ts";
-import type { Judged } from "./judge-images.ts";
-import { type Prepared, prepareImages } from "./prepare.ts";
-import { createRedactor } from "./redact.ts";
 import {
-  handArguments,
-  openRoom,
-  prepareRoom,
-  proxyAddress,
-  type RoomFolders,
-  type RoomResult,
-  type RoomService,
-  type RoomSite,
-  systemPath,
-} from "./room.ts";
+  authorityFile,
+  inputsIn,
+  renderArguments,
+  renderSettings,
+  renderSourcePolicy,
+  type Told,
+} from "./invocation.ts";
+import { fetchImages, type Prepared, type Resolved, resolveImages } from "./prepare.ts";
+import { createRedactor } from "./redact.ts";
+import { digestGiven, digestImages, repeatImage } from "./repeat.ts";
+import { handArguments, openRoom, prepareRoom, type RoomResult, type RoomSite, systemPath } from "./room.ts";
 import { buildScript } from "./scripts.ts";
 
 type Job = BuildJob<DockerfilePlan>;
@@ -48,40 +46,105 @@ export const dockerfileRunner: StrategyRunner<DockerfilePlan> = {
 
 async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Built> {
   const { plan, source, context, options } = job;
-  const { ports, env, signal } = context;
+  const { ports, env } = context;
   checkArguments(options);
   await requireRuntime(env);
   const text = await findDockerfile(source, options.file, context);
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
-    const copying = copySource(source, workspace.app, signal);
+    const copying = copyApplication(job, text, workspace);
     const ready = tools.then((found) => placeTools(found, { workspace, context }));
-    let prepared: Prepared | undefined;
-    const run: Run = { job, text, workspace, fileOf: (digest) => prepared?.fileOf(digest) };
-    const starting = startBuilder(run, ready);
-    const settled = Promise.allSettled([copying, starting]);
+    // Whoever waits for them is told.
+    for (const each of [copying, ready]) each.catch(() => undefined);
     try {
-      prepared = await prepareImages(job, text, workspace);
-      const copied = await copying;
-      ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
-    } catch (error) {
+      const run: Run = { job, text, workspace, copying, fileOf: () => undefined };
+      return (await repeatBuild(run)) ?? (await buildAnew(run, ready, tools));
+    } finally {
       // Whatever is done beside it: nothing is on its way into the folder any more when that is removed.
-      await settled;
-      await (await starting.catch(() => undefined))?.stop();
-      throw error;
+      await Promise.allSettled([copying, ready]);
     }
-    const base = prepared.images.find(({ use }) => use === "base");
-    const ended = await runCached(run, { prepared, builder: await starting, site: await ready });
-    const digest = await pushBuiltLayout(ended.layout, {
-      ...job.to,
-      client: job.client,
-      context,
-      ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
-    });
-    return { digest, tools: (await tools).map(describeTool), notes: describe(job, prepared, ended) };
   } finally {
     await closeWorkspace(workspace, ports);
   }
+}
+
+/** @returns `digestGiven` of it, where there is a cache to keep that in */
+async function copyApplication(job: Job, text: DockerfileText, { app }: Workspace): Promise<string | undefined> {
+  const { source, context, cache } = job;
+  const copied = await copySource(source, app, context.signal);
+  context.ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+  return cache === undefined ? undefined : digestGiven(job, text, app);
+}
+
+/** Where this writer has built the very same before, and the image is there; undefined where it has to be built. */
+async function repeatBuild(run: Run): Promise<Built | undefined> {
+  const { job, text } = run;
+  const { plan, cache } = job;
+  const before = cache?.found?.image;
+  if (cache === undefined || before === undefined || before.given !== (await run.copying)) return undefined;
+  run.resolved = await resolveImages(job, text);
+  if (before.images !== digestImages(run.resolved)) return undefined;
+  const digest = await repeatImage(job, before, run.resolved);
+  if (digest === undefined) return undefined;
+  await cache.keepFound();
+  const { images, remarks } = run.resolved;
+  const notes = [
+    "buildEnvironment: container",
+    "nothing ran: it is the image of an earlier build of this ref, of the same files, Dockerfile, images and arguments",
+    `builder ${plan.builder.name}: ${describeImages(images)}`,
+  ];
+  return { digest, tools: [], notes: [...notes, ...remarks] };
+}
+
+async function buildAnew(run: Run, ready: Promise<RoomSite>, tools: Promise<FoundTool[]>): Promise<Built> {
+  const { job, workspace, copying } = run;
+  const starting = startBuilder(run, ready);
+  starting.catch(() => undefined);
+  let builder: Builder | undefined;
+  try {
+    const resolved = run.resolved ?? (await resolveImages(job, run.text));
+    const prepared = await fetchImages(job, resolved, workspace);
+    run.fileOf = prepared.fileOf;
+    const given = await copying;
+    builder = await starting;
+    const ended = await runCached(run, { prepared, builder, site: await ready });
+    builder = ended.builder;
+    const digest = await pushAndKeep(run, { prepared, given, ...ended });
+    return { digest, tools: (await tools).map(describeTool), notes: describe(job, prepared, ended.result) };
+  } finally {
+    await (builder ?? (await starting.catch(() => undefined)))?.stop();
+  }
+}
+
+/** The image, and beside it what of the build is kept for later ones, which names the image last. */
+async function pushAndKeep(
+  { job }: Run,
+  {
+    prepared,
+    given,
+    builder,
+    result,
+  }: { prepared: Prepared; given: string | undefined; builder: Builder; result: RoomResult },
+): Promise<Digest> {
+  const { cache, client, context, to, platform } = job;
+  const base = prepared.images.find(({ use }) => use === "base");
+  const pushing = pushBuiltLayout(result.layout, {
+    ...to,
+    client,
+    context,
+    ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
+  });
+  const naming = pushing.then(async (digest): Promise<CachedImage | undefined> => {
+    if (given === undefined) return undefined;
+    const facts = await fetchImageFacts(client, { ...to.repository, digest });
+    const { digest: child } = selectPlatform(facts, platform, "the built image");
+    return { digest, child, given, images: digestImages(prepared) };
+  });
+  naming.catch(() => undefined);
+  const [pushed, kept] = await Promise.allSettled([pushing, cache?.keep(() => builder.gather(), naming)]);
+  if (pushed.status === "rejected") throw pushed.reason;
+  if (kept.status === "rejected") throw kept.reason;
+  return pushed.value;
 }
 
 /** What runs a build's steps, in a part that is in C, and so none of the lock's. */
@@ -98,10 +161,11 @@ function placeTools([buildkitd, buildctl]: FoundTool[], where: Omit<RoomSite, "w
   return prepareRoom(where, { buildkitd: buildkitd.path, buildctl: buildctl.path });
 }
 
-interface Run {
-  job: Job;
-  text: DockerfileText;
-  workspace: Workspace;
+interface Run extends Told {
+  /** What {@link copyApplication} gives. */
+  copying: Promise<string | undefined>;
+  /** As soon as it is known. */
+  resolved?: Resolved;
   /** Where a blob is on this machine, as soon as there is one. */
   fileOf: Prepared["fileOf"];
 }
@@ -124,25 +188,24 @@ interface Builder {
 async function runCached(
   run: Run,
   { prepared, builder, site }: { prepared: Prepared; builder: Builder; site: RoomSite },
-): Promise<RoomResult> {
+): Promise<{ result: RoomResult; builder: Builder }> {
   const { cache } = run.job;
   const { caching } = builder;
   try {
-    const ended = await builder.build(prepared);
-    await cache?.keep(() => builder.gather());
-    return ended;
+    return { result: await builder.build(prepared), builder };
   } catch (error) {
+    await builder.stop();
     if (caching?.failure === undefined || cache?.found === undefined) throw error;
     cache.giveUp(caching.failure);
-  } finally {
-    await builder.stop();
   }
   return runCached(run, { prepared, site, builder: await startBuilder(run, Promise.resolve(site)) });
 }
 
-async function openCaching({ job: { cache }, workspace, fileOf }: Run): Promise<CacheRegistry | undefined> {
+async function openCaching(run: Run): Promise<CacheRegistry | undefined> {
+  const { cache } = run.job;
   if (cache === undefined) return undefined;
-  const open = () => openCacheRegistry(cache, { parent: workspace.control, fileOf });
+  const fileOf = (digest: Digest): string | undefined => run.fileOf(digest);
+  const open = () => openCacheRegistry(cache, { parent: run.workspace.control, fileOf });
   return open().catch((error: unknown) => {
     cache.giveUp(error);
     return open().catch(() => undefined);
@@ -178,10 +241,6 @@ async function writeInputs({ text, workspace }: Run, prepared: Prepared): Promis
   await placeBase(prepared, workspace);
 }
 
-function inputsIn({ control }: Workspace): { folder: string; policy: string } {
-  return { folder: join(control, "dockerfile"), policy: join(control, "sources.json") };
-}
-
 /** Into the log, and the last of it for messages. */
 function keepOutput({ ports }: Job["context"], hide: (line: string) => string) {
   const lines: string[] = [];
@@ -209,7 +268,7 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
       ...site,
       script: buildScript,
       files: {
-        "buildkitd.toml": renderSettings(workspace, service),
+        "buildkitd.toml": renderSettings(run, service),
         ...(service === undefined ? {} : { [authorityFile]: service.certificate }),
       },
       ...(service === undefined ? {} : { service }),
@@ -252,88 +311,23 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
   };
 }
 
-const authorityFile = "cache-authority.pem";
-
-function renderSettings({ control, handover }: Workspace, service: RoomService | undefined): string {
-  const cdi = "[cdi]\n  disabled = true\n";
-  const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
-  const registry =
-    service === undefined
-      ? ""
-      : `[registry."${service.host}:${service.port}"]\n  ca = ["${join(control, authorityFile)}"]\n`;
-  return `[otel]\n  socketPath = "${handover}/run/otel.sock"\n${cdi}${workers}${registry}`;
-}
-
-/** 1980-01-01T00:00:01Z, as buildpacks have it, unless the caller says another time: the same files are the same image. */
-const epoch = "315532801";
-
-function renderArguments(
-  { job: { plan, options, labels }, text: { name }, workspace }: Run,
-  { images }: Prepared,
-  { result, control, secretFiles }: RoomFolders,
-): string[] {
-  const { folder, policy } = inputsIn(workspace);
-  const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map((each) => [each, proxyAddress]);
-  const args = {
-    SOURCE_DATE_EPOCH: epoch,
-    ...options.buildArgs,
-    ...Object.fromEntries(proxies),
-    NO_PROXY: "localhost,127.0.0.1,::1",
-  };
-  const settings: Record<string, string> = {
-    filename: name,
-    // Whatever the file's first line says: only BuildKit's own frontend.
-    cmdline: "dockerfile.v0",
-    "attest:provenance": "mode=max,version=v1",
-    ...(options.target === undefined ? {} : { target: options.target }),
-    ...Object.fromEntries(Object.entries(labels).map(([key, value]) => [`label:${key}`, value])),
-    ...Object.fromEntries(Object.entries(args).map(([key, value]) => [`build-arg:${key}`, value])),
-    ...Object.fromEntries(
-      images.map((image) => [`context:${contextName(image.name)}`, `oci-layout://images@${image.child.digest}`]),
-    ),
-  };
-  const output = `type=oci,tar=false,dest=${result},rewrite-timestamp=true,name=${formatReference(plan.tags[0])}`;
-  return [
-    ...["--progress=plain", "--frontend=dockerfile.v0", `--output=${output}`],
-    ...[`--local=context=${workspace.app}`, `--local=dockerfile=${folder}`],
-    `--oci-layout=images=${join(control, "images")}`,
-    `--source-policy-file=${policy}`,
-    ...Object.entries(settings).map(([key, value]) => `--opt=${key}=${value}`),
-    ...[...secretFiles].map(([id, file]) => `--secret=id=${id},src=${file}`),
-  ];
-}
-
-/**
- * BuildKit's own list of what it may fetch, the last rule that fits deciding: the application, the images that were
- * fetched for it, and URLs with the checksum that was judged.
- */
-export function renderSourcePolicy(downloads: Judged["downloads"]): object {
-  const allow = (identifier: string, constraints: object[] = []) => ({
-    action: "ALLOW",
-    selector: { identifier, ...(constraints.length === 0 ? {} : { constraints }) },
-  });
-  return {
-    version: 1,
-    rules: [
-      { action: "DENY", selector: { identifier: "*" } },
-      ...["local://context", "local://dockerfile", "oci-layout://*"].map((each) => allow(each)),
-      ...downloads.map(({ url, checksum }) =>
-        allow(url, [{ key: "http.checksum", value: checksum, condition: "EQUAL" }]),
-      ),
-    ],
-  };
-}
-
 function describe({ plan, options }: Job, { images, remarks }: Prepared, { way, refused }: RoomResult): string[] {
   const hosts = [...refused].slice(0, 10);
   return [
     "buildEnvironment: container",
     `built by BuildKit in namespaces of its own (by ${way}), its users nobody's on the machine`,
-    `builder ${plan.builder.name}: ${images.map(({ name, use, resolved }) => `${use === "base" ? "on " : "with "}${name} (${resolved.digest})`).join(", ") || "no image"}`,
+    `builder ${plan.builder.name}: ${describeImages(images)}`,
     ...(options.secrets.size === 0
       ? []
       : [`secrets that steps could mount: ${[...options.secrets.keys()].join(", ")}`]),
     ...remarks,
     ...(hosts.length === 0 ? [] : [`the build asked for addresses that no build gets to: ${hosts.join(", ")}`]),
   ];
+}
+
+function describeImages(images: Resolved["images"]): string {
+  const each = images.map(
+    ({ name, use, resolved }) => `${use === "base" ? "on " : "with "}${name} (${resolved.digest})`,
+  );
+  return each.join(", ") || "no image";
 }

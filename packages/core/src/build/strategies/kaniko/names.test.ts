@@ -1,12 +1,12 @@
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
 import { fakeDigest } from "@goldenpath/testing/policy";
 import { expect, it } from "vitest";
-import type { FetchedImage } from "../dockerfile/fetch.ts";
+import type { ResolvedImage } from "../dockerfile/fetch.ts";
 import { renderNames } from "./run.ts";
 
 const [index, child] = [fakeDigest("a"), fakeDigest("b")];
 const mediaType = "application/vnd.oci.image.manifest.v1+json";
-const image = (name: string, tag?: string): FetchedImage => {
+const image = (name: string, tag?: string): ResolvedImage => {
   const repository = { registry: "r.test", name: "bases/golden" };
   return {
     ...{ name, line: 1, use: "base", resolved: { ...repository, digest: index } },

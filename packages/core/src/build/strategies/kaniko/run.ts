@@ -9,7 +9,7 @@ import { describeTool } from "../../../tools/run-tool.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import { checkArguments } from "../dockerfile/arguments.ts";
-import type { FetchedImage } from "../dockerfile/fetch.ts";
+import type { ResolvedImage } from "../dockerfile/fetch.ts";
 import { type DockerfileText, findDockerfile } from "../dockerfile/find-file.ts";
 import { type Prepared, prepareImages } from "../dockerfile/prepare.ts";
 import { buildInRoom, prepareRoom, proxyAddress, type RoomResult } from "../dockerfile/room.ts";
@@ -88,7 +88,7 @@ async function build(
  * Under each name that the file has, a line for the room's registry: by a tag the image for this machine, by a digest
  * what has it.
  */
-export function renderNames(images: readonly FetchedImage[]): string {
+export function renderNames(images: readonly ResolvedImage[]): string {
   const lines = images.flatMap(({ name, resolved, reference, child }) => {
     const image = `${child.digest} ${child.descriptor.mediaType}`;
     return [
@@ -110,7 +110,7 @@ function tagOf(name: string): string {
 function renderArguments(
   { options, labels }: Job,
   { name }: DockerfileText,
-  images: readonly FetchedImage[],
+  images: readonly ResolvedImage[],
 ): string[] {
   const hosts = new Set(
     images.map(({ resolved: { registry } }) => (registry === "docker.io" ? "index.docker.io" : registry)),

@@ -1,0 +1,99 @@
+import { attestVerb } from "@goldenpath/core/verbs/attest";
+import type { RunFacts } from "@goldenpath/foundation/ports";
+import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { pushTinyImage } from "@goldenpath/testing/tiny-image";
+import { expect, test } from "vitest";
+import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
+import { shellLayer } from "../support/shell-base.ts";
+
+// A build of the very same, by the real BuildKit where something has to be built.
+const world = useDockerfileWorld("syft");
+
+const files = () => ({
+  Dockerfile: `FROM ${world.compiler} AS build
+COPY app.txt /app.txt
+RUN cat /app.txt >/out.txt && echo "a step ran"
+FROM ${world.base}
+COPY --from=build /out.txt /srv/
+`,
+  "app.txt": "hello\n",
+});
+const passed = { verdict: "pass", error: undefined };
+const tell = ({ outcome: { verdict, result } }: Ended) => ({ verdict, error: result.error?.message });
+const imageOf = ({ outcome }: Ended) => outcome.outputs["image"] ?? "";
+const cacheOf = ({ outcome }: Ended) => outcome.outputs["cache"] ?? "";
+const builtBefore = ({ outcome }: Ended) => outcome.result.notes.some((note) => note.startsWith("nothing ran: "));
+
+const onMain: Partial<RunFacts> = {
+  ...{ event: "push", defaultBranch: "main", sourceRef: "refs/heads/main" },
+  builderId: "https://github.com/acme/platform/.github/workflows/stage-build.yml@refs/heads/main",
+  callerId: "https://github.com/acme/shop/.github/workflows/ci.yml@refs/heads/main",
+};
+const onPullRequest = { ...onMain, event: "pull_request", sourceRef: "refs/pull/7/merge" };
+
+test("the very same is not built again, by whoever built it, and whatever differs is", async () => {
+  world.facts = onMain;
+  const policy = await world.writePolicy({ cache: "unverified" });
+  const folder = await world.writeApp(files());
+  const to = { tags: `${world.host}/quarantine/again:1` };
+  const build = (more: Record<string, string> = {}) => world.build(policy, folder, { ...to, ...more });
+  const first = await build();
+  expect(tell(first)).toEqual(passed);
+
+  world.facts = onPullRequest;
+  const proposed = await build();
+  expect(proposed.log).toContain("is used (written by protected, the same lock files");
+  expect(builtBefore(proposed)).toBe(false);
+  expect(imageOf(proposed)).not.toBe(imageOf(first));
+
+  world.facts = onMain;
+  const { digest = "" } = parseReference(imageOf(first));
+  world.server.faults = [
+    { method: "GET", path: `quarantine/again/manifests/${digest}$`, action: { kind: "status", status: 404 } },
+  ];
+  const lost = await build({ cache: "read" }).finally(() => {
+    world.server.faults = [];
+  });
+  expect(tell(lost)).toEqual(passed);
+  expect(builtBefore(lost)).toBe(false);
+  expect(lost.log).toContain("the image of an earlier build is not taken again");
+
+  const second = await build({ tags: `${world.host}/quarantine/again:2` });
+  expect(tell(second)).toEqual(passed);
+  expect(builtBefore(second)).toBe(true);
+  expect(second.log).not.toContain("buildkit build");
+  expect([imageOf(second), cacheOf(second)]).toEqual([imageOf(first), cacheOf(first)]);
+  expect(await world.client.resolve(parseReference(`${world.host}/quarantine/again:2`))).toBe(digest);
+
+  const layers = [await shellLayer(["dash", "cat"], { "etc/compiler": "2" })];
+  await pushTinyImage(world.client, { registry: world.host, name: "tools/compiler" }, layers, { tag: "1" });
+  expect(builtBefore(await build({ cache: "read" }))).toBe(false);
+});
+
+test("where caches are verified, only what attest signed beside its own image is taken again, as a layout too", async () => {
+  world.facts = onMain;
+  const policy = await world.writePolicy({ cache: "verified" });
+  const folder = await world.writeApp(files());
+  const build = () => world.build(policy, folder, { tags: `${world.host}/quarantine/signed:1`, push: "false" });
+  const first = await build();
+  expect(tell(first)).toEqual(passed);
+  const { layout = "", image = "", cache = "" } = first.outcome.outputs;
+  const key = { key: world.keys.build.file, "build-environment": "container", tags: "1" };
+  const attest = async (of: { image: string; layout: string }): Promise<string> =>
+    (await world.run(attestVerb, policy, { ...of, cache, ...key })).log;
+
+  const other = await world.build(policy, await world.writeApp({ ...files(), "app.txt": "other\n" }), {
+    ...{ tags: `${world.host}/quarantine/signed:other`, push: "false", cache: "none" },
+  });
+  const layouts = `${other.outcome.outputs["layout"]}`;
+  expect(await attest({ image: imageOf(other), layout: layouts })).toContain("it is in no layout that was given");
+  expect(builtBefore(await build())).toBe(false);
+  expect(await attest({ image, layout })).toContain("predicates/build-cache/v1");
+  expect(await attest({ image: imageOf(other), layout: "" })).toMatch(/is not attested: it names the image sha256:/);
+
+  const second = await build();
+  expect(tell(second)).toEqual(passed);
+  expect(builtBefore(second)).toBe(true);
+  expect([imageOf(second), cacheOf(second)]).toEqual([image, cache]);
+  expect(await attest({ image, layout: second.outcome.outputs["layout"] ?? "" })).toContain("build-cache/v1");
+});

@@ -22,6 +22,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy trust sigstore POLICY [NAME]   whom the policy's Sigstores trust at this moment, and by which root
   goldenpath policy schema                         its JSON Schema
+  goldenpath base check DIR --policy POLICY [--fix]
+                                                   the images that a folder's files name, held to the policy before anything is built
   goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
@@ -140,6 +142,13 @@ const commandHelp = {
       Prints the policy's JSON Schema.
 `,
   base: `goldenpath base: what to build on.
+
+  goldenpath base check DIR --policy POLICY
+      Reads which images the files of a folder name (Dockerfiles, compose and bake files, project.toml, pom.xml, build.gradle, workflows), asks no
+      registry, and says at file and line what the policy does not have, with what to write instead. Exits 1 where an image that was built so would be
+      refused; a tag that should be a digest, and what only runs beside the application, is a warning.
+  --fix
+      Write the digests to pin into the files. A name that is put together from variables is left to you.
 
   goldenpath base score IMAGE
       Answers four questions on an image, for each platform, with what each answer rests on, and 0 to 100 points: is its publisher reputable, is it

@@ -17,6 +17,7 @@ const options = {
   "policy-signer": { type: "string" },
   minimum: { type: "string" },
   require: { type: "string", multiple: true },
+  fix: { type: "boolean" },
   json: { type: "boolean" },
   markdown: { type: "boolean" },
 } as const;
@@ -25,13 +26,18 @@ const invalid = (message: string, wayOut = "See goldenpath base --help."): UserE
   new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
 
 /**
- * `goldenpath base score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1
+ * `goldenpath base check DIR …`, and `goldenpath base score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1
  * where a platform has fewer points, or where what is required is not good.
  */
 export async function runBaseCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const [action, text, ...others] = positionals;
   const { json = false, markdown = false } = values;
+  if (action === "check") {
+    if (text === undefined || others.length > 0 || values.policy === undefined)
+      throw invalid("expected check DIR --policy POLICY [--fix] [--json]");
+    return (await import("./base-check.ts")).checkContext(text, { ...values, policy: values.policy }, output);
+  }
   if (action !== "score" || text === undefined || others.length > 0 || (json && markdown))
     throw invalid(
       "expected score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json or --markdown]",

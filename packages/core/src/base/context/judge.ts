@@ -1,0 +1,132 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import {
+  formatReference,
+  isSameRepository,
+  parseReference,
+  parseRepository,
+  type Reference,
+} from "@goldenpath/registry-client/oci/reference";
+import { isDayOver } from "../../policy/day.ts";
+import type { PolicyBase } from "../../policy/schema.ts";
+import type { FileMentions, Mention } from "./mention.ts";
+
+/** What of a policy says which images a folder may name. */
+export interface ContextRules {
+  bases: readonly Pick<PolicyBase, "name" | "image" | "digests" | "until">[];
+  /** What builds may be made in, or taken from: builders' images, and what they let a Dockerfile use. */
+  buildImages: readonly { image: string; digests: readonly Digest[] }[];
+  now: Date;
+}
+
+export interface ContextProblem {
+  file: string;
+  line: number;
+  /** refused: no image that is built so would pass. warning: it would, and should be written otherwise. */
+  level: "refused" | "warning";
+  problem: string;
+  wayOut: string;
+  /** What to write instead of what stands there, where that says the same more exactly. */
+  fix?: { from: string; to: string };
+}
+
+/**
+ * Which of the images that files name the policy does not have, before anything is built, and without a registry: what
+ * stands on no approved base, or is built with something else, is refused; what is named by a tag alone is a warning,
+ * with the digest to pin. What runs beside an application goes into no image: where the policy does not have it, that is
+ * a warning.
+ */
+export function judgeContext({ mentions, unread }: FileMentions, rules: ContextRules): ContextProblem[] {
+  const unresolved = unread.map(
+    ({ file, line, message }): ContextProblem => ({
+      ...{ file, line, level: "refused", problem: `nobody can tell which image is meant: ${message}` },
+      wayOut: "Write images out, or give arguments a default value.",
+    }),
+  );
+  const found = mentions.flatMap((mention) => judgeMention(mention, rules));
+  return [...unresolved, ...found].toSorted((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+}
+
+function judgeMention(mention: Mention, rules: ContextRules): ContextProblem[] {
+  const { file, line, name, use } = mention;
+  const reference = readReference(name);
+  if (reference === undefined) {
+    const problem = `'${name}' is no name of an image`;
+    return [{ file, line, level: "refused", problem, wayOut: "Write HOST/NAME:TAG@sha256:…" }];
+  }
+  const own = rules.bases.filter(({ image }) => isSameRepository(parseRepository(image), reference));
+  if (own.length > 0) return judgeBase(mention, reference, own, rules);
+  const listed = rules.buildImages.filter(({ image }) => isSameRepository(parseRepository(image), reference));
+  if (use !== "base" && listed.length > 0) return judgeListed(mention, reference, listed);
+  const allowed = use === "base" ? rules.bases : [...rules.bases, ...rules.buildImages];
+  const images = [...new Set(allowed.map(({ image }) => image))].join(", ") || "none: the policy lists no image";
+  const wayOut =
+    use === "base" ? `Build on one of: ${listBases(rules)}.` : `Use one of ${images}, or have it added to the policy.`;
+  const what = use === "base" ? "is no approved base" : "is no image of the policy";
+  return [{ file, line, level: use === "run" ? "warning" : "refused", problem: `${name} ${what}`, wayOut }];
+}
+
+function listBases({ bases, now }: ContextRules): string {
+  const usable = bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
+  return (
+    usable.map(({ name, image, digests }) => `${image}@${digests.at(-1)} (${name})`).join(", ") || "none at present"
+  );
+}
+
+function judgeBase(
+  { file, line, name }: Mention,
+  reference: Reference,
+  bases: ContextRules["bases"],
+  { now }: ContextRules,
+): ContextProblem[] {
+  const { digest } = reference;
+  const usable = bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
+  const newest = usable.at(-1)?.digests.at(-1);
+  if (newest === undefined) {
+    const [over] = bases;
+    const problem = `${name} is base '${over?.name}', which was approved until ${over?.until}`;
+    return [{ file, line, level: "refused", problem, wayOut: "Build on another base, or have its approval extended." }];
+  }
+  const pinned = pin(reference, newest);
+  const fix = { from: name, to: pinned };
+  if (digest === undefined) {
+    const problem = `${name} is not pinned: its tag may be another image tomorrow`;
+    return [{ file, line, level: "warning", problem, wayOut: `Write ${pinned}.`, fix }];
+  }
+  if (usable.some(({ digests }) => digests.includes(digest))) return [];
+  const problem = `${name} is no approved version of base '${usable.at(-1)?.name}'`;
+  return [{ file, line, level: "refused", problem, wayOut: `Write ${pinned}.`, fix }];
+}
+
+function judgeListed(
+  { file, line, name }: Mention,
+  reference: Reference,
+  listed: ContextRules["buildImages"],
+): ContextProblem[] {
+  const { digest } = reference;
+  const digests = listed.flatMap((each) => each.digests);
+  const newest = digests.at(-1);
+  // A repository without digests is let through as a whole.
+  if (newest === undefined || listed.some((each) => each.digests.length === 0)) return [];
+  const pinned = pin(reference, newest);
+  const fix = { from: name, to: pinned };
+  if (digest === undefined)
+    return [{ file, line, level: "warning", problem: `${name} is not pinned`, wayOut: `Write ${pinned}.`, fix }];
+  if (digests.includes(digest)) return [];
+  const problem = `${name} is no version of it that the policy has`;
+  return [{ file, line, level: "refused", problem, wayOut: `Write ${pinned}.`, fix }];
+}
+
+/** With the tag that stands there, which tells people which line of versions it is. */
+function pin({ registry, name, tag }: Reference, digest: Digest): string {
+  return formatReference({ registry, name, ...(tag === undefined ? {} : { tag }), digest });
+}
+
+function readReference(name: string): Reference | undefined {
+  try {
+    return parseReference(name, "image");
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}

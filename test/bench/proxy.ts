@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Counts {
   requests: number;
@@ -25,10 +26,13 @@ export interface CountingProxy {
  * Stands in front of a registry and counts, for everybody in the same way. It keeps the Host header as it comes, from
  * which registries make the addresses that they send on to; so these lead through it as well. Requests alone count: a
  * connection that was tried with TLS and given up is none.
+ * @param roundTrip milliseconds to a registry that is not in the next room: a request waits for one, the first of a
+ *   connection for two, since there is a handshake before it (TLS would be more of them)
  */
-export async function startCountingProxy(target: string): Promise<CountingProxy> {
+export async function startCountingProxy(target: string, roundTrip = 0): Promise<CountingProxy> {
   const [hostname = "", port = ""] = target.split(":");
   const agent = new Agent({ keepAlive: true });
+  const met = new WeakSet<Socket>();
   let counts = emptyCounts();
 
   async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -36,6 +40,11 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
     counts.requests++;
     const kind = `${method} ${kindOf(url)}`;
     counts.byKind[kind] = (counts.byKind[kind] ?? 0) + 1;
+    if (roundTrip > 0) {
+      const trips = met.has(incoming.socket) ? 1 : 2;
+      met.add(incoming.socket);
+      await sleep(trips * roundTrip);
+    }
     const onward = request({ hostname, port, method, path: url, headers, agent });
     incoming.on("data", (chunk: Buffer) => {
       counts.bytesSent += chunk.byteLength;

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { runGate } from "@goldenpath/core/gate/verify";
 import { loadPolicy } from "@goldenpath/core/policy/load";
-import { attachStatement } from "@goldenpath/core/signing/attach";
+import { attachStatements } from "@goldenpath/core/signing/attach";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { loadSigner } from "@goldenpath/core/signing/keys";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
@@ -37,11 +37,12 @@ async function signOrVerify(name: string): Promise<void> {
   const found = await client.fetchManifest(reference);
   const image = { mediaType: found.mediaType, digest: found.digest, size: found.bytes.byteLength };
   if (spec.does === "sign") {
-    for (const { type, key } of spec.stages) {
-      const statement = buildStatement(buildSubjects(reference, [image.digest]), type, predicate);
-      const signer = await loadSigner({ key }, context);
-      await attachStatement(client, { repository: reference, image, children: [] }, statement, signer, new Date());
-    }
+    const pieces = spec.stages.map(async ({ type, key }) => ({
+      target: { image, children: [] },
+      statement: buildStatement(buildSubjects(reference, [image.digest]), type, predicate),
+      signer: await loadSigner({ key }, context),
+    }));
+    await attachStatements(client, reference, await Promise.all(pieces), new Date());
     return;
   }
   const keys = spec.stages.map(async ({ type, publicKey }) => [type, { publicKey: await readFile(publicKey, "utf8") }]);

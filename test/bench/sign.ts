@@ -11,10 +11,11 @@ import { makeKey } from "@goldenpath/testing/signers";
 import { bundle } from "../../scripts/bundle.ts";
 import { bin, root } from "../../scripts/steps.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
+import { type CountingProxy, type Counts, startCountingProxy } from "./proxy.ts";
 import { type BenchLine, type BenchRow, judgeAim, spreadOf, withRatios } from "./shape.ts";
 import type { SignSpec } from "./sign-run.ts";
 
-export const signLines = ["sign", "verify", "gates", "gates-far"] as const;
+export const signLines = ["sign", "sign-far", "verify", "verify-far", "gates", "gates-far"] as const;
 
 export interface SignBench {
   rounds: number;
@@ -27,7 +28,7 @@ export interface SignBench {
 
 /** At most so much of what cosign takes for the same. */
 const limit = 0.2;
-/** What a request to a registry that is not in the next room takes. Milliseconds. */
+/** What the way to a registry that is not in the next room takes, there and back. Milliseconds. */
 const farAway = 20;
 /** As a job that looks at many images would. */
 const abreast = 16;
@@ -37,20 +38,25 @@ const password = "correct horse battery";
 export async function benchSign(bench: SignBench): Promise<BenchLine[]> {
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
   const registry = await startEvidenceRegistry(true);
+  const near = await startCountingProxy(registry.server.host);
+  const far = await startCountingProxy(registry.server.host, farAway);
   const wants = (id: string): boolean => bench.only.length === 0 || bench.only.includes(id);
   try {
     bench.say("bundling");
     const world: World = {
-      ...{ bench, directory, registry },
+      ...{ bench, directory, registry, near, far },
       program: await bundleProgram(directory),
       stages: await makeStages(directory),
     };
     const lines: BenchLine[] = [];
-    if (wants("sign")) lines.push(await benchSix(world, "sign"));
-    if (wants("verify")) lines.push(await benchSix(world, "verify"));
+    for (const does of ["sign", "verify"] as const) {
+      if (wants(does)) lines.push(await benchSix(world, does));
+      if (wants(`${does}-far`)) lines.push(await benchSix(world, does, "far"));
+    }
     if (wants("gates") || wants("gates-far")) lines.push(...(await benchGates(world, wants)));
     return lines;
   } finally {
+    await Promise.all([near.close(), far.close()]);
     await registry.close();
     await rm(directory, { recursive: true, force: true });
   }
@@ -60,6 +66,9 @@ interface World {
   bench: SignBench;
   directory: string;
   registry: EvidenceRegistry;
+  /** Before the registry: what counts, and what is as far from it as a job is. */
+  near: CountingProxy;
+  far: CountingProxy;
   /** The bundle. */
   program: string;
   stages: SignSpec["stages"];
@@ -147,36 +156,43 @@ async function importKeys({ bench, directory, stages }: World): Promise<void> {
   }
 }
 
-async function benchSix(world: World, does: "sign" | "verify"): Promise<BenchLine> {
+/** Near, what is timed goes straight to the registry, and a run of each through what counts; far, all of them do. */
+async function benchSix(world: World, does: "sign" | "verify", where: "near" | "far" = "near"): Promise<BenchLine> {
   const { bench, registry, stages } = world;
+  const proxy = world[where];
+  const [counted, timed] = [proxy.host, where === "near" ? registry.server.host : proxy.host];
   if (does === "sign") await importKeys(world);
-  const newImage = async (): Promise<string> => {
-    const { repository, image } = await registry.newImage();
-    return `${formatRepository(repository)}@${image.digest}`;
-  };
-  const signed = await newImage();
-  if (does === "verify") await runOurs(world, { does: "sign", images: [signed], stages });
-  const ours: ProcessMeasure[] = [];
-  const theirs: ProcessMeasure[] = [];
-  const starts: ProcessMeasure[] = [];
-  // The first round is the warm-up.
+  const nameAt = (host: string, { repository, image }: Awaited<ReturnType<EvidenceRegistry["newImage"]>>): string =>
+    `${formatRepository({ ...repository, registry: host })}@${image.digest}`;
+  const signed = await registry.newImage();
+  if (does === "verify") await runOurs(world, { does: "sign", images: [nameAt(registry.server.host, signed)], stages });
+  const imageAt = async (host: string): Promise<string> =>
+    nameAt(host, does === "sign" ? await registry.newImage() : signed);
+  const [ours, theirs, starts]: [ProcessMeasure[], ProcessMeasure[], ProcessMeasure[]] = [[], [], []];
+  let counts: [ours: Counts, theirs: Counts] | undefined;
+  // The first round is the warm-up, and counts.
   for (let round = 0; round <= bench.rounds; round++) {
-    bench.say(`${does}: round ${round}`);
-    ours.push(await runOurs(world, { does, images: [does === "sign" ? await newImage() : signed], stages }));
-    theirs.push(await runCosign(world, does, does === "sign" ? await newImage() : signed));
+    bench.say(`${does}${where === "far" ? "-far" : ""}: round ${round}`);
+    const host = round === 0 ? counted : timed;
+    proxy.take();
+    ours.push(await runOurs(world, { does, images: [await imageAt(host)], stages }));
+    const own = proxy.take();
+    theirs.push(await runCosign(world, does, await imageAt(host)));
+    counts ??= [own, proxy.take()];
     starts.push(await runOurs(world, { does, images: [], stages: [] }));
   }
   const word = does === "sign" ? "attest" : "verify-attestation";
   const rows = withRatios([
     rowOf(does, true, "one program, bundled like an action, with its start: six statements, six keys", ours.slice(1)),
     rowOf(`cosign ${word}`, false, "six runs, one after the other, each with its start", theirs.slice(1)),
-  ]);
-  rows.push({ ...rowOf("start", true, "of that, its start alone: Node's, and loading the bundle", starts.slice(1)) });
+  ]).map((row, index) => ({ ...row, ...(counts?.[index] === undefined ? {} : { counts: counts[index] }) }));
+  rows.push(rowOf("start", true, "of that, its start alone: Node's, and loading the bundle", starts.slice(1)));
   const [own, peer] = rows.map(({ seconds }) => seconds?.median ?? Number.NaN);
-  const words = `${does}: six stages in at most ${limit} of six \`cosign ${word}\``;
+  const distance = where === "far" ? `, ${farAway} ms from the registry` : "";
+  const words = `${does}: six stages in at most ${limit} of six \`cosign ${word}\`${distance}`;
   return {
-    id: does,
-    what: `six statements about one image ${does === "sign" ? "signed and attached" : "verified"}, each with a key of its own`,
+    id: where === "far" ? `${does}-far` : does,
+    what: `six statements about one image ${does === "sign" ? "signed and attached" : "verified"}, each with a key of its own${distance}`,
     rows,
     aims: [judgeAim(words, own ?? Number.NaN, peer ?? Number.NaN, "cosign, s", limit)],
   };

@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher } from "undici";
+import type { Agent as AgentType, Dispatcher } from "undici";
+import { Agent } from "./agents.ts";
 import { certificateDirectories, createHostContext, readHostTls } from "./certificates.ts";
 import type { RegistryClientOptions } from "./client.ts";
 import { isLoopback } from "./endpoint.ts";
@@ -21,7 +22,7 @@ export function createDispatchers(
   // Whether a certificate is checked is the policy's to say, host by host, and not NODE_TLS_REJECT_UNAUTHORIZED's for
   // all at once.
   const connect = { timeout: connectTimeout, rejectUnauthorized: true };
-  const agentOptions: Agent.Options = {
+  const agentOptions: AgentType.Options = {
     // Own timers watch for standstill, since undici's do not tell a slow reader from a silent server.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -48,7 +49,7 @@ export function createDispatchers(
         `${url.host}: ${tls.ca.length} certificates of its own are trusted, ${tls.client.length} shown (the policy and ${certificateDirectories(url.host, options.env).length} folders were looked at)`,
       );
     }
-    const own: Agent.Options = {
+    const own: AgentType.Options = {
       ...agentOptions,
       connect: { ...connect, rejectUnauthorized: !tls.skipVerify, secureContext: createHostContext(url.host, tls) },
     };

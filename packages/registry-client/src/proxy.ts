@@ -1,5 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import { Agent, Dispatcher, EnvHttpProxyAgent } from "undici";
+import type { Agent as AgentType, Dispatcher as DispatcherType } from "undici";
+import { Agent, Dispatcher, EnvHttpProxyAgent } from "./agents.ts";
 import type { RegistryClientOptions } from "./client.ts";
 import { parseNoProxy } from "./no-proxy.ts";
 
@@ -11,8 +12,8 @@ import { parseNoProxy } from "./no-proxy.ts";
  */
 export function createProxyAgent(
   { env, ports }: Pick<RegistryClientOptions, "env" | "ports">,
-  agentOptions: Agent.Options,
-): Dispatcher {
+  agentOptions: AgentType.Options,
+): DispatcherType {
   const pick = (name: string): string => {
     const value = readProxy(env[name] || env[name.toUpperCase()] || "");
     if (value === "") return value;
@@ -43,18 +44,18 @@ export function createProxyAgent(
 
 /** undici reads no ranges in NO_PROXY; so each request goes here to the one or the other. */
 class PartlyProxied extends Dispatcher {
-  readonly #proxied: Dispatcher;
-  readonly #direct: Dispatcher;
+  readonly #proxied: DispatcherType;
+  readonly #direct: DispatcherType;
   readonly #isDirect: (url: URL) => boolean;
 
-  constructor(proxied: Dispatcher, direct: Dispatcher, isDirect: (url: URL) => boolean) {
+  constructor(proxied: DispatcherType, direct: DispatcherType, isDirect: (url: URL) => boolean) {
     super();
     this.#proxied = proxied;
     this.#direct = direct;
     this.#isDirect = isDirect;
   }
 
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+  override dispatch(options: DispatcherType.DispatchOptions, handler: DispatcherType.DispatchHandler): boolean {
     const isDirect = options.origin !== undefined && this.#isDirect(new URL(options.origin));
     return (isDirect ? this.#direct : this.#proxied).dispatch(options, handler);
   }

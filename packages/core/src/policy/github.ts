@@ -3,7 +3,7 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { createProxyAgent } from "@goldenpath/registry-client/proxy";
 import { isRetryError, isRetryStatus, parseRetryAfter, retryDelay } from "@goldenpath/registry-client/retry";
 import { sleepFor } from "@goldenpath/registry-client/stop";
-import { request } from "undici";
+import type { Dispatcher } from "undici";
 import { maxPolicyBytes } from "./parse.ts";
 
 /** A file of a GitHub repository at one commit. */
@@ -51,7 +51,7 @@ export async function fetchGithubFile(
     for (let attempt = 1; ; attempt += 1) {
       // A byte now and then keeps no timer of undici's from being set anew.
       const signal = AbortSignal.any([context.signal, AbortSignal.timeout(wholeAnswer)]);
-      const answer = await ask(url, { headers, dispatcher, signal });
+      const answer = await ask(url, { headers, signal });
       context.signal.throwIfAborted();
       if (answer.bytes !== undefined) return answer.bytes;
       if (!answer.retry || attempt === attempts) throw answer.failure(attempt);
@@ -62,10 +62,11 @@ export async function fetchGithubFile(
     await dispatcher.destroy();
   }
 
-  async function ask(target: URL, options: Parameters<typeof request>[1] & object): Promise<Answer> {
-    let response: Awaited<ReturnType<typeof request>>;
+  async function ask(target: URL, options: Pick<Dispatcher.RequestOptions, "headers" | "signal">): Promise<Answer> {
+    let response: Dispatcher.ResponseData;
     try {
-      response = await request(target, options);
+      const { origin, pathname, search } = target;
+      response = await dispatcher.request({ ...options, origin, path: `${pathname}${search}`, method: "GET" });
       const bytes = await readCapped(response.body, maxPolicyBytes);
       if (response.statusCode === 200) {
         return bytes === undefined

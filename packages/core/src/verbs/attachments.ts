@@ -9,9 +9,9 @@ import { z } from "zod";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type AttachTarget, attachStatement } from "../signing/attach.ts";
+import { type AttachTarget, attachStatements, type Piece } from "../signing/attach.ts";
 import type { SignedImage } from "../signing/result-statements.ts";
-import type { Signer, Statement } from "../signing/types.ts";
+import type { Signer } from "../signing/types.ts";
 import type { ResultStage } from "../stages.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
@@ -97,27 +97,28 @@ export async function withSigning(
   });
 }
 
-export async function attach(
-  work: Signing,
-  target: AttachTarget,
-  statement: Statement,
-  detail?: string,
-): Promise<{ bundle: Digest; referrer: Digest }> {
-  const { client, signer, context, attested } = work;
-  const attachment = await attachStatement(client, target, statement, signer, context.now());
-  const { predicateType } = statement;
-  const entry = (referrer: Descriptor, subject: Digest): Attested => {
-    return { predicateType, bundle: attachment.bundle.digest, referrer: referrer.digest, subject };
-  };
-  attested.push(entry(attachment.referrer, target.image.digest));
-  attachment.childReferrers.forEach(({ referrer, subject }) => {
-    attested.push(entry(referrer, subject));
-  });
-  const what = detail === undefined ? predicateType : `${predicateType} (${detail})`;
-  context.ports.log.info(
-    `${attachment.existed ? "already attached" : "attached"}: ${what} as ${attachment.referrer.digest}`,
-  );
-  return { bundle: attachment.bundle.digest, referrer: attachment.referrer.digest };
+/** A statement to be attached with others, and what the log calls it besides its type. */
+export interface Attaching extends Pick<Piece, "target" | "statement"> {
+  detail?: string | undefined;
+}
+
+/** Signs all of them before the first is pushed, and attaches them together. */
+export async function attachAll(work: Signing, all: readonly Attaching[]): Promise<void> {
+  const { client, image, signer, context, attested } = work;
+  const pieces = all.map(({ target, statement }) => ({ target, statement, signer }));
+  const attachments = await attachStatements(client, repositoryOf(image), pieces, context.now());
+  for (const [index, { target, detail }] of all.entries()) {
+    const attachment = attachments[index];
+    if (attachment === undefined) throw new TypeError("a statement that was not attached");
+    const { bundle, predicateType, referrer, childReferrers, existed } = attachment;
+    const entry = (carrier: Descriptor, subject: Digest): Attested => {
+      return { predicateType, bundle: bundle.digest, referrer: carrier.digest, subject };
+    };
+    attested.push(entry(referrer, target.image.digest));
+    for (const child of childReferrers) attested.push(entry(child.referrer, child.subject));
+    const what = detail === undefined ? predicateType : `${predicateType} (${detail})`;
+    context.ports.log.info(`${existed ? "already attached" : "attached"}: ${what} as ${referrer.digest}`);
+  }
 }
 
 export function signedImage(image: ImageFacts): SignedImage {

@@ -18,7 +18,7 @@ import { kindOf, type StrategyName } from "../build/strategies/find.ts";
 import { openStorage, type Storage } from "../layouts/storage.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
-import { attach, type Signing } from "./attachments.ts";
+import { attachAll, type Signing } from "./attachments.ts";
 
 /** What the jobs that built say they left. */
 export interface GivenCaches {
@@ -106,11 +106,8 @@ async function attestEntry(
   if (predicate === undefined) return "this run does not say what it is of";
   const subjects = buildSubjects(repository, [digest]);
   const descriptor = { mediaType: found.mediaType, digest, size: found.bytes.byteLength };
-  await attach(
-    work,
-    { repository, image: descriptor, children: [] },
-    buildStatement(subjects, predicateTypes.buildCache, { ...predicate }),
-  );
+  const statement = buildStatement(subjects, predicateTypes.buildCache, { ...predicate });
+  await attachAll(work, [{ target: { image: descriptor, children: [] }, statement }]);
   return undefined;
 }
 

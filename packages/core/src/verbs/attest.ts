@@ -18,7 +18,7 @@ import {
 } from "../signing/provenance.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
 import { withPrivateTools } from "../tools/private.ts";
-import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
+import { attachAll, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { attestCaches } from "./attest-cache.ts";
 import { bringLayouts } from "./attest-layouts.ts";
 import { choice, jsonLabels, keyValues, lines, type RunnerLabels, type Verb } from "./verb.ts";
@@ -76,27 +76,25 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   const sboms = [];
   for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
   const runners = selectRunners(given["build-runners"], image);
-  await attach(
-    work,
-    wholeImage(image),
-    buildProvenance({
-      ...facts,
-      buildSays: runners === undefined ? facts.buildSays : { ...facts.buildSays, runners },
-      buildEnvironment: sayEnvironment(given["build-environment"], policy, { isContained, buildType: facts.buildType }),
-      startedOn: startedAt,
-      finishedOn: context.now(),
+  const provenance = buildProvenance({
+    ...facts,
+    buildSays: runners === undefined ? facts.buildSays : { ...facts.buildSays, runners },
+    buildEnvironment: sayEnvironment(given["build-environment"], policy, { isContained, buildType: facts.buildType }),
+    startedOn: startedAt,
+    finishedOn: context.now(),
+  });
+  const whole = wholeImage(image);
+  await attachAll(work, [
+    { target: whole, statement: provenance },
+    ...sboms.map(({ child, sbom }) => {
+      const subjects = buildSubjects(whole.repository, [image.reference.digest, child.digest]);
+      return {
+        target: { ...whole, children: [child.descriptor] },
+        statement: buildStatement(subjects, predicateTypes.cyclonedx, sbom),
+        detail: formatPlatform(child.platform),
+      };
     }),
-  );
-  for (const { child, sbom } of sboms) {
-    const target = { ...wholeImage(image), children: [child.descriptor] };
-    const subjects = buildSubjects(target.repository, [image.reference.digest, child.digest]);
-    await attach(
-      work,
-      target,
-      buildStatement(subjects, predicateTypes.cyclonedx, sbom),
-      formatPlatform(child.platform),
-    );
-  }
+  ]);
   await attestCaches(work, given);
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
 }

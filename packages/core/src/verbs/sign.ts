@@ -1,5 +1,14 @@
+import type { CarriedBy } from "../signing/attach.ts";
 import { buildFindingStatement, buildVerdictStatement, checkSignable } from "../signing/result-statements.ts";
-import { attach, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
+import {
+  type Attaching,
+  attachAll,
+  type Signing,
+  signedImage,
+  signingInputs,
+  wholeImage,
+  withSigning,
+} from "./attachments.ts";
 import { readStageResult } from "./results.ts";
 import { lines, type Verb } from "./verb.ts";
 
@@ -30,9 +39,21 @@ async function signResults(work: Signing, files: readonly string[]): Promise<[]>
   for (const file of files) {
     signables.push(checkSignable(await readStageResult(file, context.workingDirectory), file, signed, policy));
   }
-  for (const signable of signables) {
-    const finding = await attach(work, wholeImage(image), buildFindingStatement(signable, signed));
-    await attach(work, wholeImage(image), buildVerdictStatement(signable, signed, policy, finding));
-  }
+  const target = wholeImage(image);
+  await attachAll(
+    work,
+    signables.flatMap((signable, index): Attaching[] => [
+      { target, statement: buildFindingStatement(signable, signed) },
+      {
+        target,
+        statement: (earlier) => buildVerdictStatement(signable, signed, policy, findingOf(earlier[2 * index])),
+      },
+    ]),
+  );
   return [];
+}
+
+function findingOf(carried: CarriedBy | undefined): CarriedBy {
+  if (carried === undefined) throw new TypeError("a verdict without its finding");
+  return carried;
 }

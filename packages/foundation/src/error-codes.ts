@@ -191,6 +191,7 @@ export const errorCodes = {
   "result-not-signable": "A result is not one that may be signed for this image.",
   "result-version": "A result was written by a version of goldenpath that this one does not understand.",
   "sbom-invalid": "The SBOM that syft wrote can't be read.",
+  "sbom-unsigned": "A rescan of what was promoted finds no SBOM of an image that the build stage signed.",
   "scan-child-required": "An index of several platforms is given where one image has to be.",
   "scan-nothing-found": "The index has no image that runs and could be scanned.",
   "scanner-failed": "The scanner ended with an error.",

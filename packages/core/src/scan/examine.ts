@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
@@ -37,6 +38,8 @@ export interface Examination {
   scanners: readonly PreparedScanner[];
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
   views: Map<Digest, Promise<BaseView>>;
+  /** An image without a signed SBOM is an error, and none is made. */
+  signedSbomOnly?: true;
 }
 
 /** What one scanner said of one SBOM. */
@@ -153,7 +156,7 @@ function assertNotOlder({ scanners, policy }: Examination, evidence: CollectedEv
 }
 
 async function obtainSbom(
-  { client, image, policy, context }: Examination,
+  { client, image, policy, context, signedSbomOnly }: Examination,
   child: ChildFacts,
   evidence: CollectedEvidence,
 ): Promise<{ sbom: Sbom; tools: ToolUse[]; notes: string[] }> {
@@ -162,6 +165,13 @@ async function obtainSbom(
     const note = `the SBOM of ${formatPlatform(child.platform)} is the build stage's, signed by ${signed.signer} (bundle ${signed.digest})`;
     context.ports.log.info(note);
     return { sbom: signed.sbom, tools: [], notes: [note] };
+  }
+  if (signedSbomOnly === true) {
+    const why = signed?.problem ?? "no SBOM of it is signed by whoever speaks for the build";
+    throw new UserError(`${formatReference({ ...image.reference, digest: child.digest })} can't be scanned: ${why}`, {
+      code: "sbom-unsigned",
+      wayOut: "Build it again along the path, which signs one.",
+    });
   }
   const notes = signed === undefined ? [] : [`the SBOM was made anew: ${signed.problem}`];
   for (const note of notes) context.ports.log.notice(note);

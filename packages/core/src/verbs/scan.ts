@@ -4,18 +4,21 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
-import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import { parsePolicy } from "../policy/parse.ts";
-import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
 import { describeChild } from "../scan/describe-child.ts";
-import { type ExaminedChild, examineChild, gatherBasesOf, type ScannerTurn } from "../scan/examine.ts";
+import {
+  type Examination,
+  type ExaminedChild,
+  examineChild,
+  gatherBasesOf,
+  type ScannerTurn,
+} from "../scan/examine.ts";
 import { type Finding, findingKey } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings, type RefusedFinding, type ScanGateFacts } from "../scan/gate.ts";
 import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
@@ -33,8 +36,10 @@ import type { VexAnswer } from "../scan/vex/match.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { identityInput } from "./identity-input.ts";
-import { openPolicy, withImage } from "./open.ts";
+import { type OpenedImage, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
+import { fileStem, platformSlug } from "./scan-files.ts";
+import { openScanPolicy, type ScanPolicy } from "./scan-policy.ts";
 import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const scanInputs = z.object({
@@ -70,31 +75,6 @@ export function createScanVerb(table: readonly Scanner[]): Verb<typeof scanInput
 
 export const scanVerb = createScanVerb(scanners);
 
-/**
- * What a scan without a policy is judged by. Nobody signs its result: a policy's digest and serial have to be in it.
- */
-const defaults = "{ version: 1, name: defaults, serial: 1, scan: { failOn: high } }";
-
-async function openScanPolicy({ policy, ...given }: Inputs, context: Context): Promise<ScanPolicy> {
-  if (policy !== undefined) return openPolicy({ ...given, policy }, context, "scan");
-  if (given["policy-signer"] !== undefined) {
-    throw new UserError("input 'policy-signer' is given, and input 'policy' does not say which policy", {
-      code: "input-invalid",
-      wayOut: "Give the policy, or neither of the two to scan by goldenpath's defaults.",
-    });
-  }
-  const parsed = parsePolicy(new TextEncoder().encode(defaults), "goldenpath's defaults");
-  const { failOn, databaseMaxAge } = parsed.scan;
-  const age = databaseMaxAge === "unlimited" ? "any age" : `the last ${databaseMaxAge / 86_400_000} days`;
-  context.ports.log.notice(
-    `no policy was given: findings of severity ${failOn} and above are refused, by vulnerability data of ${age}, and the result can't be signed`,
-  );
-  return { policy: parsed };
-}
-
-/** Without a place and a digest where it is {@link defaults}. */
-type ScanPolicy = Pick<LoadedPolicy, "policy"> & Partial<LoadedPolicy>;
-
 interface ScannedChild extends ExaminedChild {
   /** Set for an index only. */
   platform?: string;
@@ -111,7 +91,29 @@ interface ScannedChild extends ExaminedChild {
   sbomFile: string;
 }
 
-async function runScan(given: Inputs, table: readonly Scanner[], context: Context): Promise<VerbOutcome> {
+function runScan(given: Inputs, table: readonly Scanner[], context: Context): Promise<VerbOutcome> {
+  return withScan(given, table, context, (policy, scan) => withImage(given.image, context, policy, scan));
+}
+
+/** What the scans of several images have in common. */
+export interface ScanShared {
+  /** Bases that were looked at for another image. */
+  views?: Examination["views"];
+  /** Nothing is catalogued but bases: without a signed SBOM there is no scan. */
+  signedSbomOnly?: true;
+  /** What it is compared with, in the place of the input. */
+  known?: KnownScan | undefined;
+}
+
+export type ScanOne = (opened: OpenedImage, shared?: ScanShared) => Promise<VerbOutcome>;
+
+/** Work with what scans images: the policy, the scanners' data and the tools are there once for all of them. */
+export async function withScan<T>(
+  given: Omit<Inputs, "image">,
+  table: readonly Scanner[],
+  context: Context,
+  work: (policy: ScanPolicy, scan: ScanOne) => Promise<T>,
+): Promise<T> {
   const startedAt = context.now();
   const policy = await openScanPolicy(given, context);
   // Nobody's rule says which ones count where no policy is given.
@@ -121,23 +123,24 @@ async function runScan(given: Inputs, table: readonly Scanner[], context: Contex
   const openData = await prepareScanners(chosen, place, policy.policy, context);
   const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
   return withPrivateTools(tools, context, (ready) =>
-    withImage(given.image, context, policy, async ({ client, image }) => {
+    work(policy, async ({ client, image }, shared = {}) => {
       context.ports.log.info(`scanning ${formatReference(image.reference)}`);
       await ready;
       const directory = given["result-dir"] ?? context.temporaryDirectory;
       await mkdir(directory, { recursive: true });
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
-      const known = await gatherComparison({ client, image, policy, context }, given["compare-with"]);
+      const known = shared.known ?? (await gatherComparison({ client, image, policy, context }, given["compare-with"]));
       const vex = openVex(client, image, policy.policy, startedAt);
       const where = { client, image, directory, locate };
-      const work = { given, context, scanners: await openData(client), policy, startedAt, known, vex, ...where };
+      const data = await openData(client);
+      const work = { given, context, scanners: data, policy, startedAt, known, vex, shared, ...where };
       return scanImage(work);
     }),
   );
 }
 
 interface Work {
-  given: Inputs;
+  given: Pick<Inputs, "mode">;
   context: Context;
   scanners: readonly PreparedScanner[];
   policy: ScanPolicy;
@@ -148,11 +151,20 @@ interface Work {
   locate: ReturnType<typeof createLocator>;
   known: KnownScan | undefined;
   vex: VexReader | undefined;
+  shared: ScanShared;
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
   const { context, scanners: prepared, policy, client, image, directory, startedAt } = work;
-  const examination = { client, image, policy: policy.policy, context, scanners: prepared, views: new Map() };
+  const examination = {
+    client,
+    image,
+    policy: policy.policy,
+    context,
+    scanners: prepared,
+    views: new Map(),
+    ...work.shared,
+  };
   const approved = await gatherBasesOf(examination);
   const scanned: ScannedChild[] = [];
   for (const child of image.children) {
@@ -371,16 +383,6 @@ async function writeSarif(
 
 function isCounted({ exception }: Violation): boolean {
   return exception === undefined;
-}
-
-/** As the result files are named: `scan-0123456789ab`. */
-function fileStem(image: ImageFacts): string {
-  return `scan-${digestHex(image.reference.digest).slice(0, 12)}`;
-}
-
-/** An index may have several children for one platform (Windows' versions): the digest keeps their files apart. */
-function platformSlug(child: ChildFacts): string {
-  return `${formatPlatform(child.platform).replaceAll(/[^A-Za-z0-9.]+/g, "-")}-${digestHex(child.digest).slice(0, 12)}`;
 }
 
 function uniqueBy<T>(values: readonly T[], key: (value: T) => string): T[] {

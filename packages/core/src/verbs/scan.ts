@@ -121,6 +121,7 @@ export async function withScan<T>(
   const chosen = chooseScanners(given.scanner, required, table);
   const place = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
   const openData = await prepareScanners(chosen, place, policy.policy, context);
+  let data: Promise<PreparedScanner[]> | undefined;
   const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
   return withPrivateTools(tools, context, (ready) =>
     work(policy, async ({ client, image }, shared = {}) => {
@@ -132,8 +133,9 @@ export async function withScan<T>(
       const known = shared.known ?? (await gatherComparison({ client, image, policy, context }, given["compare-with"]));
       const vex = openVex(client, image, policy.policy, startedAt);
       const where = { client, image, directory, locate };
-      const data = await openData(client);
-      const work = { given, context, scanners: data, policy, startedAt, known, vex, shared, ...where };
+      // Once for all images, and the same for each.
+      data ??= openData(client);
+      const work = { given, context, scanners: await data, policy, startedAt, known, vex, shared, ...where };
       return scanImage(work);
     }),
   );

@@ -2,7 +2,6 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { pushBuildpack } from "../integration/build-fixtures.ts";
 import { examples } from "../support/golden-platform.ts";
@@ -54,14 +53,13 @@ beforeAll(async ({}, suite) => {
   const programs = { dockerd: await requireCommand("dockerd", suite), docker: await requireCommand("docker", suite) };
   folder = await mkdtemp(join(tmpdir(), "goldenpath-vendor-"));
   const files = await listFiles();
-  const allowed = async (client: RegistryClient, host: string): Promise<readonly string[]> => {
+  world = await openLanguageWorld("image", { ...programs, tools: Object.values(tools) }, async (client, host) => {
     named = [
       await pushBuildpack(client, `${host}/buildpacks/go`, provider),
       await pushBuildpack(client, `${host}/buildpacks/go-build`, { id: "paketo-buildpacks/go-build", version, files }),
     ];
     return named;
-  };
-  world = await openLanguageWorld("image", { ...programs, tools: Object.values(tools) }, { allowed });
+  });
 });
 afterAll(async () => {
   await world?.close();

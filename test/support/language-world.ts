@@ -25,7 +25,6 @@ import { buildBuilder } from "../../examples/golden-platform/builder.ts";
 import { pushImage } from "../../examples/golden-platform/image.ts";
 import { buildLanguage, type Language } from "../../examples/golden-platform/languages.ts";
 import { type Docker, startDockerd } from "./dockerd.ts";
-import { pushLifecycle } from "./pack-stand.ts";
 import { exampleDatabase } from "./scan-world.ts";
 
 /** The example platform with a builder for each language, a registry, and a Docker daemon that runs what is built. */
@@ -62,30 +61,25 @@ interface Programs {
   docker: string;
 }
 
-interface More {
-  /** Buildpacks that applications may bring: pushes each to the world's registry, and answers with them by digest. */
-  allowed?(client: RegistryClient, host: string): Promise<readonly string[]>;
-  /** For engine pack as well: what its lifecycle image is made of. */
-  packBy?: { lifecycle: string; launcher: string };
-}
+/** Buildpacks that applications may bring, each pushed to the world's registry, by digest. */
+type Allowed = (client: RegistryClient, host: string) => Promise<readonly string[]>;
 
 export async function openLanguageWorld(
   builders: Builders,
   programs: Programs,
-  { allowed, packBy }: More = {},
+  allowed: Allowed = () => Promise.resolve([]),
 ): Promise<LanguageWorld> {
   const root = await mkdtemp(join(tmpdir(), "goldenpath-languages-"));
   const registry = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   const keys = await makeKeys(root);
-  const buildpacks = (await allowed?.(client, registry.host)) ?? [];
-  const lifecycle = packBy === undefined ? undefined : await pushLifecycle(client, registry.host, packBy);
-  const policy = await writePolicy(root, builders, { registry, client, keys, buildpacks, lifecycle });
+  const buildpacks = await allowed(client, registry.host);
+  const policy = await writePolicy(root, builders, { registry, client, keys, buildpacks });
   await putInForce(client, `${registry.host}/vetted`, policy, { keys });
   const docker = await startDockerd(programs);
   const path = [...programs.tools.map((tool) => dirname(tool)), process.env["PATH"]].join(delimiter);
   const run = (verb: unknown, inputs: Record<string, string>, log: string[] = []) =>
-    runVerb(verb as Verb, { policy: policy.uri, ...inputs }, { root, path, log, env: packBy && docker.env });
+    runVerb(verb as Verb, { policy: policy.uri, ...inputs }, { root, path, log });
   return {
     registry,
     client,
@@ -155,11 +149,9 @@ interface Where {
   keys: TestKeys;
   /** That the builder image's applications may bring. */
   buildpacks: readonly string[];
-  lifecycle: string | undefined;
 }
 
-async function writePolicy(root: string, builders: Builders, where: Where) {
-  const { registry, client, keys, buildpacks, lifecycle } = where;
+async function writePolicy(root: string, builders: Builders, { registry, client, keys, buildpacks }: Where) {
   const options = { outputDirectory: platformDirectory, ports: silentPorts(), env: process.env };
   const push = async (name: string, image: Parameters<typeof pushImage>[2]) => {
     const repository = parseRepository(`${registry.host}/platform/${name}`);
@@ -170,8 +162,7 @@ async function writePolicy(root: string, builders: Builders, where: Where) {
   if (builders === "image") {
     const { repository, digest } = await push("builder", await buildBuilder(options));
     const allowed = buildpacks.length === 0 ? "" : `, allowBuildpacks: ${JSON.stringify(buildpacks)}`;
-    const more = `${allowed}${lifecycle === undefined ? "" : `, lifecycleImage: "${lifecycle}"`}`;
-    lines.push(`    - { name: all, image: ${repository}, digests: ["${digest}"], runImage: golden${more} }\n`);
+    lines.push(`    - { name: all, image: ${repository}, digests: ["${digest}"], runImage: golden${allowed} }\n`);
   } else {
     for (const language of builders) {
       const { repository, digest } = await push(language, await buildLanguage(language, options));
@@ -211,17 +202,10 @@ environments:
 
 let counter = 0;
 
-interface RunOptions {
-  root: string;
-  path: string;
-  log: string[];
-  env?: Readonly<Record<string, string>> | undefined;
-}
-
 async function runVerb(
   verb: Verb,
   inputs: Record<string, string>,
-  { root, path, log, env = {} }: RunOptions,
+  { root, path, log }: { root: string; path: string; log: string[] },
 ): Promise<VerbOutcome & { file: string }> {
   const write = (message: string): void => void log.push(message);
   const ports: Ports = {
@@ -241,7 +225,7 @@ async function runVerb(
     workingDirectory: root,
     temporaryRoot,
     defaultResultDirectory: join(root, `results-${++counter}`),
-    env: { ...process.env, ...env, PATH: path, HOME: root },
+    env: { ...process.env, PATH: path, HOME: root },
     signal: new AbortController().signal,
   });
   return { ...outcome, file: resultFile };

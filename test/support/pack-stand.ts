@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import {
   type BuildpackParts,
@@ -41,6 +40,7 @@ export async function preparePack(
   { extension, room }: { extension?: { detect: string; generate: string }; room?: string } = {},
 ): Promise<PackStand> {
   const client = connect();
+  const env = ["PATH=/usr/bin:/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
   const push = async (name: string, layer: Buffer) =>
     `${host}/${name}@${await pushImage(client, `${host}/${name}`, { layers: [layer], env })}`;
   const docker = await startDockerd(programs, { room });
@@ -50,7 +50,7 @@ export async function preparePack(
   };
   try {
     const runImage = await push("bases/run", await makeTar([{ name: "etc", type: "directory" }]));
-    const lifecycleImage = await pushLifecycle(client, host, programs);
+    const lifecycleImage = await push("builders/lifecycle", await makeLifecycle(programs));
     const base = await push("bases/build", await makeShellRoot());
     const script = (body: string): string => `#!/bin/sh\nset -eu\n${body}\n`;
     await createBuilder(programs.pack, docker, directory, {
@@ -86,15 +86,9 @@ export async function preparePack(
   }
 }
 
-const env = ["PATH=/usr/bin:/bin", "CNB_USER_ID=1000", "CNB_GROUP_ID=1000"];
-
-/** What `buildpacksio/lifecycle` is: the programs, and what a container needs to start one as root. By digest. */
-export async function pushLifecycle(
-  client: RegistryClient,
-  host: string,
-  { lifecycle, launcher }: Pick<PackPrograms, "lifecycle" | "launcher">,
-): Promise<string> {
-  const layer = await makeTar([
+/** What `buildpacksio/lifecycle` is: the programs, and what a container needs to start one as root. */
+function makeLifecycle({ lifecycle, launcher }: PackPrograms): Promise<Buffer> {
+  return makeTar([
     { name: "etc/passwd", content: "root:x:0:0:root:/root:/bin/sh\n" },
     { name: "tmp", type: "directory", mode: 0o1777 },
     ...[...lifecyclePhases, "launcher"].map((name) => ({
@@ -103,6 +97,4 @@ export async function pushLifecycle(
       content: readFileSync(name === "launcher" ? launcher : lifecycle) as never,
     })),
   ]);
-  const repository = `${host}/builders/lifecycle`;
-  return `${repository}@${await pushImage(client, repository, { layers: [layer], env })}`;
 }

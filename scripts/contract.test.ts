@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { verbLoaders } from "../packages/cli/src/commands/verbs.ts";
 import { stageRows } from "../packages/core/src/stages.ts";
+import { mirrorInputs } from "../packages/core/src/verbs/mirror-data.ts";
 import type { Verb } from "../packages/core/src/verbs/verb.ts";
 import { listActions, readAction, refreshReadme } from "./docs.ts";
 
@@ -19,18 +20,29 @@ test("each verb says which stage its result belongs to, and no other name does",
   expect(stageRows.map(({ verb }) => verb).sort()).toEqual([...verbs.keys()].sort());
 });
 
-/** No stage of the path, and not on the command line. */
-const apart = ["cache-pull-request"];
-const withVerb = listActions().filter((name) => !apart.includes(name));
+/** No stage of the path, and what runs of it after the job. */
+const apart: Readonly<Record<string, object>> = { "cache-pull-request": { post: "dist/index.js" }, "mirror-data": {} };
+const withVerb = listActions().filter((name) => !Object.hasOwn(apart, name));
 
 test("each action has a verb, and each verb an action", () => {
   expect([...verbs.keys()].sort()).toEqual(withVerb);
 });
 
-describe.each(apart)("%s, which has no verb", (name) => {
-  test("runs the bundle on Node 24, also after the job, and everything is described in its README", () => {
+test("mirror-data takes what the command line does", () => {
+  const { inputs } = readAction("mirror-data");
+  expect(Object.keys(inputs).sort()).toEqual(Object.keys(mirrorInputs.shape).sort());
+  for (const [name, schema] of Object.entries(mirrorInputs.shape)) {
+    const isRequired = !schema.safeParse("").success;
+    expect(`${name} ${inputs[name]?.required === true}`).toBe(`${name} ${isRequired}`);
+    const { default: documented } = inputs[name] ?? {};
+    if (documented !== undefined) expect(schema.safeParse(documented).data).toEqual(schema.safeParse("").data);
+  }
+});
+
+describe.each(Object.entries(apart))("%s, which has no verb", (name, after) => {
+  test("runs the bundle on Node 24, and everything is described in its README", () => {
     const action = readAction(name);
-    expect(action.runs).toEqual({ using: "node24", main: "dist/index.js", post: "dist/index.js" });
+    expect(action.runs).toEqual({ using: "node24", main: "dist/index.js", ...after });
     for (const entry of [...Object.values(action.inputs), ...Object.values(action.outputs)])
       expect(entry.description).toMatch(/\S.{15,}/);
     const readme = readFileSync(join(root, "actions", name, "README.md"), "utf8");

@@ -69,6 +69,7 @@ describe("the path's workflows", () => {
       "golden-path-compact.yml",
       "golden-path-each.yml",
       "golden-path.yml",
+      "mirror-data.yml",
       "stage-base.yml",
       "stage-build.yml",
       "stage-judge.yml",

@@ -12,6 +12,7 @@ import {
 import { collectionComment, collectionFile, collectionInputs, collectionJobs } from "./collection.ts";
 import { keyOf, passphraseOf } from "./inputs.ts";
 import { judge } from "./judge-stage.ts";
+import { mirrorComment, mirrorFile, mirrorInputs, mirrorJobs, mirrorSecrets } from "./mirror-data.ts";
 import type { Inputs, Mapping, Output, Place, StageRow } from "./shape.ts";
 import { fileOf } from "./stage-jobs.ts";
 import { stageRows } from "./stages.ts";
@@ -65,6 +66,18 @@ export function renderWorkflows(place: Place): Record<string, string> {
       },
       permissions: {},
       jobs: collectionJobs(place),
+    }),
+    [mirrorFile]: renderWorkflow(mirrorComment, {
+      name: "goldenpath mirror data",
+      on: {
+        workflow_call: {
+          inputs: declareInputs(mirrorInputs, place),
+          "#secrets": secretsComment,
+          secrets: declareSecrets(mirrorSecrets),
+        },
+      },
+      permissions: {},
+      jobs: mirrorJobs(place),
     }),
     ...Object.fromEntries([...stageRows, judge].map((row) => [fileOf(row.name), renderStage(row, place)])),
   };

@@ -2,7 +2,11 @@ import { pinned } from "./pins.ts";
 import { expression, fromInput, fromSecret, type Mapping, type Place } from "./shape.ts";
 
 /** A login, where the host is given at all. */
-export function logIn(where: string, registryInput: string, secrets: "PULL" | "QUARANTINE" | "VETTED"): Mapping {
+export function logIn(
+  where: string,
+  registryInput: string,
+  secrets: "PULL" | "QUARANTINE" | "VETTED" | "DATA",
+): Mapping {
   return {
     name: `Log in to ${where}`,
     if: `inputs.${registryInput} != ''`,

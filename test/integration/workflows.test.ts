@@ -76,6 +76,7 @@ describe("every workflow", () => {
           `${folder}/golden-path.yml`,
           `${folder}/golden-path-compact.yml`,
           `${folder}/golden-path-each.yml`,
+          `${folder}/mirror-data.yml`,
           `${folder}/stage-judge.yml`,
           ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
         ]),
@@ -112,7 +113,7 @@ describe("every workflow", () => {
         const own = {
           ...(promotes && isOfPath ? { actions: "read" } : {}),
           contents: "read",
-          ...(signs && isOfPath ? { "id-token": "write" } : {}),
+          ...((signs && isOfPath) || path.endsWith("/mirror-data.yml") ? { "id-token": "write" } : {}),
         };
         expect(job.permissions).toEqual(more[name] ?? own);
       }

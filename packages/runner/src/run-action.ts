@@ -145,7 +145,7 @@ function annotatePlaces(error: unknown): void {
 /**
  * The runner sends SIGINT, then SIGTERM, and kills 10 s later: enough to stop children and remove what is half done.
  */
-function abortOnTermination(): AbortSignal {
+export function abortOnTermination(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));

@@ -1,0 +1,3 @@
+import { runMirrorData } from "@goldenpath/runner/mirror-data";
+
+await runMirrorData();

@@ -1,12 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
-import addFormats from "ajv-formats";
-import { sampleOf } from "./openapi-sample.ts";
-import { projectRoot } from "./workflows.ts";
+import { findOperation, judgeAnswer, judgeRequest, sample } from "./github-description.ts";
 
 /**
  * GitHub's REST API as far as a report uses it, held to GitHub's own description of it (test/fixtures/github-api): a
@@ -22,6 +17,7 @@ export interface GithubStand {
   /** As `GET /repos/acme/shop/pulls` lists them; the first is `pull`. */
   pulls: MockPull[];
   artifacts: MockArtifact[];
+  checkRuns: MockCheckRun[];
   /** Bundles by the digest that they are about, as JSON. */
   attestations: Map<string, object[]>;
   /** Reviews of runs, by the run's number. */
@@ -44,6 +40,18 @@ export interface MockComment {
   id: number;
   body: string;
   login: string;
+}
+
+/** A check run, with all annotations that it was given. */
+export interface MockCheckRun {
+  id: number;
+  name: string;
+  head_sha: string;
+  conclusion: string;
+  details_url?: string;
+  title: string;
+  summary: string;
+  annotations: Record<string, unknown>[];
 }
 
 export interface MockPull {
@@ -85,102 +93,8 @@ export interface MockAnswer {
   headers?: Record<string, string>;
 }
 
-type Schema = Record<string, unknown>;
-interface Operation {
-  parameters?: (Schema & { $ref?: string; name?: string; in?: string; schema?: Schema })[];
-  requestBody?: { content: Record<string, { schema: Schema }> };
-  responses: Record<string, { $ref?: string; content?: Record<string, { schema: Schema }> }>;
-}
-interface Description {
-  paths: Record<string, Record<string, Operation>>;
-  components: Record<string, Record<string, Schema>>;
-}
-
-const description = JSON.parse(
-  readFileSync(join(projectRoot, "test/fixtures/github-api/openapi.json"), "utf8"),
-) as Description;
-
-/** What GitHub answers to any request, described or not. */
-const everywhere = [400, 401, 403, 404, 410, 429, 500, 502, 503];
+/** Characters of a comment. */
 const longest = 65_536;
-
-/** OpenAPI 3.0 has `nullable`, where JSON Schema has a type. */
-function toJsonSchema(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(toJsonSchema);
-  if (typeof value !== "object" || value === null) return value;
-  const { nullable, ...rest } = value as Schema;
-  const inner = Object.fromEntries(Object.entries(rest).map(([name, each]) => [name, toJsonSchema(each)]));
-  return nullable === true ? { anyOf: [inner, { type: "null" }] } : inner;
-}
-
-const ajv = new Ajv({ strict: false, allErrors: true });
-addFormats.default(ajv);
-ajv.addSchema({ $id: "github", components: toJsonSchema(description.components) as object });
-const validators = new Map<string, ValidateFunction>();
-
-function complain(schema: Schema, value: unknown): string | undefined {
-  const key = JSON.stringify(schema);
-  let validate = validators.get(key);
-  if (validate === undefined) {
-    const pointed = JSON.parse(key.replaceAll('"$ref":"#/', '"$ref":"github#/')) as Schema;
-    validate = ajv.compile(toJsonSchema(pointed) as object);
-    validators.set(key, validate);
-  }
-  return validate(value) ? undefined : ajv.errorsText(validate.errors);
-}
-
-const resolve = <T extends { $ref?: string }>(given: T): T => {
-  if (given.$ref === undefined) return given;
-  const [, , kind = "", name = ""] = given.$ref.split("/");
-  return description.components[kind]?.[name] as unknown as T;
-};
-
-function findOperation(
-  method: string,
-  path: string,
-): { template: string; operation: Operation; names: Record<string, string> } | undefined {
-  for (const [template, methods] of Object.entries(description.paths)) {
-    const operation = methods[method.toLowerCase()];
-    const pattern = new RegExp(`^${template.replaceAll(/\{(\w+)\}/g, "(?<$1>[^/]+)")}$`);
-    const match = pattern.exec(path);
-    if (operation !== undefined && match !== null) return { template, operation, names: { ...match.groups } };
-  }
-  return undefined;
-}
-
-/** What is wrong with a request, by its operation. */
-function judgeRequest(operation: Operation, request: MockRequest, headers: IncomingMessage["headers"]): string[] {
-  const faults: string[] = [];
-  const known = (operation.parameters ?? []).map(resolve);
-  for (const [name, value] of Object.entries(request.parameters)) judge(name, value, "path");
-  for (const [name, value] of request.query) judge(name, value, "query");
-  const body = operation.requestBody?.content["application/json"]?.schema;
-  if (body !== undefined) {
-    const wrong = complain(body, request.body);
-    if (wrong !== undefined) faults.push(`body: ${wrong}`);
-    for (const name of Object.keys(request.body))
-      if (!Object.hasOwn((body["properties"] ?? {}) as object, name)) faults.push(`body: ${name} is not described`);
-  } else if (Object.keys(request.body).length > 0) faults.push("it has a body");
-  if (!headers["user-agent"]) faults.push("it has no user-agent");
-  if (!/application\/(?:vnd\.github[\w.+-]*|json)/.test(headers.accept ?? "")) faults.push("it accepts no JSON");
-  if (!/^(?:bearer|token) \S+$/i.test(headers.authorization ?? "")) faults.push("it has no token");
-  return faults;
-
-  function judge(name: string, value: string, place: string): void {
-    const parameter = known.find((each) => each.name === name && each.in === place);
-    if (parameter === undefined) return void faults.push(`${place}: ${name} is not described`);
-    const schema = parameter.schema ?? {};
-    const wrong = complain(schema, schema["type"] === "integer" ? Number(value) : value);
-    if (wrong !== undefined) faults.push(`${place}: ${name}: ${wrong}`);
-  }
-}
-
-function judgeAnswer(operation: Operation, { status, body }: MockAnswer): string | undefined {
-  const described = operation.responses[String(status)];
-  if (described === undefined) return everywhere.includes(status) ? undefined : `${status} is not described`;
-  const schema = resolve(described).content?.["application/json"]?.schema;
-  return schema === undefined ? undefined : complain(schema, body);
-}
 
 export async function startGithub(): Promise<GithubStand> {
   const pull: MockPull = { number: 7, sha: "a".repeat(40), branch: "feature", repository: "acme/shop" };
@@ -191,6 +105,7 @@ export async function startGithub(): Promise<GithubStand> {
     pull,
     pulls: [pull],
     artifacts: [],
+    checkRuns: [],
     attestations: new Map(),
     reviews: new Map(),
     isHidden: false,
@@ -294,6 +209,19 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
       stand.comments.splice(at, 1);
       return { status: 204 };
     }
+    case "POST /repos/{owner}/{repo}/check-runs": {
+      const { output, ...rest } = body as unknown as Omit<MockCheckRun, "id"> & { output: MockCheckRun };
+      const { title, summary, annotations = [] } = output;
+      const run: MockCheckRun = { ...rest, id: 500 + stand.checkRuns.length, title, summary, annotations };
+      stand.checkRuns.push(run);
+      return { status: 201, body: describeCheckRun(run) };
+    }
+    case "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}": {
+      const run = stand.checkRuns.find(({ id }) => String(id) === parameters["check_run_id"]);
+      if (run === undefined) return notFound;
+      run.annotations.push(...((body["output"] as MockCheckRun).annotations ?? []));
+      return { status: 200, body: describeCheckRun(run) };
+    }
     case "GET /repos/{owner}/{repo}/actions/runs/{run_id}/artifacts": {
       const listed = stand.artifacts.map(describeArtifact);
       return { status: 200, body: { total_count: listed.length, artifacts: pageOf(listed, query) } };
@@ -358,9 +286,6 @@ export function tooLong(): MockAnswer {
   };
 }
 
-const sample = (name: string): Record<string, unknown> =>
-  sampleOf({ $ref: `#/components/schemas/${name}` }, description.components) as Record<string, unknown>;
-
 function describeReview({ state, login, environments, comment }: MockReview): Record<string, unknown> {
   const user = { ...sample("simple-user"), login };
   return { state, comment, user, environments: environments.map((name, index) => ({ id: index + 1, name })) };
@@ -377,6 +302,11 @@ function describePull({ number, sha, branch, repository }: MockPull, schema: str
   const head = base["head"] as Record<string, unknown>;
   const repo = { ...(head["repo"] as object), full_name: repository };
   return { ...base, number, state: "open", head: { ...head, sha, ref: branch, repo } };
+}
+
+function describeCheckRun({ id, name, head_sha, conclusion }: MockCheckRun): Record<string, unknown> {
+  const url = `https://github.com/acme/shop/runs/${id}`;
+  return { ...sample("check-run"), id, name, head_sha, status: "completed", conclusion, html_url: url };
 }
 
 function describeArtifact({

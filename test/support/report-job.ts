@@ -7,6 +7,7 @@ import type { ListedViolation, StageResult } from "@goldenpath/core/result";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
 import { createReportVerb } from "@goldenpath/core/verbs/report";
 import { silentPorts } from "@goldenpath/foundation/ports";
+import { createCheckRunOpener } from "@goldenpath/runner/check-run";
 import { createPullRequestOpener } from "@goldenpath/runner/pull-request";
 import { createArtifactReader } from "@goldenpath/runner/run-artifacts";
 import { type GithubStand, startGithub } from "./github-api.ts";
@@ -14,6 +15,7 @@ import { type GithubStand, startGithub } from "./github-api.ts";
 /** Milliseconds that stand for a second of all waits. */
 const second = 20;
 const verb = createReportVerb({
+  openCheckRun: createCheckRunOpener(second),
   openPullRequest: createPullRequestOpener(second),
   readArtifacts: createArtifactReader(second),
 });
@@ -34,6 +36,8 @@ export interface Told extends Execution {
   log: string[];
   /** The output `comment-url`. */
   url: string;
+  /** The output `check-run-url`. */
+  checkUrl: string;
 }
 
 export async function openReportStand(): Promise<ReportStand> {
@@ -79,7 +83,8 @@ export async function openReportStand(): Promise<ReportStand> {
           signal: new AbortController().signal,
         },
       );
-      return { ...execution, log, url: execution.outcome.outputs["comment-url"] ?? "" };
+      const { "comment-url": url = "", "check-run-url": checkUrl = "" } = execution.outcome.outputs;
+      return { ...execution, log, url, checkUrl };
     },
     ours,
     told: () =>

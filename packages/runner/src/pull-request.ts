@@ -1,10 +1,10 @@
 import type { OwnComment, PullRequestDoor } from "@goldenpath/core/report/comment/post";
 import type { OpenPullRequest, PullRequest } from "@goldenpath/core/report/comment/source";
-import type { Context } from "@goldenpath/foundation/ports";
 import { sleepFor } from "@goldenpath/registry-client/stop";
 import { type EndedRun, readEndedRun } from "./ended-run.ts";
 import { memberOf, readEvent } from "./event.ts";
 import { type GithubClient, openGithub } from "./github-api.ts";
+import { describeRun, httpsOnly } from "./run-facts.ts";
 
 /** Of comments, 100 each: GitHub has no more on one pull request. */
 const maxPages = 100;
@@ -83,19 +83,6 @@ async function findPullRequest(
     return { none: `${more.length + 1} pull requests have this head, and the run is of one: ${what}` };
   return first.number;
 }
-
-function describeRun(env: Context["env"]): { id: string; attempt: number; url?: string } {
-  const id = env["GITHUB_RUN_ID"] ?? "";
-  const url = `${env["GITHUB_SERVER_URL"] ?? "https://github.com"}/${env["GITHUB_REPOSITORY"] ?? ""}/actions/runs/${id}`;
-  const attempt = Number(env["GITHUB_RUN_ATTEMPT"]);
-  return {
-    id: /^\d+$/.test(id) ? id : "0",
-    attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : 1,
-    ...httpsOnly(url),
-  };
-}
-
-const httpsOnly = (url: string): { url?: string } => (url.startsWith("https://") ? { url } : {});
 
 /** A pull request's comments, by GitHub's REST API. */
 function createDoor(

@@ -10,6 +10,8 @@ import { z } from "zod";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Chain, deriveChain, sortEvidence } from "../report/chain.ts";
+import { planCheckRun } from "../report/check/plan.ts";
+import { writeCheckRun } from "../report/check/write.ts";
 import { describeChains } from "../report/comment/part.ts";
 import { commentModes } from "../report/comment/post.ts";
 import type { GithubSource } from "../report/comment/source.ts";
@@ -36,6 +38,7 @@ const inputs = z.object({
   artifact: optionalText(),
   comment: choice(commentModes, "auto"),
   "comment-key": optionalText(),
+  "check-run": choice(commentModes, "auto"),
   "github-token": secretText(),
 });
 type Inputs = z.infer<typeof inputs>;
@@ -51,7 +54,7 @@ export function createReportVerb(github?: GithubSource): Verb<typeof inputs> {
     command: "report",
     inputs,
     positional: "image",
-    outputs: ["markdown", "html", "comment-url"],
+    outputs: ["markdown", "html", "comment-url", "check-run-url"],
     run: (given, context) => runReport(given, context, github),
   };
 }
@@ -85,9 +88,16 @@ async function runReport(given: Inputs, context: Context, github: GithubSource |
   await writeFile(file, cleanText(outcome.summary));
   const html = join(directory, "report.html");
   await writeFile(html, renderPage(describePage(page, policy, context)));
-  const { comment: mode, "github-token": token } = given;
+  const { comment: mode, "check-run": checkMode, "github-token": token } = given;
   const url = await writeComment({ mode, token }, describe, context, github?.openPullRequest);
-  return { ...outcome, outputs: { markdown: file, html, "comment-url": url }, enforced: false };
+  const checkUrl = await writeCheckRun(
+    { mode: checkMode, token, isClaimed: given.artifact !== undefined },
+    (source) => planCheckRun(describe(source), outcome.result.violations),
+    context,
+    github?.openCheckRun,
+  );
+  const outputs = { markdown: file, html, "comment-url": url, "check-run-url": checkUrl };
+  return { ...outcome, outputs, enforced: false };
 }
 
 function describePage(page: Report["page"], { uri, digest, policy }: LoadedPolicy, context: Context): Page {

@@ -40,9 +40,22 @@ const marks = { ...verdictMarks, ...stateMarks };
  * @param limit characters
  */
 export function renderComment(parts: readonly Part[], limit = maxCommentLength): string {
+  return fit(parts, limit, (kept, dropped) => [commentMarker, ...render(kept, dropped), keepParts(kept)].join("\n"));
+}
+
+/** The same to read alone: for a place that no other job adds to. */
+export function renderSummary(parts: readonly Part[], limit: number): string {
+  return fit(parts, limit, (kept, dropped) => render(kept, dropped).join("\n"));
+}
+
+function fit(
+  parts: readonly Part[],
+  limit: number,
+  join: (kept: readonly Part[], dropped: readonly Part[]) => string,
+): string {
   const worstFirst = sortParts(parts);
   const write = (kept: number, measure: Measure): string =>
-    render(
+    join(
       worstFirst.slice(0, kept).map((part) => cutPart(part, measure)),
       worstFirst.slice(kept),
     );
@@ -72,11 +85,10 @@ function sortParts(parts: readonly Part[]): Part[] {
   );
 }
 
-function render(parts: readonly Part[], dropped: readonly Part[]): string {
+function render(parts: readonly Part[], dropped: readonly Part[]): string[] {
   const several = parts.length + dropped.length > 1;
   const idle = renderIdle(parts);
   return [
-    commentMarker,
     ...renderHead(parts, dropped),
     "",
     ...renderWays(parts),
@@ -85,8 +97,7 @@ function render(parts: readonly Part[], dropped: readonly Part[]): string {
     ...parts.flatMap((part) => renderPart(part, several)),
     ...(idle === undefined ? [] : fold(idle.title, idle.lines)),
     ...renderFoot(parts),
-    keepParts(parts),
-  ].join("\n");
+  ];
 }
 
 function renderHead(parts: readonly Part[], dropped: readonly Part[]): string[] {

@@ -1,4 +1,5 @@
 import type { Context } from "@goldenpath/foundation/ports";
+import type { OpenCheckRun } from "../check/write.ts";
 import type { Part } from "./part.ts";
 import type { PullRequestDoor } from "./post.ts";
 
@@ -42,6 +43,7 @@ export type ReadArtifacts = (
 
 /** What a report asks of GitHub. */
 export interface GithubSource {
+  openCheckRun: OpenCheckRun;
   openPullRequest: OpenPullRequest;
   readArtifacts: ReadArtifacts;
 }

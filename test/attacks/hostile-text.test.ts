@@ -201,7 +201,7 @@ describe("everything else", () => {
         scanners: [{ name: text, version: text }],
         repository: text,
         locate: () => ({ file: text }),
-        exception: () => ({ reason: text, owner: text, expires: text }),
+        suppression: () => text,
       });
       const written = JSON.stringify(sarif);
       expect(written).toContain("wned");

@@ -167,3 +167,27 @@ describe("whom a Sigstore trusts", () => {
     expect(told({ ...settings, proof: "log", trustedRoot: readEmbeddedRoot("public") })).toEqual([]);
   });
 });
+
+test("what nobody says, and is let pass", () => {
+  const policy = withRequires(whole);
+  const gate = { name: "exploited", kev: true as const, missing: "pass" as const };
+  const [production] = Object.values(policy.environments);
+  if (production === undefined) throw new TypeError("no environment");
+  const lenient = {
+    ...policy,
+    environments: { production: { ...production, refuse: [{ ...gate, missing: "refuse" as const }, gate] } },
+    scan: {
+      ...policy.scan,
+      refuse: [gate],
+      licenses: { refuse: ["AGPL-3.0-only"], unknown: "pass" as const },
+      vex: { signers: ["security"], unmatched: "tell" as const },
+    },
+  };
+  expect(describeWeaknesses({ policy: lenient }).map((each) => each.split(": ")[0])).toEqual([
+    "scan.refuse[0].missing",
+    "environments.production.refuse[1].missing",
+    "scan.licenses.unknown",
+    "scan.vex.unmatched",
+  ]);
+  expect(describeWeaknesses({ policy: lenient }, "production")).toEqual([]);
+});

@@ -44,7 +44,7 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     }
   }
   if (environmentName !== undefined) return weaknesses;
-  weaknesses.push(...describeSources(policy), ...describeSharedDestinations(policy));
+  weaknesses.push(...describeSources(policy), ...describeSharedDestinations(policy), ...describeUnsaid(policy));
   for (const [host, settings] of Object.entries(policy.registries.hosts)) {
     if (settings.skipVerify)
       weaknesses.push(`registries.hosts.${host}.skipVerify: whoever is on the way to it can read the logins`);
@@ -75,6 +75,26 @@ function describeShared(before: Stage, after: Stage): string {
   return before === "build" && after === "scan"
     ? "whoever breaks its scanner speaks for the build"
     : "who can sign for one can for both";
+}
+
+/** Where what nobody says is let pass. */
+function describeUnsaid({ scan, environments }: Policy): string[] {
+  const passing = (gates: Policy["scan"]["refuse"], at: string): string[] =>
+    (gates ?? []).flatMap(({ name, missing }, index) =>
+      missing === "pass"
+        ? [`${at}[${index}].missing: ${name} lets pass what its data says nothing about, whatever that is`]
+        : [],
+    );
+  return [
+    ...passing(scan.refuse, "scan.refuse"),
+    ...Object.entries(environments).flatMap(([name, { refuse }]) => passing(refuse, `environments.${name}.refuse`)),
+    ...(scan.licenses?.unknown === "pass"
+      ? ["scan.licenses.unknown: a package whose licence nobody says may be under one that is refused"]
+      : []),
+    ...(scan.vex?.unmatched === "tell"
+      ? ["scan.vex.unmatched: a VEX statement with a typing error closes nothing, and is only noted"]
+      : []),
+  ];
 }
 
 /** What any branch, or any of several teams, may bring. */

@@ -20,6 +20,11 @@ describe("an SBOM that can't be read is an error", () => {
     ["another format", JSON.stringify({ spdxVersion: "SPDX-2.3" }), /is not CycloneDX JSON/],
     ["no metadata", JSON.stringify({ bomFormat: "CycloneDX", specVersion: "1.7" }), /metadata/],
     ["components that are no list", JSON.stringify({ ...JSON.parse(whole), components: {} }), /components/],
+    [
+      "a component inside of one, without a name",
+      document([{ ...component("library"), components: [{ type: "library" }] }]),
+      /components\[0\]\.name/,
+    ],
     ["a component without a name", document([{ type: "library" }]), /components\[0\]\.name/],
   ])("%s", (_name, text, message) => {
     expect(() => parseSbom(text, "the SBOM")).toThrow(message);
@@ -43,4 +48,17 @@ test("files and the operating system are no packages", () => {
   expect(sbomPackages(parseSbom(document([component("file")]), ""))).toEqual([]);
   expect(sbomPackages(parseSbom(document(), ""))).toEqual([]);
   expect(sbom["extra"]).toBe(1);
+});
+
+test("packages inside of others are packages, each after the one that it is in", () => {
+  const inner = {
+    ...component("library", "inner"),
+    components: [component("library", "innermost"), component("file")],
+  };
+  const outer = { ...component("application", "outer"), components: [inner] };
+  const sbom = parseSbom(
+    document([{ ...component("file"), components: [component("library", "of a file")] }, outer]),
+    "",
+  );
+  expect(sbomPackages(sbom).map(({ name }) => name)).toEqual(["of a file", "outer", "inner", "innermost"]);
 });

@@ -19,6 +19,7 @@ import { findPrivateTool } from "../tools/private.ts";
 import { describeTool, describeToolFailure, runTool, type ToolUse } from "../tools/run-tool.ts";
 import type { Sight } from "./blind-spots.ts";
 import { writeImageLayout } from "./layout.ts";
+import { flattenComponents } from "./nested.ts";
 
 export type Sbom = Record<string, unknown>;
 
@@ -31,6 +32,10 @@ const componentSchema = z.looseObject({
   name: z.string(),
   version: z.string().optional(),
   purl: z.string().optional(),
+  /** What is in it: a package that another one brings along inside. */
+  get components(): z.ZodOptional<z.ZodArray<typeof componentSchema>> {
+    return z.array(componentSchema).optional();
+  },
 });
 type SbomComponent = z.infer<typeof componentSchema>;
 
@@ -160,7 +165,7 @@ export function readSight(sbom: Sbom): Pick<Sight, "packageTypes" | "systems"> {
 
 function sbomComponents(sbom: Sbom): SbomComponent[] {
   const components = z.array(componentSchema).safeParse(sbom["components"]);
-  return components.success ? components.data : [];
+  return components.success ? flattenComponents(components.data) : [];
 }
 
 function nameSubject(sbom: Sbom, reference: Reference & { digest: string }, platform: Platform): Sbom {

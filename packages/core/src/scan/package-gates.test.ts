@@ -55,6 +55,12 @@ describe("forbidden packages", () => {
     if (isRefused) expect(violations[0]?.problem).toContain(reason);
   });
 
+  test("inside of another package as well", () => {
+    const outer = component({ name: "shop", components: [component({ name: "web", components: [component()] })] });
+    const violations = judge([outer], { packages: [{ name: "lodash", reason }] });
+    expect(violations.map(({ thing }) => thing)).toEqual(["lodash 4.17.21"]);
+  });
+
   test("an exception sets one aside, by name or URL, until its last day is over", () => {
     const granted = (fields: Partial<Exception>) =>
       judge([component()], { packages: [{ name: "lodash", reason }] }, { exceptions: [exception(fields)] });

@@ -5,6 +5,7 @@ import type { Exception } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
 import { parsePackageUrl } from "./components.ts";
 import { canonicalLicense, judgeLicense, type LicenseAnswer } from "./licenses.ts";
+import { flattenComponents } from "./nested.ts";
 
 const words = z.string().catch("");
 const licenseSchema = z
@@ -26,6 +27,9 @@ const componentSchema = z.looseObject({
   supplier: z.looseObject({ name: words.optional() }).optional().catch(undefined),
   licenses: z.array(licenseSchema).catch([]).default([]),
   hashes: z.array(z.unknown()).catch([]).default([]),
+  get components(): z.ZodOptional<z.ZodArray<typeof componentSchema>> {
+    return z.array(componentSchema).optional();
+  },
 });
 type Component = z.infer<typeof componentSchema>;
 
@@ -58,7 +62,9 @@ export function judgePackages(facts: PackageGateFacts): Violation[] {
   const { packages, licenses, sbom: quality } = facts.policy;
   if (packages === undefined && licenses === undefined && quality === undefined) return [];
   const document = documentSchema.parse(facts.sbom);
-  const components = document.components.filter(({ type }) => type !== "file" && type !== "operating-system");
+  const components = flattenComponents(document.components).filter(
+    ({ type }) => type !== "file" && type !== "operating-system",
+  );
   const found = [
     ...components.flatMap((component) => judgeForbidden(component, packages ?? [], facts)),
     ...components.flatMap((component) => (licenses === undefined ? [] : judgeLicenses(component, licenses, facts))),

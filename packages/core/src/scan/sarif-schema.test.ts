@@ -44,7 +44,7 @@ function build(count: number): Log {
     scanners: [{ name: "grype", version: "0.121.2" }],
     repository: "registry.acme.example/quarantine/shop",
     locate: () => ({ file: "package-lock.json", line: 12 }),
-    exception: ({ id }) => (id.endsWith("7") ? { reason: "r", owner: "o", expires: "2027-01-01" } : undefined),
+    suppression: ({ id }) => (id.endsWith("7") ? "r (o, until 2027-01-01)" : undefined),
   }) as unknown as Log;
 }
 

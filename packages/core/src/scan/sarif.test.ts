@@ -38,7 +38,7 @@ function run(
     scanners: [{ name: "grype", version: "0.121.2" }],
     repository,
     locate: () => ({ file: "package-lock.json", line: 12 }),
-    exception: (entry) => (except(entry) ? { reason: "unused", owner: "team", expires: "2026-05-31" } : undefined),
+    suppression: (entry) => (except(entry) ? "unused (team, until 2026-05-31)" : undefined),
   });
   expect(sarif).toMatchObject({ version: "2.1.0" });
   const [first, ...others] = sarif["runs"] as SarifRun[];

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { cleanStrings } from "@goldenpath/foundation/text/clean";
 import type { Severity } from "../policy/scan-section.ts";
-import type { Violation } from "../result.ts";
 import { describeDifference, type Finding, fixTarget, gateSeverity, sortFindings } from "./finding.ts";
 
 /** GitHub keeps so many results of a run and shows no more (docs: SARIF support for code scanning). */
@@ -18,8 +17,8 @@ interface SarifFacts {
    * in it.
    */
   locate(finding: Finding): { file: string; line?: number };
-  /** The policy's exception that keeps a finding from counting. */
-  exception(finding: Finding): Violation["exception"];
+  /** Why a finding is not open, one sentence; undefined where it is. */
+  suppression(finding: Finding): string | undefined;
 }
 
 /**
@@ -88,7 +87,7 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
   const fixed = target === undefined ? "no fixed version is known" : `fixed in ${target}`;
   const differing = describeDifference(finding);
   const heard = differing === "" ? "" : ` Sources differ: ${differing}.`;
-  const exception = facts.exception(finding);
+  const justification = facts.suppression(finding);
   const { file, line = 1 } = facts.locate(finding);
   return {
     ruleId: finding.id,
@@ -115,17 +114,7 @@ function buildSarifResult(finding: Finding, ruleIndex: number, facts: SarifFacts
         .digest("hex"),
     },
     properties: { origin: finding.origin, paths: finding.paths.slice(0, 20) },
-    ...(exception === undefined
-      ? {}
-      : {
-          suppressions: [
-            {
-              kind: "external",
-              status: "accepted",
-              justification: `${exception.reason} (${exception.owner}, until ${exception.expires})`,
-            },
-          ],
-        }),
+    ...(justification === undefined ? {} : { suppressions: [{ kind: "external", status: "accepted", justification }] }),
   };
 }
 

@@ -31,6 +31,7 @@ import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanners, scanners } from "../scan/scanners/table.ts";
 import { renderScanSummary } from "../scan/summary.ts";
+import { findSuppressions } from "../scan/suppressions.ts";
 import { openVex, type VexReader } from "../scan/vex/gather.ts";
 import type { VexAnswer } from "../scan/vex/match.ts";
 import { predicateTypes } from "../signing/predicates.ts";
@@ -365,18 +366,12 @@ async function writeSarif(
   turns: readonly ScannerTurn[],
 ): Promise<string> {
   const { image, directory } = work;
-  const exceptions = new Map<string, Violation["exception"]>();
-  for (const { finding, violation } of scanned.flatMap((entry) => entry.refused)) {
-    const key = findingKey(finding);
-    // What counts on one platform is not set aside.
-    exceptions.set(key, exceptions.has(key) && exceptions.get(key) === undefined ? undefined : violation.exception);
-  }
   const sarif = buildSarif({
     findings: mergeFindings(scanned.flatMap((entry) => entry.findings)),
     scanners: turns.map(({ scanner: { name }, run }) => ({ name, version: run.tool.version })),
     repository: formatRepository(image.reference),
     locate: work.locate,
-    exception: (finding) => exceptions.get(findingKey(finding)),
+    suppression: findSuppressions(scanned),
   });
   const file = join(directory, `${fileStem(image)}.sarif`);
   await writeFile(file, `${stringifyJson(sarif, 2)}\n`);

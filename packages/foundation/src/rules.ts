@@ -56,6 +56,8 @@ export const rules = {
     "an image whose SBOM does not say when and by what it was made, or of fewer of its packages what `scan.sbom` asks for",
   "scan.vex":
     "an image with a VEX document by one of `scan.vex.signers` that can't be understood, or with a statement of theirs that concerns nothing which was found, unless `scan.vex.unmatched` is `tell`",
+  "scan.report":
+    "an image without the report that a reporter of `scan.reports` has to make of it, or with one of theirs that can't be taken: of another image, empty, cut off, of a tool that failed, older than `maxAge`",
   "scan.blind-spot":
     "an image in which a scan can't see what it should: no package at all, an operating system without its packages, packages of a distribution or version that is not said or that the vulnerability data does not know, the package databases of two systems; unless `scan.allowBlindSpots` has its kind",
   "scan.database-age":

@@ -57,6 +57,7 @@ describe("the table's directions, each written a second time", () => {
         "scan.data",
         "scan.licenses",
         "scan.packages",
+        "scan.reports",
         "scan.sbom",
       ].toSorted(),
     );
@@ -107,6 +108,9 @@ describe("the table's directions, each written a second time", () => {
       "scan.onlyFixed": [false, true],
       "scan.licenses.unknown": ["refuse", "pass"],
       "scan.vex.unmatched": ["refuse", "tell"],
+      "scan.reports[].given": [undefined, "by-digest", "any"],
+      "scan.reports[].undated": ["refuse", "accept"],
+      "scan.reports[].required": [true, false],
       "scan.failOnlyOn": ["all", "new"],
       "scan.ownWord": ["refuse", "accept"],
       "environments.*.referrers": ["signed", "all"],

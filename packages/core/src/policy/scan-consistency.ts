@@ -8,6 +8,7 @@ export function checkScanSection(policy: Policy): Inconsistency[] {
   return [
     ...checkComparison(policy),
     ...checkOtherSigners(policy),
+    ...checkReporters(policy),
     ...checkGates(scan.refuse, ["scan", "refuse"]),
     ...Object.entries(environments).flatMap(([name, { refuse, requires }]) => {
       const path = ["environments", name, "refuse"];
@@ -23,19 +24,48 @@ export function checkScanSection(policy: Policy): Inconsistency[] {
 }
 
 /** Whoever builds or judges would otherwise be the one who says that what was found is nothing, or what there is. */
-function checkOtherSigners({ scan, signers, environments }: Policy): Inconsistency[] {
-  const lists = { vex: scan.vex?.signers ?? [], data: scan.data?.signers ?? [] };
-  return (["vex", "data"] as const).flatMap((key) =>
-    lists[key].flatMap((signer, index) => {
-      const path = ["scan", key, "signers", index];
-      if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
-      const speaks = Object.values(environments).some(
-        ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
-      );
-      if (speaks) return [{ path, message: `'${signer}' speaks for a stage as well` }];
-      return key === "data" && lists.vex.includes(signer) ? [{ path, message: `'${signer}' says VEX as well` }] : [];
-    }),
+function checkOtherSigners(policy: Policy): Inconsistency[] {
+  const { vex, data } = policy.scan;
+  const alsoVex = (data?.signers ?? []).flatMap((signer, index) =>
+    vex?.signers.includes(signer) === true
+      ? [{ path: ["scan", "data", "signers", index], message: `'${signer}' says VEX as well` }]
+      : [],
   );
+  return [
+    ...checkSigners(policy, vex?.signers, ["scan", "vex", "signers"]),
+    ...checkSigners(policy, data?.signers, ["scan", "data", "signers"]),
+    ...alsoVex,
+  ];
+}
+
+function checkReporters(policy: Policy): Inconsistency[] {
+  const { reports = [], scanners } = policy.scan;
+  return reports.flatMap(({ name, signers }, index) => {
+    const path = ["scan", "reports", index];
+    const isAnothers = reports.findIndex((other) => other.name === name) !== index;
+    return [
+      ...(isAnothers ? [{ path: [...path, "name"], message: `'${name}' is the name of another reporter` }] : []),
+      ...(scanners.includes(name)
+        ? [{ path: [...path, "name"], message: `'${name}' is a scanner of this policy` }]
+        : []),
+      ...checkSigners(policy, signers, [...path, "signers"]),
+    ];
+  });
+}
+
+function checkSigners(
+  { signers, environments }: Policy,
+  named: readonly string[] = [],
+  at: readonly PropertyKey[],
+): Inconsistency[] {
+  return named.flatMap((signer, index) => {
+    const path = [...at, index];
+    if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
+    const speaks = Object.values(environments).some(
+      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+    );
+    return speaks ? [{ path, message: `'${signer}' speaks for a stage as well` }] : [];
+  });
 }
 
 function checkGates(gates: readonly RefusalGate[] = [], path: PropertyKey[]): Inconsistency[] {

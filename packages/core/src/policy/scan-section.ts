@@ -117,6 +117,37 @@ const dataSchema = z.strictObject({
       "How long ago the mirror may have seen that the data is its publisher's newest, such as 36h: without an end, a registry could go on to show an old one.",
     ),
 });
+const reporter = z
+  .strictObject({
+    name: name.describe("How findings, messages and the input `reports` call it; no scanner's name."),
+    tools: z
+      .array(text)
+      .min(1)
+      .describe(
+        "What its reports call the tool that made them, exactly: SARIF's tool.driver.name (Snyk Container), or a name in CycloneDX's metadata.tools.",
+      ),
+    signers: z
+      .array(name)
+      .min(1)
+      .optional()
+      .describe("The signers whose reports about the image count, none of whom speaks for a stage."),
+    given: z
+      .enum(["by-digest", "any"])
+      .optional()
+      .describe(
+        "That a file which the scan's own job gives counts, by that job's word: by-digest, only one that names the image by its digest; any, one that names no image as well. Without it none does.",
+      ),
+    maxAge: duration.describe("How old a report may be, such as 24h."),
+    undated: z
+      .enum(["refuse", "accept"])
+      .default("refuse")
+      .describe("What becomes of a report that does not say when it was made, as many in SARIF."),
+    required: z.boolean().default(true).describe("Whether an image without such a report is refused."),
+  })
+  .refine(({ signers, given }) => signers !== undefined || given !== undefined, {
+    message: "has neither `signers` nor `given`: no report could ever count",
+  });
+export type ReporterRule = z.infer<typeof reporter>;
 
 const percent = z.number().int().min(0).max(100).default(0);
 const sbomQuality = z.strictObject({
@@ -176,6 +207,13 @@ export const scanSection = z
       .optional()
       .describe(
         "Where scans take their vulnerability data from, and whose signature it needs. With it they take it from nowhere else, and the input `database` is refused. Without it, from that input, a directory of the machine, or the publisher.",
+      ),
+    reports: z
+      .array(reporter)
+      .min(1)
+      .optional()
+      .describe(
+        "Reports of scanners that goldenpath does not run, in SARIF or CycloneDX: what they found is judged as well. They add, and set nothing aside. Without it nobody's are read.",
       ),
     failOnlyOn: z
       .enum(["all", "new"])

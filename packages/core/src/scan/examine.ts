@@ -27,6 +27,9 @@ import { type Finding, type FindingPackage, packageKey, type ScannerFinding, sor
 import { mergeFindings, mergeScope, placeFindings, type SourceFindings } from "./merge.ts";
 import { tellFate } from "./package-fate.ts";
 import { type PreparedScanner, withMirrored } from "./prepare.ts";
+import type { ReportReader } from "./reports/gather.ts";
+import type { JudgedReports } from "./reports/judge.ts";
+import { resolvePackages } from "./reports/resolve.ts";
 import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { chooseSbom, listBuildSigners } from "./signed-sbom.ts";
 
@@ -36,6 +39,8 @@ export interface Examination {
   policy: Policy;
   context: Context;
   scanners: readonly PreparedScanner[];
+  /** Others' reports, where the policy takes anybody's. */
+  reports?: ReportReader | undefined;
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
   views: Map<Digest, Promise<BaseView>>;
   /** An image without a signed SBOM is an error, and none is made. */
@@ -59,6 +64,8 @@ export interface ExaminedChild {
   base: ApprovedBase | undefined;
   /** One of each scanner, in their order. */
   turns: ScannerTurn[];
+  /** Others' reports of it. */
+  reported: JudgedReports;
   /** All of them: the image's, and those of its base that the image as a whole does not show. */
   findings: Finding[];
   /** Findings of the base that the image's own word closes. */
@@ -90,7 +97,9 @@ export async function examineChild(
   const turns = await askScanners(examination, sbomFile);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];
-  const findings = placeFindings(tellSources(turns, sbom), base?.diffIds);
+  const reported = (await examination.reports?.judge(child)) ?? { used: [], violations: [] };
+  const told = tellReports(reported, sbom);
+  const findings = placeFindings([...tellSources(turns, sbom), ...told.sources], base?.diffIds);
   const seen = readSight(sbom);
   const known = await askForSystem(seen, examination);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
@@ -103,13 +112,30 @@ export async function examineChild(
     child,
     base,
     turns,
+    reported,
     sbom,
     findings: sortFindings(mergeFindings([...findings, ...comparison.hidden])),
     ownWords: comparison.ownWords,
     sight: { ...seen, ...(known === undefined ? {} : { dataKnows: () => known }) },
     tools: [...tools, ...turns.map(({ run }) => run.tool)],
-    notes,
+    notes: [...notes, ...told.notes],
   };
+}
+
+/** What others found, in the packages of the image. */
+function tellReports({ used }: JudgedReports, sbom: Sbom): { sources: SourceFindings[]; notes: string[] } {
+  const components = listComponents(sbom);
+  const sources: SourceFindings[] = [];
+  const notes: string[] = [];
+  for (const { reporter, report, signer } of used) {
+    const { findings, strange } = resolvePackages(report.findings, components);
+    sources.push({ source: reporter, findings });
+    const whose = signer === undefined ? "given in this job" : `signed by ${signer}`;
+    const made = report.time === undefined ? "" : ` of ${report.time.toISOString()}`;
+    notes.push(`${reporter}'s report${made} (${report.tool}), ${whose}, has ${findings.length} findings`);
+    if (strange > 0) notes.push(`${strange} of ${reporter}'s findings are in packages that the SBOM does not have`);
+  }
+  return { sources, notes };
 }
 
 /** One after the other: each may take all of a machine's memory. */

@@ -2,6 +2,7 @@ import { type ExceptionQuery, exceptViolation, findException } from "../policy/e
 import type { RefusalGate } from "../policy/scan-section.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
+import { formatDuration } from "./duration.ts";
 import { type Finding, fixTarget, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
 import { findMetGates, hasFix, type MetGate } from "./gates.ts";
 
@@ -165,15 +166,4 @@ export function judgeDatabase(
   if (age > maxAge)
     return violation(`It is of ${new Date(built).toISOString()}, ${formatDuration(age)} old, and ${limit}.`);
   return [];
-}
-
-/** Milliseconds in the largest of days, hours and minutes that they fill, rounded down. */
-function formatDuration(milliseconds: number): string {
-  const units = [
-    [86_400_000, "d"],
-    [3_600_000, "h"],
-    [60_000, "min"],
-  ] as const;
-  const [size, unit] = units.find(([length]) => milliseconds >= length) ?? [60_000, "min"];
-  return `${Math.floor(milliseconds / size)} ${unit}`;
 }

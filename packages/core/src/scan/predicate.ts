@@ -3,6 +3,7 @@ import type { ComparisonReport } from "../result.ts";
 import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 import { countFindings } from "./merge.ts";
+import type { UsedReport } from "./reports/judge.ts";
 import type { ReportedChild, Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { tellFindings } from "./told-findings.ts";
 import type { VexAnswer } from "./vex/match.ts";
@@ -10,6 +11,8 @@ import type { VexAnswer } from "./vex/match.ts";
 export interface ScannedChild extends Omit<ReportedChild, "report"> {
   /** What each scanner wrote, in their order. */
   reports: readonly ReportedChild["report"][];
+  /** Reports of scanners that others ran. */
+  imported?: readonly UsedReport[];
   /** All of them: with those of its base that the image as a whole does not show, and which count. */
   findings: readonly Finding[];
   /** True of one that the policy refuses, and an exception sets aside. */
@@ -110,6 +113,7 @@ function describeChildren(children: readonly ScannedChild[], hasMatches: boolean
     ...(children.length === 1 ? {} : { children: children.map(({ digest, platform }) => ({ digest, platform })) }),
     ...(hasMatches ? {} : { counts: countFindings(children.flatMap(({ findings }) => findings)) }),
     ...describeHidden(children),
+    ...describeImported(children),
     ...tellFindings(children),
   };
 }
@@ -117,6 +121,19 @@ function describeChildren(children: readonly ScannedChild[], hasMatches: boolean
 /** The lists are in the result, and follow from what both scans have signed. */
 function withoutLists({ new: _new, fixed: _fixed, ...told }: ComparisonReport): Record<string, unknown> {
   return told;
+}
+
+/** Whose reports were judged besides, by whose word: a file that the job gave is what that job said. */
+function describeImported(children: readonly ScannedChild[]): Record<string, unknown> {
+  const reports = children.flatMap(({ digest: child, platform, imported = [] }) =>
+    imported.map(({ reporter, report: { format, tool, time, findings }, signer, digest }) => ({
+      ...(children.length === 1 ? {} : { child, platform }),
+      ...{ reporter, format, tool, digest, findings: findings.length },
+      ...(time === undefined ? {} : { time: time.toISOString() }),
+      ...(signer === undefined ? { said: "given in the job that scanned" } : { signer }),
+    })),
+  );
+  return reports.length === 0 ? {} : { reports };
 }
 
 /** What the report of the whole image has no match for. */

@@ -27,6 +27,7 @@ import { countFindings, mergeFindings } from "../scan/merge.ts";
 import { judgePackages } from "../scan/package-gates.ts";
 import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
 import { type PreparedScanner, prepareScanners } from "../scan/prepare.ts";
+import { openReports, type ReportReader, readGivenReports } from "../scan/reports/gather.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanners, scanners } from "../scan/scanners/table.ts";
@@ -41,7 +42,7 @@ import { type OpenedImage, withImage } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import { fileStem, platformSlug } from "./scan-files.ts";
 import { openScanPolicy, type ScanPolicy } from "./scan-policy.ts";
-import { choice, commonInputs, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+import { choice, commonInputs, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const scanInputs = z.object({
   ...commonInputs,
@@ -51,6 +52,7 @@ const scanInputs = z.object({
   image: requiredText(),
   scanner: optionalText().transform((names) => names ?? "auto"),
   database: optionalText(),
+  reports: lines(),
   "compare-with": optionalText(),
   mode: choice(["enforce", "audit"], "enforce"),
 });
@@ -123,6 +125,7 @@ export async function withScan<T>(
   const place = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
   const openData = await prepareScanners(chosen, place, policy.policy, context);
   let data: Promise<PreparedScanner[]> | undefined;
+  const files = await readGivenReports(given.reports, policy.policy.scan.reports, context.workingDirectory);
   const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
   return withPrivateTools(tools, context, (ready) =>
     work(policy, async ({ client, image }, shared = {}) => {
@@ -133,7 +136,8 @@ export async function withScan<T>(
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
       const known = shared.known ?? (await gatherComparison({ client, image, policy, context }, given["compare-with"]));
       const vex = openVex(client, image, policy.policy, startedAt);
-      const where = { client, image, directory, locate };
+      const reports = openReports(client, image, policy.policy, files, startedAt);
+      const where = { client, image, directory, locate, reports };
       // Once for all images, and the same for each.
       data ??= openData(client);
       const work = { given, context, scanners: await data, policy, startedAt, known, vex, shared, ...where };
@@ -155,6 +159,7 @@ interface Work {
   known: KnownScan | undefined;
   vex: VexReader | undefined;
   shared: ScanShared;
+  reports: ReportReader | undefined;
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
@@ -165,6 +170,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     policy: policy.policy,
     context,
     scanners: prepared,
+    reports: work.reports,
     views: new Map(),
     ...work.shared,
   };
@@ -306,13 +312,14 @@ function isCompared(entry: ScannedChild): entry is ScannedChild & ComparedChild 
   return entry.comparison !== undefined;
 }
 
-function tellChild({ child, turns, findings, refused, vexOf }: ScannedChild): PredicateChild {
+function tellChild({ child, turns, reported, findings, refused, vexOf }: ScannedChild): PredicateChild {
   const excepted = new Set(
     refused.filter(({ violation }) => violation.exception !== undefined).map(({ finding }) => findingKey(finding)),
   );
   return {
     ...{ digest: child.digest, platform: formatPlatform(child.platform), findings },
     reports: turns.map(({ run }) => run.report),
+    imported: reported.used,
     isExcepted: (finding) => excepted.has(findingKey(finding)),
     vexOf,
   };
@@ -346,12 +353,13 @@ function judgeScan(
     (entry) =>
       ofAll.length > 0 ||
       entry.blindSpots.length > 0 ||
+      entry.reported.violations.length > 0 ||
       [...entry.refused.map(({ violation }) => violation), ...entry.ofPackages].some(isCounted),
   );
   return {
     violations: [
       ...ofAll,
-      ...scanned.flatMap((entry) => entry.blindSpots),
+      ...scanned.flatMap((entry) => [...entry.blindSpots, ...entry.reported.violations]),
       ...refused,
       ...scanned.flatMap((entry) => entry.ofPackages),
     ],

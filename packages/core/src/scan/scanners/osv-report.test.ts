@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { listComponents } from "../components.ts";
-import { parseOsvReport, rateScore, readOsvFindings, renderOsvEvidence } from "./osv-report.ts";
+import { rateScore } from "../severity.ts";
+import { parseOsvReport, readOsvFindings, renderOsvEvidence } from "./osv-report.ts";
 import { renderOsvInput } from "./osv-sbom.ts";
 
 const located = [

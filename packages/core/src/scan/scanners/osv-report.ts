@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { CvssScore, FindingSeverity, ScannerFinding } from "../finding.ts";
+import { rateScore } from "../severity.ts";
 import { type OsvInput, osvKey } from "./osv-sbom.ts";
 import { parseReport, reportInvalid } from "./program.ts";
 import { evidenceDetailLimit, type ReportedChild, type ScannerEvidence } from "./scanner.ts";
@@ -165,14 +166,6 @@ function readGroupScore(
   const text = groups.find(({ ids }) => ids.includes(id))?.max_severity ?? "";
   const score = Number(text);
   return text === "" || Number.isNaN(score) || score < 0 || score > 10 ? undefined : score;
-}
-
-/** By the qualitative scale of CVSS 3.1 and 4.0, whose bands have one decimal and no gaps. */
-export function rateScore(score: number): FindingSeverity {
-  if (score >= 9) return "critical";
-  if (score >= 7) return "high";
-  if (score >= 4) return "medium";
-  return score >= 0.1 ? "low" : "negligible";
 }
 
 function readVector({ type, score }: { type: string; score: string }): CvssScore[] {

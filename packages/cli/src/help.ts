@@ -22,6 +22,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath policy trust notation FILE DIR        what the Notary Project's notation verifies by, from the policy
   goldenpath policy trust sigstore POLICY [NAME]   whom the policy's Sigstores trust at this moment, and by which root
   goldenpath policy schema                         its JSON Schema
+  goldenpath base of IMAGE|HOST/NAME… --policy POLICY
+                                                   which approved base each image stands on, and which are behind
   goldenpath base check DIR --policy POLICY [--fix]
                                                    the images that a folder's files name, held to the policy before anything is built
   goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
@@ -142,6 +144,10 @@ const commandHelp = {
       Prints the policy's JSON Schema.
 `,
   base: `goldenpath base: what to build on.
+
+  goldenpath base of IMAGE|HOST/NAME… --policy POLICY
+      Says by layers which approved base each image stands on, whether that is its newest version, how many are newer, and whether it has ended. HOST/NAME
+      without a tag is all of the repository's tags. Exits 1 where one stands on none, or on one that has ended, and 2 where one can't be looked at.
 
   goldenpath base check DIR --policy POLICY
       Reads which images the files of a folder name (Dockerfiles, compose and bake files, project.toml, pom.xml, build.gradle, workflows), asks no

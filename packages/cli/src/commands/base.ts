@@ -26,13 +26,18 @@ const invalid = (message: string, wayOut = "See goldenpath base --help."): UserE
   new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
 
 /**
- * `goldenpath base check DIR …`, and `goldenpath base score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1
+ * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, and `goldenpath base score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1
  * where a platform has fewer points, or where what is required is not good.
  */
 export async function runBaseCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const [action, text, ...others] = positionals;
   const { json = false, markdown = false } = values;
+  if (action === "of") {
+    if (text === undefined || values.policy === undefined)
+      throw invalid("expected of IMAGE|HOST/NAME… --policy POLICY [--json]");
+    return (await import("./base-of.ts")).listBases([text, ...others], { ...values, policy: values.policy }, output);
+  }
   if (action === "check") {
     if (text === undefined || others.length > 0 || values.policy === undefined)
       throw invalid("expected check DIR --policy POLICY [--fix] [--json]");

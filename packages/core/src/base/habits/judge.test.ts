@@ -1,13 +1,11 @@
-import { tarOf } from "@goldenpath/testing/tar";
+import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { describe, expect, test } from "vitest";
 import { createCollector, keepContent } from "../../layers/contents.ts";
 import { TarParser } from "../../layers/tar.ts";
 import { buildTree, type FileTree } from "../../layers/tree.ts";
 import { type HabitFacts, type HabitRules, judgeHabits } from "./judge.ts";
 
-type Entry = Parameters<typeof tarOf>[0];
-
-function treeOf(...entries: Entry[]): FileTree {
+function treeOf(...entries: TarOptions[]): FileTree {
   const collector = createCollector(keepContent(() => true));
   const parser = new TarParser();
   collector.take(parser.push(tarOf(...entries)));

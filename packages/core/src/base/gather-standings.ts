@@ -1,0 +1,88 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import type { PolicyBase } from "../policy/schema.ts";
+import { gatherApprovedBases, hasFalseLayer, platformOf } from "./gather.ts";
+import { type ApprovedBase, identifyBase } from "./identify.ts";
+import { judgeStanding, type StandingImage } from "./standing.ts";
+
+/** Images that are asked for at the same time; the client has a limit of its own for each host. */
+const concurrency = 16;
+
+export interface Standings {
+  images: StandingImage[];
+  /** What could not be looked at, and why: nobody knows how that stands. */
+  unread: { asked: string; problem: string }[];
+}
+
+/**
+ * What each image stands on: two requests for one of one platform (its manifest and its config), besides those for the
+ * bases, which are asked once for all. Layers that are the base's own bytes are not downloaded; recompressed ones are.
+ * @throws as {@link gatherApprovedBases}; what is wrong with one image is told, and the others are looked at
+ */
+export async function gatherStandings(
+  client: RegistryClient,
+  references: readonly Reference[],
+  bases: readonly PolicyBase[],
+  now: Date,
+): Promise<Standings> {
+  const found: Standings = { images: [], unread: [] };
+  const approvedFor = rememberBases(client, bases);
+  const answers = await mapConcurrently(concurrency, references, async (reference) => {
+    const asked = formatReference(reference);
+    let image: ImageFacts;
+    try {
+      image = await fetchImageFacts(client, reference);
+    } catch (error) {
+      if (!isKnownError(error)) throw error;
+      return { unread: { asked, problem: describeError(error) } };
+    }
+    const images: StandingImage[] = [];
+    for (const child of image.children)
+      images.push(await judgeChild(client, { image, child, asked }, await approvedFor(platformOf(child)), bases, now));
+    return { images };
+  });
+  for (const { images = [], unread } of answers) {
+    found.images.push(...images);
+    if (unread !== undefined) found.unread.push(unread);
+  }
+  return found;
+}
+
+/** Each platform's bases are asked for once, by whichever image comes first. */
+function rememberBases(
+  client: RegistryClient,
+  bases: readonly PolicyBase[],
+): (platform: Platform) => Promise<ApprovedBase[]> {
+  const known = new Map<string, Promise<ApprovedBase[]>>();
+  return (platform) => {
+    const key = formatPlatform(platform);
+    const gathered = known.get(key) ?? gatherApprovedBases(client, bases, [platform]);
+    known.set(key, gathered);
+    return gathered;
+  };
+}
+
+async function judgeChild(
+  client: RegistryClient,
+  { image, child, asked }: { image: ImageFacts; child: ChildFacts; asked: string },
+  approved: readonly ApprovedBase[],
+  bases: readonly PolicyBase[],
+  now: Date,
+): Promise<StandingImage> {
+  const platform = platformOf(child);
+  const { diff_ids: diffIds } = child.config.rootfs;
+  const match = identifyBase({ platform, diffIds }, approved);
+  const facts = {
+    image: formatReference({ ...image.reference, tag: undefined, digest: child.digest }),
+    asked,
+    platform: formatPlatform(platform),
+    totalLayers: diffIds.length,
+  };
+  if (match !== undefined && (await hasFalseLayer(client, image.reference, child, match)))
+    return { ...facts, standing: "false", matchedLayers: 0 };
+  return { ...facts, ...judgeStanding(match?.bases ?? [], bases, now), matchedLayers: match?.matchedLayers ?? 0 };
+}

@@ -9,13 +9,20 @@ import { allTools } from "../support/tools.ts";
 import { benchBuild, buildLines } from "./build.ts";
 import { command, lockedTool, programFinder } from "./build-programs.ts";
 import type { Programs } from "./contenders.ts";
+import { benchPolicy, policyLines } from "./impact.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
 import { renderLine, renderReport } from "./render.ts";
 import type { BenchLine, BenchReport, Peer } from "./shape.ts";
 import { benchSign, signLines } from "./sign.ts";
 import { benchStart, startLines } from "./start.ts";
 
-export const benches = { promote: promoteLines, start: startLines, build: buildLines, sign: signLines } as const;
+export const benches = {
+  promote: promoteLines,
+  start: startLines,
+  build: buildLines,
+  sign: signLines,
+  policy: policyLines,
+} as const;
 type BenchName = keyof typeof benches;
 
 /** @throws Error where a registry's program can't be had: without it nothing can be measured */
@@ -24,7 +31,7 @@ export async function runBench(
   options: {
     rounds?: number;
     sizes?: PromoteSizes;
-    /** Images of bench sign's line `gates`. */
+    /** Images of bench sign's line `gates`, and of bench policy. */
     gates?: number;
     only?: readonly string[];
     say(message: string): void;
@@ -62,6 +69,8 @@ export async function runBench(
       ...{ rounds: sizes.rounds, many: options.gates ?? 1000, only, say: options.say },
       cosign: await lockedTool("cosign", options.say),
     });
+  } else if (name === "policy") {
+    lines = await benchPolicy({ rounds: sizes.rounds, many: options.gates ?? 1000, say: options.say });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();
   return {

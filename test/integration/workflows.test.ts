@@ -60,10 +60,13 @@ const releasePermissions: Readonly<Record<string, Record<string, Record<string, 
 const commenting = "examples/pull-request/.github/workflows/pull-request-comment.yml";
 /** A pull request's judgement without a file in its repository: an organisation's ruleset names it. */
 const ruled = "examples/organisation/.github/workflows/pull-request.yml";
+/** A change of the policy: what it lets in, and what it would do. */
+const ofPolicy = "examples/organisation/.github/workflows/policy.yml";
 /** What the comment's job may do: read what another run left, and write on pull requests. */
 const commentPermissions: typeof releasePermissions = {
   [commenting]: { comment: { actions: "read", "pull-requests": "write" } },
   [ruled]: { comment: { actions: "read", "pull-requests": "write" }, required: {} },
+  [ofPolicy]: { comment: { "pull-requests": "write" } },
 };
 const guardOf = ({ steps }: { steps: readonly Step[] }): Step => steps[0] ?? {};
 
@@ -83,6 +86,7 @@ describe("every workflow", () => {
         "examples/caller/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path-compact.yml",
+        ofPolicy,
         "examples/pull-request/.github/workflows/pull-request.yml",
         commenting,
         ruled,

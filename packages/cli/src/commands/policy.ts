@@ -18,7 +18,7 @@ import { readPolicyFile } from "./policy-file.ts";
 
 /**
  * `goldenpath policy check FILE [--previous FILE]`, `publish FILE HOST/NAME`, `activate POLICY --to HOST/NAME --key
- * KEY`, `exceptions FILE`, `test POLICY [CASES…]`, `diff OLD NEW`, `signers OWNER/REPO@COMMIT --for OWNER`, `trust notation FILE DIR`,
+ * KEY`, `exceptions FILE`, `test POLICY [CASES…]`, `diff OLD NEW`, `explain IMAGE`, `impact NEW`, `signers OWNER/REPO@COMMIT --for OWNER`, `trust notation FILE DIR`,
  * `trust sigstore POLICY [NAME]`, `schema`.
  */
 export async function runPolicyCommand(args: readonly string[], output: Output): Promise<number> {
@@ -26,6 +26,8 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   if (args[0] === "activate") return (await import("./policy-activate.ts")).runActivate(args.slice(1), output);
   if (args[0] === "exceptions") return (await import("./policy-exceptions.ts")).runExceptions(args.slice(1), output);
   if (args[0] === "diff") return (await import("./policy-diff.ts")).runDiff(args.slice(1), output);
+  if (args[0] === "explain") return (await import("./policy-explain.ts")).runExplain(args.slice(1), output);
+  if (args[0] === "impact") return (await import("./policy-impact.ts")).runImpact(args.slice(1), output);
   if (args[0] === "test") return (await import("./policy-test.ts")).runTest(args.slice(1), output);
   if (args[0] === "signers") return (await import("./policy-signers.ts")).runSigners(args.slice(1), output);
   const { values, positionals } = parseArgs({
@@ -40,7 +42,7 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
   }
   if (file === undefined || (action !== "check" && action !== "publish")) {
     throw new UserError(
-      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, test POLICY [CASES…], diff OLD NEW, signers OWNER/REPO@COMMIT --for OWNER, trust notation FILE DIR, trust sigstore POLICY [NAME], or schema",
+      "goldenpath policy: expected check FILE [--previous FILE], publish FILE HOST/NAME, activate POLICY --to HOST/NAME --key KEY, exceptions FILE, test POLICY [CASES…], diff OLD NEW, explain IMAGE --policy POLICY, impact NEW --policy OLD --environment NAME --images HOST/NAME…, signers OWNER/REPO@COMMIT --for OWNER, trust notation FILE DIR, trust sigstore POLICY [NAME], or schema",
       {
         code: "arguments-invalid",
       },

@@ -30,16 +30,10 @@ export async function gatherRecord(
 ): Promise<Recorded[]> {
   const recorded: Recorded[] = [];
   for (const repository of repositories) {
-    const tags = (await client.listTags(repository)).toSorted();
-    const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
-    const tagged = new Map<Digest, string[]>();
-    for (const [at, found] of looked.entries()) {
-      const own = tags.slice(at, at + 1);
-      if (typeof found === "object") recorded.push({ repository, tags: own, ...found });
-      else if (found !== undefined) tagged.set(found, [...(tagged.get(found) ?? []), ...own]);
-    }
+    const { images, unreadable } = await listTaggedImages(client, repository);
+    recorded.push(...unreadable.map(({ tag, why }) => ({ repository, tags: [tag], unreadable: why })));
     recorded.push(
-      ...(await mapConcurrently(concurrency, [...tagged], async ([digest, own]) => ({
+      ...(await mapConcurrently(concurrency, [...images], async ([digest, own]) => ({
         repository,
         digest,
         tags: own,
@@ -48,6 +42,27 @@ export async function gatherRecord(
     );
   }
   return recorded;
+}
+
+/**
+ * Each image that a tag of a repository points at, with those tags, and the tags of which that can't be read. A tag that
+ * has the name of evidence is passed over only where what is under it can't be run.
+ * @throws the client's errors
+ */
+export async function listTaggedImages(
+  client: RegistryClient,
+  repository: Repository,
+): Promise<{ images: Map<Digest, string[]>; unreadable: { tag: string; why: string }[] }> {
+  const tags = (await client.listTags(repository)).toSorted();
+  const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
+  const images = new Map<Digest, string[]>();
+  const unreadable: { tag: string; why: string }[] = [];
+  for (const [at, found] of looked.entries()) {
+    const [tag = ""] = tags.slice(at, at + 1);
+    if (typeof found === "object") unreadable.push({ tag, why: found.unreadable });
+    else if (found !== undefined) images.set(found, [...(images.get(found) ?? []), tag]);
+  }
+  return { images, unreadable };
 }
 
 /** What a tag points at, or why that can't be read; undefined for evidence, and where the tag is gone since. */

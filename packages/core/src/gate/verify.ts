@@ -42,35 +42,49 @@ export async function runGate(
   place: GateFacts["place"] = "from",
   destination?: Repository,
 ): Promise<GateOutcome> {
-  const environment = findEnvironment(policy, environmentName);
   const reader = rememberReads(client, maxRemembered);
   const facts = "children" in image ? image : await fetchImageFacts(reader, image);
-  const { digest } = facts.reference;
-  const repository: Repository = { registry: facts.reference.registry, name: facts.reference.name };
-  const children = facts.children.map((child) => child.digest);
-  const subjects = [...new Set([digest, ...children])];
+  const evidence = await gatherEvidence(reader, facts, policy, now);
+  const decided = describeGate(facts, evidence, { environmentName, policy, now, place, destination });
+  return { ...decideGate(decided), image: facts, evidence, facts: decided };
+}
+
+/** Everything that a policy's signers say about an image and each of its children. */
+export async function gatherEvidence(
+  client: RegistryClient,
+  { reference, children }: ImageFacts,
+  { policy }: Pick<LoadedPolicy, "policy">,
+  now: Date,
+): Promise<Map<Digest, CollectedEvidence>> {
+  const repository: Repository = { registry: reference.registry, name: reference.name };
+  const subjects = [...new Set([reference.digest, ...children.map((child) => child.digest)])];
   const collected = await mapConcurrently(concurrency, subjects, (each) =>
-    collectEvidence(reader, repository, each, policy.policy.signers, { now }),
+    collectEvidence(client, repository, each, policy.signers, { now }),
   );
-  const evidence = new Map(collected.map((found, index) => [subjects[index] ?? digest, found]));
-  const layers = new Map(facts.children.map((child) => [child.digest, child.config.rootfs.diff_ids]));
+  return new Map(collected.map((found, index) => [subjects[index] ?? reference.digest, found]));
+}
+
+/**
+ * What the gate decides on, of an image and the evidence that was gathered about it.
+ * @throws UserError `environment-unknown`
+ */
+export function describeGate(
+  { reference, children }: ImageFacts,
+  evidence: GateFacts["evidence"],
+  asked: Pick<GateFacts, "environmentName" | "policy" | "now" | "place" | "destination">,
+): GateFacts {
+  const { digest, registry, name } = reference;
+  const layers = new Map(children.map((child) => [child.digest, child.config.rootfs.diff_ids]));
   // A single image is its own child, and its platform says nothing that its digest does not.
   const platforms = new Map(
-    facts.children
-      .filter((child) => child.digest !== digest)
-      .map((child) => [child.digest, formatPlatform(child.platform)]),
+    children.filter((child) => child.digest !== digest).map((child) => [child.digest, formatPlatform(child.platform)]),
   );
-  const decided: GateFacts = {
-    environmentName,
-    environment,
-    policy,
-    now,
-    place,
-    destination,
-    image: { repository, digest, children, layers, platforms },
+  return {
+    ...asked,
+    environment: findEnvironment(asked.policy, asked.environmentName),
+    image: { repository: { registry, name }, digest, children: children.map((each) => each.digest), layers, platforms },
     evidence,
   };
-  return { ...decideGate(decided), image: facts, evidence, facts: decided };
 }
 
 /** @throws UserError `environment-unknown` */

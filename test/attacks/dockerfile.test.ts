@@ -134,7 +134,7 @@ async function buildUnread(dockerfile: string): Promise<{ exitCode: number; log:
     };
     const programs = { buildkitd: await requireTool("buildkitd"), buildctl: await requireTool("buildctl") };
     const { folders, ended } = await openRoom({
-      ...(await prepareRoom({ workspace, context }, programs)),
+      ...(await prepareRoom({ workspace, context }, Promise.resolve(programs))),
       script: buildScript,
       files: { "buildkitd.toml": `[otel]\n  socketPath = "${workspace.handover}/run/otel.sock"\n` },
       secrets: new Map(),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently, settleAll } from "./concurrency.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -37,4 +37,18 @@ test("results are in the items' order, and never more than the limit are under w
 
 test("nothing is over nothing", async () => {
   expect(await mapConcurrently(4, [], () => Promise.reject(new Error("called")))).toEqual([]);
+});
+
+test("of several that are waited for, the first's error is told, and only when the last has ended", async () => {
+  const ended: string[] = [];
+  const slow = turn()
+    .then(turn)
+    .then(() => {
+      ended.push("slow");
+      throw new Error("slow");
+    });
+  const quick = Promise.reject(new Error("quick"));
+  await expect(settleAll(slow, quick)).rejects.toThrow("slow");
+  expect(ended).toEqual(["slow"]);
+  expect(await settleAll(Promise.resolve(1), undefined, "two")).toEqual([1, undefined, "two"]);
 });

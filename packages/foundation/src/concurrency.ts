@@ -24,3 +24,15 @@ export async function mapConcurrently<T, R>(
   if (errors.length > 0) throw errors[0];
   return results;
 }
+
+/** As `Promise.all`, but whoever is told of an error is told once nothing is under way any more, and of the first in order. */
+export async function settleAll<T extends readonly unknown[]>(
+  ...work: { [K in keyof T]: Promise<T[K]> | T[K] }
+): Promise<T> {
+  const settled = await Promise.allSettled(work);
+  const values = settled.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value as unknown;
+  });
+  return values as unknown as T;
+}

@@ -4,17 +4,13 @@ import { isKnownError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
-import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, type PinnedReference } from "@goldenpath/registry-client/oci/reference";
-import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { tellFullDisk } from "../build/causes.ts";
 import { checkBuildVariables } from "../build/environment.ts";
 import { explainBuild, renderExplanation } from "../build/explain-build.ts";
-import { hostPlatform, selectPlatform } from "../build/images.ts";
-import { labelsOf } from "../build/labels.ts";
+import { hostPlatform } from "../build/images.ts";
 import { withLocalRegistry } from "../build/local-registry.ts";
 import type { BuildOptions, Secret } from "../build/options.ts";
 import { type BuildPlan, planBuild } from "../build/plan-build.ts";
@@ -23,15 +19,15 @@ import { parsePlatforms, planMerge } from "../build/platforms/merge.ts";
 import { itsOwnBuildpacks } from "../build/project.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
-import type { BuildJob, StrategyRunner, Target } from "../build/strategies/runner.ts";
-import { runners } from "../build/strategies/runners.ts";
+import type { BuildJob, Target } from "../build/strategies/runner.ts";
 import { writeLayout } from "../layouts/write-layout.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { type ExpandedTags, expandTags } from "../tags/expand.ts";
 import { adoptImage } from "./build-adopt.ts";
-import { cacheUses, handOutCache, openBuildCache } from "./build-cache.ts";
+import { cacheUses, handOutCache } from "./build-cache.ts";
 import { mergeBuilds } from "./build-merge.ts";
+import { buildOnce, listPassedOver } from "./build-once.ts";
 import { renderBuildSummary } from "./build-summary.ts";
 import { type BuiltImage, buildTwice } from "./build-twice.ts";
 import { openPolicy, withClient } from "./open.ts";
@@ -198,7 +194,7 @@ function buildImage(work: Work, to: Target, context: Context): Promise<VerbOutco
     // What is to come out twice is built twice, from the source alone.
     const use = given["verify-reproducible"] ? "none" : given.cache;
     const once = (target: Target, from: Source): Promise<BuiltImage> =>
-      build({ plan, to: target, source: from, variables: given.env, options }, { use, context, client, policy });
+      buildOnce({ plan, to: target, source: from, variables: given.env, options }, { use, context, client, policy });
     const {
       image: pushed,
       sbom,
@@ -290,84 +286,6 @@ function explainPlan(plan: BuildPlan, source: Source, { ports }: Context): void 
   for (const each of listPassedOver(plan, source))
     ports.log.notice(`project.toml says ${each}: passed over, since the policy says which are used`);
   for (const remark of [...source.project.remarks, ...plan.remarks]) ports.log.warning(remark);
-}
-
-/** Of what project.toml says, what nothing is done about. */
-function listPassedOver({ ownBuildpacks: own }: BuildPlan, { project }: Source): string[] {
-  return project.passedOver.filter((each) => own === undefined || each !== itsOwnBuildpacks);
-}
-
-interface Surroundings extends Pick<Parameters<typeof openBuildCache>[0], "use"> {
-  context: Context;
-  client: RegistryClient;
-  policy: LoadedPolicy;
-}
-
-/**
- * The strategy's work, between what is the same for each: the way in before it, a look at what is really in the
- * registry after it.
- */
-async function build(
-  {
-    plan,
-    to,
-    source,
-    variables,
-    options,
-  }: Pick<BuildJob, "to" | "source" | "variables" | "options"> & {
-    plan: BuildPlan;
-  },
-  { use, context, client, policy }: Surroundings,
-): Promise<BuiltImage> {
-  const platform = hostPlatform();
-  // Before minutes of work: are both registries there, and do they let us in?
-  const runImage = await pinRunImage(plan, platform, client);
-  await client.resolve(to.tags[0]);
-  const runner: StrategyRunner = runners[plan.strategy.strategy];
-  const { plainHttp } = policy.policy.registries;
-  const labels = labelsOf(context.run);
-  const cached = { use, plan, to, platform, source, options, policy: policy.policy, client, context };
-  const cache = await openBuildCache({ ...cached, isCaching: runner.caches === true });
-  const job: BuildJob = {
-    plan,
-    to,
-    platform,
-    runImage,
-    source,
-    variables,
-    options,
-    labels,
-    context,
-    client,
-    plainHttp,
-    cache,
-  };
-  const built = await runner.run(job).catch((error: unknown) => {
-    throw tellFullDisk(error, context.temporaryDirectory);
-  });
-  const image = await fetchImageFacts(client, { ...to.repository, digest: built.digest });
-  const sbom = await runner.fetchSbom(image, selectPlatform(image, platform, "the built image"), job);
-  const notes = [
-    ...built.notes,
-    ...listPassedOver(plan, source).map((each) => `project.toml says ${each}: passed over`),
-    ...source.project.remarks,
-    ...plan.remarks,
-    ...(sbom === undefined ? [runner.noSbom] : []),
-    ...(cache?.describe() ?? []),
-  ];
-  return { image, sbom, tools: built.tools, notes, cache: cache?.kept };
-}
-
-/** The base's image for this machine. */
-async function pinRunImage(
-  { runImage }: BuildPlan,
-  platform: Platform,
-  client: RegistryClient,
-): Promise<PinnedReference | undefined> {
-  if (runImage === undefined) return undefined;
-  const { registry, name } = runImage.reference;
-  const facts = await fetchImageFacts(client, runImage.reference);
-  return { registry, name, digest: selectPlatform(facts, platform, `base '${runImage.base}'`).digest };
 }
 
 /** Values of secrets may be in variables of the job: `ID=env://NAME`, which is how one has several lines. */

@@ -63,6 +63,8 @@ export interface StrategyRunner<Plan extends object = object> {
   /** The CycloneDX SBOM that the build left, its own word; undefined where it left none, which `noSbom` then says. */
   fetchSbom(image: ImageFacts, child: ChildFacts, job: BuildJob<Plan>): Promise<string | undefined>;
   noSbom: string;
+  /** Programs of the lock that every build by it runs: they are got while the registries are asked. */
+  tools?: readonly string[];
   /** It reads and keeps a cache, where the job has one. */
   caches?: true;
 }

@@ -30,13 +30,13 @@ export function renderSettings(
   service: RoomService | undefined,
 ): string {
   const cdi = "[cdi]\n  disabled = true\n";
-  const workers = "[worker.containerd]\n  enabled = false\n[worker.oci]\n  enabled = true\n  gc = false\n";
   const platforms = `  platforms = ["${formatPlatform(platform)}"]\n`;
+  const workers = `[worker.containerd]\n  enabled = false\n${platforms}[worker.oci]\n  enabled = true\n  gc = false\n${platforms}`;
   const registry =
     service === undefined
       ? ""
       : `[registry."${service.host}:${service.port}"]\n  ca = ["${join(control, authorityFile)}"]\n`;
-  return `[otel]\n  socketPath = "${handover}/run/otel.sock"\n${cdi}${workers}${platforms}${registry}`;
+  return `[otel]\n  socketPath = "${handover}/run/otel.sock"\n${cdi}${workers}${registry}`;
 }
 
 /** 1980-01-01T00:00:01Z, as buildpacks have it, unless the caller says another time: the same files are the same image. */

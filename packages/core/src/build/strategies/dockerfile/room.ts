@@ -89,10 +89,10 @@ export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
  */
 export async function prepareRoom(
   { workspace, context }: Omit<RoomSite, "way">,
-  programs: Readonly<Record<string, string>>,
+  programs: Promise<Readonly<Record<string, string>>>,
 ): Promise<RoomSite> {
-  const way = await chooseWay(context);
-  for (const [name, path] of Object.entries(programs)) await workspace.placeOwnProgram(path, name);
+  const [way, paths] = await Promise.all([chooseWay(context), programs]);
+  for (const [name, path] of Object.entries(paths)) await workspace.placeOwnProgram(path, name);
   return { workspace, context, way };
 }
 

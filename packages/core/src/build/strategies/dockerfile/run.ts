@@ -1,5 +1,6 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { settleAll } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
@@ -36,9 +37,12 @@ import { buildScript } from "./scripts.ts";
 
 type Job = BuildJob<DockerfilePlan>;
 
+const programs = ["buildkitd", "buildctl"];
+
 /** BuildKit, on this machine and for this build alone. */
 export const dockerfileRunner: StrategyRunner<DockerfilePlan> = {
-  run: (job) => withPrivateTools(["buildkitd", "buildctl"], job.context, (ready) => runDockerfile(job, ready)),
+  run: (job) => withPrivateTools(programs, job.context, (ready) => runDockerfile(job, ready)),
+  tools: programs,
   fetchSbom: () => Promise.resolve(undefined),
   noSbom: "BuildKit made no SBOM",
   caches: true,
@@ -53,7 +57,7 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
     const copying = copyApplication(job, text, workspace);
-    const ready = tools.then((found) => placeTools(found, { workspace, context }));
+    const ready = prepareRoom({ workspace, context }, tools.then(listPrograms));
     // Whoever waits for them is told.
     for (const each of [copying, ready]) each.catch(() => undefined);
     try {
@@ -141,10 +145,11 @@ async function pushAndKeep(
     return { digest, child, given, images: digestImages(prepared) };
   });
   naming.catch(() => undefined);
-  const [pushed, kept] = await Promise.allSettled([pushing, cache?.keep(() => builder.gather(), naming)]);
-  if (pushed.status === "rejected") throw pushed.reason;
-  if (kept.status === "rejected") throw kept.reason;
-  return pushed.value;
+  const [digest] = await settleAll(
+    pushing,
+    cache?.keep(() => builder.gather(), naming),
+  );
+  return digest;
 }
 
 /** What runs a build's steps, in a part that is in C, and so none of the lock's. */
@@ -156,9 +161,9 @@ async function requireRuntime(env: Job["context"]["env"]): Promise<void> {
   });
 }
 
-function placeTools([buildkitd, buildctl]: FoundTool[], where: Omit<RoomSite, "way">): Promise<RoomSite> {
+function listPrograms([buildkitd, buildctl]: FoundTool[]): Record<string, string> {
   if (buildkitd === undefined || buildctl === undefined) throw new TypeError("two tools were asked for");
-  return prepareRoom(where, { buildkitd: buildkitd.path, buildctl: buildctl.path });
+  return { buildkitd: buildkitd.path, buildctl: buildctl.path };
 }
 
 interface Run extends Told {

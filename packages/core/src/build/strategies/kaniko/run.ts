@@ -62,7 +62,7 @@ async function build(
   await mkdir(folder);
   await writeFile(join(folder, text.name), text.bytes);
   if (text.ignore !== undefined) await writeFile(join(folder, `${text.name}.dockerignore`), text.ignore);
-  const site = await prepareRoom({ workspace, context: job.context }, { kaniko: kaniko.path });
+  const site = await prepareRoom({ workspace, context: job.context }, Promise.resolve({ kaniko: kaniko.path }));
   const lines: ReturnType<typeof readLine>[] = [];
   const ended = await job.context.ports.group("kaniko", () =>
     buildInRoom({

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { chmod, copyFile, mkdir, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -63,11 +63,13 @@ export interface RoomFolders {
 /** A room whose builder has been started. */
 export interface OpenRoom {
   folders: RoomFolders;
+  /** When nothing runs in it any more, and its result is the caller's: what lies beside that may still be removed. */
+  done: Promise<RoomResult>;
   /** When nothing of it is left. */
   ended: Promise<RoomResult>;
 }
 
-export interface RoomResult extends ProcessResult {
+export interface RoomResult extends Pick<ProcessResult, "exitCode"> {
   way: RoomWay;
   /** The layout that it left. */
   layout: string;
@@ -122,7 +124,28 @@ export async function openRoom(run: RoomRun): Promise<OpenRoom> {
   if (run.service !== undefined) await writeLogin(join(work, "run"), run.service);
   const hidden = await hiddenPaths(run);
   const egress = await openEgress(join(control, "out.sock"), context.env, context.ports, run.service);
-  return { folders, ended: runRoom(run, { folders, hidden, egress, files: Object.keys(files) }) };
+  const word = randomBytes(16).toString("hex");
+  const telling = Promise.withResolvers<RoomResult>();
+  const onLine = (line: string): void => {
+    if (!line.startsWith(word)) run.onLine(line);
+    // Of any other end, the process itself says how it came.
+    else if (line === `${word} 0`) telling.resolve(describeRoom(run, folders, egress, 0));
+  };
+  const opened = { folders, hidden, egress, files: Object.keys(files), word };
+  const ended = runRoom({ ...run, onLine }, opened);
+  ended.then(telling.resolve, telling.reject);
+  // Whoever waits for the end is told as well.
+  telling.promise.catch(() => undefined);
+  return { folders, done: telling.promise, ended };
+}
+
+function describeRoom(
+  { way }: RoomSite,
+  { result }: RoomFolders,
+  { refused }: Egress,
+  exitCode: ProcessResult["exitCode"],
+): RoomResult {
+  return { exitCode, way, layout: result, refused };
 }
 
 interface Opened {
@@ -131,13 +154,15 @@ interface Opened {
   egress: Egress;
   /** Names of what was written for it. */
   files: readonly string[];
+  /** By which it says that its result is there. */
+  word: string;
 }
 
-async function runRoom(run: RoomRun, { folders, hidden, egress, files }: Opened): Promise<RoomResult> {
+async function runRoom(run: RoomRun, { folders, hidden, egress, files, word }: Opened): Promise<RoomResult> {
   const { workspace, context, way } = run;
   let ended: ProcessResult | undefined;
   try {
-    const [program, args] = commandOf(way, workspace, hidden, [
+    const [program, args] = commandOf(way, workspace, { hidden, word }, [
       egress.socket,
       String(relayPort),
       ...(run.argumentsOf?.(folders) ?? []),
@@ -150,7 +175,7 @@ async function runRoom(run: RoomRun, { folders, hidden, egress, files }: Opened)
       signal: run.signal === undefined ? context.signal : AbortSignal.any([context.signal, run.signal]),
       onLine: run.onLine,
     });
-    return { ...ended, way, layout: folders.result, refused: egress.refused };
+    return describeRoom(run, folders, egress, ended.exitCode);
   } finally {
     await egress.close();
     // What a run writes is its own: another one in the same workspace finds nothing of it.
@@ -206,7 +231,7 @@ function firstUser(directory: string): number {
 function commandOf(
   way: RoomWay,
   workspace: Workspace,
-  hidden: readonly string[],
+  { hidden, word }: Pick<Opened, "hidden" | "word">,
   args: readonly string[],
 ): [string, string[]] {
   const { control, handover } = workspace;
@@ -223,7 +248,7 @@ function commandOf(
     [
       ...start,
       ...["--", "/bin/sh", join(control, "users.sh"), isNested ? "1" : "0", String(firstUser(control)), owner],
-      ...[process.execPath, control, handover, ...hidden, "--", ...args],
+      ...[word, process.execPath, control, handover, ...hidden, "--", ...args],
     ],
   ];
 }

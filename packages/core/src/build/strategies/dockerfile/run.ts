@@ -283,12 +283,13 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
       onLine: output.onLine,
     }),
   );
-  const { folders, ended } = await opening.catch(async (error: unknown) => {
+  const { folders, done, ended } = await opening.catch(async (error: unknown) => {
     await caching?.close();
     throw error;
   });
   // It is looked at when there is something to build.
   ended.catch(() => undefined);
+  let isDone = false;
   return {
     caching,
     async gather() {
@@ -303,13 +304,15 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
       const args = [...renderArguments(run, prepared, folders), ...(caching?.args ?? [])];
       const result = await context.ports.group("buildkit build", async () => {
         await handArguments(workspace, args);
-        return ended;
+        return done;
       });
+      isDone = true;
       if (result.exitCode === 0) return result;
       throw explainFailure({ exitCode: result.exitCode, lines: output.lines, file: text.file });
     },
     async stop() {
-      stopping.abort();
+      // What is done is only still removed.
+      if (!isDone) stopping.abort();
       await ended.catch(() => undefined);
       await caching?.close();
     },

@@ -3,7 +3,8 @@
  * mount namespace of its own, and takes BuildKit to a user namespace whose numbers are nobody's on this machine. POSIX
  * shell with util-linux's programs, since nothing else that is on every runner can do so.
  *
- * Arguments: NESTED(0|1) BASE (the first of 65536 numbers) OWNER (`uid:gid`, who gets the result) NODE CONTROL (the
+ * Arguments: NESTED(0|1) BASE (the first of 65536 numbers) OWNER (`uid:gid`, who gets the result) DONE (a word that nobody in the room knows; a line of it and the exit code says that the result is there,
+ * before the rest is removed) NODE CONTROL (the
  * folder with all that is read) WORK (the folder with all that is written), folders to cover, `--`, what {@link
  * roomScript} gets. Standard input is a lifeline: when it ends, so does the room.
  */
@@ -13,8 +14,8 @@ export PATH
 # Of these runc concludes that it is root's own, and not in a user namespace.
 unset USER LOGNAME
 umask 022
-nested=$1 base=$2 owner=$3 node=$4 control=$5 work=$6
-shift 6
+nested=$1 base=$2 owner=$3 done=$4 node=$5 control=$6 work=$7
+shift 7
 # unshare(1) has made all mounts private to this namespace, in which nothing leads back to the machine's.
 : >"$control/node"
 mount --bind "$node" "$control/node"
@@ -49,8 +50,13 @@ echo go >"$control/mapped"
 code=0
 wait "$child" || code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child" || code=$?; done
+# The kernel has ended what was in there, and nothing of it writes to the result any more.
+chown -h "$owner" "$work"
+chown -R -h "$owner" "$work/image"
+# Where whoever started it was killed, nobody reads it.
+trap '' PIPE
+echo "$done $code" || :
 rm -rf "$control/secrets" "$work/state" "$work/run"
-chown -R -h "$owner" "$work"
 exit "$code"
 `;
 

@@ -31,7 +31,7 @@ export interface Storage {
 
 /** What a build left can't be used: nothing of it is pushed. */
 export function invalidImage(where: string, why: string, cause?: unknown): InfrastructureError {
-  return new InfrastructureError(`the image that the build left in ${where} can't be pushed: ${why}`, {
+  return new InfrastructureError(`the image that the build left in ${where} can't be taken: ${why}`, {
     code: "built-image-invalid",
     cause,
     safeToRetry: false,

@@ -1,9 +1,12 @@
+import { resolve } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { type LayoutSubject, openLayoutImage, parseLayoutSubject } from "../layouts/layout-client.ts";
+import { openStorage } from "../layouts/storage.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type ResultStage, rowOfStage } from "../stages.ts";
@@ -29,7 +32,7 @@ export async function openPolicy(given: PolicyInputs, context: Context, stage: R
   });
 }
 
-type ClientContext = Pick<Context, "ports" | "env" | "signal" | "identities">;
+type ClientContext = Pick<Context, "ports" | "env" | "signal" | "identities" | "workingDirectory">;
 
 /** What a verb that looks at one image works with. */
 export interface OpenedImage {
@@ -53,7 +56,7 @@ export function withClient<T>(
 
 /**
  * The frame of the verbs that look at one image: resolved to a digest once, by a client that is closed when the work is
- * over.
+ * over. `oci-layout:PATH` is an image on the disk, which is in no registry yet.
  * @throws UserError `reference-invalid`, before anything is asked of a registry; the client's errors
  */
 export async function withImage<T>(
@@ -62,8 +65,28 @@ export async function withImage<T>(
   policy: Pick<LoadedPolicy, "policy">,
   work: (opened: OpenedImage) => Promise<T>,
 ): Promise<T> {
+  const layout = parseLayoutSubject(text, "input 'image'");
+  if (layout !== undefined) return withLayout(layout, context, policy, work);
   const reference = parseReference(text, "input 'image'");
   return withClient(context, policy, async (client) =>
     work({ client, image: await fetchImageFacts(client, reference) }),
   );
+}
+
+async function withLayout<T>(
+  layout: LayoutSubject,
+  context: ClientContext,
+  policy: Pick<LoadedPolicy, "policy">,
+  work: (opened: OpenedImage) => Promise<T>,
+): Promise<T> {
+  const path = resolve(context.workingDirectory, layout.path);
+  const storage = await openStorage(path);
+  try {
+    return await withClient(context, policy, async (registries) => {
+      const { client, reference } = await openLayoutImage(storage, { ...layout, path }, registries);
+      return work({ client, image: await fetchImageFacts(client, reference) });
+    });
+  } finally {
+    await storage.close();
+  }
 }

@@ -1,7 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+<<<<<<< HEAD
 import { findOperation, judgeAnswer, judgeRequest, sample } from "./github-description.ts";
+=======
+import { join } from "node:path";
+import { Ajv, type ValidateFunction } from "ajv";
+import addFormats from "ajv-formats";
+import { type MockSources, performSources } from "./github-sources.ts";
+import { sampleSchema } from "./openapi-sample.ts";
+import { projectRoot } from "./workflows.ts";
+>>>>>>> aba64de (Scan all that was promoted again, sign from when on what is found counts, and tell each owner)
 
 /**
  * GitHub's REST API as far as a report uses it, held to GitHub's own description of it (test/fixtures/github-api): a
@@ -9,7 +18,7 @@ import { findOperation, judgeAnswer, judgeRequest, sample } from "./github-descr
  * kept as a fault; an answer of ours that it doesn't allow is one as well. `POST /graphql` is beside the description,
  * and only knows who is asking.
  */
-export interface GithubStand {
+export interface GithubStand extends MockSources {
   /** For `GITHUB_API_URL`. */
   url: string;
   comments: MockComment[];
@@ -105,7 +114,13 @@ export async function startGithub(): Promise<GithubStand> {
     pull,
     pulls: [pull],
     artifacts: [],
+<<<<<<< HEAD
     checkRuns: [],
+=======
+    issues: [],
+    forks: [],
+    files: new Map(),
+>>>>>>> aba64de (Scan all that was promoted again, sign from when on what is found counts, and tell each owner)
     attestations: new Map(),
     reviews: new Map(),
     isHidden: false,
@@ -178,6 +193,7 @@ const notFound: MockAnswer = {
 };
 
 function perform(stand: GithubStand, { method, template, parameters, query, body }: MockRequest): MockAnswer {
+  const repository = `${parameters["owner"]}/${parameters["repo"]}`;
   switch (`${method} ${template}`) {
     case "GET /repos/{owner}/{repo}/pulls/{pull_number}": {
       const pull = stand.pulls.find(({ number }) => String(number) === parameters["pull_number"]);
@@ -233,7 +249,10 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
         ? notFound
         : {
             status: 200,
-            body: { ...sample("full-repository"), full_name: `${parameters["owner"]}/${parameters["repo"]}` },
+            body: {
+              ...sample("full-repository"),
+              ...{ full_name: repository, fork: stand.forks.includes(repository), archived: false, has_issues: true },
+            },
           };
     case "GET /repos/{owner}/{repo}/attestations/{subject_digest}":
       if (stand.isHidden) return notFound;
@@ -241,7 +260,7 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
     case "GET /repos/{owner}/{repo}/actions/runs/{run_id}/approvals":
       return { status: 200, body: (stand.reviews.get(parameters["run_id"] ?? "") ?? []).map(describeReview) };
     default:
-      return notFound;
+      return performSources(stand, `${method} ${template}`, { parameters, query, body }) ?? notFound;
   }
 }
 
@@ -286,6 +305,11 @@ export function tooLong(): MockAnswer {
   };
 }
 
+<<<<<<< HEAD
+=======
+const sample = (name: string): Record<string, unknown> => sampleSchema(name, description.components);
+
+>>>>>>> aba64de (Scan all that was promoted again, sign from when on what is found counts, and tell each owner)
 function describeReview({ state, login, environments, comment }: MockReview): Record<string, unknown> {
   const user = { ...sample("simple-user"), login };
   return { state, comment, user, environments: environments.map((name, index) => ({ id: index + 1, name })) };

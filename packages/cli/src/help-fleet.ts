@@ -6,6 +6,22 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
       A vulnerability is looked for in the newest signed scan of each image, a package in its SBOM: 'pkg:npm/lodash@<4.17.21',
       'pkg:deb/debian/openssl@>=3.0,<3.0.17||3.1.0'. Exits 2 where an image could not be looked at, which may have it.
 
+  goldenpath fleet scan [HOST/NAME…] --policy POLICY (--key KEY | --signer KIND | --dry-run)
+      Scans all that was promoted again, from signed SBOMs and with the same data, and signs each verdict as the scan stage's, with the day
+      from which on a failure counts (scan.rescan of the policy): deployments and rollbacks go by it. Exits 1 where something is refused
+      now, 2 where an image could not be looked at.
+  --key KEY, --signer KIND, --key-passphrase TEXT
+      Who signs, as for sign: one of those who speak for stage scan.
+  --dry-run
+      Sign nothing, and write no issues.
+  --scanner NAMES, --database DIR
+      As for scan.
+  --html FILE
+      Write a page: by strategy, base, owner and age, and what is to be mended where.
+  --issues
+      Write an issue of each owner into each source repository on GitHub, with GITHUB_TOKEN, and close those of what is mended. Never into
+      forks.
+
   HOST/NAME…, --repositories FILE
       The repositories, or a file with one a line. Default: those below environments.*.to that the registry's catalogue lists.
   --policy POLICY

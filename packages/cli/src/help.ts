@@ -39,6 +39,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    what was let into an environment, by what exceptions, and what was taken back
   goldenpath fleet find CVE-… | pkg:TYPE/NAME@RANGE --policy POLICY
                                                    which images have it, by signed SBOMs: what to rebase, and what to mend where
+  goldenpath fleet scan --policy POLICY --key KEY  scan all that was promoted again, sign from when on it counts, tell owners
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath data mirror [oci://HOST/NAME] --policy POLICY --key KEY

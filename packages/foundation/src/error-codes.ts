@@ -62,6 +62,7 @@ export const errorCodes = {
   "data-unavailable": "Vulnerability data can't be downloaded from its publisher, or is not what that says it is.",
   "data-untrusted":
     "A registry's vulnerability data is not signed by whom the policy names, is another scanner's, or malformed.",
+  "database-too-old": "The vulnerability data of a rescan is older than the policy lets it be.",
   "database-unsafe": "The directory of vulnerability data is missing, or can be changed by other users.",
   "demo-machine": "The demo can't run on this machine.",
   "destination-differs": "The destination does not serve what was copied to it; nothing was signed and no tag was set.",
@@ -97,6 +98,7 @@ export const errorCodes = {
   "identity-refused": "A service that gives logins for identities refuses this job, or answers what is no login.",
   "id-token-invalid": "The job's token is malformed, or does not say which workflow it is for.",
   "id-token-missing": "A keyless signature is asked for where the job can get no token.",
+  "image-not-promoted": "An image of an environment is there, and no promotion to it counts.",
   "image-not-found": "An image does not exist in its registry, or is hidden from this login.",
   "import-digest": "An image is to be imported by a digest of another algorithm than SHA-256.",
   "import-incomplete": "An import does not say why, for whom, or until which day.",
@@ -112,6 +114,7 @@ export const errorCodes = {
   "key-exists": "A key would be written over another one.",
   "key-invalid": "What is given as a key is none, is damaged, or is more than one.",
   "key-missing": "A key is needed, and was not given.",
+  "key-not-scanner": "Whoever signs a rescan's verdicts does not speak for stage scan in the policy.",
   "key-not-promoter": "The key is not that of the environment's `promoter`.",
   "key-passphrase": "The key is encrypted, and its passphrase is missing or wrong.",
   "key-unreadable": "The file of the key can't be read.",

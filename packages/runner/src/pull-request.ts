@@ -163,7 +163,7 @@ function createDoor(
  * Whom the token writes as. REST does not tell an app's token, GraphQL does. Where that may not be asked it is the job's
  * own token: somebody else's comment is never taken for ours.
  */
-async function findAuthor(client: GithubClient, signal: AbortSignal): Promise<string> {
+export async function findAuthor(client: GithubClient, signal: AbortSignal): Promise<string> {
   try {
     const answer = await client.graphql<unknown>("query { viewer { login } }", { request: { signal } });
     const login = memberOf(memberOf(answer, "viewer"), "login");

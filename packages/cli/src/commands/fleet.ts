@@ -14,8 +14,10 @@ export async function runFleetCommand(args: readonly string[], output: Output): 
   switch (action) {
     case "find":
       return runFind(rest, output);
+    case "scan":
+      return (await import("./fleet-scan.ts")).runFleetScan(rest, output);
     default:
-      throw invalid("expected find CVE-… | pkg:TYPE/NAME@RANGE");
+      throw invalid("expected find CVE-… | pkg:TYPE/NAME@RANGE, or scan");
   }
 }
 

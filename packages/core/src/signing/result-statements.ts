@@ -99,12 +99,14 @@ export function buildFindingStatement(signable: SignableResult, image: SignedIma
 /**
  * The stage's verdict, resting on its finding: the bundle by digest, and the referrer to fetch it by. Its time is when
  * the stage was done: signing the same result again gives the same statement.
+ * @param countsFrom of a rescan's failure: from when on it counts
  */
 export function buildVerdictStatement(
   signable: SignableResult,
   image: SignedImage,
   policy: LoadedPolicy,
   finding: { bundle: Digest; referrer: Digest },
+  countsFrom?: Date,
 ): Statement {
   const { result } = signable;
   const counted = result.violations.filter((violation) => violation.exception === undefined).length;
@@ -117,6 +119,7 @@ export function buildVerdictStatement(
     violations: counted,
     excepted: result.violations.length - counted,
     ...(exceptions === undefined ? {} : { exceptions }),
+    countsFrom,
     timeVerified: new Date(result.finishedAt),
     inputs: [{ digest: finding.bundle, uri: imageUri(image.repository, finding.referrer) }],
     tools: result.tools,

@@ -1,10 +1,11 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { z } from "zod";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { SchemeOpener, SigningInputs } from "../signing/schemes/opener.ts";
 import { openers } from "../signing/schemes/openers.ts";
 import type { Signer } from "../signing/types.ts";
-import { choice, flag, secretText } from "./verb.ts";
+import { choice, flag, parseInputs, secretText } from "./verb.ts";
 
 export type SchemeName = keyof typeof openers;
 const kinds = Object.keys(openers) as [SchemeName, ...SchemeName[]];
@@ -20,6 +21,28 @@ export const signerInputs = {
 export interface SignerInputs extends SigningInputs {
   /** Absent where what was given is none of the kinds. */
   signer?: SchemeName;
+}
+
+const signerSchema = z.object(signerInputs);
+
+/**
+ * Whoever signs, from raw inputs, where no verb's schema has them.
+ * @throws as {@link openSigner}
+ */
+export function openSignerBy(
+  raw: Readonly<Partial<Record<keyof typeof signerInputs, string | undefined>>>,
+  context: Context,
+  policy: Pick<LoadedPolicy, "policy">,
+): Promise<Signer> {
+  const given = parseInputs(signerSchema, raw);
+  const missing = listMissingInputs(given);
+  if (missing.length === 0) return openSigner(given, context, policy);
+  throw new UserError(
+    `input 'signer' is '${given.signer}', which needs ${missing.map((name) => `'${name}'`).join(" and ")}`,
+    {
+      code: "input-invalid",
+    },
+  );
 }
 
 /** The inputs that the scheme can't do without, and that were not given. */

@@ -75,7 +75,7 @@ function embed(data: PageData): string {
   return stringifyJson(cleanStrings(data)).replaceAll("<", "\\u003c").replaceAll("##", "#\\u0023");
 }
 
-function hashOf(text: string): string {
+export function hashOf(text: string): string {
   return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 }
 

@@ -1,0 +1,220 @@
+import { readFile } from "node:fs/promises";
+import { delimiter, dirname, join } from "node:path";
+import { executeVerb } from "@goldenpath/core/verbs/execute";
+import type { Verb } from "@goldenpath/core/verbs/verb";
+import { verifyVerb } from "@goldenpath/core/verbs/verify";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { TestImage } from "@goldenpath/testing/chain";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { runMain } from "../support/cli.ts";
+import { addAll, type FleetWorld, openFleetWorld } from "../support/fleet-world.ts";
+import { type GithubStand, startGithub } from "../support/github-api.ts";
+import { makeKevDatabase } from "../support/kev-database.ts";
+import { useTools } from "../support/tools.ts";
+
+// All that was promoted, scanned again by real syft and grype: what is signed, from when on it counts, and whom it is
+// told. GitHub's API is its description's stand-in.
+
+const tools = useTools("syft", "grype");
+const day = 86_400_000;
+let world: FleetWorld;
+let github: GithubStand;
+let database = "";
+let images: Record<"shop" | "pay" | "docs", TestImage>;
+
+beforeAll(async () => {
+  world = await openFleetWorld();
+  database = await makeKevDatabase(join(world.directory, "data"), ["CVE-2023-4911"]);
+  const [shop, pay, docs] = (await addAll(world, [
+    { name: "shop", base: "old", lodash: "4.17.21" },
+    { name: "pay", lodash: "4.17.20" },
+    { name: "docs" },
+  ])) as [TestImage, TestImage, TestImage];
+  images = { shop, pay, docs };
+}, 120_000);
+afterAll(() => world?.close());
+beforeEach(async () => {
+  github = await startGithub();
+  const path = [...Object.values(tools).map((tool) => dirname(tool ?? "")), process.env["PATH"]].join(delimiter);
+  vi.stubEnv("PATH", path);
+  vi.stubEnv("GITHUB_API_URL", github.url);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await github.close();
+  expect(github.faults).toEqual([]);
+});
+
+const names = (...which: string[]): string[] => which.map((name) => `${world.registry.host}/vetted/${name}`);
+
+async function scan(repositories: readonly string[], ...more: string[]) {
+  const by = more.includes("--dry-run") || more.includes("--key") ? [] : ["--key", world.keys.scan.file];
+  const args = ["fleet", "scan", ...repositories, "--policy", world.policyFile, "--checkouts", world.checkouts];
+  return runMain(...args, "--database", database, ...by, ...more);
+}
+
+interface Told {
+  image: string;
+  owner: string;
+  verdict: string;
+  countsFrom?: string;
+  evidence: string;
+  refused: { thing: string; action: string; owner: string; countsFrom: string; place?: object }[];
+}
+async function scanJson(repositories: readonly string[], ...more: string[]) {
+  const { code, out, err } = await scan(repositories, "--json", ...more);
+  if (out === "") throw new Error(err);
+  const told = JSON.parse(out) as { images: Told[]; failures: object[]; rebase: object; issues?: object };
+  return { code, ...told, of: (name: string) => told.images.find(({ image }) => image.includes(`/vetted/${name}@`)) };
+}
+
+/** The gate of the environment for what is there, at a time. */
+async function verify(image: TestImage, days = 0): Promise<{ verdict: string; rules: string[] }> {
+  const { outcome } = await executeVerb(
+    verifyVerb as Verb,
+    { policy: world.policyFile, image: image.reference, environment: "production" },
+    {
+      ...{ ports: silentPorts(), run: { builderId: "local" }, env: {}, signal: new AbortController().signal },
+      ...{ workingDirectory: world.directory, temporaryRoot: world.directory },
+      defaultResultDirectory: join(world.directory, "results"),
+      now: () => new Date(Date.now() + days * day),
+    },
+  );
+  return { verdict: outcome.verdict, rules: outcome.result.violations.map(({ rule }) => rule) };
+}
+
+describe("what is refused", () => {
+  test.each<[what: string, more: string[], says: string]>([
+    ["neither a key nor a dry run", ["--dry-run", "--issues"], "--dry-run writes no issues"],
+    ["another data directory", ["--dry-run", "--database", "/nowhere"], "/nowhere"],
+  ])("%s", async (_what, more, says) => {
+    const { code, err } = await scan(names("docs"), ...more);
+    expect(code).toBe(2);
+    expect(err).toContain(says);
+  });
+
+  test("whoever does not speak for the scan: nothing is signed", async () => {
+    world.registry.requests.length = 0;
+    const { code, err } = await scan(names("docs"), "--key", world.keys.build.file);
+    expect(code).toBe(2);
+    expect(err).toContain("none of those who speak for stage scan");
+    expect(world.registry.requests.filter(({ method }) => method !== "GET" && method !== "HEAD")).toEqual([]);
+  });
+
+  test("images without an SBOM and without a promotion are told, and the one beside them is scanned", async () => {
+    await addAll(world, [
+      { name: "bare", without: ["sbom"] },
+      { name: "smuggled", without: ["promotion"] },
+    ]);
+    const told = await scanJson(names("docs", "bare", "smuggled"), "--dry-run");
+    expect(told.code).toBe(2);
+    expect(told.of("docs")).toMatchObject({ verdict: "pass", evidence: "not" });
+    expect(told.failures).toEqual([
+      { what: expect.stringContaining("/bare@"), problem: expect.stringContaining("no SBOM of it is signed") },
+      { what: expect.stringContaining("/smuggled@"), problem: expect.stringContaining("no promotion") },
+    ]);
+  });
+});
+
+test("KEV counts at once, the rest from a day on; gates go by it; and what was said is not said again", async () => {
+  for (const image of Object.values(images)) expect(await verify(image)).toEqual({ verdict: "pass", rules: [] });
+  world.registry.requests.length = 0;
+  const first = await scanJson(names("shop", "pay", "docs"), "--html", join(world.directory, "fleet.html"));
+  expect(first.code).toBe(1);
+  expect(first.failures).toEqual([]);
+  expect(first.of("docs")).toMatchObject({ verdict: "pass", evidence: "signed", refused: [] });
+  expect(first.of("shop")).toMatchObject({ verdict: "fail", evidence: "signed" });
+  expect(first.of("shop")?.refused).toMatchObject([{ action: "rebase", thing: expect.stringContaining("libc6") }]);
+  expect(first.rebase).toEqual({ "golden-old": [expect.stringContaining("/vetted/shop@")] });
+  const pay = first.of("pay");
+  expect(pay).toMatchObject({ verdict: "later", evidence: "signed" });
+  expect(pay?.refused).toMatchObject([
+    { action: "update", owner: "@acme/pay-team", place: { file: "package-lock.json", line: 5 } },
+  ]);
+  // The bases' layers are read, each once, and no other.
+  const { layers } = await layersOf(images.pay);
+  const read = world.registry.requests.filter(({ method, path }) => method === "GET" && path.includes("/blobs/"));
+  expect(read.filter(({ path }) => path.includes("/vetted/") && layers.some((each) => path.endsWith(each)))).toEqual(
+    [],
+  );
+
+  expect(await verify(images.shop)).toEqual({ verdict: "fail", rules: ["gate.failed"] });
+  expect(await verify(images.pay)).toEqual({ verdict: "pass", rules: [] });
+  expect(await verify(images.pay, 13)).toEqual({ verdict: "pass", rules: [] });
+  expect(await verify(images.pay, 15)).toEqual({ verdict: "fail", rules: ["gate.failed"] });
+  expect(await verify(images.docs, 15)).toEqual({ verdict: "pass", rules: [] });
+
+  const second = await scanJson(names("shop", "pay", "docs"));
+  expect(second.images.map(({ evidence }) => evidence)).toEqual(["unchanged", "unchanged", "unchanged"]);
+  expect(second.of("pay")?.countsFrom).toBe(pay?.countsFrom);
+  const page = await readFile(join(world.directory, "fleet.html"), "utf8");
+  for (const part of ["By strategy", "By base", "By owner", "By age", "golden-old", "@acme/pay-team"])
+    expect(page).toContain(part);
+  expect(page).not.toContain("<script");
+});
+
+async function layersOf({ repository, digest }: TestImage): Promise<{ layers: string[] }> {
+  const found = await world.client.fetchManifest({ ...repository, digest });
+  if (found.kind !== "image") throw new TypeError("an index");
+  return { layers: found.manifest.layers.map((layer) => layer.digest) };
+}
+
+describe("issues", () => {
+  const issuesOf = (name: string) => github.issues.filter(({ repository }) => repository === `acme/${name}`);
+  beforeEach(() => vi.stubEnv("GITHUB_TOKEN", "a-token"));
+
+  test("of what is mended in an application, at file and line; never in a fork; closed once it is mended", async () => {
+    await addAll(world, [
+      { name: "mail", lodash: "4.17.20" },
+      { name: "forked", lodash: "4.17.20" },
+    ]);
+    github.forks.push("acme/forked");
+    // Somebody else's issue that looks like ours.
+    const marker = "<!-- goldenpath-fleet 0123456789abcdef0123456789abcdef -->";
+    const foreign = { number: 77, repository: "acme/docs", title: "x", body: `${marker}\nx`, login: "eve" };
+    github.issues.push({ ...foreign, state: "open" });
+    const all = names("shop", "mail", "forked", "docs");
+    const first = await scanJson(all, "--issues");
+    expect(first.issues).toMatchObject({ opened: [expect.stringContaining("acme/mail")], closed: [], failures: [] });
+    expect(first.issues).toMatchObject({ skipped: ["acme/forked: it is a fork"] });
+    const [issue] = issuesOf("mail");
+    expect(issue?.body).toContain("<code>package-lock.json:5</code>");
+    expect(issue?.body).toContain("lodash 4.17.20");
+    expect(issue?.body).toContain("mail-team");
+    expect(issuesOf("shop")).toEqual([]);
+
+    const again = await scanJson(all, "--issues");
+    expect(again.issues).toMatchObject({ opened: [], updated: [], closed: [], unchanged: [issueUrl(issue?.number)] });
+
+    await world.add({ name: "mail", lodash: "4.17.21" });
+    // While something can't be looked at, nothing is closed: it may be that.
+    world.registry.faults = [{ path: "/vetted/docs/manifests/1.0.0$", action: { kind: "status", status: 403 } }];
+    const blind = await scanJson(all, "--issues");
+    world.registry.faults = [];
+    expect(blind.code).toBe(2);
+    expect(issuesOf("mail")).toMatchObject([{ state: "open" }]);
+    const mended = await scanJson(all, "--issues");
+    expect(mended.issues).toMatchObject({ closed: [issueUrl(issue?.number)] });
+    expect(issuesOf("mail")).toMatchObject([{ state: "closed" }]);
+    expect(issuesOf("docs")).toMatchObject([{ state: "open", login: "eve" }]);
+  });
+
+  test("a repository that refuses them is told, and the others have theirs", async () => {
+    await addAll(world, [
+      { name: "one", lodash: "4.17.20" },
+      { name: "two", lodash: "4.17.20" },
+    ]);
+    github.intercept = ({ method, parameters }) =>
+      method === "POST" && parameters["repo"] === "one"
+        ? { status: 403, body: { message: "Resource not accessible by integration" } }
+        : undefined;
+    const told = await scanJson(names("one", "two"), "--issues");
+    expect(told.code).toBe(2);
+    expect(told.issues).toMatchObject({
+      opened: [expect.stringContaining("acme/two")],
+      failures: [expect.stringContaining("acme/one")],
+    });
+  });
+
+  const issueUrl = (number = 0): string => `https://github.com/acme/mail/issues/${number}`;
+});

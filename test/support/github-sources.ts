@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { sampleSchema } from "./openapi-sample.ts";
+import { projectRoot } from "./workflows.ts";
+
+/** Source repositories of the stand-in for GitHub's API: their issues and their files. */
+export interface MockSources {
+  /** Of any repository. */
+  issues: MockIssue[];
+  /** `OWNER/NAME` of those that are forks. */
+  forks: string[];
+  /** Files of source repositories at any commit, by `OWNER/NAME/PATH`. */
+  files: Map<string, string>;
+  /** The login that the token writes as. */
+  viewer: string;
+}
+
+export interface MockIssue {
+  number: number;
+  repository: string;
+  title: string;
+  body: string;
+  login: string;
+  state: "open" | "closed";
+}
+
+interface Request {
+  parameters: Readonly<Record<string, string>>;
+  query: URLSearchParams;
+  body: Record<string, unknown>;
+}
+
+interface Answer {
+  status: number;
+  body?: unknown;
+}
+
+const { components } = JSON.parse(readFileSync(join(projectRoot, "test/fixtures/github-api/openapi.json"), "utf8"));
+const sample = (name: string): Record<string, unknown> => sampleSchema(name, components);
+const longest = 65_536;
+
+/** Undefined for what is nothing of theirs. */
+export function performSources(
+  stand: MockSources,
+  what: string,
+  { parameters, query, body }: Request,
+): Answer | undefined {
+  const repository = `${parameters["owner"]}/${parameters["repo"]}`;
+  switch (what) {
+    case "GET /repos/{owner}/{repo}/issues": {
+      const own = stand.issues.filter(
+        (each) =>
+          each.repository === repository && each.login === query.get("creator") && each.state === query.get("state"),
+      );
+      const [page, size] = [Number(query.get("page") ?? 1), Number(query.get("per_page") ?? 30)];
+      return { status: 200, body: own.slice((page - 1) * size, page * size).map(describeIssue) };
+    }
+    case "POST /repos/{owner}/{repo}/issues": {
+      const text = String(body["body"]);
+      if (text.length > longest) return { status: 422, body: { ...sample("validation-error"), message: "too long" } };
+      const issue: MockIssue = {
+        ...{ number: stand.issues.length + 1, repository, title: String(body["title"]), body: text },
+        ...{ login: stand.viewer, state: "open" as const },
+      };
+      stand.issues.push(issue);
+      return { status: 201, body: describeIssue(issue) };
+    }
+    case "PATCH /repos/{owner}/{repo}/issues/{issue_number}": {
+      const issue = stand.issues.find(({ number }) => String(number) === parameters["issue_number"]);
+      if (issue === undefined) return undefined;
+      for (const name of ["title", "body", "state"] as const)
+        if (typeof body[name] === "string") Object.assign(issue, { [name]: body[name] });
+      return { status: 200, body: describeIssue(issue) };
+    }
+    case "GET /repos/{owner}/{repo}/git/trees/{tree_sha}": {
+      const own = [...stand.files.keys()].filter((path) => path.startsWith(`${repository}/`));
+      const tree = own.map((path) => ({
+        ...{ path: path.slice(repository.length + 1), mode: "100644", type: "blob", sha: "f".repeat(40) },
+      }));
+      return own.length === 0
+        ? undefined
+        : { status: 200, body: { sha: parameters["tree_sha"], truncated: false, tree } };
+    }
+    case "GET /repos/{owner}/{repo}/contents/{path}": {
+      const path = decodeURIComponent(parameters["path"] ?? "");
+      const text = stand.files.get(`${repository}/${path}`);
+      if (text === undefined) return undefined;
+      const content = Buffer.from(text).toString("base64");
+      return { status: 200, body: { ...sample("content-file"), name: path, path, content, encoding: "base64" } };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function describeIssue({ number, repository, title, body, login, state }: MockIssue): Record<string, unknown> {
+  const user = { ...sample("simple-user"), login };
+  const url = `https://github.com/${repository}/issues/${number}`;
+  return { ...sample("issue"), number, title, body, state, user, html_url: url };
+}

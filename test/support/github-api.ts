@@ -1,16 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-<<<<<<< HEAD
 import { findOperation, judgeAnswer, judgeRequest, sample } from "./github-description.ts";
-=======
-import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
-import addFormats from "ajv-formats";
 import { type MockSources, performSources } from "./github-sources.ts";
-import { sampleSchema } from "./openapi-sample.ts";
-import { projectRoot } from "./workflows.ts";
->>>>>>> aba64de (Scan all that was promoted again, sign from when on what is found counts, and tell each owner)
 
 /**
  * GitHub's REST API as far as a report uses it, held to GitHub's own description of it (test/fixtures/github-api): a
@@ -114,13 +106,10 @@ export async function startGithub(): Promise<GithubStand> {
     pull,
     pulls: [pull],
     artifacts: [],
-<<<<<<< HEAD
-    checkRuns: [],
-=======
     issues: [],
     forks: [],
     files: new Map(),
->>>>>>> aba64de (Scan all that was promoted again, sign from when on what is found counts, and tell each owner)
+    checkRuns: [],
     attestations: new Map(),
     reviews: new Map(),
     isHidden: false,
@@ -193,7 +182,6 @@ const notFound: MockAnswer = {
 };
 
 function perform(stand: GithubStand, { method, template, parameters, query, body }: MockRequest): MockAnswer {
-  const repository = `${parameters["owner"]}/${parameters["repo"]}`;
   switch (`${method} ${template}`) {
     case "GET /repos/{owner}/{repo}/pulls/{pull_number}": {
       const pull = stand.pulls.find(({ number }) => String(number) === parameters["pull_number"]);
@@ -249,10 +237,7 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
         ? notFound
         : {
             status: 200,
-            body: {
-              ...sample("full-repository"),
-              ...{ full_name: repository, fork: stand.forks.includes(repository), archived: false, has_issues: true },
-            },
+            body: { ...sample("full-repository"), ...describeRepository(stand, parameters) },
           };
     case "GET /repos/{owner}/{repo}/attestations/{subject_digest}":
       if (stand.isHidden) return notFound;
@@ -262,6 +247,11 @@ function perform(stand: GithubStand, { method, template, parameters, query, body
     default:
       return performSources(stand, `${method} ${template}`, { parameters, query, body }) ?? notFound;
   }
+}
+
+function describeRepository({ forks }: GithubStand, { owner, repo }: MockRequest["parameters"]): object {
+  const name = `${owner}/${repo}`;
+  return { full_name: name, fork: forks.includes(name), archived: false, has_issues: true };
 }
 
 /** By a cursor, which is where the page before ended; where there is a next page, a link says it. */
@@ -305,11 +295,6 @@ export function tooLong(): MockAnswer {
   };
 }
 
-<<<<<<< HEAD
-=======
-const sample = (name: string): Record<string, unknown> => sampleSchema(name, description.components);
-
->>>>>>> aba64de (Scan all that was promoted again, sign from when on what is found counts, and tell each owner)
 function describeReview({ state, login, environments, comment }: MockReview): Record<string, unknown> {
   const user = { ...sample("simple-user"), login };
   return { state, comment, user, environments: environments.map((name, index) => ({ id: index + 1, name })) };

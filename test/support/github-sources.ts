@@ -1,7 +1,4 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { sampleSchema } from "./openapi-sample.ts";
-import { projectRoot } from "./workflows.ts";
+import { sample } from "./github-description.ts";
 
 /** Source repositories of the stand-in for GitHub's API: their issues and their files. */
 export interface MockSources {
@@ -35,8 +32,6 @@ interface Answer {
   body?: unknown;
 }
 
-const { components } = JSON.parse(readFileSync(join(projectRoot, "test/fixtures/github-api/openapi.json"), "utf8"));
-const sample = (name: string): Record<string, unknown> => sampleSchema(name, components);
 const longest = 65_536;
 
 /** Undefined for what is nothing of theirs. */

@@ -40,7 +40,3 @@ function follow(schema: Schema, components: Components): Schema {
   const [, , kind = "", name = ""] = pointer.split("/");
   return follow(components[kind]?.[name] ?? {}, components);
 }
-
-export function sampleSchema(name: string, components: Components): Record<string, unknown> {
-  return sampleOf({ $ref: `#/components/schemas/${name}` }, components) as Record<string, unknown>;
-}

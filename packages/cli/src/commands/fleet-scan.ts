@@ -78,7 +78,7 @@ function rescan(
   const inputs = {
     ...{ policy: given.policy, "policy-signer": given["policy-signer"], "result-dir": undefined },
     ...{ scanner: given.scanner ?? "auto", database: given.database, "compare-with": undefined },
-    "registry-identities": [],
+    ...{ "registry-identities": [], reports: [] },
     mode: "audit" as const,
   };
   return withScan(inputs, scanners, context, (_own, scan) =>

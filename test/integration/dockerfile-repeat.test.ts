@@ -1,5 +1,6 @@
 import { attestVerb } from "@goldenpath/core/verbs/attest";
 import type { RunFacts } from "@goldenpath/foundation/ports";
+import { copyManifest } from "@goldenpath/registry-client/copy";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { pushTinyImage } from "@goldenpath/testing/tiny-image";
 import { expect, test } from "vitest";
@@ -64,6 +65,25 @@ test("the very same is not built again, by whoever built it, and whatever differ
   expect(second.log).not.toContain("buildkit build");
   expect([imageOf(second), cacheOf(second)]).toEqual([imageOf(first), cacheOf(first)]);
   expect(await world.client.resolve(parseReference(`${world.host}/quarantine/again:2`))).toBe(digest);
+
+  // An entry of somebody who may write to quarantine: the image that it names does not stand on the base.
+  const repository = { registry: world.host, name: "quarantine/again" };
+  const stranger = await world.client.resolve(parseReference(world.stranger));
+  const entry = await world.client.fetchManifest(parseReference(cacheOf(first)));
+  if (stranger === undefined || entry.kind !== "image") throw new TypeError("both were pushed");
+  await copyManifest(world.client, parseReference(world.stranger), repository, stranger);
+  const { annotations = {} } = entry.manifest;
+  const named = Object.keys(annotations).filter((name) => /\.image\.(?:digest|child)$/.test(name));
+  expect(named).toHaveLength(2);
+  const forgery = { ...annotations, ...Object.fromEntries(named.map((name) => [name, stranger])) };
+  const forged = Buffer.from(JSON.stringify({ ...entry.manifest, annotations: forgery }));
+  const tags = (await world.client.listTags(repository)).filter((tag) => tag.startsWith("cache-protected-"));
+  for (const tag of tags) await world.client.pushManifest(repository, forged, entry.mediaType, tag);
+  const misled = await build({ cache: "read" });
+  expect(misled.log).toMatch(/is not taken again: the image that the build left does not stand on/);
+  expect([builtBefore(misled), imageOf(misled).includes(stranger)]).toEqual([false, false]);
+  for (const tag of tags) await world.client.pushManifest(repository, entry.bytes, entry.mediaType, tag);
+  expect(builtBefore(await build({ cache: "read" }))).toBe(true);
 
   const layers = [await shellLayer(["dash", "cat"], { "etc/compiler": "2" })];
   await pushTinyImage(world.client, { registry: world.host, name: "tools/compiler" }, layers, { tag: "1" });

@@ -23,12 +23,16 @@ const options = {
   secrets: new Map(),
   engine: "auto",
 };
+const contextOf = (sourceRef: string) => ({
+  signal: new AbortController().signal,
+  run: { builderId: "local", sourceRepository: "https://github.com/acme/shop", sourceRef },
+});
 const given = (job: Partial<Omit<Job, "options">> & { options?: object } = {}, text: Partial<DockerfileText> = {}) =>
   digestGiven(
     {
       labels: { "org.opencontainers.image.revision": "c" },
       platform: { os: "linux", architecture: "amd64" },
-      context: { signal: new AbortController().signal },
+      context: contextOf("refs/heads/main"),
       ...job,
       options: { ...options, ...job.options },
     } as Job,
@@ -52,6 +56,10 @@ describe("what a build is given", () => {
     ["an argument", () => given({ options: { buildArgs: { A: "1" } } })],
     ["a target", () => given({ options: { target: "test" } })],
     ["the commit in its labels", () => given({ labels: { "org.opencontainers.image.revision": "d" } })],
+    [
+      "the ref, though it be protected too",
+      () => given({ context: contextOf("refs/heads/release") as Job["context"] }),
+    ],
     ["the platform", () => given({ platform: { os: "linux", architecture: "arm64" } })],
     ["the Dockerfile", () => given({}, { bytes: Buffer.from("FROM b") })],
     ["its name", () => given({}, { name: "web.Dockerfile" })],

@@ -31,12 +31,15 @@ export async function digestGiven(
   app: string,
 ): Promise<string | undefined> {
   if (options.secrets.size > 0) return undefined;
+  const { sourceRepository, sourceRef } = context.run;
   const hash = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");
   const builder = productionTools
     .filter((tool) => tool.name === "buildkitd" || tool.name === "buildctl")
     .map((tool) => [tool.name, tool.module.sum, tool.toolchain]);
   return digestFacts({
     ...{ format, builder, labels, platform, name },
+    // Protected refs write as one, and an image is for the ref that made it.
+    ref: [sourceRepository ?? "", sourceRef ?? ""],
     files: await digestFolder(app, context.signal),
     dockerfile: hash(bytes),
     ...(ignore === undefined ? {} : { ignore: hash(ignore) }),

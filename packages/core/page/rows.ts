@@ -46,13 +46,14 @@ export function makeRow(finding: PageFinding): HTMLTableRowElement {
   return row;
 }
 
-function tags({ state, change, kev, malicious, vex }: PageFinding): HTMLElement[] {
+function tags({ state, change, kev, malicious, vex, isDisputed }: PageFinding): HTMLElement[] {
   const words = [
     states[state],
     change === "new" || change === "worse" ? change : "",
     kev === true ? "exploited" : "",
     malicious === true ? "malicious" : "",
     vex === undefined ? "" : "vex",
+    isDisputed === true ? "disputed" : "",
   ];
   return words.filter((word) => word !== "").map((word) => element("span", { class: `tag ${word}` }, word));
 }
@@ -69,7 +70,7 @@ function risk({ epss, cvss }: PageFinding): string {
 }
 
 function describe(finding: PageFinding): HTMLElement {
-  const { description, hidden, aliases, vex, layers, paths, purl, urls } = finding;
+  const { description, hidden, aliases, vex, saidBy = [], layers, paths, purl, urls } = finding;
   const line = (name: string, ...values: (Node | string)[]): HTMLElement[] =>
     values.length === 0 ? [] : [element("dt", {}, name), ...values.map((value) => element("dd", {}, value))];
   const link = (url: string): HTMLElement => element("a", { href: url, rel: "noopener noreferrer" }, url);
@@ -82,6 +83,7 @@ function describe(finding: PageFinding): HTMLElement {
       "dl",
       {},
       ...line("Also", ...(aliases.length === 0 ? [] : [aliases.join(", ")])),
+      ...line("Said by", ...saidBy.map(({ source, says }) => `${source}: ${says}`)),
       ...line("VEX", ...(vex === undefined ? [] : [vex])),
       ...line("Layer", ...(layers.length === 0 ? [] : [layers.join(", ")])),
       ...line("Seen at", ...paths),

@@ -1,8 +1,11 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { makeFinding } from "@goldenpath/testing/findings";
 import { describe, expect, test } from "vitest";
+import type { Finding } from "./finding.ts";
 import { buildVulnerabilityPredicate, type ScannedChild } from "./predicate.ts";
 import { grype } from "./scanners/grype.ts";
 import { type GrypeReport, parseGrypeReport } from "./scanners/grype-report.ts";
+import { tellFindings } from "./told-findings.ts";
 
 const match = (id: string, description = "short") => ({
   vulnerability: { id, severity: "High", description },
@@ -105,5 +108,45 @@ describe("the vulnerability predicate", () => {
       artifact: { name: "lodash", version: "4.17.20", type: "npm" },
     });
     expect(result["goldenpath"]).toMatchObject({ dropped: expect.arrayContaining(["matches[].matchDetails"]) });
+  });
+});
+
+describe("who says what of a finding", () => {
+  const found = { layers: ["sha256:1"], paths: ["/a", "/b", "/c", "/d"], urls: ["https://a.example"] };
+  const toldOf = (saidBy: Finding["saidBy"], id = "GHSA-35jh-r3h4-6jhm") => {
+    const findings = [makeFinding({ ...found, id, saidBy })];
+    const { findings: told } = tellFindings(
+      [{ digest: digestOf("image"), platform: "linux/amd64", findings, isExcepted: () => false }],
+      "grype",
+    );
+    return told[0];
+  };
+  const [said] = makeFinding(found).saidBy;
+  const by = (source: string, more: Partial<Finding["saidBy"][number]> = {}): Finding["saidBy"][number] => {
+    if (said === undefined) throw new Error("a finding has a source");
+    return { ...said, source, ...more };
+  };
+
+  test("is not told where it is the first scanner's alone, whose report has it", () => {
+    for (const name of ["saidBy", "layers", "paths", "urls"]) expect(toldOf([by("grype")])).not.toHaveProperty(name);
+  });
+
+  test("is told where another says it as well, and where it is, only where the first does not", () => {
+    const both = toldOf([by("grype"), by("osv-scanner", { severity: "low" })]);
+    expect(both?.saidBy?.map(({ source, severity }) => [source, severity])).toEqual([
+      ["grype", "high"],
+      ["osv-scanner", "low"],
+    ]);
+    expect(both).not.toHaveProperty("layers");
+    const other = toldOf([by("osv-scanner")]);
+    expect(other).toMatchObject({ layers: ["sha256:1"], paths: ["/a", "/b", "/c"], urls: ["https://a.example"] });
+    // Under another name the first one's report is not found again.
+    expect(toldOf([by("grype", { id: "CVE-1" }), by("osv-scanner")])).toMatchObject({ layers: ["sha256:1"] });
+  });
+
+  test("the distribution's own advisory is told as such, but not where it does not rate", () => {
+    const own = { by: "debian:distro:debian:12", isDistributions: true as const };
+    const sayings = [by("trivy", { advisory: own }), by("grype", { advisory: { ...own, ratedElsewhere: true } })];
+    expect(toldOf(sayings)?.saidBy?.map(({ isDistributions }) => isDistributions)).toEqual([true, undefined]);
   });
 });

@@ -64,7 +64,12 @@ export function buildVulnerabilityPredicate(facts: VulnerabilityPredicateFacts):
       result: {
         ...first.evidence.report,
         goldenpath: {
-          ...describeChildren(facts.children, first.evidence.hasMatches && others.length === 0),
+          ...describeChildren(
+            facts.children,
+            first.evidence.hasMatches && others.length === 0,
+            // Where it has no matches, none of its findings is explained by it.
+            first.evidence.hasMatches ? (scanners[0]?.scanner.name ?? "") : "",
+          ),
           ...(facts.comparison === undefined ? {} : { comparison: withoutLists(facts.comparison) }),
           ...(others.length === 0
             ? {}
@@ -107,14 +112,21 @@ function reportOf(reports: ScannedChild["reports"], index: number): ReportedChil
   return report;
 }
 
-/** @param hasMatches readers can count what was found themselves */
-function describeChildren(children: readonly ScannedChild[], hasMatches: boolean): Record<string, unknown> {
+/**
+ * @param hasMatches readers can count what was found themselves
+ * @param explainer the scanner whose report says where its findings are
+ */
+function describeChildren(
+  children: readonly ScannedChild[],
+  hasMatches: boolean,
+  explainer: string,
+): Record<string, unknown> {
   return {
     ...(children.length === 1 ? {} : { children: children.map(({ digest, platform }) => ({ digest, platform })) }),
     ...(hasMatches ? {} : { counts: countFindings(children.flatMap(({ findings }) => findings)) }),
     ...describeHidden(children),
     ...describeImported(children),
-    ...tellFindings(children),
+    ...tellFindings(children, explainer),
   };
 }
 

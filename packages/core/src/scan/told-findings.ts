@@ -29,6 +29,20 @@ const toldSchema = z.object({
   withdrawn: z.string().optional(),
   origin: z.enum(["base", "application", "unknown"]),
   excepted: z.literal(true).optional(),
+  saidBy: z
+    .array(
+      z.object({
+        source: z.string(),
+        id: z.string(),
+        severity: z.enum(findingSeverities),
+        fixedVersions: z.array(z.string()).default([]),
+        isDistributions: z.literal(true).optional(),
+      }),
+    )
+    .optional(),
+  layers: z.array(z.string()).optional(),
+  paths: z.array(z.string()).optional(),
+  urls: z.array(z.string()).optional(),
   countsFrom: z.iso.datetime().optional(),
   vex: z
     .object({
@@ -45,7 +59,8 @@ const toldSchema = z.object({
  * of an environment judge. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
  * of its exceptions set it aside. `vex`: it counts for nothing, by the word of a signer whose VEX the policy takes;
  * `time` is when that was signed at the latest, by somebody else's word. `countsFrom`: a rescan found it anew, and by the
- * policy's days it counts from then on.
+ * policy's days it counts from then on. `saidBy`: who says what, where that is not the scan's first scanner alone;
+ * `layers` (diffIDs), `paths` and `urls`: what the first scanner's own report does not have. Both are for people.
  */
 export type ToldFinding = z.infer<typeof toldSchema>;
 
@@ -101,8 +116,19 @@ export interface ChildFindings {
   vexOf?: ((finding: Finding) => VexAnswer | undefined) | undefined;
 }
 
-/** Findings of all platforms; `child` is named for an index. */
-export function tellFindings(children: readonly ChildFindings[]): { platforms: string[]; findings: ToldFinding[] } {
+/** Places and links that are told of one finding. */
+const maxPlaces = 3;
+const maxLayers = 10;
+
+/**
+ * Findings of all platforms; `child` is named for an index.
+ * @param explainer the scanner whose own report in the predicate says where its findings are; without one nothing of
+ *   that is told, nor who says what
+ */
+export function tellFindings(
+  children: readonly ChildFindings[],
+  explainer?: string,
+): { platforms: string[]; findings: ToldFinding[] } {
   return {
     platforms: [...new Set(children.map(({ platform }) => platform))],
     findings: children.flatMap(({ digest, platform, findings, isExcepted, vexOf }) =>
@@ -110,11 +136,33 @@ export function tellFindings(children: readonly ChildFindings[]): { platforms: s
         ...(children.length === 1 ? {} : { child: digest }),
         platform,
         ...tellFinding(finding),
+        ...(explainer === undefined ? {} : tellSources(finding, explainer)),
         ...(isExcepted(finding) ? { excepted: true as const } : {}),
         ...tellVex(vexOf?.(finding)),
       })),
     ),
   };
+}
+
+function tellSources(
+  { id, saidBy, layers, paths, urls }: Finding,
+  explainer: string,
+): Pick<ToldFinding, "saidBy" | "layers" | "paths" | "urls"> {
+  const isItsAlone = saidBy.every(({ source }) => source === explainer);
+  const isExplained = saidBy.some((said) => said.source === explainer && said.id === id);
+  const some = (values: readonly string[], most: number): string[] | undefined =>
+    isExplained || values.length === 0 ? undefined : values.slice(0, most);
+  return withoutUnsaid({
+    saidBy: isItsAlone
+      ? undefined
+      : saidBy.map(({ source, id: own, severity, fixedVersions, advisory }) => ({
+          ...{ source, id: own, severity, fixedVersions },
+          ...(advisory?.isDistributions === true && advisory.ratedElsewhere !== true
+            ? { isDistributions: true as const }
+            : {}),
+        })),
+    ...{ layers: some(layers, maxLayers), paths: some(paths, maxPlaces), urls: some(urls, maxPlaces) },
+  });
 }
 
 function tellVex(answer: VexAnswer | undefined): Pick<ToldFinding, "vex"> {

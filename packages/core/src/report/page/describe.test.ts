@@ -194,6 +194,34 @@ describe("describeResultsForPage", () => {
     expect(describeResultsForPage("shop", [{ ...base, predicate: { children: [of] } }])[0]?.layers).toEqual([]);
   });
 
+  test("where sources differ both are shown, and where it is although grype does not say it", () => {
+    const saidBy = [
+      { source: "grype", id: "CVE-1", severity: "low", fixedVersions: ["2"], isDistributions: true },
+      { source: "osv-scanner", id: "GHSA-1", severity: "critical" },
+    ];
+    const more = { saidBy, layers: [layers[1]], paths: ["/b"], urls: ["https://osv.example", "http://plain.example"] };
+    const findings = [told("CVE-1", amd64, "linux/amd64", more)];
+    const predicate = resultOf({ platforms, findings });
+    const [first] = describeResultsForPage("shop", [base, { ...scan, predicate }]);
+    expect(first?.findings?.[0]).toMatchObject({
+      ...{ isDisputed: true, layers: [2], paths: ["/b"], urls: ["https://osv.example"] },
+      saidBy: [
+        { source: "grype", says: "CVE-1, low, fixed in 2, by the distribution’s own advisory" },
+        { source: "osv-scanner", says: "GHSA-1, critical" },
+      ],
+    });
+    expect(first?.layers.map((layer) => layer.findings)).toEqual([0, 1]);
+    const agreed = saidBy.map((each) => ({ ...each, severity: "low" }));
+    const [same] = describeResultsForPage("shop", [
+      {
+        ...scan,
+        predicate: resultOf({ platforms, findings: [told("CVE-1", amd64, "linux/amd64", { saidBy: agreed })] }),
+      },
+    ]);
+    expect([same?.findings?.[0]?.saidBy?.length, same?.findings?.[0]?.isDisputed]).toEqual([2, undefined]);
+    expect(describeResultsForPage("shop", [scan])[0]?.findings?.[0]).not.toHaveProperty("saidBy");
+  });
+
   test("what a signed VEX statement says of a finding stands beside it", () => {
     const vex = { status: "not_affected", by: "security", because: "never called" };
     const findings = [told("CVE-1", amd64, "linux/amd64", { vex })];

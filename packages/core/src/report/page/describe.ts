@@ -253,8 +253,23 @@ function describeFinding(finding: ReadFinding, numbers: ReadonlyMap<string, numb
     ...(kev === true ? { kev } : {}),
     ...(malicious === true ? { malicious } : {}),
     ...(hidden === undefined ? {} : { hidden: text(hidden) }),
+    ...describeSources(finding.saidBy),
     ...(vex === undefined
       ? {}
       : { vex: text(`${vex.status}, by ${vex.by}${vex.because === undefined ? "" : `: ${vex.because}`}`) }),
   };
+}
+
+/** Sources of one finding that a page names. */
+const maxSources = 10;
+
+function describeSources(saidBy: ReadFinding["saidBy"] = []): Pick<PageFinding, "saidBy" | "isDisputed"> {
+  if (saidBy.length === 0) return {};
+  const sources = saidBy.slice(0, maxSources).map(({ source, id, severity, fixedVersions, isDistributions }) => {
+    const fixed = fixedVersions.length === 0 ? "" : `, fixed in ${fixedVersions.join(" or ")}`;
+    const whose = isDistributions === true ? ", by the distribution’s own advisory" : "";
+    return { source: cut(source, maxWord), says: cut(`${id}, ${severity}${fixed}${whose}`, maxWord) };
+  });
+  const isDisputed = new Set(saidBy.map(({ severity }) => severity)).size > 1;
+  return { saidBy: sources, ...(isDisputed ? { isDisputed } : {}) };
 }

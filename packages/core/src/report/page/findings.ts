@@ -8,7 +8,7 @@ const maxPlaces = 10;
 const maxLayers = 200;
 
 /** A finding as a scan's predicate tells it, with what the scanner's own report explains of it. */
-export interface ReadFinding extends ToldFinding {
+export interface ReadFinding extends Omit<ToldFinding, "layers" | "paths" | "urls"> {
   /** diffIDs */
   layers: readonly string[];
   paths: readonly string[];
@@ -35,7 +35,7 @@ export function openScan(
       (children.get(child) ?? []).map((finding) => {
         const key = keyOf(child, finding.id, finding.package.name, finding.package.version);
         const why = hidden.get(key);
-        const { layers, paths, urls, description } = details.get(key) ?? nothing;
+        const { layers, paths, urls, description } = details.get(key) ?? detailsOf(finding);
         return {
           ...finding,
           ...{ layers: [...layers], paths: [...paths], urls: [...urls] },
@@ -52,7 +52,16 @@ interface Details {
   urls: Set<string>;
   description?: string | undefined;
 }
-const nothing: Details = { layers: new Set(), paths: new Set(), urls: new Set() };
+
+/** What the finding says itself, where the first scanner's report does not have it. */
+function detailsOf({ layers = [], paths = [], urls = [] }: ToldFinding): Details {
+  const safe = urls.filter((url) => url.startsWith("https://")).slice(0, maxPlaces);
+  return {
+    layers: new Set(layers.slice(0, maxLayers)),
+    paths: new Set(paths.slice(0, maxPlaces)),
+    urls: new Set(safe),
+  };
+}
 
 /** Of a match what a reader wants besides; whatever is not there, or is something else, is not told. */
 const matchSchema = z.object({

@@ -39,6 +39,10 @@ export interface PageFinding {
   change?: "new" | "worse" | "unchanged";
   /** That it counts for nothing by a signed VEX statement: what it says, and whose it is. */
   vex?: string;
+  /** Who says what, where that is not one scanner alone; the severity that counts is the finding's. */
+  saidBy?: { source: string; says: string }[];
+  /** Those rate it in different ways. */
+  isDisputed?: boolean;
   /** Why it counts although the image does not show it. */
   hidden?: string;
 }

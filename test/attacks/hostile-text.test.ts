@@ -47,6 +47,13 @@ function resultsOf(text: string): StageResult[] {
     new: [added, { ...added, id: "CVE-2026-20001" }],
     fixed: [{ ...one, change: "fixed" }],
   };
+  type Told = { scanner: { result: { goldenpath: { findings: Record<string, unknown>[] } } } };
+  const findings = (scan.predicate as Told | undefined)?.scanner.result.goldenpath.findings ?? [];
+  for (const each of findings)
+    Object.assign(each, {
+      saidBy: ["low", "high"].map((severity) => ({ source: text, id: text, severity, fixedVersions: [text] })),
+      ...{ layers: [text], paths: [text], urls: [text] },
+    });
   const base = baseResult();
   const [child] = (base.predicate?.["children"] ?? []) as Record<string, unknown>[];
   const named = { ...child, base: { name: text, image: text, digest: text }, layers: [...shownLayers, text] };

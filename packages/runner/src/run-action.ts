@@ -2,6 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
 import { planAnnotations } from "@goldenpath/core/report/annotations";
+import type { ListedViolation } from "@goldenpath/core/result";
 import { rowOfVerb } from "@goldenpath/core/stages";
 import { type Execution, executeQuestion, executeVerb, type Surroundings } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
@@ -81,7 +82,13 @@ function markJob(verb: Verb): void {
  * Each goes to the runner's file between delimiters that nobody can know before (@actions/core makes them by chance),
  * so that no value can end early and begin another.
  */
-function writeOutputs(verb: Verb, { outcome, resultFile }: Execution): void {
+export function writeOutputs(
+  verb: Pick<Verb, "outputs">,
+  {
+    outcome,
+    resultFile,
+  }: Pick<Execution, "resultFile"> & { outcome: Pick<Execution["outcome"], "verdict" | "outputs"> },
+): void {
   core.setOutput("verdict", outcome.verdict);
   core.setOutput("result", resultFile);
   for (const name of verb.outputs) core.setOutput(name, cleanText(outcome.outputs[name] ?? ""));
@@ -117,13 +124,7 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   }
   const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);
   const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
-  for (const { title, message, file, line } of planAnnotations(counted, maxAnnotations)) {
-    annotate(cleanAnnotation(message), {
-      title: cleanAnnotation(cleanLine(title)),
-      ...(file === undefined ? {} : { file: cleanLine(file) }),
-      ...(line === undefined ? {} : { startLine: line }),
-    });
-  }
+  annotateViolations(counted, annotate);
   if (outcome.verdict === "pass") {
     core.info(`${verb.name}: pass`);
     return;
@@ -131,6 +132,17 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   const count = `${counted.length} ${counted.length === 1 ? "violation" : "violations"} of the policy`;
   if (outcome.enforced === false) core.warning(`${verb.name}: fail, ${count}; not enforced here (mode: audit)`);
   else core.setFailed(`${verb.name}: fail, ${count}`);
+}
+
+/** @param annotate `core.error` or `core.warning` */
+export function annotateViolations(counted: readonly ListedViolation[], annotate: typeof core.error): void {
+  for (const { title, message, file, line } of planAnnotations(counted, maxAnnotations)) {
+    annotate(cleanAnnotation(message), {
+      title: cleanAnnotation(cleanLine(title)),
+      ...(file === undefined ? {} : { file: cleanLine(file) }),
+      ...(line === undefined ? {} : { startLine: line }),
+    });
+  }
 }
 
 /** At the lines of the application that an error is about: GitHub shows them in the change. */

@@ -1,4 +1,4 @@
-import { escapeHtml } from "../report/html.ts";
+import { escapeHtml, renderDocument } from "../report/html.ts";
 import type { ExportedImage, ExportedPiece } from "./export-facts.ts";
 import { quote } from "./render-script.ts";
 
@@ -24,27 +24,18 @@ export function renderEvidencePage(exported: ExportedImage, files: readonly stri
       `<a href="../${encodeURI(folder)}/index.html"><code>${escapeHtml(digest)}</code></a>`,
     ]),
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>Evidence of ${escapeHtml(image)}</title>
-<style>${style}</style>
-</head>
-<body>
-<h1>Evidence of an image</h1>
+  return renderDocument({
+    title: `Evidence of ${image}`,
+    style,
+    body: `<h1>Evidence of an image</h1>
 <table>${facts.map(([name, value]) => `<tr><th scope="row">${name}</th><td>${value}</td></tr>`).join("\n")}</table>
 <h2>What was signed about it</h2>
 ${pieces.length === 0 ? "<p>Nothing that counts by this policy.</p>" : pieces.map(renderPiece).join("\n")}
 <p>All of them at once: <code>sh check.sh</code>, in this folder. No network is needed.</p>
 ${rejected.length === 0 ? "" : renderRejected(rejected)}
 <h2>Files</h2>
-<ul>${files.map((file) => `<li>${link(file)}</li>`).join("\n")}</ul>
-</body>
-</html>
-`;
+<ul>${files.map((file) => `<li>${link(file)}</li>`).join("\n")}</ul>`,
+  });
 }
 
 function renderPiece({ predicateType, signers, time, file, digest, checks }: ExportedPiece): string {

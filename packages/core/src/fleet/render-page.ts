@@ -1,7 +1,6 @@
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
-import { escapeHtml } from "../report/html.ts";
+import { escapeHtml, renderDocument } from "../report/html.ts";
 import assets from "../report/page/assets.json" with { type: "json" };
-import { hashOf } from "../report/page/render.ts";
 import { icon } from "../report/page/sections.ts";
 import { formatTime } from "../report/terminal.ts";
 import { nameImage } from "./facts.ts";
@@ -20,24 +19,11 @@ const icons = { pass: "pass", later: "missing", fail: "fail" } as const;
  */
 export function renderFleetPage(report: RescanReport): string {
   const { images } = report;
-  const policy = `default-src 'none'; style-src ${hashOf(assets.style)}; base-uri 'none'; form-action 'none'`;
   const counts = groupFleet(report, () => "all").get("all");
   const refused = counts?.fail ?? 0;
   const verdict = refused > 0 ? "fail" : report.failures.length > 0 ? "error" : "pass";
   const title = `${refused} of ${images.length} images are refused, ${counts?.later ?? 0} from a later day on`;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(title)}</title>
-<style>${assets.style}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the content</a>
+  const body = `<a class="skip" href="#main">Skip to the content</a>
 <header class="top ${verdict}">
 <p class="brand"><span aria-hidden="true">◆</span> goldenpath</p>
 <h1>${icon(verdict)} ${escapeHtml(title)}</h1>
@@ -56,10 +42,8 @@ ${renderRebases(images)}
 ${renderGroups(report)}
 ${renderImages(images)}
 </main>
-<footer><p>Made by goldenpath from signed SBOMs. This page asks no server for anything; it shows, and decides nothing: the gate reads the signatures.</p></footer>
-</body>
-</html>
-`;
+<footer><p>Made by goldenpath from signed SBOMs. This page asks no server for anything; it shows, and decides nothing: the gate reads the signatures.</p></footer>`;
+  return renderDocument({ title, style: assets.style, body });
 }
 
 function table(label: string, heads: readonly string[], rows: readonly string[]): string {

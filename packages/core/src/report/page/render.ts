@@ -1,52 +1,30 @@
-import { createHash } from "node:crypto";
 import { cleanStrings } from "@goldenpath/foundation/text/clean";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
-import { escapeHtml } from "../html.ts";
+import { escapeHtml, renderDocument } from "../html.ts";
 import { formatTime } from "../terminal.ts";
 import assets from "./assets.json" with { type: "json" };
 import type { Page, PageData, PageImage } from "./model.ts";
 import { icon, listOf, renderImage, renderPolicyExceptions, renderReference, words } from "./sections.ts";
 
-/**
- * The page as one file of HTML. Nothing in it is fetched from anywhere: its style and its script are in it, and no
- * other than these two, by their hashes, is taken by a browser, whatever a stranger's text might be made to look like.
- * The findings are data that the script writes into the table as text.
- */
+/** The page as one file of HTML. The findings are data that its script writes into the table as text. */
 export function renderPage(given: Page): string {
   const page = boundPage(given);
   const data: PageData = page.images.map(({ findings }) => ({ findings: findings ?? [] }));
-  const policy = [
-    "default-src 'none'",
-    `script-src ${hashOf(assets.script)}`,
-    `style-src ${hashOf(assets.style)}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "require-trusted-types-for 'script'",
-  ].join("; ");
   const [first] = page.images;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(`${page.source === "claimed" ? "claimed " : ""}${verdictOf(page)}: ${page.images.length === 1 ? (first?.title ?? "") : `${page.images.length} images`}`)}</title>
-<style>${assets.style}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the content</a>
+  const claimed = page.source === "claimed" ? "claimed " : "";
+  const of = page.images.length === 1 ? (first?.title ?? "") : `${page.images.length} images`;
+  return renderDocument({
+    title: `${claimed}${verdictOf(page)}: ${of}`,
+    style: assets.style,
+    script: assets.script,
+    body: `<a class="skip" href="#main">Skip to the content</a>
 ${renderHeader(page)}
 <main id="main">
 ${page.images.map((image, at) => renderImage(image, at, page)).join("\n")}${renderPolicyExceptions(page)}
 </main>
 ${renderFooter(page)}
-<script type="application/json" id="findings">${embed(data)}</script>
-<script>${assets.script}</script>
-</body>
-</html>
-`;
+<script type="application/json" id="findings">${embed(data)}</script>`,
+  });
 }
 
 /** Images, and findings of all of them, that one page has: a stranger's run may tell of any number. */
@@ -73,10 +51,6 @@ function boundPage(page: Page): Page {
  */
 function embed(data: PageData): string {
   return stringifyJson(cleanStrings(data)).replaceAll("<", "\\u003c").replaceAll("##", "#\\u0023");
-}
-
-export function hashOf(text: string): string {
-  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 }
 
 function verdictOf({ images }: Page): PageImage["verdict"] {

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import { putInForce } from "@goldenpath/testing/chain-policy";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { addAll, type FleetWorld, openFleetWorld } from "../support/fleet-world.ts";
@@ -149,6 +150,13 @@ describe("what can't be told makes the answer none that is whole, and what was f
     expect(found).toMatchObject({ code: 2, looked: 1, failures: [{ what: at("mail") }] });
     expect(found.hits).toHaveLength(1);
   });
+});
+
+test("the repository of the policy in force is no application's", async () => {
+  const { keys, policy, policyFile: file, client } = world;
+  await putInForce(client, `${world.registry.host}/vetted`, { ...policy, file }, { keys });
+  const found = await findJson("pkg:npm/lodash");
+  expect(found.failures.filter(({ what }) => what.includes("goldenpath-policy"))).toEqual([]);
 });
 
 test("repositories come from a file, or from the catalogue of the registry; one that shows none says so", async () => {

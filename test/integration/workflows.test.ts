@@ -87,6 +87,7 @@ describe("every workflow", () => {
         "examples/organisation/.github/workflows/golden-path.yml",
         "examples/organisation/.github/workflows/golden-path-compact.yml",
         ofPolicy,
+        "examples/organisation/.github/workflows/fleet.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
         commenting,
         ruled,

@@ -22,6 +22,19 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
       Write an issue of each owner into each source repository on GitHub, with GITHUB_TOKEN, and close those of what is mended. Never into
       forks.
 
+  goldenpath fleet prune [HOST/NAME…] --policy POLICY --running FILE
+      What may go. Takes nothing away. Kept is what runs, what a rollback may go to, what has evidence in its years, and that of which
+      nobody says how it came in. Exits 2 where something could not be looked at.
+  --running FILE
+      What runs, an image a line: HOST/NAME@DIGEST, DIGEST or HOST/NAME:TAG. Other registries' images may be among them.
+  --rollbacks N
+      The newest images of each repository and environment that a rollback may go to. Default: 3.
+  --evidence-years N
+      How long evidence of what was let in is kept. Default: 10.
+  --rules harbor|ecr|gar --out DIR
+      Write rules by which the registry keeps what stays: for POST /api/v2.0/retentions of Harbor, put-lifecycle-policy of ECR,
+      set-cleanup-policies of Artifact Registry. Not while something could not be looked at.
+
   HOST/NAME…, --repositories FILE
       The repositories, or a file with one a line. Default: those below environments.*.to that the registry's catalogue lists.
   --policy POLICY

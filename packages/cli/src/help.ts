@@ -40,6 +40,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath fleet find CVE-… | pkg:TYPE/NAME@RANGE --policy POLICY
                                                    which images have it, by signed SBOMs: what to rebase, and what to mend where
   goldenpath fleet scan --policy POLICY --key KEY  scan all that was promoted again, sign from when on it counts, tell owners
+  goldenpath fleet prune --policy POLICY --running FILE
+                                                   what may go: nothing that runs, no rollback target, no evidence in its years
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath data mirror [oci://HOST/NAME] --policy POLICY --key KEY

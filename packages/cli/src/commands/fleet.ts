@@ -16,8 +16,10 @@ export async function runFleetCommand(args: readonly string[], output: Output): 
       return runFind(rest, output);
     case "scan":
       return (await import("./fleet-scan.ts")).runFleetScan(rest, output);
+    case "prune":
+      return (await import("./fleet-prune.ts")).runFleetPrune(rest, output);
     default:
-      throw invalid("expected find CVE-… | pkg:TYPE/NAME@RANGE, or scan");
+      throw invalid("expected find CVE-… | pkg:TYPE/NAME@RANGE, scan, or prune");
   }
 }
 

@@ -12,6 +12,7 @@ import {
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { lookAtTag } from "../evidence/gather-record.ts";
+import { isPointerRepository } from "../policy/pointer.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
@@ -75,7 +76,9 @@ export async function gatherRepositories(
   for (const prefix of prefixes) {
     const [registry = "", ...name] = prefix.split("/");
     const below = { registry, name: name.join("/") };
-    found.push(...(await client.listRepositories(below)).filter((each) => isWithin(each, prefix)));
+    // No image belongs where the policy in force is kept.
+    const listed = (await client.listRepositories(below)).filter((each) => !isPointerRepository(each));
+    found.push(...listed.filter((each) => isWithin(each, prefix)));
   }
   return [...new Map(found.map((each) => [formatRepository(each), each])).values()];
 }

@@ -1,0 +1,122 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import type { PrunedImage, PrunePlan } from "./plan-prune.ts";
+
+/** Registries with rules for what stays. */
+export const ruleKinds = ["harbor", "ecr", "gar"] as const;
+export type RuleKind = (typeof ruleKinds)[number];
+
+/** ECR has so many rules in one policy. */
+const maxEcrRules = 50;
+/** More than any repository has. */
+const manyEvidence = 100_000;
+/** Harbor has so many in one project. */
+const maxHarborRules = 15;
+
+/**
+ * What a registry has to be told for all that is kept to stay: file name → JSON. Only rules that keep; what goes is its
+ * owner's to say.
+ * @throws UserError `rules-impossible` where the registry has no rule that would keep something
+ */
+export function renderKeepRules({ images }: PrunePlan, kind: RuleKind): Map<string, unknown> {
+  const kept = images.filter(({ keptFor }) => keptFor.length > 0);
+  return { harbor: renderHarbor, ecr: renderEcr, gar: renderGar }[kind](kept);
+}
+
+type Kept = readonly PrunedImage[];
+
+/** Evidence of registries that have no list of referrers: it lies under tags, and is kept whosever it is. */
+const evidenceTags = "sha256-*";
+
+const byRepository = (kept: Kept): Map<string, Kept> =>
+  Map.groupBy(kept, ({ image }) => formatRepository(image.repository));
+
+const tagsOf = (kept: Kept): string[] => [...new Set(kept.flatMap(({ image }) => image.tags))].toSorted();
+
+/**
+ * A policy for each repository, as `aws ecr put-lifecycle-policy` takes it. ECR has no rule that keeps: an image that a
+ * rule of higher priority selects is expired by none of a lower one, and of one tag there are never more than one. Each
+ * tag has a rule of its own, since an image has to have all tags of one rule.
+ * https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
+ */
+function renderEcr(kept: Kept): Map<string, unknown> {
+  const files = [...byRepository(kept)].map(([repository, own]): [string, unknown] => {
+    const tags = tagsOf(own);
+    // One for evidence, and one that says what goes.
+    if (tags.length > maxEcrRules - 2) {
+      throw new UserError(
+        `${repository} has ${tags.length} tags to keep, and a lifecycle policy of ECR has ${maxEcrRules} rules at most, one of them for evidence, and one that says what goes`,
+        {
+          code: "rules-impossible",
+          wayOut: "Take away what may go by hand, or give what has to stay a tag by a pattern of its own.",
+        },
+      );
+    }
+    const rules = [...tags, evidenceTags].map((tag, index) => ({
+      rulePriority: index + 1,
+      description: `goldenpath: keep ${tag}`,
+      selection: {
+        ...{ tagStatus: "tagged", tagPatternList: [tag], countType: "imageCountMoreThan" },
+        countNumber: tag === evidenceTags ? manyEvidence : 1,
+      },
+      action: { type: "expire" },
+    }));
+    return [`ecr-${slug(repository)}.json`, { rules }];
+  });
+  return new Map(files);
+}
+
+/**
+ * For each project the rules of `POST /api/v2.0/retentions`: of a repository that a rule is for, Harbor keeps what a rule
+ * retains, and takes away all else once the policy runs. Nothing runs by itself as they are: there is no schedule.
+ * https://goharbor.io/docs/main/working-with-projects/working-with-images/create-tag-retention-rules/
+ */
+function renderHarbor(kept: Kept): Map<string, unknown> {
+  const projects = Map.groupBy(byRepository(kept), ([repository]) => repository.split("/").slice(0, 2).join("/"));
+  const files = [...projects].map(([project, repositories]): [string, unknown] => {
+    const names = repositories.map(([repository]) => repository.slice(project.length + 1));
+    const each = repositories.map(([, own], index) => harborRule([names[index] ?? ""], tagsOf(own)));
+    // A rule for all keeps more than it has to, and nothing less.
+    const rules =
+      each.length <= maxHarborRules ? each : [harborRule(names, tagsOf(repositories.flatMap(([, own]) => own)))];
+    return [
+      `harbor-${slug(project)}.json`,
+      { algorithm: "or", rules, trigger: { kind: "Schedule", settings: { cron: "" } } },
+    ];
+  });
+  return new Map(files);
+}
+
+function harborRule(repositories: readonly string[], tags: readonly string[]): Record<string, unknown> {
+  const anyOf = (names: readonly string[]): string => (names.length === 1 ? (names[0] ?? "") : `{${names.join(",")}}`);
+  return {
+    ...{ disabled: false, action: "retain", template: "always", params: {} },
+    tag_selectors: [
+      {
+        ...{ kind: "doublestar", decoration: "matches", pattern: anyOf([...tags, evidenceTags]) },
+        extras: '{"untagged":true}',
+      },
+    ],
+    scope_selectors: {
+      repository: [{ kind: "doublestar", decoration: "repoMatches", pattern: anyOf(repositories) }],
+    },
+  };
+}
+
+/**
+ * For each repository of Artifact Registry (the third part of the name: HOST/PROJECT/REPOSITORY) one policy that keeps,
+ * as `gcloud artifacts repositories set-cleanup-policies` takes it: by digest, with what runs of each image and what is
+ * signed about it, which are versions of their own there. What both kinds of policy have is kept.
+ * https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy
+ */
+function renderGar(kept: Kept): Map<string, unknown> {
+  const places = Map.groupBy(kept, ({ image }) => formatRepository(image.repository).split("/").slice(0, 3).join("/"));
+  const files = [...places].map(([place, own]): [string, unknown] => {
+    const digests = own.flatMap(({ image }) => [image.digest, ...image.children, ...image.evidence]);
+    const condition = { tagState: "any", versionNamePrefixes: [...new Set(digests)].toSorted() };
+    return [`gar-${slug(place)}.json`, [{ name: "goldenpath-keep", action: { type: "Keep" }, condition }]];
+  });
+  return new Map(files);
+}
+
+const slug = (name: string): string => name.replaceAll(/[^A-Za-z0-9.]+/g, "-");

@@ -1,5 +1,6 @@
 import { amd64, arm64, base, child, decide, exception, golden, id, labelled } from "@goldenpath/testing/base-facts";
 import { describe, expect, test } from "vitest";
+import type { Exception } from "../policy/schema.ts";
 import type { BaseFacts, ChildBaseFacts } from "./decide.ts";
 import { lifecycleLabel } from "./label.ts";
 
@@ -10,6 +11,23 @@ describe("an image that passes", () => {
     expect(decision.children[0]?.verdict).toBe("pass");
     return decision;
   };
+
+  test.each([
+    ["base.root-user", { habits: { config: { User: "root" } } }, { refuse: ["root-user" as const], mustHave: [] }],
+    ["base.missing", {}, { refuse: [], mustHave: [{ label: "org.opencontainers.image.source", reason: "r" }] }],
+  ] as const)(
+    "with %s, which is set aside for its repository; for no other, and not by another rule's",
+    (rule, own, rules) => {
+      const image = child("os libc app", own as Partial<ChildBaseFacts>);
+      const change = (excepted: Partial<Exception>): Partial<BaseFacts> =>
+        ({ rules, exceptions: [exception(excepted)] }) as Partial<BaseFacts>;
+      decideBaseOf(image, change({ rule }));
+      for (const other of [{ rule, repository: "r.test/quarantine/till" }, { rule: "base.approved" as const }])
+        expect(decide([image], change(other)).violations.filter((each) => each.exception === undefined)).toMatchObject([
+          { rule },
+        ]);
+    },
+  );
 
   test("on an approved base", () => {
     expect(decideBaseOf(child("os libc app more")).children[0]).toMatchObject({

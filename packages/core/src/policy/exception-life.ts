@@ -27,6 +27,11 @@ export interface ExceptionLife {
 /** The stages that know the rules which can be set aside. */
 const stagesOfRule: Record<Exception["rule"], readonly ResultStage[]> = {
   "base.approved": ["base"],
+  "base.root-user": ["base"],
+  "base.secret": ["base"],
+  "base.package-cache": ["base"],
+  "base.committed": ["base"],
+  "base.missing": ["base"],
   "scan.severity": ["scan"],
   "scan.gate": ["scan"],
   "scan.malicious": ["scan"],

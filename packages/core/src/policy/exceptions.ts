@@ -80,9 +80,14 @@ export function packageOf(exception: Exception): string | undefined {
   return exceptionKeys[exception.rule] === "package" ? undefined : exception.package;
 }
 
+/** True of a rule that is set aside for images of one repository, and for no other's. */
+export function isOfRepository(rule: string): boolean {
+  return Object.hasOwn(exceptionKeys, rule) && exceptionKeys[rule as Exception["rule"]] === "repository";
+}
+
 /** Repositories are compared with Docker Hub's short names written out; every other thing as it stands. */
 export function canonicalThing(rule: Rule, thing: string): string {
-  if (rule !== "base.approved") return thing;
+  if (!isOfRepository(rule)) return thing;
   try {
     return formatRepository(parseRepository(thing));
   } catch {

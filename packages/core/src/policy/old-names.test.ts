@@ -97,6 +97,11 @@ test("where builds run means what it did; the names of now say nothing", () => {
 test.each([
   ["nothing", "rule: scan.severity", "exceptions[0].vulnerability: is missing"],
   ["another rule's", "rule: scan.license\n    vulnerability: CVE-1\n    license: MIT", "is set aside for a license"],
+  [
+    "a package of a base's rule",
+    "rule: base.root-user\n    repository: r.test/a\n    package: x",
+    "base.root-user knows no packages",
+  ],
   ["a package alone", "rule: base.approved\n    package: x", "exceptions[0].repository: is missing"],
 ])("an exception for %s is refused", (_what, written, says) => {
   expect(problemOf(exception(written))).toContain(says);

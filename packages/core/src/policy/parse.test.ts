@@ -233,7 +233,7 @@ describe("a policy that is refused, with the place and the reason", () => {
       "rule: scan.severity",
       "rule: gate.missing",
       "gate.missing",
-      "exceptions[0].rule: expected one of base.approved, scan.severity",
+      "exceptions[0].rule: expected one of base.approved, base.root-user",
     ],
     [
       "an exception without an owner",

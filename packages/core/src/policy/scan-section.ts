@@ -20,6 +20,11 @@ const origins = ["base", "application"] as const;
 /** The rules that an exception can set aside. */
 export const exceptionRules = [
   "base.approved",
+  "base.root-user",
+  "base.secret",
+  "base.package-cache",
+  "base.committed",
+  "base.missing",
   "scan.severity",
   "scan.gate",
   "scan.malicious",
@@ -271,6 +276,11 @@ export const scanSection = z
 /** What each rule is set aside for. */
 export const exceptionKeys = {
   "base.approved": "repository",
+  "base.root-user": "repository",
+  "base.secret": "repository",
+  "base.package-cache": "repository",
+  "base.committed": "repository",
+  "base.missing": "repository",
   "scan.severity": "vulnerability",
   "scan.gate": "vulnerability",
   "scan.malicious": "vulnerability",
@@ -290,7 +300,11 @@ export const exceptionSchema = z
         "For scan.package: the package's name, or its URL without a version. For the other rules of a scan: only in the package of this name.",
       ),
     license: text.optional().describe("For scan.license: the licence, as the policy or the SBOM writes it."),
-    repository: repositoryText.optional().describe("For base.approved: the image's repository."),
+    repository: repositoryText
+      .optional()
+      .describe(
+        "For base.approved and what `images` refuses (base.root-user, base.secret, base.package-cache, base.committed, base.missing): the image's repository.",
+      ),
     gate: name.optional().describe("For scan.gate: only for this entry of `scan.refuse`. Default: for all of them."),
     reason: text.describe("Why it is granted; results and reports repeat it."),
     owner: text.describe("Who answers for it."),
@@ -306,6 +320,5 @@ export const exceptionSchema = z
       if (key !== wanted && key !== "package" && exception[key] !== undefined)
         issue(key, `${rule} is set aside for a ${wanted}`);
     if (exception.gate !== undefined && rule !== "scan.gate") issue("gate", "only scan.gate knows gates");
-    if (exception.package !== undefined && rule === "base.approved")
-      issue("package", "base.approved knows no packages");
+    if (exception.package !== undefined && wanted === "repository") issue("package", `${rule} knows no packages`);
   });

@@ -184,6 +184,10 @@ describe("the statements of a result", () => {
       excepted: 3,
       exceptions: { until: "2026-06-01", repository: "registry.example:5000/quarantine/shop" },
     });
+    const habit = { ...violation, rule: "base.root-user", exception };
+    expect(verdict({ ...passed, violations: [habit] })).toMatchObject({
+      exceptions: { until: "2026-12-31", repository: "registry.example:5000/quarantine/shop" },
+    });
     expect(verdict({ ...passed, violations: [] })).toEqual({ policySerial: 7, violations: 0, excepted: 0 });
   });
 

@@ -1,6 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { isOfRepository } from "../policy/exceptions.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { isSignable, type Stage, stageEvidence, stages } from "../stages.ts";
@@ -127,8 +128,8 @@ export function buildVerdictStatement(
 }
 
 /**
- * The first of their last days; and the repository, where one of them was granted to it: exceptions of `base.approved`
- * are for an image's repository, those of `scan.severity` for a vulnerability.
+ * The first of their last days; and the repository, where one of them was granted to it: those of the
+ * base stage's rules are, those of `scan.severity` are for a vulnerability.
  */
 function summariseExceptions({ violations }: StageResult, repository: Repository): SummaryExceptions | undefined {
   const applied = violations.flatMap(({ rule, exception }) =>
@@ -138,6 +139,6 @@ function summariseExceptions({ violations }: StageResult, repository: Repository
   if (until === undefined) return undefined;
   return {
     until,
-    ...(applied.some(({ rule }) => rule === "base.approved") ? { repository: formatRepository(repository) } : {}),
+    ...(applied.some(({ rule }) => isOfRepository(rule)) ? { repository: formatRepository(repository) } : {}),
   };
 }

@@ -98,7 +98,7 @@ export const sigstoreSchema = z
     fulcio: serviceUrl.optional().describe("Where certificates are asked for. Without it nobody signs with it."),
     rekor: serviceUrl.optional().describe("The transparency log that signatures are written to."),
     rekorVersion: z
-      .union([z.literal(1), z.literal(2)])
+      .union([z.literal(1), z.literal(2)], "expected 1 or 2")
       .default(2)
       .describe("Of the log's interface."),
     timestamp: serviceUrl

@@ -29,7 +29,7 @@ const builderSchema = z
             "The `builder.id` that it has to have: a URL, or a workflow with its ref, https://HOST/OWNER/REPO/.github/workflows/FILE@REF; * stands for one path component.",
           ),
         buildTypes: z
-          .array(z.url())
+          .array(z.url("expected the URL of a build type"))
           .min(1)
           .default([githubBuildType])
           .describe(

@@ -39,7 +39,10 @@ const components = (expected: string, prefix: string) =>
 /** A workflow of a policy, whichever form its signatures have. */
 export const workflowFields = {
   sigstore: z.string().describe("Whose certificates count: a name of the policy's `sigstore`."),
-  issuer: z.url().default(githubIssuer).describe("Who vouches for runs: the issuer of their tokens, exactly."),
+  issuer: z
+    .url("expected the URL of an issuer")
+    .default(githubIssuer)
+    .describe("Who vouches for runs: the issuer of their tokens, exactly."),
   workflow: z
     .string()
     .regex(

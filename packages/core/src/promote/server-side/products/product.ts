@@ -19,7 +19,7 @@ export const keyedRepositorySchema = z.strictObject({
 });
 
 /** Where a product's REST API is. Logins belong to docker login, not into a policy. */
-export const productUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+export const productUrl = z.url({ protocol: /^https?$/, error: "expected an http or https URL" }).refine((text) => {
   const url = URL.parse(text);
   return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
 }, "expected https://HOST/PATH, without a login, query or fragment");

@@ -5,6 +5,7 @@ import { loadPolicy } from "@goldenpath/core/policy/load";
 import {
   countOutcomes,
   countRules,
+  describeUntold,
   type ImpactReport,
   renderImpact,
   renderImpactMarkdown,
@@ -65,7 +66,8 @@ export async function runImpact(args: readonly string[], output: Output): Promis
     found: await gatherImpact(client, { before, after, environment, repositories, now: new Date() }),
     requests: client.traffic.requests,
   }));
-  const report: ImpactReport = { environment, before: describe(before), after: describe(after), images: found };
+  const notes = describeUntold(before.policy, after.policy);
+  const report: ImpactReport = { environment, before: describe(before), after: describe(after), images: found, notes };
   const counts = countOutcomes(found);
   if (json) output.out(`${stringifyJson({ ...report, counts, rules: countRules(found), requests }, 2)}\n`);
   else output.out(markdown ? `${renderImpactMarkdown(report)}\n` : renderImpact(report));

@@ -1,13 +1,17 @@
+import { isDeepStrictEqual } from "node:util";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { ImpactImage } from "./gather-impact.ts";
 import { type ImpactOutcome, impactOutcomes } from "./judge-impact.ts";
+import type { Policy } from "./schema.ts";
 
 export interface ImpactReport {
   environment: string;
   before: { name: string; serial: number; digest: string };
   after: { name: string; serial: number; digest: string };
   images: readonly ImpactImage[];
+  /** What the two policies differ in, and this does not tell. One sentence each. */
+  notes: readonly string[];
 }
 
 type Told = ImpactOutcome | "unreadable";
@@ -24,8 +28,10 @@ const meaning: Record<Told, string> = {
 const shown: readonly Told[] = ["unreadable", "falls", "again", "let-in"];
 /** Reasons of one image; each has more only of the same kind, seldom of another. */
 const maxReasons = 3;
-/** Images of one outcome in a comment, which has a limit. */
-const maxCommented = 50;
+/** GitHub takes 65,536 characters, and a job hands on less than 128 KiB as one value. Bytes. */
+const maxComment = 60_000;
+/** By which a later run finds its own comment. */
+export const impactMarker = "<!-- goldenpath: what a changed policy would do -->";
 
 const told: readonly Told[] = ["unreadable", ...impactOutcomes];
 const outcomeOf = ({ outcome }: ImpactImage): Told => outcome ?? "unreadable";
@@ -33,6 +39,13 @@ const outcomeOf = ({ outcome }: ImpactImage): Told => outcome ?? "unreadable";
 export function countOutcomes(images: readonly ImpactImage[]): Record<Told, number> {
   const count = (outcome: Told): number => images.filter((each) => outcomeOf(each) === outcome).length;
   return Object.fromEntries(told.map((each) => [each, count(each)])) as Record<Told, number>;
+}
+
+/** Where the newer policy has a stage look at what is in no evidence. */
+export function describeUntold(before: Policy, after: Policy): string[] {
+  return isDeepStrictEqual(before.images, after.images)
+    ? []
+    : ["`images` differs: what that would refuse only the base stage can tell, as it looks at each image."];
 }
 
 /** How often each rule refuses what would fall, the commonest first. */
@@ -45,7 +58,7 @@ export function countRules(images: readonly ImpactImage[]): { rule: string; imag
     .toSorted((a, b) => b.images - a.images || (a.rule < b.rule ? -1 : 1));
 }
 
-export function renderImpact({ environment, before, after, images }: ImpactReport): string {
+export function renderImpact({ environment, before, after, images, notes }: ImpactReport): string {
   const lines = shown.flatMap((outcome) =>
     images
       .filter((each) => outcomeOf(each) === outcome)
@@ -61,6 +74,7 @@ export function renderImpact({ environment, before, after, images }: ImpactRepor
     `${images.length} images in environment '${environment}', by serial ${after.serial} of policy ${after.name} instead of ${before.serial}:`,
     ...told.filter((each) => counts[each] > 0).map((each) => `  ${counts[each]} ${meaning[each]}`),
     ...countRules(images).map((each) => `  ${each.rule} refuses ${each.images}`),
+    ...notes,
   ]
     .map((line) => cleanLine(line, 600))
     .join("\n")}\n`;
@@ -84,29 +98,12 @@ function listReasons({ because, unreadable }: ImpactImage): string[] {
   ];
 }
 
-/** The same for a comment on the policy's pull request. */
-export function renderImpactMarkdown({ environment, before, after, images }: ImpactReport): string {
+/** The same for a comment on the policy's pull request, within its limit: what does not fit is counted. */
+export function renderImpactMarkdown(report: ImpactReport): string {
+  const { environment, before, after, images, notes } = report;
   const counts = countOutcomes(images);
-  const list = (outcome: Told): string[] => {
-    const own = images.filter((each) => outcomeOf(each) === outcome);
-    if (own.length === 0) return [];
-    const left = own.length - maxCommented;
-    return [
-      `<details${outcome === "falls" || outcome === "unreadable" ? " open" : ""}><summary>${own.length} ${singular[outcome]}</summary>`,
-      "",
-      ...own
-        .slice(0, maxCommented)
-        .flatMap((each) => [
-          `- ${code(each.image)} (${each.tags.slice(0, 5).map(code).join(", ")})`,
-          ...listReasons(each).map((reason) => `  - ${escapeMarkdown(cleanLine(reason, 300))}`),
-        ]),
-      ...(left > 0 ? [`- and ${left} more`] : []),
-      "",
-      "</details>",
-      "",
-    ];
-  };
-  return [
+  const head = [
+    impactMarker,
     `### What this policy would do to what is in ${code(environment)}`,
     "",
     `Of ${images.length} images, by serial ${after.serial} instead of ${before.serial}:`,
@@ -115,6 +112,33 @@ export function renderImpactMarkdown({ environment, before, after, images }: Imp
     "| --- | --- |",
     ...told.filter((each) => counts[each] > 0).map((each) => `| ${counts[each]} | ${meaning[each]} |`),
     "",
-    ...shown.flatMap(list),
-  ].join("\n");
+    ...notes.flatMap((note) => [escapeMarkdown(note), ""]),
+  ];
+  const lines = [...head];
+  for (const outcome of shown) {
+    const left = maxComment - Buffer.byteLength(lines.join("\n"));
+    lines.push(...listOutcome(images, outcome, left));
+  }
+  return lines.join("\n");
+}
+
+function listOutcome(images: readonly ImpactImage[], outcome: Told, room: number): string[] {
+  const own = images.filter((each) => outcomeOf(each) === outcome);
+  if (own.length === 0) return [];
+  const open = outcome === "falls" || outcome === "unreadable" ? " open" : "";
+  const frame = [`<details${open}><summary>${own.length} ${singular[outcome]}</summary>`, ""];
+  const entries: string[] = [];
+  // The frame, and the line that counts what does not fit.
+  let left = room - 300;
+  for (const each of own) {
+    const entry = [
+      `- ${code(each.image)} (${each.tags.slice(0, 5).map(code).join(", ")})`,
+      ...listReasons(each).map((reason) => `  - ${escapeMarkdown(cleanLine(reason, 300))}`),
+    ].join("\n");
+    left -= Buffer.byteLength(entry) + 1;
+    if (left < 0) break;
+    entries.push(entry);
+  }
+  const more = own.length - entries.length;
+  return [...frame, ...entries, ...(more > 0 ? [`- and ${more} more`] : []), "", "</details>", ""];
 }

@@ -123,7 +123,7 @@ async function verifyReferrer(
 }
 
 /** A signer who is known by certificates speaks by one alone: without it nobody says which run it was, or when. */
-function dropUncertified(signed: SignedPayload, signers: Policy["signers"]): SignedPayload {
+export function dropUncertified(signed: SignedPayload, signers: Policy["signers"]): SignedPayload {
   if (signed.identity !== undefined) return signed;
   const isCertified = (name: string): boolean => {
     const signer = Object.hasOwn(signers, name) ? signers[name] : undefined;

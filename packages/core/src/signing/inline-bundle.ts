@@ -1,7 +1,7 @@
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, emptyBlob, type ImageManifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import type { Policy } from "../policy/schema.ts";
-import { trustSigners } from "./collect.ts";
+import { dropUncertified, trustSigners } from "./collect.ts";
 import { judgeSigned } from "./judge-signed.ts";
 import { unknownKeyReason } from "./predicates.ts";
 import { allSchemes } from "./schemes/find.ts";
@@ -40,7 +40,10 @@ export async function verifyInline(
       continue;
     }
     for (const signed of answer) {
-      const { statement, rejected } = judgeSigned(signed, { subject }, found, { signers, now });
+      const { statement, rejected } = judgeSigned(dropUncertified(signed, signers), { subject }, found, {
+        signers,
+        now,
+      });
       if (statement !== undefined) return statement;
       problem ??= rejected?.reason;
     }

@@ -89,10 +89,14 @@ function readSources(sources: Readonly<Record<string, string>>): Record<string, 
   for (const [scanner, source] of Object.entries(sources)) {
     const url = URL.parse(source);
     const isLocal = url !== null && ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
-    if (url !== null && (url.protocol === "https:" || (url.protocol === "http:" && isLocal))) continue;
-    throw new UserError(`input 'sources' has '${source}' for ${scanner}: expected an https URL`, {
-      code: "input-invalid",
-    });
+    // A registry is asked over https by the client itself.
+    if (url !== null && (["https:", "oci:"].includes(url.protocol) || (url.protocol === "http:" && isLocal))) continue;
+    throw new UserError(
+      `input 'sources' has '${source}' for ${scanner}: expected an https URL, or oci://HOST/NAME:TAG`,
+      {
+        code: "input-invalid",
+      },
+    );
   }
   return sources;
 }

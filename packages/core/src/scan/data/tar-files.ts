@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
-import { MalformedLayer } from "../../layers/bytes.ts";
+import { ByteReader, MalformedLayer } from "../../layers/bytes.ts";
+import { expandGzip } from "../../layers/gzip.ts";
 import { formatPath, TarParser } from "../../layers/tar.ts";
 import { blockSize } from "../../layers/tar-header.ts";
 
@@ -49,7 +50,8 @@ function encodeHeader(name: string, size: number): Buffer {
 }
 
 /**
- * Unpacks an archive of files alone, each of a name that `isExpected` and once, into an empty directory.
+ * Unpacks an archive, in gzip where its name says so, of files alone, each of a name that `isExpected` and once, into an
+ * empty directory.
  * @throws InfrastructureError `data-untrusted`: anything else is in it, or it is malformed
  */
 export async function unpackTar(
@@ -61,8 +63,9 @@ export async function unpackTar(
   const parser = new TarParser();
   let current: Awaited<ReturnType<typeof open>> | undefined;
   try {
-    for await (const chunk of createReadStream(file, { signal, highWaterMark: 1024 * 1024 })) {
-      for (const event of parser.push(chunk as Uint8Array)) {
+    const bytes = createReadStream(file, { signal, highWaterMark: 1024 * 1024 }) as AsyncIterable<Uint8Array>;
+    for await (const chunk of file.endsWith(".gz") ? expandGzip(new ByteReader(bytes)) : bytes) {
+      for (const event of parser.push(chunk)) {
         if (event.kind === "entry") {
           const { kind, path } = event.entry;
           if (kind !== "file" || !isExpected(path))

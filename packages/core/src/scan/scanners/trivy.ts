@@ -11,6 +11,7 @@ import { listComponents } from "../components.ts";
 import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
 import { describeLeftOut, type ProgramEnd, pickNetworkEnvironment, requireDone, startProgram } from "./program.ts";
 import type { Scanner, ScannerRun } from "./scanner.ts";
+import { fetchTrivyData, unpackTrivyData } from "./trivy-artifact.ts";
 import { listTrivySources, readTrivyFacts, trivyFiles } from "./trivy-data.ts";
 import {
   describeTrivySystem,
@@ -28,6 +29,11 @@ export const trivy: Scanner = {
   prepare: placeTrivyData,
   scan: (sbomFile, database, context) => runTrivy(sbomFile, database, context),
   knowsSystem,
+  data: {
+    publisher: "oci://ghcr.io/aquasecurity/trivy-db:2",
+    fetchNewest: fetchTrivyData,
+    unpack: (file, directory, { signal }) => unpackTrivyData(file, directory, signal),
+  },
   describe: {
     formatUri: (version) => `pkg:github/aquasecurity/trivy@v${version}`,
     updateCommand: "trivy image --download-db-only",

@@ -11,9 +11,7 @@ import { root } from "./steps.ts";
 /** What decides, and the tests beside it: only fast ones, as each runs once for every mutant that it covers. */
 const mutated = [
   "packages/core/src/base/decide.ts",
-  "packages/core/src/base/habits/config.ts",
   "packages/core/src/base/habits/judge.ts",
-  "packages/core/src/base/habits/leftovers.ts",
   "packages/core/src/base/identify.ts",
   "packages/core/src/gate/binding.ts",
   "packages/core/src/gate/decide.ts",
@@ -37,7 +35,7 @@ const mutated = [
   "packages/core/src/signing/workflow-identity.ts",
 ];
 const tests = [
-  "packages/core/src/base/{decide,decide-passes,identify,habits/config,habits/judge,habits/leftovers}.test.ts",
+  "packages/core/src/base/{decide,decide-passes,habits/judge}.test.ts",
   "packages/core/src/gate/*.test.ts",
   "packages/core/src/signing/{certificate,collect,judge-signed,run-differences,signer-times,validity,workflow-identity,notary/judge-envelope}.test.ts",
 ];

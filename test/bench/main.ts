@@ -9,6 +9,7 @@ import { allTools } from "../support/tools.ts";
 import { benchBuild, buildLines } from "./build.ts";
 import { command, lockedTool, programFinder } from "./build-programs.ts";
 import type { Programs } from "./contenders.ts";
+import { benchEnforce, enforceLines } from "./enforce.ts";
 import { benchPolicy, policyLines } from "./impact.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
 import { renderLine, renderReport } from "./render.ts";
@@ -22,6 +23,7 @@ export const benches = {
   build: buildLines,
   sign: signLines,
   policy: policyLines,
+  enforce: enforceLines,
 } as const;
 type BenchName = keyof typeof benches;
 
@@ -33,6 +35,8 @@ export async function runBench(
     sizes?: PromoteSizes;
     /** Images of bench sign's line `gates`, and of bench policy. */
     gates?: number;
+    /** Images of bench enforce. */
+    images?: number;
     only?: readonly string[];
     say(message: string): void;
     onLine?(line: BenchLine): void;
@@ -71,6 +75,13 @@ export async function runBench(
     });
   } else if (name === "policy") {
     lines = await benchPolicy({ rounds: sizes.rounds, many: options.gates ?? 1000, say: options.say });
+  } else if (name === "enforce") {
+    peers = [{ name: "crane", version: allTools.find((each) => each.name === "crane")?.version ?? "unknown" }];
+    const images = options.images ?? 1000;
+    lines = await benchEnforce({
+      ...{ rounds: sizes.rounds, images, bases: Math.min(20, images), only, say: options.say },
+      crane: await lockedTool("crane", options.say),
+    });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();
   return {

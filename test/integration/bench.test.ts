@@ -159,3 +159,22 @@ describe("what it makes of the measurements", () => {
     expect(withRatios(rows).map(({ ratios }) => ratios)).toEqual([undefined, undefined, { copy: 0.25 }, { copy: 0.5 }]);
   });
 });
+
+test("the benchmark of bases asks two requests an image, and the peer's facts are the same", async () => {
+  await requireCommand("python3");
+  const report = await runBench("enforce", {
+    ...{ sizes: { ...sizes, rounds: 1 }, images: 12, say: () => undefined },
+  });
+  const [line] = report.lines;
+  // Ours are asked for the bases, too.
+  const asked = line?.rows.map(({ name, counts }) => [
+    name,
+    counts?.byKind["GET manifests"],
+    counts?.byKind["GET blobs"],
+  ]);
+  expect(asked).toEqual([
+    ["base of", 24, 24],
+    ["crane", 24, 12],
+  ]);
+  expect(line?.aims[0]).toMatchObject({ ours: 24, against: 12, holds: true });
+});

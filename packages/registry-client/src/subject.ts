@@ -55,7 +55,15 @@ export const maxChildrenBytes = 64 * 1024 * 1024;
  *   `config-invalid`, `digest-mismatch`, and as {@link RegistryClient} has them
  */
 export async function fetchImageFacts(client: RegistryClient, reference: Reference): Promise<ImageFacts> {
-  const root = await client.fetchManifest(reference);
+  return readImageFacts(client, reference, await client.fetchManifest(reference));
+}
+
+/** The same, of a manifest that is at hand. @param root what `reference` names */
+export async function readImageFacts(
+  client: RegistryClient,
+  reference: Reference,
+  root: Manifest,
+): Promise<ImageFacts> {
   const repository: Repository = { registry: reference.registry, name: reference.name };
   const facts = {
     reference: { ...reference, digest: root.digest },

@@ -11,7 +11,7 @@ import {
   type Reference,
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
-import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { type ChildFacts, fetchImageFacts, readImageFacts } from "@goldenpath/registry-client/subject";
 import { createBudget } from "../layers/budget.ts";
 import { MalformedLayer } from "../layers/bytes.ts";
 import { keepContent, type LayerContents } from "../layers/contents.ts";
@@ -79,7 +79,7 @@ async function fetchBase(
 ): Promise<ChildFacts[]> {
   try {
     const root = await client.fetchManifest(reference);
-    if (root.kind === "image") return (await fetchImageFacts(client, reference)).children;
+    if (root.kind === "image") return (await readImageFacts(client, reference, root)).children;
     // What an index says of a child's platform only saves requests: a base is compared by the platform in its own
     // config.
     const needed = root.manifest.manifests

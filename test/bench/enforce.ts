@@ -1,0 +1,125 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { startRegistry } from "@goldenpath/registry-server/server";
+import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
+import { measureProcess, type ProcessMeasure } from "./process.ts";
+import { type CountingProxy, startCountingProxy } from "./proxy.ts";
+import { type BenchLine, type BenchRow, buildRow, judgeAim, judgeMemory, judgeTime, withRatios } from "./shape.ts";
+
+export const enforceLines = ["standing"] as const;
+
+const root = join(import.meta.dirname, "..", "..");
+/** How many programs of the peer run at once. */
+const processes = 8;
+/** Of the least: for each image its manifest and its config. */
+const perImage = 2;
+
+interface EnforceBench {
+  rounds: number;
+  images: number;
+  bases: number;
+  crane: string;
+  only: readonly string[];
+  say(message: string): void;
+}
+
+/** Which base each of many images in one registry stands on; by hand, the same facts without the answer. */
+export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
+  if (bench.only.length > 0 && !bench.only.includes("standing")) return [];
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
+  const server = await startRegistry();
+  const proxy = await startCountingProxy(server.host);
+  try {
+    bench.say(`pushing ${bench.images} images on ${bench.bases} bases`);
+    const { images, policy } = await pushAll(server.host, proxy.host, bench);
+    await writeFile(join(directory, "policy.yaml"), policy);
+    await writeFile(join(directory, "images"), `${images.join("\n")}\n`);
+    await mkdir(join(directory, "home"));
+    const env = { PATH: process.env["PATH"], HOME: join(directory, "home") };
+    const cli = ["--conditions=goldenpath-source", join(root, "packages", "cli", "bin", "goldenpath.mjs")];
+    // The peer's programs are told one name at a time, as a script would tell them.
+    const byHand = `tr '\\n' '\\0' < "$2" | xargs -0 -P ${processes} -I{} sh -c '"$0" manifest "$1" >/dev/null && "$0" config "$1" >/dev/null' "$1" {}`;
+    const rows = [
+      await measure(bench, proxy, directory, {
+        ...{ name: "base of", ours: true, compared: true, note: "from its sources, with the answer", env },
+        argv: [process.execPath, ...cli, "base", "of", ...images, "--policy", join(directory, "policy.yaml"), "--json"],
+      }),
+      await measure(bench, proxy, directory, {
+        ...{ name: "crane", ours: false, compared: true, note: `crane manifest and config, ${processes} at once`, env },
+        argv: ["/bin/sh", "-c", byHand, "sh", bench.crane, join(directory, "images")],
+      }),
+    ];
+    const asked = rows[0]?.counts?.requests ?? Number.NaN;
+    // Of each base its manifest and its config, once.
+    const beyond = asked - bench.bases * perImage;
+    return [
+      {
+        id: "standing",
+        what: `which of ${bench.bases} bases each of ${bench.images} images stands on`,
+        least: { requests: bench.images * perImage, counted: "manifest and config of each image" },
+        rows: withRatios(rows),
+        aims: [
+          judgeAim("base of: requests an image beyond the bases' own", beyond, bench.images, "images", perImage),
+          ...judgeTime(rows, "base of", 0.1, "at most 0.1 of the time of the same facts by crane"),
+          ...judgeMemory(rows),
+        ],
+      },
+    ];
+  } finally {
+    await proxy.close();
+    await server.close();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface Contender extends Pick<BenchRow, "name" | "ours" | "note" | "compared"> {
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+async function measure(
+  { rounds, say }: EnforceBench,
+  proxy: CountingProxy,
+  directory: string,
+  contender: Contender,
+): Promise<BenchRow> {
+  say(contender.name);
+  proxy.take();
+  // The first is counted, and the warm-up.
+  await measureProcess(contender, directory);
+  const counts = proxy.take();
+  const measures: ProcessMeasure[] = [];
+  for (let round = 0; round < rounds; round++) measures.push(await measureProcess(contender, directory));
+  return buildRow(contender, measures, counts);
+}
+
+async function pushAll(
+  host: string,
+  shown: string,
+  { images, bases }: EnforceBench,
+): Promise<{ images: string[]; policy: string }> {
+  const client = createRegistryClient({ ports: silentPorts(), env: {} });
+  try {
+    const below = [];
+    const listed: string[] = [];
+    for (let index = 0; index < bases; index++) {
+      const layers = [await tinyLayer({ [`os-${index}`]: "os" }), await tinyLayer({ [`libc-${index}`]: "libc" })];
+      const { digest } = await pushTinyImage(client, { registry: host, name: `bases/base-${index}` }, layers);
+      below.push(layers);
+      listed.push(`  - { name: base-${index}, image: "${shown}/bases/base-${index}", digests: ["${digest}"] }`);
+    }
+    const pushed: string[] = [];
+    for (let index = 0; index < images; index++) {
+      const layers = [...(below[index % bases] ?? []), await tinyLayer({ app: `${index}` })];
+      const name = `vetted/app-${index % 50}`;
+      const { digest } = await pushTinyImage(client, { registry: host, name }, layers);
+      pushed.push(`${shown}/${name}@${digest}`);
+    }
+    return { images: pushed, policy: `version: 1\nname: acme\nserial: 1\nbases:\n${listed.join("\n")}\n` };
+  } finally {
+    await client.close();
+  }
+}

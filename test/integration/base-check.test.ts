@@ -167,8 +167,16 @@ describe("an image that the policy does not have", () => {
 
   test.each([
     ["an argument without a default", "Dockerfile", "ARG BASE\nFROM $BASE\n"],
-    ["a compose variable without one", "compose.yaml", `services:\n  a:\n    image: $\{IMAGE}\n`],
-    ["an alias in YAML", "compose.yaml", "x: &i docker.io/evil/base\nservices:\n  a:\n    image: *i\n"],
+    [
+      "a compose variable without one",
+      "compose.yaml",
+      `services:\n  a:\n    build:\n      additional_contexts:\n        x: docker-image://$\{IMAGE}\n`,
+    ],
+    [
+      "an alias in YAML",
+      "compose.yaml",
+      "x: &i docker-image://docker.io/evil/base\nservices:\n  a:\n    build:\n      additional_contexts:\n        x: *i\n",
+    ],
     ["a property that is not there", "pom.xml", `<project><image><builder>$\{x}</builder></image></project>`],
     ["a template", "build.gradle", `bootBuildImage { builder = "a/\${x}" }`],
     ["a variable", "build.gradle", "bootBuildImage { builder = x }"],
@@ -218,6 +226,19 @@ describe("what is only said", () => {
       ".github/workflows/ci.yml:7 warning alpine:3",
       `Dockerfile:2 warning ${base}:1`,
       "compose.yaml:3 warning postgres:17",
+    ]);
+  });
+
+  test("what runs beside is told where nobody can resolve it, or it is another version", async () => {
+    const { code, problems } = await check({
+      "compose.yaml": `services:\n  a:\n    image: app:$\{TAG}\n  b:\n    image: ${base}@${hex("9")}\n`,
+      ".github/workflows/ci.yml": `jobs:\n  a:\n    container: $\{{ matrix.image }}\n`,
+    });
+    expect(code).toBe(0);
+    expect(problems.map(({ level, line }) => [level, line])).toEqual([
+      ["warning", 3],
+      ["warning", 3],
+      ["warning", 5],
     ]);
   });
 

@@ -68,6 +68,15 @@ describe("what an image stands on", () => {
     expect(images.map(({ standing }) => standing)).toEqual(["current"]);
   });
 
+  test("one whose layer can't be read is listed, and the rest is too", async () => {
+    const good = await stand.push([v2, app], "vetted/a");
+    // Of other bytes than the base's, so that its content has to be looked at.
+    const gone = { ...v2, bytes: Buffer.from("recompressed") };
+    const { code, images, unread } = await of(await stand.push([gone, app], "vetted/gone"), good);
+    expect({ code, unread: unread.length }).toEqual({ code: 2, unread: 1 });
+    expect(images.map(({ standing }) => standing)).toEqual(["current"]);
+  });
+
   test("a repository is all of its tags", async () => {
     const { client, server } = stand;
     const [, digest = ""] = (await stand.push([v2, app], "vetted/tags")).split("@");

@@ -30,20 +30,23 @@ export async function gatherStandings(
   now: Date,
 ): Promise<Standings> {
   const found: Standings = { images: [], unread: [] };
-  const approvedFor = rememberBases(client, bases);
+  const basesFailed = new Set<unknown>();
+  const approvedFor = rememberBases(client, bases, basesFailed);
   const answers = await mapConcurrently(concurrency, references, async (reference) => {
     const asked = formatReference(reference);
-    let image: ImageFacts;
     try {
-      image = await fetchImageFacts(client, reference);
+      const image = await fetchImageFacts(client, reference);
+      const images: StandingImage[] = [];
+      for (const child of image.children) {
+        const approved = await approvedFor(platformOf(child));
+        images.push(await judgeChild(client, { image, child, asked }, approved, bases, now));
+      }
+      return { images };
     } catch (error) {
-      if (!isKnownError(error)) throw error;
+      // Bases that can't be read are nobody's image: without them nothing can be said.
+      if (!isKnownError(error) || basesFailed.has(error)) throw error;
       return { unread: { asked, problem: describeError(error) } };
     }
-    const images: StandingImage[] = [];
-    for (const child of image.children)
-      images.push(await judgeChild(client, { image, child, asked }, await approvedFor(platformOf(child)), bases, now));
-    return { images };
   });
   for (const { images = [], unread } of answers) {
     found.images.push(...images);
@@ -56,11 +59,17 @@ export async function gatherStandings(
 function rememberBases(
   client: RegistryClient,
   bases: readonly PolicyBase[],
+  failed: Set<unknown>,
 ): (platform: Platform) => Promise<ApprovedBase[]> {
   const known = new Map<string, Promise<ApprovedBase[]>>();
   return (platform) => {
     const key = formatPlatform(platform);
-    const gathered = known.get(key) ?? gatherApprovedBases(client, bases, [platform]);
+    const gathered =
+      known.get(key) ??
+      gatherApprovedBases(client, bases, [platform]).catch((error: unknown) => {
+        failed.add(error);
+        throw error;
+      });
     known.set(key, gathered);
     return gathered;
   };

@@ -19,7 +19,7 @@ import { readLayerContents } from "../layers/image-layer.ts";
 import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
 import { buildTree, type FileTree } from "../layers/tree.ts";
 import type { PolicyBase } from "../policy/schema.ts";
-import { findLeftovers, type Leftover, mayBeSecret } from "./habits/leftovers.ts";
+import { findLeftovers, type Leftover, type LeftoverKinds, largestLogin, mayBeSecret } from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts";
 import { isContentNeeded } from "./overlay.ts";
 import { findRebuiltBase, type RebuiltBase } from "./rebuilt.ts";
@@ -156,6 +156,12 @@ export interface ChildLayers {
 /** Layers that are read at once: hashing takes a processor, and fetching waits. */
 const parallelLayers = 3;
 
+interface ReadChildOptions {
+  signal?: AbortSignal | undefined;
+  /** What above the base is looked for; nothing unless told. */
+  leftovers?: LeftoverKinds;
+}
+
 /**
  * Reads every layer of an image: what each unpacks to, whatever its config says, and what is in them.
  * @param baseLayers how many of them are those of an approved base; 0 where there is none
@@ -168,10 +174,13 @@ export async function readChildLayers(
   repository: Repository,
   child: Pick<ChildFacts, "manifest" | "config" | "digest">,
   baseLayers: number,
-  signal?: AbortSignal,
+  { signal, leftovers: kinds = { secrets: false, caches: false } }: ReadChildOptions = {},
 ): Promise<ChildLayers> {
   const budget = createBudget();
-  const kept = keepContent((path) => isContentNeeded(path) || mayBeSecret(path));
+  const kept = keepContent((path) => {
+    if (isContentNeeded(path)) return Number.POSITIVE_INFINITY;
+    return kinds.secrets && mayBeSecret(path) ? largestLogin : undefined;
+  });
   const layers = await mapConcurrently(
     parallelLayers,
     pairLayers(child),
@@ -195,7 +204,7 @@ export async function readChildLayers(
     },
   );
   const diffIds = layers.map(({ diffId }) => diffId);
-  const leftovers = findLeftovers(layers, baseLayers);
+  const leftovers = findLeftovers(layers, baseLayers, kinds);
   if (diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index])) return { diffIds, leftovers };
   if (baseLayers === 0) {
     const foreign = buildLenient(layers);
@@ -230,24 +239,27 @@ export async function gatherRebuilt(
   image: FileTree,
   platform: Platform,
   approved: readonly ApprovedBase[],
+  signal: AbortSignal,
 ): Promise<RebuiltBase | undefined> {
   const newest = new Map(
     approved.filter((base) => isSamePlatform(base.platform, platform)).map((base) => [base.name, base]),
   );
-  const trees: { name: string; tree: FileTree }[] = [];
   for (const base of [...newest.values()].slice(0, maxCompared)) {
     const repository = parseRepository(base.image);
     try {
       const { children } = await fetchImageFacts(client, { ...repository, digest: base.child });
       for (const child of children) {
-        const { foreign } = await readChildLayers(client, repository, child, 0);
-        if (foreign !== undefined) trees.push({ name: base.name, tree: foreign });
+        const { foreign } = await readChildLayers(client, repository, child, 0, { signal });
+        const rebuilt =
+          foreign === undefined ? undefined : findRebuiltBase(image, [{ name: base.name, tree: foreign }]);
+        if (rebuilt !== undefined) return rebuilt;
       }
     } catch (error) {
+      signal.throwIfAborted();
       if (!isKnownError(error)) throw error;
     }
   }
-  return findRebuiltBase(image, trees);
+  return undefined;
 }
 
 function pairLayers({

@@ -24,14 +24,15 @@ const maxKept = 256 * 1024 * 1024;
 export interface KeptContent {
   /** Counts what is about to be kept. @throws InfrastructureError `layers-too-large` */
   add(bytes: number): void;
-  /** True for the paths whose content is wanted. */
-  isWanted(path: string): boolean;
+  /** Of the paths whose content is wanted, the largest that is kept, in bytes; undefined for the others. */
+  largestOf(path: string): number | undefined;
 }
 
-export function keepContent(isWanted: (path: string) => boolean = () => false): KeptContent {
+/** @param largestOf as in {@link KeptContent}: what is larger keeps its beginning */
+export function keepContent(largestOf: KeptContent["largestOf"] = () => undefined): KeptContent {
   let kept = 0;
   return {
-    isWanted,
+    largestOf,
     add(bytes) {
       kept += bytes;
       if (kept <= maxKept) return;
@@ -52,19 +53,24 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
   const entries: LayerEntry[] = [];
   let hash: Hash | undefined;
   let chunks: Uint8Array[] | undefined;
+  let room = 0;
   let current: LayerEntry | undefined;
   const begin = (entry: TarEntry): void => {
     current = { ...entry, contentDigest: "" };
     entries.push(current);
     hash = entry.kind === "file" ? createHash("sha256") : undefined;
-    chunks = entry.kind === "file" && kept.isWanted(entry.path) ? [] : undefined;
+    const largest = entry.kind === "file" ? kept.largestOf(entry.path) : undefined;
+    chunks = largest === undefined ? undefined : [];
+    room = largest ?? 0;
   };
   const add = (bytes: Uint8Array): void => {
     hash?.update(bytes);
-    if (chunks === undefined) return;
-    kept.add(bytes.length);
+    if (chunks === undefined || room === 0) return;
     // The chunk may be part of a buffer that is used again.
-    chunks.push(Buffer.from(bytes));
+    const own = Buffer.from(bytes.subarray(0, room));
+    kept.add(own.length);
+    room -= own.length;
+    chunks.push(own);
   };
   const end = (): void => {
     if (current === undefined) return;

@@ -244,7 +244,9 @@ async function compareWithBase(
   vanished: readonly Finding[],
 ): Promise<ViewComparison> {
   if (vanished.length === 0) return { hidden: [], ownWords: [] };
-  const { diffIds, trees } = await readChildLayers(client, image.reference, child, base.diffIds.length, context.signal);
+  const { diffIds, trees } = await readChildLayers(client, image.reference, child, base.diffIds.length, {
+    signal: context.signal,
+  });
   child.config.rootfs.diff_ids.forEach((said, index) => {
     const actual = diffIds[index];
     if (actual !== said)

@@ -9,6 +9,7 @@ import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/deci
 import { gatherApprovedBases, gatherRebuilt, platformOf, readChildLayers } from "../base/gather.ts";
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
+import type { Antipattern } from "../policy/images-section.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
@@ -52,7 +53,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
     );
     const children: ChildBaseFacts[] = [];
     for (const child of image.children)
-      children.push(await gatherChild(client, image, child, approved, context.signal));
+      children.push(await gatherChild(client, image, child, approved, policy.policy.images.refuse, context.signal));
     const decision = decideBase({
       repository: image.reference,
       isIndex: image.children[0]?.digest !== image.reference.digest,
@@ -93,14 +94,18 @@ async function gatherChild(
   image: ImageFacts,
   child: ChildFacts,
   approved: readonly ApprovedBase[],
+  refuse: readonly Antipattern[],
   signal: AbortSignal,
 ): Promise<ChildBaseFacts> {
   const platform = platformOf(child);
   const diffIds = child.config.rootfs.diff_ids;
   const match = identifyBase({ platform, diffIds }, approved);
-  const read = await readChildLayers(client, image.reference, child, match?.matchedLayers ?? 0, signal);
+  const read = await readChildLayers(client, image.reference, child, match?.matchedLayers ?? 0, {
+    signal,
+    leftovers: { secrets: refuse.includes("secrets"), caches: refuse.includes("package-caches") },
+  });
   const rebuilt =
-    read.foreign === undefined ? undefined : await gatherRebuilt(client, read.foreign, platform, approved);
+    read.foreign === undefined ? undefined : await gatherRebuilt(client, read.foreign, platform, approved, signal);
   return {
     digest: child.digest,
     platform,

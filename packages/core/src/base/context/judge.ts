@@ -38,12 +38,21 @@ export interface ContextProblem {
  */
 export function judgeContext({ mentions, unread }: FileMentions, rules: ContextRules): ContextProblem[] {
   const unresolved = unread.map(
-    ({ file, line, message }): ContextProblem => ({
-      ...{ file, line, level: "refused", problem: `nobody can tell which image is meant: ${message}` },
+    ({ file, line, message, use }): ContextProblem => ({
+      ...{
+        file,
+        line,
+        level: use === "run" ? "warning" : "refused",
+        problem: `nobody can tell which image is meant: ${message}`,
+      },
       wayOut: "Write images out, or give arguments a default value.",
     }),
   );
-  const found = mentions.flatMap((mention) => judgeMention(mention, rules));
+  const found = mentions.flatMap((mention) =>
+    judgeMention(mention, rules).map(
+      (each): ContextProblem => (mention.use === "run" ? { ...each, level: "warning" } : each),
+    ),
+  );
   return [...unresolved, ...found].toSorted((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
 }
 
@@ -63,7 +72,7 @@ function judgeMention(mention: Mention, rules: ContextRules): ContextProblem[] {
   const wayOut =
     use === "base" ? `Build on one of: ${listBases(rules)}.` : `Use one of ${images}, or have it added to the policy.`;
   const what = use === "base" ? "is no approved base" : "is no image of the policy";
-  return [{ file, line, level: use === "run" ? "warning" : "refused", problem: `${name} ${what}`, wayOut }];
+  return [{ file, line, level: "refused", problem: `${name} ${what}`, wayOut }];
 }
 
 function listBases({ bases, now }: ContextRules): string {

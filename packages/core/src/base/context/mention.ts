@@ -23,7 +23,7 @@ export interface Mention {
 export interface FileMentions {
   mentions: Mention[];
   /** What can't be read, or resolved: nobody knows which image stands there. */
-  unread: (SourcePlace & { line: number })[];
+  unread: (SourcePlace & { line: number; use?: MentionUse })[];
 }
 
 export const noMentions: FileMentions = { mentions: [], unread: [] };

@@ -70,8 +70,9 @@ function readPlaces(
     Alias(_key, node, ancestors) {
       const path = pathOf(ancestors as readonly Node[], node);
       const line = lineOf(node.range?.[0] ?? 0);
-      if (places.some((each) => matches(path, each.path)))
-        found.unread.push({ file, line, message: "an alias stands for an image: write it out" });
+      const place = places.find((each) => matches(path, each.path));
+      if (place !== undefined)
+        found.unread.push({ file, line, use: place.use, message: "an alias stands for an image: write it out" });
     },
   });
   return found;
@@ -83,7 +84,7 @@ function take(found: FileMentions, at: Pick<Mention, "file" | "line">, node: Sca
   const name = fillDefaults(written.slice(after.length));
   if (name === "") return;
   if (/\$/.test(name))
-    found.unread.push({ ...at, message: `'${written}' can't be resolved: it has a variable without a value` });
+    found.unread.push({ ...at, use, message: `'${written}' can't be resolved: it has a variable without a value` });
   else found.mentions.push({ ...at, name, use });
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { findCommitted, findSecretVariables, findStartUser } from "./config.ts";
 
 const passwd = Buffer.from(
-  "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:\ntoor:x:0:0::/:\n1000:x:0:0::/:\nodd:x:zero:0::/:\n",
+  "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:\ntoor:x:0:0::/:\n1000:x:0:0::/:\nodd:x:zero:0::/:\nwide:x:4294967296:0::/:\n",
 );
 
 describe("the user that an image starts as", () => {
@@ -18,6 +18,10 @@ describe("the user that an image starts as", () => {
     ["a name that is not in the list", "nobody", "unknown"],
     ["a name whose number nobody can read", "odd", "unknown"],
     ["a group alone", ":app", "root"],
+    ["a number that 32 bits make root of", "4294967296", "unknown"],
+    ["a number that is negative", "-4294967296", "unknown"],
+    ["the first number too large", "2147483648", "unknown"],
+    ["a name whose number 32 bits make root of", "wide", "unknown"],
   ])("%s is refused", (_what, user, expected) => {
     expect(findStartUser(user, passwd)).toBe(expected);
   });
@@ -25,6 +29,7 @@ describe("the user that an image starts as", () => {
   test.each([
     ["a number", "1000"],
     ["a number with a group of root", "1000:0"],
+    ["the largest number", "2147483647"],
     ["a name", "app"],
     ["a number which is a name of root as well: runtimes take it for the number", "1000"],
   ])("%s passes", (_what, user) => {
@@ -50,6 +55,10 @@ describe("a layer that was made of a container", () => {
     ["tail -f /dev/null"],
   ])("%s is found", (by) => {
     expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]))).toEqual([by]);
+  });
+
+  test("also with a message of whoever did it", () => {
+    expect(findCommitted(history(["bash", { comment: "fix" }]))).toEqual(["bash"]);
   });
 
   // As the builders' own images have it.
@@ -84,6 +93,11 @@ describe("a layer that was made of a container", () => {
 describe("a variable with a secret", () => {
   test.each([
     ["an environment variable", { config: { Env: ["NPM_TOKEN=npm_abc"] } }, "NPM_TOKEN"],
+    ["of PostgreSQL", { config: { Env: ["PGPASSWORD=x1"] } }, "PGPASSWORD"],
+    ["of MySQL", { config: { Env: ["MYSQL_PWD=x1"] } }, "MYSQL_PWD"],
+    ["of Rails", { config: { Env: ["SECRET_KEY_BASE=x1"] } }, "SECRET_KEY_BASE"],
+    ["with a slash in front", { config: { Env: ["API_KEY=/x1+abc="] } }, "API_KEY"],
+    ["within a URL", { config: { Env: ["DATABASE_URL=postgres://u:x1@db/app"] } }, "DATABASE_URL"],
     ["in lower case", { config: { Env: ["db_password=x1"] } }, "db_password"],
     ["an argument of Docker's old builder", history(["|2 VERSION=1 API_KEY=abc /bin/sh -c make"]), "API_KEY"],
     ["an argument of BuildKit", history(["ARG GITHUB_TOKEN=ghp_abc", { empty_layer: true }]), "GITHUB_TOKEN"],
@@ -95,6 +109,8 @@ describe("a variable with a secret", () => {
   });
 
   test.each([
+    ["a URL without a login", { config: { Env: ["DATABASE_URL=postgres://db:5432/app"] } }],
+    ["a folder", { config: { Env: ["PWD=/srv", "OLDPWD=/"] } }],
     ["without a value", { config: { Env: ["NPM_TOKEN="] } }],
     ["which says where it is", { config: { Env: ["DB_PASSWORD=/run/secrets/db"] } }],
     ["of a file", { config: { Env: ["DB_PASSWORD_FILE=secret"] } }],

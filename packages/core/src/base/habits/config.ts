@@ -14,7 +14,7 @@ export type StartUser = "root" | "other" | "unknown";
 export function findStartUser(user: string | undefined, passwd: Uint8Array | undefined): StartUser {
   const [name = ""] = (user ?? "").split(":");
   if (name === "") return "root";
-  if (/^[+-]?\d+$/.test(name)) return Number(name) === 0 ? "root" : "other";
+  if (/^[+-]?\d+$/.test(name)) return userOf(Number(name));
   if (passwd === undefined) return name === "root" ? "root" : "unknown";
   const ids = Buffer.from(passwd)
     .toString("latin1")
@@ -23,8 +23,16 @@ export function findStartUser(user: string | undefined, passwd: Uint8Array | und
     .filter(([each]) => each === Buffer.from(name, "utf8").toString("latin1"))
     .map(([, , id = ""]) => id);
   if (ids.length === 0) return name === "root" ? "root" : "unknown";
-  if (ids.some((id) => !/^\d+$/.test(id))) return "unknown";
-  return ids.some((id) => Number(id) === 0) ? "root" : "other";
+  const users = ids.map((id) => (/^\d+$/.test(id) ? userOf(Number(id)) : "unknown"));
+  return users.find((each) => each === "unknown") ?? users.find((each) => each === "root") ?? "other";
+}
+
+/** Some runtimes cut a number beyond these off to 32 bits, and start 4294967296 as root (CVE-2024-40635). */
+const largestUser = 2 ** 31 - 1;
+
+function userOf(id: number): StartUser {
+  if (id === 0) return "root";
+  return id > 0 && id <= largestUser ? "other" : "unknown";
 }
 
 /** How builders write that a layer was made, in the history of the config. Compared with the start of `created_by`. */
@@ -37,6 +45,9 @@ const builderWords: readonly RegExp[] = [
   /^(?:bazel|ko|jib|crane|kaniko|nix|apko|melange|umoci|mmdebstrap|debuerreotype|rules_oci|goldenpath|gcr\.io|buildah)\b/i,
 ];
 
+/** Of BuildKit, of buildah, of an import: others' comments are whoever's who made the image. */
+const builderComment = /^(?:buildkit\.|FROM |Imported from )/;
+
 /**
  * The layers that `docker commit` or one of its kin made of a container, by the history in the config: for such a layer
  * it has the container's command where a builder writes its instruction. `docker commit` of a container that ran a
@@ -45,14 +56,18 @@ const builderWords: readonly RegExp[] = [
  */
 export function findCommitted({ history }: ImageHabits): string[] {
   return (history ?? []).flatMap(({ created_by: by = "", comment = "", empty_layer: isEmpty = false }) => {
-    if (isEmpty || by.trim() === "" || comment !== "") return [];
+    if (isEmpty || by.trim() === "" || builderComment.test(comment)) return [];
     return builderWords.some((word) => word.test(by)) ? [] : [by];
   });
 }
 
-const secretName = /(?:^|_)(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)$/i;
+const secretName =
+  /(?:^|_)(?:TOKEN|(?:PG)?PASSWORD|PASSWD|PASSPHRASE|PASS|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY(?:_BASE)?|CREDENTIALS?)$|_PWD$/i;
 /** Of a value that only says where a secret is, or that none is there. */
-const harmlessValue = /^(?:\/.*|\$\{?\w+\}?|true|false|none|null|x+|\*+|)$/i;
+const harmlessValue = /^(?:(?:\/[\w.-]+)+|\$\{?\w+\}?|true|false|none|null|x+|\*+|)$/i;
+
+/** `postgres://user:password@host`: all quantifiers have an end, so that no text takes long. */
+export const loginInUrl = /:\/\/[^/\s:@]{0,256}:[^@/\s]{1,1024}@/;
 
 /**
  * Names of variables in the config, and of build arguments in the history, that have a secret by their name. Values are
@@ -63,7 +78,8 @@ export function findSecretVariables({ config, history }: ImageHabits): { name: s
   const look = (text: string, where: string): void => {
     const at = text.indexOf("=");
     const name = at === -1 ? "" : text.slice(0, at);
-    if (secretName.test(name) && !harmlessValue.test(text.slice(at + 1).replace(/^(["'])(.*)\1$/, "$2")))
+    const value = text.slice(at + 1).replace(/^(["'])(.*)\1$/, "$2");
+    if (name !== "" && (loginInUrl.test(value) || (secretName.test(name) && !harmlessValue.test(value))))
       found.set(`${where} ${name}`, { name, where });
   };
   for (const each of config?.Env ?? []) look(each, "environment variable");

@@ -6,7 +6,7 @@ import { buildTree, type FileTree } from "../../layers/tree.ts";
 import { type HabitFacts, type HabitRules, judgeHabits } from "./judge.ts";
 
 function treeOf(...entries: TarOptions[]): FileTree {
-  const collector = createCollector(keepContent(() => true));
+  const collector = createCollector(keepContent(() => Number.POSITIVE_INFINITY));
   const parser = new TarParser();
   collector.take(parser.push(tarOf(...entries)));
   parser.finish();

@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { LayerEntry } from "../../layers/contents.ts";
-import { findLeftovers, mayBeSecret } from "./leftovers.ts";
+import { findLeftovers, largestLogin, mayBeSecret } from "./leftovers.ts";
 
 const entry = (path: string, content: string, change: Partial<LayerEntry> = {}): LayerEntry => ({
   ...{ kind: "file", path, target: "", mode: 0o644, uid: 0, gid: 0, device: "", attributes: {}, mtime: "0" },
   ...{ size: content.length, contentDigest: "", ...(mayBeSecret(path) ? { content: Buffer.from(content) } : {}) },
   ...change,
 });
-const found = (...entries: LayerEntry[]) => findLeftovers([{ entries: [] }, { entries }], 1);
+const all = { secrets: true, caches: true };
+const found = (...entries: LayerEntry[]) => findLeftovers([{ entries: [] }, { entries }], 1, all);
 const pem = (kind: string): string => `-----BEGIN ${kind}-----\nMIIE\n`;
 
 describe("a login or a key", () => {
@@ -53,12 +54,46 @@ describe("a login or a key", () => {
     (path) => expect(mayBeSecret(path)).toBe(false),
   );
 
-  test("is looked for in files alone, in the first megabyte", () => {
+  test("what can't be looked at is told: another file's content, and one that is too large", () => {
     const text = "machine a password b";
+    expect(found(entry("root/.netrc", "", { kind: "hardlink", target: "srv/x" }))).toHaveLength(1);
+    expect(found(entry("root/.netrc", " ", { size: largestLogin + 1 }))).toHaveLength(1);
     expect(found(entry("root/.netrc", text, { kind: "symlink" }))).toEqual([]);
-    const late = `${" ".repeat(1024 * 1024)}${text}`;
-    expect(found(entry("root/.netrc", late))).toEqual([]);
-    expect(found(entry("root/.netrc", `${" ".repeat(1024 * 1024 - text.length)}${text}`))).toHaveLength(1);
+    expect(found(entry("srv/x", "", { kind: "hardlink", target: "root/.netrc" }))).toEqual([]);
+    expect(found(entry("root/.netrc", `${" ".repeat(largestLogin - text.length)}${text}`))).toHaveLength(1);
+  });
+
+  test("nothing is told that is not asked for", () => {
+    const entries = [entry("root/.netrc", "password x"), entry("var/cache/apk/x", "x")];
+    const kinds = (looked: Parameters<typeof findLeftovers>[2]) =>
+      findLeftovers([{ entries }], 0, looked).map(({ kind }) => kind);
+    expect(kinds({ secrets: true, caches: false })).toEqual(["secret"]);
+    expect(kinds({ secrets: false, caches: true })).toEqual(["package-cache"]);
+    expect(kinds({ secrets: false, caches: false })).toEqual([]);
+  });
+
+  // A content that makes a pattern try every way would take hours, and the test its time limit.
+  test.each([
+    ["root/.git-credentials", "://:"],
+    ["root/.git-credentials", "://"],
+    ["root/.aws/credentials", "\n"],
+    ["root/.aws/credentials", "aws_secret_access_key"],
+    ["root/.gradle/gradle.properties", "token"],
+    ["root/.gradle/gradle.properties", "tokena"],
+    ["root/.npmrc", "_auth "],
+    ["root/.netrc", "password "],
+    ["root/.pypirc", "password"],
+    ["root/.m2/settings.xml", "<password> "],
+    ["root/.composer/auth.json", '"a'],
+    ["root/.composer/auth.json", '"a" '],
+    ["root/.gem/credentials", ":a"],
+    ["root/.kube/config", "token: "],
+    ["root/.docker/config.json", '"auth" '],
+    ["root/.npmrc", " "],
+    ["root/.npmrc", "#"],
+  ])("%s full of %j is read to its end", (path, piece) => {
+    const content = piece.repeat(Math.floor(largestLogin / piece.length));
+    expect(found(entry(path, content)).length).toBeLessThanOrEqual(1);
   });
 });
 
@@ -116,11 +151,11 @@ describe("a cache", () => {
       },
       { entries: [entry("var/cache/apk/c", "6")] },
     ];
-    expect(findLeftovers(layers, 1).map(({ layer, size }) => [layer, size])).toEqual([
+    expect(findLeftovers(layers, 1, all).map(({ layer, size }) => [layer, size])).toEqual([
       [1, 5],
       [2, 1],
     ]);
-    expect(findLeftovers(layers, 0)).toHaveLength(3);
-    expect(findLeftovers(layers, 3)).toEqual([]);
+    expect(findLeftovers(layers, 0, all)).toHaveLength(3);
+    expect(findLeftovers(layers, 3, all)).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
-import type { LayerContents } from "../../layers/contents.ts";
+import type { LayerContents, LayerEntry } from "../../layers/contents.ts";
+import { loginInUrl } from "./config.ts";
 
 /** What a layer has that its build needed and the image does not. */
 export interface Leftover {
@@ -45,66 +46,77 @@ const homeCaches: readonly { folder: string; what: string }[] = [
 
 const privateKey = /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH) )?PRIVATE KEY-----/;
 
-/** Files in which programs keep logins, by their own documentation, and what is in one that has any. */
+/**
+ * Files in which programs keep logins, by their own documentation, and what is in one that has any. The content is a
+ * stranger's, so every quantifier has an end: nothing takes more than a few steps for each byte.
+ */
 const secretFiles: readonly { path: RegExp; content: RegExp; what: string }[] = [
   { path: /(?:^|\/)\.ssh\/[^/]+$/, content: privateKey, what: "a private key of SSH" },
   { path: /(?:^|\/)etc\/ssl\/private\/[^/]+$/, content: privateKey, what: "a private key" },
   {
     path: /(?:^|\/)\.npmrc$/,
-    content: /^[^#;\n]*(?:_authToken|_auth|_password)\s*=\s*(?!\$\{)\S/m,
+    content: /(?:_authToken|_auth|_password)[ \t]{0,20}=[ \t]{0,20}(?!\$\{)\S/,
     what: "a login of npm",
   },
   {
     path: /(?:^|\/)\.yarnrc\.yml$/,
-    content: /^\s*npmAuth(?:Token|Ident):\s*["']?(?!["']?\$\{)\S/m,
+    content: /npmAuth(?:Token|Ident):[ \t]{0,20}["']?(?!["']?\$\{)\S/,
     what: "a login of yarn",
   },
-  { path: /(?:^|\/)[._]netrc$/, content: /\bpassword\s+\S/, what: "a login (netrc)" },
-  { path: /(?:^|\/)\.git-credentials$/, content: /:\/\/[^/\s]*:[^@/\s]+@/, what: "a login of git" },
+  { path: /(?:^|\/)[._]netrc$/, content: /\bpassword\s{1,20}\S/, what: "a login (netrc)" },
+  { path: /(?:^|\/)\.git-credentials$/, content: loginInUrl, what: "a login of git" },
+  { path: /(?:^|\/)\.git\/config$/, content: loginInUrl, what: "a login of git" },
   {
     path: /(?:^|\/)\.git\/config$/,
-    content: /:\/\/[^/\s]*:[^@/\s]+@|extraheader\s*=\s*authorization:/i,
+    content: /extraheader[ \t]{0,20}=[ \t]{0,20}authorization:/i,
     what: "a login of git",
   },
-  { path: /(?:^|\/)\.aws\/credentials$/, content: /^\s*aws_secret_access_key\s*=\s*\S/m, what: "a login of AWS" },
   {
-    path: /(?:^|\/)\.docker\/config\.json$/,
-    content: /"(?:auth|identitytoken|registrytoken)"\s*:\s*"[^"]/,
-    what: "a login of a registry",
+    path: /(?:^|\/)\.aws\/credentials$/,
+    content: /aws_secret_access_key[ \t]{0,20}=[ \t]{0,20}\S/,
+    what: "a login of AWS",
   },
   {
-    path: /(?:^|\/)containers\/auth\.json$/,
-    content: /"(?:auth|identitytoken)"\s*:\s*"[^"]/,
+    path: /(?:^|\/)(?:\.docker\/config|containers\/auth)\.json$/,
+    content: /"(?:auth|identitytoken|registrytoken)"\s{0,20}:\s{0,20}"[^"]/,
     what: "a login of a registry",
   },
-  { path: /(?:^|\/)\.pypirc$/, content: /^\s*password\s*[:=]\s*\S/m, what: "a login of PyPI" },
-  { path: /(?:^|\/)pip\.conf$/, content: /:\/\/[^/\s]*:[^@/\s]+@/, what: "a login of a Python index" },
+  { path: /(?:^|\/)\.pypirc$/, content: /password[ \t]{0,20}[:=][ \t]{0,20}\S/, what: "a login of PyPI" },
+  { path: /(?:^|\/)pip\.conf$/, content: loginInUrl, what: "a login of a Python index" },
   {
     path: /(?:^|\/)\.m2\/settings(?:-security)?\.xml$/,
-    content: /<(?:password|passphrase|master)>\s*(?!\$\{)[^<\s]/,
+    content: /<(?:password|passphrase|master)>\s{0,50}(?!\$\{)[^<\s]/,
     what: "a login of Maven",
   },
   {
     path: /(?:^|\/)\.gradle\/gradle\.properties$/,
-    content: /^[^#\n]*(?:password|token|secret)\w*\s*[:=]\s*\S/im,
+    content: /(?:password|token|secret)\w{0,40}[ \t]{0,20}[:=][ \t]{0,20}\S/i,
     what: "a login of Gradle",
   },
-  { path: /(?:^|\/)\.cargo\/credentials(?:\.toml)?$/, content: /^\s*token\s*=\s*\S/m, what: "a login of Cargo" },
-  { path: /(?:^|\/)\.gem\/credentials$/, content: /^\s*:\w+:\s*\S/m, what: "a login of RubyGems" },
   {
-    path: /(?:^|\/)(?:\.composer|composer)\/auth\.json$/,
-    content: /"[^"]+"\s*:\s*(?:"[^"]|\{\s*"(?:username|password|[^"]+)"\s*:\s*"[^"])/,
+    path: /(?:^|\/)\.cargo\/credentials(?:\.toml)?$/,
+    content: /token[ \t]{0,20}=[ \t]{0,20}\S/,
+    what: "a login of Cargo",
+  },
+  { path: /(?:^|\/)\.gem\/credentials$/, content: /:\w{1,60}:[ \t]{0,20}\S/, what: "a login of RubyGems" },
+  {
+    path: /(?:^|\/)\.?composer\/auth\.json$/,
+    content: /"[^"]{1,256}"\s{0,20}:\s{0,20}"[^"]/,
     what: "a login of Composer",
   },
-  { path: /(?:^|\/)nuget\.config$/i, content: /ClearTextPassword"\s+value="[^"]/i, what: "a login of NuGet" },
+  {
+    path: /(?:^|\/)nuget\.config$/i,
+    content: /ClearTextPassword"\s{1,20}value="[^"]/i,
+    what: "a login of NuGet",
+  },
   {
     path: /(?:^|\/)\.kube\/config$/,
-    content: /^\s*(?:token|client-key-data|password):\s*\S/m,
+    content: /(?:token|client-key-data|password):[ \t]{0,20}\S/,
     what: "a login of Kubernetes",
   },
   {
     path: /(?:^|\/)gcloud\/(?:application_default_credentials\.json|credentials\.db|access_tokens\.db)$/,
-    content: /./,
+    content: /\S/,
     what: "a login of Google Cloud",
   },
   {
@@ -114,32 +126,42 @@ const secretFiles: readonly { path: RegExp; content: RegExp; what: string }[] = 
   },
 ];
 
-/** Of a file that may have a login in it. Bytes. */
-const maxRead = 1024 * 1024;
+/** Of a file that may have a login in it: no program's is larger. Bytes. */
+export const largestLogin = 1024 * 1024;
 
 /** Whether the content of a path decides if it is a secret. */
 export function mayBeSecret(path: string): boolean {
   return secretFiles.some((each) => each.path.test(path));
 }
 
+/** What of the layers is looked for. */
+export interface LeftoverKinds {
+  secrets: boolean;
+  caches: boolean;
+}
+
 /**
  * What the layers above a base have that should have stayed in the build: caches of package managers, and logins and
  * private keys at the places where programs keep them. Each layer is looked at by itself: what a later one removes is
- * still sent to whoever pulls the image.
- * @param layers all of the image, the lowest first, with the content of what {@link mayBeSecret}
+ * still sent to whoever pulls the image. What can't be looked at, at such a place, is told as well.
+ * @param layers all of the image, the lowest first, with the content of what {@link mayBeSecret}, up to
+ *   {@link largestLogin}
  * @param baseLayers how many of them are the base's, which are not looked at
  */
-export function findLeftovers(layers: readonly Pick<LayerContents, "entries">[], baseLayers: number): Leftover[] {
+export function findLeftovers(
+  layers: readonly Pick<LayerContents, "entries">[],
+  baseLayers: number,
+  { secrets, caches: looksForCaches }: LeftoverKinds,
+): Leftover[] {
   const found: Leftover[] = [];
   for (const [layer, { entries }] of layers.entries()) {
     if (layer < baseLayers) continue;
     const caches = new Map<string, Leftover>();
-    for (const { kind, path, size, content } of entries) {
-      if (kind !== "file" || size === 0) continue;
-      const text = content === undefined ? undefined : Buffer.from(content.subarray(0, maxRead)).toString("latin1");
-      const secret = secretFiles.find((each) => each.path.test(path) && text !== undefined && each.content.test(text));
-      if (secret !== undefined) found.push({ kind: "secret", layer, path, what: secret.what, size });
-      const cache = cacheOf(path);
+    for (const entry of entries) {
+      const { path, size } = entry;
+      const what = secrets ? findSecret(entry) : undefined;
+      if (what !== undefined) found.push({ kind: "secret", layer, path, what, size });
+      const cache = looksForCaches && entry.kind === "file" && size > 0 ? cacheOf(path) : undefined;
       if (cache === undefined) continue;
       const known = caches.get(cache.path) ?? { kind: "package-cache", layer, ...cache, size: 0 };
       caches.set(cache.path, { ...known, size: known.size + size });
@@ -147,6 +169,18 @@ export function findLeftovers(layers: readonly Pick<LayerContents, "entries">[],
     found.push(...caches.values());
   }
   return found;
+}
+
+function findSecret({ kind, path, size, content }: LayerEntry): string | undefined {
+  if (kind === "hardlink" && mayBeSecret(path)) return "another file's content, which nobody looks at there,";
+  if (kind !== "file" || size === 0 || !mayBeSecret(path)) return undefined;
+  if (size > largestLogin || content === undefined) return "what is too large to be looked at";
+  const text = Buffer.from(content)
+    .toString("latin1")
+    .split("\n")
+    .filter((line) => !/^\s{0,20}[#;]/.test(line))
+    .join("\n");
+  return secretFiles.find((each) => each.path.test(path) && each.content.test(text))?.what;
 }
 
 function cacheOf(path: string): Pick<Leftover, "path" | "what"> | undefined {

@@ -41,7 +41,7 @@ export async function gatherScores(reference: Reference, around: Surroundings): 
 async function gatherFacts(image: ImageFacts, child: ChildFacts, around: Surroundings): Promise<ScoreFacts> {
   const { client, policy, now, signal } = around;
   const where = formatReference({ ...image.reference, digest: child.digest });
-  const { foreign: tree } = await readChildLayers(client, image.reference, child, 0, signal);
+  const { foreign: tree } = await readChildLayers(client, image.reference, child, 0, { signal });
   if (tree === undefined)
     throw unreadable(`the layers of ${where}`, "they are not what its config says, or lie on each other in two ways");
   const place = resolvePath(tree, "etc/passwd");

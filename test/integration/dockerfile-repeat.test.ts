@@ -1,4 +1,3 @@
-import { attestVerb } from "@goldenpath/core/verbs/attest";
 import type { RunFacts } from "@goldenpath/foundation/ports";
 import { copyManifest } from "@goldenpath/registry-client/copy";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
@@ -8,7 +7,7 @@ import { type Ended, useDockerfileWorld } from "../support/dockerfile-world.ts";
 import { shellLayer } from "../support/shell-base.ts";
 
 // A build of the very same, by the real BuildKit where something has to be built.
-const world = useDockerfileWorld("syft");
+const world = useDockerfileWorld();
 
 const files = () => ({
   Dockerfile: `FROM ${world.compiler} AS build
@@ -88,32 +87,4 @@ test("the very same is not built again, by whoever built it, and whatever differ
   const layers = [await shellLayer(["dash", "cat"], { "etc/compiler": "2" })];
   await pushTinyImage(world.client, { registry: world.host, name: "tools/compiler" }, layers, { tag: "1" });
   expect(builtBefore(await build({ cache: "read" }))).toBe(false);
-});
-
-test("where caches are verified, only what attest signed beside its own image is taken again, as a layout too", async () => {
-  world.facts = onMain;
-  const policy = await world.writePolicy({ cache: "verified" });
-  const folder = await world.writeApp(files());
-  const build = () => world.build(policy, folder, { tags: `${world.host}/quarantine/signed:1`, push: "false" });
-  const first = await build();
-  expect(tell(first)).toEqual(passed);
-  const { layout = "", image = "", cache = "" } = first.outcome.outputs;
-  const key = { key: world.keys.build.file, "build-environment": "container", tags: "1" };
-  const attest = async (of: { image: string; layout: string }): Promise<string> =>
-    (await world.run(attestVerb, policy, { ...of, cache, ...key })).log;
-
-  const other = await world.build(policy, await world.writeApp({ ...files(), "app.txt": "other\n" }), {
-    ...{ tags: `${world.host}/quarantine/signed:other`, push: "false", cache: "none" },
-  });
-  const layouts = `${other.outcome.outputs["layout"]}`;
-  expect(await attest({ image: imageOf(other), layout: layouts })).toContain("it is in no layout that was given");
-  expect(builtBefore(await build())).toBe(false);
-  expect(await attest({ image, layout })).toContain("predicates/build-cache/v1");
-  expect(await attest({ image: imageOf(other), layout: "" })).toMatch(/is not attested: it names the image sha256:/);
-
-  const second = await build();
-  expect(tell(second)).toEqual(passed);
-  expect(builtBefore(second)).toBe(true);
-  expect([imageOf(second), cacheOf(second)]).toEqual([image, cache]);
-  expect(await attest({ image, layout: second.outcome.outputs["layout"] ?? "" })).toContain("build-cache/v1");
 });

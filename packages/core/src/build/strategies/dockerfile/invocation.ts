@@ -31,7 +31,8 @@ export function renderSettings(
 ): string {
   const cdi = "[cdi]\n  disabled = true\n";
   const platforms = `  platforms = ["${formatPlatform(platform)}"]\n`;
-  const workers = `[worker.containerd]\n  enabled = false\n${platforms}[worker.oci]\n  enabled = true\n  gc = false\n${platforms}`;
+  const containerd = `[worker.containerd]\n  enabled = false\n${platforms}`;
+  const workers = `${containerd}[worker.oci]\n  enabled = true\n  gc = false\n${platforms}`;
   const registry =
     service === undefined
       ? ""

@@ -21,8 +21,8 @@ type Job = BuildJob<DockerfilePlan>;
 const format = 1;
 
 /**
- * All that a build has at hand: what of it is the same, with the same images, BuildKit would take from its cache step by
- * step. Undefined where a step may fetch something with a login: what it gets is not only the Dockerfile's to say.
+ * All that a build has at hand: what of it is the same, with the same images, BuildKit would take from its cache step
+ * by step. Undefined where a step may fetch something with a login: what it gets is not only the Dockerfile's to say.
  * @param app the application, copied
  */
 export async function digestGiven(
@@ -54,9 +54,9 @@ export function digestImages({ images, downloads }: Resolved): string {
 }
 
 /**
- * The image that this very writer's last build left, of the same files, Dockerfile, images, arguments and labels, by the
- * same BuildKit: under the tags, where it is still there and stands on the base. What it says of itself is looked at no
- * more than that of one that was built just now.
+ * The image that this ref's last build left, of the same files, Dockerfile, images, arguments and labels, by the same
+ * BuildKit: under the tags, where it is still there and stands on the base. What it says of itself is looked at no more
+ * than that of one that was built just now.
  * @returns undefined where it can't be had, which is said
  */
 export async function repeatImage(

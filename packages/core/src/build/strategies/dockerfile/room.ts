@@ -124,14 +124,17 @@ export async function openRoom(run: RoomRun): Promise<OpenRoom> {
   if (run.service !== undefined) await writeLogin(join(work, "run"), run.service);
   const hidden = await hiddenPaths(run);
   const egress = await openEgress(join(control, "out.sock"), context.env, context.ports, run.service);
-  const word = randomBytes(16).toString("hex");
+  // By subordinate numbers alone, what starts the room is in its PID namespace, which shows all of them its arguments.
+  const word = run.way === "user-namespace" ? undefined : randomBytes(16).toString("hex");
   const telling = Promise.withResolvers<RoomResult>();
   const onLine = (line: string): void => {
-    if (!line.startsWith(word)) run.onLine(line);
+    if (word === undefined || !line.startsWith(word)) return void run.onLine(line);
     // Of any other end, the process itself says how it came.
-    else if (line === `${word} 0`) telling.resolve(describeRoom(run, folders, egress, 0));
+    if (line !== `${word} 0`) return;
+    opened.isTold = true;
+    telling.resolve(describeRoom(run, folders, egress, 0));
   };
-  const opened = { folders, hidden, egress, files: Object.keys(files), word };
+  const opened: Opened = { folders, hidden, egress, files: Object.keys(files), word, isTold: false };
   const ended = runRoom({ ...run, onLine }, opened);
   ended.then(telling.resolve, telling.reject);
   // Whoever waits for the end is told as well.
@@ -154,11 +157,14 @@ interface Opened {
   egress: Egress;
   /** Names of what was written for it. */
   files: readonly string[];
-  /** By which it says that its result is there. */
-  word: string;
+  /** By which it says that its result is there; undefined where it does not before it ends. */
+  word: string | undefined;
+  /** The result is the caller's already, and stays whatever comes after it. */
+  isTold: boolean;
 }
 
-async function runRoom(run: RoomRun, { folders, hidden, egress, files, word }: Opened): Promise<RoomResult> {
+async function runRoom(run: RoomRun, opened: Opened): Promise<RoomResult> {
+  const { folders, hidden, egress, files, word } = opened;
   const { workspace, context, way } = run;
   let ended: ProcessResult | undefined;
   try {
@@ -182,7 +188,7 @@ async function runRoom(run: RoomRun, { folders, hidden, egress, files, word }: O
     const own = [...files, "secrets", "mapped", "node", "authorities.pem", argumentsFile].map((name) =>
       join(workspace.control, name),
     );
-    await workspace.remove(...own, ...(ended?.exitCode === 0 ? [] : [folders.result]));
+    await workspace.remove(...own, ...(ended?.exitCode === 0 || opened.isTold ? [] : [folders.result]));
   }
 }
 
@@ -248,7 +254,7 @@ function commandOf(
     [
       ...start,
       ...["--", "/bin/sh", join(control, "users.sh"), isNested ? "1" : "0", String(firstUser(control)), owner],
-      ...[word, process.execPath, control, handover, ...hidden, "--", ...args],
+      ...[word ?? "-", process.execPath, control, handover, ...hidden, "--", ...args],
     ],
   ];
 }

@@ -3,10 +3,10 @@
  * mount namespace of its own, and takes BuildKit to a user namespace whose numbers are nobody's on this machine. POSIX
  * shell with util-linux's programs, since nothing else that is on every runner can do so.
  *
- * Arguments: NESTED(0|1) BASE (the first of 65536 numbers) OWNER (`uid:gid`, who gets the result) DONE (a word that nobody in the room knows; a line of it and the exit code says that the result is there,
- * before the rest is removed) NODE CONTROL (the
- * folder with all that is read) WORK (the folder with all that is written), folders to cover, `--`, what {@link
- * roomScript} gets. Standard input is a lifeline: when it ends, so does the room.
+ * Arguments: NESTED(0|1) BASE (the first of 65536 numbers) OWNER (`uid:gid`, who gets the result) DONE (a word that
+ * nobody in the room knows: a line of it and the exit code says that the result is there, before the rest is removed; not
+ * where NESTED is 1) NODE CONTROL (the folder with all that is read) WORK (the folder with all that is written), folders
+ * to cover, `--`, what {@link roomScript} gets. Standard input is a lifeline: when it ends, so does the room.
  */
 export const usersScript = `set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin

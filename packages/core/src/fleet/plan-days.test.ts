@@ -23,6 +23,8 @@ const rescan = (since: Date, told: Partial<ToldFinding> = {}, thing = violation(
   since: { [violationKey(thing)]: since },
 });
 
+const other = finding({ package: { name: "right", version: "1.0", type: "npm" } });
+
 describe("it counts at once", () => {
   test.each<[what: string, facts: Partial<RescanFacts>]>([
     ["what is known to be exploited", { findings: [finding({ kev: true })] }],
@@ -30,6 +32,15 @@ describe("it counts at once", () => {
       "what does harm",
       { findings: [finding({ malicious: true })], violations: [violation({ rule: "scan.malicious" })] },
     ],
+    [
+      "what a scan before has told, since an exception ended or the policy is stricter",
+      { earlier: [{ told: { findings: [finding()] } }] },
+    ],
+    [
+      "what a scan before has told as graver",
+      { earlier: [{ told: { findings: [finding({ severity: "critical" })] } }] },
+    ],
+    ["what is no vulnerability's", { violations: [violation({ rule: "scan.license", thing: "left 1.0" })] }],
     ["where the policy has no days", { rules: undefined }],
     ["where it has none for the rest", { rules: { kev: 2 * day } }],
     ["what was known before for as long as that", { earlier: [rescan(after(-14))] }],
@@ -59,12 +70,12 @@ describe("it counts later", () => {
       { rules: { kev: 2 * day, others: 14 * day }, findings: [finding({ kev: true })] },
       2,
     ],
-    ["for things without a finding", { violations: [violation({ rule: "scan.license", thing: "left 1.0" })] }, 14],
     [
-      "whatever the pipeline's scan has told, which did not refuse it",
-      { earlier: [{ told: { findings: [finding()] } }] },
+      "what a scan before has told as less grave",
+      { earlier: [{ told: { findings: [finding({ severity: "medium" })] } }] },
       14,
     ],
+    ["what a scan before has told of another package", { earlier: [{ told: { findings: [other] } }] }, 14],
     ["on another platform", { earlier: [rescan(after(-9), {}, violation({ platform: "linux/arm64" }))] }, 14],
   ])("%s", (_what, facts, days) => {
     expect(plan(facts).countsFrom).toEqual(after(days));

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { RescanRules } from "../policy/scan-section.ts";
 import type { ListedViolation } from "../result.ts";
+import { findingSeverities } from "../scan/finding.ts";
 import type { ToldFinding, ToldScan } from "../scan/told-findings.ts";
 
 /** A scan that was signed before. */
@@ -37,56 +38,65 @@ export function violationKey({ rule, thing, platform }: Pick<ListedViolation, "r
 
 /**
  * From when on what a rescan refuses counts: so long after a rescan first refused it as the policy lets it be, and at
- * once without such a rule. A thing that is mended and comes back has no days again. A finding that is new to a rescan
- * counts at the gates of environments by the same days; one that a scan before has told counts already.
+ * once without such a rule. Only what a rescan finds anew has days: not what a scan before has told as no less grave,
+ * which the policy, an exception or a fix has become against since; nor what is no vulnerability's. A thing that is mended
+ * and comes back has no days again. At the gates of environments a finding counts by the same days.
  */
 export function planDays({ violations, findings, earlier, rules, now }: RescanFacts): RescanDays {
-  const graces = graceOf(findings, rules);
+  const known = Map.groupBy(
+    earlier.flatMap(({ told }) => told.findings),
+    findingKey,
+  );
+  const graceOf = (finding: ToldFinding): number =>
+    isKnown(finding, known.get(findingKey(finding)) ?? []) ? 0 : graceByRules(finding, rules);
   const since: Record<string, Date> = {};
   const days = violations.map((violation) => {
     const key = violationKey(violation);
     since[key] = earliest([now, ...earlier.flatMap((scan) => scan.since?.[key] ?? [])]);
-    return new Date(since[key].getTime() + graces.ofViolation(violation));
+    // As violations name it; of several findings the one that waits least counts.
+    const own = findings.filter((each) => isOf(violation, each)).map(graceOf);
+    return new Date(since[key].getTime() + (own.length === 0 ? 0 : Math.min(...own)));
   });
   const first = days.length === 0 ? undefined : earliest(days);
   return {
     ...{ since, days },
     ...(first === undefined || first.getTime() <= now.getTime() ? {} : { countsFrom: first }),
-    findings: planFindings({ findings, earlier, now }, graces.ofFinding),
+    findings: findings.map((finding) => planFinding(finding, known.get(findingKey(finding)) ?? [], rules, now)),
   };
 }
 
-function planFindings(
-  { findings, earlier, now }: Pick<RescanFacts, "findings" | "earlier" | "now">,
-  graceOfFinding: (finding: ToldFinding) => number,
-): ToldFinding[] {
-  const known = Map.groupBy(
-    earlier.flatMap(({ told }) => told.findings),
-    findingKey,
+function isOf({ rule, thing, platform }: ListedViolation, finding: ToldFinding): boolean {
+  const { id, package: of } = finding;
+  return (
+    rule !== "scan.malicious" &&
+    thing === `${id} in ${of.name} ${of.version}` &&
+    (platform === undefined || platform === finding.platform)
   );
-  return findings.map((finding) => {
-    const told = known.get(findingKey(finding)) ?? [];
-    const { countsFrom: _own, ...plain } = finding;
-    if (told.some(({ countsFrom }) => countsFrom === undefined)) return plain;
-    const first = new Date(now.getTime() + graceOfFinding(finding));
-    const from = earliest([first, ...told.map(({ countsFrom }) => new Date(countsFrom ?? Number.NaN))]);
-    return from.getTime() <= now.getTime() ? plain : { ...plain, countsFrom: from.toISOString() };
-  });
 }
 
-/** How long each waits, in milliseconds: what is known to be exploited by its own rule, and what does harm not at all. */
-function graceOf(findings: readonly ToldFinding[], rules: RescanRules | undefined) {
-  const ofFinding = ({ kev, malicious }: Pick<ToldFinding, "kev" | "malicious">): number =>
-    malicious === true ? 0 : ((kev === true ? rules?.kev : rules?.others) ?? 0);
-  const graces = new Map<string, number>();
-  for (const finding of findings) {
-    // As violations name it; of several findings the one that waits least counts.
-    const thing = `${finding.id} in ${finding.package.name} ${finding.package.version}`;
-    graces.set(thing, Math.min(graces.get(thing) ?? Number.POSITIVE_INFINITY, ofFinding(finding)));
-  }
-  const ofViolation = ({ rule, thing }: ListedViolation): number =>
-    rule === "scan.malicious" ? 0 : (graces.get(thing) ?? rules?.others ?? 0);
-  return { ofFinding, ofViolation };
+/** A scan before has told it, as no less grave, and without a day from which on it would have counted. */
+function isKnown({ severity }: ToldFinding, told: readonly ToldFinding[]): boolean {
+  const rank = (of: ToldFinding["severity"]): number => findingSeverities.indexOf(of);
+  return told.some((each) => each.countsFrom === undefined && rank(each.severity) <= rank(severity));
+}
+
+/** How long it waits, in milliseconds: what is known to be exploited by its own rule, and what does harm not at all. */
+function graceByRules({ kev, malicious }: ToldFinding, rules: RescanRules | undefined): number {
+  if (malicious === true) return 0;
+  return (kev === true ? rules?.kev : rules?.others) ?? 0;
+}
+
+function planFinding(
+  finding: ToldFinding,
+  told: readonly ToldFinding[],
+  rules: RescanRules | undefined,
+  now: Date,
+): ToldFinding {
+  const { countsFrom: _own, ...plain } = finding;
+  if (isKnown(finding, told)) return plain;
+  const days = told.flatMap(({ countsFrom }) => (countsFrom === undefined ? [] : [new Date(countsFrom)]));
+  const from = earliest([new Date(now.getTime() + graceByRules(finding, rules)), ...days]);
+  return from.getTime() <= now.getTime() ? plain : { ...plain, countsFrom: from.toISOString() };
 }
 
 function findingKey({ child, platform, id, package: of }: ToldFinding): string {

@@ -119,13 +119,23 @@ function rank(result: VerificationSummary["result"]): number {
 }
 
 /**
- * A rescan's failure that does not count yet is as good as what it overtook, where that passed: an image that never did
- * gets nothing from being scanned again.
+ * A rescan's failure that does not count yet is as good as what it overtook, where that is a pass that would count but for
+ * its age: an image that never passed, or whose pass the policy of now does not take, gets nothing from being scanned
+ * again.
  */
-function isFailureDeferred({ stage, facts }: StageScope, newestFirst: readonly Judged[]): boolean {
+function isFailureDeferred(scope: StageScope, newestFirst: readonly Judged[]): boolean {
+  const { stage, facts } = scope;
   const deferring = stage === "scan" ? facts.policy.policy.scan.rescan : undefined;
   const decisive = newestFirst.find(({ summary }) => !isNotYetCounting(summary, deferring, facts.now));
-  return decisive !== newestFirst[0] && decisive?.summary.result === "PASSED" && isOfLevel(stage, decisive.summary);
+  if (decisive === undefined || decisive === newestFirst[0]) return false;
+  const { summary, signed } = decisive;
+  const made = { ...summary, time: signed.time ?? summary.timeVerified };
+  return (
+    summary.result === "PASSED" &&
+    isOfLevel(stage, summary) &&
+    judgePolicy(scope, "the verdict before a rescan's", made).length === 0 &&
+    judgeExceptions(scope, "the verdict before a rescan's", summary.exceptions).length === 0
+  );
 }
 
 function isOfLevel(stage: StageScope["stage"], { levels }: VerificationSummary): boolean {

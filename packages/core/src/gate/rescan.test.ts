@@ -1,3 +1,4 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   ago,
   edited,
@@ -73,6 +74,22 @@ test.each<[what: string, earlier: (all: Whole) => Whole[keyof Whole][]]>([
     (all) => [edited(summary("scan", "scan", [all.vulnerabilities]), ["verifiedLevels"], ["GOLDENPATH_BASE"])],
   ],
   [
+    "whose pass is under a policy that does not count",
+    (all) => [
+      summary("scan", "scan", [all.vulnerabilities], {
+        policy: { uri: policy.uri, digest: digestOf("another policy"), serial: policy.policy.serial - 1 },
+      }),
+    ],
+  ],
+  [
+    "whose pass rests on an exception that has ended",
+    (all) => [
+      summary("scan", "scan", [all.vulnerabilities], {
+        ...{ excepted: 1, exceptions: { until: new Date(now.getTime() - 2 * day).toISOString().slice(0, 10) } },
+      }),
+    ],
+  ],
+  [
     "that another rescan has failed at once, before",
     (all) => [
       summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(30 * minute) }),
@@ -88,6 +105,9 @@ test("until its day, a rescan's failure is as good as the pass that it overtook,
   const all = whole();
   expect(rulesOf(factsOf(rescanned(all, {}), { policy: under(fortnight) }))).toEqual([]);
   const old = summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(3 * day) });
+  const excepted = { excepted: 1, exceptions: { until: inDays(2).toISOString().slice(0, 10) } };
+  const resting = summary("scan", "scan", [all.vulnerabilities], { timeVerified: ago(3 * day), ...excepted });
+  expect(rulesOf(factsOf(rescanned(all, {}, [resting]), { policy: under(fortnight) }))).toEqual([]);
   expect(rulesOf(factsOf(rescanned(all, {}, [old]), { policy: under(fortnight) }))).toEqual([]);
   const stale = rescanned(all, { timeVerified: ago(2 * day) }, [old]);
   expect(rulesOf(factsOf(stale, { policy: under(fortnight) }))).toEqual(["gate.stale"]);

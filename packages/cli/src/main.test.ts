@@ -151,6 +151,15 @@ describe("policy check --previous", () => {
     expect(checked.code).toBe(0);
     expect(checked.out).toContain("note: environments.production.requires[0]: build has no maxAge");
   });
+
+  test("what is written by an old name is read, and noted at its line", async () => {
+    const old = await writePolicy("old.yaml", (text) => text.replace("  isolation:", "  environments:"));
+    const checked = await run("policy", "check", old);
+    expect(checked.code).toBe(0);
+    const said = "build.environments: is called `isolation` now";
+    expect(checked.out).toMatch(new RegExp(`^note: ${old}:\\d+:3: ${said}$`, "m"));
+    expect((await run("policy", "check", policyTemplate)).out).not.toContain("is called");
+  });
 });
 
 test("the example's policy is good, and its schema is the published one", async () => {

@@ -54,6 +54,28 @@ test("says the verdict, the numbers and what to do, and folds what is not refuse
   expect(folded).not.toContain("GHSA-35jh-r3h4-6jhm");
 });
 
+test("who says what is told where the sources differ, and nowhere else", () => {
+  const saying = (source: string, severity: "high" | "low", isOwn = false) => ({
+    ...{ source, id: "CVE-2026-10001", severity, fixState: "unknown" as const, fixedVersions: [], paths: [] },
+    ...(isOwn ? { advisory: { by: "debian", isDistributions: true as const } } : {}),
+  });
+  const differing = finding({
+    id: "CVE-2026-10001",
+    severity: "low",
+    saidBy: [saying("grype", "low", true), saying("snyk", "high")],
+  });
+  const agreeing = finding({
+    id: "CVE-2026-10002",
+    severity: "low",
+    saidBy: [saying("grype", "low"), saying("snyk", "low")],
+  });
+  const text = render([differing, agreeing]);
+  expect(text).toContain("1 that the sources rate differently");
+  expect(text).toMatch(/CVE-2026-10001.*\| low \| grype says low .*the distribution.*s own.*, snyk high \|/);
+  expect(text.slice(text.indexOf("rate differently"))).not.toContain("CVE-2026-10002");
+  expect(render([agreeing])).not.toContain("rate differently");
+});
+
 test("an image without findings says so", () => {
   expect(render([])).toContain("No known vulnerabilities.");
   expect(render([])).not.toContain("<details>");

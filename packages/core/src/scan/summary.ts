@@ -1,6 +1,14 @@
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
-import { type Finding, type FindingCounts, findingKey, findingSeverities, fixTarget, sortFindings } from "./finding.ts";
+import {
+  describeDifference,
+  type Finding,
+  type FindingCounts,
+  findingKey,
+  findingSeverities,
+  fixTarget,
+  sortFindings,
+} from "./finding.ts";
 import type { ScanGateFacts } from "./gate.ts";
 import { mergeFindings } from "./merge.ts";
 
@@ -35,6 +43,7 @@ export function renderScanSummary(facts: ScanSummaryFacts): string {
       : []),
     "",
     ...renderOthers(facts),
+    ...renderDiffering(facts),
   ].join("\n");
 }
 
@@ -58,6 +67,30 @@ function renderOthers({ findings, refused }: ScanSummaryFacts): string[] {
     "| --- | --- | --- | --- | --- |",
     ...rows,
     ...(others.length > maxOthers ? ["", `… and ${others.length - maxOthers} more, in the SARIF file.`] : []),
+    "",
+    "</details>",
+    "",
+  ];
+}
+
+/** Who says what, where scanners or others' reports rate one finding differently. */
+function renderDiffering({ findings }: ScanSummaryFacts): string[] {
+  const differing = sortFindings(mergeFindings(findings)).flatMap((finding) => {
+    const who = describeDifference(finding);
+    return who === "" ? [] : [{ finding, who }];
+  });
+  if (differing.length === 0) return [];
+  const rows = differing.slice(0, maxOthers).map(({ finding: { id, severity, package: of }, who }) => {
+    const thing = escapeMarkdown(`${of.name} ${of.version}`);
+    return `| ${code(id)} | ${thing} | ${severity} | ${escapeMarkdown(who)} |`;
+  });
+  return [
+    `<details><summary>${differing.length} that the sources rate differently</summary>`,
+    "",
+    "| Id | Package | Counts as | Who says what |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+    ...(differing.length > maxOthers ? ["", `… and ${differing.length - maxOthers} more, in the SARIF file.`] : []),
     "",
     "</details>",
     "",

@@ -10,9 +10,6 @@ import { root } from "./steps.ts";
 
 /** What decides, and the tests beside it: only fast ones, as each runs once for every mutant that it covers. */
 const mutated = [
-  "packages/core/src/base/decide.ts",
-  "packages/core/src/base/habits/judge.ts",
-  "packages/core/src/base/identify.ts",
   "packages/core/src/gate/binding.ts",
   "packages/core/src/gate/decide.ts",
   "packages/core/src/gate/judge-build.ts",
@@ -35,7 +32,6 @@ const mutated = [
   "packages/core/src/signing/workflow-identity.ts",
 ];
 const tests = [
-  "packages/core/src/base/{decide,decide-passes,habits/judge}.test.ts",
   "packages/core/src/gate/*.test.ts",
   "packages/core/src/signing/{certificate,collect,judge-signed,run-differences,signer-times,validity,workflow-identity,notary/judge-envelope}.test.ts",
 ];

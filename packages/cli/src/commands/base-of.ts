@@ -1,7 +1,9 @@
 import { gatherStandings, type Standings } from "@goldenpath/core/base/gather-standings";
 import type { StandingImage } from "@goldenpath/core/base/standing";
+import { listTaggedImages } from "@goldenpath/core/evidence/gather-record";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { withClient } from "@goldenpath/core/verbs/open";
+import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
@@ -24,9 +26,11 @@ export async function listBases(names: readonly string[], given: OfOptions, outp
   const { policy, ...rest } = await loadPolicy(given.policy, context, given["policy-signer"]);
   const asked = names.map((text) => ({ text, reference: parseReference(text, "IMAGE") }));
   const found = await withClient(context, { ...rest, policy }, async (client) => {
-    const references: Reference[] = [];
-    for (const each of asked) references.push(...(await expand(client, each)));
-    return gatherStandings(client, references, policy.bases, new Date());
+    const expanded = [];
+    for (const each of asked) expanded.push(await expand(client, each));
+    const references = expanded.flatMap((each) => each.references);
+    const { images, unread } = await gatherStandings(client, references, policy.bases, new Date());
+    return { images, unread: [...expanded.flatMap((each) => each.unread), ...unread] };
   });
   output.out(given.json === true ? `${stringifyJson(found, 2)}\n` : renderStandings(found));
   if (found.unread.length > 0) return exitCodes.error;
@@ -34,15 +38,25 @@ export async function listBases(names: readonly string[], given: OfOptions, outp
   return found.images.some(isBad) ? exitCodes.fail : exitCodes.pass;
 }
 
+/** A name without a tag is the whole repository: the images that its tags point at, and no evidence. */
 async function expand(
   client: RegistryClient,
   { text, reference }: { text: string; reference: Reference },
-): Promise<Reference[]> {
-  // A name without a tag is the whole repository; who means one image says so.
+): Promise<{ references: Reference[]; unread: Standings["unread"] }> {
   const isRepository = reference.digest === undefined && !/:[^/]+$/.test(text.slice(text.indexOf("/")));
-  if (!isRepository) return [reference];
+  if (!isRepository) return { references: [reference], unread: [] };
   const { registry, name } = reference;
-  return (await client.listTags(reference)).toSorted().map((tag) => ({ registry, name, tag }));
+  const { images, unreadable } = await listTaggedImages(client, reference);
+  if (images.size + unreadable.length === 0) {
+    throw new UserError(`there is no image under a tag in ${text}`, {
+      code: "image-not-found",
+      wayOut: "Name a repository that has one, or an image by its digest.",
+    });
+  }
+  return {
+    references: [...images].map(([digest, [tag]]) => ({ registry, name, tag, digest })),
+    unread: unreadable.map(({ tag, why }) => ({ asked: `${text}:${tag}`, problem: why })),
+  };
 }
 
 function renderStandings({ images, unread }: Standings): string {

@@ -26,8 +26,9 @@ const invalid = (message: string, wayOut = "See goldenpath base --help."): UserE
   new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
 
 /**
- * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, and `goldenpath base score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1
- * where a platform has fewer points, or where what is required is not good.
+ * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, and `goldenpath base score IMAGE [--policy POLICY]
+ * [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1 where a platform has fewer points, or where what
+ * is required is not good.
  */
 export async function runBaseCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });

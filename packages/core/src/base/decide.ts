@@ -77,8 +77,8 @@ export interface BaseDecision {
 
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
- * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. Only the first can be set aside by an exception,
- * for the image's repository; paths that may change, the policy lists with the base.
+ * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. The first, and
+ * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists with the base.
  */
 export function decideBase(facts: BaseFacts): BaseDecision {
   const children = facts.children.map((child) => decideChild(child, facts));
@@ -121,7 +121,14 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
     ...judgeOverlay(overlay, base),
-    ...judgeHabits({ ...child, ...(child.trees === undefined ? {} : { image: child.trees.image }) }, facts.rules),
+    ...judgeHabits(
+      {
+        ...child,
+        baseLayers: match?.matchedLayers ?? 0,
+        ...(child.trees === undefined ? {} : { image: child.trees.image }),
+      },
+      facts.rules,
+    ),
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
   const violations = found.map((each) => {

@@ -54,15 +54,26 @@ describe("a layer that was made of a container", () => {
     ["/bin/sh"],
     ["tail -f /dev/null"],
   ])("%s is found", (by) => {
-    expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]))).toEqual([by]);
+    expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]), 0)).toEqual([by]);
   });
 
   test("also with a message of whoever did it", () => {
-    expect(findCommitted(history(["bash", { comment: "fix" }]))).toEqual(["bash"]);
+    expect(findCommitted(history(["bash", { comment: "fix" }]), 0)).toEqual(["bash"]);
+  });
+
+  test("but not the base's, whoever made that", () => {
+    const made = history(["strange"], ["ENV A=b", { empty_layer: true }], ["bash"]);
+    expect(findCommitted(made, 1)).toEqual(["bash"]);
+    expect(findCommitted(made, 2)).toEqual([]);
   });
 
   // As the builders' own images have it.
   test.each([
+    ["# debian.sh --arch 'amd64' out/ 'bookworm' '@1732492800'", { comment: "debuerreotype 0.15" }],
+    ["/bin/sh -c #(nop) ADD file:1 in / "],
+    ["ADD alpine-minirootfs-3.22.1-x86_64.tar.gz / # buildkit", { comment: "buildkit.dockerfile.v0" }],
+    ["", { comment: "Imported from -" }],
+    ["bazel build @bookworm//libc6/amd64:data_statusd"],
     ["/bin/sh -c apt-get update"],
     ["/bin/sh -c #(nop) COPY file:1 in /srv "],
     ["|1 VERSION=2 /bin/sh -c make"],
@@ -84,10 +95,10 @@ describe("a layer that was made of a container", () => {
     ["bash", { empty_layer: true }],
     ["/bin/sh", { comment: "FROM docker.io/library/debian:12" }],
   ] as [string, Record<string, unknown>?][])("%s is a builder's", (by, more = {}) => {
-    expect(findCommitted(history([by, more]))).toEqual([]);
+    expect(findCommitted(history([by, more]), 0)).toEqual([]);
   });
 
-  test("without a history there is none", () => expect(findCommitted({})).toEqual([]));
+  test("without a history there is none", () => expect(findCommitted({}, 0)).toEqual([]));
 });
 
 describe("a variable with a secret", () => {

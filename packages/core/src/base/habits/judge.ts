@@ -11,7 +11,9 @@ import type { Leftover } from "./leftovers.ts";
 export interface HabitFacts {
   habits: ImageHabits;
   labels: Readonly<Record<string, string>>;
-  /** In the layers above its base. */
+  /** How many of its layers are its base's. */
+  baseLayers: number;
+  /** In the layers above that. */
   leftovers: readonly Leftover[];
   /** All of its layers put together, where it stands on an approved base. */
   image?: FileTree;
@@ -91,8 +93,10 @@ function judgeCaches({ leftovers }: HabitFacts): Found[] {
 }
 
 /** The command may have anything in it: its first word tells enough. */
-function judgeCommitted({ habits }: HabitFacts): Found[] {
-  const programs = findCommitted(habits).map((command) => cleanLine(command.trim().split(/\s/)[0] ?? "", maxShown));
+function judgeCommitted({ habits, baseLayers }: HabitFacts): Found[] {
+  const programs = findCommitted(habits, baseLayers).map((command) =>
+    cleanLine(command.trim().split(/\s/)[0] ?? "", maxShown),
+  );
   return tell(
     programs.map(
       (program) =>

@@ -8,17 +8,15 @@ import type { TestImage } from "@goldenpath/testing/chain";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { addAll, type FleetWorld, openFleetWorld } from "../support/fleet-world.ts";
-import { type GithubStand, startGithub } from "../support/github-api.ts";
 import { makeKevDatabase } from "../support/kev-database.ts";
 import { useTools } from "../support/tools.ts";
 
-// All that was promoted, scanned again by real syft and grype: what is signed, from when on it counts, and whom it is
-// told. GitHub's API is its description's stand-in.
+// All that was promoted, scanned again by real syft and grype: what is signed, and from when on it counts. What owners are
+// told is in fleet-issues.test.ts, and all of it with 300 images in test/slow.
 
 const tools = useTools("syft", "grype");
 const day = 86_400_000;
 let world: FleetWorld;
-let github: GithubStand;
 let database = "";
 let images: Record<"shop" | "pay" | "docs", TestImage>;
 
@@ -33,16 +31,12 @@ beforeAll(async () => {
   images = { shop, pay, docs };
 }, 120_000);
 afterAll(() => world?.close());
-beforeEach(async () => {
-  github = await startGithub();
+beforeEach(() => {
   const path = [...Object.values(tools).map((tool) => dirname(tool ?? "")), process.env["PATH"]].join(delimiter);
   vi.stubEnv("PATH", path);
-  vi.stubEnv("GITHUB_API_URL", github.url);
 });
-afterEach(async () => {
+afterEach(() => {
   vi.unstubAllEnvs();
-  await github.close();
-  expect(github.faults).toEqual([]);
 });
 
 const names = (...which: string[]): string[] => which.map((name) => `${world.registry.host}/vetted/${name}`);
@@ -158,63 +152,3 @@ async function layersOf({ repository, digest }: TestImage): Promise<{ layers: st
   if (found.kind !== "image") throw new TypeError("an index");
   return { layers: found.manifest.layers.map((layer) => layer.digest) };
 }
-
-describe("issues", () => {
-  const issuesOf = (name: string) => github.issues.filter(({ repository }) => repository === `acme/${name}`);
-  beforeEach(() => vi.stubEnv("GITHUB_TOKEN", "a-token"));
-
-  test("of what is mended in an application, at file and line; never in a fork; closed once it is mended", async () => {
-    await addAll(world, [
-      { name: "mail", lodash: "4.17.20" },
-      { name: "forked", lodash: "4.17.20" },
-    ]);
-    github.forks.push("acme/forked");
-    // Somebody else's issue that looks like ours.
-    const marker = "<!-- goldenpath-fleet 0123456789abcdef0123456789abcdef -->";
-    const foreign = { number: 77, repository: "acme/docs", title: "x", body: `${marker}\nx`, login: "eve" };
-    github.issues.push({ ...foreign, state: "open" });
-    const all = names("shop", "mail", "forked", "docs");
-    const first = await scanJson(all, "--issues");
-    expect(first.issues).toMatchObject({ opened: [expect.stringContaining("acme/mail")], closed: [], failures: [] });
-    expect(first.issues).toMatchObject({ skipped: ["acme/forked: it is a fork"] });
-    const [issue] = issuesOf("mail");
-    expect(issue?.body).toContain("<code>package-lock.json:5</code>");
-    expect(issue?.body).toContain("lodash 4.17.20");
-    expect(issue?.body).toContain("mail-team");
-    expect(issuesOf("shop")).toEqual([]);
-
-    const again = await scanJson(all, "--issues");
-    expect(again.issues).toMatchObject({ opened: [], updated: [], closed: [], unchanged: [issueUrl(issue?.number)] });
-
-    await world.add({ name: "mail", lodash: "4.17.21" });
-    // While something can't be looked at, nothing is closed: it may be that.
-    world.registry.faults = [{ path: "/vetted/docs/manifests/1.0.0$", action: { kind: "status", status: 403 } }];
-    const blind = await scanJson(all, "--issues");
-    world.registry.faults = [];
-    expect(blind.code).toBe(2);
-    expect(issuesOf("mail")).toMatchObject([{ state: "open" }]);
-    const mended = await scanJson(all, "--issues");
-    expect(mended.issues).toMatchObject({ closed: [issueUrl(issue?.number)] });
-    expect(issuesOf("mail")).toMatchObject([{ state: "closed" }]);
-    expect(issuesOf("docs")).toMatchObject([{ state: "open", login: "eve" }]);
-  });
-
-  test("a repository that refuses them is told, and the others have theirs", async () => {
-    await addAll(world, [
-      { name: "one", lodash: "4.17.20" },
-      { name: "two", lodash: "4.17.20" },
-    ]);
-    github.intercept = ({ method, parameters }) =>
-      method === "POST" && parameters["repo"] === "one"
-        ? { status: 403, body: { message: "Resource not accessible by integration" } }
-        : undefined;
-    const told = await scanJson(names("one", "two"), "--issues");
-    expect(told.code).toBe(2);
-    expect(told.issues).toMatchObject({
-      opened: [expect.stringContaining("acme/two")],
-      failures: [expect.stringContaining("acme/one")],
-    });
-  });
-
-  const issueUrl = (number = 0): string => `https://github.com/acme/mail/issues/${number}`;
-});

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,6 +8,7 @@ import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { attestationTag, nameCosignTag, signatureTag } from "@goldenpath/core/signing/cosign-tags";
 import { loadSigner } from "@goldenpath/core/signing/keys";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { checkByHand } from "@goldenpath/core/signing/schemes/find";
 import { withLegacy } from "@goldenpath/core/signing/schemes/key/sign";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { silentPorts } from "@goldenpath/foundation/ports";
@@ -84,6 +85,30 @@ describe("what is signed with legacy: true", () => {
     await expect(verifySignature("own.pub", name)).rejects.toThrow(/no signatures found/);
     await attach(verdictAbout(repository, [image.digest], true));
     await verifySignature("own.pub", name);
+  });
+
+  test("is checked with the command that an export gives, without a registry, for this image and this key alone", async () => {
+    const { repository, image } = await registry.newImage();
+    const statement = statementAbout(repository, [image.digest]);
+    const target = { repository, image, children: [] };
+    await attachStatement(registry.client, target, statement, withLegacy(own.signer), new Date());
+    const signers = { stage: { kind: "legacy", publicKey: own.publicKeyPem } } as const;
+    const { statements } = await collectEvidence(registry.client, repository, image.digest, signers, {
+      now: new Date(),
+    });
+    const [found] = statements;
+    if (found === undefined) throw new Error("it is not verified");
+    const bytes = await registry.client.fetchBlob(repository, found.bundle);
+    const check = async (subject: Digest, publicKey = own.publicKeyPem): Promise<string> => {
+      const piece = { signer: "stage", file: "01.json", bytes, subject, predicateType: predicateTypes.base };
+      const { argv = [], files = {} } = checkByHand({ stage: { ...signers.stage, publicKey } }, piece) ?? {};
+      await mkdir(join(directory, "trust"), { recursive: true });
+      for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
+      return cosign(...argv.slice(1));
+    };
+    await expect(check((await registry.newImage()).image.digest)).rejects.toThrow(/digest/);
+    await expect(check(image.digest, other.publicKeyPem)).rejects.toThrow(/signature/);
+    await check(image.digest);
   });
 
   test("is beside the bundles, on the index and each child, and cosign verifies it by its older flags", async () => {

@@ -1,12 +1,16 @@
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { findOrigin, type OriginRule } from "@goldenpath/core/origin/judge-origin";
 import { slsaGeneratorType } from "@goldenpath/core/origin/read-slsa-v02";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { attestationTag, nameCosignTag } from "@goldenpath/core/signing/cosign-tags";
+import { checkByHand } from "@goldenpath/core/signing/schemes/find";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
@@ -14,6 +18,9 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { useTools } from "../support/tools.ts";
+
+const tools = useTools("cosign");
 
 // Provenance that slsa-github-generator signed for a public repository: vectors/README.md says whose it is. It lies in a
 // registry as cosign left it, under a tag. The image itself is not there: nothing of it is asked for.
@@ -80,7 +87,7 @@ ${more}`;
   await client.pushManifest(repository, Buffer.from(vector.manifest), mediaTypes.ociManifest, tag);
   const { signers } = parsePolicy(Buffer.from(text), "policy.yaml");
   const evidence = await collectEvidence(client, repository, about, signers, { now: new Date() });
-  return { repository, evidence };
+  return { repository, evidence, signers };
 }
 
 const real = vectors["v2.1.0"];
@@ -172,6 +179,40 @@ describe("slsa-github-generator's provenance of an image", () => {
     const { evidence } = await collect(spoil());
     expect(evidence.statements).toEqual([]);
     expect(evidence.rejected).toMatchObject([{ reason: expect.stringMatching(says) }]);
+  });
+
+  test("is checked by cosign with the command that an export gives, without a registry, and for no other image", async () => {
+    const { evidence, signers } = await collect(real);
+    const [statement] = evidence.statements;
+    if (statement === undefined) throw new Error("it is not verified");
+    const check = (subject = real.image) =>
+      checkByHand(signers, {
+        ...{ signer: "generator", file: "evidence/01.json", bytes: Buffer.from(real.envelope), subject },
+        ...{ predicateType: statement.statement.predicateType, annotations: annotationsOf(real) },
+      });
+    const folder = await mkdtemp(join(tmpdir(), "goldenpath-by-hand-"));
+    try {
+      for (const [name, content] of Object.entries(check()?.files ?? {})) {
+        await mkdir(dirname(join(folder, name)), { recursive: true });
+        await writeFile(join(folder, name), content);
+      }
+      // Nothing leads out of this machine.
+      const env = { HOME: folder, HTTPS_PROXY: "http://127.0.0.1:1" };
+      const run = async (subject = real.image) => {
+        const { exitCode, stderr } = await runProcess(tools.cosign, check(subject)?.argv.slice(1) ?? [], {
+          env,
+          cwd: folder,
+        });
+        return { exitCode, stderr };
+      };
+      expect(await run(vectors["v1.10.0"].image)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringMatching(/digest/),
+      });
+      expect(await run()).toMatchObject({ exitCode: 0 });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test("counts for nothing under another image's tag", async () => {

@@ -116,7 +116,10 @@ async function addPiece(
   const { statement, signers, bundle, subject, time } = verified;
   const bytes = await client.fetchBlob(repository, bundle);
   const { predicateType } = statement;
-  const parts = verified.below === undefined ? {} : { parts: await fetchParts({ client, repository }, verified) };
+  const parts = {
+    ...(verified.below === undefined ? {} : { parts: await fetchParts({ client, repository }, verified) }),
+    ...(verified.tag === undefined ? {} : { annotations: await fetchAnnotations({ client, repository }, verified) }),
+  };
   const file = `evidence/${String(number).padStart(2, "0")}-${slug(predicateType)}.json`;
   files.set(file, bytes);
   const extract = Object.hasOwn(extracts, predicateType) ? extracts[predicateType] : undefined;
@@ -142,6 +145,16 @@ async function addPiece(
 }
 
 const encodeLines = (text: string): Uint8Array => new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`);
+
+/** What the manifest under a tag says of the layer that holds a statement. */
+async function fetchAnnotations(
+  { client, repository }: Pick<Source, "client" | "repository">,
+  { referrer, bundle }: VerifiedStatement,
+): Promise<Readonly<Record<string, string>>> {
+  const { kind, manifest } = await client.fetchManifest({ ...repository, digest: referrer.digest });
+  const layer = kind === "image" ? manifest.layers.find(({ digest }) => digest === bundle.digest) : undefined;
+  return layer?.annotations ?? {};
+}
 
 /** Of evidence that does not lie in one blob. */
 async function fetchParts(

@@ -3,7 +3,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
 import { findBundleLayer } from "../bundle-layer.ts";
-import { openCertified } from "../certified-bundle.ts";
+import { type CertifiedStatement, openCertified } from "../certified-bundle.ts";
 import { type CertifiedAnswer, findSigners, groupByInstance } from "../certified-signers.ts";
 import { cosignCheck } from "../cosign-check.ts";
 import type { SignerMaterial } from "../material.ts";
@@ -121,18 +121,27 @@ export function workflowMaterial(signer: CompleteFields): SignerMaterial {
   return { kind: "workflow", rule, instance };
 }
 
+function checkByHand(signer: CompleteFields, piece: EvidencePiece): HandCheck {
+  return checkCertified(signer, piece, openCertified(piece.bytes));
+}
+
 /**
  * By the workflow at the version that signed, and at the commit that was behind it: the policy has taken that one, and
  * cosign takes no list.
  */
-function checkByHand({ instance, issuer }: CompleteFields, piece: EvidencePiece): HandCheck {
-  const { identity } = openCertified(piece.bytes);
+export function checkCertified(
+  { instance, issuer }: Pick<CompleteFields, "instance" | "issuer">,
+  piece: Pick<EvidencePiece, "signer" | "file" | "subject" | "predicateType">,
+  { identity, bundle }: Pick<CertifiedStatement, "identity" | "bundle">,
+): HandCheck {
   if ("problem" in identity || instance === undefined) throw new TypeError("evidence that nobody has verified");
   const file = `trust/${piece.signer}.trusted-root.json`;
+  const hasTimestamp = (bundle.verificationMaterial.timestampVerificationData?.rfc3161Timestamps.length ?? 0) > 0;
   const proofs = [
     ...(instance.proof === "timestamp" ? ["--insecure-ignore-tlog"] : []),
     ...(readTrust(instance).ctlogs.length === 0 ? ["--insecure-ignore-sct"] : []),
-    ...(readTrust(instance).timestampAuthorities.length > 0 ? ["--use-signed-timestamps"] : []),
+    // cosign wants one then: a root may have authorities, and a bundle the log's time alone.
+    ...(hasTimestamp && readTrust(instance).timestampAuthorities.length > 0 ? ["--use-signed-timestamps"] : []),
   ];
   const argv: HandCheck["argv"] = [
     ...cosignCheck(piece),

@@ -1,13 +1,14 @@
 import { X509Certificate } from "node:crypto";
-import { type Bundle, bundleFromJSON } from "@sigstore/bundle";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { type Bundle, bundleFromJSON, bundleToJSON } from "@sigstore/bundle";
 import { z } from "zod";
 import { readWorkflowIdentity } from "../certificate.ts";
 import type { CertifiedStatement } from "../certified-bundle.ts";
 import { findSigners, groupByInstance } from "../certified-signers.ts";
 import { parseStrictJson } from "../strict-json.ts";
-import { completeWorkflow, identifyWorkflow, workflowFields, workflowMaterial } from "./keyless.ts";
-import { legacy, proofAnnotations, readEnvelopes, type TaggedEnvelope } from "./legacy.ts";
-import type { EvidenceVerifier, SigningScheme, TrustedSigner } from "./scheme.ts";
+import { checkCertified, completeWorkflow, identifyWorkflow, workflowFields, workflowMaterial } from "./keyless.ts";
+import { bundleFileOf, legacy, parseEnvelope, proofAnnotations, readEnvelopes, type TaggedEnvelope } from "./legacy.ts";
+import type { EvidencePiece, EvidenceVerifier, HandCheck, SigningScheme, TrustedSigner } from "./scheme.ts";
 
 const signerSchema = z.strictObject({
   kind: z
@@ -34,6 +35,7 @@ export const legacyKeyless = {
   identify: identifyWorkflow,
   materialOf: workflowMaterial,
   trust,
+  checkByHand: (signer: z.infer<typeof signerSchema>, piece) => checkTagged(signer, piece),
 } as const satisfies SigningScheme<z.infer<typeof signerSchema>>;
 
 function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
@@ -66,8 +68,18 @@ const entrySchema = z.strictObject({
 const kindSchema = z.looseObject({ kind: z.string(), apiVersion: z.string() });
 const timestampSchema = z.strictObject({ SignedRFC3161Timestamp: base64 });
 
+/** By the bundle that was verified here. */
+function checkTagged(signer: z.infer<typeof signerSchema>, piece: EvidencePiece): HandCheck {
+  const envelope = parseEnvelope(piece.bytes);
+  const opened = envelope === undefined ? undefined : openTagged({ ...envelope, annotations: piece.annotations ?? {} });
+  if (opened === undefined || "reason" in opened) throw new TypeError("evidence that nobody has verified");
+  const file = bundleFileOf(piece);
+  const { argv, files } = checkCertified(signer, { ...piece, file }, opened);
+  return { argv, files: { ...files, [file]: stringifyJson(bundleToJSON(opened.bundle)) } };
+}
+
 /** An envelope with its annotations → a bundle, and who its certificate is for. Nothing of it is verified. */
-function openTagged(envelope: TaggedEnvelope): CertifiedStatement | { reason: string } {
+function openTagged(envelope: Omit<TaggedEnvelope, "bundle">): CertifiedStatement | { reason: string } {
   const { annotations, payload } = envelope;
   const certificate = readCertificate(annotations[proofAnnotations.certificate]);
   if (certificate === undefined) return { reason: "it has no certificate, and the policy's signer is a workflow" };
@@ -101,7 +113,7 @@ function readAnnotation<T extends z.ZodType>(
 }
 
 function toBundle(
-  { payload, payloadType, signature }: TaggedEnvelope,
+  { payload, payloadType, signature }: Pick<TaggedEnvelope, "payload" | "payloadType" | "signature">,
   certificate: Uint8Array,
   entry: z.output<typeof entrySchema> | undefined,
   timestamp: z.output<typeof timestampSchema> | undefined,

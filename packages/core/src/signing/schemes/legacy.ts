@@ -1,15 +1,20 @@
-import { type KeyObject, verify as verifySignature } from "node:crypto";
+import { createPublicKey, type KeyObject, verify as verifySignature } from "node:crypto";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { bundleToJSON, toDSSEBundle } from "@sigstore/bundle";
 import { dsse } from "@sigstore/core";
 import { z } from "zod";
 import { attestationTag, judgeTagManifest, nameCosignTag, signatureAnnotation } from "../cosign-tags.ts";
 import { intotoPayloadType, predicateAnnotation } from "../predicates.ts";
 import { signerTimes } from "../signer-times.ts";
+import { publicKeyHint } from "../sigstore.ts";
 import { parseStrictJson } from "../strict-json.ts";
 import { key } from "./key.ts";
 import {
+  type EvidencePiece,
   type EvidenceVerifier,
   type FoundReferrer,
+  type HandCheck,
   maxBundleBytes,
   type ReadBlob,
   type SignedPayload,
@@ -39,6 +44,7 @@ export const legacy = {
   identify: key.identify,
   materialOf: key.materialOf,
   trust,
+  checkByHand: (signer: z.infer<typeof signerSchema>, piece) => checkTagged(signer, piece),
 } as const satisfies SigningScheme<z.infer<typeof signerSchema>>;
 
 const base64 = z.base64().transform((text) => Buffer.from(text, "base64"));
@@ -80,6 +86,25 @@ const maxEnvelopes = 4 * maxBundleBytes;
 function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
   const keys = signers.flatMap(({ name, material }) => (material.kind === "key" ? [{ name, key: material.key }] : []));
   return { verify: (found, read) => verifyTagged(found, read, keys) };
+}
+
+/** Where the bundle goes that cosign is given: the older form it reads from a registry alone. */
+export const bundleFileOf = ({ file }: Pick<EvidencePiece, "file">): string =>
+  file.replace(/(?:\.json)?$/, ".sigstore.json");
+
+function checkTagged(signer: z.infer<typeof signerSchema>, piece: EvidencePiece): HandCheck {
+  const envelope = parseEnvelope(piece.bytes);
+  if (envelope === undefined) throw new TypeError("evidence that nobody has verified");
+  const file = bundleFileOf(piece);
+  const { payload, payloadType, signature } = envelope;
+  const keyHint = publicKeyHint(createPublicKey(signer.publicKey));
+  const bundle = toDSSEBundle({
+    ...{ artifact: payload, artifactType: payloadType, signature: Buffer.from(signature), keyHint },
+  });
+  // As in what is signed here: cosign passes over a signature whose key id is not its own name for the key.
+  for (const each of bundle.content.dsseEnvelope.signatures) each.keyid = "";
+  const { argv, files } = key.checkByHand(signer, { ...piece, file });
+  return { argv, files: { ...files, [file]: stringifyJson(bundleToJSON(bundle)) } };
 }
 
 async function verifyTagged(
@@ -125,14 +150,23 @@ export async function readEnvelopes(
   const found: TaggedEnvelope[] = [];
   for (const { mediaType, digest, size, annotations = {} } of manifest.layers) {
     const bundle: Descriptor = { mediaType, digest, size };
-    const json = parseStrictJson(await read(bundle));
-    const envelope = "problem" in json ? undefined : envelopeSchema.safeParse(json.value).data;
+    const envelope = parseEnvelope(await read(bundle));
     if (envelope === undefined)
       return { reason: `its layer ${digest} is not an envelope of a statement with one signature` };
-    const { payload, payloadType, signatures } = envelope;
-    found.push({ bundle, payload, payloadType, signature: signatures[0].sig, annotations });
+    found.push({ bundle, ...envelope, annotations });
   }
   return found;
+}
+
+/** Undefined for what is no envelope of a statement with one signature, or has anything besides. */
+export function parseEnvelope(
+  bytes: Uint8Array,
+): Pick<TaggedEnvelope, "payload" | "payloadType" | "signature"> | undefined {
+  const json = parseStrictJson(bytes);
+  const envelope = "problem" in json ? undefined : envelopeSchema.safeParse(json.value).data;
+  if (envelope === undefined) return undefined;
+  const { payload, payloadType, signatures } = envelope;
+  return { payload, payloadType, signature: signatures[0].sig };
 }
 
 function judgeLayers(layers: readonly Descriptor[]): string | undefined {

@@ -89,6 +89,8 @@ export interface EvidencePiece {
    * referrer's, and the referrer's blobs.
    */
   parts?: readonly { mediaType: string; bytes: Uint8Array }[];
+  /** Of evidence under a tag, what the manifest there says of it. */
+  annotations?: Readonly<Record<string, string>>;
 }
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { chainInputs, compactInputs } from "./workflows/chain.ts";
-import { collectionInputs } from "./workflows/collection.ts";
+import { collections } from "./workflows/collection.ts";
 import { judge } from "./workflows/judge-stage.ts";
 import { stageRows } from "./workflows/stages.ts";
 
@@ -15,7 +15,7 @@ test("the threat model judges every input of the path's workflows, each once, an
     ...[...stageRows, judge].map((row) => row.inputs),
     chainInputs,
     compactInputs,
-    collectionInputs,
+    ...collections.map(({ inputs }) => inputs),
   ].flatMap(Object.keys);
   expect(inputs.length).toBeGreaterThan(40);
   // A collection's `context` is the folder that the applications are in.

@@ -67,6 +67,7 @@ describe("the path's workflows", () => {
     const folder = join(copy, "server/.github/workflows");
     expect(readdirSync(folder)).toEqual([
       "golden-path-compact.yml",
+      "golden-path-each-compact.yml",
       "golden-path-each.yml",
       "golden-path.yml",
       "mirror-data.yml",

@@ -1,16 +1,9 @@
-import { chainInputs, chainSecrets } from "./chain.ts";
+import { chainInputs, chainSecrets, compactInputs, compactSecrets } from "./chain.ts";
 import { shared } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { expression, fromInput, fromSecret, type Inputs, type Mapping, type Place } from "./shape.ts";
 import { promotePermissions } from "./stage-jobs.ts";
 import { logInToPull, ownStep } from "./steps.ts";
-
-export const collectionFile = "golden-path-each.yml";
-
-export const collectionComment = [
-  "The whole path for each of several applications in one repository: a job that lists them and runs nothing of theirs, and golden-path.yml for each.",
-  "An image's name is the folder's, under the two repositories that are given. Which folders are applications is said by `goldenpath build --explain`.",
-].join("\n");
 
 const ofEach = {
   quarantine:
@@ -20,14 +13,46 @@ const ofEach = {
     "Tag of each application's image in the vetted registry to compare its findings with, such as prod. Empty, none.",
 } as const;
 
-export const collectionInputs: Inputs = Object.fromEntries(
-  Object.entries(chainInputs)
-    .filter(([name]) => name !== "module")
-    .map(([name, input]) => {
-      const description = Object.hasOwn(ofEach, name) ? ofEach[name as keyof typeof ofEach] : input.description;
-      return [name, name === "context" ? shared.collection : { ...input, description }];
-    }),
-);
+const inputsOfEach = (inputs: Inputs): Inputs =>
+  Object.fromEntries(
+    Object.entries(inputs)
+      .filter(([name]) => name !== "module")
+      .map(([name, input]) => {
+        const description = Object.hasOwn(ofEach, name) ? ofEach[name as keyof typeof ofEach] : input.description;
+        return [name, name === "context" ? shared.collection : { ...input, description }];
+      }),
+  );
+
+/** The path for each of several applications, by the one chain or the other. */
+export interface Collection {
+  file: string;
+  name: string;
+  comment: string;
+  inputs: Inputs;
+  secrets: Readonly<Record<string, string>>;
+  /** The chain's file, and its inputs. */
+  chain: { file: string; inputs: Inputs };
+}
+
+const commentOf = (chain: string): string =>
+  [
+    `The whole path for each of several applications in one repository: a job that lists them and runs nothing of theirs, and ${chain} for each.`,
+    "An image's name is the folder's, under the two repositories that are given. Which folders are applications is said by `goldenpath build --explain`.",
+  ].join("\n");
+
+export const collections: readonly Collection[] = [
+  {
+    ...{ file: "golden-path-each.yml", name: "goldenpath for each", comment: commentOf("golden-path.yml") },
+    ...{ inputs: inputsOfEach(chainInputs), secrets: chainSecrets },
+    chain: { file: "golden-path.yml", inputs: chainInputs },
+  },
+  {
+    ...{ file: "golden-path-each-compact.yml", name: "goldenpath compact for each" },
+    comment: commentOf("golden-path-compact.yml"),
+    ...{ inputs: inputsOfEach(compactInputs), secrets: compactSecrets },
+    chain: { file: "golden-path-compact.yml", inputs: compactInputs },
+  },
+];
 
 /** What one entry of the list says, in the job for it. */
 const entry = (field: string): string => expression(`matrix.${field}`);
@@ -44,10 +69,10 @@ const handed: Readonly<Record<string, string>> = {
 };
 
 const isEmpty = expression("needs.find.outputs.applications == '[]'");
-const refusal =
-  "echo '::error title=goldenpath::There are not several applications in this folder: call golden-path.yml for it.'; exit 1\n";
+const refusalOf = (chain: string): string =>
+  `echo '::error title=goldenpath::There are not several applications in this folder: call ${chain} for it.'; exit 1\n`;
 
-export function collectionJobs(place: Place): Record<string, Mapping> {
+export function collectionJobs({ file, chain, secrets }: Collection, place: Place): Record<string, Mapping> {
   return {
     find: {
       name: "find",
@@ -66,7 +91,7 @@ export function collectionJobs(place: Place): Record<string, Mapping> {
         ...place.fetch,
         // A policy in force is in a registry.
         logInToPull,
-        ownStep(place, collectionFile, {
+        ownStep(place, file, {
           name: "List the applications",
           id: "find",
           action: "detect-and-build",
@@ -86,7 +111,7 @@ export function collectionJobs(place: Place): Record<string, Mapping> {
       "runs-on": fromInput("runs-on"),
       "timeout-minutes": 5,
       permissions: { contents: "read" },
-      steps: [{ name: "Say what to call", shell: "bash", run: refusal }],
+      steps: [{ name: "Say what to call", shell: "bash", run: refusalOf(chain.file) }],
     },
     each: {
       name: entry("name"),
@@ -97,9 +122,9 @@ export function collectionJobs(place: Place): Record<string, Mapping> {
         matrix: { include: expression("fromJSON(needs.find.outputs.applications)") },
       },
       permissions: promotePermissions,
-      uses: place.workflow("golden-path.yml"),
-      with: Object.fromEntries(Object.keys(chainInputs).map((name) => [name, handed[name] ?? fromInput(name)])),
-      secrets: Object.fromEntries(Object.keys(chainSecrets).map((secret) => [secret, fromSecret(secret)])),
+      uses: place.workflow(chain.file),
+      with: Object.fromEntries(Object.keys(chain.inputs).map((name) => [name, handed[name] ?? fromInput(name)])),
+      secrets: Object.fromEntries(Object.keys(secrets).map((secret) => [secret, fromSecret(secret)])),
     },
   };
 }

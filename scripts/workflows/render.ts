@@ -9,7 +9,7 @@ import {
   compactSecrets,
   fullChain,
 } from "./chain.ts";
-import { collectionComment, collectionFile, collectionInputs, collectionJobs } from "./collection.ts";
+import { type Collection, collectionJobs, collections } from "./collection.ts";
 import { keyOf, passphraseOf } from "./inputs.ts";
 import { judge } from "./judge-stage.ts";
 import { mirrorComment, mirrorFile, mirrorInputs, mirrorJobs, mirrorSecrets } from "./mirror-data.ts";
@@ -55,18 +55,7 @@ export function renderWorkflows(place: Place): Record<string, string> {
   return {
     "golden-path.yml": chain(chainComment, "goldenpath", fullChain, chainInputs, chainSecrets),
     "golden-path-compact.yml": chain(compactComment, "goldenpath compact", compactChain, compactInputs, compactSecrets),
-    [collectionFile]: renderWorkflow(collectionComment, {
-      name: "goldenpath for each",
-      on: {
-        workflow_call: {
-          inputs: declareInputs(collectionInputs, place),
-          "#secrets": secretsComment,
-          secrets: declareSecrets(chainSecrets),
-        },
-      },
-      permissions: {},
-      jobs: collectionJobs(place),
-    }),
+    ...Object.fromEntries(collections.map((each) => [each.file, renderCollection(each, place)])),
     [mirrorFile]: renderWorkflow(mirrorComment, {
       name: "goldenpath mirror data",
       on: {
@@ -81,6 +70,22 @@ export function renderWorkflows(place: Place): Record<string, string> {
     }),
     ...Object.fromEntries([...stageRows, judge].map((row) => [fileOf(row.name), renderStage(row, place)])),
   };
+}
+
+function renderCollection(collection: Collection, place: Place): string {
+  const { name, comment, inputs, secrets } = collection;
+  return renderWorkflow(comment, {
+    name,
+    on: {
+      workflow_call: {
+        inputs: declareInputs(inputs, place),
+        "#secrets": secretsComment,
+        secrets: declareSecrets(secrets),
+      },
+    },
+    permissions: {},
+    jobs: collectionJobs(collection, place),
+  });
 }
 
 function renderStage(row: StageRow, place: Place): string {

@@ -62,10 +62,14 @@ describe("an application's caller", () => {
   });
 
   test("gives only inputs and secrets that the workflow it calls declares, down the whole way", () => {
-    const each = jobOf(readWorkflow(".github/workflows/golden-path-each.yml"), "each");
+    const eachOf = (name: string) => jobOf(readWorkflow(`.github/workflows/${name}.yml`), "each");
     const pairs = [
       { job: path, called: chain },
-      { job: each, called: chain },
+      { job: eachOf("golden-path-each"), called: chain },
+      {
+        job: eachOf("golden-path-each-compact"),
+        called: readWorkflow(".github/workflows/golden-path-compact.yml"),
+      },
       ...stages.map((stage) => ({ job: jobOf(chain, stage), called: stageWorkflow(stage) })),
     ];
     for (const { job, called } of pairs) {
@@ -115,6 +119,7 @@ const callersGrant: Readonly<Record<string, Record<string, string>>> = {
   "golden-path.yml": grantPromote,
   "golden-path-compact.yml": grantPromote,
   "golden-path-each.yml": grantPromote,
+  "golden-path-each-compact.yml": grantPromote,
   "stage-build.yml": grant,
   "stage-base.yml": grant,
   "stage-scan.yml": grant,

@@ -44,6 +44,24 @@ describe.each(places)("the compact path on $place", ({ folder, workflows, action
     expect(judge.permissions).toEqual({ contents: "read", "id-token": "write" });
   });
 
+  test("is taken for each application of several as the path is, listed by the very same job", () => {
+    const [each, compactly] = ["golden-path-each", "golden-path-each-compact"].map((name) =>
+      readWorkflow(`${folder}/${name}.yml`),
+    );
+    if (each === undefined || compactly === undefined) throw new Error("there are two");
+    const text = (value: unknown): string =>
+      JSON.stringify(value)
+        .replaceAll("golden-path-compact.yml", "golden-path.yml")
+        .replaceAll("-each-compact", "-each");
+    for (const name of ["find", "none"]) expect(text(compactly.jobs[name])).toBe(text(each.jobs[name]));
+    const { with: given = {}, secrets, uses, ...job } = jobOf(compactly, "each");
+    const { with: _with, secrets: _secrets, uses: full, ...other } = jobOf(each, "each");
+    expect(job).toEqual(other);
+    expect(uses).toBe(full?.replace("golden-path", "golden-path-compact"));
+    expect(Object.keys(given)).toEqual(Object.keys(compact.on?.workflow_call?.inputs ?? {}));
+    expect(Object.keys(secrets ?? {})).toEqual(Object.keys(compact.on?.workflow_call?.secrets ?? {}));
+  });
+
   test("its one job begins as the one that attests does, with a key of its own", () => {
     const attest = jobOf(stageOf("build"), "attest");
     const count = attest.steps?.length ?? 0;

@@ -79,6 +79,7 @@ describe("every workflow", () => {
           `${folder}/golden-path.yml`,
           `${folder}/golden-path-compact.yml`,
           `${folder}/golden-path-each.yml`,
+          `${folder}/golden-path-each-compact.yml`,
           `${folder}/mirror-data.yml`,
           `${folder}/stage-judge.yml`,
           ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
@@ -306,6 +307,7 @@ describe("strangers' code and verdicts", () => {
       // One image, and one of each platform; and one that takes an image in, and builds none.
       // Of several applications, one that lists them and builds none.
       ...places.flatMap(({ folder }) => [
+        `${folder}/golden-path-each-compact.yml`,
         `${folder}/golden-path-each.yml`,
         ...Array<string>(4).fill(`${folder}/stage-build.yml`),
         ...Array<string>(4).fill(`${folder}/stage-judge.yml`),

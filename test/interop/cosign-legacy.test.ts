@@ -100,8 +100,9 @@ describe("what is signed with legacy: true", () => {
     if (found === undefined) throw new Error("it is not verified");
     const bytes = await registry.client.fetchBlob(repository, found.bundle);
     const check = async (subject: Digest, publicKey = own.publicKeyPem): Promise<string> => {
+      const stage = { ...signers.stage, publicKey };
       const piece = { signer: "stage", file: "01.json", bytes, subject, predicateType: predicateTypes.base };
-      const { argv = [], files = {} } = checkByHand({ stage: { ...signers.stage, publicKey } }, piece) ?? {};
+      const { argv = [], files = {} } = checkByHand({ stage }, piece) ?? {};
       await mkdir(join(directory, "trust"), { recursive: true });
       for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
       return cosign(...argv.slice(1));

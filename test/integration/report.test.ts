@@ -152,6 +152,36 @@ describe("the report of result files", () => {
     expect(outcome.result.error?.message).toContain("results of different images");
   });
 
+  describe("an image that was judged as a layout", () => {
+    const layout = (of: `sha256:${string}`) => ({
+      subject: {
+        ...{ repository: "oci-layout.invalid/shop", digest: of, mediaType: "m" },
+        children: [{ digest: of, mediaType: "m", verdict: "pass" as const }],
+      },
+    });
+
+    test("of another digest than what was built is another image", async () => {
+      const built = await write("built.json", { stage: "build" });
+      const judged = await write("judged.json", { stage: "base", ...layout(`sha256:${"b".repeat(64)}`) });
+      const { outcome } = await report({ results: `${built}\n${judged}` });
+      expect(outcome.result.error?.message).toContain("results of different images");
+    });
+
+    test("of the same digest is what was built, and has its name", async () => {
+      const built = await write("built.json", { stage: "build" });
+      const judged = await write("judged.json", { stage: "base", ...layout(digest) });
+      const { outcome } = await report({ results: `${built}\n${judged}` });
+      expect(outcome.verdict).toBe("pass");
+      expect(outcome.result.subject?.repository).toBe("localhost:5000/q/web");
+      expect(outcome.summary).not.toContain("oci-layout.invalid");
+    });
+
+    test("without a result of another kind it is called as it is", async () => {
+      const { outcome } = await report({ results: await write("judged.json", { stage: "base", ...layout(digest) }) });
+      expect(outcome.result.subject?.repository).toBe("oci-layout.invalid/shop");
+    });
+  });
+
   test("the worst of them is the verdict: an error before a fail before a pass", async () => {
     const pass = await write("pass.json", { stage: "base" });
     const fail = await write("fail.json", {

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onAnyServer, onGitHub, onServer } from "../../scripts/workflows/places.ts";
 import { renderWorkflows } from "../../scripts/workflows/render.ts";
@@ -83,9 +83,20 @@ export function renderGoldenpath(target: string, workflows: Readonly<Record<stri
   return target;
 }
 
+/** Both workflows of examples/pull-request, by their paths. */
+export function readPullRequestExample(): Record<string, string> {
+  return Object.fromEntries(
+    ["pull-request.yml", "pull-request-comment.yml"].map((name) => {
+      const path = `.github/workflows/${name}`;
+      return [path, readFileSync(join(projectRoot, "examples/pull-request", path), "utf8")];
+    }),
+  );
+}
+
 export function standInRepositories(): Record<string, string> {
   const used = new Set<string>();
-  for (const text of [workflowsOnServer(), workflowsOnOldRunner(), workflowsOnGitHub()].flatMap(Object.values<string>))
+  const own = [workflowsOnServer(), workflowsOnOldRunner(), workflowsOnGitHub()].flatMap(Object.values<string>);
+  for (const text of [...own, ...Object.values(readPullRequestExample())])
     for (const [, reference = ""] of text.matchAll(/uses: ([\w-]+\/[\w-]+@[0-9a-f]{40})/g)) used.add(reference);
   return Object.fromEntries(
     [...used].map((reference) => {

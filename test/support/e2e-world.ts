@@ -15,7 +15,7 @@ import {
   installPlatform,
   type Platform,
 } from "../../examples/golden-platform/platform.ts";
-import { type ActRun, runAct } from "./act.ts";
+import { type ActOptions, type ActRun, runAct } from "./act.ts";
 import { claimsOf, giveTokens, setWorkflows } from "./e2e-tokens.ts";
 import {
   goldenpathCommit,
@@ -62,15 +62,24 @@ export interface World {
   secrets: Readonly<Record<string, string>>;
   /**
    * Runs a workflow of a repository `acme/NAME` that is made of `files` (path → text) over a copy of `source`. `claims`:
-   * what tokens of its jobs say in another way.
+   * what tokens of its jobs say in another way. Its artifacts are folders in `artifacts`.
    */
   run(
     name: string,
     source: string | undefined,
     files: Readonly<Record<string, string>>,
     claims?: Partial<JobClaims>,
-  ): Promise<ActRun & { commit: string }>;
+    started?: Started,
+  ): Promise<ActRun & { commit: string; artifacts: string }>;
   close(): Promise<void>;
+}
+
+/** What starts a run, where that is not a push, and what its jobs get besides. */
+export interface Started {
+  event?: (commit: string) => ActOptions["event"];
+  /** Instead of the organisation's: a fork's run has none. */
+  secrets?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -149,7 +158,7 @@ export async function openWorld(
           places,
         );
       },
-      async run(name, source, files, claims = {}) {
+      async run(name, source, files, claims = {}, started = {}) {
         runs += 1;
         const at = join(directory, `run-${runs}`);
         const repository = join(at, "repository");
@@ -164,18 +173,22 @@ export async function openWorld(
           act: tools.act,
           repository,
           directory: join(at, "act"),
-          event: { name: "push", payload: { ref: "refs/heads/main", repository: { name, full_name: `acme/${name}` } } },
-          secrets,
+          event: started.event?.(commit) ?? {
+            name: "push",
+            payload: { ref: "refs/heads/main", repository: { name, full_name: `acme/${name}` } },
+          },
+          secrets: started.secrets ?? secrets,
           repositories,
           // As on a runner of one's own, whose tool cache stays from one run to the next. act says no workflow's ref.
           env: {
             GITHUB_WORKFLOW_REF: honest.workflow_ref ?? "",
             STAND_IN_REPOSITORIES: JSON.stringify(checkouts),
             STAND_IN_ARTIFACTS: join(at, "artifacts"),
+            ...started.env,
             GOLDENPATH_TOOL_CACHE: toolCacheDirectory(process.env),
           },
         });
-        return { ...run, commit };
+        return { ...run, commit, artifacts: join(at, "artifacts") };
       },
     };
   } catch (error) {

@@ -12,7 +12,7 @@ import type { Storage } from "./storage.ts";
  * The host of images that are in no registry. No name below `invalid` ever leads anywhere (RFC 2606): what would write
  * there fails, and no policy names it as a place.
  */
-const layoutHost = "oci-layout.invalid";
+export const layoutHost = "oci-layout.invalid";
 
 const prefix = "oci-layout:";
 

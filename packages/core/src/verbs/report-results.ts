@@ -1,6 +1,7 @@
 import type { ErrorCode } from "@goldenpath/foundation/error-codes";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { layoutHost } from "../layouts/layout-client.ts";
 import { tellExceptionLives } from "../policy/exception-life.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeResults, type Part, type PartSource } from "../report/comment/part.ts";
@@ -69,12 +70,13 @@ export async function readResults(
 
 /** What results say, of one image where they are this job's, of several where they come from a run's artifacts. */
 export function reportResults(
-  given: readonly GivenResult[],
+  ofStages: readonly GivenResult[],
   policy: LoadedPolicy,
   context: Context,
   startedAt: Date,
   { artifact, "comment-key": key }: { artifact?: string | undefined; "comment-key"?: string | undefined },
 ): Report {
+  const given = nameLayouts(ofStages);
   const results = given.map(({ result }) => result);
   const verdict = worst(results.map((result) => result.verdict));
   const subjects = new Map(
@@ -137,6 +139,27 @@ export function reportResults(
       exceptions: told,
     },
   };
+}
+
+/**
+ * Stages that judged a layout know no repository: where another stage's result is of the same digest, it is that image.
+ * Where several repositories have the digest, nobody says which is meant.
+ */
+function nameLayouts(given: readonly GivenResult[]): GivenResult[] {
+  const isLayout = (repository: string): boolean => repository.startsWith(`${layoutHost}/`);
+  const named = new Map<string, Set<string>>();
+  for (const { result } of given) {
+    const { repository, digest } = result.subject ?? {};
+    if (repository === undefined || digest === undefined || isLayout(repository)) continue;
+    named.set(digest, (named.get(digest) ?? new Set()).add(repository));
+  }
+  return given.map((each) => {
+    const { subject } = each.result;
+    if (subject === undefined || !isLayout(subject.repository)) return each;
+    const [repository, ...others] = named.get(subject.digest) ?? [];
+    if (repository === undefined || others.length > 0) return each;
+    return { ...each, result: { ...each.result, subject: { ...subject, repository } } };
+  });
 }
 
 /**

@@ -195,6 +195,11 @@ test("let in: what the older refuses alone, with its reasons", () => {
   const { outcome, because } = impact({}, evidence(), old);
   expect(outcome).toBe("let-in");
   expect(because.map(({ rule }) => rule)).toContain("gate.stale");
+  // Not before its stages have judged it again, where the newer does not accept what they said.
+  expect(impact({ accepts: [] }, evidence(), old)).toMatchObject({
+    outcome: "again",
+    because: [{ rule: "gate.policy-serial" }, {}, {}],
+  });
 });
 
 test("a verdict that says FAILED is refused by both, however lax the newer is", () => {

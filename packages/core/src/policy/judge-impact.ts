@@ -7,8 +7,8 @@ import type { LoadedPolicy } from "./schema.ts";
 import { putInForce } from "./withdrawals.ts";
 
 /**
- * What becomes of one image: `falls`: let through by the older policy, and refused by the newer; `again`: refused only
- * because the newer does not accept what was made under the older, so that its stages have to judge it again; `let-in`:
+ * What becomes of one image: `falls`: let through by the older policy, and refused by the newer; `again`: refused by
+ * the newer only because it does not accept what was made under the older, so that its stages have to judge it again; `let-in`:
  * refused by the older alone; `stays`: let through by both; `refused`: by both.
  */
 export const impactOutcomes = ["falls", "again", "let-in", "refused", "stays"] as const;
@@ -56,21 +56,15 @@ export function judgeImpact({ before, after }: ImpactFacts): JudgedImpact {
   // What the newer goes by, judged by both.
   const known = new Set(judgeAgain(newer, before.policy.policy, before.now).map(nameOf));
   const besides = judgeAgain(newer, next.policy, after.now).filter((each) => !known.has(nameOf(each)));
-  const because = [...newer.violations, ...besides].map(({ rule, thing, problem }) => ({ rule, thing, problem }));
-  if (older.verdict !== "pass")
-    return because.length > 0
-      ? { outcome: "refused", because }
-      : { outcome: "let-in", because: older.violations.map(({ rule, thing, problem }) => ({ rule, thing, problem })) };
-  if (because.length > 0) return { outcome: "falls", because };
+  const because = [...newer.violations, ...besides].map(tell);
+  const isLetIn = older.verdict !== "pass";
+  if (because.length > 0) return { outcome: isLetIn ? "refused" : "falls", because };
   const strict = decideGate({ ...after, policy: next });
-  return strict.verdict === "pass"
-    ? { outcome: "stays", because: [] }
-    : {
-        outcome: "again",
-        because: strict.violations.map(({ rule, thing, problem }) => ({ rule, thing, problem })),
-      };
+  if (strict.verdict !== "pass") return { outcome: "again", because: strict.violations.map(tell) };
+  return isLetIn ? { outcome: "let-in", because: older.violations.map(tell) } : { outcome: "stays", because: [] };
 }
 
+const tell = ({ rule, thing, problem }: ImpactReason): ImpactReason => ({ rule, thing, problem });
 const nameOf = ({ rule, thing }: JudgedAgain): string => `${rule} ${thing}`;
 
 /** The newer policy as it would be in force: after the older one, with what was withdrawn. */

@@ -78,7 +78,8 @@ export interface BaseDecision {
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
  * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. The first, and
- * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists with the base.
+ * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists
+ * with the base.
  */
 export function decideBase(facts: BaseFacts): BaseDecision {
   const children = facts.children.map((child) => decideChild(child, facts));
@@ -124,7 +125,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...judgeHabits(
       {
         ...child,
-        baseLayers: match?.matchedLayers ?? 0,
+        ownLayers: child.diffIds.length - (match?.matchedLayers ?? 0),
         ...(child.trees === undefined ? {} : { image: child.trees.image }),
       },
       facts.rules,

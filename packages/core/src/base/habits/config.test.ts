@@ -54,17 +54,20 @@ describe("a layer that was made of a container", () => {
     ["/bin/sh"],
     ["tail -f /dev/null"],
   ])("%s is found", (by) => {
-    expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]), 0)).toEqual([by]);
+    expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]), 1)).toEqual([by]);
   });
 
   test("also with a message of whoever did it", () => {
-    expect(findCommitted(history(["bash", { comment: "fix" }]), 0)).toEqual(["bash"]);
+    expect(findCommitted(history(["bash", { comment: "fix" }]), 1)).toEqual(["bash"]);
   });
 
   test("but not the base's, whoever made that", () => {
     const made = history(["strange"], ["ENV A=b", { empty_layer: true }], ["bash"]);
     expect(findCommitted(made, 1)).toEqual(["bash"]);
-    expect(findCommitted(made, 2)).toEqual([]);
+    expect(findCommitted(made, 0)).toEqual([]);
+    // A base without a history.
+    expect(findCommitted(history(["bash"]), 1)).toEqual(["bash"]);
+    expect(findCommitted(history(["bash"]), 3)).toEqual(["bash"]);
   });
 
   // As the builders' own images have it.
@@ -95,10 +98,10 @@ describe("a layer that was made of a container", () => {
     ["bash", { empty_layer: true }],
     ["/bin/sh", { comment: "FROM docker.io/library/debian:12" }],
   ] as [string, Record<string, unknown>?][])("%s is a builder's", (by, more = {}) => {
-    expect(findCommitted(history([by, more]), 0)).toEqual([]);
+    expect(findCommitted(history([by, more]), 1)).toEqual([]);
   });
 
-  test("without a history there is none", () => expect(findCommitted({}, 0)).toEqual([]));
+  test("without a history there is none", () => expect(findCommitted({}, 1)).toEqual([]));
 });
 
 describe("a variable with a secret", () => {

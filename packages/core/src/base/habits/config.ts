@@ -52,12 +52,12 @@ const builderComment = /^(?:buildkit\.|debuerreotype |FROM |Imported from )/;
  * The layers that `docker commit` or one of its kin made of a container, by the history in the config: for such a layer
  * it has the container's command where a builder writes its instruction. `docker commit` of a container that ran a
  * shell's command can't be told from `RUN` of Docker's old builder.
- * @param baseLayers how many layers are the base's, which come first in the history as well
+ * @param ownLayers how many layers lie above the base: the last entries are theirs, and a base need not have any
  * @returns the commands, in the history's order
  */
-export function findCommitted({ history }: ImageHabits, baseLayers: number): string[] {
-  const own = (history ?? []).filter((each) => each.empty_layer !== true).slice(baseLayers);
-  return own.flatMap(({ created_by: by = "", comment = "" }) => {
+export function findCommitted({ history }: ImageHabits, ownLayers: number): string[] {
+  const entries = (history ?? []).filter((each) => each.empty_layer !== true);
+  return (ownLayers === 0 ? [] : entries.slice(-ownLayers)).flatMap(({ created_by: by = "", comment = "" }) => {
     if (by.trim() === "" || builderComment.test(comment)) return [];
     return builderWords.some((word) => word.test(by)) ? [] : [by];
   });

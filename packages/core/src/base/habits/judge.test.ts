@@ -27,7 +27,7 @@ const image = treeOf(
     content: "Package: curl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n",
   },
 );
-const facts: HabitFacts = { habits: { config: { User: "app" } }, labels: {}, leftovers: [], baseLayers: 0, image };
+const facts: HabitFacts = { habits: { config: { User: "app" } }, labels: {}, leftovers: [], ownLayers: 1, image };
 const judge = (change: Partial<HabitFacts>, rules: Partial<HabitRules>) =>
   judgeHabits({ ...facts, ...change }, { refuse: [], mustHave: [], ...rules });
 

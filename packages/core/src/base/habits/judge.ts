@@ -11,9 +11,9 @@ import type { Leftover } from "./leftovers.ts";
 export interface HabitFacts {
   habits: ImageHabits;
   labels: Readonly<Record<string, string>>;
-  /** How many of its layers are its base's. */
-  baseLayers: number;
-  /** In the layers above that. */
+  /** How many layers lie above its base. */
+  ownLayers: number;
+  /** In these. */
   leftovers: readonly Leftover[];
   /** All of its layers put together, where it stands on an approved base. */
   image?: FileTree;
@@ -93,8 +93,8 @@ function judgeCaches({ leftovers }: HabitFacts): Found[] {
 }
 
 /** The command may have anything in it: its first word tells enough. */
-function judgeCommitted({ habits, baseLayers }: HabitFacts): Found[] {
-  const programs = findCommitted(habits, baseLayers).map((command) =>
+function judgeCommitted({ habits, ownLayers }: HabitFacts): Found[] {
+  const programs = findCommitted(habits, ownLayers).map((command) =>
     cleanLine(command.trim().split(/\s/)[0] ?? "", maxShown),
   );
   return tell(

@@ -160,7 +160,7 @@ describe("the input `scanner` chooses", () => {
     const outcome = await scan(await push(await lodash("4.17.4")), { scanner: "trove" });
     expect(tell(outcome)).toEqual({ verdict: "error", found: [], error: "input-invalid" });
     expect(outcome.result.error?.message).toContain(
-      "input 'scanner' is 'trove': expected auto, or one or several of grype, osv-scanner, shelf with commas",
+      "input 'scanner' is 'trove': expected auto, or one or several of grype, osv-scanner, trivy, shelf with commas",
     );
   });
 

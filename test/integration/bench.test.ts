@@ -92,7 +92,10 @@ test("the benchmark of what is waited for measures the command line and every bu
 
 describe("what it is called with", () => {
   test.each([
-    [["promot"], /'promot' is not known; there are: promote, start, build, sign\. Did you mean 'promote'\?/],
+    [
+      ["promot"],
+      /'promot' is not known; there are: promote, start, build, sign, policy, enforce\. Did you mean 'promote'\?/,
+    ],
     [[], /no name was given; there are: promote, start, build/],
     [["promote", "start"], /one name at a time/],
     [["promote", "--rounds", "0"], /option --rounds is '0'/],

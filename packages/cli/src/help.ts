@@ -185,7 +185,7 @@ const commandHelp = {
   --policy-signer KEY
       The public key of the platform's signer, where POLICY is whichever is in force.
   --scanner NAME (default: the policy's scan.scanners)
-      Whose data; may be given several times: grype, osv-scanner.
+      Whose data; may be given several times: grype, osv-scanner, trivy.
   --ecosystem NAME
       For osv-scanner, of which ecosystems, as OSV calls them (Debian, npm, Maven); may be given several times.
   --source SCANNER=URL

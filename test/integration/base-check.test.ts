@@ -191,6 +191,14 @@ describe("an image that the policy does not have", () => {
     expect(problems.map(({ level, file: at }) => [level, at])).toEqual([["refused", file]]);
   });
 
+  test("a number after FROM is an image to BuildKit, and no stage", async () => {
+    const { code, problems } = await check({ Dockerfile: `FROM ${pinned} AS a\nFROM 0\n` });
+    expect(code).toBe(1);
+    expect(problems.map(({ line, level }) => [line, level])).toEqual([[2, "refused"]]);
+    await rm(app, { recursive: true });
+    expect((await check({ Dockerfile: `FROM ${pinned} AS a\nFROM a\nCOPY --from=0 x y\n` })).code).toBe(0);
+  });
+
   test("a version that is not approved, one that is over, and a look-alike", async () => {
     const { code, problems } = await check({
       a: "",

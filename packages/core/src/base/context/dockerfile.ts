@@ -1,4 +1,5 @@
-import { type Dockerfile, readDockerfile, type Stage } from "../../build/strategies/dockerfile/stages.ts";
+import { findStage, rootOf, stageBelow } from "../../build/strategies/dockerfile/images.ts";
+import { type Dockerfile, readDockerfile } from "../../build/strategies/dockerfile/stages.ts";
 import { DockerfileProblem } from "../../build/strategies/dockerfile/words.ts";
 import type { FileMentions, Mention, MentionUse } from "./mention.ts";
 
@@ -23,24 +24,14 @@ function listMentions(file: string, { stages, syntax }: Dockerfile, firstLine: n
     const at = line + firstLine - 1;
     mentions.set(`${at} ${name}`, { file, line: at, name, use });
   };
-  const isStage = (name: string, before: number): boolean =>
-    stages.slice(0, before).some((stage) => stage.name === name.toLowerCase()) ||
-    (/^\d+$/.test(name) && Number(name) < before);
-  const last = rootOf(stages, stages.length - 1);
-  for (const [index, stage] of stages.entries()) {
-    if (stage.base !== "scratch" && !isStage(stage.base, index))
-      add(stage.base, stage.line, stage === last ? "base" : "build");
+  const root = rootOf(stages, stages.at(-1) ?? stages[0]);
+  for (const stage of stages) {
+    if (stage.base !== "scratch" && stageBelow(stages, stage) === undefined)
+      add(stage.base, stage.line, stage === root ? "base" : "build");
     // A stage may take from one below it, too: BuildKit orders them by what they need.
     for (const { name, line } of [...stage.from, ...stage.onBuild.from])
-      if (!isStage(name, stages.length)) add(name, line, "build");
+      if (findStage(stages, name) === undefined) add(name, line, "build");
   }
   if (syntax !== undefined) add(syntax.name, syntax.line, "build");
   return { mentions: [...mentions.values()], unread: [] };
-}
-
-/** What the result stands on, through the stages that stand on each other. */
-function rootOf(stages: readonly Stage[], index: number): Stage | undefined {
-  const stage = stages[index];
-  const below = stages.slice(0, index).findLastIndex(({ name }) => name === stage?.base.toLowerCase());
-  return below === -1 ? stage : rootOf(stages, below);
 }

@@ -74,7 +74,7 @@ function findTarget(stages: Dockerfile["stages"], target: string | undefined): S
 }
 
 /** By its name, the last one of several, or its number. */
-function findStage(stages: readonly Stage[], name: string): Stage | undefined {
+export function findStage(stages: readonly Stage[], name: string): Stage | undefined {
   return (
     stages.findLast((stage) => stage.name === name.toLowerCase()) ??
     (/^\d+$/.test(name) ? stages[Number(name)] : undefined)
@@ -82,12 +82,12 @@ function findStage(stages: readonly Stage[], name: string): Stage | undefined {
 }
 
 /** A stage stands on one above it, never on one below. */
-function stageBelow(stages: readonly Stage[], stage: Stage): Stage | undefined {
+export function stageBelow(stages: readonly Stage[], stage: Stage): Stage | undefined {
   const above = stages.slice(0, stages.indexOf(stage));
   return above.findLast(({ name }) => name === stage.base.toLowerCase());
 }
 
-function rootOf(stages: readonly Stage[], stage: Stage): Stage {
+export function rootOf(stages: readonly Stage[], stage: Stage): Stage {
   const below = stageBelow(stages, stage);
   return below === undefined ? stage : rootOf(stages, below);
 }

@@ -1,7 +1,7 @@
 import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { main } from "../../packages/cli/src/main.ts";
+import { runMain } from "../support/cli.ts";
 
 /** The card of `goldenpath base score`, over layers in a registry. */
 
@@ -12,10 +12,8 @@ beforeAll(async () => {
 afterAll(() => stand.stop());
 
 async function score(image: string, ...options: string[]) {
-  const printed: string[] = [];
-  const print = (text: string): void => void printed.push(text);
-  const code = await main(["base", "score", image, ...options], { out: print, err: print, color: false });
-  return { code, text: printed.join("") };
+  const { code, out, err } = await runMain("base", "score", image, ...options);
+  return { code, text: `${out}${err}` };
 }
 
 const file = (name: string, content: string, mode = 0o644): TarOptions => ({ name, content, mode });

@@ -11,7 +11,7 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
-import { lookAtTag } from "../evidence/gather-record.ts";
+import { listTaggedImages } from "../evidence/gather-record.ts";
 import { isPointerRepository } from "../policy/pointer.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
@@ -133,15 +133,9 @@ async function listImages(
   client: RegistryClient,
   repository: Repository,
 ): Promise<{ images: ListedImage[]; failures: FleetFailure[] }> {
-  const tags = (await client.listTags(repository)).toSorted();
-  const tagged = new Map<Digest, string[]>();
-  const failures: FleetFailure[] = [];
-  const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
-  looked.forEach((found, at) => {
-    const tag = tags[at] ?? "";
-    if (typeof found === "object") {
-      failures.push({ what: formatReference({ ...repository, tag }), problem: found.unreadable });
-    } else if (found !== undefined) tagged.set(found, [...(tagged.get(found) ?? []), tag]);
-  });
-  return { images: [...tagged].map(([digest, own]) => ({ repository, digest, tags: own })), failures };
+  const { images, unreadable } = await listTaggedImages(client, repository);
+  return {
+    images: [...images].map(([digest, tags]) => ({ repository, digest, tags })),
+    failures: unreadable.map(({ tag, why }) => ({ what: formatReference({ ...repository, tag }), problem: why })),
+  };
 }

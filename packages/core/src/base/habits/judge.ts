@@ -110,6 +110,7 @@ function judgeCommitted({ habits, ownLayers }: HabitFacts): Found[] {
 }
 
 function judgeRequired({ image, labels }: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
+  if (mustHave.length === 0) return [];
   const packages = image === undefined ? undefined : [...readPackages(image).values()];
   const missing = mustHave.flatMap((thing): string[] => {
     if ("label" in thing) {

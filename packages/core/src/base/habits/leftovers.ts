@@ -153,6 +153,7 @@ export function findLeftovers(
   baseLayers: number,
   { secrets, caches: looksForCaches }: LeftoverKinds,
 ): Leftover[] {
+  if (!secrets && !looksForCaches) return [];
   const found: Leftover[] = [];
   for (const [layer, { entries }] of layers.entries()) {
     if (layer < baseLayers) continue;

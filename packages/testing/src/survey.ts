@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Explained, explainBuild } from "@goldenpath/core/build/explain-build";
-import type { BuildRules } from "@goldenpath/core/build/plan-strategy";
+import type { BuildRules, StrategyRequest } from "@goldenpath/core/build/plan-strategy";
 import { surveyTree } from "@goldenpath/core/build/survey/gather";
 import type { Survey } from "@goldenpath/core/build/survey/survey";
 
@@ -37,8 +37,14 @@ export async function explainShape(
   {
     rules = rulesWith(),
     module,
+    strategy = "auto",
     prepare,
-  }: { rules?: BuildRules; module?: string; prepare?: (folder: string) => void } = {},
+  }: {
+    rules?: BuildRules;
+    module?: string;
+    strategy?: StrategyRequest["strategy"];
+    prepare?: (folder: string) => void;
+  } = {},
 ): Promise<Explained> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "goldenpath-shape-")));
   try {
@@ -52,7 +58,7 @@ export async function explainShape(
     }
     prepare?.(folder);
     const tree = await surveyTree(app);
-    return explainBuild(rules, { strategy: "auto", builder: undefined, module, tree, context: "." });
+    return explainBuild(rules, { strategy, builder: undefined, module, tree, context: "." });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

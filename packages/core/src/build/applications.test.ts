@@ -109,6 +109,19 @@ const shapes: [string, Shape, string[]][] = [
     [".:api", ".:web"],
   ],
   [
+    "front ends, and a library that is built as well",
+    {
+      "package.json": '{"workspaces":["*"]}',
+      "site/package.json": '{"scripts":{"build":"vite build"}}',
+      "site/index.html": "",
+      "next/package.json": '{"scripts":{"build":"next build"}}',
+      "next/next.config.mjs": "",
+      "ui/package.json": '{"scripts":{"build":"vite build"}}',
+      "ui/vite.config.ts": "",
+    },
+    [".:next", ".:site"],
+  ],
+  [
     "parts of an application",
     { "web/package.json": node, "web/e2e/package.json": node, "api/Gemfile": "", "api/config.ru": "" },
     ["api:", "web:"],

@@ -119,9 +119,7 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
     const { maven } = survey;
     if (maven === undefined) return survey.files.includes("pom.xml") ? "unclear" : undefined;
     if (maven.packaging === "pom") return maven.modules.length > 0 ? "frame" : "part";
-    const isProgram = maven.plugins.some(
-      ({ artifactId, isManaged, profile }) => !isManaged && profile === undefined && programArtifacts.test(artifactId),
-    );
+    const isProgram = maven.plugins.some(({ artifactId, runs }) => runs && programArtifacts.test(artifactId));
     if (isProgram || maven.packaging === "war" || maven.packaging === "quarkus") return "application";
     return isMember ? "part" : survey.path === "" ? "application" : "unclear";
   },
@@ -135,6 +133,7 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
   ({ node, files, path }) => {
     if (node === undefined) return files.includes("package.json") ? "unclear" : undefined;
     if (node.scripts.includes("start") || files.includes("server.js")) return "application";
+    if (node.scripts.includes("build") && files.some((name) => frontEndFiles.test(name))) return "application";
     if (node.workspaces.length > 0) return "frame";
     return path === "" && node.main !== undefined ? "application" : "part";
   },
@@ -156,6 +155,10 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
       ? "unclear"
       : undefined,
 ];
+
+/** Files by which a package is a front end, which is built and then served. A library's development server has others. */
+const frontEndFiles =
+  /^(?:index\.html|angular\.json|vue\.config\.[cm]?js|(?:next|nuxt|astro|gatsby)(?:-config|\.config)\.[cm]?[jt]s)$/;
 
 /** Files by which a program is begun, in the languages that have such customs. */
 const entryFiles =

@@ -12,8 +12,8 @@ export function listMissing(survey: Survey): string[] {
   const { files, processes, node, go, maven } = survey;
   if (processes?.includes("web") === true || files.includes("project.toml")) return [];
   const missing: string[] = [];
-  const languages = new Set(detectEcosystems(survey).map(({ language }) => language));
-  if (node !== undefined && !languages.has("java") && !languages.has("go")) missing.push(...missingOfNode(survey));
+  // Beside another language, a package.json is for its pages, and nothing starts by it.
+  if (node !== undefined && detectEcosystems(survey)[0]?.language === "nodejs") missing.push(...missingOfNode(survey));
   if (go?.module !== undefined && go.programs.length === 0)
     missing.push(
       "go.mod: there is no `package main` in this folder or in folders of cmd: give the folder of a program as the input 'context'",

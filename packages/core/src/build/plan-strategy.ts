@@ -96,7 +96,8 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
   const isNamed = wishes.asked !== "auto" || wishes.ofBuilder !== undefined || wishes.ofFile !== undefined;
   const isOpen = !isNamed && wishes.allowed.length > 1;
   if (isOpen && survey.unread.length > 0) throw unreadApplication(survey.unread, request.context);
-  const choice = chooseStrategy(wishes, candidates);
+  const { left, passedOver } = isNamed ? { left: candidates, passedOver: [] } : passOver(rules, candidates, survey);
+  const choice = chooseStrategy(wishes, left);
   if ("kind" in choice) throw refuseStrategy(rules, choice, request);
   const strategy = findStrategy(choice.strategy);
   const { builders } = rules.build;
@@ -110,7 +111,41 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
           survey,
         );
   const missing = strategy.evidence === "language" ? listMissing(survey) : [];
-  return { choice, builder, missing: [...listUnclear(strategy, request, survey), ...missing] };
+  const notTaken = [...passedOver, ...choice.notTaken];
+  return { choice: { ...choice, notTaken }, builder, missing: [...listUnclear(strategy, request, survey), ...missing] };
+}
+
+/**
+ * A language that no builder of the policy builds gives way to what else the application has and the policy allows: to
+ * its Dockerfile, mostly. Where there is nothing else, that is what is missing.
+ */
+function passOver(
+  { build }: BuildRules,
+  candidates: readonly StrategyCandidate[],
+  survey: Survey,
+): { left: readonly StrategyCandidate[]; passedOver: string[] } {
+  const { builders, strategies } = build;
+  const isAllowed = ({ strategy }: StrategyCandidate): boolean => (strategies as readonly string[]).includes(strategy);
+  const ecosystems = detectEcosystems(survey);
+  const lacksBuilder = ({ strategy, evidence }: StrategyCandidate): boolean =>
+    evidence === "language" &&
+    builders !== undefined &&
+    findFor(
+      builders.filter((builder) => kindOf(builder) === strategy),
+      ecosystems,
+    ) === undefined;
+  const left = candidates.filter((each) => !lacksBuilder(each));
+  if (!left.some(isAllowed)) return { left: candidates, passedOver: [] };
+  const passedOver = candidates
+    .filter((each) => isAllowed(each) && lacksBuilder(each))
+    .map(
+      ({ reasons }) => `${reasons.join(", ")}: not used, no builder of the policy builds ${nameLanguages(ecosystems)}`,
+    );
+  return { left, passedOver };
+}
+
+function nameLanguages(ecosystems: readonly Ecosystem[]): string {
+  return [...new Set(ecosystems.map(({ language }) => languageTitles[language]))].join(" or ");
 }
 
 /** What there is more of than the strategy can tell apart, or around it, a sentence each. */
@@ -262,12 +297,11 @@ function findBuilder(
     });
   }
   const found = ecosystems.map(({ file, title }) => `${file}: ${title}`).join(", ");
-  const titles = [...new Set(ecosystems.map(({ language }) => languageTitles[language]))].join(" or ");
   throw new UserError(
     `no builder of policy '${policyName}' builds this application (${found}): it has ${listed.join(", ") || "none for the strategy"}`,
     {
       code: "builder-language",
-      wayOut: `Have a builder with ${titles} added to the policy's build.builders.`,
+      wayOut: `Have a builder with ${nameLanguages(ecosystems)} added to the policy's build.builders.`,
       places: ecosystems.map(({ file, title }) =>
         placeIn(context, {
           file: survey.path === "" ? file : `${survey.path}/${file}`,

@@ -13,7 +13,12 @@ const element = (name: string, line: number, content: string | readonly XmlEleme
 function plugin(change: Partial<MavenPlugin> = {}): MavenPlugin {
   return {
     ...{ groupId: "com.google.cloud.tools", artifactId: "jib-maven-plugin", version: "3.4.6", profile: undefined },
-    ...{ isManaged: false, element: element("plugin", 10), place: { file: "pom.xml", line: 10, message: "" } },
+    ...{
+      isManaged: false,
+      runs: true,
+      element: element("plugin", 10),
+      place: { file: "pom.xml", line: 10, message: "" },
+    },
     ...change,
   };
 }
@@ -31,8 +36,7 @@ describe("what speaks for a plugin", () => {
     ["nothing was read", withFiles(["pom.xml", "build.gradle"])],
     ["it is another group's", survey(plugin({ groupId: "com.example" }))],
     ["it is another of the group's", survey(plugin({ artifactId: "jib-other-plugin" }))],
-    ["it is only managed", survey(plugin({ isManaged: true }))],
-    ["a profile has it", survey(plugin({ profile: "image" }))],
+    ["it does not run by itself", survey(plugin({ runs: false }))],
   ])("is nothing where %s", (_what, found) => {
     expect(describePlugin(found, jibPlugin)).toEqual([]);
   });

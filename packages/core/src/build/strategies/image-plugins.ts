@@ -13,9 +13,7 @@ export interface ImagePlugin {
 export function describePlugin({ maven, gradle }: Survey, plugin: ImagePlugin): string[] {
   const clause = ({ file }: SourcePlace, version: string | undefined): string =>
     `${file.split("/").at(-1) ?? file} (${plugin.title}${version === undefined ? "" : ` ${version}`})`;
-  const [ofMaven] = listMavenPlugins(maven, plugin).filter(
-    ({ isManaged, profile }) => !isManaged && profile === undefined,
-  );
+  const ofMaven = listMavenPlugins(maven, plugin).find(({ runs }) => runs);
   const ofGradle = gradle?.plugins.find(({ id }) => id === plugin.gradle);
   return [ofMaven, ofGradle].flatMap((each) => (each === undefined ? [] : [clause(each.place, each.version)]));
 }

@@ -1,7 +1,22 @@
 import type { Survey } from "./survey.ts";
 
 /** Languages by the names that a policy's builders have for them. */
-export const languages = ["nodejs", "java", "go", "python", "ruby", "php", "dotnet", "rust", "static"] as const;
+export const languages = [
+  "nodejs",
+  "java",
+  "go",
+  "python",
+  "ruby",
+  "php",
+  "dotnet",
+  "rust",
+  "deno",
+  "dart",
+  "elixir",
+  "swift",
+  "cpp",
+  "static",
+] as const;
 export type Language = (typeof languages)[number];
 
 export const languageTitles: Readonly<Record<Language, string>> = {
@@ -13,6 +28,11 @@ export const languageTitles: Readonly<Record<Language, string>> = {
   php: "PHP",
   dotnet: ".NET",
   rust: "Rust",
+  deno: "Deno",
+  dart: "Dart",
+  elixir: "Elixir",
+  swift: "Swift",
+  cpp: "C++",
   static: "a static site",
 };
 
@@ -48,6 +68,7 @@ const rows: readonly Row[] = [
     locks: ["gradle.lockfile"],
   },
   { language: "java", files: [/^build\.sbt$/], title: "Scala with sbt", locks: [] },
+  { language: "java", files: [/^build\.(?:mill|sc)$/], title: "Scala with Mill", locks: [] },
   { language: "java", files: [/^project\.clj$/], title: "Clojure with Leiningen", locks: [] },
   { language: "java", files: [/^deps\.edn$/], title: "Clojure", locks: [] },
   { language: "go", files: [/^go\.mod$/, /^go\.work$/], title: "Go", locks: ["go.sum", "go.work.sum"] },
@@ -76,14 +97,21 @@ const rows: readonly Row[] = [
     title: ".NET",
     locks: ["packages.lock.json"],
   },
+  { language: "elixir", files: [/^mix\.exs$/], title: "Elixir", locks: ["mix.lock"] },
+  { language: "dart", files: [/^pubspec\.yaml$/], title: "Dart", locks: ["pubspec.lock"] },
+  { language: "swift", files: [/^Package\.swift$/], title: "Swift", locks: ["Package.resolved"] },
   // After the others: beside one of them, a package.json is for its pages.
   {
     language: "nodejs",
     files: [/^package\.json$/],
     title: "Node.js",
-    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"],
+    locks: ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"],
   },
-  // A program alone, where nothing else says what it is.
+  // What the older languages' projects have for other ends as well, where nothing else says what it is.
+  { language: "deno", files: [/^deno\.jsonc?$/], title: "Deno", locks: ["deno.lock"], means: isAlone },
+  { language: "java", files: [/^build\.xml$/], title: "Java with Ant", locks: [], means: isAlone },
+  { language: "cpp", files: [/^CMakeLists\.txt$/], title: "C++ with CMake", locks: [], means: isAlone },
+  // A program alone.
   { language: "go", files: [/^main\.go$/], title: "Go without a module", locks: [], means: isAlone },
   {
     language: "java",
@@ -111,6 +139,8 @@ const rows: readonly Row[] = [
     means: isAlone,
   },
   { language: "static", files: [/\/index\.html$/], in: "pages", title: "a static site", locks: [], means: isAlone },
+  { language: "static", files: [/^hugo\.(?:toml|ya?ml|json)$/], title: "a site by Hugo", locks: [], means: isAlone },
+  { language: "static", files: [/^mkdocs\.ya?ml$/], title: "a site by MkDocs", locks: [], means: isAlone },
 ];
 
 /** Whether no file of the folder names how it is built. */

@@ -90,6 +90,14 @@ export class DescriptorReader {
     }
   }
 
+  /** Whether there is a file or a folder of that name, in the application. */
+  async isThere(path: string): Promise<boolean> {
+    return realpath(join(this.#root, path)).then(
+      (found) => isWithin(this.#root, found),
+      () => false,
+    );
+  }
+
   /** The same for a file that need not be there. */
   async readIfThere<T>(file: string, parse: (text: string) => T): Promise<T | undefined> {
     try {

@@ -11,7 +11,7 @@ import {
   readProcfile,
   readPyproject,
 } from "./languages.ts";
-import { isParentOf, type Pom, parentFile, readMavenProject } from "./maven.ts";
+import { isParentOf, listActivationFiles, type Pom, parentFile, readMavenProject } from "./maven.ts";
 import type { GoModule, MavenProject, NodePackage, PythonProject, Survey } from "./survey.ts";
 import { parseXml, UnfitXml } from "./xml.ts";
 
@@ -71,7 +71,17 @@ async function readMaven(
     if (parent === undefined || !isParentOf({ file: path, root: parent }, child)) break;
     lineage.push({ file: path, root: parent });
   }
-  return readMavenProject(lineage);
+  return readMavenProject(lineage, await findThere(reader, posix.dirname(file), listActivationFiles(lineage)));
+}
+
+/** More than any family of POMs asks for. */
+const maxActivationFiles = 50;
+
+async function findThere(reader: DescriptorReader, folder: string, files: readonly string[]): Promise<Set<string>> {
+  const there = new Set<string>();
+  for (const file of files.slice(0, maxActivationFiles))
+    if (await reader.isThere(posix.join(folder, file))) there.add(file);
+  return there;
 }
 
 function readPom(text: string): ReturnType<typeof parseXml> {

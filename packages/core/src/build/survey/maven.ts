@@ -12,6 +12,47 @@ export interface Pom {
   root: XmlElement;
 }
 
+/**
+ * Files for whose sake a profile is on or off, as those of `lineage` name them: each from the folder of the project that
+ * is built, in a parent's profile as well (Maven's model builder).
+ */
+export function listActivationFiles(lineage: readonly Pom[]): string[] {
+  const texts = lineage.flatMap(({ root }) =>
+    listChildren(root, "profiles", "profile").flatMap((profile) =>
+      (findChild(profile, "activation", "file")?.children ?? []).map(fileOfActivation),
+    ),
+  );
+  return [...new Set(texts)].filter((text) => text !== "" && text.length <= maxValue);
+}
+
+function fileOfActivation({ text }: XmlElement): string {
+  return text.replace(/^\$\{(?:project\.)?basedir\}\//, "").replace(/^\.\//, "");
+}
+
+/**
+ * The profiles of a POM that are on without being named, as far as files say it: by one that is there or is not; or by
+ * default, where no other may be on. What a Java, a system or a property decides is not known here.
+ */
+function findActive(profiles: readonly XmlElement[], there: ReadonlySet<string>): Set<XmlElement> {
+  const conditioned = profiles.map((profile) => ({
+    profile,
+    conditions: (findChild(profile, "activation")?.children ?? []).filter(({ name }) => name !== "activeByDefault"),
+  }));
+  const isByFiles = ({ name, children }: XmlElement): boolean => name === "file" && children.length > 0;
+  const holds = ({ children }: XmlElement): boolean =>
+    children.every((file) => there.has(fileOfActivation(file)) === (file.name === "exists"));
+  const isOn = ({ conditions }: { conditions: readonly XmlElement[] }): boolean =>
+    conditions.length > 0 && conditions.every((each) => isByFiles(each) && holds(each));
+  const active = conditioned.filter(isOn).map(({ profile }) => profile);
+  const mayBeOn = conditioned.some(
+    ({ conditions }) => conditions.length > 0 && conditions.every((each) => !isByFiles(each) || holds(each)),
+  );
+  const byDefault = mayBeOn
+    ? []
+    : profiles.filter((profile) => findChild(profile, "activation", "activeByDefault")?.text === "true");
+  return new Set([...active, ...byDefault]);
+}
+
 /** Where a project says that its parent's file is; undefined where it has no parent, or says that it is in no folder. */
 export function parentFile({ root }: Pom): string | undefined {
   const parent = findChild(root, "parent");
@@ -35,14 +76,18 @@ export function isParentOf(candidate: Pom, { root }: Pom): boolean {
 
 /**
  * A project with what it inherits, by Maven's model (maven.apache.org/pom.html): from `lineage`, its own file and then
- * its parents', nearest first. What a parent says is not inherited (`<inherited>false`) isn't.
+ * its parents', nearest first. What a parent says is not inherited (`<inherited>false`) isn't. `there` has those of
+ * {@link listActivationFiles} that there are.
  */
-export function readMavenProject(lineage: readonly [Pom, ...Pom[]]): MavenProject {
+export function readMavenProject(
+  lineage: readonly [Pom, ...Pom[]],
+  there: ReadonlySet<string> = new Set(),
+): MavenProject {
   const [{ root }] = lineage;
   const last = lineage.at(-1) ?? lineage[0];
   const properties = readProperties(lineage);
   const plugins = lineage.flatMap((pom, depth) =>
-    listPlugins(pom, properties).filter(
+    listPlugins(pom, properties, there).filter(
       ({ element }) => depth === 0 || findChild(element, "inherited")?.text !== "false",
     ),
   );
@@ -53,7 +98,7 @@ export function readMavenProject(lineage: readonly [Pom, ...Pom[]]): MavenProjec
     artifactId: findChild(root, "artifactId")?.text ?? "",
     packaging: findChild(root, "packaging")?.text ?? "jar",
     modules: [...new Set([root, ...listChildren(root, "profiles", "profile")].flatMap((each) => listModules(each)))],
-    plugins: withVersions(plugins),
+    plugins: withRuns(withVersions(plugins), properties),
     properties,
     outerParent: outer === undefined ? undefined : outerNames.join(":"),
   };
@@ -91,12 +136,18 @@ export function replaceProperties(text: string, properties: Readonly<Record<stri
   return replaced.slice(0, maxValue);
 }
 
-function listPlugins({ file, root }: Pom, properties: Readonly<Record<string, string>>): MavenPlugin[] {
+function listPlugins(
+  { file, root }: Pom,
+  properties: Readonly<Record<string, string>>,
+  there: ReadonlySet<string>,
+): MavenPlugin[] {
+  const profiles = listChildren(root, "profiles", "profile");
+  const active = findActive(profiles, there);
   const places = [
     { owner: root, profile: undefined },
-    ...listChildren(root, "profiles", "profile").map((owner) => ({
+    ...profiles.map((owner) => ({
       owner,
-      profile: findChild(owner, "id")?.text ?? "default",
+      profile: active.has(owner) ? undefined : (findChild(owner, "id")?.text ?? "default"),
     })),
   ];
   return places.flatMap(({ owner, profile }) =>
@@ -110,12 +161,31 @@ function listPlugins({ file, root }: Pom, properties: Readonly<Record<string, st
           version: version === undefined ? undefined : replaceProperties(version, properties),
           profile,
           isManaged,
+          runs: false,
           element,
           place: { file, line: element.line, message: `plugin ${artifactId}` },
         };
       }),
     ),
   );
+}
+
+/**
+ * Which plugins run by themselves: not those that are only managed, or in a profile that has to be named, or told to do
+ * nothing (`<skip>`) by the nearest that says anything of it.
+ */
+function withRuns(plugins: readonly MavenPlugin[], properties: Readonly<Record<string, string>>): MavenPlugin[] {
+  const nameOf = ({ groupId, artifactId }: MavenPlugin): string => `${groupId}:${artifactId}`;
+  const skips = new Map<string, string>();
+  for (const plugin of plugins.filter(({ profile }) => profile === undefined)) {
+    const text = findChild(plugin.element, "configuration", "skip")?.text;
+    if (text !== undefined && !skips.has(nameOf(plugin)))
+      skips.set(nameOf(plugin), replaceProperties(text, properties));
+  }
+  return plugins.map((plugin) => ({
+    ...plugin,
+    runs: !plugin.isManaged && plugin.profile === undefined && skips.get(nameOf(plugin)) !== "true",
+  }));
 }
 
 /** A plugin without a version has that of its `pluginManagement`. */

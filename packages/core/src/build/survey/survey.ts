@@ -80,10 +80,12 @@ export interface MavenPlugin {
   artifactId: string;
   /** Undefined where it comes from a parent that is not in the checkout. */
   version: string | undefined;
-  /** The profile that has to be on for it. */
+  /** The profile that has to be on for it, where that is not on by files that there are. */
   profile: string | undefined;
   /** In `pluginManagement`: not run by itself, but what it configures holds whenever the plugin runs. */
   isManaged: boolean;
+  /** Neither managed alone, nor in a profile that has to be on for it, nor told to skip. */
+  runs: boolean;
   /** All of `<plugin>`, its `configuration` and `executions` among it. */
   element: XmlElement;
   place: SourcePlace;

@@ -20,7 +20,7 @@ const element = (name: string, line: number, content: string | readonly XmlEleme
 function build(configuration: readonly XmlElement[], files = ["pom.xml"], engine = "auto") {
   const plugin: MavenPlugin = {
     ...{ groupId: "org.springframework.boot", artifactId: "spring-boot-maven-plugin", version: "3.5.16" },
-    ...{ profile: undefined, isManaged: false, place: { file: "pom.xml", line: 20, message: "" } },
+    ...{ profile: undefined, isManaged: false, runs: true, place: { file: "pom.xml", line: 20, message: "" } },
     element: element("plugin", 20, [element("configuration", 21, configuration)]),
   };
   const maven = {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mapConcurrently, settleAll } from "./concurrency.ts";
+import { createTurns, mapConcurrently, settleAll } from "./concurrency.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -51,4 +51,27 @@ test("of several that are waited for, the first's error is told, and only when t
   await expect(settleAll(slow, quick)).rejects.toThrow("slow");
   expect(ended).toEqual(["slow"]);
   expect(await settleAll(Promise.resolve(1), undefined, "two")).toEqual([1, undefined, "two"]);
+});
+
+test("turns: so many at a time, in the order in which they were asked for, after a failure as well", async () => {
+  const inTurn = createTurns(2);
+  const begun: number[] = [];
+  let atOnce = 0;
+  let most = 0;
+  const work = (number: number) =>
+    inTurn(async () => {
+      begun.push(number);
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      atOnce -= 1;
+      if (number % 3 === 0) throw new Error(`${number}`);
+      return number;
+    });
+  const answers = await Promise.allSettled([0, 1, 2, 3, 4, 5].map(work));
+  expect(answers.map(({ status }) => status)).toEqual([
+    ...["rejected", "fulfilled", "fulfilled", "rejected", "fulfilled", "fulfilled"],
+  ]);
+  expect({ begun, most }).toEqual({ begun: [0, 1, 2, 3, 4, 5], most: 2 });
+  expect(await work(7)).toBe(7);
 });

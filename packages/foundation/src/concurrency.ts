@@ -36,3 +36,21 @@ export async function settleAll<T extends readonly unknown[]>(
   });
   return values as unknown as T;
 }
+
+/** Work that is asked for here and there, so many at a time, in the order in which it was asked for. */
+export function createTurns(limit: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      // The place is handed on: nobody who comes now can take it.
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+}

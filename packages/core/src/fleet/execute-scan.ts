@@ -1,3 +1,4 @@
+import { createTurns } from "@goldenpath/foundation/concurrency";
 import { PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
@@ -29,8 +30,10 @@ import {
   readBefore,
 } from "./rescan-facts.ts";
 
-/** Images that are scanned at the same time: a scanner may take all of a machine's memory. */
-const concurrency = 2;
+/** Images that are looked at side by side: their packages go to a scanner in one run. */
+const concurrency = 16;
+/** Of these, that have layers read or catalogued: that may take all of a machine's memory. */
+const heavy = 2;
 
 export interface RescanRequest {
   client: RegistryClient;
@@ -53,10 +56,10 @@ export async function rescanFleet(request: RescanRequest, context: Pick<Context,
   const { client, policy, repositories, areNamed, signer, places } = request;
   if (signer !== undefined) assertSpeaks(signer, policy);
   const at = context.now();
-  const views: NonNullable<ScanShared["views"]> = new Map();
+  const shared = { views: new Map(), inTurn: createTurns(heavy) } satisfies ScanShared;
   const fleet = { client, policy, now: at, visits: concurrency, areNamed };
   const gathered: GatheredFleet<RescannedImage> = await gatherFleet(fleet, repositories, (visited) =>
-    rescanImage(visited, { ...request, views, at }),
+    rescanImage(visited, { ...request, shared, at }),
   );
   return {
     policy: { name: policy.policy.name, serial: policy.policy.serial },
@@ -85,10 +88,10 @@ function assertSpeaks({ material }: Signer, { policy }: LoadedPolicy): void {
   );
 }
 
-type Rescan = RescanRequest & { views: NonNullable<ScanShared["views"]>; at: Date };
+type Rescan = RescanRequest & { shared: ScanShared; at: Date };
 
 async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<RescannedImage> {
-  const { policy, places, scan, views, at } = rescan;
+  const { policy, places, scan, shared, at } = rescan;
   const { client, image, facts, evidence } = visited;
   if (facts.environments.length === 0) {
     throw new UserError("no promotion into an environment counts, so it is not known to be there rightly", {
@@ -98,7 +101,7 @@ async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<Resca
   }
   const before = readBefore(evidence, policy);
   const known = findKnown(before, policy, nameImage(facts));
-  const { result } = await scan({ client, image }, { views, signedSbomOnly: true, known });
+  const { result } = await scan({ client, image }, { ...shared, signedSbomOnly: true, known });
   const violations = result.violations.filter(({ exception }) => exception === undefined);
   assertFreshData(violations);
   const told = readToldScan(result.predicate ?? {});

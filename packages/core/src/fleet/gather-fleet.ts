@@ -120,7 +120,9 @@ export async function gatherFleet<T>(
       return { result: await visit({ client: reader, facts, image, evidence }) };
     }),
   );
-  return { visited: visited.flatMap((each) => (each === undefined ? [] : [each.result])), failures };
+  // They come as they come: whoever compares two runs wants them in one order.
+  const sorted = failures.toSorted((a, b) => (a.what < b.what ? -1 : a.what > b.what ? 1 : 0));
+  return { visited: visited.flatMap((each) => (each === undefined ? [] : [each.result])), failures: sorted };
 }
 
 interface ListedImage {

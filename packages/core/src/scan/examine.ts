@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { settleAll } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
@@ -42,15 +43,23 @@ export interface Examination {
   /** Others' reports, where the policy takes anybody's. */
   reports?: ReportReader | undefined;
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
-  views: Map<Digest, Promise<BaseView>>;
+  views: Map<Digest, BaseLook>;
   /** An image without a signed SBOM is an error, and none is made. */
   signedSbomOnly?: true;
+  /** For what takes much memory, where several images are looked at side by side: so many at a time. */
+  inTurn?: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** What one scanner said of one SBOM. */
 export interface ScannerTurn {
   scanner: Scanner;
   run: ScannerRun;
+}
+
+/** A base on its own: catalogued at once, and matched when somebody asks. */
+interface BaseLook {
+  catalogued: Promise<{ sbom: Sbom; tool: ToolUse }>;
+  findings(): Promise<BaseView>;
 }
 
 interface BaseView {
@@ -92,19 +101,22 @@ export async function examineChild(
 ): Promise<ExaminedChild> {
   const evidence = await collectOwn(examination, child);
   assertNotOlder(examination, evidence);
-  const { sbom, tools, notes } = await obtainSbom(examination, child, evidence);
-  await writeFile(sbomFile, `${stringifyJson(sbom, 2)}\n`);
-  const turns = await askScanners(examination, sbomFile);
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];
+  // Both at once: the base does not depend on what is above it, and one run of a scanner can look at both.
+  const look = base === undefined ? undefined : lookAtBase(examination, base, `${sbomFile}.base`);
+  const [{ sbom, tools, notes }] = await settleAll(
+    obtainSbom(examination, child, evidence, sbomFile),
+    look?.catalogued,
+  );
+  const [turns, view] = await settleAll(askScanners(examination, sbomFile), look?.findings());
   const reported = (await examination.reports?.judge(child)) ?? { used: [], violations: [] };
   const told = tellReports(reported, sbom);
   const findings = placeFindings([...tellSources(turns, sbom), ...told.sources], base?.diffIds);
   const seen = readSight(sbom);
   const known = await askForSystem(seen, examination);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
-  if (base !== undefined) {
-    const view = await viewBase(examination, base, `${sbomFile}.base`);
+  if (base !== undefined && view !== undefined) {
     tools.push(...view.tools);
     comparison = await compareWithBase(examination, child, base, findVanished(view.findings, findings));
   }
@@ -137,6 +149,8 @@ function tellReports({ used }: JudgedReports, sbom: Sbom): { sources: SourceFind
   }
   return { sources, notes };
 }
+
+const atOnce: NonNullable<Examination["inTurn"]> = (work) => work();
 
 /** One after the other: each may take all of a machine's memory. */
 async function askScanners({ scanners, context }: Examination, sbomFile: string): Promise<ScannerTurn[]> {
@@ -182,6 +196,17 @@ function assertNotOlder({ scanners, policy }: Examination, evidence: CollectedEv
 }
 
 async function obtainSbom(
+  examination: Examination,
+  child: ChildFacts,
+  evidence: CollectedEvidence,
+  sbomFile: string,
+): Promise<{ sbom: Sbom; tools: ToolUse[]; notes: string[] }> {
+  const obtained = await findOrMakeSbom(examination, child, evidence);
+  await writeFile(sbomFile, `${stringifyJson(obtained.sbom, 2)}\n`);
+  return obtained;
+}
+
+async function findOrMakeSbom(
   { client, image, policy, context, signedSbomOnly }: Examination,
   child: ChildFacts,
   evidence: CollectedEvidence,
@@ -218,35 +243,40 @@ async function askForSystem(
 }
 
 /** The base as it was approved, from its own repository: by its digest, and with nothing above it. */
-function viewBase(examination: Examination, base: ApprovedBase, sbomFile: string): Promise<BaseView> {
-  const { client, context, views } = examination;
+function lookAtBase(examination: Examination, base: ApprovedBase, sbomFile: string): BaseLook {
+  const { client, context, views, inTurn = atOnce } = examination;
   const known = views.get(base.child);
   if (known !== undefined) return known;
-  const look = async (): Promise<BaseView> => {
-    const reference = { ...parseRepository(base.image), digest: base.child };
+  const reference = { ...parseRepository(base.image), digest: base.child };
+  const catalogued = inTurn(async () => {
     context.ports.log.info(`looking at base '${base.name}' on its own (${formatReference(reference)})`);
     const { sbom, tool } = await catalogManifest(client, reference, base.platform, context);
     await writeFile(sbomFile, JSON.stringify(sbom));
+    return { sbom, tool };
+  });
+  let view: Promise<BaseView> | undefined;
+  const match = async (): Promise<BaseView> => {
+    const { sbom, tool } = await catalogued;
     const turns = await askScanners(examination, sbomFile);
     const found = placeFindings(tellSources(turns, sbom), base.diffIds);
     return { findings: found, tools: [tool, ...turns.map(({ run }) => run.tool)] };
   };
-  const view = look();
-  views.set(base.child, view);
-  return view;
+  const look = { catalogued, findings: () => (view ??= match()) };
+  views.set(base.child, look);
+  return look;
 }
 
 /** Only where something of the base is not to be seen any more, the layers are read for what became of its files. */
 async function compareWithBase(
-  { client, image, policy, context }: Examination,
+  { client, image, policy, context, inTurn = atOnce }: Examination,
   child: ChildFacts,
   base: ApprovedBase,
   vanished: readonly Finding[],
 ): Promise<ViewComparison> {
   if (vanished.length === 0) return { hidden: [], ownWords: [] };
-  const { diffIds, trees } = await readChildLayers(client, image.reference, child, base.diffIds.length, {
-    signal: context.signal,
-  });
+  const { diffIds, trees } = await inTurn(() =>
+    readChildLayers(client, image.reference, child, base.diffIds.length, { signal: context.signal }),
+  );
   child.config.rootfs.diff_ids.forEach((said, index) => {
     const actual = diffIds[index];
     if (actual !== said)

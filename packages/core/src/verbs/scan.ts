@@ -29,6 +29,7 @@ import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from
 import { type PreparedScanner, prepareScanners } from "../scan/prepare.ts";
 import { openReports, type ReportReader, readGivenReports } from "../scan/reports/gather.ts";
 import { buildSarif } from "../scan/sarif.ts";
+import { scanTogether } from "../scan/scan-together.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanners, scanners } from "../scan/scanners/table.ts";
 import { renderScanSummary } from "../scan/summary.ts";
@@ -106,6 +107,8 @@ export interface ScanShared {
   signedSbomOnly?: true;
   /** What it is compared with, in the place of the input. */
   known?: KnownScan | undefined;
+  /** For what takes much memory: so many at a time. */
+  inTurn?: NonNullable<Examination["inTurn"]>;
 }
 
 export type ScanOne = (opened: OpenedImage, shared?: ScanShared) => Promise<VerbOutcome>;
@@ -139,7 +142,7 @@ export async function withScan<T>(
       const reports = openReports(client, image, policy.policy, files, startedAt);
       const where = { client, image, directory, locate, reports };
       // Once for all images, and the same for each.
-      data ??= openData(client);
+      data ??= openData(client).then(scanTogether);
       const work = { given, context, scanners: await data, policy, startedAt, known, vex, shared, ...where };
       return scanImage(work);
     }),

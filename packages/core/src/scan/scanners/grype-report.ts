@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { CvssScore, FindingSeverity, ScannerFinding } from "../finding.ts";
+import type { MergedSboms } from "./merge-sboms.ts";
 import { parseReport, reportInvalid } from "./program.ts";
 import { evidenceDetailLimit, type ReportedChild, type ScannerEvidence } from "./scanner.ts";
 
@@ -35,6 +36,7 @@ const matchSchema = z.looseObject({
     .array(z.looseObject({ fix: z.looseObject({ suggestedVersion: z.string().nullish() }).nullish() }))
     .nullish(),
   artifact: z.looseObject({
+    id: z.string().optional(),
     name: z.string().min(1),
     version: z.string(),
     type: z.string(),
@@ -48,7 +50,7 @@ const matchSchema = z.looseObject({
  */
 const reportSchema = z.looseObject({
   matches: z.array(matchSchema),
-  ignoredMatches: z.array(z.unknown()).nullish(),
+  ignoredMatches: z.array(z.looseObject({ artifact: z.looseObject({ id: z.string().optional() }) })).nullish(),
   descriptor: z.looseObject({
     name: z.literal("grype"),
     version: z.string().min(1),
@@ -81,6 +83,48 @@ export function parseGrypeReport(text: string): GrypeReport {
   if (status?.valid === false || (status?.error ?? "") !== "")
     throw reportInvalid("grype", `its database is not valid (${status?.error ?? "no reason"})`);
   return report;
+}
+
+/**
+ * The report of several SBOMs in one document → each one's own, by its place in their list. grype names a package as the
+ * document does (`artifact.id` is its `bom-ref`).
+ * @throws InfrastructureError `scanner-report-invalid`: a match is in a package that the document does not have
+ */
+export function splitGrypeReport(
+  report: GrypeReport,
+  { members, owners }: Pick<MergedSboms, "members" | "owners">,
+): Map<number, GrypeReport> {
+  const matches = splitByOwner(report.matches, owners);
+  const ignored = splitByOwner(report.ignoredMatches ?? [], owners);
+  return new Map(
+    members.map((member) => {
+      const own = { ...report, matches: matches.get(member) ?? [] };
+      const aside = ignored.get(member);
+      return [member, aside === undefined ? withoutIgnored(own) : { ...own, ignoredMatches: aside }];
+    }),
+  );
+}
+
+function withoutIgnored({ ignoredMatches: _ignored, ...report }: GrypeReport): GrypeReport {
+  return report;
+}
+
+function splitByOwner<T extends { artifact: { id?: string | undefined } }>(
+  matches: readonly T[],
+  owners: MergedSboms["owners"],
+): Map<number, T[]> {
+  const split = new Map<number, T[]>();
+  for (const match of matches) {
+    const { id = "" } = match.artifact;
+    const whose = owners.get(id);
+    if (whose === undefined) throw reportInvalid("grype", `it has a match in a package '${id}' that it was not given`);
+    for (const { member, ref } of whose) {
+      const own = split.get(member) ?? [];
+      own.push({ ...match, artifact: { ...match.artifact, id: ref } });
+      split.set(member, own);
+    }
+  }
+  return split;
 }
 
 /** A report's findings, match by match. */

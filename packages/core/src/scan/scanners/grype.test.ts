@@ -5,7 +5,7 @@ import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { placeFindings } from "../merge.ts";
 import { grypeEnvironment, runGrype } from "./grype.ts";
-import { parseGrypeReport, readGrypeFindings } from "./grype-report.ts";
+import { parseGrypeReport, readGrypeFindings, splitGrypeReport } from "./grype-report.ts";
 
 const match = (fields: { vulnerability?: object; artifact?: object; related?: object[] } = {}) => ({
   vulnerability: {
@@ -44,6 +44,46 @@ const descriptor = {
   db: { status: { schemaVersion: "v6.1.10", built: "2026-05-01T00:00:00Z", valid: true } },
 };
 const report = (matches: object[], more: object = {}) => JSON.stringify({ matches, descriptor, ...more });
+
+describe("a report of several SBOMs", () => {
+  const owners = new Map([
+    ["p0", [{ member: 0, ref: "lodash" }, { member: 2 }]],
+    ["p1", [{ member: 1, ref: "other" }]],
+  ]);
+  const merged = { members: [0, 1, 2, 3], owners };
+
+  test("a match in a package that nobody has is an error", () => {
+    for (const id of ["p2", "", undefined]) {
+      const strange = parseGrypeReport(report([match({ artifact: { id } })]));
+      expect(() => splitGrypeReport(strange, merged)).toThrow(
+        expect.objectContaining({ code: "scanner-report-invalid" }),
+      );
+      const aside = parseGrypeReport(report([], { ignoredMatches: [match({ artifact: { id } })] }));
+      expect(() => splitGrypeReport(aside, merged)).toThrow("that it was not given");
+    }
+  });
+
+  test("is each one's own, by the references of its own SBOM", () => {
+    const whole = parseGrypeReport(
+      report([match({ artifact: { id: "p0" } }), match({ artifact: { id: "p1", name: "other" } })], {
+        ignoredMatches: [match({ artifact: { id: "p0" } })],
+      }),
+    );
+    const split = splitGrypeReport(whole, merged);
+    const own = [...split].map(([member, { matches, ignoredMatches }]) => [
+      member,
+      matches.map(({ artifact }) => [artifact.name, artifact.id]),
+      ignoredMatches?.length,
+    ]);
+    expect(own).toEqual([
+      [0, [["lodash", "lodash"]], 1],
+      [1, [["other", "other"]], undefined],
+      [2, [["lodash", undefined]], 1],
+      [3, [], undefined],
+    ]);
+    expect(split.get(3)).toMatchObject({ descriptor });
+  });
+});
 
 describe("a report that can't be read is an error and not a pass", () => {
   const whole = report([match()]);

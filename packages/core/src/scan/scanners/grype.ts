@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
 import type { ProcessResult } from "@goldenpath/foundation/exec/run";
@@ -9,10 +9,18 @@ import type { FoundTool } from "../../tools/find.ts";
 import { findPrivateTool } from "../../tools/private.ts";
 import { describeTool } from "../../tools/run-tool.ts";
 import type { System } from "../blind-spots.ts";
+import { parseSbom } from "../catalog.ts";
 import { type DatabaseKind, type DatabasePlace, placeDatabase } from "../database.ts";
 import type { DatabaseFacts } from "../gate.ts";
 import { fetchGrypeData } from "./grype-data.ts";
-import { type GrypeReport, parseGrypeReport, readGrypeFindings, renderGrypeEvidence } from "./grype-report.ts";
+import {
+  type GrypeReport,
+  parseGrypeReport,
+  readGrypeFindings,
+  renderGrypeEvidence,
+  splitGrypeReport,
+} from "./grype-report.ts";
+import { mergeSboms } from "./merge-sboms.ts";
 import { type ProgramEnd, pickNetworkEnvironment, requireDone, startProgram } from "./program.ts";
 import type { Scanner, ScannerRun } from "./scanner.ts";
 
@@ -21,6 +29,7 @@ export const grype: Scanner = {
   tools: ["grype"],
   prepare: (given, context) => placeDatabase(grypeDatabase, given, context),
   scan: (sbomFile, database, context) => runGrype(sbomFile, context, database),
+  scanTogether: (sbomFiles, database, context) => runGrypeOnMany(sbomFiles, context, database),
   knowsSystem: (system, database, context) => isDistributionKnown(system, context, database),
   data: { publisher: "https://grype.anchore.io/databases", fetchNewest: fetchGrypeData, unpack: importDatabase },
   describe: {
@@ -60,9 +69,43 @@ export async function runGrype(
   given?: FoundTool,
 ): Promise<ScannerRun> {
   const tool = given ?? (await findPrivateTool("grype", context));
-  const parameters = ["--output", "json"];
+  return tellRun(await matchSbom(tool, sbomFile, context, database), tool);
+}
+
+/**
+ * {@link runGrype} for several images' SBOMs: grype takes longer to start, and to check its database, than to match, and
+ * what many images have is matched once.
+ */
+async function runGrypeOnMany(
+  sbomFiles: readonly string[],
+  context: Context,
+  database: DatabasePlace,
+): Promise<ScannerRun[]> {
+  const tool = await findPrivateTool("grype", context);
+  const sboms = await Promise.all(sbomFiles.map(async (file) => parseSbom(await readFile(file, "utf8"), file)));
+  const runs = new Array<ScannerRun>(sboms.length);
+  for (const merged of mergeSboms(sboms)) {
+    const file = join(context.temporaryDirectory, "grype-several.cdx.json");
+    await writeFile(file, JSON.stringify(merged.document));
+    const report = await matchSbom(tool, file, context, database);
+    for (const [member, own] of splitGrypeReport(report, merged)) runs[member] = await tellRun(own, tool);
+  }
+  return runs;
+}
+
+const parameters = ["--output", "json"];
+
+async function matchSbom(
+  tool: FoundTool,
+  sbomFile: string,
+  context: Context,
+  database: DatabasePlace,
+): Promise<GrypeReport> {
   const ended = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
-  const report = parseGrypeReport(requireDone(tool, ended, grypeEnd).stdout);
+  return parseGrypeReport(requireDone(tool, ended, grypeEnd).stdout);
+}
+
+async function tellRun(report: GrypeReport, tool: FoundTool): Promise<ScannerRun> {
   const ignored = report.ignoredMatches?.length ?? 0;
   return {
     findings: readGrypeFindings(report),
@@ -112,7 +155,8 @@ async function isDistributionKnown(
     "--pkg=goldenpath-asks-for-the-distribution-alone",
     "--output=json",
   ];
-  const ended = await startGrype(tool, args, context, { ...database, update: false });
+  // Its bytes were held to their checksum when it was scanned with.
+  const ended = await startGrype(tool, args, context, { ...database, update: false }, { isChecked: true });
   if (ended.exitCode !== 0 && /\b(?:OS not present|invalid distro version)\b/i.test(ended.stderr)) return false;
   requireDone(tool, ended, grypeEnd);
   return true;
@@ -138,8 +182,12 @@ function startGrype(
   args: readonly string[],
   context: Context,
   database: DatabasePlace,
+  { isChecked = false } = {},
 ): Promise<ProcessResult> {
-  return startProgram(tool, args, context, (home) => grypeEnvironment(context.env, home, database));
+  return startProgram(tool, args, context, (home) => ({
+    ...grypeEnvironment(context.env, home, database),
+    ...(isChecked ? { GRYPE_DB_VALIDATE_BY_HASH_ON_START: "false" } : {}),
+  }));
 }
 
 /**

@@ -32,6 +32,12 @@ export interface Scanner {
    */
   scan(sbomFile: string, database: DatabasePlace, context: Context): Promise<ScannerRun>;
   /**
+   * `scan` for SBOMs of several images in one run, for a scanner that takes long to start: in their order, each as if it
+   * had been scanned alone.
+   * @throws as `scan`, of all of them together
+   */
+  scanTogether?(sbomFiles: readonly string[], database: DatabasePlace, context: Context): Promise<ScannerRun[]>;
+  /**
    * Whether its data has a system in a version; asked after `scan`. What it does not have is matched against nothing,
    * in silence. One that can't say says false: then the policy's owners decide.
    */

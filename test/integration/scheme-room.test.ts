@@ -91,7 +91,7 @@ describe("a policy's signer of the guest's kind is refused", () => {
     [
       "of a kind that is nearly there",
       () => ["kind: detached", "kind: detatched"],
-      "expected one of key, keyless, kms, legacy, legacy-keyless, notation, detached, found 'detatched'; did you mean `detached`?",
+      "expected one of key, keyless, keyless-manifest, kms, legacy, legacy-keyless, notation, detached, found 'detatched'; did you mean `detached`?",
     ],
     [
       "with the key of another",

@@ -24,6 +24,14 @@ export interface ImageFacts {
   size: number;
   /** What runs: the image itself, or each runnable child of an index, in its order. Never empty. */
   children: ChildFacts[];
+  /** What BuildKit attached to an index: manifests of statements. Absent for a single image. */
+  attestations?: AttestationFacts[];
+}
+
+export interface AttestationFacts {
+  digest: Digest;
+  /** The child that it is about, as the index says. A hint: what the statements in it are about is for them to say. */
+  child: string | undefined;
 }
 
 export interface ChildFacts {
@@ -34,6 +42,9 @@ export interface ChildFacts {
   manifest: ImageManifest;
   config: ImageConfig;
 }
+
+/** Where BuildKit writes which child an attestation of an index is about. */
+const referenceDigest = "vnd.docker.reference.digest";
 
 /** Children that are looked at at the same time. */
 const concurrency = 8;
@@ -96,7 +107,8 @@ export async function readImageFacts(
     configs.spend(child.manifest.config.size);
     return fetchChild(client, repository, descriptor, child);
   });
-  return { ...facts, children };
+  const attestations = others.map(({ digest, annotations }) => ({ digest, child: annotations?.[referenceDigest] }));
+  return { ...facts, children, attestations };
 }
 
 /**

@@ -6,9 +6,11 @@ import { formatReference, type Reference, type Repository } from "@goldenpath/re
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
+import { listNamed } from "../signing/gather-signed.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { checkByHand } from "../signing/schemes/find.ts";
-import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
+import { maxBundleBytes } from "../signing/schemes/scheme.ts";
+import type { CollectedEvidence, EvidencePart, VerifiedStatement } from "../signing/types.ts";
 import { type ExportedFiles, type ExportedImage, type ExportedPiece, folderOf, listName } from "./export-facts.ts";
 import { renderEvidencePage } from "./render-page.ts";
 import { renderScript } from "./render-script.ts";
@@ -21,6 +23,8 @@ interface Source {
   policyBytes: Uint8Array;
   /** Whose word counts may depend on it, where a signer of the policy has an end. */
   now: Date;
+  /** As {@link collectEvidence} has it. */
+  named?: readonly Digest[];
 }
 
 /**
@@ -39,7 +43,8 @@ export async function gatherExport(
   const folders = new Map<string, ExportedFiles>();
   for (const child of children) {
     const platform = formatPlatform(child.platform);
-    folders.set(folderOf(child.digest), await gatherOne({ ...source, repository }, child.digest, { platform }));
+    const named = listNamed(image, child.digest);
+    folders.set(folderOf(child.digest), await gatherOne({ ...source, repository, named }, child.digest, { platform }));
   }
   const [only] = image.children;
   const facts = {
@@ -59,10 +64,10 @@ async function gatherOne(
   digest: Digest,
   facts: Partial<Pick<ExportedImage, "platform" | "children">>,
 ): Promise<ExportedFiles> {
-  const { client, repository, policy, now } = source;
+  const { client, repository, policy, now, named = [] } = source;
   const files = new Map<string, Uint8Array>([["policy.yaml", source.policyBytes]]);
   await addImage(source, digest, files);
-  const evidence = await collectEvidence(client, repository, digest, policy.policy.signers, { now });
+  const evidence = await collectEvidence(client, repository, digest, policy.policy.signers, { now, named });
   const pieces: ExportedPiece[] = [];
   for (const statement of sortStatements(evidence))
     pieces.push(await addPiece(source, statement, pieces.length + 1, files));
@@ -117,7 +122,12 @@ async function addPiece(
   const bytes = await client.fetchBlob(repository, bundle);
   const { predicateType } = statement;
   const parts = {
-    ...(verified.below === undefined ? {} : { parts: await fetchParts({ client, repository }, verified) }),
+    ...(verified.below === undefined
+      ? {}
+      : {
+          parts: await fetchParts({ client, repository }, verified),
+          below: await fetchBelow({ client, repository }, verified.below),
+        }),
     ...(verified.tag === undefined ? {} : { annotations: await fetchAnnotations({ client, repository }, verified) }),
   };
   const file = `evidence/${String(number).padStart(2, "0")}-${slug(predicateType)}.json`;
@@ -171,6 +181,22 @@ async function fetchParts(
     bytes: await client.fetchBlob(repository, blob),
   }));
   return [...manifests.map(({ mediaType, bytes }) => ({ mediaType, bytes })), ...(await Promise.all(read))];
+}
+
+async function fetchBelow(
+  { client, repository }: Pick<Source, "client" | "repository">,
+  below: readonly EvidencePart[],
+): Promise<{ manifest: Uint8Array; blobs: Uint8Array[] }[]> {
+  return Promise.all(
+    below.map(async ({ descriptor }) => {
+      const found = await client.fetchManifest({ ...repository, digest: descriptor.digest });
+      const layers = found.kind === "image" ? found.manifest.layers : [];
+      return {
+        manifest: found.bytes,
+        blobs: await Promise.all(layers.map((layer) => client.fetchBlob(repository, layer, maxBundleBytes))),
+      };
+    }),
+  );
 }
 
 /** https://slsa.dev/provenance/v1 → slsa-dev-provenance-v1 */

@@ -8,6 +8,7 @@ import { rememberReads } from "@goldenpath/registry-client/remember";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
+import { listNamed } from "../signing/gather-signed.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import { decideGate } from "./decide.ts";
 import type { GateDecision, GateFacts } from "./facts.ts";
@@ -52,14 +53,15 @@ export async function runGate(
 /** Everything that a policy's signers say about an image and each of its children. */
 export async function gatherEvidence(
   client: RegistryClient,
-  { reference, children }: ImageFacts,
+  image: ImageFacts,
   { policy }: Pick<LoadedPolicy, "policy">,
   now: Date,
 ): Promise<Map<Digest, CollectedEvidence>> {
+  const { reference, children } = image;
   const repository: Repository = { registry: reference.registry, name: reference.name };
   const subjects = [...new Set([reference.digest, ...children.map((child) => child.digest)])];
   const collected = await mapConcurrently(concurrency, subjects, (each) =>
-    collectEvidence(client, repository, each, policy.signers, { now }),
+    collectEvidence(client, repository, each, policy.signers, { now, named: listNamed(image, each) }),
   );
   return new Map(collected.map((found, index) => [subjects[index] ?? reference.digest, found]));
 }

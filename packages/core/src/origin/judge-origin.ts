@@ -5,6 +5,7 @@ import { isDayOver } from "../policy/day.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { findDifferences } from "../signing/run-differences.ts";
 import type { OriginSource } from "./git-commits.ts";
+import { readBuildKitProvenance } from "./read-buildkit.ts";
 import { type ForeignProvenance, foreignTypes, githubBuildType, readForeignProvenance } from "./read-foreign.ts";
 import { readImport } from "./read-import.ts";
 import { slsaGeneratorType } from "./read-slsa-v02.ts";
@@ -71,7 +72,7 @@ export function findOrigin(
   if (first === undefined || covering.length < parts.length) {
     const objections = judged.filter((each): each is OriginObjection => "problem" in each);
     const bare = view.children.find((_, index) => root === undefined && parts[index] === undefined) ?? view.digest;
-    return { objections: objections.length > 0 ? objections : [{ problem: explainAbsence(bare, first, rules) }] };
+    return { objections: objections.length > 0 ? objections : [{ problem: explainAbsence(bare, first, rules, view) }] };
   }
   const repositories = [...new Set(accepted.map(({ source }) => source.repository))];
   if (repositories.length > 1) {
@@ -101,14 +102,26 @@ function isSameSource(a: OriginSource, b: OriginSource): boolean {
   );
 }
 
-function explainAbsence(digest: Digest, some: Accepted | undefined, rules: readonly OriginRule[]): string {
+/** What somebody signed that would say it, and why that counts for nothing, helps whoever has to mend it. */
+function explainAbsence(
+  digest: Digest,
+  some: Accepted | undefined,
+  rules: readonly OriginRule[],
+  { rejected = [] }: Pick<SignedView, "rejected">,
+): string {
   const signers = (kind: OriginKind): string[] => rules.flatMap((rule) => rule[kind]?.signers ?? []);
   const wanted = [
     ...signers("provenance").map((name) => `a provenance by '${name}'`),
     ...signers("import").map((name) => `an import by '${name}'`),
   ];
   const others = some === undefined ? "" : ", unlike others of the image";
-  return `nothing is signed about ${digest}${others} that says where it comes from (${wanted.join(" or ") || "no builder of the policy takes any"} would count)`;
+  const kinds = [...foreignTypes, predicateTypes.import];
+  const reasons = rejected
+    .filter((each) => each.subject === digest && kinds.includes(each.claimedPredicateType ?? ""))
+    .map(({ reason }) => reason);
+  const [reason, ...more] = new Set(reasons);
+  const there = reason === undefined ? "" : `; of what is there${more.length > 0 ? ", among others" : ""}: ${reason}`;
+  return `nothing is signed about ${digest}${others} that says where it comes from (${wanted.join(" or ") || "no builder of the policy takes any"} would count)${there}`;
 }
 
 /** What one statement comes to; nothing where it is of neither kind, or by nobody whose word counts for its kind. */
@@ -132,7 +145,9 @@ function judgeStatement(
 function judgeProvenance(signed: SignedStatement, rules: readonly OriginRule[]): Accepted | OriginObjection {
   const { subject, bundle } = signed;
   const who = `the provenance by '${signed.signers.join("', '")}'`;
-  const read = readForeignProvenance(signed.statement);
+  const read = signed.isInSignedManifest
+    ? readBuildKitProvenance(signed.statement, signed.identity)
+    : readForeignProvenance(signed.statement);
   if ("problem" in read) return { problem: `${who} can't be understood: ${read.problem}` };
   const { buildType, builderId, source, finishedOn } = read;
   const ofType = rules.filter(({ provenance }) => provenance?.buildTypes.includes(buildType) === true);

@@ -61,10 +61,12 @@ export async function gatherPromotion(
     from,
     new Set(image.children.map(({ digest }) => digest)),
   );
+  // BuildKit's attestations are children of the index, and may be evidence besides.
+  const own = new Set(children.map(({ digest }) => digest));
   const wanted: Wanted[] = [
     ...children.map((manifest) => ({ digest: manifest.digest, manifest, role: "child" as const, level: 0 })),
     { digest: root.digest, manifest: root, role: "image", level: 1 },
-    ...(await fetchEvidence(source, from, evidence)),
+    ...(await fetchEvidence(source, from, evidence)).filter(({ digest }) => !own.has(digest)),
     ...graph.carried.map(asWanted),
   ];
   const destination = await lookAtDestination(client, to, wanted, isThorough);

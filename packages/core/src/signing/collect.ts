@@ -25,6 +25,8 @@ export interface CollectOptions {
   now: Date;
   referrers?: number;
   evidenceBytes?: number;
+  /** What the index that the subject is in names as being about it; read by schemes that ask for that, and no others. */
+  named?: readonly Digest[];
 }
 
 /** Referrers of one subject that are read at the same time. */
@@ -43,12 +45,11 @@ export async function collectEvidence(
   repository: Repository,
   subject: Digest,
   signers: Policy["signers"],
-  { now, referrers: mostReferrers = maxReferrers, evidenceBytes = maxEvidenceBytes }: CollectOptions,
+  { now, referrers: mostReferrers = maxReferrers, evidenceBytes = maxEvidenceBytes, named = [] }: CollectOptions,
 ): Promise<CollectedEvidence> {
   const trusted = trustSigners(signers);
-  const digests = [
-    ...new Set((await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest)),
-  ];
+  const listed = (await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest);
+  const digests = [...new Set([...listed, ...(readsIndexes(trusted) ? named : [])])];
   const where = `${formatRepository(repository)}@${subject}`;
   let referrers = 0;
   const count = (more: number): void => {
@@ -104,6 +105,10 @@ export function trustSigners(signers: Policy["signers"]): TrustedSchemes {
   );
   trustedSigners.set(signers, trusted);
   return trusted;
+}
+
+function readsIndexes(trusted: TrustedSchemes): boolean {
+  return allSchemes.some(({ kind, isNamedByIndex }) => isNamedByIndex === true && trusted.has(kind));
 }
 
 /** What is in one referrer: of each statement, that it is verified or why it counts for nothing. */

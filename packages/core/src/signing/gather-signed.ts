@@ -31,7 +31,14 @@ export async function gatherSigned(
   const children: Digest[] = image.children.map((child) => child.digest);
   const reader = rememberReads(client);
   const collected = await mapConcurrently(concurrency, [...new Set([digest, ...children])], (subject) =>
-    collectEvidence(reader, repository, subject, policy.signers, { now }),
+    collectEvidence(reader, repository, subject, policy.signers, { now, named: listNamed(image, subject) }),
   );
-  return { repository, digest, children, statements: collected.flatMap(({ statements }) => statements), now };
+  const statements = collected.flatMap((each) => each.statements);
+  const rejected = collected.flatMap((each) => each.rejected);
+  return { repository, digest, children, statements, rejected, now };
+}
+
+/** The attestations that an index names as being about one of its children. */
+export function listNamed({ attestations = [] }: Pick<ImageFacts, "attestations">, child: Digest): Digest[] {
+  return attestations.filter((each) => each.child === child).map(({ digest }) => digest);
 }

@@ -96,7 +96,7 @@ function verifyPayload(
   });
   let statement: Statement;
   try {
-    statement = parseStatement(signed.payload);
+    statement = parseStatement(signed.payload, { mayRepeatSubjects: signed.isInSignedManifest === true });
   } catch (error) {
     if (error instanceof UserError) return rejected(error.message);
     throw error;
@@ -116,6 +116,7 @@ function verifyPayload(
     bundle: signed.bundle,
     referrer,
     ...(below.length === 0 ? {} : { below }),
+    ...(signed.isInSignedManifest === true ? { isInSignedManifest: true } : {}),
   };
 }
 

@@ -32,9 +32,10 @@ const statementSchema = z.object({
 /**
  * The payload of an envelope → statement. What two readers could read differently is refused: a key twice in one
  * object, a subject twice.
+ * @param mayRepeatSubjects for what BuildKit writes, which has one image once for each name that it was pushed under
  * @throws UserError `statement-invalid`
  */
-export function parseStatement(payload: Uint8Array): Statement {
+export function parseStatement(payload: Uint8Array, { mayRepeatSubjects = false } = {}): Statement {
   const invalid = (why: string): UserError =>
     new UserError(`the payload is not an in-toto statement: ${why}`, { code: "statement-invalid" });
   const json = parseStrictJson(payload);
@@ -46,7 +47,7 @@ export function parseStatement(payload: Uint8Array): Statement {
   );
   const seen = new Set<string>();
   const twice = digests.find((digest) => seen.size === seen.add(digest).size);
-  if (twice !== undefined) throw invalid(`it names the subject ${twice} twice`);
+  if (twice !== undefined && !mayRepeatSubjects) throw invalid(`it names the subject ${twice} twice`);
   return parsed.data as Statement;
 }
 

@@ -40,6 +40,8 @@ export interface VerifiedStatement {
   tag?: string;
   /** What below that referrer it takes to verify it, each after its subject; absent where that is nothing. */
   below?: readonly EvidencePart[];
+  /** As of {@link SignedPayload}. */
+  isInSignedManifest?: true;
 }
 
 /** A referrer of a referrer, without which a statement would count for nothing. */

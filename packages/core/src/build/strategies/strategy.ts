@@ -147,12 +147,16 @@ export interface SignedStatement {
   identity?: WorkflowIdentity | undefined;
   /** The blob that holds it. */
   bundle: { digest: Digest };
+  /** What is signed is the manifest that it lies in: of the run that signed, the certificate alone tells. */
+  isInSignedManifest?: true;
 }
 
 /** What the policy's signers have signed about an image and about what runs of it. */
 export interface SignedView extends ImageId {
   children: readonly Digest[];
   statements: readonly SignedStatement[];
+  /** What counts for nothing, and why: for messages alone. */
+  rejected?: readonly { subject: Digest; reason: string; claimedPredicateType?: string }[];
   now: Date;
 }
 

@@ -49,6 +49,11 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
    */
   tags?(subject: Digest): readonly string[];
   /**
+   * Its evidence is named by the index that an image is in: the registry may list it nowhere, where whoever pushed it did
+   * not see to that. It refers to the image all the same.
+   */
+  isNamedByIndex?: true;
+  /**
    * Of a signer in a policy, what no other signer may have as well: the field that says it, what it is called, and one
    * text for all ways to write it. Never throws.
    */
@@ -89,6 +94,8 @@ export interface EvidencePiece {
    * referrer's, and the referrer's blobs.
    */
   parts?: readonly { mediaType: string; bytes: Uint8Array }[];
+  /** Of the same, the manifest and the blobs of each that is needed below the referrer. */
+  below?: readonly { manifest: Uint8Array; blobs: readonly Uint8Array[] }[];
   /** Of evidence under a tag, what the manifest there says of it. */
   annotations?: Readonly<Record<string, string>>;
 }
@@ -157,4 +164,9 @@ export interface SignedPayload {
   bundle: Descriptor;
   /** What below the referrer it takes to verify it, each after its subject: it goes along with the image as well. */
   below?: readonly FoundReferrer[];
+  /**
+   * Who signs has signed the manifest that the statement lies in, and may not have written it: of the run its certificate
+   * alone tells. Such statements name a subject once for each of its names.
+   */
+  isInSignedManifest?: true;
 }

@@ -102,3 +102,79 @@ describe("a plugin that is told to do nothing", () => {
     expect(explanation.applications.map(({ module: name }) => name)).toEqual(["web"]);
   });
 });
+
+describe("a plugin of Gradle", () => {
+  const id = "com.google.cloud.tools.jib";
+  const logic = "build-logic/src/main/kotlin";
+  test.each<[string, Shape]>([
+    [
+      "of a catalogue that the settings name",
+      {
+        "build.gradle.kts": "plugins { alias(deps.plugins.the.jib) }",
+        "settings.gradle.kts":
+          'dependencyResolutionManagement {\n  versionCatalogs {\n    create("deps") {\n      from(files("deps.toml"))\n    }\n  }\n}',
+        "deps.toml": `[plugins]\nthe-jib = "${id}:3.4.5"`,
+      },
+    ],
+    [
+      "of one that Groovy names",
+      {
+        "build.gradle": "plugins { alias deps.plugins.jib }",
+        "settings.gradle":
+          "dependencyResolutionManagement { versionCatalogs { deps { from(files('gradle/deps.toml')) } } }",
+        "gradle/deps.toml": `[plugins]\njib = "${id}:3.4.5"`,
+      },
+    ],
+    [
+      "of a convention of an included build",
+      {
+        "build.gradle.kts": 'plugins { id("acme.app") }',
+        "settings.gradle.kts": 'pluginManagement { includeBuild("build-logic") }',
+        [`${logic}/acme.app.gradle.kts`]: `plugins { id("${id}") version "3.4.5" }`,
+      },
+    ],
+    [
+      "of a convention by way of another, in a project of an included build",
+      {
+        "build.gradle": "plugins { id 'acme.app' }",
+        "settings.gradle": "includeBuild './build-logic/'",
+        "build-logic/settings.gradle.kts": 'include("conventions")',
+        "build-logic/conventions/src/main/groovy/acme.app.gradle": "plugins { id 'acme.image' }",
+        "build-logic/conventions/src/main/kotlin/acme.image.gradle.kts": `plugins { id("${id}") version "3.4.5" }`,
+      },
+    ],
+  ])("%s is found", async (_name, shape) => {
+    const { explanation } = await explainShape(shape);
+    expect(explanation.chosen).toMatchObject({ strategy: "jib", reason: expect.stringContaining("jib 3.4.5") });
+    expect(explanation.remarks).toEqual([]);
+  });
+
+  test.each<[string, Shape]>([
+    [
+      "a convention that applies itself",
+      {
+        [`${logic}/acme.app.gradle.kts`]: 'plugins { id("acme.app") }',
+        "settings.gradle": "includeBuild 'build-logic'",
+      },
+    ],
+    [
+      "a build and a catalogue that are elsewhere",
+      {
+        "settings.gradle":
+          "includeBuild '../other'\ndependencyResolutionManagement { versionCatalogs { deps { from(files('../deps.toml')) } } }",
+      },
+    ],
+  ])("is not looked for without end or outside: %s", async (_name, shape) => {
+    const { explanation } = await explainShape({ "build.gradle": "plugins { id 'acme.app' }", ...shape });
+    expect(explanation.chosen?.strategy).toBe("buildpacks");
+    expect(explanation.remarks).toEqual([]);
+  });
+
+  test("of Gradle's own is a word alone in Kotlin, beside values", async () => {
+    const { explanation } = await explainShape({
+      "build.gradle.kts": 'plugins {\n  val v = "2.0"\n  jacoco\n  `java-library`\n  kotlin("jvm") version v\n}',
+    });
+    expect(explanation.remarks).toEqual([]);
+    expect(explanation.found.join("\n")).toContain("plugin jacoco");
+  });
+});

@@ -1,6 +1,6 @@
 import { parse } from "smol-toml";
 import { z } from "zod";
-import type { BuildNames } from "./gradle.ts";
+import type { Catalogue } from "./gradle.ts";
 
 const version = z.union([z.string(), z.looseObject({ ref: z.string().optional() })]);
 const catalogueSchema = z.looseObject({
@@ -15,7 +15,7 @@ const catalogueSchema = z.looseObject({
  * there.
  * @throws Error of smol-toml or zod
  */
-export function readCatalogue(text: string): BuildNames["catalogue"] {
+export function readCatalogue(text: string): Catalogue {
   const { versions = {}, plugins = {} } = catalogueSchema.parse(parse(text.replace(/^\ufeff/, "")));
   const named = (ref: string | undefined): string | undefined => {
     const value = ref === undefined || !Object.hasOwn(versions, ref) ? undefined : versions[ref];

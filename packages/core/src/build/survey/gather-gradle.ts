@@ -2,7 +2,15 @@ import { posix } from "node:path";
 import type { SourcePlace } from "@goldenpath/foundation/errors";
 import { readCatalogue } from "./catalogue.ts";
 import type { DescriptorReader, FolderNames } from "./gather-files.ts";
-import { type BuildNames, type BuildScript, type BuildSettings, readBuildScript, readSettings } from "./gradle.ts";
+import {
+  type BuildNames,
+  type BuildScript,
+  type BuildSettings,
+  type Catalogue,
+  noNames,
+  readBuildScript,
+  readSettings,
+} from "./gradle.ts";
 import type { GradlePlugin, GradleProject } from "./survey.ts";
 
 const scripts = ["build.gradle", "build.gradle.kts"];
@@ -26,7 +34,7 @@ export async function readGradle(
   const file = script ?? settings;
   if (file === undefined) return undefined;
   const build = await findBuild(reader, path);
-  const names = build?.names ?? { versions: {}, catalogue: {} };
+  const names = build?.names ?? noNames;
   const own = script === undefined ? undefined : await readScript(reader, posix.join(path, script), names);
   const inherited = await readInherited(reader, path, build);
   remarks.push(...(own?.unread ?? []), ...(settings === undefined ? [] : (build?.settings.unread ?? [])));
@@ -51,8 +59,8 @@ async function findBuild(reader: DescriptorReader, path: string): Promise<Gradle
       const file = posix.join(folder, name);
       const settings = await reader.readIfThere(file, (text) => readSettings(text, file));
       if (settings === undefined) continue;
-      const catalogue = await reader.readIfThere(posix.join(folder, "gradle/libs.versions.toml"), readCatalogue);
-      return { folder, settings, names: { versions: settings.versions, catalogue: catalogue ?? {} } };
+      const catalogues = await readCatalogues(reader, folder, settings);
+      return { folder, settings, names: { versions: settings.versions, catalogues } };
     }
     if (folder === "") return undefined;
   }
@@ -74,21 +82,71 @@ async function readInherited(
   return [];
 }
 
-/** Plugins that are scripts of the build itself, in `buildSrc`: what those apply, the projects have. */
+/** The usual catalogue, and those that the settings name, as far as they are in the application. */
+async function readCatalogues(
+  reader: DescriptorReader,
+  folder: string,
+  { catalogues }: BuildSettings,
+): Promise<Record<string, Catalogue>> {
+  const read: [string, Catalogue][] = [];
+  for (const [name, file] of Object.entries({ libs: "gradle/libs.versions.toml", ...catalogues })) {
+    const path = posix.join(folder, file);
+    const catalogue = isOutside(path) ? undefined : await reader.readIfThere(path, readCatalogue);
+    if (catalogue !== undefined) read.push([name, catalogue]);
+  }
+  return Object.fromEntries(read);
+}
+
+function isOutside(path: string): boolean {
+  return path === ".." || path.startsWith("../") || path.startsWith("/");
+}
+
+/** More than anybody has, of scripts that apply each other. */
+const maxConventions = 100;
+
+/** Plugins that are scripts of the build itself: what those apply, the projects have, by way of another as well. */
 async function readConventions(
   reader: DescriptorReader,
-  { folder, names }: GradleBuild,
+  build: GradleBuild,
   plugins: readonly GradlePlugin[],
   remarks: SourcePlace[],
 ): Promise<GradlePlugin[]> {
+  const folders = await listConventionFolders(reader, build);
   const found: GradlePlugin[] = [];
-  for (const { id } of plugins.filter((plugin) => /^[\w.-]+$/.test(plugin.id))) {
-    for (const script of [`groovy/${id}.gradle`, `kotlin/${id}.gradle.kts`]) {
-      const file = posix.join(folder, "buildSrc/src/main", script);
-      const read = await reader.readIfThere(file, (text) => readBuildScript(text, file, names));
+  const seen = new Set<string>();
+  const waiting = plugins.map(({ id }) => id);
+  for (let id = waiting.shift(); id !== undefined && seen.size < maxConventions; id = waiting.shift()) {
+    if (!/^[\w.-]+$/.test(id) || seen.has(id)) continue;
+    seen.add(id);
+    for (const script of folders.flatMap((folder) => [
+      `${folder}/groovy/${id}.gradle`,
+      `${folder}/kotlin/${id}.gradle.kts`,
+    ])) {
+      const read = await reader.readIfThere(script, (text) => readBuildScript(text, script, build.names));
       found.push(...(read?.plugins ?? []));
+      waiting.push(...(read?.plugins ?? []).map((plugin) => plugin.id));
       remarks.push(...(read?.unread ?? []));
     }
   }
   return found;
+}
+
+/** More than any build includes. */
+const maxIncluded = 20;
+
+/** Where a build's own plugins are: in `buildSrc`, and in the builds that it includes and their projects. */
+async function listConventionFolders(reader: DescriptorReader, { folder, settings }: GradleBuild): Promise<string[]> {
+  const builds = [...new Set(settings.included)]
+    .map((each) => posix.join(folder, each))
+    .filter((each) => !isOutside(each));
+  const folders = [posix.join(folder, "buildSrc")];
+  for (const each of builds.slice(0, maxIncluded)) {
+    folders.push(each);
+    for (const name of settingsScripts) {
+      const file = posix.join(each, name);
+      const inner = await reader.readIfThere(file, (text) => readSettings(text, file));
+      folders.push(...(inner?.modules ?? []).slice(0, maxIncluded).map((module) => posix.join(each, module)));
+    }
+  }
+  return folders.filter((each) => !isOutside(each)).map((each) => `${each}/src/main`);
 }

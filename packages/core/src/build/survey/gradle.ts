@@ -17,11 +17,14 @@ export interface BuildScript {
 export interface BuildNames {
   /** From the settings' `pluginManagement`, or the root project's script: by a plugin's ID. */
   versions: Readonly<Record<string, string>>;
-  /** The catalogue's plugins, by the name that scripts give them: `spring.boot`. */
-  catalogue: Readonly<Record<string, { id: string; version: string | undefined }>>;
+  /** Catalogues, by the name that scripts have for them: `libs`. */
+  catalogues: Readonly<Record<string, Catalogue>>;
 }
 
-export const noNames: BuildNames = { versions: {}, catalogue: {} };
+/** The plugins of a version catalogue, by the name that scripts give them: `spring.boot`. */
+export type Catalogue = Readonly<Record<string, { id: string; version: string | undefined }>>;
+
+export const noNames: BuildNames = { versions: {}, catalogues: {} };
 
 /**
  * Reads a build script for its plugins: the `plugins` block, in which Gradle itself takes nothing but literals, and the
@@ -52,22 +55,11 @@ function versionOf({ versions }: BuildNames, id: string): string | undefined {
   return Object.hasOwn(versions, id) ? versions[id] : undefined;
 }
 
-/** Words that name a plugin of Gradle's own in Kotlin. */
-const ownPlugins = new Set([
-  "java",
-  "application",
-  "war",
-  "groovy",
-  "java-library",
-  "java-platform",
-  "base",
-  "distribution",
-]);
-
 function readPluginsBlock(block: readonly Statement[], file: string, names: BuildNames, script: BuildScript): void {
   for (const { tokens, line } of block) {
     const [first, ...rest] = tokens;
-    if (first === undefined) continue;
+    // A value's declaration, which Kotlin allows between them.
+    if (first === undefined || first.value === "val") continue;
     const [argument] = rest.filter((token) => token.kind !== "sign");
     // `apply false` puts a plugin where projects below can take it, and does nothing else.
     const isApplied = !hasPhrase(tokens, "apply", "false");
@@ -77,7 +69,8 @@ function readPluginsBlock(block: readonly Statement[], file: string, names: Buil
     else if (first.value === "kotlin" && argument?.kind === "text")
       found = { id: `org.jetbrains.kotlin.${argument.value}`, version: undefined };
     else if (first.value === "alias") found = findAlias(rest, names);
-    else if (first.kind === "word" && ownPlugins.has(first.value)) found = { id: first.value, version: undefined };
+    // A word alone is one of Gradle's own, in Kotlin.
+    else if (first.kind === "word" && rest.length === 0) found = { id: first.value, version: undefined };
     if (found === undefined) {
       script.unread.push({ file, line, message: `a plugin that only a run can name: ${renderTokens(tokens)}` });
     } else if (isApplied) {
@@ -91,16 +84,17 @@ function readPluginsBlock(block: readonly Statement[], file: string, names: Buil
 /** `alias(libs.plugins.spring.boot)`. */
 function findAlias(
   tokens: readonly Token[],
-  { catalogue }: BuildNames,
+  { catalogues }: BuildNames,
 ): { id: string; version: string | undefined } | undefined {
   const words: string[] = [];
   for (const token of tokens) {
     if (token.value === ")") break;
     if (token.kind === "word") words.push(token.value);
   }
-  const [library, plugins, ...name] = words;
+  const [library = "", plugins, ...name] = words;
   const key = name.join(".");
-  return library === "libs" && plugins === "plugins" && Object.hasOwn(catalogue, key) ? catalogue[key] : undefined;
+  const catalogue = Object.hasOwn(catalogues, library) ? catalogues[library] : undefined;
+  return catalogue !== undefined && plugins === "plugins" && Object.hasOwn(catalogue, key) ? catalogue[key] : undefined;
 }
 
 /** The version that an entry names, where it is a literal. */
@@ -141,6 +135,10 @@ export interface BuildSettings {
   modules: string[];
   /** Versions of plugins, by their ID. */
   versions: Record<string, string>;
+  /** Files of version catalogues, by the name that scripts have for them, besides the usual one. */
+  catalogues: Record<string, string>;
+  /** Folders of builds that it includes: conventions of its own may be there. */
+  included: string[];
   unread: SourcePlace[];
 }
 
@@ -149,7 +147,7 @@ export interface BuildSettings {
  * @throws UnfitScript
  */
 export function readSettings(text: string, file: string): BuildSettings {
-  const settings: BuildSettings = { modules: [], versions: {}, unread: [] };
+  const settings: BuildSettings = { modules: [], versions: {}, catalogues: {}, included: [], unread: [] };
   const folders = new Map<string, string>();
   for (const { tokens, block, line } of parseScript(text)) {
     const [first] = tokens;
@@ -169,6 +167,11 @@ export function readSettings(text: string, file: string): BuildSettings {
         const version = findVersion(entry.tokens);
         if (id !== undefined && version !== undefined) settings.versions[id.value] = version;
       }
+      for (const statement of block ?? []) settings.included.push(...readIncluded(statement));
+    } else if (first?.value === "includeBuild") {
+      settings.included.push(...readIncluded({ tokens, block, line }));
+    } else if (first?.value === "dependencyResolutionManagement") {
+      Object.assign(settings.catalogues, readCatalogues(block ?? []));
     } else if (tokens.some(({ kind, value }) => kind === "word" && value === "projectDir")) {
       const [name, folder] = tokens.filter((token) => token.kind === "text");
       if (name !== undefined && folder !== undefined && folder.isTemplate !== true && folders.has(name.value))
@@ -183,4 +186,24 @@ export function readSettings(text: string, file: string): BuildSettings {
   }
   settings.modules.push(...folders.values());
   return settings;
+}
+
+/** `includeBuild("build-logic")`. */
+function readIncluded({ tokens }: Statement): string[] {
+  const [first, ...rest] = tokens;
+  const folder = first?.value === "includeBuild" ? rest.find(({ kind }) => kind === "text") : undefined;
+  return folder === undefined || folder.isTemplate === true ? [] : [trimEnd(folder.value.replace(/^\.\//, ""), "/")];
+}
+
+/** `versionCatalogs { create("deps") { from(files("gradle/deps.versions.toml")) } }`; Groovy has `deps { … }` as well. */
+function readCatalogues(management: readonly Statement[]): Record<string, string> {
+  const found: [string, string][] = [];
+  const catalogues = management.find(({ tokens }) => tokens[0]?.value === "versionCatalogs");
+  for (const { tokens, block } of catalogues?.block ?? []) {
+    const name = tokens.find(({ kind }) => kind === "text") ?? tokens[0];
+    const from = block?.find((statement) => statement.tokens[0]?.value === "from");
+    const file = from?.tokens.find(({ kind, isTemplate }) => kind === "text" && isTemplate !== true);
+    if (name !== undefined && file !== undefined) found.push([name.value, file.value]);
+  }
+  return Object.fromEntries(found);
 }

@@ -122,6 +122,39 @@ const shapes: [string, Shape, string[]][] = [
     [".:next", ".:site"],
   ],
   [
+    "projects of uv's workspace, one of them left out",
+    {
+      "pyproject.toml": '[tool.uv.workspace]\nmembers = ["services/*"]\nexclude = ["services/old"]\n',
+      "uv.lock": "",
+      "services/api/pyproject.toml": '[project]\nname = "api"',
+      "services/api/main.py": "",
+      "services/lib/pyproject.toml": '[project]\nname = "lib"',
+      "services/old/pyproject.toml": '[project]\nname = "old"',
+      "services/old/app.py": "",
+    },
+    [".:services/api", "services/old:"],
+  ],
+  [
+    "workspaces of pnpm on one line, beside its settings",
+    {
+      "package.json": "{}",
+      "pnpm-workspace.yaml": "packages: ['apps/*', \"lib\", tools]\ncatalog:\n  react: ^18.2.0\n",
+      "apps/web/package.json": node,
+      "other/package.json": node,
+    },
+    [".:apps/web", "other:"],
+  ],
+  [
+    "sites, and a proxy's settings that are none",
+    { "site/nginx.conf": "", "site/public/a.html": "", "docs/Staticfile": "", "proxy/nginx.conf": "" },
+    ["docs:", "site:"],
+  ],
+  [
+    "what other tools of Java's build",
+    { "a/build.sbt": "", "b/project.clj": "", "c/deps.edn": "", "d/README": "" },
+    ["a:", "b:", "c:"],
+  ],
+  [
     "parts of an application",
     { "web/package.json": node, "web/e2e/package.json": node, "api/Gemfile": "", "api/config.ru": "" },
     ["api:", "web:"],
@@ -184,6 +217,14 @@ describe("a folder that is an application", () => {
       { "package.json": '{"scripts":{"start":"x"},"workspaces":["a"]}', "a/package.json": node },
     ],
     ["with a Dockerfile for all", { Dockerfile: "", "a/package.json": node, "b/package.json": node }],
+    [
+      "with a workspace of uv",
+      {
+        "pyproject.toml": '[project]\nname = "a"\n[tool.uv.workspace]\nmembers = ["b"]',
+        "b/pyproject.toml": '[project]\nname = "b"',
+        "b/app.py": "",
+      },
+    ],
     ["of Go, with a module below it", { "go.mod": "module x", "main.go": "package main", "tools/go.mod": "module t" }],
   ])("%s is what is built", async (_name, shape) => {
     const { explanation, error } = await explainShape(shape);

@@ -142,9 +142,17 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
     if (go.programs.length > 0) return "application";
     return files.includes("go.work") ? "frame" : "part";
   },
+  (survey) => (holdsProjects(survey) ? "frame" : undefined),
+  ({ files, folders }) => {
+    if (files.some((name) => /^(?:build\.sbt|project\.clj|deps\.edn|Staticfile)$/.test(name))) return "application";
+    // Beside its pages a server's settings are a site's; by themselves they may be for what stands before others.
+    const hasPages = files.includes("index.html") || ["public", "htdocs"].some((name) => folders.includes(name));
+    return hasPages && files.some((name) => /^(?:nginx|httpd)\.conf$/.test(name)) ? "application" : undefined;
+  },
   (survey) => {
     const written = detectEcosystems(survey).filter(
-      ({ language }) => !["nodejs", "java", "go", "static"].includes(language),
+      ({ language }) =>
+        !["nodejs", "java", "go", "static"].includes(language) && !(language === "python" && holdsProjects(survey)),
     );
     if (written.length === 0) return undefined;
     if (survey.path === "") return "application";
@@ -155,6 +163,12 @@ const roleRows: readonly ((survey: Survey, isMember: boolean) => Role | undefine
       ? "unclear"
       : undefined,
 ];
+
+/** Whether a pyproject.toml has a workspace of uv and no project of its own. */
+function holdsProjects({ python, files }: Survey): boolean {
+  if (python === undefined || python.isProject || python.workspaces.length === 0) return false;
+  return !files.some((name) => entryFiles.test(name));
+}
 
 /** Files by which a package is a front end, which is built and then served. A library's development server has others. */
 const frontEndFiles =

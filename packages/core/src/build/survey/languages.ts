@@ -29,9 +29,17 @@ export function readPackage(text: string): NodePackage {
   };
 }
 
+/** A plain or quoted text of a list, up to where it ends. */
+const listed = /^(?:'([^']*)'|"([^"\\]*)"|([^'"&*!|>[{\],}][^,[\]{}]*?))\s*$/;
+
+function readListed(text: string): string | undefined {
+  const [, single, double, plain] = listed.exec(text.trim()) ?? [];
+  return single ?? double ?? plain;
+}
+
 /**
- * The folders' patterns of a `pnpm-workspace.yaml`: a list of plain or quoted texts, a line each, as pnpm writes it.
- * Undefined where it is written in another way.
+ * The folders' patterns of a `pnpm-workspace.yaml`: a list of plain or quoted texts, a line each, as pnpm writes it, or
+ * all of it on one line. Undefined where it is written in another way.
  */
 export function readPnpmWorkspace(text: string): string[] | undefined {
   const found: string[] = [];
@@ -41,14 +49,17 @@ export function readPnpmWorkspace(text: string): string[] | undefined {
     if (bare === "") continue;
     if (/^\S/.test(bare) && !bare.startsWith("-")) {
       isInside = bare === "packages:";
-      if (bare.startsWith("packages:") && !isInside) return undefined;
+      if (!bare.startsWith("packages:") || isInside) continue;
+      const line = /^packages: *\[(.*)\]$/.exec(bare)?.[1];
+      const patterns = line?.split(",").map(readListed);
+      if (patterns === undefined || patterns.includes(undefined)) return undefined;
+      found.push(...patterns.flatMap((each) => each ?? []));
       continue;
     }
     if (!isInside) continue;
-    const item = /^\s*- +(?:'([^']*)'|"([^"\\]*)"|([^'"&*!|>[{].*))$/.exec(bare);
-    const pattern = item?.[1] ?? item?.[2] ?? item?.[3];
+    const pattern = readListed(/^\s*- +(.*)$/.exec(bare)?.[1] ?? "");
     if (pattern === undefined) return undefined;
-    found.push(pattern.trim());
+    found.push(pattern);
   }
   return found.length > 500 || found.some((pattern) => pattern.length > 500) ? undefined : found;
 }
@@ -57,7 +68,16 @@ const pyprojectSchema = z.looseObject({
   project: z
     .looseObject({ name: z.string().optional(), scripts: z.record(z.string(), z.string()).optional() })
     .optional(),
-  tool: z.looseObject({ poetry: z.unknown().optional(), uv: z.unknown().optional() }).optional(),
+  tool: z
+    .looseObject({
+      poetry: z.unknown().optional(),
+      uv: z
+        .looseObject({
+          workspace: z.looseObject({ members: patterns.optional(), exclude: patterns.optional() }).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
 });
 
 /**
@@ -66,10 +86,12 @@ const pyprojectSchema = z.looseObject({
  */
 export function readPyproject(text: string): PythonProject {
   const { project, tool } = pyprojectSchema.parse(parse(text.replace(/^\ufeff/, "")));
+  const { members, exclude } = tool?.uv?.workspace ?? {};
   return {
     isProject: project !== undefined || tool?.poetry !== undefined,
     isPoetry: tool?.poetry !== undefined,
     scripts: Object.keys(project?.scripts ?? {}),
+    workspaces: [...(members ?? []), ...(exclude ?? []).map((pattern) => `!${pattern}`)],
   };
 }
 

@@ -18,7 +18,7 @@ export function listDockerfiles({ files, strays = [] }: Pick<Survey, "files" | "
 }
 
 const markers =
-  /^(?:project\.toml|Procfile|package\.json|pom\.xml|(?:build|settings)\.gradle(?:\.kts)?|go\.(?:mod|work)|pyproject\.toml|requirements\.txt|setup\.py|Pipfile|environment\.ya?ml|Cargo\.toml|Gemfile|config\.ru|composer\.json|nginx\.conf|httpd\.conf|Staticfile)$|\.(?:cs|fs|vb)proj$/;
+  /^(?:project\.toml|Procfile|package\.json|pom\.xml|build\.sbt|project\.clj|deps\.edn|(?:build|settings)\.gradle(?:\.kts)?|go\.(?:mod|work)|pyproject\.toml|requirements\.txt|setup\.py|Pipfile|environment\.ya?ml|Cargo\.toml|Gemfile|config\.ru|composer\.json|nginx\.conf|httpd\.conf|Staticfile)$|\.(?:cs|fs|vb)proj$/;
 
 /** Whether a file says how an application is built: a folder with one may be an application. */
 export function isMarker(name: string): boolean {

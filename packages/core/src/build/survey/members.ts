@@ -3,19 +3,26 @@ import type { MavenProject, Survey } from "./survey.ts";
 import { createWorkspaceMatcher } from "./workspaces.ts";
 
 /** What a folder's files say of others. */
-type Frame = Pick<Survey, "path"> & { [Key in "maven" | "gradle" | "go" | "node"]?: Survey[Key] | undefined };
+type Frame = Pick<Survey, "path"> & {
+  [Key in "maven" | "gradle" | "go" | "node" | "python"]?: Survey[Key] | undefined;
+};
 
 /** Folders below it that a folder's files name as members of its build. */
-export function listMembers({ path, maven, gradle, go, node }: Frame, surveys: readonly Survey[]): string[] {
+export function listMembers({ path, maven, gradle, go, node, python }: Frame, surveys: readonly Survey[]): string[] {
   const below = surveys.filter((each) => (path === "" ? each.path !== "" : each.path.startsWith(`${path}/`)));
   const named = new Set(
     [...mavenModules(maven), ...(gradle?.modules ?? []), ...(go?.uses ?? [])].map((folder) =>
       posix.join(path, folder).replace(/\/$/, ""),
     ),
   );
-  const matches = createWorkspaceMatcher(node?.workspaces ?? []);
+  const isPackage = createWorkspaceMatcher(node?.workspaces ?? []);
+  const isProject = createWorkspaceMatcher(python?.workspaces ?? []);
   return below
-    .filter((each) => named.has(each.path) || (each.node !== undefined && matches(withoutFolder(path, each.path))))
+    .filter((each) => {
+      const folder = withoutFolder(path, each.path);
+      if (each.node !== undefined && isPackage(folder)) return true;
+      return named.has(each.path) || (each.python !== undefined && isProject(folder));
+    })
     .map((each) => each.path);
 }
 
@@ -24,11 +31,12 @@ export function listMembers({ path, maven, gradle, go, node }: Frame, surveys: r
  * count: what is in one builds without it.
  */
 export function findMembership(outer: Survey, inner: Survey): string | undefined {
-  const { path, files, maven, gradle, node } = outer;
+  const { path, files, maven, gradle, node, python } = outer;
   const kinds: [string, Omit<Frame, "path">][] = [
     ["pom.xml", { maven }],
     [gradle?.file ?? "", { gradle }],
     [files.includes("pnpm-workspace.yaml") ? "pnpm-workspace.yaml" : "package.json", { node }],
+    ["pyproject.toml", { python }],
   ];
   return kinds.find(([, kind]) => listMembers({ path, ...kind }, [inner]).length > 0)?.[0];
 }

@@ -131,4 +131,6 @@ export interface PythonProject {
   isPoetry: boolean;
   /** Names of the commands that it installs. */
   scripts: readonly string[];
+  /** Patterns of folders, of uv's workspace. */
+  workspaces: readonly string[];
 }

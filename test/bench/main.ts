@@ -2,6 +2,7 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
+import { productionTools } from "@goldenpath/core/tools/lock";
 import { describeError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { jibVersion, springBootVersion } from "../support/java.ts";
@@ -13,6 +14,7 @@ import { benchEnforce, enforceLines } from "./enforce.ts";
 import { benchPolicy, policyLines } from "./impact.ts";
 import { benchPromote, fullSizes, type PromoteSizes, promoteLines } from "./promote.ts";
 import { renderLine, renderReport } from "./render.ts";
+import { benchScan, scanLines } from "./scan.ts";
 import type { BenchLine, BenchReport, Peer } from "./shape.ts";
 import { benchSign, signLines } from "./sign.ts";
 import { benchStart, startLines } from "./start.ts";
@@ -24,6 +26,7 @@ export const benches = {
   sign: signLines,
   policy: policyLines,
   enforce: enforceLines,
+  scan: scanLines,
 } as const;
 type BenchName = keyof typeof benches;
 
@@ -35,7 +38,7 @@ export async function runBench(
     sizes?: PromoteSizes;
     /** Images of bench sign's line `gates`, and of bench policy. */
     gates?: number;
-    /** Images of bench enforce. */
+    /** Images of bench enforce, and of bench scan's line `rescan`. */
     images?: number;
     only?: readonly string[];
     say(message: string): void;
@@ -81,6 +84,12 @@ export async function runBench(
     lines = await benchEnforce({
       ...{ rounds: sizes.rounds, images, bases: Math.min(20, images), only, say: options.say },
       crane: await lockedTool("crane", options.say),
+    });
+  } else if (name === "scan") {
+    peers = [{ name: "grype", version: productionTools.find((each) => each.name === "grype")?.version ?? "unknown" }];
+    lines = await benchScan({
+      ...{ rounds: sizes.rounds, images: options.images ?? 100, only, say: options.say },
+      ...{ grype: await lockedTool("grype", options.say), syft: await lockedTool("syft", options.say) },
     });
   } else lines = await benchStart({ rounds: sizes.rounds, say: options.say, only });
   const { length: cores, 0: first } = cpus();

@@ -8,7 +8,7 @@ import { renderReport } from "../bench/render.ts";
 import { judgeAim, judgeTime, spreadOf, withRatios } from "../bench/shape.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
 
-useTools("olareg", "cosign", "crane", "regctl", "regsync", "oras");
+useTools("olareg", "cosign", "crane", "regctl", "regsync", "oras", "syft", "grype");
 
 /** Each way that something is copied, once; test/slow runs every line. */
 const lines = ["one", "one-fallback", "many", "many-evidence", "again", "stream"];
@@ -94,7 +94,7 @@ describe("what it is called with", () => {
   test.each([
     [
       ["promot"],
-      /'promot' is not known; there are: promote, start, build, sign, policy, enforce\. Did you mean 'promote'\?/,
+      /'promot' is not known; there are: promote, start, build, sign, policy, enforce, scan\. Did you mean 'promote'\?/,
     ],
     [[], /no name was given; there are: promote, start, build/],
     [["promote", "start"], /one name at a time/],
@@ -180,4 +180,19 @@ test("the benchmark of bases asks two requests an image, and the peer's facts ar
     ["crane", 24, 12],
   ]);
   expect(line?.aims[0]).toMatchObject({ ours: 24, against: 12, holds: true });
+});
+
+test("the benchmark of scanning reads no layer of an image again, and asks grype for all of it", async () => {
+  const report = await runBench("scan", {
+    ...{ sizes: { ...sizes, rounds: 1 }, images: 2, only: ["rescan"], say: () => undefined },
+  });
+  const [line] = report.lines;
+  expect(line?.rows.map(({ name, failed }) => [name, failed])).toEqual([
+    ["fleet scan", undefined],
+    ["grype", undefined],
+  ]);
+  const [ours, theirs] = line?.rows ?? [];
+  // grype fetches each image whole; ours the base alone, once.
+  expect((theirs?.counts?.bytesReceived ?? 0) / (ours?.counts?.bytesReceived ?? 0)).toBeGreaterThan(1.5);
+  expect(line?.aims.find(({ aim }) => aim.includes("layers"))).toMatchObject({ ours: 0, against: 2, holds: true });
 });

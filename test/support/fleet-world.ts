@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,6 +34,8 @@ export interface FleetApplication {
   lodash?: string;
   /** Other packages of npm, by name. */
   packages?: Readonly<Record<string, string>>;
+  /** The packages are in the image as well, and not in its SBOM alone: for who looks there. */
+  isInstalled?: true;
   /** Pieces of its evidence that are not there. */
   without?: readonly ("sbom" | "base" | "scan" | "promotion")[];
   /** Days since it was promoted. */
@@ -62,10 +65,19 @@ export interface FleetPolicy {
   scan?: string;
   /** What the environment has besides, a line each. */
   environment?: string;
+  /** What the bases are heavy with. */
+  ballast?: Ballast;
+}
+
+/** Packages of Debian besides libc6, and bytes that don't compress. */
+export interface Ballast {
+  packages: number;
+  bytes: number;
 }
 
 interface World extends Omit<FleetWorld, "add" | "sign" | "close"> {
   bases: Record<"old" | "new", { layer: TinyLayer; digest: Digest }>;
+  ballast: Ballast;
 }
 
 export async function openFleetWorld(own: FleetPolicy = {}): Promise<FleetWorld> {
@@ -74,9 +86,10 @@ export async function openFleetWorld(own: FleetPolicy = {}): Promise<FleetWorld>
   const registry = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   const keys = await makeKeys(directory);
+  const { ballast = { packages: 0, bytes: 0 } } = own;
   const [old, next] = await Promise.all([
-    pushBase(client, registry.host, libcVersions.vulnerable),
-    pushBase(client, registry.host, libcVersions.mended),
+    pushBase(client, registry.host, libcVersions.vulnerable, ballast),
+    pushBase(client, registry.host, libcVersions.mended, ballast),
   ]);
   const policyFile = join(directory, "policy.yaml");
   const text = renderPolicy(registry.host, keys, [old.digest, next.digest], own);
@@ -84,7 +97,7 @@ export async function openFleetWorld(own: FleetPolicy = {}): Promise<FleetWorld>
   const bytes = new TextEncoder().encode(text);
   const policy = { policy: parsePolicy(bytes, policyFile), uri: policyFile, digest: digestOf(bytes) };
   const bases = { old, new: next };
-  const world: World = { registry, client, keys, policy, policyFile, directory, checkouts, bases };
+  const world: World = { registry, client, keys, policy, policyFile, directory, checkouts, bases, ballast };
   const sign: FleetWorld["sign"] = async (image, statement, by) =>
     (await attachStatement(client, image, statement, keys[by].signer, new Date(), { isNew: true })).bundle.digest;
   return {
@@ -104,11 +117,16 @@ export async function addAll(world: FleetWorld, applications: readonly FleetAppl
   return mapConcurrently(8, applications, (each) => world.add(each));
 }
 
-async function pushBase(client: RegistryClient, host: string, version: string) {
+const listBallast = ({ packages }: Ballast): string[] => Array.from({ length: packages }, (_, at) => `libballast${at}`);
+
+async function pushBase(client: RegistryClient, host: string, version: string, ballast: Ballast) {
+  const others = listBallast(ballast).map((name) => [`var/lib/dpkg/status.d/${name}`, dpkgStanza(name, "1.0-1")]);
   const layer = await tinyLayer({
     "etc/os-release": debianRelease,
     "var/lib/dpkg/status.d/libc6": dpkgStanza("libc6", version, "glibc"),
     "lib/libc.so.6": `libc of ${version}`,
+    ...Object.fromEntries(others),
+    ...(ballast.bytes === 0 ? {} : { "usr/share/ballast": randomBytes((ballast.bytes * 3) / 4).toString("base64") }),
   });
   const { digest } = await pushTinyImage(client, { registry: host, name: "bases/golden" }, [layer]);
   return { layer, digest };
@@ -147,7 +165,13 @@ async function addApplication(world: World, sign: Sign, application: FleetApplic
   const { name, base: kind = "new", without = [], age = 1, tags = ["1.0.0"] } = application;
   const repository = parseRepository(`${registry.host}/vetted/${name}`);
   const base = world.bases[kind];
-  const layer = await tinyLayer({ "app/index.js": name, "app/package.json": JSON.stringify(application) });
+  const { packages = {}, isInstalled = false } = application;
+  const installed = Object.entries(isInstalled ? packages : {}).map(([of, version]) => [
+    `app/node_modules/${of}/package.json`,
+    JSON.stringify({ name: of, version }),
+  ]);
+  const own = { "app/index.js": name, "app/package.json": JSON.stringify(application) };
+  const layer = await tinyLayer({ ...own, ...Object.fromEntries(installed) });
   const [first, ...others] = tags;
   const pushed = await pushTinyImage(
     client,
@@ -166,7 +190,11 @@ async function addApplication(world: World, sign: Sign, application: FleetApplic
   const about = (type: string, predicate: Record<string, unknown>): Statement =>
     buildStatement(buildSubjects(repository, [image.digest]), type, predicate);
   if (!without.includes("sbom"))
-    await sign(image, about(predicateTypes.cyclonedx, writeSbom(image, application, base.layer, layer)), "build");
+    await sign(
+      image,
+      about(predicateTypes.cyclonedx, writeSbom(image, application, base.layer, layer, listBallast(world.ballast))),
+      "build",
+    );
   const time = new Date(Date.now() - age * 86_400_000);
   const summary = (stage: SummaryFacts["stage"], inputs: readonly Digest[], more: Partial<SummaryFacts> = {}) =>
     buildVerificationSummary({
@@ -218,6 +246,7 @@ function writeSbom(
   { base = "new", lodash, packages = {} }: FleetApplication,
   baseLayer: TinyLayer,
   layer: TinyLayer,
+  debs: readonly string[],
 ): Record<string, unknown> {
   const version = libcVersions[base === "old" ? "vulnerable" : "mended"];
   const property = (name: string, value: string) => ({ name: `syft:${name}`, value });
@@ -240,6 +269,11 @@ function writeSbom(
         purl: `pkg:deb/debian/libc6@${encodeURIComponent(version)}?arch=amd64&distro=debian-12&upstream=glibc`,
         properties: [property("package:type", "deb"), ...place(baseLayer, "/var/lib/dpkg/status.d/libc6")],
       },
+      ...debs.map((name) => ({
+        ...{ type: "library", name, version: "1.0-1", "bom-ref": name },
+        purl: `pkg:deb/debian/${name}@1.0-1?arch=amd64&distro=debian-12`,
+        properties: [property("package:type", "deb"), ...place(baseLayer, `/var/lib/dpkg/status.d/${name}`)],
+      })),
       ...npm.map(([name, of]) => ({
         ...{ type: "library", name, version: of, "bom-ref": name, purl: `pkg:npm/${name}@${of}` },
         properties: [

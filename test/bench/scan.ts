@@ -1,0 +1,191 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import type { RecordedRequest } from "@goldenpath/registry-server/server";
+import { addAll, type FleetApplication, openFleetWorld } from "../support/fleet-world.ts";
+import { exampleDatabase } from "../support/scan-world.ts";
+import { measureProcess, type ProcessMeasure } from "./process.ts";
+import { type Counts, kindOf } from "./proxy.ts";
+import { type BenchLine, type BenchRow, buildRow, judgeAim, judgeTime, withRatios } from "./shape.ts";
+
+export const scanLines = ["rescan", "overhead"] as const;
+
+const root = join(import.meta.dirname, "..", "..");
+
+interface ScanBench {
+  rounds: number;
+  images: number;
+  grype: string;
+  syft: string;
+  only: readonly string[];
+  say(message: string): void;
+}
+
+/** Seconds that a scan may take besides the scanner. */
+const overhead = 0.3;
+
+/**
+ * A rescan of many images from their signed SBOMs, over grype on each image; and one image's scan, over grype alone. The
+ * images are of a base of 12 MB with 100 packages of Debian, and 150 packages of npm each.
+ */
+export async function benchScan(bench: ScanBench): Promise<BenchLine[]> {
+  const wants = (id: (typeof scanLines)[number]): boolean => bench.only.length === 0 || bench.only.includes(id);
+  const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
+  const world = await openFleetWorld({ ballast: { packages: 100, bytes: 16_000_000 } });
+  try {
+    bench.say(`pushing ${bench.images} images with their evidence`);
+    const targets = await addAll(
+      world,
+      Array.from({ length: bench.images }, (_, at) => application(at)),
+    );
+    const images = targets.map(({ repository, digest }) => `${repository.registry}/${repository.name}@${digest}`);
+    await writeFile(join(directory, "images"), `${images.join("\n")}\n`);
+    await mkdir(join(directory, "home"));
+    const layers = new Set<string>();
+    for (const { repository, digest } of targets) {
+      const found = await world.client.fetchManifest({ ...repository, digest });
+      if (found.kind !== "image") throw new TypeError(`${digest} is no image`);
+      // A base's own view reads its layers from where the base is.
+      for (const layer of found.manifest.layers) layers.add(`/v2/${repository.name}/blobs/${layer.digest}`);
+    }
+    const take = countRequests(world.registry.requests, layers);
+    const stand = { bench, directory, take, policy: world.policyFile, images };
+    const lines: BenchLine[] = [];
+    if (wants("rescan")) lines.push(await benchRescan(stand));
+    if (wants("overhead")) lines.push(await benchOverhead(stand));
+    return lines;
+  } finally {
+    await world.close();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function application(at: number): FleetApplication {
+  const packages = Object.fromEntries(
+    Array.from({ length: 150 }, (_, index) => [
+      // Two thirds are those of many applications.
+      index < 100 ? `shared-${index}` : `own-${at}-${index}`,
+      "1.2.3",
+    ]),
+  );
+  return { name: `app-${at}`, packages, isInstalled: true };
+}
+
+interface Stand {
+  bench: ScanBench;
+  directory: string;
+  take(): Counts & { layers: number };
+  policy: string;
+  images: readonly string[];
+}
+
+async function benchRescan({ bench, directory, take, policy, images }: Stand): Promise<BenchLine> {
+  const { row: ours, layers } = await measure(bench, directory, take, {
+    ...{ name: "fleet scan", ours: true, compared: true, note: "from its sources; nothing signed" },
+    argv: [...cli, "fleet", "scan", "--policy", policy, "--dry-run", "--database", exampleDatabase, "--json"],
+    env: environment(bench, directory),
+  });
+  const byHand = 'while read -r image; do "$0" "registry:$image" -o json >/dev/null || exit 1; done < "$1"';
+  const { row: theirs } = await measure(bench, directory, take, {
+    ...{ name: "grype", ours: false, compared: true, note: "grype registry:IMAGE, one after the other" },
+    argv: ["/bin/sh", "-c", byHand, bench.grype, join(directory, "images")],
+    env: environment(bench, directory),
+  });
+  const rows = [ours, theirs];
+  return {
+    id: "rescan",
+    what: `${images.length} images scanned again`,
+    rows: withRatios(rows),
+    aims: [
+      ...judgeTime(rows, "fleet scan", 0.05, "at most 0.05 of the time of grype on each image"),
+      judgeAim("fleet scan: layers of the images that are read", layers, images.length, "images", 0),
+    ],
+  };
+}
+
+async function benchOverhead({ bench, directory, take, policy, images }: Stand): Promise<BenchLine> {
+  const [image = ""] = images;
+  const env = environment(bench, directory);
+  const action = join(root, "actions", "scan", "dist", "index.js");
+  const inputs = { INPUT_IMAGE: image, INPUT_POLICY: policy, INPUT_DATABASE: exampleDatabase };
+  const { row: ours } = await measure(bench, directory, take, {
+    ...{
+      name: "scan",
+      ours: true,
+      compared: true,
+      note: "the action's bundle, by the signed SBOM and its base's view",
+    },
+    argv: [process.execPath, action],
+    env: { ...env, ...inputs, RUNNER_TEMP: directory },
+  });
+  const { row: theirs } = await measure(bench, directory, take, {
+    ...{ name: "grype", ours: false, compared: true, note: "grype registry:IMAGE" },
+    argv: [bench.grype, `registry:${image}`, "-o", "json"],
+    env,
+  });
+  const rows = [ours, theirs];
+  const seconds = theirs.seconds?.median ?? Number.NaN;
+  return {
+    id: "overhead",
+    what: "one image scanned",
+    rows: withRatios(rows),
+    aims: judgeTime(rows, "scan", (seconds + overhead) / seconds, `at most ${overhead} s over the scanner itself`),
+  };
+}
+
+const cli = [
+  process.execPath,
+  "--conditions=goldenpath-source",
+  join(root, "packages", "cli", "bin", "goldenpath.mjs"),
+];
+
+function environment({ grype, syft }: ScanBench, directory: string): Record<string, string | undefined> {
+  return {
+    PATH: [dirname(grype), dirname(syft), process.env["PATH"]].join(delimiter),
+    HOME: join(directory, "home"),
+    GRYPE_DB_CACHE_DIR: exampleDatabase,
+    GRYPE_DB_AUTO_UPDATE: "false",
+    GRYPE_DB_VALIDATE_AGE: "false",
+    GRYPE_CHECK_FOR_APP_UPDATE: "false",
+    GRYPE_REGISTRY_INSECURE_USE_HTTP: "true",
+  };
+}
+
+/** What came since the last call; `layers` are the paths of the images' own. */
+function countRequests(requests: RecordedRequest[], layers: ReadonlySet<string>): Stand["take"] {
+  return () => {
+    const taken = requests.splice(0, requests.length);
+    const byKind: Record<string, number> = {};
+    for (const { method, path } of taken) {
+      const kind = `${method} ${kindOf(path)}`;
+      byKind[kind] = (byKind[kind] ?? 0) + 1;
+    }
+    return {
+      ...{ requests: taken.length, byKind },
+      bytesSent: taken.reduce((sum, { bytesIn }) => sum + bytesIn, 0),
+      bytesReceived: taken.reduce((sum, { bytesOut }) => sum + bytesOut, 0),
+      layers: taken.filter(({ method, path }) => method === "GET" && layers.has(path)).length,
+    };
+  };
+}
+
+interface Contender extends Pick<BenchRow, "name" | "ours" | "note" | "compared"> {
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+async function measure(
+  { rounds, say }: ScanBench,
+  directory: string,
+  take: Stand["take"],
+  contender: Contender,
+): Promise<{ row: BenchRow; layers: number }> {
+  say(contender.name);
+  take();
+  // The first is counted, and the warm-up.
+  await measureProcess(contender, directory);
+  const { layers, ...counts } = take();
+  const measures: ProcessMeasure[] = [];
+  for (let round = 0; round < rounds; round++) measures.push(await measureProcess(contender, directory));
+  return { row: buildRow(contender, measures, counts), layers };
+}

@@ -1,15 +1,12 @@
-import { predicateTypes } from "../signing/predicates.ts";
-import { isDigestIn } from "../signing/statement.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import {
   readVerificationSummary,
   summaryVerifierId,
   type VerificationSummary,
 } from "../signing/verification-summary.ts";
-import { stageEvidence, stageLevel, stageVerifierId } from "../stages.ts";
+import { stageLevel, stageVerifierId } from "../stages.ts";
+import { type Deferral, judgeDeferral } from "./deferral.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
-import { judgeSignedFindings } from "./judge-findings.ts";
-import { judgeFindingLayers } from "./layers.ts";
 import {
   explainAbsence,
   isByAllowedSigner,
@@ -19,12 +16,7 @@ import {
   malformed,
   wayToRunAgain,
 } from "./problems.ts";
-import { isNotYetCounting } from "./rescan.ts";
-
-interface Judged {
-  signed: VerifiedStatement;
-  summary: VerificationSummary;
-}
+import { collectFindings, isOfEnvironment, isOfLevel, type JudgedVerdict } from "./verdict-findings.ts";
 
 /**
  * A stage that judges: its newest verification summary by an allowed signer decides, and it must rest on a finding that
@@ -67,21 +59,21 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
   );
   const [newest] = newestFirst;
   if (newest === undefined) throw new TypeError("no newest of some");
-  const isDeferred = isFailureDeferred(scope, newestFirst);
+  const deferral = judgeDeferral(scope, newestFirst, past);
   const problems = [
-    ...judgeSummary(scope, newest.summary, newest.signed.time, isDeferred),
+    ...judgeSummary(scope, newest.summary, newest.signed.time, deferral),
     ...judgeLapsed(scope, newest.summary, past),
   ];
   if (problems.length > 0) return refuse(...problems);
   const rested = collectFindings(scope, newest);
-  return rested.problems.length > 0
-    ? refuse(...rested.problems)
-    : { accepted: [newest.signed, ...rested.accepted], problems: [] };
+  if (rested.problems.length > 0) return refuse(...rested.problems);
+  // The pass that a deferred failure is as good as counts with it.
+  return { accepted: [newest.signed, ...rested.accepted, ...(deferral?.restsOn ?? [])], problems: [] };
 }
 
-function readVerdicts(scope: StageScope, verdicts: readonly VerifiedStatement[]): Judged[] | Problem {
+function readVerdicts(scope: StageScope, verdicts: readonly VerifiedStatement[]): JudgedVerdict[] | Problem {
   const what = `a verdict of ${scope.stage}`;
-  const judged: Judged[] = [];
+  const judged: JudgedVerdict[] = [];
   for (const signed of verdicts) {
     const summary = readVerificationSummary(signed.statement);
     // Its time cannot be told, so it may be the newest, and a failure.
@@ -96,7 +88,7 @@ function readVerdicts(scope: StageScope, verdicts: readonly VerifiedStatement[])
  * A failure whose signer's word has ended since, or whose signature no longer holds: it was said, and a pass from
  * before it does not count again because of that. A pass of that kind says nothing.
  */
-function judgeLapsed(scope: StageScope, newest: VerificationSummary, past: readonly Judged[]): Problem[] {
+function judgeLapsed(scope: StageScope, newest: VerificationSummary, past: readonly JudgedVerdict[]): Problem[] {
   const failures = past.filter(
     ({ summary }) =>
       isOfEnvironment(scope, summary) && summary.result !== "PASSED" && summary.timeVerified >= newest.timeVerified,
@@ -108,52 +100,25 @@ function judgeLapsed(scope: StageScope, newest: VerificationSummary, past: reado
   }));
 }
 
-/** A promotion into one environment says nothing about another, where the policy names the one that it wants. */
-function isOfEnvironment(scope: StageScope, summary: VerificationSummary): boolean {
-  return scope.requirement.environment === undefined || summary.environment === scope.requirement.environment;
-}
-
 /** Of two verdicts of the same time the failure counts. */
 function rank(result: VerificationSummary["result"]): number {
   return result === "FAILED" ? 0 : 1;
-}
-
-/**
- * A rescan's failure that does not count yet is as good as what it overtook, where that is a pass that would count but for
- * its age: an image that never passed, or whose pass the policy of now does not take, gets nothing from being scanned
- * again.
- */
-function isFailureDeferred(scope: StageScope, newestFirst: readonly Judged[]): boolean {
-  const { stage, facts } = scope;
-  const deferring = stage === "scan" ? facts.policy.policy.scan.rescan : undefined;
-  const decisive = newestFirst.find(({ summary }) => !isNotYetCounting(summary, deferring, facts.now));
-  if (decisive === undefined || decisive === newestFirst[0]) return false;
-  const { summary, signed } = decisive;
-  const made = { ...summary, time: signed.time ?? summary.timeVerified };
-  return (
-    summary.result === "PASSED" &&
-    isOfLevel(stage, summary) &&
-    judgePolicy(scope, "the verdict before a rescan's", made).length === 0 &&
-    judgeExceptions(scope, "the verdict before a rescan's", summary.exceptions).length === 0
-  );
-}
-
-function isOfLevel(stage: StageScope["stage"], { levels }: VerificationSummary): boolean {
-  return levels.includes(stageLevel(stage));
 }
 
 function judgeSummary(
   scope: StageScope,
   summary: VerificationSummary,
   signedAt: Date | undefined,
-  isDeferred: boolean,
+  deferral: Deferral | undefined,
 ): Problem[] {
   const { stage } = scope;
+  const isDeferred = deferral?.restsOn !== undefined;
   if (summary.result === "FAILED" && !isDeferred) {
+    const because = deferral?.because === undefined ? "" : `; ${deferral.because}`;
     return [
       {
         rule: "gate.failed",
-        problem: `the newest verdict of ${stage}, of ${summary.timeVerified.toISOString()}, is FAILED`,
+        problem: `the newest verdict of ${stage}, of ${summary.timeVerified.toISOString()}, is FAILED${because}`,
         wayOut: `Put right what ${stage} found (its result and the report say what), build again, and take the new image along the path.`,
       },
     ];
@@ -166,44 +131,4 @@ function judgeSummary(
     ...judgeTimes(scope, `the newest verdict of ${stage}`, summary.timeVerified, signedAt),
     ...judgeExceptions(scope, `the newest verdict of ${stage}`, summary.exceptions),
   ];
-}
-
-/**
- * What the verdict rests on: of each kind of finding, one that is there, by an allowed signer, and named among the
- * verdict's inputs.
- */
-function collectFindings(scope: StageScope, newest: Judged): StageDecision {
-  const { stage, evidence } = scope;
-  const isInput = (signed: VerifiedStatement): boolean =>
-    newest.summary.inputs.some((input) => isDigestIn(input, signed.bundle.digest));
-  const { findings: types, layersIn } = stageEvidence(stage);
-  if (types.length === 0) {
-    // A stage without findings of its own answers for others': the evidence that it accepted must still be there.
-    const rests = evidence.statements.some(isInput);
-    const problem = `the verdict of ${stage} rests on nothing that is there`;
-    return {
-      accepted: [],
-      problems: rests ? [] : [{ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) }],
-    };
-  }
-  const decision: StageDecision = { accepted: [], problems: [] };
-  for (const type of types) {
-    const findings = evidence.statements.filter((signed) => signed.statement.predicateType === type);
-    const allowed = findings.filter((signed) => isByAllowedSigner(scope, signed));
-    const named = allowed.filter(isInput);
-    decision.accepted.push(...named);
-    if (type === layersIn) decision.problems.push(...named.flatMap((signed) => judgeFindingLayers(scope, signed)));
-    if (type === predicateTypes.vulnerabilities) decision.problems.push(...judgeSignedFindings(scope, named));
-    if (named.length > 0) continue;
-    if (allowed.length > 0) {
-      const problem = `the verdict of ${stage} rests on another finding than the ones that are there (${type})`;
-      decision.problems.push({ rule: "gate.incomplete", problem, wayOut: wayToRunAgain(scope) });
-    } else {
-      const what = `what ${stage} found (${type})`;
-      decision.problems.push(
-        explainAbsence(scope, what, findings, (each) => each.claimedPredicateType === type, "gate.incomplete"),
-      );
-    }
-  }
-  return decision;
 }

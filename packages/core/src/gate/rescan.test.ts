@@ -19,6 +19,7 @@ import type { RefusalGate, RescanRules } from "../policy/scan-section.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { SummaryFacts } from "../signing/verification-summary.ts";
+import { decideGate } from "./decide.ts";
 
 // A rescan's failure counts from a day on: the earliest of what it has signed and what the policy of now allows; and
 // before that only an image gets by whose newest other scan passed.
@@ -99,6 +100,99 @@ test.each<[what: string, earlier: (all: Whole) => Whole[keyof Whole][]]>([
 ])("an image %s gets no days from a rescan", (_what, earlier) => {
   const all = whole();
   expect(rulesOf(factsOf(rescanned(all, {}, earlier(all)), { policy: under(fortnight) }))).toEqual(["gate.failed"]);
+});
+
+describe("a rescan's failure counts now, where what it overtook is not there as it was", () => {
+  const scanOf = (...about: Parameters<typeof finding>) => finding(...about);
+  const passAt = (rests: Whole[keyof Whole], days: number, more: Partial<SummaryFacts> = {}) =>
+    summary("scan", "scan", [rests], { timeVerified: ago(days * day), ...more });
+  const untampered = (days = 3) => {
+    const found = scanOf(predicateTypes.vulnerabilities, "scan");
+    return { found, pass: passAt(found, days) };
+  };
+  const run = (statements: readonly Whole[keyof Whole][], lapsed: Whole[keyof Whole][] = [], rules = fortnight) => {
+    const failed = rescanned(whole(), {}, []).slice(-2);
+    const rest = without(whole(), "scanVerdict", "vulnerabilities");
+    return factsOf([...rest, ...statements, ...failed], { policy: under(rules) }, [], lapsed);
+  };
+
+  test.each<[what: string, statements: (all: ReturnType<typeof untampered>) => Whole[keyof Whole][], says: string]>([
+    [
+      "the findings of the pass are gone",
+      ({ pass }) => [pass],
+      "rests on another finding than the ones that are there",
+    ],
+    ["the pass is gone, and its findings are there", ({ found }) => [found], "no pass that it overtook"],
+    [
+      "the findings of the pass are somebody else's",
+      () => {
+        const found = scanOf(predicateTypes.vulnerabilities, "base");
+        return [found, passAt(found, 3)];
+      },
+      "rests on another finding",
+    ],
+    [
+      "another scan of the image lies in their place",
+      ({ pass }) => [scanOf(predicateTypes.vulnerabilities, "scan"), pass],
+      "rests on another finding",
+    ],
+    [
+      "the rescans since the pass are gone",
+      () => {
+        const { found, pass } = untampered(29);
+        return [found, pass];
+      },
+      "is too long before it",
+    ],
+    [
+      "the pass says that it is of after its signature",
+      ({ found, pass }) => [found, { ...pass, time: ago(5 * day) }],
+      "was signed at",
+    ],
+  ])("%s", (_what, statements, says) => {
+    const { found, pass } = untampered();
+    expect(rulesOf(run([found, pass]))).toEqual([]);
+    const facts = run(statements({ found, pass }));
+    expect(rulesOf(facts)).toEqual(["gate.failed"]);
+    expect(decideGate(facts).violations[0]?.problem).toContain(says);
+  });
+
+  test("its days begin no later than `every` after the pass, and not before what it signed", () => {
+    const at = (days: number, every?: number) => {
+      const { found, pass } = untampered(days);
+      return rulesOf(run([found, pass], [], { ...fortnight, ...(every === undefined ? {} : { every }) }));
+    };
+    expect(at(27)).toEqual([]);
+    expect(at(28)).toEqual(["gate.failed"]);
+    expect(at(28, 15 * day)).toEqual([]);
+    expect(at(16, 2 * day)).toEqual(["gate.failed"]);
+    expect(at(15, 2 * day)).toEqual([]);
+  });
+
+  test("a failure after the pass counts, though its signer's word has ended; one that waits as well does not", () => {
+    const { found, pass } = untampered();
+    const failed = (days: number, more: Partial<SummaryFacts> = {}) =>
+      passAt(found, days, { passed: false, violations: 1, ...more });
+    expect(rulesOf(run([found, pass], [failed(2)]))).toEqual(["gate.failed"]);
+    expect(rulesOf(run([found, pass], [failed(3)]))).toEqual(["gate.failed"]);
+    expect(rulesOf(run([found, pass], [failed(4)]))).toEqual([]);
+    expect(rulesOf(run([found, pass], [failed(2, { countsFrom: inDays(9) })]))).toEqual([]);
+    expect(rulesOf(run([found, pass], [passAt(found, 2)]))).toEqual([]);
+  });
+
+  test("an environment's own gates refuse the pass by what it has found", () => {
+    const { found, pass } = untampered();
+    const refuse: RefusalGate[] = [{ name: "grave", severity: "critical", missing: "refuse" }];
+    const facts = run([found, pass]);
+    expect(rulesOf({ ...facts, environment: { ...environment, refuse } })).not.toEqual([]);
+  });
+
+  test("the gate's answer rests on the pass and its findings as well", () => {
+    const { found, pass } = untampered();
+    const accepted = decideGate(run([found, pass])).accepted.map(({ bundle }) => bundle.digest);
+    expect(accepted).toContain(pass.bundle.digest);
+    expect(accepted).toContain(found.bundle.digest);
+  });
 });
 
 test("until its day, a rescan's failure is as good as the pass that it overtook, and as fresh as itself", () => {

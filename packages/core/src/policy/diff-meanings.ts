@@ -1,3 +1,5 @@
+import { rescannedEvery } from "./scan-section.ts";
+
 /** What a change does to what is let through; `unknown`: nobody can say, which is no narrowing. */
 export type Direction = "widening" | "narrowing" | "neither" | "unknown";
 
@@ -250,6 +252,10 @@ const scan: Meanings = {
   "scan.rescan": { as: "section", says: "what a rescan finds may count later", more: "widening" },
   "scan.rescan.kev": later("what a rescan finds that is known to be exploited counts after {}"),
   "scan.rescan.others": later("what else a rescan finds counts after {}"),
+  "scan.rescan.every": {
+    ...{ as: "most", unit: "duration", absent: rescannedEvery },
+    says: "the days of what a rescan finds begin {} after the scan before at the latest",
+  },
   "scan.data": { as: "section", says: "vulnerability data is taken from a registry alone, signed", more: "narrowing" },
   "scan.data.repository": identity("vulnerability data is taken from {}"),
   "scan.data.signers": grants("vulnerability data that {} signed is taken"),

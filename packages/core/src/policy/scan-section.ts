@@ -173,8 +173,16 @@ const rescanSchema = z.strictObject({
     .describe(
       "The same of everything else, such as 14d; what is known to be malicious counts at once. Default: at once.",
     ),
+  every: duration
+    .optional()
+    .describe(
+      "How often an image is scanned again at least, such as 7d: the days begin no later than so long after the newest scan before that is still there, so that nobody wins days by taking scans away. Default: 14d.",
+    ),
 });
 export type RescanRules = z.infer<typeof rescanSchema>;
+
+/** How often an image is scanned again, where the policy does not say. Milliseconds. */
+export const rescannedEvery = 14 * 86_400_000;
 
 export const scanSection = z
   .strictObject({

@@ -146,6 +146,8 @@ export interface VerificationSummary {
   inputs: readonly Readonly<Record<string, string>>[];
   result: "PASSED" | "FAILED";
   levels: readonly string[];
+  /** How many violations exceptions set aside. */
+  excepted: number;
   /** Where exceptions were applied. */
   exceptions?: SummaryExceptions;
   /** Of a failure that its signer lets count only from then on. */
@@ -184,6 +186,7 @@ export function readVerificationSummary(statement: Statement): VerificationSumma
     inputs: inputAttestations.map((input) => input.digest),
     result: verificationResult,
     levels: verifiedLevels,
+    excepted: extension.excepted,
     approvals: extension.approvals,
     tagRollbacks: extension.tagRollbacks,
     ...(extension.exceptions === undefined

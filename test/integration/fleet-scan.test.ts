@@ -1,5 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
+import { collectEvidence } from "@goldenpath/core/signing/collect";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { verifyVerb } from "@goldenpath/core/verbs/verify";
@@ -145,6 +148,66 @@ test("KEV counts at once, the rest from a day on; gates go by it; and what was s
   for (const part of ["By strategy", "By base", "By owner", "By age", "golden-old", "@acme/pay-team"])
     expect(page).toContain(part);
   expect(page).not.toContain("<script");
+});
+
+describe("the registry's owner takes scans away, or puts some there", () => {
+  const referrers = async ({ repository, digest }: TestImage): Promise<string[]> =>
+    (await world.client.listReferrers(repository, digest)).map((each) => each.digest);
+  const takeAway = async ({ repository }: TestImage, digests: readonly string[]): Promise<void> => {
+    for (const each of digests) {
+      const url = `${world.registry.url}/v2/${repository.name}/manifests/${each}`;
+      expect((await fetch(url, { method: "DELETE" })).status).toBe(202);
+    }
+  };
+  const about = ({ repository, digest }: TestImage, findings: unknown) =>
+    buildStatement(buildSubjects(repository, [digest]), predicateTypes.vulnerabilities, {
+      metadata: { scanFinishedOn: new Date(Date.now() - 2 * day).toISOString() },
+      scanner: { result: { goldenpath: { platforms: ["linux/amd64"], findings } } },
+    });
+
+  test("that wins nobody days: not what is gone, what can't be read, another name, or an old pass alone", async () => {
+    const made = await addAll(world, [
+      { name: "late", lodash: "4.17.20", age: 20 },
+      { name: "older", lodash: "4.17.20", age: 29 },
+      { name: "renamed", lodash: "4.17.20" },
+      { name: "unread", lodash: "4.17.20" },
+    ]);
+    const [late, older, renamed, unread] = made as [TestImage, TestImage, TestImage, TestImage];
+    const lodash = { name: "lodash", version: "4.17.20", type: "npm" };
+    const cve = { platform: "linux/amd64", id: "CVE-2021-23337", severity: "high", package: lodash };
+    await world.sign(renamed, about(renamed, [{ ...cve, fixState: "fixed", origin: "application" }]), "scan");
+    await world.sign(unread, about(unread, "none"), "scan");
+    const before = await referrers(late);
+    const first = await scanJson(names("late", "older", "renamed", "unread"));
+    expect(first.of("late")?.refused).toMatchObject([{ thing: expect.stringMatching(/^GHSA-\S+ in lodash 4.17.20$/) }]);
+    expect(first.images.map(({ verdict }) => verdict)).toEqual(["later", "fail", "fail", "fail"]);
+    expect(first.failures).toEqual([
+      { what: expect.stringContaining("/unread@"), problem: expect.stringMatching(/can't be read: .*has days$/) },
+    ]);
+    expect(first.code).toBe(2);
+    expect(await verify(older)).toEqual({ verdict: "fail", rules: ["gate.failed"] });
+    expect(await verify(late)).toEqual({ verdict: "pass", rules: [] });
+    expect(await verify(late, 9)).toEqual({ verdict: "fail", rules: ["gate.failed"] });
+
+    const rescans = (await referrers(late)).filter((each) => !before.includes(each));
+    expect(rescans).toHaveLength(2);
+    await takeAway(late, rescans);
+    const second = await scanJson(names("late"));
+    expect(second.of("late")).toMatchObject({ evidence: "signed", countsFrom: first.of("late")?.countsFrom });
+
+    // What the pass rests on is gone: beside its twin above, nothing waits any more.
+    const evidence = await collectEvidence(world.client, late.repository, late.digest, world.policy.policy.signers, {
+      now: new Date(),
+    });
+    const scans = evidence.statements.filter(
+      ({ statement }) => statement.predicateType === predicateTypes.vulnerabilities,
+    );
+    await takeAway(
+      late,
+      scans.map(({ referrer }) => referrer.digest).filter((each) => before.includes(each)),
+    );
+    expect(await verify(late)).toEqual({ verdict: "fail", rules: ["gate.failed"] });
+  });
 });
 
 async function layersOf({ repository, digest }: TestImage): Promise<{ layers: string[] }> {

@@ -9,26 +9,24 @@ import { listStageSigners } from "../scan/choose-known.ts";
 import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
 import { attachStatement } from "../signing/attach.ts";
 import { isSameMaterial } from "../signing/material.ts";
-import { buildFindingStatement, buildVerdictStatement, checkSignable } from "../signing/result-statements.ts";
+import {
+  buildFindingStatement,
+  buildVerdictStatement,
+  checkSignable,
+  summariseExceptions,
+} from "../signing/result-statements.ts";
 import { materialOf } from "../signing/schemes/find.ts";
 import type { Signer } from "../signing/types.ts";
 import { signedImage, wholeImage } from "../verbs/attachments.ts";
 import type { ScanOne, ScanShared } from "../verbs/scan.ts";
 import { placeHit } from "./execute-find.ts";
-import { nameImage } from "./facts.ts";
+import { type FleetFailure, nameImage } from "./facts.ts";
 import { nobody } from "./find-report.ts";
 import { type GatheredFleet, gatherFleet, type VisitedImage } from "./gather-fleet.ts";
 import type { SourcePlaces } from "./gather-places.ts";
 import { planDays, type RescanDays, tellDays } from "./plan-days.ts";
-import {
-  findKnown,
-  isSaidAlready,
-  listEarlier,
-  type RefusedThing,
-  type RescannedImage,
-  type RescanReport,
-  readBefore,
-} from "./rescan-facts.ts";
+import type { RefusedThing, RescannedImage, RescanReport } from "./rescan-facts.ts";
+import { type Before, findKnown, isSaidAlready, listEarlier, listScanSigners, readBefore } from "./scans-before.ts";
 
 /** Images that are looked at side by side: their packages go to a scanner in one run. */
 const concurrency = 16;
@@ -54,31 +52,34 @@ export interface RescanRequest {
  */
 export async function rescanFleet(request: RescanRequest, context: Pick<Context, "now">): Promise<RescanReport> {
   const { client, policy, repositories, areNamed, signer, places } = request;
-  if (signer !== undefined) assertSpeaks(signer, policy);
+  const speaksAs = signer === undefined ? undefined : findSpeaker(signer, policy);
   const at = context.now();
   const shared = { views: new Map(), inTurn: createTurns(heavy) } satisfies ScanShared;
   const fleet = { client, policy, now: at, visits: concurrency, areNamed };
+  const failures: FleetFailure[] = [];
   const gathered: GatheredFleet<RescannedImage> = await gatherFleet(fleet, repositories, (visited) =>
-    rescanImage(visited, { ...request, shared, at }),
+    rescanImage(visited, { ...request, shared, at, speaksAs, failures }),
   );
   return {
     policy: { name: policy.policy.name, serial: policy.policy.serial },
     at,
     images: gathered.visited,
-    failures: gathered.failures,
+    failures: [...gathered.failures, ...failures],
     notes: [...new Set(places.problems)],
     requests: client.traffic.requests,
   };
 }
 
-/** A verdict of whom the policy does not know would count for nothing, and nobody would see it. */
-function assertSpeaks({ material }: Signer, { policy }: LoadedPolicy): void {
+/**
+ * The names of whoever signs. A verdict of whom the policy does not know would count for nothing, and nobody would see it.
+ */
+function findSpeaker({ material }: Signer, { policy }: LoadedPolicy): readonly string[] {
   const names = [...listStageSigners(policy, "scan")];
-  const isOne = names.some((name) => {
+  const own = names.filter((name) => {
     const signer = policy.signers[name];
     return signer !== undefined && isSameMaterial(materialOf(signer, `the key of signer '${name}'`), material);
   });
-  if (isOne) return;
+  if (own.length > 0) return own;
   throw new UserError(
     `whoever signs here is none of those who speak for stage scan in policy '${policy.name}': ${names.join(", ") || "nobody is"}`,
     {
@@ -88,7 +89,27 @@ function assertSpeaks({ material }: Signer, { policy }: LoadedPolicy): void {
   );
 }
 
-type Rescan = RescanRequest & { shared: ScanShared; at: Date };
+/** Nor does one count that speaks for the scan elsewhere alone. */
+function assertSpeaks(speaksAs: readonly string[], environments: readonly string[], { policy }: LoadedPolicy): void {
+  const allowed = listScanSigners(policy, environments);
+  if (speaksAs.some((name) => allowed.has(name))) return;
+  throw new UserError(
+    `'${speaksAs.join("', '")}', who signs here, does not speak for the scan in ${environments.join(" and ")}, where this image is (${[...allowed].join(", ") || "nobody does in all of them"})`,
+    {
+      code: "key-not-scanner",
+      wayOut: "Scan these repositories in a run of their own, with the key of one who speaks for the scan there.",
+    },
+  );
+}
+
+interface Rescan extends RescanRequest {
+  shared: ScanShared;
+  at: Date;
+  /** The policy's names of whoever signs. */
+  speaksAs: readonly string[] | undefined;
+  /** What went wrong with images that were scanned all the same. */
+  failures: FleetFailure[];
+}
 
 async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<RescannedImage> {
   const { policy, places, scan, shared, at } = rescan;
@@ -99,7 +120,8 @@ async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<Resca
       wayOut: "Promote it, or take it away: goldenpath evidence list says which there are.",
     });
   }
-  const before = readBefore(evidence, policy);
+  if (rescan.speaksAs !== undefined) assertSpeaks(rescan.speaksAs, facts.environments, policy);
+  const before = readBefore(evidence, policy, facts.environments);
   const known = findKnown(before, policy, nameImage(facts));
   const { result } = await scan({ client, image }, { ...shared, signedSbomOnly: true, known });
   const violations = result.violations.filter(({ exception }) => exception === undefined);
@@ -108,11 +130,20 @@ async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<Resca
   if ("problem" in told) throw new TypeError(`a scan that does not tell its findings: ${told.problem}`);
   const days = planDays({
     ...{ violations, findings: told.findings, earlier: listEarlier(before), now: at },
-    rules: policy.policy.scan.rescan,
+    ...{ isUnreadable: before.unreadable.length > 0, rules: policy.policy.scan.rescan },
   });
+  if (violations.length > 0) rescan.failures.push(...tellUnreadable(before, nameImage(facts)));
   const passed = result.verdict === "pass";
-  const said = { passed, countsFrom: days.countsFrom, violations, findings: days.findings };
-  const isSaid = isSaidAlready(before, said, policy, at);
+  const isSaid = isSaidAlready(
+    before,
+    {
+      ...{ passed, countsFrom: days.countsFrom, violations, findings: days.findings },
+      excepted: result.violations.length - violations.length,
+      exceptions: summariseExceptions(result, facts.repository),
+    },
+    policy,
+    at,
+  );
   if (rescan.signer !== undefined && !isSaid) await signRescan(visited, rescan, { result, days }, rescan.signer, at);
   const refused = await placeRefused(visited, violations, days, places);
   const own = facts.source === undefined ? undefined : await places.findOwner(facts.source, undefined);
@@ -125,6 +156,11 @@ async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<Resca
     findings: told.findings.length,
     evidence: rescan.signer === undefined ? "not" : isSaid ? "unchanged" : "signed",
   };
+}
+
+/** The image is judged all the same: without days, since what can't be read may have told all of it. */
+function tellUnreadable({ unreadable }: Before, what: string): FleetFailure[] {
+  return unreadable.map((problem) => ({ what, problem: `${problem}; so nothing that is refused has days` }));
 }
 
 /** It is that of all images: not one of them would be judged by what is known today. */

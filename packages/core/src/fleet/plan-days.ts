@@ -1,14 +1,18 @@
+import { describeIssues } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
-import type { RescanRules } from "../policy/scan-section.ts";
+import { type RescanRules, rescannedEvery } from "../policy/scan-section.ts";
 import type { ListedViolation } from "../result.ts";
 import { findingSeverities } from "../scan/finding.ts";
 import type { ToldFinding, ToldScan } from "../scan/told-findings.ts";
+import { identifyFindings } from "./same-finding.ts";
 
 /** A scan that was signed before. */
 export interface EarlierScan {
-  told: Pick<ToldScan, "findings">;
+  told: Pick<ToldScan, "findings" | "finishedOn">;
   /** Of a rescan: since when each violation is known, by {@link violationKey}. */
   since?: Readonly<Record<string, Date>>;
+  /** Its signer's word does not count, or no more: what it has told is known, and no days begin with it. */
+  provesNothing?: true;
 }
 
 export interface RescanFacts {
@@ -16,6 +20,8 @@ export interface RescanFacts {
   violations: readonly ListedViolation[];
   findings: readonly ToldFinding[];
   earlier: readonly EarlierScan[];
+  /** A scan before is there and can't be read: it may have told all of it. */
+  isUnreadable?: boolean;
   rules: RescanRules | undefined;
   now: Date;
 }
@@ -39,30 +45,73 @@ export function violationKey({ rule, thing, platform }: Pick<ListedViolation, "r
 /**
  * From when on what a rescan refuses counts: so long after a rescan first refused it as the policy lets it be, and at
  * once without such a rule. Only what a rescan finds anew has days: not what a scan before has told as no less grave,
- * which the policy, an exception or a fix has become against since; nor what is no vulnerability's. A thing that is mended
- * and comes back has no days again. At the gates of environments a finding counts by the same days.
+ * under whichever name, which the policy, an exception or a fix has become against since; nor what is no
+ * vulnerability's. A thing that is mended and comes back has no days again. At the gates of environments a finding
+ * counts by the same days.
+ *
+ * What was signed before lies in a registry, whose owner can take it away. So the days begin no later than the policy's
+ * `scan.rescan.every` after the newest scan that is there: the fewer there are, the earlier. Without any, or beside one
+ * that can't be read, there are no days.
  */
-export function planDays({ violations, findings, earlier, rules, now }: RescanFacts): RescanDays {
-  const known = Map.groupBy(
-    earlier.flatMap(({ told }) => told.findings),
-    findingKey,
-  );
-  const graceOf = (finding: ToldFinding): number =>
-    isKnown(finding, known.get(findingKey(finding)) ?? []) ? 0 : graceByRules(finding, rules);
+export function planDays(facts: RescanFacts): RescanDays {
+  const { violations, findings, earlier, now } = facts;
+  const toldBefore = indexEarlier(facts);
+  const start = findStart(facts);
+  const planned = findings.map((finding) => {
+    const before = toldBefore(finding);
+    return { finding, before, from: planFinding(finding, before, start, facts) };
+  });
   const since: Record<string, Date> = {};
   const days = violations.map((violation) => {
     const key = violationKey(violation);
-    since[key] = earliest([now, ...earlier.flatMap((scan) => scan.since?.[key] ?? [])]);
+    const own = planned.filter(({ finding }) => isOf(violation, finding));
+    const before = own.flatMap((each) => each.before).flatMap(({ finding, scan }) => listTimes(finding, scan));
+    const known = earliest([now, ...before, ...earlier.flatMap((scan) => scan.since?.[key] ?? [])]);
+    since[key] = known;
     // As violations name it; of several findings the one that waits least counts.
-    const own = findings.filter((each) => isOf(violation, each)).map(graceOf);
-    return new Date(since[key].getTime() + (own.length === 0 ? 0 : Math.min(...own)));
+    const waits = own.map(({ finding, from }) => (from === undefined ? 0 : graceByRules(finding, facts.rules)));
+    if (start === undefined || waits.length === 0) return known;
+    const longest = earliest([known, start]).getTime() + Math.min(...waits);
+    return earliest([new Date(longest), ...own.flatMap(({ from }) => from ?? [])]);
   });
   const first = days.length === 0 ? undefined : earliest(days);
   return {
     ...{ since, days },
     ...(first === undefined || first.getTime() <= now.getTime() ? {} : { countsFrom: first }),
-    findings: findings.map((finding) => planFinding(finding, known.get(findingKey(finding)) ?? [], rules, now)),
+    findings: planned.map(({ finding: { countsFrom: _own, ...plain }, from }) =>
+      from === undefined ? plain : { ...plain, countsFrom: from.toISOString() },
+    ),
   };
+}
+
+/** What one scan before has told of a finding. */
+interface ToldBefore {
+  finding: ToldFinding;
+  scan: EarlierScan;
+}
+
+function indexEarlier({ findings, earlier }: RescanFacts): (finding: ToldFinding) => ToldBefore[] {
+  const identify = identifyFindings([...findings, ...earlier.flatMap(({ told }) => told.findings)]);
+  const known = new Map<string, ToldBefore[]>();
+  for (const scan of earlier) {
+    for (const finding of scan.told.findings) {
+      for (const identity of identify(finding)) {
+        const same = known.get(identity);
+        if (same === undefined) known.set(identity, [{ finding, scan }]);
+        else same.push({ finding, scan });
+      }
+    }
+  }
+  return (finding) => [...new Set([...identify(finding)].flatMap((identity) => known.get(identity) ?? []))];
+}
+
+/** When the days of what is new begin; undefined where nothing has any. */
+function findStart({ earlier, isUnreadable, rules, now }: RescanFacts): Date | undefined {
+  const times = earlier
+    .filter(({ provesNothing }) => provesNothing !== true)
+    .map(({ told }) => told.finishedOn.getTime());
+  if (isUnreadable === true || rules === undefined || times.length === 0) return undefined;
+  return earliest([now, new Date(Math.max(...times) + (rules.every ?? rescannedEvery))]);
 }
 
 function isOf({ rule, thing, platform }: ListedViolation, finding: ToldFinding): boolean {
@@ -74,10 +123,16 @@ function isOf({ rule, thing, platform }: ListedViolation, finding: ToldFinding):
   );
 }
 
-/** A scan before has told it, as no less grave, and without a day from which on it would have counted. */
-function isKnown({ severity }: ToldFinding, told: readonly ToldFinding[]): boolean {
-  const rank = (of: ToldFinding["severity"]): number => findingSeverities.indexOf(of);
-  return told.some((each) => each.countsFrom === undefined && rank(each.severity) <= rank(severity));
+/** Since when a scan before knew what it refused for this finding, under whichever rule. */
+function listTimes({ id, package: of, platform }: ToldFinding, { since = {} }: EarlierScan): Date[] {
+  const thing = `${id} in ${of.name} ${of.version}`;
+  const ends = ["", platform].map((on) => violationKey({ rule: "", thing, platform: on }).replace('[""', ""));
+  return Object.entries(since).flatMap(([key, time]) => (ends.some((end) => key.endsWith(end)) ? [time] : []));
+}
+
+/** True where what was told is no less grave. */
+function isNoLess({ severity: told }: ToldFinding, { severity }: ToldFinding): boolean {
+  return findingSeverities.indexOf(told) <= findingSeverities.indexOf(severity);
 }
 
 /** How long it waits, in milliseconds: what is known to be exploited by its own rule, and what does harm not at all. */
@@ -86,21 +141,21 @@ function graceByRules({ kev, malicious }: ToldFinding, rules: RescanRules | unde
   return (kev === true ? rules?.kev : rules?.others) ?? 0;
 }
 
+/**
+ * From when on it counts; undefined: at once. A scan before that has told it as no less grave has said so already: by the
+ * day that it told, or without one.
+ */
 function planFinding(
   finding: ToldFinding,
-  told: readonly ToldFinding[],
-  rules: RescanRules | undefined,
-  now: Date,
-): ToldFinding {
-  const { countsFrom: _own, ...plain } = finding;
-  if (isKnown(finding, told)) return plain;
-  const days = told.flatMap(({ countsFrom }) => (countsFrom === undefined ? [] : [new Date(countsFrom)]));
-  const from = earliest([new Date(now.getTime() + graceByRules(finding, rules)), ...days]);
-  return from.getTime() <= now.getTime() ? plain : { ...plain, countsFrom: from.toISOString() };
-}
-
-function findingKey({ child, platform, id, package: of }: ToldFinding): string {
-  return JSON.stringify([child ?? "", platform, id, of.type, of.name, of.version, of.purl ?? ""]);
+  before: readonly ToldBefore[],
+  start: Date | undefined,
+  { rules, now }: RescanFacts,
+): Date | undefined {
+  if (start === undefined) return undefined;
+  const told = before.filter((each) => isNoLess(each.finding, finding)).map((each) => each.finding.countsFrom);
+  const days = told.map((day) => new Date(day ?? 0));
+  const from = earliest([new Date(start.getTime() + graceByRules(finding, rules)), ...days]);
+  return from.getTime() <= now.getTime() ? undefined : from;
 }
 
 /** A time that can't be read is of before all others. */
@@ -112,20 +167,25 @@ const rescanSchema = z.looseObject({
   scanner: z.looseObject({
     result: z.looseObject({
       goldenpath: z.looseObject({
-        rescan: z.looseObject({
-          since: z.record(
-            z.string(),
-            z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
-          ),
-        }),
+        rescan: z
+          .looseObject({
+            since: z.record(
+              z.string(),
+              z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
+            ),
+          })
+          .optional(),
       }),
     }),
   }),
 });
 
-/** A scan's predicate → since when its violations are known; undefined where it is none of a rescan. */
-export function readSince(predicate: Record<string, unknown>): Record<string, Date> | undefined {
-  return rescanSchema.safeParse(predicate).data?.scanner.result.goldenpath.rescan.since;
+/** A scan's predicate → since when its violations are known, where it is one of a rescan; or why that can't be told. */
+export function readSince(predicate: Record<string, unknown>): Pick<EarlierScan, "since"> | { problem: string } {
+  const parsed = rescanSchema.safeParse(predicate);
+  return parsed.success
+    ? (parsed.data.scanner.result.goldenpath.rescan ?? {})
+    : { problem: describeIssues(parsed.error) };
 }
 
 /** The predicate of a scan, as that of a rescan: with the days in it. */

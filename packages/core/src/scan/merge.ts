@@ -41,11 +41,15 @@ export function mergeFindings(findings: readonly Finding[]): Finding[] {
   });
 }
 
+type NamedFinding = Pick<Finding, "id" | "aliases" | "package">;
+
 /**
  * Disjoint sets of names, by package: names that one finding has are of one vulnerability. Two with a CVE each are two,
  * whatever a third record says: what is said of one CVE, be it an exception, must not set another aside.
  */
-function linkNames(findings: readonly Finding[]): (finding: Pick<Finding, "package">, name: string) => string {
+export function linkNames(
+  findings: readonly NamedFinding[],
+): (finding: Pick<Finding, "package">, name: string) => string {
   const parents = new Map<string, string>();
   const cves = new Map<string, string>();
   const nodeOf = (key: string, name: string): string => {
@@ -71,7 +75,7 @@ function linkNames(findings: readonly Finding[]): (finding: Pick<Finding, "packa
     if (left === undefined && right !== undefined) cves.set(a, right);
   };
   // Those that have a CVE come first, so that whose names are whose does not depend on the order of the sources.
-  const hasCve = (finding: Finding): number => (namesOf(finding).some(isCve) ? 0 : 1);
+  const hasCve = (finding: NamedFinding): number => (namesOf(finding).some(isCve) ? 0 : 1);
   for (const finding of findings.toSorted((a, b) => hasCve(a) - hasCve(b))) {
     const key = packageKey(finding.package);
     const [first = "", ...others] = namesOf(finding).map((name) => nodeOf(key, name));

@@ -10,6 +10,7 @@ const toldSchema = z.object({
   platform: z.string(),
   id: z.string().min(1),
   aliases: z.array(z.string()).default([]),
+  covers: z.array(z.string()).optional(),
   severity: z.enum(findingSeverities),
   package: z.object({
     name: z.string(),
@@ -56,7 +57,7 @@ const toldSchema = z.object({
 
 /**
  * A finding as the predicate tells it, whichever scanner found it: what a later scan compares with, and what the gates
- * of an environment judge. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
+ * of an environment judge. `covers`: of an advisory about several vulnerabilities, those. What nobody says is missing, as in {@link Finding}. `excepted`: the policy refused it, and one
  * of its exceptions set it aside. `vex`: it counts for nothing, by the word of a signer whose VEX the policy takes;
  * `time` is when that was signed at the latest, by somebody else's word. `countsFrom`: a rescan found it anew, and by the
  * policy's days it counts from then on. `saidBy`: who says what, where that is not the scan's first scanner alone;
@@ -175,8 +176,8 @@ function tellVex(answer: VexAnswer | undefined): Pick<ToldFinding, "vex"> {
 function tellFinding(finding: Finding): Omit<ToldFinding, "child" | "platform" | "excepted" | "vex"> {
   const { id, aliases, severity, fixedVersions, fixState, origin } = finding;
   const { name, version, type, purl, scope } = finding.package;
-  const { suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn } = finding;
-  const said = { suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn };
+  const { covers, suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn } = finding;
+  const said = { covers, suggestedVersion, fixReleases, cvss, epss, kev, malicious, withdrawn };
   return {
     ...{ id, aliases, severity, fixedVersions, fixState, origin },
     package: { name, version, type, ...withoutUnsaid({ purl, scope }) },

@@ -131,7 +131,10 @@ export function buildVerdictStatement(
  * The first of their last days; and the repository, where one of them was granted to it: those of the
  * base stage's rules are, those of `scan.severity` are for a vulnerability.
  */
-function summariseExceptions({ violations }: StageResult, repository: Repository): SummaryExceptions | undefined {
+export function summariseExceptions(
+  { violations }: Pick<StageResult, "violations">,
+  repository: Repository,
+): SummaryExceptions | undefined {
   const applied = violations.flatMap(({ rule, exception }) =>
     exception === undefined ? [] : [{ rule, expires: exception.expires }],
   );

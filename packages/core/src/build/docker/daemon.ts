@@ -28,6 +28,8 @@ export interface DockerDaemon {
 }
 
 const maxAnswer = 1024 * 1024;
+/** Of an image that is saved, what may wait to be written, and is then written at once. Bytes. */
+const writeAhead = 4 * 1024 * 1024;
 /** Of a line of progress, of which only errors are read. Characters. */
 const maxProgress = 64 * 1024;
 
@@ -73,7 +75,8 @@ export async function findDaemon({ env, signal }: Pick<Context, "env" | "signal"
     async save(name, path, maxBytes) {
       const answer = await send("GET", `/images/${encodeURIComponent(name)}/get`);
       await requireGood(answer, `save ${name}`);
-      await pipeline(bounded(answer, maxBytes), createWriteStream(path, { flags: "wx", mode: 0o600 }), { signal });
+      const file = createWriteStream(path, { flags: "wx", mode: 0o600, highWaterMark: writeAhead });
+      await pipeline(bounded(answer, maxBytes), file, { signal });
     },
     async remove(name) {
       const answer = await send("DELETE", `/images/${encodeURIComponent(name)}?force=true`);

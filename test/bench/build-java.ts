@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { startDockerd } from "../support/dockerd.ts";
@@ -43,7 +44,10 @@ export async function prepareJibLine(directory: string, find: FindProgram): Prom
   };
 }
 
-/** By Spring Boot's plugin, over a Docker daemon that has the builder already after the first round. Needs root. */
+/**
+ * By Spring Boot's plugin, over a Docker daemon that has the builder already after the first round, and of what was
+ * built nothing. Needs root.
+ */
 export async function prepareSpringBootLine(directory: string, find: FindProgram): Promise<BuildStand> {
   const maven = await find("mvn");
   const programs = { lifecycle: await find("lifecycle"), launcher: await find("launcher") };
@@ -77,7 +81,9 @@ export async function prepareSpringBootLine(directory: string, find: FindProgram
     return {
       what: "an application of Spring Boot, by its plugin and a builder image, from an empty local repository",
       contenders: [
-        await byHand(java, "mvn spring-boot:build-image", ["spring-boot:build-image", ...given]),
+        await byHand(java, "mvn spring-boot:build-image", ["spring-boot:build-image", ...given], async () => {
+          await docker.docker("image", "rm", "--force", settings.imageName).catch(() => undefined);
+        }),
         await byGoldenpath(java, world, { policy: file, strategy: "spring-boot" }),
       ],
       registry: world.server,
@@ -100,7 +106,20 @@ interface JavaLine {
 
 const javaHome = () => ({ JAVA_HOME: process.env["JAVA_HOME"] });
 
-async function byHand(line: JavaLine, name: string, args: readonly string[]): Promise<BuildContender> {
+/**
+ * Another commit each time: what a daemon, a registry or jib knows of the build before would else spare whoever asks it
+ * the work of packing and pushing the application, as it spares nobody on a machine of its own.
+ */
+async function commit(folder: string): Promise<void> {
+  await writeApplication(folder, { "src/main/resources/commit.txt": `${randomUUID()}\n` });
+}
+
+async function byHand(
+  line: JavaLine,
+  name: string,
+  args: readonly string[],
+  forget?: () => Promise<void>,
+): Promise<BuildContender> {
   const { directory, application, repository, maven } = line;
   const at = (path: string): string => join(directory, path);
   await writeApplication(at("by-hand"), application);
@@ -115,6 +134,8 @@ async function byHand(line: JavaLine, name: string, args: readonly string[]): Pr
     before: async () => {
       for (const each of ["home", "by-hand/target"]) await rm(at(each), { recursive: true, force: true });
       await mkdir(at("home"));
+      await commit(at("by-hand"));
+      await forget?.();
     },
   };
 }
@@ -138,5 +159,6 @@ async function byGoldenpath(
         ...{ AGENT_TOOLSDIRECTORY: repository, MAVEN_SETTINGS: mirrorSettings(repository) },
       },
     ),
+    before: () => commit(folder),
   };
 }

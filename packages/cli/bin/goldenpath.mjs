@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --conditions=goldenpath-source
-import { enableCompileCache } from "node:module";
+// Whole: a name that an older Node.js has not would end it here, before it is told what it needs.
+import * as nodeModule from "node:module";
 import { join } from "node:path";
 
 // Node runs the TypeScript sources as they are; the condition points the workspaces' imports at them.
@@ -14,7 +15,7 @@ if (major < 22 || (major === 22 && minor < 18)) {
 // what is in there is run unchecked, and on a runner that is kept, an application's build may have been there before.
 if (process.platform !== "win32" && !process.env.CI) {
   const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, ".cache"));
-  if (cache) enableCompileCache(join(cache, "goldenpath", "compiled"));
+  if (cache) nodeModule.enableCompileCache(join(cache, "goldenpath", "compiled"));
 }
 const { runProcess } = await import("../src/process.ts");
 await runProcess(process.argv.slice(2));

@@ -214,4 +214,21 @@ uri = "https://evil.example/buildpack.tgz"
     const torn = await runMain("build", join(directory, "torn"), "--explain");
     expect(torn).toMatchObject({ code: 2, err: expect.stringContaining("pom.xml:1:") });
   });
+
+  test("finds a Dockerfile that is named, or says what is against it", async () => {
+    plant({ "app/docker/web": "FROM scratch\n", outside: "FROM scratch\n" });
+    const ask = (file: string) => runMain("build", join(directory, "app"), "--explain", "--json", "--file", file);
+    const found = await ask("docker/web");
+    expect(found).toMatchObject({ code: 0, out: expect.not.stringContaining("problem") });
+    for (const [file, words] of [
+      ["docker/api", "it is not there"],
+      ["../outside", "it leads out of the application"],
+    ] as const) {
+      const { code, out } = await ask(file);
+      expect(code).toBe(2);
+      expect(JSON.parse(out)).toMatchObject({
+        problem: { code: "dockerfile-invalid", message: expect.stringContaining(words) },
+      });
+    }
+  });
 });

@@ -50,6 +50,17 @@ describe("chooseStrategy", () => {
         reason: expect.stringContaining(words),
       });
   });
+
+  it("says of what was not asked for that something else was", () => {
+    const candidates = detectStrategies(withFiles(["Dockerfile", "pom.xml"]));
+    const allowed = ["buildpacks", "dockerfile"] as const;
+    expect(chooseStrategy({ ...wishes, allowed, asked: "dockerfile" }, candidates)).toMatchObject({
+      notTaken: ["pom.xml (Java with Maven): not used, dockerfile was asked for"],
+    });
+    expect(chooseStrategy({ ...wishes, allowed }, candidates)).toMatchObject({
+      notTaken: ["Dockerfile: not used, the language goes before a Dockerfile"],
+    });
+  });
 });
 
 describe("the order of what speaks", () => {

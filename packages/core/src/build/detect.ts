@@ -116,7 +116,12 @@ export function chooseStrategy(
           ? `it reads what the input 'file' names; ${found}`
           : `${found}, and the policy ${first !== undefined && byPolicy[0] === first ? `prefers ${strategy}` : `allows ${allowed.join(", ")}`}`;
   const rest = candidates.filter((candidate) => candidate.strategy !== strategy);
-  return { strategy, reason: why, notTaken: rest.map((each) => explainNotTaken(each, strategy, first, allowed)) };
+  const isNamed = named !== undefined;
+  return {
+    strategy,
+    reason: why,
+    notTaken: rest.map((each) => explainNotTaken(each, strategy, first, allowed, isNamed)),
+  };
 }
 
 function explainNotTaken(
@@ -124,13 +129,16 @@ function explainNotTaken(
   strategy: StrategyName,
   chosen: StrategyCandidate | undefined,
   allowed: readonly StrategyName[],
+  isNamed: boolean,
 ): string {
   const isAllowed = (allowed as readonly string[]).includes(name);
   const why = !isAllowed
     ? `the policy does not allow the strategy ${name}`
-    : chosen !== undefined && rankOf(chosen) < evidenceOrder.indexOf(evidence)
-      ? `${evidenceWords[chosen.evidence]} goes before ${evidenceWords[evidence]}`
-      : `the policy prefers ${strategy}`;
+    : isNamed
+      ? `${strategy} was asked for`
+      : chosen !== undefined && rankOf(chosen) < evidenceOrder.indexOf(evidence)
+        ? `${evidenceWords[chosen.evidence]} goes before ${evidenceWords[evidence]}`
+        : `the policy prefers ${strategy}`;
   return `${reasons.join(", ")}: not used, ${why}`;
 }
 

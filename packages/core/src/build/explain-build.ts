@@ -129,7 +129,8 @@ function cleanApplication(application: Application): Application {
   return { ...application, reason: cleanLine(application.reason) };
 }
 
-function describeProblem(error: {
+/** What stands against a build, as an explanation has it. */
+export function describeProblem(error: {
   code: string;
   message: string;
   wayOut: string | undefined;

@@ -9,7 +9,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { checkBuildVariables } from "../build/environment.ts";
-import { explainBuild, renderExplanation } from "../build/explain-build.ts";
+import { describeProblem, explainBuild, renderExplanation } from "../build/explain-build.ts";
 import { hostPlatform } from "../build/images.ts";
 import { withLocalRegistry } from "../build/local-registry.ts";
 import type { BuildOptions, Secret } from "../build/options.ts";
@@ -18,6 +18,7 @@ import { noRules, type StrategyRequest } from "../build/plan-strategy.ts";
 import { parsePlatforms, planMerge } from "../build/platforms/merge.ts";
 import { itsOwnBuildpacks } from "../build/project.ts";
 import { readSource, type Source } from "../build/source.ts";
+import { findDockerfile } from "../build/strategies/dockerfile/find-file.ts";
 import { engineNames, strategyNames } from "../build/strategies/find.ts";
 import type { BuildJob, Target } from "../build/strategies/runner.ts";
 import { writeLayout } from "../layouts/write-layout.ts";
@@ -100,6 +101,15 @@ type Question = Pick<Inputs, "context" | "strategy" | "builder" | "module" | "fi
   policy?: string | undefined;
 };
 
+/** What is against the file that the input names; undefined where it names none. */
+async function findFault({ file }: Question, source: Source, context: Context): Promise<unknown> {
+  if (file === undefined) return undefined;
+  return findDockerfile(source, file, context).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
 /** How the application would be built, and on what grounds: nothing of it runs, and no registry is asked for anything. */
 async function explain(given: Question, context: Context): Promise<Answer> {
   const rules =
@@ -108,7 +118,7 @@ async function explain(given: Question, context: Context): Promise<Answer> {
       : (await openPolicy({ policy: given.policy, "policy-signer": given["policy-signer"] }, context, "build")).policy;
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const explained = explainBuild(rules, readRequest(given, source, context), source.project);
-  const { error } = explained;
+  const error = explained.error ?? (await findFault(given, source, context));
   const { passedOver, remarks } = source.project;
   const isTold = explained.explanation.buildpacks.length > 0;
   const swaps = passedOver
@@ -118,6 +128,7 @@ async function explain(given: Question, context: Context): Promise<Answer> {
     ...explained.explanation,
     notTaken: [...explained.explanation.notTaken, ...swaps.map((each) => cleanLine(each))],
     remarks: [...explained.explanation.remarks, ...remarks.map((each) => cleanLine(each))],
+    ...(isKnownError(error) ? { problem: describeProblem(error) } : {}),
   };
   const { applications, chosen } = explanation;
   const lines = renderExplanation(explanation);

@@ -4,6 +4,7 @@ import { rescanFleet } from "@goldenpath/core/fleet/execute-scan";
 import { gatherRepositories } from "@goldenpath/core/fleet/gather-fleet";
 import { openPlaces } from "@goldenpath/core/fleet/gather-places";
 import type { WrittenIssues } from "@goldenpath/core/fleet/issues";
+import { planScope } from "@goldenpath/core/fleet/looked-at";
 import { describeRescan, type RescanReport } from "@goldenpath/core/fleet/rescan-facts";
 import { scanners } from "@goldenpath/core/scan/scanners/table";
 import { withClient } from "@goldenpath/core/verbs/open";
@@ -41,10 +42,11 @@ afterAll(async () => {
 
 async function scan(): Promise<{ report: RescanReport; issues: WrittenIssues }> {
   const path = [...Object.values(tools).map((tool) => dirname(tool ?? "")), process.env["PATH"]].join(delimiter);
+  const server = { GITHUB_API_URL: github.url, GITHUB_SERVER_URL: "https://github.com" };
   const context: Context = {
     ...{ ports: silentPorts(), run: { builderId: "local" }, signal: new AbortController().signal },
     ...{ workingDirectory: world.directory, temporaryDirectory: world.directory, now: () => new Date() },
-    env: { PATH: path, HOME: world.directory, GITHUB_API_URL: github.url, GITHUB_TOKEN: "a-token" },
+    env: { PATH: path, HOME: world.directory, GITHUB_TOKEN: "a-token", ...server },
   };
   const inputs = {
     ...{ policy: world.policyFile, "policy-signer": undefined, "result-dir": undefined, scanner: "auto", database },
@@ -61,7 +63,9 @@ async function scan(): Promise<{ report: RescanReport; issues: WrittenIssues }> 
   );
   const { door, shut } = openIssues("a-token", context, 1);
   try {
-    return { report, issues: await writeFleetIssues(report, door, context.signal) };
+    const place = { policy: policy.policy.name, server: server.GITHUB_SERVER_URL, sources: [] };
+    const asked = { ...place, scope: planScope(policy.policy, []) };
+    return { report, issues: await writeFleetIssues(report, asked, door, context.signal) };
   } finally {
     await shut();
   }

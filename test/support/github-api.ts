@@ -108,6 +108,8 @@ export async function startGithub(): Promise<GithubStand> {
     artifacts: [],
     issues: [],
     forks: [],
+    unseen: [],
+    reachable: undefined,
     files: new Map(),
     checkRuns: [],
     attestations: new Map(),

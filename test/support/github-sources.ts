@@ -6,6 +6,10 @@ export interface MockSources {
   issues: MockIssue[];
   /** `OWNER/NAME` of those that are forks. */
   forks: string[];
+  /** `OWNER/NAME` of those that the token shows nothing of. */
+  unseen: string[];
+  /** `OWNER/NAME` of those that an app's token is for; undefined: it is no app's. */
+  reachable: string[] | undefined;
   /** Files of source repositories at any commit, by `OWNER/NAME/PATH`. */
   files: Map<string, string>;
   /** The login that the token writes as. */
@@ -19,6 +23,8 @@ export interface MockIssue {
   body: string;
   login: string;
   state: "open" | "closed";
+  /** Why it is closed. */
+  state_reason?: string;
 }
 
 interface Request {
@@ -41,7 +47,15 @@ export function performSources(
   { parameters, query, body }: Request,
 ): Answer | undefined {
   const repository = `${parameters["owner"]}/${parameters["repo"]}`;
+  if (stand.unseen.includes(repository)) return undefined;
   switch (what) {
+    case "GET /installation/repositories": {
+      if (stand.reachable === undefined) return { status: 403, body: { message: "no installation" } };
+      const [page, size] = [Number(query.get("page") ?? 1), Number(query.get("per_page") ?? 30)];
+      const own = stand.reachable.slice((page - 1) * size, page * size);
+      const repositories = own.map((name) => describeReachable(stand, name));
+      return { status: 200, body: { total_count: stand.reachable.length, repositories } };
+    }
     case "GET /repos/{owner}/{repo}/issues": {
       const own = stand.issues.filter(
         (each) =>
@@ -63,7 +77,7 @@ export function performSources(
     case "PATCH /repos/{owner}/{repo}/issues/{issue_number}": {
       const issue = stand.issues.find(({ number }) => String(number) === parameters["issue_number"]);
       if (issue === undefined) return undefined;
-      for (const name of ["title", "body", "state"] as const)
+      for (const name of ["title", "body", "state", "state_reason"] as const)
         if (typeof body[name] === "string") Object.assign(issue, { [name]: body[name] });
       return { status: 200, body: describeIssue(issue) };
     }
@@ -92,4 +106,14 @@ function describeIssue({ number, repository, title, body, login, state }: MockIs
   const user = { ...sample("simple-user"), login };
   const url = `https://github.com/${repository}/issues/${number}`;
   return { ...sample("issue"), number, title, body, state, user, html_url: url };
+}
+
+function describeReachable({ issues, forks }: MockSources, name: string): Record<string, unknown> {
+  const [owner, repo] = name.split("/");
+  const open = issues.filter(({ repository, state }) => repository === name && state === "open").length;
+  return {
+    ...sample("repository"),
+    ...{ name: repo, full_name: name, owner: { ...sample("simple-user"), login: owner } },
+    ...{ fork: forks.includes(name), archived: false, has_issues: true, open_issues_count: open },
+  };
 }

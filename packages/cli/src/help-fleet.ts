@@ -20,7 +20,9 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
       Write a page: by strategy, base, owner and age, and what is to be mended where.
   --issues
       Write an issue of each owner into each source repository on GitHub, with GITHUB_TOKEN, and close those of what is mended. Never into
-      forks.
+      forks, nor for sources of another server.
+  --issues-in OWNER/REPO
+      The same, all in one repository: one issue of each owner.
 
   goldenpath fleet prune [HOST/NAME…] --policy POLICY --running FILE
       What may go. Takes nothing away. Kept is what runs, what a rollback may go to, what has evidence in its years, and that of which
@@ -44,7 +46,8 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
   --environment NAME
       Only what is there for this environment.
   --checkouts DIR
-      Source repositories as DIR/OWNER/NAME. Others are read on GitHub at the commit that was built, with GITHUB_TOKEN.
+      Source repositories as DIR/OWNER/NAME, those of another server than GITHUB_SERVER_URL as DIR/HOST/OWNER/NAME. Others are read on
+      GitHub at the commit that was built, with GITHUB_TOKEN.
   --json
       Print JSON.
 `;

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { gatherRepositories } from "@goldenpath/core/fleet/gather-fleet";
 import { openPlaces, type SourcePlaces } from "@goldenpath/core/fleet/gather-places";
+import { type FleetScope, planScope } from "@goldenpath/core/fleet/looked-at";
 import { findEnvironment } from "@goldenpath/core/gate/verify";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
@@ -56,6 +57,7 @@ export interface OpenedFleet {
   places: SourcePlaces;
   /** The repositories that were named; none: those of the registries' catalogues. */
   named: string[];
+  scope: FleetScope;
   list(client: RegistryClient): Promise<Repository[]>;
 }
 
@@ -73,7 +75,7 @@ export async function openFleet(given: Given, names: readonly string[]): Promise
   const isOnline = Boolean(context.env["GITHUB_TOKEN"] || context.env["GH_TOKEN"]);
   const checkouts = given.checkouts === undefined ? undefined : resolve(given.checkouts);
   return {
-    ...{ context, policy, named },
+    ...{ context, policy, named, scope: planScope(policy.policy, named, environment) },
     places: openPlaces({ checkouts, isOnline }, context),
     list: (client) => gatherRepositories(client, policy.policy, named, environment),
   };

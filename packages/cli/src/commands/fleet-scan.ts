@@ -15,7 +15,7 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { gatherRunFacts } from "../facts.ts";
 import { exitCodes, type Output } from "../output.ts";
-import { writeIssues } from "./fleet-issues.ts";
+import { readIssuePlace, writeIssues } from "./fleet-issues.ts";
 import { fleetOptions, invalid, openFleet } from "./fleet-options.ts";
 
 const options = {
@@ -28,6 +28,7 @@ const options = {
   "dry-run": { type: "boolean" },
   html: { type: "string" },
   issues: { type: "boolean" },
+  "issues-in": { type: "string" },
 } as const;
 
 type Given = ReturnType<typeof parse>["values"];
@@ -42,7 +43,8 @@ export async function runFleetScan(args: readonly string[], output: Output): Pro
   const isDry = values["dry-run"] === true;
   if (isDry !== (values.key === undefined && values.signer === undefined))
     throw invalid("scan: expected --key KEY or --signer KIND, which signs the verdicts, or --dry-run");
-  if (isDry && values.issues === true) throw invalid("scan: --dry-run writes no issues");
+  const place = readIssuePlace(values.issues, values["issues-in"]);
+  if (isDry && place !== undefined) throw invalid("scan: --dry-run writes no issues");
   const fleet = await openFleet(values, positionals);
   const temporaryDirectory = await mkdtemp(join(tmpdir(), "goldenpath-fleet-"));
   const context: Context = {
@@ -56,7 +58,7 @@ export async function runFleetScan(args: readonly string[], output: Output): Pro
     const signer = isDry ? undefined : await openSignerBy(inputs, context, fleet.policy);
     const report = await rescan(values, fleet, signer, context);
     if (values.html !== undefined) await writeFile(resolve(values.html), renderFleetPage(report));
-    const told = values.issues === true ? await writeIssues(report, context) : undefined;
+    const told = place === undefined ? undefined : await writeIssues(report, fleet, place, context);
     if (values.json === true)
       output.out(
         `${stringifyJson({ ...describeRescan(report), ...(told === undefined ? {} : { issues: told }) }, 2)}\n`,

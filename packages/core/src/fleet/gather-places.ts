@@ -8,6 +8,7 @@ import { cutLines, findPackageLine } from "../scan/find-line.ts";
 import type { FindingPackage } from "../scan/finding.ts";
 import { manifestsByType } from "../scan/locate.ts";
 import { codeownersFiles, findCodeowner } from "./codeowners.ts";
+import { githubServer, type NamedSource, readSource } from "./source-name.ts";
 
 /** A file and a line of a source repository, where a package's version is chosen. */
 export interface SourcePlace {
@@ -49,14 +50,17 @@ const maxFiles = 200_000;
 const maxCandidates = 20;
 
 /**
- * Places in source repositories: of those that lie below `checkouts` as OWNER/NAME as they are there, of all others on
- * GitHub at the commit that was built, where `isOnline`.
+ * Places in source repositories: of those that lie below `checkouts` as they are there (as OWNER/NAME, and those of
+ * another server than the GitHub that is spoken to as HOST/OWNER/NAME), of all others of that GitHub at the commit that
+ * was built, where `isOnline`.
+ * @throws UserError `github-url-invalid`
  */
 export function openPlaces(
   { checkouts, isOnline }: { checkouts?: string | undefined; isOnline: boolean },
   context: Pick<Context, "ports" | "env" | "signal">,
 ): SourcePlaces {
   const problems: string[] = [];
+  const server = githubServer(context.env);
   const opened = new Map<string, Promise<OpenedSource | undefined>>();
   const open = (source: SourceCommit): Promise<OpenedSource | undefined> => {
     const key = `${source.repository}@${source.commit ?? ""}`;
@@ -65,12 +69,15 @@ export function openPlaces(
     return known;
   };
   async function openSource(source: SourceCommit): Promise<OpenedSource | undefined> {
-    const name = ownerAndName(source.repository);
-    if (name === undefined) return undefined;
+    const named = readSource(source.repository);
+    if (named === undefined) return undefined;
+    const isHere = named.server === server;
+    const folder = [...(isHere ? [] : [new URL(named.server).host]), named.owner, named.repo];
     try {
-      const files =
-        (checkouts === undefined ? undefined : await openCheckout(join(checkouts, ...name))) ??
-        (isOnline && source.commit !== undefined ? openOnGithub(name, source.commit, context) : undefined);
+      const checkout = checkouts === undefined ? undefined : await openCheckout(join(checkouts, ...folder));
+      const asks = checkout === undefined && isOnline && source.commit !== undefined;
+      if (asks && !isHere) throw new Error(`it is not on ${server}, and not below --checkouts as ${folder.join("/")}`);
+      const files = asks && source.commit !== undefined ? openOnGithub(named, source.commit, context) : checkout;
       return files === undefined ? undefined : { files, names: await files.list(), cut: new Map() };
     } catch (error) {
       if (context.signal.aborted || !(error instanceof Error)) throw error;
@@ -132,13 +139,6 @@ async function findPlace(
   return named;
 }
 
-/** https://github.com/acme/shop → acme, shop; undefined for what can be no folder's name. */
-function ownerAndName(repository: string): [owner: string, name: string] | undefined {
-  const [, owner, name] = /^https:\/\/[^/]+\/([\w.-]+)\/([\w.-]+)$/.exec(repository) ?? [];
-  const isName = (text: string | undefined): text is string => text !== undefined && !/^\.+$/.test(text);
-  return isName(owner) && isName(name) ? [owner, name] : undefined;
-}
-
 /** Undefined where there is none. Links are not followed. */
 async function openCheckout(directory: string): Promise<SourceFiles | undefined> {
   const names: string[] = [];
@@ -167,15 +167,14 @@ const treeSchema = z.object({
 
 /** By `GET /repos/{owner}/{repo}/git/trees/{tree_sha}` and `GET /repos/{owner}/{repo}/contents/{path}`. */
 function openOnGithub(
-  [owner, name]: [string, string],
+  { server, owner, repo }: NamedSource,
   commit: string,
   context: Pick<Context, "ports" | "env" | "signal">,
 ): SourceFiles {
-  const what = `files of ${owner}/${name}`;
-  const server = context.env["GITHUB_SERVER_URL"] ?? "https://github.com";
+  const what = `files of ${owner}/${repo}`;
   const question = { what, permission: "contents: read", mayBeAbsent: true };
   const url = (segments: readonly string[], query: Record<string, string>): URL => {
-    const target = githubUrl(context.env, ["repos", owner, name, ...segments]);
+    const target = githubUrl(context.env, ["repos", owner, repo, ...segments]);
     target.search = new URLSearchParams(query).toString();
     return target;
   };
@@ -195,6 +194,6 @@ function openOnGithub(
       return Buffer.from(content, "base64").toString("utf8");
     },
     url: (file, line) =>
-      `${server}/${owner}/${name}/blob/${commit}/${file.split("/").map(encodeURIComponent).join("/")}#L${line}`,
+      `${server}/${owner}/${repo}/blob/${commit}/${file.split("/").map(encodeURIComponent).join("/")}#L${line}`,
   };
 }

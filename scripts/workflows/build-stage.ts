@@ -1,4 +1,4 @@
-import { buildSecrets, jobEnvironment, pullLogin, shared, whatIsBuilt } from "./inputs.ts";
+import { buildSecrets, jobEnvironment, pullLogin, shared, takeInSecrets, whatIsBuilt } from "./inputs.ts";
 import { pinned } from "./pins.ts";
 import { buildPlatforms, isWanted, jobOf, platformInputs, runnerOf, slugOf } from "./platforms.ts";
 import {
@@ -45,7 +45,7 @@ export const buildRunners = {
   },
 } satisfies Inputs;
 
-export const buildLogins = { ...pullLogin, ...quarantineLogin, ...buildSecrets };
+export const buildLogins = { ...pullLogin, ...quarantineLogin, ...buildSecrets, ...takeInSecrets };
 
 export const build: StageRow = {
   name: "build",

@@ -1,4 +1,13 @@
-import { buildSecrets, jobEnvironment, keyOf, passphraseOf, pullLogin, shared, whatIsBuilt } from "./inputs.ts";
+import {
+  buildSecrets,
+  jobEnvironment,
+  keyOf,
+  passphraseOf,
+  pullLogin,
+  shared,
+  takeInSecrets,
+  whatIsBuilt,
+} from "./inputs.ts";
 import { judge } from "./judge-stage.ts";
 import { platformInputs } from "./platforms.ts";
 import {
@@ -90,6 +99,7 @@ const chainSecretsOf = ({ rows }: Chain): Readonly<Record<string, string>> => ({
     ]),
   ),
   ...buildSecrets,
+  ...takeInSecrets,
   ...pullLogin,
   QUARANTINE_USERNAME: "User of the quarantine registry. The job that builds gets it not.",
   QUARANTINE_PASSWORD: "Password or token of the quarantine registry. The job that builds gets it not.",

@@ -24,6 +24,11 @@ export const shared = {
       "An image that something else built, HOST/NAME@sha256:DIGEST. It is taken into quarantine where its provenance or its import counts under the policy, and nothing is built. Empty, the application is built.",
     default: "",
   },
+  "take-from-api": {
+    description:
+      "OWNER/REPO: what GitHub keeps as attestations of this repository counts for take-image as well, where nobody has put them beside the image. Of a private one with the secret ATTESTATIONS_TOKEN.",
+    default: "",
+  },
   "allow-tag-rollback": {
     description:
       "true lets a tag move to an image that an earlier run built, or of which that can't be told. The promotion's statement says so.",
@@ -88,6 +93,7 @@ export const shared = {
 /** What is built, and how, as the build stage and the chain take it. */
 export const whatIsBuilt = {
   "take-image": shared["take-image"],
+  "take-from-api": shared["take-from-api"],
   strategy: shared.strategy,
   builder: shared.builder,
   env: shared.env,
@@ -99,6 +105,12 @@ export const whatIsBuilt = {
 /** For the job that builds, which may use them up: no other gets them. */
 export const buildSecrets = {
   BUILD_SECRETS: "What steps of a Dockerfile may mount, one ID=value a line. Only the job that builds gets it.",
+};
+
+/** For the job that takes an image in, in which nothing of an application runs: no other gets it. */
+export const takeInSecrets = {
+  ATTESTATIONS_TOKEN:
+    "Reads the attestations of 'take-from-api' at GitHub (attestations: read), and the policy where that is on GitHub. Default, the job's own token.",
 };
 
 /** For the job that builds. */

@@ -29,6 +29,8 @@ export interface OwnStep {
   action: string;
   /** Its job is the first to need some tool. */
   needsTools?: true;
+  /** Default: the job's own. */
+  token?: string;
   /** After the policy and its signer, which every action gets. */
   with: Mapping;
 }
@@ -41,7 +43,7 @@ export function ownStep(place: Place, file: string, step: OwnStep): Mapping {
     ...(step.if === undefined ? {} : { if: step.if }),
     uses: place.action(step.action),
     env: {
-      GITHUB_TOKEN: expression("github.token"),
+      GITHUB_TOKEN: step.token ?? expression("github.token"),
       ...(step.needsTools === undefined ? {} : { GOLDENPATH_TOOL_MIRROR: fromInput("tools-mirror") }),
       GOLDENPATH_WORKFLOW_REF: place.workflowRef(file),
     },

@@ -28,8 +28,10 @@ export function takeInJob(place: Place, file: string): Mapping {
         with: {
           image: fromInput("take-image"),
           tags: `${fromInput("repository")}:${fromInput("tag")}`,
+          "from-api": fromInput("take-from-api"),
           builder: fromInput("builder"),
         },
+        token: expression("secrets.ATTESTATIONS_TOKEN || github.token"),
       }),
     ],
   };

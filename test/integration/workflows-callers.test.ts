@@ -52,7 +52,7 @@ describe("an application's caller", () => {
     const declared = Object.keys(chain.on?.workflow_call?.secrets ?? {});
     expect(declared).toEqual(expect.arrayContaining(keys));
     const passed = declared.filter((name) => !keys.includes(name));
-    expect(passed).toEqual(["BUILD_SECRETS", ...logins]);
+    expect(passed).toEqual(["BUILD_SECRETS", "ATTESTATIONS_TOKEN", ...logins]);
     expect(Object.keys(wrapper.on?.workflow_call?.secrets ?? {})).toEqual(passed);
     expect(path.secrets).toEqual(Object.fromEntries(passed.map((name) => [name, expression(`secrets.${name}`)])));
     // Of environments there is the one whose reviewers approve.

@@ -100,7 +100,14 @@ describe.each(places)("the compact path on $place", ({ folder, workflows, action
     const keyed = (judge.steps ?? []).filter((step) => secretsRead(step).some((name) => name.includes("KEY")));
     expect(keyed.map(({ uses }) => uses)).toEqual([`${actions}attest`, `${actions}sign`]);
     expect(secretsRead(judge)).toEqual([...judgeKeys, ...quarantine].sort());
-    const expected = [...judgeKeys, ...quarantine, "BUILD_SECRETS", "PULL_PASSWORD", "PULL_USERNAME"].sort();
+    const expected = [
+      ...judgeKeys,
+      ...quarantine,
+      "ATTESTATIONS_TOKEN",
+      "BUILD_SECRETS",
+      "PULL_PASSWORD",
+      "PULL_USERNAME",
+    ].sort();
     expect(secretsRead(judgeWorkflow.jobs)).toEqual(expected);
     expect(Object.keys(judgeWorkflow.on?.workflow_call?.secrets ?? {}).sort()).toEqual(expected);
   });

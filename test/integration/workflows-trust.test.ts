@@ -121,7 +121,13 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
     const [step] = (job.steps ?? []).filter(({ id }) => id === "take");
     expect(step?.with).toMatchObject({ image: expression("inputs.take-image") });
     expect(Object.keys(step?.with ?? {})).not.toContain("context");
-    expect(secretsRead(job)).toEqual(["PULL_PASSWORD", "PULL_USERNAME", "QUARANTINE_PASSWORD", "QUARANTINE_USERNAME"]);
+    expect(secretsRead(job)).toEqual([
+      "ATTESTATIONS_TOKEN",
+      "PULL_PASSWORD",
+      "PULL_USERNAME",
+      "QUARANTINE_PASSWORD",
+      "QUARANTINE_USERNAME",
+    ]);
     // Also where the caller has platforms set: no job that builds runs, and nothing of one is attested.
     for (const { job: builder } of building) expect(builder.if).toContain("&& inputs.take-image == ''");
     const given = attest.steps?.at(-1)?.with ?? {};
@@ -200,7 +206,7 @@ describe.each(places)("the trust model on $place", ({ folder, workflows, actions
         passphraseOf(stage),
         ...quarantine,
         // The application's own, for the job that builds it.
-        ...(stage === "build" ? ["BUILD_SECRETS", "PULL_PASSWORD", "PULL_USERNAME"] : []),
+        ...(stage === "build" ? ["ATTESTATIONS_TOKEN", "BUILD_SECRETS", "PULL_PASSWORD", "PULL_USERNAME"] : []),
         ...(stage === "promote" ? ["VETTED_PASSWORD", "VETTED_USERNAME"] : []),
       ].sort();
       const workflow = stageWorkflow(stage);

@@ -18,6 +18,7 @@ export interface CopyTarget {
  * Brings an image that something else built into quarantine, byte for byte: the image or index with all that it names,
  * then the statements that it counts by, and its tags last, so that nothing that is broken off halfway carries one.
  * @param statements about it and its children, where it lies now
+ * @param attach puts there what it counts by besides, and does not lie with the image
  * @throws InfrastructureError `legacy-tag-taken`, `tag-moved`; the client's errors
  */
 export async function copyIntoQuarantine(
@@ -25,6 +26,7 @@ export async function copyIntoQuarantine(
   { reference }: Pick<ImageFacts, "reference">,
   { repository, tags }: CopyTarget,
   statements: readonly VerifiedStatement[] = [],
+  attach: () => Promise<void> = async () => {},
 ): Promise<void> {
   const from: Repository = { registry: reference.registry, name: reference.name };
   const { digest } = reference;
@@ -40,6 +42,7 @@ export async function copyIntoQuarantine(
         await client.fetchManifest({ ...repository, digest: each.digest }),
       );
   }
+  await attach();
   for (const { tag } of tags) if (tag !== undefined) await tagAs(client, repository, digest, tag);
 }
 

@@ -2,10 +2,10 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import { type BundleSource, withBundles } from "../signing/bundles-beside.ts";
+import { type BesideClient, type BundleSource, withBundles } from "../signing/bundles-beside.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 
@@ -58,10 +58,7 @@ export async function attachBundles(
   for (const { subject, statement, signers, referrer } of collected.flatMap(({ statements }) => statements)) {
     const own = reader.beside(referrer.digest);
     if (own === undefined) continue;
-    const empty = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
-    await client.pushBlob(repository, empty, () => emptyBlob.bytes);
-    await client.pushBlob(repository, own.bundle, () => own.bytes);
-    await client.pushManifest(repository, own.manifest.bytes, own.manifest.mediaType);
+    await pushBeside(client, repository, own);
     attached.push({ subject, predicateType: statement.predicateType, signers, referrer: referrer.digest });
   }
   const refused = collected
@@ -69,4 +66,16 @@ export async function attachBundles(
     .filter(({ referrer }) => reader.beside(referrer) !== undefined)
     .map(({ subject, reason }) => ({ subject, reason }));
   return { image, attached, refused };
+}
+
+/** Puts a bundle from elsewhere, with the referrer that it was read by, where the image is that it is about. */
+export async function pushBeside(
+  client: RegistryClient,
+  repository: Repository,
+  { manifest, bundle, bytes }: NonNullable<ReturnType<BesideClient["beside"]>>,
+): Promise<void> {
+  const empty = { mediaType: mediaTypes.ociEmpty, digest: emptyBlob.digest, size: emptyBlob.size };
+  await client.pushBlob(repository, empty, () => emptyBlob.bytes);
+  await client.pushBlob(repository, bundle, () => bytes);
+  await client.pushManifest(repository, manifest.bytes, manifest.mediaType);
 }

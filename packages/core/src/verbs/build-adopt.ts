@@ -14,10 +14,13 @@ import { planTarget } from "../build/plan-target.ts";
 import { ownPolicy } from "../build/strategies/find.ts";
 import { type ImageBuilder, image as strategy } from "../build/strategies/image.ts";
 import type { SignedView } from "../build/strategies/strategy.ts";
+import { pushBeside } from "../evidence/attach-bundles.ts";
+import { type Elsewhere, openElsewhere } from "../evidence/elsewhere.ts";
 import { judgeSource } from "../gate/binding.ts";
 import { type FoundOrigin, findOrigin } from "../origin/judge-origin.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { code, escapeMarkdown } from "../report/markdown.ts";
+import { withBundles } from "../signing/bundles-beside.ts";
 import { gatherSigned } from "../signing/gather-signed.ts";
 import { withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
@@ -31,6 +34,8 @@ interface Adoption {
   /** References in quarantine. */
   tags: readonly string[];
   remarks: readonly string[];
+  /** Where what is signed about it is looked for besides its registry. */
+  elsewhere: Elsewhere;
 }
 
 /**
@@ -41,7 +46,7 @@ interface Adoption {
  *   `build.strategy`, `build.quarantine`, `build.image`; the client's errors
  */
 export async function adoptImage(
-  { image: text, builder, tags, remarks }: Adoption,
+  { image: text, builder, tags, remarks, elsewhere }: Adoption,
   policy: LoadedPolicy,
   context: Context,
 ): Promise<VerbOutcome> {
@@ -49,14 +54,26 @@ export async function adoptImage(
   const reference = requirePinned(text);
   const rules = listRules(policy, builder);
   const target = planTarget(policy.policy, tags);
+  const more = await openElsewhere(elsewhere, context);
   return withClient(context, policy, async (client) => {
     const source = await fetchImageFacts(client, reference);
-    const view = await gatherSigned(client, source, policy, startedAt);
+    const reader = more === undefined ? undefined : withBundles(client, more, startedAt);
+    const view = await gatherSigned(reader ?? client, source, policy, startedAt);
     const origin = requireOrigin(text, view, rules, policy);
     const bundles = new Set(origin.rests.map(({ bundle }) => bundle));
     const counting = view.statements.filter(({ bundle }) => bundles.has(bundle.digest));
     context.ports.log.info(`${text} is of ${describeOrigin(origin)}`);
-    await copyIntoQuarantine(client, source, target, isSameRepository(reference, target.repository) ? [] : counting);
+    const besides = counting.flatMap(({ referrer }) => reader?.beside(referrer.digest) ?? []);
+    const there = counting.filter(({ referrer }) => reader?.beside(referrer.digest) === undefined);
+    await copyIntoQuarantine(
+      client,
+      source,
+      target,
+      isSameRepository(reference, target.repository) ? [] : there,
+      async () => {
+        for (const each of besides) await pushBeside(client, target.repository, each);
+      },
+    );
     const image = await fetchImageFacts(client, { ...target.repository, digest: reference.digest });
     const notes = [
       `taken from ${formatReference(reference)}, of ${describeOrigin(origin)}`,

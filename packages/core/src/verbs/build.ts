@@ -31,6 +31,7 @@ import { mergeBuilds } from "./build-merge.ts";
 import { buildOnce, listPassedOver } from "./build-once.ts";
 import { renderBuildSummary } from "./build-summary.ts";
 import { type BuiltImage, buildTwice } from "./build-twice.ts";
+import { elsewhereInputs } from "./elsewhere-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
 import {
@@ -67,6 +68,7 @@ const inputs = z.object({
   secrets: secretValues(),
   engine: choice(["auto", ...engineNames], "auto"),
   image: optionalText(),
+  ...elsewhereInputs,
   platforms: lines(),
   digests: keyValues(),
   "verify-reproducible": flag(false),
@@ -162,6 +164,7 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   const platforms = parsePlatforms(given.platforms);
   if (Object.keys(given.digests).length > 0) return runMerge(given, platforms, context);
   if (given.image !== undefined) return runAdoption(given, given.image, context);
+  if (given.bundle.length > 0 || given["from-api"] !== undefined) throw onlyOfImage(given.bundle.length > 0);
   const startedAt = context.now();
   if (process.platform !== "linux") {
     throw new UserError(`images are built on Linux, and this machine runs ${process.platform}`, {
@@ -274,7 +277,18 @@ async function runAdoption(given: Inputs, image: string, context: Context): Prom
   }
   const { references, remarks } = makeTags(given, context);
   const policy = await openPolicy(given, context, "build");
-  return adoptImage({ image, builder: given.builder, tags: references, remarks }, policy, context);
+  const elsewhere = { files: given.bundle, repository: given["from-api"] };
+  return adoptImage({ image, builder: given.builder, tags: references, remarks, elsewhere }, policy, context);
+}
+
+function onlyOfImage(isBundle: boolean): UserError {
+  return new UserError(
+    `input '${isBundle ? "bundle" : "from-api"}' says what is signed about an image of elsewhere, and 'image' names none`,
+    {
+      code: "input-invalid",
+      wayOut: "Name the image by the input 'image', or leave the other out: what is built here is attested here.",
+    },
+  );
 }
 
 /** What is built is this machine's: of several platforms each is built by a job on a machine of its own. */

@@ -5,7 +5,6 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatRepository, isWithin, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { openElsewhere } from "../evidence/elsewhere.ts";
-import { type GithubRepository, parseGithubRepository } from "../evidence/github-attestations.ts";
 import { explainGate, renderGateExplanation } from "../gate/explain-gate.ts";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
@@ -17,19 +16,11 @@ import { confirmInForce, createPointerReader } from "../promote/in-force.ts";
 import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { withBundles } from "../signing/bundles-beside.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
+import { elsewhereInputs } from "./elsewhere-input.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
 import { buildResult, resultSubject } from "./outcome.ts";
-import {
-  type Answer,
-  commonInputs,
-  flag,
-  lines,
-  optionalText,
-  requiredText,
-  type Verb,
-  type VerbOutcome,
-} from "./verb.ts";
+import { type Answer, commonInputs, flag, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const inputs = z.object({
   ...commonInputs,
@@ -37,14 +28,7 @@ const inputs = z.object({
   image: requiredText(),
   environment: requiredText(),
   explain: flag(false),
-  bundle: lines(),
-  "from-api": optionalText().transform((given, context): GithubRepository | undefined => {
-    if (given === undefined) return undefined;
-    const parsed = parseGithubRepository(given);
-    if (!("problem" in parsed)) return parsed;
-    context.addIssue({ code: "custom", message: parsed.problem });
-    return z.NEVER;
-  }),
+  ...elsewhereInputs,
 });
 
 /**

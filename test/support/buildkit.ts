@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runChecked, runProcess } from "@goldenpath/foundation/exec/run";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { startProgram } from "./servers.ts";
 
 export interface BuildKit {
@@ -13,6 +14,14 @@ export interface BuildKit {
     dockerfile: string,
     options?: { context?: string; files?: Readonly<Record<string, string>>; exporter?: string },
   ): Promise<void>;
+  /**
+   * Builds as docker/github-builder does, from a Git context or from files of this machine, and pushes by digest under each
+   * of `names`, with the options of a provenance; the index's digest.
+   */
+  buildAttested(
+    names: string,
+    options: { provenance: string; context?: string; files?: Readonly<Record<string, string>> },
+  ): Promise<Digest>;
   /** Names of a Dockerfile's stages, as BuildKit's own reader has them; undefined where it can't read the file. */
   stagesOf(dockerfile: string): Promise<string[] | undefined>;
   stop(): Promise<void>;
@@ -20,17 +29,18 @@ export interface BuildKit {
 
 /**
  * A BuildKit of the test's own, in whose builds the machine's network is there (for a distribution's archive). Needs
- * root.
+ * root. @param firstInPath a folder of programs that it takes before the machine's
  */
 export async function startBuildKit(
   programs: { buildkitd: string; buildctl: string },
   registry: string,
+  firstInPath = "",
 ): Promise<BuildKit> {
   const directory = await mkdtemp(join(tmpdir(), "gp-buildkit-"));
   const at = (name: string): string => join(directory, name);
   const address = `unix://${at("buildkit.sock")}`;
   const env = {
-    PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`,
+    PATH: `${firstInPath === "" ? "" : `${firstInPath}:`}${process.env["PATH"]}:/usr/sbin:/sbin`,
     HOME: directory,
     TMPDIR: directory,
     BUILDKIT_HOST: address,
@@ -70,6 +80,20 @@ export async function startBuildKit(
         `--local=dockerfile=${own}`,
       ];
       await runChecked(programs.buildctl, [...args, `--output=${output}`], { env, timeoutMs: 600_000 });
+    },
+    async buildAttested(names, { provenance, context, files = {} }) {
+      const own = await mkdtemp(at("context-"));
+      for (const [path, content] of Object.entries(files)) await writeFile(join(own, path), content);
+      const from =
+        context === undefined
+          ? [`--local=context=${own}`, `--local=dockerfile=${own}`]
+          : ["--opt", `context=${context}`];
+      const output = `type=image,"name=${names}",oci-artifact=true,push-by-digest=true,name-canonical=true,push=true`;
+      const metadata = join(own, "metadata.json");
+      const args = ["build", "--progress=plain", "--frontend=dockerfile.v0", ...from, `--output=${output}`];
+      const attest = ["--opt", `attest:provenance=${provenance}`, "--metadata-file", metadata];
+      await runChecked(programs.buildctl, [...args, ...attest], { env, timeoutMs: 600_000 });
+      return JSON.parse(await readFile(metadata, "utf8"))["containerimage.digest"];
     },
     async stagesOf(dockerfile) {
       const own = await mkdtemp(at("context-"));

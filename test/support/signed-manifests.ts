@@ -135,7 +135,8 @@ export async function signManifest(
   sigstore: ConstructedSigstore,
   { as, predicateType = cosignSignature, about = manifest, ...falsehood }: ManifestSignatureFalsehood = {},
 ): Promise<void> {
-  const subject = [{ name: "", digest: { sha256: digestHex(about.digest) } }];
+  // Without a name, and with what `-a` would have added.
+  const subject = [{ digest: { sha256: digestHex(about.digest) }, annotations: {} }];
   const statement = encode({ _type: statementType, subject, predicateType, predicate: {} });
   const bytes = Buffer.from(await sigstore.sign(statement, { ...builderRun, ...as }, falsehood));
   const bundle = { mediaType: mediaTypes.sigstoreBundle, digest: digestOf(bytes), size: bytes.byteLength };

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { signVerb } from "@goldenpath/core/verbs/sign";
 import { describe, expect, test } from "vitest";
@@ -61,6 +62,31 @@ describe("goldenpath verify --explain", () => {
     });
     expect(out).not.toContain("✗");
     expect(out).not.toContain("goldenpath scan");
+  });
+
+  test("gives for each piece the command that checks it without us: those of the export's own script", async () => {
+    const image = await newImage();
+    expect((await explain(image)).out).not.toContain("cosign ");
+    await sign("base", image);
+    await sign("scan", image);
+    const { out } = await explain(image, "production", "--json");
+    const { checks } = JSON.parse(out) as { checks: { folder: string; signers: string[]; commands: string[] }[] };
+    // What each stage found, and its verdict.
+    expect(checks.map(({ signers }) => signers.join()).sort()).toEqual(["base", "base", "scan", "scan"]);
+    const directory = join(root, `explained-${image.digest.slice(7, 19)}`);
+    const policy = ["--policy", join(root, "policy.yaml")];
+    const told = await explain(image);
+    expect(told.out).toContain(`goldenpath evidence export ${image.reference} --policy ${join(root, "policy.yaml")}`);
+    const exported = await runMain("evidence", "export", image.reference, ...policy, "--out", directory);
+    expect(exported.code).toBe(0);
+    for (const { folder, commands } of checks) {
+      const script = (await readFile(join(directory, folder, "check.sh"), "utf8")).split("\n");
+      expect(commands).toHaveLength(1);
+      for (const command of commands) {
+        expect(script).toContain(command);
+        expect(told.out).toContain(`      ${command}\n`);
+      }
+    }
   });
 
   test("for a program it is JSON", async () => {

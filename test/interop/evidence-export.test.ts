@@ -15,6 +15,13 @@ import { runMain } from "../support/cli.ts";
 import { type ConstructedSigstore, constructSigstore } from "../support/constructed-sigstore.ts";
 import { loadText } from "../support/gate-answers.ts";
 import { honest, workflow } from "../support/keyless-world.ts";
+import {
+  builderCommit,
+  builderWorkflow,
+  pushAttestation,
+  pushAttested,
+  signManifest,
+} from "../support/signed-manifests.ts";
 import { useTools } from "../support/tools.ts";
 
 // What is written for an auditor: checked by cosign alone, with no way to any network, and long after it was signed.
@@ -48,6 +55,13 @@ ${["build", "base", "scan"].map(renderSigner).join("")}  by-workflow:
     ownerId: "4321"
     repositories: ["https://github.com/acme/*"]
     environment: production
+  docker:
+    kind: keyless-manifest
+    sigstore: own
+    workflow: ${builderWorkflow}
+    at: ["${builderCommit}"]
+    ownerId: "4321"
+    repositories: ["https://github.com/acme/*"]
 `;
   await writeFile(join(root, "policy.yaml"), text);
   policy = loadText(text);
@@ -207,6 +221,54 @@ test("an index has a folder for each image of it, with the evidence that is abou
   expect(children.map(({ platform }: { platform: string }) => platform)).toEqual(["linux/amd64", "linux/arm64"]);
   for (const each of [folder, ...children.map((child: { folder: string }) => join(dirname(folder), child.folder))])
     expect((await check(each)).match(/Verified OK/g)).toHaveLength(2);
+});
+
+describe("what docker/github-builder signed", () => {
+  let folder: string;
+  beforeAll(async () => {
+    const { client, server } = registry;
+    const { repository, digest } = await pushImage(client, `${server.host}/vetted/attested`, "attested");
+    const { mediaType, bytes } = await client.fetchManifest({ ...repository, digest });
+    const platform = { os: "linux", architecture: "amd64" };
+    const child = { mediaType, digest, size: bytes.byteLength, platform };
+    const attestation = await pushAttestation(client, repository, child);
+    const index = await pushAttested(client, repository, [[child, attestation]]);
+    await longAgo(() => signManifest(client, repository, attestation, sigstore, { entry: "none" }));
+    const reference = `${server.host}/vetted/attested@${index.digest}`;
+    const out = join(root, "attested");
+    const exported = await runMain(
+      "evidence",
+      "export",
+      reference,
+      "--policy",
+      join(root, "policy.yaml"),
+      "--out",
+      out,
+    );
+    expect(exported.code).toBe(0);
+    folder = join(out, digest.replace(":", "-"));
+  });
+
+  test.each([
+    ["the statement", "evidence/01-slsa-dev-provenance-v1.json"],
+    ["the manifest that it lies in", "evidence/01-slsa-dev-provenance-v1.manifest"],
+    ["the signature of that", "evidence/01-slsa-dev-provenance-v1.sigstore"],
+  ])("with a byte of %s changed is refused", async (_what, name) => {
+    const copy = await mkdtemp(join(root, "copy-"));
+    await cp(folder, copy, { recursive: true });
+    await change(copy, name, (text) =>
+      text.replace(/[0-9a-f]{3}(?=")|(?<="sig":")..../, (found) =>
+        (/^0+$/.test(found) ? "1" : "0").repeat(found.length),
+      ),
+    );
+    await expect(check(copy)).rejects.toThrow(/Command failed/);
+  });
+
+  test("is checked by the manifest's digest and cosign, from the folder alone, three years on", async () => {
+    const said = await check(folder);
+    expect(said.match(/Verified OK/g)).toHaveLength(1);
+    expect(said.match(/: OK$/gm)).toHaveLength(2);
+  });
 });
 
 test("a page shows what strangers wrote as text alone", async () => {

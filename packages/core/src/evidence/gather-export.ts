@@ -8,9 +8,8 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { listNamed } from "../signing/gather-signed.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import { checkByHand } from "../signing/schemes/find.ts";
-import { maxBundleBytes } from "../signing/schemes/scheme.ts";
-import type { CollectedEvidence, EvidencePart, VerifiedStatement } from "../signing/types.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import { describePiece, listCommands, sortStatements } from "./describe-piece.ts";
 import { type ExportedFiles, type ExportedImage, type ExportedPiece, folderOf, listName } from "./export-facts.ts";
 import { renderEvidencePage } from "./render-page.ts";
 import { renderScript } from "./render-script.ts";
@@ -98,13 +97,6 @@ async function addImage({ client, repository }: Source, digest: Digest, files: M
   if (found.kind === "image") files.set("image/config.json", await client.fetchBlob(repository, found.manifest.config));
 }
 
-/** By type, signers and digest: the order does not depend on a registry's. */
-function sortStatements({ statements }: CollectedEvidence): VerifiedStatement[] {
-  const key = ({ statement, signers, bundle }: VerifiedStatement): string =>
-    [statement.predicateType, ...signers, bundle.digest].join(" ");
-  return statements.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
-}
-
 /** What people look for is a file of its own besides, with the name that its readers expect. */
 const extracts: Readonly<Record<string, string>> = {
   [predicateTypes.cyclonedx]: "sbom.cdx.json",
@@ -113,24 +105,14 @@ const extracts: Readonly<Record<string, string>> = {
 };
 
 async function addPiece(
-  { client, repository, policy }: Source,
+  source: Source,
   verified: VerifiedStatement,
   number: number,
   files: Map<string, Uint8Array>,
 ): Promise<ExportedPiece> {
-  const { statement, signers, bundle, subject, time } = verified;
-  const bytes = await client.fetchBlob(repository, bundle);
+  const { statement, signers, time } = verified;
   const { predicateType } = statement;
-  const parts = {
-    ...(verified.below === undefined
-      ? {}
-      : {
-          parts: await fetchParts({ client, repository }, verified),
-          below: await fetchBelow({ client, repository }, verified.below),
-        }),
-    ...(verified.tag === undefined ? {} : { annotations: await fetchAnnotations({ client, repository }, verified) }),
-  };
-  const file = `evidence/${String(number).padStart(2, "0")}-${slug(predicateType)}.json`;
+  const { file, bytes, checks } = await describePiece(source, verified, number);
   files.set(file, bytes);
   const extract = Object.hasOwn(extracts, predicateType) ? extracts[predicateType] : undefined;
   if (extract !== undefined) {
@@ -138,72 +120,16 @@ async function addPiece(
     const name = files.has(extract) ? extract.replace(".", `-${number}.`) : extract;
     files.set(name, new TextEncoder().encode(`${stringifyJson(statement.predicate, 2)}\n`));
   }
-  const checks = signers.flatMap((signer) => {
-    const check = checkByHand(policy.policy.signers, { signer, file, bytes, subject, predicateType, ...parts });
-    for (const [name, content] of Object.entries(check?.files ?? {}))
-      files.set(name, typeof content === "string" ? encodeLines(content) : content);
-    return check === undefined ? [] : [...(check.first === undefined ? [] : [check.first]), check.argv];
-  });
+  for (const [name, content] of checks.flatMap((check) => Object.entries(check.files)))
+    files.set(name, typeof content === "string" ? encodeLines(content) : content);
   return {
     predicateType,
     signers,
     ...(time === undefined ? {} : { time: time.toISOString() }),
     file,
     digest: digestOf(bytes),
-    checks,
+    checks: checks.flatMap(listCommands),
   };
 }
 
 const encodeLines = (text: string): Uint8Array => new TextEncoder().encode(text.endsWith("\n") ? text : `${text}\n`);
-
-/** What the manifest under a tag says of the layer that holds a statement. */
-async function fetchAnnotations(
-  { client, repository }: Pick<Source, "client" | "repository">,
-  { referrer, bundle }: VerifiedStatement,
-): Promise<Readonly<Record<string, string>>> {
-  const { kind, manifest } = await client.fetchManifest({ ...repository, digest: referrer.digest });
-  const layer = kind === "image" ? manifest.layers.find(({ digest }) => digest === bundle.digest) : undefined;
-  return layer?.annotations ?? {};
-}
-
-/** Of evidence that does not lie in one blob. */
-async function fetchParts(
-  { client, repository }: Pick<Source, "client" | "repository">,
-  { subject, referrer }: VerifiedStatement,
-): Promise<{ mediaType: string; bytes: Uint8Array }[]> {
-  const [image, own] = await Promise.all(
-    [subject, referrer.digest].map((digest) => client.fetchManifest({ ...repository, digest })),
-  );
-  const manifests = [image, own].flatMap((each) => (each === undefined ? [] : [each]));
-  const blobs = own?.kind === "image" ? [own.manifest.config, ...own.manifest.layers] : [];
-  const read = blobs.map(async (blob) => ({
-    mediaType: blob.mediaType,
-    bytes: await client.fetchBlob(repository, blob),
-  }));
-  return [...manifests.map(({ mediaType, bytes }) => ({ mediaType, bytes })), ...(await Promise.all(read))];
-}
-
-async function fetchBelow(
-  { client, repository }: Pick<Source, "client" | "repository">,
-  below: readonly EvidencePart[],
-): Promise<{ manifest: Uint8Array; blobs: Uint8Array[] }[]> {
-  return Promise.all(
-    below.map(async ({ descriptor }) => {
-      const found = await client.fetchManifest({ ...repository, digest: descriptor.digest });
-      const layers = found.kind === "image" ? found.manifest.layers : [];
-      return {
-        manifest: found.bytes,
-        blobs: await Promise.all(layers.map((layer) => client.fetchBlob(repository, layer, maxBundleBytes))),
-      };
-    }),
-  );
-}
-
-/** https://slsa.dev/provenance/v1 → slsa-dev-provenance-v1 */
-function slug(predicateType: string): string {
-  const words = predicateType
-    .replace(/^[a-z]+:\/\//, "")
-    .replaceAll(/[^A-Za-z0-9]+/g, "-")
-    .replaceAll(/^-+|-+$/g, "");
-  return words.slice(-80) || "statement";
-}

@@ -2,9 +2,11 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin, parseReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { openElsewhere } from "../evidence/elsewhere.ts";
+import { listChecks, renderChecks } from "../evidence/list-checks.ts";
 import { explainGate, renderGateExplanation } from "../gate/explain-gate.ts";
 import type { GateDecision } from "../gate/facts.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
@@ -15,7 +17,7 @@ import { describeWeaknesses } from "../policy/weaknesses.ts";
 import { confirmInForce, createPointerReader } from "../promote/in-force.ts";
 import { escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import { withBundles } from "../signing/bundles-beside.ts";
-import type { VerifiedStatement } from "../signing/types.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { elsewhereInputs } from "./elsewhere-input.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withClient } from "./open.ts";
@@ -56,8 +58,17 @@ async function explain(given: Asked, context: Context): Promise<Answer> {
   const policy = await openPolicy(given, context, "verify");
   return withClient(context, policy, async (client) => {
     const gate = await askGate(given, client, policy, context);
-    const explanation = explainGate(gate.facts, gate);
-    const lines = renderGateExplanation(explanation).map((line) => cleanLine(line));
+    const { registry, name } = gate.image.reference;
+    const checks = await listChecks(
+      { client, repository: { registry, name }, policy },
+      withoutElsewhere(gate),
+      gate.accepted,
+    );
+    const explanation = { ...explainGate(gate.facts, gate), checks };
+    const lines = [
+      ...renderGateExplanation(explanation),
+      ...renderChecks(checks, { image: explanation.image, policy: given.policy }),
+    ].map((line) => cleanLine(line));
     return {
       outputs: { missing: renderMissing(gate), explanation: stringifyJson(explanation) },
       summary: `### What the image would need\n\n${lines.map((line) => escapeMarkdown(line)).join("\\\n")}\n`,
@@ -65,6 +76,19 @@ async function explain(given: Asked, context: Context): Promise<Answer> {
       document: explanation,
     };
   });
+}
+
+/** What the registry has: an export knows of nothing else. */
+function withoutElsewhere({
+  evidence,
+  isElsewhere,
+}: Awaited<ReturnType<typeof askGate>>): Map<Digest, Pick<CollectedEvidence, "statements">> {
+  return new Map(
+    [...evidence].map(([subject, { statements }]) => [
+      subject,
+      { statements: statements.filter((each) => !isElsewhere(each)) },
+    ]),
+  );
 }
 
 /**

@@ -14,7 +14,8 @@ beforeAll(async () => {
     const verb = await load();
     verbs.set(verb.name, verb);
   }
-});
+  // All code there is, compiled as it is loaded.
+}, 120_000);
 
 test("each verb says which stage its result belongs to, and no other name does", () => {
   expect(stageRows.map(({ verb }) => verb).sort()).toEqual([...verbs.keys()].sort());

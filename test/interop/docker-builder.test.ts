@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findOrigin } from "@goldenpath/core/origin/judge-origin";
 import { gatherSigned } from "@goldenpath/core/signing/gather-signed";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
-import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -21,7 +22,7 @@ import { useTools } from "../support/tools.ts";
 // What BuildKit itself writes where docker/github-builder starts it: of a Git context, in both ways to name one, with
 // `oci-artifact=true`, pushed under two names by digest. The repository is one of this machine, which BuildKit's git is
 // led to by its own configuration: it is called as it would be on github.com. Needs root.
-const tools = useTools("buildkitd", "buildctl");
+const tools = useTools("buildkitd", "buildctl", "cosign");
 let root: string;
 let commit: string;
 let registry: RegistryServer;
@@ -89,12 +90,12 @@ async function build(context: string | undefined): Promise<Built> {
   return { repository, index, attestation: { mediaType, digest, size: bytes.byteLength } };
 }
 
-async function judge({ repository, index }: Pick<Built, "repository" | "index">) {
+async function judge({ repository, index }: Pick<Built, "repository" | "index">, proof = "log") {
   const { policy } = loadText(`version: 1
 name: acme
 serial: 1
 sigstore:
-  own: { trustedRoot: '${sigstore.trustedRoot}', proof: log }
+  own: { trustedRoot: '${sigstore.trustedRoot}', proof: ${proof} }
 signers:
   docker:
     kind: keyless-manifest
@@ -142,5 +143,37 @@ describe("what BuildKit says of a build, in a manifest that a workflow has signe
     const built = await build(undefined);
     await signManifest(client, built.repository, built.attestation, sigstore, run());
     expect(await judge(built)).toContain("the build did not begin with a commit");
+  });
+
+  test("of a private repository, in no log, is what cosign verifies by the command that the builder prints, and is not where another manifest is signed", async () => {
+    const [signed, other] = [await build(`${shop}.git#${commit}`), await build(`${shop}.git#${commit}`)];
+    await signManifest(client, signed.repository, signed.attestation, sigstore, { ...run(), entry: "none" });
+    await signManifest(client, other.repository, other.attestation, sigstore, {
+      ...{ ...run(), about: signed.attestation, entry: "none" },
+    });
+    const trustedRoot = join(root, "trusted-root.json");
+    await writeFile(trustedRoot, sigstore.trustedRoot);
+    const verify = ({ repository, attestation }: Built) => {
+      const image = `${formatRepository(repository)}@${attestation.digest}`;
+      const identity = `^${builderWorkflow.replaceAll(".", "\\.")}.*$`;
+      const whose = ["--certificate-oidc-issuer", builderRun.issuer, "--certificate-identity-regexp", identity];
+      const args = [
+        "verify",
+        "--trusted-root",
+        trustedRoot,
+        "--use-signed-timestamps",
+        "--insecure-ignore-tlog",
+        ...whose,
+      ];
+      const env = { HOME: root, PATH: process.env["PATH"] };
+      return runProcess(tools.cosign, [...args, "--allow-http-registry", image], { env, timeoutMs: 60_000 });
+    };
+    // It is one more manifest only where BuildKit wrote another one: its times differ.
+    expect(other.attestation.digest).not.toBe(signed.attestation.digest);
+    expect(await verify(other)).toMatchObject({ exitCode: expect.any(Number), stdout: "" });
+    expect((await verify(other)).exitCode).not.toBe(0);
+    expect(await verify(signed)).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("were validated") });
+    expect(await judge(other, "timestamp")).toContain("is of another manifest");
+    expect(await judge(signed, "timestamp")).toMatchObject({ source: { version: commit } });
   });
 });

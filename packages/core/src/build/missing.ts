@@ -16,7 +16,7 @@ export function listMissing(survey: Survey): string[] {
   if (node !== undefined && detectEcosystems(survey)[0]?.language === "nodejs") missing.push(...missingOfNode(survey));
   if (go?.module !== undefined && go.programs.length === 0)
     missing.push(
-      "go.mod: there is no `package main` in this folder or in folders of cmd: give the folder of a program as the input 'context'",
+      "go.mod: there is no `package main` in this folder, in folders of cmd, or in a main.go below: give the folder of a program as the input 'context'",
     );
   if (go !== undefined && !go.programs.includes("") && go.programs.length > 1)
     missing.push(

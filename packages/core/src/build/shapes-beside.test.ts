@@ -80,3 +80,25 @@ describe("what a folder is written in is named, whoever may build it", () => {
     expect((await explainShape(shape)).explanation.chosen?.reason).not.toContain(file);
   });
 });
+
+describe("a program of Go in a folder", () => {
+  const module = { "go.mod": "module x\n", "lib.go": "package x\n" };
+  test.each<[string, Shape, string | undefined]>([
+    ["of another name than cmd", { "server/main.go": "package main\n" }, undefined],
+    ["further down", { "app/server/main.go": "package main\n" }, undefined],
+    ["one of two", { "api/main.go": "package main\n", "web/main.go": "package main\n" }, "BP_GO_TARGETS=./api"],
+    ["that is an example", { "examples/a/main.go": "package main\n" }, "there is no `package main`"],
+    ["that is none", { "server/main.go": "package server\n" }, "there is no `package main`"],
+    ["beside cmd, which has one", { "cmd/a/main.go": "package main\n", "b/main.go": "package main\n" }, undefined],
+  ])("%s", async (_name, shape, missing) => {
+    const { explanation } = await explainShape({ ...module, ...shape });
+    const expected = missing === undefined ? [] : [expect.stringContaining(missing)];
+    expect(explanation.missing).toEqual(expected);
+  });
+
+  test("is its own module's, where that is another", async () => {
+    const inner = { "web/go.mod": "module w\n", "web/main.go": "package main\n" };
+    const { explanation } = await explainShape({ ...module, ...inner });
+    expect(explanation.applications.map(({ context }) => context)).toEqual(["web"]);
+  });
+});

@@ -119,8 +119,13 @@ async function readGo(reader: DescriptorReader, names: FolderNames): Promise<GoM
   return { module, programs, uses: uses ?? [] };
 }
 
-/** Folders with a program in them: the module's own, and those of `cmd`, as the custom is. */
+/** Folders with a program in them: the module's own, and those of `cmd`, as the custom is; where neither has one, others. */
 async function findPrograms(reader: DescriptorReader, names: FolderNames): Promise<string[]> {
+  const programs = await findUsualPrograms(reader, names);
+  return programs.length > 0 ? programs : findOtherPrograms(reader, names);
+}
+
+async function findUsualPrograms(reader: DescriptorReader, names: FolderNames): Promise<string[]> {
   const programs: string[] = [];
   if (await hasProgram(reader, names)) programs.push("");
   if (!names.realFolders.includes("cmd")) return programs;
@@ -129,6 +134,30 @@ async function findPrograms(reader: DescriptorReader, names: FolderNames): Promi
   for (const folder of cmd.realFolders.slice(0, maxGoFolders)) {
     if (await hasProgram(reader, await reader.list(posix.join(names.path, "cmd", folder))))
       programs.push(`cmd/${folder}`);
+  }
+  return programs;
+}
+
+const maxOtherFolders = 200;
+const maxOtherDepth = 3;
+
+/** Folders of what helps with the module and is not what it is for; and those that Go itself leaves out. */
+const aside = /^(?:[._].*|examples?|tests?|testdata|e2e|tools?|hack|scripts?|docs?|internal|vendor|node_modules)$/;
+
+/** By a `main.go`, in folders of the module that are none of the usual ones. */
+async function findOtherPrograms(reader: DescriptorReader, names: FolderNames): Promise<string[]> {
+  const programs: string[] = [];
+  const innerOf = ({ realFolders }: FolderNames, folder: string): string[] =>
+    realFolders.filter((name) => !aside.test(name)).map((name) => posix.join(folder, name));
+  const waiting = innerOf(names, "");
+  for (let seen = 0; seen < maxOtherFolders && programs.length < maxGoFolders; seen++) {
+    const folder = waiting.shift();
+    if (folder === undefined) break;
+    const inner = await reader.list(posix.join(names.path, folder));
+    if (inner.files.includes("go.mod")) continue;
+    const main = posix.join(inner.path, "main.go");
+    if (inner.files.includes("main.go") && (await reader.read(main, isGoMain)) === true) programs.push(folder);
+    if (folder.split("/").length < maxOtherDepth) waiting.push(...innerOf(inner, folder));
   }
   return programs;
 }

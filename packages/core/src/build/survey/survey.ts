@@ -119,7 +119,7 @@ export interface NodePackage {
 export interface GoModule {
   /** Its path; undefined where there is only a `go.work`. */
   module: string | undefined;
-  /** Folders with a program in them, of the module's own folder and of those of `cmd`; empty for the folder itself. */
+  /** Folders with a program in them, of the module's own folder and of those of `cmd`, or else of others; empty for the folder itself. */
   programs: readonly string[];
   /** Folders that a `go.work` uses. */
   uses: readonly string[];

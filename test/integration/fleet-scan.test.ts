@@ -1,5 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
+import { readSince } from "@goldenpath/core/fleet/plan-days";
 import { collectEvidence } from "@goldenpath/core/signing/collect";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
@@ -148,6 +149,62 @@ test("KEV counts at once, the rest from a day on; gates go by it; and what was s
   for (const part of ["By strategy", "By base", "By owner", "By age", "golden-old", "@acme/pay-team"])
     expect(page).toContain(part);
   expect(page).not.toContain("<script");
+});
+
+test("a report that a job gave is what the scan told that judged it; where none had one, that is refused from a day on", async () => {
+  const [filed] = (await addAll(world, [{ name: "filed", lodash: "4.17.21" }, { name: "unfiled" }])) as [TestImage];
+  const given = { reporter: "snyk", format: "SARIF", tool: "Snyk Container 1", said: "given in the job that scanned" };
+  const lodash = { name: "lodash", version: "4.17.21", type: "npm", purl: "pkg:npm/lodash@4.17.21" };
+  const said = { id: "CVE-2026-9", severity: "low" };
+  const goldenpath = {
+    platforms: ["linux/amd64"],
+    reports: [{ ...given, digest: "sha256:0", findings: 1, time: new Date(Date.now() - 30 * day).toISOString() }],
+    findings: [
+      {
+        ...{ platform: "linux/amd64", ...said, package: lodash, fixState: "unknown", origin: "application" },
+        saidBy: [{ source: "snyk", ...said }],
+      },
+    ],
+  };
+  const scannedOn = new Date(Date.now() - day).toISOString();
+  const judged = buildStatement(buildSubjects(filed.repository, [filed.digest]), predicateTypes.vulnerabilities, {
+    metadata: { scanFinishedOn: scannedOn },
+    scanner: { result: { goldenpath } },
+  });
+  await world.sign(filed, judged, "scan");
+  const policyFile = join(world.directory, "reports.yaml");
+  const reports = "reports: [{ name: snyk, tools: [Snyk Container], given: any, maxAge: 24h }]";
+  const text = await readFile(world.policyFile, "utf8");
+  await writeFile(policyFile, text.replace("scan: { failOn: high,", `scan: { failOn: high, ${reports},`));
+  const told = await scanJson(names("filed", "unfiled"), "--policy", policyFile);
+  expect(told.failures).toEqual([]);
+  expect(told.of("unfiled")).toMatchObject({
+    verdict: "later",
+    refused: [{ thing: expect.stringMatching(/^the report of snyk/) }],
+  });
+  expect(told.of("filed")).toMatchObject({ verdict: "pass", evidence: "signed" });
+  const { statements } = await collectEvidence(
+    world.client,
+    filed.repository,
+    filed.digest,
+    world.policy.policy.signers,
+    {
+      now: new Date(),
+    },
+  );
+  const rescan = statements.map(({ statement }) => statement.predicate).find((each) => "since" in readSince(each));
+  expect(rescan).toMatchObject({
+    scanner: {
+      result: {
+        goldenpath: {
+          findings: expect.arrayContaining([
+            expect.objectContaining({ ...said, saidBy: [expect.objectContaining({ source: "snyk", ...said })] }),
+          ]),
+          reports: [{ ...given, digest: "sha256:0", findings: 1, scannedOn }],
+        },
+      },
+    },
+  });
 });
 
 describe("the registry's owner takes scans away, or puts some there", () => {

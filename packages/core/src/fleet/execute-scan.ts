@@ -123,7 +123,7 @@ async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<Resca
   if (rescan.speaksAs !== undefined) assertSpeaks(rescan.speaksAs, facts.environments, policy);
   const before = readBefore(evidence, policy, facts.environments);
   const known = findKnown(before, policy, nameImage(facts));
-  const { result } = await scan({ client, image }, { ...shared, signedSbomOnly: true, known });
+  const { result } = await scan({ client, image }, { ...shared, signedSbomOnly: true, known, before: before.scans });
   const violations = result.violations.filter(({ exception }) => exception === undefined);
   assertFreshData(violations);
   const told = readToldScan(result.predicate ?? {});

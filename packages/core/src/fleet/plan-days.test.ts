@@ -50,6 +50,17 @@ describe("it counts at once", () => {
     ["what a scan before has told as graver", { earlier: [scanned(3, finding({ severity: "critical" }))] }],
     ["what is no vulnerability's", { violations: [violation({ rule: "scan.license", thing: "left 1.0" })] }],
     ["where the policy has no days", { rules: undefined }],
+    [
+      "that a report is missing, where the policy has no days",
+      { rules: { kev: 2 * day }, violations: [violation({ rule: "scan.report", thing: "the report of snyk" })] },
+    ],
+    [
+      "that a report was missing before for as long as that",
+      {
+        violations: [violation({ rule: "scan.report", thing: "the report of snyk" })],
+        earlier: [rescan(after(-14), {}, violation({ rule: "scan.report", thing: "the report of snyk" }))],
+      },
+    ],
     ["where it has none for the rest", { rules: { kev: 2 * day } }],
     ["what was known before for as long as that", { earlier: [rescan(after(-14))] }],
     ["what comes back after it was mended", { earlier: [rescan(after(-60)), { ...scanned(2), since: {} }] }],

@@ -46,7 +46,7 @@ export function violationKey({ rule, thing, platform }: Pick<ListedViolation, "r
  * From when on what a rescan refuses counts: so long after a rescan first refused it as the policy lets it be, and at
  * once without such a rule. Only what a rescan finds anew has days: not what a scan before has told as no less grave,
  * under whichever name, which the policy, an exception or a fix has become against since; nor what is no
- * vulnerability's. A thing that is mended and comes back has no days again. At the gates of environments a finding
+ * vulnerability's, but for others' words about the image, which become missing or wrong while it stays the same. A thing that is mended and comes back has no days again. At the gates of environments a finding
  * counts by the same days.
  *
  * What was signed before lies in a registry, whose owner can take it away. So the days begin no later than the policy's
@@ -70,6 +70,7 @@ export function planDays(facts: RescanFacts): RescanDays {
     since[key] = known;
     // As violations name it; of several findings the one that waits least counts.
     const waits = own.map(({ finding, from }) => (from === undefined ? 0 : graceByRules(finding, facts.rules)));
+    if (isOthersWord(violation)) waits.push(facts.rules?.others ?? 0);
     if (start === undefined || waits.length === 0) return known;
     const longest = earliest([known, start]).getTime() + Math.min(...waits);
     return earliest([new Date(longest), ...own.flatMap(({ from }) => from ?? [])]);
@@ -121,6 +122,11 @@ function isOf({ rule, thing, platform }: ListedViolation, finding: ToldFinding):
     thing === `${id} in ${of.name} ${of.version}` &&
     (platform === undefined || platform === finding.platform)
   );
+}
+
+/** A report or VEX of somebody else. */
+function isOthersWord({ rule }: ListedViolation): boolean {
+  return rule === "scan.report" || rule === "scan.vex";
 }
 
 /** Since when a scan before knew what it refused for this finding, under whichever rule. */

@@ -128,6 +128,20 @@ describe("a verdict is said again", () => {
     expect(isSaidAlready(read([verdict()]), said(), policy, now)).toBe(false);
   });
 
+  test("once a probability crosses an environment's gate, and not for each other one", () => {
+    const of = (epss: number): ToldFinding => ({ ...vulnerability, epss });
+    const key = { [violationKey(refused)]: ago(day).toISOString() };
+    const told = scan("scan", predicate([of(0.01)], key));
+    const refuse = [{ name: "likely", epss: 0.1, missing: "refuse" as const }];
+    const lab = { ...policy.policy.environments["lab"], refuse } as LoadedPolicy["policy"]["environments"][string];
+    const gated = { ...policy, policy: { ...policy.policy, environments: { ...policy.policy.environments, lab } } };
+    const before = read([told, verdict({ inputs: [{ digest: told.bundle.digest, uri: "x:y" }] })]);
+    expect(isSaidAlready(before, said({ findings: [of(0.2)] }), gated, now)).toBe(false);
+    expect(isSaidAlready(before, said({ findings: [vulnerability] }), policy, now)).toBe(false);
+    expect(isSaidAlready(before, said({ findings: [of(0.02)] }), gated, now)).toBe(true);
+    expect(isSaidAlready(before, said({ findings: [of(0.2)] }), policy, now)).toBe(true);
+  });
+
   test("and not where nothing is new", () => {
     expect(isSaid(said())).toBe(true);
     expect(isSaid(said(until("2026-12-01")), verdict(until("2026-12-01")))).toBe(true);

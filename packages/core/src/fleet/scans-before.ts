@@ -2,8 +2,10 @@ import { rescannedEvery } from "../policy/scan-section.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import type { ListedViolation } from "../result.ts";
 import { listStageSigners } from "../scan/choose-known.ts";
+import { findMetGates } from "../scan/gates.ts";
 import type { KnownScan } from "../scan/gather-comparison.ts";
-import { readToldScan, type ToldFinding, type ToldScan } from "../scan/told-findings.ts";
+import { type JudgedScan, readJudgedScan } from "../scan/reports/carried.ts";
+import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
@@ -16,9 +18,8 @@ import {
 import { stageVerifierId } from "../stages.ts";
 import { type EarlierScan, readSince, violationKey } from "./plan-days.ts";
 
-interface SignedScan {
+interface SignedScan extends JudgedScan {
   signed: VerifiedStatement;
-  told: ToldScan;
   since?: Readonly<Record<string, Date>>;
 }
 
@@ -87,10 +88,10 @@ export function readBefore(
 
 function readScan(signed: VerifiedStatement): SignedScan | { problem: string } {
   const { predicate } = signed.statement;
-  const told = readToldScan(predicate);
-  if ("problem" in told) return told;
+  const judged = readJudgedScan(predicate);
+  if ("problem" in judged) return judged;
   const days = readSince(predicate);
-  return "problem" in days ? days : { signed, told, ...days };
+  return "problem" in days ? days : { signed, ...judged, ...days };
 }
 
 export function listEarlier({ scans, others }: Before): EarlierScan[] {
@@ -145,7 +146,7 @@ export function isSaidAlready(
   const { summary } = newest;
   const scan = scans.find(({ signed }) => summary.inputs.some((input) => isDigestIn(input, signed.bundle.digest)));
   const keys = (of: readonly string[]): string => JSON.stringify(of.toSorted());
-  const findings = (of: readonly ToldFinding[]): string => keys(of.map((each) => JSON.stringify(each)));
+  const findings = (of: readonly ToldFinding[]): string => keys(of.map((each) => describeForGates(each, policy, now)));
   return (
     isDigestIn(summary.policyDigest, digest) &&
     (summary.result === "PASSED") === said.passed &&
@@ -166,6 +167,17 @@ function longestUnsaid({ environments, scan }: Policy): number {
     requires.flatMap(({ stage, maxAge }) => (stage === "scan" && maxAge !== undefined ? [maxAge / 2] : [])),
   );
   return Math.min(restateAfter, (scan.rescan?.every ?? rescannedEvery) / 2, ...ages);
+}
+
+/**
+ * A finding with all that can change what is decided on it. Its probability of exploitation is another one each day, and
+ * an image has room for some hundreds of statements: of that counts on which side of the environments' gates it is.
+ */
+function describeForGates({ epss, ...told }: ToldFinding, { environments }: Policy, now: Date): string {
+  const met = Object.values(environments).map(({ refuse }) =>
+    findMetGates({ ...told, ...(epss === undefined ? {} : { epss }) }, refuse, now).map(({ gate }) => gate.name),
+  );
+  return JSON.stringify([told, epss === undefined, met]);
 }
 
 /** In the form in which they are read back. */

@@ -110,7 +110,7 @@ export async function examineChild(
     look?.catalogued,
   );
   const [turns, view] = await settleAll(askScanners(examination, sbomFile), look?.findings());
-  const reported = (await examination.reports?.judge(child)) ?? { used: [], violations: [] };
+  const reported = (await examination.reports?.judge(child)) ?? { used: [], carried: [], violations: [] };
   const told = tellReports(reported, sbom);
   const findings = placeFindings([...tellSources(turns, sbom), ...told.sources], base?.diffIds);
   const seen = readSight(sbom);
@@ -135,7 +135,7 @@ export async function examineChild(
 }
 
 /** What others found, in the packages of the image. */
-function tellReports({ used }: JudgedReports, sbom: Sbom): { sources: SourceFindings[]; notes: string[] } {
+function tellReports({ used, carried }: JudgedReports, sbom: Sbom): { sources: SourceFindings[]; notes: string[] } {
   const components = listComponents(sbom);
   const sources: SourceFindings[] = [];
   const notes: string[] = [];
@@ -146,6 +146,13 @@ function tellReports({ used }: JudgedReports, sbom: Sbom): { sources: SourceFind
     const made = report.time === undefined ? "" : ` of ${report.time.toISOString()}`;
     notes.push(`${reporter}'s report${made} (${report.tool}), ${whose}, has ${findings.length} findings`);
     if (strange > 0) notes.push(`${strange} of ${reporter}'s findings are in packages that the SBOM does not have`);
+  }
+  for (const { reporter, tool, time, scannedOn, findings } of carried) {
+    sources.push({ source: reporter, findings });
+    const made = time === undefined ? "" : ` of ${time}`;
+    notes.push(
+      `${reporter}'s report${made} (${tool}), as the scan of ${scannedOn} told it, has ${findings.length} findings`,
+    );
   }
   return { sources, notes };
 }

@@ -3,7 +3,8 @@ import type { ComparisonReport } from "../result.ts";
 import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 import { countFindings } from "./merge.ts";
-import type { UsedReport } from "./reports/judge.ts";
+import type { CarriedReport } from "./reports/carried.ts";
+import type { UsedReport } from "./reports/report.ts";
 import type { ReportedChild, Scanner, ScannerRun } from "./scanners/scanner.ts";
 import { tellFindings } from "./told-findings.ts";
 import type { VexAnswer } from "./vex/match.ts";
@@ -13,6 +14,8 @@ export interface ScannedChild extends Omit<ReportedChild, "report"> {
   reports: readonly ReportedChild["report"][];
   /** Reports of scanners that others ran. */
   imported?: readonly UsedReport[];
+  /** Of those, what a scan before had. */
+  carried?: readonly CarriedReport[];
   /** All of them: with those of its base that the image as a whole does not show, and which count. */
   findings: readonly Finding[];
   /** True of one that the policy refuses, and an exception sets aside. */
@@ -135,16 +138,29 @@ function withoutLists({ new: _new, fixed: _fixed, ...told }: ComparisonReport): 
   return told;
 }
 
-/** Whose reports were judged besides, by whose word: a file that the job gave is what that job said. */
+/**
+ * Whose reports were judged besides, by whose word: a file that the job gave is what that job said, and one that was not
+ * there any more what the scan of `scannedOn` told of it.
+ */
 function describeImported(children: readonly ScannedChild[]): Record<string, unknown> {
-  const reports = children.flatMap(({ digest: child, platform, imported = [] }) =>
-    imported.map(({ reporter, report: { format, tool, time, findings }, signer, digest }) => ({
-      ...(children.length === 1 ? {} : { child, platform }),
-      ...{ reporter, format, tool, digest, findings: findings.length },
-      ...(time === undefined ? {} : { time: time.toISOString() }),
-      ...(signer === undefined ? { said: "given in the job that scanned" } : { signer }),
+  const placeOf = ({ digest: child, platform }: ScannedChild): object =>
+    children.length === 1 ? {} : { child, platform };
+  const ofJob = { said: "given in the job that scanned" };
+  const carried = children.flatMap((child) =>
+    (child.carried ?? []).map(({ findings, signer, ...told }) => ({
+      ...{ ...placeOf(child), ...told, findings: findings.length },
+      ...(signer === undefined ? ofJob : { signer }),
     })),
   );
+  const used = children.flatMap((child) =>
+    (child.imported ?? []).map(({ reporter, report: { format, tool, time, findings }, signer, digest }) => ({
+      ...placeOf(child),
+      ...{ reporter, format, tool, digest, findings: findings.length },
+      ...(time === undefined ? {} : { time: time.toISOString() }),
+      ...(signer === undefined ? ofJob : { signer }),
+    })),
+  );
+  const reports = [...used, ...carried];
   return reports.length === 0 ? {} : { reports };
 }
 

@@ -27,6 +27,7 @@ import { countFindings, mergeFindings } from "../scan/merge.ts";
 import { judgePackages } from "../scan/package-gates.ts";
 import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
 import { type PreparedScanner, prepareScanners } from "../scan/prepare.ts";
+import type { JudgedScan } from "../scan/reports/carried.ts";
 import { openReports, type ReportReader, readGivenReports } from "../scan/reports/gather.ts";
 import { buildSarif } from "../scan/sarif.ts";
 import { scanTogether } from "../scan/scan-together.ts";
@@ -107,6 +108,8 @@ export interface ScanShared {
   signedSbomOnly?: true;
   /** What it is compared with, in the place of the input. */
   known?: KnownScan | undefined;
+  /** Of a rescan: the scans before, by whose word reports count that are not there any more. */
+  before?: readonly JudgedScan[];
   /** For what takes much memory: so many at a time. */
   inTurn?: NonNullable<Examination["inTurn"]>;
 }
@@ -139,7 +142,7 @@ export async function withScan<T>(
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
       const known = shared.known ?? (await gatherComparison({ client, image, policy, context }, given["compare-with"]));
       const vex = openVex(client, image, policy.policy, startedAt);
-      const reports = openReports(client, image, policy.policy, files, startedAt);
+      const reports = openReports(client, image, policy.policy, files, startedAt, shared.before);
       const where = { client, image, directory, locate, reports };
       // Once for all images, and the same for each.
       data ??= openData(client).then(scanTogether);
@@ -211,13 +214,10 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     });
     scanned.push({
       ...examined,
-      ofPackages,
       ...place,
       ...compared,
       ...(vexOf === undefined ? {} : { vexOf }),
-      refused,
-      blindSpots,
-      sbomFile,
+      ...{ ofPackages, refused, blindSpots, sbomFile },
     });
   }
   return finishScan(work, scanned);
@@ -323,6 +323,7 @@ function tellChild({ child, turns, reported, findings, refused, vexOf }: Scanned
     ...{ digest: child.digest, platform: formatPlatform(child.platform), findings },
     reports: turns.map(({ run }) => run.report),
     imported: reported.used,
+    carried: reported.carried,
     isExcepted: (finding) => excepted.has(findingKey(finding)),
     vexOf,
   };

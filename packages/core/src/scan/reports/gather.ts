@@ -10,6 +10,7 @@ import type { ReporterRule } from "../../policy/scan-section.ts";
 import type { Policy } from "../../policy/schema.ts";
 import { collectEvidence } from "../../signing/collect.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../../signing/types.ts";
+import type { JudgedScan } from "./carried.ts";
 import { type JudgedReports, judgeReports, type ReportCandidate } from "./judge.ts";
 import { readReportPredicate, readReportText } from "./read.ts";
 import { maxReportBytes } from "./report.ts";
@@ -62,13 +63,17 @@ export async function readGivenReports(
   );
 }
 
-/** Others' reports about an image; undefined where the policy names no reporter: then nobody's counts. */
+/**
+ * Others' reports about an image; undefined where the policy names no reporter: then nobody's counts.
+ * @param before of a rescan: the scans of the image before, whose reports count where they are not there any more
+ */
 export function openReports(
   client: RegistryClient,
   image: ImageFacts,
   policy: Pick<Policy, "scan" | "signers">,
   given: readonly GivenReport[],
   now: Date,
+  before?: readonly JudgedScan[],
 ): ReportReader | undefined {
   const { reports: reporters } = policy.scan;
   if (reporters === undefined) return undefined;
@@ -100,9 +105,14 @@ export function openReports(
             ...given.filter((each) => each.rule === rule).map(({ candidate }) => candidate),
           ],
           now,
+          before,
         ),
       );
-      return { used: judged.flatMap(({ used }) => used), violations: judged.flatMap(({ violations }) => violations) };
+      return {
+        used: judged.flatMap(({ used }) => used),
+        carried: judged.flatMap(({ carried }) => carried),
+        violations: judged.flatMap(({ violations }) => violations),
+      };
     },
   };
 }

@@ -2,7 +2,8 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ReporterRule } from "../../policy/scan-section.ts";
 import type { Violation } from "../../result.ts";
 import { formatDuration } from "../duration.ts";
-import type { ImportedReport, UnfitReport } from "./report.ts";
+import { type CarriedReport, carryReports, type JudgedScan } from "./carried.ts";
+import type { ImportedReport, UnfitReport, UsedReport } from "./report.ts";
 
 /** Times of other machines may be ahead of ours by so much. */
 const clockSkew = 60 * 60_000;
@@ -36,16 +37,10 @@ export interface ReportedImage {
   platform?: string;
 }
 
-/** A report that counts. */
-export interface UsedReport {
-  reporter: string;
-  report: ImportedReport;
-  signer?: string;
-  digest: string;
-}
-
 export interface JudgedReports {
   used: UsedReport[];
+  /** Of a rescan: those that are not there any more, as a scan before told them. */
+  carried: CarriedReport[];
   violations: Violation[];
 }
 
@@ -53,15 +48,19 @@ export interface JudgedReports {
  * Which of a reporter's reports count for one image: of those that are signed, and of those that were given, the newest
  * each, with all that have no time. What can't be taken is a violation, unless a newer one says that it is overtaken;
  * and so is that there is none, where the policy demands one. Silence of a report sets nothing aside.
+ * @param before of a rescan: the scans of the image before. A report's age was for the scan that let the image in to ask
+ *   about: here the newest one counts, however old, and what is not there any more as a scan before told it
  */
 export function judgeReports(
   rule: ReporterRule,
   image: ReportedImage,
   candidates: readonly ReportCandidate[],
   now: Date,
+  before?: readonly JudgedScan[],
 ): JudgedReports {
+  const asked = before === undefined ? rule : { ...rule, maxAge: Number.POSITIVE_INFINITY };
   const concerning = candidates.filter(({ read }) => !isOfOther(read, image));
-  const judged = concerning.map((candidate) => ({ candidate, ...examine(rule, image, candidate, now) }));
+  const judged = concerning.map((candidate) => ({ candidate, ...examine(asked, image, candidate, now) }));
   const fit = judged.flatMap(({ candidate, problem }) =>
     problem === undefined && candidate.isLapsed !== true ? [candidate as FitCandidate] : [],
   );
@@ -79,13 +78,21 @@ export function judgeReports(
         : [];
     return problem === undefined || (isOld === true && used.length > 0) ? [] : [describe(candidate, problem)];
   });
-  const missing = used.length === 0 && problems.length === 0 && rule.required ? ["there is none"] : [];
-  return {
-    used: used.map(({ read, signer, digest }) => ({
+  const counting = used.map(
+    ({ read, signer, digest }): UsedReport => ({
       ...{ reporter: rule.name, report: read, digest },
       ...(signer === undefined ? {} : { signer }),
-    })),
-    violations: [...new Set([...problems, ...missing])].map((problem) => refuse(rule, image, problem)),
+    }),
+  );
+  const carried = before === undefined ? [] : carryReports(rule.name, image.digest, counting, before);
+  const isMissing = counting.length === 0 && carried.length === 0 && problems.length === 0 && rule.required;
+  const missing = before === undefined ? "there is none" : "there is none, and no scan before had one";
+  return {
+    used: counting,
+    carried,
+    violations: [...new Set([...problems, ...(isMissing ? [missing] : [])])].map((problem) =>
+      refuse(rule, image, problem, before !== undefined),
+    ),
   };
 }
 
@@ -135,10 +142,19 @@ function describe({ signer }: ReportCandidate, problem: string): string {
   return `${signer === undefined ? "one that was given" : `one that ${signer} signed`} can't be taken: ${problem}`;
 }
 
-function refuse({ name, signers, given, tools }: ReporterRule, image: ReportedImage, problem: string): Violation {
+function refuse(
+  { name, signers, given, tools }: ReporterRule,
+  image: ReportedImage,
+  problem: string,
+  isRescan: boolean,
+): Violation {
   const ways = [
     ...(signers === undefined ? [] : [`have ${signers.join(" or ")} sign it about ${image.digest}`]),
-    ...(given === undefined ? [] : [`give its file in the input 'reports' (${name}=FILE)`]),
+    ...(given === undefined
+      ? []
+      : [
+          `give its file in the input 'reports' (${name}=FILE)${isRescan ? " of a scan of this image, and sign that" : ""}`,
+        ]),
   ];
   return {
     rule: "scan.report",

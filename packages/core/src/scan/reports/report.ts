@@ -18,6 +18,14 @@ export interface UnfitReport {
   time?: Date;
 }
 
+/** A report that counts. */
+export interface UsedReport {
+  reporter: string;
+  report: ImportedReport;
+  signer?: string;
+  digest: string;
+}
+
 /** A finding before it is known which package of the image is meant. */
 export interface ReportedFinding extends Omit<ScannerFinding, "package" | "layers" | "paths"> {
   /** As the report names it: by a package URL, or by name and version; empty where it names none. */

@@ -198,6 +198,18 @@ describe("the same vulnerability under other names has no days anew", () => {
     expect(plan({ ...facts, earlier: [scanned(3, ...before.map(finding))] }).countsFrom).toEqual(after(14));
   });
 
+  test("of one platform's image of an index, and not of another's", () => {
+    const child = `sha256:${"a".repeat(64)}`;
+    const one = finding({ ...named("CVE-2026-1"), child });
+    const told = finding({ ...named("GHSA-a", "CVE-2026-1"), child, countsFrom: after(8).toISOString() });
+    const key = violationKey(violation({ thing: "GHSA-a in left 1.0", platform: "linux/amd64" }));
+    const facts = { findings: [one], violations: [violation({ platform: "linux/amd64" })] };
+    const earlier = [{ ...scanned(6, told), since: { [key]: after(-6) } }];
+    expect(Object.values(plan({ ...facts, earlier }).since)).toEqual([after(-6)]);
+    const sibling = { ...told, child: `sha256:${"b".repeat(64)}` };
+    expect(plan({ ...facts, earlier: [scanned(6, sibling)] }).countsFrom).toEqual(after(14));
+  });
+
   test("a record of two CVEs makes of one that is new none that is known", () => {
     const findings = [
       finding(named("CVE-2026-1")),
@@ -231,7 +243,10 @@ describe("what was signed before, and is not there any more, wins nobody days", 
     expect(on(scanned(13))).toEqual(after(14));
     expect(on(scanned(20))).toEqual(after(8));
     expect(on(scanned(27))).toEqual(after(1));
+    expect(on(scanned(40), scanned(1), scanned(20))).toEqual(after(14));
     expect(on(scanned(20), { ...scanned(1), provesNothing: true })).toEqual(after(8));
+    const report = { violations: [violation({ rule: "scan.report", thing: "the report of snyk" })], findings: [] };
+    expect(planDays({ ...report, earlier: [scanned(20)], rules, now }).countsFrom).toEqual(after(8));
     const often = { ...rules, every: 2 * day };
     const facts = { violations: [violation()], findings: [finding()], rules: often, now };
     expect(planDays({ ...facts, earlier: [scanned(1)] }).countsFrom).toEqual(after(14));

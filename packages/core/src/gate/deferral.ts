@@ -4,7 +4,7 @@ import type { VerificationSummary } from "../signing/verification-summary.ts";
 import type { StageScope } from "./facts.ts";
 import { judgeExceptions, judgePolicy, judgeTimes } from "./problems.ts";
 import { countsLater, isNotYetCounting } from "./rescan.ts";
-import { collectFindings, isOfEnvironment, isOfLevel, type JudgedVerdict } from "./verdict-findings.ts";
+import { collectFindings, isOfLevel, type JudgedVerdict } from "./verdict-findings.ts";
 
 /** Whether the newest failure counts later: what that rests on, or why it counts now. */
 export type Deferral = { restsOn: VerifiedStatement[]; because?: never } | { restsOn?: never; because: string };
@@ -35,7 +35,7 @@ export function judgeDeferral(
   const time = summary.timeVerified;
   const what = `the verdict before it, of ${time.toISOString()}`;
   if (summary.result !== "PASSED") return { because: `${what}, is FAILED as well, and counts` };
-  const failed = past.find((each) => isFailureSince(scope, each, time) && !isLater(each));
+  const failed = past.find((each) => isFailureSince(each, time) && !isLater(each));
   if (failed !== undefined)
     return { because: `one of ${failed.summary.timeVerified.toISOString()}, after the last pass, is FAILED as well` };
   if (!countsLater({ ...newest.summary, at: latestStart(newest.summary, time, rules) }, rules, facts.now))
@@ -54,8 +54,8 @@ export function judgeDeferral(
     : { because: `it would count later, but for what it overtook: ${problem}` };
 }
 
-function isFailureSince(scope: StageScope, { summary }: JudgedVerdict, time: Date): boolean {
-  return isOfEnvironment(scope, summary) && summary.result !== "PASSED" && summary.timeVerified >= time;
+function isFailureSince({ summary }: JudgedVerdict, time: Date): boolean {
+  return summary.result !== "PASSED" && summary.timeVerified >= time;
 }
 
 /** The failure's own time, or so long after the pass as an image is scanned again, if that was before. */

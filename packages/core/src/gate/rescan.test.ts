@@ -137,6 +137,13 @@ describe("a rescan's failure counts now, where what it overtook is not there as 
       "rests on another finding",
     ],
     [
+      "what lies there is a failure that has a pass's level",
+      ({ found }) => [
+        edited(passAt(found, 3, { passed: false, violations: 1 }), ["verifiedLevels"], ["GOLDENPATH_SCAN"]),
+      ],
+      "is FAILED as well",
+    ],
+    [
       "the rescans since the pass are gone",
       () => {
         const { found, pass } = untampered(29);

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AuthOptions, createAuthorizer } from "./auth.ts";
 import { alterReply, deliver, limitBody, replaceReply } from "./delivery.ts";
@@ -76,6 +76,8 @@ export interface RegistryServer {
   readonly settings: RegistrySettings;
   /** What every repository holds. */
   snapshot(): Promise<Snapshot>;
+  /** Takes a connection that came in another way, as if it had come to the port. */
+  accept(connection: Socket): void;
   /** Ends open connections, too. */
   close(): Promise<void>;
 }
@@ -130,6 +132,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
       selector.faults = faults;
     },
     snapshot: async () => repositories.snapshot(),
+    accept: (connection) => void server.emit("connection", connection),
     close: () =>
       new Promise((resolve, reject) => {
         server.close((error) => (error === undefined ? resolve() : reject(error)));

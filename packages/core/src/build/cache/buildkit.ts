@@ -98,7 +98,7 @@ export async function openCacheRegistry(
   // Layers as the image has them: gzip, so that nothing is compressed twice.
   const form = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true";
   return {
-    service: { host, port, login, certificate: tls.cert },
+    service: { host, port, login, certificate: tls.cert, accept: (connection) => server.accept(connection) },
     args: [
       ...(found === undefined ? [] : [`--import-cache=${at(tags.found)}`]),
       ...(isKept ? [`--export-cache=${at(tags.kept)},${form}`] : []),

@@ -1,10 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, request } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect as connectSecurely } from "node:tls";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { describe, expect, it } from "vitest";
+import { makeCertificate } from "../cache/certificate.ts";
 import { chooseUpstream, createBlockList, isBlocked, openEgress } from "./egress.ts";
 
 const list = createBlockList(["10.1.2.3", "2001:db8::7"]);
@@ -106,4 +109,50 @@ describe("a service of ours", () => {
       await rm(directory, { recursive: true });
     }
   });
+
+  it.each(["over the loopback", "as its own"])("speaks TLS to whoever asks for a tunnel, %s", async (how) => {
+    const directory = await mkdtemp(join(tmpdir(), "goldenpath-egress-"));
+    const { cert, key } = await makeCertificate(directory, "own.invalid");
+    const service = createSecureServer({ cert, key }, (_incoming, answer) => answer.end(Buffer.alloc(1_000_000, 7)));
+    await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+    const { port } = service.address() as AddressInfo;
+    let accepted = 0;
+    const accept = (connection: Socket): void => {
+      accepted += 1;
+      service.emit("connection", connection);
+    };
+    const own = { host: "own.invalid", port, ...(how === "as its own" ? { accept } : {}) };
+    const egress = await openEgress(join(directory, "out.sock"), {}, silentPorts(), own);
+    try {
+      const tunnel = await connectThrough(egress.socket, `own.invalid:${port}`);
+      const socket = connectSecurely({ socket: tunnel, ca: cert, servername: "own.invalid" });
+      const got = await new Promise<number>((resolve, reject) => {
+        const asked = request({ createConnection: () => socket, headers: { connection: "close" } }, (answer) => {
+          let bytes = 0;
+          answer.on("data", (chunk: Buffer) => {
+            bytes += chunk.length;
+          });
+          answer.on("end", () => resolve(bytes));
+        });
+        asked.once("error", reject);
+        asked.end();
+      });
+      expect(got).toBe(1_000_000);
+      expect(accepted).toBe(how === "as its own" ? 1 : 0);
+    } finally {
+      await egress.close();
+      service.closeAllConnections();
+      service.close();
+      await rm(directory, { recursive: true });
+    }
+  });
 });
+
+function connectThrough(socketPath: string, target: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, method: "CONNECT", path: target });
+    asked.once("error", reject);
+    asked.once("connect", (_answer, socket) => resolve(socket as Socket));
+    asked.end();
+  });
+}

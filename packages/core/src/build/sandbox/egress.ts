@@ -12,6 +12,8 @@ export interface OwnService {
   host: string;
   /** There, and in the room. */
   port: number;
+  /** Takes a connection to it as its own, which is not led over the loopback then. */
+  accept?(connection: Socket): void;
 }
 
 /** The way out of a build's network, which has nothing else: a forward proxy on a unix socket. */
@@ -114,13 +116,10 @@ export async function openEgress(
     stream.on("error", () => stream.destroy());
     return stream;
   };
-  const route = async (
-    host: string,
-    port: number,
-    isSecure: boolean,
-  ): Promise<{ address: string } | { upstream: URL } | undefined> => {
+  const route: Route = async (host, port, isSecure) => {
     const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
-    if (own !== undefined && bare === own.host && port === own.port) return { address: "127.0.0.1" };
+    if (own !== undefined && bare === own.host && port === own.port)
+      return { address: "127.0.0.1", accept: own.accept };
     const addresses = isIP(bare) === 0 ? undefined : [{ address: bare }];
     if (addresses === undefined || !isBlocked(blocked, bare)) {
       const upstream = chooseUpstream(env, bare, port, isSecure);
@@ -159,11 +158,8 @@ export async function openEgress(
   };
 }
 
-type Route = (
-  host: string,
-  port: number,
-  isSecure: boolean,
-) => Promise<{ address: string } | { upstream: URL } | undefined>;
+type Way = { address: string; accept?: OwnService["accept"] } | { upstream: URL };
+type Route = (host: string, port: number, isSecure: boolean) => Promise<Way | undefined>;
 type Track = <T extends Duplex>(stream: T) => T;
 
 function splitAuthority(authority: string): { host: string; port: number } | undefined {
@@ -172,7 +168,7 @@ function splitAuthority(authority: string): { host: string; port: number } | und
 }
 
 async function tunnel(
-  { url = "" }: IncomingMessage,
+  { url = "", socket }: IncomingMessage,
   inside: Duplex,
   head: Buffer,
   route: Route,
@@ -182,6 +178,12 @@ async function tunnel(
   const way = target === undefined ? undefined : await route(target.host, target.port, true);
   if (target === undefined || way === undefined) {
     inside.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    return;
+  }
+  // Whoever speaks first, as with TLS, waits for the answer: then nothing has come yet.
+  if ("address" in way && way.accept !== undefined && head.length === 0) {
+    inside.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+    way.accept(socket);
     return;
   }
   const fail = (): void => void inside.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");

@@ -167,9 +167,15 @@ import { constants } from "node:os";
 
 const [socket, port, command, ...args] = process.argv.slice(2);
 const server = createServer({ allowHalfOpen: true }, (inside) => {
-  const outside = connect({ path: socket, allowHalfOpen: true });
+  // What comes in is most of it: by one buffer, which is free again once it is written on.
+  const buffer = Buffer.allocUnsafe(256 * 1024);
+  const callback = (size) => {
+    inside.write(buffer.subarray(0, size), () => outside.resume());
+    return false;
+  };
+  const outside = connect({ path: socket, allowHalfOpen: true, onread: { buffer, callback } });
   inside.pipe(outside);
-  outside.pipe(inside);
+  outside.on("end", () => inside.end());
   const end = () => {
     inside.destroy();
     outside.destroy();

@@ -4,8 +4,9 @@ import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { InfrastructureError, PolicyViolation } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestAlgorithm } from "@goldenpath/registry-client/oci/digest";
 import { ociLayerType } from "@goldenpath/registry-client/oci/layer-types";
+import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
 import { labelImage } from "./label.ts";
@@ -116,6 +117,12 @@ function differs(expected: Digest, actual: Digest): InfrastructureError {
   );
 }
 
+/** A registry that gets a manifest by a tag has it by its SHA-256 as well: a request of its own is for what has no tag. */
+function namesOf({ digest }: Manifest, tags: PushOptions["tags"]): (string | undefined)[] {
+  const names = tags.map(({ tag }) => tag);
+  return names.length > 0 && digestAlgorithm(digest) === "sha256" ? names : [digest, ...names];
+}
+
 async function push(left: ReadyImage, options: PushOptions): Promise<Digest> {
   const { repository, tags, client, context, base, expected } = options;
   requireBase(left, options);
@@ -135,9 +142,10 @@ async function push(left: ReadyImage, options: PushOptions): Promise<Digest> {
       else throw new TypeError(`nobody has ${descriptor.digest}`);
       task.advance(descriptor.size);
     });
-    for (const { bytes, mediaType, digest } of manifests)
-      await client.pushManifest(repository, bytes, mediaType, digest);
-    for (const { tag } of tags) await client.pushManifest(repository, root.bytes, root.mediaType, tag);
+    await mapConcurrently(concurrency, manifests.slice(0, -1), ({ bytes, mediaType, digest }) =>
+      client.pushManifest(repository, bytes, mediaType, digest),
+    );
+    for (const name of namesOf(root, tags)) await client.pushManifest(repository, root.bytes, root.mediaType, name);
     task.done();
     return root.digest;
   } catch (error) {

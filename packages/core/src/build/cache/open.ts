@@ -229,11 +229,12 @@ class Cache implements OpenCache {
     const onBytes = (more: number): void => {
       sent += more;
     };
-    await mapConcurrently(concurrency, layers, async ({ descriptor, open }) => {
+    const moved = layers.filter(({ open }) => open !== undefined || !isSameRepository(to, repository));
+    const blobs = [...moved, { descriptor: own, open: () => config.bytes }];
+    await mapConcurrently(concurrency, blobs, async ({ descriptor, open }) => {
       if (open !== undefined) await client.pushBlob(to, descriptor, open, { onBytes });
-      else if (!isSameRepository(to, repository)) await client.copyBlob(repository, to, descriptor);
+      else await client.copyBlob(repository, to, descriptor);
     });
-    await client.pushBlob(to, own, () => config.bytes, { onBytes });
     // Without its image, which may have failed to be pushed, its layers are as good.
     const whole = await image?.catch(() => undefined);
     const labels = { key: key.exact, group: key.group, strategy, platform, builder, writer, cold };
@@ -241,9 +242,10 @@ class Cache implements OpenCache {
     const manifest = renderEntry(own, descriptors, whole === undefined ? labels : { ...labels, image: whole });
     const bytes = new TextEncoder().encode(stringifyJson(manifest));
     const kept = { ...to, digest: digestOf(bytes) };
-    // The tags last, so that nothing half pushed has a name.
-    await client.pushManifest(to, bytes, mediaTypes.ociManifest, kept.digest);
-    for (const tag of nameTags(writer, key)) await client.pushManifest(to, bytes, mediaTypes.ociManifest, tag);
+    // The manifest last, under its tags at once: nothing half pushed has a name, and each of them means all of it.
+    await mapConcurrently(concurrency, nameTags(writer, key), (tag) =>
+      client.pushManifest(to, bytes, mediaTypes.ociManifest, tag),
+    );
     this.say(
       `cache: kept as ${formatReference({ ...repository, digest: kept.digest })}, ${formatMegabytes(sizeOf(layers))} MB in ${layers.length} layers, of which ${formatMegabytes(sent)} MB are new`,
     );

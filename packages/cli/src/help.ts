@@ -4,6 +4,7 @@ import { stageRows } from "@goldenpath/core/stages";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { parse } from "yaml";
 import { fleetHelp } from "./help-fleet.ts";
+import { initHelp } from "./help-init.ts";
 import { policyHelp } from "./help-policy.ts";
 
 export function renderHelp(): string {
@@ -11,6 +12,7 @@ export function renderHelp(): string {
 
 ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${summary}`).join("\n")}
 
+  goldenpath init DIR                              write a platform repository: policy, tests, workflows, what remains to do
   goldenpath policy check FILE [--previous FILE]   check a policy, and whether it may follow the one before it
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
@@ -63,6 +65,7 @@ The verbs take the actions' inputs as options: goldenpath scan --help. They exit
 
 /** Help of the commands that are not verbs. */
 const commandHelp = {
+  init: initHelp,
   fleet: fleetHelp,
   policy: policyHelp,
   base: `goldenpath base: what to build on.

@@ -61,6 +61,8 @@ async function dispatch([command = "help", ...rest]: readonly string[], output: 
 /** Each command's code is loaded only when it is called. */
 async function runPlainCommand(command: PlainCommand, args: readonly string[], output: Output): Promise<number> {
   switch (command) {
+    case "init":
+      return (await import("./commands/init.ts")).runInit(args, output);
     case "base":
       return (await import("./commands/base.ts")).runBaseCommand(args, output);
     case "tools":

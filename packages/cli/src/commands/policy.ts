@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { refusePlaceholders } from "@goldenpath/core/init/placeholders";
 import { readerInFolder } from "@goldenpath/core/policy/beside";
 import { parsePolicy, readPolicy } from "@goldenpath/core/policy/parse";
 import { policyJsonSchema } from "@goldenpath/core/policy/policy-schema";
@@ -79,5 +80,6 @@ export async function runPolicyCommand(args: readonly string[], output: Output):
 }
 
 function loadPolicyFile(bytes: Uint8Array, file: string): LoadedPolicy {
+  refusePlaceholders(new TextDecoder().decode(bytes), file);
   return { policy: parsePolicy(bytes, file), uri: file, digest: digestOf(bytes) };
 }

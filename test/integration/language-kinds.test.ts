@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -197,6 +197,67 @@ describe("a Java application", () => {
   });
 });
 
+describe("one of a workspace", () => {
+  const own = (name: string, needs: readonly string[], build = true): string =>
+    JSON.stringify({
+      name,
+      ...(build ? { scripts: { build: "x" } } : {}),
+      dependencies: Object.fromEntries(needs.map((each) => [each, "1"])),
+    });
+  const workspace: Files = {
+    "package.json": '{"workspaces":["libs/*"]}',
+    "pnpm-workspace.yaml": "packages:\n  # all\n  - 'apps/*'\n\ncatalog:\n  left: 1\n",
+    "apps/web/package.json": own("web", ["a", "elsewhere"]),
+    "libs/a/package.json": own("a", ["b", "plain"]),
+    "libs/b/package.json": own("b", ["a"]),
+    "libs/plain/package.json": own("plain", [], false),
+    "libs/other/package.json": own("other", []),
+  };
+
+  test("has what it needs built before it, and nothing else", async () => {
+    const { listNeeded } = (await load("node/src/workspace.mjs")) as {
+      listNeeded(place: object, outer: object, own: object): { directory: string }[];
+    };
+    const directory = write(workspace);
+    const read = (file: string): object => JSON.parse(readFileSync(join(directory, file), "utf8")) as object;
+    const needed = (file: string): string[] =>
+      listNeeded({ directory }, read("package.json"), read(file)).map((each) => each.directory);
+    expect(needed("apps/web/package.json")).toEqual([join(directory, "libs/b"), join(directory, "libs/a")]);
+    expect(needed("libs/other/package.json")).toEqual([]);
+  });
+
+  test.each([
+    ["..", "no such folder"],
+    ["apps/none", "no such folder"],
+    ["/etc", "no such folder"],
+    ["apps", "there is no package.json in that folder"],
+  ])("is refused where its folder is %s", async (folder, words) => {
+    const { openModule } = (await load("lib/module.mjs")) as {
+      openModule(place: object, variable: string, file: string): { directory: string };
+    };
+    const directory = write(workspace);
+    symlinkSync("/etc", join(directory, "link"));
+    const open = (path: string) => openModule({ directory, env: { P: path } }, "P", "package.json").directory;
+    expect(() => open(folder)).toThrow(words);
+    expect(() => open("link")).toThrow("no such folder");
+    expect(open("./apps/web/")).toBe(join(directory, "apps/web"));
+    expect(open("")).toBe(directory);
+  });
+
+  test("has a folder of its own to start in", async () => {
+    const { writeProcesses } = (await load("lib/processes.mjs")) as {
+      writeProcesses(place: object, found: object, programs: object): void;
+    };
+    const directory = write({ "launch.toml": "" });
+    const place = { directory, layers: directory, env: {}, say: () => undefined };
+    const read = (): string => readFileSync(join(directory, "launch.toml"), "utf8");
+    writeProcesses(place, { web: ["node", "a.js"] }, { folders: [], names: ["node"], within: "/workspace/apps/web" });
+    expect(read()).toContain('working-dir = "/workspace/apps/web"\n');
+    writeProcesses(place, { web: ["node", "a.js"] }, { folders: [], names: ["node"] });
+    expect(read()).not.toContain("working-dir");
+  });
+});
+
 test.each<[string, string]>([
   ["go run main.go", "shop"],
   ["exec go run .", "shop"],
@@ -215,6 +276,7 @@ test.each<[string, string]>([
 
 test.each<[string, Language, Files, number, string]>([
   ["Go's program alone", "go", { "main.go": "package main" }, 0, ""],
+  ["modules of go.work", "go", { "go.work": "use ./a" }, 0, ""],
   ["Go's file of another name", "go", { "server.go": "package main" }, 100, "Run `go mod init NAME`"],
   ["Scala", "java", { "build.sbt": "" }, 100, "this platform has no sbt"],
   ["Clojure", "java", { "project.clj": "" }, 100, "this platform has no Leiningen"],
@@ -229,6 +291,23 @@ test.each<[string, Language, Files, number, string]>([
   ["PHP elsewhere", "php", { "pages/index.php": "" }, 100, "There is neither"],
 ])("what is taken without more files: %s", (_what, language, files, status, words) => {
   expect(run("detect", language, files)).toMatchObject({ status, stderr: expect.stringContaining(words) as string });
+});
+
+test("a lock file that nothing here reads is named where there is no other", async () => {
+  const { readApplication } = (await load("node/src/application.mjs")) as {
+    readApplication(place: { directory: string; buildpack: string }): object;
+  };
+  const files = {
+    "package.json": '{"dependencies":{"a":"1"}}',
+    "buildpack.toml": '[metadata.lock-file]\nmissing = "refuse"\n',
+  };
+  const read = (more: Files) => {
+    const directory = write({ ...files, ...more });
+    return () => readApplication({ directory, buildpack: directory });
+  };
+  expect(read({ "bun.lock": "" })).toThrow("There is bun.lock, which only Bun reads, and this platform has none");
+  expect(read({})).toThrow("There is no package-lock.json.");
+  expect(read({ "bun.lock": "", "yarn.lock": "" })).not.toThrow();
 });
 
 test("packages whose install scripts were not run are named, and others are not", async () => {

@@ -165,13 +165,17 @@ source = ${source}
 ${rest}`,
   });
   const registry = '{ registry = "https://pypi.org/simple" }';
-  const read = async (files: Files) => {
+  const read = async (files: Files, member = ".") => {
     const python = await requireCommand("python3");
     const { directory } = writeApplication(files);
     const name = Object.keys(files).find((each) => each.endsWith(".lock")) ?? "";
     const script = join(buildpackOf("python"), "src/lock.py");
-    const { status, stderr } = spawnSync(python, [script, name, "out.txt"], { cwd: directory, encoding: "utf8" });
-    return { stderr, text: status === 0 ? readFileSync(join(directory, "out.txt"), "utf8") : undefined };
+    const { status, stderr } = spawnSync(python, [script, name, "out.txt", member], {
+      cwd: directory,
+      encoding: "utf8",
+    });
+    const written = (file: string) => (status === 0 ? readFileSync(join(directory, file), "utf8") : undefined);
+    return { stderr, text: written("out.txt"), folders: written("out.txt.folders") };
   };
 
   test.each<[string, Files, string]>([
@@ -190,5 +194,29 @@ ${rest}`,
       uv(registry, `sdist = { url = "https://pypi.org/flask.tar.gz", hash = "${hash}" }\n`),
     );
     expect(text, stderr).toBe(`flask==3.1.2 --hash=${hash}\n`);
+  });
+
+  test("of a workspace gives what one of its projects needs, and the others of it that it needs", async () => {
+    const own = (name: string, source: string, ...needs: string[]): string =>
+      `[[package]]\nname = "${name}"\nversion = "1.0.0"\nsource = { ${source} }\ndependencies = [${needs.map((each) => `{ name = "${each}" }`).join(", ")}]\n`;
+    const lock = (outside = ""): Files => ({
+      "uv.lock": [
+        "version = 1\n",
+        own("api", 'editable = "services/api"', "words", "settings"),
+        own("words", 'editable = "libs/words"', "flask"),
+        own("settings", 'virtual = "libs/settings"'),
+        own("other", 'editable = "services/other"', "click"),
+        `[[package]]\nname = "flask"\nversion = "3.1.2"\nsource = ${registry}\nsdist = { url = "https://pypi.org/f", hash = "${hash}" }\n`,
+        outside,
+      ].join(""),
+    });
+    const { text, folders, stderr } = await read(lock(), "services/api");
+    expect(text, stderr).toBe(`flask==3.1.2 --hash=${hash}\n`);
+    expect(folders).toBe("libs/words\n");
+    expect((await read(lock(), "services/none")).stderr).toContain("does not have the project itself (services/none)");
+    for (const path of ["../else", "/else"]) {
+      const refused = await read(lock(own("else", `editable = "${path}"`)), "services/api");
+      expect(refused.stderr).toContain("else comes from editable");
+    }
   });
 });

@@ -1,12 +1,14 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { gradleFiles, makeGradle } from "../support/gradle.ts";
 import { mainClass, page, springBootVersion, writeApplication } from "../support/java.ts";
 import { expectWholePath } from "../support/language-apps.ts";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
+
+type Files = Readonly<Record<string, string>>;
 
 const tools = useTools("lifecycle", "launcher", "syft", "grype");
 let world: LanguageWorld;
@@ -36,6 +38,127 @@ describe.each([
 ] as const)("examples/apps/%s", (app, words) => {
   test("is built without a Dockerfile, answers in a container, and goes along the path", async () => {
     await expectWholePath(world, app, words);
+  });
+});
+
+/** One of several, as a matrix of `explain` names it: by the workspace's folder and its own in that. */
+describe("one application of a workspace", () => {
+  const workspaces: [string, string, Files, string][] = [
+    [
+      "go.work, which has a library in a module of its own",
+      "services/web",
+      {
+        "go.work": "go 1.22\n\nuse (\n\t./lib\n\t./services/web\n)\n",
+        "lib/go.mod": "module example.com/lib\n\ngo 1.22\n",
+        "lib/lib.go": 'package lib\n\nfunc Name() string { return "of a library" }\n',
+        "services/web/go.mod": "module example.com/web\n\ngo 1.22\n",
+        "services/web/words.txt": "A page ",
+        "services/web/main.go": `package main
+
+import (
+	"net/http"
+	"os"
+
+	"example.com/lib"
+)
+
+func main() {
+	words, _ := os.ReadFile("words.txt")
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.Write(append(words, lib.Name()...)) })
+	http.ListenAndServe(":"+os.Getenv("PORT"), nil)
+}
+`,
+      },
+      "A page of a library",
+    ],
+    [
+      "uv's, whose library is another project of it",
+      "services/api",
+      {
+        "pyproject.toml": '[tool.uv.workspace]\nmembers = ["services/*", "libs/*"]\n',
+        "libs/words/pyproject.toml":
+          '[project]\nname = "words"\nversion = "1.0.0"\n\n[build-system]\nrequires = ["setuptools==80.9.0"]\nbuild-backend = "setuptools.build_meta"\n',
+        "libs/words/words/__init__.py": 'WORDS = "of a library"\n',
+        "services/api/pyproject.toml": '[project]\nname = "api"\nversion = "1.0.0"\ndependencies = ["words"]\n',
+        "services/api/page.txt": "A page ",
+        "services/api/main.py": `import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from words import WORDS
+
+
+class Pages(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write((Path("page.txt").read_text() + WORDS).encode())
+
+
+if __name__ == "__main__":
+    HTTPServer(("", int(os.environ["PORT"])), Pages).serve_forever()
+`,
+        "uv.lock": `version = 1
+requires-python = ">=3.11"
+
+[manifest]
+members = ["api", "words"]
+
+[[package]]
+name = "api"
+version = "1.0.0"
+source = { virtual = "services/api" }
+dependencies = [{ name = "words" }]
+
+[[package]]
+name = "words"
+version = "1.0.0"
+source = { editable = "libs/words" }
+`,
+      },
+      "A page of a library",
+    ],
+    [
+      "npm's, whose library has to be built first",
+      "apps/web",
+      {
+        "package.json": '{"name":"all","private":true,"workspaces":["apps/*","libs/*"]}',
+        "libs/words/package.json":
+          '{"name":"words","version":"1.0.0","main":"built.js","scripts":{"build":"cp source.js built.js"}}',
+        "libs/words/source.js": 'exports.words = "of a library";\n',
+        "apps/web/package.json":
+          '{"name":"web","version":"1.0.0","scripts":{"start":"node server.js"},"dependencies":{"words":"1.0.0"}}',
+        "apps/web/page.txt": "A page ",
+        "apps/web/server.js": `const page = require("node:fs").readFileSync("page.txt", "utf8");
+const { words } = require("words");
+require("node:http").createServer((_, response) => response.end(page + words)).listen(process.env.PORT);
+`,
+        "package-lock.json": JSON.stringify({
+          ...{ name: "all", lockfileVersion: 3, requires: true },
+          packages: {
+            "": { name: "all", workspaces: ["apps/*", "libs/*"] },
+            "apps/web": { version: "1.0.0", dependencies: { words: "1.0.0" } },
+            "libs/words": { version: "1.0.0" },
+            "node_modules/web": { resolved: "apps/web", link: true },
+            "node_modules/words": { resolved: "libs/words", link: true },
+          },
+        }),
+      },
+      "A page of a library",
+    ],
+  ];
+
+  test.each(workspaces)("%s: %s is built, answers, and goes along the path", async (_what, module, files, words) => {
+    const folder = await mkdtemp(join(tmpdir(), "goldenpath-workspace-"));
+    try {
+      for (const [path, text] of Object.entries(files)) {
+        await mkdir(dirname(join(folder, "shop", path)), { recursive: true });
+        await writeFile(join(folder, "shop", path), text);
+      }
+      await expectWholePath(world, join(folder, "shop"), words, undefined, module);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });
 

@@ -5,9 +5,15 @@ import { examples } from "./golden-platform.ts";
 import type { LanguageWorld } from "./language-world.ts";
 
 /** Takes one of the example applications, or a folder, from its folder to a promotion, and asks its container for a page. */
-export async function expectWholePath(world: LanguageWorld, app: string, words: string, language?: Language) {
+export async function expectWholePath(
+  world: LanguageWorld,
+  app: string,
+  words: string,
+  language?: Language,
+  module?: string,
+) {
   const folder = resolve(examples, "apps", app);
-  const outcome = await world.build(folder, language);
+  const outcome = await world.build(folder, language, {}, module === undefined ? {} : { module });
   expect(outcome.verdict, outcome.log.join("\n")).toBe("pass");
   await expectRest(world, outcome.outputs["image"] ?? "", words, basename(folder));
 }

@@ -27,11 +27,13 @@ export function readProcfile(directory) {
  * Writes launch.toml. What starts is said by the variable BP_START_COMMAND (or GOOGLE_ENTRYPOINT) of `web`, by the
  * application's Procfile, or by what the buildpack found out, in this order.
  * @param {Record<string, string | string[]>} found name to command: a text as one would type it, or words as they are
- * @param {{ folders: string[], names: string[], translate?: (command: string) => string }} programs that commands may
- *   name: folders of the image with such in them, and names of the runtime's own; what takes the place of a command that
- *   names what builds
+ * @param {{ folders: string[], names: string[], translate?: (command: string) => string, within?: string }} programs that
+ *   commands may name: folders of the image with such in them, and names of the runtime's own; what takes the place of a
+ *   command that names what builds; the folder in which they start, where it is not the application's
  */
 export function writeProcesses(place, found, programs) {
+  // One of a workspace starts in its own folder.
+  const folder = programs.within === undefined ? "" : `working-dir = ${tomlString(programs.within)}\n`;
   const commands = chooseCommands(place, found);
   const names = Object.keys(commands);
   if (names.length === 0) {
@@ -46,7 +48,7 @@ export function writeProcesses(place, found, programs) {
     const words = typeof command === "string" ? toWords(place, translate(command), programs) : command;
     place.say(`Process ${name}${name === first ? " (default)" : ""}: ${words.join(" ")}`);
     const isDefault = name === first ? "default = true\n" : "";
-    return `[[processes]]\ntype = ${tomlString(name)}\ncommand = [${words.map(tomlString).join(", ")}]\n${isDefault}`;
+    return `[[processes]]\ntype = ${tomlString(name)}\ncommand = [${words.map(tomlString).join(", ")}]\n${folder}${isDefault}`;
   });
   writeFileSync(join(place.layers, "launch.toml"), tables.join("\n"));
 }

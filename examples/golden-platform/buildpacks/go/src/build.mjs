@@ -19,9 +19,13 @@ export function build(place) {
     );
   const env = environment(place, root);
   const go = join(root, "bin/go");
-  nameModule(place, go, env);
-  lockModule(place, go, env);
+  if (!isWorkspace(directory)) {
+    nameModule(place, go, env);
+    lockModule(place, go, env);
+  }
   const targets = chooseTargets(place, go, env);
+  // What a module's program reads is beside it.
+  const own = isWorkspace(directory) ? { within: findModule(directory, targets[0]) } : {};
   const layer = makeLayer(place, "programs", ["launch"], `Compiling ${targets.join(", ")}`, (folder) => {
     mkdirSync(join(folder, "bin"));
     run([go, "build", ...reproducible, "-o", join(folder, "bin"), ...targets], {
@@ -41,6 +45,7 @@ export function build(place) {
   writeProcesses(place, Object.fromEntries([["web", [first]], ...others.map((name) => [name, [name]])]), {
     folders: [join(layer, "bin")],
     names: [],
+    ...own,
     translate: (command) => nameProgram(command, programs, first),
   });
 }
@@ -54,6 +59,18 @@ export function nameProgram(command, programs, first) {
   const named = basename(folder);
   if (named !== "." && !programs.includes(named)) return command;
   return `${named === "." ? first : named}${rest ?? ""}`;
+}
+
+/** Several modules by go.work, and none of them in the application's own folder. */
+function isWorkspace(directory) {
+  return existsSync(join(directory, "go.work")) && !existsSync(join(directory, "go.mod"));
+}
+
+/** The folder of the module that a target is in. */
+function findModule(directory, target) {
+  let folder = join(directory, target);
+  while (folder !== directory && !existsSync(join(folder, "go.mod"))) folder = dirname(folder);
+  return folder;
 }
 
 /** A program of the standard library alone needs no go.mod from its author. */
@@ -82,7 +99,7 @@ function environment(place, root) {
     GOCACHE: join(temporary, "go-cache"),
     // The platform's toolchain is the one that builds; a go.mod that wants a newer one is told so.
     GOTOOLCHAIN: "local",
-    GOWORK: place.env.GOWORK ?? "off",
+    GOWORK: place.env.GOWORK ?? (isWorkspace(place.directory) ? join(place.directory, "go.work") : "off"),
     CGO_ENABLED: "0",
     GOOS: "linux",
     GOARCH: place.architecture,
@@ -92,11 +109,19 @@ function environment(place, root) {
 
 /** BP_GO_TARGETS, separated by colons; else the program at the root; else the only one there is. */
 function chooseTargets({ directory, env }, go, goEnvironment) {
-  const given = (env.BP_GO_TARGETS ?? "").split(":").filter((target) => target !== "");
-  if (given.length > 0)
-    return given.map((target) => (/^\.{0,2}\//.test(target) || target === "." ? target : `./${target}`));
+  const given = (env.BP_GO_TARGETS ?? "")
+    .split(":")
+    .filter((target) => target !== "")
+    .map((target) => (/^\.{0,2}\//.test(target) || target === "." ? target : `./${target}`));
+  const isModule = given.length === 1 && isWorkspace(directory) && existsSync(join(directory, given[0], "go.mod"));
+  if (given.length > 0 && !isModule) return given;
+  if (given.length === 0 && isWorkspace(directory))
+    throw new ApplicationError(
+      "There is a go.work with modules in folders. Say which one's program it is in the build's env: BP_GO_TARGETS=./FOLDER.",
+    );
+  const within = given[0] ?? ".";
   const format = '{{if eq .Name "main"}}{{.Dir}}{{end}}';
-  const found = read([go, "list", "-f", format, "./..."], {
+  const found = read([go, "list", "-f", format, `${within}/...`], {
     directory,
     env: goEnvironment,
     failure: "The module's packages could not be listed.",
@@ -106,6 +131,7 @@ function chooseTargets({ directory, env }, go, goEnvironment) {
     .filter(Boolean)
     .map((path) => `./${path.slice(directory.length + 1)}`);
   if (mains.includes("./")) return ["."];
+  if (isModule && mains.includes(within)) return [within];
   if (mains.length === 1) return mains;
   throw new ApplicationError(
     mains.length === 0

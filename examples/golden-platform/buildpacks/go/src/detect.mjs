@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 
 export function detect({ directory }) {
-  if (existsSync(join(directory, "go.mod")) || existsSync(join(directory, "main.go"))) return;
+  if (["go.mod", "go.work", "main.go"].some((name) => existsSync(join(directory, name)))) return;
   const sources = readdirSync(directory).filter((name) => /\.go$/.test(name));
   throw new ApplicationError(
     sources.length === 0

@@ -24,9 +24,7 @@ const locks = [
  * @throws ApplicationError that says what is missing or wrong, and what to do
  */
 export function readApplication({ directory, buildpack }) {
-  const manifest = isProgramAlone(directory)
-    ? {}
-    : readJson(directory, "package.json", "A Node.js application has one at its root.");
+  const manifest = isProgramAlone(directory) ? {} : readManifest({ directory });
   const found = locks.filter(({ file }) => existsSync(join(directory, file)));
   const wanted = /^(npm|yarn|pnpm)@/.exec(manifest.packageManager ?? "")?.[1];
   const chosen = found.find(({ manager }) => manager === wanted) ?? found[0];
@@ -36,7 +34,7 @@ export function readApplication({ directory, buildpack }) {
     if (readTable(descriptor, "metadata.lock-file").missing === "resolve")
       return { manifest, manager: "npm", lacksLock: true };
     throw new ApplicationError(
-      `There is no package-lock.json. ${write.npm} (yarn.lock and pnpm-lock.yaml will do as well.)`,
+      `There is ${describeForeign(directory)}no package-lock.json. ${write.npm} (yarn.lock and pnpm-lock.yaml will do as well.)`,
     );
   }
   if (chosen.manager !== "npm") return { manifest, ...chosen };
@@ -47,6 +45,11 @@ export function readApplication({ directory, buildpack }) {
   return { manifest, ...chosen, lock };
 }
 
+/** @throws ApplicationError */
+export function readManifest({ directory }) {
+  return readJson(directory, "package.json", "A Node.js application has one at its root.");
+}
+
 /**
  * The application, with the lock file that npm writes for it today where it has none: from there on it is installed as
  * any other, by hashes that the registry gave. The next build may find other versions, and the log says so.
@@ -55,11 +58,17 @@ export function lockApplication(place, env) {
   const application = readApplication(place);
   if (application.lacksLock !== true) return application;
   place.say(
-    `WARNING: there is no lock file, so this build takes the versions that the registry has today, and another may take others. ${write.npm}`,
+    `WARNING: there is ${describeForeign(place.directory)}no lock file, so this build takes the versions that the registry has today, and another may take others. ${write.npm}`,
   );
   const failure = "The registry's versions do not fit together, and there is no lock file that names some that do.";
   runNpm(["install", "--package-lock-only"], place.directory, env, failure);
   return readApplication(place);
+}
+
+/** What names versions that nothing here reads. */
+function describeForeign(directory) {
+  const file = ["bun.lock", "bun.lockb"].find((name) => existsSync(join(directory, name)));
+  return file === undefined ? "" : `${file}, which only Bun reads, and this platform has none: besides it there is `;
 }
 
 /** A server that needs no packages: `server.js`, where no other language's file is. */

@@ -3,16 +3,18 @@ import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { findFrontEnd } from "../lib/front-end.mjs";
 import { contributeLayer, keyOf, writeJson } from "../lib/layers.mjs";
+import { openModule } from "../lib/module.mjs";
 import { withNpmCache } from "../lib/npm.mjs";
 import { isSiteWanted } from "../lib/plan.mjs";
 import { checkCommands, writeProcesses } from "../lib/processes.mjs";
 import { readTable } from "../lib/toml.mjs";
-import { lockApplication, readApplication } from "./application.mjs";
+import { lockApplication, readApplication, readManifest } from "./application.mjs";
 import { buildInPlace } from "./in-place.mjs";
 import { installModules } from "./modules.mjs";
 import { installRuntime } from "./runtime.mjs";
 import { renderRuntimeSbom } from "./sbom.mjs";
 import { readStart } from "./start.mjs";
+import { listNeeded } from "./workspace.mjs";
 
 /** What npm calls the processors that the Buildpack specification names as Go does. */
 const processors = { amd64: "x64", arm64: "arm64" };
@@ -23,11 +25,17 @@ export function build(place) {
   try {
     const { layers, architecture, version } = place;
     const isSite = (env.BP_WEB_SERVER ?? "") !== "" || isSiteWanted(place);
-    const { manifest } = readApplication(place);
-    const start = isSite ? undefined : chooseStart(place, manifest);
+    const inner = openModule(place, "BP_NODE_PROJECT_PATH", "package.json");
+    const isModule = inner !== place;
+    const { manifest: outer } = readApplication(place);
+    const manifest = isModule ? readManifest(inner) : outer;
+    const start = isSite ? undefined : chooseStart(inner, manifest);
     const found = start === undefined ? {} : { web: start };
-    if (!isSite) checkCommands(place, found);
-    const scripts = chooseScripts(manifest, env);
+    if (!isSite) checkCommands(inner, found);
+    const scripts = [
+      ...(isModule ? listNeeded(place, outer, manifest) : []),
+      ...chooseScripts(manifest, env).map((name) => ({ name, directory: inner.directory })),
+    ];
     const application = lockApplication(place, env);
     const descriptor = readFileSync(join(place.buildpack, "buildpack.toml"), "utf8");
     const runtime = readTable(descriptor, "metadata.node");
@@ -38,7 +46,11 @@ export function build(place) {
       );
     const programs = [];
     const isSimple =
-      scripts.length === 0 && application.lock?.packages !== undefined && !hasWorkspaces(application.lock) && !isSite;
+      !isModule &&
+      scripts.length === 0 &&
+      application.lock?.packages !== undefined &&
+      !hasWorkspaces(application.lock) &&
+      !isSite;
     if (!isSite) {
       const key = keyOf(version, runtime.version, target.integrity);
       contributeLayer(place, "node", key, `Node.js ${runtime.version}`, (layer) =>
@@ -51,7 +63,11 @@ export function build(place) {
       programs.push(buildInPlace(place, application, { scripts, isSite }, env));
     }
     if (isSite) writeFileSync(join(layers, "launch.toml"), "");
-    else writeProcesses(place, found, { folders: programs, names: ["node"] });
+    else {
+      const own = isModule ? { within: inner.directory } : {};
+      if (isModule) programs.unshift(join(inner.directory, "node_modules", ".bin"));
+      writeProcesses(inner, found, { folders: programs, names: ["node"], ...own });
+    }
   } finally {
     release();
   }

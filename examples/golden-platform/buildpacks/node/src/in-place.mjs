@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { run } from "../lib/run.mjs";
 import { writeSbom } from "../lib/sbom.mjs";
 import { listInstalled, warnOfInstallScripts } from "./installed.mjs";
@@ -9,7 +9,7 @@ import { openManager } from "./managers.mjs";
  * For what no layer beside the application can hold: workspaces, other package managers than npm, and applications that
  * are compiled. It happens in the application's own folder: everything is installed, what has to be built is, and what
  * is for development alone goes.
- * @param {string[]} scripts that are run
+ * @param {{ name: string, directory: string }[]} scripts that are run, each of the package.json in its folder
  * @returns {string} the folder of the packages' programs
  */
 export function buildInPlace(place, application, { scripts, isSite }, env) {
@@ -20,11 +20,11 @@ export function buildInPlace(place, application, { scripts, isSite }, env) {
   const developing = { NODE_ENV: "development", CI: "true" };
   if (isLocked && scripts.length === 0) manager.installProduction();
   if (isLocked && scripts.length > 0) manager.installAll({ ...manager.env, ...developing });
-  for (const name of scripts) {
-    place.say(`Running the script ${name}`);
+  for (const { name, directory: folder } of scripts) {
+    place.say(`Running the script ${name}${folder === directory ? "" : ` of ${relative(directory, folder)}`}`);
     const building = { ...manager.env, NODE_ENV: env.NODE_ENV ?? "production" };
     run([...manager.command, "run", name], {
-      directory,
+      directory: folder,
       env: building,
       failure: `The script "${name}" of package.json failed.`,
     });

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { makeLayer, setVariable } from "../lib/layers.mjs";
+import { openModule } from "../lib/module.mjs";
 import { writeProcesses } from "../lib/processes.mjs";
 import { read, run } from "../lib/run.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
@@ -12,6 +13,9 @@ import { findWantedVersion } from "./version.mjs";
 /** The runtime, a virtual environment with what the application needs, and how it starts. */
 export function build(place) {
   const { directory } = place;
+  // Of a workspace of uv, the project that is asked for, by the variable that Google's buildpacks have for it.
+  const isLocked = existsSync(join(directory, "uv.lock"));
+  const inner = isLocked ? openModule(place, "GOOGLE_BUILDABLE", "pyproject.toml") : place;
   const runtime = installRuntime(place, "Python");
   const python = join(runtime.root, "usr/bin/python3");
   const wheels = join(runtime.build, "usr/share/python-wheels");
@@ -25,8 +29,8 @@ export function build(place) {
     PIP_CACHE_DIR: join(place.env.TMPDIR ?? "/tmp", "pip-cache"),
     PIP_CONFIG_FILE: place.env.PIP_CONFIG_FILE ?? "/dev/null",
   };
-  const steps = chooseInstallation(place, python, env);
-  const other = describeOtherVersion(place, python, env);
+  const steps = chooseInstallation(place, inner, python, env);
+  const other = describeOtherVersion(inner, python, env);
   if (other !== undefined) place.say(`WARNING: ${other}`);
   const layer = makeLayer(place, "packages", ["launch"], `Installing ${steps.what}`, (folder) => {
     run([python, "-m", "venv", "--without-pip", folder], {
@@ -72,12 +76,14 @@ export function build(place) {
     installed.map(({ name, version }) => ({ name, version, purl: `pkg:pypi/${name}@${encodeURIComponent(version)}` })),
   );
   const start = findStart(
-    directory,
+    inner.directory,
     installed.map(({ name }) => name),
     join(layer, "bin"),
     place.env.GOOGLE_FUNCTION_TARGET,
   );
-  writeProcesses(place, start === undefined ? {} : { web: start }, { folders: [join(layer, "bin")], names: [] });
+  const own = inner === place ? {} : { within: inner.directory };
+  const found = start === undefined ? {} : { web: start };
+  writeProcesses(inner, found, { folders: [join(layer, "bin")], names: [], ...own });
 }
 
 /** The platform has one Python; many applications do with another than they name, so it is said and tried. */
@@ -93,17 +99,20 @@ function describeOtherVersion({ directory }, python, env) {
  * A lock file before a list: what it names is installed, by hash, and nothing else. What pip is called with, one call
  * after the other.
  */
-function chooseInstallation(place, python, env) {
+function chooseInstallation(place, inner, python, env) {
   const { directory } = place;
+  const member = relative(directory, inner.directory);
   const has = (name) => existsSync(join(directory, name));
   const lock = ["uv.lock", "poetry.lock", "Pipfile.lock"].find(has);
   if (lock !== undefined) {
     const target = join(place.env.TMPDIR ?? "/tmp", "locked.txt");
-    const command = [python, join(place.buildpack, "src/lock.py"), lock, target];
+    const command = [python, join(place.buildpack, "src/lock.py"), lock, target, member || "."];
     run(command, { directory, env: { ...env, PYTHONPATH: pipLibrary(place) }, failure: `${lock} can't be used.` });
     const hashed = /--hash/.test(readFileSync(target, "utf8")) ? ["--require-hashes"] : [];
     const install = [["--no-deps", ...hashed, "-r", target]];
-    if (isPackage(directory)) install.push(["--no-deps", "."]);
+    const folders = readFileSync(`${target}.folders`, "utf8").split("\n").filter(Boolean);
+    if (isPackage(inner.directory)) folders.push(member);
+    for (const folder of folders) install.push(["--no-deps", folder === "" ? "." : `./${folder}`]);
     return { what: `what ${lock} lists`, install };
   }
   if (has("requirements.txt")) return { what: "what requirements.txt lists", install: [["-r", "requirements.txt"]] };

@@ -1,6 +1,8 @@
 """uv.lock, poetry.lock or Pipfile.lock -> requirements with hashes, of what production needs on this machine.
 
-Arguments: the lock file, and the file to write. Exit code 1 with a message where the lock can't be used.
+Arguments: the lock file, the file to write, and of a workspace of uv the folder of the project that is built. Folders
+of the workspace that the project needs are written to a second file, a line each, with `.folders` after its name.
+Exit code 1 with a message where the lock can't be used.
 """
 
 import json
@@ -44,22 +46,27 @@ def walk(packages, wanted, edges):
     return sorted(seen)
 
 
-def read_uv(lock):
+def is_below(folder):
+    return isinstance(folder, str) and not folder.startswith("/") and ".." not in folder.split("/")
+
+
+def read_uv(lock, member, folders):
     packages = {}
     root = None
     for each in lock.get("package", []):
         name = normal(each["name"])
         source = each.get("source", {})
-        if source.get("virtual") == "." or source.get("editable") == ".":
+        own = source.get("virtual", source.get("editable"))
+        if own == member:
             root = each
             continue
-        if not {"registry"} & source.keys():
+        if not {"registry"} & source.keys() and not is_below(own):
             fail(f"{name} comes from {next(iter(source), 'nowhere')}, and only a registry's packages are installed")
         if name in packages and not applies(" or ".join(each.get("resolution-markers", []))):
             continue
         packages[name] = each
     if root is None:
-        fail("uv.lock does not have the project itself: is it a workspace's?")
+        fail(f"uv.lock does not have the project itself ({member}): is it a workspace's?")
 
     def edges(package, extras=()):
         listed = list(package.get("dependencies", []))
@@ -69,6 +76,10 @@ def read_uv(lock):
 
     for name in walk(packages, edges(root), edges):
         each = packages[name]
+        if "registry" not in each["source"]:
+            # One that is virtual is no package: its needs are installed, and it is not.
+            folders += [each["source"]["editable"]] if "editable" in each["source"] else []
+            continue
         files = each.get("wheels", []) + ([each["sdist"]] if "sdist" in each else [])
         yield name, each["version"], [file["hash"] for file in files if "hash" in file]
 
@@ -122,16 +133,18 @@ def read_pipfile(lock):
         yield normal(name), each["version"].removeprefix("=="), each.get("hashes", [])
 
 
-def main(path, target):
+def main(path, target, member="."):
+    folders = []
     text = Path(path).read_text("utf8")
     lock = json.loads(text) if path == "Pipfile.lock" else tomllib.loads(text)
-    reader = {"uv.lock": read_uv, "poetry.lock": read_poetry, "Pipfile.lock": read_pipfile}[path]
+    reader = {"uv.lock": lambda lock: read_uv(lock, member, folders), "poetry.lock": read_poetry, "Pipfile.lock": read_pipfile}[path]
     lines = []
     for name, version, hashes in reader(lock):
         if not hashes:
             fail(f"{path} has no hash for {name}, so what is downloaded could not be checked: write it anew")
         lines.append(" ".join([f"{name}=={version}", *(f"--hash={each}" for each in sorted(set(hashes)))]))
     Path(target).write_text("".join(f"{line}\n" for line in lines))
+    Path(f"{target}.folders").write_text("".join(f"{folder}\n" for folder in folders))
 
 
 main(*sys.argv[1:])

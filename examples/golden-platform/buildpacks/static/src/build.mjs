@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { makeLayer } from "../lib/layers.mjs";
 import { writeProcesses } from "../lib/processes.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
-import { findSite, requireSite } from "./site.mjs";
+import { findSite, openSite, requireSite } from "./site.mjs";
 
 /** nginx, its settings as a layer, and of the application's folder only the site. */
 export function build(place) {
-  const root = findSite(place);
-  requireSite(place, root);
+  const inner = openSite(place);
+  const root = findSite(inner);
+  requireSite(inner, root);
   const runtime = installRuntime(place, "nginx");
   const layer = makeLayer(
     place,
@@ -17,7 +18,7 @@ export function build(place) {
     `Serving ${root === "" ? "the application's folder" : root}`,
     (folder) => {
       mkdirSync(join(folder, "html"));
-      const source = join(place.directory, root);
+      const source = join(inner.directory, root);
       for (const name of readdirSync(source))
         if (!/^(?:\.|Procfile$|project\.toml$)/.test(name))
           cpSync(join(source, name), join(folder, "html", name), { recursive: true });

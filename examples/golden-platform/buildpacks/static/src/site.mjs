@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { findFrontEnd } from "../lib/front-end.mjs";
+import { openModule } from "../lib/module.mjs";
 
 /** Another language's application that has pages beside it is not a site. */
 const others = [
@@ -16,6 +17,13 @@ const others = [
   "composer.json",
   "index.php",
 ];
+
+/** The front end of a workspace that is asked for, or the application as it is. */
+export function openSite(place) {
+  return existsSync(join(place.directory, "package.json"))
+    ? openModule(place, "BP_NODE_PROJECT_PATH", "package.json")
+    : place;
+}
 
 /**
  * The folder that is served, below the application's. BP_WEB_SERVER says that it is a site although there is another

@@ -16,6 +16,8 @@ export const errorCodes = {
   "base-expired": "The builder stands on a base whose `until` is over.",
   "base-not-found": "A base that the policy names by digest is not in its registry.",
   "base-not-used": "The image that a build left does not stand on the base that the build was given.",
+  "base-versions-too-many":
+    "The repository of a base that counts by signed approvals has more versions than are looked at.",
   "base-unreadable": "A base of the policy, or an image's layers beside it, can't be read from its registry.",
   "blob-not-found": "A registry does not have a layer or config that a manifest names.",
   "build-directory-busy": "As many builds of the repository as may be are running on this machine already.",

@@ -29,8 +29,14 @@ export const rules = {
   "build.strategy": "a build by a strategy that is not in `build.strategies`",
   "base.approved":
     "an image whose first layers are those of no approved base, or that has no layers; and a build on a base whose `until` is over",
-  "base.build-image": "an image on one that a builder of the policy builds in, or that says of itself to be one",
-  "base.expired": "an image on a base whose `until` is over",
+  "base.approval":
+    "an image on a version of a base that counts by signed approvals (`bases[].approval`), where none is signed by whom the policy names, it can't be read, it is of another image, or it was withdrawn",
+  "base.behind":
+    "an image on a version of a base whose approval is older than that of the newest by more than `bases[].approval.maxBehind`, once `grace` is over",
+  "base.build-image":
+    "an image on one that a builder of the policy builds in, or that says of itself to be one, or that is approved to build in alone",
+  "base.expired":
+    "an image on a base whose `until` is over, or whose signed approval has reached its end of life or `bases[].approval.maxAge`, once `grace` is over",
   "base.label-contradicts":
     "an image whose buildpacks label can't be read, or says that the run image ends elsewhere than its base does",
   "base.layer-contradicts": "an image with a layer, whosever it is, whose content is not what its config says",

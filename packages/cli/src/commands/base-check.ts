@@ -1,10 +1,12 @@
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { resolveBases } from "@goldenpath/core/base/approval/gather";
 import { fixText } from "@goldenpath/core/base/context/fix";
 import { gatherMentions } from "@goldenpath/core/base/context/gather";
 import { type ContextProblem, judgeContext } from "@goldenpath/core/base/context/judge";
 import { rulesOfPolicy } from "@goldenpath/core/base/context/rules";
 import { loadPolicy } from "@goldenpath/core/policy/load";
+import { withClient } from "@goldenpath/core/verbs/open";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { exitCodes, type Output } from "../output.ts";
 import { openContext } from "./context.ts";
@@ -18,11 +20,12 @@ interface CheckOptions {
 
 /**
  * `goldenpath base check DIR --policy POLICY [--fix] [--json]`: the images that a folder's files name, held to the
- * policy before anything is built. Exits 1 where one is refused, and not for warnings.
+ * policy before anything is built; a registry is asked only for bases that count by signed approvals. Exits 1 where one is refused, and not for warnings.
  */
 export async function checkContext(folder: string, given: CheckOptions, output: Output): Promise<number> {
   const context = openContext();
-  const { policy } = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const loaded = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const { policy } = await withClient(context, loaded, (client) => resolveBases(client, loaded, new Date()));
   const { files, found } = await gatherMentions(folder);
   const problems = judgeContext(found, rulesOfPolicy(policy, new Date()));
   const fixed = given.fix === true ? await fixFiles(folder, problems) : [];

@@ -23,13 +23,13 @@ interface OfOptions {
  */
 export async function listBases(names: readonly string[], given: OfOptions, output: Output): Promise<number> {
   const context = openContext();
-  const { policy, ...rest } = await loadPolicy(given.policy, context, given["policy-signer"]);
+  const loaded = await loadPolicy(given.policy, context, given["policy-signer"]);
   const asked = names.map((text) => ({ text, reference: parseReference(text, "IMAGE") }));
-  const found = await withClient(context, { ...rest, policy }, async (client) => {
+  const found = await withClient(context, loaded, async (client) => {
     const expanded = [];
     for (const each of asked) expanded.push(await expand(client, each));
     const references = expanded.flatMap((each) => each.references);
-    const { images, unread } = await gatherStandings(client, references, policy.bases, new Date());
+    const { images, unread } = await gatherStandings(client, references, loaded, new Date());
     return { images, unread: [...expanded.flatMap((each) => each.unread), ...unread] };
   });
   output.out(given.json === true ? `${stringifyJson(found, 2)}\n` : renderStandings(found));

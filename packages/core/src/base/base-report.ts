@@ -1,6 +1,7 @@
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { code, escapeMarkdown, renderResultMarkdown } from "../report/markdown.ts";
 import type { StageResult } from "../result.ts";
+import type { Approval } from "./approval/choose.ts";
 import type { BaseDecision, ChildBaseDecision } from "./decide.ts";
 import type { ApprovedBase } from "./identify.ts";
 import type { PackageChange } from "./packages.ts";
@@ -37,7 +38,13 @@ function describeBase(base: ApprovedBase): Record<string, unknown> {
     digest: base.digest,
     diffIDs: base.diffIds.length,
     topLayer: base.diffIds.at(-1),
+    ...(base.approval?.found.kind === "approved" ? { approval: describeApproval(base.approval.found.approval) } : {}),
   };
+}
+
+/** By whose word the base counts: another policy can ask the same of it. */
+function describeApproval({ approvedAt, endOfLife, role, signers, bundle }: Approval): Record<string, unknown> {
+  return { approvedAt: approvedAt.toISOString(), endOfLife, role, signers, bundle };
 }
 
 /** A package of the base, by the image's own word. */

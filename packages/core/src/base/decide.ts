@@ -7,6 +7,7 @@ import { isDayOver } from "../policy/day.ts";
 import { exceptViolation, findException } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
+import { judgeApproval as judgeSignedApproval } from "./approval/judge.ts";
 import { describeChanges } from "./changes-text.ts";
 import type { ImageHabits } from "./habits/config.ts";
 import { type HabitRules, judgeHabits } from "./habits/judge.ts";
@@ -77,7 +78,7 @@ export interface BaseDecision {
 
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
- * `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. The first, and
+ * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. The first, and
  * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists
  * with the base.
  */
@@ -90,7 +91,16 @@ export function decideBase(facts: BaseFacts): BaseDecision {
         `${formatPlatform(child.platform)}: the image is base '${child.base?.name}' itself, with nothing on top of it`,
     );
   notes.push(...children.flatMap(describeUpgrades));
+  notes.push(...children.flatMap((child) => describeEnd(child, facts.now)));
   return { children, violations: children.flatMap((child) => child.violations), notes };
+}
+
+/** What will be refused of the base that a child stands on, and when. */
+function describeEnd({ platform, base }: ChildBaseDecision, now: Date): string[] {
+  if (base?.approval === undefined) return [];
+  return judgeSignedApproval(base.approval, now).warnings.map(
+    (warning) => `${formatPlatform(platform)}: base '${base.name}' (${base.image}@${base.digest}): ${warning}`,
+  );
 }
 
 /**
@@ -119,6 +129,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...judgeApproval(child, facts, base, claimed),
     ...judgeBuildImage(child, facts),
     ...judgeExpiry(base, facts),
+    ...judgeSigned(base, facts),
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
     ...judgeOverlay(overlay, base),
@@ -162,11 +173,17 @@ type Found = Pick<Violation, "rule" | "problem" | "wayOut">;
  * if there is one.
  */
 function chooseBase({ bases }: BaseMatch, now: Date): ApprovedBase {
-  return bases.find((base) => !isExpired(base, now)) ?? bases[0];
+  return bases.find((base) => isHeld(base, now)) ?? bases[0];
 }
 
 function isExpired(base: ApprovedBase, now: Date): boolean {
   return base.until !== undefined && isDayOver(base.until, now);
+}
+
+/** Whether images may stand on it, by its day and by what is signed of it. */
+function isHeld(base: ApprovedBase, now: Date): boolean {
+  if (isExpired(base, now)) return false;
+  return base.approval === undefined || judgeSignedApproval(base.approval, now).refused.length === 0;
 }
 
 function exceptionFor(rule: Rule, facts: BaseFacts): ReturnType<typeof findException> {
@@ -232,7 +249,7 @@ function explainNoBase(child: ChildBaseFacts, facts: BaseFacts): string {
 /** The bases to go to: those of the platform that hold today. */
 function listBases(child: ChildBaseFacts, facts: BaseFacts): string {
   const usable = facts.approved.filter(
-    (base) => isSamePlatform(base.platform, child.platform) && !isExpired(base, facts.now),
+    (base) => isSamePlatform(base.platform, child.platform) && isHeld(base, facts.now),
   );
   const names = [...new Set(usable.map((base) => `'${base.name}', ${base.image}`))];
   return names.length === 0 ? `there is none for ${formatPlatform(child.platform)} at present` : names.join("; ");
@@ -247,6 +264,15 @@ function judgeExpiry(base: ApprovedBase | undefined, facts: BaseFacts): Found[] 
       wayOut: "Rebuild it on a base that is still approved, or ask the platform team for a newer version.",
     },
   ];
+}
+
+/** What its signed approval refuses, where the base counts by those. */
+function judgeSigned(base: ApprovedBase | undefined, facts: BaseFacts): Found[] {
+  if (base?.approval === undefined) return [];
+  return judgeSignedApproval(base.approval, facts.now).refused.map((each) => ({
+    ...each,
+    problem: `it stands on base '${base.name}' (${base.image}@${base.digest}): ${each.problem}`,
+  }));
 }
 
 /**

@@ -5,7 +5,8 @@ import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/m
 import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { PolicyBase } from "../policy/schema.ts";
-import { gatherApprovedBases, hasFalseLayer, platformOf } from "./gather.ts";
+import { type BasesPolicy, gatherPolicyBases } from "./approval/gather.ts";
+import { hasFalseLayer, platformOf } from "./gather.ts";
 import { type ApprovedBase, identifyBase } from "./identify.ts";
 import { judgeStanding, type StandingImage } from "./standing.ts";
 
@@ -21,17 +22,17 @@ export interface Standings {
 /**
  * What each image stands on: two requests for one of one platform (its manifest and its config), besides those for the
  * bases, which are asked once for all. Layers that are the base's own bytes are not downloaded; recompressed ones are.
- * @throws as {@link gatherApprovedBases}; what is wrong with one image is told, and the others are looked at
+ * @throws as {@link gatherPolicyBases}; what is wrong with one image is told, and the others are looked at
  */
 export async function gatherStandings(
   client: RegistryClient,
   references: readonly Reference[],
-  bases: readonly PolicyBase[],
+  policy: BasesPolicy,
   now: Date,
 ): Promise<Standings> {
   const found: Standings = { images: [], unread: [] };
   const basesFailed = new Set<unknown>();
-  const approvedFor = rememberBases(client, bases, basesFailed);
+  const approvedFor = rememberBases(client, policy, now, basesFailed);
   const answers = await mapConcurrently(concurrency, references, async (reference) => {
     const asked = formatReference(reference);
     try {
@@ -39,7 +40,7 @@ export async function gatherStandings(
       const images: StandingImage[] = [];
       for (const child of image.children) {
         const approved = await approvedFor(platformOf(child));
-        images.push(await judgeChild(client, { image, child, asked }, approved, bases, now));
+        images.push(await judgeChild(client, { image, child, asked }, approved, policy.policy.bases, now));
       }
       return { images };
     } catch (error) {
@@ -58,7 +59,8 @@ export async function gatherStandings(
 /** Each platform's bases are asked for once, by whichever image comes first. */
 function rememberBases(
   client: RegistryClient,
-  bases: readonly PolicyBase[],
+  policy: BasesPolicy,
+  now: Date,
   failed: Set<unknown>,
 ): (platform: Platform) => Promise<ApprovedBase[]> {
   const known = new Map<string, Promise<ApprovedBase[]>>();
@@ -66,7 +68,7 @@ function rememberBases(
     const key = formatPlatform(platform);
     const gathered =
       known.get(key) ??
-      gatherApprovedBases(client, bases, [platform]).catch((error: unknown) => {
+      gatherPolicyBases(client, policy, [platform], now).catch((error: unknown) => {
         failed.add(error);
         throw error;
       });
@@ -79,7 +81,7 @@ async function judgeChild(
   client: RegistryClient,
   { image, child, asked }: { image: ImageFacts; child: ChildFacts; asked: string },
   approved: readonly ApprovedBase[],
-  bases: readonly PolicyBase[],
+  bases: readonly Pick<PolicyBase, "name" | "digests" | "approval">[],
   now: Date,
 ): Promise<StandingImage> {
   const platform = platformOf(child);

@@ -1,7 +1,8 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import type { ApprovalState } from "./approval/judge.ts";
 
-/** One approved version of a base for one platform. */
+/** One version of a base for one platform: approved by the policy, or as its approvers have signed. */
 export interface ApprovedBase {
   /** The policy's name for it. */
   name: string;
@@ -21,6 +22,8 @@ export interface ApprovedBase {
   layers: readonly Digest[];
   /** Paths that layers on top of it may change, with a slash in front. */
   mayChange?: readonly string[];
+  /** Where the base counts by signed approvals: what is signed of this version, which may be nothing. */
+  approval?: ApprovalState;
 }
 
 export interface BaseMatch {

@@ -1,6 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { isDayOver } from "../policy/day.ts";
 import type { PolicyBase } from "../policy/schema.ts";
+import { judgeApproval } from "./approval/judge.ts";
 import type { ApprovedBase } from "./identify.ts";
 
 /** What an image stands on, and what has become of that. */
@@ -9,9 +10,9 @@ export type Standing =
   | "current"
   /** On an older version that is still approved. */
   | "behind"
-  /** On a base whose `until` is over. */
+  /** On a base whose `until`, or what is signed of it, is over. */
   | "expired"
-  /** On no approved base. */
+  /** On no approved base, or on a version that nobody has approved. */
   | "none"
   /** Its config describes other layers than are there. */
   | "false";
@@ -42,14 +43,19 @@ export function judgeStanding(
   now: Date,
 ): Pick<StandingImage, "standing" | "base" | "versionsBehind"> {
   const behindOf = (base: ApprovedBase): number => {
+    if (base.approval !== undefined) return base.approval.newer.length;
     const digests = bases.find(({ name }) => name === base.name)?.digests ?? [];
     return digests.length - 1 - digests.lastIndexOf(base.digest);
   };
-  const isOver = ({ until }: ApprovedBase): boolean => until !== undefined && isDayOver(until, now);
+  const isOver = ({ until, approval }: ApprovedBase): boolean =>
+    (until !== undefined && isDayOver(until, now)) ||
+    (approval !== undefined && judgeApproval(approval, now).refused.length > 0);
   const [best] = matched.toSorted((a, b) => Number(isOver(a)) - Number(isOver(b)) || behindOf(a) - behindOf(b));
   if (best === undefined) return { standing: "none" };
-  const { name, image, digest, until } = best;
+  const { name, image, digest, approval } = best;
+  const until = best.until ?? (approval?.found.kind === "approved" ? approval.found.approval.endOfLife : undefined);
   const base = { name, image, digest, ...(until === undefined ? {} : { until }) };
+  if (approval?.found.kind === "refused") return { standing: "none", base };
   const versionsBehind = behindOf(best);
   if (isOver(best)) return { standing: "expired", base };
   return versionsBehind === 0 ? { standing: "current", base } : { standing: "behind", base, versionsBehind };

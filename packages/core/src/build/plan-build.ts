@@ -141,6 +141,13 @@ function planRunImage(policy: Policy, builder: string, runImage: string, now: Da
   const base = policy.bases.find((each) => each.name === runImage);
   // Appended to by whoever approves a new version: the last one is the one to build on.
   const digest = base?.digests.at(-1);
+  if (base?.approval !== undefined && digest === undefined) {
+    throw new PolicyViolation(`no version of base '${base.name}' has an approval that holds: nothing is built on it`, {
+      code: "base-expired",
+      rule: "base.approval",
+      wayOut: `Have a version in ${base.image} approved: goldenpath base approve.`,
+    });
+  }
   if (base === undefined || digest === undefined) {
     throw new UserError(
       `builder '${builder}' of policy '${policy.name}' names the base '${runImage}', which the policy does not have`,

@@ -11,6 +11,7 @@ import type { Policy, PolicyEnvironment } from "./schema.ts";
 export function checkConsistency(policy: Policy): Inconsistency[] {
   return [
     ...checkBuilders(policy),
+    ...checkApprovals(policy),
     ...Object.keys(policy.environments).flatMap((name) => checkEnvironment(policy, name)),
     ...checkActivators(policy),
     ...checkAccepted(policy),
@@ -49,6 +50,23 @@ function checkBuilders(policy: Policy): Inconsistency[] {
     });
   });
   return found;
+}
+
+/** By what a base counts, and that whoever approves it speaks for no stage: it would judge by its own word. */
+function checkApprovals({ bases, signers, environments }: Policy): Inconsistency[] {
+  return bases.flatMap(({ digests, approval }, index): Inconsistency[] => {
+    const path = ["bases", index];
+    if (approval === undefined)
+      return digests.length > 0 ? [] : [{ path, message: "has neither `digests` nor `approval`: no version counts" }];
+    return approval.signers.flatMap((signer, position) => {
+      const at = [...path, "approval", "signers", position];
+      if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
+      const speaks = Object.values(environments).some(
+        ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+      );
+      return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
+    });
+  });
 }
 
 /** Whoever says where images come from, and speaks for a stage as well, would attest his own word. */

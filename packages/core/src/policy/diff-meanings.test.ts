@@ -82,7 +82,7 @@ describe("the table's directions, each written a second time", () => {
     );
     const others = ["version", "name", "serial", "accepts", "registries.hosts.*.connections", "build.prefer"];
     const words = ["build.sources[].owner", "scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
-    const ways = ["build.builders[].languages", "environments.*.serverSide"];
+    const ways = ["bases[].approval.warnBefore", "build.builders[].languages", "environments.*.serverSide"];
     expect(as("told").toSorted()).toEqual(
       [...signing, ...places, ...roots, ...names, ...others, ...words, ...ways].toSorted(),
     );

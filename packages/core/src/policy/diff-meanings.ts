@@ -139,8 +139,14 @@ const bases: Meanings = {
   bases: { as: "list", says: "images may stand on the base {}", more: "widening", by: ["name"] },
   "bases[].name": told("the base is called {}"),
   "bases[].image": identity("the base is kept in {}"),
-  "bases[].digests": grants("its version {} is approved"),
+  "bases[].digests": grants("its version {} is approved", { absent: "all" }),
   "bases[].until": until("images may stand on it until {}"),
+  "bases[].approval": { as: "section", says: "a version counts where its approval is signed", more: "unknown" },
+  "bases[].approval.signers": grants("what {} approved counts"),
+  "bases[].approval.maxAge": atMost("a version counts for {} after its approval"),
+  "bases[].approval.maxBehind": atMost("a version may be {} behind the newest approved"),
+  "bases[].approval.grace": later("images pass for {} after a version has ended"),
+  "bases[].approval.warnBefore": told("it is said {} before a version ends"),
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
 };
 

@@ -39,7 +39,13 @@ export function judgeAgain({ accepted }: Pick<GateDecision, "accepted">, policy:
   ];
 }
 
-const stoodOn = z.looseObject({ name: z.string().optional(), image: z.string(), digest: z.string() });
+const stoodOn = z.looseObject({
+  name: z.string().optional(),
+  image: z.string(),
+  digest: z.string(),
+  approval: z.looseObject({ endOfLife: z.string(), signers: z.array(z.string()) }).optional(),
+});
+type StoodOn = z.infer<typeof stoodOn>;
 const baseSchema = z.looseObject({
   children: z.array(
     z.looseObject({ digest: z.string(), base: stoodOn.nullish(), sameLayers: z.array(stoodOn).default([]) }),
@@ -54,9 +60,7 @@ function judgeBase({ statement }: VerifiedStatement, policy: Policy, now: Date):
     findException(policy.exceptions, { rule, things: listRepositories(statement) }, now).applied !== undefined;
   return parsed.data.children.flatMap(({ digest, base, sameLayers }): JudgedAgain[] => {
     const stands = [...(base === null || base === undefined ? [] : [base]), ...sameLayers];
-    const known = policy.bases.filter(({ digests }) =>
-      stands.some((each) => digests.some((approved) => approved === each.digest)),
-    );
+    const known = policy.bases.flatMap((each) => stands.flatMap((stood) => matchBase(each, stood) ?? []));
     if (known.some(({ until }) => until === undefined || !isDayOver(until, now))) return [];
     const [over] = known;
     if (over !== undefined)
@@ -66,6 +70,22 @@ function judgeBase({ statement }: VerifiedStatement, policy: Policy, now: Date):
     const problem = `it stands on ${what}, and the policy approves ${policy.bases.map(({ name }) => name).join(", ") || "none"}`;
     return [{ rule: "base.approved", thing: digest, problem }];
   });
+}
+
+/**
+ * The base of a policy that an image was found to stand on, with the day on which that ends. Of one that counts by
+ * signed approvals the finding says who approved it, and the registry is not asked whether that still holds.
+ */
+function matchBase(
+  { name, image, digests, until, approval }: Policy["bases"][number],
+  stood: StoodOn,
+): { name: string; until?: string | undefined } | undefined {
+  if (digests.length > 0 && !digests.some((digest) => digest === stood.digest)) return undefined;
+  if (approval === undefined) return { name, until };
+  const signed = stood.approval;
+  if (image !== stood.image || !approval.signers.some((each) => signed?.signers.includes(each))) return undefined;
+  const days = [until, signed?.endOfLife].filter((each) => each !== undefined);
+  return { name, until: days.toSorted()[0] };
 }
 
 function judgeScan({ statement }: VerifiedStatement, policy: Policy, now: Date): JudgedAgain[] {

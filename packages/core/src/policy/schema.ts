@@ -8,6 +8,7 @@ import { signerSchemas } from "../signing/schemes/find.ts";
 import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
 import { stages } from "../stages.ts";
+import { approvalSection } from "./approval-section.ts";
 import { imagesSection } from "./images-section.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { exceptionSchema, refusalGates, scanSection } from "./scan-section.ts";
@@ -33,9 +34,16 @@ export const baseSchema = z.strictObject({
   image: repositoryText.describe("The repository in which the base is kept."),
   digests: z
     .array(digestText)
-    .min(1)
+    // Without its content nothing else is asked of the base.
+    .min(1, { abort: true })
+    .default([])
     .describe(
-      "The approved versions, by digest (of an index or of one platform's image). Nothing else counts as this base. New builds go on the last one.",
+      "The approved versions, by digest (of an index or of one platform's image). Nothing else counts as this base. New builds go on the last one. With `approval`, those that are asked about, each of which needs one; default then: whatever the repository's tags point at.",
+    ),
+  approval: approvalSection
+    .optional()
+    .describe(
+      "A version counts where its approval is signed, as `goldenpath base approve` does, and as long as that says.",
     ),
   until: day.optional().describe("The last day (UTC) on which images may stand on this base."),
   mayChange: z

@@ -8,7 +8,8 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
-import { gatherApprovedBases, platformOf, readChildLayers } from "../base/gather.ts";
+import { type BasesPolicy, gatherPolicyBases } from "../base/approval/gather.ts";
+import { platformOf, readChildLayers } from "../base/gather.ts";
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { readPackages } from "../base/packages.ts";
 import { falseLayer } from "../layers/read.ts";
@@ -297,11 +298,12 @@ async function compareWithBase(
   return compareViews(vanished, (finding) => tellFate(facts, finding), policy.scan.ownWord === "refuse");
 }
 
-/** The approved bases that the images of a run may stand on. @throws as `gatherApprovedBases` */
+/** The bases that the images of a run may stand on. @throws as `gatherPolicyBases` */
 export function gatherBasesOf({
   client,
-  policy,
+  loaded,
   image,
-}: Pick<Examination, "client" | "policy" | "image">): Promise<ApprovedBase[]> {
-  return gatherApprovedBases(client, policy.bases, image.children.map(platformOf));
+  now,
+}: Pick<Examination, "client" | "image"> & { loaded: BasesPolicy; now: Date }): Promise<ApprovedBase[]> {
+  return gatherPolicyBases(client, loaded, image.children.map(platformOf), now);
 }

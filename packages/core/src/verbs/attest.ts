@@ -66,7 +66,7 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
     signedImage(image),
     policy,
     runOf(work),
-    await gatherBases(client, image, policy),
+    await gatherBases(client, image, policy, context.now()),
     {
       strategy: given.strategy === "auto" ? undefined : given.strategy,
       configs: image.children.map((child) => child.config),

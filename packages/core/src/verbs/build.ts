@@ -8,6 +8,7 @@ import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { resolveBases } from "../base/approval/gather.ts";
 import { checkBuildVariables } from "../build/environment.ts";
 import { describeProblem, explainBuild, renderExplanation } from "../build/explain-build.ts";
 import { hostPlatform } from "../build/images.ts";
@@ -178,7 +179,8 @@ async function runBuild(given: Inputs, context: Context): Promise<VerbOutcome> {
   const source = await readSource(given.context, context.workingDirectory, context.checkout);
   const options = readOptions(given, context);
   const tags = makeTags(given, context);
-  const plan = planBuild(policy.policy, {
+  const resolved = await withClient(context, policy, (client) => resolveBases(client, policy, startedAt));
+  const plan = planBuild(resolved.policy, {
     tags: tags.references,
     application: readRequest(given, source, context),
     options,

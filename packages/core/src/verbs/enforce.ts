@@ -4,6 +4,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
+import { gatherPolicyBases } from "../base/approval/gather.ts";
 import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../base/base-report.ts";
 import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
 import { gatherApprovedBases, gatherRebuilt, platformOf, readChildLayers } from "../base/gather.ts";
@@ -44,7 +45,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
   return withImage(given.image, context, policy, async ({ client, image }) => {
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
     const platforms = image.children.map(platformOf);
-    const approved = await gatherApprovedBases(client, policy.policy.bases, platforms);
+    const approved = await gatherPolicyBases(client, policy, platforms, startedAt);
     const buildImages = await gatherApprovedBases(
       client,
       listBuildImages(policy.policy.build.builders),

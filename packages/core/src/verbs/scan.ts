@@ -180,7 +180,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     views: new Map(),
     ...work.shared,
   };
-  const approved = await gatherBasesOf(examination);
+  const approved = await gatherBasesOf({ client, image, loaded: policy, now: startedAt });
   const scanned: ScannedChild[] = [];
   for (const child of image.children) {
     const sbomFile = join(

@@ -78,7 +78,9 @@ function judgeMention(mention: Mention, rules: ContextRules): ContextProblem[] {
 function listBases({ bases, now }: ContextRules): string {
   const usable = bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
   return (
-    usable.map(({ name, image, digests }) => `${image}@${digests.at(-1)} (${name})`).join(", ") || "none at present"
+    usable
+      .flatMap(({ name, image, digests }) => (digests.length === 0 ? [] : [`${image}@${digests.at(-1)} (${name})`]))
+      .join(", ") || "none at present"
   );
 }
 
@@ -93,7 +95,11 @@ function judgeBase(
   const newest = usable.at(-1)?.digests.at(-1);
   if (newest === undefined) {
     const [over] = bases;
-    const problem = `${name} is base '${over?.name}', which was approved until ${over?.until}`;
+    const why =
+      usable.length === 0
+        ? `which was approved until ${over?.until}`
+        : "of which no version has an approval that holds";
+    const problem = `${name} is base '${over?.name}', ${why}`;
     return [{ file, line, level: "refused", problem, wayOut: "Build on another base, or have its approval extended." }];
   }
   const pinned = pin(reference, newest);

@@ -112,11 +112,21 @@ function pinBase(
       rule: "base.approved",
       line,
       problem: `${name} is no approved version of base '${base.name}'`,
-      wayOut: `Name ${base.image}@${base.digests.at(-1)}, or leave the digest out.`,
+      wayOut:
+        base.digests.length === 0
+          ? `Have it approved: goldenpath base approve ${name}.`
+          : `Name ${base.image}@${base.digests.at(-1)}, or leave the digest out.`,
     };
   }
   const digest = base.digests.at(-1);
-  if (!isDigest(digest)) throw new TypeError("a base has a digest");
+  if (!isDigest(digest)) {
+    return {
+      rule: "base.approval",
+      line,
+      problem: `${name} is base '${base.name}', of which no version has an approval that holds`,
+      wayOut: `Have a version in ${base.image} approved: goldenpath base approve.`,
+    };
+  }
   const { registry, name: repository } = reference;
   const remark = `${file}:${line}: ${name} is base '${base.name}' in its newest approved version, ${digest}`;
   return { ...image, reference: { registry, name: repository, digest }, remark };

@@ -1,0 +1,168 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { isRunnable, type Platform } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { rememberReads } from "@goldenpath/registry-client/remember";
+import { lookAtTag } from "../../evidence/gather-record.ts";
+import type { ApprovalRules } from "../../policy/approval-section.ts";
+import type { LoadedPolicy, PolicyBase } from "../../policy/schema.ts";
+import { listWithdrawn } from "../../policy/withdrawals.ts";
+import { isRunnableContent } from "../../promote/runnable.ts";
+import { collectEvidence } from "../../signing/collect.ts";
+import { isAboutContent } from "../../signing/content-errors.ts";
+import { gatherApprovedBases } from "../gather.ts";
+import type { ApprovedBase } from "../identify.ts";
+import { chooseApproval, type FoundApproval } from "./choose.ts";
+import { judgeApproval } from "./judge.ts";
+
+/** What is asked of the policy that bases are looked up by. */
+export type BasesPolicy = Pick<LoadedPolicy, "inForce"> & {
+  policy: Pick<LoadedPolicy["policy"], "bases" | "signers">;
+};
+
+/** Versions of one base that are asked about: what a repository of bases keeps, and no more. */
+export const maxVersions = 100;
+
+/** Versions that are asked about at the same time; the client has a limit of its own for each host. */
+const concurrency = 8;
+
+/**
+ * The versions of every base of a policy for the given platforms, in the policy's order. Where a base counts by signed
+ * approvals, its versions are those that its repository's tags point at, or that the policy lists, each with what is
+ * signed of it, those that nobody approved among them: what stands on one of those stands on nothing older. They are
+ * from the oldest approval to the newest.
+ *
+ * Requests do not depend on the images that are judged: of a base by approvals one for its tags, and of each version its
+ * manifest, configs, list of referrers, and what those hold.
+ * @throws as {@link gatherApprovedBases}; UserError `base-versions-too-many`; as `collectEvidence`
+ */
+export async function gatherPolicyBases(
+  client: RegistryClient,
+  loaded: BasesPolicy,
+  platforms: readonly Platform[],
+  now: Date,
+): Promise<ApprovedBase[]> {
+  const each = await mapConcurrently(concurrency, loaded.policy.bases, async (base) => {
+    const { approval } = base;
+    if (approval === undefined) return gatherApprovedBases(client, [base], platforms);
+    return gatherSigned(rememberReads(client), { ...base, approval }, loaded, platforms, now);
+  });
+  return each.flat();
+}
+
+type SignedBase = PolicyBase & { approval: ApprovalRules };
+
+async function gatherSigned(
+  client: RegistryClient,
+  base: SignedBase,
+  loaded: BasesPolicy,
+  platforms: readonly Platform[],
+  now: Date,
+): Promise<ApprovedBase[]> {
+  const versions = await gatherVersions(client, base, loaded, now);
+  const dates = versions.flatMap(({ found }) => (found.kind === "approved" ? [found.approval.approvedAt] : []));
+  const gathered = await mapConcurrently(concurrency, versions, async ({ digest, found }) => {
+    const own = found.kind === "approved" ? found.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
+    const newer = dates.filter((date) => date.getTime() > own);
+    const { maxAge, maxBehind, grace, warnBefore } = base.approval;
+    const state = { rules: { maxAge, maxBehind, grace, warnBefore }, found, newer };
+    const children = await gatherApprovedBases(client, [{ ...base, digests: [digest] }], platforms);
+    return children.map((child): ApprovedBase => ({ ...child, approval: state }));
+  });
+  return gathered.flat();
+}
+
+/** Of the policy's list, or else of the repository's tags, from the oldest approval to the newest. */
+async function gatherVersions(
+  client: RegistryClient,
+  base: SignedBase,
+  loaded: BasesPolicy,
+  now: Date,
+): Promise<{ digest: Digest; found: FoundApproval }[]> {
+  const repository = parseRepository(base.image);
+  const digests = base.digests.length > 0 ? base.digests : await listTagged(client, repository, base.name);
+  assertFew(digests.length, base.name);
+  const { signers } = loaded.policy;
+  const approvers = Object.fromEntries(
+    base.approval.signers.flatMap((name) => {
+      const signer = Object.hasOwn(signers, name) ? signers[name] : undefined;
+      return signer === undefined ? [] : [[name, signer]];
+    }),
+  );
+  const withdrawn = loaded.inForce === undefined ? [] : listWithdrawn(loaded.inForce);
+  const gathered = await mapConcurrently(concurrency, [...new Set(digests)], async (digest) => {
+    const children = await listChildren(client, repository, digest);
+    if (children === undefined) return [];
+    const evidence = await collectEvidence(client, repository, digest, approvers, { now });
+    const told = withdrawn.find(({ thing }) => thing.kind !== "signer" && thing.digest === digest);
+    const found = chooseApproval({
+      ...{ digest, children, evidence, now, withdrawn: told },
+      approvers: base.approval.signers,
+    });
+    return [{ digest, found }];
+  });
+  const time = ({ found }: { found: FoundApproval }): number =>
+    found.kind === "approved" ? found.approval.approvedAt.getTime() : 0;
+  return gathered.flat().toSorted((a, b) => time(a) - time(b));
+}
+
+/** Of an index what runs of it, of an image nothing; undefined for what is neither, such as a signature or a chart. */
+async function listChildren(
+  client: RegistryClient,
+  repository: Repository,
+  digest: Digest,
+): Promise<Digest[] | undefined> {
+  try {
+    const root = await client.fetchManifest({ ...repository, digest });
+    if (root.kind === "index") return root.manifest.manifests.filter(isRunnable).map((child) => child.digest);
+    return isRunnableContent(root) === undefined ? undefined : [];
+  } catch (error) {
+    // It fails, as the base that it is, when its layers are asked for.
+    if (isAboutContent(error)) return [];
+    throw error;
+  }
+}
+
+async function listTagged(client: RegistryClient, repository: Repository, name: string): Promise<Digest[]> {
+  const tags = await client.listTags(repository);
+  assertFew(tags.filter((tag) => !/^sha(?:256|512)-/.test(tag)).length, name);
+  const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
+  return looked.flatMap((found, at) => {
+    if (typeof found !== "object") return found ?? [];
+    throw new UserError(
+      `base '${name}': what is under tag ${tags[at]} of ${formatRepository(repository)} can't be read`,
+      {
+        code: "base-unreadable",
+        wayOut: "Delete the tag, or put an image there: what can't be read could be what an image stands on.",
+      },
+    );
+  });
+}
+
+function assertFew(count: number, name: string): void {
+  if (count <= maxVersions) return;
+  throw new UserError(`base '${name}' has ${count} versions, and ${maxVersions} are looked at at most`, {
+    code: "base-versions-too-many",
+    wayOut: "Delete the tags of old versions from the base's repository, or list the versions in the policy's digests.",
+  });
+}
+
+/**
+ * The policy with the versions that hold at a moment in place of what its bases list, the newest approved last: what is
+ * built goes on that one.
+ */
+export async function resolveBases(client: RegistryClient, loaded: LoadedPolicy, now: Date): Promise<LoadedPolicy> {
+  if (loaded.policy.bases.every(({ approval }) => approval === undefined)) return loaded;
+  const bases = await mapConcurrently(concurrency, loaded.policy.bases, async (each) => {
+    const { approval } = each;
+    if (approval === undefined) return each;
+    const versions = await gatherVersions(rememberReads(client), { ...each, approval }, loaded, now);
+    const holding = versions.filter(
+      ({ found }) => judgeApproval({ rules: approval, found, newer: [] }, now).refused.length === 0,
+    );
+    return { ...each, digests: holding.map(({ digest }) => digest) };
+  });
+  return { ...loaded, policy: { ...loaded.policy, bases } };
+}

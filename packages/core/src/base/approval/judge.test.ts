@@ -1,0 +1,102 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { base, child, decide } from "@goldenpath/testing/base-facts";
+import { describe, expect, test } from "vitest";
+import type { Approval } from "./choose.ts";
+import { type ApprovalState, judgeApproval } from "./judge.ts";
+
+const now = new Date("2026-05-10T12:00:00Z");
+const days = (count: number): number => count * 86_400_000;
+const ago = (count: number): Date => new Date(now.getTime() - days(count));
+
+const approval: Approval = {
+  approvedAt: ago(10),
+  endOfLife: "2026-12-31",
+  role: "run-only",
+  signers: ["platform"],
+  bundle: digestOf("approval"),
+};
+
+function state(change: Partial<Approval> = {}, more: Partial<ApprovalState> = {}): ApprovalState {
+  return { rules: {}, newer: [], ...more, found: { kind: "approved", approval: { ...approval, ...change } } };
+}
+
+const judged = (asked: ApprovalState, at = now) => {
+  const { refused, warnings } = judgeApproval(asked, at);
+  return { rules: refused.map(({ rule }) => rule), warnings: warnings.length };
+};
+
+describe("a version that is refused, beside one that is not", () => {
+  const maxAge = { rules: { maxAge: days(10) } };
+  const behind = (maxBehind: number, ...newer: Date[]) => ({ rules: { maxBehind: days(maxBehind) }, newer });
+  test.each<[what: string, rules: string[], asked: ApprovalState, at?: Date]>([
+    ["nobody approved", ["base.approval"], { rules: {}, newer: [], found: { kind: "refused", problem: "none" } }],
+    ["to build in", ["base.build-image"], state({ role: "build-only" })],
+    ["to run on and build in", [], state({ role: "both" })],
+    ["the day after its end of life", ["base.expired"], state({ endOfLife: "2026-05-09" })],
+    ["on the day of its end of life", [], state({ endOfLife: "2026-05-10" })],
+    ["whose end of life is no day", ["base.expired"], state({ endOfLife: "never" })],
+    ["at its age", ["base.expired"], state({}, maxAge)],
+    ["a moment before its age", [], state({}, maxAge), new Date(now.getTime() - 1)],
+    ["of no known time", ["base.expired"], state({ approvedAt: new Date(Number.NaN) }, maxAge)],
+    ["too far behind", ["base.behind"], state({}, behind(5, ago(4)))],
+    ["just as far behind as may be", [], state({}, behind(6, ago(4)))],
+    ["behind where nobody asks", [], state({}, { newer: [ago(1)] })],
+    ["behind one of no known time", ["base.behind"], state({}, behind(5, new Date(Number.NaN)))],
+  ])("%s", (_what, rules, asked, at) => {
+    expect(judged(asked, at).rules).toEqual(rules);
+  });
+});
+
+describe("what is said before and after a version ends", () => {
+  const ends = (change: ApprovalState["rules"], count: number) =>
+    judged(state({}, { rules: { maxAge: days(10), ...change } }), new Date(now.getTime() + days(count)));
+
+  test("nothing, until `warnBefore`; then a warning, and refused when it is over", () => {
+    expect(ends({ warnBefore: days(3) }, -4)).toEqual({ rules: [], warnings: 0 });
+    expect(ends({ warnBefore: days(3) }, -3)).toEqual({ rules: [], warnings: 1 });
+    expect(ends({ warnBefore: days(3) }, 0)).toEqual({ rules: ["base.expired"], warnings: 0 });
+  });
+
+  test("a warning during `grace`, and refused after it", () => {
+    expect(ends({ grace: days(7) }, -1)).toEqual({ rules: [], warnings: 0 });
+    expect(ends({ grace: days(7) }, 0)).toEqual({ rules: [], warnings: 1 });
+    expect(ends({ grace: days(7) }, 7)).toEqual({ rules: ["base.expired"], warnings: 0 });
+  });
+
+  test("grace counts from the version that first was too far ahead, and not from each one after it", () => {
+    const asked = (grace: number): ApprovalState =>
+      state({}, { rules: { maxBehind: days(3), grace: days(grace) }, newer: [ago(9), ago(5), ago(1)] });
+    expect(judged(asked(6))).toEqual({ rules: [], warnings: 1 });
+    expect(judged(asked(5))).toEqual({ rules: ["base.behind"], warnings: 0 });
+  });
+});
+
+describe("an image on a version of a base that counts by signed approvals", () => {
+  const none: ApprovalState = { rules: {}, newer: [], found: { kind: "refused", problem: "nobody has signed one" } };
+  const onGolden = (...approved: ReturnType<typeof base>[]) => {
+    const { violations, children, notes } = decide([child("os libc app")], { approved });
+    return { rules: violations.map(({ rule }) => rule), on: children[0]?.base?.name, notes };
+  };
+
+  test("stands on the longest, whether anybody approved that or not", () => {
+    const older = base("older", "os", { approval: state() });
+    expect(onGolden(older)).toMatchObject({ rules: [], on: "older" });
+    expect(onGolden(older, base("newer", "os libc", { approval: none }))).toMatchObject({
+      rules: ["base.approval"],
+      on: "newer",
+    });
+  });
+
+  test("passes where one with the same layers holds", () => {
+    const [bad, good] = [base("bad", "os libc", { approval: none }), base("good", "os libc", { approval: state() })];
+    expect(onGolden(bad, good)).toMatchObject({ rules: [], on: "good" });
+    expect(onGolden(bad)).toMatchObject({ rules: ["base.approval"], on: "bad" });
+  });
+
+  test("is told when that will end", () => {
+    const soon = state({ endOfLife: "2026-05-12" }, { rules: { warnBefore: days(5) } });
+    expect(onGolden(base("golden", "os libc", { approval: soon })).notes).toEqual([
+      expect.stringMatching(/end of life is 2026-05-12; images on it are refused from 2026-05-13T00:00:00.000Z on/),
+    ]);
+  });
+});

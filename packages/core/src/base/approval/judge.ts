@@ -1,0 +1,96 @@
+import type { ApprovalRules } from "../../policy/approval-section.ts";
+import type { Violation } from "../../result.ts";
+import type { FoundApproval } from "./choose.ts";
+
+/** What the policy asks of a version's approval, and what was found. */
+export interface ApprovalState {
+  rules: Pick<ApprovalRules, "maxAge" | "maxBehind" | "grace" | "warnBefore">;
+  found: FoundApproval;
+  /** When the newer versions of the base were approved. */
+  newer: readonly Date[];
+}
+
+export interface ApprovalVerdict {
+  refused: Pick<Violation, "rule" | "problem" | "wayOut">[];
+  /** What will be refused, and when. */
+  warnings: string[];
+}
+
+interface End {
+  at: number;
+  rule: "base.expired" | "base.behind";
+  says: string;
+}
+
+const day = 86_400_000;
+const rebuild =
+  "Rebuild the image on the newest version of the base; `goldenpath base of` names the version that it stands on.";
+
+/**
+ * May an application stand on a version with such an approval at a moment? What was reached is refused once the policy's
+ * `grace` is over, and said before.
+ */
+export function judgeApproval({ rules, found, newer }: ApprovalState, now: Date): ApprovalVerdict {
+  if (found.kind === "refused") {
+    const wayOut =
+      "Rebuild it on an approved version, or have the platform team approve this one: goldenpath base approve.";
+    return { refused: [{ rule: "base.approval", problem: found.problem, wayOut }], warnings: [] };
+  }
+  const { approvedAt, endOfLife, role } = found.approval;
+  const verdict: ApprovalVerdict = { refused: [], warnings: [] };
+  if (role === "build-only") {
+    verdict.refused.push({
+      rule: "base.build-image",
+      problem: "it is approved to build in, and not to run on (role build-only)",
+      wayOut: "Rebuild it on a base that is approved to run on.",
+    });
+  }
+  for (const { at, rule, says } of listEnds({ approvedAt, endOfLife, rules, newer })) {
+    const refusedFrom = at + (rules.grace ?? 0);
+    // What is no time has been reached.
+    if (!(now.getTime() < refusedFrom)) verdict.refused.push({ rule, problem: says, wayOut: rebuild });
+    else if (now.getTime() >= at - (rules.warnBefore ?? 0))
+      verdict.warnings.push(`${says}; images on it are refused from ${new Date(refusedFrom).toISOString()} on`);
+  }
+  return verdict;
+}
+
+function listEnds({
+  approvedAt,
+  endOfLife,
+  rules: { maxAge, maxBehind },
+  newer,
+}: Pick<ApprovalState, "rules" | "newer"> & { approvedAt: Date; endOfLife: string }): End[] {
+  const approved = approvedAt.getTime();
+  const ends: End[] = [
+    {
+      at: Date.parse(`${endOfLife}T00:00:00Z`) + day,
+      rule: "base.expired",
+      says: `its end of life is ${endOfLife}`,
+    },
+  ];
+  if (maxAge !== undefined) {
+    ends.push({
+      at: approved + maxAge,
+      rule: "base.expired",
+      says: `it was approved ${Number.isNaN(approved) ? "at no known time" : `on ${approvedAt.toISOString()}`}, and counts for ${describeDays(maxAge)} (maxAge)`,
+    });
+  }
+  if (maxBehind !== undefined) {
+    const ahead = newer.map((each) => each.getTime()).filter((each) => !(each - approved <= maxBehind));
+    if (ahead.length > 0) {
+      ends.push({
+        // It fell behind with the first of them.
+        at: Math.min(...ahead),
+        rule: "base.behind",
+        says: `it is ${describeDays(Math.max(...ahead) - approved)} behind the newest approved version, and may be ${describeDays(maxBehind)} (maxBehind)`,
+      });
+    }
+  }
+  return ends;
+}
+
+function describeDays(milliseconds: number): string {
+  const days = milliseconds / day;
+  return `${Number.isInteger(days) ? days : days.toFixed(1)} days`;
+}

@@ -1,0 +1,26 @@
+import { z } from "zod";
+import { duration, name } from "./schema-text.ts";
+
+/** By whose signature a base counts, and how long. */
+export const approvalSection = z.strictObject({
+  signers: z
+    .array(name)
+    .min(1)
+    .describe(
+      "Who must have signed the approval of a version, as `goldenpath base approve` does; one of them is enough.",
+    ),
+  maxAge: duration.optional().describe("How long after its approval a version may be stood on, such as 90d."),
+  maxBehind: duration
+    .optional()
+    .describe(
+      "How much older than that of the newest version the approval of a version may be, such as 30d. Default: any.",
+    ),
+  grace: duration
+    .optional()
+    .describe("How long images still pass after the end of life, `maxAge` or `maxBehind` was reached, such as 7d."),
+  warnBefore: duration
+    .optional()
+    .describe("How long before the end of life or `maxAge` it is said that the version ends, such as 14d."),
+});
+
+export type ApprovalRules = z.infer<typeof approvalSection>;

@@ -32,6 +32,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    which approved base each image stands on, and which are behind
   goldenpath base check DIR --policy POLICY [--fix]
                                                    the images that a folder's files name, held to the policy before anything is built
+  goldenpath base approve IMAGE --policy POLICY --end-of-life DAY --role ROLE --key KEY
+                                                   scan and score an image, and sign that applications may stand on it
   goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
@@ -76,7 +78,7 @@ const commandHelp = {
 
   goldenpath base check DIR --policy POLICY
       Reads which images the files of a folder name (Dockerfiles, compose and bake files, project.toml, pom.xml, build.gradle, workflows), asks no
-      registry, and says at file and line what the policy does not have, with what to write instead. Exits 1 where an image that was built so would be
+      registry (but for bases that count by signed approvals), and says at file and line what the policy does not have, with what to write instead. Exits 1 where an image that was built so would be
       refused; a tag that should be a digest, and what only runs beside the application, is a warning.
   --fix
       Write the digests to pin into the files. A name that is put together from variables is left to you.
@@ -94,6 +96,27 @@ const commandHelp = {
       Exit 1 where this is not a yes, such as provenance or compiler; may be given several times.
   --json, --markdown
       Print JSON, or a table for a summary.
+
+  goldenpath base approve IMAGE --policy POLICY --end-of-life DAY --role ROLE
+      Scans the image by the policy's scan, scores it, looks for what the policy's images refuses, and says what that came to. Where nothing is against
+      it, signs that it is approved, beside it: under a policy whose base has approval, that is what counts. An image to build in is approved the same
+      way. The same again adds nothing. Exits 1, and signs nothing, where something is against it.
+  --policy POLICY, --policy-signer KEY
+      The policy, and the public key of the platform's signer where POLICY is whichever is in force.
+  --end-of-life YYYY-MM-DD
+      The last day (UTC) on which images may stand on it, or builds run in it.
+  --role ROLE
+      run-only, build-only or both: what it is for.
+  --notes TEXT
+      For people; they are signed as well.
+  --minimum POINTS, --require CHECK
+      As of score: signs nothing where a platform does not have that.
+  --database DIR
+      Vulnerability data for the scan, as of goldenpath scan.
+  --signer KIND (default: key)
+      How it is signed: key, kms or keyless.
+  --key KEY, --key-passphrase TEXT
+      The private key (a file, env://NAME, or PEM; with kms its URI), and its passphrase where it has one; else COSIGN_PASSWORD.
 `,
   withdraw: `goldenpath withdraw: take back what was let through, in the pointer to the policy in force.
 

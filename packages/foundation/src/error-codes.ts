@@ -9,6 +9,7 @@ export const errorCodes = {
     "A file by which the application says how it is built can't be read, and several strategies are allowed.",
   "applications-several": "The input `context` is no application itself, and has some below it.",
   "apt-failed": "apt does not download the packages of the example base.",
+  "approval-signer": "Whoever would approve a base is nobody whose approval of it counts under the policy.",
   "approvals-unavailable": "Who approved a run is to be recorded, and there is no run on GitHub.",
   "arguments-invalid": "The command line has an unknown command or option, or one that does not fit the others.",
   "artifact-invalid": "An artifact of a pull request's run is too large, or has in it what no result is.",

@@ -20,13 +20,20 @@ const options = {
   fix: { type: "boolean" },
   json: { type: "boolean" },
   markdown: { type: "boolean" },
+  "end-of-life": { type: "string" },
+  role: { type: "string" },
+  notes: { type: "string" },
+  signer: { type: "string" },
+  key: { type: "string" },
+  "key-passphrase": { type: "string" },
+  database: { type: "string" },
 } as const;
 
 const invalid = (message: string, wayOut = "See goldenpath base --help."): UserError =>
   new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
 
 /**
- * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, and `goldenpath base score IMAGE [--policy POLICY]
+ * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, `goldenpath base approve IMAGE …`, and `goldenpath base score IMAGE [--policy POLICY]
  * [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1 where a platform has fewer points, or where what
  * is required is not good.
  */
@@ -43,6 +50,20 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
     if (text === undefined || others.length > 0 || values.policy === undefined)
       throw invalid("expected check DIR --policy POLICY [--fix] [--json]");
     return (await import("./base-check.ts")).checkContext(text, { ...values, policy: values.policy }, output);
+  }
+  if (action === "approve") {
+    const { policy, role, "end-of-life": endOfLife } = values;
+    if (
+      text === undefined ||
+      others.length > 0 ||
+      policy === undefined ||
+      role === undefined ||
+      endOfLife === undefined
+    )
+      throw invalid("expected approve IMAGE --policy POLICY --end-of-life DAY --role ROLE --key KEY");
+    const asked = { minimum: readMinimum(values.minimum), required: readRequired(values.require ?? []) };
+    const { approveBase } = await import("./base-approve.ts");
+    return approveBase(text, { ...values, policy, role, "end-of-life": endOfLife, ...asked }, output);
   }
   if (action !== "score" || text === undefined || others.length > 0 || (json && markdown))
     throw invalid(
@@ -61,7 +82,7 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
       : await withClient(context, loaded, (client) =>
           gatherScores(reference, { client, policy: loaded.policy, now, signal }),
         );
-  const refused = scored.flatMap((each) => judge(each, demands));
+  const refused = scored.flatMap((each) => judgeScore(each, demands));
   if (json) output.out(`${stringifyJson({ images: scored, refused }, 2)}\n`);
   else {
     for (const each of scored) output.out(markdown ? renderCardMarkdown(each) : renderCard(each));
@@ -84,10 +105,14 @@ function readRequired(names: readonly string[]): string[] {
   throw invalid(`--require is '${wrong}'`, near === undefined ? wayOut : `Did you mean '${near}'? ${wayOut}`);
 }
 
-function judge(
-  { platform, score }: ScoredImage,
-  { minimum, required }: { minimum: number; required: readonly string[] },
-): string[] {
+/** What a score has to have. */
+export interface ScoreDemands {
+  minimum: number;
+  required: readonly string[];
+}
+
+/** What of the demands a platform's score does not meet. */
+export function judgeScore({ platform, score }: ScoredImage, { minimum, required }: ScoreDemands): string[] {
   const few =
     score.points < minimum ? [`${platform} has ${score.points} points, and ${minimum} are asked for (--minimum)`] : [];
   const bad = score.checks

@@ -105,7 +105,9 @@ export async function examineChild(
   const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
   const [base] = match?.bases ?? [];
   // Both at once: the base does not depend on what is above it, and one run of a scanner can look at both.
-  const look = base === undefined ? undefined : lookAtBase(examination, base, `${sbomFile}.base`);
+  // A base has nothing on top of it that could hide what it brings.
+  const isItself = base?.child === child.digest;
+  const look = base === undefined || isItself ? undefined : lookAtBase(examination, base, `${sbomFile}.base`);
   const [{ sbom, tools, notes }] = await settleAll(
     obtainSbom(examination, child, evidence, sbomFile),
     look?.catalogued,

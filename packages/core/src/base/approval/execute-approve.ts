@@ -1,0 +1,125 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
+import { isDayOver } from "../../policy/day.ts";
+import type { LoadedPolicy } from "../../policy/schema.ts";
+import { attachStatement } from "../../signing/attach.ts";
+import { collectEvidence } from "../../signing/collect.ts";
+import { isSameMaterial } from "../../signing/material.ts";
+import { materialOf } from "../../signing/schemes/find.ts";
+import type { Signer } from "../../signing/types.ts";
+import { readChildLayers } from "../gather.ts";
+import { judgeHabits } from "../habits/judge.ts";
+import { chooseApproval } from "./choose.ts";
+import { type BaseRole, buildDecisionStatement } from "./predicate.ts";
+
+/** What is said of an image that is approved. */
+export interface ApprovalRequest {
+  /** The last day (UTC) on which images may stand on it, or builds run in it. */
+  endOfLife: string;
+  role: BaseRole;
+  notes?: string | undefined;
+  /** What was looked at, and what that came to. */
+  examined: Record<string, unknown>;
+}
+
+/**
+ * Whose approvals count for images of a repository, by the policy: those of the bases that are kept there, or, for a
+ * builder or another image that is no base, each signer's.
+ */
+export function listApprovers({ bases, signers }: LoadedPolicy["policy"], image: ImageFacts): string[] {
+  const own = bases.filter((base) => base.image === formatRepository(image.reference));
+  if (own.length === 0) return Object.keys(signers);
+  return [...new Set(own.flatMap(({ approval }) => approval?.signers ?? []))];
+}
+
+/** What of the policy's `images` an image has against it, each platform for itself: layers are read, all of them. */
+export async function findHabits(
+  client: RegistryClient,
+  image: ImageFacts,
+  { images }: LoadedPolicy["policy"],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { refuse } = images;
+  const found = [];
+  for (const child of image.children) {
+    const { leftovers, foreign } = await readChildLayers(client, image.reference, child, 0, {
+      signal,
+      leftovers: { secrets: refuse.includes("secrets"), caches: refuse.includes("package-caches") },
+    });
+    const where = formatReference({ ...image.reference, tag: undefined, digest: child.digest });
+    if (foreign === undefined) found.push(`${where}: its layers are not what its config says`);
+    const facts = {
+      habits: child.config,
+      labels: child.config.config?.Labels ?? {},
+      ownLayers: child.config.rootfs.diff_ids.length,
+      leftovers,
+    };
+    const judged = judgeHabits({ ...facts, ...(foreign === undefined ? {} : { image: foreign }) }, images);
+    found.push(...judged.map(({ rule, problem }) => `${where}: ${rule}: ${problem}`));
+  }
+  return found;
+}
+
+/**
+ * Signs that an image is approved, and attaches that to it and to what runs of it. Where the same was signed by an
+ * approver already and still counts, nothing is added.
+ * @returns whether it is new
+ * @throws UserError `approval-signer`, `arguments-invalid`; the client's errors
+ */
+export async function approveImage(
+  client: RegistryClient,
+  image: ImageFacts,
+  request: ApprovalRequest,
+  { policy, signer, now }: { policy: LoadedPolicy; signer: Signer; now: Date },
+): Promise<boolean> {
+  const { endOfLife, role, notes, examined } = request;
+  if (isDayOver(endOfLife, now)) {
+    throw new UserError(`--end-of-life is '${endOfLife}': expected a day, YYYY-MM-DD, that is not over`, {
+      code: "arguments-invalid",
+    });
+  }
+  const approvers = listApprovers(policy.policy, image);
+  requireApprover(policy, approvers, signer);
+  const { registry, name, digest } = image.reference;
+  const repository = { registry, name };
+  const children = image.children.map((child) => child.descriptor).filter((child) => child.digest !== digest);
+  const signers = Object.fromEntries(
+    Object.entries(policy.policy.signers).filter(([each]) => approvers.includes(each)),
+  );
+  const evidence = await collectEvidence(client, repository, digest, signers, { now });
+  const found = chooseApproval({ digest, children: children.map((each) => each.digest), evidence, approvers, now });
+  if (found.kind === "approved") {
+    const { approval } = found;
+    if (approval.endOfLife === endOfLife && approval.role === role && approval.notes === notes) return false;
+  }
+  const statement = buildDecisionStatement({
+    image: { repository, digest, children: children.map((each) => each.digest) },
+    policy,
+    decision: {
+      ...{ decision: "approved", decidedAt: now, endOfLife, role, examined },
+      ...(notes === undefined ? {} : { notes }),
+    },
+  });
+  const target = { repository, image: { mediaType: image.mediaType, digest, size: image.size }, children };
+  await attachStatement(client, target, statement, signer, now, { isNew: true });
+  return true;
+}
+
+/** @throws UserError `approval-signer`: what nobody would count is not signed */
+function requireApprover({ policy }: LoadedPolicy, approvers: readonly string[], signer: Signer): void {
+  const own = signer.trusted ?? signer.material;
+  const isOwn = (name: string): boolean => {
+    const known = policy.signers[name];
+    return known !== undefined && isSameMaterial(materialOf(known, `the key of signer '${name}'`), own);
+  };
+  if (approvers.some(isOwn)) return;
+  throw new UserError(
+    `this is none of the signers whose approval of it counts under policy '${policy.name}' (${approvers.join(", ") || "there is none"})`,
+    {
+      code: "approval-signer",
+      wayOut: "Sign as one of those, or have the policy's owners add the signer to the base's `approval`.",
+    },
+  );
+}

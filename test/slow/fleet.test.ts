@@ -55,7 +55,7 @@ async function scan(): Promise<{ report: RescanReport; issues: WrittenIssues }> 
   const { policy, keys } = world;
   const report = await withScan(inputs, scanners, context, (_policy, one) =>
     withClient(context, policy, async (client) => {
-      const repositories = await gatherRepositories(client, policy.policy, []);
+      const repositories = await gatherRepositories(client, policy.policy, { named: [] });
       const places = openPlaces({ checkouts: world.checkouts, isOnline: false }, context);
       const request = { client, policy, repositories, areNamed: false, scan: one, signer: keys.scan.signer, places };
       return rescanFleet(request, context);

@@ -28,7 +28,8 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
       What may go. Takes nothing away. Kept is what runs, what a rollback may go to, what has evidence in its years, and that of which
       nobody says how it came in. Exits 2 where something could not be looked at.
   --running FILE
-      What runs, an image a line: HOST/NAME@DIGEST, DIGEST or HOST/NAME:TAG. Other registries' images may be among them.
+      What runs, an image a line: HOST/NAME@DIGEST, DIGEST or HOST/NAME:TAG. Other registries' images may be among them, and are
+      counted; one that should be there and is not is an error.
   --rollbacks N
       The newest images of each repository and environment that a rollback may go to. Default: 3.
   --evidence-years N
@@ -39,6 +40,8 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
 
   HOST/NAME…, --repositories FILE
       The repositories, or a file with one a line. Default: those below environments.*.to that the registry's catalogue lists.
+  --may-be-empty HOST/NAME
+      An entry of environments.*.to below which the catalogue may list nothing. Without it that is an error. May be repeated.
   --policy POLICY
       The policy: a file, OWNER/REPO//PATH@COMMIT or oci://HOST/NAME@sha256:DIGEST.
   --policy-signer KEY

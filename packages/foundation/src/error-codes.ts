@@ -88,6 +88,7 @@ export const errorCodes = {
   "environment-unknown": "The input `environment` names none of the policy's environments.",
   "evidence-missing": "None of the bundles that are given, or that GitHub has, is about the image.",
   "extensions-not-allowed": "A builder image has extensions that the policy's builder does not allow.",
+  "fleet-empty": "A registry's catalogue lists no repository where the policy's environments put images.",
   "github-error":
     "GitHub answers a request with an error or with something else than documented, or limits how often it is asked.",
   "github-unreachable": "GitHub can't be reached for the policy or for attestations.",

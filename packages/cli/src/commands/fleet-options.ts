@@ -17,6 +17,7 @@ export const fleetOptions = {
   "policy-signer": { type: "string" },
   environment: { type: "string" },
   repositories: { type: "string" },
+  "may-be-empty": { type: "string", multiple: true },
   checkouts: { type: "string" },
   json: { type: "boolean" },
 } as const;
@@ -26,6 +27,7 @@ interface Given {
   "policy-signer"?: string | undefined;
   environment?: string | undefined;
   repositories?: string | undefined;
+  "may-be-empty"?: string[] | undefined;
   checkouts?: string | undefined;
 }
 
@@ -63,7 +65,7 @@ export interface OpenedFleet {
 
 /** Places in source repositories are asked for on GitHub where there is a token that may read them. */
 export async function openFleet(given: Given, names: readonly string[]): Promise<OpenedFleet> {
-  const { policy: uri, environment } = given;
+  const { policy: uri, environment, "may-be-empty": mayBeEmpty = [] } = given;
   if (uri === undefined) throw invalid("expected --policy POLICY");
   const context = openContext();
   const named = [
@@ -77,6 +79,6 @@ export async function openFleet(given: Given, names: readonly string[]): Promise
   return {
     ...{ context, policy, named, scope: planScope(policy.policy, named, environment) },
     places: openPlaces({ checkouts, isOnline }, context),
-    list: (client) => gatherRepositories(client, policy.policy, named, environment),
+    list: (client) => gatherRepositories(client, policy.policy, { named, environment, mayBeEmpty }),
   };
 }

@@ -34,9 +34,12 @@ export async function runFleetPrune(args: readonly string[], output: Output): Pr
     rollbacks: readNumber(values.rollbacks ?? "3", "--rollbacks"),
     evidenceYears: readNumber(values["evidence-years"] ?? "10", "--evidence-years"),
   };
-  const { context, policy, named, list } = await openFleet(values, positionals);
+  const { context, policy, named, scope, list } = await openFleet(values, positionals);
   const plan = await withClient(context, policy, async (client) =>
-    pruneFleet({ client, policy, now: new Date(), areNamed: named.length > 0 }, await list(client), facts),
+    pruneFleet({ client, policy, now: new Date(), areNamed: named.length > 0 }, await list(client), {
+      ...facts,
+      prefixes: scope.prefixes,
+    }),
   );
   output.out(values.json === true ? `${stringifyJson(describePrune(plan), 2)}\n` : renderPrune(plan));
   if (kind === undefined || values.out === undefined)

@@ -17,6 +17,7 @@ import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import { describeImage, type FleetFailure, type FleetImage } from "./facts.ts";
+import { planScope } from "./looked-at.ts";
 
 /** Repositories whose tags are looked at, and images that are, at the same time. */
 const concurrency = 6;
@@ -47,21 +48,34 @@ export interface GatheredFleet<T> {
   failures: FleetFailure[];
 }
 
+export interface ListedFleet {
+  /** Repositories that somebody named. */
+  named: readonly string[];
+  /** Only this environment's. */
+  environment?: string | undefined;
+  /** Entries of `environments.*.to` below which there may be nothing yet. */
+  mayBeEmpty?: readonly string[];
+}
+
 /**
  * The repositories of a policy's environments: those that are named, or else what the registries' catalogues list below
- * `environments.*.to`.
- * @param environment only this one's
+ * `environments.*.to`. That a catalogue lists nothing is an error where nobody has said so: it may be that the login
+ * sees nothing, and a fleet of no images would have no findings.
  * @throws UserError `reference-invalid`, `arguments-invalid` for one that no environment promotes to,
- *   `catalog-unavailable`; the client's errors
+ *   `catalog-unavailable`, `fleet-empty`; the client's errors
  */
 export async function gatherRepositories(
   client: RegistryClient,
   { environments }: Pick<Policy, "environments">,
-  named: readonly string[],
-  environment?: string,
+  { named, environment, mayBeEmpty = [] }: ListedFleet,
 ): Promise<Repository[]> {
-  const own = Object.entries(environments).filter(([name]) => environment === undefined || name === environment);
-  const prefixes = [...new Set(own.flatMap(([, { to }]) => to))];
+  const { prefixes } = planScope({ environments }, named, environment);
+  const unknown = mayBeEmpty.find((each) => !prefixes.includes(each));
+  if (unknown !== undefined) {
+    throw new UserError(`${unknown} may be empty, and is none of environments.*.to: ${prefixes.join(", ")}`, {
+      code: "arguments-invalid",
+    });
+  }
   const isOwn = (repository: Repository): boolean => prefixes.some((prefix) => isWithin(repository, prefix));
   const given = named.map((text) => parseRepository(text, "HOST/NAME"));
   const astray = given.find((repository) => !isOwn(repository));
@@ -78,7 +92,14 @@ export async function gatherRepositories(
     const below = { registry, name: name.join("/") };
     // No image belongs where the policy in force is kept.
     const listed = (await client.listRepositories(below)).filter((each) => !isPointerRepository(each));
-    found.push(...listed.filter((each) => isWithin(each, prefix)));
+    const own = listed.filter((each) => isWithin(each, prefix));
+    if (own.length === 0 && !mayBeEmpty.includes(prefix)) {
+      throw new UserError(`the catalogue of ${registry} lists no repository below ${prefix}`, {
+        code: "fleet-empty",
+        wayOut: `Log in as whoever sees them, or name them. Where nothing was promoted there yet: --may-be-empty ${prefix}.`,
+      });
+    }
+    found.push(...own);
   }
   return [...new Map(found.map((each) => [formatRepository(each), each])).values()];
 }
@@ -112,6 +133,10 @@ export async function gatherFleet<T>(
       failures.push({ what: formatRepository(repository), problem: "no tag of it points at an image" });
     return found?.images ?? [];
   });
+  if (repositories.length > 0 && failures.length === 0 && listed.flat().length === 0) {
+    const what = repositories.slice(0, 5).map(formatRepository).join(", ");
+    failures.push({ what, problem: `no tag of ${repositories.length} repositories points at an image` });
+  }
   const visited = await mapConcurrently(visits, listed.flat(), ({ repository, digest, tags }) =>
     attempt(formatReference({ ...repository, digest }), async () => {
       const image = await fetchImageFacts(reader, { ...repository, digest });

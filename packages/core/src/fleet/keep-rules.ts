@@ -26,7 +26,8 @@ export function renderKeepRules({ images }: PrunePlan, kind: RuleKind): Map<stri
 type Kept = readonly PrunedImage[];
 
 /** Evidence of registries that have no list of referrers: it lies under tags, and is kept whosever it is. */
-const evidenceTags = "sha256-*";
+const evidencePrefixes = ["sha256-", "sha512-"];
+const evidenceTags = evidencePrefixes.map((prefix) => `${prefix}*`);
 
 const byRepository = (kept: Kept): Map<string, Kept> =>
   Map.groupBy(kept, ({ image }) => formatRepository(image.repository));
@@ -36,28 +37,31 @@ const tagsOf = (kept: Kept): string[] => [...new Set(kept.flatMap(({ image }) =>
 /**
  * A policy for each repository, as `aws ecr put-lifecycle-policy` takes it. ECR has no rule that keeps: an image that a
  * rule of higher priority selects is expired by none of a lower one, and of one tag there are never more than one. Each
- * tag has a rule of its own, since an image has to have all tags of one rule.
+ * tag has a rule of its own, since an image has to have all tags of one rule. A platform's image is not expired as long
+ * as its index is there, and what refers to an image goes with it: but of what has no tag ECR has no rule that keeps, so
+ * the one that says what goes must name tags.
  * https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
  */
 function renderEcr(kept: Kept): Map<string, unknown> {
   const files = [...byRepository(kept)].map(([repository, own]): [string, unknown] => {
     const tags = tagsOf(own);
-    // One for evidence, and one that says what goes.
-    if (tags.length > maxEcrRules - 2) {
+    // Those for evidence, and one that says what goes.
+    const most = maxEcrRules - evidenceTags.length - 1;
+    if (tags.length > most) {
       throw new UserError(
-        `${repository} has ${tags.length} tags to keep, and a lifecycle policy of ECR has ${maxEcrRules} rules at most, one of them for evidence, and one that says what goes`,
+        `${repository} has ${tags.length} tags to keep, and a lifecycle policy of ECR has ${maxEcrRules} rules at most, ${most} of them for tags: the others are for evidence and for what goes`,
         {
           code: "rules-impossible",
           wayOut: "Take away what may go by hand, or give what has to stay a tag by a pattern of its own.",
         },
       );
     }
-    const rules = [...tags, evidenceTags].map((tag, index) => ({
+    const rules = [...tags, ...evidenceTags].map((tag, index) => ({
       rulePriority: index + 1,
       description: `goldenpath: keep ${tag}`,
       selection: {
         ...{ tagStatus: "tagged", tagPatternList: [tag], countType: "imageCountMoreThan" },
-        countNumber: tag === evidenceTags ? manyEvidence : 1,
+        countNumber: evidenceTags.includes(tag) ? manyEvidence : 1,
       },
       action: { type: "expire" },
     }));
@@ -68,7 +72,8 @@ function renderEcr(kept: Kept): Map<string, unknown> {
 
 /**
  * For each project the rules of `POST /api/v2.0/retentions`: of a repository that a rule is for, Harbor keeps what a rule
- * retains, and takes away all else once the policy runs. Nothing runs by itself as they are: there is no schedule.
+ * retains, and takes away all else once the policy runs. What has no tag is retained, and with it what refers to an
+ * image and has a row of its own. Nothing runs by itself as they are: there is no schedule.
  * https://goharbor.io/docs/main/working-with-projects/working-with-images/create-tag-retention-rules/
  */
 function renderHarbor(kept: Kept): Map<string, unknown> {
@@ -93,7 +98,7 @@ function harborRule(repositories: readonly string[], tags: readonly string[]): R
     ...{ disabled: false, action: "retain", template: "always", params: {} },
     tag_selectors: [
       {
-        ...{ kind: "doublestar", decoration: "matches", pattern: anyOf([...tags, evidenceTags]) },
+        ...{ kind: "doublestar", decoration: "matches", pattern: anyOf([...tags, ...evidenceTags]) },
         extras: '{"untagged":true}',
       },
     ],
@@ -104,17 +109,25 @@ function harborRule(repositories: readonly string[], tags: readonly string[]): R
 }
 
 /**
- * For each repository of Artifact Registry (the third part of the name: HOST/PROJECT/REPOSITORY) one policy that keeps,
- * as `gcloud artifacts repositories set-cleanup-policies` takes it: by digest, with what runs of each image and what is
- * signed about it, which are versions of their own there. What both kinds of policy have is kept.
+ * For each repository of Artifact Registry (the third part of the name: HOST/PROJECT/REPOSITORY) policies that keep, as
+ * `gcloud artifacts repositories set-cleanup-policies` takes them: by digest what stays, with all that its index names
+ * and all that refers to any of it, which are versions of their own there; and, since a rescan signs something new each
+ * week, whatever has no tag, and what lies under evidence's tags. What both kinds of policy have is kept.
  * https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy
  */
 function renderGar(kept: Kept): Map<string, unknown> {
   const places = Map.groupBy(kept, ({ image }) => formatRepository(image.repository).split("/").slice(0, 3).join("/"));
+  const keep = (name: string, condition: object) => ({ name, action: { type: "Keep" }, condition });
   const files = [...places].map(([place, own]): [string, unknown] => {
     const digests = own.flatMap(({ image }) => [image.digest, ...image.children, ...image.evidence]);
-    const condition = { tagState: "any", versionNamePrefixes: [...new Set(digests)].toSorted() };
-    return [`gar-${slug(place)}.json`, [{ name: "goldenpath-keep", action: { type: "Keep" }, condition }]];
+    return [
+      `gar-${slug(place)}.json`,
+      [
+        keep("goldenpath-keep", { tagState: "any", versionNamePrefixes: [...new Set(digests)].toSorted() }),
+        keep("goldenpath-keep-untagged", { tagState: "untagged" }),
+        keep("goldenpath-keep-evidence", { tagState: "tagged", tagPrefixes: evidencePrefixes }),
+      ],
+    ];
   });
   return new Map(files);
 }

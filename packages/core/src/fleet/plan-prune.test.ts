@@ -15,7 +15,10 @@ const image = (name: string, days: number, more: Partial<PrunableImage> = {}): P
   ...more,
 });
 const plan = (images: PrunableImage[], more: Partial<PruneFacts> = {}) =>
-  planPrune({ images, running: [], rollbacks: 1, evidenceYears: 1, now, ...more });
+  planPrune({
+    ...{ images, running: [], prefixes: ["host.example/vetted"], rollbacks: 1, evidenceYears: 1, now },
+    ...more,
+  });
 const mayGo = (images: PrunableImage[], more: Partial<PruneFacts> = {}): string[] =>
   plan(images, more)
     .images.filter(({ keptFor }) => keptFor.length === 0)
@@ -60,10 +63,63 @@ describe("it stays", () => {
   });
 });
 
-test("what runs by the list and is not there is told, and others' images are none of it", () => {
-  const gone = `host.example/vetted/shop@${digestOf("gone")}`;
-  const running = [gone, "host.example/vetted/shop:9", "other.example/x:1", digestOf("else")];
-  expect(plan([next], { running }).failures.map(({ what }) => what)).toEqual([gone, "host.example/vetted/shop:9"]);
+describe("what goes with an image that stays stays as well", () => {
+  const old = (name: string, more: Partial<PrunableImage> = {}) => image(name, years(3), more);
+  const [amd, evidence, signed] = [digestOf("amd64"), digestOf("evidence"), digestOf("signed evidence")];
+  const index = image("index", 1, { children: [amd], evidence: [evidence, signed] });
+
+  test.each<[what: string, own: PrunableImage]>([
+    ["a platform's image with a tag of its own", old("amd64")],
+    ["evidence with a tag of its own", old("evidence")],
+    ["what is signed about evidence", old("signed evidence")],
+  ])("%s", (_what, own) => {
+    expect(mayGo([own, index])).toEqual([]);
+    expect(plan([own, index]).images[0]?.keptFor).toEqual([expect.stringContaining("it goes with host.example")]);
+    // The same, of nothing that stays.
+    expect(mayGo([own, next])).toEqual(own.tags);
+  });
+
+  test("the index that a platform's image is of", () => {
+    const own = old("index", { children: [amd] });
+    expect(mayGo([own, image("amd64", 1)])).toEqual([]);
+    expect(mayGo([own, next])).toEqual(["index"]);
+  });
+
+  test("as far as it goes", () => {
+    const far = [old("c"), old("b", { children: [digestOf("c")] }), old("a", { children: [digestOf("b")] })];
+    expect(mayGo([...far, image("now", 1, { children: [digestOf("a")] })])).toEqual([]);
+    expect(mayGo([...far, next])).toEqual(["c", "b", "a"]);
+  });
+
+  test("and in another repository nothing does", () => {
+    const elsewhere = old("amd64", { repository: parseRepository("host.example/vetted/other") });
+    expect(mayGo([elsewhere, image("newer", 1, { repository: elsewhere.repository }), index])).toEqual(["amd64"]);
+  });
+});
+
+describe("a line of what runs", () => {
+  const shop = "host.example/vetted/shop";
+  test.each<[what: string, line: string, says: string]>([
+    ["that is no image", "pod/shop is Running", "it is no image: expected"],
+    ["of a digest that is not there", `${shop}@${digestOf("gone")}`, "no tag of its repository points at it"],
+    ["of a tag that is not there", `${shop}:nextt`, "did you mean next?"],
+    ["without a tag", shop, "no tag of its repository points at it"],
+    ["of a digest alone", digestOf("else"), "nobody knows whose"],
+    ["of a repository that was not found", "host.example/vetted/chop:1", `did you mean ${shop}?`],
+    ["of one beside", "host.example/veted/shop:1", `did you mean ${shop}?`],
+  ])("%s is an error", (_what, line, says) => {
+    const { failures, elsewhere } = plan([next], { running: [line, `${shop}:next`] });
+    expect(failures).toEqual([{ what: line, problem: expect.stringContaining(says) }]);
+    expect(elsewhere.size).toBe(0);
+  });
+
+  test("of another's repository is counted, and a list of nothing else is an error", () => {
+    const running = ["registry.example/pause:3.9", `registry.example/x@${digestOf("x")}`, "host.example/tools/lint:1"];
+    const told = plan([next], { running: [...running, `docker-pullable://${shop}@${digestOf("next")}`] });
+    expect(told.failures).toEqual([]);
+    expect(describePrune(told)).toMatchObject({ elsewhere: { "registry.example": 2, "host.example": 1 } });
+    expect(plan([next], { running }).failures).toMatchObject([{ what: "the list of what runs" }]);
+  });
 });
 
 describe("rules that keep", () => {
@@ -81,9 +137,12 @@ describe("rules that keep", () => {
     ).rules;
     expect(first).toMatchObject({ rulePriority: 1, selection: { tagStatus: "tagged", tagPatternList: ["1.1.0"] } });
     expect(second).toMatchObject({ rulePriority: 2, selection: { tagPatternList: ["prod"], countNumber: 1 } });
-    expect(more).toMatchObject([{ selection: { tagPatternList: ["sha256-*"] } }]);
-    const many = Array.from({ length: 49 }, (_, at) => `t${at}`);
-    expect(() => rules([image("next", 1, { tags: many })], "ecr")).toThrow(/49 tags to keep/);
+    expect(more).toMatchObject([
+      { selection: { tagPatternList: ["sha256-*"], countNumber: 100_000 } },
+      { selection: { tagPatternList: ["sha512-*"], countNumber: 100_000 } },
+    ]);
+    const many = Array.from({ length: 48 }, (_, at) => `t${at}`);
+    expect(() => rules([image("next", 1, { tags: many })], "ecr")).toThrow(/48 tags to keep/);
     expect(() => rules([image("next", 1, { tags: many.slice(1) })], "ecr")).not.toThrow();
   });
 
@@ -93,7 +152,7 @@ describe("rules that keep", () => {
       rules: [
         {
           ...{ action: "retain", template: "always" },
-          tag_selectors: [{ pattern: "{1.1.0,prod,sha256-*}" }],
+          tag_selectors: [{ pattern: "{1.1.0,prod,sha256-*,sha512-*}" }],
           scope_selectors: { repository: [{ decoration: "repoMatches", pattern: "shop" }] },
         },
       ],
@@ -106,7 +165,7 @@ describe("rules that keep", () => {
     expect(JSON.stringify(all.rules)).toContain("{a0,a1,");
   });
 
-  test("of Artifact Registry: by digest, with what runs of it and what is signed about it", () => {
+  test("of Artifact Registry: by digest, with what its index names and what refers to it, and what is signed later", () => {
     expect(rules([old(), kept], "gar")["gar-host.example-vetted-shop.json"]).toEqual([
       {
         ...{ name: "goldenpath-keep", action: { type: "Keep" } },
@@ -114,6 +173,11 @@ describe("rules that keep", () => {
           tagState: "any",
           versionNamePrefixes: [digestOf("c"), digestOf("evidence"), digestOf("next")].toSorted(),
         },
+      },
+      { name: "goldenpath-keep-untagged", action: { type: "Keep" }, condition: { tagState: "untagged" } },
+      {
+        ...{ name: "goldenpath-keep-evidence", action: { type: "Keep" } },
+        condition: { tagState: "tagged", tagPrefixes: ["sha256-", "sha512-"] },
       },
     ]);
   });

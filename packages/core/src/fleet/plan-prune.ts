@@ -1,19 +1,18 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { type FleetFailure, type FleetImage, nameImage } from "./facts.ts";
+import { isRunning, matchRunning, type RunningFacts } from "./running.ts";
 
 /** An image, with all digests that it goes by and that go with it. */
 export interface PrunableImage extends FleetImage {
-  /** What runs of it. */
+  /** All that its index names: what runs of it, and what is attached to it there. */
   children: readonly Digest[];
-  /** The referrers that carry what is signed about it. */
+  /** All that refers to it, to a child or to one of these again, whoever made it. */
   evidence: readonly Digest[];
 }
 
-export interface PruneFacts {
+export interface PruneFacts extends RunningFacts {
   images: readonly PrunableImage[];
-  /** What runs: HOST/NAME@DIGEST, DIGEST or HOST/NAME:TAG. */
-  running: readonly string[];
   /** The newest images of each repository and environment that a rollback may go to. */
   rollbacks: number;
   /** Years for which evidence of what was let in is kept. */
@@ -29,39 +28,56 @@ export interface PrunedImage {
 
 export interface PrunePlan {
   images: PrunedImage[];
-  /** What runs from these repositories by the list, and is not there. */
+  /** What runs by the list, and is not there though it should be. */
   failures: FleetFailure[];
+  /** By registry, how many lines of the list are of repositories that the policy puts nothing in. */
+  elsewhere: ReadonlyMap<string, number>;
 }
 
 /**
- * What may go: no image that runs, none that a rollback may go to, none whose evidence is in its years, and none of which
- * nobody says how it came in. Whatever is not certain stays.
+ * What may go: no image that runs, none that a rollback may go to, none whose evidence is in its years, none of which
+ * nobody says how it came in, and none that one of these is made of or a part of. Whatever is not certain stays.
  */
 export function planPrune(facts: PruneFacts): PrunePlan {
   const { images } = facts;
-  const running = new Set(facts.running);
+  const { running, failures, elsewhere } = matchRunning(facts);
   const targets = listRollbackTargets(images, facts.rollbacks);
   const planned = images.map((image): PrunedImage => {
     const keptFor = [
-      ...(runs(image, running) ? ["it runs"] : []),
+      ...(isRunning(image, running) ? ["it runs"] : []),
       ...(targets.get(image) ?? []),
       ...keepForEvidence(image, facts),
       ...(image.environments.length === 0 ? ["no promotion says how it came in: look at it first"] : []),
     ];
     return { image, keptFor };
   });
-  return { images: planned, failures: findAbsent(facts) };
+  keepTogether(planned);
+  return { images: planned, failures, elsewhere };
 }
 
-function runs(image: PrunableImage, running: ReadonlySet<string>): boolean {
-  const where = formatRepository(image.repository);
-  const digests = [image.digest, ...image.children];
-  return (
-    // By the digest alone too: a mirror has the same image under another name.
-    digests.some((digest) => running.has(digest) || running.has(`${where}@${digest}`)) ||
-    [...running].some((each) => digests.some((digest) => each.endsWith(`@${digest}`))) ||
-    image.tags.some((tag) => running.has(`${where}:${tag}`))
-  );
+/**
+ * What an image that stays is made of, what is made of it and what is signed about it stays as well: a platform's image
+ * has a tag of its own here and there, and so has evidence. Of another repository nothing goes with it.
+ */
+function keepTogether(planned: readonly PrunedImage[]): void {
+  const named = new Map(planned.map((each) => [nameImage(each.image), each]));
+  const linked = new Map<PrunedImage, Set<PrunedImage>>(planned.map((each) => [each, new Set()]));
+  for (const each of planned) {
+    for (const digest of [...each.image.children, ...each.image.evidence]) {
+      const other = named.get(nameImage({ repository: each.image.repository, digest }));
+      if (other === undefined || other === each) continue;
+      linked.get(each)?.add(other);
+      linked.get(other)?.add(each);
+    }
+  }
+  const queue = planned.filter(({ keptFor }) => keptFor.length > 0);
+  for (const each of queue) {
+    for (const other of linked.get(each) ?? []) {
+      if (other.keptFor.length > 0) continue;
+      other.keptFor.push(`it goes with ${nameImage(each.image)}, which stays`);
+      queue.push(other);
+    }
+  }
 }
 
 /** Of each repository and environment the newest ones, by when they were let in last. */
@@ -69,9 +85,9 @@ function listRollbackTargets(images: readonly PrunableImage[], most: number): Ma
   const entries = images.flatMap((image) =>
     image.environments.map((environment) => ({
       ...{ image, environment },
-      at: Math.max(
-        ...image.promotions.filter((each) => each.environment === environment).map(({ at }) => at.getTime()),
-      ),
+      at: image.promotions
+        .filter((each) => each.environment === environment)
+        .reduce((last, { at }) => Math.max(last, at.getTime()), Number.NEGATIVE_INFINITY),
       place: `${formatRepository(image.repository)} ${environment}`,
     })),
   );
@@ -90,22 +106,13 @@ function listRollbackTargets(images: readonly PrunableImage[], most: number): Ma
 
 function keepForEvidence({ promotions }: PrunableImage, { evidenceYears, now }: PruneFacts): string[] {
   if (promotions.length === 0) return [];
-  const until = new Date(Math.max(...promotions.map(({ at }) => at.getTime())));
+  const until = new Date(promotions.reduce((last, { at }) => Math.max(last, at.getTime()), 0));
   until.setUTCFullYear(until.getUTCFullYear() + evidenceYears);
   return until.getTime() > now.getTime() ? [`its evidence is kept until ${until.toISOString().slice(0, 10)}`] : [];
 }
 
-/** Of another repository's images nothing is known here, and nothing has to be. */
-function findAbsent({ images, running }: PruneFacts): FleetFailure[] {
-  const repositories = new Set(images.map(({ repository }) => formatRepository(repository)));
-  return running
-    .filter((each) => repositories.has(each.replace(/@.*$/, "").replace(/:[^:/]+$/, "")) || repositories.has(each))
-    .filter((each) => !images.some((image) => runs(image, new Set([each]))))
-    .map((what) => ({ what, problem: "it runs, by the list, and no tag of its repository points at it" }));
-}
-
 /** As JSON, for programs. */
-export function describePrune({ images, failures }: PrunePlan): Record<string, unknown> {
+export function describePrune({ images, failures, elsewhere }: PrunePlan): Record<string, unknown> {
   const tell = ({ image, keptFor }: PrunedImage) => ({
     image: nameImage(image),
     ...{ tags: image.tags, environments: image.environments },
@@ -115,5 +122,6 @@ export function describePrune({ images, failures }: PrunePlan): Record<string, u
     mayGo: images.filter(({ keptFor }) => keptFor.length === 0).map(tell),
     kept: images.filter(({ keptFor }) => keptFor.length > 0).map(tell),
     failures,
+    elsewhere: Object.fromEntries(elsewhere),
   };
 }

@@ -146,7 +146,7 @@ const resultShape = z.object({
  * its cause) does not parse.
  */
 export const stageResultSchema = resultShape.superRefine((result, context) => {
-  const counted = result.violations.filter((violation) => violation.exception === undefined);
+  const counted = result.violations.filter(isCounted);
   const problem = (message: string): void => context.addIssue({ code: "custom", message });
   if (result.verdict === "pass" && counted.length > 0) problem("verdict is pass, and there are violations that count");
   if (result.verdict === "fail" && counted.length === 0) problem("verdict is fail, and no violation says why");
@@ -218,9 +218,14 @@ export function formatStageResult(result: StageResult): string {
   return `${stringifyJson(result, 2)}\n`;
 }
 
-/** The verdict that violations amount to; an exception that applied keeps its violation from counting. */
+/** True of a violation that refuses: an exception that applied keeps its violation from counting. */
+export function isCounted({ exception }: Pick<ListedViolation, "exception">): boolean {
+  return exception === undefined;
+}
+
+/** The verdict that violations amount to. */
 export function verdictOf(violations: readonly ListedViolation[]): "pass" | "fail" {
-  return violations.some((violation) => violation.exception === undefined) ? "fail" : "pass";
+  return violations.some(isCounted) ? "fail" : "pass";
 }
 
 /** Named so that results of several images can lie in one directory. */

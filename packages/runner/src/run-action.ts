@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
 import { planAnnotations } from "@goldenpath/core/report/annotations";
-import type { ListedViolation } from "@goldenpath/core/result";
+import { isCounted, type ListedViolation } from "@goldenpath/core/result";
 import { rowOfVerb } from "@goldenpath/core/stages";
 import { type Execution, executeQuestion, executeVerb, type Surroundings } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
@@ -122,7 +122,7 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
     else core.setFailed(`${verb.name}: ${told}`);
     return;
   }
-  const counted = outcome.result.violations.filter((violation) => violation.exception === undefined);
+  const counted = outcome.result.violations.filter(isCounted);
   const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
   annotateViolations(counted, annotate);
   if (outcome.verdict === "pass") {

@@ -4,7 +4,7 @@ import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { ListedViolation, StageResult } from "../result.ts";
+import { isCounted, type ListedViolation, type StageResult } from "../result.ts";
 import { listStageSigners } from "../scan/choose-known.ts";
 import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
 import { attachStatement } from "../signing/attach.ts";
@@ -124,7 +124,7 @@ async function rescanImage(visited: VisitedImage, rescan: Rescan): Promise<Resca
   const before = readBefore(evidence, policy, facts.environments);
   const known = findKnown(before, policy, nameImage(facts));
   const { result } = await scan({ client, image }, { ...shared, signedSbomOnly: true, known, before: before.scans });
-  const violations = result.violations.filter(({ exception }) => exception === undefined);
+  const violations = result.violations.filter(isCounted);
   assertFreshData(violations);
   const told = readToldScan(result.predicate ?? {});
   if ("problem" in told) throw new TypeError(`a scan that does not tell its findings: ${told.problem}`);

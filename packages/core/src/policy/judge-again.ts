@@ -1,7 +1,7 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { z } from "zod";
 import type { GateDecision } from "../gate/facts.ts";
-import type { Violation } from "../result.ts";
+import { isCounted, type Violation } from "../result.ts";
 import type { Finding } from "../scan/finding.ts";
 import { judgeFindings } from "../scan/gate.ts";
 import { judgePackages } from "../scan/package-gates.ts";
@@ -122,9 +122,7 @@ function judgeSbom({ statement }: VerifiedStatement, policy: Policy, now: Date):
 }
 
 function withoutExcepted(violations: readonly Violation[]): JudgedAgain[] {
-  return violations
-    .filter(({ exception }) => exception === undefined)
-    .map(({ rule, thing, problem }) => ({ rule, thing, problem }));
+  return violations.filter(isCounted).map(({ rule, thing, problem }) => ({ rule, thing, problem }));
 }
 
 /** Where the image was when it was judged: an exception is granted to that. */

@@ -6,6 +6,7 @@ import { type BaseFacts, decideBase } from "../base/decide.ts";
 import type { ApprovedBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import { judgeSource } from "../gate/binding.ts";
+import { isCounted } from "../result.ts";
 import type { Finding } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings } from "../scan/gate.ts";
 import { openFinding } from "../scan/merge.ts";
@@ -134,7 +135,7 @@ function judgeScan({ what, loaded: { policy }, now, findings }: CaseFacts): Case
     databaseAge === undefined
       ? []
       : judgeDatabase({ built: new Date(now.getTime() - databaseAge) }, scan.databaseMaxAge, now);
-  return [...refused, ...ofPackages, ...ofData].filter(({ exception }) => exception === undefined);
+  return [...refused, ...ofPackages, ...ofData].filter(isCounted);
 }
 
 /** A case lists the packages that matter to it: of how many something is said, it can't tell. */
@@ -182,7 +183,7 @@ function judgeBase({ what, loaded: { policy }, now }: CaseFacts, base: Digest): 
     exceptions: policy.exceptions,
     now,
   };
-  return decideBase(facts).violations.filter(({ exception }) => exception === undefined);
+  return decideBase(facts).violations.filter(isCounted);
 }
 
 function judgeBuild({ what: { build, to }, loaded }: CaseFacts): CaseProblem[] {

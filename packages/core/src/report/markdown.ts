@@ -1,6 +1,6 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { shortDigest } from "@goldenpath/registry-client/oci/digest";
-import { formatPlace, type ListedViolation, type StageResult } from "../result.ts";
+import { formatPlace, isCounted, type ListedViolation, type StageResult } from "../result.ts";
 import { fixTarget } from "../scan/finding.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 import { formatTime } from "./terminal.ts";
@@ -128,7 +128,7 @@ function renderError(error: NonNullable<StageResult["error"]>): string[] {
 
 /** Violations that count as a table with the way out; those with an exception folded below it. */
 export function renderViolations(violations: readonly ListedViolation[]): string[] {
-  const counted = violations.filter((violation) => violation.exception === undefined);
+  const counted = violations.filter(isCounted);
   const excepted = violations.filter((violation) => violation.exception !== undefined);
   const out: string[] = [];
   if (counted.length > 0) {

@@ -1,4 +1,4 @@
-import type { ListedViolation, StageResult } from "../result.ts";
+import { isCounted, type ListedViolation, type StageResult } from "../result.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 
 export interface TerminalOptions {
@@ -48,8 +48,7 @@ export function renderResultText(result: StageResult, options: TerminalOptions):
     out.push(`  ${result.error.message.replaceAll("\n", "\n  ")}  [${result.error.code}]`);
     if (result.error.wayOut !== undefined) out.push(`  → ${result.error.wayOut}`);
   }
-  for (const violation of result.violations.filter((entry) => entry.exception === undefined))
-    out.push(...violationLines(violation, options));
+  for (const violation of result.violations.filter(isCounted)) out.push(...violationLines(violation, options));
   const excepted = result.violations.filter((entry) => entry.exception !== undefined);
   for (const { rule, thing, exception } of excepted)
     out.push(`  ${rule}  ${thing}: excepted until ${exception?.expires} by ${exception?.owner} (${exception?.reason})`);

@@ -1,7 +1,7 @@
 import { type ExceptionQuery, exceptViolation, findException } from "../policy/exceptions.ts";
 import type { RefusalGate } from "../policy/scan-section.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
-import type { Violation } from "../result.ts";
+import { isCounted, type Violation } from "../result.ts";
 import { formatDuration } from "./duration.ts";
 import { type Finding, fixTarget, gateSeverity, isAtLeast, sortFindings } from "./finding.ts";
 import { findMetGates, hasFix, type MetGate } from "./gates.ts";
@@ -46,7 +46,7 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
         const query: ExceptionQuery = { rule: violation.rule, things, ...named };
         const excepted = exceptViolation(violation, findException(facts.exceptions, query, facts.now));
         refused.push({ finding, violation: excepted });
-        if (excepted.exception === undefined) break;
+        if (isCounted(excepted)) break;
       }
       return refused;
     });

@@ -3,7 +3,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { isOfRepository } from "../policy/exceptions.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
-import type { StageResult } from "../result.ts";
+import { isCounted, type StageResult } from "../result.ts";
 import { isSignable, type Stage, stageEvidence, stages } from "../stages.ts";
 import { buildStatement, buildSubjects } from "./statement.ts";
 import type { Statement } from "./types.ts";
@@ -110,7 +110,7 @@ export function buildVerdictStatement(
   countsFrom?: Date,
 ): Statement {
   const { result } = signable;
-  const counted = result.violations.filter((violation) => violation.exception === undefined).length;
+  const counted = result.violations.filter(isCounted).length;
   const exceptions = summariseExceptions(result, image.repository);
   return buildVerificationSummary({
     stage: signable.stage,

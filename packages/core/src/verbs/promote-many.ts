@@ -7,7 +7,7 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import { code } from "../report/markdown.ts";
-import { formatStageResult, type StageResult, type Verdict, verdicts } from "../result.ts";
+import { formatStageResult, isCounted, type StageResult, type Verdict, verdicts } from "../result.ts";
 import { buildErrorResult } from "./outcome.ts";
 import type { PromotionJob } from "./promote-jobs.ts";
 import type { VerbOutcome } from "./verb.ts";
@@ -102,7 +102,7 @@ const signs: Readonly<Record<Verdict, string>> = { pass: "✅", fail: "❌", err
 /** The first thing against it: the result file has them all. */
 function explain({ verdict, violations, error }: StageResult): string {
   if (verdict === "error") return code(error?.message ?? "");
-  const counted = violations.filter(({ exception }) => exception === undefined);
+  const counted = violations.filter(isCounted);
   const [first] = counted;
   if (first === undefined) return "";
   return `${code(first.rule)}: ${code(`${first.thing}: ${first.problem}`)}${counted.length > 1 ? ` and ${counted.length - 1} more` : ""}`;

@@ -8,7 +8,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
-import type { Violation } from "../result.ts";
+import { isCounted, type Violation } from "../result.ts";
 import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
 import { describeChild } from "../scan/describe-child.ts";
@@ -388,10 +388,6 @@ async function writeSarif(
   const file = join(directory, `${fileStem(image)}.sarif`);
   await writeFile(file, `${stringifyJson(sarif, 2)}\n`);
   return file;
-}
-
-function isCounted({ exception }: Violation): boolean {
-  return exception === undefined;
 }
 
 function uniqueBy<T>(values: readonly T[], key: (value: T) => string): T[] {

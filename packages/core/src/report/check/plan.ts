@@ -1,5 +1,5 @@
 import { cleanLine, cleanText, cut } from "@goldenpath/foundation/text/clean";
-import type { ListedViolation } from "../../result.ts";
+import { isCounted, type ListedViolation } from "../../result.ts";
 import { planAnnotations } from "../annotations.ts";
 import { type Part, verdictOfPart } from "../comment/part.ts";
 import { renderSummary } from "../comment/render.ts";
@@ -43,7 +43,7 @@ export function planCheckRun(parts: readonly Part[], violations: readonly Listed
   const verdicts = parts.map(verdictOfPart);
   const worst = verdicts.includes("error") ? "error" : verdicts.every((each) => each === "pass") ? "pass" : "fail";
   const of = parts.length === 1 ? (parts[0]?.key ?? "") : `${parts.length} images`;
-  const placed = violations.filter(({ exception, place }) => exception === undefined && place !== undefined);
+  const placed = violations.filter((each) => isCounted(each) && each.place !== undefined);
   const counted = parts.reduce((sum, part) => sum + part.counted, 0);
   const number = worst === "fail" && counted > 0 ? `: ${counted} ${counted === 1 ? "violation" : "violations"}` : "";
   return {

@@ -1,7 +1,7 @@
 import { cleanLine, cut } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { countDaysLeft } from "../../policy/exception-life.ts";
-import { formatPlace, type ListedViolation, type StageResult, verdicts } from "../../result.ts";
+import { formatPlace, isCounted, type ListedViolation, type StageResult, verdicts } from "../../result.ts";
 import { resultStages, rowOfStage, stageEvidence, stages } from "../../stages.ts";
 import type { Chain } from "../chain.ts";
 import type { ToldExceptions } from "../exceptions.ts";
@@ -122,7 +122,7 @@ function listViolations(
   listed: readonly { stage: StageResult["stage"]; violation: ListedViolation }[],
   now?: Date,
 ): Pick<Part, "violations" | "counted" | "exceptions" | "excepted"> {
-  const counted = listed.filter(({ violation }) => violation.exception === undefined);
+  const counted = listed.filter(({ violation }) => isCounted(violation));
   const excepted = listed
     .flatMap(({ violation: { rule, thing, exception } }) => {
       if (exception === undefined) return [];

@@ -49,6 +49,9 @@ export const violationSchema = z.object({
   place: placeSchema
     .optional()
     .describe("Where in the checkout it is mended, where the stage has one: a path from its root, and a line from 1."),
+  enforcedFrom: line
+    .optional()
+    .describe("The day (UTC, YYYY-MM-DD) from which on the policy refuses it: until then it is a warning."),
   exception: appliedExceptionSchema
     .optional()
     .describe("The policy's exception that applied: the violation is listed and does not count."),
@@ -62,7 +65,12 @@ export type ListedViolation = z.infer<typeof violationSchema>;
 /** As it is found here. */
 export interface Violation extends ListedViolation {
   rule: Rule;
+  /** It refuses at once, though others of its rule may wait for a day: something could not be read. Not in results. */
+  isFirm?: boolean;
 }
+
+/** `will fail from 2026-12-01`, of a violation that waits for a day. */
+export const tellDay = (from: string): string => `will fail from ${from}`;
 
 const comparedSchema = z.object({
   id: line,
@@ -218,9 +226,9 @@ export function formatStageResult(result: StageResult): string {
   return `${stringifyJson(result, 2)}\n`;
 }
 
-/** True of a violation that refuses: an exception that applied keeps its violation from counting. */
-export function isCounted({ exception }: Pick<ListedViolation, "exception">): boolean {
-  return exception === undefined;
+/** True of a violation that refuses now: an exception that applied, or a day that has not come, keep it from that. */
+export function isCounted({ exception, enforcedFrom }: Pick<ListedViolation, "exception" | "enforcedFrom">): boolean {
+  return exception === undefined && enforcedFrom === undefined;
 }
 
 /** The verdict that violations amount to. */

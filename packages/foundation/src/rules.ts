@@ -88,6 +88,8 @@ export const rules = {
   "gate.future": "a verdict or a provenance whose time has not come yet",
   "gate.exception":
     "a verdict that rests on an exception whose last day is over, or that was granted to another repository",
+  "gate.deferred":
+    "a verdict that passed with warnings, of a rule that refuses by now: its day in `enforceFrom` has come, or the policy of now gives it none",
   "gate.environment": "an image that was promoted, but not into the environment that the requirement names",
   "gate.builder":
     "a build of another type than this gate knows, by a strategy that is not in `build.strategies`, or by no builder of the policy; a promoted image of whose build nothing is there, where one of elsewhere may be it",

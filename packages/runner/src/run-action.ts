@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as core from "@actions/core";
 import { planAnnotations } from "@goldenpath/core/report/annotations";
-import { isCounted, type ListedViolation } from "@goldenpath/core/result";
+import { isCounted, type ListedViolation, tellDay } from "@goldenpath/core/result";
 import { rowOfVerb } from "@goldenpath/core/stages";
 import { type Execution, executeQuestion, executeVerb, type Surroundings } from "@goldenpath/core/verbs/execute";
 import { builtVariable, identifyJob } from "@goldenpath/core/verbs/jobs-apart";
@@ -125,6 +125,11 @@ function reportVerdict(verb: Verb, { outcome, error }: Execution): void {
   const counted = outcome.result.violations.filter(isCounted);
   const annotate = outcome.verdict === "fail" && outcome.enforced !== false ? core.error : core.warning;
   annotateViolations(counted, annotate);
+  // What only warns until a day is told with it, whatever the verdict.
+  const waiting = outcome.result.violations.flatMap(({ enforcedFrom, ...each }) =>
+    enforcedFrom === undefined ? [] : [{ ...each, problem: `${tellDay(enforcedFrom)}: ${each.problem}` }],
+  );
+  annotateViolations(waiting, core.warning);
   if (outcome.verdict === "pass") {
     core.info(`${verb.name}: pass`);
     return;

@@ -28,6 +28,7 @@ export const policy: LoadedPolicy = {
     version: 1,
     name: "acme",
     accepts: [],
+    enforceFrom: {},
     activators: [],
     serial: 7,
     registries: { plainHttp: [], hosts: {} },

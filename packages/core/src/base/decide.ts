@@ -1,10 +1,10 @@
-import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { FileTree } from "../layers/tree.ts";
 import { isDayOver } from "../policy/day.ts";
-import { exceptViolation, findException } from "../policy/exceptions.ts";
+import type { Enforcement } from "../policy/enforcement.ts";
+import { settleViolation } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
 import { judgeApproval as judgeSignedApproval } from "./approval/judge.ts";
@@ -49,6 +49,8 @@ export interface BaseFacts {
   /** The policy's `images`. */
   rules: HabitRules;
   exceptions: readonly Exception[];
+  /** Days of the policy until which rules warn. */
+  enforceFrom?: Enforcement | undefined;
   now: Date;
 }
 
@@ -149,7 +151,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
       thing,
       ...(facts.isIndex ? { platform: formatPlatform(child.platform) } : {}),
     };
-    return exceptViolation(violation, exceptionFor(each.rule, facts));
+    return settleViolation(violation, { rule: each.rule, things: [formatRepository(facts.repository)] }, facts);
   });
   return {
     digest: child.digest,
@@ -184,10 +186,6 @@ function isExpired(base: ApprovedBase, now: Date): boolean {
 function isHeld(base: ApprovedBase, now: Date): boolean {
   if (isExpired(base, now)) return false;
   return base.approval === undefined || judgeSignedApproval(base.approval, now).refused.length === 0;
-}
-
-function exceptionFor(rule: Rule, facts: BaseFacts): ReturnType<typeof findException> {
-  return findException(facts.exceptions, { rule, things: [formatRepository(facts.repository)] }, facts.now);
 }
 
 function judgeApproval(

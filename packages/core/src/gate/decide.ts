@@ -1,5 +1,6 @@
 import { formatRepository, isWithin } from "@goldenpath/registry-client/oci/reference";
-import type { Violation } from "../result.ts";
+import { deferViolation } from "../policy/enforcement.ts";
+import { isCounted, type Violation, verdictOf } from "../result.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { stageEvidence } from "../stages.ts";
 import { judgePromotedSource } from "./binding.ts";
@@ -19,7 +20,7 @@ const judges = { gate: decideBuildStage, itself: decideVerdictStage };
  * not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`, `gate.stale`, `gate.future`,
  * `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
  * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`, `gate.import`,
- * `gate.withdrawn`, `gate.finding`.
+ * `gate.withdrawn`, `gate.finding`, `gate.deferred`. Of these, some may warn until a day of the policy's.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();
@@ -38,6 +39,7 @@ export function decideGate(facts: GateFacts): GateDecision {
       wayOut: "Build an image for at least one platform.",
     });
   }
+  const days = { enforceFrom: facts.policy.policy.enforceFrom, now: facts.now };
   for (const digest of new Set([facts.image.digest, ...facts.image.children])) {
     const evidence = evidenceAbout(facts, digest);
     const platform = facts.image.platforms?.get(digest);
@@ -45,11 +47,12 @@ export function decideGate(facts: GateFacts): GateDecision {
       const scope: StageScope = { facts, digest, stage: requirement.stage, requirement, evidence };
       const decision = judges[stageEvidence(scope.stage).judge](scope);
       for (const statement of decision.accepted) accepted.set(`${digest} ${statement.referrer.digest}`, statement);
-      if (decision.problems.length === 0) continue;
       const place = platform === undefined ? {} : { platform };
-      for (const { rule, problem, wayOut } of decision.problems) {
-        violations.push({ rule, thing: `${scope.stage} of ${digest}`, problem, wayOut, ...place });
-      }
+      const told = decision.problems.map(
+        (problem): Violation => deferViolation({ ...problem, thing: `${scope.stage} of ${digest}`, ...place }, days),
+      );
+      violations.push(...told);
+      if (!told.some(isCounted)) continue;
       missing.push({
         stage: scope.stage,
         digest,
@@ -60,7 +63,7 @@ export function decideGate(facts: GateFacts): GateDecision {
       });
     }
   }
-  return { verdict: violations.length === 0 ? "pass" : "fail", accepted: [...accepted.values()], missing, violations };
+  return { verdict: verdictOf(violations), accepted: [...accepted.values()], missing, violations };
 }
 
 function judgeOrigin(facts: GateFacts): Violation[] {

@@ -1,6 +1,6 @@
 import { type Digest, shortDigest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
-import { nameResultFile } from "../result.ts";
+import { isCounted, nameResultFile, tellDay } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -25,6 +25,8 @@ export interface GateExplanation {
   stages: ExplainedStage[];
   /** What is wrong with the image as a whole, whatever its evidence is. */
   besides: string[];
+  /** What only warns until a day. */
+  later: string[];
 }
 
 /** What an image has of what an environment requires, and what it would still need: the gate's decision, told. */
@@ -50,8 +52,11 @@ export function explainGate(facts: GateFacts, decision: GateDecision): GateExpla
     isMet: decision.verdict === "pass",
     stages,
     besides: decision.violations
-      .filter(({ thing }) => !told.has(thing))
+      .filter((each) => isCounted(each) && !told.has(each.thing))
       .map(({ problem, wayOut }) => `${problem}. ${wayOut}`),
+    later: decision.violations.flatMap(({ rule, thing, problem, enforcedFrom }) =>
+      enforcedFrom === undefined ? [] : [`${tellDay(enforcedFrom)}: ${rule}: ${thing}: ${problem}`],
+    ),
   };
 }
 
@@ -108,7 +113,14 @@ function listCommands({ image, policy }: GateFacts, stage: Stage): string[] {
   ];
 }
 
-export function renderGateExplanation({ image, environment, isMet, stages, besides }: GateExplanation): string[] {
+export function renderGateExplanation({
+  image,
+  environment,
+  isMet,
+  stages,
+  besides,
+  later,
+}: GateExplanation): string[] {
   return [
     `${image} ${isMet ? "has all" : "does not have all"} that environment '${environment}' requires.`,
     ...stages.flatMap(({ stage, isMet: isThere, sentences, commands }) => [
@@ -119,5 +131,6 @@ export function renderGateExplanation({ image, environment, isMet, stages, besid
         : ["    To get it, run its job again, or:", ...commands.map((line) => `      ${line}`)]),
     ]),
     ...besides.map((sentence) => `✗ ${sentence}`),
+    ...later.map((sentence) => `! ${sentence}`),
   ];
 }

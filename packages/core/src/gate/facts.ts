@@ -59,6 +59,8 @@ export interface Problem {
   rule: Rule;
   problem: string;
   wayOut: string;
+  /** It refuses at once, though others of its rule may wait for a day. */
+  isFirm?: true;
 }
 
 /** One required stage, about one digest. */
@@ -71,6 +73,8 @@ export interface StageScope {
 }
 
 export interface StageDecision {
+  /** Empty where one of the problems counts. */
   accepted: VerifiedStatement[];
+  /** Those besides that warn until a day. */
   problems: Problem[];
 }

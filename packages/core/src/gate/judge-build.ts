@@ -6,7 +6,15 @@ import type { VerifiedStatement } from "../signing/types.ts";
 import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
 import { judgeRun } from "./match-run.ts";
-import { explainAbsence, isByAllowedSigner, judgePolicy, judgeTimes, malformed, wayToRunAgain } from "./problems.ts";
+import {
+  explainAbsence,
+  isByAllowedSigner,
+  judgePolicy,
+  judgeTimes,
+  malformed,
+  someCount,
+  wayToRunAgain,
+} from "./problems.ts";
 import { viewSigned } from "./signed-view.ts";
 
 /**
@@ -17,7 +25,7 @@ export function decideBuildStage(scope: StageScope): StageDecision {
   const provenance = decideProvenance(scope);
   const sbom = decideSbom(scope, provenance);
   const problems = [...provenance.problems, ...sbom.problems];
-  return { accepted: problems.length > 0 ? [] : [...provenance.accepted, ...sbom.accepted], problems };
+  return { accepted: someCount(scope, problems) ? [] : [...provenance.accepted, ...sbom.accepted], problems };
 }
 
 function decideProvenance(scope: StageScope): StageDecision {
@@ -57,7 +65,7 @@ function decideProvenance(scope: StageScope): StageDecision {
     ...overtaking.flatMap(({ provenance, signed }) => judgeContent(scope, provenance, signed)),
     ...(past.length === 0 ? [] : held([...read, ...past])),
   ]);
-  return problems.length > 0 ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems: [] };
+  return someCount(scope, problems) ? refuse(...problems) : { accepted: newest.map(({ signed }) => signed), problems };
 }
 
 interface Signed {

@@ -26,7 +26,7 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
     const scan = readToldScan(statement.predicate);
     if ("problem" in scan) {
       const problem = `what ${scope.stage} found can't be judged in environment '${scope.facts.environmentName}': it does not tell its findings (${scan.problem})`;
-      problems.push({ rule: "gate.finding", problem, wayOut: wayToRunAgain(scope) });
+      problems.push({ rule: "gate.finding", problem, wayOut: wayToRunAgain(scope), isFirm: true });
       continue;
     }
     const here = scan.findings.filter((told) => isJudgedHere(told, scope) && !isLater(told, scan, scope));
@@ -35,7 +35,12 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
   if (problems.length <= maxTold) return problems;
   const left = `${problems.length - maxTold} more findings, which the scan's result and the report list`;
   const wayOut = `Put right what the scan found, build again, and take the new image along the path.`;
-  return [...problems.slice(0, maxTold), { rule: "gate.finding", problem: `and ${left}`, wayOut }];
+  // None that refuses whatever the day is gets lost among those that may wait.
+  const told = [
+    ...problems.filter(({ isFirm }) => isFirm === true),
+    ...problems.filter(({ isFirm }) => isFirm !== true),
+  ];
+  return [...told.slice(0, maxTold), { rule: "gate.finding", problem: `and ${left}`, wayOut }];
 }
 
 /** Whose VEX closed something, and does so no more: one problem for each. */
@@ -57,6 +62,7 @@ function judgeClosed(findings: readonly ToldFinding[], scope: StageScope): Probl
     rule: "gate.finding",
     problem: `${each.length} ${each.length === 1 ? "finding is" : "findings are"} closed by the VEX of ${whom}`,
     wayOut: wayToRunAgain(scope),
+    isFirm: true,
   }));
 }
 

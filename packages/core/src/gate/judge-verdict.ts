@@ -14,6 +14,7 @@ import {
   judgePolicy,
   judgeTimes,
   malformed,
+  someCount,
   wayToRunAgain,
 } from "./problems.ts";
 import { collectFindings, isOfEnvironment, isOfLevel, type JudgedVerdict } from "./verdict-findings.ts";
@@ -64,11 +65,12 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
     ...judgeSummary(scope, newest.summary, newest.signed.time, deferral),
     ...judgeLapsed(scope, newest.summary, past),
   ];
-  if (problems.length > 0) return refuse(...problems);
+  if (someCount(scope, problems)) return refuse(...problems);
   const rested = collectFindings(scope, newest);
-  if (rested.problems.length > 0) return refuse(...rested.problems);
+  const all = [...problems, ...rested.problems];
+  if (someCount(scope, all)) return refuse(...all);
   // The pass that a deferred failure is as good as counts with it.
-  return { accepted: [newest.signed, ...rested.accepted, ...(deferral?.restsOn ?? [])], problems: [] };
+  return { accepted: [newest.signed, ...rested.accepted, ...(deferral?.restsOn ?? [])], problems: all };
 }
 
 function readVerdicts(scope: StageScope, verdicts: readonly VerifiedStatement[]): JudgedVerdict[] | Problem {

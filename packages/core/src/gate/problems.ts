@@ -1,7 +1,9 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { isDayOver } from "../policy/day.ts";
+import { deferViolation, findOverdue } from "../policy/enforcement.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
+import { isCounted } from "../result.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { RejectedReferrer, VerifiedStatement } from "../signing/types.ts";
@@ -64,13 +66,14 @@ export function explainAbsence(
  */
 export function judgeTimes(scope: StageScope, what: string, time: Date, signedAt: Date | undefined): Problem[] {
   const own = judgeTime(scope, what, time);
-  if (signedAt === undefined || own.length > 0) return own;
+  // That it is old may be a warning for now, and what else is wrong with it none.
+  if (signedAt === undefined || own.some(({ rule }) => rule !== "gate.stale")) return own;
   // An invalid date is later than any.
   if (!(time.getTime() - clockSkew <= signedAt.getTime())) {
     const problem = `${what} is of ${time.toISOString()}, and was signed at ${signedAt.toISOString()}, before that`;
-    return [{ rule: "gate.future", problem, wayOut: wayToRunAgain(scope) }];
+    return [...own, { rule: "gate.future", problem, wayOut: wayToRunAgain(scope) }];
   }
-  return judgeTime(scope, `the signature of ${what}`, signedAt);
+  return own.length > 0 ? own : judgeTime(scope, `the signature of ${what}`, signedAt);
 }
 
 function judgeTime(scope: StageScope, what: string, time: Date): Problem[] {
@@ -93,6 +96,12 @@ function judgeTime(scope: StageScope, what: string, time: Date): Problem[] {
     return [{ rule: "gate.stale", problem, wayOut: wayToRunAgain(scope) }];
   }
   return [];
+}
+
+/** Whether any of the problems refuses today, and not only from a day on. */
+export function someCount({ facts }: StageScope, problems: readonly Problem[]): boolean {
+  const days = { enforceFrom: facts.policy.policy.enforceFrom, now: facts.now };
+  return problems.some((problem) => isCounted(deferViolation({ ...problem, thing: "" }, days)));
 }
 
 function formatAge(milliseconds: number): string {
@@ -118,8 +127,8 @@ export function judgeExceptions(scope: StageScope, what: string, exceptions: Sum
   if (exceptions === undefined) return [];
   const { facts } = scope;
   const wayOut = wayToRunAgain(scope);
-  const problems: Problem[] = [];
-  if (isDayOver(exceptions.until, facts.now)) {
+  const problems = judgeDeferred(scope, what, exceptions);
+  if (problems.length === 0 && isDayOver(exceptions.until, facts.now)) {
     const problem = `${what} rests on an exception whose last day was ${exceptions.until}`;
     problems.push({
       rule: "gate.exception",
@@ -139,6 +148,15 @@ export function judgeExceptions(scope: StageScope, what: string, exceptions: Sum
     problems.push({ rule: "gate.exception", problem, wayOut });
   }
   return problems;
+}
+
+/** A pass with warnings holds until the first day on which one of them would have refused. */
+function judgeDeferred({ facts }: StageScope, what: string, { deferred = [] }: SummaryExceptions): Problem[] {
+  return findOverdue(deferred, facts.policy.policy.enforceFrom, facts.now).map(({ rule, from }) => ({
+    rule: "gate.deferred",
+    problem: `${what} passed with a warning of ${rule}, which refuses since ${from}`,
+    wayOut: `Put right what the warning says (the stage's result and the report have it), build again, and take the new image along the path.`,
+  }));
 }
 
 function isUnder(repository: string, prefixes: readonly string[]): boolean {

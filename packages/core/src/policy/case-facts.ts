@@ -15,4 +15,6 @@ export interface CaseFacts {
 export interface CaseProblem {
   rule: Rule;
   problem: string;
+  /** The day from which on it refuses, where that has not come on the case's. */
+  from?: string;
 }

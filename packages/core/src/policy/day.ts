@@ -1,8 +1,24 @@
 /**
+ * True once the UTC day `YYYY-MM-DD` has begun. What is not a day has begun: nothing can wait for it.
+ */
+export function isDayReached(day: string, now: Date): boolean {
+  return !(now.getTime() < startOf(day));
+}
+
+/** `YYYY-MM-DD` → the day before, in the same form. */
+export function dayBefore(day: string): string {
+  return new Date(startOf(day) - 86_400_000).toISOString().slice(0, 10);
+}
+
+/** Milliseconds; NaN of what is not a day. */
+function startOf(day: string): number {
+  return /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+}
+
+/**
  * True once the UTC day `YYYY-MM-DD`, which counts to its end, has passed. What is not a day is over: it can't keep
  * anything open.
  */
 export function isDayOver(day: string, now: Date): boolean {
-  const start = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
-  return !(now.getTime() < start + 86_400_000);
+  return !(now.getTime() < startOf(day) + 86_400_000);
 }

@@ -22,6 +22,8 @@ export type Meaning =
   | { as: "told"; says: string }
   /** A map that may be missing; `more`: the direction of its being there. */
   | { as: "section"; says: string; more: Direction }
+  /** Days by rule, from which each refuses; without one at once. */
+  | { as: "days" }
   /** Maps by name. `isOpen`: one that is missing is one without anything in it. */
   | { as: "names"; says: string; more: Direction; isOpen?: boolean }
   /** Maps in a list, told apart by some of their keys. */
@@ -317,5 +319,6 @@ export const meanings: Meanings = {
   "exceptions[].reason": told("its reason is: {}"),
   "exceptions[].owner": told("{} answers for it"),
   "exceptions[].expires": until("it holds until {}"),
+  enforceFrom: { as: "days" },
   ...environments,
 };

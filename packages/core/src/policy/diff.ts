@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { diffEnforcement } from "./diff-enforcement.ts";
 import { type Direction, type Meaning, meanings } from "./diff-meanings.ts";
 import { fill, show, showDuration } from "./diff-words.ts";
 import type { Policy } from "./schema.ts";
@@ -147,6 +148,8 @@ function diffValue(before: unknown, after: unknown, place: Place): PolicyChange[
     case "section":
       if (isMap(before) && isMap(after)) return diffFields(before, after, place);
       return [tellThere(place, meaning, after !== undefined, meaning.says)];
+    case "days":
+      return diffEnforcement(asMap(before), asMap(after), place);
     case "names":
       return diffNames(asMap(before), asMap(after), place, meaning);
     case "list":

@@ -2,6 +2,7 @@ import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { AppliedException, Violation } from "../result.ts";
 import { isDayOver } from "./day.ts";
+import { deferViolation, type Enforcement } from "./enforcement.ts";
 import { exceptionKeys } from "./scan-section.ts";
 import type { Exception } from "./schema.ts";
 
@@ -40,6 +41,18 @@ export function findException(exceptions: readonly Exception[], query: Exception
     .toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
   if (latest === undefined) return {};
   return isDayOver(latest.expires, now) ? { expired: latest } : { applied: latest };
+}
+
+/**
+ * The violation as the policy has it today: set aside by an exception, a warning until the day of its rule, or as it
+ * stands.
+ */
+export function settleViolation(
+  violation: Violation,
+  query: ExceptionQuery,
+  { exceptions, ...days }: { exceptions: readonly Exception[]; enforceFrom?: Enforcement | undefined; now: Date },
+): Violation {
+  return deferViolation(exceptViolation(violation, findException(exceptions, query, days.now)), days);
 }
 
 /** The violation with the exception that sets it aside, or with a word about the one that no longer does. */

@@ -2,6 +2,7 @@ import { formatReference, isWithin } from "@goldenpath/registry-client/oci/refer
 import { decideGate } from "../gate/decide.ts";
 import { type ExplainedStage, explainGate } from "../gate/explain-gate.ts";
 import type { GateFacts } from "../gate/facts.ts";
+import { tellDay } from "../result.ts";
 import { showDuration } from "./diff-words.ts";
 import { type JudgedAgain, judgeAgain } from "./judge-again.ts";
 import type { Policy } from "./schema.ts";
@@ -12,6 +13,8 @@ export interface ExplainedEnvironment {
   isMet: boolean;
   stages: (ExplainedStage & { asks: string })[];
   besides: string[];
+  /** What only warns until a day. */
+  later: string[];
   /** What the policy refuses of what is signed about it, be it that another version let it pass. */
   refused: JudgedAgain[];
 }
@@ -26,10 +29,10 @@ export function listOwnEnvironments({ environments }: Policy, repository: GateFa
 /** The gate's decision about an image, with what the environment asks for, and what the policy says of what was found. */
 export function explainEnvironment(facts: GateFacts): ExplainedEnvironment {
   const decision = decideGate(facts);
-  const { environment, isMet, stages, besides } = explainGate(facts, decision);
+  const { environment, isMet, stages, besides, later } = explainGate(facts, decision);
   const requires = new Map(facts.environment.requires.map((each) => [each.stage as string, each]));
   return {
-    ...{ environment, besides },
+    ...{ environment, besides, later },
     stages: stages.map((stage) => {
       const { signers = [], maxAge, environment: before } = requires.get(stage.stage) ?? {};
       const names = signers.map((name) => `'${name}'`).join(" or ");
@@ -44,7 +47,7 @@ export function explainEnvironment(facts: GateFacts): ExplainedEnvironment {
 
 export function renderExplained(image: GateFacts["image"], environments: readonly ExplainedEnvironment[]): string[] {
   const name = formatReference({ ...image.repository, digest: image.digest });
-  return environments.flatMap(({ environment, isMet, stages, besides, refused }) => [
+  return environments.flatMap(({ environment, isMet, stages, besides, later, refused }) => [
     `${name} ${isMet ? "has all" : "does not have all"} that environment '${environment}' requires.`,
     ...stages.flatMap(({ stage, isMet: isThere, asks, sentences, commands }) => [
       `${isThere ? "✓" : "✗"} ${stage}: ${asks}`,
@@ -54,11 +57,15 @@ export function renderExplained(image: GateFacts["image"], environments: readonl
         : ["    To get it, run its job again, or:", ...commands.map((line) => `      ${line}`)]),
     ]),
     ...besides.map((sentence) => `✗ ${sentence}`),
+    ...later.map((sentence) => `! ${sentence}`),
     ...(refused.length === 0
       ? []
       : [
           "By what is signed about it, its stages would refuse it under this policy:",
-          ...refused.map(({ rule, thing, problem }) => `    ${rule}: ${thing}: ${problem}`),
+          ...refused.map(
+            ({ rule, thing, problem, from }) =>
+              `    ${from === undefined ? "" : `${tellDay(from)}: `}${rule}: ${thing}: ${problem}`,
+          ),
         ]),
     "",
   ]);

@@ -1,7 +1,7 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { z } from "zod";
 import type { GateDecision } from "../gate/facts.ts";
-import { isCounted, type Violation } from "../result.ts";
+import type { Violation } from "../result.ts";
 import type { Finding } from "../scan/finding.ts";
 import { judgeFindings } from "../scan/gate.ts";
 import { judgePackages } from "../scan/package-gates.ts";
@@ -9,6 +9,7 @@ import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { isDayOver } from "./day.ts";
+import { findLaterDay } from "./enforcement.ts";
 import { findException } from "./exceptions.ts";
 import type { Policy } from "./schema.ts";
 
@@ -17,6 +18,8 @@ export interface JudgedAgain {
   rule: Rule;
   thing: string;
   problem: string;
+  /** The day from which on it counts, where that has not come. */
+  from?: string;
 }
 
 /**
@@ -58,17 +61,21 @@ function judgeBase({ statement }: VerifiedStatement, policy: Policy, now: Date):
     return [{ rule: "gate.malformed", thing: "the signed base", problem: "what base found can't be read" }];
   const excepted = (rule: "base.approved"): boolean =>
     findException(policy.exceptions, { rule, things: listRepositories(statement) }, now).applied !== undefined;
+  const later = (rule: Rule, thing: string, problem: string): JudgedAgain => {
+    const from = findLaterDay(rule, policy.enforceFrom, now);
+    return { rule, thing, problem, ...(from === undefined ? {} : { from }) };
+  };
   return parsed.data.children.flatMap(({ digest, base, sameLayers }): JudgedAgain[] => {
     const stands = [...(base === null || base === undefined ? [] : [base]), ...sameLayers];
     const known = policy.bases.flatMap((each) => stands.flatMap((stood) => matchBase(each, stood) ?? []));
     if (known.some(({ until }) => until === undefined || !isDayOver(until, now))) return [];
     const [over] = known;
     if (over !== undefined)
-      return [{ rule: "base.expired", thing: digest, problem: `base '${over.name}' was approved until ${over.until}` }];
+      return [later("base.expired", digest, `base '${over.name}' was approved until ${over.until}`)];
     if (excepted("base.approved")) return [];
     const what = stands[0] === undefined ? "no approved base" : `${stands[0].image}@${stands[0].digest}`;
     const problem = `it stands on ${what}, and the policy approves ${policy.bases.map(({ name }) => name).join(", ") || "none"}`;
-    return [{ rule: "base.approved", thing: digest, problem }];
+    return [later("base.approved", digest, problem)];
   });
 }
 
@@ -100,6 +107,7 @@ function judgeScan({ statement }: VerifiedStatement, policy: Policy, now: Date):
     findings: open.map(asFinding),
     policy: policy.scan,
     exceptions: policy.exceptions,
+    enforceFrom: policy.enforceFrom,
     now,
   });
   return withoutExcepted(refused.map(({ violation }) => violation));
@@ -116,13 +124,18 @@ function judgeSbom({ statement }: VerifiedStatement, policy: Policy, now: Date):
   return withoutExcepted(
     judgePackages({
       ...{ sbom: statement.predicate, policy: { packages, licenses, sbom } },
-      ...{ exceptions: policy.exceptions, now, image },
+      ...{ exceptions: policy.exceptions, enforceFrom: policy.enforceFrom, now, image },
     }),
   );
 }
 
 function withoutExcepted(violations: readonly Violation[]): JudgedAgain[] {
-  return violations.filter(isCounted).map(({ rule, thing, problem }) => ({ rule, thing, problem }));
+  return violations
+    .filter(({ exception }) => exception === undefined)
+    .map(({ rule, thing, problem, enforcedFrom }) => ({
+      ...{ rule, thing, problem },
+      ...(enforcedFrom === undefined ? {} : { from: enforcedFrom }),
+    }));
 }
 
 /** Where the image was when it was judged: an exception is granted to that. */

@@ -1,7 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import type { GateFacts, StageScope } from "../gate/facts.ts";
+import type { GateFacts, Problem, StageScope } from "../gate/facts.ts";
 import { decideVerdictStage } from "../gate/judge-verdict.ts";
 import { explainAbsence, isByAllowedSigner, judgeTimes } from "../gate/problems.ts";
 import { tellFindings } from "../scan/told-findings.ts";
@@ -11,6 +11,7 @@ import type { Statement, VerifiedStatement } from "../signing/types.ts";
 import { buildVerificationSummary } from "../signing/verification-summary.ts";
 import type { Stage } from "../stages.ts";
 import type { CaseFacts, CaseProblem } from "./case-facts.ts";
+import { deferViolation } from "./enforcement.ts";
 import type { PolicyEnvironment } from "./schema.ts";
 
 type Requirement = PolicyEnvironment["requires"][number];
@@ -74,11 +75,11 @@ function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement,
     ...{ facts: gate, digest: image, stage, requirement },
     evidence: { statements, lapsed: [], rejected: [] },
   };
-  if (stage !== "build") return decideVerdictStage(scope).problems;
+  if (stage !== "build") return decideVerdictStage(scope).problems.map((each) => deferred(each, facts));
   const what = "the provenance of build";
   const [provenance] = statements;
   return provenance !== undefined && isByAllowedSigner(scope, provenance)
-    ? [...judgeTimes(scope, what, time, undefined), ...ofSource]
+    ? [...judgeTimes(scope, what, time, undefined).map((each) => deferred(each, facts)), ...ofSource]
     : [explainAbsence(scope, what, statements, () => false, "gate.missing")];
 
   function makeEvidence(): VerifiedStatement[] {
@@ -86,7 +87,7 @@ function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement,
       buildStatement(buildSubjects(gate.image.repository, [image]), ...makeFinding(stage, facts, time)),
     );
     if (stage === "build") return [finding];
-    const verdict = told.verdict ?? (stage !== "promote" && given[stage].length > 0 ? "fail" : "pass");
+    const verdict = told.verdict ?? (stage !== "promote" && counted(given[stage]).length > 0 ? "fail" : "pass");
     const { uri, digest, policy } = facts.loaded;
     const environment = told.environment ?? requirement.environment;
     const summary = buildVerificationSummary({
@@ -94,7 +95,7 @@ function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement,
       image: { repository: gate.image.repository, digest: image, children: [] },
       policy: { uri, digest, serial: policy.serial },
       passed: verdict === "pass",
-      violations: verdict === "pass" ? 0 : Math.max(1, stage === "promote" ? 1 : given[stage].length),
+      violations: verdict === "pass" ? 0 : Math.max(1, stage === "promote" ? 1 : counted(given[stage]).length),
       excepted: 0,
       ...(environment === undefined ? {} : { environment }),
       timeVerified: time,
@@ -118,6 +119,20 @@ function makeFinding(
     predicateTypes.vulnerabilities,
     { scanner: { result: { goldenpath } }, metadata: { scanFinishedOn: time.toISOString() } },
   ];
+}
+
+function deferred(problem: Problem, { loaded, now }: CaseFacts): CaseProblem {
+  const days = { enforceFrom: loaded.policy.enforceFrom, now };
+  const { enforcedFrom } = deferViolation({ ...problem, thing: "" }, days);
+  return {
+    ...{ rule: problem.rule, problem: problem.problem },
+    ...(enforcedFrom === undefined ? {} : { from: enforcedFrom }),
+  };
+}
+
+/** Those that refuse on the case's day. */
+function counted(problems: readonly CaseProblem[]): CaseProblem[] {
+  return problems.filter(({ from }) => from === undefined);
 }
 
 function sealed(statement: Statement, signers: readonly string[]): VerifiedStatement {

@@ -6,7 +6,7 @@ import { type BaseFacts, decideBase } from "../base/decide.ts";
 import type { ApprovedBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import { judgeSource } from "../gate/binding.ts";
-import { isCounted } from "../result.ts";
+import type { Violation } from "../result.ts";
 import type { Finding } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings } from "../scan/gate.ts";
 import { openFinding } from "../scan/merge.ts";
@@ -24,6 +24,8 @@ export interface CaseAnswer {
   expected: readonly Rule[];
   /** Each rule once, in the alphabet's order. */
   found: readonly Rule[];
+  /** What only warns on that day, each with the day from which it refuses: `scan.severity 2027-03-01`. */
+  warned: readonly string[];
   problems: readonly CaseProblem[];
   holds: boolean;
 }
@@ -54,6 +56,10 @@ export function judgeCase(what: PolicyCase, loaded: LoadedPolicy, now: Date): Ca
     answers.push(answer(`environments.${environmentName}`, rules, found));
   }
   return answers;
+}
+
+function tell({ rule, problem, enforcedFrom }: Violation): CaseProblem {
+  return { rule, problem, ...(enforcedFrom === undefined ? {} : { from: enforcedFrom }) };
 }
 
 /** A section that is left out allows nothing, and its judge is never asked. */
@@ -89,10 +95,11 @@ function demandSigners({ name, evidence }: PolicyCase, { policy: { signers } }: 
 }
 
 function answer(of: string, expected: readonly Rule[], problems: readonly CaseProblem[]): CaseAnswer {
-  const found = [...new Set(problems.map(({ rule }) => rule))].toSorted();
+  const found = [...new Set(problems.filter(({ from }) => from === undefined).map(({ rule }) => rule))].toSorted();
+  const warned = [...new Set(problems.flatMap(({ rule, from }) => (from === undefined ? [] : [`${rule} ${from}`])))];
   const wanted = [...new Set(expected)].toSorted();
   const holds = found.length === wanted.length && found.every((rule, index) => rule === wanted[index]);
-  return { of, expected: wanted, found, problems, holds };
+  return { of, expected: wanted, found, warned, problems, holds };
 }
 
 function makeFinding({ origin, package: of, ...said }: NonNullable<PolicyCase["findings"]>[number]): Finding {
@@ -118,9 +125,11 @@ function withoutUnsaid<T extends object>(said: T): { [K in keyof T]?: Exclude<T[
 }
 
 function judgeScan({ what, loaded: { policy }, now, findings }: CaseFacts): CaseProblem[] {
-  const { scan, exceptions } = policy;
+  const { scan, exceptions, enforceFrom } = policy;
   const { packages, databaseAge } = what;
-  const refused = judgeFindings({ findings, policy: scan, exceptions, now }).map(({ violation }) => violation);
+  const refused = judgeFindings({ findings, policy: scan, exceptions, enforceFrom, now }).map(
+    ({ violation }) => violation,
+  );
   const ofPackages =
     packages === undefined
       ? []
@@ -128,6 +137,7 @@ function judgeScan({ what, loaded: { policy }, now, findings }: CaseFacts): Case
           sbom: makeSbom(packages, now),
           policy: withoutQuality(scan),
           exceptions,
+          enforceFrom,
           now,
           image: "the image",
         });
@@ -135,7 +145,7 @@ function judgeScan({ what, loaded: { policy }, now, findings }: CaseFacts): Case
     databaseAge === undefined
       ? []
       : judgeDatabase({ built: new Date(now.getTime() - databaseAge) }, scan.databaseMaxAge, now);
-  return [...refused, ...ofPackages, ...ofData].filter(isCounted);
+  return [...refused, ...ofPackages, ...ofData].filter(({ exception }) => exception === undefined).map(tell);
 }
 
 /** A case lists the packages that matter to it: of how many something is said, it can't tell. */
@@ -181,9 +191,12 @@ function judgeBase({ what, loaded: { policy }, now }: CaseFacts, base: Digest): 
     approved: policy.bases.flatMap(approve),
     buildImages: listBuildImages(policy.build.builders).flatMap(approve),
     exceptions: policy.exceptions,
+    enforceFrom: policy.enforceFrom,
     now,
   };
-  return decideBase(facts).violations.filter(isCounted);
+  return decideBase(facts)
+    .violations.filter(({ exception }) => exception === undefined)
+    .map(tell);
 }
 
 function judgeBuild({ what: { build, to }, loaded }: CaseFacts): CaseProblem[] {

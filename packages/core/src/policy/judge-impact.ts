@@ -1,6 +1,7 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { decideGate } from "../gate/decide.ts";
 import type { GateFacts } from "../gate/facts.ts";
+import { isCounted, tellDay } from "../result.ts";
 import { type JudgedAgain, judgeAgain } from "./judge-again.ts";
 import { type AcceptedVersion, listAcceptedVersions } from "./pointer.ts";
 import type { LoadedPolicy } from "./schema.ts";
@@ -9,9 +10,9 @@ import { putInForce } from "./withdrawals.ts";
 /**
  * What becomes of one image: `falls`: let through by the older policy, and refused by the newer; `again`: refused by
  * the newer only because it does not accept what was made under the older, so that its stages have to judge it again; `let-in`:
- * refused by the older alone; `stays`: let through by both; `refused`: by both.
+ * refused by the older alone; `later`: let through by the newer until a day of its `enforceFrom`, and refused then; `stays`: let through by both; `refused`: by both.
  */
-export const impactOutcomes = ["falls", "again", "let-in", "refused", "stays"] as const;
+export const impactOutcomes = ["falls", "again", "later", "let-in", "refused", "stays"] as const;
 export type ImpactOutcome = (typeof impactOutcomes)[number];
 
 export interface ImpactReason {
@@ -56,12 +57,18 @@ export function judgeImpact({ before, after }: ImpactFacts): JudgedImpact {
   // What the newer goes by, judged by both.
   const known = new Set(judgeAgain(newer, before.policy.policy, before.now).map(nameOf));
   const besides = judgeAgain(newer, next.policy, after.now).filter((each) => !known.has(nameOf(each)));
-  const because = [...newer.violations, ...besides].map(tell);
+  const found: readonly (JudgedAgain & { enforcedFrom?: string | undefined })[] = [...newer.violations, ...besides];
+  const dayOf = (each: (typeof found)[number]): string | undefined => each.from ?? each.enforcedFrom;
+  const because = found.filter((each) => dayOf(each) === undefined).map(tell);
   const isLetIn = older.verdict !== "pass";
   if (because.length > 0) return { outcome: isLetIn ? "refused" : "falls", because };
   const strict = decideGate({ ...after, policy: next });
-  if (strict.verdict !== "pass") return { outcome: "again", because: strict.violations.map(tell) };
-  return isLetIn ? { outcome: "let-in", because: older.violations.map(tell) } : { outcome: "stays", because: [] };
+  if (strict.verdict !== "pass") return { outcome: "again", because: strict.violations.filter(isCounted).map(tell) };
+  const waiting = found.map((each) => ({ ...tell(each), problem: `${tellDay(dayOf(each) ?? "")}: ${each.problem}` }));
+  if (waiting.length > 0) return { outcome: "later", because: waiting };
+  return isLetIn
+    ? { outcome: "let-in", because: older.violations.filter(isCounted).map(tell) }
+    : { outcome: "stays", because: [] };
 }
 
 const tell = ({ rule, thing, problem }: ImpactReason): ImpactReason => ({ rule, thing, problem });

@@ -19,13 +19,14 @@ type Told = ImpactOutcome | "unreadable";
 const meaning: Record<Told, string> = {
   falls: "would be refused",
   again: "would have to be judged again: what is signed about them was made under a version that `accepts` leaves out",
+  later: "would be let through for now, and refused from the day that `enforceFrom` says",
   "let-in": "would be let in",
   refused: "are refused as before",
   stays: "stay",
   unreadable: "can't be read",
 };
 /** Those that a reader has to look at; what stays as it is is counted. */
-const shown: readonly Told[] = ["unreadable", "falls", "again", "let-in"];
+const shown: readonly Told[] = ["unreadable", "falls", "again", "later", "let-in"];
 /** Reasons of one image; each has more only of the same kind, seldom of another. */
 const maxReasons = 3;
 /** GitHub takes 65,536 characters, and a job hands on less than 128 KiB as one value. Bytes. */
@@ -83,6 +84,7 @@ export function renderImpact({ environment, before, after, images, notes }: Impa
 const singular: Record<Told, string> = {
   falls: "would be refused",
   again: "would have to be judged again",
+  later: "will fail later",
   "let-in": "would be let in",
   refused: "refused as before",
   stays: "stays",

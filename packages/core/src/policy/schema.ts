@@ -9,6 +9,7 @@ import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
 import { stages } from "../stages.ts";
 import { approvalSection } from "./approval-section.ts";
+import { enforcementSchema } from "./enforcement-section.ts";
 import { imagesSection } from "./images-section.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { exceptionSchema, refusalGates, scanSection } from "./scan-section.ts";
@@ -272,6 +273,7 @@ export const policyShape = z.strictObject({
     .array(exceptionSchema)
     .default([])
     .describe("What is let through for a while although a rule refuses it."),
+  enforceFrom: enforcementSchema,
   environments: z
     .record(name, environmentSchema)
     .default({})

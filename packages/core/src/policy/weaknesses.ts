@@ -44,6 +44,8 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     }
   }
   if (environmentName !== undefined) return weaknesses;
+  for (const [rule, from] of Object.entries(policy.enforceFrom))
+    weaknesses.push(`enforceFrom.${rule}: only warns until it refuses from ${from} on`);
   weaknesses.push(...describeSources(policy), ...describeSharedDestinations(policy), ...describeUnsaid(policy));
   for (const [host, settings] of Object.entries(policy.registries.hosts)) {
     if (settings.skipVerify)

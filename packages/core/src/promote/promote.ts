@@ -12,7 +12,7 @@ import { readBuilds } from "../gate/binding.ts";
 import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import { isPointerRepository, pointerName } from "../policy/pointer.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
-import type { Violation } from "../result.ts";
+import { isCounted, type Violation } from "../result.ts";
 import { isSameMaterial } from "../signing/material.ts";
 import { materialOf, schemeOf } from "../signing/schemes/find.ts";
 import type { Signer } from "../signing/types.ts";
@@ -67,7 +67,7 @@ export async function preparePromotion(
     : (request.source ?? rememberReads(client));
   const gate = await runGate(source, request.image, environmentName, policy, context.now(), "from", to);
   const violations = [...astray, ...gate.violations, ...judgeLabels(gate.evidence)];
-  if (violations.length > 0) return { gate, violations };
+  if (violations.some(isCounted)) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gathered = await gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers });
   const rollbacks = await lookForRollbacks(client, request, gate, gathered, context.now());

@@ -3,6 +3,8 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { GateOutcome } from "../gate/verify.ts";
+import { dayBefore } from "../policy/day.ts";
+import { listDeferred } from "../policy/enforcement.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
 import { digestSet } from "../signing/statement.ts";
@@ -11,11 +13,14 @@ import {
   buildVerificationSummary,
   readVerificationSummary,
   type SummaryApproval,
+  type SummaryFacts,
   summaryVerifierId,
   type VerificationSummary,
 } from "../signing/verification-summary.ts";
 import { stageVerifierId } from "../stages.ts";
 import type { TagRollback } from "./tag-order.ts";
+
+type Deferred = readonly { rule: string; from: string }[];
 
 /** What a promotion states. */
 interface PromotionAnswer {
@@ -30,6 +35,8 @@ interface PromotionAnswer {
   approvals: readonly SummaryApproval[];
   /** The bundles that the gate accepted. */
   inputs: readonly { digest: Digest; uri: string }[];
+  /** The rules that it only warns of, and from when on each refuses. */
+  deferred?: Deferred;
   now: Date;
 }
 
@@ -45,7 +52,7 @@ const clockSkew = 5 * 60_000;
 export async function stateGate(
   client: RegistryClient,
   gate: GateOutcome,
-  about: Omit<PromotionAnswer, "inputs">,
+  about: Omit<PromotionAnswer, "inputs" | "deferred">,
   signer: Signer,
 ): Promise<Attachment | { existed: true }> {
   const { to, policy, now } = about;
@@ -55,8 +62,10 @@ export async function stateGate(
   }));
   const { digest } = gate.image.reference;
   const subjects = new Set([digest, ...gate.image.children.map((child) => child.digest)]);
+  const deferred = collectDeferred(gate);
+  const answer = { ...about, inputs, deferred };
   const isStated = [...subjects].every((subject) => {
-    return isAnswered(gate.evidence.get(subject) ?? { statements: [], lapsed: [] }, { ...about, inputs });
+    return isAnswered(gate.evidence.get(subject) ?? { statements: [], lapsed: [] }, answer);
   });
   // What was said before did not say it of these tags.
   if (isStated && about.rollbacks.length === 0) return { existed: true };
@@ -67,7 +76,7 @@ export async function stateGate(
     policy: { uri: policy.uri, digest: policy.digest, serial: policy.policy.serial },
     passed: true,
     violations: 0,
-    excepted: 0,
+    ...describeWarnings(deferred),
     environment: about.environmentName,
     tagRollbacks: about.rollbacks,
     approvals: about.approvals,
@@ -81,6 +90,29 @@ export async function stateGate(
     isNew: true,
     hasEmptyConfig: gate.accepted.length > 0,
   });
+}
+
+/**
+ * The warnings that an answer rests on, the gate's own and those of the verdicts that it accepted: where it is asked
+ * for later, it holds no longer than they do.
+ */
+function collectDeferred({ violations, accepted }: GateOutcome): Deferred {
+  const summaries = accepted.flatMap(({ statement }) => {
+    const read = summaryVerifierId(statement) === undefined ? undefined : readVerificationSummary(statement);
+    return read === undefined || "problem" in read ? [] : (read.exceptions?.deferred ?? []);
+  });
+  const days = new Map<string, string>();
+  for (const { rule, from } of [...listDeferred(violations), ...summaries]) {
+    const other = days.get(rule);
+    if (other === undefined || from < other) days.set(rule, from);
+  }
+  return [...days].map(([rule, from]) => ({ rule, from })).toSorted((a, b) => (a.rule < b.rule ? -1 : 1));
+}
+
+function describeWarnings(deferred: Deferred): Pick<SummaryFacts, "excepted" | "exceptions"> {
+  const [first] = deferred.map(({ from }) => from).sort();
+  if (first === undefined) return { excepted: 0 };
+  return { excepted: deferred.length, exceptions: { until: dayBefore(first), deferred } };
 }
 
 /**
@@ -119,9 +151,11 @@ function findAnswers(
 }
 
 /** Whether what was said is what is to be said now, recently enough. */
-function isSameAnswer(summary: VerificationSummary, { policy, inputs, approvals, now }: PromotionAnswer): boolean {
+function isSameAnswer(summary: VerificationSummary, answer: PromotionAnswer): boolean {
+  const { policy, inputs, approvals, deferred = [], now } = answer;
   if (summary.result !== "PASSED" || summary.policySerial !== policy.policy.serial) return false;
   if (approvals.length > 0 && JSON.stringify(summary.approvals) !== JSON.stringify(approvals)) return false;
+  if (JSON.stringify(summary.exceptions?.deferred ?? []) !== JSON.stringify(deferred)) return false;
   const age = now.getTime() - summary.timeVerified.getTime();
   if (!(age < restateAfter && age >= -clockSkew)) return false;
   const key = (set: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(set).sort());

@@ -142,6 +142,7 @@ export function renderViolations(violations: readonly ListedViolation[]): string
     if (counted.length > maxRows) out.push("", `… and ${counted.length - maxRows} more, in the result file.`);
     out.push("");
   }
+  out.push(...renderWaiting(violations));
   if (excepted.length > 0) {
     out.push(
       `<details><summary>${excepted.length} with an exception</summary>`,
@@ -157,6 +158,29 @@ export function renderViolations(violations: readonly ListedViolation[]): string
     out.push("", "</details>", "");
   }
   return out;
+}
+
+/** What only warns until a day, in the open: who reads it has until then. */
+function renderWaiting(violations: readonly ListedViolation[]): string[] {
+  const waiting = violations.flatMap(({ enforcedFrom, ...each }) =>
+    enforcedFrom === undefined ? [] : [{ ...each, enforcedFrom }],
+  );
+  if (waiting.length === 0) return [];
+  const more = waiting.length - maxRows;
+  return [
+    `**${waiting.length} ${waiting.length === 1 ? "warning" : "warnings"} that will fail:**`,
+    "",
+    "| Rule | What | Will fail from | Problem | What to do |",
+    "| --- | --- | --- | --- | --- |",
+    ...waiting
+      .slice(0, maxRows)
+      .map(
+        ({ rule, thing, problem, wayOut, enforcedFrom, platform }) =>
+          `| ${code(rule)} | ${escapeMarkdown(thing)}${platform === undefined ? "" : ` (${escapeMarkdown(platform)})`} | ${escapeMarkdown(enforcedFrom)} | ${escapeMarkdown(problem)} | ${escapeMarkdown(wayOut)} |`,
+      ),
+    ...(more > 0 ? ["", `… and ${more} more, in the result file.`] : []),
+    "",
+  ];
 }
 
 /** Why nothing is compared, or why what is known counts all the same. */

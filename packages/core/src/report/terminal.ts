@@ -1,4 +1,4 @@
-import { isCounted, type ListedViolation, type StageResult } from "../result.ts";
+import { isCounted, type ListedViolation, type StageResult, tellDay } from "../result.ts";
 import type { Chain, ChainStage } from "./chain.ts";
 
 export interface TerminalOptions {
@@ -49,6 +49,9 @@ export function renderResultText(result: StageResult, options: TerminalOptions):
     if (result.error.wayOut !== undefined) out.push(`  → ${result.error.wayOut}`);
   }
   for (const violation of result.violations.filter(isCounted)) out.push(...violationLines(violation, options));
+  for (const { rule, thing, problem, enforcedFrom } of result.violations)
+    if (enforcedFrom !== undefined)
+      out.push(`  ${paint(options, "yellow", `${rule}  ${thing}: ${tellDay(enforcedFrom)}`)}: ${problem}`);
   const excepted = result.violations.filter((entry) => entry.exception !== undefined);
   for (const { rule, thing, exception } of excepted)
     out.push(`  ${rule}  ${thing}: excepted until ${exception?.expires} by ${exception?.owner} (${exception?.reason})`);

@@ -1,4 +1,5 @@
-import { type ExceptionQuery, exceptViolation, findException } from "../policy/exceptions.ts";
+import type { Enforcement } from "../policy/enforcement.ts";
+import { type ExceptionQuery, settleViolation } from "../policy/exceptions.ts";
 import type { RefusalGate } from "../policy/scan-section.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
 import { isCounted, type Violation } from "../result.ts";
@@ -10,6 +11,8 @@ export interface ScanGateFacts {
   findings: readonly Finding[];
   policy: Pick<Policy["scan"], "failOn" | "onlyFixed" | "refuse">;
   exceptions: readonly Exception[];
+  /** Days of the policy until which rules warn. */
+  enforceFrom?: Enforcement | undefined;
   now: Date;
   /** True of a finding that is let pass because it is not new: the policy says `failOnlyOn: new`. */
   isKnown?: ((finding: Finding) => boolean) | undefined;
@@ -31,7 +34,7 @@ export interface RefusedFinding {
 /**
  * The findings that the policy refuses, the worst first; those that an exception sets aside carry it and do not count.
  * Everything else stays a finding: it is reported, and breaks no rule. What breaks several is told by the first of them
- * that counts, with those before it that an exception sets aside: known as malicious, by its severity, by a gate.
+ * that counts, with those before it that an exception or a day sets aside: known as malicious, by its severity, by a gate.
  */
 export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
   return sortFindings(facts.findings)
@@ -44,9 +47,10 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
         const things = [finding.id, ...finding.aliases];
         const named = { package: finding.package.name, gate: gate?.name };
         const query: ExceptionQuery = { rule: violation.rule, things, ...named };
-        const excepted = exceptViolation(violation, findException(facts.exceptions, query, facts.now));
-        refused.push({ finding, violation: excepted });
-        if (isCounted(excepted)) break;
+        const settled = settleViolation(violation, query, facts);
+        refused.push({ finding, violation: settled });
+        // What waits must not hide what refuses already.
+        if (isCounted(settled)) break;
       }
       return refused;
     });

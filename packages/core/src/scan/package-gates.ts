@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { exceptViolation, findException } from "../policy/exceptions.ts";
+import type { Enforcement } from "../policy/enforcement.ts";
+import { settleViolation } from "../policy/exceptions.ts";
 import type { ForbiddenPackage, LicenseRules, SbomQuality } from "../policy/scan-section.ts";
 import type { Exception } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
@@ -47,6 +48,8 @@ export interface PackageGateFacts {
     sbom?: SbomQuality | undefined;
   };
   exceptions: readonly Exception[];
+  /** Days of the policy until which rules warn. */
+  enforceFrom?: Enforcement | undefined;
   now: Date;
   /** HOST/NAME@sha256:…, whose SBOM it is. */
   image: string;
@@ -78,7 +81,7 @@ export function judgePackages(facts: PackageGateFacts): Violation[] {
 function judgeForbidden(
   component: Component,
   forbidden: readonly ForbiddenPackage[],
-  { exceptions, now }: PackageGateFacts,
+  facts: PackageGateFacts,
 ): Violation[] {
   const match = forbidden.find(
     ({ name, purl, versions }) =>
@@ -94,14 +97,10 @@ function judgeForbidden(
   };
   const things = [component.name, ...(match.purl === undefined ? [] : [match.purl]), ...withoutVersion(component.purl)];
   const query = { rule: "scan.package" as const, things, package: component.name };
-  return [exceptViolation(violation, findException(exceptions, query, now))];
+  return [settleViolation(violation, query, facts)];
 }
 
-function judgeLicenses(
-  component: Component,
-  { refuse, unknown }: LicenseRules,
-  { exceptions, now }: PackageGateFacts,
-): Violation[] {
+function judgeLicenses(component: Component, { refuse, unknown }: LicenseRules, facts: PackageGateFacts): Violation[] {
   const refused = new Set(refuse.map(canonicalLicense));
   const said = component.licenses
     .map(({ expression, license }) => expression || license?.id || license?.name || "")
@@ -120,7 +119,7 @@ function judgeLicenses(
     wayOut: `Do without ${component.name}, or ask for an exception in the policy, with an owner and an end date.`,
   };
   const query = { rule: "scan.license" as const, things: [by ?? "unknown", ...said], package: component.name };
-  return [exceptViolation(violation, findException(exceptions, query, now))];
+  return [settleViolation(violation, query, facts)];
 }
 
 /** What CISA's minimum elements ask of each component, as CycloneDX has it. */

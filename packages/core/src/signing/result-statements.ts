@@ -1,6 +1,8 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { dayBefore } from "../policy/day.ts";
+import { listDeferred } from "../policy/enforcement.ts";
 import { isOfRepository } from "../policy/exceptions.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { isCounted, type StageResult } from "../result.ts";
@@ -128,7 +130,7 @@ export function buildVerdictStatement(
 }
 
 /**
- * The first of their last days; and the repository, where one of them was granted to it: those of the
+ * The first of the last days of what a pass rests on, exceptions and warnings; and the repository, where one of them was granted to it: those of the
  * base stage's rules are, those of `scan.severity` are for a vulnerability.
  */
 export function summariseExceptions(
@@ -138,10 +140,12 @@ export function summariseExceptions(
   const applied = violations.flatMap(({ rule, exception }) =>
     exception === undefined ? [] : [{ rule, expires: exception.expires }],
   );
-  const [until] = applied.map(({ expires }) => expires).sort();
+  const deferred = listDeferred(violations);
+  const [until] = [...applied.map(({ expires }) => expires), ...deferred.map(({ from }) => dayBefore(from))].sort();
   if (until === undefined) return undefined;
   return {
     until,
+    ...(deferred.length === 0 ? {} : { deferred }),
     ...(applied.some(({ rule }) => isOfRepository(rule)) ? { repository: formatRepository(repository) } : {}),
   };
 }

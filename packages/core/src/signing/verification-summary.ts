@@ -19,7 +19,7 @@ export interface SummaryFacts {
   passed: boolean;
   /** Violations that count. With a pass there are none. */
   violations: number;
-  /** Violations that an exception of the policy set aside. */
+  /** Violations that an exception of the policy set aside, or that warn until a day. */
   excepted: number;
   /**
    * Of those exceptions: until when all of them hold, and the repository that one of them is for alone. Required where
@@ -55,6 +55,11 @@ export interface SummaryExceptions {
   until: string;
   /** `HOST/NAME`: one of them is granted to this repository, and to no other that has the same image. */
   repository?: string;
+  /**
+   * Rules whose violations were warnings, and from when on each refuses. The day before is a last day in `until`, so
+   * that a gate which does not know this takes the verdict no longer than that either.
+   */
+  deferred?: readonly { rule: string; from: string }[];
 }
 
 /**
@@ -116,7 +121,13 @@ const summarySchema = z.object({
     .object({
       policySerial: z.number().int().positive(),
       excepted: z.number().int().nonnegative(),
-      exceptions: z.object({ until: z.iso.date(), repository: z.string().optional() }).optional(),
+      exceptions: z
+        .object({
+          until: z.iso.date(),
+          repository: z.string().optional(),
+          deferred: z.array(z.object({ rule: z.string(), from: z.iso.date() })).optional(),
+        })
+        .optional(),
       countsFrom: z.iso
         .datetime({ offset: true })
         .transform((text) => new Date(text))
@@ -195,6 +206,7 @@ export function readVerificationSummary(statement: Statement): VerificationSumma
           exceptions: {
             until: extension.exceptions.until,
             ...(extension.exceptions.repository === undefined ? {} : { repository: extension.exceptions.repository }),
+            ...(extension.exceptions.deferred === undefined ? {} : { deferred: extension.exceptions.deferred }),
           },
         }),
     ...(extension.countsFrom === undefined ? {} : { countsFrom: extension.countsFrom }),

@@ -63,6 +63,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       buildImages,
       rules: policy.policy.images,
       exceptions: policy.policy.exceptions,
+      enforceFrom: policy.policy.enforceFrom,
       now: startedAt,
     });
     logDecision(decision, context);

@@ -196,6 +196,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
       findings: examined.findings,
       policy: policy.policy.scan,
       exceptions: policy.policy.exceptions,
+      enforceFrom: policy.policy.enforceFrom,
       now: startedAt,
       ...compared,
       isClosed: (finding) => vexOf?.(finding)?.isClosed === true,
@@ -208,6 +209,7 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
       sbom: examined.sbom,
       policy: policy.policy.scan,
       exceptions: policy.policy.exceptions,
+      enforceFrom: policy.policy.enforceFrom,
       now: startedAt,
       image: thing,
       ...place,
@@ -317,7 +319,8 @@ function isCompared(entry: ScannedChild): entry is ScannedChild & ComparedChild 
 
 function tellChild({ child, turns, reported, findings, refused, vexOf }: ScannedChild): PredicateChild {
   const excepted = new Set(
-    refused.filter(({ violation }) => violation.exception !== undefined).map(({ finding }) => findingKey(finding)),
+    // What was let pass for a while only, by an exception or until a day, is not known of old elsewhere either.
+    refused.filter(({ violation }) => !isCounted(violation)).map(({ finding }) => findingKey(finding)),
   );
   return {
     ...{ digest: child.digest, platform: formatPlatform(child.platform), findings },

@@ -1,7 +1,7 @@
 import { cleanLine, cut } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { countDaysLeft } from "../../policy/exception-life.ts";
-import { formatPlace, isCounted, type ListedViolation, type StageResult, verdicts } from "../../result.ts";
+import { formatPlace, isCounted, type ListedViolation, type StageResult, tellDay, verdicts } from "../../result.ts";
 import { resultStages, rowOfStage, stageEvidence, stages } from "../../stages.ts";
 import type { Chain } from "../chain.ts";
 import type { ToldExceptions } from "../exceptions.ts";
@@ -81,7 +81,11 @@ export function describeResults(
   return {
     ...source,
     ...(subject === undefined ? {} : { image: `${subject.repository}@${subject.digest}` }),
-    stages: sorted.map((result) => ({ stage: result.stage, state: result.verdict, facts: tellResult(result) })),
+    stages: sorted.map((result) => ({
+      stage: result.stage,
+      state: result.verdict,
+      facts: [...tellResult(result), ...tellWaiting(result)],
+    })),
     errors: sorted.flatMap(({ stage, error }) => (error === undefined ? [] : [{ stage, ...error }])),
     ...listViolations(listed, exceptions?.now),
     ...(exceptions === undefined ? {} : { policyExceptions: describePolicyExceptions(exceptions.told) }),
@@ -140,6 +144,16 @@ function listViolations(
     exceptions: excepted,
     excepted: excepted.length,
   };
+}
+
+/** What only warns until a day: how much of which rule, and the day. */
+function tellWaiting({ violations }: StageResult): string[] {
+  const waiting = violations.flatMap(({ rule, enforcedFrom }) =>
+    enforcedFrom === undefined ? [] : [`${rule} ${tellDay(enforcedFrom)}`],
+  );
+  return [...Map.groupBy(waiting, (each) => each)].map(
+    ([told, each]) => `${each.length} ${each.length === 1 ? "warning" : "warnings"}: ${told}`,
+  );
 }
 
 function tellResult({ stage, predicateType, predicate }: StageResult): string[] {

@@ -1,4 +1,12 @@
-import type { PolicyChange } from "./diff.ts";
+import type { Direction } from "./diff-meanings.ts";
+
+/** One change, as `diffPolicies` tells it. */
+interface DayChange {
+  direction: Direction;
+  key: string;
+  path: readonly PropertyKey[];
+  says: string;
+}
 
 const sayDay = (day: unknown): string | undefined => (typeof day === "string" ? day : undefined);
 
@@ -6,10 +14,10 @@ const sayDay = (day: unknown): string | undefined => (typeof day === "string" ? 
 export function diffEnforcement(
   before: Readonly<Record<string, unknown>>,
   after: Readonly<Record<string, unknown>>,
-  { key, path }: Pick<PolicyChange, "key" | "path">,
-): PolicyChange[] {
+  { key, path }: Pick<DayChange, "key" | "path">,
+): DayChange[] {
   const [older, newer] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
-  return [...new Set([...newer.keys(), ...older.keys()])].flatMap((rule): PolicyChange[] => {
+  return [...new Set([...newer.keys(), ...older.keys()])].flatMap((rule): DayChange[] => {
     const [then, now] = [older, newer].map((days) => days.get(rule)).map(sayDay);
     if (then === now) return [];
     const at = { key: `${key}.${rule}`, path: [...path, rule] };

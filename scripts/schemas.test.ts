@@ -101,6 +101,8 @@ describe("docs/policy.md", () => {
     const documented = [...docs.matchAll(/^\| `([A-Za-z]+)` \| /gm)].map((match) => match[1] ?? "");
     const used = new Set([...example.matchAll(/^[\s-]*([A-Za-z]+):/gm)].map((match) => match[1]));
     expect(documented.length).toBeGreaterThan(30);
+    // What a team's policy and its organisation's make together says it; nobody writes it.
+    used.add("layers");
     expect(documented.filter((key) => !used.has(key))).toEqual([]);
   });
 });

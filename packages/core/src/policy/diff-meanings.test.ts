@@ -70,7 +70,7 @@ describe("the table's directions, each written a second time", () => {
   });
 
   test("it lets nothing in and shuts nothing out", () => {
-    expect(more("neither")).toEqual(["registries", "registries.hosts", "sigstore.*.tuf.root"]);
+    expect(more("neither")).toEqual(["registries", "registries.hosts", "sigstore.*.tuf.root", "layers"]);
     const signing = ["fulcio", "rekor", "rekorVersion", "timestamp", "privateNames"].map(
       (each) => `sigstore.*.${each}`,
     );
@@ -82,9 +82,10 @@ describe("the table's directions, each written a second time", () => {
     );
     const others = ["version", "name", "serial", "accepts", "registries.hosts.*.connections", "build.prefer"];
     const words = ["build.sources[].owner", "scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
+    const layers = ["layers[].serial", "layers[].digest"];
     const ways = ["bases[].approval.warnBefore", "build.builders[].languages", "environments.*.serverSide"];
     expect(as("told").toSorted()).toEqual(
-      [...signing, ...places, ...roots, ...names, ...others, ...words, ...ways].toSorted(),
+      [...signing, ...places, ...roots, ...names, ...others, ...words, ...layers, ...ways].toSorted(),
     );
   });
 

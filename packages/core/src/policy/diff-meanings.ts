@@ -320,5 +320,9 @@ export const meanings: Meanings = {
   "exceptions[].owner": told("{} answers for it"),
   "exceptions[].expires": until("it holds until {}"),
   enforceFrom: { as: "days" },
+  layers: { as: "list", says: "it is put together of {}", more: "neither", by: ["name"] },
+  "layers[].name": told("it is the policy {}"),
+  "layers[].serial": told("that policy's serial is {}"),
+  "layers[].digest": told("that policy's digest is {}"),
   ...environments,
 };

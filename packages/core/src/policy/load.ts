@@ -7,6 +7,7 @@ import { formatReference, parseReference, type Repository } from "@goldenpath/re
 import { resolveTrustRoots } from "../signing/trust-roots/resolve.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { type PolicyContext, type PolicySource, readerBeside, withClient } from "./beside.ts";
+import { expandLayers } from "./expand-layers.ts";
 import { fetchGithubFile } from "./github.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
 import { assertInForce, isPointerRepository, pointerTag } from "./pointer.ts";
@@ -79,7 +80,7 @@ export async function loadPolicyBytes(
 ): Promise<{ policy: LoadedPolicy; bytes: Uint8Array }> {
   const source = parsePolicyUri(uri);
   if (source.kind === "in-force") return loadPolicyInForce(source.repository, uri, context, signer);
-  const bytes = await fetchPolicyBytes(source, uri, context);
+  const bytes = await fetchPolicyLayers(source, uri, context);
   const policy = await resolveTrustRoots(parsePolicy(bytes, uri), readerBeside(source, uri, context), context);
   return { policy: { policy, uri, digest: digestOf(bytes) }, bytes };
 }
@@ -134,6 +135,15 @@ export async function fetchPolicyBytes(
   if (source.kind === "file") return readPolicyFile(resolve(context.workingDirectory, source.path), uri);
   if (source.kind === "github") return fetchGithubFile(source.file, context);
   return withClient(context, (client) => fetchPolicyArtifact(client, source.reference));
+}
+
+/** The same; of a team's policy, what it makes of the organisation's. */
+async function fetchPolicyLayers(
+  source: Exclude<PolicySource, { kind: "in-force" }>,
+  uri: string,
+  context: PolicyContext,
+): Promise<Uint8Array> {
+  return expandLayers(await fetchPolicyBytes(source, uri, context), source, uri, context);
 }
 
 const fileForms = {

@@ -166,6 +166,18 @@ export const policyShape = z.strictObject({
     .describe(
       "Older versions of this policy whose evidence still counts: each by serial and digest, or, as a duration such as 14d, those that were superseded no longer ago. Without it only the current one does.",
     ),
+  layers: z
+    .array(
+      z.strictObject({
+        name: name.describe("Its name."),
+        serial: z.number().int().positive().describe("Its serial."),
+        digest: digestText.describe("Of its file's bytes."),
+      }),
+    )
+    .optional()
+    .describe(
+      "Nothing to write: a team's policy and the organisation's that it extends, of which this one was put together.",
+    ),
   activators: z
     .array(name)
     .default([])

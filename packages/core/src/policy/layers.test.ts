@@ -1,0 +1,309 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { describe, expect, test } from "vitest";
+import { parse, stringify } from "yaml";
+import { composeLayers, readExtends } from "./layers.ts";
+import { parsePolicy } from "./parse.ts";
+
+// Each widening that is known is refused at its place, and beside it stands the twin that narrows.
+
+const digest = (digit: string): string => `sha256:${digit.repeat(64)}`;
+const key = (name: string): object => ({
+  publicKey: `-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYI${name.replace("-", "")}\n-----END PUBLIC KEY-----\n`,
+});
+const organisation = {
+  ...{ version: 1, name: "acme", serial: 40 },
+  signers: Object.fromEntries(["build", "base", "scan", "scan-next", "promote"].map((name) => [name, key(name)])),
+  bases: [
+    { name: "golden", image: "r.test/bases/golden", digests: [digest("1"), digest("2")], until: "2027-12-31" },
+    { name: "static", image: "r.test/bases/static", digests: [digest("3")] },
+  ],
+  build: {
+    strategies: ["dockerfile", "buildpacks"],
+    isolation: ["container", "host"],
+    sources: [{ repository: "https://github.com/acme/*", refs: ["refs/heads/main", "refs/heads/next"] }],
+    builders: [
+      { kind: "dockerfile", name: "files" },
+      { name: "node", image: "r.test/builders/node", digests: [digest("b")], runImage: "golden" },
+    ],
+  },
+  scan: {
+    ...{ failOn: "high", onlyFixed: true, databaseMaxAge: "5d" },
+    refuse: [{ name: "known", kev: true, missing: "refuse" }],
+    licenses: { refuse: ["AGPL-3.0-only"], unknown: "refuse" },
+  },
+  images: { refuse: ["root-user"] },
+  environments: {
+    production: {
+      ...{ from: ["r.test/quarantine"], to: ["r.test/vetted"], promoter: "promote" },
+      requires: [
+        { stage: "build", signers: ["build"], maxAge: "30d" },
+        { stage: "scan", signers: ["scan", "scan-next"], maxAge: "1d" },
+      ],
+    },
+  },
+  enforceFrom: { "base.root-user": "2027-03-01" },
+};
+const write = (value: unknown): Uint8Array =>
+  new TextEncoder().encode(stringify(value, { aliasDuplicateObjects: false }));
+const own = { bytes: write(organisation), where: "policy.yaml" };
+const head = { version: 1, name: "shop", serial: 2, extends: { policy: "policy.yaml", digest: digestOf(own.bytes) } };
+const compose = (narrowing: object | string) =>
+  composeLayers(own, {
+    bytes: typeof narrowing === "string" ? new TextEncoder().encode(narrowing) : write({ ...head, ...narrowing }),
+    where: "team.yaml",
+  });
+const production = (more: object) => ({ environments: { production: more } });
+const requires = (...entries: object[]) => production({ requires: entries });
+const source = (more: object) => ({ build: { sources: [{ repository: "https://github.com/acme/*", ...more }] } });
+
+type Pair = [name: string, widens: object, narrows: object, message: RegExp];
+
+test.each<Pair>([
+  [
+    "a base more",
+    { bases: [{ name: "other", image: "r.test/o", digests: [digest("9")] }] },
+    { bases: [{ name: "golden" }] },
+    /bases\[other\]: new: images may stand on the base/,
+  ],
+  [
+    "a base by a name that looks alike",
+    { bases: [{ name: "go1den", image: "r.test/bases/golden", digests: [digest("1")] }] },
+    { bases: [{ name: "static" }, { name: "golden" }] },
+    /bases\[go1den\]/,
+  ],
+  [
+    "a digest more",
+    { bases: [{ name: "golden", digests: [digest("1"), digest("9")] }] },
+    { bases: [{ name: "golden", digests: [digest("2")] }] },
+    /its version .* is approved, as well/,
+  ],
+  [
+    "a base in another place",
+    { bases: [{ name: "golden", image: "r.test/bases/0golden" }] },
+    { bases: [{ name: "golden", image: "r.test/bases/golden" }] },
+    /the base is kept in/,
+  ],
+  [
+    "a base for longer",
+    { bases: [{ name: "golden", until: "2028-01-01" }] },
+    { bases: [{ name: "golden", until: "2027-06-30" }] },
+    /images may stand on it until 2028-01-01 \(before: 2027-12-31\)/,
+  ],
+  [
+    "paths that may change",
+    { bases: [{ name: "golden", mayChange: ["/etc"] }] },
+    { bases: [{ name: "golden", until: "2027-01-01" }] },
+    /layers on top may change/,
+  ],
+  [
+    "a strategy more",
+    { build: { strategies: ["dockerfile", "jib"] } },
+    { build: { strategies: ["buildpacks"] } },
+    /images may be built by jib, as well/,
+  ],
+  [
+    "a place to build in",
+    { build: { isolation: ["host-unisolated"] } },
+    { build: { isolation: ["container"] } },
+    /builds may run in host-unisolated/,
+  ],
+  [
+    "another source",
+    { build: { sources: ["https://github.com/acrne/*"] } },
+    source({ events: ["push"] }),
+    /builds may be of/,
+  ],
+  [
+    "a ref more",
+    source({ refs: ["refs/heads/main", "refs/heads/*"] }),
+    source({ refs: ["refs/heads/main"] }),
+    /builds of the ref refs\/heads\/\* count/,
+  ],
+  [
+    "an event that counts only where it is named",
+    source({ events: ["pull_request_target"] }),
+    source({ events: ["push"] }),
+    /pull_request_target/,
+  ],
+  [
+    "a laxer severity",
+    { scan: { failOn: "critical" } },
+    { scan: { failOn: "medium" } },
+    /refused from this severity: critical \(before: high\)/,
+  ],
+  [
+    "findings with a fix alone",
+    { scan: { onlyFixed: true, failOnlyOn: "new" } },
+    { scan: { onlyFixed: false } },
+    /findings that are refused: new/,
+  ],
+  [
+    "older data",
+    { scan: { databaseMaxAge: "6d" } },
+    { scan: { databaseMaxAge: "1d" } },
+    /6d old at most \(before: 5d\)/,
+  ],
+  [
+    "a gate that asks for more",
+    { scan: { refuse: [{ name: "known", severity: "critical" }] } },
+    { scan: { refuse: [{ name: "epss", epss: 0.5, missing: "refuse" }] } },
+    /refused from this severity: critical/,
+  ],
+  [
+    "what nobody says let pass",
+    { scan: { refuse: [{ name: "known", missing: "pass" }] } },
+    { scan: { refuse: [{ name: "known", missing: "refuse" }] } },
+    /what nobody says is handled so: pass/,
+  ],
+  [
+    "unknown licences",
+    { scan: { licenses: { unknown: "pass" } } },
+    { scan: { licenses: { refuse: ["GPL-3.0-only"] } } },
+    /packages of unknown licence: pass/,
+  ],
+  [
+    "VEX of a signer",
+    { scan: { vex: { signers: ["scan"] } } },
+    { scan: { failOn: "low" } },
+    /findings can be closed by VEX/,
+  ],
+  [
+    "blind spots",
+    { scan: { allowBlindSpots: ["no-packages"] } },
+    { scan: { ownWord: "refuse" } },
+    /a scan passes in spite of|expected one of/,
+  ],
+  [
+    "another signer for a stage",
+    requires({ stage: "scan", signers: ["scan", "base"] }),
+    requires({ stage: "scan", signers: ["scan"] }),
+    /for this stage the word of base counts/,
+  ],
+  [
+    "older evidence",
+    requires({ stage: "scan", maxAge: "2d" }),
+    requires({ stage: "scan", maxAge: "12h" }),
+    /2d old at most \(before: 1d\)/,
+  ],
+  [
+    "another promoter",
+    production({ promoter: "scan" }),
+    production({ promoter: "promote" }),
+    /scan signs its promotions/,
+  ],
+  [
+    "another quarantine",
+    production({ from: ["r.test/quarantine-2"] }),
+    production({ from: ["r.test/quarantine/shop"] }),
+    /images may come from r.test\/quarantine-2/,
+  ],
+  [
+    "another destination",
+    production({ to: ["r.test"] }),
+    production({ to: ["r.test/vetted/shop"] }),
+    /images may be promoted to r.test, as well/,
+  ],
+  [
+    "an environment of its own",
+    { environments: { testing: organisation.environments.production } },
+    production({ to: ["r.test/vetted/shop"] }),
+    /images can be promoted into testing/,
+  ],
+  ["a signer of its own", { signers: { mine: key("mine") } }, { signers: { scan: key("scan") } }, /signers\.mine/],
+  [
+    "another key of a signer",
+    { signers: { scan: key("stolen") } },
+    { signers: { scan: key("scan") } },
+    /signers\.scan/,
+  ],
+  [
+    "a later day",
+    { enforceFrom: { "base.root-user": "2027-04-01" } },
+    { enforceFrom: { "base.root-user": "2027-02-01" } },
+    /only warns until it refuses from 2027-04-01 on \(before: from 2027-03-01 on\)/,
+  ],
+  [
+    "a day for another rule",
+    { enforceFrom: { "scan.severity": "2027-04-01" } },
+    { enforceFrom: { "base.root-user": "2027-01-01" } },
+    /only warns until/,
+  ],
+  [
+    "a registry without TLS",
+    { registries: { plainHttp: ["r.test"] } },
+    { images: { refuse: ["secrets"] } },
+    /registries/,
+  ],
+])("%s is refused at its place, and its twin passes", (_name, widens, narrows, message) => {
+  expect(() => compose(widens)).toThrow(message);
+  expect(() => compose(widens)).toThrow(/team\.yaml:\d+:\d+: /);
+  const { policy } = compose(narrows);
+  expect(policy).toMatchObject({ name: "shop", serial: 42 });
+});
+
+test.each([
+  [
+    "exceptions",
+    {
+      exceptions: [
+        { rule: "scan.severity", vulnerability: "CVE-2026-1", reason: "r", owner: "o", expires: "2027-01-01" },
+      ],
+    },
+  ],
+  ["accepts", { accepts: "365d" }],
+  ["activators", { activators: ["promote"] }],
+  ["layers", { layers: [] }],
+  ["sigstore", { sigstore: {} }],
+])("`%s` is the organisation's alone", (name, said) => {
+  expect(() => compose(said)).toThrow(new RegExp(`team\\.yaml:\\d+:\\d+: ${name}: is the organisation's alone`));
+});
+
+describe("a team's file", () => {
+  test.each([
+    ["that has the organisation's name", { name: "acme" }, /is the organisation's own/],
+    [
+      "that extends another content",
+      { extends: { ...head.extends, digest: digest("0") } },
+      /extends\.digest: is sha256:0+, and policy\.yaml is/,
+    ],
+    ["that names no digest", { extends: { policy: "policy.yaml" } }, /extends: expected/],
+    ["with a key more in extends", { extends: { ...head.extends, override: true } }, /and nothing else/],
+    ["with a serial that is none", { serial: 0 }, /serial: expected 1 or more/],
+    ["with an unknown key", { scam: { failOn: "low" } }, /scam: unknown key/],
+    ["with an empty list that would be all", { bases: [] }, /must have at least one entry/],
+    ["with nothing where a map was", { scan: null }, /scan/],
+  ])("%s is refused", (_name, said, message) => {
+    expect(() => compose(said)).toThrow(message);
+  });
+
+  test("with a key twice is refused, whichever comes first", () => {
+    const text = new TextDecoder().decode(write({ ...head, scan: { failOn: "low" } }));
+    expect(() => compose(`${text}scan:\n  failOn: critical\n`)).toThrow(/team\.yaml:\d+:1: /);
+    expect(compose(text).policy.scan.failOn).toBe("low");
+  });
+
+  test("leaves the refusals that it does not name, and adds its own", () => {
+    const { policy } = compose({
+      scan: { refuse: [{ name: "epss", epss: 0.5, missing: "refuse" }], licenses: { refuse: ["GPL-3.0-only"] } },
+      images: { refuse: ["secrets"] },
+      ...requires({ stage: "base", signers: ["base"] }),
+    });
+    expect(policy.scan.refuse?.map(({ name }) => name)).toEqual(["known", "epss"]);
+    expect(policy.scan.licenses?.refuse).toEqual(["AGPL-3.0-only", "GPL-3.0-only"]);
+    expect(policy.images.refuse).toEqual(["root-user", "secrets"]);
+    expect(policy.environments["production"]?.requires.map(({ stage }) => stage)).toEqual(["build", "scan", "base"]);
+  });
+});
+
+test("the effective policy is one file that names both, and is the same whenever it is made", () => {
+  const composed = compose({ scan: { failOn: "low" } });
+  expect(composed).toEqual(compose({ scan: { failOn: "low" } }));
+  expect(composed.digest).toBe(digestOf(new TextEncoder().encode(composed.text)));
+  expect(parsePolicy(new TextEncoder().encode(composed.text), "effective.yaml")).toEqual(composed.policy);
+  const { layers } = parse(composed.text) as { layers: object[] };
+  expect(layers).toMatchObject([
+    { name: "acme", serial: 40, digest: digestOf(own.bytes) },
+    { name: "shop", serial: 2 },
+  ]);
+  expect(readExtends(own)).toBeUndefined();
+});

@@ -10,7 +10,7 @@ const ruleName = z.string().superRefine((rule, context) => {
   const meant = suggestWord(rule, postponableRules);
   const message =
     why === undefined
-      ? `is no rule${meant === undefined ? "" : `; did you mean \`${meant}\`?`}`
+      ? `is no rule that can wait${meant === undefined ? "" : `; did you mean \`${meant}\`?`}`
       : `can't wait for a day: ${why}; those that can: ${postponableRules.join(", ")}`;
   context.addIssue({ code: "custom", message });
 });

@@ -111,7 +111,7 @@ describe("`enforceFrom` as it is written", () => {
     ["  gate.signer: 2027-03-01", "can't wait for a day: without its evidence nothing is known"],
     ["  gate.withdrawn: 2027-03-01", "can't wait for a day: what was withdrawn is not to run anywhere"],
     ["  scan.severty: 2027-03-01", "did you mean `scan.severity`?"],
-    ["  constructor: 2027-03-01", "`constructor` cannot be a name here: is no rule"],
+    ["  constructor: 2027-03-01", "`constructor` cannot be a name here: is no rule that can wait"],
     ["  scan.severity: soon", "policy.yaml:5:18: enforceFrom.scan.severity: expected a day, YYYY-MM-DD, found 'soon'"],
     ["  scan.severity: 2027-02-30", "expected a day, YYYY-MM-DD, found '2027-02-30'"],
     ["  scan.severity: ''", "expected a day, YYYY-MM-DD"],

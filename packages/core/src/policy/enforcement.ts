@@ -11,10 +11,10 @@ const beforeBuild = "it is said before there is an image, and so before there is
 const ownJob = "it protects the job that judges";
 
 /**
- * Of each rule, whether a policy's `enforceFrom` can have it warn until a day: `true`, or why not. A new rule says it
- * here, or does not compile.
+ * Of each rule, whether a policy's `enforceFrom` can have it warn until a day: `true`, or why not. One that is not
+ * here never waits.
  */
-export const postponable: Readonly<Record<Rule, true | string>> = {
+export const postponable: Readonly<Partial<Record<Rule, true | string>>> = {
   "policy.not-in-force": inForce,
   "policy.pointer-missing": inForce,
   "policy.pointer-invalid": inForce,

@@ -143,7 +143,7 @@ const bases: Meanings = {
   "bases[].image": identity("the base is kept in {}"),
   "bases[].digests": grants("its version {} is approved", { absent: "all" }),
   "bases[].until": until("images may stand on it until {}"),
-  "bases[].approval": { as: "section", says: "a version counts where its approval is signed", more: "unknown" },
+  "bases[].approval": { as: "section", says: "a version counts only where its approval is signed", more: "narrowing" },
   "bases[].approval.signers": grants("what {} approved counts"),
   "bases[].approval.maxAge": atMost("a version counts for {} after its approval"),
   "bases[].approval.maxBehind": atMost("a version may be {} behind the newest approved"),

@@ -51,6 +51,7 @@ describe("the table's directions, each written a second time", () => {
     expect(more("narrowing").toSorted()).toEqual(
       [
         ...gates,
+        "bases[].approval",
         "environments.*.requires",
         "images",
         "images.mustHave",

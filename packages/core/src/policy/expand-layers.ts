@@ -2,6 +2,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { type PinnedReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { type PolicyContext, type PolicySource, readerBeside, withClient } from "./beside.ts";
+import { composeLayers, readExtends } from "./layers.ts";
 
 /**
  * The bytes of a policy: a team's file put together with the organisation's policy that it `extends`, and any other as
@@ -15,7 +16,6 @@ export async function expandLayers(
   context: PolicyContext,
 ): Promise<Uint8Array> {
   if (!mayExtend(bytes)) return bytes;
-  const { composeLayers, readExtends } = await import("./layers.ts");
   const team = { bytes, where: uri };
   const said = readExtends(team);
   if (said === undefined) return bytes;

@@ -130,8 +130,8 @@ export function buildVerdictStatement(
 }
 
 /**
- * The first of the last days of what a pass rests on, exceptions and warnings; and the repository, where one of them was granted to it: those of the
- * base stage's rules are, those of `scan.severity` are for a vulnerability.
+ * The first of the last days of what a pass rests on, exceptions and warnings; and the repository, where one of them was
+ * granted to it: those of the base stage's rules are, those of `scan.severity` are for a vulnerability.
  */
 export function summariseExceptions(
   { violations }: Pick<StageResult, "violations">,

@@ -221,6 +221,23 @@ describe("what is said is the same in each format", () => {
     expect(readVex(predicate)).toMatchObject({ statements: [{ products: [{ parts: [] }] }] });
   });
 
+  test("CSAF of one product that no package URL names, with a state of each kind: nothing in an image is meant by it", () => {
+    const states = ["known_affected", "first_fixed", "known_not_affected", "under_investigation", "fixed"];
+    const threats = [{ category: "impact", details: "not called", product_ids: ["OLD"] }];
+    const vulnerabilities = states.map((state, at) => ({
+      ...{ cve: `CVE-2026-${at}`, product_status: { [state]: ["OLD"] } },
+      ...(state === "known_not_affected" ? { threats } : {}),
+    }));
+    const full_product_names = [{ product_id: "OLD", name: "till 4.2" }];
+    const found = readVex(csaf({ product_tree: { full_product_names }, vulnerabilities }));
+    const statements = found !== undefined && "statements" in found ? found.statements : [];
+    expect(statements.map(({ vulnerability, status }) => `${vulnerability.join(" ")} ${status}`)).toEqual([
+      ...["CVE-2026-0 affected", "CVE-2026-1 fixed", "CVE-2026-2 not_affected"],
+      ...["CVE-2026-3 under_investigation", "CVE-2026-4 fixed"],
+    ]);
+    expect(statements.flatMap(({ products }) => products.flatMap(({ ids }) => ids))).toEqual([]);
+  });
+
   test("a vulnerability of CycloneDX that affects nothing says nothing", () => {
     expect(readVex(cycloneDx({}, {}, []))).toMatchObject({ statements: [] });
   });

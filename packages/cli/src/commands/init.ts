@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { type Answers, flagOf, parseAnswers, questions } from "@goldenpath/core/init/answers";
+import {
+  type Answers,
+  findProblems,
+  flagOf,
+  parseAnswers,
+  type Question,
+  questions,
+} from "@goldenpath/core/init/answers";
 import { planFiles } from "@goldenpath/core/init/plan";
 import { listRemaining } from "@goldenpath/core/init/readme-text";
 import { UserError } from "@goldenpath/foundation/errors";
@@ -84,23 +91,45 @@ function readGiven(all: Readonly<Record<string, string | boolean | undefined>>):
   ) as Given;
 }
 
-/** Without a terminal nobody is there to answer, and `parseAnswers` names what is missing. */
+/**
+ * Without a terminal nobody is there to answer, and `parseAnswers` names what is missing. In one, what can't be is asked
+ * again at once.
+ */
 async function askMissing(given: Given, signal: AbortSignal): Promise<Given> {
   if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return given;
+  const answered = new Set(Object.keys(given) as (keyof Answers)[]);
+  // What an option says nobody is asked about.
+  if (findProblems(given, answered).length > 0) return given;
   const reader = createInterface({ input: process.stdin, output: process.stderr });
-  const answers = { ...given };
+  let answers = { ...given };
   try {
-    for (const { name, ask, fallback } of questions) {
-      if (answers[name] !== undefined) continue;
-      const byDefault = fallback?.(answers);
-      const hint = byDefault === undefined ? "" : ` [${byDefault}]`;
-      const line = (await reader.question(`${ask}${hint}: `, { signal })).trim();
-      if (line !== "") answers[name] = line;
+    for (const question of questions) {
+      if (answered.has(question.name)) continue;
+      answered.add(question.name);
+      answers = await ask(question, answers, answered, (text) => reader.question(text, { signal }));
     }
   } finally {
     reader.close();
   }
   return answers;
+}
+
+async function ask(
+  { name, ask: words, fallback }: Question,
+  given: Given,
+  answered: ReadonlySet<keyof Answers>,
+  read: (text: string) => Promise<string>,
+): Promise<Given> {
+  const byDefault = fallback?.(given);
+  const hint = byDefault === undefined ? "" : ` [${byDefault}]`;
+  while (true) {
+    const line = (await read(`${words}${hint}: `)).trim();
+    const answers = line === "" ? given : { ...given, [name]: line };
+    const problems =
+      line === "" && byDefault === undefined ? ["it has to be answered"] : findProblems(answers, answered);
+    if (problems.length === 0) return answers;
+    process.stderr.write(`  ${problems.join("\n  ")}\n`);
+  }
 }
 
 function renderChange({ path, change, lines }: Change): string {

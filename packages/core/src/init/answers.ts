@@ -74,8 +74,39 @@ type Given = Readonly<Partial<Record<keyof Answers, string>>>;
  */
 export function parseAnswers(given: Given): Answers {
   const missing = questions.filter(({ name, fallback }) => !given[name] && fallback === undefined);
-  if (missing.length > 0)
-    throw invalid([`not answered: ${missing.map(({ name, ask }) => `${flagOf(name)} (${ask})`).join("; ")}`]);
+  if (missing.length > 0) {
+    const names = missing.map(({ name, ask }) => `${flagOf(name)} (${ask})`);
+    throw invalid([
+      ...findProblems(given, new Set(Object.keys(given) as (keyof Answers)[])),
+      `not answered: ${names.join("; ")}`,
+    ]);
+  }
+  const { answers, problems } = readAnswers(given);
+  if (problems.length > 0) throw invalid(problems);
+  return answers;
+}
+
+/** Answers that nothing is wrong with, for those that nobody has given yet. */
+const plausible: Given = {
+  organisation: "acme",
+  quarantine: "one.example/quarantine",
+  vetted: "other.example/vetted",
+  languages: "nodejs",
+  owners: "@acme/platform",
+  runner: "own",
+  buildRunner: "own",
+};
+
+/**
+ * What is wrong with the first answers, before the others are there: whoever is asked can mend it at once.
+ * @param answered whose question has been answered, be it by its default
+ */
+export function findProblems(given: Given, answered: ReadonlySet<keyof Answers>): string[] {
+  const others = Object.entries(plausible).filter(([name]) => !answered.has(name as keyof Answers));
+  return readAnswers({ ...Object.fromEntries(others), ...given }).problems;
+}
+
+function readAnswers(given: Given): { answers: Answers; problems: string[] } {
   const problems: string[] = [];
   const value = (name: keyof Answers): string =>
     given[name] || questions.find((each) => each.name === name)?.fallback?.(given) || "";
@@ -112,8 +143,7 @@ export function parseAnswers(given: Given): Answers {
     repository: text("repository", repositoryPattern, "a repository's name in lower case"),
   };
   problems.push(...(problems.length === 0 ? listContradictions(answers) : []));
-  if (problems.length > 0) throw invalid(problems);
-  return answers;
+  return { answers, problems };
 }
 
 const loginPattern = /^(?!.*--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?$/;

@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { stages } from "@goldenpath/core/stages";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseDocument } from "yaml";
@@ -55,6 +56,23 @@ test("a dry run writes nothing; then the policy is in force, and once more it is
   expect((await activate(file)).out).toContain("was in force before");
   expect(await server.snapshot()).toEqual(before);
   expect((await activate(await policyOf(3))).out).toContain("serial 3, is in force; after serial 2");
+});
+
+test("a team's policy comes into force as what it and the organisation's come to, where it widens nothing", async () => {
+  const organisation = await policyOf(3, "organisation");
+  const bytes = await readFile(organisation);
+  const extended = `extends:\n  policy: ${basename(organisation)}\n  digest: ${digestOf(bytes)}\n`;
+  const team = async (failOn: string): Promise<string> => {
+    const file = join(directory, `team-${failOn}.yaml`);
+    await writeFile(file, `version: 1\nname: shop\nserial: 1\n${extended}scan:\n  failOn: ${failOn}\n`);
+    return file;
+  };
+  const place = ["--to", `${server.host}/shop/goldenpath-policy`, "--first"];
+  const wider = await activate(await team("critical"), ...place);
+  expect([wider.code, wider.err]).toEqual([2, expect.stringMatching(/team-critical\.yaml:\d+:\d+: scan\.failOn/)]);
+  expect(Object.keys(await server.snapshot())).not.toContain("shop/goldenpath-policy");
+  const narrower = await activate(await team("low"), ...place);
+  expect(narrower).toMatchObject({ code: 0, out: expect.stringContaining("policy shop, serial 4, is in force") });
 });
 
 describe("refused, and what is in force stays", () => {

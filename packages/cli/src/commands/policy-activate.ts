@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { activatePolicy } from "@goldenpath/core/policy/activate";
 import { readerBeside } from "@goldenpath/core/policy/beside";
+import { expandLayers } from "@goldenpath/core/policy/expand-layers";
 import { fetchPolicyBytes, parsePolicyUri, readPolicySigner } from "@goldenpath/core/policy/load";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { pointerTag } from "@goldenpath/core/policy/pointer";
@@ -50,7 +51,7 @@ export async function runActivate(args: readonly string[], output: Output): Prom
   const signer = await loadSigner({ key: values.key, passphrase: values["key-passphrase"] }, context);
   const previous = values["previous-signer"];
   const previousSigners = previous === undefined ? [] : parsePolicySigners(await readPolicySigner(previous, context));
-  const bytes = await fetchPolicyBytes(source, uri, context);
+  const bytes = await expandLayers(await fetchPolicyBytes(source, uri, context), source, uri, context);
   const next = { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
   const isDryRun = values["dry-run"] === true;
   const request = {

@@ -129,7 +129,15 @@ function takePositional(
   return { [positional]: first };
 }
 
+let interrupted: AbortSignal | undefined;
+
+/** One for the process, however many commands it runs: who interrupts means all of it. */
 export function abortOnInterrupt(): AbortSignal {
+  interrupted ??= listenForInterrupt();
+  return interrupted;
+}
+
+function listenForInterrupt(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));

@@ -1,8 +1,10 @@
+import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import { lookAtTag } from "../evidence/gather-record.ts";
 import type { KeySigner } from "../signing/schemes/key/sign.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { parsePolicy } from "./parse.ts";
@@ -11,6 +13,9 @@ import type { PolicyPointer } from "./pointer-facts.ts";
 import type { Policy } from "./schema.ts";
 import { planWithdrawal, type WithdrawalRequest } from "./withdrawals.ts";
 import { writePointer } from "./write-pointer.ts";
+
+/** Tags that are looked at at the same time. */
+const concurrency = 6;
 
 export interface WithdrawRequest extends Omit<WithdrawalRequest, "children"> {
   signer: KeySigner;
@@ -43,7 +48,7 @@ export async function withdraw(
     const pinned = { ...repository, digest: pointer.artifact };
     const policy = parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`);
     if (thing.kind === "signer") assertSigner(policy, thing.name);
-    else assertBase(policy, thing.digest);
+    else await assertBase(client, policy, thing.digest);
   }
   const children =
     thing.kind === "image" && imageRepository !== undefined && !isUnseen
@@ -86,16 +91,28 @@ function assertSigner({ signers, activators }: Policy, name: string): void {
 }
 
 /** Findings name a base as the policy does, by its index where it has one; provenance names all that builders are. */
-function assertBase({ bases, build }: Policy, digest: Digest): void {
+async function assertBase(client: RegistryClient, { bases, build }: Policy, digest: Digest): Promise<void> {
   const known = bases.flatMap(({ name, digests }) => digests.map((each) => ({ name, digest: each })));
   if (known.some((each) => each.digest === digest) || JSON.stringify(build.builders).includes(digest)) return;
-  const there = known.map((each) => `${each.name} ${each.digest}`).join(", ") || "none";
+  const unlisted = bases.filter(({ approval, digests }) => approval !== undefined && digests.length === 0);
+  for (const { image } of unlisted) if (await isVersion(client, parseRepository(image), digest)) return;
+  const there = [
+    ...known.map((each) => `${each.name} ${each.digest}`),
+    ...unlisted.map(({ name, image }) => `${name}, what the tags of ${image} point at`),
+  ];
   throw new UserError(
-    `${digest} is no base of the policy in force, and no image of its builders (bases there are: ${there})`,
+    `${digest} is no base of the policy in force, and no image of its builders (bases there are: ${there.join(", ") || "none"})`,
     {
       code: "withdrawal-unknown",
       wayOut:
         "Name it by a digest that the policy has: the index, not one of its platforms. What has left the policy is withdrawn with --unseen.",
     },
   );
+}
+
+/** Of a base that counts by signed approvals a version is what a tag points at, as a finding names it. */
+async function isVersion(client: RegistryClient, repository: Repository, digest: Digest): Promise<boolean> {
+  const tags = await client.listTags(repository);
+  const found = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
+  return found.includes(digest);
 }

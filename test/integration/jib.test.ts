@@ -155,8 +155,11 @@ describe("a build that is refused", () => {
     expect(tell(twin), twin.log.join("\n")).toEqual(passed);
   });
 
-  test("is told to skip its work, at a line that is found before", async () => {
-    const made = await build(jibApplication({ plugins: renderJib("<skip>true</skip>") }));
+  test("is told to skip its work: nothing speaks for jib, and where it is asked for, the line is found before", async () => {
+    const files = jibApplication({ plugins: renderJib("<skip>true</skip>") });
+    const unasked = await build(files);
+    await expectRefused(unasked, { verdict: "fail", rules: ["build.strategy"] }, "allows: jib");
+    const made = await build(files, { inputs: { strategy: "jib" } });
     await expectRefused(made, error("java-settings-refused"), "pom.xml:");
     expect(made.places).toMatchObject([{ line: expect.any(Number) }]);
   });

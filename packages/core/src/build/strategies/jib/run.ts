@@ -44,6 +44,15 @@ export const jibRunner: StrategyRunner<JibPlan> = {
 function requireUsable({ plan, source, options, context }: Job, tool: BuildTool): void {
   const survey = surveyOf(source, options.module);
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
+  // Before all else: one that is told to skip speaks for nothing, and is there all the same.
+  const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
+  if (skipped.length > 0) {
+    const places = skipped.map(({ place }) => placeInCheckout(source, context)(place));
+    throw new UserError(`${places.map(formatPlace).join(", ")}: jib's plugin is told to skip its work`, {
+      ...{ code: "java-settings-refused", places },
+      wayOut: "Remove <skip>, or set it by a property that is false here.",
+    });
+  }
   if (describePlugin(survey, jibPlugin).length === 0 && !mayComeFromElsewhere(survey, tool)) {
     const isForced = tool.name === "maven" && plan.jibPlugin !== undefined;
     if (!isForced) {
@@ -55,14 +64,6 @@ function requireUsable({ plan, source, options, context }: Job, tool: BuildTool)
             : `Add the plugin ${jibPlugin.gradle} to the build script.`,
       });
     }
-  }
-  const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
-  if (skipped.length > 0) {
-    const places = skipped.map(({ place }) => placeInCheckout(source, context)(place));
-    throw new UserError(`${places.map(formatPlace).join(", ")}: jib's plugin is told to skip its work`, {
-      ...{ code: "java-settings-refused", places },
-      wayOut: "Remove <skip>, or set it by a property that is false here.",
-    });
   }
   for (const [path, instead] of passedOver) {
     for (const { text, place } of findSettings(plugins, path))

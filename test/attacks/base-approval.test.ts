@@ -1,18 +1,16 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildDecisionStatement, type DecisionFacts } from "@goldenpath/core/base/approval/predicate";
+import type { DecisionFacts } from "@goldenpath/core/base/approval/predicate";
 import { parsePinned } from "@goldenpath/core/build/pinned";
-import { attachStatement } from "@goldenpath/core/signing/attach";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { describeTarget, type TestImage } from "@goldenpath/testing/chain";
-import { policy as path } from "@goldenpath/testing/gate-evidence";
-import { gzipLayer, type LayerStand, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
+import { type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
 import { samplePolicyText } from "@goldenpath/testing/policy";
 import { makeKey, renderSigners, type StageKey } from "@goldenpath/testing/signers";
-import { tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
+import { ago, approved, pushVersion as pushNamed, signDecision, textLayer } from "../support/signed-bases.ts";
 
 // Ways to stand on a base that nobody of the policy has approved, where bases count by signed approvals. Each is beside
 // its twin, which is approved as it should be. A real registry, and real signatures.
@@ -27,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => stand.stop());
 
-const layer = (text: string): TestLayer => gzipLayer(tarOf({ name: `srv/${text}`, content: text }));
+const layer = textLayer;
 
 /** Each test has a repository of bases of its own. */
 let name: string;
@@ -47,14 +45,7 @@ async function writePolicy(rules = "", digests = ""): Promise<void> {
   await writeFile(join(stand.directory, "policy.yaml"), text);
 }
 
-/** A version of the base under a tag of its own, and an image that stands on it. */
-async function pushVersion(text: string): Promise<{ base: TestImage; onIt: string }> {
-  const reference = parsePinned(await stand.push([layer(`${name} ${text}`)], name), "the base");
-  const { bytes, digest } = await stand.client.fetchManifest(reference);
-  await stand.client.pushManifest(reference, bytes, mediaTypes.ociManifest, text);
-  const base = describeTarget(reference, { mediaType: mediaTypes.ociManifest, digest, size: bytes.byteLength }, []);
-  return { base, onIt: await stand.push([layer(`${name} ${text}`), layer("app")]) };
-}
+const pushVersion = (text: string) => pushNamed(stand, name, text);
 
 /** The manifest as the only image of an index, under a tag; of amd64 it is the same as alone. */
 async function pushIndexOf(images: readonly TestImage[], tag: string): Promise<TestImage> {
@@ -68,20 +59,8 @@ async function pushIndexOf(images: readonly TestImage[], tag: string): Promise<T
   return describeTarget(first.repository, image, children);
 }
 
-const approved = (change: Partial<Extract<DecisionFacts["decision"], { decision: "approved" }>> = {}) => ({
-  ...{ decision: "approved" as const, decidedAt: new Date(), endOfLife: "2999-12-31" },
-  ...{ role: "run-only" as const, examined: {}, ...change },
-});
-
-async function sign(base: TestImage, decision: DecisionFacts["decision"] = approved(), by: StageKey = keys.approver) {
-  const { repository, image, children } = base;
-  const facts = { repository, digest: image.digest, children: children.map(({ digest }) => digest) };
-  const statement = buildDecisionStatement({ image: facts, policy: path, decision });
-  return attachStatement(stand.client, base, statement, by.signer, new Date());
-}
-
-const days = (count: number): number => count * 86_400_000;
-const ago = (count: number): Date => new Date(Date.now() - days(count));
+const sign = (base: TestImage, decision: DecisionFacts["decision"] = approved(), by: StageKey = keys.approver) =>
+  signDecision(stand, base, decision, by);
 
 async function judge(image: string): Promise<string[]> {
   const { rules, problems, code } = await stand.enforce(image);

@@ -123,12 +123,17 @@ describe("an image that was withdrawn", () => {
     });
     expect(await stand.vettedState()).toEqual(before);
     for (const args of [
-      ["--base", digestOf("base")],
       ["--base", digestOf("buildpack")],
       ["--base", nowhere, "--unseen"],
       [image, "--unseen"],
     ])
       expect(await withdraw(...args)).toMatchObject({ code: 0, out: expect.stringContaining(": is withdrawn, in") });
+    // Nobody has it any more to compare images with: it is withdrawn, and what stands on it can't be listed.
+    expect(await withdraw("--base", digestOf("base"))).toMatchObject({
+      code: 2,
+      out: expect.stringContaining(": is withdrawn, in"),
+      err: expect.stringContaining("could not be listed"),
+    });
   });
 
   test("is refused to a deployment that names the policy by its file, where it names the platform's signer", async () => {

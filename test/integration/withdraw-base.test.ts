@@ -39,6 +39,8 @@ beforeAll(async () => {
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }));
   index = await client.pushManifest(bases, bytes, mediaTypes.ociIndex, "2");
   await run("keys", "new", directory, "policy", "approver", ...stages);
+  const shop = { registry: server.host, name: "vetted/shop" };
+  await pushTinyImage(client, shop, [await tinyLayer({ two: "two" }), await tinyLayer({ app: "app" })], { tag: "1" });
   await writePolicy(bases);
 });
 afterAll(async () => {
@@ -55,6 +57,7 @@ async function writePolicy({ registry, name }: { registry: string; name: string 
   document.setIn(["bases", 0, "image"], `${registry}/${name}`);
   document.setIn(["bases", 0, "approval"], { signers: ["approver"] });
   document.deleteIn(["bases", 0, "digests"]);
+  document.setIn(["environments", "production", "to"], [`${registry}/vetted`]);
   const file = join(directory, "policy.yaml");
   await writeFile(file, document.toString({ lineWidth: 0 }));
   const place = ["--to", `${registry}/vetted/goldenpath-policy`, "--key", join(directory, "policy.key"), "--first"];
@@ -79,5 +82,7 @@ test("what no tag points at, an image of an index, and a typing error are refuse
 test("a version, be it an image or an index, is withdrawn by its digest alone", async () => {
   for (const digest of [version, index])
     expect(await withdraw(digest)).toMatchObject({ code: 0, out: expect.stringContaining("is withdrawn") });
+  const again = await withdraw(index);
+  expect(again.out).toMatch(/was withdrawn before[\s\S]*\n1 images of 1 repositories [\s\S]*vetted\/shop:1@/);
   expect((await withdraw(untagged, "--unseen")).out).toContain("nobody has looked whether it is there");
 });

@@ -34,6 +34,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
                                                    the images that a folder's files name, held to the policy before anything is built
   goldenpath base approve IMAGE --policy POLICY --end-of-life DAY --role ROLE --key KEY
                                                    scan and score an image, and sign that applications may stand on it
+  goldenpath base tag NAME --policy POLICY         point the floating tag of a base at its newest approved version
   goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
@@ -117,6 +118,12 @@ const commandHelp = {
       How it is signed: key, kms or keyless.
   --key KEY, --key-passphrase TEXT
       The private key (a file, env://NAME, or PEM; with kms its URI), and its passphrase where it has one; else COSIGN_PASSWORD.
+
+  goldenpath base tag NAME --policy POLICY
+      Points the floating tag of a base of the policy (approval.tag) at its newest version that is approved, not withdrawn and not over, wherever it
+      points now. A version that no other tag points at is kept under one of its own. Exits 1, and leaves the tag, where no version is left.
+  --dry-run
+      Say where it would go, and set nothing.
 `,
   withdraw: `goldenpath withdraw: take back what was let through, in the pointer to the policy in force.
 
@@ -124,7 +131,11 @@ const commandHelp = {
       No gate lets the image through any more that reads the policy in force: by its digest (HOST/NAME@sha256:…), wherever it is, and of an index each
       of its images as well.
   --base DIGEST
-      Instead of IMAGE: whatever stands on this base of the policy, by a signed finding or provenance.
+      Instead of IMAGE: whatever stands on this base of the policy, by a signed finding or provenance. Its floating tag (approval.tag) goes back to the
+      newest version that is approved still, and what stands on it is listed. Where no version is left, or something can't be looked at, the base is
+      withdrawn all the same, and the exit code says so: 1 or 2.
+  --images HOST/NAME
+      For --base: where to look what stands on it; may be given several times. Default: what the registries' catalogues list below environments.*.to.
   --signer NAME
       Instead of IMAGE: what this signer of the policy has signed, from --from on. Where nobody else says when that was, all of it.
   --from TIME

@@ -15,6 +15,7 @@ export const errorCodes = {
   "artifact-invalid": "An artifact of a pull request's run is too large, or has in it what no result is.",
   "asset-missing": "A publisher's release lacks an archive that the lock wants.",
   "base-expired": "The builder stands on a base whose `until` is over.",
+  "base-not-approved": "No version of a base is approved any more, and so its floating tag has nowhere to go.",
   "base-not-found": "A base that the policy names by digest is not in its registry.",
   "base-not-used": "The image that a build left does not stand on the base that the build was given.",
   "base-versions-too-many":

@@ -27,13 +27,14 @@ const options = {
   key: { type: "string" },
   "key-passphrase": { type: "string" },
   database: { type: "string" },
+  "dry-run": { type: "boolean" },
 } as const;
 
 const invalid = (message: string, wayOut = "See goldenpath base --help."): UserError =>
   new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
 
 /**
- * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, `goldenpath base approve IMAGE …`, and `goldenpath base score IMAGE [--policy POLICY]
+ * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, `goldenpath base approve IMAGE …`, `goldenpath base tag NAME …`, and `goldenpath base score IMAGE [--policy POLICY]
  * [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1 where a platform has fewer points, or where what
  * is required is not good.
  */
@@ -64,6 +65,11 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
     const asked = { minimum: readMinimum(values.minimum), required: readRequired(values.require ?? []) };
     const { approveBase } = await import("./base-approve.ts");
     return approveBase(text, { ...values, policy, role, "end-of-life": endOfLife, ...asked }, output);
+  }
+  if (action === "tag") {
+    if (text === undefined || others.length > 0 || values.policy === undefined)
+      throw invalid("expected tag NAME --policy POLICY [--dry-run] [--json]");
+    return (await import("./base-tag.ts")).tagBase(text, { ...values, policy: values.policy }, output);
   }
   if (action !== "score" || text === undefined || others.length > 0 || (json && markdown))
     throw invalid(

@@ -27,6 +27,7 @@ const options = {
   undo: { type: "boolean" },
   unseen: { type: "boolean" },
   "dry-run": { type: "boolean" },
+  images: { type: "string", multiple: true },
 } as const;
 
 const invalid = (message: string): UserError =>
@@ -37,12 +38,16 @@ const invalid = (message: string): UserError =>
 
 /**
  * `goldenpath withdraw IMAGE | --signer NAME --from TIME | --base DIGEST --to HOST/NAME --reason TEXT --owner TEXT --key
- * KEY [--undo] [--unseen] [--dry-run]`: makes something count for nothing from now on, or lifts that.
+ * KEY [--undo] [--unseen] [--dry-run] [--images HOST/NAME]…`: makes something count for nothing from now on, or lifts
+ * that. Of a base its floating tag goes back, and what stands on it is listed; exits other than 0 where that could not be
+ * done, and the base is withdrawn all the same.
  */
 export async function runWithdrawCommand(args: readonly string[], output: Output): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const { thing, imageRepository } = readThing(positionals, values);
-  const { to, reason, owner, key } = values;
+  const { to, reason, owner, key, images } = values;
+  if (images !== undefined && thing.kind !== "base")
+    throw invalid("--images says where to look what stands on a --base");
   if (to === undefined || reason === undefined || owner === undefined || key === undefined)
     throw invalid("expected --to HOST/NAME, --reason TEXT, --owner TEXT and --key KEY");
   const context = openContext();
@@ -60,7 +65,10 @@ export async function runWithdrawCommand(args: readonly string[], output: Output
     output.out("  nobody has looked whether it is there: a digest with a typing error in it protects nobody\n");
   for (const each of listWithdrawn(pointer))
     output.out(`  withdrawn: ${describeWithdrawn(each.thing)}, by ${each.owner}: ${each.reason}\n`);
-  return exitCodes.pass;
+  if (thing.kind !== "base" || isUnseen) return exitCodes.pass;
+  const { followWithdrawal } = await import("./withdraw-base.ts");
+  const place = { repository, policySigner: signer.publicKeyPem, images };
+  return followWithdrawal(thing.digest, place, { pointer, isUndo, isDryRun }, output);
 }
 
 function readThing(

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { duration, name } from "./schema-text.ts";
+import { duration, name, tagName } from "./schema-text.ts";
 
 /** By whose signature a base counts, and how long. */
 export const approvalSection = z.strictObject({
@@ -21,6 +21,11 @@ export const approvalSection = z.strictObject({
   warnBefore: duration
     .optional()
     .describe("How long before the end of life or `maxAge` it is said that the version ends, such as 14d."),
+  tag: tagName
+    .optional()
+    .describe(
+      "The floating tag, such as stable, for who pulls or builds by a tag: `goldenpath base tag` points it at the newest approved version, and a withdrawal takes it back. It decides nothing.",
+    ),
 });
 
 export type ApprovalRules = z.infer<typeof approvalSection>;

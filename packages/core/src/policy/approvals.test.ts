@@ -18,6 +18,7 @@ test.each<[string, string, RegExp]>([
   ["by nobody", "{ signers: [] }", /bases\[0\]\.approval\.signers: must have at least one entry/],
   ["by a signer that there is not", "{ signers: [aprover] }", /'aprover'.*approver/],
   ["by who speaks for a stage", "{ signers: [build] }", /'build' speaks for a stage as well/],
+  ["by a tag that is a digest's", "{ signers: [approver], tag: sha256-stable }", /tag: expected a tag such as stable/],
   ["with a key that there is not", "{ signers: [approver], maxage: 3d }", /maxAge/],
 ])("a base that is approved %s is refused, beside one that is not", (_what, approval, says) => {
   expect(() => parsePolicy(Buffer.from(withApproval(approval)), "p.yaml")).toThrow(says);
@@ -27,6 +28,20 @@ test.each<[string, string, RegExp]>([
     digests: [],
     approval: { signers: ["approver"], maxAge: 3 * 86_400_000 },
   });
+});
+
+test("two bases of one repository don't share a floating tag, and two of two do", () => {
+  const [own = ""] =
+    withApproval("{ signers: [approver], tag: stable }").match(/^ {2}- name: golden-run[\s\S]*?(?=^build:)/m) ?? [];
+  const both = (image: string): string =>
+    withApproval("{ signers: [approver], tag: stable }").replace(
+      "bases:\n",
+      `bases:\n${own.replace("golden-run", "other").replace("bases/run", image)}`,
+    );
+  expect(() => parsePolicy(Buffer.from(both("bases/run")), "p.yaml")).toThrow(
+    /bases\[1\]\.approval\.tag: 'stable' of .* is that of base 'other'/,
+  );
+  expect(parsePolicy(Buffer.from(both("bases/other")), "p.yaml").bases).toHaveLength(2);
 });
 
 test("a base with neither versions nor approvals is refused", () => {

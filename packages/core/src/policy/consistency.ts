@@ -54,10 +54,14 @@ function checkBuilders(policy: Policy): Inconsistency[] {
 
 /** By what a base counts, and that whoever approves it speaks for no stage: it would judge by its own word. */
 function checkApprovals({ bases, signers, environments }: Policy): Inconsistency[] {
-  return bases.flatMap(({ digests, approval }, index): Inconsistency[] => {
+  return bases.flatMap(({ image, digests, approval }, index): Inconsistency[] => {
     const path = ["bases", index];
     if (approval === undefined)
       return digests.length > 0 ? [] : [{ path, message: "has neither `digests` nor `approval`: no version counts" }];
+    const { tag } = approval;
+    const other = bases.slice(0, index).find((each) => each.image === image && each.approval?.tag === tag);
+    if (tag !== undefined && other !== undefined)
+      return [{ path: [...path, "approval", "tag"], message: `'${tag}' of ${image} is that of base '${other.name}'` }];
     return approval.signers.flatMap((signer, position) => {
       const at = [...path, "approval", "signers", position];
       if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];

@@ -84,7 +84,12 @@ describe("the table's directions, each written a second time", () => {
     const others = ["version", "name", "serial", "accepts", "registries.hosts.*.connections", "build.prefer"];
     const words = ["build.sources[].owner", "scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
     const layers = ["layers[].serial", "layers[].digest"];
-    const ways = ["bases[].approval.warnBefore", "build.builders[].languages", "environments.*.serverSide"];
+    const ways = [
+      "bases[].approval.tag",
+      "bases[].approval.warnBefore",
+      "build.builders[].languages",
+      "environments.*.serverSide",
+    ];
     expect(as("told").toSorted()).toEqual(
       [...signing, ...places, ...roots, ...names, ...others, ...words, ...layers, ...ways].toSorted(),
     );

@@ -149,6 +149,7 @@ const bases: Meanings = {
   "bases[].approval.maxBehind": atMost("a version may be {} behind the newest approved"),
   "bases[].approval.grace": later("images pass for {} after a version has ended"),
   "bases[].approval.warnBefore": told("it is said {} before a version ends"),
+  "bases[].approval.tag": told("the tag {} follows the newest approved version"),
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
 };
 

@@ -24,6 +24,14 @@ export const pinnedReference = z
   }, "expected an image pinned by digest, HOST/NAME@sha256:…")
   .meta({ type: "string", pattern: "@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" });
 
+/** A tag that people set. Those that begin like a digest's are evidence, where registries have no list of referrers. */
+export const tagName = z
+  .string()
+  .regex(
+    /^(?!sha(?:256|512)-)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/,
+    "expected a tag such as stable, and not a digest's, such as sha256-…",
+  );
+
 export const prefixText = z
   .string()
   .refine(

@@ -52,7 +52,13 @@ export async function gatherPolicyBases(
   return each.flat();
 }
 
-type SignedBase = PolicyBase & { approval: ApprovalRules };
+export type SignedBase = PolicyBase & { approval: ApprovalRules };
+
+/** A version of a base, and what is signed of it. */
+export interface BaseVersion {
+  digest: Digest;
+  found: FoundApproval;
+}
 
 async function gatherSigned(
   client: RegistryClient,
@@ -74,13 +80,16 @@ async function gatherSigned(
   return gathered.flat();
 }
 
-/** Of the policy's list, or else of the repository's tags, from the oldest approval to the newest. */
-async function gatherVersions(
+/**
+ * Of the policy's list, or else of the repository's tags, from the oldest approval to the newest.
+ * @throws UserError `base-versions-too-many`, `base-unreadable`; as `collectEvidence`
+ */
+export async function gatherVersions(
   client: RegistryClient,
   base: SignedBase,
   loaded: BasesPolicy,
   now: Date,
-): Promise<{ digest: Digest; found: FoundApproval }[]> {
+): Promise<BaseVersion[]> {
   const repository = parseRepository(base.image);
   const digests = base.digests.length > 0 ? base.digests : await listTagged(client, repository, base.name);
   assertFew(digests.length, base.name);

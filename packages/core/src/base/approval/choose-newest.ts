@@ -1,0 +1,32 @@
+import { isDayOver } from "../../policy/day.ts";
+import type { BaseVersion, SignedBase } from "./gather.ts";
+import { judgeApproval } from "./judge.ts";
+
+/** The newest version of a base on which one may stand, or why each of them is none, the newest first. */
+export type NewestVersion = { version: BaseVersion } | { problems: string[] };
+
+/**
+ * The version that a floating tag is to point at: the newest approved one that has not ended. The policy's `grace` is
+ * for images that stand on a version already, and not for new ones.
+ * @param versions from the oldest approval to the newest
+ */
+export function chooseNewest(
+  versions: readonly BaseVersion[],
+  { approval, until }: Pick<SignedBase, "approval" | "until">,
+  now: Date,
+): NewestVersion {
+  if (until !== undefined && isDayOver(until, now)) return { problems: [`the base's until is ${until}`] };
+  const dates = versions.flatMap(({ found }) => (found.kind === "approved" ? [found.approval.approvedAt] : []));
+  const { maxAge, maxBehind } = approval;
+  const rules = { maxAge, maxBehind, grace: undefined, warnBefore: undefined };
+  const problems: string[] = [];
+  for (const version of versions.toReversed()) {
+    const { digest, found } = version;
+    const own = found.kind === "approved" ? found.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
+    const newer = dates.filter((date) => date.getTime() > own);
+    const { refused } = judgeApproval({ rules, found, newer }, now);
+    if (refused.length === 0) return { version };
+    problems.push(`${digest}: ${refused.map(({ problem }) => problem).join("; ")}`);
+  }
+  return { problems };
+}

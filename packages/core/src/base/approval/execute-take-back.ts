@@ -1,0 +1,96 @@
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatReference, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { rememberReads } from "@goldenpath/registry-client/remember";
+import { listTaggedImages } from "../../evidence/gather-record.ts";
+import type { LoadedPolicy, PolicyBase } from "../../policy/schema.ts";
+import { gatherStandings, type Standings } from "../gather-standings.ts";
+import { type MovedTag, type MoveOptions, moveTag, withTag } from "./execute-tag.ts";
+import { gatherVersions } from "./gather.ts";
+
+/** What became of the floating tags of the bases that a version was of. */
+export interface TakenBack {
+  moved: MovedTag[];
+  /** Why a tag stays where it is. */
+  failures: unknown[];
+}
+
+/**
+ * The bases of a policy that have a version: by the policy's list, or else by what their repositories' tags point at.
+ * @throws as `gatherVersions`
+ */
+export async function findBasesOf(
+  client: RegistryClient,
+  version: Digest,
+  policy: LoadedPolicy,
+  now: Date,
+): Promise<PolicyBase[]> {
+  const found: PolicyBase[] = [];
+  for (const base of policy.policy.bases) {
+    const { approval, digests } = base;
+    if (digests.length > 0 || approval === undefined) {
+      if (digests.includes(version)) found.push(base);
+      continue;
+    }
+    const versions = await gatherVersions(rememberReads(client), { ...base, approval }, policy, now);
+    if (versions.some(({ digest }) => digest === version)) found.push(base);
+  }
+  return found;
+}
+
+/**
+ * Takes the floating tags of bases back to what is approved still, once one of their versions was withdrawn. Where one
+ * tag can't be moved the others are, all the same.
+ * @param readPolicy with the withdrawal in it
+ * @throws what no base is to blame for, as `moveTag`
+ */
+export async function takeTagsBack(
+  client: RegistryClient,
+  bases: readonly PolicyBase[],
+  readPolicy: () => Promise<LoadedPolicy>,
+  options: MoveOptions,
+): Promise<TakenBack> {
+  const taken: TakenBack = { moved: [], failures: [] };
+  for (const base of bases.flatMap((each) => withTag(each) ?? [])) {
+    try {
+      taken.moved.push(await moveTag(client, base, readPolicy, options));
+    } catch (error) {
+      if (!isKnownError(error) || error.code === "aborted") throw error;
+      taken.failures.push(error);
+    }
+  }
+  return taken;
+}
+
+/**
+ * What stands on a version of a base, of all images that the tags of these repositories point at.
+ * @returns those images, and what could not be looked at, which may stand on it
+ * @throws as `gatherStandings`
+ */
+export async function listStandingOn(
+  client: RegistryClient,
+  version: Digest,
+  repositories: readonly Repository[],
+  policy: LoadedPolicy,
+  now: Date,
+): Promise<Standings> {
+  const references: Reference[] = [];
+  const unread: Standings["unread"] = [];
+  for (const repository of repositories) {
+    try {
+      const { images, unreadable } = await listTaggedImages(client, repository);
+      for (const { tag, why } of unreadable)
+        unread.push({ asked: formatReference({ ...repository, tag }), problem: why });
+      references.push(...[...images].map(([digest, [tag]]) => ({ ...repository, tag, digest })));
+    } catch (error) {
+      if (!isKnownError(error) || error.code === "aborted") throw error;
+      unread.push({ asked: formatReference(repository), problem: describeError(error) });
+    }
+  }
+  const standings = await gatherStandings(client, references, policy, now);
+  return {
+    images: standings.images.filter(({ base }) => base?.digest === version),
+    unread: [...unread, ...standings.unread],
+  };
+}

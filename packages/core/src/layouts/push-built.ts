@@ -10,10 +10,11 @@ import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
 import { labelImage } from "./label.ts";
+import { packLayers } from "./pack-layers.ts";
 import { readDockerArchive } from "./read-docker-archive.ts";
 import { type ReadyImage, readLayout } from "./read-layout.ts";
 import { type BaseLayer, putBaseLayers } from "./stand-in.ts";
-import { type LayoutLimits, openStorage } from "./storage.ts";
+import { type LayoutLimits, openStorage, type Storage } from "./storage.ts";
 
 /** Blobs that are pushed at the same time: more only makes a registry's other clients wait. */
 const concurrency = 3;
@@ -36,6 +37,8 @@ export interface PushOptions {
   base?: BuiltBase | undefined;
   /** The build was given stand-ins for the base's layers (`writeStandIn`), and its image has them. */
   hasStandIns?: boolean;
+  /** Layers that the build left as plain tar archives are compressed (`packLayers`), the base's not. */
+  compress?: boolean;
   /** What the build says that it left, where it says so. */
   expected?: Digest | undefined;
   /** For its config, besides those that the build gave it. */
@@ -47,18 +50,16 @@ export interface PushOptions {
  * Pushes the one image of an OCI layout (a folder or a tar archive) that a build left. The build had no login: what it
  * left is read strictly, as a whole and before anything is pushed; the manifest with the tags goes last, so that
  * nothing half pushed has a name.
- * @returns the digest of the image or index, which is the one in the layout unless there are labels to give or stand-ins in it
+ * @returns the digest of the image or index, which is the one in the layout unless there are labels to give, stand-ins in it or layers to compress
  * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`, and what the client throws;
  *   PolicyViolation of the rule `base.approved`
  */
 export async function pushBuiltLayout(path: string, options: PushOptions): Promise<Digest> {
-  const storage = await openStorage(path, options.limits);
-  try {
-    const ofBase = new Set(baseLayers(options).map(({ descriptor }) => descriptor.digest));
-    return await push(await readLayout(storage, (digest) => ofBase.has(digest)), options);
-  } finally {
-    await storage.close();
-  }
+  const ofBase = new Set(baseLayers(options).map(({ descriptor }) => descriptor.digest));
+  return withStorage(path, options, async (storage, work) => {
+    const left = await readLayout(storage, (digest) => ofBase.has(digest));
+    return push(left, options, work);
+  });
 }
 
 /**
@@ -67,13 +68,27 @@ export async function pushBuiltLayout(path: string, options: PushOptions): Promi
  * @throws as {@link pushBuiltLayout}
  */
 export async function pushDockerArchive(path: string, options: PushOptions): Promise<Digest> {
-  const storage = await openStorage(path, options.limits);
-  const work = await mkdtemp(join(options.context.temporaryDirectory, "saved-"));
+  return withStorage(path, options, async (storage, work) =>
+    push(await readDockerArchive(storage, baseLayers(options), work), options, work),
+  );
+}
+
+/** @param use gets a folder as well, for what is compressed */
+async function withStorage(
+  path: string,
+  { limits, context }: PushOptions,
+  use: (storage: Storage, work: string) => Promise<Digest>,
+): Promise<Digest> {
+  const storage = await openStorage(path, limits);
   try {
-    return await push(await readDockerArchive(storage, baseLayers(options), work), options);
+    const work = await mkdtemp(join(context.temporaryDirectory, "compressed-"));
+    try {
+      return await use(storage, work);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
   } finally {
     await storage.close();
-    await rm(work, { recursive: true, force: true });
   }
 }
 
@@ -123,12 +138,13 @@ function namesOf({ digest }: Manifest, tags: PushOptions["tags"]): (string | und
   return names.length > 0 && digestAlgorithm(digest) === "sha256" ? names : [digest, ...names];
 }
 
-async function push(left: ReadyImage, options: PushOptions): Promise<Digest> {
+async function push(left: ReadyImage, options: PushOptions, work: string): Promise<Digest> {
   const { repository, tags, client, context, base, expected } = options;
   requireBase(left, options);
   const found = left.manifests.at(-1)?.digest;
   if (found !== undefined && expected !== undefined && expected !== found) throw differs(expected, found);
-  const image = options.hasStandIns === true ? putBaseLayers(left, baseLayers(options)) : left;
+  const onBase = options.hasStandIns === true ? putBaseLayers(left, baseLayers(options)) : left;
+  const image = options.compress === true ? await packLayers(onBase, work) : onBase;
   const { manifests, blobs } = await labelImage(image, options.labels ?? {});
   const root = manifests.at(-1);
   if (root === undefined) throw new TypeError("an image has a manifest");

@@ -1,10 +1,8 @@
-import { createReadStream, createWriteStream } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
-import { createDigester, type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   maxManifestBytes,
   mediaTypes,
@@ -14,7 +12,7 @@ import {
 import { z } from "zod";
 import { layerLimits, requireDisk } from "../layers/budget.ts";
 import { detectCompression, magicLength } from "../layers/magic.ts";
-import { packGzip } from "../layers/pack-gzip.ts";
+import { packBlob } from "./pack-blob.ts";
 import { maxConfigBytes, type ReadyBlob, type ReadyImage } from "./read-layout.ts";
 import type { BaseLayer } from "./stand-in.ts";
 import { invalidImage, type Storage } from "./storage.ts";
@@ -81,22 +79,9 @@ async function readList(storage: Storage): Promise<{ configPath: string; layerPa
 async function readLayer(storage: Storage, path: string, diffId: Digest, work: string): Promise<ReadyBlob> {
   const target = join(work, `${digestHex(diffId)}.tar.gz`);
   await requireDisk(work, (await storage.sizeOf(path)) ?? 0, layerLimits);
-  const [plain, packed] = [createDigester(), createDigester()];
-  let size = 0;
-  await pipeline(
-    requireTar(storage, path),
-    tap((chunk) => plain.update(chunk)),
-    packGzip,
-    tap((chunk) => {
-      packed.update(chunk);
-      size += chunk.length;
-    }),
-    createWriteStream(target, { flags: "wx", mode: 0o600 }),
-  );
-  if (plain.digest() !== diffId)
-    throw invalidImage(storage.where, `${path} is not the layer ${diffId} that its config names`);
-  const descriptor = { mediaType: mediaTypes.ociLayerTarGzip, digest: packed.digest(), size };
-  return { descriptor, open: () => createReadStream(target) };
+  const { diffId: found, ...blob } = await packBlob(requireTar(storage, path), target);
+  if (found !== diffId) throw invalidImage(storage.where, `${path} is not the layer ${diffId} that its config names`);
+  return blob;
 }
 
 /** A compressed one would need another reader; daemons save none. */
@@ -113,13 +98,4 @@ async function* requireTar(storage: Storage, path: string): AsyncGenerator<Uint8
     } else yield chunk;
   }
   if (start !== undefined) yield start;
-}
-
-function tap(see: (chunk: Uint8Array) => void) {
-  return async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of source) {
-      see(chunk);
-      yield chunk;
-    }
-  };
 }

@@ -136,6 +136,7 @@ async function pushAndKeep(
     ...to,
     client,
     context,
+    compress: true,
     ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
   });
   const naming = pushing.then(async (digest): Promise<CachedImage | undefined> => {

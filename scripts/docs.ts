@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { pageAssets, renderPageAssets } from "./page.ts";
-import { refreshRules, renderErrorDocs } from "./words.ts";
+import { refreshFacts, refreshRules, renderErrorDocs } from "./words.ts";
 
 export interface ActionMetadata {
   name: string;
@@ -75,6 +75,7 @@ export function renderDocs(): Map<string, string> {
     ...readmes,
     ["docs/errors.md", renderErrorDocs()],
     ["docs/policy.md", refreshRules(read("docs/policy.md") ?? "")],
+    ["docs/rules.md", refreshFacts(read("docs/rules.md") ?? "")],
   ]);
 }
 

@@ -2,6 +2,7 @@
 // docs/policy.md.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Fact, factTypes, stageFacts } from "../packages/core/src/policy/custom-rules/facts.ts";
 import { type ErrorCode, errorCodes } from "../packages/foundation/src/error-codes.ts";
 import { rules } from "../packages/foundation/src/rules.ts";
 
@@ -113,4 +114,29 @@ export function refreshRules(text: string): string {
   const rows = Object.entries(rules).map(([rule, refuses]) => `| \`${rule}\` | ${cell(refuses)} |`);
   const table = ["| Rule | Refuses |", "| --- | --- |", ...rows].join("\n");
   return `${text.slice(0, from + begin.length)}\n\n${table}\n\n${text.slice(to)}`;
+}
+
+const factsBegin =
+  "<!-- generated from packages/core/src/policy/custom-rules/facts.ts: node scripts/docs.ts --write -->";
+const factsEnd = "<!-- end of the facts -->";
+
+/** docs/rules.md with what rules can ask for as the table of facts has it now. */
+export function refreshFacts(text: string): string {
+  const from = text.indexOf(factsBegin);
+  const to = text.indexOf(factsEnd);
+  if (from === -1 || to === -1) throw new Error(`docs/rules.md has no table of facts (${factsBegin} … ${factsEnd})`);
+  const table = (facts: Readonly<Record<string, Fact>>): string[] => [
+    "| Name | Type | What it is |",
+    "| --- | --- | --- |",
+    ...Object.entries(facts).map(
+      ([name, { type, says, isOptional }]) =>
+        `| \`${name}\` | \`${type.replace("google.protobuf.Timestamp", "timestamp")}\` | ${cell(says)}${isOptional === true ? "; *may be missing*" : ""} |`,
+    ),
+    "",
+  ];
+  const parts = [
+    ...Object.entries(stageFacts).flatMap(([stage, facts]) => [`### Stage ${stage}`, "", ...table(facts)]),
+    ...Object.entries(factTypes).flatMap(([name, fields]) => [`### ${name}`, "", ...table(fields)]),
+  ];
+  return `${text.slice(0, from + factsBegin.length)}\n\n${parts.join("\n")}\n${text.slice(to)}`;
 }

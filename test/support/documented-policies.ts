@@ -257,7 +257,14 @@ export function scan(
 export function onForeignBase({ policy }: LoadedPolicy, repository: string, on: Date): string[] {
   const { violations } = decideBase({
     ...{ repository: parseRepository(repository), isIndex: false, children: [child("os app")] },
-    ...{ approved: [], buildImages: [], rules: { refuse: [], mustHave: [] }, exceptions: policy.exceptions, now: on },
+    ...{
+      approved: [],
+      buildImages: [],
+      rules: { refuse: [], mustHave: [] },
+      customRules: [],
+      exceptions: policy.exceptions,
+      now: on,
+    },
   });
   return violations.map(({ rule, exception }) => (exception === undefined ? rule : `${rule}, excepted`));
 }

@@ -198,6 +198,7 @@ export const errorCodes = {
   "result-missing": "The input `results` names a file that can't be read.",
   "result-not-signable": "A result is not one that may be signed for this image.",
   "result-version": "A result was written by a version of goldenpath that this one does not understand.",
+  "rule-timeout": "A rule of the policy's own (`rules`) was not done in time.",
   "rules-impossible": "A registry has no rules that would keep all that has to stay, or nobody knows what has to.",
   "sbom-invalid": "The SBOM that syft wrote can't be read.",
   "sbom-unsigned": "A rescan of what was promoted finds no SBOM of an image that the build stage signed.",

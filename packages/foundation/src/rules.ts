@@ -51,10 +51,14 @@ export const rules = {
   "base.committed":
     "an image with a layer that, by its history, was made of a running container, where `images.refuse` has committed",
   "base.missing": "an image without something that `images.mustHave` lists",
+  "base.rule":
+    "an image of which the expression of one of the policy's `rules` of stage base is not true, or can't be decided",
   "scan.severity": "a vulnerability of `scan.failOn` or above; with `scan.onlyFixed`, only one that a version fixes",
   "scan.malicious":
     "a package that is known to be malicious (an advisory `MAL-…` of OSV, or a scanner's word), at any severity and under any policy",
   "scan.gate": "a vulnerability that meets all conditions of an entry of `scan.refuse`",
+  "scan.rule":
+    "an image of which the expression of one of the policy's `rules` of stage scan is not true, or can't be decided",
   "scan.package": "an image with a package of `scan.packages`, vulnerable or not",
   "scan.license":
     "an image with a package under a licence of `scan.licenses.refuse`, or, unless `unknown` is `pass`, under one that nobody says",
@@ -84,6 +88,8 @@ export const rules = {
   "gate.policy-serial": "a verdict made under another policy, or another version of it, than the policy accepts",
   "gate.finding":
     "an image with a finding, by what its scan stage has signed, that meets all conditions of an entry of the environment's `refuse`; one whose findings were closed by the VEX of a signer that the policy does not take or that was withdrawn; or whose signed scan does not tell its findings",
+  "gate.rule":
+    "an image of which the expression of one of the policy's `rules` of stage gate is not true, or can't be decided",
   "gate.stale": "a verdict or a provenance older than the requirement's `maxAge`",
   "gate.future": "a verdict or a provenance whose time has not come yet",
   "gate.exception":

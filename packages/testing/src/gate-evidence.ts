@@ -44,6 +44,7 @@ export const policy: LoadedPolicy = {
       cache: "none",
     },
     images: { refuse: [], mustHave: [] },
+    rules: [],
     sigstore: {},
     trustStores: {},
     scan: {

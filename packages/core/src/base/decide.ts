@@ -2,6 +2,8 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { FileTree } from "../layers/tree.ts";
+import { judgeRules } from "../policy/custom-rules/judge-rules.ts";
+import type { CustomRule } from "../policy/custom-rules/section.ts";
 import { isDayOver } from "../policy/day.ts";
 import type { Enforcement } from "../policy/enforcement.ts";
 import { settleViolation } from "../policy/exceptions.ts";
@@ -17,6 +19,7 @@ import { type ClaimedBase, lifecycleLabel, readClaimedBase, readLifecycleLabel }
 import { decideOverlay, type OverlayDecision } from "./overlay.ts";
 import type { PackageChange } from "./packages.ts";
 import type { RebuiltBase } from "./rebuilt.ts";
+import { listBaseFacts } from "./rule-facts.ts";
 
 export interface ChildBaseFacts {
   digest: Digest;
@@ -28,6 +31,8 @@ export interface ChildBaseFacts {
   annotations: Readonly<Record<string, string>>;
   /** What each of its layers really unpacks to, the lowest first. */
   layers: readonly Digest[];
+  /** Each of its layers as it is in the registry, in the same order; sizes in bytes. */
+  blobs: readonly { digest: Digest; size: number }[];
   /** What its config says of how it was made and starts. */
   habits: ImageHabits;
   /** What the layers above its base have that should have stayed in the build. */
@@ -48,6 +53,8 @@ export interface BaseFacts {
   buildImages: readonly ApprovedBase[];
   /** The policy's `images`. */
   rules: HabitRules;
+  /** The policy's `rules`. */
+  customRules: readonly CustomRule[];
   exceptions: readonly Exception[];
   /** Days of the policy until which rules warn. */
   enforceFrom?: Enforcement | undefined;
@@ -80,7 +87,7 @@ export interface BaseDecision {
 
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
- * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, and those of {@link judgeHabits}. The first, and
+ * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, those of {@link judgeHabits}, and `base.rule`. The first, and
  * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists
  * with the base.
  */
@@ -127,7 +134,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     base === undefined || child.trees === undefined || !isTrue
       ? undefined
       : decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });
-  const found = [
+  const found: Found[] = [
     ...judgeApproval(child, facts, base, claimed),
     ...judgeBuildImage(child, facts),
     ...judgeExpiry(base, facts),
@@ -143,15 +150,24 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
       },
       facts.rules,
     ),
+    ...judgeRules(
+      facts.customRules,
+      "base",
+      listBaseFacts(child, { base, matchedLayers: match?.matchedLayers ?? 0 }, facts),
+    ),
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
-  const violations = found.map((each) => {
+  const violations = found.map(({ name, ...each }) => {
     const violation: Violation = {
       ...each,
       thing,
       ...(facts.isIndex ? { platform: formatPlatform(child.platform) } : {}),
     };
-    return settleViolation(violation, { rule: each.rule, things: [formatRepository(facts.repository)] }, facts);
+    return settleViolation(
+      violation,
+      { rule: each.rule, things: [formatRepository(facts.repository)], gate: name },
+      facts,
+    );
   });
   return {
     digest: child.digest,
@@ -168,7 +184,8 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
   };
 }
 
-type Found = Pick<Violation, "rule" | "problem" | "wayOut">;
+/** `name`: which of the policy's own rules. */
+type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { name?: string };
 
 /**
  * Versions with the same layers can't be told apart: the first in the policy counts of those that are still approved,

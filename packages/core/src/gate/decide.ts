@@ -1,3 +1,4 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin } from "@goldenpath/registry-client/oci/reference";
 import { deferViolation } from "../policy/enforcement.ts";
 import { isCounted, type Violation, verdictOf } from "../result.ts";
@@ -7,6 +8,7 @@ import { judgePromotedSource } from "./binding.ts";
 import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
 import { decideBuildStage } from "./judge-build.ts";
 import { judgePromotedOrigin } from "./judge-origin.ts";
+import { type AcceptedEvidence, judgeOwnRules } from "./judge-own-rules.ts";
 import { decideVerdictStage } from "./judge-verdict.ts";
 import { evidenceAbout } from "./signed-view.ts";
 import { judgeWithdrawals } from "./withdrawn.ts";
@@ -20,10 +22,11 @@ const judges = { gate: decideBuildStage, itself: decideVerdictStage };
  * not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`, `gate.stale`, `gate.future`,
  * `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
  * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`, `gate.import`,
- * `gate.withdrawn`, `gate.finding`, `gate.deferred`. Of these, some may warn until a day of the policy's.
+ * `gate.withdrawn`, `gate.finding`, `gate.deferred`, `gate.rule`. Of these, some may warn until a day of the policy's.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();
+  const about = new Map<Digest, AcceptedEvidence[]>();
   const missing: MissingEvidence[] = [];
   const violations: Violation[] = [
     ...judgeOrigin(facts),
@@ -47,6 +50,8 @@ export function decideGate(facts: GateFacts): GateDecision {
       const scope: StageScope = { facts, digest, stage: requirement.stage, requirement, evidence };
       const decision = judges[stageEvidence(scope.stage).judge](scope);
       for (const statement of decision.accepted) accepted.set(`${digest} ${statement.referrer.digest}`, statement);
+      const known = about.get(digest) ?? [];
+      about.set(digest, [...known, ...decision.accepted.map((signed) => ({ stage: scope.stage, signed }))]);
       const place = platform === undefined ? {} : { platform };
       const told = decision.problems.map(
         (problem): Violation => deferViolation({ ...problem, thing: `${scope.stage} of ${digest}`, ...place }, days),
@@ -63,6 +68,7 @@ export function decideGate(facts: GateFacts): GateDecision {
       });
     }
   }
+  violations.push(...judgeOwnRules(facts, about));
   return { verdict: verdictOf(violations), accepted: [...accepted.values()], missing, violations };
 }
 

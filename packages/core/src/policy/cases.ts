@@ -4,6 +4,7 @@ import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { findingSeverities } from "../scan/finding.ts";
 import { stages } from "../stages.ts";
+import { ruleCaseFields } from "./custom-rules/case-schema.ts";
 import { packageScopes } from "./scan-section.ts";
 import { day, digestText, duration, name, repositoryText, text } from "./schema-text.ts";
 import { suggestWord } from "./suggest.ts";
@@ -64,6 +65,7 @@ const caseSchema = z
     packages: z.array(packageSchema).optional(),
     databaseAge: duration.optional(),
     base: digestText.optional(),
+    ...ruleCaseFields,
     build: z
       .strictObject({
         repository: text,
@@ -103,6 +105,8 @@ const caseSchema = z
     }
     if (Object.keys(written.evidence).length > 0 && !hasEnvironments)
       issue(["evidence"], "is judged by environments, of which nothing is expected");
+    for (const key of ["config", "layers", "installed", "approvedOn"] as const)
+      if (written[key] !== undefined && base === undefined) issue([key], "needs `base` and `image` beside it");
     if (base !== undefined && image === undefined) issue(["base"], "needs `image` beside it");
     if (to !== undefined && build === undefined && !hasEnvironments) issue(["to"], "is used by nothing here");
   });

@@ -3,6 +3,7 @@ import { type ImageBuilder, image } from "../build/strategies/image.ts";
 import type { Builder } from "../build/strategies/strategy.ts";
 import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
+import { checkRules } from "./custom-rules/consistency.ts";
 import { type Inconsistency, unknown } from "./inconsistency.ts";
 import { checkScanSection } from "./scan-consistency.ts";
 import type { Policy, PolicyEnvironment } from "./schema.ts";
@@ -17,6 +18,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkAccepted(policy),
     ...checkSigners(policy),
     ...checkScanSection(policy),
+    ...checkRules(policy),
   ];
 }
 

@@ -55,6 +55,7 @@ describe("the table's directions, each written a second time", () => {
         "environments.*.requires",
         "images",
         "images.mustHave",
+        "rules",
         "scan.data",
         "scan.licenses",
         "scan.packages",
@@ -64,7 +65,14 @@ describe("the table's directions, each written a second time", () => {
     );
     const ofGates = gates.flatMap((gate) => ["types", "scopes", "origins"].map((each) => `${gate}[].${each}`));
     expect(as("demands").toSorted()).toEqual(
-      [...ofGates, "images.refuse", "scan.licenses.refuse", "scan.packages[].versions", "scan.scanners"].toSorted(),
+      [
+        ...ofGates,
+        "images.refuse",
+        "rules[].environments",
+        "scan.licenses.refuse",
+        "scan.packages[].versions",
+        "scan.scanners",
+      ].toSorted(),
     );
     const ofSboms = ["version", "identifier", "license", "hash", "supplier"].map((each) => `scan.sbom.${each}`);
     expect(as("least").toSorted()).toEqual([...ofSboms, "signers.*.from"].toSorted());
@@ -83,6 +91,7 @@ describe("the table's directions, each written a second time", () => {
     );
     const others = ["version", "name", "serial", "accepts", "registries.hosts.*.connections", "build.prefer"];
     const words = ["build.sources[].owner", "scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
+    const ofRules = ["rules[].message", "rules[].remedy"];
     const layers = ["layers[].serial", "layers[].digest"];
     const ways = [
       "bases[].approval.tag",
@@ -91,7 +100,7 @@ describe("the table's directions, each written a second time", () => {
       "environments.*.serverSide",
     ];
     expect(as("told").toSorted()).toEqual(
-      [...signing, ...places, ...roots, ...names, ...others, ...words, ...layers, ...ways].toSorted(),
+      [...signing, ...places, ...roots, ...names, ...others, ...words, ...ofRules, ...layers, ...ways].toSorted(),
     );
   });
 

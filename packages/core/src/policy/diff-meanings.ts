@@ -20,6 +20,8 @@ export type Meaning =
   | { as: "scale"; says: string; values: readonly (string | boolean | undefined)[] }
   /** Lets nothing in and shuts nothing out. */
   | { as: "told"; says: string }
+  /** Another value may let in more or less: nobody can say. */
+  | { as: "unclear"; says: string }
   /** A map that may be missing; `more`: the direction of its being there. */
   | { as: "section"; says: string; more: Direction }
   /** Days by rule, from which each refuses; without one at once. */
@@ -41,6 +43,7 @@ const identity = (says: string, more: Partial<Extract<Meaning, { as: "identity" 
   says,
   ...more,
 });
+const unclear = (says: string): Meaning => ({ as: "unclear", says });
 const told = (says: string): Meaning => ({ as: "told", says });
 /** A time for which something is let pass: without it none. */
 const later = (says: string): Meaning => ({ as: "most", says, unit: "duration", absent: 0 });
@@ -151,6 +154,17 @@ const bases: Meanings = {
   "bases[].approval.warnBefore": told("it is said {} before a version ends"),
   "bases[].approval.tag": told("the tag {} follows the newest approved version"),
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
+};
+
+const rules: Meanings = {
+  rules: { as: "list", says: "the rule {} of the policy's own refuses", more: "narrowing", by: ["name"] },
+  "rules[].name": told("it is called {}"),
+  "rules[].stage": unclear("it is judged by the stage {}"),
+  "rules[].when": unclear("it is asked of images of which this holds: {}"),
+  "rules[].expression": unclear("images pass of which this holds: {}"),
+  "rules[].message": told("it says: {}"),
+  "rules[].remedy": told("its way out is: {}"),
+  "rules[].environments": { as: "demands", says: "the environment {} asks it", absent: "all" },
 };
 
 const images: Meanings = {
@@ -303,6 +317,7 @@ export const meanings: Meanings = {
   ...trust,
   ...bases,
   ...images,
+  ...rules,
   ...build,
   ...scan,
   exceptions: {

@@ -145,6 +145,8 @@ function diffValue(before: unknown, after: unknown, place: Place): PolicyChange[
       return diffScale(before, after, place, meaning);
     case "told":
       return [tell(place, "neither", `${fill(meaning.says, after)} (before: ${show(before)})`)];
+    case "unclear":
+      return [tell(place, "unknown", `${fill(meaning.says, after)} (before: ${show(before)})`)];
     case "section":
       if (isMap(before) && isMap(after)) return diffFields(before, after, place);
       return [tellThere(place, meaning, after !== undefined, meaning.says)];

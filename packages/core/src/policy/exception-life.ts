@@ -32,6 +32,8 @@ const stagesOfRule: Record<Exception["rule"], readonly ResultStage[]> = {
   "base.package-cache": ["base"],
   "base.committed": ["base"],
   "base.missing": ["base"],
+  "base.rule": ["base"],
+  "scan.rule": ["scan"],
   "scan.severity": ["scan"],
   "scan.gate": ["scan"],
   "scan.malicious": ["scan"],

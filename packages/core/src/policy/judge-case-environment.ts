@@ -2,6 +2,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { GateFacts, Problem, StageScope } from "../gate/facts.ts";
+import { type AcceptedEvidence, askEnvironment, type BuildSource, listGateFacts } from "../gate/judge-own-rules.ts";
 import { decideVerdictStage } from "../gate/judge-verdict.ts";
 import { explainAbsence, isByAllowedSigner, judgeTimes } from "../gate/problems.ts";
 import { tellFindings } from "../scan/told-findings.ts";
@@ -43,11 +44,42 @@ export function judgeCaseEnvironment(facts: CaseFacts, environmentName: string, 
     image: { repository: from, digest: image, children: [image], layers: new Map([[image, layers]]) },
     evidence: new Map(),
   };
+  const stages = environment.requires.map((requirement) => judgeStage(facts, gate, requirement, given));
   return [
     ...judgePlace("from", what.image, environment),
     ...judgePlace("to", what.to, environment),
-    ...environment.requires.flatMap((requirement) => judgeStage(facts, gate, requirement, given)),
+    ...stages.flatMap(({ problems }) => problems),
+    ...judgeRules(
+      facts,
+      gate,
+      stages.flatMap(({ accepted }) => accepted),
+    ),
   ];
+}
+
+/** The policy's own rules of stage gate: the image is on its own, of linux/amd64. */
+function judgeRules(facts: CaseFacts, gate: GateFacts, accepted: readonly AcceptedEvidence[]): CaseProblem[] {
+  const { build } = facts.what;
+  const source: BuildSource | undefined =
+    build === undefined
+      ? undefined
+      : {
+          sourceRepository: build.repository,
+          ...(build.ref === undefined ? {} : { sourceRef: build.ref }),
+          ...(build.event === undefined ? {} : { event: build.event }),
+          ...(build.workflow === undefined ? {} : { builderId: build.workflow }),
+        };
+  const named = { repository: formatRepository(gate.image.repository), digest: image, platform: "linux/amd64" };
+  const values = listGateFacts({
+    ...{ image: named, environment: gate.environmentName, accepted, now: facts.now },
+    source: accepted.some(({ stage }) => stage === "build") ? source : undefined,
+  });
+  return askEnvironment(facts.loaded.policy.rules, gate.environmentName, values).map((each) => deferred(each, facts));
+}
+
+interface CaseStage {
+  problems: CaseProblem[];
+  accepted: AcceptedEvidence[];
 }
 
 function judgePlace(
@@ -62,8 +94,10 @@ function judgePlace(
   return [{ rule: "gate.origin", problem }];
 }
 
-function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement, given: Given): CaseProblem[] {
+function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement, given: Given): CaseStage {
   const { stage } = requirement;
+  const accept = (accepted: readonly VerifiedStatement[]): AcceptedEvidence[] =>
+    accepted.map((signed) => ({ stage, signed }));
   // What a build is of is judged with its provenance, where that is asked for.
   const ofSource = stage === "build" ? given.build : [];
   const told = facts.what.evidence[stage] ?? {};
@@ -75,12 +109,21 @@ function judgeStage(facts: CaseFacts, gate: GateFacts, requirement: Requirement,
     ...{ facts: gate, digest: image, stage, requirement },
     evidence: { statements, lapsed: [], rejected: [] },
   };
-  if (stage !== "build") return decideVerdictStage(scope).problems.map((each) => deferred(each, facts));
+  if (stage !== "build") {
+    const decision = decideVerdictStage(scope);
+    return {
+      problems: decision.problems.map((each) => deferred(each, facts)),
+      accepted: accept(decision.accepted),
+    };
+  }
   const what = "the provenance of build";
   const [provenance] = statements;
-  return provenance !== undefined && isByAllowedSigner(scope, provenance)
-    ? [...judgeTimes(scope, what, time, undefined).map((each) => deferred(each, facts)), ...ofSource]
-    : [explainAbsence(scope, what, statements, () => false, "gate.missing")];
+  if (provenance === undefined || !isByAllowedSigner(scope, provenance))
+    return { problems: [explainAbsence(scope, what, statements, () => false, "gate.missing")], accepted: [] };
+  return {
+    problems: [...judgeTimes(scope, what, time, undefined).map((each) => deferred(each, facts)), ...ofSource],
+    accepted: accept([provenance]),
+  };
 
   function makeEvidence(): VerifiedStatement[] {
     const finding = sign(

@@ -14,6 +14,7 @@ import { judgePackages } from "../scan/package-gates.ts";
 import type { CaseFacts, CaseProblem } from "./case-facts.ts";
 import type { PolicyCase } from "./cases.ts";
 import { judgeCaseEnvironment } from "./judge-case-environment.ts";
+import { judgeCaseBaseRules, judgeCaseScanRules } from "./judge-case-rules.ts";
 import type { LoadedPolicy } from "./schema.ts";
 import type { PolicySection } from "./sections.ts";
 
@@ -124,7 +125,9 @@ function withoutUnsaid<T extends object>(said: T): { [K in keyof T]?: Exclude<T[
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as never;
 }
 
-function judgeScan({ what, loaded: { policy }, now, findings }: CaseFacts): CaseProblem[] {
+function judgeScan(facts: CaseFacts): CaseProblem[] {
+  const { what, loaded, now, findings } = facts;
+  const { policy } = loaded;
   const { scan, exceptions, enforceFrom } = policy;
   const { packages, databaseAge } = what;
   const refused = judgeFindings({ findings, policy: scan, exceptions, enforceFrom, now }).map(
@@ -145,7 +148,11 @@ function judgeScan({ what, loaded: { policy }, now, findings }: CaseFacts): Case
     databaseAge === undefined
       ? []
       : judgeDatabase({ built: new Date(now.getTime() - databaseAge) }, scan.databaseMaxAge, now);
-  return [...refused, ...ofPackages, ...ofData].filter(({ exception }) => exception === undefined).map(tell);
+  const isScanned = what.findings !== undefined || packages !== undefined;
+  return [
+    ...[...refused, ...ofPackages, ...ofData].filter(({ exception }) => exception === undefined).map(tell),
+    ...(isScanned ? judgeCaseScanRules(facts, makeSbom(packages ?? [], now)) : []),
+  ];
 }
 
 /** A case lists the packages that matter to it: of how many something is said, it can't tell. */
@@ -166,7 +173,9 @@ function makeSbom(packages: NonNullable<PolicyCase["packages"]>, now: Date): Rec
 }
 
 /** Of what an image stands on, only that it stands there: layers are told apart by the base's digest. */
-function judgeBase({ what, loaded: { policy }, now }: CaseFacts, base: Digest): CaseProblem[] {
+function judgeBase(given: CaseFacts, base: Digest): CaseProblem[] {
+  const { what, loaded, now } = given;
+  const { policy } = loaded;
   const platform = { os: "linux", architecture: "amd64" };
   const approve = (of: { name: string; image: string; digests: readonly Digest[]; until?: string | undefined }) =>
     of.digests.map(
@@ -182,21 +191,24 @@ function judgeBase({ what, loaded: { policy }, now }: CaseFacts, base: Digest): 
     isIndex: false,
     children: [
       {
-        ...{ digest: digestOf("the image"), platform, diffIds: layers, layers, labels: {}, annotations: {} },
-        ...{ habits: {}, leftovers: [] },
+        ...{ digest: digestOf("the image"), platform, diffIds: layers, layers, annotations: {} },
+        ...{ labels: {}, habits: {}, leftovers: [], blobs: [] },
       },
     ],
     // A case has no files and no config that these could look at.
     rules: { refuse: [], mustHave: [] },
+    // They are asked by themselves, of what the case tells.
+    customRules: [],
     approved: policy.bases.flatMap(approve),
     buildImages: listBuildImages(policy.build.builders).flatMap(approve),
     exceptions: policy.exceptions,
     enforceFrom: policy.enforceFrom,
     now,
   };
-  return decideBase(facts)
+  const refused = decideBase(facts)
     .violations.filter(({ exception }) => exception === undefined)
     .map(tell);
+  return [...refused, ...judgeCaseBaseRules(given, base)];
 }
 
 function judgeBuild({ what: { build, to }, loaded }: CaseFacts): CaseProblem[] {

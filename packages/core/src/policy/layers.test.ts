@@ -32,6 +32,10 @@ const organisation = {
     licenses: { refuse: ["AGPL-3.0-only"], unknown: "refuse" },
   },
   images: { refuse: ["root-user"] },
+  rules: [
+    { name: "user", stage: "base", expression: 'config.user != "0"', message: "m", remedy: "r" },
+    { name: "main", stage: "gate", expression: 'source.ref == "main"', when: "true", message: "m", remedy: "r" },
+  ],
   environments: {
     production: {
       ...{ from: ["r.test/quarantine"], to: ["r.test/vetted"], promoter: "promote" },
@@ -229,6 +233,30 @@ test.each<Pair>([
     /only warns until/,
   ],
   [
+    "another expression of a rule",
+    { rules: [{ name: "user", expression: 'config.user != "0" || true' }] },
+    { rules: [{ name: "own", stage: "base", expression: 'config.user == "1"', message: "m", remedy: "r" }] },
+    /rules\[user\]\.expression: images pass of which this holds: .*\(before: /,
+  ],
+  [
+    "fewer images that a rule is asked of",
+    { rules: [{ name: "main", when: "false" }] },
+    { rules: [{ name: "main", when: "true" }] },
+    /rules\[main\]\.when: it is asked of images of which this holds: false/,
+  ],
+  [
+    "a rule that another stage is to judge",
+    { rules: [{ name: "user", stage: "scan", expression: "true" }] },
+    { rules: [{ name: "user", stage: "base" }] },
+    /rules\[user\]\.stage: it is judged by the stage scan/,
+  ],
+  [
+    "a rule for some environments",
+    { rules: [{ name: "main", environments: ["production"] }] },
+    { rules: [] },
+    /the environment production asks it, and nothing else any more/,
+  ],
+  [
     "a registry without TLS",
     { registries: { plainHttp: ["r.test"] } },
     { images: { refuse: ["secrets"] } },
@@ -239,6 +267,11 @@ test.each<Pair>([
   expect(() => compose(widens)).toThrow(/team\.yaml:\d+:\d+: /);
   const { policy } = compose(narrows);
   expect(policy).toMatchObject({ name: "shop", serial: 42 });
+});
+
+test("a team's rules come on top of the organisation's, which stay", () => {
+  const own = { name: "own", stage: "scan", expression: "findings.size() == 0", message: "m", remedy: "r" };
+  expect(compose({ rules: [own] }).policy.rules.map(({ name }) => name)).toEqual(["user", "main", "own"]);
 });
 
 test.each([

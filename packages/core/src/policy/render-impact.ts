@@ -44,9 +44,17 @@ export function countOutcomes(images: readonly ImpactImage[]): Record<Told, numb
 
 /** Where the newer policy has a stage look at what is in no evidence. */
 export function describeUntold(before: Policy, after: Policy): string[] {
-  return isDeepStrictEqual(before.images, after.images)
-    ? []
-    : ["`images` differs: what that would refuse only the base stage can tell, as it looks at each image."];
+  const ofImages = ({ rules }: Policy) => rules.filter(({ stage }) => stage !== "gate");
+  return [
+    ...(isDeepStrictEqual(before.images, after.images)
+      ? []
+      : ["`images` differs: what that would refuse only the base stage can tell, as it looks at each image."]),
+    ...(isDeepStrictEqual(ofImages(before), ofImages(after))
+      ? []
+      : [
+          "`rules` of the stages base and scan differ: what those would refuse only these stages can tell, as they look at each image.",
+        ]),
+  ];
 }
 
 /** How often each rule refuses what would fall, the commonest first. */

@@ -25,6 +25,8 @@ export const exceptionRules = [
   "base.package-cache",
   "base.committed",
   "base.missing",
+  "base.rule",
+  "scan.rule",
   "scan.severity",
   "scan.gate",
   "scan.malicious",
@@ -289,12 +291,17 @@ export const exceptionKeys = {
   "base.package-cache": "repository",
   "base.committed": "repository",
   "base.missing": "repository",
+  "base.rule": "repository",
+  "scan.rule": "repository",
   "scan.severity": "vulnerability",
   "scan.gate": "vulnerability",
   "scan.malicious": "vulnerability",
   "scan.package": "package",
   "scan.license": "license",
 } as const satisfies Record<(typeof exceptionRules)[number], string>;
+
+/** Of these one policy has several, each by a name. */
+const named: readonly string[] = ["scan.gate", "base.rule", "scan.rule"];
 
 export const exceptionSchema = z
   .strictObject({
@@ -311,9 +318,13 @@ export const exceptionSchema = z
     repository: repositoryText
       .optional()
       .describe(
-        "For base.approved and what `images` refuses (base.root-user, base.secret, base.package-cache, base.committed, base.missing): the image's repository.",
+        "For base.approved and what `images` refuses (base.root-user, base.secret, base.package-cache, base.committed, base.missing), and for base.rule and scan.rule: the image's repository.",
       ),
-    gate: name.optional().describe("For scan.gate: only for this entry of `scan.refuse`. Default: for all of them."),
+    gate: name
+      .optional()
+      .describe(
+        "For scan.gate: only for this entry of `scan.refuse`; for base.rule and scan.rule: only for this one of `rules`. Default: for all of them.",
+      ),
     reason: text.describe("Why it is granted; results and reports repeat it."),
     owner: text.describe("Who answers for it."),
     expires: day.describe("The last day (UTC) on which it holds."),
@@ -327,6 +338,7 @@ export const exceptionSchema = z
     for (const key of new Set(Object.values(exceptionKeys)))
       if (key !== wanted && key !== "package" && exception[key] !== undefined)
         issue(key, `${rule} is set aside for a ${wanted}`);
-    if (exception.gate !== undefined && rule !== "scan.gate") issue("gate", "only scan.gate knows gates");
+    if (exception.gate !== undefined && !named.includes(rule))
+      issue("gate", "only scan.gate knows gates, and base.rule and scan.rule know rules");
     if (exception.package !== undefined && wanted === "repository") issue("package", `${rule} knows no packages`);
   });

@@ -9,6 +9,7 @@ import { sigstoreSchema } from "../signing/sigstore-instance.ts";
 
 import { stages } from "../stages.ts";
 import { approvalSection } from "./approval-section.ts";
+import { rulesSection } from "./custom-rules/section.ts";
 import { enforcementSchema } from "./enforcement-section.ts";
 import { imagesSection } from "./images-section.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
@@ -235,6 +236,7 @@ export const policyShape = z.strictObject({
     .describe("The authorities that signers of kind notation name: whose certificates and timestamps count."),
   bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
   images: imagesSection,
+  rules: rulesSection,
   build: z
     .strictObject({
       strategies: z

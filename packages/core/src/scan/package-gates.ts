@@ -39,6 +39,22 @@ const documentSchema = z.looseObject({
   components: z.array(componentSchema).catch([]).default([]),
 });
 
+const listPackages = (components: readonly Component[]): Component[] =>
+  flattenComponents(components).filter(({ type }) => type !== "file" && type !== "operating-system");
+
+/** The packages of a CycloneDX document; undefined where one of them can't be read. */
+export function readSbomPackages({ components = [] }: Record<string, unknown>): Component[] | undefined {
+  const parsed = z.array(componentSchema).safeParse(components);
+  return parsed.success ? listPackages(parsed.data) : undefined;
+}
+
+/** Its licences, each by the first of expression, SPDX ID and name that it has. */
+export function saidLicenses({ licenses }: Component): string[] {
+  return licenses
+    .map(({ expression, license }) => expression || license?.id || license?.name || "")
+    .filter((each) => each !== "");
+}
+
 export interface PackageGateFacts {
   /** A CycloneDX document. */
   sbom: Record<string, unknown>;
@@ -65,9 +81,7 @@ export function judgePackages(facts: PackageGateFacts): Violation[] {
   const { packages, licenses, sbom: quality } = facts.policy;
   if (packages === undefined && licenses === undefined && quality === undefined) return [];
   const document = documentSchema.parse(facts.sbom);
-  const components = flattenComponents(document.components).filter(
-    ({ type }) => type !== "file" && type !== "operating-system",
-  );
+  const components = listPackages(document.components);
   const found = [
     ...components.flatMap((component) => judgeForbidden(component, packages ?? [], facts)),
     ...components.flatMap((component) => (licenses === undefined ? [] : judgeLicenses(component, licenses, facts))),
@@ -102,9 +116,7 @@ function judgeForbidden(
 
 function judgeLicenses(component: Component, { refuse, unknown }: LicenseRules, facts: PackageGateFacts): Violation[] {
   const refused = new Set(refuse.map(canonicalLicense));
-  const said = component.licenses
-    .map(({ expression, license }) => expression || license?.id || license?.name || "")
-    .filter((each) => each !== "");
+  const said = saidLicenses(component);
   const answers = said.map((each) => judgeLicense(each, refused));
   const by = answers.find((each): each is LicenseAnswer & { kind: "refused" } => each.kind === "refused")?.by;
   const isUnknown = said.length === 0 || answers.some(({ kind }) => kind === "unknown");

@@ -62,6 +62,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       approved,
       buildImages,
       rules: policy.policy.images,
+      customRules: policy.policy.rules,
       exceptions: policy.policy.exceptions,
       enforceFrom: policy.policy.enforceFrom,
       now: startedAt,
@@ -117,6 +118,7 @@ async function gatherChild(
     habits: child.config,
     leftovers: read.leftovers,
     layers: read.diffIds,
+    blobs: child.manifest.layers,
     ...(rebuilt === undefined ? {} : { rebuilt }),
     ...(read.trees === undefined ? {} : { trees: read.trees }),
   };

@@ -22,9 +22,9 @@ import {
 import { type Finding, findingKey } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings, type RefusedFinding, type ScanGateFacts } from "../scan/gate.ts";
 import { gatherComparison, type KnownScan } from "../scan/gather-comparison.ts";
+import { judgeContents } from "../scan/judge-contents.ts";
 import { createLocator } from "../scan/locate.ts";
 import { countFindings, mergeFindings } from "../scan/merge.ts";
-import { judgePackages } from "../scan/package-gates.ts";
 import { buildVulnerabilityPredicate, type ScannedChild as PredicateChild } from "../scan/predicate.ts";
 import { type PreparedScanner, prepareScanners } from "../scan/prepare.ts";
 import type { JudgedScan } from "../scan/reports/carried.ts";
@@ -205,13 +205,8 @@ async function scanImage(work: Work): Promise<VerbOutcome> {
     }).map((entry) => withPlace(entry, work.locate));
     const thing = `${formatRepository(image.reference)}@${child.digest}`;
     const blindSpots = judgeBlindSpots(examined.sight, policy.policy.scan.allowBlindSpots, thing, platform);
-    const ofPackages = judgePackages({
-      sbom: examined.sbom,
-      policy: policy.policy.scan,
-      exceptions: policy.policy.exceptions,
-      enforceFrom: policy.policy.enforceFrom,
-      now: startedAt,
-      image: thing,
+    const ofPackages = judgeContents({
+      ...{ examined, policy: policy.policy, repository: image.reference, now: startedAt },
       ...place,
     });
     scanned.push({

@@ -116,7 +116,9 @@ const manifestFields: KnownFields = {
 const configFields: KnownFields = {
   names: Object.keys(imageConfigSchema.shape),
   inside: {
-    config: { names: ["User", "Env", "Labels", "Entrypoint", "Cmd", "WorkingDir", "OnBuild"] },
+    config: {
+      names: ["User", "Env", "Labels", "Entrypoint", "Cmd", "WorkingDir", "OnBuild", "ExposedPorts", "Volumes"],
+    },
     rootfs: { names: ["type", "diff_ids"] },
     history: { names: ["created", "created_by", "author", "comment", "empty_layer"] },
   },

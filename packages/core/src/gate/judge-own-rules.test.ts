@@ -1,0 +1,97 @@
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { factsOf, policy, rulesOf, signed, type Whole, whole, without } from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
+import type { CustomRule } from "../policy/custom-rules/section.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import { decideGate } from "./decide.ts";
+
+const rule = (expression: string, more: Partial<CustomRule> = {}): CustomRule => ({
+  ...{ name: "own", stage: "gate", expression, message: "it is wrong", remedy: "put it right" },
+  ...more,
+});
+const withRules = (rules: CustomRule[], enforceFrom = {}): LoadedPolicy => ({
+  ...policy,
+  policy: { ...policy.policy, rules, enforceFrom },
+});
+const ask = (given: CustomRule, statements: (all: Whole) => VerifiedStatement[] = Object.values): string[] =>
+  rulesOf(factsOf(statements(whole()), { policy: withRules([given]) }));
+
+describe("a rule of the gate refuses, and lets its twin through", () => {
+  test.each<[name: string, refuses: string, passes: string]>([
+    ["by the environment", 'environment != "production"', 'environment == "production"'],
+    [
+      "by where the image is",
+      'image.repository.startsWith("registry.example/vetted/")',
+      'image.repository == "registry.example/quarantine/shop"',
+    ],
+    [
+      "by who signed",
+      'evidence.exists(e, e.stage == "scan" && "security" in e.signers)',
+      'evidence.exists(e, e.stage == "scan" && "scan" in e.signers)',
+    ],
+    [
+      "by what it was built from",
+      'source.repository == "https://github.com/acme/other"',
+      'source.repository.startsWith("https://github.com/acme/")',
+    ],
+    [
+      "by a time that nobody dates",
+      'evidence.all(e, now - e.signedAt < duration("1h"))',
+      "evidence.all(e, !has(e.signedAt))",
+    ],
+  ])("%s", (_name, refuses, passes) => {
+    expect(ask(rule(refuses))).toEqual(["gate.rule"]);
+    expect(ask(rule(passes))).toEqual([]);
+  });
+
+  test("with its message, its way out and the image that it is about", () => {
+    const facts = factsOf(Object.values(whole()), { policy: withRules([rule("1 == 2")]) });
+    expect(decideGate(facts)).toMatchObject({
+      verdict: "fail",
+      violations: [
+        {
+          ...{ rule: "gate.rule", problem: "rule 'own': it is wrong", wayOut: "put it right" },
+          thing: `registry.example/quarantine/shop@${facts.image.digest}`,
+        },
+      ],
+    });
+  });
+});
+
+test("what is signed by nobody whose word counts for the stage is no fact", () => {
+  const isThere = rule('evidence.exists(e, e.stage == "base" && "build" in e.signers)');
+  const forged = (all: Whole) => [
+    ...without(all, "base", "baseVerdict"),
+    signed(all.base.statement, ["build"]),
+    signed(all.baseVerdict.statement, ["build"]),
+  ];
+  expect(ask(isThere, forged)).toContain("gate.rule");
+  expect(ask(rule('evidence.exists(e, e.stage == "base" && "base" in e.signers)'))).toEqual([]);
+});
+
+test("without accepted provenance there is no source, and who asks for it refuses", () => {
+  const of = rule('source.repository != "https://github.com/acme/bad"');
+  expect(ask(of)).toEqual([]);
+  expect(ask(of, (all) => without(all, "provenance"))).toContain("gate.rule");
+});
+
+test("a rule is asked in its environments alone, and by the gate alone", () => {
+  expect(ask(rule("1 == 2", { environments: ["staging"] }))).toEqual([]);
+  expect(ask(rule("1 == 2", { environments: ["staging", "production"] }))).toEqual(["gate.rule"]);
+  expect(ask(rule("1 == 2", { stage: "base" }))).toEqual([]);
+});
+
+test("it is asked of each image of an index", () => {
+  const children = [digestOf("one"), digestOf("two")];
+  const facts = factsOf(Object.values(whole()), { policy: withRules([rule("1 == 2")]), image: { children } });
+  const own = decideGate(facts).violations.filter(({ rule: name }) => name === "gate.rule");
+  expect(own.map(({ thing }) => thing.split("@")[1])).toEqual(children);
+});
+
+test("it warns until the day of gate.rule", () => {
+  const on = (day: string) =>
+    decideGate(factsOf(Object.values(whole()), { policy: withRules([rule("1 == 2")], { "gate.rule": day }) }));
+  expect(on("2026-05-02")).toMatchObject({ verdict: "pass", violations: [{ enforcedFrom: "2026-05-02" }] });
+  expect(on("2026-05-01")).toMatchObject({ verdict: "fail" });
+});

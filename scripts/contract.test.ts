@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { verbLoaders } from "../packages/cli/src/commands/verbs.ts";
 import { stageRows } from "../packages/core/src/stages.ts";
+import { approveInputs } from "../packages/core/src/verbs/approve-base.ts";
 import { mirrorInputs } from "../packages/core/src/verbs/mirror-data.ts";
 import type { Verb } from "../packages/core/src/verbs/verb.ts";
 import { listActions, readAction, refreshReadme } from "./docs.ts";
@@ -22,17 +23,24 @@ test("each verb says which stage its result belongs to, and no other name does",
 });
 
 /** No stage of the path, and what runs of it after the job. */
-const apart: Readonly<Record<string, object>> = { "cache-pull-request": { post: "dist/index.js" }, "mirror-data": {} };
+const apart: Readonly<Record<string, object>> = {
+  "approve-base": {},
+  "cache-pull-request": { post: "dist/index.js" },
+  "mirror-data": {},
+};
 const withVerb = listActions().filter((name) => !Object.hasOwn(apart, name));
 
 test("each action has a verb, and each verb an action", () => {
   expect([...verbs.keys()].sort()).toEqual(withVerb);
 });
 
-test("mirror-data takes what the command line does", () => {
-  const { inputs } = readAction("mirror-data");
-  expect(Object.keys(inputs).sort()).toEqual(Object.keys(mirrorInputs.shape).sort());
-  for (const [name, schema] of Object.entries(mirrorInputs.shape)) {
+test.each([
+  ["approve-base", approveInputs],
+  ["mirror-data", mirrorInputs],
+])("%s takes what the command line does", (action, { shape }) => {
+  const { inputs } = readAction(action);
+  expect(Object.keys(inputs).sort()).toEqual(Object.keys(shape).sort());
+  for (const [name, schema] of Object.entries(shape)) {
     const isRequired = !schema.safeParse("").success;
     expect(`${name} ${inputs[name]?.required === true}`).toBe(`${name} ${isRequired}`);
     const { default: documented } = inputs[name] ?? {};

@@ -66,6 +66,7 @@ describe("the path's workflows", () => {
     });
     const folder = join(copy, "server/.github/workflows");
     expect(readdirSync(folder)).toEqual([
+      "golden-base.yml",
       "golden-path-compact.yml",
       "golden-path-each-compact.yml",
       "golden-path-each.yml",

@@ -10,6 +10,14 @@ import {
   fullChain,
 } from "./chain.ts";
 import { type Collection, collectionJobs, collections } from "./collection.ts";
+import {
+  goldenBaseComment,
+  goldenBaseFile,
+  goldenBaseInputs,
+  goldenBaseJobs,
+  goldenBaseOutputs,
+  goldenBaseSecrets,
+} from "./golden-base.ts";
 import { keyOf, passphraseOf } from "./inputs.ts";
 import { judge } from "./judge-stage.ts";
 import { mirrorComment, mirrorFile, mirrorInputs, mirrorJobs, mirrorSecrets } from "./mirror-data.ts";
@@ -67,6 +75,19 @@ export function renderWorkflows(place: Place): Record<string, string> {
       },
       permissions: {},
       jobs: mirrorJobs(place),
+    }),
+    [goldenBaseFile]: renderWorkflow(goldenBaseComment, {
+      name: "goldenpath golden base",
+      on: {
+        workflow_call: {
+          inputs: declareInputs(goldenBaseInputs, place),
+          "#secrets": secretsComment,
+          secrets: declareSecrets(goldenBaseSecrets),
+          outputs: declareOutputs(goldenBaseOutputs),
+        },
+      },
+      permissions: {},
+      jobs: goldenBaseJobs(place),
     }),
     ...Object.fromEntries([...stageRows, judge].map((row) => [fileOf(row.name), renderStage(row, place)])),
   };

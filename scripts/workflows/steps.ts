@@ -5,7 +5,7 @@ import { expression, fromInput, fromSecret, type Mapping, type Place } from "./s
 export function logIn(
   where: string,
   registryInput: string,
-  secrets: "PULL" | "QUARANTINE" | "VETTED" | "DATA",
+  secrets: "PULL" | "QUARANTINE" | "VETTED" | "VETTED_READ" | "DATA",
 ): Mapping {
   return {
     name: `Log in to ${where}`,

@@ -129,6 +129,17 @@ describe("the floating tag of a base", () => {
     expect(await tagged()).toBe(old.base.image.digest);
   });
 
+  test("stays on one of two versions that were approved at one moment, however often one asks", async () => {
+    const decidedAt = ago(1);
+    for (const each of [await push("2"), await push("3")]) await sign(each.base, approved({ decidedAt }));
+    await move();
+    const first = await tagged();
+    expect(first).not.toBe(old.base.image.digest);
+    for (const tag of ["0", "z"]) await setTag(tag, old.base);
+    await move();
+    expect(await tagged()).toBe(first);
+  });
+
   test("is one that the policy gives to a base: of another name there is none", async () => {
     const { code, err } = await runMain("base", "tag", "golden-run", "--policy", policyFile());
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("those that have: golden") });

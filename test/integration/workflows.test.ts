@@ -81,6 +81,7 @@ describe("every workflow", () => {
           `${folder}/golden-path-each.yml`,
           `${folder}/golden-path-each-compact.yml`,
           `${folder}/mirror-data.yml`,
+          `${folder}/golden-base.yml`,
           `${folder}/stage-judge.yml`,
           ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
         ]),
@@ -120,6 +121,7 @@ describe("every workflow", () => {
           ...(promotes && isOfPath ? { actions: "read" } : {}),
           contents: "read",
           ...((signs && isOfPath) || path.endsWith("/mirror-data.yml") ? { "id-token": "write" } : {}),
+          ...(path.endsWith("/golden-base.yml") && name !== "test" ? { "id-token": "write" } : {}),
         };
         expect(job.permissions).toEqual(more[name] ?? own);
       }

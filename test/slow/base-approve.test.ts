@@ -1,8 +1,9 @@
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { buildDecisionStatement } from "@goldenpath/core/base/approval/predicate";
 import { parsePinned } from "@goldenpath/core/build/pinned";
 import { attachStatement } from "@goldenpath/core/signing/attach";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { describeTarget } from "@goldenpath/testing/chain";
 import { policy as path } from "@goldenpath/testing/gate-evidence";
@@ -42,12 +43,13 @@ afterAll(async () => {
 async function writePolicy(more: string): Promise<void> {
   const { build, promote, approver } = keys;
   const signers = { build: build.publicKeyPem, promote: promote.publicKeyPem, approver: approver.publicKeyPem };
-  const base = `bases:\n  - name: golden\n    image: ${stand.server.host}/bases/golden\n    approval: { signers: [approver] }\n${more}`;
+  const base = `bases:\n  - name: golden\n    image: ${stand.server.host}/bases/golden\n    approval: { signers: [approver], tag: stable }\n${more}`;
   const text = samplePolicyText
     .replace(/^signers:\n[\s\S]*?(?=^bases:)/m, `signers:\n${renderSigners(signers)}`)
     .replace(/^bases:\n[\s\S]*?(?=^build:)/m, base)
     .replace(/^exceptions:\n[\s\S]*?(?=^environments:)/m, "")
     .replace("runImage: golden-run", "runImage: golden")
+    .replace("to: [registry.test:5000/vetted]", `to: [${stand.server.host}/vetted]`)
     .replace("failOn: high", "failOn: critical\n  databaseMaxAge: unlimited");
   await writeFile(join(stand.directory, "policy.yaml"), text);
 }
@@ -125,4 +127,66 @@ test("one that was withdrawn is approved anew only by saying so again", async ()
   });
   await attachStatement(stand.client, target, statement, keys.approver.signer, new Date());
   expect((await approve(pushed)).out).toContain(": approved, run-only");
+}, 300_000);
+
+/** As the runner starts the action: a process, its environment, its files. */
+async function runAction(inputs: Record<string, string>) {
+  const [output, summary] = [join(stand.directory, "output"), join(stand.directory, "summary")];
+  for (const file of [output, summary]) await writeFile(file, "");
+  const env = {
+    ...{ PATH: process.env["PATH"], HOME: stand.directory, RUNNER_TEMP: stand.directory },
+    ...{ GITHUB_WORKSPACE: stand.directory, GITHUB_OUTPUT: output, GITHUB_STEP_SUMMARY: summary },
+    ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
+  };
+  const entry = join(import.meta.dirname, "../../actions/approve-base/src/index.ts");
+  const ended = await runProcess(process.execPath, ["--conditions=goldenpath-source", entry], {
+    env,
+    cwd: stand.directory,
+  });
+  const [told = "", shown = ""] = await Promise.all([output, summary].map((file) => readFile(file, "utf8")));
+  const outputOf = (name: string) => new RegExp(`^${name}<<(\\S+)\\n([\\s\\S]*?)\\n\\1$`, "m").exec(told)?.[2] ?? "";
+  return { exitCode: ended.exitCode, log: ended.stdout + ended.stderr, outputOf, summary: shown };
+}
+
+test("the action approves, moves the tag and lists what is behind; refused, it signs nothing and the tag stays", async () => {
+  const readTag = async () =>
+    (await stand.client.readTag({ registry: stand.server.host, name: "bases/golden" }, "stable")).digest;
+  const files = { "srv/base": "old" };
+  const old = await pushBase(files, "old");
+  const layers = [gzipLayer(tarFiles({ ...known, ...files })), gzipLayer(tarOf({ name: "srv/app", content: "app" }))];
+  const onOld = parsePinned(await stand.push(layers, "vetted/shop"), "the image");
+  const { bytes } = await stand.client.fetchManifest(onOld);
+  await stand.client.pushManifest(onOld, bytes, mediaTypes.ociManifest, "prod");
+  expect(await approve(old, "approver", "--tag", "--images", `${stand.server.host}/vetted/shop`)).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/stable: is sha256:\w+[\s\S]*to be built anew:\n0 images/),
+  });
+  expect(await readTag()).toBe(parsePinned(old, "the base").digest);
+  const next = await pushBase({ "srv/base": "next" }, "next");
+  const inputs = {
+    ...{ policy: "policy.yaml", image: next, role: "run-only", "end-of-life": "90d", database, tag: "true" },
+    ...{ images: "catalogue", key: keys.approver.privateKeyPem },
+  };
+  const refused = await runAction({ ...inputs, minimum: "100" });
+  expect({ code: refused.exitCode, log: refused.log }).toEqual({
+    code: 1,
+    log: expect.stringMatching(/::error::.*points, and 100 are asked for/),
+  });
+  expect([refused.outputOf("verdict"), refused.outputOf("image")]).toEqual(["fail", ""]);
+  expect([await countOf(next), await readTag()]).toEqual([0, parsePinned(old, "the base").digest]);
+  const done = await runAction(inputs);
+  expect({ code: done.exitCode, log: done.log }).toMatchObject({ code: 0 });
+  expect([done.outputOf("verdict"), done.outputOf("image")]).toEqual(["pass", next]);
+  expect(await readTag()).toBe(parsePinned(next, "the base").digest);
+  expect(JSON.parse(done.outputOf("tags"))).toMatchObject([{ base: "golden", isMoved: true }]);
+  expect(JSON.parse(done.outputOf("behind"))).toMatchObject([
+    { asked: expect.stringContaining("vetted/shop:prod@"), standing: "behind", base: old, versionsBehind: 1 },
+  ]);
+  expect(done.summary).toContain("To be built anew: 1, and 0 could not be looked at");
+  const last = new Date(Date.now() + 90 * 86_400_000).toISOString().slice(0, 10);
+  expect(done.summary).toContain(`approved until ${last}, run-only`);
+  // What can't be done once it is approved fails the step, and takes nothing back.
+  const astray = await runAction({ ...inputs, images: `${stand.server.host}/elsewhere/shop` });
+  expect([astray.exitCode, astray.outputOf("verdict"), astray.outputOf("image")]).toEqual([1, "error", next]);
+  expect(astray.log).toContain("is of no environment");
 }, 300_000);

@@ -104,14 +104,18 @@ const commandHelp = {
       way. The same again adds nothing. Exits 1, and signs nothing, where something is against it.
   --policy POLICY, --policy-signer KEY
       The policy, and the public key of the platform's signer where POLICY is whichever is in force.
-  --end-of-life YYYY-MM-DD
-      The last day (UTC) on which images may stand on it, or builds run in it.
+  --end-of-life YYYY-MM-DD, or such as 90d
+      The last day (UTC) on which images may stand on it, or builds run in it; or how long from today.
   --role ROLE
       run-only, build-only or both: what it is for.
   --notes TEXT
       For people; they are signed as well.
   --minimum POINTS, --require CHECK
       As of score: signs nothing where a platform does not have that.
+  --tag
+      Then point the floating tag of its base at the newest approved version, as base tag does.
+  --images HOST/NAME
+      Then list what stands on an older version there; may be given several times, or be catalogue: all below environments.*.to.
   --database DIR
       Vulnerability data for the scan, as of goldenpath scan.
   --signer KIND (default: key)

@@ -59,7 +59,8 @@ async function expand(
   };
 }
 
-function renderStandings({ images, unread }: Standings): string {
+/** A line for each image, and how many there are of each kind. */
+export function renderStandings({ images, unread }: Standings): string {
   const lines = images.map(({ asked, image, platform, standing, base, versionsBehind }) => {
     const on = base === undefined ? "" : ` on '${base.name}' (${base.image}@${base.digest})`;
     const more = versionsBehind === undefined ? "" : `, ${versionsBehind} versions behind`;

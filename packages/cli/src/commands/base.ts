@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
+import { judgeScore } from "@goldenpath/core/base/score/demands";
 import { gatherScores } from "@goldenpath/core/base/score/gather";
-import { renderCard, renderCardMarkdown, type ScoredImage } from "@goldenpath/core/base/score/render";
+import { renderCard, renderCardMarkdown } from "@goldenpath/core/base/score/render";
 import { checkNames } from "@goldenpath/core/base/score/score";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { suggestWord } from "@goldenpath/core/policy/suggest";
@@ -28,6 +29,9 @@ const options = {
   "key-passphrase": { type: "string" },
   database: { type: "string" },
   "dry-run": { type: "boolean" },
+  tag: { type: "boolean" },
+  images: { type: "string", multiple: true },
+  "registry-identities": { type: "string" },
 } as const;
 
 const invalid = (message: string, wayOut = "See goldenpath base --help."): UserError =>
@@ -62,9 +66,8 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
       endOfLife === undefined
     )
       throw invalid("expected approve IMAGE --policy POLICY --end-of-life DAY --role ROLE --key KEY");
-    const asked = { minimum: readMinimum(values.minimum), required: readRequired(values.require ?? []) };
     const { approveBase } = await import("./base-approve.ts");
-    return approveBase(text, { ...values, policy, role, "end-of-life": endOfLife, ...asked }, output);
+    return approveBase(text, values, output);
   }
   if (action === "tag") {
     if (text === undefined || others.length > 0 || values.policy === undefined)
@@ -109,20 +112,4 @@ function readRequired(names: readonly string[]): string[] {
   const near = suggestWord(wrong, checkNames);
   const wayOut = `There are: ${checkNames.join(", ")}.`;
   throw invalid(`--require is '${wrong}'`, near === undefined ? wayOut : `Did you mean '${near}'? ${wayOut}`);
-}
-
-/** What a score has to have. */
-export interface ScoreDemands {
-  minimum: number;
-  required: readonly string[];
-}
-
-/** What of the demands a platform's score does not meet. */
-export function judgeScore({ platform, score }: ScoredImage, { minimum, required }: ScoreDemands): string[] {
-  const few =
-    score.points < minimum ? [`${platform} has ${score.points} points, and ${minimum} are asked for (--minimum)`] : [];
-  const bad = score.checks
-    .filter(({ name, outcome }) => required.includes(name) && outcome !== "good")
-    .map(({ name, says }) => `${platform}: ${name} is required, and: ${says}`);
-  return [...few, ...bad];
 }

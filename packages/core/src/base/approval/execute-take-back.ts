@@ -75,6 +75,36 @@ export async function listStandingOn(
   policy: LoadedPolicy,
   now: Date,
 ): Promise<Standings> {
+  const { images, unread } = await gatherAll(client, repositories, policy, now);
+  return { images: images.filter(({ base }) => base?.digest === version), unread };
+}
+
+/**
+ * What stands on another version of these bases than the newest, of all images that the tags of these repositories point
+ * at: what has to be built anew.
+ * @throws as `gatherStandings`
+ */
+export async function listBehind(
+  client: RegistryClient,
+  bases: readonly Pick<PolicyBase, "name">[],
+  repositories: readonly Repository[],
+  policy: LoadedPolicy,
+  now: Date,
+): Promise<Standings> {
+  const { images, unread } = await gatherAll(client, repositories, policy, now);
+  const isOfThese = (name: string | undefined): boolean => bases.some((base) => base.name === name);
+  return {
+    images: images.filter(({ base, standing }) => isOfThese(base?.name) && standing !== "current"),
+    unread,
+  };
+}
+
+async function gatherAll(
+  client: RegistryClient,
+  repositories: readonly Repository[],
+  policy: LoadedPolicy,
+  now: Date,
+): Promise<Standings> {
   const references: Reference[] = [];
   const unread: Standings["unread"] = [];
   for (const repository of repositories) {
@@ -89,8 +119,5 @@ export async function listStandingOn(
     }
   }
   const standings = await gatherStandings(client, references, policy, now);
-  return {
-    images: standings.images.filter(({ base }) => base?.digest === version),
-    unread: [...unread, ...standings.unread],
-  };
+  return { images: standings.images, unread: [...unread, ...standings.unread] };
 }

@@ -114,7 +114,8 @@ export async function gatherVersions(
   });
   const time = ({ found }: { found: FoundApproval }): number =>
     found.kind === "approved" ? found.approval.approvedAt.getTime() : 0;
-  return gathered.flat().toSorted((a, b) => time(a) - time(b));
+  // Logs and timestamps tell seconds: of two of one moment the order must not rest on where tags point, which it moves.
+  return gathered.flat().toSorted((a, b) => time(a) - time(b) || (a.digest < b.digest ? -1 : 1));
 }
 
 /** Of an index what runs of it, of an image nothing; undefined for what is neither, such as a signature or a chart. */

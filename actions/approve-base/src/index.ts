@@ -1,0 +1,3 @@
+import { runApproveBase } from "@goldenpath/runner/approve-base";
+
+await runApproveBase();

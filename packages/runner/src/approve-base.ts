@@ -1,0 +1,95 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as core from "@actions/core";
+import { renderCardMarkdown } from "@goldenpath/core/base/score/render";
+import type { StandingImage } from "@goldenpath/core/base/standing";
+import { type ApprovedOutcome, approveBaseImage, approveInputs } from "@goldenpath/core/verbs/approve-base";
+import { parseInputs } from "@goldenpath/core/verbs/verb";
+import { describeError, isKnownError } from "@goldenpath/foundation/errors";
+import { surviveClosedPipes } from "@goldenpath/foundation/exec/closed-pipes";
+import { runFactsFromGitHub } from "@goldenpath/foundation/run-facts";
+import { cleanText } from "@goldenpath/foundation/text/clean";
+import { stringifyJson } from "@goldenpath/foundation/text/json";
+import { cleanAnnotation, cleanLog } from "@goldenpath/foundation/text/log";
+import { createRunnerPorts } from "./ports.ts";
+import { abortOnTermination } from "./run-action.ts";
+
+/** Rows of what is behind in a summary; the output has all of them. */
+const maxRows = 200;
+
+/** The whole life of the action `approve-base`, which is no stage's: what it signs is an approval, and no result. */
+export async function runApproveBase(): Promise<void> {
+  surviveClosedPipes();
+  const temporaryRoot = process.env["RUNNER_TEMP"] || tmpdir();
+  try {
+    const given = Object.keys(approveInputs.shape).map((name) => [name, core.getInput(name)] as const);
+    const outcome = await approveBaseImage(parseInputs(approveInputs, Object.fromEntries(given)), {
+      ports: createRunnerPorts(),
+      run: runFactsFromGitHub(process.env),
+      workingDirectory: process.env["GITHUB_WORKSPACE"] || process.cwd(),
+      temporaryRoot,
+      defaultResultDirectory: join(temporaryRoot, "goldenpath"),
+      env: { ...process.env },
+      signal: abortOnTermination(),
+    });
+    core.setOutput("verdict", outcome.verdict);
+    core.setOutput("image", outcome.approval === undefined ? "" : outcome.image);
+    core.setOutput("tags", cleanText(stringifyJson(outcome.tags)));
+    core.setOutput("behind", cleanText(stringifyJson((outcome.behind?.images ?? []).map(describeBehind))));
+    if (process.env["GITHUB_STEP_SUMMARY"]) await core.summary.addRaw(cleanText(renderSummary(outcome)), true).write();
+    report(outcome);
+  } catch (error) {
+    core.setOutput("verdict", "error");
+    fail(error);
+  }
+}
+
+/** Short, since a job's outputs hold 1 MiB. */
+function describeBehind({ image, asked, platform, standing, base, versionsBehind }: StandingImage): object {
+  const on = base === undefined ? {} : { base: `${base.image}@${base.digest}` };
+  return { image, asked, platform, standing, ...on, ...(versionsBehind === undefined ? {} : { versionsBehind }) };
+}
+
+function fail(error: unknown): void {
+  if (!isKnownError(error) && error instanceof Error && error.stack !== undefined) core.info(cleanLog(error.stack));
+  core.setFailed(`approve-base: ${cleanAnnotation(describeError(error))}`);
+}
+
+function report({ image, verdict, approval, refused, tags, behind, failures }: ApprovedOutcome): void {
+  for (const each of refused) core.error(cleanAnnotation(each));
+  if (approval !== undefined)
+    core.info(
+      cleanLog(`${image}: ${approval.isNew ? "approved" : "was approved before"}, until ${approval.endOfLife}`),
+    );
+  for (const { tag, digest, isMoved } of tags)
+    core.info(cleanLog(`${tag}: ${isMoved ? "is now" : "was already"} ${digest}`));
+  for (const { asked, problem } of behind?.unread ?? [])
+    core.error(cleanAnnotation(`${asked} could not be looked at, and may be behind: ${problem}`));
+  for (const each of failures) fail(each);
+  if (verdict !== "pass" && failures.length === 0)
+    core.setFailed(
+      `approve-base: ${verdict === "fail" ? `${refused.length} things are against it` : "not all of it could be done"}`,
+    );
+}
+
+/** As a cell of a table has it: names, findings and problems are strangers' words. */
+const cell = (text: string): string => `\`${text.replaceAll(/[`|\r\n]/g, " ")}\``;
+
+function renderSummary({ image, verdict, scores, refused, approval, tags, behind }: ApprovedOutcome): string {
+  const state =
+    approval === undefined ? `not approved (${verdict})` : `approved until ${approval.endOfLife}, ${approval.role}`;
+  const parts = [`### Golden base\n\n${cell(image)}: ${state}`];
+  if (refused.length > 0) parts.push(["Against it:", "", ...refused.map((each) => `- ${cell(each)}`)].join("\n"));
+  if (tags.length > 0) parts.push(tags.map(({ tag, digest }) => `- ${cell(tag)} is ${cell(digest)}`).join("\n"));
+  if (behind !== undefined) {
+    const rows = behind.images.map(
+      ({ asked, platform, standing, base, versionsBehind }) =>
+        `| ${cell(asked)} | ${platform} | ${standing} | ${cell(base?.digest ?? "")} | ${versionsBehind ?? ""} |`,
+    );
+    const more = rows.length > maxRows ? [`\n… and ${rows.length - maxRows} more: the output has all of them.`] : [];
+    const head = ["| Image | Platform | Stands | On | Versions behind |", "| --- | --- | --- | --- | --- |"];
+    parts.push(`#### To be built anew: ${rows.length}, and ${behind.unread.length} could not be looked at`);
+    if (rows.length > 0) parts.push([...head, ...rows.slice(0, maxRows), ...more].join("\n"));
+  }
+  return `${[...parts, ...scores.map(renderCardMarkdown)].join("\n\n")}\n`;
+}

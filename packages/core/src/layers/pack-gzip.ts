@@ -11,6 +11,9 @@ const samples = { count: 4, size: 8 * 1024 };
 /** What has to be saved of a block, for it to be compressed. Jars, pictures and archives save less. */
 const worthwhile = 0.1;
 
+/** Of what deflate takes without compressing it, in one piece. Bytes. */
+const maxStored = 0xffff;
+
 /** RFC 1952, as Node's own writer has it: deflate, no name, no time, of Unix. */
 const header = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 /** RFC 1951: the last block, of nothing, in the code that needs no table. */
@@ -52,8 +55,22 @@ export async function* packGzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
 
 /** Blocks of deflate that end with a whole byte, and are not the last. */
 async function packBlock(block: Uint8Array): Promise<Uint8Array> {
-  const level = (await saves(block)) ? constants.Z_DEFAULT_COMPRESSION : constants.Z_NO_COMPRESSION;
-  return deflate(block, { level, finishFlush: constants.Z_SYNC_FLUSH });
+  if (!(await saves(block))) return storeBlock(block);
+  // In one piece: by itself, zlib hands over 16 KiB at a time.
+  return deflate(block, { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: blockSize });
+}
+
+/** RFC 1951, 3.2.4: as it is, behind its length and that in one's complement. */
+function storeBlock(block: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < block.length; at += maxStored) {
+    const part = block.subarray(at, at + maxStored);
+    const start = Buffer.alloc(5);
+    start.writeUInt16LE(part.length, 1);
+    start.writeUInt16LE(0xffff - part.length, 3);
+    parts.push(start, part);
+  }
+  return Buffer.concat(parts);
 }
 
 async function saves(block: Uint8Array): Promise<boolean> {

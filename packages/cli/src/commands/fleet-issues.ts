@@ -1,8 +1,9 @@
 import { type IssueRequest, writeFleetIssues } from "@goldenpath/core/fleet/execute-issues";
 import type { WrittenIssues } from "@goldenpath/core/fleet/issues";
 import type { RescanReport } from "@goldenpath/core/fleet/rescan-facts";
-import { githubServer, type SourceName } from "@goldenpath/core/fleet/source-name";
+import type { SourceName } from "@goldenpath/core/fleet/source-name";
 import { listSources } from "@goldenpath/core/gate/binding";
+import { githubServer } from "@goldenpath/core/policy/github-server";
 import type { Context } from "@goldenpath/foundation/ports";
 import { openIssues } from "@goldenpath/runner/fleet-issues";
 import { invalid, type OpenedFleet } from "./fleet-options.ts";

@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readOwnerId } from "@goldenpath/core/evidence/github-owner";
 import type { Answers } from "@goldenpath/core/init/answers";
-import { github, parseImage } from "@goldenpath/core/init/answers";
+import { parseImage } from "@goldenpath/core/init/answers";
 import { type Approved, type Facts, keysOf } from "@goldenpath/core/init/policy-text";
+import { githubServer } from "@goldenpath/core/policy/github-server";
 import { UserError } from "@goldenpath/foundation/errors";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
@@ -101,10 +102,11 @@ async function findOwner(
     throw invalid(`--owner-id is '${id}': expected the organisation's number`);
   }
   if (answers.signing === "keys") return undefined;
-  const { GITHUB_TOKEN, GH_TOKEN, GITHUB_API_URL } = context.env;
-  const isThere =
-    answers.server === github && (GITHUB_API_URL || "https://api.github.com") === "https://api.github.com";
-  if (given.offline === true || !isThere || !(GITHUB_TOKEN || GH_TOKEN)) {
+  const { GITHUB_TOKEN, GH_TOKEN } = context.env;
+  // A name has another number on every server.
+  const isAsked =
+    given.offline !== true && Boolean(GITHUB_TOKEN || GH_TOKEN) && githubServer(context.env) === answers.server;
+  if (!isAsked) {
     notes.push(
       `the number of ${answers.organisation} is not known: set GITHUB_TOKEN to have it asked for, or give --owner-id`,
     );

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { parseGithubRepository } from "@goldenpath/core/evidence/github-attestations";
 import { readOwnerId } from "@goldenpath/core/evidence/github-owner";
+import { githubServer } from "@goldenpath/core/policy/github-server";
 import {
   describeStageSigners,
   judge,
@@ -78,14 +79,12 @@ function readServer(text: string): string {
 /** By the API of the server that is meant; without a token GitHub answers strangers a few times an hour, and then nobody. */
 async function askOwnerId(login: string, server: string): Promise<string> {
   const context = openContext();
-  const { GITHUB_TOKEN, GH_TOKEN, GITHUB_API_URL, GITHUB_SERVER_URL } = context.env;
+  const { GITHUB_TOKEN, GH_TOKEN } = context.env;
   const asked = readServer(server);
   const isGithub = asked === "https://github.com";
   const api = isGithub ? "https://api.github.com" : `${asked}/api/v3`;
   // A name has another number on every server.
-  const isThere = GITHUB_SERVER_URL
-    ? GITHUB_SERVER_URL === asked
-    : (GITHUB_API_URL || "https://api.github.com") === api;
+  const isThere = githubServer(context.env) === asked;
   if (isThere && (GITHUB_TOKEN || GH_TOKEN)) return readOwnerId(login, context);
   throw invalid(
     `the number of ${login} is not known, and a name alone can be taken over`,

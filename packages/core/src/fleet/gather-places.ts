@@ -4,11 +4,12 @@ import type { Context } from "@goldenpath/foundation/ports";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
 import { z } from "zod";
 import { askGithub, githubUrl, readGithubAnswer } from "../evidence/ask-github.ts";
+import { githubServer } from "../policy/github-server.ts";
 import { cutLines, findPackageLine } from "../scan/find-line.ts";
 import type { FindingPackage } from "../scan/finding.ts";
 import { manifestsByType } from "../scan/locate.ts";
 import { codeownersFiles, findCodeowner } from "./codeowners.ts";
-import { githubServer, type NamedSource, readSource } from "./source-name.ts";
+import { type NamedSource, readSource } from "./source-name.ts";
 
 /** A file and a line of a source repository, where a package's version is chosen. */
 export interface SourcePlace {

@@ -17,7 +17,7 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "goldenpath-init-lint-"));
   const keys = join(folder, "keys");
-  await runMain("keys", "new", keys, "build", "base", "scan", "promote", "policy");
+  await runMain("keys", "new", keys, "build", "base", "scan", "promote", "golden-base", "policy");
   for (const [signing, environments] of kinds) {
     const { code, err } = await runMain(
       ...["init", join(folder, signing), "--offline", "--organisation=widgets", "--owners=@widgets/platform"],
@@ -33,6 +33,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 describe.each(kinds)("what is written to sign with %s, into %s", (signing) => {
   const listFiles = (): string[] =>
     [
+      ".github/workflows/golden-base.yml",
       ".github/workflows/golden-path.yml",
       ".github/workflows/policy.yml",
       "application/.github/workflows/golden-path.yml",

@@ -46,6 +46,7 @@ const questions = [
   ["Where builds are pushed to", "ghcr.io/acme"],
   ["Where only promoted images are", "ghcr.io/acme/vetted"],
   ["Where only promoted images are", "registry.acme.example/vetted"],
+  ["Where golden bases that are made here are kept", ""],
   ["What applications are written in", "nodej"],
   ["What applications are written in", "nodejs java"],
   ["The environments", ""],

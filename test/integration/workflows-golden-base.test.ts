@@ -73,3 +73,15 @@ describe.each(places)("golden-base.yml on $place", ({ folder, workflows, actions
     }
   });
 });
+
+test("the platform's caller gives only what the workflow declares, from main alone, and no key", () => {
+  const called = readWorkflow(".github/workflows/golden-base.yml").on?.workflow_call ?? {};
+  const caller = readWorkflow("examples/organisation/.github/workflows/golden-base.yml");
+  const job = jobOf(caller, "golden");
+  expect(Object.keys(called.inputs ?? {})).toEqual(expect.arrayContaining(Object.keys(job.with ?? {})));
+  expect(Object.keys(called.secrets ?? {})).toEqual(expect.arrayContaining(Object.keys(job.secrets ?? {})));
+  expect(job.if).toBe("github.ref == 'refs/heads/main'");
+  expect(secretsRead(job).filter((name) => name.includes("KEY"))).toEqual([]);
+  // What the definition may stand on is said by the commit that has it.
+  expect(job.with?.["build-policy"]).toBe(`acme/platform//bases/policy.yaml@${expression("github.sha")}`);
+});

@@ -90,6 +90,7 @@ describe("every workflow", () => {
         "examples/organisation/.github/workflows/golden-path-compact.yml",
         ofPolicy,
         "examples/organisation/.github/workflows/fleet.yml",
+        "examples/organisation/.github/workflows/golden-base.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
         commenting,
         ruled,
@@ -121,6 +122,7 @@ describe("every workflow", () => {
           ...(promotes && isOfPath ? { actions: "read" } : {}),
           contents: "read",
           ...((signs && isOfPath) || path.endsWith("/mirror-data.yml") ? { "id-token": "write" } : {}),
+          // Of those that make a golden base, all but the one that runs it.
           ...(path.endsWith("/golden-base.yml") && name !== "test" ? { "id-token": "write" } : {}),
         };
         expect(job.permissions).toEqual(more[name] ?? own);

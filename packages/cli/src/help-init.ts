@@ -3,8 +3,8 @@ import { flagOf, questions } from "@goldenpath/core/init/answers";
 export const initHelp = `goldenpath init: a platform repository to begin with.
 
   goldenpath init DIR
-      Writes the policy with its tests, the workflow that applications call, the one that checks a change of the policy, CODEOWNERS, an application's
-      caller, and a README with the edits, secrets and clicks that remain. In a terminal it asks for what no option says; elsewhere that is an error.
+      Writes the policy with its tests, the workflow that applications call, the one that checks a change of the policy, the one that makes a golden
+      base of bases/golden, CODEOWNERS, an application's caller, and a README with the edits, secrets and clicks that remain. In a terminal it asks for what no option says; elsewhere that is an error.
       Files that are there and would change are left as they are, all of them, unless --force is given; it exits 1 then. Run again, it says what changed.
 ${questions
   .map(

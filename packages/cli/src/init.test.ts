@@ -35,7 +35,9 @@ const good: Readonly<Record<string, string>> = {
 
 async function makeKeys(): Promise<string> {
   const keys = join(folder, "keys");
-  expect((await runMain("keys", "new", keys, "build", "base", "scan", "promote", "policy")).code).toBe(0);
+  expect((await runMain("keys", "new", keys, "build", "base", "scan", "promote", "golden-base", "policy")).code).toBe(
+    0,
+  );
   return keys;
 }
 
@@ -59,10 +61,15 @@ const listWritten = async (): Promise<string[]> =>
 
 const tree = [
   "platform/.github/CODEOWNERS",
+  "platform/.github/workflows/golden-base.yml",
   "platform/.github/workflows/golden-path.yml",
   "platform/.github/workflows/policy.yml",
   "platform/README.md",
   "platform/application/.github/workflows/golden-path.yml",
+  "platform/bases/golden/Dockerfile",
+  "platform/bases/golden/about",
+  "platform/bases/golden/test.sh",
+  "platform/bases/policy.yaml",
   "platform/policy.cases.yaml",
   "platform/policy.yaml",
 ];
@@ -85,6 +92,8 @@ describe.each(combinations)("$server, $environments, $signing, $languages", (ans
     expect(await init({ ...all, ...places, ...images })).toMatchObject({ code: 0 });
     const policy = join(target, "policy.yaml");
     expect(await runMain("policy", "check", policy)).toMatchObject({ code: 0, err: "" });
+    const ofBases = await runMain("policy", "check", join(target, "bases/policy.yaml"));
+    expect(ofBases).toMatchObject({ code: 0, err: "" });
     const tested = await runMain("policy", "test", policy);
     expect(tested).toMatchObject({ code: 0, err: "", out: expect.stringContaining("9 of 9 expectations") });
     expect(await listWritten()).toEqual(tree);
@@ -123,6 +132,7 @@ test.each<[string, Record<string, string | undefined>, RegExp]>([
   ["a port that is none", { vetted: "registry.acme.example:99999/vetted" }, /is not a host/],
   ["vetted in quarantine", { vetted: "registry.acme.example/quarantine/vetted" }, /the one is in the other/],
   ["one place for both", { vetted: good["quarantine"] }, /the one is in the other/],
+  ["bases in vetted", { bases: "registry.acme.example/vetted/bases" }, /--bases is .*the one is in the other/],
   [
     "a language with a slip",
     { languages: "nodejs,pythn" },
@@ -154,7 +164,7 @@ test("what nobody looked up is refused by the check, by name and with its comman
   expect(checked.code).toBe(2);
   expect(checked.err).toMatch(/fill-in-base-digest: crane digest registry\.acme\.example\/run:1/);
   expect(checked.err).toMatch(/fill-in-builder-digest: crane digest registry\.acme\.example\/all:latest/);
-  expect(checked.err.match(/fill-in-owner-id: gh api users\/acme --jq \.id/g)).toHaveLength(4);
+  expect(checked.err.match(/fill-in-owner-id: gh api users\/acme --jq \.id/g)).toHaveLength(5);
   expect(checked.err).toMatch(/fill-in-policy-key: npx goldenpath keys new/);
 });
 
@@ -192,7 +202,7 @@ test("the README counts what it lists", async () => {
   const [, edits, secrets, clicks] = /(\d+) edits, (\d+) secrets, (\d+) clicks\./.exec(readme) ?? [];
   expect(out).toContain(`${edits} edits, ${secrets} secrets, ${clicks} clicks.`);
   expect(readme.match(/^- \[ \] /gm)).toHaveLength(Number(edits) + Number(secrets) + Number(clicks));
-  expect([edits, secrets, clicks]).toEqual(["2", "15", "7"]);
+  expect([edits, secrets, clicks]).toEqual(["3", "19", "9"]);
 });
 
 test("the project's README says how much remains", async () => {

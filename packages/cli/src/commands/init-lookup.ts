@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readOwnerId } from "@goldenpath/core/evidence/github-owner";
 import type { Answers } from "@goldenpath/core/init/answers";
 import { parseImage } from "@goldenpath/core/init/answers";
+import type { Examples } from "@goldenpath/core/init/plan";
 import { type Approved, type Facts, keysOf } from "@goldenpath/core/init/policy-text";
 import { githubServer } from "@goldenpath/core/policy/github-server";
 import { UserError } from "@goldenpath/foundation/errors";
@@ -151,12 +152,13 @@ async function look(place: string, context: Context): Promise<string[]> {
 }
 
 /** The organisation's example, from this checkout. */
-export async function readExamples(): Promise<{ wrapper: string; caller: string; policyWorkflow: string }> {
+export async function readExamples(): Promise<Examples> {
   const read = (path: string): Promise<string> => readFile(join(checkout, "examples", path), "utf8");
   return {
     wrapper: await read("organisation/.github/workflows/golden-path.yml"),
     caller: await read("caller/.github/workflows/golden-path.yml"),
     policyWorkflow: await read("organisation/.github/workflows/policy.yml"),
+    goldenBase: await read("organisation/.github/workflows/golden-base.yml"),
   };
 }
 

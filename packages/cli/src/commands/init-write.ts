@@ -1,6 +1,6 @@
 import { lstat, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { PlannedFile } from "@goldenpath/core/init/plan";
+import type { PlannedFile } from "@goldenpath/core/init/example-text";
 import { UserError } from "@goldenpath/foundation/errors";
 import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
 

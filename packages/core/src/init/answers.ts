@@ -16,6 +16,8 @@ export interface Answers {
   /** `HOST/NAME`, without a tag. */
   quarantine: string;
   vetted: string;
+  /** Where golden bases are kept, each in a repository below it. */
+  bases: string;
   languages: readonly string[];
   /** In the order in which an image goes through them. */
   environments: readonly string[];
@@ -40,12 +42,20 @@ export interface Question {
 
 const isElsewhere = (server: string | undefined): boolean => (server ?? github) !== github;
 
+/** `HOST/acme/quarantine` → `HOST/acme/bases` */
+const besides = (place: string): string => `${place.slice(0, Math.max(place.lastIndexOf("/"), 0))}/bases`;
+
 /** In the order of asking: a later one's default may rest on an earlier answer. */
 export const questions: readonly Question[] = [
   { name: "server", ask: "The server, https://github.com or an Enterprise Server's", fallback: () => github },
   { name: "organisation", ask: "The organisation (or user) whose repositories take the path" },
   { name: "quarantine", ask: "Where builds are pushed to, HOST/NAME" },
   { name: "vetted", ask: "Where only promoted images are, HOST/NAME" },
+  {
+    name: "bases",
+    ask: "Where golden bases that are made here are kept, HOST/NAME",
+    fallback: ({ quarantine = "HOST/quarantine" }) => besides(quarantine),
+  },
   { name: "languages", ask: `What applications are written in, of ${languages.join(", ")}` },
   { name: "environments", ask: "The environments, in an image's order", fallback: () => "production" },
   {
@@ -121,7 +131,7 @@ function readAnswers(given: Given): { answers: Answers; problems: string[] } {
     if (new Set(words).size < words.length) problems.push(describe(name, value(name), "each once"));
     return words;
   };
-  const place = (name: "quarantine" | "vetted"): string => {
+  const place = (name: "quarantine" | "vetted" | "bases"): string => {
     try {
       return formatRepository(parseRepository(value(name), flagOf(name)));
     } catch (error) {
@@ -134,6 +144,7 @@ function readAnswers(given: Given): { answers: Answers; problems: string[] } {
     organisation: text("organisation", loginPattern, "a GitHub login: letters, digits and single hyphens, 39 at most"),
     quarantine: place("quarantine"),
     vetted: place("vetted"),
+    bases: place("bases"),
     languages: list("languages", anyWord, "languages"),
     environments: list("environments", environmentPattern, "lower case letters, digits and hyphens, 30 at most"),
     signing: readSigning(value("signing"), problems),
@@ -162,7 +173,7 @@ function readSigning(text: string, problems: string[]): Answers["signing"] {
 
 /** What is well written each by itself, and does not fit together. */
 function listContradictions(answers: Answers): string[] {
-  const { server, quarantine, vetted, signing } = answers;
+  const { server, quarantine, vetted, bases, signing } = answers;
   const problems: string[] = [];
   for (const word of answers.languages) {
     if (languages.some((each) => each === word)) continue;
@@ -180,6 +191,12 @@ function listContradictions(answers: Answers): string[] {
     problems.push(
       `--vetted is '${vetted}' and --quarantine is '${quarantine}': the one is in the other, and who may write to quarantine would write to vetted`,
     );
+  for (const [name, place] of Object.entries({ quarantine, vetted })) {
+    if (!isWithin(parseRepository(bases), place) && !isWithin(parseRepository(place), bases)) continue;
+    problems.push(
+      `--bases is '${bases}' and --${name} is '${place}': the one is in the other, and who may write the one would write the other`,
+    );
+  }
   if (signing === "keyless" && isElsewhere(server))
     problems.push(
       `--signing is 'keyless' and --server is '${server}': the public Fulcio does not know that server's tokens; take keys (docs/github-enterprise-server.md has the way without)`,

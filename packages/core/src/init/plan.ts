@@ -1,4 +1,6 @@
 import type { Answers } from "./answers.ts";
+import { planBaseFiles } from "./base-files.ts";
+import { exampleKey, noCommit, type PlannedFile, replace } from "./example-text.ts";
 import {
   type Facts,
   placeOf,
@@ -15,17 +17,8 @@ export interface Examples {
   wrapper: string;
   caller: string;
   policyWorkflow: string;
+  goldenBase: string;
 }
-
-export interface PlannedFile {
-  /** Relative, with `/`. */
-  path: string;
-  content: string;
-}
-
-const noCommit = "0".repeat(40);
-/** The key that the example's wrapper has. */
-const exampleKey = /-----BEGIN PUBLIC KEY-----\n[\s\S]*?-----END PUBLIC KEY-----/;
 
 /** Answers, what was looked up, and the examples → the platform repository. */
 export function planFiles(answers: Answers, facts: Facts, examples: Examples): PlannedFile[] {
@@ -34,17 +27,11 @@ export function planFiles(answers: Answers, facts: Facts, examples: Examples): P
     { path: "policy.cases.yaml", content: renderCases(answers, facts) },
     { path: ".github/workflows/golden-path.yml", content: renderWrapper(answers, facts, examples.wrapper) },
     { path: ".github/workflows/policy.yml", content: renderPolicyWorkflow(answers, facts, examples.policyWorkflow) },
+    ...planBaseFiles(answers, facts, examples.goldenBase),
     { path: ".github/CODEOWNERS", content: renderOwners(answers) },
     { path: "application/.github/workflows/golden-path.yml", content: renderCaller(answers, examples.caller) },
     { path: "README.md", content: renderReadme(answers, facts) },
   ];
-}
-
-/** @throws Error where the example has it no more: what is written would go on naming the example's. */
-function replace(text: string, what: string | RegExp, by: string): string {
-  const written = text.replaceAll(typeof what === "string" ? what : new RegExp(what, "g"), () => by);
-  if (written === text && by !== what) throw new Error(`the example has no ${String(what)}`);
-  return written;
 }
 
 function renderWrapper(answers: Answers, facts: Facts, example: string): string {

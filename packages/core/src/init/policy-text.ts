@@ -1,7 +1,7 @@
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { stringify } from "yaml";
 import { findPointerRepository } from "../policy/pointer.ts";
-import { describeStageSigners } from "../policy/stage-signers.ts";
+import { describeStageSigners, type StageSigner } from "../policy/stage-signers.ts";
 import { type Stage, stages } from "../stages.ts";
 import { type Answers, isHosted } from "./answers.ts";
 import { placeholder } from "./placeholders.ts";
@@ -30,9 +30,12 @@ export interface Facts {
 /** Whose key says which policy is in force; no stage has it. */
 export const platformKey = "policy";
 
+/** Who approves the golden bases that are made here. */
+export const approver = "golden-base";
+
 /** Names of the key pairs that these answers take. */
 export function keysOf({ signing }: Pick<Answers, "signing">): readonly string[] {
-  return signing === "keys" ? [...signingStages, platformKey] : [platformKey];
+  return signing === "keys" ? [...signingStages, approver, platformKey] : [platformKey];
 }
 
 /** Those of the path's stages that an environment asks for. */
@@ -52,7 +55,7 @@ export function pointerOf(answers: Answers): string {
 
 const indent = (text: string, by: number): string => text.trimEnd().replaceAll(/^/gm, " ".repeat(by));
 
-const section = (value: object): string => stringify(value, { lineWidth: 0 }).trimEnd();
+const section = (value: object): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false }).trimEnd();
 
 /** The policy, as a person would write it. */
 export function renderPolicy(answers: Answers, facts: Facts): string {
@@ -79,6 +82,12 @@ bases:
     image: ${base.repository}
     digests:
       - ${digestOrCommand("base-digest", base)}
+  # What .github/workflows/golden-base.yml makes of bases/golden: a version counts once that has approved it.
+  - name: own
+    image: ${answers.bases}/golden
+    approval:
+      signers: [${approver}]
+      tag: stable
 
 build:
   strategies: [buildpacks, dockerfile]
@@ -126,7 +135,8 @@ function digestOrCommand(name: string, { digest, asked }: Approved): string {
 
 function renderSigners(answers: Answers, facts: Facts): string {
   const keys = keysOf(answers).map((name) => renderKey(name, facts.publicKeys[name]));
-  return ["signers:", ...(answers.signing === "keyless" ? [renderKeyless(answers, facts)] : []), ...keys].join("\n");
+  const keyless = answers.signing === "keyless" ? [renderKeyless(describeSigners(answers, facts), facts, answers)] : [];
+  return ["signers:", ...keyless, ...keys].join("\n");
 }
 
 function renderKey(name: string, publicKey: string | undefined): string {
@@ -137,29 +147,80 @@ function renderKey(name: string, publicKey: string | undefined): string {
   return `  ${name}:\n    publicKey:${key}`;
 }
 
-function renderKeyless(answers: Answers, { goldenpath, ownerId }: Facts): string {
-  const unknown = "1";
+type Signers = Readonly<Record<string, StageSigner>>;
+
+/** Of the stages, for each application, and of what approves bases, for the platform's repository alone. */
+function describeSigners(answers: Answers, { goldenpath, ownerId }: Facts): Signers {
   const described = describeStageSigners(signingStages, {
     server: answers.server,
     repository: goldenpath.repository,
     at: goldenpath.commit,
-    owner: { login: answers.organisation, id: ownerId ?? unknown },
+    owner: { login: answers.organisation, id: ownerId ?? unknownOwner },
     repositories: ["*"],
     refs: ["refs/heads/main"],
     sigstore: "public",
   });
   if ("problems" in described) throw new Error(described.problems.join("; "));
+  const { build } = described.signers;
+  const workflow = String(build?.["workflow"]).replace("stage-build.yml", "golden-base.yml");
+  const repositories = [`${answers.server}/${answers.organisation}/${answers.repository}`];
+  return { ...described.signers, [approver]: { ...build, workflow, repositories } };
+}
+
+const unknownOwner = "1";
+
+function renderKeyless(described: Signers, { ownerId }: Facts, answers: Answers): string {
   const runners = new Set([answers.runner, answers.buildRunner].map((label) => isHosted(label)));
   const environments = [
     ...(runners.has(true) ? ["github-hosted"] : []),
     ...(runners.has(false) ? ["self-hosted"] : []),
   ];
   const more = runners.has(false) ? { runnerEnvironments: environments } : {};
-  const signers = Object.entries(described.signers).map(([name, signer]) => [name, { ...signer, ...more }]);
+  const signers = Object.entries(described).map(([name, signer]) => [name, { ...signer, ...more }]);
   const text = indent(section(Object.fromEntries(signers)), 2);
   if (ownerId !== undefined) return text;
   const command = placeholder("owner-id", `gh api users/${answers.organisation} --jq .id`);
   return text.replaceAll(/^( *ownerId:) .*$/gm, `$1 ${command}`);
+}
+
+/** By what golden bases are built: what they may stand on themselves, and nothing that lets an image into an environment. */
+export function renderBasePolicy(answers: Answers, facts: Facts): string {
+  const { server, organisation, repository, signing } = answers;
+  const { build } = signing === "keyless" ? describeSigners(answers, facts) : {};
+  const own = [`${server}/${organisation}/${repository}`];
+  const signers =
+    build === undefined
+      ? renderKey("build", facts.publicKeys["build"])
+      : renderKeyless({ build: { ...build, repositories: own } }, facts, answers);
+  return `# yaml-language-server: $schema=https://raw.githubusercontent.com/${facts.goldenpath.repository}/${facts.goldenpath.commit}/schemas/policy.v1.json
+
+# What golden bases are built of and on. It has no environments: what is built under it is nothing that may run.
+
+version: 1
+name: ${organisation.toLowerCase()}-bases
+serial: 1
+
+signers:
+${signers}
+${signing === "keyless" ? sigstore : ""}
+bases:
+  - name: upstream
+    image: ${facts.base.repository}
+    digests:
+      - ${digestOrCommand("base-digest", facts.base)}
+
+build:
+  strategies: [dockerfile]
+  isolation: [container]
+  sources:
+    - repository: ${own[0]}
+      refs: [refs/heads/main]
+  builders:
+    - kind: dockerfile
+      name: bases
+      # What a definition may copy from, besides what it stands on.
+      images: []
+`;
 }
 
 function renderSource(answers: Answers, { goldenpath }: Facts): string {

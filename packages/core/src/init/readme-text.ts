@@ -23,42 +23,68 @@ export function listRemaining(answers: Answers, facts: Facts): Remaining {
   return {
     edits: [
       ...(signing === "keyless" && facts.ownerId === undefined
-        ? [`\`policy.yaml\`: \`ownerId\`, four times (\`gh api users/${organisation} --jq .id\`)`]
+        ? [
+            `\`policy.yaml\` and \`bases/policy.yaml\`: \`ownerId\`, six times (\`gh api users/${organisation} --jq .id\`)`,
+          ]
         : []),
       ...[facts.base, facts.builder].flatMap(({ digest, asked }) =>
-        digest === undefined ? [`\`policy.yaml\`: the digest of \`${asked}\` (\`crane digest ${asked}\`)`] : [],
+        digest === undefined
+          ? [
+              `\`policy.yaml\`, and of the base \`bases/policy.yaml\`: the digest of \`${asked}\` (\`crane digest ${asked}\`)`,
+            ]
+          : [],
       ),
       ...unknownKeys.map((name) => `\`policy.yaml\`: the public key of \`${name}\``),
-      ...(unknownKeys.includes(platformKey) ? ["`.github/workflows/golden-path.yml`: the same key"] : []),
+      ...(unknownKeys.includes(platformKey)
+        ? ["`golden-path.yml` and `golden-base.yml` in `.github/workflows`: the same key"]
+        : []),
       "`.github/workflows/policy.yml`: `IMAGES`, the repositories that applications are promoted to",
+      "`.github/workflows/golden-base.yml`: `images`, the same",
       `in each application, \`application/.github/workflows/golden-path.yml\` with this repository's commit (\`git rev-parse HEAD\`)`,
     ],
-    secrets: [
-      ...["PULL_USERNAME", "PULL_PASSWORD", "QUARANTINE_USERNAME", "QUARANTINE_PASSWORD"].map(
-        (name) => `\`${name}\`: of the organisation`,
-      ),
-      ...["VETTED_READ_USERNAME", "VETTED_READ_PASSWORD"].map(
-        (name) => `\`${name}\`: of ${organisation}/${repository}`,
-      ),
-      ...promotions.flatMap((name) =>
-        ["VETTED_USERNAME", "VETTED_PASSWORD", ...(signing === "keys" ? ["GOLDENPATH_PROMOTE_KEY"] : [])].map(
-          (secret) => `\`${secret}\`: of each application's environment \`${name}\``,
-        ),
-      ),
-      ...ofStages.map(
-        (stage) =>
-          `\`GOLDENPATH_${stage.toUpperCase()}_KEY\`: of each application's environment \`goldenpath-${stage}\``,
-      ),
-    ],
+    secrets: listSecrets(answers, promotions, ofStages),
     clicks: [
       `protect \`main\` of ${organisation}/${repository}: a review by code owners, and the check \`policy\``,
       `where ${organisation}/${repository} is private: share its workflows (Settings → Actions → General → Access)`,
+      `once the policy is in force, before the first application: run the workflow \`golden base\` of ${organisation}/${repository}, and let what reads quarantine read \`${answers.bases}/golden\``,
+      ...(signing === "keys"
+        ? [`in ${organisation}/${repository}: environment \`goldenpath-bases\`, limited to \`main\``]
+        : []),
       ...environment.map(
         (name) =>
           `in each application, before its first run: environment \`${name}\`, limited to the protected default branch${name.startsWith("goldenpath-promote") ? ", with required reviewers" : ""}`,
       ),
     ],
   };
+}
+
+function listSecrets(
+  { signing, organisation, repository, bases }: Answers,
+  promotions: readonly string[],
+  ofStages: readonly string[],
+): string[] {
+  return [
+    ...["PULL_USERNAME", "PULL_PASSWORD", "QUARANTINE_USERNAME", "QUARANTINE_PASSWORD"].map(
+      (name) => `\`${name}\`: of the organisation`,
+    ),
+    ...["VETTED_READ_USERNAME", "VETTED_READ_PASSWORD"].map((name) => `\`${name}\`: of ${organisation}/${repository}`),
+    ...["BASES_USERNAME", "BASES_PASSWORD"].map(
+      (name) => `\`${name}\`: of ${organisation}/${repository}, writes below \`${bases}\` and reads vetted`,
+    ),
+    ...(signing === "keys"
+      ? ["GOLDENPATH_APPROVE_KEY", "GOLDENPATH_BUILD_KEY"].map(
+          (name) => `\`${name}\`: of the environment \`goldenpath-bases\` of ${organisation}/${repository}`,
+        )
+      : []),
+    ...promotions.flatMap((name) =>
+      ["VETTED_USERNAME", "VETTED_PASSWORD", ...(signing === "keys" ? ["GOLDENPATH_PROMOTE_KEY"] : [])].map(
+        (secret) => `\`${secret}\`: of each application's environment \`${name}\``,
+      ),
+    ),
+    ...ofStages.map(
+      (stage) => `\`GOLDENPATH_${stage.toUpperCase()}_KEY\`: of each application's environment \`goldenpath-${stage}\``,
+    ),
+  ];
 }
 
 /** The README of what was written: what is where, what remains, and how the path begins. */
@@ -83,6 +109,8 @@ What an image needs before it runs, and the workflow that takes it there. Writte
 | \`policy.cases.yaml\` | what the policy has to refuse and to let through: \`npx goldenpath policy test policy.yaml\` |
 | \`.github/workflows/golden-path.yml\` | what each application calls |
 | \`.github/workflows/policy.yml\` | checks a change of the policy, and says what it would do to what is promoted |
+| \`.github/workflows/golden-base.yml\` | builds, tests and approves the base of \`bases/golden\`, each week and with each change of it |
+| \`bases/\` | the golden base's definition and test, and what it may stand on itself |
 | \`application/\` | what goes into an application's repository |
 
 ## What remains

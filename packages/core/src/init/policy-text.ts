@@ -220,6 +220,8 @@ build:
       name: bases
       # What a definition may copy from, besides what it stands on.
       images: []
+
+environments: {}
 `;
 }
 

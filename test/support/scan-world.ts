@@ -88,6 +88,8 @@ export interface WorldPolicy {
   signers?: Readonly<Record<string, string>>;
   /** A scan is required in each environment, of whom stage scan is. */
   scanIsRequired?: boolean;
+  /** Further sections, in YAML. */
+  more?: string;
 }
 
 /** A policy of this world, in a file's words. */
@@ -97,6 +99,7 @@ export function policyText({
   buildSigners = [["build"]],
   signers: others = {},
   scanIsRequired = false,
+  more = "",
 }: WorldPolicy): string {
   return `version: 1
 name: acme
@@ -122,7 +125,7 @@ ${buildSigners
     promoter: promote
 `,
   )
-  .join("")}`;
+  .join("")}${more}`;
 }
 
 interface Run {

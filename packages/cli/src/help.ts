@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { stageRows } from "@goldenpath/core/stages";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { parse } from "yaml";
+import { exceptionHelp } from "./help-exception.ts";
 import { fleetHelp } from "./help-fleet.ts";
 import { initHelp } from "./help-init.ts";
 import { policyHelp } from "./help-policy.ts";
@@ -38,6 +39,12 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
+  goldenpath exception grant --policy POLICY --repository HOST/NAME --rule RULE …
+                                                   sign an exception beside the policy
+  goldenpath exception list --policy POLICY --repository HOST/NAME
+                                                   what is signed for images of a repository, and what does not count
+  goldenpath exception withdraw ID --policy POLICY --repository HOST/NAME
+                                                   take one back
   goldenpath evidence export IMAGE --policy POLICY write all that was signed about it into a folder, with how to check it
   goldenpath evidence attach IMAGE --policy POLICY put beside it what was signed elsewhere: bundles, GitHub's attestations
   goldenpath evidence list HOST/NAME… --environment NAME --policy POLICY
@@ -69,6 +76,7 @@ The verbs take the actions' inputs as options: goldenpath scan --help. They exit
 /** Help of the commands that are not verbs. */
 const commandHelp = {
   init: initHelp,
+  exception: exceptionHelp,
   fleet: fleetHelp,
   policy: policyHelp,
   base: `goldenpath base: what to build on.

@@ -77,6 +77,8 @@ async function runPlainCommand(command: PlainCommand, args: readonly string[], o
       return (await import("./commands/evidence.ts")).runEvidenceCommand(args, output);
     case "import":
       return (await import("./commands/import.ts")).runImportCommand(args, output);
+    case "exception":
+      return (await import("./commands/exception.ts")).runExceptionCommand(args, output);
     case "fleet":
       return (await import("./commands/fleet.ts")).runFleetCommand(args, output);
     case "withdraw":

@@ -30,6 +30,9 @@ export const appliedExceptionSchema = z.object({
   thing: line.optional().describe("What the policy names there: a vulnerability's id or alias, a repository."),
   package: line.optional().describe("The package that the policy names there, where it does."),
   gate: line.optional().describe("The gate that the policy names there, where it does."),
+  repository: line
+    .optional()
+    .describe("The repository whose images it was granted for, where it was signed beside the policy."),
 });
 
 export type AppliedException = z.infer<typeof appliedExceptionSchema>;

@@ -87,6 +87,8 @@ export const errorCodes = {
   "engine-unavailable": "The engine that is asked for can't build this, or not on this machine.",
   "env-invalid": "The input `env` has a name or a value that no variable can have.",
   "environment-unknown": "The input `environment` names none of the policy's environments.",
+  "exception-refused":
+    "What would be signed as an exception counts for nothing: the policy takes none, not from this signer, or not so much.",
   "evidence-missing": "None of the bundles that are given, or that GitHub has, is about the image.",
   "extensions-not-allowed": "A builder image has extensions that the policy's builder does not allow.",
   "fleet-empty": "A registry's catalogue lists no repository where the policy's environments put images.",

@@ -7,6 +7,7 @@ import { checkRules } from "./custom-rules/consistency.ts";
 import { type Inconsistency, unknown } from "./inconsistency.ts";
 import { checkScanSection } from "./scan-consistency.ts";
 import type { Policy, PolicyEnvironment } from "./schema.ts";
+import { checkSignedExceptions } from "./signed-exceptions/consistency.ts";
 
 /** What is wrong between the fields of a policy of which each by itself is right: names that nobody has, above all. */
 export function checkConsistency(policy: Policy): Inconsistency[] {
@@ -19,6 +20,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkSigners(policy),
     ...checkScanSection(policy),
     ...checkRules(policy),
+    ...checkSignedExceptions(policy),
   ];
 }
 

@@ -20,8 +20,8 @@ export type Meaning =
   | { as: "scale"; says: string; values: readonly (string | boolean | undefined)[] }
   /** Lets nothing in and shuts nothing out. */
   | { as: "told"; says: string }
-  /** Another value may let in more or less: nobody can say. */
-  | { as: "unclear"; says: string }
+  /** Another value may let in more or less: nobody can say. `more`: the direction of its being there at all. */
+  | { as: "unclear"; says: string; more?: Direction }
   /** A map that may be missing; `more`: the direction of its being there. */
   | { as: "section"; says: string; more: Direction }
   /** Days by rule, from which each refuses; without one at once. */
@@ -43,7 +43,7 @@ const identity = (says: string, more: Partial<Extract<Meaning, { as: "identity" 
   says,
   ...more,
 });
-const unclear = (says: string): Meaning => ({ as: "unclear", says });
+const unclear = (says: string, more: { more?: Direction } = {}): Meaning => ({ as: "unclear", says, ...more });
 const told = (says: string): Meaning => ({ as: "told", says });
 /** A time for which something is let pass: without it none. */
 const later = (says: string): Meaning => ({ as: "most", says, unit: "duration", absent: 0 });
@@ -160,7 +160,7 @@ const rules: Meanings = {
   rules: { as: "list", says: "the rule {} of the policy's own refuses", more: "narrowing", by: ["name"] },
   "rules[].name": told("it is called {}"),
   "rules[].stage": unclear("it is judged by the stage {}"),
-  "rules[].when": unclear("it is asked of images of which this holds: {}"),
+  "rules[].when": unclear("it is asked of images of which this holds: {}", { more: "widening" }),
   "rules[].expression": unclear("images pass of which this holds: {}"),
   "rules[].message": told("it says: {}"),
   "rules[].remedy": told("its way out is: {}"),
@@ -335,6 +335,19 @@ export const meanings: Meanings = {
   "exceptions[].reason": told("its reason is: {}"),
   "exceptions[].owner": told("{} answers for it"),
   "exceptions[].expires": until("it holds until {}"),
+  signedExceptions: { as: "section", says: "exceptions that are signed beside the policy count", more: "widening" },
+  "signedExceptions.repository": identity("signed exceptions are kept in {}"),
+  "signedExceptions.signers": { as: "list", says: "exceptions that {} signs count", more: "widening", by: ["signer"] },
+  "signedExceptions.signers[].signer": told("they are signed by {}"),
+  "signedExceptions.signers[].repositories": grants("it may grant them for images of {}", {
+    absent: "all",
+    covers: isUnder,
+  }),
+  "signedExceptions.signers[].rules": grants("it may set {} aside", { absent: "all" }),
+  "signedExceptions.signers[].longest": {
+    ...{ as: "most", unit: "duration", absent: 90 * 86_400_000 },
+    says: "they may hold for {} at most",
+  },
   enforceFrom: { as: "days" },
   layers: { as: "list", says: "it is put together of {}", more: "neither", by: ["name"] },
   "layers[].name": told("it is the policy {}"),

@@ -146,6 +146,8 @@ function diffValue(before: unknown, after: unknown, place: Place): PolicyChange[
     case "told":
       return [tell(place, "neither", `${fill(meaning.says, after)} (before: ${show(before)})`)];
     case "unclear":
+      if (meaning.more !== undefined && (before === undefined || after === undefined))
+        return [tellThere(place, { more: meaning.more }, after !== undefined, fill(meaning.says, after ?? before))];
       return [tell(place, "unknown", `${fill(meaning.says, after)} (before: ${show(before)})`)];
     case "section":
       if (isMap(before) && isMap(after)) return diffFields(before, after, place);
@@ -269,6 +271,7 @@ function diffAgainstAll(
 function listBeyondDefault(pattern: string, named: readonly unknown[]): unknown[] {
   const ownEvents = ["push", "release", "create", "schedule", "workflow_dispatch", "repository_dispatch"];
   if (pattern === "build.sources[].events") return named.filter((each) => !ownEvents.includes(String(each)));
+  if (pattern === "signedExceptions.signers[].rules") return named.filter((each) => each === "scan.malicious");
   if (pattern === "build.sources[].refs" || pattern === "signers.*.refs")
     return named.filter((each) => !/^refs\/(?:heads|tags)\//.test(String(each)));
   return [];

@@ -5,6 +5,7 @@ import { isDayOver } from "./day.ts";
 import { deferViolation, type Enforcement } from "./enforcement.ts";
 import { exceptionKeys } from "./scan-section.ts";
 import type { Exception } from "./schema.ts";
+import type { GrantedException } from "./signed-exceptions/choose.ts";
 
 /** What a rule found wrong, as far as an exception can be granted for it. */
 export interface ExceptionQuery {
@@ -73,12 +74,19 @@ export function exceptViolation(violation: Violation, match: ExceptionMatch): Vi
 /** As a violation tells it: enough to find it again in the policy. */
 function nameException(exception: Exception): AppliedException {
   const { reason, owner, expires, gate } = exception;
+  const repository = grantedFor(exception);
   const within = packageOf(exception);
   return {
     ...{ reason, owner, expires, thing: thingOf(exception) },
     ...(within === undefined ? {} : { package: within }),
     ...(gate === undefined ? {} : { gate }),
+    ...(repository === undefined ? {} : { repository }),
   };
+}
+
+/** Of one that was signed beside the policy, the repository that it is for; a policy's own are for all, or say it. */
+function grantedFor(exception: Exception | GrantedException): string | undefined {
+  return "grantedFor" in exception ? exception.grantedFor : undefined;
 }
 
 /** What the rule is set aside for: the value of the key that its rule has for it. */

@@ -13,6 +13,7 @@ import { buildVerificationSummary } from "../signing/verification-summary.ts";
 import type { Stage } from "../stages.ts";
 import type { CaseFacts, CaseProblem } from "./case-facts.ts";
 import { deferViolation } from "./enforcement.ts";
+import { listAskable } from "./judge-case-rules.ts";
 import type { PolicyEnvironment } from "./schema.ts";
 
 type Requirement = PolicyEnvironment["requires"][number];
@@ -74,7 +75,9 @@ function judgeRules(facts: CaseFacts, gate: GateFacts, accepted: readonly Accept
     ...{ image: named, environment: gate.environmentName, accepted, now: facts.now },
     source: accepted.some(({ stage }) => stage === "build") ? source : undefined,
   });
-  return askEnvironment(facts.loaded.policy.rules, gate.environmentName, values).map((each) => deferred(each, facts));
+  return askEnvironment(listAskable(facts.loaded.policy.rules, values), gate.environmentName, values).map((each) =>
+    deferred(each, facts),
+  );
 }
 
 interface CaseStage {

@@ -283,6 +283,7 @@ test.each([
       ],
     },
   ],
+  ["signedExceptions", { signedExceptions: { repository: "r.test/exceptions", signers: [{ signer: "base" }] } }],
   ["accepts", { accepts: "365d" }],
   ["activators", { activators: ["promote"] }],
   ["layers", { layers: [] }],

@@ -37,7 +37,15 @@ export interface ComposedPolicy {
 }
 
 /** What of an organisation's policy is its own line, and no team's to say. */
-const reserved: readonly string[] = ["accepts", "layers", "activators", "exceptions", "sigstore", "trustStores"];
+const reserved: readonly string[] = [
+  "accepts",
+  "layers",
+  "activators",
+  "exceptions",
+  "signedExceptions",
+  "sigstore",
+  "trustStores",
+];
 
 /**
  * The `extends` of a team's file; undefined where it has none, and so is a policy by itself.

@@ -27,6 +27,7 @@ import {
   workflowPattern,
 } from "./schema-text.ts";
 import type { PolicySection } from "./sections.ts";
+import { signedExceptionsSection } from "./signed-exceptions/section.ts";
 
 /** Each scheme has signers of its own kind. */
 const signerSchema = z.discriminatedUnion("kind", signerSchemas);
@@ -287,6 +288,7 @@ export const policyShape = z.strictObject({
     .array(exceptionSchema)
     .default([])
     .describe("What is let through for a while although a rule refuses it."),
+  signedExceptions: signedExceptionsSection.optional(),
   enforceFrom: enforcementSchema,
   environments: z
     .record(name, environmentSchema)

@@ -6,6 +6,7 @@ export const predicateTypes = {
   verificationSummary: "https://slsa.dev/verification_summary/v1",
   import: "https://github.com/goldenpath-ci/goldenpath/predicates/import/v1",
   base: "https://github.com/goldenpath-ci/goldenpath/predicates/base/v1",
+  exception: "https://github.com/goldenpath-ci/goldenpath/predicates/exception/v1",
   baseApproval: "https://github.com/goldenpath-ci/goldenpath/predicates/base-approval/v1",
   buildCache: "https://github.com/goldenpath-ci/goldenpath/predicates/build-cache/v1",
   policyInForce: "https://github.com/goldenpath-ci/goldenpath/predicates/policy-in-force/v1",

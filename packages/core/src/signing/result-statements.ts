@@ -131,14 +131,15 @@ export function buildVerdictStatement(
 
 /**
  * The first of the last days of what a pass rests on, exceptions and warnings; and the repository, where one of them was
- * granted to it: those of the base stage's rules are, those of `scan.severity` are for a vulnerability.
+ * granted to it: those of the base stage's rules are, and those that were signed beside the policy; those of
+ * `scan.severity` in the policy are for a vulnerability.
  */
 export function summariseExceptions(
   { violations }: Pick<StageResult, "violations">,
   repository: Repository,
 ): SummaryExceptions | undefined {
   const applied = violations.flatMap(({ rule, exception }) =>
-    exception === undefined ? [] : [{ rule, expires: exception.expires }],
+    exception === undefined ? [] : [{ rule, expires: exception.expires, isBound: exception.repository !== undefined }],
   );
   const deferred = listDeferred(violations);
   const [until] = [...applied.map(({ expires }) => expires), ...deferred.map(({ from }) => dayBefore(from))].sort();
@@ -146,6 +147,8 @@ export function summariseExceptions(
   return {
     until,
     ...(deferred.length === 0 ? {} : { deferred }),
-    ...(applied.some(({ rule }) => isOfRepository(rule)) ? { repository: formatRepository(repository) } : {}),
+    ...(applied.some(({ rule, isBound }) => isBound || isOfRepository(rule))
+      ? { repository: formatRepository(repository) }
+      : {}),
   };
 }

@@ -11,6 +11,7 @@ import { gatherApprovedBases, gatherRebuilt, platformOf, readChildLayers } from 
 import { type ApprovedBase, identifyBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import type { Antipattern } from "../policy/images-section.ts";
+import { withSignedExceptions } from "../policy/signed-exceptions/gather.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { identityInput } from "./identity-input.ts";
 import { openPolicy, withImage } from "./open.ts";
@@ -41,9 +42,10 @@ export const enforceVerb: Verb<typeof inputs> = {
 
 async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const policy = await openPolicy(given, context, "base");
-  return withImage(given.image, context, policy, async ({ client, image }) => {
+  const opened = await openPolicy(given, context, "base");
+  return withImage(given.image, context, opened, async ({ client, image }) => {
     context.ports.log.info(`judging the base of ${formatReference(image.reference)}`);
+    const { loaded: policy, notes } = await withSignedExceptions(client, opened, image.reference, startedAt);
     const platforms = image.children.map(platformOf);
     const approved = await gatherPolicyBases(client, policy, platforms, startedAt);
     const buildImages = await gatherApprovedBases(
@@ -80,7 +82,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
         { repository: formatRepository(image.reference), digest: image.reference.digest },
         decision,
       ),
-      notes: decision.notes,
+      notes: [...decision.notes, ...notes],
     });
     return {
       verdict: result.verdict,

@@ -8,6 +8,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
+import { withSignedExceptions } from "../policy/signed-exceptions/gather.ts";
 import { isCounted, type Violation } from "../result.ts";
 import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
@@ -124,26 +125,27 @@ export async function withScan<T>(
   work: (policy: ScanPolicy, scan: ScanOne) => Promise<T>,
 ): Promise<T> {
   const startedAt = context.now();
-  const policy = await openScanPolicy(given, context);
+  const opened = await openScanPolicy(given, context);
   // Nobody's rule says which ones count where no policy is given.
-  const required = given.policy === undefined ? undefined : policy.policy.scan.scanners;
+  const required = given.policy === undefined ? undefined : opened.policy.scan.scanners;
   const chosen = chooseScanners(given.scanner, required, table);
   const place = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
-  const openData = await prepareScanners(chosen, place, policy.policy, context);
+  const openData = await prepareScanners(chosen, place, opened.policy, context);
   let data: Promise<PreparedScanner[]> | undefined;
-  const files = await readGivenReports(given.reports, policy.policy.scan.reports, context.workingDirectory);
+  const files = await readGivenReports(given.reports, opened.policy.scan.reports, context.workingDirectory);
   const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
   return withPrivateTools(tools, context, (ready) =>
-    work(policy, async ({ client, image }, shared = {}) => {
+    work(opened, async ({ client, image }, shared = {}) => {
       context.ports.log.info(`scanning ${formatReference(image.reference)}`);
       await ready;
+      const { loaded: policy, notes } = await withSignedExceptions(client, opened, image.reference, startedAt);
       const directory = given["result-dir"] ?? context.temporaryDirectory;
       await mkdir(directory, { recursive: true });
       const locate = createLocator(context.workingDirectory, given.policy ?? "");
       const known = shared.known ?? (await gatherComparison({ client, image, policy, context }, given["compare-with"]));
       const vex = openVex(client, image, policy.policy, startedAt);
       const reports = openReports(client, image, policy.policy, files, startedAt, shared.before);
-      const where = { client, image, directory, locate, reports };
+      const where = { client, image, directory, locate, reports, notes };
       // Once for all images, and the same for each.
       data ??= openData(client).then(scanTogether);
       const work = { given, context, scanners: await data, policy, startedAt, known, vex, shared, ...where };
@@ -166,6 +168,8 @@ interface Work {
   vex: VexReader | undefined;
   shared: ScanShared;
   reports: ReportReader | undefined;
+  /** Of signed exceptions. */
+  notes: readonly string[];
 }
 
 async function scanImage(work: Work): Promise<VerbOutcome> {
@@ -282,6 +286,7 @@ async function finishScan(work: Work, scanned: readonly ScannedChild[]): Promise
     notes: [
       ...scanned.flatMap((entry) => describeChild(entry, policy.policy, startedAt)),
       ...(work.vex?.conclude().notes ?? []),
+      ...work.notes,
     ],
     ...(comparison === undefined ? {} : { comparison }),
   });

@@ -152,6 +152,17 @@ function childrenOf(node: Node): { node: Node; isRepeated: boolean }[] {
   return children;
 }
 
+/** Which of the stage's facts an expression asks for. */
+export function listAsked({ ast, stage }: Expression): Set<string> {
+  const asked = new Set<string>();
+  const look = (node: Node): void => {
+    if (node.op === "id" && Object.hasOwn(stageFacts[stage], String(node.args))) asked.add(String(node.args));
+    for (const child of childrenOf(node)) look(child.node);
+  };
+  look(ast);
+  return asked;
+}
+
 function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && "op" in value && "args" in value;
 }

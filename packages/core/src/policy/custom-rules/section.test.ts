@@ -79,7 +79,10 @@ describe("a change of them", () => {
   test("of an expression or of whom it is asked is what nobody can tell", () => {
     const [expression] = diff(base, base.replace('"0"', '"1"'));
     expect(expression).toMatch(/^unknown: images pass of which this holds: config\.user != "1" \(before: /);
-    expect(diff(base, `${base}    when: 'image.platform == "linux/amd64"'\n`)[0]).toMatch(/^unknown: it is asked of/);
+    const asked = (when: string) => `${base}    when: 'image.platform == "${when}"'\n`;
+    expect(diff(asked("linux/amd64"), asked("linux/arm64"))[0]).toMatch(/^unknown: it is asked of/);
+    expect(diff(base, asked("linux/amd64"))[0]).toMatch(/^widening: new: it is asked of/);
+    expect(diff(asked("linux/amd64"), base)[0]).toMatch(/^narrowing: no more: it is asked of/);
   });
 
   test("of its words changes nothing", () => {

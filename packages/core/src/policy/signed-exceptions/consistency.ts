@@ -1,0 +1,31 @@
+import { isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { type Inconsistency, unknown } from "../inconsistency.ts";
+import type { Policy } from "../schema.ts";
+
+/**
+ * Whoever judges an image could otherwise set aside what he finds, and whoever may push images could hide that an
+ * exception was withdrawn.
+ */
+export function checkSignedExceptions({ signedExceptions, signers, environments }: Policy): Inconsistency[] {
+  if (signedExceptions === undefined) return [];
+  const repository = parseRepository(signedExceptions.repository);
+  const ofImages = Object.entries(environments).flatMap(([name, { from, to }]) =>
+    [...from, ...to].some((prefix) => isWithin(repository, prefix))
+      ? [
+          {
+            path: ["signedExceptions", "repository"],
+            message: `lies where environment '${name}' has its images: whoever may push those could hide that an exception was withdrawn`,
+          },
+        ]
+      : [],
+  );
+  const ofSigners = signedExceptions.signers.flatMap(({ signer }, index): Inconsistency[] => {
+    const path = ["signedExceptions", "signers", index, "signer"];
+    if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
+    const speaks = Object.values(environments).some(
+      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+    );
+    return speaks ? [{ path, message: `'${signer}' speaks for a stage as well` }] : [];
+  });
+  return [...ofImages, ...ofSigners];
+}
